@@ -1,0 +1,166 @@
+use bytes::Bytes;
+
+/// Bytes of a length before each message of a packed buffer.
+const PREFIX: usize = 4;
+
+/// Consecutive messages for one channel that arrived together: the unit in which the broker
+/// works.
+///
+/// The messages lie back to back in one immutable buffer, each behind its length (`u32`, big
+/// endian). Clones share the buffer, so that a delivery to a thousand subscribers costs a
+/// thousand references. A batch is never empty; an empty message is a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    packed: Bytes,
+    count: usize,
+}
+
+/// The buffer does not consist of whole messages behind their lengths, or has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a packed batch holds no whole message at byte {offset}")]
+pub struct MalformedBatch {
+    /// Where in the buffer the first message that is not whole begins.
+    pub offset: usize,
+}
+
+impl Batch {
+    /// A batch of one message.
+    ///
+    /// # Panics
+    /// If the body is longer than `u32::MAX` bytes.
+    pub fn one(body: &[u8]) -> Batch {
+        let mut packer = Packer::with_capacity(PREFIX + body.len());
+        packer.push(body);
+        packer.finish().expect("one message was pushed")
+    }
+
+    /// Takes a buffer that is packed already.
+    ///
+    /// # Errors
+    /// If the buffer is empty or does not end with a whole message.
+    pub fn from_packed(packed: Bytes) -> Result<Batch, MalformedBatch> {
+        let (mut offset, mut count) = (0, 0);
+        while offset < packed.len() {
+            let size = size_at(&packed, offset).ok_or(MalformedBatch { offset })?;
+            if packed.len() - offset < size {
+                return Err(MalformedBatch { offset });
+            }
+            offset += size;
+            count += 1;
+        }
+        if count == 0 {
+            return Err(MalformedBatch { offset });
+        }
+        Ok(Batch { packed, count })
+    }
+
+    /// The packed buffer: each message behind its length.
+    pub fn packed(&self) -> &Bytes {
+        &self.packed
+    }
+
+    /// How many messages.
+    #[allow(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes of the packed buffer. This is what bounds, credit and the ledger count.
+    pub fn bytes(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// The bodies, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.packed[..];
+        std::iter::from_fn(move || {
+            let size = size_at(rest, 0)?;
+            let (message, behind) = rest.split_at(size);
+            rest = behind;
+            Some(&message[PREFIX..])
+        })
+    }
+
+    /// Packed size of the first message.
+    pub(crate) fn first_size(&self) -> usize {
+        size_at(&self.packed, 0).expect("a batch is never empty")
+    }
+
+    /// How many whole messages the first `bytes` bytes hold, and how many bytes those take.
+    pub(crate) fn whole_within(&self, bytes: usize) -> (usize, usize) {
+        let (mut offset, mut count) = (0, 0);
+        while let Some(size) = size_at(&self.packed, offset) {
+            if offset + size > bytes {
+                break;
+            }
+            offset += size;
+            count += 1;
+        }
+        (count, offset)
+    }
+
+    /// Cuts behind `count` messages that take `bytes` bytes. Either half may be missing.
+    pub(crate) fn split(self, count: usize, bytes: usize) -> (Option<Batch>, Option<Batch>) {
+        if count == 0 {
+            return (None, Some(self));
+        }
+        if count == self.count {
+            return (Some(self), None);
+        }
+        let mut head = self.packed;
+        let tail = head.split_off(bytes);
+        let rest = self.count - count;
+        (Some(Batch { packed: head, count }), Some(Batch { packed: tail, count: rest }))
+    }
+
+    /// The same messages in a buffer of exactly their size.
+    pub(crate) fn compact(&self) -> Batch {
+        Batch { packed: Bytes::copy_from_slice(&self.packed), count: self.count }
+    }
+}
+
+fn size_at(packed: &[u8], offset: usize) -> Option<usize> {
+    let prefix = packed.get(offset..offset + PREFIX)?;
+    let length = u32::from_be_bytes(prefix.try_into().ok()?);
+    (length as usize).checked_add(PREFIX)
+}
+
+/// Builds a [`Batch`].
+#[derive(Debug, Default)]
+pub struct Packer {
+    buffer: Vec<u8>,
+    count: usize,
+}
+
+impl Packer {
+    /// With room for `bytes` packed bytes. A capacity that is met exactly wastes no memory.
+    pub fn with_capacity(bytes: usize) -> Packer {
+        Packer { buffer: Vec::with_capacity(bytes), count: 0 }
+    }
+
+    /// Appends a message.
+    ///
+    /// # Panics
+    /// If the body is longer than `u32::MAX` bytes.
+    pub fn push(&mut self, body: &[u8]) {
+        let length = u32::try_from(body.len()).expect("a body is shorter than 4 GiB");
+        self.buffer.extend_from_slice(&length.to_be_bytes());
+        self.buffer.extend_from_slice(body);
+        self.count += 1;
+    }
+
+    /// Appends the first message of a packed buffer, prefix included.
+    pub(crate) fn push_packed(&mut self, message: &[u8]) {
+        self.buffer.extend_from_slice(message);
+        self.count += 1;
+    }
+
+    /// The batch; `None` if nothing was pushed.
+    pub fn finish(self) -> Option<Batch> {
+        if self.count == 0 {
+            return None;
+        }
+        let packed = Bytes::from(self.buffer.into_boxed_slice());
+        Some(Batch { packed, count: self.count })
+    }
+}

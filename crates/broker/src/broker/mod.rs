@@ -1,0 +1,229 @@
+//! The state, and the way of a command through it. What the commands do is in the siblings.
+
+mod connection;
+mod deal;
+mod hold;
+mod publish;
+mod report;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use crate::ledger::{BlockId, Ledger};
+use crate::limits::{ChannelRule, Limits, OverflowPolicy};
+use crate::name::{Kind, Pattern};
+use crate::queue::{Backlog, Rotation, Segment};
+use crate::slots::Slots;
+use crate::{Command, ConnectionId, Event, Refusal, SubscriptionId, Time, Totals};
+use bytes::Bytes;
+use connection::Connection;
+use hold::{Blocked, Work};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use timers::Timer;
+
+/// The broker: channels, connections, and what waits where.
+#[derive(Debug)]
+pub struct Broker {
+    limits: Limits,
+    rules: Vec<ChannelRule>,
+    now: Time,
+    ids: HashMap<ConnectionId, usize>,
+    connections: Slots<Connection>,
+    names: HashMap<Bytes, usize>,
+    channels: Slots<Channel>,
+    wild: Vec<WildSubscription>,
+    ledger: Ledger,
+    /// Held publishers, the longest held first.
+    held: VecDeque<usize>,
+    work: VecDeque<Work>,
+    timers: BTreeSet<(Time, Timer)>,
+    events: VecDeque<Event>,
+    draining: bool,
+    subscriptions: usize,
+    totals: Totals,
+}
+
+#[derive(Debug)]
+struct Channel {
+    name: Bytes,
+    kind: Kind,
+    policy: OverflowPolicy,
+    hold: usize,
+    bound: usize,
+    subscribers: Rotation,
+    exact_subscribers: usize,
+    backlog: Backlog,
+    next_place: u64,
+    /// Bytes that the ledger counts for the channel, in outboxes too.
+    load: usize,
+    published: u64,
+    delivered: u64,
+    dropped: u64,
+}
+
+#[derive(Debug)]
+struct WildSubscription {
+    pattern: Pattern,
+    connection: usize,
+    subscription: SubscriptionId,
+}
+
+impl Broker {
+    /// A broker without connections or channels.
+    pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
+        Broker {
+            ledger: Ledger::new(limits.memory),
+            limits,
+            rules,
+            now: Time::ZERO,
+            ids: HashMap::new(),
+            connections: Slots::new(),
+            names: HashMap::new(),
+            channels: Slots::new(),
+            wild: Vec::new(),
+            held: VecDeque::new(),
+            work: VecDeque::new(),
+            timers: BTreeSet::new(),
+            events: VecDeque::new(),
+            draining: false,
+            subscriptions: 0,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Carries out a command. Those of unknown connections do nothing: their last words may
+    /// come after a `Disconnect`.
+    pub fn handle(&mut self, now: Time, connection: ConnectionId, command: Command) {
+        self.now = self.now.max(now);
+        if command == Command::Connect {
+            self.connect(connection);
+            return;
+        }
+        let Some(&place) = self.ids.get(&connection) else { return };
+        match command {
+            Command::Connect => {}
+            Command::Publish { channel, batch } => self.accept(place, hold::Pending::Publish { channel, batch }),
+            Command::Confirm { batch } => self.accept(place, hold::Pending::Confirm { batch }),
+            Command::Reserve { bytes } => self.reserve(place, bytes),
+            Command::Subscribe { subscription, pattern, ack } => self.subscribe(place, subscription, pattern, ack),
+            Command::Unsubscribe { subscription } => self.unsubscribe(place, subscription),
+            Command::Ack { tag } => self.ack(place, tag),
+            Command::Nack { tag } => self.nack(place, tag),
+            Command::Credit { bytes } => self.credit(place, bytes),
+            Command::Recalled { kept } => self.recalled(place, kept),
+            Command::Finish => self.finish(place),
+            Command::Disconnect => self.disconnect(place),
+        }
+        self.settle();
+    }
+
+    /// What is to be done next by the caller.
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Ends the service: what waits for connections is still delivered, then they are closed.
+    /// The caller reads no more publishers from now on.
+    pub fn drain(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        self.draining = true;
+        self.settle();
+    }
+
+    /// Whether memory is short: the caller should read in small pieces.
+    pub fn memory_pressed(&self) -> bool {
+        self.ledger.free() < self.ledger.budget / 8
+    }
+
+    /// Drops what waits in a queue: how many messages, or `None` if there is no such channel.
+    pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
+        self.now = self.now.max(now);
+        let channel = *self.names.get(name)?;
+        let mut dropped = 0;
+        while let Some(segment) = self.channels[channel].backlog.pop() {
+            dropped += segment.batch.len();
+            self.release(segment.block);
+        }
+        self.channels[channel].dropped += dropped as u64;
+        self.work.push_back(Work::Retry(Blocked::Channel(channel)));
+        self.work.push_back(Work::Forget(channel));
+        self.settle();
+        Some(dropped)
+    }
+
+    fn refuse(&mut self, place: usize, refusal: Refusal) {
+        let connection = self.connections[place].id;
+        self.events.push_back(Event::Refused { connection, refusal });
+    }
+
+    /// Finds a channel or makes it, with everybody whose pattern matches.
+    fn channel(&mut self, name: &Bytes) -> Result<usize, Refusal> {
+        if let Some(&channel) = self.names.get(name) {
+            return Ok(channel);
+        }
+        if self.channels.len() >= self.limits.channels {
+            return Err(Refusal::Channels { limit: self.limits.channels });
+        }
+        let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
+        // A copy, so that the name does not pin the buffer that it came in.
+        let name = Bytes::copy_from_slice(name);
+        let mut subscribers = Rotation::default();
+        for wild in self.wild.iter().filter(|wild| wild.pattern.matches(&name)) {
+            subscribers.join(wild.as_subscriber());
+        }
+        let channel = self.channels.insert(Channel {
+            kind: Kind::of(&name),
+            policy: rule.and_then(|rule| rule.policy).unwrap_or(self.limits.policy),
+            hold: rule.and_then(|rule| rule.hold).unwrap_or(self.limits.hold),
+            bound: rule.and_then(|rule| rule.queue).unwrap_or(self.limits.queue),
+            name: name.clone(),
+            subscribers,
+            exact_subscribers: 0,
+            backlog: Backlog::default(),
+            next_place: 0,
+            load: 0,
+            published: 0,
+            delivered: 0,
+            dropped: 0,
+        });
+        self.names.insert(name, channel);
+        Ok(channel)
+    }
+
+    /// A channel with nobody and nothing in it is forgotten.
+    fn forget_if_unused(&mut self, place: usize) {
+        let Some(channel) = self.channels.get(place) else { return };
+        if channel.exact_subscribers == 0 && channel.load == 0 && channel.backlog.is_empty() {
+            let channel = self.channels.remove(place);
+            self.names.remove(&channel.name);
+        }
+    }
+
+    /// Counts a new allocation for a channel.
+    fn hold_block(&mut self, channel: usize, bytes: usize) -> BlockId {
+        self.channels[channel].load += bytes;
+        self.ledger.hold(channel, bytes)
+    }
+
+    /// One holder of an allocation less.
+    fn release(&mut self, block: BlockId) {
+        if let Some((channel, bytes)) = self.ledger.release(block) {
+            self.channels[channel].load -= bytes;
+            if self.channels[channel].load == 0 {
+                self.work.push_back(Work::Forget(channel));
+            }
+            self.memory_freed();
+        }
+    }
+
+    /// A piece of a backlog pins at most twice its size.
+    fn keep(&mut self, channel: usize, mut segment: Segment) -> Segment {
+        if self.ledger.size(segment.block) > 2 * segment.batch.bytes() {
+            segment.batch = segment.batch.compact();
+            let block = self.hold_block(channel, segment.batch.bytes());
+            self.release(std::mem::replace(&mut segment.block, block));
+        }
+        segment
+    }
+}

@@ -1,0 +1,398 @@
+use super::Broker;
+use crate::{
+    AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, HoldReason, Limits,
+    OverflowPolicy, Packer, Pattern, Refusal, SubscriptionId, Time,
+};
+use std::time::Duration;
+
+/// A broker with connections 1, 2, ... and what came out of it.
+struct Bench {
+    broker: Broker,
+    now: Time,
+}
+
+fn small() -> Limits {
+    Limits { outbox: 100, window: 1000, queue: 100, message: 1000, ..Limits::default() }
+}
+
+impl Bench {
+    fn new(limits: Limits) -> Bench {
+        Bench::with_rules(limits, Vec::new())
+    }
+
+    fn with_rules(limits: Limits, rules: Vec<ChannelRule>) -> Bench {
+        let mut bench = Bench { broker: Broker::new(limits, rules), now: Time::ZERO };
+        for id in 1..=9 {
+            bench.send(id, Command::Connect);
+        }
+        bench
+    }
+
+    fn send(&mut self, id: u64, command: Command) -> Vec<Event> {
+        self.broker.handle(self.now, ConnectionId(id), command);
+        self.events()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.broker.poll()).collect()
+    }
+
+    fn pass(&mut self, millis: u64) -> Vec<Event> {
+        self.now = self.now + Duration::from_millis(millis);
+        self.broker.handle_timeout(self.now);
+        self.events()
+    }
+
+    fn subscribe(&mut self, id: u64, pattern: &'static str) -> Vec<Event> {
+        self.subscribe_with(id, pattern, AckMode::Written)
+    }
+
+    fn subscribe_with(&mut self, id: u64, pattern: &'static str, ack: AckMode) -> Vec<Event> {
+        self.send(id, Command::Subscribe { subscription: SubscriptionId(0), pattern: pattern.into(), ack })
+    }
+
+    fn publish(&mut self, id: u64, channel: &'static str, bodies: &[&str]) -> Vec<Event> {
+        let mut packer = Packer::default();
+        bodies.iter().for_each(|body| packer.push(body.as_bytes()));
+        self.send(id, Command::Publish { channel: channel.into(), batch: packer.finish().unwrap() })
+    }
+
+    fn credit(&mut self, id: u64, bytes: usize) -> Vec<Event> {
+        self.send(id, Command::Credit { bytes })
+    }
+}
+
+/// "1:a" for message a to connection 1; other events by name.
+fn brief(events: &[Event]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for event in events {
+        match event {
+            Event::Deliver { connection, batch, .. } => {
+                lines.extend(batch.iter().map(|body| format!("{}:{}", connection.0, body.escape_ascii())));
+            }
+            Event::Confirmed { connection, .. } => lines.push(format!("confirmed {}", connection.0)),
+            Event::Refused { refusal, .. } => lines.push(format!("refused: {refusal}")),
+            Event::Hold { connection, .. } => lines.push(format!("hold {}", connection.0)),
+            Event::Release { connection } => lines.push(format!("release {}", connection.0)),
+            Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
+            Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
+        }
+    }
+    lines
+}
+
+#[track_caller]
+fn check(events: &[Event], expected: &[&str]) {
+    assert_eq!(brief(events), expected);
+}
+
+#[test]
+fn a_topic_gives_every_message_to_every_subscriber_a_publisher_included() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/a");
+    bench.subscribe(2, "/topic/a");
+    check(&bench.publish(1, "/topic/a", &["x", ""]), &["1:x", "1:", "2:x", "2:"]);
+}
+
+#[test]
+fn subscribers_of_a_topic_share_one_buffer_and_the_ledger_counts_it_once() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/a");
+    bench.subscribe(2, "/topic/a");
+    bench.publish(3, "/topic/a", &["12345678"]);
+    assert_eq!(bench.broker.totals().memory, 12);
+    bench.credit(1, 12);
+    assert_eq!(bench.broker.totals().memory, 12);
+    bench.credit(2, 12);
+    assert_eq!(bench.broker.totals().memory, 0);
+}
+
+#[test]
+fn queues_deal_messages_in_strict_rotation_newest_subscriber_first() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    bench.subscribe(2, "/queue/a");
+    check(&bench.publish(3, "/queue/a", &["0", "1", "2"]), &["2:0", "2:2", "1:1"]);
+    check(&bench.publish(4, "/queue/a", &["3"]), &["1:3"]);
+    bench.subscribe(5, "/queue/a");
+    check(&bench.publish(4, "/queue/a", &["4", "5", "6", "7"]), &["5:4", "5:7", "2:5", "1:6"]);
+}
+
+#[test]
+fn a_worker_without_room_is_skipped_and_its_turn_is_not_saved() {
+    let mut bench = Bench::new(small());
+    bench.subscribe(1, "/queue/a");
+    bench.subscribe(2, "/queue/a");
+    let long = "x".repeat(96);
+    let long: &'static str = long.leak();
+    bench.publish(3, "/queue/a", &[long]);
+    check(&bench.publish(3, "/queue/a", &["12345678", "a", "b"]), &["1:12345678", "1:a", "1:b"]);
+    bench.credit(2, 100);
+    check(&bench.publish(3, "/queue/a", &["c", "d"]), &["2:c", "1:d"]);
+}
+
+#[test]
+fn what_was_not_wholly_written_goes_back_to_the_head_of_the_queue_in_order() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    bench.subscribe(2, "/queue/a");
+    bench.publish(3, "/queue/a", &["0", "1", "2", "3", "4", "5"]);
+    bench.credit(2, 7);
+    check(&bench.send(2, Command::Disconnect), &["1:2", "1:4"]);
+    bench.send(1, Command::Disconnect);
+    check(&bench.subscribe(4, "/queue/a"), &["4:1", "4:2", "4:3", "4:4", "4:5"]);
+}
+
+#[test]
+fn a_worker_that_takes_no_byte_for_stall_loses_its_unwritten_messages_until_it_takes_one() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    bench.publish(3, "/queue/a", &["0", "1", "2"]);
+    bench.credit(1, 2);
+    check(&bench.pass(9_999), &[]);
+    check(&bench.pass(1), &["recall 1"]);
+    check(&bench.send(1, Command::Recalled { kept: 3 }), &[]);
+    check(&bench.subscribe(2, "/queue/a"), &["2:1", "2:2"]);
+    check(&bench.publish(3, "/queue/a", &["3"]), &["2:3"]);
+    bench.credit(1, 3);
+    check(&bench.publish(3, "/queue/a", &["4", "5"]), &["1:4", "2:5"]);
+}
+
+#[test]
+fn with_nobody_there_the_queue_holds_up_to_its_bound_then_holds_its_publishers() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    check(&bench.publish(1, "/queue/a", &["0", "1", "2"]), &["hold 1"]);
+    check(&bench.publish(1, "/topic/b", &["later"]), &[]);
+    check(&bench.publish(2, "/queue/b", &["0"]), &[]);
+    check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2", "release 1"]);
+}
+
+#[test]
+fn an_empty_queue_takes_one_message_of_any_legal_size() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    check(&bench.publish(1, "/queue/a", &["longer than the bound"]), &[]);
+    check(&bench.publish(1, "/queue/a", &["x"]), &["hold 1"]);
+}
+
+#[test]
+fn what_a_publisher_sent_before_it_left_is_not_lost() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    check(&bench.send(1, Command::Disconnect), &[]);
+    check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2"]);
+    bench.credit(3, 15);
+    assert_eq!(bench.broker.totals().memory, 0);
+}
+
+#[test]
+fn acks_prefetch_and_nack() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe_with(1, "/queue/a", AckMode::Explicit { prefetch: 2 });
+    check(&bench.publish(3, "/queue/a", &["0", "1", "2"]), &["1:0", "1:1"]);
+    bench.credit(1, 10);
+    check(&bench.send(1, Command::Ack { tag: DeliveryTag(1) }), &["1:2"]);
+    check(&bench.send(1, Command::Nack { tag: DeliveryTag(2) }), &["1:1"]);
+    check(&bench.send(1, Command::Ack { tag: DeliveryTag(2) }), &["refused: no message waits for an ack under tag 2"]);
+    bench.credit(1, 10);
+    bench.send(1, Command::Disconnect);
+    check(&bench.subscribe(2, "/queue/a"), &["2:1", "2:2"]);
+    bench.credit(2, 10);
+    assert_eq!(bench.broker.totals().memory, 0);
+}
+
+fn filled(policy: OverflowPolicy) -> Bench {
+    let mut bench = Bench::new(Limits { policy, window: 1, ..small() });
+    bench.subscribe(1, "/topic/a");
+    let body: &'static str = "x".repeat(40).leak();
+    bench.publish(2, "/topic/a", &[body]);
+    bench.publish(2, "/topic/a", &[body]);
+    check(
+        &bench.publish(2, "/topic/a", &["late message"]),
+        match policy {
+            OverflowPolicy::DropNew | OverflowPolicy::DropOld | OverflowPolicy::Disconnect | OverflowPolicy::Block => {
+                &["hold 2"]
+            }
+        },
+    );
+    bench
+}
+
+#[test]
+fn a_draining_subscriber_earns_patience_down_to_half_its_outbox() {
+    let mut bench = filled(OverflowPolicy::DropNew);
+    check(&bench.credit(1, 30), &[]);
+    let events = bench.credit(1, 14);
+    assert!(brief(&events).contains(&"release 2".to_owned()), "{events:?}");
+    assert_eq!(bench.broker.totals().dropped_slow, 0);
+}
+
+#[test]
+fn one_that_needs_longer_than_patience_is_slow_and_earns_no_new_patience_for_ten_seconds() {
+    let mut bench = filled(OverflowPolicy::DropNew);
+    check(&bench.pass(49), &[]);
+    check(&bench.pass(1), &["release 2"]);
+    assert_eq!(bench.broker.totals().dropped_slow, 1);
+    check(&bench.publish(2, "/topic/a", &["dropped as well"]), &[]);
+    assert_eq!(bench.broker.totals().dropped_slow, 2);
+    bench.credit(1, 1);
+    bench.pass(10_000);
+    check(&bench.publish(2, "/topic/a", &["a new patience"]), &["hold 2"]);
+}
+
+#[test]
+fn drop_old_drops_what_was_not_begun() {
+    let mut bench = filled(OverflowPolicy::DropOld);
+    check(&bench.pass(50), &["release 2"]);
+    check(&bench.credit(1, 44), &["1:late message"]);
+}
+
+#[test]
+fn disconnect_closes_the_slow_one() {
+    let mut bench = filled(OverflowPolicy::Disconnect);
+    let slow = "close 1: too slow for a channel whose policy is to disconnect";
+    check(&bench.pass(50), &[slow, "release 2"]);
+}
+
+#[test]
+fn block_holds_the_publisher_for_as_long_as_it_takes() {
+    let mut bench = filled(OverflowPolicy::Block);
+    check(&bench.pass(1_000_000), &[]);
+    let events = bench.credit(1, 44);
+    assert!(brief(&events).contains(&"release 2".to_owned()), "{events:?}");
+}
+
+#[test]
+fn a_topic_with_nobody_drops_and_counts() {
+    let mut bench = Bench::new(Limits::default());
+    check(&bench.publish(1, "/topic/a", &["x", "y"]), &[]);
+    let totals = bench.broker.totals();
+    assert_eq!((totals.dropped_nobody, totals.channels, totals.memory), (2, 0, 0));
+}
+
+#[test]
+fn hold_keeps_the_first_and_then_holds_the_publisher() {
+    let pattern = Pattern::new("/topic/kept/>");
+    let rule = ChannelRule { pattern, policy: None, hold: Some(2), queue: None };
+    let mut bench = Bench::with_rules(Limits::default(), vec![rule]);
+    check(&bench.publish(1, "/topic/kept/a", &["0", "1", "2", "3"]), &["hold 1"]);
+    check(&bench.subscribe(2, "/topic/kept/a"), &["2:0", "2:1", "2:2", "2:3", "release 1"]);
+}
+
+#[test]
+fn confirm_comes_back_behind_everything_that_waits() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/a");
+    bench.publish(1, "/topic/a", &["x"]);
+    check(&bench.send(1, Command::Confirm { batch: Batch::one(b"ping") }), &["confirmed 1"]);
+    bench.credit(1, 13);
+    assert_eq!(bench.broker.totals().memory, 0);
+}
+
+#[test]
+fn confirm_waits_behind_what_is_held() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    check(&bench.send(1, Command::Confirm { batch: Batch::one(b"ping") }), &[]);
+    check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2", "confirmed 1", "release 1"]);
+}
+
+#[test]
+fn finish_sends_what_waits_first() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/a");
+    bench.publish(2, "/topic/a", &["x"]);
+    check(&bench.send(1, Command::Finish), &[]);
+    check(&bench.publish(2, "/topic/a", &["not any more"]), &[]);
+    check(&bench.credit(1, 5), &["close 1: finished"]);
+}
+
+#[test]
+fn draining_delivers_what_waits_and_closes() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    bench.publish(2, "/queue/a", &["x"]);
+    bench.broker.drain(bench.now);
+    let closed = brief(&bench.events());
+    assert!(!closed.iter().any(|line| line.starts_with("close 1")), "{closed:?}");
+    check(&bench.credit(1, 5), &["close 1: the broker is shutting down"]);
+}
+
+#[test]
+fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
+    let mut bench = Bench::new(Limits { memory: 100, ..small() });
+    bench.send(1, Command::Reserve { bytes: 60 });
+    check(&bench.send(2, Command::Reserve { bytes: 60 }), &["hold 2"]);
+    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["release 2"]);
+    assert_eq!(bench.broker.totals().memory, 60);
+    bench.send(2, Command::Disconnect);
+    assert_eq!(bench.broker.totals().memory, 0);
+}
+
+#[test]
+fn at_the_budget_the_publishers_of_the_fullest_channels_are_held_first() {
+    let mut bench = Bench::new(Limits { memory: 60, queue: 1000, ..small() });
+    check(&bench.publish(1, "/queue/full", &["0123456789012345678901234567890"]), &["hold 1"]);
+    check(&bench.publish(2, "/queue/b", &["0"]), &[]);
+    check(&bench.subscribe(3, "/queue/full"), &["3:0123456789012345678901234567890"]);
+    check(&bench.credit(3, 35), &["release 1"]);
+}
+
+#[test]
+fn each_limit_is_refused_above_and_not_at_it() {
+    let limits = Limits { channel_name: 8, message: 5, channels: 1, subscriptions: 1, connections: 9, ..small() };
+    let mut bench = Bench::new(limits);
+    check(&bench.subscribe(1, "/queue/a"), &[]);
+    check(&bench.send(10, Command::Connect), &["refused: there are 9 connections already (limit: connections)"]);
+    let second = Command::Subscribe { subscription: SubscriptionId(1), pattern: "b".into(), ack: AckMode::Written };
+    check(&bench.send(1, second), &["refused: the connection has 1 subscriptions already (limit: subscriptions)"]);
+    check(&bench.subscribe(2, "/queue/b"), &["refused: there are 1 channels already (limit: channels)"]);
+    let name = "refused: a channel name of 9 bytes is over the limit of 8 (limit: channel-name)";
+    check(&bench.subscribe(2, "/queue/ab"), &[name]);
+    check(&bench.publish(2, "/queue/a", &["12345"]), &["1:12345"]);
+    let long = "refused: a message of 6 bytes is over the limit of 5 (limit: message)";
+    check(&bench.publish(2, "/queue/a", &["123456"]), &[long]);
+}
+
+#[test]
+fn a_channel_with_nobody_and_nothing_in_it_is_forgotten() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    bench.publish(2, "/queue/a", &["x"]);
+    bench.credit(1, 5);
+    assert_eq!(bench.broker.totals().channels, 1);
+    bench.send(1, Command::Disconnect);
+    assert_eq!(bench.broker.totals().channels, 0);
+}
+
+#[test]
+fn patterns_reach_channels_that_are_and_channels_to_come() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/>");
+    check(&bench.publish(2, "/topic/new/one", &["x"]), &["1:x"]);
+    bench.subscribe(3, "/topic/b");
+    check(&bench.publish(2, "/topic/b", &["y"]), &["1:y", "3:y"]);
+    check(&bench.publish(2, "/topic/>", &["literal"]), &["1:literal"]);
+}
+
+#[test]
+fn a_purge_drops_what_waits_and_releases_who_was_held() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
+    check(&bench.events(), &["release 1"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
+}
+
+#[test]
+fn hold_names_its_reason() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    let [Event::Hold { reason, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*reason, HoldReason::QueueFull { channel: "/queue/a".into(), bound: 10 });
+    assert_eq!(reason.to_string(), "queue /queue/a is at its bound of 10 bytes");
+    assert_eq!(CloseReason::Finished.to_string(), "finished");
+    assert!(matches!(
+        bench.send(1, Command::Ack { tag: DeliveryTag(7) })[..],
+        [Event::Refused { refusal: Refusal::UnknownTag { tag: DeliveryTag(7) }, .. }]
+    ));
+}

@@ -1,0 +1,49 @@
+//! The rules of the broker, and nothing else.
+//!
+//! A [`Broker`] is a deterministic state machine. Commands go in with the time at which they
+//! came, events come out; the caller does all input and output:
+//!
+//! ```
+//! use switchboard_broker::{AckMode, Batch, Broker, Command, ConnectionId, Event, Limits, SubscriptionId, Time};
+//!
+//! let mut broker = Broker::new(Limits::default(), Vec::new());
+//! let (now, listener, sender) = (Time::ZERO, ConnectionId(1), ConnectionId(2));
+//! broker.handle(now, listener, Command::Connect);
+//! broker.handle(now, listener, Command::Subscribe {
+//!     subscription: SubscriptionId(0),
+//!     pattern: "/topic/foo".into(),
+//!     ack: AckMode::Written,
+//! });
+//! broker.handle(now, sender, Command::Connect);
+//! broker.handle(now, sender, Command::Publish { channel: "/topic/foo".into(), batch: Batch::one(b"hello") });
+//! let Some(Event::Deliver { connection, batch, .. }) = broker.poll() else { panic!("a delivery") };
+//! assert_eq!(connection, listener);
+//! assert_eq!(batch.iter().collect::<Vec<_>>(), [b"hello"]);
+//! ```
+//!
+//! There is no I/O, no clock, no thread and no randomness here, and no protocol is known: the
+//! same commands at the same times give the same events.
+
+mod batch;
+mod command;
+mod event;
+mod limits;
+mod name;
+mod status;
+mod time;
+
+mod ledger;
+mod outbox;
+mod queue;
+mod slots;
+
+mod broker;
+
+pub use batch::{Batch, MalformedBatch, Packer};
+pub use broker::Broker;
+pub use command::{AckMode, Command, ConnectionId, DeliveryTag, SubscriptionId};
+pub use event::{CloseReason, Event, HoldReason, Refusal};
+pub use limits::{ChannelRule, Limits, OverflowPolicy};
+pub use name::{ECHO, Kind, Pattern};
+pub use status::{ChannelStatus, ConnectionStatus, Status, Totals};
+pub use time::Time;

@@ -1,0 +1,87 @@
+use crate::name::Pattern;
+use std::time::Duration;
+
+/// The bounds of everything. Sizes are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time, those included that left while their last messages wait.
+    pub connections: usize,
+    /// Channels in being at a time.
+    pub channels: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions: usize,
+    /// A channel's name.
+    pub channel_name: usize,
+    /// One message.
+    pub message: usize,
+    /// What may wait for one connection. An empty outbox takes one message of any legal size.
+    pub outbox: usize,
+    /// How much of the outbox is handed out ahead of its credit.
+    pub window: usize,
+    /// What may wait in one queue, or in one topic that holds. An empty one takes one message.
+    pub queue: usize,
+    /// All buffered bytes together.
+    pub memory: usize,
+    /// How long a full but draining topic subscriber may hold the publishers; zero for not at all.
+    pub patience: Duration,
+    /// How long a slow subscriber earns no new patience.
+    pub slow: Duration,
+    /// How long a worker may take no byte before its unwritten messages go to others.
+    pub stall: Duration,
+    /// What happens to messages for a slow subscriber of a topic.
+    pub policy: OverflowPolicy,
+    /// How many messages a topic without subscribers keeps before it holds its publishers;
+    /// 0 drops (and counts) them.
+    pub hold: usize,
+}
+
+const MIB: usize = 1 << 20;
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 20_000,
+            channels: 1_000_000,
+            subscriptions: 10_000,
+            channel_name: 1024,
+            message: 16 * MIB,
+            outbox: 8 * MIB,
+            window: MIB / 4,
+            queue: 64 * MIB,
+            memory: 512 * MIB,
+            patience: Duration::from_millis(50),
+            slow: Duration::from_secs(10),
+            stall: Duration::from_secs(10),
+            policy: OverflowPolicy::DropNew,
+            hold: 0,
+        }
+    }
+}
+
+/// What happens to a message for a topic's subscriber that has no room and no patience left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OverflowPolicy {
+    /// The subscriber misses the new message.
+    #[default]
+    DropNew,
+    /// The subscriber misses the oldest that it has not begun to receive.
+    DropOld,
+    /// The subscriber is disconnected.
+    Disconnect,
+    /// The publisher is held for as long as it takes.
+    Block,
+}
+
+/// What differs from [`Limits`] for the channels that a pattern matches. The first rule that
+/// matches a channel is the one in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelRule {
+    /// Which channels.
+    pub pattern: Pattern,
+    /// See [`Limits::policy`].
+    pub policy: Option<OverflowPolicy>,
+    /// See [`Limits::hold`].
+    pub hold: Option<usize>,
+    /// See [`Limits::queue`].
+    pub queue: Option<usize>,
+}
