@@ -55,10 +55,7 @@ pub fn split(input: &[u8], limit: usize) -> Result<Split<'_>, FrameTooLong> {
     }
     let whole = PREFIX.saturating_add(length);
     Ok(match rest.get(..length) {
-        Some(body) => Split::Frame {
-            body,
-            consumed: whole,
-        },
+        Some(body) => Split::Frame { body, consumed: whole },
         None => Split::Need(whole),
     })
 }
@@ -83,7 +80,5 @@ pub fn encode(body: &[u8], out: &mut Vec<u8>) {
 /// If `length` does not fit into the 32 bits that the protocol has for it.
 #[must_use]
 pub fn header(length: usize) -> [u8; PREFIX] {
-    u32::try_from(length)
-        .expect("a native frame's length fits into 32 bits")
-        .to_be_bytes()
+    u32::try_from(length).expect("a native frame's length fits into 32 bits").to_be_bytes()
 }

@@ -13,10 +13,7 @@ fn frame(body: &[u8]) -> Vec<u8> {
 }
 
 /// Reads frames as a connection does: bytes come in `pieces`, and wait until they make a frame.
-fn decode<'a>(
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-    limit: usize,
-) -> (Vec<Vec<u8>>, Option<FrameTooLong>) {
+fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> (Vec<Vec<u8>>, Option<FrameTooLong>) {
     let mut waiting = Vec::new();
     let mut frames = Vec::new();
     for piece in pieces {
@@ -70,23 +67,14 @@ fn a_length_that_does_not_fit_is_never_cut_short() {
 fn a_frame_below_or_at_the_limit_is_accepted() {
     for length in [LIMIT - 1, LIMIT] {
         let body = vec![b'x'; length];
-        assert_eq!(
-            split(&frame(&body), LIMIT),
-            Ok(Split::Frame {
-                body: &body,
-                consumed: PREFIX + length
-            })
-        );
+        assert_eq!(split(&frame(&body), LIMIT), Ok(Split::Frame { body: &body, consumed: PREFIX + length }));
     }
 }
 
 #[test]
 fn a_frame_above_the_limit_is_refused_as_soon_as_its_length_is_there() {
     let bytes = frame(&[b'x'; LIMIT + 1]);
-    let refused = Err(FrameTooLong {
-        length: LIMIT + 1,
-        limit: LIMIT,
-    });
+    let refused = Err(FrameTooLong { length: LIMIT + 1, limit: LIMIT });
     assert_eq!(split(&bytes[..PREFIX - 1], LIMIT), Ok(Split::Need(PREFIX)));
     assert_eq!(split(&bytes[..PREFIX], LIMIT), refused);
     assert_eq!(split(&bytes, LIMIT), refused);
@@ -96,18 +84,12 @@ fn a_frame_above_the_limit_is_refused_as_soon_as_its_length_is_there() {
 fn the_longest_length_that_can_be_written_is_refused() {
     let error = split(&[0xff; 4], 16 * 1024 * 1024).unwrap_err();
     assert_eq!(error.length, u32::MAX as usize);
-    assert_eq!(
-        error.to_string(),
-        "frame of 4294967295 bytes is over the limit of 16777216 bytes"
-    );
+    assert_eq!(error.to_string(), "frame of 4294967295 bytes is over the limit of 16777216 bytes");
 }
 
 #[test]
 fn an_empty_frame_is_a_frame_even_when_the_limit_is_nothing() {
-    let empty = Split::Frame {
-        body: b"",
-        consumed: PREFIX,
-    };
+    let empty = Split::Frame { body: b"", consumed: PREFIX };
     assert_eq!(split(&frame(b""), LIMIT), Ok(empty));
     assert_eq!(split(&frame(b""), 0), Ok(empty));
 }
@@ -121,15 +103,9 @@ fn no_input_needs_a_length_first() {
 fn what_stands_behind_a_frame_is_left_alone() {
     let mut bytes = frame(b"one");
     encode(b"two", &mut bytes);
-    let first = Split::Frame {
-        body: b"one".as_slice(),
-        consumed: 7,
-    };
+    let first = Split::Frame { body: b"one".as_slice(), consumed: 7 };
     assert_eq!(split(&bytes, LIMIT), Ok(first));
-    let second = Split::Frame {
-        body: b"two".as_slice(),
-        consumed: 7,
-    };
+    let second = Split::Frame { body: b"two".as_slice(), consumed: 7 };
     assert_eq!(split(&bytes[7..], LIMIT), Ok(second));
 }
 
