@@ -1,4 +1,4 @@
-use crate::ledger::BlockId;
+use crate::ledger::{BlockId, Ledger};
 use crate::{Batch, DeliveryTag, SubscriptionId};
 use std::collections::VecDeque;
 
@@ -107,7 +107,12 @@ impl Outbox {
 
     /// After a recall, only `kept` further bytes are in the caller's hands. Takes out the parcels
     /// behind them that `taken` names, and the unwritten rest of one that is cut.
-    pub(crate) fn take_back(&mut self, kept: usize, taken: impl Fn(&Origin) -> bool) -> Vec<Parcel> {
+    pub(crate) fn take_back(
+        &mut self,
+        kept: usize,
+        ledger: &mut Ledger,
+        taken: impl Fn(&Origin) -> bool,
+    ) -> Vec<Parcel> {
         let mut limit = self.front_written + kept;
         let mut stay = Outbox { front_written: self.front_written, ..Outbox::default() };
         let mut out = Vec::new();
@@ -126,8 +131,8 @@ impl Outbox {
             let has_written = written.is_some();
             if let Some(batch) = written {
                 stay.handed += 1;
-                // The block stays with the rest, which frees it last.
-                stay.parcels.push_back(Parcel { batch, block: None, origin });
+                let block = if rest.is_some() { block.map(|block| ledger.share(block)) } else { block };
+                stay.parcels.push_back(Parcel { batch, block, origin });
             }
             let Some(batch) = rest else { continue };
             let origin = if has_written { skip(origin, count) } else { origin };

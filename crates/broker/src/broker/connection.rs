@@ -319,7 +319,7 @@ impl Broker {
             return;
         }
         let of_queue = |origin: &Origin| matches!(origin, Origin::Queue { .. } | Origin::Tagged { .. });
-        for parcel in connection.outbox.take_back(kept, of_queue) {
+        for parcel in connection.outbox.take_back(kept, &mut self.ledger, of_queue) {
             self.take_back(place, parcel);
         }
         self.hand_out(place);

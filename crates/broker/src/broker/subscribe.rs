@@ -76,7 +76,7 @@ impl Broker {
         };
         let connection = &mut self.connections[place];
         let kept = connection.outbox.handed_bytes();
-        for parcel in connection.outbox.take_back(kept, of_it) {
+        for parcel in connection.outbox.take_back(kept, &mut self.ledger, of_it) {
             self.take_back(place, parcel);
         }
         let connection = &mut self.connections[place];

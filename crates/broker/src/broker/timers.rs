@@ -67,7 +67,7 @@ impl Broker {
             self.events.push_back(Event::Recall { connection: id });
         } else {
             let of_queue = |origin: &Origin| matches!(origin, Origin::Queue { .. } | Origin::Tagged { .. });
-            for parcel in connection.outbox.take_back(0, of_queue) {
+            for parcel in connection.outbox.take_back(0, &mut self.ledger, of_queue) {
                 self.take_back(place, parcel);
             }
         }

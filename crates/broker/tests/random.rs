@@ -1,0 +1,284 @@
+//! Random commands against an oracle that only knows what a user was promised: every message of a
+//! queue is wholly written to exactly one worker, every publisher's messages keep their order at
+//! a topic's subscriber, outboxes keep their bound, and in the end nothing is counted any more.
+
+use proptest::prelude::*;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use switchboard_broker::{
+    AckMode, Batch, Broker, Command, ConnectionId, DeliveryTag, Event, Limits, OverflowPolicy, Packer, SubscriptionId,
+    Time,
+};
+
+const QUEUES: [&str; 2] = ["/queue/a", "/queue/b"];
+const TOPICS: [&str; 2] = ["/topic/a", "/topic/b"];
+const OUTBOX: usize = 120;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Come { pattern: usize, explicit: bool },
+    Publish { who: usize, channel: usize, lengths: Vec<usize> },
+    Confirm { who: usize },
+    Credit { who: usize, bytes: usize },
+    Ack { who: usize, nack: bool },
+    Reserve { who: usize, bytes: usize },
+    Leave { who: usize },
+    Finish { who: usize },
+    Pass { millis: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..8usize;
+    prop_oneof![
+        2 => (0..7usize, any::<bool>()).prop_map(|(pattern, explicit)| Step::Come { pattern, explicit }),
+        6 => (who.clone(), 0..4usize, prop::collection::vec(8..40usize, 1..8))
+            .prop_map(|(who, channel, lengths)| Step::Publish { who, channel, lengths }),
+        1 => who.clone().prop_map(|who| Step::Confirm { who }),
+        8 => (who.clone(), 1..90usize).prop_map(|(who, bytes)| Step::Credit { who, bytes }),
+        3 => (who.clone(), any::<bool>()).prop_map(|(who, nack)| Step::Ack { who, nack }),
+        1 => (who.clone(), 0..300usize).prop_map(|(who, bytes)| Step::Reserve { who, bytes }),
+        1 => who.clone().prop_map(|who| Step::Leave { who }),
+        1 => who.prop_map(|who| Step::Finish { who }),
+        2 => (1..12_000u64).prop_map(|millis| Step::Pass { millis }),
+    ]
+}
+
+#[derive(Default)]
+struct Peer {
+    /// Unwritten messages as they were delivered: body, tag; and bytes written of the first.
+    coming: VecDeque<(Vec<u8>, Option<DeliveryTag>, bool)>,
+    written: usize,
+    unacked: VecDeque<(DeliveryTag, Vec<u8>)>,
+    held: bool,
+    finished: bool,
+}
+
+struct World {
+    broker: Broker,
+    now: Time,
+    peers: BTreeMap<u64, Peer>,
+    next_id: u64,
+    next_message: u64,
+    published_to_queues: Vec<Vec<u8>>,
+    consumed: BTreeMap<Vec<u8>, usize>,
+    seen: BTreeMap<(u64, Vec<u8>), u64>,
+}
+
+impl World {
+    fn new(policy: OverflowPolicy, memory: usize) -> World {
+        let limits =
+            Limits { outbox: OUTBOX, window: 60, queue: 200, message: 100, memory, policy, ..Limits::default() };
+        World {
+            broker: Broker::new(limits, Vec::new()),
+            now: Time::ZERO,
+            peers: BTreeMap::new(),
+            next_id: 1,
+            next_message: 0,
+            published_to_queues: Vec::new(),
+            consumed: BTreeMap::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    fn pick(&self, who: usize) -> Option<u64> {
+        self.peers.keys().nth(who).copied()
+    }
+
+    fn send(&mut self, id: u64, command: Command) {
+        self.broker.handle(self.now, ConnectionId(id), command);
+        self.drain_events();
+    }
+
+    fn drain_events(&mut self) {
+        while let Some(event) = self.broker.poll() {
+            match event {
+                Event::Deliver { connection, channel, batch, tag, .. } => {
+                    let queue = channel.starts_with(b"/queue");
+                    if !queue {
+                        self.check_order(connection.0, &batch);
+                    }
+                    // It may have left while the event waited.
+                    let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
+                    for (index, body) in batch.iter().enumerate() {
+                        let tag = tag.map(|tag| DeliveryTag(tag.0 + index as u64));
+                        peer.coming.push_back((body.to_vec(), tag, queue));
+                    }
+                }
+                Event::Confirmed { connection, batch } => {
+                    let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
+                    peer.coming.extend(batch.iter().map(|body| (body.to_vec(), None, false)));
+                }
+                Event::Recall { connection } => {
+                    let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
+                    let begun = usize::from(peer.written > 0);
+                    peer.coming.truncate(begun);
+                    let kept = peer.coming.front().map_or(0, |(body, ..)| body.len() + 4 - peer.written);
+                    self.broker.handle(self.now, connection, Command::Recalled { kept });
+                }
+                Event::Hold { connection, .. } => {
+                    if let Some(peer) = self.peers.get_mut(&connection.0) {
+                        assert!(!peer.held, "held twice");
+                        peer.held = true;
+                    }
+                }
+                Event::Release { connection } => {
+                    let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
+                    assert!(peer.held, "released though not held");
+                    peer.held = false;
+                }
+                Event::Close { connection, .. } => {
+                    self.peers.remove(&connection.0);
+                    self.broker.handle(self.now, connection, Command::Disconnect);
+                }
+                Event::Refused { refusal, .. } => panic!("{refusal}"),
+            }
+        }
+        for connection in self.broker.status(usize::MAX).connections {
+            assert!(connection.outbox <= OUTBOX, "an outbox of {} bytes", connection.outbox);
+        }
+    }
+
+    fn check_order(&mut self, subscriber: u64, batch: &Batch) {
+        for body in batch.iter() {
+            let number = u64::from_be_bytes(body[..8].try_into().unwrap());
+            let last = self.seen.insert((subscriber, body[8..9].to_vec()), number);
+            assert!(last.is_none_or(|last| last < number), "{number} after {last:?} at {subscriber}");
+        }
+    }
+
+    fn credit(&mut self, id: u64, bytes: usize) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let waiting: usize = peer.coming.iter().map(|(body, ..)| body.len() + 4).sum();
+        let bytes = bytes.min(waiting - peer.written);
+        peer.written += bytes;
+        while peer.coming.front().is_some_and(|(body, ..)| peer.written >= body.len() + 4) {
+            let (body, tag, queue) = peer.coming.pop_front().unwrap();
+            peer.written -= body.len() + 4;
+            match tag {
+                Some(tag) => peer.unacked.push_back((tag, body)),
+                None if queue => *self.consumed.entry(body).or_default() += 1,
+                None => {}
+            }
+        }
+        self.send(id, Command::Credit { bytes });
+    }
+
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Come { pattern, explicit } => {
+                let id = self.next_id;
+                self.next_id += 1;
+                self.peers.insert(id, Peer::default());
+                self.send(id, Command::Connect);
+                let patterns = [QUEUES[0], QUEUES[1], "/queue/*", TOPICS[0], TOPICS[1], "/topic/>", "/null"];
+                let ack = if explicit { AckMode::Explicit { prefetch: 3 } } else { AckMode::Written };
+                let pattern = patterns[pattern].into();
+                self.send(id, Command::Subscribe { subscription: SubscriptionId(0), pattern, ack });
+            }
+            Step::Publish { who, channel, lengths } => {
+                let Some(id) = self.pick(who) else { return };
+                if self.peers[&id].held || self.peers[&id].finished {
+                    return;
+                }
+                let channel = [QUEUES[0], QUEUES[1], TOPICS[0], TOPICS[1]][channel];
+                let mut packer = Packer::default();
+                for length in lengths {
+                    let mut body = self.next_message.to_be_bytes().to_vec();
+                    self.next_message += 1;
+                    body.push(id as u8);
+                    body.resize(length.max(9), b'x');
+                    packer.push(&body);
+                    if channel.starts_with("/queue") {
+                        self.published_to_queues.push(body);
+                    }
+                }
+                self.send(id, Command::Publish { channel: channel.into(), batch: packer.finish().unwrap() });
+            }
+            Step::Confirm { who } => {
+                let Some(id) = self.pick(who) else { return };
+                if !self.peers[&id].held && !self.peers[&id].finished {
+                    self.send(id, Command::Confirm { batch: Batch::one(b"ping") });
+                }
+            }
+            Step::Credit { who, bytes } => {
+                if let Some(id) = self.pick(who) {
+                    self.credit(id, bytes);
+                }
+            }
+            Step::Ack { who, nack } => {
+                let Some(id) = self.pick(who) else { return };
+                let peer = self.peers.get_mut(&id).unwrap();
+                let Some((tag, body)) = peer.unacked.pop_front() else { return };
+                if nack {
+                    self.send(id, Command::Nack { tag });
+                } else {
+                    *self.consumed.entry(body).or_default() += 1;
+                    self.send(id, Command::Ack { tag });
+                }
+            }
+            Step::Reserve { who, bytes } => {
+                let Some(id) = self.pick(who) else { return };
+                if !self.peers[&id].held && !self.peers[&id].finished {
+                    self.send(id, Command::Reserve { bytes });
+                }
+            }
+            Step::Leave { who } => {
+                if let Some(id) = self.pick(who) {
+                    self.peers.remove(&id);
+                    self.send(id, Command::Disconnect);
+                }
+            }
+            Step::Finish { who } => {
+                if let Some(id) = self.pick(who) {
+                    self.peers.get_mut(&id).unwrap().finished = true;
+                    self.send(id, Command::Finish);
+                }
+            }
+            Step::Pass { millis } => {
+                self.now = self.now + Duration::from_millis(millis);
+                self.broker.handle_timeout(self.now);
+                self.drain_events();
+            }
+        }
+    }
+
+    /// Everybody leaves, one worker comes who reads all; then the books must balance.
+    fn close(&mut self) {
+        while let Some(id) = self.pick(0) {
+            self.peers.remove(&id);
+            self.send(id, Command::Disconnect);
+        }
+        self.apply(Step::Come { pattern: 2, explicit: false });
+        let last = self.pick(0).unwrap();
+        while !self.peers[&last].coming.is_empty() {
+            self.credit(last, 1000);
+        }
+        for body in &self.published_to_queues {
+            assert_eq!(self.consumed.get(body), Some(&1), "deliveries of {}", body.escape_ascii());
+        }
+        assert_eq!(self.consumed.len(), self.published_to_queues.len());
+        self.send(last, Command::Disconnect);
+        let totals = self.broker.totals();
+        assert_eq!((totals.memory, totals.channels, totals.connections, totals.held), (0, 0, 0, 0));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_promised_holds_whatever_happens(
+        steps in prop::collection::vec(step(), 1..120),
+        policy in prop_oneof![
+            Just(OverflowPolicy::DropNew), Just(OverflowPolicy::DropOld), Just(OverflowPolicy::Disconnect),
+            Just(OverflowPolicy::Block),
+        ],
+        memory in prop_oneof![Just(2_000usize), Just(1_000_000)],
+    ) {
+        let mut world = World::new(policy, memory);
+        for step in steps {
+            world.apply(step);
+        }
+        world.close();
+    }
+}

@@ -1,0 +1,179 @@
+//! Listeners, and who may come in how fast.
+
+use crate::connection;
+use crate::error::BindError;
+use crate::hub::Hub;
+use crate::peer::Peer;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use switchboard_broker::ConnectionId;
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep, sleep_until};
+
+const BACKLOG: i32 = 1024;
+/// How long to wait for file descriptors to come free.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds all addresses. That a machine has no `[::1]` is no error where others are left.
+pub(crate) async fn bind_all(names: &[String]) -> Result<Vec<TcpListener>, BindError> {
+    let mut listeners = Vec::new();
+    let mut missing = None;
+    for name in names {
+        let addresses = lookup_host(name.as_str()).await.map_err(|source| BindError::new(name, source))?;
+        // A name may have several addresses; all of them are meant.
+        for address in addresses {
+            match bind(address) {
+                Ok(listener) => listeners.push(listener),
+                Err(source) if is_missing_loopback(address, &source) => {
+                    tracing::warn!("this machine has no {address}: not listening there ({source})");
+                    missing = Some(BindError::new(name, source));
+                }
+                Err(source) => return Err(BindError::new(name, source)),
+            }
+        }
+    }
+    match missing {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+fn is_missing_loopback(address: SocketAddr, error: &io::Error) -> bool {
+    let unsupported = error.kind() == ErrorKind::AddrNotAvailable
+        || error.kind() == ErrorKind::Unsupported
+        // EAFNOSUPPORT has no kind of its own.
+        || error.raw_os_error() == Some(97);
+    address.is_ipv6() && address.ip().is_loopback() && unsupported
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the last run's closed connections.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// What all listeners share.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    hub: Arc<Hub>,
+    handshake: Duration,
+    handshakes: Arc<Semaphore>,
+    rate: Mutex<Rate>,
+    next: AtomicU64,
+    /// Closed when the last connection has ended.
+    alive: mpsc::Sender<()>,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        handshake: Duration,
+        handshakes: usize,
+        rate: u32,
+        alive: mpsc::Sender<()>,
+    ) -> Gate {
+        Gate {
+            hub,
+            handshake,
+            handshakes: Arc::new(Semaphore::new(handshakes.clamp(1, Semaphore::MAX_PERMITS))),
+            rate: Mutex::new(Rate::new(rate, Instant::now())),
+            next: AtomicU64::new(1),
+            alive,
+        }
+    }
+
+    /// Accepts for ever.
+    pub(crate) async fn run(self: Arc<Gate>, listener: TcpListener) {
+        let mut told: Option<Instant> = None;
+        loop {
+            // Both before the accept: who is too many waits in the kernel.
+            let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return };
+            let turn = self.rate.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now());
+            sleep_until(turn).await;
+            let (socket, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) if is_about_one_connection(&error) => continue,
+                Err(error) => {
+                    let now = Instant::now();
+                    if told.is_none_or(|told| now - told > Duration::from_secs(5)) {
+                        told = Some(now);
+                        tracing::error!("cannot accept connections, and tries again every 0.1 s: {error}");
+                    }
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            if let Err(error) = prepare(&socket) {
+                tracing::debug!(peer = %address, "socket options: {error}");
+            }
+            let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
+            let peer = Arc::new(Peer::new(id, address, socket));
+            let (hub, handshake, alive) = (self.hub.clone(), self.handshake, self.alive.clone());
+            tokio::spawn(async move {
+                connection::run(hub, peer, handshake, permit).await;
+                drop(alive);
+            });
+        }
+    }
+}
+
+/// Errors of a connection that was gone before it was accepted; the listener is well.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    // Finds peers whose machine is gone without a word.
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+}
+
+/// A token bucket that holds one second's tokens.
+#[derive(Debug)]
+struct Rate {
+    gap: Duration,
+    /// When the bucket would be full again.
+    full: Instant,
+}
+
+impl Rate {
+    fn new(per_second: u32, now: Instant) -> Rate {
+        Rate { gap: Duration::from_secs(1) / per_second.max(1), full: now }
+    }
+
+    /// Takes a token, and says when it is there.
+    fn turn(&mut self, now: Instant) -> Instant {
+        self.full = self.full.max(now) + self.gap;
+        (self.full - Duration::from_secs(1)).max(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_may_come_at_once_and_then_one_every_gap() {
+        let now = Instant::now() + Duration::from_secs(10);
+        let mut rate = Rate::new(4, now);
+        let turns: Vec<_> = (0..6).map(|_| rate.turn(now) - now).collect();
+        let millis: Vec<_> = turns.iter().map(Duration::as_millis).collect();
+        assert_eq!(millis, [0, 0, 0, 0, 250, 500]);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(rate.turn(later), later);
+    }
+}

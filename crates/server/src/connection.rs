@@ -1,0 +1,231 @@
+//! One connection of the native protocol: its own task.
+
+use crate::hub::Hub;
+use crate::native::Session;
+use crate::peer::{Closing, Peer};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+use switchboard_broker::{CloseReason, Command};
+use tokio::io::Interest;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+const READ: usize = 64 << 10;
+const READ_PRESSED: usize = 4 << 10;
+/// How long a connection that is being closed may take for its last bytes, in each direction.
+const LINGER: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// What a read needs is borrowed, never across an await: an idle connection owns no buffer.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; READ], commands: Vec::new() });
+}
+
+struct Scratch {
+    buffer: Vec<u8>,
+    commands: Vec<Command>,
+}
+
+enum Read {
+    /// Nothing is there.
+    Nothing,
+    Some,
+    End,
+    Failed(io::Error),
+    Wrong(crate::native::NativeError),
+}
+
+/// How a connection ends.
+enum Ending {
+    /// The peer is gone: nothing can be written.
+    Gone,
+    /// What waits is written if that goes quickly, then the peer gets time to read it.
+    Rest,
+    /// The same, for a peer that gets nothing more.
+    NoRest,
+}
+
+pub(crate) async fn run(hub: Arc<Hub>, peer: Arc<Peer>, handshake: Duration, permit: OwnedSemaphorePermit) {
+    tracing::debug!(connection = peer.id().0, peer = %peer.address(), "connected");
+    hub.connect(&peer);
+    // Also when this task is dropped or panics, the broker has to know.
+    let gone = Gone { hub: &hub, peer: &peer };
+    let ending = serve(&hub, &peer, handshake, permit).await;
+    if matches!(ending, Ending::Rest) {
+        let _ = timeout_at(Instant::now() + LINGER, flush_rest(&hub, &peer)).await;
+    }
+    // Queues get back at once what was not written, whatever the peer does in its last seconds.
+    drop(gone);
+    if !matches!(ending, Ending::Gone) && !hub.is_stopped() {
+        let _ = timeout_at(Instant::now() + LINGER, linger(&peer)).await;
+    }
+}
+
+struct Gone<'a> {
+    hub: &'a Hub,
+    peer: &'a Arc<Peer>,
+}
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.hub.disconnect(self.peer);
+    }
+}
+
+async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSemaphorePermit) -> Ending {
+    let mut session = Session::new(hub.limits());
+    let mut permit = Some(permit);
+    let deadline = Instant::now() + handshake;
+    // The peer has shut its side down, after it had ended the session.
+    let mut finished = false;
+    loop {
+        hub.pump(vec![peer.clone()]);
+        if hub.is_stopped() || peer.has_failed() {
+            tracing::debug!(connection = peer.id().0, peer = %peer.address(), "disconnected");
+            return Ending::Gone;
+        }
+        if let Some(closing) = peer.closing() {
+            return close(peer, closing);
+        }
+        let reads = !finished && !peer.is_held() && !hub.is_draining();
+        let interest = match (reads, peer.is_blocked()) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        };
+        let ready = tokio::select! {
+            ready = async {
+                match interest {
+                    Some(interest) => peer.socket().ready(interest).await,
+                    None => std::future::pending().await,
+                }
+            } => ready,
+            () = peer.woken() => continue,
+            () = tokio::time::sleep_until(deadline), if permit.is_some() => {
+                let seconds = handshake.as_secs_f32();
+                tracing::warn!(connection = peer.id().0, peer = %peer.address(),
+                    "closed: no whole first frame within {seconds} s (limit: handshake)");
+                return Ending::Rest;
+            }
+        };
+        match ready {
+            Ok(ready) if reads && (ready.is_readable() || ready.is_read_closed()) => {}
+            Ok(_) => continue,
+            Err(error) => return failed(peer, &error),
+        }
+        match read(hub, peer, &mut session) {
+            Read::Nothing | Read::Some => {}
+            Read::End if session.is_ended() => finished = true,
+            Read::End => {
+                match session.missing() {
+                    0 => tracing::debug!(connection = peer.id().0, peer = %peer.address(), "disconnected"),
+                    missing => tracing::warn!(connection = peer.id().0, peer = %peer.address(),
+                        "disconnected in the middle of a frame: at least {missing} bytes are missing"),
+                }
+                return Ending::Gone;
+            }
+            Read::Failed(error) => return failed(peer, &error),
+            Read::Wrong(error) => {
+                tracing::warn!(connection = peer.id().0, peer = %peer.address(), "closed: {error}");
+                return Ending::Rest;
+            }
+        }
+        if session.is_begun() {
+            permit = None;
+        }
+    }
+}
+
+fn failed(peer: &Peer, error: &io::Error) -> Ending {
+    tracing::debug!(connection = peer.id().0, peer = %peer.address(), "disconnected: {error}");
+    Ending::Gone
+}
+
+fn close(peer: &Peer, closing: Closing) -> Ending {
+    let (connection, address) = (peer.id().0, peer.address());
+    match closing {
+        Closing::Broker(reason @ (CloseReason::Finished | CloseReason::Drained)) => {
+            tracing::debug!(connection, peer = %address, "closed: {reason}");
+            Ending::Rest
+        }
+        Closing::Broker(reason @ CloseReason::Slow) => {
+            tracing::warn!(connection, peer = %address, "closed: {reason}");
+            Ending::NoRest
+        }
+        Closing::Refused(refusal) => {
+            tracing::warn!(connection, peer = %address, "closed: {refusal}");
+            Ending::Rest
+        }
+        Closing::Kicked => {
+            tracing::warn!(connection, peer = %address, "closed: asked for over HTTP");
+            Ending::NoRest
+        }
+    }
+}
+
+/// One read, and everything that comes of it.
+fn read(hub: &Hub, peer: &Arc<Peer>, session: &mut Session) -> Read {
+    SCRATCH.with_borrow_mut(|Scratch { buffer, commands }| {
+        let size = if hub.memory_pressed() { READ_PRESSED } else { READ };
+        let spare = session.spare();
+        let direct = spare.len();
+        let result =
+            peer.socket().try_read_vectored(&mut [IoSliceMut::new(spare), IoSliceMut::new(&mut buffer[..size])]);
+        let bytes = match result {
+            Ok(0) => return Read::End,
+            Ok(bytes) => bytes,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Read::Nothing;
+            }
+            Err(error) => return Read::Failed(error),
+        };
+        session.filled(bytes.min(direct));
+        let parsed = session.received(&buffer[..bytes.saturating_sub(direct)], commands);
+        if !commands.is_empty() {
+            hub.apply(peer.id(), commands);
+        }
+        match parsed {
+            Ok(()) => Read::Some,
+            Err(error) => Read::Wrong(error),
+        }
+    })
+}
+
+async fn flush_rest(hub: &Hub, peer: &Arc<Peer>) {
+    loop {
+        hub.pump(vec![peer.clone()]);
+        if peer.has_failed() || hub.is_stopped() || peer.is_flushed() {
+            return;
+        }
+        tokio::select! {
+            ready = peer.socket().ready(Interest::WRITABLE), if peer.is_blocked() => {
+                if ready.is_err() {
+                    return;
+                }
+            }
+            () = peer.woken() => {}
+        }
+    }
+}
+
+/// Half-closes, and reads to the end: closing a socket with unread bytes in it would make the
+/// kernel reset the connection, and the peer lose what it has not read.
+async fn linger(peer: &Peer) {
+    if socket2::SockRef::from(peer.socket()).shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    loop {
+        if peer.socket().readable().await.is_err() {
+            return;
+        }
+        let read = SCRATCH.with_borrow_mut(|scratch| peer.socket().try_read(&mut scratch.buffer));
+        match read {
+            Ok(0) => return,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            Ok(_) | Err(_) => {}
+        }
+    }
+}

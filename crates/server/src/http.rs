@@ -1,0 +1,247 @@
+//! Health, metrics and status over HTTP.
+
+use crate::hub::Hub;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use switchboard_broker::{ConnectionId, Kind, Totals};
+use tokio::net::TcpListener;
+
+/// How many channels and connections `/status` lists where nothing else is asked for.
+const LISTED: usize = 100;
+
+/// Answers for ever.
+pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>) {
+    let Ok(address) = listener.local_addr() else { return };
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .route("/purge", post(purge))
+        .route("/kick", post(kick))
+        .layer(from_fn_with_state(address, guard))
+        .with_state(hub);
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!("HTTP on {address} ended: {error}");
+    }
+}
+
+/// A page from elsewhere, open in the operator's browser, must neither read (by a host name
+/// that was bent to this address) nor act (by a form or script of another site).
+async fn guard(State(bound): State<SocketAddr>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = text(headers, header::HOST.as_str())
+        .or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
+    if !host.is_some_and(|host| is_own(host, bound)) {
+        return (StatusCode::MISDIRECTED_REQUEST, "this host name is not served here\n").into_response();
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !reads && is_foreign(headers, host.unwrap_or_default()) {
+        return (StatusCode::FORBIDDEN, "requests of other sites are refused\n").into_response();
+    }
+    next.run(request).await
+}
+
+fn is_own(host: &str, bound: SocketAddr) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => name,
+        _ => host,
+    };
+    let ip = match bound {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    };
+    ["localhost", "127.0.0.1", "[::1]", &ip].iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
+fn is_foreign(headers: &HeaderMap, host: &str) -> bool {
+    if let Some(site) = text(headers, "sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    // Programs send neither header.
+    headers.contains_key(header::ORIGIN)
+        && text(headers, header::ORIGIN.as_str())
+            .and_then(|origin| origin.split_once("://"))
+            .is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+async fn ready(State(hub): State<Arc<Hub>>) -> (StatusCode, &'static str) {
+    if hub.is_draining() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+    }
+    (StatusCode::OK, "ready\n")
+}
+
+async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
+    let body = exposition(&hub.status(0).totals);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body)
+}
+
+/// Sums only: a label for each channel would let any client grow the monitoring without bound.
+fn exposition(totals: &Totals) -> String {
+    let gauges = [
+        ("channels", "Channels in being.", totals.channels),
+        ("connections", "Connections.", totals.connections),
+        ("subscriptions", "Subscriptions.", totals.subscriptions),
+        ("held_connections", "Connections that are not read, for something is at its bound.", totals.held),
+        ("buffered_bytes", "Bytes that the ledger counts.", totals.memory),
+        ("buffered_bytes_limit", "The ledger's budget.", totals.memory_budget),
+    ];
+    let counters = [
+        ("messages_published_total", "Messages published.", totals.published),
+        ("messages_delivered_total", "Messages wholly written to subscribers.", totals.delivered),
+        ("messages_dropped_slow_total", "Messages dropped on their way to slow subscribers.", totals.dropped_slow),
+        ("messages_dropped_nobody_total", "Messages to topics without subscribers.", totals.dropped_nobody),
+        ("messages_returned_total", "Messages that went back to their queues.", totals.returned),
+    ];
+    let mut text = String::new();
+    let mut add = |name: &str, help: &str, kind: &str, value: u64| {
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "# HELP switchboard_{name} {help}\n# TYPE switchboard_{name} {kind}\nswitchboard_{name} {value}\n"
+        );
+    };
+    for (name, help, value) in gauges {
+        add(name, help, "gauge", value as u64);
+    }
+    for (name, help, value) in counters {
+        add(name, help, "counter", value);
+    }
+    text
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    limit: Option<usize>,
+}
+
+async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Json<Value> {
+    let status = hub.status(listed.limit.unwrap_or(LISTED));
+    let totals = status.totals;
+    let channels: Vec<_> = status
+        .channels
+        .iter()
+        .map(|channel| {
+            let mut entry = json!({
+                "name": String::from_utf8_lossy(&channel.name),
+                "kind": match channel.kind { Kind::Queue => "queue", Kind::Topic => "topic" },
+                "depth": channel.depth,
+                "bytes": channel.bytes,
+                "subscribers": channel.subscribers,
+                "held_publishers": channel.held_publishers,
+                "published": channel.published,
+                "delivered": channel.delivered,
+                "dropped": channel.dropped,
+            });
+            if std::str::from_utf8(&channel.name).is_err() {
+                entry["name_hex"] = hex(&channel.name).into();
+            }
+            entry
+        })
+        .collect();
+    let connections: Vec<_> = status.connections.iter().map(|connection| json!({
+        "id": connection.id.0,
+        "subscriptions": connection.subscriptions.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
+        "outbox": connection.outbox,
+        "published": connection.published,
+        "delivered": connection.delivered,
+        "dropped": connection.dropped,
+        "held": connection.held.as_ref().map(ToString::to_string),
+        "slow": connection.slow,
+    })).collect();
+    Json(json!({
+        "totals": {
+            "channels": totals.channels,
+            "connections": totals.connections,
+            "subscriptions": totals.subscriptions,
+            "held": totals.held,
+            "memory": totals.memory,
+            "memory_budget": totals.memory_budget,
+            "published": totals.published,
+            "delivered": totals.delivered,
+            "dropped_slow": totals.dropped_slow,
+            "dropped_nobody": totals.dropped_nobody,
+            "returned": totals.returned,
+        },
+        "channels": channels,
+        "connections": connections,
+    }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[derive(Deserialize)]
+struct Purge {
+    queue: String,
+}
+
+async fn purge(State(hub): State<Arc<Hub>>, Query(purge): Query<Purge>) -> Response {
+    match hub.purge(purge.queue.as_bytes()) {
+        Some(purged) => {
+            tracing::warn!("purged {} messages of queue {}, asked for over HTTP", purged, purge.queue.escape_debug());
+            Json(json!({ "purged": purged })).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "there is no such queue\n").into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Kick {
+    connection: u64,
+}
+
+async fn kick(State(hub): State<Arc<Hub>>, Query(kick): Query<Kick>) -> Response {
+    if hub.kick(ConnectionId(kick.connection)) {
+        return Json(json!({ "kicked": kick.connection })).into_response();
+    }
+    (StatusCode::NOT_FOUND, "there is no such connection\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_own_names_are_answered() {
+        let bound = "192.0.2.7:25080".parse().unwrap();
+        for own in ["localhost", "LOCALHOST:25080", "127.0.0.1:1", "[::1]", "[::1]:25080", "192.0.2.7:25080"] {
+            assert!(is_own(own, bound), "{own}");
+        }
+        for other in ["", "evil.example", "localhost.evil.example:25080", "192.0.2.8", "127.0.0.1.evil.example"] {
+            assert!(!is_own(other, bound), "{other}");
+        }
+    }
+
+    #[test]
+    fn other_sites_are_told_from_programs_and_own_pages() {
+        let foreign = |name: &'static str, value: &'static str| {
+            is_foreign(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]), "localhost:25080")
+        };
+        assert!(!is_foreign(&HeaderMap::new(), "localhost:25080"));
+        assert!(!foreign("sec-fetch-site", "same-origin"));
+        assert!(!foreign("origin", "http://localhost:25080"));
+        assert!(foreign("sec-fetch-site", "cross-site"));
+        assert!(foreign("sec-fetch-site", "same-site"));
+        assert!(foreign("origin", "http://evil.example"));
+        assert!(foreign("origin", "null"));
+    }
+}

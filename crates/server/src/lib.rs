@@ -1,0 +1,32 @@
+//! The Switchboard broker, served over sockets.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), switchboard_server::BindError> {
+//! use switchboard_server::{Server, Settings};
+//!
+//! let server = Server::bind(Settings::default()).await?;
+//! server.run(std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What may happen to a message is decided in `switchboard-broker`; what a frame looks like is
+//! known by `switchboard-wire`; here is what moves the bytes.
+
+mod error;
+mod settings;
+
+mod hub;
+mod native;
+mod outbox;
+mod peer;
+
+mod accept;
+mod connection;
+mod http;
+mod server;
+
+pub use error::BindError;
+pub use native::{NativeError, Session};
+pub use server::{Report, Server};
+pub use settings::Settings;

@@ -1,0 +1,297 @@
+use bytes::Bytes;
+use switchboard_broker::{AckMode, Batch, Command, ECHO, Limits, Packer, SubscriptionId};
+use switchboard_wire::native::{Split, split};
+
+/// A tail up to this size is not worth a reservation, nor a hand-over without a copy.
+const SMALL: usize = 4096;
+
+/// What a peer of the native protocol did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NativeError {
+    /// A frame that names a channel is too long.
+    #[error("a channel name of {length} bytes is over the limit of {limit} (limit: channel-name)")]
+    ChannelTooLong {
+        /// What the peer announced, in bytes.
+        length: usize,
+        /// In bytes.
+        limit: usize,
+    },
+    /// A frame that carries data is too long.
+    #[error("a message of {length} bytes is over the limit of {limit} (limit: message)")]
+    DataTooLong {
+        /// What the peer announced, in bytes.
+        length: usize,
+        /// In bytes.
+        limit: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    FirstFrame,
+    Pairs,
+    Ended,
+}
+
+/// One connection's bytes become commands. No input and output is done here.
+///
+/// A reader may put bytes straight into [`Session::spare`] and say so with [`Session::filled`];
+/// all others go to [`Session::received`], which must be called in either case.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    channel_limit: usize,
+    message_limit: usize,
+    /// The beginning of a frame or pair that is not whole; behind `filled`, zeros.
+    tail: Vec<u8>,
+    filled: usize,
+    /// How long the tail must become before more can be said about it.
+    need: usize,
+    reserved: bool,
+}
+
+/// What stands at the beginning of some bytes.
+enum Pair<'a> {
+    Whole { channel: &'a [u8], data: &'a [u8], data_at: usize, consumed: usize },
+    End,
+    Need(usize),
+}
+
+impl Session {
+    /// A session whose peer has sent nothing yet.
+    pub fn new(limits: &Limits) -> Session {
+        Session {
+            state: State::FirstFrame,
+            channel_limit: limits.channel_name,
+            message_limit: limits.message,
+            tail: Vec::new(),
+            filled: 0,
+            need: 0,
+            reserved: false,
+        }
+    }
+
+    /// Whether the peer has said which channel it subscribes to.
+    pub fn is_begun(&self) -> bool {
+        self.state != State::FirstFrame
+    }
+
+    /// Whether the peer has ended the session. Nothing that follows means anything.
+    pub fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// How many bytes are at least missing to what was begun; zero on a bound.
+    pub fn missing(&self) -> usize {
+        self.need - self.filled
+    }
+
+    /// Where the next bytes belong, if something was begun. It grows only here, so that a
+    /// peer whose [`Command::Reserve`] holds it, and that is thus not read, costs nothing.
+    pub fn spare(&mut self) -> &mut [u8] {
+        if self.tail.len() < self.need {
+            // Exactly as long, so that it can be handed on without a copy; and zeroed by the
+            // allocator, so that the promise of a large frame takes no memory by itself.
+            let mut grown = vec![0; self.need];
+            grown[..self.filled].copy_from_slice(&self.tail[..self.filled]);
+            self.tail = grown;
+        }
+        &mut self.tail[self.filled..self.need]
+    }
+
+    /// So many bytes were put at the beginning of [`Session::spare`].
+    pub fn filled(&mut self, bytes: usize) {
+        self.filled += bytes;
+        debug_assert!(self.filled <= self.need);
+    }
+
+    /// Appends to `commands` what the bytes ask for, together with those before them.
+    ///
+    /// # Errors
+    /// If a frame is over its limit. What came before it is in `commands`.
+    pub fn received(&mut self, mut input: &[u8], commands: &mut Vec<Command>) -> Result<(), NativeError> {
+        while self.need > 0 {
+            let (now, behind) = input.split_at(self.missing().min(input.len()));
+            self.keep(now);
+            input = behind;
+            if self.missing() > 0 {
+                return Ok(());
+            }
+            self.take_tail(commands)?;
+        }
+        if self.state == State::FirstFrame {
+            match split(input, self.channel_limit).map_err(|_| self.channel_too_long(input))? {
+                Split::Frame { body, consumed } => {
+                    self.first_frame(body, commands);
+                    input = &input[consumed..];
+                }
+                Split::Need(need) => {
+                    self.begin_tail(input, need, commands);
+                    return Ok(());
+                }
+            }
+        }
+        self.whole_pairs(input, commands)
+    }
+
+    /// Everything that is whole in `input`; the rest becomes the tail.
+    fn whole_pairs(&mut self, mut input: &[u8], commands: &mut Vec<Command>) -> Result<(), NativeError> {
+        while self.state == State::Pairs {
+            match self.pair(input)? {
+                Pair::Whole { channel, data_at, consumed, .. } => {
+                    // The first pass measures the run, so that the second packs it into a
+                    // buffer without a byte to spare.
+                    let (mut end, mut packed) = (consumed, consumed - data_at);
+                    while let Ok(Pair::Whole { channel: next, data_at, consumed, .. }) = self.pair(&input[end..])
+                        && next == channel
+                    {
+                        end += consumed;
+                        packed += consumed - data_at;
+                    }
+                    let mut packer = Packer::with_capacity(packed);
+                    let mut at = 0;
+                    while at < end {
+                        let Pair::Whole { data, consumed, .. } = self.pair(&input[at..])? else { break };
+                        packer.push(data);
+                        at += consumed;
+                    }
+                    if let Some(batch) = packer.finish() {
+                        commands.push(message(channel, batch));
+                    }
+                    input = &input[end..];
+                }
+                Pair::End => self.end(commands),
+                Pair::Need(_) if input.is_empty() => return Ok(()),
+                Pair::Need(need) => {
+                    self.begin_tail(input, need, commands);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tail is as long as it had to be: it is whole now, or it is known what it lacks.
+    fn take_tail(&mut self, commands: &mut Vec<Command>) -> Result<(), NativeError> {
+        let tail = std::mem::take(&mut self.tail);
+        let filled = &tail[..self.filled];
+        if self.state == State::FirstFrame {
+            match split(filled, self.channel_limit).map_err(|_| self.channel_too_long(filled))? {
+                Split::Frame { body, .. } => {
+                    self.first_frame(body, commands);
+                    self.end_tail(commands);
+                }
+                Split::Need(need) => {
+                    self.set_need(need, commands);
+                    self.tail = tail;
+                }
+            }
+            return Ok(());
+        }
+        match self.pair(filled)? {
+            Pair::Whole { channel, data, data_at, .. } => {
+                let channel = Bytes::copy_from_slice(channel);
+                let batch = if data.len() > SMALL {
+                    // A data frame is a packed message already: no copy.
+                    Batch::from_packed(Bytes::from(tail).slice(data_at..)).expect("one whole frame")
+                } else {
+                    Batch::one(data)
+                };
+                commands.push(message(&channel, batch));
+                self.end_tail(commands);
+            }
+            Pair::End => {
+                self.end(commands);
+                self.end_tail(commands);
+            }
+            Pair::Need(need) => {
+                self.set_need(need, commands);
+                self.tail = tail;
+            }
+        }
+        Ok(())
+    }
+
+    fn pair<'a>(&self, input: &'a [u8]) -> Result<Pair<'a>, NativeError> {
+        let (channel, data_at) = match split(input, self.channel_limit) {
+            Ok(Split::Frame { body, consumed }) => (body, consumed),
+            Ok(Split::Need(need)) => return Ok(Pair::Need(need)),
+            Err(_) => return Err(self.channel_too_long(input)),
+        };
+        if channel.is_empty() {
+            return Ok(Pair::End);
+        }
+        let rest = &input[data_at..];
+        match split(rest, self.message_limit) {
+            Ok(Split::Frame { body: data, consumed }) => {
+                Ok(Pair::Whole { channel, data, data_at, consumed: data_at + consumed })
+            }
+            Ok(Split::Need(need)) => Ok(Pair::Need(data_at + need)),
+            Err(_) => Err(NativeError::DataTooLong { length: announced(rest), limit: self.message_limit }),
+        }
+    }
+
+    fn channel_too_long(&self, input: &[u8]) -> NativeError {
+        NativeError::ChannelTooLong { length: announced(input), limit: self.channel_limit }
+    }
+
+    fn first_frame(&mut self, body: &[u8], commands: &mut Vec<Command>) {
+        if body.is_empty() {
+            return self.end(commands);
+        }
+        self.state = State::Pairs;
+        commands.push(Command::Subscribe {
+            subscription: SubscriptionId(0),
+            pattern: Bytes::copy_from_slice(body),
+            ack: AckMode::Written,
+        });
+    }
+
+    fn end(&mut self, commands: &mut Vec<Command>) {
+        self.state = State::Ended;
+        commands.push(Command::Finish);
+    }
+
+    fn begin_tail(&mut self, input: &[u8], need: usize, commands: &mut Vec<Command>) {
+        if !input.is_empty() {
+            self.set_need(need, commands);
+            self.keep(input);
+        }
+    }
+
+    fn set_need(&mut self, need: usize, commands: &mut Vec<Command>) {
+        self.need = need;
+        if need > SMALL {
+            self.reserved = true;
+            commands.push(Command::Reserve { bytes: need });
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let end = self.filled + bytes.len();
+        if self.tail.len() < end {
+            self.tail.resize(end, 0);
+        }
+        self.tail[self.filled..end].copy_from_slice(bytes);
+        self.filled = end;
+    }
+
+    fn end_tail(&mut self, commands: &mut Vec<Command>) {
+        (self.filled, self.need) = (0, 0);
+        if std::mem::take(&mut self.reserved) {
+            commands.push(Command::Reserve { bytes: 0 });
+        }
+    }
+}
+
+fn message(channel: &[u8], batch: Batch) -> Command {
+    if channel == ECHO {
+        return Command::Confirm { batch };
+    }
+    Command::Publish { channel: Bytes::copy_from_slice(channel), batch }
+}
+
+/// The length at the beginning of a frame.
+fn announced(input: &[u8]) -> usize {
+    input.first_chunk().map_or(0, |prefix| u32::from_be_bytes(*prefix) as usize)
+}

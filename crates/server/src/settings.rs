@@ -1,0 +1,38 @@
+use std::time::Duration;
+use switchboard_broker::{ChannelRule, Limits};
+
+/// What a [`Server`](crate::Server) is to do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Addresses of the native protocol, as `HOST:PORT`. Port 0 takes a free one.
+    pub listen: Vec<String>,
+    /// Addresses of health, metrics and status; none for no HTTP.
+    pub http: Vec<String>,
+    /// The bounds of everything that the broker keeps.
+    pub limits: Limits,
+    /// What differs from them for some channels.
+    pub rules: Vec<ChannelRule>,
+    /// How long a connection may take for its first frame.
+    pub handshake: Duration,
+    /// New connections a second, over all addresses; more wait in the kernel.
+    pub connection_rate: u32,
+    /// Connections at a time that have not sent their first frame; more wait in the kernel.
+    pub handshakes: usize,
+    /// How long a shutdown may take for writing what waits.
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            listen: vec!["127.0.0.1:25000".into(), "[::1]:25000".into()],
+            http: vec!["127.0.0.1:25080".into()],
+            limits: Limits::default(),
+            rules: Vec::new(),
+            handshake: Duration::from_secs(10),
+            connection_rate: 5000,
+            handshakes: 4096,
+            drain: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A server on free ports, and a client that knows the protocol only.
+
+#![allow(dead_code, reason = "not every test uses everything")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use switchboard_server::{Report, Server, Settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Longer than anything takes; only a failing test gets there.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Running {
+    pub(crate) native: SocketAddr,
+    pub(crate) http: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Report>,
+}
+
+impl Running {
+    pub(crate) async fn start() -> Running {
+        Running::start_with(Settings::default()).await
+    }
+
+    pub(crate) async fn start_with(settings: Settings) -> Running {
+        let settings = Settings { listen: vec!["127.0.0.1:0".into()], http: vec!["127.0.0.1:0".into()], ..settings };
+        let server = Server::bind(settings).await.unwrap();
+        let (native, http) = (server.native_addresses()[0], server.http_addresses()[0]);
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server.run(async { _ = stopped.await }));
+        Running { native, http, stop, task }
+    }
+
+    /// Connects, subscribes, and waits until the subscription is in force.
+    pub(crate) async fn client(&self, pattern: &str) -> Client {
+        let mut client = Client(TcpStream::connect(self.native).await.unwrap());
+        client.send(pattern.as_bytes()).await;
+        client.settle().await;
+        client
+    }
+
+    pub(crate) async fn stop(self) -> Report {
+        self.stop.send(()).unwrap();
+        timeout(PATIENCE, self.task).await.expect("the server ends").unwrap()
+    }
+
+    /// One HTTP request; the whole response.
+    pub(crate) async fn http(&self, request: &str) -> String {
+        let mut socket = TcpStream::connect(self.http).await.unwrap();
+        let request = format!("{request}\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        timeout(PATIENCE, socket.read_to_string(&mut response)).await.expect("an answer").unwrap();
+        response
+    }
+}
+
+pub(crate) struct Client(pub(crate) TcpStream);
+
+impl Client {
+    /// Sends a frame.
+    pub(crate) async fn send(&mut self, body: &[u8]) {
+        self.0.write_all(&frame(body)).await.unwrap();
+    }
+
+    pub(crate) async fn publish(&mut self, channel: &str, body: &[u8]) {
+        self.send(channel.as_bytes()).await;
+        self.send(body).await;
+    }
+
+    pub(crate) async fn receive(&mut self) -> Vec<u8> {
+        timeout(PATIENCE, async {
+            let length = self.0.read_u32().await.expect("a frame");
+            let mut body = vec![0; length as usize];
+            self.0.read_exact(&mut body).await.expect("a whole frame");
+            body
+        })
+        .await
+        .expect("a frame in time")
+    }
+
+    /// Everything up to now is done: what comes before the echo was there before it.
+    pub(crate) async fn settle(&mut self) {
+        assert_eq!(self.until_echo().await, Vec::<Vec<u8>>::new());
+    }
+
+    /// Everything that was received before an echo came back.
+    pub(crate) async fn until_echo(&mut self) -> Vec<Vec<u8>> {
+        self.publish("/switchboard/echo", b"the echo").await;
+        let mut received = Vec::new();
+        loop {
+            match self.receive().await {
+                echo if echo == b"the echo" => return received,
+                body => received.push(body),
+            }
+        }
+    }
+
+    /// Waits until the server ends the connection, and gives what came before.
+    pub(crate) async fn end(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("an end").unwrap();
+        rest
+    }
+}
+
+pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    switchboard_wire::native::encode(body, &mut bytes);
+    bytes
+}

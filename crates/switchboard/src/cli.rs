@@ -1,0 +1,242 @@
+//! The command line.
+
+use crate::config::{Settings, parse_duration, parse_size};
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  switchboard                                   start everything on the built-in defaults
+  switchboard listen /topic/news                print what is published there
+  switchboard send /topic/news 'hello'          publish one message
+  seq 10 | switchboard send /queue/jobs --stdin one job a line
+  switchboard config > switchboard.toml         all settings, explained
+  switchboard up --config switchboard.toml --set outbox=16MiB
+  switchboard status --watch                    who is connected, what waits where";
+
+/// One program that connects processes: a message broker with topics and queues.
+///
+/// Names beginning with /queue are dealt to one worker each, every other name is a topic that
+/// all of its subscribers see. Without a command it does what `switchboard up` does.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) up: Up,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start every service that there is.
+    Up(Up),
+    /// Start the broker alone.
+    Broker(Up),
+    /// Print all settings in force, each explained, as a configuration file.
+    Config(Chosen),
+    /// Print what is published to a channel, one message a line.
+    Listen(Listen),
+    /// Publish messages to a channel.
+    ///
+    /// Each message is delivered at least once: what the broker has not confirmed when a
+    /// connection breaks is sent again over the next one.
+    Send(Send),
+    /// Show who is connected and what waits where.
+    Status(Status),
+    /// Throw away everything that waits in a queue.
+    Purge {
+        /// The queue's name.
+        queue: String,
+        #[command(flatten)]
+        http: Http,
+    },
+    /// Close a connection.
+    Kick {
+        /// The connection's number, as `status` shows it.
+        connection: u64,
+        #[command(flatten)]
+        http: Http,
+    },
+    /// Print the completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What starts services.
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+    /// Write the addresses to this file, as JSON, once everything listens.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// The settings: the command line wins over the file, the file over the defaults.
+#[derive(Args, Debug)]
+pub(crate) struct Chosen {
+    /// Where to speak the native protocol (repeatable) [default: 127.0.0.1:25000 and [::1]:25000].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<String>,
+    /// Where to serve health, metrics and status (repeatable; '' for nowhere) [default: port 25080].
+    #[arg(long, value_name = "HOST:PORT")]
+    http: Vec<String>,
+    /// A configuration file, in TOML; `switchboard config` prints one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// All buffered bytes together.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// How long connections may take what is queued for them at shutdown.
+    #[arg(long, value_name = "SECONDS")]
+    drain: Option<String>,
+    /// off, error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    /// Any setting that `switchboard config` prints (repeatable).
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// A rule for some channels: MATCH[,policy=P][,hold=N][,queue=SIZE] (repeatable).
+    #[arg(long, value_name = "RULE")]
+    channel: Vec<String>,
+}
+
+impl Chosen {
+    /// What is in force.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let mut settings = Settings::default();
+        if let Some(path) = &self.config {
+            settings.read_file(path)?;
+        }
+        for pair in &self.set {
+            let (key, value) =
+                pair.split_once('=').ok_or_else(|| anyhow!("--set {pair} is not allowed: it must be KEY=VALUE"))?;
+            settings.set(key.trim(), value.trim()).context("--set")?;
+        }
+        for (key, list) in [("listen", &self.listen), ("http", &self.http)] {
+            if !list.is_empty() {
+                settings.set(key, &list.join(",")).context("command line")?;
+            }
+        }
+        for (key, value) in [("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)] {
+            if let Some(value) = value {
+                settings.set(key, value).context("command line")?;
+            }
+        }
+        // Before the file's: the first rule that matches is in force.
+        for (at, rule) in self.channel.iter().enumerate() {
+            settings.add_rule(at, rule)?;
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+/// Where the broker is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Peer {
+    /// The broker's host.
+    #[arg(long, default_value = "localhost")]
+    pub(crate) host: String,
+    /// The broker's port.
+    #[arg(long, default_value_t = 25000)]
+    pub(crate) port: u16,
+    /// End when the connection ends, instead of connecting again.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    /// The channel, or a pattern: `*` is one level, `>` the rest.
+    pub(crate) channel: String,
+    #[command(flatten)]
+    pub(crate) peer: Peer,
+    /// Print {"channel", "data"} a line; "hex" instead of "data" when that is not UTF-8.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End after so many messages. A queue's further ones that are on their way by then are lost.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Send {
+    /// The channel.
+    pub(crate) channel: String,
+    /// The message. With none, `Msg 0 from <who>`, `Msg 1 from <who>`, once a second.
+    #[arg(conflicts_with_all = ["stdin", "size"])]
+    pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) peer: Peer,
+    /// Send each line of the standard input.
+    #[arg(long, conflicts_with = "size")]
+    pub(crate) stdin: bool,
+    /// Wait so long between messages [default: 1 for made-up ones, else 0].
+    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    pub(crate) interval: Option<Duration>,
+    /// Send messages of so many bytes, all X.
+    #[arg(long, value_parser = size)]
+    pub(crate) size: Option<usize>,
+    /// End after so many messages [default: 1 for DATA, else no end].
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Report what was sent as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) http: Http,
+    /// Print the JSON as it came.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Once a second, until interrupted.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Http {
+    /// Where the broker serves HTTP.
+    #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
+    pub(crate) address: String,
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    // Every frame has a 4-byte length.
+    parse_size(text)
+        .filter(|&bytes| u32::try_from(bytes).is_ok())
+        .ok_or_else(|| "it must be a size below 4GiB, such as 64KiB or 123".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "it must be seconds, or a duration such as 50ms".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rules_of_the_command_line_keep_their_order() {
+        let cli = Cli::parse_from(["switchboard", "--channel", "/a,hold=1", "--channel", "/b", "--set", "outbox=1KiB"]);
+        let settings = cli.up.chosen.settings().unwrap();
+        assert_eq!(settings.rules[0].pattern, "/a");
+        assert_eq!(settings.rules[1].pattern, "/b");
+        assert_eq!(settings.server.limits.outbox, 1024);
+    }
+}

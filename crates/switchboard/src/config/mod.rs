@@ -1,0 +1,286 @@
+//! What is in force: defaults, then the file, then the command line.
+
+mod settings;
+mod size;
+
+pub(crate) use settings::{Rule, Settings};
+pub(crate) use size::{parse_duration, parse_size, show_duration};
+
+use anyhow::{Context, Result, anyhow, bail};
+use settings::{Count, Kind, Policy, SETTINGS, Size, quote};
+use std::fmt::Write;
+use std::path::Path;
+use switchboard_broker::{ChannelRule, Pattern};
+
+impl Settings {
+    /// Takes over what a configuration file says.
+    pub(crate) fn read_file(&mut self, path: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        self.read(&text, &path.display().to_string())
+    }
+
+    /// Takes over what `text` says; errors name it as `source`.
+    fn read(&mut self, text: &str, source: &str) -> Result<()> {
+        let file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            anyhow!("{source}, line {line}: {}", error.message().trim_end().replace('\n', ", "))
+        })?;
+        for (key, value) in &file {
+            match (key.as_str(), value) {
+                ("broker", toml::Value::Table(table)) => {
+                    for (key, value) in table {
+                        self.set(key, &plain(value).unwrap_or_else(|| value.to_string()))
+                            .with_context(|| format!("{source}: [broker]"))?;
+                    }
+                }
+                ("channel", toml::Value::Array(rules)) => {
+                    for rule in rules {
+                        let rule =
+                            rule.as_table().ok_or_else(|| anyhow!("{source}: channel: must be [[channel]] tables"))?;
+                        let parts = rule
+                            .iter()
+                            .map(|(key, value)| (key.as_str(), plain(value).unwrap_or_else(|| value.to_string())));
+                        self.rules.push(read_rule(parts).with_context(|| format!("{source}: [[channel]]"))?);
+                    }
+                }
+                ("broker", _) => bail!("{source}: broker: must be a [broker] table"),
+                ("channel", _) => bail!("{source}: channel: must be [[channel]] tables"),
+                _ if SETTINGS.iter().any(|setting| setting.key == key) => {
+                    bail!("{source}: `{key}` belongs under [broker]")
+                }
+                _ => {
+                    return Err(unknown("table", key, &["broker", "channel"])).context(source.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets one setting from text.
+    pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
+            let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+            return Err(unknown("setting", key, &known));
+        };
+        (setting.parse)(self, text).ok_or_else(|| not_allowed(key, text, setting.allowed))
+    }
+
+    /// Reads `MATCH[,policy=P][,hold=N][,queue=SIZE]`.
+    pub(crate) fn add_rule(&mut self, at: usize, text: &str) -> Result<()> {
+        let mut parts = text.split(',');
+        let pattern = parts.next().unwrap_or_default();
+        let mut pairs = vec![("match", pattern.to_owned())];
+        for part in parts {
+            let (key, value) = part
+                .split_once('=')
+                .ok_or_else(|| not_allowed("--channel", text, "MATCH,policy=P,hold=N,queue=SIZE"))?;
+            pairs.push((key, value.to_owned()));
+        }
+        self.rules.insert(at, read_rule(pairs).context("--channel")?);
+        Ok(())
+    }
+
+    /// What no setting can judge by itself.
+    pub(crate) fn check(&self) -> Result<()> {
+        let limits = &self.server.limits;
+        if u32::try_from(limits.message).is_err() {
+            return Err(not_allowed(
+                "message",
+                &Size::show(&limits.message),
+                "at most 4294967295, what a frame can say",
+            ));
+        }
+        if limits.memory / 2 < limits.message {
+            let least = format!("at least twice `message` ({})", Size::show(&limits.message));
+            return Err(not_allowed("memory", &Size::show(&limits.memory), &least));
+        }
+        if self.server.listen.is_empty() {
+            return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
+        }
+        Ok(())
+    }
+
+    /// All settings, as a configuration file that says the same again.
+    pub(crate) fn print(&self) -> String {
+        let defaults = Settings::default();
+        let mut text =
+            String::from("# Switchboard's settings in force. Each can also be given as --set KEY=VALUE.\n\n[broker]\n");
+        for setting in SETTINGS {
+            let (value, default) = ((setting.show)(self), (setting.show)(&defaults));
+            let _ = write!(text, "\n# {} Default: {default}\n{} = {value}\n", setting.about, setting.key);
+        }
+        text.push_str(
+            "\n# What differs for the channels that a pattern matches (`*` one level, `>` the rest);\n\
+             # the first rule that matches is in force. Default: none. For example:\n\
+             #\n# [[channel]]\n# match = \"/topic/jobs/>\"\n# policy = \"block\"\n# hold = 10\n# queue = \"1MiB\"\n",
+        );
+        for rule in &self.rules {
+            let _ = write!(text, "\n[[channel]]\nmatch = {}\n", quote(&rule.pattern));
+            let policy = rule.policy.map(|policy| ("policy", Policy::show(&policy)));
+            let hold = rule.hold.map(|hold| ("hold", hold.to_string()));
+            let queue = rule.queue.map(|queue| ("queue", Size::show(&queue)));
+            for (key, value) in [policy, hold, queue].into_iter().flatten() {
+                let _ = writeln!(text, "{key} = {value}");
+            }
+        }
+        text
+    }
+
+    /// What the server takes.
+    pub(crate) fn into_server(self) -> switchboard_server::Settings {
+        let rules = self.rules.into_iter().map(|rule| ChannelRule {
+            pattern: Pattern::new(rule.pattern.into_bytes()),
+            policy: rule.policy,
+            hold: rule.hold,
+            queue: rule.queue,
+        });
+        let mut server = self.server;
+        server.rules = rules.collect();
+        server
+    }
+}
+
+fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<Rule> {
+    let mut rule = Rule::default();
+    for (key, text) in parts {
+        let text = text.as_str();
+        match key {
+            "match" => rule.pattern = text.to_owned(),
+            "policy" => rule.policy = Some(kind::<Policy>(key, text)?),
+            "hold" => rule.hold = Some(kind::<Count<usize>>(key, text)?),
+            "queue" => rule.queue = Some(kind::<Size>(key, text)?),
+            _ => return Err(unknown("key", key, &["match", "policy", "hold", "queue"])),
+        }
+    }
+    if rule.pattern.is_empty() {
+        return Err(not_allowed("match", "\"\"", "a pattern of channel names, such as \"/topic/jobs/>\""));
+    }
+    Ok(rule)
+}
+
+fn kind<K: Kind>(key: &str, text: &str) -> Result<K::Value> {
+    K::parse(text).ok_or_else(|| not_allowed(key, text, K::ALLOWED))
+}
+
+/// A TOML value as it would be written on the command line, so that one reader serves both.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(_) | toml::Value::Float(_) => Some(value.to_string()),
+        toml::Value::Array(items) => {
+            let items: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+            Some(items?.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn not_allowed(key: &str, value: &str, allowed: &str) -> anyhow::Error {
+    anyhow!("{key} = {value} is not allowed: it must be {allowed}")
+}
+
+fn unknown(what: &str, key: &str, known: &[&str]) -> anyhow::Error {
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)))
+        .unwrap_or(&"");
+    anyhow!("there is no {what} `{key}`; the nearest is `{nearest}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        let mut settings = Settings::default();
+        let result = settings.read(text, "my.toml").and_then(|()| settings.check());
+        format!("{:#}", result.expect_err(text))
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_the_same() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.print(), reread(&settings).print());
+        for (key, value) in [
+            ("listen", "127.0.0.1:1,[::1]:2"),
+            ("http", ""),
+            ("memory", "1GiB"),
+            ("outbox", "1025"),
+            ("patience", "0"),
+            ("slow", "1500us"),
+            ("policy", "drop-old"),
+            ("connection-rate", "7"),
+            ("log", "info,switchboard=trace"),
+        ] {
+            settings.set(key, value).unwrap();
+        }
+        settings.add_rule(0, "/topic/a\"b/>,policy=block,hold=10,queue=1KiB").unwrap();
+        settings.add_rule(1, "/queue/*").unwrap();
+        let again = reread(&settings);
+        assert_eq!(settings.print(), again.print());
+        assert_eq!(settings.rules, again.rules);
+        assert_eq!(settings.server.limits, again.server.limits);
+        assert_eq!(settings.server.listen, again.server.listen);
+        assert!(again.server.http.is_empty());
+    }
+
+    fn reread(settings: &Settings) -> Settings {
+        let mut again = Settings::default();
+        again.read(&settings.print(), "printed").unwrap();
+        again
+    }
+
+    #[test]
+    fn defaults_are_allowed() {
+        Settings::default().check().unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_and_the_file() {
+        assert_eq!(
+            error("[broker]\nmemmory = 1"),
+            "my.toml: [broker]: there is no setting `memmory`; the nearest is `memory`"
+        );
+        assert_eq!(error("[brokr]\n"), "my.toml: there is no table `brokr`; the nearest is `broker`");
+        assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
+        assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
+    }
+
+    #[test]
+    fn a_bad_value_names_key_value_and_what_is_allowed() {
+        assert_eq!(
+            error("[broker]\npolicy = 'drop'"),
+            "my.toml: [broker]: policy = drop is not allowed: it must be drop-new, drop-old, disconnect or block"
+        );
+        for text in [
+            "[broker]\nmemory = true",
+            "[broker]\nmemory = -5",
+            "[broker]\nconnections = 0",
+            "[broker]\nlisten = '25000'",
+            "[broker]\nlisten = '::1:25000'",
+            "[broker]\nlisten = []",
+            "[broker]\nlog = 'inof'",
+            "[broker]\nstall = '1 fortnight'",
+            "[broker]\nmessage = '5GiB'\nmemory = '50GiB'",
+            "[[channel]]\nhold = 1",
+            "[[channel]]\nmatch = '/a'\nhold = 'x'",
+            "[channel]\n",
+            "broker = 1",
+        ] {
+            let error = error(text);
+            assert!(error.contains("must be"), "{error}");
+        }
+        assert!(error("[broker]\n\nmemory =").starts_with("my.toml, line 3: "));
+    }
+
+    #[test]
+    fn memory_holds_two_messages() {
+        assert_eq!(
+            error("[broker]\nmemory = '3KiB'\nmessage = '2KiB'"),
+            "memory = \"3KiB\" is not allowed: it must be at least twice `message` (\"2KiB\")"
+        );
+        let mut settings = Settings::default();
+        settings.read("[broker]\nmemory = '4KiB'\nmessage = '2KiB'", "my.toml").unwrap();
+        settings.check().unwrap();
+    }
+}

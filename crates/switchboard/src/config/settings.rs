@@ -1,0 +1,207 @@
+//! Every setting there is, in one table: its key, what it is, how it is read and shown.
+
+use super::size::{parse_duration, parse_size, show_duration, show_size};
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::time::Duration;
+use switchboard_broker::OverflowPolicy;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// What is in force.
+pub(crate) struct Settings {
+    /// What the server takes; its `rules` are filled in from [`Settings::rules`] at the end.
+    pub(crate) server: switchboard_server::Settings,
+    /// What is logged.
+    pub(crate) log: String,
+    /// What differs for some channels, as it was written.
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// One `[[channel]]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) pattern: String,
+    pub(crate) policy: Option<OverflowPolicy>,
+    pub(crate) hold: Option<usize>,
+    pub(crate) queue: Option<usize>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { server: switchboard_server::Settings::default(), log: "info".to_owned(), rules: Vec::new() }
+    }
+}
+
+/// One row of the table.
+pub(crate) struct Setting {
+    pub(crate) key: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) allowed: &'static str,
+    /// `None` when the text is not [`Setting::allowed`].
+    pub(crate) parse: fn(&mut Settings, &str) -> Option<()>,
+    /// As TOML.
+    pub(crate) show: fn(&Settings) -> String,
+}
+
+macro_rules! settings {
+    ($($key:literal $kind:ty => $($field:ident).+, $about:literal;)+) => {
+        /// All settings, in the order in which they are printed.
+        pub(crate) const SETTINGS: &[Setting] = &[$(Setting {
+            key: $key,
+            about: $about,
+            allowed: <$kind as Kind>::ALLOWED,
+            parse: |settings, text| {
+                settings.$($field).+ = <$kind as Kind>::parse(text)?;
+                Some(())
+            },
+            show: |settings| <$kind as Kind>::show(&settings.$($field).+),
+        }),+];
+    };
+}
+
+settings! {
+    "listen" Addresses => server.listen, "Where the native protocol is spoken.";
+    "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
+    "memory" Size => server.limits.memory, "All buffered bytes together; at this budget the publishers of the fullest channels are held.";
+    "drain" Span => server.drain, "How long connections may take what is queued for them at shutdown.";
+    "log" Level => log, "What is logged.";
+    "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
+    "connection-rate" Positive<u32> => server.connection_rate, "New connections a second.";
+    "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time.";
+    "connections" Positive<usize> => server.limits.connections, "Connections at a time.";
+    "channels" Positive<usize> => server.limits.channels, "Channels in being at a time.";
+    "subscriptions" Positive<usize> => server.limits.subscriptions, "Subscriptions of one connection.";
+    "channel-name" Size => server.limits.channel_name, "The length of a channel's name.";
+    "message" Size => server.limits.message, "The size of one message.";
+    "outbox" Size => server.limits.outbox, "What may wait for one connection.";
+    "window" Size => server.limits.window, "How much of an outbox is handed to the socket ahead of its progress.";
+    "queue" Size => server.limits.queue, "What may wait in one queue, or in one topic that holds.";
+    "patience" Span => server.limits.patience, "How long a full but draining subscriber may hold a topic's publishers; 0 for not at all.";
+    "slow" Span => server.limits.slow, "How long a slow subscriber earns no new patience.";
+    "stall" Span => server.limits.stall, "How long a worker may take no byte before its messages go to others.";
+    "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
+    "hold" Count<usize> => server.limits.hold, "How many messages a topic without subscribers keeps before it holds its publishers; 0 drops them.";
+}
+
+/// How values of one kind are written.
+pub(crate) trait Kind {
+    type Value;
+    const ALLOWED: &'static str;
+    fn parse(text: &str) -> Option<Self::Value>;
+    fn show(value: &Self::Value) -> String;
+}
+
+pub(crate) struct Size;
+struct Span;
+pub(crate) struct Count<T>(PhantomData<T>);
+struct Positive<T>(PhantomData<T>);
+struct Addresses;
+pub(crate) struct Policy;
+struct Level;
+
+impl Kind for Size {
+    type Value = usize;
+    const ALLOWED: &'static str = "a size of at least 1 byte, such as \"8MiB\", \"64 KiB\" or 123";
+    fn parse(text: &str) -> Option<usize> {
+        parse_size(text).filter(|&bytes| bytes > 0)
+    }
+    fn show(&bytes: &usize) -> String {
+        let text = show_size(bytes);
+        // A plain number is an integer in TOML; one that TOML's i64 cannot hold is quoted.
+        if text.parse::<i64>().is_ok() { text } else { quote(&text) }
+    }
+}
+
+impl Kind for Span {
+    type Value = Duration;
+    const ALLOWED: &'static str = "a duration such as \"50ms\", \"10s\" or 2 (seconds)";
+    fn parse(text: &str) -> Option<Duration> {
+        parse_duration(text)
+    }
+    fn show(duration: &Duration) -> String {
+        quote(&show_duration(*duration))
+    }
+}
+
+impl<T: FromStr + Display> Kind for Count<T> {
+    type Value = T;
+    const ALLOWED: &'static str = "a whole number, 0 or more";
+    fn parse(text: &str) -> Option<T> {
+        text.trim().parse().ok()
+    }
+    fn show(number: &T) -> String {
+        number.to_string()
+    }
+}
+
+impl<T: FromStr + Display + PartialOrd + From<u8>> Kind for Positive<T> {
+    type Value = T;
+    const ALLOWED: &'static str = "a whole number, 1 or more";
+    fn parse(text: &str) -> Option<T> {
+        text.trim().parse().ok().filter(|number| *number >= T::from(1))
+    }
+    fn show(number: &T) -> String {
+        number.to_string()
+    }
+}
+
+impl Kind for Addresses {
+    type Value = Vec<String>;
+    const ALLOWED: &'static str = "HOST:PORT, or a list of them, such as [\"127.0.0.1:25000\", \"[::1]:25000\"]";
+    fn parse(text: &str) -> Option<Vec<String>> {
+        text.split(',').map(str::trim).filter(|address| !address.is_empty()).map(address).collect()
+    }
+    fn show(addresses: &Vec<String>) -> String {
+        let quoted: Vec<String> = addresses.iter().map(|address| quote(address)).collect();
+        format!("[{}]", quoted.join(", "))
+    }
+}
+
+/// The form only: whether the host has an address is found out when it is listened on.
+fn address(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    port.parse::<u16>().ok()?;
+    // `::1:25000` could be read in two ways.
+    let clear = !host.contains(':') || host.starts_with('[') && host.ends_with(']');
+    (clear && !host.is_empty()).then(|| text.to_owned())
+}
+
+const POLICIES: [(&str, OverflowPolicy); 4] = [
+    ("drop-new", OverflowPolicy::DropNew),
+    ("drop-old", OverflowPolicy::DropOld),
+    ("disconnect", OverflowPolicy::Disconnect),
+    ("block", OverflowPolicy::Block),
+];
+
+impl Kind for Policy {
+    type Value = OverflowPolicy;
+    const ALLOWED: &'static str = "drop-new, drop-old, disconnect or block";
+    fn parse(text: &str) -> Option<OverflowPolicy> {
+        POLICIES.iter().find(|(name, _)| *name == text.trim()).map(|(_, policy)| *policy)
+    }
+    fn show(policy: &OverflowPolicy) -> String {
+        let name = POLICIES.iter().find(|(_, known)| known == policy).map_or("", |(name, _)| name);
+        quote(name)
+    }
+}
+
+impl Kind for Level {
+    type Value = String;
+    const ALLOWED: &'static str =
+        "off, error, warn, info, debug or trace, or directives such as \"info,switchboard_server=debug\"";
+    fn parse(text: &str) -> Option<String> {
+        // A misspelt level would otherwise be taken for a target's name.
+        let known = text.split(',').all(|part| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok());
+        (known && !text.is_empty() && EnvFilter::try_new(text).is_ok()).then(|| text.to_owned())
+    }
+    fn show(level: &String) -> String {
+        quote(level)
+    }
+}
+
+/// A string as TOML.
+pub(crate) fn quote(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}

@@ -1,0 +1,58 @@
+//! The program `switchboard`: the command line, the settings, and the services put together.
+
+mod cli;
+mod config;
+mod output;
+
+mod session;
+
+mod listen;
+mod send;
+mod status;
+mod up;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
+        Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write;
+            // Not `eprintln!`, which panics when nobody reads the standard error either.
+            let _ = writeln!(std::io::stderr(), "switchboard: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let command = cli.command.unwrap_or(Command::Up(cli.up));
+    match command {
+        Command::Up(args) | Command::Broker(args) => up::run(&args),
+        Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
+        Command::Listen(args) => block_on(listen::run(&args)),
+        Command::Send(args) => block_on(send::run(&args)),
+        Command::Status(args) => block_on(status::show(&args)),
+        Command::Purge { queue, http } => block_on(status::post(&http.address, "/purge", "queue", &queue)),
+        Command::Kick { connection, http } => {
+            block_on(status::post(&http.address, "/kick", "connection", &connection.to_string()))
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
+            output::write(&script)
+        }
+    }
+}
+
+/// A client needs one thread. It leaves Ctrl-C to the system, which ends it without a word.
+fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(command)
+}
