@@ -28,6 +28,15 @@ struct Scratch {
     commands: Vec<Command>,
 }
 
+/// One line about a connection, unless there were too many this second.
+macro_rules! told {
+    ($hub:expr, $peer:expr, $level:ident, $($line:tt)+) => {
+        if $hub.log_quota().allows() {
+            tracing::$level!(connection = $peer.id().0, peer = %$peer.address(), $($line)+);
+        }
+    };
+}
+
 enum Read {
     /// Nothing is there.
     Nothing,
@@ -48,7 +57,6 @@ enum Ending {
 }
 
 pub(crate) async fn run(hub: Arc<Hub>, peer: Arc<Peer>, handshake: Duration, permit: OwnedSemaphorePermit) {
-    tracing::debug!(connection = peer.id().0, peer = %peer.address(), "connected");
     hub.connect(&peer);
     // Also when this task is dropped or panics, the broker has to know.
     let gone = Gone { hub: &hub, peer: &peer };
@@ -83,11 +91,11 @@ async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSe
     loop {
         hub.pump(vec![peer.clone()]);
         if hub.is_stopped() || peer.has_failed() {
-            tracing::debug!(connection = peer.id().0, peer = %peer.address(), "disconnected");
+            told!(hub, peer, info, "disconnected");
             return Ending::Gone;
         }
         if let Some(closing) = peer.closing() {
-            return close(peer, closing);
+            return close(hub, peer, closing);
         }
         let reads = !finished && !peer.is_held() && !hub.is_draining();
         let interest = match (reads, peer.is_blocked()) {
@@ -106,30 +114,40 @@ async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSe
             () = peer.woken() => continue,
             () = tokio::time::sleep_until(deadline), if permit.is_some() => {
                 let seconds = handshake.as_secs_f32();
-                tracing::warn!(connection = peer.id().0, peer = %peer.address(),
-                    "closed: no whole first frame within {seconds} s (limit: handshake)");
+                told!(hub, peer, warn, "closed: no whole first frame within {seconds} s (limit: handshake)");
                 return Ending::Rest;
             }
         };
         match ready {
             Ok(ready) if reads && (ready.is_readable() || ready.is_read_closed()) => {}
             Ok(_) => continue,
-            Err(error) => return failed(peer, &error),
+            Err(error) => return failed(hub, peer, &error),
         }
         match read(hub, peer, &mut session) {
             Read::Nothing | Read::Some => {}
-            Read::End if session.is_ended() => finished = true,
             Read::End => {
-                match session.missing() {
-                    0 => tracing::debug!(connection = peer.id().0, peer = %peer.address(), "disconnected"),
-                    missing => tracing::warn!(connection = peer.id().0, peer = %peer.address(),
-                        "disconnected in the middle of a frame: at least {missing} bytes are missing"),
+                if !session.is_ended() {
+                    let mut commands = Vec::new();
+                    session.shut_down(&mut commands);
+                    hub.apply(peer.id(), &mut commands);
                 }
-                return Ending::Gone;
+                if !session.is_ended() {
+                    match session.missing() {
+                        0 => told!(hub, peer, info, "disconnected"),
+                        missing => told!(
+                            hub,
+                            peer,
+                            warn,
+                            "disconnected in the middle of a frame: at least {missing} bytes are missing"
+                        ),
+                    }
+                    return Ending::Gone;
+                }
+                finished = true;
             }
-            Read::Failed(error) => return failed(peer, &error),
+            Read::Failed(error) => return failed(hub, peer, &error),
             Read::Wrong(error) => {
-                tracing::warn!(connection = peer.id().0, peer = %peer.address(), "closed: {error}");
+                told!(hub, peer, warn, "closed: {error}");
                 return Ending::Rest;
             }
         }
@@ -139,28 +157,27 @@ async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSe
     }
 }
 
-fn failed(peer: &Peer, error: &io::Error) -> Ending {
-    tracing::debug!(connection = peer.id().0, peer = %peer.address(), "disconnected: {error}");
+fn failed(hub: &Hub, peer: &Peer, error: &io::Error) -> Ending {
+    told!(hub, peer, info, "disconnected: {error}");
     Ending::Gone
 }
 
-fn close(peer: &Peer, closing: Closing) -> Ending {
-    let (connection, address) = (peer.id().0, peer.address());
+fn close(hub: &Hub, peer: &Peer, closing: Closing) -> Ending {
     match closing {
         Closing::Broker(reason @ (CloseReason::Finished | CloseReason::Drained)) => {
-            tracing::debug!(connection, peer = %address, "closed: {reason}");
+            told!(hub, peer, info, "disconnected: {reason}");
             Ending::Rest
         }
         Closing::Broker(reason @ CloseReason::Slow) => {
-            tracing::warn!(connection, peer = %address, "closed: {reason}");
+            told!(hub, peer, warn, "closed: {reason}");
             Ending::NoRest
         }
         Closing::Refused(refusal) => {
-            tracing::warn!(connection, peer = %address, "closed: {refusal}");
+            told!(hub, peer, warn, "closed: {refusal}");
             Ending::Rest
         }
         Closing::Kicked => {
-            tracing::warn!(connection, peer = %address, "closed: asked for over HTTP");
+            told!(hub, peer, warn, "closed: asked for over HTTP");
             Ending::NoRest
         }
     }
@@ -184,6 +201,9 @@ fn read(hub: &Hub, peer: &Arc<Peer>, session: &mut Session) -> Read {
         };
         session.filled(bytes.min(direct));
         let parsed = session.received(&buffer[..bytes.saturating_sub(direct)], commands);
+        if let Some(Command::Subscribe { pattern, .. }) = commands.first() {
+            told!(hub, peer, info, "connected, listens to {}", pattern.escape_ascii());
+        }
         if !commands.is_empty() {
             hub.apply(peer.id(), commands);
         }

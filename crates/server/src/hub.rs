@@ -1,5 +1,6 @@
 //! The one broker, and who is connected to it.
 
+use crate::log_quota::LogQuota;
 use crate::peer::{Closing, Peer};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ pub(crate) struct Hub {
     earlier: Notify,
     pressed: AtomicBool,
     phase: AtomicU8,
+    log_quota: LogQuota,
     limits: Limits,
 }
 
@@ -52,8 +54,13 @@ impl Hub {
             earlier: Notify::new(),
             pressed: AtomicBool::new(false),
             phase: AtomicU8::new(0),
+            log_quota: LogQuota::new(),
             limits,
         }
+    }
+
+    pub(crate) fn log_quota(&self) -> &LogQuota {
+        &self.log_quota
     }
 
     pub(crate) fn limits(&self) -> &Limits {

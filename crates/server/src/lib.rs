@@ -17,6 +17,7 @@ mod error;
 mod settings;
 
 mod hub;
+mod log_quota;
 mod native;
 mod outbox;
 mod peer;

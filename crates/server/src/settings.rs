@@ -32,7 +32,7 @@ impl Default for Settings {
             handshake: Duration::from_secs(10),
             connection_rate: 5000,
             handshakes: 4096,
-            drain: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
         }
     }
 }

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use switchboard_broker::{AckMode, Batch, Command, ECHO, Limits, Packer, SubscriptionId};
+use switchboard_broker::{AckMode, Batch, Command, ECHO, Kind, Limits, Packer, SubscriptionId};
 use switchboard_wire::native::{Split, split};
 
 /// A tail up to this size is not worth a reservation, nor a hand-over without a copy.
@@ -40,6 +40,8 @@ enum State {
 #[derive(Debug)]
 pub struct Session {
     state: State,
+    /// Subscribed to a queue: what it has not taken is for others when it leaves.
+    worker: bool,
     channel_limit: usize,
     message_limit: usize,
     /// The beginning of a frame or pair that is not whole; behind `filled`, zeros.
@@ -62,6 +64,7 @@ impl Session {
     pub fn new(limits: &Limits) -> Session {
         Session {
             state: State::FirstFrame,
+            worker: false,
             channel_limit: limits.channel_name,
             message_limit: limits.message,
             tail: Vec::new(),
@@ -240,11 +243,20 @@ impl Session {
             return self.end(commands);
         }
         self.state = State::Pairs;
+        self.worker = Kind::of(body) == Kind::Queue;
         commands.push(Command::Subscribe {
             subscription: SubscriptionId(0),
             pattern: Bytes::copy_from_slice(body),
             ack: AckMode::Written,
         });
+    }
+
+    /// The peer has shut its side down between two pairs. A listener still gets what waits for
+    /// it; what waits for a worker goes to other workers, for it is more likely dead than done.
+    pub fn shut_down(&mut self, commands: &mut Vec<Command>) {
+        if self.state == State::Pairs && !self.worker && self.missing() == 0 {
+            self.end(commands);
+        }
     }
 
     fn end(&mut self, commands: &mut Vec<Command>) {
