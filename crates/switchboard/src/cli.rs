@@ -80,7 +80,7 @@ pub(crate) struct Up {
 /// The settings: the command line wins over the file, the file over the defaults.
 #[derive(Args, Debug)]
 pub(crate) struct Chosen {
-    /// Where to speak the native protocol (repeatable) [default: 127.0.0.1:25000 and [::1]:25000].
+    /// Where to speak the native protocol (repeatable) (default: `127.0.0.1:25000` and `[::1]:25000`).
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     /// Where to serve health, metrics and status (repeatable; '' for nowhere) [default: port 25080].
@@ -101,7 +101,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: MATCH[,policy=P][,hold=N][,queue=SIZE] (repeatable).
+    /// A rule for some channels: `MATCH[,policy=P][,hold=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }
