@@ -1,0 +1,81 @@
+//! What a reviewer would otherwise have to look for: long files, arrows between crates that point
+//! upwards, and paths that exist on one machine only.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const LONGEST: usize = 600;
+/// Files longer than this are listed with their length: they may shrink, not grow.
+const THINK_AT: usize = 400;
+const LONG: &[(&str, usize)] = &[];
+
+/// Each crate and what of the workspace it may depend on.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("crates/broker", &[]),
+    ("crates/wire", &[]),
+    ("crates/server", &["switchboard-broker", "switchboard-wire"]),
+    ("crates/switchboard", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
+    ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace").to_owned()
+}
+
+fn tracked(pattern: &str) -> Vec<String> {
+    let output = Command::new("git").args(["ls-files", "--", pattern]).current_dir(root()).output();
+    let output = output.expect("git is missing; install it: apt-get install git");
+    let files: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    assert!(!files.is_empty(), "git knows no {pattern} here");
+    files.into_iter().filter(|file| root().join(file).exists()).collect()
+}
+
+fn read(file: &str) -> String {
+    String::from_utf8_lossy(&std::fs::read(root().join(file)).expect("a tracked file")).into_owned()
+}
+
+#[test]
+fn no_file_is_long() {
+    for file in tracked("*.rs") {
+        let lines = read(&file).lines().count();
+        let listed = LONG.iter().find(|(name, _)| *name == file).map(|(_, lines)| *lines);
+        let allowed = listed.unwrap_or(THINK_AT).min(LONGEST);
+        assert!(
+            lines <= allowed,
+            "{file} has {lines} lines, {allowed} are allowed: what is the second thing in there?"
+        );
+    }
+}
+
+#[test]
+fn arrows_between_crates_point_down() {
+    for manifest in tracked("*Cargo.toml").iter().filter(|file| *file != "Cargo.toml" && !file.starts_with("fuzz")) {
+        let folder = manifest.trim_end_matches("/Cargo.toml");
+        let (_, allowed) = FLOORS.iter().find(|(name, _)| *name == folder).unwrap_or_else(|| {
+            panic!("{folder} has no floor: add it to FLOORS");
+        });
+        let manifest: toml::Table = read(manifest).parse().expect("a manifest");
+        for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let names = manifest.get(table).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+            for name in names.filter(|name| name.starts_with("switchboard")) {
+                assert!(allowed.contains(&name.as_str()), "{folder} must not depend on {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_path_of_one_machine() {
+    // Written apart, so that this file does not hold what it looks for.
+    let roots = ["work", "root", "home", "farm"].map(|name| format!("/{name}/"));
+    for file in tracked(".").iter().filter(|file| *file != "Cargo.lock") {
+        for (number, line) in read(file).lines().enumerate() {
+            for root in &roots {
+                let begins_there = line.match_indices(root.as_str()).any(|(at, _)| {
+                    !line[..at].ends_with(|before: char| before.is_alphanumeric() || "_./-*>".contains(before))
+                });
+                assert!(!begins_there, "{file}:{}: a path of one machine: {line}", number + 1);
+            }
+        }
+    }
+}
