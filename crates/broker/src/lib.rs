@@ -33,6 +33,7 @@ mod status;
 mod time;
 
 mod ledger;
+mod meter;
 mod outbox;
 mod queue;
 mod slots;

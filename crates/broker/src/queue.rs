@@ -102,8 +102,4 @@ impl Rotation {
     pub(crate) fn get(&self, place: usize) -> Subscriber {
         self.0[place]
     }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscriber> {
-        self.0.iter()
-    }
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 pub struct Status {
     /// The channels, fullest first, as many as were asked for.
     pub channels: Vec<ChannelStatus>,
-    /// The connections, in the order of their coming, as many as were asked for.
+    /// The connections, those first that are held or slow, then in the order of their coming, as
+    /// many as were asked for.
     pub connections: Vec<ConnectionStatus>,
     /// Sums over everything.
     pub totals: Totals,
@@ -58,6 +59,10 @@ pub struct ChannelStatus {
     pub published: u64,
     /// Messages handed to subscribers.
     pub delivered: u64,
+    /// Messages published a second, lately.
+    pub publish_rate: f64,
+    /// Messages handed to subscribers a second, lately.
+    pub deliver_rate: f64,
     /// Messages dropped.
     pub dropped: u64,
 }
@@ -71,6 +76,8 @@ pub struct ConnectionStatus {
     pub subscriptions: Vec<Bytes>,
     /// Bytes that wait to be written to it.
     pub outbox: usize,
+    /// Messages that wait for its ack.
+    pub unacked: usize,
     /// Messages published by it.
     pub published: u64,
     /// Messages wholly written to it.
@@ -81,4 +88,8 @@ pub struct ConnectionStatus {
     pub held: Option<HoldReason>,
     /// Whether it lately needed longer than it may for making room.
     pub slow: bool,
+    /// Whether it has left, and only its last messages still wait for room.
+    pub gone: bool,
+    /// Whether it took no byte for so long that its messages went to other workers.
+    pub stalled: bool,
 }

@@ -133,7 +133,7 @@ impl World {
                 Event::Refused { refusal, .. } => panic!("{refusal}"),
             }
         }
-        for connection in self.broker.status(usize::MAX).connections {
+        for connection in self.broker.status(self.now, usize::MAX).connections {
             assert!(connection.outbox <= OUTBOX, "an outbox of {} bytes", connection.outbox);
         }
     }

@@ -98,19 +98,16 @@ async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSe
             return close(hub, peer, closing);
         }
         let reads = !finished && !peer.is_held() && !hub.is_draining();
-        let interest = match (reads, peer.is_blocked()) {
-            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
-            (true, false) => Some(Interest::READABLE),
-            (false, true) => Some(Interest::WRITABLE),
-            (false, false) => None,
-        };
+        // A reset is to be noticed also where nothing is to be read or written.
+        let mut interest = Interest::ERROR;
+        if reads {
+            interest |= Interest::READABLE;
+        }
+        if peer.is_blocked() {
+            interest |= Interest::WRITABLE;
+        }
         let ready = tokio::select! {
-            ready = async {
-                match interest {
-                    Some(interest) => peer.socket().ready(interest).await,
-                    None => std::future::pending().await,
-                }
-            } => ready,
+            ready = peer.socket().ready(interest) => ready,
             () = peer.woken() => continue,
             () = tokio::time::sleep_until(deadline), if permit.is_some() => {
                 let seconds = handshake.as_secs_f32();
@@ -120,6 +117,10 @@ async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSe
         };
         match ready {
             Ok(ready) if reads && (ready.is_readable() || ready.is_read_closed()) => {}
+            Ok(ready) if ready.is_error() => {
+                let error = peer.socket().take_error().ok().flatten();
+                return failed(hub, peer, &error.unwrap_or_else(|| ErrorKind::ConnectionReset.into()));
+            }
             Ok(_) => continue,
             Err(error) => return failed(hub, peer, &error),
         }

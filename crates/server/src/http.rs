@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use switchboard_broker::{ConnectionId, Kind, Totals};
+use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Totals};
 use tokio::net::TcpListener;
 
 /// How many channels and connections `/status` lists where nothing else is asked for.
@@ -86,7 +86,7 @@ async fn ready(State(hub): State<Arc<Hub>>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
-    let body = exposition(&hub.status(0).totals);
+    let body = exposition(&hub.totals());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body)
 }
 
@@ -130,7 +130,7 @@ struct Listed {
 }
 
 async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Json<Value> {
-    let status = hub.status(listed.limit.unwrap_or(LISTED));
+    let (status, addresses) = hub.status(listed.limit.unwrap_or(LISTED));
     let totals = status.totals;
     let channels: Vec<_> = status
         .channels
@@ -144,7 +144,9 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
                 "subscribers": channel.subscribers,
                 "held_publishers": channel.held_publishers,
                 "published": channel.published,
+                "published_per_s": tenths(channel.publish_rate),
                 "delivered": channel.delivered,
+                "delivered_per_s": tenths(channel.deliver_rate),
                 "dropped": channel.dropped,
             });
             if std::str::from_utf8(&channel.name).is_err() {
@@ -153,15 +155,18 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
             entry
         })
         .collect();
-    let connections: Vec<_> = status.connections.iter().map(|connection| json!({
+    let connections: Vec<_> = status.connections.iter().zip(addresses).map(|(connection, address)| json!({
         "id": connection.id.0,
+        "address": address.map(|address| address.to_string()),
         "subscriptions": connection.subscriptions.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
         "outbox": connection.outbox,
         "published": connection.published,
         "delivered": connection.delivered,
         "dropped": connection.dropped,
+        "waits_for": waits_for(connection),
         "held": connection.held.as_ref().map(ToString::to_string),
         "slow": connection.slow,
+        "stalled": connection.stalled,
     })).collect();
     Json(json!({
         "totals": {
@@ -180,6 +185,26 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
         "channels": channels,
         "connections": connections,
     }))
+}
+
+/// In plain words, what has to happen before it goes on.
+fn waits_for(connection: &ConnectionStatus) -> String {
+    if connection.gone {
+        return "room for its last messages; it has left".into();
+    }
+    if connection.held.is_some() {
+        return "room for what it publishes".into();
+    }
+    match (connection.outbox, connection.unacked, connection.subscriptions.is_empty()) {
+        (0, 0, true) => "something to publish".into(),
+        (0, 0, false) => "messages".into(),
+        (0, unacked, _) => format!("acks of {unacked} messages"),
+        (outbox, ..) => format!("its peer to read {outbox} bytes"),
+    }
+}
+
+fn tenths(rate: f64) -> f64 {
+    (rate * 10.0).round() / 10.0
 }
 
 fn hex(bytes: &[u8]) -> String {

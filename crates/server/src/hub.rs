@@ -4,10 +4,13 @@ use crate::log_quota::LogQuota;
 use crate::peer::{Closing, Peer};
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use switchboard_broker::{Broker, ChannelRule, Command, ConnectionId, Event, Limits, Status, Time};
+use switchboard_broker::{
+    Broker, ChannelRule, Command, ConnectionId, ConnectionStatus, Event, Limits, Status, Time, Totals,
+};
 use tokio::sync::Notify;
 
 /// How often a task goes on with what its own credit set free, before the other connections'
@@ -175,8 +178,22 @@ impl Hub {
         self.lock().peers.values().for_each(|peer| peer.wake());
     }
 
-    pub(crate) fn status(&self, limit: usize) -> Status {
-        self.lock().broker.status(limit)
+    /// The broker's status, and where the connections that it lists come from.
+    pub(crate) fn status(&self, limit: usize) -> (Status, Vec<Option<SocketAddr>>) {
+        let state = self.lock();
+        let status = state.broker.status(self.now(), limit);
+        let address = |connection: &ConnectionStatus| state.peers.get(&connection.id).map(|peer| peer.address());
+        let addresses = status.connections.iter().map(address).collect();
+        (status, addresses)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.lock().broker.totals()
+    }
+
+    /// How many messages wait for a subscriber.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().broker.waiting()
     }
 
     /// How many messages were dropped; `None` if there is no such queue.

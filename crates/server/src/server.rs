@@ -82,11 +82,10 @@ impl Server {
         accepting.shutdown().await;
         hub.drain();
         let in_time = timeout_at(deadline, ended.recv()).await.is_ok();
-        let cut = if in_time { 0 } else { hub.status(0).totals.connections };
+        let cut = if in_time { 0 } else { hub.totals().connections };
         hub.stop();
         let _ = timeout(STOP, ended.recv()).await;
-        let channels = hub.status(hub.status(0).totals.channels).channels;
-        Report { left: channels.iter().map(|channel| channel.depth).sum(), cut }
+        Report { left: hub.waiting(), cut }
     }
 }
 

@@ -352,8 +352,6 @@ impl Broker {
     }
 
     fn has_waiting_queue(&self, place: usize) -> bool {
-        self.channels.iter().any(|(_, channel)| {
-            !channel.backlog.is_empty() && channel.subscribers.iter().any(|subscriber| subscriber.connection == place)
-        })
+        self.queues_of(place).into_iter().any(|queue| !self.channels[queue].backlog.is_empty())
     }
 }

@@ -56,7 +56,7 @@ impl Broker {
         for lot in lots {
             self.hand_lot(channel, lot);
         }
-        self.channels[channel].delivered += dealt as u64;
+        self.channels[channel].delivered.add(self.now, dealt as u64);
         let (_, rest) = batch.clone().split(dealt, bytes);
         rest.map(|rest| (rest, first + dealt as u64))
     }

@@ -12,6 +12,7 @@ mod timers;
 
 use crate::ledger::{BlockId, Ledger};
 use crate::limits::{ChannelRule, Limits, OverflowPolicy};
+use crate::meter::Meter;
 use crate::name::{Kind, Pattern};
 use crate::queue::{Backlog, Rotation, Segment};
 use crate::slots::Slots;
@@ -21,6 +22,9 @@ use connection::Connection;
 use hold::{Blocked, Work};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use timers::Timer;
+
+/// How many channels that only patterns keep in being are remembered while they are empty.
+const UNUSED: usize = 1024;
 
 /// The broker: channels, connections, and what waits where.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub struct Broker {
     names: HashMap<Bytes, usize>,
     channels: Slots<Channel>,
     wild: Vec<WildSubscription>,
+    /// Channels that only patterns keep in being, the longest unused first.
+    unused: VecDeque<usize>,
     ledger: Ledger,
     /// Held publishers, the longest held first.
     held: VecDeque<usize>,
@@ -57,9 +63,11 @@ struct Channel {
     next_place: u64,
     /// Bytes that the ledger counts for the channel, in outboxes too.
     load: usize,
-    published: u64,
-    delivered: u64,
+    published: Meter,
+    delivered: Meter,
     dropped: u64,
+    /// Whether it is among [`Broker::unused`].
+    is_unused: bool,
 }
 
 #[derive(Debug)]
@@ -67,6 +75,13 @@ struct WildSubscription {
     pattern: Pattern,
     connection: usize,
     subscription: SubscriptionId,
+}
+
+impl Channel {
+    /// Whether nothing but patterns could be a reason to remember it.
+    fn is_idle(&self) -> bool {
+        self.exact_subscribers == 0 && self.load == 0 && self.backlog.is_empty()
+    }
 }
 
 impl Broker {
@@ -82,6 +97,7 @@ impl Broker {
             names: HashMap::new(),
             channels: Slots::new(),
             wild: Vec::new(),
+            unused: VecDeque::new(),
             held: VecDeque::new(),
             work: VecDeque::new(),
             timers: BTreeSet::new(),
@@ -183,20 +199,46 @@ impl Broker {
             backlog: Backlog::default(),
             next_place: 0,
             load: 0,
-            published: 0,
-            delivered: 0,
+            published: Meter::default(),
+            delivered: Meter::default(),
             dropped: 0,
+            is_unused: false,
         });
         self.names.insert(name, channel);
         Ok(channel)
     }
 
-    /// A channel with nobody and nothing in it is forgotten.
+    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
+    /// few are kept: the next batch need not find out anew who that is.
     fn forget_if_unused(&mut self, place: usize) {
-        let Some(channel) = self.channels.get(place) else { return };
-        if channel.exact_subscribers == 0 && channel.load == 0 && channel.backlog.is_empty() {
-            let channel = self.channels.remove(place);
-            self.names.remove(&channel.name);
+        let Some(channel) = self.channels.get_mut(place) else { return };
+        if !channel.is_idle() {
+            return;
+        }
+        if channel.subscribers.len() == 0 {
+            return self.forget(place);
+        }
+        if channel.is_unused {
+            return;
+        }
+        channel.is_unused = true;
+        self.unused.push_back(place);
+        if self.unused.len() <= UNUSED {
+            return;
+        }
+        let Some(oldest) = self.unused.pop_front() else { return };
+        let channel = &mut self.channels[oldest];
+        channel.is_unused = false;
+        if channel.is_idle() {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, place: usize) {
+        let channel = self.channels.remove(place);
+        self.names.remove(&channel.name);
+        if channel.is_unused {
+            self.unused.retain(|&unused| unused != place);
         }
     }
 

@@ -39,7 +39,7 @@ impl Broker {
         self.totals.published += taken;
         self.connections[place].published += taken;
         if let Some(channel) = self.channels.get_mut(channel) {
-            channel.published += taken;
+            channel.published.add(self.now, taken);
         }
         match result {
             Ok(()) => Ok(Some(channel)),
@@ -192,7 +192,7 @@ impl Broker {
                     block: Some(self.ledger.share(block)),
                     origin: Origin::Topic { channel: place, subscription },
                 };
-                self.channels[place].delivered += batch.len() as u64;
+                self.channels[place].delivered.add(self.now, batch.len() as u64);
                 self.push_parcel(connection, parcel);
             } else {
                 self.count_dropped(place, connection, batch.len());

@@ -60,7 +60,7 @@ impl Broker {
     /// What a topic kept goes to its first subscriber.
     fn give_kept(&mut self, channel: usize, subscriber: Subscriber) {
         while let Some(segment) = self.channels[channel].backlog.pop() {
-            self.channels[channel].delivered += segment.batch.len() as u64;
+            self.channels[channel].delivered.add(self.now, segment.batch.len() as u64);
             let origin = Origin::Topic { channel, subscription: subscriber.subscription };
             let parcel = Parcel { batch: segment.batch, block: Some(segment.block), origin };
             self.push_parcel(subscriber.connection, parcel);

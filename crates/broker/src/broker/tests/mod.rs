@@ -1,3 +1,5 @@
+mod report;
+
 use super::Broker;
 use crate::{
     AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, HoldReason, Limits,

@@ -1,0 +1,42 @@
+use super::{Bench, small};
+use crate::broker::UNUSED;
+use crate::{Batch, Command};
+
+#[test]
+fn what_a_pattern_keeps_in_being_is_bounded_and_goes_with_it() {
+    let mut bench = Bench::new(small());
+    bench.subscribe(1, "/topic/>");
+    for number in 0..3000 {
+        let channel = bytes::Bytes::from(format!("/topic/{number}"));
+        let events = bench.send(2, Command::Publish { channel, batch: Batch::one(b"x") });
+        assert_eq!(events.len(), 1, "{number}");
+        bench.credit(1, 5);
+    }
+    let status = bench.broker.status(bench.now, 10);
+    assert_eq!(status.totals.channels, UNUSED);
+    bench.publish(2, "/topic/2999", &["y"]);
+    bench.credit(1, 5);
+    let status = bench.broker.status(bench.now, usize::MAX);
+    let last = status.channels.iter().find(|channel| channel.name == "/topic/2999").unwrap();
+    assert_eq!((last.published, last.delivered), (2, 2));
+    bench.send(1, Command::Disconnect);
+    assert_eq!(bench.broker.totals().channels, 0);
+}
+
+#[test]
+fn a_status_lists_the_fullest_channels_and_those_first_who_wait() {
+    let mut bench = Bench::new(small());
+    for (channel, bodies) in [("/queue/a", &["1"][..]), ("/queue/b", &["1", "2", "3"]), ("/queue/c", &["1", "2"])] {
+        bench.publish(1, channel, bodies);
+    }
+    bench.publish(5, "/queue/full", &["x".repeat(90).as_str(), "y".repeat(90).as_str()]);
+    let status = bench.broker.status(bench.now, 2);
+    let names: Vec<_> = status.channels.iter().map(|channel| channel.name.clone()).collect();
+    assert_eq!(names, ["/queue/full", "/queue/b"]);
+    let ids: Vec<_> = status.connections.iter().map(|connection| connection.id.0).collect();
+    assert_eq!(ids, [5, 1]);
+    assert!(status.connections[0].held.is_some());
+    bench.pass(1000);
+    let status = bench.broker.status(bench.now, 2);
+    assert!((status.channels[1].publish_rate - 3.0).abs() < 0.01);
+}

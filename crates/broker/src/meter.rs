@@ -1,0 +1,66 @@
+use crate::Time;
+use std::time::Duration;
+
+/// Over what a rate is counted.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Counts, and knows how many a second there were lately.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) total: u64,
+    begun: Time,
+    at_begin: u64,
+    last: f64,
+}
+
+impl Meter {
+    pub(crate) fn add(&mut self, now: Time, count: u64) {
+        let passed = now.since(self.begun);
+        if passed >= PERIOD {
+            self.last = self.over(passed);
+            self.begun = now;
+            self.at_begin = self.total;
+        }
+        self.total += count;
+    }
+
+    /// How many a second: over the last whole period, or over the time since then if that is longer.
+    pub(crate) fn rate(&self, now: Time) -> f64 {
+        let passed = now.since(self.begun);
+        if passed >= PERIOD { self.over(passed) } else { self.last }
+    }
+
+    fn over(&self, passed: Duration) -> f64 {
+        (self.total - self.at_begin) as f64 / passed.as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Time {
+        Time::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_rate_is_that_of_the_last_whole_second() {
+        let mut meter = Meter::default();
+        for millis in (0..3000).step_by(10) {
+            meter.add(at(millis), 5);
+        }
+        assert_eq!(meter.total, 1500);
+        assert!((meter.rate(at(2990)) - 500.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_rate_goes_down_where_nothing_comes() {
+        let mut meter = Meter::default();
+        meter.add(at(5000), 100);
+        assert!((meter.rate(at(6000)) - 100.0).abs() < 1e-9);
+        assert!((meter.rate(at(15000)) - 10.0).abs() < 1e-9);
+        meter.add(at(15000), 1);
+        assert!((meter.rate(at(15500)) - 10.0).abs() < 1e-9, "until a second has gone by");
+        assert!((meter.rate(at(16000)) - 1.0).abs() < 1e-9);
+    }
+}
