@@ -72,13 +72,22 @@ impl Batch {
 
     /// The bodies, in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.iter_packed().map(|message| &message[PREFIX..])
+    }
+
+    /// The messages, each behind its length, in order.
+    pub(crate) fn iter_packed(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.packed[..];
         std::iter::from_fn(move || {
-            let size = size_at(rest, 0)?;
-            let (message, behind) = rest.split_at(size);
+            let (message, behind) = rest.split_at(size_at(rest, 0)?);
             rest = behind;
-            Some(&message[PREFIX..])
+            Some(message)
         })
+    }
+
+    /// A batch of one message that stands behind its length already.
+    pub(crate) fn one_packed(message: &[u8]) -> Batch {
+        Batch { packed: Bytes::copy_from_slice(message), count: 1 }
     }
 
     /// Packed size of the first message.
@@ -119,6 +128,7 @@ impl Batch {
     }
 }
 
+#[inline]
 fn size_at(packed: &[u8], offset: usize) -> Option<usize> {
     let prefix = packed.get(offset..offset + PREFIX)?;
     let length = u32::from_be_bytes(prefix.try_into().ok()?);
@@ -149,8 +159,13 @@ impl Packer {
         self.count += 1;
     }
 
-    /// Appends the first message of a packed buffer, prefix included.
-    pub(crate) fn push_packed(&mut self, message: &[u8]) {
+    /// Appends a message that stands behind its length already.
+    ///
+    /// # Panics
+    /// If that is not its length.
+    #[inline]
+    pub fn push_packed(&mut self, message: &[u8]) {
+        assert_eq!(size_at(message, 0), Some(message.len()), "a message behind its length");
         self.buffer.extend_from_slice(message);
         self.count += 1;
     }

@@ -88,11 +88,16 @@ impl Rotation {
         place.and_then(|place| self.0.remove(place)).is_some()
     }
 
-    /// Gives the turn to the next; it comes again after all the others.
-    pub(crate) fn turn(&mut self) -> Option<Subscriber> {
-        let next = self.0.pop_back()?;
-        self.0.push_front(next);
-        Some(next)
+    /// Whose turn it is after so many others.
+    pub(crate) fn after(&self, turns: usize) -> Subscriber {
+        self.0[self.0.len() - 1 - turns]
+    }
+
+    /// So many had their turns; theirs come again after all the others'.
+    pub(crate) fn turn(&mut self, turns: usize) {
+        if !self.0.is_empty() {
+            self.0.rotate_right(turns % self.0.len());
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -17,8 +17,6 @@ pub(super) struct Connection {
     pub(super) outbox: Outbox,
     /// Bytes of an assembly that will be in the outbox before this command is over.
     pub(super) promised: usize,
-    /// Its place in the assembly, while there is one.
-    pub(super) lot: Option<usize>,
     pub(super) unacked: BTreeMap<DeliveryTag, Unacked>,
     pub(super) next_tag: u64,
     /// What the connection sent and nobody could take yet.
@@ -94,7 +92,6 @@ impl Broker {
             subscriptions: Vec::new(),
             outbox: Outbox::default(),
             promised: 0,
-            lot: None,
             unacked: BTreeMap::new(),
             next_tag: 1,
             pending: VecDeque::new(),

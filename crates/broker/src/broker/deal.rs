@@ -9,7 +9,6 @@ use crate::{AckMode, Batch, DeliveryTag, Packer};
 
 /// What one worker gets of a batch: message `i` has the place `first + i * step`.
 struct Lot {
-    worker: Subscriber,
     first: u64,
     step: u64,
     count: u64,
@@ -17,89 +16,120 @@ struct Lot {
 }
 
 impl Lot {
-    fn takes(&self, worker: Subscriber, place: u64) -> bool {
-        let in_step = self.count == 1 || place == self.first + self.step * self.count;
-        self.worker == worker && in_step
+    fn takes(&self, place: u64) -> bool {
+        self.count == 1 || place == self.first + self.step * self.count
     }
+
+    fn push(&mut self, message: &[u8], place: u64) {
+        if self.count == 1 {
+            self.step = place - self.first;
+        }
+        self.count += 1;
+        self.packer.push_packed(message);
+    }
+}
+
+/// A worker's part in the dealing of one batch.
+struct Lane {
+    worker: Subscriber,
+    ack: AckMode,
+    /// Whether it may get more of this batch: while it is dealt, nobody's room grows.
+    is_open: bool,
+    lot: Option<Lot>,
 }
 
 impl Broker {
     /// Deals as much of a batch as the workers have room for; gives the rest and its place.
     pub(super) fn deal(&mut self, channel: usize, batch: &Batch, first: u64) -> Option<(Batch, u64)> {
-        let mut lots: Vec<Lot> = Vec::new();
+        let workers = self.channels[channel].subscribers.len();
+        // The workers in the order of their turns, as far as the batch comes round.
+        let mut lanes: Vec<Lane> = Vec::new();
+        let mut turns = 0;
         let (mut dealt, mut bytes) = (0, 0);
-        for body in batch.iter() {
-            let place = first + dealt as u64;
-            let size = body.len() + 4;
-            let Some((worker, tagged)) = self.next_worker(channel, size) else { break };
-            if tagged {
-                self.deal_tagged(channel, worker, body, place);
-            } else {
-                let connection = &mut self.connections[worker.connection];
-                connection.promised += size;
-                let open = connection.lot.filter(|&lot| lots[lot].takes(worker, place));
-                let lot = open.unwrap_or_else(|| {
-                    lots.push(Lot { worker, first: place, step: 1, count: 0, packer: Packer::default() });
-                    lots.len() - 1
-                });
-                connection.lot = Some(lot);
-                let lot = &mut lots[lot];
-                if lot.count == 1 {
-                    lot.step = place - lot.first;
+        'messages: for message in batch.iter_packed() {
+            let mut skipped = 0;
+            let lane = loop {
+                if skipped == workers {
+                    break 'messages;
                 }
-                lot.count += 1;
-                lot.packer.push_packed(&batch.packed()[bytes..bytes + size]);
+                let turn = turns % workers;
+                turns += 1;
+                if turn == lanes.len() {
+                    lanes.push(self.lane(channel, turn));
+                }
+                if self.has_room(&mut lanes[turn], message.len()) {
+                    break &mut lanes[turn];
+                }
+                skipped += 1;
+            };
+            let place = first + dealt as u64;
+            if lane.ack == AckMode::Written {
+                self.connections[lane.worker.connection].promised += message.len();
+                match &mut lane.lot {
+                    Some(lot) if lot.takes(place) => lot.push(message, place),
+                    lot => {
+                        let share = (batch.bytes() - bytes) / workers + message.len();
+                        let mut packer = Packer::with_capacity(share.min(batch.bytes() - bytes));
+                        packer.push_packed(message);
+                        let full = lot.replace(Lot { first: place, step: 1, count: 1, packer });
+                        self.hand_lot(channel, lane.worker, full);
+                    }
+                }
+            } else {
+                self.deal_tagged(channel, lane.worker, message, place);
             }
             dealt += 1;
-            bytes += size;
+            bytes += message.len();
         }
-        for lot in lots {
-            self.hand_lot(channel, lot);
+        self.channels[channel].subscribers.turn(turns);
+        for lane in lanes {
+            self.hand_lot(channel, lane.worker, lane.lot);
         }
         self.channels[channel].delivered.add(self.now, dealt as u64);
         let (_, rest) = batch.clone().split(dealt, bytes);
         rest.map(|rest| (rest, first + dealt as u64))
     }
 
-    /// Whose turn it is among those who have room, and whether it acks.
-    fn next_worker(&mut self, channel: usize, size: usize) -> Option<(Subscriber, bool)> {
-        for _ in 0..self.channels[channel].subscribers.len() {
-            let worker = self.channels[channel].subscribers.turn()?;
-            let connection = &mut self.connections[worker.connection];
-            if connection.stalled || connection.closing || connection.full_above.is_some() {
-                continue;
-            }
-            if !connection.fits(size, self.limits.outbox) {
-                connection.set_full(size, self.limits.outbox);
-                continue;
-            }
-            let subscription = connection.subscription(worker.subscription);
-            let subscription = subscription.expect("a channel's subscriber has the subscription");
-            match subscription.ack {
-                AckMode::Written => return Some((worker, false)),
-                AckMode::Explicit { prefetch } if subscription.unacked < prefetch.max(1) => {
-                    subscription.unacked += 1;
-                    return Some((worker, true));
-                }
-                AckMode::Explicit { .. } => {}
-            }
-        }
-        None
+    fn lane(&mut self, channel: usize, turn: usize) -> Lane {
+        let worker = self.channels[channel].subscribers.after(turn);
+        let connection = &mut self.connections[worker.connection];
+        let is_open = !connection.stalled && !connection.closing && connection.full_above.is_none();
+        let subscription = connection.subscription(worker.subscription);
+        let ack = subscription.expect("a channel's subscriber has the subscription").ack;
+        Lane { worker, ack, is_open, lot: None }
     }
 
-    fn hand_lot(&mut self, channel: usize, lot: Lot) {
-        let Lot { worker, first, step, packer, .. } = lot;
+    #[inline]
+    fn has_room(&mut self, lane: &mut Lane, size: usize) -> bool {
+        if !lane.is_open {
+            return false;
+        }
+        let connection = &mut self.connections[lane.worker.connection];
+        if !connection.fits(size, self.limits.outbox) {
+            connection.set_full(size, self.limits.outbox);
+            lane.is_open = false;
+            return false;
+        }
+        if let AckMode::Explicit { prefetch } = lane.ack {
+            let subscription = connection.subscription(lane.worker.subscription);
+            let unacked = &mut subscription.expect("a channel's subscriber has the subscription").unacked;
+            lane.is_open = *unacked < prefetch.max(1);
+            *unacked += u32::from(lane.is_open);
+        }
+        lane.is_open
+    }
+
+    fn hand_lot(&mut self, channel: usize, worker: Subscriber, lot: Option<Lot>) {
+        let Some(Lot { first, step, packer, .. }) = lot else { return };
         let batch = packer.finish().expect("a lot has a message");
-        let connection = &mut self.connections[worker.connection];
-        connection.promised -= batch.bytes();
-        connection.lot = None;
+        self.connections[worker.connection].promised -= batch.bytes();
         let block = self.hold_block(channel, batch.bytes());
         let origin = Origin::Queue { channel, subscription: worker.subscription, first, step };
         self.push_parcel(worker.connection, Parcel { batch, block: Some(block), origin });
     }
 
-    fn deal_tagged(&mut self, channel: usize, worker: Subscriber, body: &[u8], place: u64) {
-        let message = Batch::one(body);
+    fn deal_tagged(&mut self, channel: usize, worker: Subscriber, message: &[u8], place: u64) {
+        let message = Batch::one_packed(message);
         let block = self.hold_block(channel, message.bytes());
         let connection = &mut self.connections[worker.connection];
         let tag = DeliveryTag(connection.next_tag);

@@ -54,9 +54,30 @@ pub struct Session {
 
 /// What stands at the beginning of some bytes.
 enum Pair<'a> {
-    Whole { channel: &'a [u8], data: &'a [u8], data_at: usize, consumed: usize },
+    Whole { channel: &'a [u8], data: &'a [u8], data_at: usize },
     End,
     Need(usize),
+}
+
+/// The data frames of consecutive whole pairs that begin with the same frame.
+struct Run<'a> {
+    rest: &'a [u8],
+    /// The frame that names the channel.
+    lead: &'a [u8],
+    limit: usize,
+}
+
+impl<'a> Iterator for Run<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let behind = self.rest.strip_prefix(self.lead)?;
+        let Ok(Split::Frame { consumed, .. }) = split(behind, self.limit) else { return None };
+        let (data, rest) = behind.split_at(consumed);
+        self.rest = rest;
+        Some(data)
+    }
 }
 
 impl Session {
@@ -141,27 +162,18 @@ impl Session {
     fn whole_pairs(&mut self, mut input: &[u8], commands: &mut Vec<Command>) -> Result<(), NativeError> {
         while self.state == State::Pairs {
             match self.pair(input)? {
-                Pair::Whole { channel, data_at, consumed, .. } => {
+                Pair::Whole { channel, data_at, .. } => {
                     // The first pass measures the run, so that the second packs it into a
                     // buffer without a byte to spare.
-                    let (mut end, mut packed) = (consumed, consumed - data_at);
-                    while let Ok(Pair::Whole { channel: next, data_at, consumed, .. }) = self.pair(&input[end..])
-                        && next == channel
-                    {
-                        end += consumed;
-                        packed += consumed - data_at;
-                    }
+                    let run = || Run { rest: input, lead: &input[..data_at], limit: self.message_limit };
+                    let packed = run().map(<[u8]>::len).sum();
                     let mut packer = Packer::with_capacity(packed);
-                    let mut at = 0;
-                    while at < end {
-                        let Pair::Whole { data, consumed, .. } = self.pair(&input[at..])? else { break };
-                        packer.push(data);
-                        at += consumed;
-                    }
+                    let mut run = run();
+                    run.by_ref().for_each(|data| packer.push_packed(data));
                     if let Some(batch) = packer.finish() {
                         commands.push(message(channel, batch));
                     }
-                    input = &input[end..];
+                    input = run.rest;
                 }
                 Pair::End => self.end(commands),
                 Pair::Need(_) if input.is_empty() => return Ok(()),
@@ -226,9 +238,7 @@ impl Session {
         }
         let rest = &input[data_at..];
         match split(rest, self.message_limit) {
-            Ok(Split::Frame { body: data, consumed }) => {
-                Ok(Pair::Whole { channel, data, data_at, consumed: data_at + consumed })
-            }
+            Ok(Split::Frame { body: data, .. }) => Ok(Pair::Whole { channel, data, data_at }),
             Ok(Split::Need(need)) => Ok(Pair::Need(data_at + need)),
             Err(_) => Err(NativeError::DataTooLong { length: announced(rest), limit: self.message_limit }),
         }

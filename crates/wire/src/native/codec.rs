@@ -44,6 +44,7 @@ pub struct FrameTooLong {
 ///
 /// [`FrameTooLong`] if the body is longer than `limit`. This is known as soon as the length is
 /// there, so that nobody reserves memory for a frame that will be refused.
+#[inline]
 pub fn split(input: &[u8], limit: usize) -> Result<Split<'_>, FrameTooLong> {
     let Some((prefix, rest)) = input.split_first_chunk::<PREFIX>() else {
         return Ok(Split::Need(PREFIX));
