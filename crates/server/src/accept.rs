@@ -98,10 +98,6 @@ impl Gate {
     pub(crate) async fn run(self: Arc<Gate>, listener: TcpListener) {
         let mut told: Option<Instant> = None;
         loop {
-            // Both before the accept: who is too many waits in the kernel.
-            let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return };
-            let turn = self.rate.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now());
-            sleep_until(turn).await;
             let (socket, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) if is_about_one_connection(&error) => continue,
@@ -115,6 +111,11 @@ impl Gate {
                     continue;
                 }
             };
+            // Behind the accept: a listener where nobody comes would keep what it took from the
+            // others for ever. Who is too many waits in the kernel, but for one a listener.
+            let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return };
+            let turn = self.rate.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now());
+            sleep_until(turn).await;
             if let Err(error) = prepare(&socket) {
                 tracing::debug!(peer = %address, "socket options: {error}");
             }

@@ -1,169 +1,29 @@
 //! Programs in Python that speak the native protocol, as their authors know it from its description:
 //! asyncio streams, the standard library, and nothing of ours.
 
-use std::io::{BufRead, BufReader, ErrorKind};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+mod common;
 
-/// How long something may take that will happen. Nothing is ever waited for as long as this.
-const PATIENCE: Duration = Duration::from_secs(25);
+use common::{Broker, Program, listening};
 
-/// A process whose lines are read as they come, and that does not outlive its test.
-struct Program {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Program {
-    fn start(command: &mut Command) -> std::io::Result<Program> {
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let output = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (sender, lines) = channel();
-        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Ok(Program { child, lines })
-    }
-
-    fn python(interpreter: &str, script: &str, args: &[&str]) -> Result<Program, String> {
-        let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        path.extend(["tests", "python", script]);
-        // -B: no compiled files next to the sources.
-        Program::start(Command::new(interpreter).arg("-B").arg(path).args(args).stdin(Stdio::piped())).map_err(
-            |error| match error.kind() {
-                ErrorKind::NotFound => format!("{interpreter} is missing; install it: apt-get install python3"),
-                _ => format!("{interpreter}: {error}"),
-            },
-        )
-    }
-
-    fn line(&self) -> Option<String> {
-        match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("no line within {PATIENCE:?}"),
-        }
-    }
-
-    /// Skips to a line.
-    fn until(&self, wanted: &str) -> &Program {
-        while self.line().unwrap_or_else(|| panic!("the output ended without {wanted:?}")) != wanted {}
-        self
-    }
-
-    /// What the listener has received, as Python shows it: the next `count` messages.
-    fn received(&self, count: usize) -> Vec<String> {
-        let message = |_| {
-            let line = self.line().expect("a message");
-            let (_, data) = line.split_once(": ").unwrap_or_else(|| panic!("{line:?} is not a message"));
-            assert!(line.starts_with("Received by "), "{line}");
-            data.to_owned()
-        };
-        (0..count).map(message).collect()
-    }
-
-    /// The numbers of the next messages.
-    fn numbers(&self, count: usize) -> Vec<usize> {
-        self.received(count).iter().map(|data| number(data)).collect()
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().expect("kill").success());
-    }
-
-    fn code(&mut self) -> Option<i32> {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a process") {
-                return status.code();
-            }
-            assert!(began.elapsed() < PATIENCE, "no end within {PATIENCE:?}");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-/// Of `b'Msg 5 from ...'`.
-fn number(data: &str) -> usize {
-    let number = data.strip_prefix("b'Msg ").and_then(|rest| rest.split(' ').next()).and_then(|word| word.parse().ok());
-    number.unwrap_or_else(|| panic!("{data} has no number"))
-}
-
-struct Broker {
-    program: Program,
-    port: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Broker {
-    fn start(args: &[&str]) -> Broker {
-        let directory = tempfile::tempdir().expect("a directory");
-        let ready = directory.path().join("ready.json");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-        command.args(["broker", "--listen", "127.0.0.1:0", "--http", "", "--log", "warn", "--ready-file"]);
-        let mut program = Program::start(command.arg(&ready).args(args)).expect("the broker starts");
-        let port = port(&ready, &mut program.child);
-        Broker { program, port, _directory: directory }
-    }
-
-    fn python(&self, script: &str, args: &[&str]) -> Program {
-        let args = [&["--host", "127.0.0.1", "--port", &self.port], args].concat();
-        Program::python("python3", script, &args).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// A listener whose subscription is in force.
-    fn listen(&self, channel: &str) -> Program {
-        let listener = self.python("listener.py", &["--listen", channel]);
-        listener.until("Subscribed.");
-        listener
-    }
-
-    /// Returns when the server has dealt with all messages.
-    fn send(&self, channel: &str, count: usize) {
-        let count = count.to_string();
-        let mut sender = self.python("sender.py", &["--channel", channel, "--interval", "0", "--count", &count]);
-        sender.until("Connection ended.");
-        assert_eq!(sender.code(), Some(0));
-    }
-
-    /// Ctrl-C: these listeners have got everything, so that all that they see is the end.
-    fn stop(mut self, listeners: Vec<Program>) {
-        self.program.signal("-INT");
-        for mut listener in listeners {
-            assert_eq!(listener.line().as_deref(), Some("Server closed."));
-            assert_eq!(listener.code(), Some(0));
-        }
-        assert_eq!(self.program.code(), Some(0));
-    }
-}
-
-fn port(ready: &Path, broker: &mut Child) -> String {
-    let began = Instant::now();
-    let ready = loop {
-        if let Ok(json) = std::fs::read_to_string(ready) {
-            break json;
-        }
-        assert_eq!(broker.try_wait().expect("a process"), None, "the broker ended");
-        assert!(began.elapsed() < PATIENCE, "the broker is not ready");
-        std::thread::sleep(Duration::from_millis(1));
-    };
-    let ready: serde_json::Value = serde_json::from_str(&ready).expect("JSON");
-    let native = ready["native"][0].as_str().expect("an address");
-    native.rsplit_once(':').expect("a port").1.to_owned()
+fn up_to(count: usize) -> Vec<usize> {
+    (0..count).collect()
 }
 
 #[test]
 fn a_missing_python_is_named() {
     let error = Program::python("python3-that-is-not-there", "listener.py", &[]).err().expect("an error");
     assert!(error.ends_with("install it: apt-get install python3"), "{error}");
+}
+
+#[test]
+fn two_listeners_on_a_topic_both_get_all() {
+    let broker = Broker::start(&[]);
+    let first = broker.listen("/topic/foo");
+    let second = broker.listen("/topic/foo");
+    broker.send("/topic/foo", 20);
+    assert_eq!(first.numbers(20), up_to(20));
+    assert_eq!(second.numbers(20), up_to(20));
+    broker.stop(vec![first, second]);
 }
 
 #[test]
@@ -184,7 +44,103 @@ fn a_late_listener_finds_what_waited_in_a_queue() {
     let late = broker.python("listener.py", &["--listen", "/queue/foo"]);
     assert!(late.line().expect("a line").starts_with("Starting up "));
     assert!(late.line().expect("a line").starts_with("I am ('127.0.0.1', "));
-    assert_eq!(late.numbers(25), (0..25).collect::<Vec<_>>());
+    assert_eq!(late.numbers(25), up_to(25));
     late.until("Subscribed.");
     broker.stop(vec![late]);
+}
+
+#[test]
+fn a_topic_that_holds_holds_its_publisher_until_a_late_listener_gets_all() {
+    let broker = Broker::start(&["--channel", "/topic/foo,hold=10"]);
+    let mut sender = broker.python("sender.py", &["--interval", "0", "--count", "25"]);
+    sender.until("Written.");
+    let status = broker.status_until("the sender is held", |status| status["totals"]["held"] == 1);
+    let reason = "topic /topic/foo has no subscriber and keeps 10 messages already";
+    assert_eq!(listening(&status, "/null")["held"], reason);
+    assert_eq!(status["channels"][0]["depth"], 10);
+    broker.log.find(&["INFO", "held: ", reason]);
+
+    let late = broker.python("listener.py", &[]);
+    late.line();
+    late.line();
+    assert_eq!(late.numbers(25), up_to(25));
+    sender.until("Connection ended.");
+    assert_eq!(sender.end().code(), Some(0));
+    broker.log.find(&["INFO", "released"]);
+    broker.stop(vec![late]);
+}
+
+#[test]
+fn a_stalled_listener_harms_nobody_on_its_topic() {
+    let broker = Broker::start(&[]);
+    let stalled = broker.listen_as(&["--paused"]);
+    // Its own name for the topic tells the two apart in the status.
+    let listener = broker.listen("/topic/*");
+    let mut first = 0;
+    // Never as much at once as an outbox holds, so that the one that reads is at no time slow.
+    const ROUND: usize = 100;
+    let round = |first: usize| {
+        let (count, first_text) = (ROUND.to_string(), first.to_string());
+        broker.send_as(&["--count", &count, "--first", &first_text, "--size", "65536"]);
+        assert_eq!(listener.numbers(ROUND), (first..first + ROUND).collect::<Vec<_>>());
+    };
+    while listening(&broker.status(), "/topic/foo")["dropped"] == 0 {
+        assert!(first < 10 * ROUND, "the sockets' buffers take more than any have");
+        round(first);
+        first += ROUND;
+    }
+    round(first);
+    let status = broker.status();
+    assert_eq!(listening(&status, "/topic/foo")["slow"], true);
+    assert_eq!(listening(&status, "/topic/*")["dropped"], 0);
+    drop(stalled);
+    broker.settles_at(1);
+    broker.stop(vec![listener]);
+}
+
+#[test]
+fn frames_cut_everywhere_are_the_same_frames() {
+    let broker = Broker::start(&[]);
+    let listener = broker.listen("/topic/foo");
+    broker.send_as(&["--count", "10", "--cut", "everywhere"]);
+    assert_eq!(listener.numbers(10), up_to(10));
+    broker.stop(vec![listener]);
+}
+
+#[test]
+fn ten_thousand_frames_in_one_write_arrive_in_order() {
+    let broker = Broker::start(&[]);
+    let on_topic = broker.listen("/topic/foo");
+    let on_queue = broker.listen("/queue/foo");
+    for (channel, listener) in [("/topic/foo", &on_topic), ("/queue/foo", &on_queue)] {
+        broker.send_as(&["--channel", channel, "--count", "10000", "--cut", "nowhere"]);
+        assert_eq!(listener.numbers(10_000), up_to(10_000));
+    }
+    broker.stop(vec![on_topic, on_queue]);
+}
+
+#[test]
+fn a_name_need_not_be_text() {
+    let broker = Broker::start(&[]);
+    let listener = broker.listen_as(&["--listen-hex", "ff00"]);
+    let neighbour = broker.listen_as(&["--listen-hex", "ff01"]);
+    broker.send_as(&["--channel-hex", "ff00", "--count", "3"]);
+    assert_eq!(listener.numbers(3), up_to(3));
+    let channels = broker.status()["channels"].as_array().expect("a list").clone();
+    assert!(channels.iter().any(|channel| channel["name_hex"] == "ff00"), "{channels:?}");
+    broker.stop(vec![listener, neighbour]);
+}
+
+#[test]
+fn an_empty_payload_is_a_message_and_ends_nothing() {
+    let broker = Broker::start(&[]);
+    let on_topic = broker.listen("/topic/foo");
+    let on_queue = broker.listen("/queue/foo");
+    for (channel, listener) in [("/topic/foo", &on_topic), ("/queue/foo", &on_queue)] {
+        broker.send_as(&["--channel", channel, "--count", "2", "--data", ""]);
+        broker.send(channel, 1);
+        assert_eq!(listener.received(2), ["b''", "b''"]);
+        assert_eq!(listener.numbers(1), [0]);
+    }
+    broker.stop(vec![on_topic, on_queue]);
 }

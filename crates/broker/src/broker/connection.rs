@@ -75,6 +75,11 @@ impl Connection {
         self.full_above = Some((bound / 2).min(bound.saturating_sub(bytes)));
     }
 
+    /// Whether it has not got, or not acked, all that is its own.
+    fn is_owed(&self) -> bool {
+        !self.outbox.is_empty() || !self.unacked.is_empty()
+    }
+
     pub(super) fn subscription(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
         self.subscriptions.iter_mut().find(|subscription| subscription.id == id)
     }
@@ -323,16 +328,15 @@ impl Broker {
         self.check_room(place, false);
     }
 
-    /// Closes a connection that has got everything.
-    pub(super) fn close_if_done(&mut self, place: usize) {
+    /// Closes a connection that has got everything: because it wants to, or because all are to.
+    pub(super) fn close_if_done(&mut self, place: usize, all: bool) {
         let Some(connection) = self.connections.get(place) else { return };
-        let idle = connection.outbox.is_empty() && connection.pending.is_empty() && connection.unacked.is_empty();
-        if connection.gone || connection.closing || !idle {
+        if connection.gone || connection.closing || connection.is_owed() {
             return;
         }
-        let reason = if connection.finishing {
+        let reason = if connection.finishing && connection.pending.is_empty() {
             CloseReason::Finished
-        } else if self.draining && self.held.is_empty() && !self.has_waiting_queue(place) {
+        } else if all && !self.has_waiting_queue(place) {
             CloseReason::Drained
         } else {
             return;
@@ -346,6 +350,17 @@ impl Broker {
             connection.closing = true;
             self.events.push_back(Event::Close { connection: connection.id, reason });
         }
+    }
+
+    /// Whether somebody is held who may yet be released while the broker drains. Room comes from
+    /// those who take what is theirs, and nobody subscribes any more.
+    pub(super) fn awaits_room(&self) -> bool {
+        let held = self.held.iter().filter_map(|&place| self.connections[place].blocked.as_ref());
+        let mut on = held.map(|(on, _)| *on);
+        on.any(|on| match on {
+            Blocked::Channel(channel) => self.channels.get(channel).is_some_and(|c| c.subscribers.len() > 0),
+            Blocked::Subscriber(_) | Blocked::Share(_) | Blocked::Memory => true,
+        }) && self.connections.iter().any(|(_, connection)| connection.is_owed())
     }
 
     fn has_waiting_queue(&self, place: usize) -> bool {

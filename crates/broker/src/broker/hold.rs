@@ -186,10 +186,10 @@ impl Broker {
                 Work::Leave(place) => self.leave(place),
             }
         }
-        if self.draining {
+        if self.draining && !self.awaits_room() {
             let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
             for place in places {
-                self.close_if_done(place);
+                self.close_if_done(place, true);
             }
         }
     }
@@ -226,7 +226,7 @@ impl Broker {
             self.held.retain(|&held| held != place);
             self.connections.remove(place);
         } else if connection.finishing {
-            self.close_if_done(place);
+            self.close_if_done(place, false);
         }
     }
 }

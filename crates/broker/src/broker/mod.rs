@@ -114,6 +114,8 @@ impl Broker {
         self.now = self.now.max(now);
         if command == Command::Connect {
             self.connect(connection);
+            // One that comes while all are leaving is to leave, too.
+            self.settle();
             return;
         }
         let Some(&place) = self.ids.get(&connection) else { return };

@@ -105,3 +105,44 @@ fn what_is_missing_is_known() {
     session.received(&[0], &mut Vec::new()).unwrap();
     assert_eq!(session.missing(), 1);
 }
+
+/// What a session asks for when its peer shuts its side down after these bytes.
+fn shut_down_after(bytes: &[u8]) -> (Vec<Command>, Session) {
+    let mut session = Session::new(&Limits::default());
+    session.received(bytes, &mut Vec::new()).unwrap();
+    let mut commands = Vec::new();
+    session.shut_down(&mut commands);
+    (commands, session)
+}
+
+#[test]
+fn a_shut_down_between_pairs_ends_a_listener_s_session() {
+    for before in [frames(&[b"/topic/a"]), frames(&[b"/null", b"/a", b"1"]), frames(&[b"queue", b"/queue/a", b""])] {
+        let (commands, session) = shut_down_after(&before);
+        assert_eq!(commands, [Command::Finish]);
+        assert!(session.is_ended());
+    }
+}
+
+#[test]
+fn a_shut_down_leaves_a_worker_s_session_to_its_disconnection() {
+    for before in [frames(&[b"/queue/a"]), frames(&[b"/queue/*"]), frames(&[b"/queueX", b"/a", b"1"])] {
+        let (commands, session) = shut_down_after(&before);
+        assert_eq!(commands, []);
+        assert!(!session.is_ended());
+    }
+}
+
+#[test]
+fn a_shut_down_ends_nothing_that_is_not_begun_not_whole_or_ended_already() {
+    let whole = frames(&[b"/topic/a", b"/a", b"1"]);
+    // Every place but the bounds behind the first frame and behind the pair.
+    for cut in (0..whole.len()).filter(|cut| *cut != 12) {
+        let (commands, session) = shut_down_after(&whole[..cut]);
+        assert_eq!(commands, [], "cut at {cut}");
+        assert!(!session.is_ended());
+    }
+    let (commands, session) = shut_down_after(&frames(&[b"/topic/a", b""]));
+    assert_eq!(commands, []);
+    assert!(session.is_ended());
+}

@@ -16,12 +16,15 @@ def message(channel, data):
 
 
 async def receive(reader):
-    """The next frame's data, or None at the end of the stream."""
+    """The next frame's data, or None at the end of the stream. A torn one or a reset is an error."""
     try:
-        (length,) = struct.unpack(">I", await reader.readexactly(4))
-        return await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, ConnectionError):
+        header = await reader.readexactly(4)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
         return None
+    (length,) = struct.unpack(">I", header)
+    return await reader.readexactly(length)
 
 
 async def confirmed(reader, writer, on_message=None):

@@ -1,0 +1,30 @@
+use super::{Broker, Client};
+
+/// A subscriber and a publisher that have nothing to do with what goes wrong beside them.
+pub(crate) struct Bystanders {
+    subscriber: Client,
+    publisher: Client,
+    count: u32,
+}
+
+impl Bystanders {
+    pub(crate) fn of(broker: &Broker) -> Bystanders {
+        let subscriber = Client::listening(broker, "/topic/bystanders");
+        let mut pair = Bystanders { subscriber, publisher: Client::publisher(broker), count: 0 };
+        pair.are_well();
+        pair
+    }
+
+    pub(crate) fn are_well(&mut self) {
+        self.count += 1;
+        self.publisher.publish("/topic/bystanders", &self.count.to_be_bytes());
+        assert_eq!(self.subscriber.receive().expect("a message"), self.count.to_be_bytes());
+    }
+
+    /// They are well, they alone are left, and no byte is.
+    pub(crate) fn are_alone(&mut self, broker: &Broker) {
+        self.are_well();
+        broker.settles_at(2);
+        self.are_well();
+    }
+}

@@ -1,0 +1,31 @@
+//! The program run as a process, and those who talk to it. Nothing here outlives its test.
+
+#![allow(dead_code, reason = "not every test uses everything")]
+#![allow(unused_imports, reason = "not every test uses everything")]
+
+mod broker;
+mod bystanders;
+mod client;
+mod program;
+
+pub(crate) use broker::{Broker, listening, switchboard};
+pub(crate) use bystanders::Bystanders;
+pub(crate) use client::{Client, frame};
+pub(crate) use program::{Lines, Program};
+
+use std::time::{Duration, Instant};
+
+/// How long something may take that will happen. Nothing is ever waited for as long as this.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Asks again and again, where nothing tells when the answer is there.
+pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

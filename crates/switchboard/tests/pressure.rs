@@ -1,0 +1,145 @@
+//! Who is made to wait when something is full, and who is not.
+
+mod common;
+
+use common::{Broker, Bystanders, Client, listening, switchboard};
+use std::process::Command;
+
+/// A channel's entry.
+fn channel<'a>(status: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+    let mut channels = status["channels"].as_array().expect("a list").iter();
+    channels.find(|channel| channel["name"] == name).expect("a channel")
+}
+
+#[test]
+fn a_full_queue_holds_those_who_feed_it_and_only_those() {
+    let broker = Broker::start(&["--channel", "/queue/full,queue=1000"]);
+    let mut bystanders = Bystanders::of(&broker);
+    let mut feeding = Client::listening(&broker, "/topic/feeding");
+    let mut other = Client::listening(&broker, "/topic/other");
+    for number in 0..100u8 {
+        feeding.publish("/queue/full", &[number; 96]);
+    }
+    feeding.ask_echo();
+    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    let reason = "queue /queue/full is at its bound of 1000 bytes";
+    let held = listening(&status, "/topic/feeding");
+    assert_eq!(held["held"], reason);
+    assert_eq!(channel(&status, "/queue/full")["depth"], 10);
+    assert_eq!(channel(&status, "/queue/full")["held_publishers"], 1);
+    broker.log.find(&["INFO", &format!("held: {reason}"), &format!("connection={}", held["id"])]);
+
+    for number in 0..100u8 {
+        other.publish("/queue/other", &[number; 96]);
+    }
+    other.settle();
+    assert_eq!(channel(&broker.status(), "/queue/other")["depth"], 100);
+    bystanders.are_well();
+
+    let all: Vec<Vec<u8>> = (0..100u8).map(|number| vec![number; 96]).collect();
+    let mut worker = Client::silent(&broker);
+    worker.send(b"/queue/full");
+    assert_eq!(worker.receive_some(100), all);
+    assert_eq!(feeding.until_echo(), Vec::<Vec<u8>>::new());
+    assert!(listening(&broker.status(), "/topic/feeding")["held"].is_null());
+    broker.log.find(&["INFO", "released", &format!("connection={}", held["id"])]);
+    assert_eq!(Client::listening_late(&broker, "/queue/other").until_echo(), all);
+    drop((feeding, other, worker));
+    bystanders.are_alone(&broker);
+}
+
+#[test]
+fn a_stalled_worker_loses_what_it_was_not_sent_and_stays_usable() {
+    const COUNT: usize = 200;
+    let broker = Broker::start(&["--set", "stall=300ms", "--set", "outbox=64MiB"]);
+    let mut bystanders = Bystanders::of(&broker);
+    // A pattern, so that the status tells the two apart.
+    let mut stalled = Client::listening(&broker, "/queue/*");
+    let mut publisher = Client::publisher(&broker);
+    let message = |number: usize| vec![number as u8; 64 << 10];
+    for number in 0..COUNT {
+        publisher.publish("/queue/foo", &message(number));
+    }
+    publisher.settle();
+    let mut worker = Client::listening_late(&broker, "/queue/foo");
+    let before_echo = worker.until_echo();
+    let recalled = broker.status_until("a recall", |status| status["totals"]["returned"].as_u64() > Some(0));
+    let returned = recalled["totals"]["returned"].as_u64().expect("a number") as usize;
+    let back = [before_echo.clone(), worker.receive_some(returned - before_echo.len())].concat();
+    assert!(back.iter().zip(COUNT - returned..).all(|(body, number)| *body == message(number)));
+
+    // What was written to it, and what was begun, is its own; each message went to one of the two.
+    let own = stalled.receive_some(COUNT - returned);
+    assert!(own.iter().enumerate().all(|(number, body)| *body == message(number)));
+    stalled.settle();
+    worker.settle();
+    for number in 0..2 {
+        publisher.publish("/queue/foo", &[number]);
+    }
+    publisher.settle();
+    let mut new = [stalled.received(), worker.received()];
+    new.sort();
+    assert_eq!(new, [[[0]], [[1]]]);
+    drop((stalled, worker, publisher));
+    bystanders.are_alone(&broker);
+}
+
+#[test]
+fn short_memory_holds_the_publisher_of_the_fullest_channel_first() {
+    const COUNT: usize = 150;
+    let broker = Broker::start(&["--memory", "4MiB", "--set", "message=1MiB"]);
+    let mut bystanders = Bystanders::of(&broker);
+    let mut greedy = Client::listening(&broker, "/topic/greedy");
+    let mut feeding = greedy.twin();
+    let writing = std::thread::spawn(move || {
+        for number in 0..COUNT {
+            feeding.publish("/queue/fullest", &[number as u8; 64 << 10]);
+        }
+        feeding.ask_echo();
+    });
+    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    let reason = "the memory budget of 4194304 bytes is used up";
+    assert_eq!(listening(&status, "/topic/greedy")["held"], reason);
+    broker.log.find(&["INFO", &format!("held: {reason}")]);
+    let memory = status["totals"]["memory"].as_u64().expect("a number");
+    assert!((1 << 20..=4 << 20).contains(&memory), "{memory}");
+
+    let mut modest = Client::publisher(&broker);
+    let mut listener = Client::listening(&broker, "/topic/modest");
+    for number in 0..1000u32 {
+        modest.publish("/topic/modest", &number.to_be_bytes());
+        assert_eq!(listener.receive().expect("a message"), number.to_be_bytes());
+    }
+    modest.publish("/queue/modest", &[7; 64 << 10]);
+    modest.settle();
+    assert_eq!(channel(&broker.status(), "/queue/modest")["depth"], 1);
+    assert_eq!(listening(&broker.status(), "/topic/greedy")["held"], reason);
+
+    let mut worker = Client::silent(&broker);
+    worker.send(b"/queue/fullest");
+    let all = worker.receive_some(COUNT);
+    assert!(all.iter().enumerate().all(|(number, body)| body[..] == [number as u8; 64 << 10]));
+    writing.join().expect("everything was taken");
+    assert_eq!(greedy.until_echo(), Vec::<Vec<u8>>::new());
+    assert_eq!(Client::listening_late(&broker, "/queue/modest").until_echo().len(), 1);
+    drop((greedy, modest, listener, worker));
+    bystanders.are_alone(&broker);
+}
+
+#[test]
+fn no_more_files_is_survived() {
+    const FILES: usize = 60;
+    let mut shell = Command::new("bash");
+    // The hard limit too: the broker raises the other one by itself.
+    shell.args(["-c", &format!("ulimit -n {FILES} && exec \"$0\" \"$@\"")]);
+    let broker = switchboard(&["broker", "--listen", "127.0.0.1:0"]);
+    let broker = Broker::launch(shell.arg(broker.get_program()).args(broker.get_args()));
+    let mut bystanders = Bystanders::of(&broker);
+    let crowd: Vec<Client> = (0..FILES).map(|_| Client::silent(&broker)).collect();
+    broker.log.find(&["ERROR", "cannot accept connections, and tries again every 0.1 s: Too many open files"]);
+    bystanders.are_well();
+    drop(crowd);
+    broker.settles_at(2);
+    drop(Client::listening(&broker, "/topic/new"));
+    bystanders.are_alone(&broker);
+}
