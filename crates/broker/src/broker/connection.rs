@@ -1,7 +1,7 @@
 //! Connections: their coming, their going, and what is handed to them.
 
 use super::hold::{Blocked, Pending, Work};
-use super::{Broker, Timer};
+use super::{Broker, Timer, shrink};
 use crate::ledger::BlockId;
 use crate::outbox::{Origin, Outbox, Parcel};
 use crate::queue::Segment;
@@ -245,6 +245,7 @@ impl Broker {
             }
         }
         self.ids.remove(&self.connections[place].id);
+        shrink(&mut self.ids);
         self.uncount(reserved);
         if self.connections[place].blocked.is_some() {
             self.advance(place);

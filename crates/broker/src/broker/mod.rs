@@ -21,6 +21,7 @@ use bytes::Bytes;
 use connection::Connection;
 use hold::{Blocked, Work};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::Hash;
 use timers::Timer;
 
 /// How many channels that only patterns keep in being are remembered while they are empty.
@@ -75,6 +76,13 @@ struct WildSubscription {
     pattern: Pattern,
     connection: usize,
     subscription: SubscriptionId,
+}
+
+/// A table that was large once does not stay so.
+fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+    if table.len() < table.capacity() / 8 {
+        table.shrink_to(table.len() * 2);
+    }
 }
 
 impl Channel {
@@ -239,6 +247,7 @@ impl Broker {
     fn forget(&mut self, place: usize) {
         let channel = self.channels.remove(place);
         self.names.remove(&channel.name);
+        shrink(&mut self.names);
         if channel.is_unused {
             self.unused.retain(|&unused| unused != place);
         }
