@@ -17,7 +17,7 @@ pub struct Status {
 pub struct Totals {
     /// Channels in being.
     pub channels: usize,
-    /// Connections.
+    /// Connections, without those that are gone.
     pub connections: usize,
     /// Subscriptions.
     pub subscriptions: usize,
@@ -81,4 +81,6 @@ pub struct ConnectionStatus {
     pub held: Option<HoldReason>,
     /// Whether it lately needed longer than it may for making room.
     pub slow: bool,
+    /// Whether it has left, and only the last that it sent is here, waiting for room.
+    pub gone: bool,
 }

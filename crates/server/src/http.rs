@@ -162,6 +162,7 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
         "dropped": connection.dropped,
         "held": connection.held.as_ref().map(ToString::to_string),
         "slow": connection.slow,
+        "gone": connection.gone,
     })).collect();
     Json(json!({
         "totals": {

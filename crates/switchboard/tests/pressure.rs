@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broker, Bystanders, Client, listening, switchboard};
+use common::{Broker, Bystanders, Client, frame, listening, switchboard};
 use std::process::Command;
 
 /// A channel's entry.
@@ -46,6 +46,30 @@ fn a_full_queue_holds_those_who_feed_it_and_only_those() {
     assert_eq!(Client::listening_late(&broker, "/queue/other").until_echo(), all);
     drop((feeding, other, worker));
     bystanders.are_alone(&broker);
+}
+
+#[test]
+fn what_a_held_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
+    let broker = Broker::start(&["--channel", "/queue/full,queue=100"]);
+    let mut bystanders = Bystanders::of(&broker);
+    let mut held = Client::listening(&broker, "/topic/held");
+    held.write(&[frame(b"/queue/full"), frame(&[7; 46])].concat().repeat(5));
+    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    let id = status["connections"][2]["id"].to_string();
+    assert_eq!(status["connections"][2]["gone"], false);
+    assert!(switchboard(&["kick", &id, "--http", &broker.http]).output().expect("an end").status.success());
+    assert_eq!(held.rest(), Vec::<Vec<u8>>::new());
+    let status = broker.status_until("it is gone", |status| status["totals"]["connections"] == 2);
+    assert_eq!(status["connections"][2]["gone"], true);
+    assert_eq!(status["connections"][2]["held"], "queue /queue/full is at its bound of 100 bytes");
+
+    let mut worker = Client::silent(&broker);
+    worker.send(b"/queue/full");
+    // One read brought all of them.
+    assert_eq!(worker.receive_some(5), [[7; 46]; 5]);
+    drop(worker);
+    bystanders.are_alone(&broker);
+    assert_eq!(broker.status()["connections"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Broker {
             dropped: connection.dropped,
             held: connection.blocked.as_ref().map(|(_, reason)| reason.clone()),
             slow: connection.is_slow(self.now),
+            gone: connection.gone,
         }
     }
 }
