@@ -69,7 +69,8 @@ pub enum Command {
     },
     /// So many further packed bytes of what was delivered are written to the peer.
     Credit {
-        /// Packed bytes, whole messages or not.
+        /// Packed bytes, whole messages or not. 0 says only that the peer takes some again: after
+        /// a recall that left nothing to write, no written byte could say so.
         bytes: usize,
     },
     /// The answer to [`Event::Recall`](crate::Event::Recall).

@@ -18,7 +18,7 @@ pub struct Status {
 pub struct Totals {
     /// Channels in being.
     pub channels: usize,
-    /// Connections.
+    /// Connections, without those that are gone.
     pub connections: usize,
     /// Subscriptions.
     pub subscriptions: usize,

@@ -177,4 +177,14 @@ mod tests {
         let later = now + Duration::from_secs(60);
         assert_eq!(rate.turn(later), later);
     }
+
+    #[test]
+    fn only_a_loopback_that_this_machine_lacks_is_left_out() {
+        let (v6, v4) = ("[::1]:25000".parse().unwrap(), "127.0.0.1:25000".parse().unwrap());
+        let missing = || [io::Error::from_raw_os_error(97), io::Error::from(ErrorKind::AddrNotAvailable)];
+        assert!(missing().iter().all(|error| is_missing_loopback(v6, error)));
+        assert!(!missing().iter().any(|error| is_missing_loopback(v4, error)));
+        assert!(!missing().iter().any(|error| is_missing_loopback("[2001:db8::1]:25000".parse().unwrap(), error)));
+        assert!(!is_missing_loopback(v6, &ErrorKind::AddrInUse.into()));
+    }
 }

@@ -1,5 +1,8 @@
 //! One connection of the native protocol: its own task.
 
+#[cfg(test)]
+mod tests;
+
 use crate::hub::Hub;
 use crate::native::Session;
 use crate::peer::{Closing, Peer};
@@ -115,6 +118,9 @@ async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSe
                 return Ending::Rest;
             }
         };
+        if ready.as_ref().is_ok_and(|ready| ready.is_writable()) && peer.owes_sign() {
+            hub.apply(peer.id(), &mut vec![Command::Credit { bytes: 0 }]);
+        }
         match ready {
             Ok(ready) if reads && (ready.is_readable() || ready.is_read_closed()) => {}
             Ok(ready) if ready.is_error() => {

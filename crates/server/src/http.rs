@@ -166,6 +166,7 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
         "waits_for": waits_for(connection),
         "held": connection.held.as_ref().map(ToString::to_string),
         "slow": connection.slow,
+        "gone": connection.gone,
         "stalled": connection.stalled,
     })).collect();
     Json(json!({

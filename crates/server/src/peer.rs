@@ -33,6 +33,9 @@ pub(crate) struct Peer {
     uncredited: AtomicUsize,
     /// Whether the socket was full when something was left to write.
     blocked: AtomicBool,
+    /// Whether a recall has left nothing to write: no written byte will tell that the socket
+    /// takes some again.
+    emptied: AtomicBool,
     failed: AtomicBool,
     held: AtomicBool,
     closing: OnceLock<Closing>,
@@ -55,6 +58,7 @@ impl Peer {
             writer: Mutex::default(),
             uncredited: AtomicUsize::new(0),
             blocked: AtomicBool::new(false),
+            emptied: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             held: AtomicBool::new(false),
             closing: OnceLock::new(),
@@ -76,7 +80,12 @@ impl Peer {
 
     /// Whether the connection's task has to wait until the socket takes more.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Acquire)
+        self.blocked.load(Ordering::Acquire) || self.emptied.load(Ordering::Acquire)
+    }
+
+    /// Whether the broker waits to be told that the socket takes bytes, which it does now.
+    pub(crate) fn owes_sign(&self) -> bool {
+        self.emptied.swap(false, Ordering::AcqRel)
     }
 
     /// Whether nothing waits to be written.
@@ -199,6 +208,10 @@ impl Peer {
         let incoming = std::mem::take(&mut *lock(&self.incoming));
         incoming.into_iter().for_each(|packed| writer.outbox.push(packed));
         let kept = writer.outbox.recall();
+        if kept == 0 {
+            self.emptied.store(true, Ordering::Release);
+            self.wake();
+        }
         (kept, self.take_credit())
     }
 

@@ -69,14 +69,14 @@ fn an_end_in_the_middle_of_a_frame_loses_that_frame_only() {
 
 #[test]
 fn who_never_sends_a_first_frame_is_closed() {
-    let broker = Broker::start(&["--set", "handshake=500ms"]);
+    let broker = Broker::start(&["--set", "handshake=1s"]);
     let mut bystanders = Bystanders::of(&broker);
     let mut silent = Client::silent(&broker);
     let mut half = Client::silent(&broker);
     half.write(&frame(b"/topic/foo")[..7]);
     for client in [&mut silent, &mut half] {
         assert_eq!(client.rest(), Vec::<Vec<u8>>::new());
-        broker.log.find(&["WARN", "closed: no whole first frame within 0.5 s (limit: handshake)", &client.name()]);
+        broker.log.find(&["WARN", "closed: no whole first frame within 1 s (limit: handshake)", &client.name()]);
     }
     bystanders.are_alone(&broker);
 }
@@ -174,9 +174,9 @@ fn a_half_closed_worker_leaves_what_it_was_not_sent_to_others() {
     publisher.settle();
     worker.half_close();
     broker.log.find(&["INFO", "disconnected", &worker.name()]);
+    broker.status_until("it comes back", |status| status["totals"]["returned"].as_u64() > Some(0));
     let mut other = Client::listening_late(&broker, "/queue/foo");
     let back = other.until_echo();
-    assert!(!back.is_empty());
     // Its stream ends within the message that it was being sent, which is with the others now.
     let first = back[0][0] as usize;
     assert_eq!(back.len(), COUNT - first);

@@ -113,6 +113,7 @@ fn the_limit_of_handshakes() {
     bystanders.are_well();
     drop(silent);
     assert_eq!(waiting.until_echo(), nothing());
+    broker.log.find(&["listens to /topic/waiting"]);
     let lines = broker.log.all();
     let at = |part: &str| lines.iter().position(|line| line.contains(part)).expect("a line");
     assert!(at("disconnected") < at("listens to /topic/waiting"), "{lines:?}");

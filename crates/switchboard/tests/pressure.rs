@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broker, Bystanders, Client, listening, switchboard};
+use common::{Broker, Bystanders, Client, frame, listening, switchboard};
 use std::process::Command;
 
 /// A channel's entry.
@@ -49,27 +49,51 @@ fn a_full_queue_holds_those_who_feed_it_and_only_those() {
 }
 
 #[test]
+fn what_a_held_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
+    let broker = Broker::start(&["--channel", "/queue/full,queue=100"]);
+    let mut bystanders = Bystanders::of(&broker);
+    let mut held = Client::listening(&broker, "/topic/held");
+    held.write(&[frame(b"/queue/full"), frame(&[7; 46])].concat().repeat(5));
+    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    let id = status["connections"][2]["id"].to_string();
+    assert_eq!(status["connections"][2]["gone"], false);
+    assert!(switchboard(&["kick", &id, "--http", &broker.http]).output().expect("an end").status.success());
+    assert_eq!(held.rest(), Vec::<Vec<u8>>::new());
+    let status = broker.status_until("it is gone", |status| status["totals"]["connections"] == 2);
+    assert_eq!(status["connections"][2]["gone"], true);
+    assert_eq!(status["connections"][2]["held"], "queue /queue/full is at its bound of 100 bytes");
+
+    let mut worker = Client::silent(&broker);
+    worker.send(b"/queue/full");
+    // One read brought all of them.
+    assert_eq!(worker.receive_some(5), [[7; 46]; 5]);
+    drop(worker);
+    bystanders.are_alone(&broker);
+    assert_eq!(broker.status()["connections"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn a_stalled_worker_loses_what_it_was_not_sent_and_stays_usable() {
     const COUNT: usize = 200;
-    let broker = Broker::start(&["--set", "stall=300ms", "--set", "outbox=64MiB"]);
+    let broker = Broker::start(&["--set", "stall=1s", "--set", "outbox=64MiB"]);
     let mut bystanders = Bystanders::of(&broker);
-    // A pattern, so that the status tells the two apart.
-    let mut stalled = Client::listening(&broker, "/queue/*");
+    let mut stalled = Client::listening(&broker, "/queue/foo");
     let mut publisher = Client::publisher(&broker);
     let message = |number: usize| vec![number as u8; 64 << 10];
     for number in 0..COUNT {
         publisher.publish("/queue/foo", &message(number));
     }
     publisher.settle();
-    let mut worker = Client::listening_late(&broker, "/queue/foo");
-    let before_echo = worker.until_echo();
-    let recalled = broker.status_until("a recall", |status| status["totals"]["returned"].as_u64() > Some(0));
-    let returned = recalled["totals"]["returned"].as_u64().expect("a number") as usize;
-    let back = [before_echo.clone(), worker.receive_some(returned - before_echo.len())].concat();
-    assert!(back.iter().zip(COUNT - returned..).all(|(body, number)| *body == message(number)));
+    broker.status_until("a recall", |status| status["totals"]["returned"].as_u64() > Some(0));
+    let mut worker = Client::silent(&broker);
+    worker.send(b"/queue/foo");
+    let first = worker.receive().expect("what came back");
+    let begun = usize::from(first[0]);
+    let back = [vec![first], worker.receive_some(COUNT - begun - 1)].concat();
+    assert!(back.iter().zip(begun..).all(|(body, number)| *body == message(number)));
 
     // What was written to it, and what was begun, is its own; each message went to one of the two.
-    let own = stalled.receive_some(COUNT - returned);
+    let own = stalled.receive_some(begun);
     assert!(own.iter().enumerate().all(|(number, body)| *body == message(number)));
     stalled.settle();
     worker.settle();

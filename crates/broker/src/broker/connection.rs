@@ -162,10 +162,10 @@ impl Broker {
     }
 
     pub(super) fn credit(&mut self, place: usize, bytes: usize) {
-        if bytes == 0 {
+        let connection = &mut self.connections[place];
+        if bytes == 0 && !connection.stalled {
             return;
         }
-        let connection = &mut self.connections[place];
         connection.last_credit = self.now;
         connection.draining = true;
         let had_stalled = std::mem::take(&mut connection.stalled);
