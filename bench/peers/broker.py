@@ -23,8 +23,7 @@ async def read_frame(reader):
 async def write_all(writer, outbox):
     """A subscriber's task."""
     while (data := await outbox.get()) is not None:
-        writer.write(LENGTH.pack(len(data)))
-        writer.write(data)
+        writer.writelines([LENGTH.pack(len(data)), data])
         await writer.drain()
 
 

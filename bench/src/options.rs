@@ -58,6 +58,39 @@ pub(crate) enum Command {
         #[arg(long, value_name = "HOST:PORT")]
         listen: SocketAddr,
     },
+    /// What memory an idle connection takes.
+    Idle {
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+    },
+    /// Connections come and go: is the memory afterwards what it was?
+    Churn {
+        /// Connections a second.
+        #[arg(long, default_value_t = 1000.0)]
+        rate: f64,
+        /// For how long, in seconds.
+        #[arg(long, default_value_t = 60.0)]
+        seconds: f64,
+    },
+    /// One of eight subscribers never reads: do the others keep their rate?
+    Stalled {
+        /// Bytes of a payload.
+        #[arg(long, default_value_t = 128)]
+        size: u32,
+        /// For how long is published in each run, in seconds.
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        /// How often each is measured; the median counts.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+        runs: u32,
+    },
+    /// Many channels come, hold a message each, and go: what do they cost, and is it given back?
+    Channels {
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        channels: usize,
+    },
 }
 
 impl Options {

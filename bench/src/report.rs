@@ -46,6 +46,7 @@ fn defects(sample: &Sample) -> Vec<(&'static str, u64)> {
         ("doubled", tally.doubled),
         ("out of order", tally.out_of_order),
         ("foreign", tally.foreign),
+        ("undrained", u64::from(outcome.undrained)),
         ("disconnected", outcome.disconnected as u64),
     ];
     all.into_iter().filter(|(_, count)| *count > 0).collect()
@@ -163,7 +164,7 @@ pub(crate) fn json(all: &[Compared], options: &Options) -> Value {
             "per_second": outcome.per_second(), "seconds": outcome.seconds, "publish_seconds": outcome.publish_seconds,
             "sent": outcome.sent, "expected": outcome.expected, "delivered": tally.delivered, "lost": outcome.lost(),
             "doubled": tally.doubled, "out_of_order": tally.out_of_order, "foreign": tally.foreign,
-            "disconnected": outcome.disconnected,
+            "undrained": outcome.undrained, "disconnected": outcome.disconnected,
             "cpu_seconds": sample.cpu, "tool_cpu_seconds": sample.tool_cpu, "peak_bytes": sample.peak,
             "latency_ns": (latency.count() > 0).then(|| json!({
                 "p50": latency.quantile(0.5), "p99": latency.quantile(0.99), "p99_9": latency.quantile(0.999),

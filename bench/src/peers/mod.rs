@@ -9,7 +9,7 @@ mod relay;
 mod start;
 
 pub(crate) use relay::serve as serve_relay;
-pub(crate) use start::{Running, start};
+pub(crate) use start::{Running, start, start_with};
 
 use clap::ValueEnum;
 use std::path::PathBuf;

@@ -80,6 +80,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Seconds for which it was published.
     pub publish_seconds: f64,
+    /// Messages still came when the tool stopped waiting for them: what is missing is not lost.
+    pub undrained: bool,
     /// Subscribers and publishers whose connection the broker has ended.
     pub disconnected: usize,
     /// With a rate: from when each message was due until its subscriber had read it.
@@ -93,9 +95,12 @@ impl Outcome {
         if self.seconds > 0.0 { (self.tally.delivered - self.tally.doubled) as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Deliveries that there should have been, and were not.
+    /// Deliveries that there should have been, and were not; 0 when they were not waited for.
     #[must_use]
     pub fn lost(&self) -> u64 {
+        if self.undrained {
+            return 0;
+        }
         self.expected.saturating_sub(self.tally.delivered - self.tally.doubled)
     }
 }

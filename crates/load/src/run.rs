@@ -37,7 +37,7 @@ pub fn run<P: Protocol>(protocol: &P, plan: &Plan) -> io::Result<Outcome> {
         gone: AtomicUsize::new(0),
         stop: AtomicBool::new(false),
     };
-    let (received, sent, publish_seconds) = thread::scope(|scope| {
+    let (received, sent, publish_seconds, undrained) = thread::scope(|scope| {
         let board = &board;
         let receivers: Vec<_> =
             groups.into_iter().map(|group| scope.spawn(move || receive(protocol, plan, group, board))).collect();
@@ -52,10 +52,10 @@ pub fn run<P: Protocol>(protocol: &P, plan: &Plan) -> io::Result<Outcome> {
         let sent: Vec<_> = senders.into_iter().map(join).collect();
         let publish_seconds = start.elapsed().as_secs_f64();
         let expected = plan.expected(&sent.iter().map(|(sent, _)| *sent).collect::<Vec<_>>());
-        wait(plan, board, expected);
+        let undrained = !wait(plan, board, expected);
         board.stop.store(true, Relaxed);
         let received: io::Result<Vec<Received>> = receivers.into_iter().map(join).collect();
-        (received, sent, publish_seconds)
+        (received, sent, publish_seconds, undrained)
     });
     let failed = sent.iter().filter(|(_, result)| result.is_err()).count();
     let sent: Vec<u64> = sent.into_iter().map(|(sent, _)| sent).collect();
@@ -64,6 +64,7 @@ pub fn run<P: Protocol>(protocol: &P, plan: &Plan) -> io::Result<Outcome> {
         expected: plan.expected(&sent),
         seconds: board.last.load(Relaxed) as f64 / 1e9,
         publish_seconds,
+        undrained,
         disconnected: failed + board.gone.load(Relaxed),
         ..Outcome::default()
     };
@@ -93,17 +94,22 @@ fn send(batch: Batch, stream: &TcpStream, plan: &Plan, start: Instant) -> (u64, 
     }
 }
 
-fn wait(plan: &Plan, board: &Board, expected: u64) {
+/// Returns whether all came that will come: buffers on the way may hold more than a slow broker delivers
+/// in minutes, and its rate is known without them.
+fn wait(plan: &Plan, board: &Board, expected: u64) -> bool {
+    let end = Instant::now() + (plan.time * 2).max(IDLE * 2);
     let mut seen = (0, Instant::now());
     loop {
         let delivered = board.delivered.load(Relaxed);
         if delivered >= expected || board.gone.load(Relaxed) == plan.subscribers {
-            return;
+            return true;
         }
         if delivered != seen.0 {
             seen = (delivered, Instant::now());
         } else if seen.1.elapsed() > IDLE {
-            return;
+            return true;
+        } else if Instant::now() > end {
+            return false;
         }
         thread::sleep(Duration::from_millis(1));
     }

@@ -104,9 +104,9 @@ impl Received {
             (None, true) => protocol.scan(input, &mut answer, |payload| checker.queue(payload, seen))?,
             (Some(_), queue) => protocol.scan(input, &mut answer, |payload| {
                 if queue {
-                    checker.queue(payload, seen)
+                    checker.queue(payload, seen);
                 } else {
-                    checker.topic(payload)
+                    checker.topic(payload);
                 }
                 if let Some(due) = payload.get(8..).and_then(<[u8]>::first_chunk) {
                     latency.record(now.saturating_sub(u64::from_le_bytes(*due)));
