@@ -11,13 +11,15 @@ use switchboard_wire::native::encode;
 
 const BODY: [u8; 128] = [b'x'; 128];
 const RUNS: usize = 3;
+/// An allocator reuses what it keeps, but it takes some rounds until it keeps all that it needs.
+const ROUNDS: usize = 5;
 
 pub(crate) fn channels(places: &Places, count: usize) -> Result<bool> {
     let broker = start(Peer::Switchboard, places)?;
     let one = publish_rate(&broker)?;
     let mut memory = Vec::new();
     let mut many = 0.0;
-    for round in 0..2 {
+    for round in 0..ROUNDS {
         let before = settled(&broker.process)?;
         let begun = Instant::now();
         fill(&broker, round, count)?;
@@ -38,10 +40,14 @@ pub(crate) fn channels(places: &Places, count: usize) -> Result<bool> {
     tell("1 to 1, among all the others", many, "a second");
     let share = many / one;
     let rate_kept = judge("share of the rate", share, "", "0.90", share >= 0.9);
-    tell("resident when they have gone", mebi(memory[0]), "MiB");
-    let allowed = memory[0] + memory[0] / 10 + (1 << 20);
+    for (round, bytes) in memory.iter().enumerate() {
+        tell(&format!("resident when they have gone, round {}", round + 1), mebi(*bytes), "MiB");
+    }
+    let (before, last) = (memory[ROUNDS - 2], memory[ROUNDS - 1]);
+    let grown = last.saturating_sub(before);
+    let allowed = before / 20 + (1 << 20);
     let bound = format!("{:.2} MiB", mebi(allowed));
-    let memory_kept = judge("the same after a second round", mebi(memory[1]), "MiB", &bound, memory[1] <= allowed);
+    let memory_kept = judge("grown in the last round", mebi(grown), "MiB", &bound, grown <= allowed);
     Ok(rate_kept && memory_kept)
 }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use switchboard_load::Native;
 use switchboard_wire::native::encode;
 
-const THREADS: u64 = 4;
+/// Each waits for one connection at a time, which a busy machine makes slow.
+const THREADS: u64 = 32;
 const WARM_UP: Duration = Duration::from_secs(5);
 
 pub(crate) fn churn(places: &Places, rate: f64, time: Duration) -> Result<bool> {

@@ -80,7 +80,9 @@ pub struct Outcome {
     pub seconds: f64,
     /// Seconds for which it was published.
     pub publish_seconds: f64,
-    /// Messages still came when the tool stopped waiting for them: what is missing is not lost.
+    /// Deliveries that were left out although later messages of the same publisher came; of topics only.
+    pub skipped: u64,
+    /// Messages still came when the tool stopped waiting for them: what is missing need not be lost.
     pub undrained: bool,
     /// Subscribers and publishers whose connection the broker has ended.
     pub disconnected: usize,
@@ -95,11 +97,12 @@ impl Outcome {
         if self.seconds > 0.0 { (self.tally.delivered - self.tally.doubled) as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Deliveries that there should have been, and were not; 0 when they were not waited for.
+    /// Deliveries that there should have been, and were not. When not all were waited for, those of
+    /// them that cannot come any more.
     #[must_use]
     pub fn lost(&self) -> u64 {
         if self.undrained {
-            return 0;
+            return self.skipped;
         }
         self.expected.saturating_sub(self.tally.delivered - self.tally.doubled)
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// More threads would only take turns with the broker's.
 const RECEIVING_THREADS: usize = 2;
 /// When nothing has come for so long after the last publish, what is missing is lost.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_millis(500);
 
 /// Publishes as planned, and returns when everything was delivered, or nothing comes any more.
 ///
@@ -68,7 +68,7 @@ pub fn run<P: Protocol>(protocol: &P, plan: &Plan) -> io::Result<Outcome> {
         disconnected: failed + board.gone.load(Relaxed),
         ..Outcome::default()
     };
-    collect(&mut outcome, received?);
+    collect(&mut outcome, plan.queue, received?);
     Ok(outcome)
 }
 
@@ -97,7 +97,7 @@ fn send(batch: Batch, stream: &TcpStream, plan: &Plan, start: Instant) -> (u64, 
 /// Returns whether all came that will come: buffers on the way may hold more than a slow broker delivers
 /// in minutes, and its rate is known without them.
 fn wait(plan: &Plan, board: &Board, expected: u64) -> bool {
-    let end = Instant::now() + (plan.time * 2).max(IDLE * 2);
+    let end = Instant::now() + plan.time.max(IDLE * 2);
     let mut seen = (0, Instant::now());
     loop {
         let delivered = board.delivered.load(Relaxed);
@@ -115,12 +115,13 @@ fn wait(plan: &Plan, board: &Board, expected: u64) -> bool {
     }
 }
 
-fn collect(outcome: &mut Outcome, received: Vec<Received>) {
+fn collect(outcome: &mut Outcome, queue: bool, received: Vec<Received>) {
     let mut received = received.into_iter();
     let Some(mut first) = received.next() else { return };
     let mut add = |received: &Received| {
         for subscriber in &received.subscribers {
             outcome.tally.add(&subscriber.checker.tally());
+            outcome.skipped += if queue { 0 } else { subscriber.checker.skipped() };
         }
     };
     add(&first);

@@ -58,6 +58,12 @@ impl Checker {
         self.tally
     }
 
+    /// How many messages of a topic were left out although later ones of the same publisher came.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.gaps.iter().flatten().map(|gap| gap.end - gap.start).sum()
+    }
+
     /// Checks the payload of a topic, of which this subscriber should get every message.
     #[inline]
     pub fn topic(&mut self, payload: &[u8]) {
@@ -188,6 +194,15 @@ mod tests {
     fn one_that_comes_late_is_out_of_order_once_and_doubled_from_then_on() {
         let found = topic(&[(0, 0), (0, 4), (0, 2), (0, 2), (0, 1), (0, 3), (0, 3), (0, 4)]);
         assert_eq!(found, Tally { delivered: 8, doubled: 3, out_of_order: 3, foreign: 0 });
+    }
+
+    #[test]
+    fn what_came_late_was_not_skipped() {
+        let mut checker = Checker::new(1);
+        for number in [0, 4, 2, 9] {
+            checker.topic(&stamp(0, number));
+        }
+        assert_eq!(checker.skipped(), 2 + 4);
     }
 
     #[test]
