@@ -27,13 +27,13 @@ pub(crate) struct Options {
     /// How often each figure is measured; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
-    /// For how long is published in each run, in seconds [default: 2; quick: 1].
+    /// For how long is published in each run, in seconds [default: 2; quick: 0.75].
     #[arg(long)]
     seconds: Option<f64>,
     /// The offered rate of the pattern `latency`, in messages per second.
     #[arg(long, default_value_t = 100_000.0)]
     pub(crate) rate: f64,
-    /// Only the rows that have a target, and the peers that matter most, for a second each.
+    /// Only the rows that have a target, and the peers that matter most, for a shorter time.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Write all figures to this file, as JSON.
@@ -95,7 +95,7 @@ pub(crate) enum Command {
 
 impl Options {
     pub(crate) fn seconds(&self) -> f64 {
-        self.seconds.unwrap_or(if self.quick { 1.0 } else { 2.0 })
+        self.seconds.unwrap_or(if self.quick { 0.75 } else { 2.0 })
     }
 
     pub(crate) fn peers(&self) -> Vec<Peer> {
