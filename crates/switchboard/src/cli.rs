@@ -14,7 +14,15 @@ Examples:
   seq 10 | switchboard send /queue/jobs --stdin one job a line
   switchboard config > switchboard.toml         all settings, explained
   switchboard up --config switchboard.toml --set outbox=16MiB
-  switchboard status --watch                    who is connected, what waits where";
+  switchboard status --watch                    who is connected, what waits where
+  switchboard bench --subscribers 8             how fast is the broker here";
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  switchboard bench                                     one to one, as fast as it goes
+  switchboard bench --subscribers 8 --size 1KiB         one to eight
+  switchboard bench --publishers 8 --subscribers 8 --queue
+  switchboard bench --rate 100000                       how long a message takes at this rate";
 
 /// One program that connects processes: a message broker with topics and queues.
 ///
@@ -46,6 +54,12 @@ pub(crate) enum Command {
     Send(Send),
     /// Show who is connected and what waits where.
     Status(Status),
+    /// Measure a broker that runs already: deliveries per second, or with --rate the latency.
+    ///
+    /// Every message is numbered, so that what is lost, doubled or out of order is found. What was
+    /// measured on a machine that does other things, too, says little.
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(Bench),
     /// Throw away everything that waits in a queue.
     Purge {
         /// The queue's name.
@@ -204,6 +218,37 @@ pub(crate) struct Status {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// The broker's host.
+    #[arg(long, default_value = "localhost")]
+    pub(crate) host: String,
+    /// The broker's port.
+    #[arg(long, default_value_t = 25000)]
+    pub(crate) port: u16,
+    /// How many connections publish.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) publishers: u16,
+    /// How many connections subscribe.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) subscribers: u16,
+    /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.
+    #[arg(long)]
+    pub(crate) queue: bool,
+    /// Bytes of a message; 16 at least.
+    #[arg(long, value_parser = size, default_value = "128")]
+    pub(crate) size: usize,
+    /// For how long to publish.
+    #[arg(long, value_parser = duration, default_value = "5")]
+    pub(crate) seconds: Duration,
+    /// Messages per second, over all publishers [default: as fast as the broker takes them].
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Http {
     /// Where the broker serves HTTP.
     #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
@@ -215,6 +260,11 @@ fn size(text: &str) -> Result<usize, String> {
     parse_size(text)
         .filter(|&bytes| u32::try_from(bytes).is_ok())
         .ok_or_else(|| "it must be a size below 4GiB, such as 64KiB or 123".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0);
+    rate.ok_or_else(|| "it must be a number above 0".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

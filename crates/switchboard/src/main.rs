@@ -6,6 +6,7 @@ mod output;
 
 mod session;
 
+mod bench;
 mod listen;
 mod send;
 mod status;
@@ -38,6 +39,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Listen(args) => block_on(listen::run(&args)),
         Command::Send(args) => block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
+        Command::Bench(args) => bench::run(&args),
         Command::Purge { queue, http } => block_on(status::post(&http.address, "/purge", "queue", &queue)),
         Command::Kick { connection, http } => {
             block_on(status::post(&http.address, "/kick", "connection", &connection.to_string()))

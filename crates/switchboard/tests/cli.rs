@@ -239,3 +239,18 @@ fn a_second_signal_ends_the_broker_at_once() {
     assert_eq!(broker.0.wait().expect("an end").code(), Some(130));
     drop(stalled);
 }
+
+#[test]
+fn a_bench_delivers_everything_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start(directory.path());
+    let load = ["bench", "--seconds", "0.2", "--rate", "2000", "--publishers", "2", "--subscribers", "3", "--json"];
+    for (queue, copies) in [(&[][..], 3), (&["--queue"][..], 1)] {
+        let done = broker.client(&[&load[..], queue].concat()).output().expect("an end");
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let found: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        assert_eq!(found["published"], 400, "{found}");
+        assert_eq!(found["delivered"], 400 * copies, "{found}");
+        assert_eq!((&found["lost"], &found["doubled"], &found["out_of_order"]), (&0.into(), &0.into(), &0.into()));
+    }
+}

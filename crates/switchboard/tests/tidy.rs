@@ -13,8 +13,10 @@ const LONG: &[(&str, usize)] = &[];
 const FLOORS: &[(&str, &[&str])] = &[
     ("crates/broker", &[]),
     ("crates/wire", &[]),
+    ("crates/load", &["switchboard-wire"]),
     ("crates/server", &["switchboard-broker", "switchboard-wire"]),
-    ("crates/switchboard", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
+    ("crates/switchboard", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
+    ("bench", &["switchboard-load", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];
 

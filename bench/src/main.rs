@@ -1,0 +1,46 @@
+//! Switchboard side by side with its peers: the same load, the same tool, the same machine, in turn.
+
+mod process;
+
+mod peers;
+
+mod compare;
+mod holds;
+mod options;
+mod report;
+mod rows;
+
+use anyhow::Result;
+use clap::Parser;
+use options::{Command, Options};
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    match run(Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("switchboard-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every bound was kept.
+fn run(options: Options) -> Result<bool> {
+    // Each connection takes one of ours and one of the broker's, which inherits the limit.
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    let places = options.places();
+    let seconds = Duration::from_secs_f64;
+    match &options.command {
+        None => compare::run(&options).map(|()| true),
+        Some(Command::Relay { listen }) => peers::serve_relay(*listen).map(|()| true),
+        Some(Command::Idle { connections }) => holds::idle(&places, *connections),
+        Some(Command::Churn { rate, seconds: time }) => holds::churn(&places, *rate, seconds(*time)),
+        Some(Command::Stalled { size, seconds: time, runs }) => {
+            holds::stalled(&places, *size as usize, seconds(*time), *runs)
+        }
+        Some(Command::Channels { channels }) => holds::channels(&places, *channels),
+    }
+}

@@ -1,0 +1,97 @@
+//! Processes that the benchmark starts, measures and ends.
+
+use anyhow::{Context, Result, bail};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const START: Duration = Duration::from_secs(10);
+
+/// A running process. It is killed when this is dropped, whatever the reason.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts it. What it prints goes nowhere: a terminal would slow some peers, and not others.
+    pub(crate) fn start(command: &mut Command) -> Result<Process> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Ok(Process { child: child.with_context(|| format!("cannot start {name}"))? })
+    }
+
+    /// Returns when `ready` has an answer.
+    pub(crate) fn wait_for<T>(&mut self, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        let end = Instant::now() + START;
+        loop {
+            if let Some(found) = ready() {
+                return Ok(found);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended by itself: {status}");
+            }
+            if Instant::now() > end {
+                bail!("it did not get ready in {START:?}");
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Returns when somebody accepts connections there.
+    pub(crate) fn wait_until_it_listens(&mut self, address: SocketAddr) -> Result<()> {
+        self.wait_for(|| TcpStream::connect(address).ok()).map(drop)
+    }
+
+    /// What it uses now.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        usage(&self.child.id().to_string()).context("it is not running any more")
+    }
+
+    /// Makes [`Usage::peak`] begin anew.
+    pub(crate) fn forget_peak(&self) {
+        // Not every kernel lets us: then the peak is that of the whole life.
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// Processor time since its start, in seconds, in steps of 10 ms.
+    pub(crate) cpu: f64,
+    /// Resident memory, in bytes.
+    pub(crate) resident: u64,
+    /// The most resident memory since its start, or since it was last forgotten, in bytes.
+    pub(crate) peak: u64,
+}
+
+/// What process `id`, or `self`, uses.
+pub(crate) fn usage(id: &str) -> Result<Usage> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    // The program's name stands in parentheses and may hold anything.
+    let (_, after_name) = stat.rsplit_once(')').context("an unknown form of stat")?;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: u64 = fields.get(11..13).into_iter().flatten().flat_map(|field| field.parse::<u64>()).sum();
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let kib = |key| status.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse().ok());
+    Ok(Usage {
+        cpu: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+        resident: kib("VmRSS:").unwrap_or(0u64) * 1024,
+        peak: kib("VmHWM:").unwrap_or(0u64) * 1024,
+    })
+}
+
+/// A local address where nobody listens yet.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(listener.local_addr()?)
+}
