@@ -45,6 +45,12 @@ pub enum Event {
         /// Which one.
         connection: ConnectionId,
     },
+    /// The connection's outbox is full, and the patience with it is at an end: from now on it
+    /// misses messages, or whatever else its channels' policies say. Nothing has to be done.
+    Slow {
+        /// Which one.
+        connection: ConnectionId,
+    },
     /// Take back what was delivered and not begun to be written, and answer with
     /// [`Recalled`](crate::Command::Recalled). Nothing is delivered to it in between.
     Recall {

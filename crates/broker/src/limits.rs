@@ -23,6 +23,8 @@ pub struct Limits {
     /// All buffered bytes together.
     pub memory: usize,
     /// How long a full but draining topic subscriber may hold the publishers; zero for not at all.
+    /// It earns as much again with each half of an outbox that it takes, and keeps at most ten
+    /// times as much for later.
     pub patience: Duration,
     /// How long a slow subscriber earns no new patience.
     pub slow: Duration,
@@ -36,6 +38,20 @@ pub struct Limits {
 }
 
 const MIB: usize = 1 << 20;
+/// How often its patience a subscriber may save.
+const SAVED_PATIENCE: u32 = 10;
+
+impl Limits {
+    /// What a subscriber earns that takes so many bytes.
+    pub(crate) fn patience_for(&self, bytes: usize) -> Duration {
+        let nanos = self.patience.as_nanos() * bytes as u128 / (self.outbox as u128 / 2).max(1);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(self.longest_patience())
+    }
+
+    pub(crate) fn longest_patience(&self) -> Duration {
+        self.patience.saturating_mul(SAVED_PATIENCE)
+    }
+}
 
 impl Default for Limits {
     fn default() -> Limits {

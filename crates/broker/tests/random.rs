@@ -126,6 +126,7 @@ impl World {
                     assert!(peer.held, "released though not held");
                     peer.held = false;
                 }
+                Event::Slow { .. } => {}
                 Event::Close { connection, .. } => {
                     self.peers.remove(&connection.0);
                     self.broker.handle(self.now, connection, Command::Disconnect);

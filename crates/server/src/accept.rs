@@ -115,7 +115,10 @@ impl Gate {
             // others for ever. Who is too many waits in the kernel, but for one a listener.
             let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return };
             let turn = self.rate.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now());
-            sleep_until(turn).await;
+            // Only then: a timer that is due sleeps for a millisecond all the same.
+            if turn > Instant::now() {
+                sleep_until(turn).await;
+            }
             if let Err(error) = prepare(&socket) {
                 tracing::debug!(peer = %address, "socket options: {error}");
             }

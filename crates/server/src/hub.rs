@@ -38,6 +38,8 @@ pub(crate) struct Hub {
 struct State {
     broker: Broker,
     peers: HashMap<ConnectionId, Arc<Peer>>,
+    /// For lines about the flow: those about coming and going have one of their own.
+    log_quota: LogQuota,
     /// What the timer sleeps for.
     armed: Option<Time>,
 }
@@ -52,7 +54,7 @@ impl Hub {
     pub(crate) fn new(limits: Limits, rules: Vec<ChannelRule>) -> Hub {
         let broker = Broker::new(limits.clone(), rules);
         Hub {
-            state: Mutex::new(State { broker, peers: HashMap::new(), armed: None }),
+            state: Mutex::new(State { broker, peers: HashMap::new(), log_quota: LogQuota::new(), armed: None }),
             start: Instant::now(),
             earlier: Notify::new(),
             pressed: AtomicBool::new(false),
@@ -275,11 +277,20 @@ impl State {
                     self.broker.handle(now, connection, Command::Recalled { kept });
                 }
                 Event::Hold { connection, reason } => {
-                    tracing::info!(connection = connection.0, "held: {reason}");
+                    if self.log_quota.allows() {
+                        tracing::info!(connection = connection.0, "held: {reason}");
+                    }
                     self.with(connection, |peer| peer.hold(true));
                 }
+                Event::Slow { connection } => {
+                    if self.log_quota.allows() {
+                        tracing::warn!(connection = connection.0, "slow: it reads too little and may miss messages");
+                    }
+                }
                 Event::Release { connection } => {
-                    tracing::info!(connection = connection.0, "released");
+                    if self.log_quota.allows() {
+                        tracing::info!(connection = connection.0, "released");
+                    }
                     self.with(connection, |peer| peer.hold(false));
                 }
                 Event::Close { connection, reason } => {

@@ -6,9 +6,11 @@ use crate::ledger::BlockId;
 use crate::outbox::{Origin, Outbox, Parcel};
 use crate::queue::Segment;
 use crate::{
-    AckMode, Batch, CloseReason, ConnectionId, DeliveryTag, Event, HoldReason, Pattern, Refusal, SubscriptionId, Time,
+    AckMode, Batch, CloseReason, ConnectionId, DeliveryTag, Event, HoldReason, Limits, Pattern, Refusal,
+    SubscriptionId, Time,
 };
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -25,6 +27,8 @@ pub(super) struct Connection {
     pub(super) reserved: usize,
     /// The outbox has no room until it is down to this many bytes.
     pub(super) full_above: Option<usize>,
+    /// How long publishers may still wait for room, on top of `patience_ends`.
+    pub(super) patience: Duration,
     /// When the patience of the publishers that wait for room ends.
     pub(super) patience_ends: Option<Time>,
     pub(super) slow_until: Time,
@@ -80,6 +84,11 @@ impl Connection {
         !self.outbox.is_empty() || !self.unacked.is_empty()
     }
 
+    /// Adds to the patience with it.
+    fn earn(&mut self, patience: Duration, limits: &Limits) {
+        self.patience = self.patience.saturating_add(patience).min(limits.longest_patience());
+    }
+
     pub(super) fn subscription(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
         self.subscriptions.iter_mut().find(|subscription| subscription.id == id)
     }
@@ -103,6 +112,7 @@ impl Broker {
             blocked: None,
             reserved: 0,
             full_above: None,
+            patience: self.limits.patience,
             patience_ends: None,
             slow_until: Time::ZERO,
             draining: true,
@@ -168,6 +178,9 @@ impl Broker {
         }
         connection.last_credit = self.now;
         connection.draining = true;
+        if !connection.is_slow(self.now) {
+            connection.earn(self.limits.patience_for(bytes), &self.limits);
+        }
         let had_stalled = std::mem::take(&mut connection.stalled);
         let mut done = Vec::new();
         connection.outbox.credit(bytes, |parcel| done.push(parcel));
@@ -202,6 +215,7 @@ impl Broker {
             connection.full_above = None;
             if let Some(time) = connection.patience_ends.take() {
                 self.timers.remove(&(time, Timer::Patience(connection.id)));
+                connection.earn(time.since(self.now), &self.limits);
             }
         }
         if has_room || even_so {

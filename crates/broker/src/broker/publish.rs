@@ -162,11 +162,11 @@ impl Broker {
                     continue;
                 }
                 if !connection.draining || self.limits.patience.is_zero() {
-                    connection.slow_until = self.now + self.limits.slow;
+                    self.judge_slow(subscriber);
                     continue;
                 }
                 if connection.patience_ends.is_none() {
-                    let ends = self.now + self.limits.patience;
+                    let ends = self.now + std::mem::take(&mut connection.patience);
                     connection.patience_ends = Some(ends);
                     self.timers.insert((ends, Timer::Patience(connection.id)));
                 }

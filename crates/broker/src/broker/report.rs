@@ -1,6 +1,7 @@
 //! What an operator sees.
 
 use super::Broker;
+use super::hold::Pending;
 use crate::Time;
 use crate::status::{ChannelStatus, ConnectionStatus, Status, Totals};
 use std::cmp::Reverse;
@@ -19,9 +20,15 @@ impl Broker {
         }
     }
 
-    /// Messages that wait for a subscriber, over all channels.
+    /// Messages that wait for a subscriber or for room, over all channels.
     pub fn waiting(&self) -> usize {
-        self.channels.iter().map(|(_, channel)| channel.backlog.depth).sum()
+        let in_channels: usize = self.channels.iter().map(|(_, channel)| channel.backlog.depth).sum();
+        let before_them =
+            self.held.iter().flat_map(|&place| &self.connections[place].pending).map(|pending| match pending {
+                Pending::Publish { batch, .. } => batch.len(),
+                _ => 0,
+            });
+        in_channels + before_them.sum::<usize>()
     }
 
     /// The state, with at most `limit` channels (the fullest) and connections (those with
@@ -46,7 +53,7 @@ impl Broker {
         let channel = &self.channels[place];
         let feeds = |&&held: &&usize| {
             let front = self.connections[held].pending.front();
-            matches!(front, Some(super::hold::Pending::Publish { channel: name, .. }) if *name == channel.name)
+            matches!(front, Some(Pending::Publish { channel: name, .. }) if *name == channel.name)
         };
         ChannelStatus {
             name: channel.name.clone(),

@@ -39,9 +39,24 @@ impl Broker {
         let Some(&place) = self.ids.get(&id) else { return };
         let connection = &mut self.connections[place];
         connection.patience_ends = None;
+        if !connection.patience.is_zero() {
+            // It drained meanwhile, and has earned more.
+            let ends = self.now + std::mem::take(&mut connection.patience);
+            connection.patience_ends = Some(ends);
+            self.timers.insert((ends, Timer::Patience(id)));
+            return;
+        }
+        self.judge_slow(place);
+        self.work.push_back(Work::Retry(Blocked::Subscriber(place)));
+    }
+
+    /// The connection earns no new patience for a while, and then only if it has taken something.
+    pub(super) fn judge_slow(&mut self, place: usize) {
+        let connection = &mut self.connections[place];
         connection.slow_until = self.now + self.limits.slow;
         connection.draining = false;
-        self.work.push_back(Work::Retry(Blocked::Subscriber(place)));
+        connection.patience = self.limits.patience;
+        self.events.push_back(Event::Slow { connection: connection.id });
     }
 
     fn check_stall(&mut self, id: ConnectionId) {

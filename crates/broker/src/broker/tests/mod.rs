@@ -1,9 +1,10 @@
 mod report;
+mod slow;
 
 use super::Broker;
 use crate::{
-    AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, HoldReason, Limits,
-    OverflowPolicy, Packer, Pattern, Refusal, SubscriptionId, Time,
+    AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, HoldReason, Limits, Packer,
+    Pattern, Refusal, SubscriptionId, Time,
 };
 use std::time::Duration;
 
@@ -78,6 +79,7 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Release { connection } => lines.push(format!("release {}", connection.0)),
             Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
+            Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
         }
     }
     lines
@@ -200,67 +202,6 @@ fn acks_prefetch_and_nack() {
     check(&bench.subscribe(2, "/queue/a"), &["2:1", "2:2"]);
     bench.credit(2, 10);
     assert_eq!(bench.broker.totals().memory, 0);
-}
-
-fn filled(policy: OverflowPolicy) -> Bench {
-    let mut bench = Bench::new(Limits { policy, window: 1, ..small() });
-    bench.subscribe(1, "/topic/a");
-    let body: &'static str = "x".repeat(40).leak();
-    bench.publish(2, "/topic/a", &[body]);
-    bench.publish(2, "/topic/a", &[body]);
-    check(
-        &bench.publish(2, "/topic/a", &["late message"]),
-        match policy {
-            OverflowPolicy::DropNew | OverflowPolicy::DropOld | OverflowPolicy::Disconnect | OverflowPolicy::Block => {
-                &["hold 2"]
-            }
-        },
-    );
-    bench
-}
-
-#[test]
-fn a_draining_subscriber_earns_patience_down_to_half_its_outbox() {
-    let mut bench = filled(OverflowPolicy::DropNew);
-    check(&bench.credit(1, 30), &[]);
-    let events = bench.credit(1, 14);
-    assert!(brief(&events).contains(&"release 2".to_owned()), "{events:?}");
-    assert_eq!(bench.broker.totals().dropped_slow, 0);
-}
-
-#[test]
-fn one_that_needs_longer_than_patience_is_slow_and_earns_no_new_patience_for_ten_seconds() {
-    let mut bench = filled(OverflowPolicy::DropNew);
-    check(&bench.pass(49), &[]);
-    check(&bench.pass(1), &["release 2"]);
-    assert_eq!(bench.broker.totals().dropped_slow, 1);
-    check(&bench.publish(2, "/topic/a", &["dropped as well"]), &[]);
-    assert_eq!(bench.broker.totals().dropped_slow, 2);
-    bench.credit(1, 1);
-    bench.pass(10_000);
-    check(&bench.publish(2, "/topic/a", &["a new patience"]), &["hold 2"]);
-}
-
-#[test]
-fn drop_old_drops_what_was_not_begun() {
-    let mut bench = filled(OverflowPolicy::DropOld);
-    check(&bench.pass(50), &["release 2"]);
-    check(&bench.credit(1, 44), &["1:late message"]);
-}
-
-#[test]
-fn disconnect_closes_the_slow_one() {
-    let mut bench = filled(OverflowPolicy::Disconnect);
-    let slow = "close 1: too slow for a channel whose policy is to disconnect";
-    check(&bench.pass(50), &[slow, "release 2"]);
-}
-
-#[test]
-fn block_holds_the_publisher_for_as_long_as_it_takes() {
-    let mut bench = filled(OverflowPolicy::Block);
-    check(&bench.pass(1_000_000), &[]);
-    let events = bench.credit(1, 44);
-    assert!(brief(&events).contains(&"release 2".to_owned()), "{events:?}");
 }
 
 #[test]
