@@ -25,6 +25,9 @@ pub(crate) enum Origin {
     Confirm,
 }
 
+/// Room for so many parcels is kept.
+const PARCELS: usize = 64;
+
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) batch: Batch,
@@ -93,6 +96,10 @@ impl Outbox {
             self.front_written -= parcel.batch.bytes();
             self.handed -= 1;
             done(parcel);
+        }
+        if self.parcels.is_empty() && self.parcels.capacity() > PARCELS {
+            // A burst must not leave its bookkeeping behind with an idle connection.
+            self.parcels = VecDeque::new();
         }
     }
 

@@ -112,6 +112,10 @@ impl Hub {
             peer.close_writer();
             state.credit(now, peer);
             if state.peers.remove(&peer.id()).is_some() {
+                if state.peers.len() < state.peers.capacity() / 8 {
+                    let fewer = state.peers.len() * 2;
+                    state.peers.shrink_to(fewer);
+                }
                 state.broker.handle(now, peer.id(), Command::Disconnect);
             }
             state.dispatch(now, touched);

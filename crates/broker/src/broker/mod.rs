@@ -27,6 +27,9 @@ use timers::Timer;
 /// How many channels that only patterns keep in being are remembered while they are empty.
 const UNUSED: usize = 1024;
 
+/// Room for so many events is kept.
+const EVENTS: usize = 1024;
+
 /// The broker: channels, connections, and what waits where.
 #[derive(Debug)]
 pub struct Broker {
@@ -146,7 +149,12 @@ impl Broker {
 
     /// What is to be done next by the caller.
     pub fn poll(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if self.events.is_empty() && self.events.capacity() > EVENTS {
+            // A burst is no reason to keep the room for it.
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// Ends the service: what waits for connections is still delivered, then they are closed.
