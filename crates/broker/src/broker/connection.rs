@@ -35,6 +35,8 @@ pub(super) struct Connection {
     pub(super) last_credit: Time,
     pub(super) stall_armed: bool,
     pub(super) stalled: bool,
+    /// The caller took back what waits, and nothing has changed since.
+    pub(super) recalled: bool,
     pub(super) recalling: bool,
     pub(super) finishing: bool,
     pub(super) gone: bool,
@@ -72,6 +74,12 @@ impl Connection {
         waiting == 0 || waiting.saturating_add(bytes) <= bound
     }
 
+    /// Whether it takes no byte. With nothing to take it cannot show that it would: then one
+    /// message is a trial.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled && (self.recalling || self.promised > 0 || !self.outbox.is_empty())
+    }
+
     /// Notes that there was no room, and down to where the outbox must drain for it.
     pub(super) fn set_full(&mut self, bytes: usize, bound: usize) {
         self.full_above = Some((bound / 2).min(bound.saturating_sub(bytes)));
@@ -107,6 +115,7 @@ impl Broker {
             last_credit: self.now,
             stall_armed: false,
             stalled: false,
+            recalled: false,
             recalling: false,
             finishing: false,
             gone: false,
@@ -124,6 +133,7 @@ impl Broker {
         let connection = &mut self.connections[place];
         if connection.outbox.is_empty() {
             connection.last_credit = self.now;
+            connection.recalled = false;
         }
         connection.outbox.push(parcel);
         if of_queue && !connection.stall_armed {
@@ -166,6 +176,7 @@ impl Broker {
         let connection = &mut self.connections[place];
         connection.last_credit = self.now;
         connection.draining = true;
+        connection.recalled = false;
         let had_stalled = std::mem::take(&mut connection.stalled);
         let mut done = Vec::new();
         connection.outbox.credit(bytes, |parcel| done.push(parcel));
@@ -282,8 +293,11 @@ impl Broker {
     }
 
     pub(super) fn forget_unacked(&mut self, place: usize, subscription: SubscriptionId) {
-        if let Some(subscription) = self.connections[place].subscription(subscription) {
-            subscription.unacked -= 1;
+        let Some(subscription) = self.connections[place].subscription(subscription) else { return };
+        subscription.unacked -= 1;
+        // It may work for more queues than the message's own.
+        if matches!(subscription.ack, AckMode::Explicit { prefetch } if subscription.unacked + 1 == prefetch.max(1)) {
+            self.work.push_back(Work::Serve(place));
         }
     }
 
@@ -319,11 +333,19 @@ impl Broker {
             return;
         }
         let of_queue = |origin: &Origin| matches!(origin, Origin::Queue { .. } | Origin::Tagged { .. });
-        for parcel in connection.outbox.take_back(kept, &mut self.ledger, of_queue) {
+        let back = connection.outbox.take_back(kept, &mut self.ledger, of_queue);
+        // The cut may have left a parcel of which everything is written.
+        let mut done = Vec::new();
+        connection.outbox.credit(0, |parcel| done.push(parcel));
+        for parcel in done {
+            self.written(place, parcel);
+        }
+        for parcel in back {
             self.take_back(place, parcel);
         }
         self.hand_out(place);
         self.check_room(place, false);
+        self.work.push_back(Work::Leave(place));
     }
 
     /// Closes a connection that has got everything.

@@ -66,7 +66,7 @@ impl Broker {
         for _ in 0..self.channels[channel].subscribers.len() {
             let worker = self.channels[channel].subscribers.turn()?;
             let connection = &mut self.connections[worker.connection];
-            if connection.stalled || connection.closing || connection.full_above.is_some() {
+            if connection.is_stalled() || connection.closing || connection.full_above.is_some() {
                 continue;
             }
             if !connection.fits(size, self.limits.outbox) {

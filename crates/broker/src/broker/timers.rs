@@ -58,9 +58,10 @@ impl Broker {
             return;
         }
         self.timers.insert((self.now + self.limits.stall, Timer::Stall(id)));
-        if connection.stalled {
+        if connection.recalled {
             return;
         }
+        connection.recalled = true;
         connection.stalled = true;
         if connection.outbox.has_handed() {
             connection.recalling = true;
