@@ -187,10 +187,12 @@ impl Acker {
         self.acknowledge(now, settings, rng);
     }
 
-
     pub(crate) fn next_at(&self) -> Option<Time> {
         let data = if self.held { None } else { self.data.front().map(|entry| entry.0) };
-        [self.control.front().map(|entry| entry.0), data, self.inbox.front().map(|entry| entry.0)].into_iter().flatten().min()
+        [self.control.front().map(|entry| entry.0), data, self.inbox.front().map(|entry| entry.0)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

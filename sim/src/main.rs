@@ -11,7 +11,9 @@ fn main() -> ExitCode {
         ["--seed", seed] | ["--seed", seed, "--trace"] | ["--trace", "--seed", seed] => {
             seed.parse().ok().map(|seed: u64| seed..seed.saturating_add(1))
         }
-        ["--seeds", range] => range.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?)),
+        ["--seeds", range] => {
+            range.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?))
+        }
         _ => None,
     };
     let Some(seeds) = seeds else {

@@ -1,10 +1,10 @@
+use crate::Report;
 use crate::acker::Acker;
 use crate::digest::Digest;
 use crate::native::{Ending, Native};
 use crate::oracle::{Act, Checked, LATENESS, Oracle};
 use crate::rng::Rng;
 use crate::settings::{QUEUES, Settings, TOPICS};
-use crate::Report;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use switchboard_broker::{Broker, CloseReason, Command, ConnectionId, Event, HoldReason, Time};
@@ -88,7 +88,8 @@ impl World {
                 _ => self.rng.below(700_000),
             };
             self.pass(self.now + Duration::from_micros(pause as u64))?;
-            if self.links.len() < 3 || (self.links.len() < 12 && self.rng.one_in(12)) {
+            let few = self.links.len() < 3 || (self.links.len() < 12 && self.rng.one_in(12));
+            if few && !self.draining {
                 self.arrive()?;
             }
             self.operate()?;
@@ -270,6 +271,7 @@ impl World {
         let dropped = self.counts.get("dropped").copied().unwrap_or(0);
         let status = self.broker.status(usize::MAX);
         if status.totals.dropped_slow > dropped {
+            self.tell(|| format!("    dropped: {}", status.totals.dropped_slow - dropped));
             self.counts.insert("dropped".into(), status.totals.dropped_slow);
             self.count(format!("drops {:?}", self.settings.limits.policy));
         }

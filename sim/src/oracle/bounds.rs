@@ -18,7 +18,11 @@ impl Oracle {
             subscriptions += link.subs.values().filter(|sub| sub.active).count();
             empty &= reported.outbox == 0;
             let handed = link.handed_bytes();
-            promise!(reported.outbox >= handed, "the outbox of {id} has {} bytes, and {handed} are out", reported.outbox);
+            promise!(
+                reported.outbox >= handed,
+                "the outbox of {id} has {} bytes, and {handed} are out",
+                reported.outbox
+            );
             promise!(
                 !wide || link.recalling || reported.outbox == handed,
                 "{} bytes wait for {id} in an open window, and {handed} are handed out",
@@ -27,7 +31,7 @@ impl Oracle {
             if reported.outbox <= limits.outbox {
                 link.got_kept = false;
             }
-            let one = if wide { link.handed.len() == 1 } else { reported.outbox <= longest };
+            let one = if wide && !link.recalling { link.handed.len() == 1 } else { reported.outbox <= longest };
             promise!(
                 reported.outbox <= limits.outbox || one || link.got_kept,
                 "the outbox of {id} has {} bytes in more than one message, over its bound of {}",
@@ -71,14 +75,15 @@ impl Oracle {
 
     fn check_memory(&mut self, status: &Status) -> Checked {
         let (used, budget) = (status.totals.memory, self.settings.limits.memory);
-        // Each connection may be in the middle of a read when the budget is reached, and what is
-        // to be confirmed is bounded by the sender's outbox alone.
+        // Each connection may be in the middle of a read when the budget is reached; what is to be
+        // confirmed is bounded by the sender's outbox alone; and what comes back from an outbox
+        // is copied message by message, while one that was begun pins all of them.
         let read = self.settings.read + self.overshoot + self.longest;
         let confirms: usize = self.links.values().filter(|link| !link.gone).map(Link::confirm_bytes).sum();
         if used <= budget {
             self.feeders.clear();
         }
-        let slack = read * self.feeders.len() + confirms;
+        let slack = read * self.feeders.len() + confirms + 2 * self.settings.limits.outbox + self.longest;
         promise!(used <= budget.saturating_add(slack), "{used} bytes are buffered, far more than {budget}");
         let of_queues: usize = self
             .messages

@@ -101,6 +101,7 @@ impl Oracle {
             if !matches(pattern, name.as_bytes()) {
                 continue;
             }
+            channel.order_lost |= !channel.rotation_known && channel.rotation.len() > 1;
             channel.rotation.push((id, subscription));
             link.overlaps |= link.listening(name).len() > 1;
             for message in std::mem::take(&mut channel.kept) {
@@ -113,7 +114,8 @@ impl Oracle {
     fn unsubscribe(&mut self, id: u64, subscription: u32) {
         self.may_give_back(id);
         self.leave_one(id, subscription);
-        let tags: Vec<u64> = self.link(id).tags.iter().filter(|(_, of)| of.1 == subscription).map(|(&t, _)| t).collect();
+        let tags: Vec<u64> =
+            self.link(id).tags.iter().filter(|(_, of)| of.1 == subscription).map(|(&t, _)| t).collect();
         for tag in tags {
             if let Some((message, _)) = self.link(id).tags.remove(&tag) {
                 self.give_back(message);
@@ -188,6 +190,7 @@ impl Oracle {
     fn recalled(&mut self, id: u64, kept: usize) -> Checked {
         let link = self.link(id);
         let asked = link.recalling;
+        let (now, half) = (self.now, self.settings.limits.outbox / 2);
         self.may_give_back(id);
         let link = self.link(id);
         promise!(asked, "{id} answered a recall that was not asked for");
@@ -206,6 +209,9 @@ impl Oracle {
             link.wire.truncate(begun);
         }
         link.barrier = 0;
+        if link.handed_bytes() <= half {
+            (link.last_low, link.last_half) = (now, now);
+        }
         for handed in back.into_iter().rev() {
             let link = self.link(id);
             match handed.what {

@@ -29,7 +29,8 @@ impl Oracle {
             if !name.starts_with("/queue") || !able {
                 continue;
             }
-            let waits = channel.open.iter().find(|&&id| self.messages[id].fate == Fate::Taken && !self.messages[id].purged);
+            let waits =
+                channel.open.iter().find(|&&id| self.messages[id].fate == Fate::Taken && !self.messages[id].purged);
             promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers");
         }
         for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && !link.held) {
@@ -90,7 +91,8 @@ impl Oracle {
                 *before.entry(pair[1]).or_default() += 1;
                 before.entry(pair[0]).or_default();
             }
-            let mut free: BTreeSet<usize> = before.iter().filter(|(_, count)| **count == 0).map(|(&id, _)| id).collect();
+            let mut free: BTreeSet<usize> =
+                before.iter().filter(|(_, count)| **count == 0).map(|(&id, _)| id).collect();
             let mut placed = 0;
             while let Some(id) = free.pop_first() {
                 placed += 1;

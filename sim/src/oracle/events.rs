@@ -71,7 +71,7 @@ impl Oracle {
         let bound = self.settings.limits.outbox;
         let piece = self.piece();
         let link = self.link(id);
-        if link.handed.is_empty() {
+        if link.handed.is_empty() && link.outbox == 0 {
             link.last_credit = now;
         }
         link.handed.push_back(Handed { what, size: packed.len() });
@@ -112,7 +112,10 @@ impl Oracle {
         promise!(fate == Fate::Taken, "message {message} of {channel} was given to {id} while it was {fate:?}");
         let link = &self.links[&id];
         let trial = link.stalled && link.handed.is_empty();
-        promise!(!link.trial && (trial || !link.stalled), "{id} takes no byte, and got message {message} of {channel} nevertheless");
+        promise!(
+            !link.trial && (trial || !link.stalled),
+            "{id} takes no byte, and got message {message} of {channel} nevertheless"
+        );
         let Some(sub) = link.subs.get(&subscription) else {
             return Err(format!("{id} got message {message} for a subscription that it never had"));
         };
@@ -160,7 +163,7 @@ impl Oracle {
     fn recall(&mut self, id: u64) -> Checked {
         let (now, stall) = (self.now, self.settings.limits.stall);
         let link = self.link(id);
-        promise!(!link.recalling && !link.stalled, "{id} was recalled twice and took nothing in between");
+        promise!(!link.recalling, "{id} was recalled twice and not asked in between");
         promise!(now.since(link.last_credit) >= stall, "{id} was recalled though it took bytes within the stall time");
         (link.recalling, link.stalled, link.trial) = (true, true, false);
         Ok(())

@@ -84,6 +84,8 @@ pub(super) struct Channel {
     /// Of a queue: who works for it, the next one last; and whether the oracle can still tell.
     pub(super) rotation: Vec<(u64, u32)>,
     pub(super) rotation_known: bool,
+    /// Somebody joined while it was not known whose turn it was: then the order is not, either.
+    pub(super) order_lost: bool,
 }
 
 pub(crate) struct Oracle {

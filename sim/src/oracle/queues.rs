@@ -48,7 +48,8 @@ impl Oracle {
                 dealt.entry(self.messages[id].channel).or_default().push((id, connection.0, subscription.0));
             }
         }
-        let names: Vec<&'static str> = self.channels.keys().filter(|name| name.starts_with("/queue")).copied().collect();
+        let names: Vec<&'static str> =
+            self.channels.keys().filter(|name| name.starts_with("/queue")).copied().collect();
         for name in names {
             let reported = status.channels.iter().find(|channel| channel.name == name);
             self.check_queue(name, dealt.remove(name).unwrap_or_default(), reported.map(|channel| channel.depth))?;
@@ -85,7 +86,7 @@ impl Oracle {
             let links = &self.links;
             let books = self.channels.get_mut(name).expect("it is there");
             books.rotation.sort_by_key(|(id, sub)| links[id].subs[sub].since);
-            books.rotation_known = true;
+            (books.rotation_known, books.order_lost) = (true, false);
         }
         Ok(())
     }
@@ -136,7 +137,7 @@ impl Oracle {
             let skipped: Vec<(u64, u32)> = books.rotation[place + 1..].to_vec();
             let turns = books.rotation.len() - place;
             books.rotation.rotate_right(turns);
-            if !std::mem::replace(&mut books.rotation_known, true) {
+            if !std::mem::replace(&mut books.rotation_known, true) || books.order_lost {
                 continue;
             }
             for worker in skipped {

@@ -144,7 +144,7 @@ impl Oracle {
         let old = link.due.iter().filter(|due| due.since < step && due.lost == Lost::No).count();
         let new = link.due.iter().filter(|due| due.since == step).count();
         let drops_old = policy == OverflowPolicy::DropOld && !link.closing;
-        if !uniform || link.overlaps || (drops_old && vague) {
+        if !uniform || link.overlaps || link.recalling || (drops_old && vague) {
             link.due.iter_mut().filter(|due| due.lost == Lost::No).for_each(|due| due.lost = Lost::Maybe);
         } else if drops_old {
             let mut left = count;
