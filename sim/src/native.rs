@@ -170,6 +170,8 @@ impl Native {
     pub(crate) fn wake(&mut self) {
         self.asleep = None;
         self.silent = true;
+        self.up.widen();
+        self.down.widen();
     }
 
     /// Whether everything that it said is with the driver.
@@ -247,9 +249,12 @@ impl Native {
     pub(crate) fn flush(&mut self, now: Time, rng: &mut Rng) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); 4];
         let used = self.outbox.slices(&mut slices);
-        let waiting: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
-        let most = rng.pick(&[1, 5, 100, 2000, 1 << 20]).min(waiting.len());
-        match self.down.put(now, &waiting[..most], rng) {
+        let most = rng.pick(&[1, 5, 100, 2000, 1 << 20]);
+        let mut waiting = Vec::new();
+        for slice in &slices[..used] {
+            waiting.extend_from_slice(&slice[..slice.len().min(most - waiting.len())]);
+        }
+        match self.down.put(now, &waiting, rng) {
             Some(count) => {
                 self.outbox.advance(count);
                 self.uncredited += count;

@@ -73,6 +73,11 @@ impl Pipe {
         self.ended = true;
     }
 
+    /// From now on it takes much, and gives it at once.
+    pub(crate) fn widen(&mut self) {
+        (self.room, self.delay) = (self.room.max(1 << 20), 0);
+    }
+
     /// What is in it is lost.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;

@@ -45,7 +45,7 @@ impl Oracle {
                 link.delivered,
                 reported.delivered
             );
-            if link.stalled {
+            if link.stalled || link.recalling {
                 continue;
             }
             let queued = link.handed.iter().find_map(|handed| match handed.what {

@@ -210,7 +210,7 @@ impl Oracle {
         }
         link.barrier = 0;
         if link.handed_bytes() <= half {
-            (link.last_low, link.last_half) = (now, now);
+            link.last_half = now;
         }
         for handed in back.into_iter().rev() {
             let link = self.link(id);

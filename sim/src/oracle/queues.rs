@@ -76,7 +76,13 @@ impl Oracle {
         }
         dealt.sort_by(|a, b| self.place(a.0).cmp(&self.place(b.0)));
         let ambiguous = dealt.windows(2).any(|pair| !self.is_before(pair[0].0, pair[1].0));
-        if exact && !ambiguous {
+        // Only what is dealt as it comes: what follows from an ack or credit is dealt in several
+        // goes, of which each has its own full workers.
+        let at_once = dealt.iter().all(|&(id, ..)| self.messages[id].taken == self.step && !self.messages[id].returned);
+        // Workers by pattern alone keep no queue in being: its turns begin anew with every message.
+        let books = &self.channels[name];
+        let stays = books.rotation.iter().any(|(id, sub)| self.links[id].subs[sub].pattern == name);
+        if exact && stays && !ambiguous && at_once {
             self.check_rotation(name, &dealt)?;
         } else if !dealt.is_empty() || !exact {
             self.channels.get_mut(name).expect("it is there").rotation_known = false;
@@ -146,7 +152,7 @@ impl Oracle {
                 let sub = &link.subs[&worker.1];
                 let acks = sub.prefetch.is_some_and(|prefetch| link.waiting_acks(worker.1) >= prefetch);
                 // Its own messages of this step may be later ones, by which it was full.
-                let busy = link.closing || link.stalled || link.trial || link.maybe_full || acks;
+                let busy = link.closing || link.outbox > 0 || link.stalled || link.trial || link.maybe_full || acks;
                 promise!(busy, "{} got message {message} of {name}, and it was the turn of {}", id, worker.0);
             }
         }

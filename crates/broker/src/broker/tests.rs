@@ -1,3 +1,4 @@
+mod found;
 use super::Broker;
 use crate::{
     AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, HoldReason, Limits,

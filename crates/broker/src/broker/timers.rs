@@ -58,7 +58,7 @@ impl Broker {
             return;
         }
         self.timers.insert((self.now + self.limits.stall, Timer::Stall(id)));
-        if connection.recalled {
+        if connection.recalled || connection.recalling {
             return;
         }
         connection.recalled = true;
