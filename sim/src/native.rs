@@ -45,6 +45,7 @@ pub(crate) struct Native {
     pub(crate) outbox: Outbox,
     pub(crate) uncredited: usize,
     read_bytes: usize,
+    reserved: usize,
     pub(crate) held: bool,
     pub(crate) finished: bool,
     pub(crate) failed: bool,
@@ -77,6 +78,7 @@ impl Native {
             outbox: Outbox::default(),
             uncredited: 0,
             read_bytes: 0,
+            reserved: 0,
             held: false,
             finished: false,
             failed: false,
@@ -189,14 +191,14 @@ impl Native {
         let mut commands = Vec::new();
         let most = rng.pick(&[1, 7, 100, read, read]).min(read);
         match self.up.take(now, most) {
-            Taken::Nothing => return Ok((commands, true)),
-            Taken::Broken => return Ok((commands, false)),
+            Taken::Nothing => Ok((commands, true)),
+            Taken::Broken => Ok((commands, false)),
             Taken::End => {
                 if !self.session.is_ended() {
                     self.session.shut_down(&mut commands);
                 }
                 self.finished = self.session.is_ended();
-                return Ok((commands, self.finished));
+                Ok((commands, self.finished))
             }
             Taken::Bytes(bytes) => {
                 self.read_bytes += bytes.len();
@@ -226,7 +228,7 @@ impl Native {
                 }
                 Command::Confirm { batch } => heard.extend(batch.iter().map(|body| Said::Confirm(body.to_vec()))),
                 Command::Finish => heard.push(Said::Finish),
-                Command::Reserve { .. } => {}
+                Command::Reserve { bytes } => self.reserved = *bytes,
                 other => return Err(format!("the translator made {other:?} of what was read")),
             }
         }
@@ -241,6 +243,8 @@ impl Native {
         } else if !self.session.is_ended() {
             let missed = next.is_some_and(|(end, _)| *end <= self.read_bytes);
             promise!(!missed, "the translator did not hear {next:?}");
+            let begun = self.session.missing() > 0;
+            promise!(begun || self.reserved == 0, "{} bytes are reserved for a frame that is whole", self.reserved);
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ fn the_same_seed_gives_the_same_events() {
     for seed in (0..SEEDS).step_by(17) {
         let again = thread::spawn(move || sim::run(seed, false)).join().expect("no panic");
         let first = reports()[seed as usize].as_ref().expect("no broken promise");
-        assert_eq!(&*again.as_ref().expect("no broken promise"), first, "seed {seed}");
+        assert_eq!(again.as_ref().expect("no broken promise"), first, "seed {seed}");
     }
 }
 

@@ -77,6 +77,8 @@ pub(super) struct Channel {
     pub(super) kept: Vec<usize>,
     /// Of a queue: what is taken in and not done, in no order.
     pub(super) open: BTreeSet<usize>,
+    /// How many the broker says were dropped.
+    pub(super) dropped: u64,
     /// Of a queue: how many messages were dropped by purges.
     pub(super) purged: usize,
     /// What each subscription got, in order.
@@ -206,6 +208,7 @@ impl Oracle {
         promise!(self.refusals == 0, "what was over a limit was not refused");
         self.check_queues(events, status)?;
         self.check_drops(status)?;
+        self.check_blocking(matches!(act, Act::Purge(..)), status)?;
         self.check_patience(status)?;
         self.check_bounds(status)?;
         self.check_held(status)

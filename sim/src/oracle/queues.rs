@@ -74,7 +74,7 @@ impl Oracle {
             self.check_order(name, &dealt, &waiting)?;
             self.check_bound(name, &waiting)?;
         }
-        dealt.sort_by(|a, b| self.place(a.0).cmp(&self.place(b.0)));
+        dealt.sort_by_key(|a| self.place(a.0));
         let ambiguous = dealt.windows(2).any(|pair| !self.is_before(pair[0].0, pair[1].0));
         // Only what is dealt as it comes: what follows from an ack or credit is dealt in several
         // goes, of which each has its own full workers.

@@ -131,6 +131,26 @@ impl Oracle {
         Ok(())
     }
 
+    /// A topic that blocks drops nothing, whatever others do to its subscribers; but for one
+    /// that drops its oldest, which takes room wherever it finds it.
+    pub(super) fn check_blocking(&mut self, purges: bool, status: &Status) -> Checked {
+        let drops_old = self.settings.limits.policy == OverflowPolicy::DropOld
+            || self.settings.rules.iter().any(|rule| rule.policy == Some(OverflowPolicy::DropOld));
+        for reported in &status.channels {
+            let blocks = self.policy_of(&reported.name) == OverflowPolicy::Block && !drops_old;
+            let Some((&name, books)) = self.channels.iter_mut().find(|(name, _)| reported.name == **name) else {
+                continue;
+            };
+            let more = reported.dropped > std::mem::replace(&mut books.dropped, reported.dropped);
+            let mut listeners = self.links.values().filter(|link| !link.gone && !link.listening(name).is_empty());
+            if !more || !blocks || purges || reported.subscribers == 0 {
+                continue;
+            }
+            promise!(listeners.any(|link| link.closing || link.overlaps), "{name} blocks, and dropped a message");
+        }
+        Ok(())
+    }
+
     fn mark_lost(&mut self, id: u64, count: usize) -> Checked {
         let step = self.step;
         let (uniform, policy) = (self.settings.uniform, self.settings.limits.policy);
