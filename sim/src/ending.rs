@@ -63,8 +63,7 @@ impl World {
     /// A worker for all queues and a listener to all topics come and read everything.
     fn sweep(&mut self) -> Checked {
         // Some are disconnected for being slow, and come again.
-        let listeners = [">"; 30];
-        for (round, pattern) in ["/queue/>"].into_iter().chain(listeners).enumerate() {
+        for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(30).enumerate() {
             let waits = self.broker.status(usize::MAX).channels.iter().any(|channel| channel.depth > 0);
             if round > 1 && self.broker.totals().held == 0 && !waits {
                 break;
