@@ -308,6 +308,9 @@ impl World {
             (Event::Release { .. }, Link::Acker(acker)) => acker.held = false,
             (Event::Recall { .. }, Link::Native(native)) => {
                 let kept = native.outbox.recall();
+                if native.failed {
+                    self.oracle.broke(id);
+                }
                 self.credit(id)?;
                 self.act(Act::Command(id, Command::Recalled { kept }))?;
                 if kept > 0 {

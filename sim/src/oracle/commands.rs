@@ -187,6 +187,13 @@ impl Oracle {
         channel.seen.entry((id, subscription)).or_default().push(message);
     }
 
+    /// Its pipe is broken: of what was begun, nothing more will be written.
+    pub(crate) fn broke(&mut self, id: u64) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.broken = true;
+        }
+    }
+
     fn recalled(&mut self, id: u64, kept: usize) -> Checked {
         let link = self.link(id);
         let asked = link.recalling;
@@ -195,6 +202,9 @@ impl Oracle {
         let link = self.link(id);
         promise!(asked, "{id} answered a recall that was not asked for");
         link.recalling = false;
+        if link.broken {
+            link.written = 0;
+        }
         let mut kept_bytes = link.written + kept;
         let mut stay = 0;
         while kept_bytes > 0 && stay < link.handed.len() {

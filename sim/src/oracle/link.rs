@@ -81,6 +81,8 @@ pub(super) struct Link {
     pub(super) stalled: bool,
     /// It got one message after a recall that left it nothing, and has taken no byte of it.
     pub(super) trial: bool,
+    /// Its pipe broke while it was recalled.
+    pub(super) broken: bool,
     pub(super) closing: bool,
     pub(super) finishing: bool,
     pub(super) gone: bool,
@@ -129,6 +131,7 @@ impl Link {
             recalling: false,
             stalled: false,
             trial: false,
+            broken: false,
             closing: false,
             finishing: false,
             gone: false,

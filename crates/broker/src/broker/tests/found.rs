@@ -66,3 +66,15 @@ fn a_size_that_waits_for_memory_is_replaced_by_the_next() {
     bench.send(1, Command::Reserve { bytes: 0 });
     assert_eq!(bench.broker.totals().memory, 0);
 }
+
+#[test]
+fn a_message_that_was_begun_goes_back_when_its_socket_failed() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    bench.publish(3, "/queue/a", &["0", "1"]);
+    bench.credit(1, 3);
+    bench.pass(10_000);
+    bench.subscribe(2, "/queue/a");
+    check(&bench.send(1, Command::Recalled { kept: 0 }), &["2:0", "1:1"]);
+    assert_eq!(bench.broker.status(9).connections[0].outbox, 5);
+}
