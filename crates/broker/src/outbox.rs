@@ -146,7 +146,10 @@ impl Outbox {
             let parcel = Parcel { batch, block, origin };
             if taken(&parcel.origin) { out.push(parcel) } else { stay.parcels.push_back(parcel) }
         }
-        stay.handed_bytes = kept;
+        // Where the socket failed, not even the rest of a message that was begun is kept.
+        let handed: usize = stay.parcels.iter().take(stay.handed).map(|parcel| parcel.batch.bytes()).sum();
+        stay.front_written = stay.front_written.min(handed);
+        stay.handed_bytes = handed - stay.front_written;
         let total: usize = stay.parcels.iter().map(|parcel| parcel.batch.bytes()).sum();
         stay.bytes = total - stay.front_written;
         *self = stay;

@@ -14,7 +14,7 @@ pub(crate) struct Segment {
 /// What waits in a channel, in the order of its coming.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// What came back, by place. All of it was handed out before anything in `fresh`.
+    /// What came back, by place.
     returned: BTreeMap<u64, Segment>,
     fresh: VecDeque<Segment>,
     /// Packed bytes.
@@ -50,9 +50,11 @@ impl Backlog {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Segment> {
-        let segment = match self.returned.pop_first() {
-            Some((_, segment)) => segment,
-            None => self.fresh.pop_front()?,
+        // The front of `fresh` may have come back, too, and been the only one that had.
+        let fresh = self.fresh.front().map_or(u64::MAX, |segment| segment.first);
+        let segment = match self.returned.first_entry() {
+            Some(returned) if *returned.key() < fresh => returned.remove(),
+            _ => self.fresh.pop_front()?,
         };
         self.bytes -= segment.batch.bytes();
         self.depth -= segment.batch.len();

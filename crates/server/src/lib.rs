@@ -29,5 +29,6 @@ mod server;
 
 pub use error::BindError;
 pub use native::{NativeError, Session};
+pub use outbox::Outbox;
 pub use server::{Report, Server};
 pub use settings::Settings;

@@ -6,27 +6,29 @@ use std::io::IoSlice;
 const PREFIX: usize = 4;
 
 /// What is to be written to one peer: packed buffers, of which the first may be written in part.
+/// No output is done here.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     buffers: VecDeque<Bytes>,
     /// How much of the first buffer is written.
     written: usize,
 }
 
 impl Outbox {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing waits to be written.
+    pub fn is_empty(&self) -> bool {
         self.buffers.is_empty()
     }
 
     /// Appends whole messages, each behind its length.
-    pub(crate) fn push(&mut self, packed: Bytes) {
+    pub fn push(&mut self, packed: Bytes) {
         if !packed.is_empty() {
             self.buffers.push_back(packed);
         }
     }
 
     /// Puts what is to be written next into `slices`, and says how many of them it took.
-    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;
         for (slot, buffer) in slices.iter_mut().zip(&self.buffers) {
             let skip = if used == 0 { self.written } else { 0 };
@@ -37,7 +39,7 @@ impl Outbox {
     }
 
     /// So many further bytes are written.
-    pub(crate) fn advance(&mut self, bytes: usize) {
+    pub fn advance(&mut self, bytes: usize) {
         self.written += bytes;
         while let Some(front) = self.buffers.front() {
             if self.written < front.len() {
@@ -54,7 +56,7 @@ impl Outbox {
     }
 
     /// Forgets everything but the rest of a message that was begun, and says how long that is.
-    pub(crate) fn recall(&mut self) -> usize {
+    pub fn recall(&mut self) -> usize {
         let front = self.buffers.pop_front();
         self.buffers = VecDeque::new();
         let Some(mut front) = front else { return 0 };

@@ -299,8 +299,11 @@ impl Broker {
     }
 
     pub(super) fn forget_unacked(&mut self, place: usize, subscription: SubscriptionId) {
-        if let Some(subscription) = self.connections[place].subscription(subscription) {
-            subscription.unacked -= 1;
+        let Some(subscription) = self.connections[place].subscription(subscription) else { return };
+        subscription.unacked -= 1;
+        // It may work for more queues than the message's own.
+        if matches!(subscription.ack, AckMode::Explicit { prefetch } if subscription.unacked + 1 == prefetch.max(1)) {
+            self.work.push_back(Work::Serve(place));
         }
     }
 
@@ -336,11 +339,19 @@ impl Broker {
             return;
         }
         let of_queue = |origin: &Origin| matches!(origin, Origin::Queue { .. } | Origin::Tagged { .. });
-        for parcel in connection.outbox.take_back(kept, &mut self.ledger, of_queue) {
+        let back = connection.outbox.take_back(kept, &mut self.ledger, of_queue);
+        // The cut may have left a parcel of which everything is written.
+        let mut done = Vec::new();
+        connection.outbox.credit(0, |parcel| done.push(parcel));
+        for parcel in done {
+            self.written(place, parcel);
+        }
+        for parcel in back {
             self.take_back(place, parcel);
         }
         self.hand_out(place);
         self.check_room(place, false);
+        self.work.push_back(Work::Leave(place));
     }
 
     /// Closes a connection that has got everything: because it wants to, or because all are to.

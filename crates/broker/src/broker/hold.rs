@@ -72,12 +72,19 @@ impl Broker {
     }
 
     pub(super) fn reserve(&mut self, place: usize, bytes: usize) {
+        // A size that still waits for memory is replaced, or it would be reserved later for nothing.
+        let pending = &mut self.connections[place].pending;
+        let waited = matches!(pending.front(), Some(Pending::Reserve { .. }));
+        pending.retain(|command| !matches!(command, Pending::Reserve { .. }));
         let reserved = self.connections[place].reserved;
         if bytes <= reserved {
             self.connections[place].reserved = bytes;
             self.uncount(reserved - bytes);
         } else {
             self.accept(place, Pending::Reserve { bytes });
+        }
+        if waited {
+            self.advance(place);
         }
     }
 

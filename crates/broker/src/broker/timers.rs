@@ -73,7 +73,7 @@ impl Broker {
             return;
         }
         self.timers.insert((self.now + self.limits.stall, Timer::Stall(id)));
-        if connection.stalled {
+        if connection.stalled || connection.recalling {
             return;
         }
         connection.stalled = true;

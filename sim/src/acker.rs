@@ -1,0 +1,208 @@
+//! A connection of a protocol with acks, of which only the commands are of interest. They take
+//! their time on the way, keep their order, and may be lost: then the connection ends soon.
+
+use crate::native::length;
+use crate::oracle::Oracle;
+use crate::rng::Rng;
+use crate::settings::{QUEUE_PATTERNS, QUEUES, Settings, TOPIC_PATTERNS, TOPICS};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::time::Duration;
+use switchboard_broker::{AckMode, Batch, Command, DeliveryTag, Packer, SubscriptionId, Time};
+
+#[derive(Debug, Default)]
+pub(crate) struct Acker {
+    /// What frees memory is read always: credit, acks, and what belongs to subscriptions.
+    control: VecDeque<(Time, Command)>,
+    /// What needs memory is not read from one that is held.
+    data: VecDeque<(Time, Command)>,
+    /// Messages on their way to it: when they come, their size and tag.
+    inbox: VecDeque<(Time, usize, Option<u64>)>,
+    unacked: Vec<u64>,
+    subscriptions: Vec<u32>,
+    next_subscription: u32,
+    prefetch: Option<u32>,
+    pub(crate) held: bool,
+    asleep: Option<Time>,
+    /// Nothing of what it says arrives any more, and then it is gone.
+    pub(crate) losing: Option<Time>,
+    pub(crate) closing: bool,
+    /// It acks everything and begins nothing new.
+    tidy: bool,
+    /// After a recall, no credit for a message will tell that it takes some again.
+    emptied: bool,
+    pub(crate) lost_acks: u64,
+    pub(crate) lost_credit: u64,
+}
+
+impl Acker {
+    pub(crate) fn new(rng: &mut Rng) -> Acker {
+        let prefetch = (!rng.one_in(4)).then(|| rng.within(0, 6) as u32);
+        Acker { prefetch, ..Acker::default() }
+    }
+
+    pub(crate) fn deliver(&mut self, now: Time, batch: &Batch, tag: Option<DeliveryTag>, delay: usize, rng: &mut Rng) {
+        let at = late(now, delay, self.inbox.back().map(|entry| entry.0), rng);
+        for (place, body) in batch.iter().enumerate() {
+            self.inbox.push_back((at, body.len() + 4, tag.map(|tag| tag.0 + place as u64)));
+        }
+    }
+
+    /// What it has not taken goes back; what it has, it has said.
+    pub(crate) fn recall(&mut self, now: Time, delay: usize, rng: &mut Rng) {
+        self.inbox.clear();
+        self.emptied = true;
+        self.tell(now, delay, Command::Recalled { kept: 0 }, rng);
+    }
+
+    fn tell(&mut self, now: Time, delay: usize, command: Command, rng: &mut Rng) {
+        if self.losing.is_some() {
+            self.lost_credit += u64::from(matches!(command, Command::Credit { .. }));
+            self.lost_acks += u64::from(matches!(command, Command::Ack { .. }));
+            return;
+        }
+        let at = late(now, delay, self.control.back().map(|entry| entry.0), rng);
+        self.control.push_back((at, command));
+    }
+
+    fn send(&mut self, now: Time, delay: usize, command: Command, rng: &mut Rng) {
+        if self.losing.is_none() {
+            let at = late(now, delay, self.data.back().map(|entry| entry.0), rng);
+            self.data.push_back((at, command));
+        }
+    }
+
+    pub(crate) fn turn(&mut self, id: u64, now: Time, settings: &Settings, oracle: &mut Oracle, rng: &mut Rng) {
+        if rng.one_in(settings.laziness) {
+            self.asleep = Some(now + Duration::from_micros(rng.pick(&[2_000, 200_000, 1 << 50])));
+        }
+        if rng.one_in(settings.churn) {
+            self.losing = Some(now + Duration::from_micros(rng.below(20_000) as u64));
+        }
+        self.take(now, settings, rng);
+        self.acknowledge(now, settings, rng);
+        match rng.below(12) {
+            0 => self.subscribe(now, settings, rng),
+            1 if rng.one_in(4) && !self.subscriptions.is_empty() => {
+                let place = rng.below(self.subscriptions.len());
+                let subscription = SubscriptionId(self.subscriptions.swap_remove(place));
+                self.tell(now, settings.delay, Command::Unsubscribe { subscription }, rng);
+            }
+            2..4 => self.publish(id, now, settings, oracle, rng),
+            4 if rng.one_in(3) => {
+                let batch = Batch::one(&vec![b'c'; rng.below(9)]);
+                self.send(now, settings.delay, Command::Confirm { batch }, rng);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn take(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
+        if self.asleep.is_some_and(|until| until > now) {
+            return;
+        }
+        if std::mem::take(&mut self.emptied) {
+            self.tell(now, settings.delay, Command::Credit { bytes: 0 }, rng);
+        }
+        for _ in 0..rng.within(1, 5) {
+            let Some(&(at, size, tag)) = self.inbox.front() else { break };
+            if at > now {
+                break;
+            }
+            self.inbox.pop_front();
+            let first = if rng.one_in(3) { rng.below(size) } else { 0 };
+            self.tell(now, settings.delay, Command::Credit { bytes: first }, rng);
+            self.tell(now, settings.delay, Command::Credit { bytes: size - first }, rng);
+            self.unacked.extend(tag);
+        }
+    }
+
+    fn acknowledge(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
+        while !self.unacked.is_empty() && (self.tidy || rng.one_in(2)) {
+            let tag = DeliveryTag(self.unacked.remove(rng.below(self.unacked.len())));
+            if !self.tidy && rng.one_in(60) {
+                // One ack alone is lost: its message waits until the connection ends.
+                self.lost_acks += 1;
+                continue;
+            }
+            let nacks = !self.tidy && rng.one_in(6);
+            let command = if nacks { Command::Nack { tag } } else { Command::Ack { tag } };
+            self.tell(now, settings.delay, command.clone(), rng);
+            if rng.one_in(80) {
+                self.tell(now, settings.delay, command, rng);
+            }
+        }
+    }
+
+    pub(crate) fn subscribe(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
+        if self.subscriptions.len() > settings.limits.subscriptions {
+            return;
+        }
+        let long = "/topic/".to_owned() + &"x".repeat(settings.limits.channel_name);
+        let pattern = match rng.below(30) {
+            0 => long.as_str(),
+            1..18 => rng.pick(&QUEUE_PATTERNS),
+            _ => rng.pick(&TOPIC_PATTERNS),
+        };
+        let ack = self.prefetch.map_or(AckMode::Written, |prefetch| AckMode::Explicit { prefetch });
+        let again = rng.one_in(30);
+        let subscription = self.next_subscription;
+        self.next_subscription += 1;
+        self.subscriptions.push(subscription);
+        for _ in 0..=usize::from(again) {
+            let (subscription, pattern) = (SubscriptionId(subscription), Bytes::copy_from_slice(pattern.as_bytes()));
+            self.tell(now, settings.delay, Command::Subscribe { subscription, pattern, ack }, rng);
+        }
+    }
+
+    fn publish(&mut self, id: u64, now: Time, settings: &Settings, oracle: &mut Oracle, rng: &mut Rng) {
+        let channel = if rng.one_in(2) { rng.pick(&QUEUES) } else { rng.pick(&TOPICS) };
+        let mut packer = Packer::default();
+        for _ in 0..rng.within(1, 6) {
+            let over = usize::from(rng.one_in(300)) * (settings.limits.message + 1);
+            if let Some(body) = oracle.mint(id, channel, over.max(length(settings, rng))) {
+                packer.push(&body);
+            }
+        }
+        let Some(batch) = packer.finish() else { return };
+        let reserves = rng.one_in(3);
+        if reserves {
+            self.send(now, settings.delay, Command::Reserve { bytes: batch.bytes() }, rng);
+        }
+        self.send(now, settings.delay, Command::Publish { channel: channel.into(), batch }, rng);
+        if reserves {
+            self.send(now, settings.delay, Command::Reserve { bytes: 0 }, rng);
+        }
+    }
+
+    /// What has come to the driver by now, and may be told to the broker.
+    pub(crate) fn next(&mut self, now: Time) -> Option<Command> {
+        let open = if self.held || self.closing { None } else { Some(&mut self.data) };
+        [Some(&mut self.control), open].into_iter().flatten().find_map(|queue| {
+            let (_, command) = queue.pop_front_if(|entry| entry.0 <= now)?;
+            Some(command)
+        })
+    }
+
+    pub(crate) fn wake(&mut self) {
+        (self.asleep, self.tidy) = (None, true);
+    }
+
+    pub(crate) fn settle(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
+        self.take(now, settings, rng);
+        self.acknowledge(now, settings, rng);
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Time> {
+        let data = if self.held { None } else { self.data.front().map(|entry| entry.0) };
+        [self.control.front().map(|entry| entry.0), data, self.inbox.front().map(|entry| entry.0)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+fn late(now: Time, delay: usize, last: Option<Time>, rng: &mut Rng) -> Time {
+    let at = now + Duration::from_micros(rng.below(delay + 1) as u64);
+    last.map_or(at, |last| last.max(at))
+}

@@ -1,0 +1,153 @@
+//! The end of a run: everybody is given the time that he needs, and then the books must balance.
+
+use crate::native::Native;
+use crate::oracle::{Act, Checked, promise};
+use crate::settings::{QUEUES, TOPICS};
+use crate::world::{Link, World};
+use std::time::Duration;
+use switchboard_broker::Time;
+
+impl World {
+    pub(crate) fn end(&mut self) -> Checked {
+        self.tell(|| "everybody reads again".into());
+        self.settle()?;
+        if !self.draining {
+            self.oracle.at_rest(&self.broker.status(self.now, usize::MAX))?;
+        }
+        // Whose acks were lost leaves: what waits for them goes to others.
+        let ids: Vec<u64> = self.links.keys().copied().collect();
+        for id in ids {
+            if matches!(self.links.get(&id), Some(Link::Acker(_))) {
+                self.gone(id)?;
+            }
+        }
+        if self.draining {
+            return self.end_of_service();
+        }
+        self.sweep()?;
+        self.oracle.at_rest(&self.broker.status(self.now, usize::MAX))?;
+        self.oracle.all_done(&self.broker.status(self.now, usize::MAX))?;
+        if self.rng.one_in(3) {
+            self.draining = true;
+            self.act(Act::Drain)?;
+            self.settle()?;
+            promise!(self.links.is_empty(), "connections are left when the service has ended: {:?}", self.links.keys());
+        }
+        self.all_leave()
+    }
+
+    /// The service ended in the middle of it all.
+    fn end_of_service(&mut self) -> Checked {
+        self.settle()?;
+        let left = self.links.keys();
+        promise!(self.links.is_empty(), "connections are left when the service has ended: {left:?}");
+        // Nobody comes any more. What is left is lost, and known.
+        while self.broker.waiting() > 0 {
+            self.purge_all()?;
+        }
+        self.oracle.all_done(&self.broker.status(self.now, usize::MAX))?;
+        self.all_leave()
+    }
+
+    /// A worker for all queues and a listener to all topics come and read everything.
+    fn sweep(&mut self) -> Checked {
+        // Some are disconnected for being slow, and come again.
+        for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(30).enumerate() {
+            let waits = self.broker.status(self.now, usize::MAX).channels.iter().any(|channel| channel.depth > 0);
+            if round > 1 && self.broker.totals().held == 0 && !waits {
+                break;
+            }
+            let native = Native::with(&self.settings, &mut self.rng, pattern, false);
+            while self.broker.status(self.now, usize::MAX).connections.len() >= self.settings.limits.connections {
+                let Some(&id) = self.links.keys().next() else {
+                    // Those that left while their last messages wait have taken every place.
+                    self.purge_all()?;
+                    continue;
+                };
+                self.gone(id)?;
+                self.settle()?;
+            }
+            self.join(Link::Native(Box::new(native)))?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn purge_all(&mut self) -> Checked {
+        QUEUES.iter().chain(&TOPICS).try_for_each(|name| self.act(Act::Purge(name, None)))
+    }
+
+    fn all_leave(&mut self) -> Checked {
+        let ids: Vec<u64> = self.links.keys().copied().collect();
+        for id in ids {
+            self.gone(id)?;
+        }
+        self.pass(self.now + Duration::from_secs(10))?;
+        self.oracle.nothing_left(&self.broker.status(self.now, usize::MAX))
+    }
+
+    /// Lets everybody go on until nothing moves any more.
+    pub(crate) fn settle(&mut self) -> Checked {
+        for round in 0.. {
+            promise!(round < 200_000, "it never comes to rest");
+            let ids: Vec<u64> = self.links.keys().copied().collect();
+            for id in ids {
+                self.settle_one(id)?;
+            }
+            match self.next_at() {
+                Some(at) if at <= self.now => self.pass(self.now + Duration::from_micros(20))?,
+                Some(at) => self.pass(at)?,
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_one(&mut self, id: u64) -> Checked {
+        match self.links.get_mut(&id) {
+            Some(Link::Native(native)) => {
+                native.wake();
+                native.write(self.now, &mut self.rng);
+                self.drive(id)?;
+                self.credit(id)?;
+                if let Some(Link::Native(native)) = self.links.get_mut(&id) {
+                    native.read(self.now, &mut self.rng);
+                }
+                Ok(())
+            }
+            Some(Link::Acker(acker)) => {
+                acker.wake();
+                acker.settle(self.now, &self.settings, &mut self.rng);
+                self.drive_acker(id)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// When something moves next; `None` at rest.
+    fn next_at(&self) -> Option<Time> {
+        let mut next = self.broker.poll_timeout();
+        let mut soon = |at: Option<Time>| next = [next, at].into_iter().flatten().min();
+        for link in self.links.values() {
+            match link {
+                Link::Native(native) => {
+                    let reads = !native.held && !native.finished && !self.draining && native.ending.is_none();
+                    soon(native.down.next_at());
+                    if reads {
+                        soon(native.up.next_at());
+                    }
+                    let tells = native.emptied && native.down.has_room();
+                    let writes = !native.outbox.is_empty() || tells || native.ending.is_some() || native.failed;
+                    let speaks = reads && !native.is_heard();
+                    soon((writes || speaks || native.is_over(reads)).then_some(self.now));
+                }
+                Link::Acker(acker) => {
+                    soon(acker.next_at());
+                    soon(acker.losing);
+                    soon(acker.closing.then_some(self.now));
+                }
+            }
+        }
+        next
+    }
+}

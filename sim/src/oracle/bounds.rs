@@ -1,0 +1,105 @@
+//! The bounds of outboxes and memory, a worker's stall, and the sums.
+
+use super::link::{Link, What};
+use super::{Checked, Fate, LATENESS, Oracle, promise};
+use std::time::Duration;
+use switchboard_broker::Status;
+
+impl Oracle {
+    pub(super) fn check_bounds(&mut self, status: &Status) -> Checked {
+        let limits = self.settings.limits.clone();
+        let (now, wide, longest) = (self.now, self.settings.wide, self.longest);
+        self.connections = status.connections.len();
+        let (mut living, mut subscriptions, mut empty) = (0, 0, true);
+        for reported in &status.connections {
+            let id = reported.id.0;
+            let Some(link) = self.links.get_mut(&id).filter(|link| !link.gone) else { continue };
+            living += 1;
+            subscriptions += link.subs.values().filter(|sub| sub.active).count();
+            empty &= reported.outbox == 0;
+            let handed = link.handed_bytes();
+            promise!(
+                reported.outbox >= handed,
+                "the outbox of {id} has {} bytes, and {handed} are out",
+                reported.outbox
+            );
+            promise!(
+                !wide || link.recalling || reported.outbox == handed,
+                "{} bytes wait for {id} in an open window, and {handed} are handed out",
+                reported.outbox
+            );
+            if reported.outbox <= limits.outbox {
+                link.got_kept = false;
+            }
+            let one = if wide && !link.recalling { link.handed.len() == 1 } else { reported.outbox <= longest };
+            promise!(
+                reported.outbox <= limits.outbox || one || link.got_kept,
+                "the outbox of {id} has {} bytes in more than one message, over its bound of {}",
+                reported.outbox,
+                limits.outbox
+            );
+            promise!(reported.delivered <= link.delivered, "{id} got fewer messages than are counted");
+            promise!(
+                reported.outbox > 0 || reported.delivered == link.delivered,
+                "{id} got {} messages, and {} are counted",
+                link.delivered,
+                reported.delivered
+            );
+            if link.stalled || link.recalling {
+                continue;
+            }
+            let queued = link.handed.iter().find_map(|handed| match handed.what {
+                What::Queue { at, .. } => Some(at),
+                _ => None,
+            });
+            let since = queued.map(|at| at.max(link.last_credit));
+            let late = limits.stall + Duration::from_micros(LATENESS);
+            promise!(since.is_none_or(|since| now.since(since) <= late), "{id} stalls, and was not recalled");
+        }
+        let totals = &status.totals;
+        promise!(totals.connections == living, "{living} connections, and {} are counted", totals.connections);
+        promise!(
+            totals.subscriptions == subscriptions,
+            "{subscriptions} subscriptions, and {} are counted",
+            totals.subscriptions
+        );
+        promise!(
+            !empty || totals.delivered == self.delivered,
+            "{} messages were delivered, and {} are counted",
+            self.delivered,
+            totals.delivered
+        );
+        promise!(totals.returned >= self.returned, "{} messages went back, not {}", self.returned, totals.returned);
+        self.check_memory(status)
+    }
+
+    fn check_memory(&mut self, status: &Status) -> Checked {
+        let (used, budget) = (status.totals.memory, self.settings.limits.memory);
+        // Each connection may be in the middle of a read when the budget is reached; what is to be
+        // confirmed is bounded by the sender's outbox alone; and what comes back from an outbox
+        // is copied message by message, while one that was begun pins all of them.
+        let read = self.settings.read + self.overshoot + self.longest;
+        let confirms: usize = self.links.values().filter(|link| !link.gone).map(Link::confirm_bytes).sum();
+        if used <= budget {
+            self.feeders.clear();
+        }
+        let slack = read * self.feeders.len() + confirms + 2 * self.settings.limits.outbox + self.longest;
+        promise!(used <= budget.saturating_add(slack), "{used} bytes are buffered, far more than {budget}");
+        let of_queues: usize = self
+            .messages
+            .iter()
+            .filter(|message| message.channel.starts_with("/queue") && !message.purged)
+            .filter(|message| matches!(message.fate, Fate::Sent | Fate::Taken | Fate::With(_)))
+            .map(|message| message.size)
+            .sum();
+        promise!(used >= of_queues, "{used} bytes are counted, and {of_queues} wait in queues alone");
+        let living = || self.links.values().filter(|link| !link.gone);
+        let nothing = of_queues == 0
+            && self.links.values().all(|link| link.taken == link.sent.len())
+            && self.channels.values().all(|channel| channel.purged == 0 && channel.kept.is_empty())
+            && living().all(|link| link.reserve == 0 && link.confirms.is_empty())
+            && status.connections.iter().all(|connection| connection.outbox == 0);
+        promise!(!nothing || used == 0, "nothing is buffered, and {used} bytes are counted");
+        Ok(())
+    }
+}

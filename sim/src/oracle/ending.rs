@@ -1,0 +1,111 @@
+//! What must be true when everybody has had the time that he needs.
+
+use super::{Checked, Fate, Oracle, promise};
+use std::collections::{BTreeMap, BTreeSet};
+use switchboard_broker::{HoldReason, Status};
+
+impl Oracle {
+    /// Everybody reads again, and nothing moves any more.
+    pub(crate) fn at_rest(&self, status: &Status) -> Checked {
+        for reported in &status.connections {
+            let slow = matches!(reported.held, Some(HoldReason::SlowSubscriber { .. }));
+            promise!(!slow, "{} is held at rest: {:?}", reported.id.0, reported.held);
+            promise!(reported.outbox == 0, "{} bytes wait for {} at rest", reported.outbox, reported.id.0);
+            if let Some(HoldReason::QueueFull { channel, .. }) = &reported.held {
+                let name = String::from_utf8_lossy(channel).into_owned();
+                let works = self.links.values().filter(|link| !link.gone).any(|link| {
+                    let mut subs = link.listening(&name).into_iter();
+                    subs.any(|sub| link.subs[&sub].prefetch.is_none_or(|prefetch| link.waiting_acks(sub) < prefetch))
+                });
+                promise!(!works, "{} is held at rest though {name} has a worker", reported.id.0);
+            }
+        }
+        for (name, channel) in &self.channels {
+            // An ack that was lost may have been the last that a worker may wait for.
+            let able = channel.rotation.iter().any(|(id, sub)| {
+                let link = &self.links[id];
+                link.subs[sub].prefetch.is_none_or(|prefetch| link.waiting_acks(*sub) < prefetch)
+            });
+            if !name.starts_with("/queue") || !able {
+                continue;
+            }
+            let waits =
+                channel.open.iter().find(|&&id| self.messages[id].fate == Fate::Taken && !self.messages[id].purged);
+            promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers");
+        }
+        for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && !link.held) {
+            promise!(link.confirms.is_empty(), "{id} waits for a confirmation at rest");
+            promise!(link.taken == link.sent.len(), "{id} is not held, and not all that it sent was taken in");
+        }
+        Ok(())
+    }
+
+    /// Every queue had a worker at last who read all, and every topic a listener.
+    pub(crate) fn all_done(&self, status: &Status) -> Checked {
+        promise!(status.totals.held == 0, "{} are held though somebody takes everything", status.totals.held);
+        for (name, channel) in self.channels.iter().filter(|(name, _)| name.starts_with("/queue")) {
+            let lost: Vec<usize> = channel.open.iter().copied().collect();
+            let other = lost.iter().find(|&&id| !self.messages[id].purged);
+            promise!(other.is_none(), "message {other:?} of {name} is lost: {:?}", other.map(|&id| &self.messages[id]));
+            promise!(
+                lost.len() == channel.purged,
+                "{} messages of {name} are missing, and purges dropped {}",
+                lost.len(),
+                channel.purged
+            );
+        }
+        for (id, message) in self.messages.iter().enumerate() {
+            promise!(message.fate != Fate::Sent, "message {id} of {} was never taken in", message.channel);
+        }
+        self.one_order()
+    }
+
+    /// Everybody is gone and the queues are empty.
+    pub(crate) fn nothing_left(&self, status: &Status) -> Checked {
+        let totals = &status.totals;
+        promise!(
+            (totals.memory, totals.channels, totals.connections, totals.held, totals.subscriptions) == (0, 0, 0, 0, 0),
+            "something is left when everybody is gone: {totals:?}"
+        );
+        promise!(
+            totals.delivered == self.delivered,
+            "{} messages were delivered, and {} are counted",
+            self.delivered,
+            totals.delivered
+        );
+        Ok(())
+    }
+
+    /// For every topic there is one order that all its publishers and subscribers agree with.
+    pub(crate) fn one_order(&self) -> Checked {
+        for (name, channel) in self.channels.iter().filter(|(name, _)| !name.starts_with("/queue")) {
+            let mut chains: Vec<Vec<usize>> = channel.seen.values().cloned().collect();
+            for link in self.links.values() {
+                let own = link.sent.iter().copied().filter(|&id| self.messages[id].channel == *name);
+                chains.push(own.collect());
+            }
+            let mut behind: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+            let mut before: BTreeMap<usize, usize> = BTreeMap::new();
+            for pair in chains.iter().flat_map(|chain| chain.windows(2)) {
+                behind.entry(pair[0]).or_default().push(pair[1]);
+                *before.entry(pair[1]).or_default() += 1;
+                before.entry(pair[0]).or_default();
+            }
+            let mut free: BTreeSet<usize> =
+                before.iter().filter(|(_, count)| **count == 0).map(|(&id, _)| id).collect();
+            let mut placed = 0;
+            while let Some(id) = free.pop_first() {
+                placed += 1;
+                for next in behind.remove(&id).unwrap_or_default() {
+                    let count = before.get_mut(&next).expect("it is in a chain");
+                    *count -= 1;
+                    if *count == 0 {
+                        free.insert(next);
+                    }
+                }
+            }
+            promise!(placed == before.len(), "subscribers of {name} saw different orders");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! What came out of the broker, against the books.
+
+use super::link::{Handed, Lost, What};
+use super::{Checked, Fate, Message, Oracle, promise};
+use bytes::Bytes;
+use switchboard_broker::{Batch, CloseReason, Event, HoldReason, OverflowPolicy};
+
+impl Oracle {
+    pub(super) fn event(&mut self, event: &Event) -> Checked {
+        match event {
+            Event::Refused { .. } => {
+                promise!(self.refusals > 0, "something within every limit was refused");
+                self.refusals -= 1;
+                return Ok(());
+            }
+            Event::Deliver { connection, subscription, channel, batch, tag } => {
+                self.about_to_hand(connection.0)?;
+                let mut at = 0;
+                for (place, body) in batch.iter().enumerate() {
+                    let message = self.identify(channel, body)?;
+                    let tag = tag.map(|tag| tag.0 + place as u64);
+                    let what = if self.is_topic(message) {
+                        promise!(tag.is_none(), "a topic's message asks for an ack");
+                        self.hand_of_topic(connection.0, message, subscription.0)?
+                    } else {
+                        self.hand_of_queue(connection.0, message, subscription.0, tag)?
+                    };
+                    let size = body.len() + 4;
+                    self.hand(connection.0, what, Some(message), batch.packed().slice(at..at + size));
+                    at += size;
+                }
+            }
+            Event::Confirmed { connection, batch } => {
+                self.about_to_hand(connection.0)?;
+                self.confirmed(connection.0, batch)?;
+            }
+            Event::Hold { connection, reason } => {
+                if let HoldReason::SlowSubscriber { channel, .. } = reason {
+                    promise!(
+                        channel != switchboard_broker::ECHO || !self.link(connection.0).confirms.is_empty(),
+                        "{} is held for a confirmation that it did not ask for",
+                        connection.0
+                    );
+                }
+                let link = self.link(connection.0);
+                promise!(!link.held, "{} is held twice", connection.0);
+                link.held = true;
+            }
+            Event::Release { connection } => {
+                let link = self.link(connection.0);
+                promise!(link.held, "{} is released and was not held", connection.0);
+                (link.held, link.held_for) = (false, None);
+            }
+            Event::Slow { connection } => self.link(connection.0).told_slow = true,
+            Event::Recall { connection } => self.recall(connection.0)?,
+            Event::Close { connection, reason } => self.close(connection.0, *reason)?,
+        }
+        Ok(())
+    }
+
+    fn about_to_hand(&mut self, id: u64) -> Checked {
+        let window = self.settings.limits.window;
+        let link = self.links.get(&id).filter(|link| !link.gone);
+        let Some(link) = link else { return Err(format!("something was handed out for {id}, which is gone")) };
+        promise!(!link.recalling, "something was handed to {id} between a recall and its answer");
+        promise!(link.handed_bytes() < window, "more than a window was handed to {id} ahead of its credit");
+        Ok(())
+    }
+
+    fn hand(&mut self, id: u64, what: What, message: Option<usize>, packed: Bytes) {
+        let now = self.now;
+        let bound = self.settings.limits.outbox;
+        let piece = self.piece();
+        let link = self.link(id);
+        if link.handed.is_empty() && link.outbox == 0 {
+            link.last_credit = now;
+        }
+        link.handed.push_back(Handed { what, size: packed.len() });
+        link.maybe_full |= link.handed_bytes() + piece > bound;
+        if link.native {
+            link.wire.push_back((message, packed));
+        }
+    }
+
+    fn hand_of_topic(&mut self, id: u64, message: usize, subscription: u32) -> Checked<What> {
+        let step = self.step;
+        let barrier = self.link(id).barrier;
+        let link = &self.links[&id];
+        let place = link.due.iter().position(|due| (due.message, due.subscription) == (message, subscription));
+        let Some(place) = place else {
+            return Err(format!("{id} got message {message} twice, or was not to get it (step {step})"));
+        };
+        let due = link.due[place].clone();
+        promise!(due.lost != Lost::Yes, "{id} got message {message}, which was dropped");
+        for earlier in &link.due[..place] {
+            let same = self.messages[earlier.message].publisher == self.messages[message].publisher
+                && self.messages[earlier.message].channel == self.messages[message].channel;
+            let surely = earlier.since < due.since || (same && earlier.subscription == subscription && !link.dropping);
+            promise!(
+                !surely || earlier.lost != Lost::No,
+                "{id} got message {message} before {}, which waited longer and was not dropped",
+                earlier.message
+            );
+        }
+        promise!(due.since >= barrier, "a confirmation overtook message {message} to {id}");
+        self.link(id).due.remove(place);
+        Ok(What::Topic { message, subscription, since: due.since })
+    }
+
+    fn hand_of_queue(&mut self, id: u64, message: usize, subscription: u32, tag: Option<u64>) -> Checked<What> {
+        let at = self.now;
+        let Message { channel, fate, returned, purged, .. } = self.messages[message].clone();
+        promise!(fate == Fate::Taken, "message {message} of {channel} was given to {id} while it was {fate:?}");
+        let link = &self.links[&id];
+        promise!(!link.stalled, "{id} takes no byte, and got message {message} of {channel} nevertheless");
+        let Some(sub) = link.subs.get(&subscription) else {
+            return Err(format!("{id} got message {message} for a subscription that it never had"));
+        };
+        promise!(sub.active || link.finishing, "{id} got message {message} for a subscription that it ended");
+        promise!(super::matches(&sub.pattern, channel.as_bytes()), "{id} works for other queues than {channel}");
+        promise!(sub.prefetch.is_some() == tag.is_some(), "message {message} has a tag, or none, wrongly");
+        if !returned && !purged {
+            if let Some(&last) = sub.last_fresh.get(channel) {
+                promise!(!self.is_before(message, last), "{id} got message {message} of {channel} after {last}");
+            }
+            self.link(id).subs.get_mut(&subscription).expect("it is there").last_fresh.insert(channel, message);
+        }
+        self.messages[message].fate = Fate::With(id);
+        if let Some(tag) = tag {
+            let link = self.link(id);
+            promise!(link.next_tag <= tag, "tag {tag} came to {id} twice");
+            link.next_tag = tag + 1;
+            link.tags.insert(tag, (message, subscription));
+            let (waiting, prefetch) = (link.waiting_acks(subscription), link.subs[&subscription].prefetch);
+            promise!(Some(waiting) <= prefetch, "{waiting} messages wait for an ack of {id}, more than it asked for");
+        }
+        Ok(What::Queue { message, subscription, tag, at })
+    }
+
+    fn confirmed(&mut self, id: u64, batch: &Batch) -> Checked {
+        let link = self.link(id);
+        let Some(confirm) = link.confirms.pop_front() else {
+            return Err(format!("{id} got a confirmation that it did not ask for"));
+        };
+        let (asked, sent, step) = confirm.clone();
+        promise!(asked == *batch, "{id} got another confirmation than it asked for");
+        promise!(link.taken >= sent, "{id} got its confirmation before what it had sent was carried out");
+        link.barrier = link.barrier.max(step);
+        link.confirmed.push_back(confirm);
+        let waits = link.due.iter().find(|due| due.since < step && due.lost == Lost::No);
+        if let Some(due) = waits {
+            return Err(format!("a confirmation overtook message {} to {id}", due.message));
+        }
+        self.hand(id, What::Confirm, None, batch.packed().clone());
+        Ok(())
+    }
+
+    fn recall(&mut self, id: u64) -> Checked {
+        let (now, stall) = (self.now, self.settings.limits.stall);
+        let link = self.link(id);
+        promise!(!link.recalling, "{id} was recalled twice and not asked in between");
+        promise!(now.since(link.last_credit) >= stall, "{id} was recalled though it took bytes within the stall time");
+        (link.recalling, link.stalled) = (true, true);
+        Ok(())
+    }
+
+    fn close(&mut self, id: u64, reason: CloseReason) -> Checked {
+        let (draining, patient) = (self.draining, self.settings.limits.policy == OverflowPolicy::Disconnect);
+        let (uniform, step) = (self.settings.uniform, self.step);
+        let link = self.link(id);
+        promise!(!link.closing, "{id} was closed twice");
+        link.closing = true;
+        match reason {
+            CloseReason::Slow => {
+                promise!(patient || !uniform, "{id} was disconnected though no policy says so");
+                return Ok(());
+            }
+            CloseReason::Finished => promise!(link.finishing, "{id} did not ask to be finished"),
+            CloseReason::Drained => promise!(draining, "{id} was told that the broker ends"),
+        }
+        promise!(link.handed.is_empty() && link.tags.is_empty(), "{id} was closed before it had what waited for it");
+        if reason == CloseReason::Drained && link.held {
+            // Nobody is left who could make room for what it sent.
+            return Ok(());
+        }
+        promise!(link.confirms.is_empty(), "{id} was closed before it had its confirmation");
+        promise!(link.taken == link.sent.len(), "{id} was closed before what it had sent was taken in");
+        let waits = link.due.iter().find(|due| due.lost == Lost::No && due.since < step);
+        promise!(waits.is_none(), "{id} was closed before it had message {:?}", waits.map(|due| due.message));
+        Ok(())
+    }
+
+    /// The driver wrote these bytes to a connection of the native protocol.
+    pub(crate) fn wrote(&mut self, id: u64, mut bytes: &[u8]) -> Checked {
+        while !bytes.is_empty() {
+            let link = self.links.get_mut(&id).expect("the link is known");
+            let Some((message, packed)) = link.wire.front() else {
+                return Err(format!("{} bytes too many were written to {id}", bytes.len()));
+            };
+            let count = bytes.len().min(packed.len() - link.on_wire);
+            let expected = &packed[link.on_wire..link.on_wire + count];
+            promise!(bytes[..count] == *expected, "{id} was written other bytes than those of the next message");
+            bytes = &bytes[count..];
+            link.on_wire += count;
+            if link.on_wire < packed.len() {
+                continue;
+            }
+            let message = *message;
+            link.wire.pop_front();
+            link.on_wire = 0;
+            let Some(message) = message.filter(|&message| !self.is_topic(message)) else { continue };
+            let message = &mut self.messages[message];
+            promise!(!message.on_the_wire, "a message of {} was wholly written twice", message.channel);
+            message.on_the_wire = true;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use switchboard_broker::{Batch, HoldReason, Time};
+
+/// Whether a subscriber will miss a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    No,
+    Maybe,
+    Yes,
+}
+
+/// A topic's message that a subscription is to get and has not been handed.
+#[derive(Clone, Debug)]
+pub(super) struct Due {
+    pub(super) message: usize,
+    pub(super) subscription: u32,
+    /// The step in which it became due.
+    pub(super) since: u64,
+    pub(super) lost: Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Topic { message: usize, subscription: u32, since: u64 },
+    Queue { message: usize, subscription: u32, tag: Option<u64>, at: Time },
+    Confirm,
+}
+
+/// What the driver has, and has not said to be written.
+#[derive(Clone, Debug)]
+pub(super) struct Handed {
+    pub(super) what: What,
+    pub(super) size: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Sub {
+    pub(super) pattern: Bytes,
+    /// How many messages may wait for an ack; `None` if writing is the ack.
+    pub(super) prefetch: Option<usize>,
+    pub(super) active: bool,
+    /// The step in which it came.
+    pub(super) since: u64,
+    /// Of each queue, the last message that came for the first time.
+    pub(super) last_fresh: BTreeMap<&'static str, usize>,
+}
+
+/// What the oracle knows of a connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) subs: BTreeMap<u32, Sub>,
+    pub(super) sent: Vec<usize>,
+    /// How many of these were taken in.
+    pub(super) taken: usize,
+    pub(super) due: Vec<Due>,
+    /// How many messages it certainly missed, beyond those in `due`.
+    pub(super) missed: u64,
+    /// The same as the broker says.
+    pub(super) dropped: u64,
+    pub(super) handed: VecDeque<Handed>,
+    /// How many bytes of the first are written.
+    pub(super) written: usize,
+    pub(super) delivered: u64,
+    pub(super) tags: BTreeMap<u64, (usize, u32)>,
+    pub(super) next_tag: u64,
+    /// What it asked to be confirmed, how much it had sent before, and in which step.
+    pub(super) confirms: VecDeque<(Batch, usize, u64)>,
+    /// Those that are handed, in order, so that a recall can undo it.
+    pub(super) confirmed: VecDeque<(Batch, usize, u64)>,
+    pub(super) barrier: u64,
+    /// The bytes that must be written next: message by message, and how much of the first is.
+    pub(super) wire: VecDeque<(Option<usize>, Bytes)>,
+    pub(super) on_wire: usize,
+    pub(super) native: bool,
+    pub(super) held: bool,
+    /// Why, and since when for this reason.
+    pub(super) held_for: Option<(HoldReason, Time)>,
+    pub(super) recalling: bool,
+    /// Recalled, and not a byte since.
+    pub(super) stalled: bool,
+    /// Its pipe broke while it was recalled.
+    pub(super) broken: bool,
+    pub(super) closing: bool,
+    pub(super) finishing: bool,
+    pub(super) gone: bool,
+    pub(super) reserve: usize,
+    pub(super) last_credit: Time,
+    /// When its outbox last was so empty that nobody need wait for it.
+    pub(super) last_low: Time,
+    /// When it last was down to half.
+    pub(super) last_half: Time,
+    pub(super) outbox: usize,
+    /// Whether the broker said so, and since when.
+    pub(super) slow: Option<Time>,
+    pub(super) told_slow: bool,
+    pub(super) credited_since_slow: bool,
+    /// It may have been without room, and has not been empty since.
+    pub(super) maybe_full: bool,
+    /// It missed something in this step, which may be among what is new.
+    pub(super) dropping: bool,
+    /// It was subscribed to one topic more than once: only one copy has its patience.
+    pub(super) overlaps: bool,
+    /// It got what a topic kept, which no bound was asked about.
+    pub(super) got_kept: bool,
+}
+
+impl Link {
+    pub(super) fn new(now: Time, native: bool) -> Link {
+        Link {
+            subs: BTreeMap::new(),
+            sent: Vec::new(),
+            taken: 0,
+            due: Vec::new(),
+            missed: 0,
+            dropped: 0,
+            handed: VecDeque::new(),
+            written: 0,
+            delivered: 0,
+            tags: BTreeMap::new(),
+            next_tag: 1,
+            confirms: VecDeque::new(),
+            confirmed: VecDeque::new(),
+            barrier: 0,
+            wire: VecDeque::new(),
+            on_wire: 0,
+            native,
+            held: false,
+            held_for: None,
+            recalling: false,
+            stalled: false,
+            broken: false,
+            closing: false,
+            finishing: false,
+            gone: false,
+            reserve: 0,
+            last_credit: now,
+            last_low: now,
+            last_half: now,
+            outbox: 0,
+            slow: None,
+            told_slow: false,
+            credited_since_slow: true,
+            maybe_full: false,
+            dropping: false,
+            overlaps: false,
+            got_kept: false,
+        }
+    }
+
+    /// Unwritten bytes in the driver's hands.
+    pub(super) fn handed_bytes(&self) -> usize {
+        self.handed.iter().map(|handed| handed.size).sum::<usize>() - self.written
+    }
+
+    pub(super) fn confirm_bytes(&self) -> usize {
+        self.confirms.iter().chain(&self.confirmed).map(|(batch, ..)| batch.bytes()).sum()
+    }
+
+    pub(super) fn waiting_acks(&self, subscription: u32) -> usize {
+        self.tags.values().filter(|(_, of)| *of == subscription).count()
+    }
+
+    /// The active subscriptions that match.
+    pub(super) fn listening(&self, channel: &str) -> Vec<u32> {
+        let active = self.subs.iter().filter(|(_, sub)| sub.active);
+        active.filter(|(_, sub)| super::matches(&sub.pattern, channel.as_bytes())).map(|(&id, _)| id).collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! What users were promised, kept by simple books of its own: every message by its number, every
+//! subscription by its pattern. It sees what goes into the broker and what comes out, nothing in
+//! between, except for the figures that an operator sees too.
+
+mod bounds;
+mod commands;
+mod ending;
+mod events;
+mod held;
+mod link;
+mod queues;
+mod topics;
+
+use crate::settings::{QUEUES, Settings, TOPICS};
+use link::Link;
+use std::collections::{BTreeMap, BTreeSet};
+use switchboard_broker::{Command, Event, Status, Time};
+
+/// The sentence that was broken, if one was.
+pub(crate) type Checked<T = ()> = Result<T, String>;
+
+macro_rules! promise {
+    ($holds:expr, $($sentence:tt)+) => {
+        if !$holds {
+            return Err(format!($($sentence)+));
+        }
+    };
+}
+pub(crate) use promise;
+
+/// How late the simulator may be with a timer.
+pub(crate) const LATENESS: u64 = 3_000;
+
+/// Something that changes the broker.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Command(u64, Command),
+    Timeout,
+    Drain,
+    Purge(&'static str, Option<usize>),
+}
+
+/// Where a message is. A topic's has no further fate than `Taken`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Its publisher means to send it.
+    Said,
+    /// The broker knows it, and may not have had room for it yet.
+    Sent,
+    /// It is in its channel, and if that is a queue, nobody has it.
+    Taken,
+    With(u64),
+    Done,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) channel: &'static str,
+    pub(super) publisher: u64,
+    /// With its length.
+    pub(super) size: usize,
+    pub(super) fate: Fate,
+    /// In which step it was taken in.
+    pub(super) taken: u64,
+    pub(super) returned: bool,
+    /// Wholly in the pipe to its worker.
+    pub(super) on_the_wire: bool,
+    /// It waited in a queue that was purged.
+    pub(super) purged: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Channel {
+    /// The one message without a body, which cannot carry its number.
+    pub(super) empty: Option<usize>,
+    /// Of a topic, for its first subscriber.
+    pub(super) kept: Vec<usize>,
+    /// Of a queue: what is taken in and not done, in no order.
+    pub(super) open: BTreeSet<usize>,
+    /// How many the broker says were dropped.
+    pub(super) dropped: u64,
+    /// Of a queue: how many messages were dropped by purges.
+    pub(super) purged: usize,
+    /// What each subscription got, in order.
+    pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
+    /// Of a queue: who works for it, the next one last; and whether the oracle can still tell.
+    pub(super) rotation: Vec<(u64, u32)>,
+    pub(super) rotation_known: bool,
+    /// Somebody joined while it was not known whose turn it was: then the order is not, either.
+    pub(super) order_lost: bool,
+}
+
+pub(crate) struct Oracle {
+    settings: Settings,
+    now: Time,
+    step: u64,
+    messages: Vec<Message>,
+    channels: BTreeMap<&'static str, Channel>,
+    links: BTreeMap<u64, Link>,
+    /// The longest message that was sent, with its length.
+    longest: usize,
+    nobody: u64,
+    published: u64,
+    delivered: u64,
+    dropped_by_gone: u64,
+    pub(crate) returned: u64,
+    /// The longest batch, in bytes.
+    overshoot: usize,
+    /// Who sent something since memory was last within its budget.
+    feeders: BTreeSet<u64>,
+    draining: bool,
+    /// How many refusals the command at hand must bring.
+    refusals: usize,
+    connections: usize,
+    pub(crate) skipped_turns: u64,
+    pub(crate) certain_drops: u64,
+}
+
+impl Oracle {
+    pub(crate) fn new(settings: &Settings) -> Oracle {
+        Oracle {
+            settings: settings.clone(),
+            now: Time::ZERO,
+            step: 0,
+            messages: Vec::new(),
+            channels: TOPICS.iter().chain(&QUEUES).map(|&name| (name, Channel::default())).collect(),
+            links: BTreeMap::new(),
+            longest: 0,
+            nobody: 0,
+            published: 0,
+            delivered: 0,
+            dropped_by_gone: 0,
+            returned: 0,
+            overshoot: 0,
+            feeders: BTreeSet::new(),
+            draining: false,
+            refusals: 0,
+            connections: 0,
+            skipped_turns: 0,
+            certain_drops: 0,
+        }
+    }
+
+    /// A new message's body, or `None` if its channel has had its empty one.
+    pub(crate) fn mint(&mut self, publisher: u64, channel: &'static str, length: usize) -> Option<Vec<u8>> {
+        let id = self.messages.len();
+        let books = self.channels.entry(channel).or_default();
+        if length == 0 {
+            if books.empty.is_some() {
+                return None;
+            }
+            books.empty = Some(id);
+        }
+        let length = if length == 0 { 0 } else { length.max(2) };
+        let message = Message {
+            channel,
+            publisher,
+            size: length + 4,
+            fate: Fate::Said,
+            taken: 0,
+            returned: false,
+            on_the_wire: false,
+            purged: false,
+        };
+        self.messages.push(message);
+        Some(body_of(id, length))
+    }
+
+    /// Whose message this is; its body must be as it was minted.
+    pub(super) fn identify(&self, channel: &[u8], body: &[u8]) -> Checked<usize> {
+        let name = channel.escape_ascii();
+        let id = match body {
+            [] => self.channels.iter().find(|(key, _)| key.as_bytes() == channel).and_then(|(_, books)| books.empty),
+            [high, low, ..] => Some(usize::from(u16::from_be_bytes([*high, *low]))),
+            _ => None,
+        };
+        let message = id.and_then(|id| self.messages.get(id));
+        let (Some(id), Some(message)) = (id, message) else {
+            return Err(format!("nobody sent what came from {name}"));
+        };
+        promise!(body == body_of(id, message.size - 4), "message {id} was changed on its way through {name}");
+        promise!(message.channel.as_bytes() == channel, "message {id} came from {name}, not its channel");
+        Ok(id)
+    }
+
+    /// To be called before the broker hears of it.
+    pub(crate) fn before(&mut self, now: Time, act: &Act) -> Checked {
+        self.now = self.now.max(now);
+        self.step += 1;
+        self.refusals = 0;
+        match act {
+            Act::Command(id, command) => self.command(*id, command)?,
+            Act::Drain => self.draining = true,
+            Act::Timeout | Act::Purge(..) => {}
+        }
+        Ok(())
+    }
+
+    /// What came of it.
+    pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
+        if let Act::Purge(name, Some(count)) = act {
+            self.purge(name, *count)?;
+        }
+        self.take_in(status)?;
+        for event in events {
+            self.event(event)?;
+        }
+        promise!(self.refusals == 0, "what was over a limit was not refused");
+        self.check_queues(events, status)?;
+        self.check_drops(status)?;
+        self.check_blocking(matches!(act, Act::Purge(..)), status)?;
+        self.check_patience(status)?;
+        self.check_bounds(status)?;
+        self.check_held(status)
+    }
+
+    /// Whether a step is known to lie before another; unknown for two publishers in one step.
+    pub(super) fn is_before(&self, first: usize, second: usize) -> bool {
+        let (a, b) = (&self.messages[first], &self.messages[second]);
+        a.taken < b.taken || (a.publisher == b.publisher && a.taken == b.taken && first < second)
+    }
+
+    pub(super) fn is_topic(&self, id: usize) -> bool {
+        !self.messages[id].channel.starts_with("/queue")
+    }
+}
+
+/// Every byte says whose it is.
+fn body_of(id: usize, length: usize) -> Vec<u8> {
+    let number = u16::try_from(id).expect("a run has fewer messages").to_be_bytes();
+    let mut body: Vec<u8> = (0..length).map(|place| (place as u8) ^ number[1]).collect();
+    for (byte, place) in number.into_iter().zip(0..length) {
+        body[place] = byte;
+    }
+    body
+}
+
+/// Whether a pattern matches a name: the rule as the documentation says it, level by level.
+pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    fn level(mut pattern: Vec<&[u8]>, mut name: Vec<&[u8]>) -> bool {
+        if pattern.is_empty() || name.is_empty() {
+            return pattern.is_empty() && name.is_empty();
+        }
+        if pattern == [b">"] {
+            return true;
+        }
+        let (want, have) = (pattern.remove(0), name.remove(0));
+        (want == b"*" || want == have) && level(pattern, name)
+    }
+    let split = |bytes: &'_ [u8]| bytes.split(|&byte| byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let (pattern_levels, name_levels) = (split(pattern), split(name));
+    pattern.starts_with(b"/queue") == name.starts_with(b"/queue")
+        && level(pattern_levels.iter().map(Vec::as_slice).collect(), name_levels.iter().map(Vec::as_slice).collect())
+}

@@ -1,0 +1,161 @@
+//! Whose turn it was, and in which order a queue is dealt.
+
+use super::{Checked, Fate, Oracle, promise};
+use std::collections::BTreeMap;
+use switchboard_broker::{Event, Kind, Status};
+
+impl Oracle {
+    pub(super) fn purge(&mut self, name: &'static str, count: usize) -> Checked {
+        let exact = self.is_exact(name);
+        let Some(channel) = self.channels.get_mut(name) else { return Ok(()) };
+        let kept = std::mem::take(&mut channel.kept).len();
+        if !name.starts_with("/queue") {
+            promise!(kept == count, "a purge dropped {count} of the {kept} messages that {name} kept");
+            return Ok(());
+        }
+        let waits = |id: &usize| self.messages[*id].fate == Fate::Taken;
+        let waiting: Vec<usize> = channel.open.iter().copied().filter(waits).collect();
+        if exact {
+            promise!(waiting.len() == count, "a purge dropped {count} of the {} messages of {name}", waiting.len());
+            for id in waiting {
+                channel.open.remove(&id);
+                self.messages[id].fate = Fate::Done;
+            }
+            return Ok(());
+        }
+        channel.purged += count;
+        waiting.into_iter().for_each(|id| self.messages[id].purged = true);
+        Ok(())
+    }
+
+    /// Whether nothing of a queue can lie in an outbox without having been handed out.
+    fn is_exact(&self, name: &str) -> bool {
+        let Some(books) = self.channels.get(name) else { return false };
+        let recalling = self.links.values().any(|link| link.recalling && !link.gone);
+        let finishing = self.links.values().any(|link| link.finishing && !link.gone);
+        self.settings.wide && !recalling && !finishing && books.purged == 0
+    }
+
+    pub(super) fn check_queues(&mut self, events: &[Event], status: &Status) -> Checked {
+        let mut dealt: BTreeMap<&'static str, Vec<(usize, u64, u32)>> = BTreeMap::new();
+        for event in events {
+            let Event::Deliver { connection, subscription, channel, batch, .. } = event else { continue };
+            if Kind::of(channel) != Kind::Queue {
+                continue;
+            }
+            for body in batch.iter() {
+                let id = self.identify(channel, body)?;
+                dealt.entry(self.messages[id].channel).or_default().push((id, connection.0, subscription.0));
+            }
+        }
+        let names: Vec<&'static str> =
+            self.channels.keys().filter(|name| name.starts_with("/queue")).copied().collect();
+        for name in names {
+            let reported = status.channels.iter().find(|channel| channel.name == name);
+            self.check_queue(name, dealt.remove(name).unwrap_or_default(), reported.map(|channel| channel.depth))?;
+        }
+        Ok(())
+    }
+
+    fn check_queue(&mut self, name: &'static str, mut dealt: Vec<(usize, u64, u32)>, depth: Option<usize>) -> Checked {
+        let books = &self.channels[name];
+        let waiting: Vec<usize> =
+            books.open.iter().copied().filter(|&id| self.messages[id].fate == Fate::Taken).collect();
+        let known = waiting.len() - books.purged.min(waiting.len());
+        promise!(
+            depth.unwrap_or(0) <= waiting.len(),
+            "{name} has {} messages in it, and only {} can be",
+            depth.unwrap_or(0),
+            waiting.len()
+        );
+        let exact = self.is_exact(name);
+        if exact {
+            promise!(depth.unwrap_or(0) == known, "{name} has {:?} messages in it, not {known}", depth);
+            self.check_order(name, &dealt, &waiting)?;
+            self.check_bound(name, &waiting)?;
+        }
+        dealt.sort_by_key(|a| self.place(a.0));
+        let ambiguous = dealt.windows(2).any(|pair| !self.is_before(pair[0].0, pair[1].0));
+        // Only what is dealt as it comes: what follows from an ack or credit is dealt in several
+        // goes, of which each has its own full workers.
+        let at_once = dealt.iter().all(|&(id, ..)| self.messages[id].taken == self.step && !self.messages[id].returned);
+        // Workers by pattern alone keep no queue in being: its turns begin anew with every message.
+        let books = &self.channels[name];
+        let stays = books.rotation.iter().any(|(id, sub)| self.links[id].subs[sub].pattern == name);
+        if exact && stays && !ambiguous && at_once {
+            self.check_rotation(name, &dealt)?;
+        } else if !dealt.is_empty() || !exact {
+            self.channels.get_mut(name).expect("it is there").rotation_known = false;
+        }
+        if depth.is_none() {
+            // It was forgotten. When it comes again, its turns begin anew, with the newest.
+            let links = &self.links;
+            let books = self.channels.get_mut(name).expect("it is there");
+            books.rotation.sort_by_key(|(id, sub)| links[id].subs[sub].since);
+            (books.rotation_known, books.order_lost) = (true, false);
+        }
+        Ok(())
+    }
+
+    fn place(&self, id: usize) -> (u64, u64, usize) {
+        (self.messages[id].taken, self.messages[id].publisher, id)
+    }
+
+    /// The head first: what came back was there before what came later.
+    fn check_order(&self, name: &str, dealt: &[(usize, u64, u32)], waiting: &[usize]) -> Checked {
+        for &(id, to, _) in dealt {
+            let earlier = waiting.iter().find(|&&waits| self.is_before(waits, id));
+            if let Some(earlier) = earlier {
+                return Err(format!("{to} got message {id} of {name}, and {earlier} was before it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Only what goes back may bring a queue above its bound.
+    fn check_bound(&self, name: &str, waiting: &[usize]) -> Checked {
+        let bound = self.bound_of(name);
+        let new = waiting.iter().any(|&id| self.messages[id].taken == self.step && !self.messages[id].returned);
+        let bytes: usize = waiting.iter().map(|&id| self.messages[id].size).sum();
+        promise!(
+            !new || waiting.len() == 1 || bytes <= bound,
+            "{name} took a message in and has {bytes} bytes, more than its bound of {bound}"
+        );
+        Ok(())
+    }
+
+    pub(super) fn bound_of(&self, name: &str) -> usize {
+        let rule = self.settings.rules.iter().find(|rule| super::matches(rule.pattern.as_bytes(), name.as_bytes()));
+        rule.and_then(|rule| rule.queue).unwrap_or(self.settings.limits.queue)
+    }
+
+    /// Strict rotation, the newest first; who is skipped had no room.
+    fn check_rotation(&mut self, name: &str, dealt: &[(usize, u64, u32)]) -> Checked {
+        let mut given: BTreeMap<(u64, u32), usize> = BTreeMap::new();
+        for &(_, id, subscription) in dealt {
+            *given.entry((id, subscription)).or_default() += 1;
+        }
+        for &(message, id, subscription) in dealt {
+            let books = self.channels.get_mut(name).expect("it is there");
+            let Some(place) = books.rotation.iter().rposition(|worker| *worker == (id, subscription)) else {
+                return Err(format!("{id} got message {message} of {name}, and does not work for it"));
+            };
+            let skipped: Vec<(u64, u32)> = books.rotation[place + 1..].to_vec();
+            let turns = books.rotation.len() - place;
+            books.rotation.rotate_right(turns);
+            if !std::mem::replace(&mut books.rotation_known, true) || books.order_lost {
+                continue;
+            }
+            for worker in skipped {
+                self.skipped_turns += 1;
+                let link = &self.links[&worker.0];
+                let sub = &link.subs[&worker.1];
+                let acks = sub.prefetch.is_some_and(|prefetch| link.waiting_acks(worker.1) >= prefetch);
+                // Its own messages of this step may be later ones, by which it was full.
+                let busy = link.closing || link.outbox > 0 || link.stalled || link.maybe_full || acks;
+                promise!(busy, "{} got message {message} of {name}, and it was the turn of {}", id, worker.0);
+            }
+        }
+        Ok(())
+    }
+}

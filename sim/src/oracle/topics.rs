@@ -1,0 +1,191 @@
+//! What was taken in, who is to get it, and who missed it.
+
+use super::link::{Due, Lost};
+use super::{Checked, Fate, Oracle, matches, promise};
+use switchboard_broker::{OverflowPolicy, Status};
+
+impl Oracle {
+    /// The count of what a connection published says which of its messages were taken in.
+    pub(super) fn take_in(&mut self, status: &Status) -> Checked {
+        for reported in &status.connections {
+            if let Some(link) = self.links.get_mut(&reported.id.0) {
+                link.dropping = reported.dropped > link.dropped;
+            }
+        }
+        let ids: Vec<u64> = self.links.keys().copied().collect();
+        for id in ids {
+            let reported = status.connections.iter().find(|connection| connection.id.0 == id);
+            let link = &self.links[&id];
+            let taken = match reported {
+                Some(connection) => connection.published as usize,
+                // It has left, and so has what it sent before.
+                None if link.gone => link.sent.len(),
+                None => return Err(format!("{id} is not in the status")),
+            };
+            promise!(taken <= link.sent.len(), "{id} published {taken} messages, and sent {}", link.sent.len());
+            promise!(taken >= link.taken, "{id} published {taken} messages, after {}", link.taken);
+            let new: Vec<usize> = link.sent[link.taken..taken].to_vec();
+            self.link(id).taken = taken;
+            for message in new {
+                self.take(message)?;
+            }
+        }
+        promise!(
+            status.totals.published == self.published,
+            "{} messages were published, and {} counted",
+            self.published,
+            status.totals.published
+        );
+        promise!(
+            status.totals.dropped_nobody == self.nobody,
+            "nobody was there for {} messages, and {} were counted",
+            self.nobody,
+            status.totals.dropped_nobody
+        );
+        Ok(())
+    }
+
+    fn take(&mut self, id: usize) -> Checked {
+        let step = self.step;
+        self.published += 1;
+        let message = &mut self.messages[id];
+        promise!(message.fate == Fate::Sent, "message {id} was taken in twice");
+        (message.fate, message.taken) = (Fate::Taken, step);
+        let name = message.channel;
+        let channel = self.channels.get_mut(name).expect("it was published");
+        if name.starts_with("/queue") {
+            channel.open.insert(id);
+            return Ok(());
+        }
+        let mut heard = false;
+        for link in self.links.values_mut().filter(|link| !link.gone) {
+            for subscription in link.listening(name) {
+                heard = true;
+                link.due.push(Due { message: id, subscription, since: step, lost: Lost::No });
+            }
+        }
+        if heard {
+            return Ok(());
+        }
+        let hold = self.hold_of(name);
+        if hold == 0 {
+            self.nobody += 1;
+            return Ok(());
+        }
+        let channel = self.channels.get_mut(name).expect("it was published");
+        channel.kept.push(id);
+        promise!(channel.kept.len() <= hold, "{name} keeps {} messages, more than {hold}", channel.kept.len());
+        Ok(())
+    }
+
+    pub(super) fn hold_of(&self, name: &str) -> usize {
+        let rule = self.settings.rules.iter().find(|rule| matches(rule.pattern.as_bytes(), name.as_bytes()));
+        rule.and_then(|rule| rule.hold).unwrap_or(self.settings.limits.hold)
+    }
+
+    pub(super) fn policy_of(&self, name: &[u8]) -> OverflowPolicy {
+        let rule = self.settings.rules.iter().find(|rule| matches(rule.pattern.as_bytes(), name));
+        rule.and_then(|rule| rule.policy).unwrap_or(self.settings.limits.policy)
+    }
+
+    /// What the counts of dropped messages say about which they were.
+    pub(super) fn check_drops(&mut self, status: &Status) -> Checked {
+        let mut sum = self.dropped_by_gone;
+        for reported in &status.connections {
+            let id = reported.id.0;
+            let Some(link) = self.links.get(&id).filter(|link| !link.gone) else { continue };
+            sum += reported.dropped;
+            let new = (reported.dropped - link.dropped) as usize;
+            if new > 0 {
+                let blocking = self.settings.uniform && self.settings.limits.policy == OverflowPolicy::Block;
+                let excused = link.closing || link.overlaps;
+                promise!(excused || !blocking, "{id} missed a message though the policy is to block");
+                promise!(excused || reported.slow, "{id} missed a message and was not judged slow");
+                self.mark_lost(id, new)?;
+            }
+            let handed = self.links[&id].handed_bytes();
+            let link = self.link(id);
+            link.dropped = reported.dropped;
+            let undelivered = link.due.len() as u64 + link.missed;
+            promise!(
+                reported.dropped <= undelivered,
+                "{id} missed {undelivered} messages at most, and {} are counted as dropped",
+                reported.dropped
+            );
+            if reported.outbox != handed {
+                continue;
+            }
+            promise!(
+                reported.dropped == undelivered,
+                "nothing waits for {id}, which was not given {undelivered} messages, and {} are counted as dropped",
+                reported.dropped
+            );
+            link.missed = undelivered;
+            link.due.clear();
+        }
+        promise!(
+            sum == status.totals.dropped_slow,
+            "connections missed {sum} messages, and {} are counted",
+            status.totals.dropped_slow
+        );
+        Ok(())
+    }
+
+    /// A topic that blocks drops nothing, whatever others do to its subscribers; but for one
+    /// that drops its oldest, which takes room wherever it finds it.
+    pub(super) fn check_blocking(&mut self, purges: bool, status: &Status) -> Checked {
+        let drops_old = self.settings.limits.policy == OverflowPolicy::DropOld
+            || self.settings.rules.iter().any(|rule| rule.policy == Some(OverflowPolicy::DropOld));
+        for reported in &status.channels {
+            let blocks = self.policy_of(&reported.name) == OverflowPolicy::Block && !drops_old;
+            let Some((&name, books)) = self.channels.iter_mut().find(|(name, _)| reported.name == **name) else {
+                continue;
+            };
+            let more = reported.dropped > std::mem::replace(&mut books.dropped, reported.dropped);
+            let mut listeners = self.links.values().filter(|link| !link.gone && !link.listening(name).is_empty());
+            if !more || !blocks || purges || reported.subscribers == 0 {
+                continue;
+            }
+            promise!(listeners.any(|link| link.closing || link.overlaps), "{name} blocks, and dropped a message");
+        }
+        Ok(())
+    }
+
+    fn mark_lost(&mut self, id: u64, count: usize) -> Checked {
+        let step = self.step;
+        let (uniform, policy) = (self.settings.uniform, self.settings.limits.policy);
+        let origins: std::collections::BTreeSet<(u64, &str)> = {
+            let new = self.links[&id].due.iter().filter(|due| due.since == step);
+            new.map(|due| (self.messages[due.message].publisher, self.messages[due.message].channel)).collect()
+        };
+        let mut certain = 0;
+        let link = self.link(id);
+        let vague = link.due.iter().any(|due| due.lost == Lost::Maybe);
+        let old = link.due.iter().filter(|due| due.since < step && due.lost == Lost::No).count();
+        let new = link.due.iter().filter(|due| due.since == step).count();
+        let drops_old = policy == OverflowPolicy::DropOld && !link.closing;
+        if !uniform || link.overlaps || link.recalling || (drops_old && vague) {
+            link.due.iter_mut().filter(|due| due.lost == Lost::No).for_each(|due| due.lost = Lost::Maybe);
+        } else if drops_old {
+            let mut left = count;
+            for due in link.due.iter_mut().filter(|due| due.since < step && due.lost == Lost::No).take(count) {
+                due.lost = Lost::Yes;
+                (left, certain) = (left - 1, certain + 1);
+            }
+            promise!(left <= new, "{id} missed {count} messages, and only {} could be dropped", old + new);
+            let exactly = left == new || origins.len() <= 1;
+            let mark = if exactly { Lost::Yes } else { Lost::Maybe };
+            let reach = if exactly { left } else { new };
+            if left > 0 {
+                link.due.iter_mut().filter(|due| due.since == step).take(reach).for_each(|due| due.lost = mark);
+            }
+        } else {
+            promise!(count <= new, "{id} missed {count} messages, and only {new} were new");
+            let mark = if count == new { Lost::Yes } else { Lost::Maybe };
+            link.due.iter_mut().filter(|due| due.since == step).for_each(|due| due.lost = mark);
+            certain += if count == new { count as u64 } else { 0 };
+        }
+        self.certain_drops += certain;
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+use crate::rng::Rng;
+use std::time::Duration;
+use switchboard_broker::{ChannelRule, Limits, OverflowPolicy, Pattern};
+
+pub(crate) const TOPICS: [&str; 8] =
+    ["/topic/a", "/topic/b", "/topic/c/x", "/topic/c/y", "/topic/kept/1", "/topic/kept/2", "free", "/topic/>"];
+pub(crate) const QUEUES: [&str; 4] = ["/queue/a", "/queue/b/1", "/queue/b/2", "/queue/small"];
+pub(crate) const TOPIC_PATTERNS: [&str; 9] =
+    ["/topic/a", "/topic/b", "/topic/*", "/topic/>", "/topic/c/*", ">", "/topic/kept/1", "/topic/kept/*", "free"];
+pub(crate) const QUEUE_PATTERNS: [&str; 6] =
+    ["/queue/a", "/queue/a", "/queue/b/1", "/queue/b/*", "/queue/>", "/queue/small"];
+
+/// What a run is like, drawn from its seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) rules: Vec<ChannelRule>,
+    /// No rule has a policy of its own, so that the oracle can say which messages were dropped.
+    pub(crate) uniform: bool,
+    /// The window is never the reason why something waits in an outbox.
+    pub(crate) wide: bool,
+    pub(crate) steps: usize,
+    /// The longest body that is ordinary in this run.
+    pub(crate) body: usize,
+    /// What the driver reads at once, unless memory is short.
+    pub(crate) read: usize,
+    /// Longest delay of a pipe, in microseconds.
+    pub(crate) delay: usize,
+    /// What a pipe holds.
+    pub(crate) pipe: usize,
+    /// The service ends while everybody is busy.
+    pub(crate) drains: bool,
+    /// One in so many turns of a client ends it.
+    pub(crate) churn: usize,
+    /// One in so many turns of a client makes it stop reading.
+    pub(crate) laziness: usize,
+}
+
+const POLICIES: [OverflowPolicy; 4] =
+    [OverflowPolicy::DropNew, OverflowPolicy::DropOld, OverflowPolicy::Disconnect, OverflowPolicy::Block];
+
+impl Settings {
+    pub(crate) fn draw(rng: &mut Rng) -> Settings {
+        let body = rng.pick(&[24, 60, 60, 300, 3000, 9000]);
+        let scale = rng.pick(&[1, 2, 4, 10]);
+        let outbox = body * scale + rng.below(body);
+        let wide = rng.one_in(2);
+        let message = body * 2 + 100;
+        let limits = Limits {
+            connections: rng.pick(&[9, 12, 100]),
+            channels: 100,
+            subscriptions: rng.within(2, 4),
+            channel_name: 40,
+            message,
+            outbox,
+            window: if wide { usize::MAX } else { rng.within(1, outbox) },
+            queue: body * rng.pick(&[1, 3, 12]),
+            memory: match rng.below(3) {
+                0 => body * rng.within(8, 60),
+                _ => 1 << 30,
+            },
+            patience: Duration::from_millis(rng.pick(&[0, 2, 10, 10, 50])),
+            slow: Duration::from_millis(rng.pick(&[20, 100, 1000])),
+            stall: Duration::from_millis(rng.pick(&[20, 100, 1000])),
+            policy: rng.pick(&POLICIES),
+            hold: rng.pick(&[0, 0, 0, 5]),
+        };
+        let uniform = !rng.one_in(3);
+        let mut rules = Vec::new();
+        for pattern in ["/topic/kept/*", "/topic/a", "/topic/c/>", "/queue/small"] {
+            let policy = (!uniform && rng.one_in(2)).then(|| rng.pick(&POLICIES));
+            let hold = pattern.contains("kept").then(|| rng.within(1, 6));
+            let queue = pattern.contains("small").then(|| rng.within(0, body));
+            rules.push(ChannelRule { pattern: Pattern::new(pattern), policy, hold, queue });
+        }
+        Settings {
+            limits,
+            rules,
+            uniform,
+            wide,
+            steps: rng.within(250, 900),
+            body,
+            read: rng.pick(&[body, 3 * body, 65_536]),
+            delay: rng.pick(&[0, 200, 3000]),
+            pipe: rng.pick(&[40, 500, 5000, 50_000]),
+            drains: rng.one_in(5),
+            churn: rng.pick(&[60, 200, 1000]),
+            laziness: rng.pick(&[15, 60, 400]),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+use crate::Report;
+use crate::acker::Acker;
+use crate::digest::Digest;
+use crate::native::{Ending, Native};
+use crate::oracle::{Act, Checked, LATENESS, Oracle};
+use crate::rng::Rng;
+use crate::settings::{QUEUES, Settings, TOPICS};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use switchboard_broker::{Broker, CloseReason, Command, ConnectionId, Event, HoldReason, Time};
+
+/// How long the driver goes on writing to a connection that it closes.
+const LINGER: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(crate) enum Link {
+    Native(Box<Native>),
+    Acker(Acker),
+}
+
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) rng: Rng,
+    pub(crate) now: Time,
+    pub(crate) broker: Broker,
+    pub(crate) oracle: Oracle,
+    pub(crate) links: BTreeMap<u64, Link>,
+    next_id: u64,
+    events: VecDeque<Event>,
+    performing: bool,
+    pub(crate) draining: bool,
+    digest: Digest,
+    pub(crate) counts: BTreeMap<String, u64>,
+    trace: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, trace: bool) -> World {
+        let mut rng = Rng::new(seed);
+        let settings = Settings::draw(&mut rng);
+        if trace {
+            println!("{settings:#?}");
+        }
+        World {
+            broker: Broker::new(settings.limits.clone(), settings.rules.clone()),
+            oracle: Oracle::new(&settings),
+            settings,
+            rng,
+            now: Time::ZERO,
+            links: BTreeMap::new(),
+            next_id: 1,
+            events: VecDeque::new(),
+            performing: false,
+            draining: false,
+            digest: Digest::new(),
+            counts: BTreeMap::new(),
+            trace,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    pub(crate) fn report(mut self) -> Report {
+        self.counts.insert("turns skipped".into(), self.oracle.skipped_turns);
+        self.counts.insert("drops told apart".into(), self.oracle.certain_drops);
+        self.counts.insert("messages returned".into(), self.oracle.returned);
+        Report { hash: self.digest.0, counts: self.counts }
+    }
+
+    pub(crate) fn count(&mut self, what: impl Into<String>) {
+        *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    pub(crate) fn tell(&self, line: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{:>12} {}", self.now.0, line());
+        }
+    }
+
+    pub(crate) fn run(&mut self) -> Checked {
+        for _ in 0..self.settings.steps {
+            let pause = match self.rng.below(40) {
+                0..26 => self.rng.below(100),
+                26..37 => self.rng.below(3_000),
+                37..39 => self.rng.below(40_000),
+                _ => self.rng.below(700_000),
+            };
+            self.pass(self.now + Duration::from_micros(pause as u64))?;
+            let few = self.links.len() < 3 || (self.links.len() < 12 && self.rng.one_in(12));
+            if few && !self.draining {
+                self.arrive()?;
+            }
+            self.operate()?;
+            for _ in 0..self.rng.within(1, 4) {
+                let place = self.rng.below(self.links.len().max(1));
+                if let Some(&id) = self.links.keys().nth(place) {
+                    self.turn(id)?;
+                }
+            }
+        }
+        self.end()
+    }
+
+    /// Lets time pass; timers are on time mostly, and never much too late.
+    pub(crate) fn pass(&mut self, until: Time) -> Checked {
+        while let Some(due) = self.broker.poll_timeout().filter(|due| *due <= until) {
+            let late = if self.rng.one_in(8) { self.rng.below(LATENESS as usize / 2) } else { 0 };
+            self.now = self.now.max(due + Duration::from_micros(late as u64));
+            self.act(Act::Timeout)?;
+        }
+        self.now = self.now.max(until);
+        Ok(())
+    }
+
+    pub(crate) fn arrive(&mut self) -> Checked {
+        let link = if self.rng.one_in(3) {
+            Link::Acker(Acker::new(&mut self.rng))
+        } else {
+            Link::Native(Box::new(Native::new(&self.settings, &mut self.rng)))
+        };
+        self.join(link)
+    }
+
+    pub(crate) fn join(&mut self, link: Link) -> Checked {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.oracle_expects(id, &link);
+        self.links.insert(id, link);
+        self.act(Act::Command(id, Command::Connect))
+    }
+
+    fn oracle_expects(&mut self, id: u64, link: &Link) {
+        if self.broker.status(self.now, usize::MAX).connections.len() < self.settings.limits.connections {
+            self.oracle.expect(id, matches!(link, Link::Native(_)));
+        }
+    }
+
+    /// What an operator may do.
+    fn operate(&mut self) -> Checked {
+        if self.rng.one_in(60) {
+            let name = if self.rng.one_in(3) { self.rng.pick(&TOPICS) } else { self.rng.pick(&QUEUES) };
+            self.act(Act::Purge(name, None))?;
+        }
+        if self.rng.one_in(150)
+            && let Some((&id, Link::Native(native))) = self.links.iter_mut().next()
+        {
+            native.ending.get_or_insert(Ending::NoRest);
+            self.tell(|| format!("kick {id}"));
+            self.count("kick");
+        }
+        let late = self.now.0 > 200_000;
+        if self.settings.drains && late && !self.draining && self.rng.one_in(200) {
+            self.draining = true;
+            self.act(Act::Drain)?;
+        }
+        Ok(())
+    }
+
+    /// One turn of a client, and of the driver for it.
+    fn turn(&mut self, id: u64) -> Checked {
+        let (now, settings, oracle, rng) = (self.now, &self.settings, &mut self.oracle, &mut self.rng);
+        match self.links.get_mut(&id) {
+            Some(Link::Native(native)) => {
+                native.turn(id, now, settings, oracle, rng);
+                self.drive(id)
+            }
+            Some(Link::Acker(acker)) => {
+                acker.turn(id, now, settings, oracle, rng);
+                self.drive_acker(id)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the driver does for a connection of the native protocol: a bit of everything.
+    pub(crate) fn drive(&mut self, id: u64) -> Checked {
+        if self.rng.one_in(2) {
+            self.credit(id)?;
+        }
+        let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
+        match native.ending {
+            Some(Ending::NoRest) => return self.gone(id),
+            Some(Ending::Rest(until)) if native.outbox.is_empty() || native.failed || self.now >= until => {
+                return self.gone(id);
+            }
+            Some(Ending::Rest(_)) => {}
+            None if native.failed => return self.gone(id),
+            None if !native.held && !native.finished && !self.draining => {
+                let pressed = self.broker.memory_pressed();
+                let read = if pressed { self.settings.body.min(100) } else { self.settings.read };
+                let (commands, goes_on) = native.receive(self.now, read, &mut self.rng)?;
+                for command in commands {
+                    self.act(Act::Command(id, command))?;
+                }
+                if !goes_on {
+                    return self.gone(id);
+                }
+            }
+            None => {}
+        }
+        let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
+        let bytes = native.flush(self.now, &mut self.rng);
+        self.oracle.wrote(id, &bytes)?;
+        if self.rng.one_in(2) { self.credit(id) } else { Ok(()) }
+    }
+
+    pub(crate) fn credit(&mut self, id: u64) -> Checked {
+        let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
+        match std::mem::take(&mut native.uncredited) {
+            0 if native.emptied && native.down.has_room() => {
+                native.emptied = false;
+                self.act(Act::Command(id, Command::Credit { bytes: 0 }))
+            }
+            0 => Ok(()),
+            bytes => self.act(Act::Command(id, Command::Credit { bytes })),
+        }
+    }
+
+    /// The connection is gone: credit first, so that a message is written or goes back.
+    pub(crate) fn gone(&mut self, id: u64) -> Checked {
+        if let Some(Link::Native(native)) = self.links.get(&id)
+            && native.session.missing() > 0
+        {
+            self.count("cut in the middle of a frame");
+        }
+        self.credit(id)?;
+        self.links.remove(&id);
+        let before = self.oracle.returned;
+        self.act(Act::Command(id, Command::Disconnect))?;
+        if self.oracle.returned > before {
+            self.count("redelivery after a cut");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn drive_acker(&mut self, id: u64) -> Checked {
+        while let Some(Link::Acker(acker)) = self.links.get_mut(&id) {
+            let lost = acker.losing.is_some_and(|at| at <= self.now);
+            if lost || acker.closing {
+                let (acks, credit) = (acker.lost_acks, acker.lost_credit);
+                *self.counts.entry("lost acks".into()).or_default() += acks;
+                *self.counts.entry("lost credit".into()).or_default() += credit;
+                return self.gone(id);
+            }
+            if self.draining {
+                acker.held = true;
+            }
+            let Some(command) = acker.next(self.now) else { return Ok(()) };
+            self.act(Act::Command(id, command))?;
+        }
+        Ok(())
+    }
+
+    /// Changes the broker, checks what comes of it, and does what it asks for.
+    pub(crate) fn act(&mut self, mut act: Act) -> Checked {
+        self.tell(|| format!("{act:?}"));
+        self.oracle.before(self.now, &act)?;
+        match &mut act {
+            Act::Command(id, command) => {
+                self.broker.handle(self.now, ConnectionId(*id), command.clone());
+            }
+            Act::Timeout => self.broker.handle_timeout(self.now),
+            Act::Drain => self.broker.drain(self.now),
+            Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
+        }
+        self.note_act(&act);
+        let new: Vec<Event> = std::iter::from_fn(|| self.broker.poll()).collect();
+        for event in &new {
+            self.digest.event(event);
+            self.note(event);
+            self.tell(|| format!("    {event:?}"));
+        }
+        let dropped = self.counts.get("dropped").copied().unwrap_or(0);
+        let status = self.broker.status(self.now, usize::MAX);
+        if status.totals.dropped_slow > dropped {
+            self.tell(|| format!("    dropped: {}", status.totals.dropped_slow - dropped));
+            self.counts.insert("dropped".into(), status.totals.dropped_slow);
+            self.count(format!("drops {:?}", self.settings.limits.policy));
+        }
+        self.oracle.after(&act, &new, &status)?;
+        self.events.extend(new);
+        if std::mem::replace(&mut self.performing, true) {
+            return Ok(());
+        }
+        while let Some(event) = self.events.pop_front() {
+            self.perform(event)?;
+        }
+        self.performing = false;
+        Ok(())
+    }
+
+    fn perform(&mut self, event: Event) -> Checked {
+        let id = match &event {
+            Event::Deliver { connection, .. } | Event::Confirmed { connection, .. } => connection.0,
+            Event::Hold { connection, .. } | Event::Release { connection } => connection.0,
+            Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
+            Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
+        };
+        let (now, delay, rng) = (self.now, self.settings.delay, &mut self.rng);
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        match (event, link) {
+            (Event::Deliver { batch, .. } | Event::Confirmed { batch, .. }, Link::Native(native)) => {
+                native.outbox.push(batch.packed().clone());
+            }
+            (Event::Deliver { batch, tag, .. }, Link::Acker(acker)) => acker.deliver(now, &batch, tag, delay, rng),
+            (Event::Confirmed { batch, .. }, Link::Acker(acker)) => acker.deliver(now, &batch, None, delay, rng),
+            (Event::Hold { .. }, Link::Native(native)) => native.held = true,
+            (Event::Hold { .. }, Link::Acker(acker)) => acker.held = true,
+            (Event::Release { .. }, Link::Native(native)) => native.held = false,
+            (Event::Release { .. }, Link::Acker(acker)) => acker.held = false,
+            (Event::Recall { .. }, Link::Native(native)) => {
+                let kept = native.outbox.recall();
+                native.emptied = kept == 0;
+                if native.failed {
+                    self.oracle.broke(id);
+                }
+                self.credit(id)?;
+                self.act(Act::Command(id, Command::Recalled { kept }))?;
+                if kept > 0 {
+                    self.count("recall in the middle of a message");
+                }
+            }
+            (Event::Recall { .. }, Link::Acker(acker)) => acker.recall(now, delay, rng),
+            (Event::Close { reason, .. }, Link::Native(native)) => {
+                let rest = if reason == CloseReason::Slow { Ending::NoRest } else { Ending::Rest(now + LINGER) };
+                native.ending.get_or_insert(rest);
+            }
+            (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
+            (Event::Slow { .. }, _) => {}
+            (Event::Refused { .. }, Link::Native(native)) => {
+                native.ending.get_or_insert(Ending::Rest(now + LINGER));
+            }
+            (Event::Refused { refusal, .. }, Link::Acker(acker)) => {
+                acker.closing |= matches!(refusal, switchboard_broker::Refusal::Connections { .. });
+            }
+        }
+        Ok(())
+    }
+
+    fn note_act(&mut self, act: &Act) {
+        match act {
+            Act::Purge(name, Some(1..)) => {
+                let kind = if name.starts_with("/queue") { "queue" } else { "topic" };
+                self.count(format!("purge of a {kind}"));
+            }
+            Act::Drain => self.count("drain"),
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        let text = match event {
+            Event::Deliver { tag, .. } => if tag.is_some() { "deliver with a tag" } else { "deliver" }.to_owned(),
+            Event::Confirmed { .. } => "confirmed".into(),
+            Event::Refused { refusal, .. } => format!("refused {refusal:?}"),
+            Event::Hold { reason, .. } => match reason {
+                HoldReason::SlowSubscriber { channel, .. } if channel == switchboard_broker::ECHO => {
+                    "hold for an echo".into()
+                }
+                other => format!("hold {other:?}"),
+            },
+            Event::Release { .. } => "release".into(),
+            Event::Recall { .. } => "recall".into(),
+            Event::Slow { .. } => "slow".into(),
+            Event::Close { reason, .. } => format!("close {reason:?}"),
+        };
+        // Only what kind it was: the rest of a reason is figures.
+        let kind = text.split(" {").next().unwrap_or_default().to_owned();
+        self.count(kind);
+    }
+}

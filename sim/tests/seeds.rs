@@ -1,0 +1,104 @@
+//! Five hundred runs, that each is what its seed says, and that together they see everything.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::thread;
+
+const SEEDS: u64 = 500;
+
+/// Every run of the tests, once.
+fn reports() -> &'static Vec<Result<sim::Report, String>> {
+    static REPORTS: OnceLock<Vec<Result<sim::Report, String>>> = OnceLock::new();
+    REPORTS.get_or_init(|| {
+        let half = |first: u64| {
+            thread::spawn(move || {
+                let seeds = (first..SEEDS).step_by(2);
+                seeds.map(|seed| sim::run(seed, false).map_err(|failure| failure.to_string())).collect::<Vec<_>>()
+            })
+        };
+        let (even, odd) = (half(0), half(1));
+        let (even, odd) = (even.join().expect("no panic"), odd.join().expect("no panic"));
+        even.into_iter().zip(odd).flat_map(|(even, odd)| [even, odd]).collect()
+    })
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    let broken: Vec<&String> = reports().iter().filter_map(|report| report.as_ref().err()).collect();
+    assert!(broken.is_empty(), "{broken:#?}\nto replay the first: cargo run -p sim -- --seed N --trace");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_events() {
+    for seed in (0..SEEDS).step_by(17) {
+        let again = thread::spawn(move || sim::run(seed, false)).join().expect("no panic");
+        let first = reports()[seed as usize].as_ref().expect("no broken promise");
+        assert_eq!(again.as_ref().expect("no broken promise"), first, "seed {seed}");
+    }
+}
+
+#[test]
+fn another_process_gives_the_same_events() {
+    for seed in [3, 141] {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_sim")).args(["--seed", &seed.to_string()]).output();
+        let output = String::from_utf8(run.expect("it runs").stdout).expect("text");
+        let hash = reports()[seed].as_ref().expect("no broken promise").hash;
+        assert!(output.contains(&format!("hash {hash:016x}")), "seed {seed}: {output}");
+    }
+}
+
+#[test]
+fn different_seeds_give_different_events() {
+    let mut hashes: Vec<u64> = reports().iter().flatten().map(|report| report.hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert!(hashes.len() > 490, "only {} different runs", hashes.len());
+}
+
+#[test]
+fn the_simulator_is_not_blind() {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (what, count) in reports().iter().flatten().flat_map(|report| &report.counts) {
+        *sums.entry(what).or_default() += count;
+    }
+    let wanted = [
+        ("deliver", 1000),
+        ("deliver with a tag", 1000),
+        ("confirmed", 1000),
+        ("release", 500),
+        ("recall", 100),
+        ("recall in the middle of a message", 20),
+        ("hold QueueFull", 200),
+        ("hold SlowSubscriber", 200),
+        ("hold NobodyThere", 100),
+        ("hold Memory", 50),
+        ("hold for an echo", 20),
+        ("close Finished", 50),
+        ("close Slow", 50),
+        ("close Drained", 50),
+        ("refused Connections", 20),
+        ("refused Subscriptions", 20),
+        ("refused NameTooLong", 20),
+        ("refused MessageTooLong", 10),
+        ("refused SubscriptionExists", 20),
+        ("refused UnknownTag", 50),
+        ("drops DropNew", 100),
+        ("drops DropOld", 100),
+        ("drops Disconnect", 50),
+        ("drops told apart", 500),
+        ("redelivery after a cut", 200),
+        ("messages returned", 1000),
+        ("cut in the middle of a frame", 50),
+        ("lost acks", 20),
+        ("lost credit", 20),
+        ("purge of a queue", 50),
+        ("purge of a topic", 10),
+        ("kick", 20),
+        ("drain", 50),
+        ("turns skipped", 100),
+    ];
+    for (what, least) in wanted {
+        let seen = sums.get(what).copied().unwrap_or(0);
+        assert!(seen >= least, "{what}: {seen} times only, not {least}\n{sums:#?}");
+    }
+}
