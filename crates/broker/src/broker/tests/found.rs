@@ -63,6 +63,6 @@ fn a_message_that_was_begun_goes_back_when_its_socket_failed() {
     bench.credit(1, 3);
     bench.pass(10_000);
     bench.subscribe(2, "/queue/a");
-    check(&bench.send(1, Command::Recalled { kept: 0 }), &["2:0", "1:1"]);
-    assert_eq!(bench.broker.status(bench.now, 9).connections[0].outbox, 5);
+    check(&bench.send(1, Command::Recalled { kept: 0 }), &["2:0", "2:1"]);
+    assert_eq!(bench.broker.status(bench.now, 9).connections[0].outbox, 0);
 }
