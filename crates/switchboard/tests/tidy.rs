@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/load", &["switchboard-wire"]),
     ("crates/server", &["switchboard-broker", "switchboard-wire"]),
     ("crates/switchboard", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
-    ("bench", &["switchboard-load", "switchboard-wire"]),
+    ("bench", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];
 
