@@ -8,6 +8,7 @@ mod session;
 
 mod bench;
 mod listen;
+mod memory;
 mod send;
 mod status;
 mod up;

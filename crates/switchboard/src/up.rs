@@ -2,6 +2,7 @@
 
 use crate::cli::Up;
 use crate::config::show_duration;
+use crate::memory;
 use crate::output::note;
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
@@ -42,6 +43,7 @@ pub(crate) fn run(args: &Up) -> Result<()> {
         if let Some(path) = &args.ready_file {
             write_ready(path, &native, &http).with_context(|| format!("cannot write {}", path.display()))?;
         }
+        tokio::spawn(memory::watch());
         let report = server.run(signals.stop(drain)).await;
         if report.left > 0 {
             note(format_args!("Messages left in queues, which are lost: {}.", report.left));
