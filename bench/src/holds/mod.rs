@@ -36,11 +36,12 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Resident bytes, once they have not changed for half a second: what is freed is not freed at once.
+/// Resident bytes, once they have not changed for as long as the broker takes between two looks at
+/// what it may give back.
 fn settled(process: &Process) -> Result<u64> {
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + Duration::from_secs(15);
     let mut last = (process.usage()?.resident, Instant::now());
-    while last.1.elapsed() < Duration::from_millis(500) && Instant::now() < end {
+    while last.1.elapsed() < Duration::from_secs(4) && Instant::now() < end {
         sleep(Duration::from_millis(20));
         let now = process.usage()?.resident;
         if now != last.0 {
