@@ -58,7 +58,7 @@ impl World {
                 break;
             }
             let native = Native::with(&self.settings, &mut self.rng, pattern, false);
-            while self.broker.status(self.now, usize::MAX).connections.len() >= self.settings.limits.connections {
+            while self.broker.totals().connections >= self.settings.limits.connections {
                 let Some(&id) = self.links.keys().next() else {
                     // Those that left while their last messages wait have taken every place.
                     self.purge_all()?;

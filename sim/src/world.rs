@@ -132,7 +132,7 @@ impl World {
     }
 
     fn oracle_expects(&mut self, id: u64, link: &Link) {
-        if self.broker.status(self.now, usize::MAX).connections.len() < self.settings.limits.connections {
+        if self.broker.totals().connections < self.settings.limits.connections {
             self.oracle.expect(id, matches!(link, Link::Native(_)));
         }
     }

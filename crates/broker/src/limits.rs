@@ -4,7 +4,7 @@ use std::time::Duration;
 /// The bounds of everything. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time, those included that left while their last messages wait.
+    /// Connections at a time. As many that have left may have messages that still wait for room.
     pub connections: usize,
     /// Channels in being at a time.
     pub channels: usize,

@@ -36,6 +36,8 @@ pub struct Totals {
     pub dropped_slow: u64,
     /// Messages dropped because a topic had no subscriber.
     pub dropped_nobody: u64,
+    /// Messages that still waited for room when their sender left, and there was no memory for them.
+    pub dropped_left: u64,
     /// Messages that went back to their queues.
     pub returned: u64,
 }

@@ -105,6 +105,7 @@ fn exposition(totals: &Totals) -> String {
         ("messages_delivered_total", "Messages wholly written to subscribers.", totals.delivered),
         ("messages_dropped_slow_total", "Messages dropped on their way to slow subscribers.", totals.dropped_slow),
         ("messages_dropped_nobody_total", "Messages to topics without subscribers.", totals.dropped_nobody),
+        ("messages_dropped_left_total", "Messages whose sender left while memory was short.", totals.dropped_left),
         ("messages_returned_total", "Messages that went back to their queues.", totals.returned),
     ];
     let mut text = String::new();
@@ -181,6 +182,7 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
             "delivered": totals.delivered,
             "dropped_slow": totals.dropped_slow,
             "dropped_nobody": totals.dropped_nobody,
+            "dropped_left": totals.dropped_left,
             "returned": totals.returned,
         },
         "channels": channels,

@@ -9,7 +9,7 @@ impl Oracle {
     pub(super) fn check_bounds(&mut self, status: &Status) -> Checked {
         let limits = self.settings.limits.clone();
         let (now, wide, longest) = (self.now, self.settings.wide, self.longest);
-        self.connections = status.connections.len();
+        self.connections = status.totals.connections;
         let (mut living, mut subscriptions, mut empty) = (0, 0, true);
         for reported in &status.connections {
             let id = reported.id.0;
@@ -75,6 +75,7 @@ impl Oracle {
 
     fn check_memory(&mut self, status: &Status) -> Checked {
         let (used, budget) = (status.totals.memory, self.settings.limits.memory);
+        self.memory = used;
         // Each connection may be in the middle of a read when the budget is reached; what is to be
         // confirmed is bounded by the sender's outbox alone; and what comes back from an outbox
         // is copied message by message, while one that was begun pins all of them.

@@ -100,6 +100,9 @@ pub(crate) struct Oracle {
     /// The longest message that was sent, with its length.
     longest: usize,
     nobody: u64,
+    /// How many messages their leaving senders left behind, and were dropped.
+    left: u64,
+    memory: usize,
     published: u64,
     delivered: u64,
     dropped_by_gone: u64,
@@ -127,6 +130,8 @@ impl Oracle {
             links: BTreeMap::new(),
             longest: 0,
             nobody: 0,
+            left: 0,
+            memory: 0,
             published: 0,
             delivered: 0,
             dropped_by_gone: 0,
@@ -201,6 +206,7 @@ impl Oracle {
         if let Act::Purge(name, Some(count)) = act {
             self.purge(name, *count)?;
         }
+        self.leave_behind(act, status)?;
         self.take_in(status)?;
         for event in events {
             self.event(event)?;

@@ -1,10 +1,33 @@
 //! What was taken in, who is to get it, and who missed it.
 
 use super::link::{Due, Lost};
-use super::{Checked, Fate, Oracle, matches, promise};
-use switchboard_broker::{OverflowPolicy, Status};
+use super::{Act, Checked, Fate, Oracle, matches, promise};
+use switchboard_broker::{Command, OverflowPolicy, Status};
 
 impl Oracle {
+    /// What a connection had sent may be dropped when it leaves, all of it, where memory is short
+    /// or too many have left so.
+    pub(super) fn leave_behind(&mut self, act: &Act, status: &Status) -> Checked {
+        let lost =
+            (status.totals.dropped_left - std::mem::replace(&mut self.left, status.totals.dropped_left)) as usize;
+        if lost == 0 {
+            return Ok(());
+        }
+        let Act::Command(id, Command::Disconnect) = act else {
+            return Err(format!("{lost} messages were dropped though nobody left"));
+        };
+        let gone = self.links.values().filter(|link| link.gone && link.taken < link.sent.len()).count();
+        let limits = &self.settings.limits;
+        let short = self.memory >= limits.memory || gone > limits.connections;
+        promise!(short, "{lost} messages of {id} were dropped though there was room for them");
+        let link = self.link(*id);
+        let (taken, sent) = (link.taken, link.sent.len());
+        promise!(taken + lost == sent, "{lost} messages of {id} were dropped, and {} waited", sent - taken);
+        let dropped = link.sent.split_off(taken);
+        dropped.into_iter().for_each(|message| self.messages[message].fate = Fate::Done);
+        Ok(())
+    }
+
     /// The count of what a connection published says which of its messages were taken in.
     pub(super) fn take_in(&mut self, status: &Status) -> Checked {
         for reported in &status.connections {

@@ -96,7 +96,7 @@ impl Connection {
 
 impl Broker {
     pub(super) fn connect(&mut self, id: ConnectionId) {
-        if self.connections.len() >= self.limits.connections {
+        if self.ids.len() >= self.limits.connections {
             let refusal = Refusal::Connections { limit: self.limits.connections };
             self.events.push_back(Event::Refused { connection: id, refusal });
             return;
@@ -230,6 +230,9 @@ impl Broker {
     }
 
     pub(super) fn disconnect(&mut self, place: usize) {
+        // Who comes, fills what there is, and leaves again and again must not fill all memory.
+        let gone = self.connections.len() - self.ids.len();
+        let no_room = self.ledger.free() == 0 || gone >= self.limits.connections;
         self.leave_channels(place);
         let (parcels, done) = self.connections[place].outbox.take_all();
         if let Some(parcel) = done {
@@ -252,6 +255,10 @@ impl Broker {
         let pending = std::mem::take(&mut connection.pending);
         for command in pending {
             match command {
+                Pending::Publish { batch, .. } if no_room => {
+                    self.totals.dropped_left += batch.len() as u64;
+                    self.uncount(batch.bytes());
+                }
                 // It was read, so it counts as sent.
                 Pending::Publish { .. } => self.connections[place].pending.push_back(command),
                 Pending::Confirm { batch } => self.uncount(batch.bytes()),

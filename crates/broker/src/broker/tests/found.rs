@@ -66,3 +66,28 @@ fn a_message_that_was_begun_goes_back_when_its_socket_failed() {
     check(&bench.send(1, Command::Recalled { kept: 0 }), &["2:0", "2:1"]);
     assert_eq!(bench.broker.status(bench.now, 9).connections[0].outbox, 0);
 }
+
+#[test]
+fn those_who_left_with_messages_that_wait_keep_nobody_out_and_are_bounded() {
+    let mut bench = Bench::new(Limits { queue: 10, connections: 9, ..small() });
+    for id in 10..30 {
+        bench.send(9, Command::Disconnect);
+        bench.send(id - 1, Command::Disconnect);
+        check(&bench.send(id, Command::Connect), &[]);
+        bench.publish(id, "/queue/a", &["0", "1", "2"]);
+    }
+    let totals = bench.broker.totals();
+    // Two of the first fit into the queue. Ten left while others waited, the last is there.
+    assert_eq!((totals.connections, totals.held, totals.dropped_left), (9, 10, 30));
+    assert_eq!(bench.broker.waiting() as u64, 20 * 3 - totals.dropped_left);
+}
+
+#[test]
+fn what_waits_for_room_is_dropped_when_its_sender_leaves_while_memory_is_used_up() {
+    let mut bench = Bench::new(Limits { queue: 10, memory: 30, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2", "3"]);
+    bench.publish(2, "/queue/b", &["0", "1", "2"]);
+    assert!(bench.broker.totals().memory >= 30);
+    bench.send(1, Command::Disconnect);
+    assert_eq!((bench.broker.totals().dropped_left, bench.broker.waiting()), (2, 5));
+}
