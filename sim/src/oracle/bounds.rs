@@ -31,7 +31,10 @@ impl Oracle {
             if reported.outbox <= limits.outbox {
                 link.got_kept = false;
             }
-            let one = if wide && !link.recalling { link.handed.len() == 1 } else { reported.outbox <= longest };
+            // Confirmations that were asked for together come together.
+            let single =
+                link.handed.len() == 1 || link.handed.iter().all(|handed| matches!(handed.what, What::Confirm));
+            let one = if wide && !link.recalling { single } else { reported.outbox <= longest };
             promise!(
                 reported.outbox <= limits.outbox || one || link.got_kept,
                 "the outbox of {id} has {} bytes in more than one message, over its bound of {}",

@@ -27,7 +27,8 @@ impl Oracle {
                 let step = self.step;
                 let link = self.link(id);
                 let sent = link.sent.len();
-                link.confirms.push_back((batch.clone(), sent, step));
+                // One by one: a recall may cut between them.
+                link.confirms.extend(batch.iter().map(|body| (Batch::one(body), sent, step)));
                 self.overshoot = self.overshoot.max(batch.bytes());
                 self.feeders.insert(id);
                 self.longest = self.longest.max(batch.bytes());

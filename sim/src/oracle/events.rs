@@ -138,6 +138,10 @@ impl Oracle {
     }
 
     fn confirmed(&mut self, id: u64, batch: &Batch) -> Checked {
+        batch.iter().try_for_each(|body| self.confirmed_one(id, &Batch::one(body)))
+    }
+
+    fn confirmed_one(&mut self, id: u64, batch: &Batch) -> Checked {
         let link = self.link(id);
         let Some(confirm) = link.confirms.pop_front() else {
             return Err(format!("{id} got a confirmation that it did not ask for"));

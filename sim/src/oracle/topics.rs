@@ -191,6 +191,24 @@ impl Oracle {
             link.due.iter_mut().filter(|due| due.lost == Lost::No).for_each(|due| due.lost = Lost::Maybe);
         } else if drops_old {
             let mut left = count;
+            // Of what two publishers sent in one step it is not known which is the older.
+            let olds: Vec<(u64, usize)> = {
+                let olds = link.due.iter().filter(|due| due.since < step && due.lost == Lost::No);
+                olds.map(|due| (due.since, due.message)).collect()
+            };
+            let cut = olds.get(count).filter(|next| count > 0 && olds[count - 1].0 == next.0).map(|next| next.0);
+            if let Some(cut) = cut {
+                let publisher = |&(_, message): &(u64, usize)| self.messages[message].publisher;
+                let together: std::collections::BTreeSet<u64> =
+                    olds.iter().filter(|old| old.0 == cut).map(publisher).collect();
+                if together.len() > 1 {
+                    let link = self.link(id);
+                    let old = link.due.iter_mut().filter(|due| due.since <= cut && due.lost == Lost::No);
+                    old.for_each(|due| due.lost = if due.since < cut { Lost::Yes } else { Lost::Maybe });
+                    return Ok(());
+                }
+            }
+            let link = self.link(id);
             for due in link.due.iter_mut().filter(|due| due.since < step && due.lost == Lost::No).take(count) {
                 due.lost = Lost::Yes;
                 (left, certain) = (left - 1, certain + 1);

@@ -1,5 +1,6 @@
 //! The state, and the way of a command through it. What the commands do is in the siblings.
 
+mod ack;
 mod connection;
 mod deal;
 mod hold;
