@@ -27,7 +27,7 @@ pub(super) struct Connection {
     pub(super) reserved: usize,
     /// The outbox has no room until it is down to this many bytes.
     pub(super) full_above: Option<usize>,
-    /// How long publishers may still wait for room, on top of `patience_ends`.
+    /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
     pub(super) patience: Duration,
     /// When the patience of the publishers that wait for room ends.
     pub(super) patience_ends: Option<Time>,
@@ -112,7 +112,7 @@ impl Broker {
             blocked: None,
             reserved: 0,
             full_above: None,
-            patience: self.limits.patience,
+            patience: Duration::ZERO,
             patience_ends: None,
             slow_until: Time::ZERO,
             draining: true,

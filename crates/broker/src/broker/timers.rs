@@ -4,6 +4,7 @@ use super::Broker;
 use super::hold::{Blocked, Work};
 use crate::outbox::Origin;
 use crate::{ConnectionId, Event, Time};
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -55,7 +56,7 @@ impl Broker {
         let connection = &mut self.connections[place];
         connection.slow_until = self.now + self.limits.slow;
         connection.draining = false;
-        connection.patience = self.limits.patience;
+        connection.patience = Duration::ZERO;
         self.events.push_back(Event::Slow { connection: connection.id });
     }
 
