@@ -13,6 +13,7 @@ const LONG: &[(&str, usize)] = &[];
 const FLOORS: &[(&str, &[&str])] = &[
     ("crates/broker", &[]),
     ("crates/wire", &[]),
+    ("crates/queue", &[]),
     ("crates/server", &["switchboard-broker", "switchboard-wire"]),
     ("crates/switchboard", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
