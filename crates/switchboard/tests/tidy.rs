@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/broker", &[]),
     ("crates/wire", &[]),
     ("crates/queue", &[]),
+    ("crates/queue/compare", &["switchboard-queue"]),
     ("crates/server", &["switchboard-broker", "switchboard-wire"]),
     ("crates/switchboard", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
