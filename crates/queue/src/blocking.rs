@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::{GetError, GetTimeoutError, JoinTimeoutError, PutError, PutTimeoutError};
 use crate::permit::Permit;
 use crate::queue::{Queue, left, move_in, move_many, put_error, take_many, take_one};
-use crate::shared::{Else, Role};
+use crate::shared::Role;
 use crate::wait::{NotInTime, block};
 use crate::work::Work;
 
@@ -49,7 +49,7 @@ impl<T> Blocking<T> {
 
     fn put_by(&self, deadline: Option<Instant>, item: &mut Option<T>) -> Result<(), NotInTime> {
         let shared = &*self.queue.shared;
-        block(shared, Role::Putter, deadline, |or_else| shared.put(1, or_else, move_in(item)))
+        block(shared, Role::Putter, deadline, || shared.put(1, move_in(item)))
     }
 
     /// Puts items, waiting for room. As many as there is room for are put in one step.
@@ -61,8 +61,7 @@ impl<T> Blocking<T> {
         let shared = &*self.queue.shared;
         let mut items: VecDeque<T> = items.into_iter().collect();
         while !items.is_empty() {
-            let put =
-                |or_else: Else<'_>| shared.put(items.len(), or_else, |inbox, room| move_many(inbox, &mut items, room));
+            let put = || shared.put(items.len(), |inbox, room| move_many(inbox, &mut items, room));
             if block(shared, Role::Putter, None, put).is_err() {
                 return Err(PutError(items.into()));
             }
@@ -93,7 +92,7 @@ impl<T> Blocking<T> {
 
     fn reserve_by(&self, deadline: Option<Instant>) -> Result<Permit<T>, NotInTime> {
         let shared = &*self.queue.shared;
-        block(shared, Role::Putter, deadline, |or_else| shared.reserve(or_else))?;
+        block(shared, Role::Putter, deadline, || shared.reserve())?;
         Ok(Permit::new(self.queue.clone()))
     }
 
@@ -120,7 +119,7 @@ impl<T> Blocking<T> {
 
     fn get_by(&self, deadline: Option<Instant>) -> Result<T, NotInTime> {
         let shared = &*self.queue.shared;
-        block(shared, Role::Getter, deadline, |or_else| shared.get(1, or_else, take_one))
+        block(shared, Role::Getter, deadline, || shared.get(1, take_one))
     }
 
     /// Gets up to `most` items in one step, waiting for the first. Nobody waits for none.
@@ -133,7 +132,7 @@ impl<T> Blocking<T> {
             return Ok(Vec::new());
         }
         let shared = &*self.queue.shared;
-        let get = |or_else: Else<'_>| shared.get(most, or_else, |store| take_many(store, most));
+        let get = || shared.get(most, |store| take_many(store, most));
         block(shared, Role::Getter, None, get).map_err(|_| GetError)
     }
 
@@ -167,7 +166,7 @@ impl<T> Blocking<T> {
 
     fn join_by(&self, deadline: Option<Instant>) -> Result<(), NotInTime> {
         let shared = &*self.queue.shared;
-        block(shared, Role::Joiner, deadline, |or_else| shared.all_done(or_else))
+        block(shared, Role::Joiner, deadline, || shared.all_done())
     }
 }
 

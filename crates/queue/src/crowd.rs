@@ -96,25 +96,22 @@ impl Crowd {
     pub(crate) fn call(&mut self, ready: usize) -> Calls {
         let count = ready.saturating_sub(self.called).min(self.waiting.len());
         self.called += count;
-        let mut called = self.waiting.drain(..count).map(|(_, wake)| wake);
-        Calls { first: called.next(), rest: called.collect() }
+        (count > 0).then(|| self.waiting.drain(..count).map(|(_, wake)| wake).collect())
     }
 }
 
 /// Those who have been called, to be woken as soon as no lock is held: they will want it.
-#[must_use]
-#[derive(Default)]
-pub(crate) struct Calls {
-    /// Apart, since it is usually the only one, and needs no allocation.
-    first: Option<Wake>,
-    rest: Vec<Wake>,
+pub(crate) type Calls = Option<Vec<Wake>>;
+
+#[inline]
+pub(crate) fn wake(calls: Calls) {
+    if let Some(calls) = calls {
+        wake_all(calls);
+    }
 }
 
-impl Calls {
-    pub(crate) fn wake(self) {
-        if let Some(first) = self.first {
-            first.wake();
-            self.rest.into_iter().for_each(Wake::wake);
-        }
-    }
+// Out of the way of those many who have nobody to wake.
+#[cold]
+fn wake_all(calls: Vec<Wake>) {
+    calls.into_iter().for_each(Wake::wake);
 }

@@ -1,8 +1,8 @@
 //! How full the queue is, what is still to be done, and its end.
 
-use crate::crowd::Calls;
+use crate::crowd::wake;
 use crate::error::TooManyDone;
-use crate::shared::{Else, NotNow, Phase, Shared};
+use crate::shared::{NotNow, Phase, Shared};
 use crate::sync::{Ordering, lock};
 
 impl<T> Shared<T> {
@@ -32,21 +32,14 @@ impl<T> Shared<T> {
     pub(crate) fn task_done(&self) -> Result<(), TooManyDone> {
         let mut tail = lock(&self.tail);
         tail.unfinished = tail.unfinished.checked_sub(1).ok_or(TooManyDone)?;
-        let joiners = if tail.unfinished == 0 { tail.joiners.call(usize::MAX) } else { Calls::default() };
+        let joiners = if tail.unfinished == 0 { tail.joiners.call(usize::MAX) } else { None };
         drop(tail);
-        joiners.wake();
+        wake(joiners);
         Ok(())
     }
 
-    pub(crate) fn all_done(&self, or_else: Else<'_>) -> Result<(), NotNow> {
-        let mut tail = lock(&self.tail);
-        if tail.unfinished == 0 || tail.phase == Phase::Over {
-            return Ok(());
-        }
-        if let Else::Wait(place, wake) = or_else {
-            tail.joiners.enter(place, wake);
-        }
-        Err(NotNow::Later)
+    pub(crate) fn all_done(&self) -> Result<(), NotNow> {
+        if lock(&self.tail).is_unfinished() { Err(NotNow::Later) } else { Ok(()) }
     }
 
     pub(crate) fn shut_down(&self) {
@@ -60,8 +53,8 @@ impl<T> Shared<T> {
         drop(tail);
         let putters = head.putters.call(usize::MAX);
         drop(head);
-        getters.wake();
-        putters.wake();
+        wake(getters);
+        wake(putters);
     }
 
     /// Ends it, and returns what was in it, in the order in which it would have been got.
@@ -80,9 +73,9 @@ impl<T> Shared<T> {
         let dropped = std::iter::from_fn(|| head.store.next()).collect();
         self.taken.store(head.store.taken(), Ordering::Release);
         drop(head);
-        getters.wake();
-        putters.wake();
-        joiners.wake();
+        wake(getters);
+        wake(putters);
+        wake(joiners);
         dropped
     }
 }

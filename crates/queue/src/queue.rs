@@ -6,7 +6,7 @@ use std::fmt;
 use crate::blocking::Blocking;
 use crate::error::{PutError, TooManyDone, TryGetError, TryPutError};
 use crate::permit::Permit;
-use crate::shared::{Else, NotNow, Shared};
+use crate::shared::{NotNow, Shared};
 use crate::store::Store;
 use crate::sync::Arc;
 use crate::tasks::Tasks;
@@ -109,7 +109,7 @@ impl<T> Queue<T> {
     /// With the item, if the queue is full or shut down.
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         let mut item = Some(item);
-        self.shared.put(1, Else::GiveUp, move_in(&mut item)).map_err(|not_now| refused(not_now, &mut item))
+        self.shared.put(1, move_in(&mut item)).map_err(|not_now| refused(not_now, &mut item))
     }
 
     /// Puts items as far as there is room for them now, in one step: nobody else's come between them.
@@ -122,7 +122,7 @@ impl<T> Queue<T> {
         if items.is_empty() {
             return Ok(());
         }
-        match self.shared.put(items.len(), Else::GiveUp, |inbox, room| move_many(inbox, &mut items, room)) {
+        match self.shared.put(items.len(), |inbox, room| move_many(inbox, &mut items, room)) {
             Ok(()) if items.is_empty() => Ok(()),
             Ok(()) | Err(NotNow::Later) => Err(TryPutError::Full(items.into())),
             Err(NotNow::Never) => Err(TryPutError::ShutDown(items.into())),
@@ -135,7 +135,7 @@ impl<T> Queue<T> {
     ///
     /// If the queue is full or shut down.
     pub fn try_reserve(&self) -> Result<Permit<T>, TryPutError<()>> {
-        match self.shared.reserve(Else::GiveUp) {
+        match self.shared.reserve() {
             Ok(()) => Ok(Permit::new(self.clone())),
             Err(NotNow::Later) => Err(TryPutError::Full(())),
             Err(NotNow::Never) => Err(TryPutError::ShutDown(())),
@@ -148,7 +148,7 @@ impl<T> Queue<T> {
     ///
     /// If the queue is empty, or is shut down and nothing is left in it.
     pub fn try_get(&self) -> Result<T, TryGetError> {
-        self.shared.get(1, Else::GiveUp, take_one).map_err(nothing)
+        self.shared.get(1, take_one).map_err(nothing)
     }
 
     /// Gets what there is now, up to `most` items, in one step.
@@ -160,7 +160,7 @@ impl<T> Queue<T> {
         if most == 0 {
             return Ok(Vec::new());
         }
-        self.shared.get(most, Else::GiveUp, |store| take_many(store, most)).map_err(nothing)
+        self.shared.get(most, |store| take_many(store, most)).map_err(nothing)
     }
 
     /// An item that was got, as one that marks its task done when it is dropped.

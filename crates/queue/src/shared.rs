@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::crowd::{Calls, Crowd, Place, Wake};
+use crate::crowd::{Calls, Crowd, Place, Wake, wake};
 use crate::store::Store;
 use crate::sync::{Apart, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
 
@@ -51,13 +51,6 @@ pub(crate) enum Phase {
     Over,
 }
 
-/// What to do when something cannot be done at once.
-pub(crate) enum Else<'a> {
-    GiveUp,
-    /// Enter this place among those who wait, to be woken by that.
-    Wait(&'a mut Place, Wake),
-}
-
 /// Why something was not done at once.
 pub(crate) enum NotNow {
     Never,
@@ -94,15 +87,11 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Puts what `fill` pushes, up to the number of places that it is told (at least one); it says how many.
-    pub(crate) fn put<R>(
-        &self,
-        wanted: usize,
-        or_else: Else<'_>,
-        fill: impl FnOnce(&mut VecDeque<T>, usize) -> R,
-    ) -> Result<R, NotNow> {
-        let mut tail = self.tail_with_room(wanted, or_else)?;
-        let room = self.room(&mut tail, wanted);
+    /// Puts what `fill` pushes, up to the number of places that it is told: at least one, and as many as `wanted`
+    /// if there are so many.
+    pub(crate) fn put<R>(&self, wanted: usize, fill: impl FnOnce(&mut VecDeque<T>, usize) -> R) -> Result<R, NotNow> {
+        let mut tail = lock(&self.tail);
+        let room = self.room(&mut tail, wanted)?;
         let before = tail.inbox.len();
         let result = fill(&mut tail.inbox, room);
         let count = tail.inbox.len() - before;
@@ -111,8 +100,9 @@ impl<T> Shared<T> {
     }
 
     /// Promises a place to a permit.
-    pub(crate) fn reserve(&self, or_else: Else<'_>) -> Result<(), NotNow> {
-        let mut tail = self.tail_with_room(1, or_else)?;
+    pub(crate) fn reserve(&self) -> Result<(), NotNow> {
+        let mut tail = lock(&self.tail);
+        self.room(&mut tail, 1)?;
         tail.reserved += 1;
         self.reserved.store(tail.reserved, Ordering::Release);
         Ok(())
@@ -141,41 +131,23 @@ impl<T> Shared<T> {
         drop(tail);
         let putters = self.call_putters(&mut head);
         drop(head);
-        getters.wake();
-        putters.wake();
+        wake(getters);
+        wake(putters);
     }
 
-    /// The tail, locked, with room for something.
-    fn tail_with_room(&self, wanted: usize, or_else: Else<'_>) -> Result<MutexGuard<'_, Tail<T>>, NotNow> {
-        let mut tail = lock(&self.tail);
+    /// How many may be put now. May say too few if that is enough for those that are wanted.
+    fn room(&self, tail: &mut Tail<T>, wanted: usize) -> Result<usize, NotNow> {
         if tail.phase != Phase::Open {
             return Err(NotNow::Never);
         }
-        if self.room(&mut tail, wanted) > 0 {
-            return Ok(tail);
-        }
-        let Else::Wait(place, wake) = or_else else {
-            return Err(NotNow::Later);
-        };
-        drop(tail);
-        let mut head = lock(&self.head);
-        let mut tail = lock(&self.tail);
-        if tail.phase != Phase::Open {
-            return Err(NotNow::Never);
-        }
-        if self.room(&mut tail, wanted) > 0 {
-            return Ok(tail);
-        }
-        head.putters.enter(place, wake);
-        Err(NotNow::Later)
-    }
-
-    fn room(&self, tail: &mut Tail<T>, wanted: usize) -> usize {
         let room = |tail: &Tail<T>| self.capacity - (tail.pushed.wrapping_sub(tail.taken) + tail.reserved);
         if room(tail) < wanted {
             tail.taken = self.taken.load(Ordering::Acquire);
         }
-        room(tail)
+        match room(tail) {
+            0 => Err(NotNow::Later),
+            room => Ok(room),
+        }
     }
 
     fn count_in(&self, mut tail: MutexGuard<'_, Tail<T>>, count: usize) {
@@ -184,28 +156,17 @@ impl<T> Shared<T> {
         self.pushed.store(tail.pushed, Ordering::Release);
         let calls = self.call_getters(&mut tail);
         drop(tail);
-        calls.wake();
+        wake(calls);
     }
 
     /// Lets `take` take up to `wanted` items out of a store that is not empty.
-    pub(crate) fn get<R>(
-        &self,
-        wanted: usize,
-        or_else: Else<'_>,
-        take: impl FnOnce(&mut Store<T>) -> R,
-    ) -> Result<R, NotNow> {
+    pub(crate) fn get<R>(&self, wanted: usize, take: impl FnOnce(&mut Store<T>) -> R) -> Result<R, NotNow> {
         let mut head = lock(&self.head);
         if head.store.needs_arrivals(wanted) {
             let mut tail = lock(&self.tail);
             head.store.arrive(&mut tail.inbox);
             if head.store.is_empty() {
-                if tail.phase != Phase::Open && tail.reserved == 0 {
-                    return Err(NotNow::Never);
-                }
-                if let Else::Wait(place, wake) = or_else {
-                    tail.getters.enter(place, wake);
-                }
-                return Err(NotNow::Later);
+                return Err(if tail.is_dry() { NotNow::Never } else { NotNow::Later });
             }
             drop(tail);
             head.store.sort_in();
@@ -214,8 +175,23 @@ impl<T> Shared<T> {
         self.taken.store(head.store.taken(), Ordering::Release);
         let calls = self.call_putters(&mut head);
         drop(head);
-        calls.wake();
+        wake(calls);
         Ok(result)
+    }
+
+    /// Enters someone among those who wait, unless there is something to be had or learnt by now.
+    pub(crate) fn enter(&self, role: Role, place: &mut Place, wake: Wake) {
+        // Both, since a place is free when something has left at the head.
+        let mut head = lock(&self.head);
+        let mut tail = lock(&self.tail);
+        match role {
+            Role::Getter if tail.inbox.is_empty() && head.store.is_empty() && !tail.is_dry() => {
+                tail.getters.enter(place, wake);
+            }
+            Role::Putter if matches!(self.room(&mut tail, 1), Err(NotNow::Later)) => head.putters.enter(place, wake),
+            Role::Joiner if tail.is_unfinished() => tail.joiners.enter(place, wake),
+            Role::Getter | Role::Putter | Role::Joiner => {}
+        }
     }
 
     /// Whether the one who waits at this place was called, and so has to try again. If not, goes on
@@ -244,17 +220,17 @@ impl<T> Shared<T> {
                 let mut head = lock(&self.head);
                 (head.putters.give_up(place), self.call_putters(&mut head))
             }
-            Role::Joiner => (lock(&self.tail).joiners.give_up(place), Calls::default()),
+            Role::Joiner => (lock(&self.tail).joiners.give_up(place), None),
         };
         drop(unused);
-        calls.wake();
+        wake(calls);
     }
 
     pub(crate) fn call_getters(&self, tail: &mut Tail<T>) -> Calls {
         if tail.getters.is_empty() {
-            return Calls::default();
+            return None;
         }
-        let ready = if tail.phase != Phase::Open && tail.reserved == 0 {
+        let ready = if tail.is_dry() {
             // What they are to learn is there for all.
             usize::MAX
         } else {
@@ -266,10 +242,22 @@ impl<T> Shared<T> {
 
     fn call_putters(&self, head: &mut Head<T>) -> Calls {
         if head.putters.is_empty() {
-            return Calls::default();
+            return None;
         }
         let held = self.pushed.load(Ordering::Acquire).wrapping_sub(head.store.taken());
         let used = held + self.reserved.load(Ordering::Acquire);
         head.putters.call(self.capacity.saturating_sub(used))
+    }
+}
+
+impl<T> Tail<T> {
+    /// Whether nothing will come in any more.
+    fn is_dry(&self) -> bool {
+        self.phase != Phase::Open && self.reserved == 0
+    }
+
+    /// Whether there is something to wait for before all is done.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished > 0 && self.phase != Phase::Over
     }
 }

@@ -11,7 +11,7 @@ use crate::crowd::Place;
 use crate::error::{GetError, PutError};
 use crate::permit::Permit;
 use crate::queue::{Queue, move_in, move_many, put_error, take_many, take_one};
-use crate::shared::{Else, NotNow, Role};
+use crate::shared::{NotNow, Role};
 use crate::wait::{Never, Until, poll};
 use crate::work::Work;
 
@@ -39,7 +39,7 @@ impl<T> Tasks<T> {
     pub async fn put(&self, item: T) -> Result<(), PutError<T>> {
         let shared = &*self.queue.shared;
         let mut item = Some(item);
-        let put = self.until(Role::Putter, |or_else| shared.put(1, or_else, move_in(&mut item))).await;
+        let put = self.until(Role::Putter, || shared.put(1, move_in(&mut item))).await;
         put.map_err(|Never| put_error(&mut item))
     }
 
@@ -57,8 +57,7 @@ impl<T> Tasks<T> {
     async fn put_all(&self, mut items: VecDeque<T>) -> Result<(), PutError<Vec<T>>> {
         let shared = &*self.queue.shared;
         while !items.is_empty() {
-            let put =
-                |or_else: Else<'_>| shared.put(items.len(), or_else, |inbox, room| move_many(inbox, &mut items, room));
+            let put = || shared.put(items.len(), |inbox, room| move_many(inbox, &mut items, room));
             if self.until(Role::Putter, put).await.is_err() {
                 return Err(PutError(items.into()));
             }
@@ -73,7 +72,7 @@ impl<T> Tasks<T> {
     /// If the queue is shut down, before or meanwhile.
     pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
         let shared = &*self.queue.shared;
-        let reserved = self.until(Role::Putter, |or_else| shared.reserve(or_else)).await;
+        let reserved = self.until(Role::Putter, || shared.reserve()).await;
         reserved.map(|()| Permit::new(self.queue.clone())).map_err(|Never| PutError(()))
     }
 
@@ -84,7 +83,7 @@ impl<T> Tasks<T> {
     /// If the queue is shut down, and nothing is left in it.
     pub async fn get(&self) -> Result<T, GetError> {
         let shared = &*self.queue.shared;
-        self.until(Role::Getter, |or_else| shared.get(1, or_else, take_one)).await.map_err(|Never| GetError)
+        self.until(Role::Getter, || shared.get(1, take_one)).await.map_err(|Never| GetError)
     }
 
     /// Gets up to `most` items in one step, waiting for the first. Nobody waits for none.
@@ -97,7 +96,7 @@ impl<T> Tasks<T> {
             return Ok(Vec::new());
         }
         let shared = &*self.queue.shared;
-        let get = |or_else: Else<'_>| shared.get(most, or_else, |store| take_many(store, most));
+        let get = || shared.get(most, |store| take_many(store, most));
         self.until(Role::Getter, get).await.map_err(|Never| GetError)
     }
 
@@ -119,14 +118,19 @@ impl<T> Tasks<T> {
     pub async fn join(&self) {
         let shared = &*self.queue.shared;
         // Being shut down is no error here.
-        let _ = self.until(Role::Joiner, |or_else| shared.all_done(or_else)).await;
+        let _ = self.until(Role::Joiner, || shared.all_done()).await;
     }
 
-    fn until<R, A>(&self, role: Role, attempt: A) -> Until<'_, T, A>
+    async fn until<R, A>(&self, role: Role, mut attempt: A) -> Result<R, Never>
     where
-        A: FnMut(Else<'_>) -> Result<R, NotNow>,
+        A: FnMut() -> Result<R, NotNow> + Unpin,
     {
-        Until { shared: &self.queue.shared, role, attempt, place: Place::default() }
+        // Most need not wait, and so need not prepare for it.
+        match attempt() {
+            Err(NotNow::Later) => Until { shared: &self.queue.shared, role, attempt, place: Place::default() }.await,
+            Err(NotNow::Never) => Err(Never),
+            Ok(result) => Ok(result),
+        }
     }
 }
 
@@ -157,7 +161,7 @@ impl<T> Stream for Items<T> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Self { queue, place } = self.get_mut();
         let shared = &*queue.shared;
-        poll(shared, Role::Getter, place, cx, |or_else| shared.get(1, or_else, take_one)).map(Result::ok)
+        poll(shared, Role::Getter, place, cx, || shared.get(1, take_one)).map(Result::ok)
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::crowd::{Place, Wake};
-use crate::shared::{Else, NotNow, Role, Shared};
+use crate::shared::{NotNow, Role, Shared};
 use crate::sync::{current, park, park_timeout};
 
 /// The queue is shut down.
@@ -24,22 +24,21 @@ pub(crate) fn poll<T, R>(
     role: Role,
     place: &mut Place,
     cx: &mut Context<'_>,
-    mut attempt: impl FnMut(Else<'_>) -> Result<R, NotNow>,
+    mut attempt: impl FnMut() -> Result<R, NotNow>,
 ) -> Poll<Result<R, Never>> {
     let wake = || Wake::Task(cx.waker().clone());
     if place.is_entered() && !shared.come_back(role, place, wake()) {
         return Poll::Pending;
     }
-    // Twice, so that who need not wait need not prepare for it, and nobody does under a lock.
-    match attempt(Else::GiveUp) {
-        Err(NotNow::Later) => {}
-        Err(NotNow::Never) => return Poll::Ready(Err(Never)),
-        Ok(result) => return Poll::Ready(Ok(result)),
-    }
-    match attempt(Else::Wait(place, wake())) {
-        Err(NotNow::Later) => Poll::Pending,
-        Err(NotNow::Never) => Poll::Ready(Err(Never)),
-        Ok(result) => Poll::Ready(Ok(result)),
+    loop {
+        match attempt() {
+            Err(NotNow::Later) => shared.enter(role, place, wake()),
+            Err(NotNow::Never) => return Poll::Ready(Err(Never)),
+            Ok(result) => return Poll::Ready(Ok(result)),
+        }
+        if place.is_entered() {
+            return Poll::Pending;
+        }
     }
 }
 
@@ -51,7 +50,7 @@ pub(crate) struct Until<'a, T, A> {
     pub(crate) place: Place,
 }
 
-impl<T, R, A: FnMut(Else<'_>) -> Result<R, NotNow> + Unpin> Future for Until<'_, T, A> {
+impl<T, R, A: FnMut() -> Result<R, NotNow> + Unpin> Future for Until<'_, T, A> {
     type Output = Result<R, Never>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -71,29 +70,22 @@ pub(crate) fn block<T, R>(
     shared: &Shared<T>,
     role: Role,
     deadline: Option<Instant>,
-    mut attempt: impl FnMut(Else<'_>) -> Result<R, NotNow>,
+    mut attempt: impl FnMut() -> Result<R, NotNow>,
 ) -> Result<R, NotInTime> {
     let mut place = Place::default();
     loop {
-        match attempt(Else::GiveUp) {
-            Err(NotNow::Later) => {}
+        match attempt() {
+            Err(NotNow::Later) => shared.enter(role, &mut place, Wake::Thread(current())),
             Err(NotNow::Never) => return Err(NotInTime::Never),
             Ok(result) => return Ok(result),
         }
-        match attempt(Else::Wait(&mut place, Wake::Thread(current()))) {
-            Err(NotNow::Later) => {}
-            Err(NotNow::Never) => return Err(NotInTime::Never),
-            Ok(result) => return Ok(result),
-        }
-        // The thread may be woken by what others have left for it: only being called counts.
-        loop {
+        while place.is_entered() {
             if !park_until(deadline) {
                 shared.give_up(role, &mut place);
                 return Err(NotInTime::TimedOut);
             }
-            if shared.come_back(role, &mut place, Wake::Thread(current())) {
-                break;
-            }
+            // What others have left for this thread may wake it too: only being called counts.
+            shared.come_back(role, &mut place, Wake::Thread(current()));
         }
     }
 }
