@@ -10,6 +10,8 @@ pub(crate) struct Store<T> {
     order: Order<T>,
     /// How many ever came in; wraps.
     entered: usize,
+    /// How often in a row a large buffer was hardly used.
+    unused: usize,
 }
 
 enum Order<T> {
@@ -29,16 +31,16 @@ struct Ranked<T> {
 
 impl<T> Store<T> {
     pub(crate) fn fifo() -> Self {
-        Self { arrived: VecDeque::new(), order: Order::Fifo, entered: 0 }
+        Self { arrived: VecDeque::new(), order: Order::Fifo, entered: 0, unused: 0 }
     }
 
     pub(crate) fn lifo() -> Self {
-        Self { arrived: VecDeque::new(), order: Order::Lifo(Vec::new()), entered: 0 }
+        Self { arrived: VecDeque::new(), order: Order::Lifo(Vec::new()), entered: 0, unused: 0 }
     }
 
     pub(crate) fn priority(compare: Compare<T>) -> Self {
         let order = Order::Priority { heap: BinaryHeap::new(), compare, arrivals: 0 };
-        Self { arrived: VecDeque::new(), order, entered: 0 }
+        Self { arrived: VecDeque::new(), order, entered: 0, unused: 0 }
     }
 
     /// Whether the next `wanted` items may depend on what has arrived since.
@@ -53,13 +55,22 @@ impl<T> Store<T> {
     pub(crate) fn arrive(&mut self, inbox: &mut VecDeque<T>) {
         self.entered = self.entered.wrapping_add(inbox.len());
         if self.arrived.is_empty() {
-            // After a burst the larger of the two buffers would come back for ever.
-            if self.arrived.capacity() > SMALL && self.arrived.capacity() / 8 > inbox.len() {
-                self.arrived = VecDeque::new();
-            }
+            self.give_back(inbox.len());
             std::mem::swap(&mut self.arrived, inbox);
         } else {
             self.arrived.append(inbox);
+        }
+    }
+
+    /// After a burst its two buffers would come and go for ever. But not at the first sign: it costs more to
+    /// fetch so much memory again than to keep it for a while.
+    fn give_back(&mut self, arriving: usize) {
+        if self.arrived.capacity() > SMALL {
+            let used = arriving >= self.arrived.capacity() / 8;
+            self.unused = if used { 0 } else { self.unused + 1 };
+            if self.unused == PATIENCE {
+                (self.arrived, self.unused) = (VecDeque::new(), 0);
+            }
         }
     }
 
@@ -108,6 +119,9 @@ impl<T> Store<T> {
 /// A buffer of this many places is not worth giving back.
 const SMALL: usize = 1024;
 
+/// How often in a row a buffer has to be hardly used before it is given back.
+const PATIENCE: usize = 1000;
+
 // The heap hands out its greatest, so what should leave first is greatest.
 impl<T> Ord for Ranked<T> {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -128,3 +142,25 @@ impl<T> PartialEq for Ranked<T> {
 }
 
 impl<T> Eq for Ranked<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_gives_its_buffers_back_once_they_are_hardly_used() {
+        let (mut store, mut inbox) = (Store::fifo(), VecDeque::new());
+        for _ in 0..2 {
+            inbox.extend(0..100_000);
+            store.arrive(&mut inbox);
+            while store.next().is_some() {}
+        }
+        assert!(store.arrived.capacity() + inbox.capacity() >= 200_000);
+        for item in 0..10 * PATIENCE {
+            inbox.push_back(item);
+            store.arrive(&mut inbox);
+            assert_eq!(store.next(), Some(item));
+        }
+        assert!(store.arrived.capacity() + inbox.capacity() <= 2 * SMALL);
+    }
+}

@@ -6,7 +6,7 @@ pub(crate) use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::{Thread, current, park, park_timeout},
+    thread::{Thread, current, park, park_timeout, yield_now},
 };
 
 #[cfg(loom)]
@@ -15,7 +15,7 @@ pub(crate) use loom::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::{Thread, current, park},
+    thread::{Thread, current, park, yield_now},
 };
 
 use std::sync::PoisonError;

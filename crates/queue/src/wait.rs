@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::crowd::{Place, Wake};
 use crate::shared::{NotNow, Role, Shared};
-use crate::sync::{current, park, park_timeout};
+use crate::sync::{current, park, park_timeout, yield_now};
 
 /// The queue is shut down.
 pub(crate) struct Never;
@@ -84,6 +84,9 @@ pub(crate) fn block<T, R>(
                 shared.give_up(role, &mut place);
                 return Err(NotInTime::TimedOut);
             }
+            // Whoever called has more to give, and may have lost the processor to this thread: woken again for each
+            // single item, both would be slower than one call for many.
+            yield_now();
             // What others have left for this thread may wake it too: only being called counts.
             shared.come_back(role, &mut place, Wake::Thread(current()));
         }
