@@ -1,7 +1,7 @@
 //! Those who wait, in order.
 //!
 //! Not `event-listener`: it wakes while it holds its own lock, so that whoever is woken runs into
-//! that lock at once. Going to and fro between a thread and a task took three times as long.
+//! that lock at once. Going to and fro between a thread and a task took four times as long.
 
 use std::collections::VecDeque;
 use std::task::Waker;
