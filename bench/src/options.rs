@@ -79,7 +79,7 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 128)]
         size: u32,
         /// For how long is published in each run, in seconds.
-        #[arg(long, default_value_t = 2.0)]
+        #[arg(long, default_value_t = 4.0)]
         seconds: f64,
         /// How often each is measured; the median counts.
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]

@@ -13,6 +13,8 @@ const LONG: &[(&str, usize)] = &[];
 const FLOORS: &[(&str, &[&str])] = &[
     ("crates/broker", &[]),
     ("crates/wire", &[]),
+    ("crates/queue", &[]),
+    ("crates/queue/compare", &["switchboard-queue"]),
     ("crates/load", &["switchboard-wire"]),
     ("crates/server", &["switchboard-broker", "switchboard-wire"]),
     ("crates/switchboard", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
