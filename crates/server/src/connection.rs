@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
-const READ: usize = 256 << 10;
+const READ: usize = 512 << 10;
 const READ_PRESSED: usize = 4 << 10;
 /// How long a connection that is being closed may take for its last bytes, in each direction.
 const LINGER: Duration = Duration::from_secs(2);
