@@ -1,0 +1,18 @@
+//! What a client decides, without I/O: bytes, time and randomness come in as arguments, bytes, replies
+//! and events go out.
+
+mod backoff;
+mod pulse;
+
+mod batch;
+mod requests;
+
+mod answers;
+mod cut;
+mod publisher;
+
+mod subscriber;
+
+pub(crate) use backoff::Backoff;
+pub(crate) use publisher::{Publisher, Step};
+pub(crate) use subscriber::{Beat, Subscriber};
