@@ -66,6 +66,8 @@ impl Publisher {
             self.lost.messages += in_doubt.messages;
             self.lost.bytes += in_doubt.bytes;
         }
+        // What is in doubt takes no room any more.
+        self.admit();
         self.due.events.push(Event::Disconnected { link: Link::Publisher, reason, in_doubt });
     }
 

@@ -13,6 +13,11 @@ mod publisher;
 
 mod subscriber;
 
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use backoff::Backoff;
 pub(crate) use publisher::{Publisher, Step};
 pub(crate) use subscriber::{Beat, Subscriber};

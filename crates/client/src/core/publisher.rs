@@ -104,6 +104,11 @@ impl Publisher {
         self.ended
     }
 
+    #[cfg(test)]
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffered
+    }
+
     /// Whether nothing is accepted any more.
     pub(crate) fn is_closing(&self) -> bool {
         self.ended || self.closing.is_some()
