@@ -190,3 +190,40 @@ async fn nobody_there_is_an_error_that_says_so() {
     let error = Client::connect(&common::url(address, "")).await.unwrap_err().to_string();
     assert!(error.contains(&format!("cannot connect to {address}")) && error.contains("retry_first=true"), "{error}");
 }
+
+#[test]
+fn when_its_runtime_ends_everybody_is_told() {
+    let broker = Broker::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let connecting = Client::connect(&broker.url(""));
+    assert!(connecting.wait().is_ok(), "outside of it the shared thread is there");
+    let (client, mut subscription) = runtime.block_on(async {
+        let client = Client::connect(&broker.url("")).await.unwrap();
+        let subscription = client.subscribe("/topic/a").await.unwrap();
+        (client, subscription)
+    });
+    let mut events = client.events();
+    drop(runtime);
+    in_time("the end", move || {
+        assert_eq!(subscription.wait(), None);
+        while events.wait().is_some() {}
+        assert!(matches!(client.publish("/topic/a", "").wait(), Err(Error::Closed)));
+        assert!(matches!(client.flush().wait(), Err(Error::Closed)));
+        assert!(matches!(client.subscribe("/topic/a").wait(), Err(Error::Closed)));
+    });
+}
+
+#[test]
+fn nobody_has_to_take_events() {
+    let broker = Broker::start();
+    let client = broker.client("");
+    let mut events = client.events();
+    // Each makes one event more.
+    for _ in 0..1030 {
+        drop(client.subscribe("/topic/a").wait().unwrap());
+    }
+    let Some(Event::Missed(missed)) = events.wait() else { panic!("none was missed") };
+    client.close().wait().unwrap();
+    let rest = std::iter::from_fn(|| events.wait()).count();
+    assert_eq!(missed + rest, 1030);
+}

@@ -60,7 +60,8 @@ fn main() {
     let faces =
         [nats::awaited(theirs), ours::awaited(&url), ours::foreign(&url), ours::blocking(&url), ours::callbacks(&url)];
 
-    for size in [16, 128, 1024] {
+    let sizes = std::env::var("SIZES").unwrap_or_else(|_| "16,128,1024".into());
+    for size in sizes.split(',').map(|size| size.parse().expect("a size")) {
         let count = if size > 500 { 300_000 } else { 1_000_000 };
         // By turns, so that a noisy neighbour disturbs all alike.
         let mut rates = vec![Vec::new(); faces.len()];

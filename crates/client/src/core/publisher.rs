@@ -301,7 +301,7 @@ impl Publisher {
         } else {
             // The buffer is used again, unless a cut has split it.
             if let Ok(mut spare) = Arc::try_unwrap(batch.bytes)
-                && spare.capacity() <= self.options.buffer.max(SPARE)
+                && spare.capacity() <= self.options.buffer.saturating_mul(2).max(SPARE)
             {
                 spare.clear();
                 self.spare = spare;

@@ -58,28 +58,30 @@ impl Shared {
 
     pub(crate) fn listen(&self) -> Arc<Mailbox<Event>> {
         let mailbox = Arc::new(Mailbox::new(EVENTS));
+        // Under the lock, or the end might come in between.
+        let mut listeners = self.listeners();
         if *self.closed.borrow() {
             mailbox.end();
         }
-        self.listeners().push(Arc::downgrade(&mailbox));
+        listeners.push(Arc::downgrade(&mailbox));
         mailbox
     }
 
     pub(crate) fn tell(&self, event: &Event) {
-        self.listeners().retain(|listener| match listener.upgrade() {
-            Some(mailbox) => {
-                mailbox.put_or_miss(event.clone());
-                true
-            }
-            None => false,
-        });
+        let mut there = Vec::new();
+        self.listeners().retain(|listener| listener.upgrade().map(|mailbox| there.push(mailbox)).is_some());
+        // Without the lock: whoever is woken may ask for events.
+        for mailbox in there {
+            mailbox.put_or_miss(event.clone());
+        }
     }
 
     /// The publishing task has ended, for whatever reason.
     pub(crate) fn end(&self) {
         self.with(|core| core.end(&crate::Error::Closed));
         self.closed.send_replace(true);
-        for mailbox in self.listeners().drain(..).filter_map(|listener| listener.upgrade()) {
+        let listeners = std::mem::take(&mut *self.listeners());
+        for mailbox in listeners.iter().filter_map(Weak::upgrade) {
             mailbox.end();
         }
     }
