@@ -84,6 +84,8 @@ impl Client {
         drop(driver.spawn(async move {
             match io::first(&shared).await {
                 Ok(open) => {
+                    // Before anybody can listen to events: of this one the reply tells.
+                    shared.with(|core| core.connected(open.token, Instant::now()));
                     promise.fulfil(Ok(Client(Arc::new(Handle(shared.clone())))));
                     io::publish(shared, open).await;
                 }
@@ -124,7 +126,8 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::InDoubt`] if a connection has broken with messages on it since the last flush: those
-    /// may be lost, all others are not. [`Error::TimedOut`], [`Error::Closed`].
+    /// may be lost; all others have arrived, unless the time (option `timeout`) has run out, too.
+    /// [`Error::TimedOut`], [`Error::Closed`].
     pub fn flush(&self) -> Reply<()> {
         self.ask(|core, now| core.flush("flush", now))
     }

@@ -12,6 +12,13 @@ pub struct Doubt {
     pub bytes: u64,
 }
 
+impl Doubt {
+    pub(crate) fn add(&mut self, more: Doubt) {
+        self.messages += more.messages;
+        self.bytes += more.bytes;
+    }
+}
+
 /// One of a client's connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -3,7 +3,7 @@
 use super::Publisher;
 use super::batch::Sent;
 use crate::protocol;
-use crate::{Doubt, Error, Event, Link};
+use crate::{Doubt, Event, Link};
 
 /// A broker that ends the connection this often within the same message will not take it.
 const STUCK: u32 = 5;
@@ -51,8 +51,7 @@ impl Publisher {
                     }
                 }
                 again => {
-                    in_doubt.messages += sent.doubt.messages;
-                    in_doubt.bytes += sent.doubt.bytes;
+                    in_doubt.add(sent.doubt);
                     if again.is_some() {
                         self.buffered -= sent.doubt.bytes as usize;
                     }
@@ -60,15 +59,20 @@ impl Publisher {
             }
         }
         self.unconfirmed_bytes = 0;
-        if in_doubt.messages > 0 && !self.flushes.is_empty() {
-            self.flushes.fail(&Error::InDoubt(in_doubt), &mut self.due);
-        } else {
-            self.lost.messages += in_doubt.messages;
-            self.lost.bytes += in_doubt.bytes;
-        }
+        self.doubts(in_doubt);
         // What is in doubt takes no room any more.
         self.admit();
         self.due.events.push(Event::Disconnected { link: Link::Publisher, reason, in_doubt });
+    }
+
+    /// All who wait for a flush are told when it is done; else whoever asks for the next one.
+    fn doubts(&mut self, doubt: Doubt) {
+        let parked = self.waiting.0.iter_mut().filter(|waiting| waiting.frames.is_none());
+        let parked = parked.map(|waiting| waiting.flush.doubt.add(doubt)).count();
+        if self.flushes.is_empty() && parked == 0 {
+            self.lost.add(doubt);
+        }
+        self.flushes.doubt(doubt);
     }
 
     /// The message at the head is one that no connection survives.

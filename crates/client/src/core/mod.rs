@@ -7,9 +7,13 @@ mod pulse;
 mod batch;
 mod requests;
 
-mod answers;
-mod cut;
 mod publisher;
+
+mod writing;
+
+mod answers;
+
+mod cut;
 
 mod subscriber;
 
@@ -19,5 +23,6 @@ mod random;
 mod tests;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use publisher::{Publisher, Step};
+pub(crate) use publisher::Publisher;
 pub(crate) use subscriber::{Beat, Subscriber};
+pub(crate) use writing::Step;

@@ -1,8 +1,7 @@
 //! Random lives of a publisher, beside a broker that counts.
 
-use super::publisher::Step;
 use super::tests::{TOKEN, answer, back, broker, drain, fire, options};
-use super::{Publisher, Subscriber};
+use super::{Publisher, Step, Subscriber};
 use crate::protocol::{self, Token};
 use crate::{Error, Event};
 use bytes::BytesMut;
@@ -110,10 +109,16 @@ proptest! {
         received.extend(broker(&wire.bytes).0.iter().map(number));
         // All are accepted, and every flush was answered.
         prop_assert!(published.iter_mut().all(|reply| matches!(answer(reply), Some(Ok(())))));
+        let mut told = 0;
         for flush in &mut flushes {
             let answer = answer(flush);
+            if let Some(Err(Error::InDoubt(doubt))) = &answer {
+                told += doubt.messages;
+            }
             prop_assert!(matches!(answer, Some(Ok(()) | Err(Error::InDoubt(_)))), "{answer:?}");
         }
+        // At least one was told of each.
+        prop_assert!(told >= in_doubt);
         if resend {
             // At least once each, first in order.
             prop_assert_eq!(in_doubt, 0);

@@ -1,5 +1,5 @@
 use crate::reply::Promise;
-use crate::{Error, Event};
+use crate::{Doubt, Error, Event};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,21 @@ pub(crate) struct Flush {
     pub(crate) promise: Promise<()>,
     pub(crate) deadline: Instant,
     pub(crate) what: &'static str,
+    /// What before it is in doubt, by now.
+    pub(crate) doubt: Doubt,
 }
 
 impl Flush {
+    fn done(self) -> (Promise<()>, Result<(), Error>) {
+        let result = if self.doubt.messages > 0 { Err(Error::InDoubt(self.doubt)) } else { Ok(()) };
+        (self.promise, result)
+    }
+
+    /// That something is in doubt is worth more to know than that it is late.
     fn late(self, after: Duration) -> (Promise<()>, Result<(), Error>) {
+        if self.doubt.messages > 0 {
+            return self.done();
+        }
         (self.promise, Err(Error::TimedOut { what: self.what, after, option: "timeout" }))
     }
 }
@@ -69,7 +80,7 @@ impl Flushes {
     pub(crate) fn confirm(&mut self, number: u64, due: &mut Due) {
         while self.marked.front().is_some_and(|(marked, _)| *marked <= number) {
             let flushes = self.marked.pop_front().into_iter().flat_map(|(_, flushes)| flushes);
-            due.replies.extend(flushes.map(|flush| (flush.promise, Ok(()))));
+            due.replies.extend(flushes.map(Flush::done));
         }
     }
 
@@ -77,6 +88,12 @@ impl Flushes {
     pub(crate) fn unmark(&mut self) {
         let marked = self.marked.drain(..).flat_map(|(_, flushes)| flushes);
         self.unmarked = marked.chain(self.unmarked.drain(..)).collect();
+    }
+
+    /// They still wait for the rest, which goes out over another connection.
+    pub(crate) fn doubt(&mut self, doubt: Doubt) {
+        self.unmark();
+        self.unmarked.iter_mut().for_each(|flush| flush.doubt.add(doubt));
     }
 
     pub(crate) fn fail(&mut self, error: &Error, due: &mut Due) {

@@ -1,5 +1,4 @@
-use super::Publisher;
-use super::publisher::Step;
+use super::{Publisher, Step};
 use crate::protocol::{Incoming, Token, incoming, mark};
 use crate::reply::Reply;
 use crate::{Doubt, Error, Event, Options, WhenFull};
@@ -105,7 +104,7 @@ fn a_mark_is_asked_for_when_nobody_flushes_but_not_for_each_message() {
     let mut core = Publisher::new(options(""));
     core.connected(TOKEN, now);
     drop(publish(&mut core, b"one", now));
-    assert_eq!(broker(&drain(&mut core, now)).1, []);
+    assert_eq!(broker(&drain(&mut core, now)).1, Vec::<u64>::new());
     let later = core.timeout().unwrap();
     assert!(later < now + Duration::from_secs(1));
     core.handle_timeout(later);
@@ -162,14 +161,14 @@ fn a_cut_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
     );
     core.connected(TOKEN, now);
     assert_eq!(broker(&drain(&mut core, now)).0, [[2; 10], [3; 10]]);
-    // It is told once, to the next who asks.
-    let told = answer(&mut core.flush("flush", now)).unwrap();
-    assert!(matches!(told, Err(Error::InDoubt(d)) if d == in_doubt));
-    let mut flush = core.flush("flush", now);
+    // It is told once, to the next who asks, and when all the rest has arrived.
+    let mut flushes = [core.flush("flush", now), core.flush("flush", now)];
     let marks = broker(&drain(&mut core, now)).1;
+    assert!(answer(&mut flushes[0]).is_none());
     core.received(&back(marks[0]), now).unwrap();
     fire(&mut core);
-    assert!(answer(&mut flush).unwrap().is_ok());
+    assert!(matches!(answer(&mut flushes[0]).unwrap(), Err(Error::InDoubt(d)) if d == in_doubt));
+    assert!(answer(&mut flushes[1]).unwrap().is_ok());
 }
 
 #[test]
@@ -187,10 +186,13 @@ fn a_message_that_no_connection_survives_is_given_up_at_last() {
             core.disconnected("too long".into());
             fire(&mut core);
         }
+        core.connected(TOKEN, now);
+        let (messages, marks) = broker(&drain(&mut core, now));
+        assert_eq!(messages, [[2; 10]]);
+        core.received(&back(marks[0]), now).unwrap();
+        fire(&mut core);
         let told = answer(&mut flush).unwrap();
         assert!(matches!(told, Err(Error::InDoubt(Doubt { messages: 1, bytes: 110 }))));
-        core.connected(TOKEN, now);
-        assert_eq!(broker(&drain(&mut core, now)).0, [[2; 10]]);
     }
 }
 
@@ -235,4 +237,25 @@ fn time_outs_come_in_their_time_and_close_ends_everything() {
     let mut idle = Publisher::new(options(""));
     assert!(answer(&mut idle.close(now)).unwrap().is_ok());
     assert!(matches!(idle.step(now), Step::Finish));
+}
+
+#[test]
+fn close_sends_what_it_has_also_when_something_is_in_doubt() {
+    let now = Instant::now();
+    let mut core = Publisher::new(options(""));
+    core.connected(TOKEN, now);
+    drop(publish(&mut core, b"one", now));
+    drain(&mut core, now);
+    core.disconnected("cut".into());
+    drop(publish(&mut core, b"two", now));
+    let mut close = core.close(now);
+    assert!(!core.is_finished());
+    core.connected(TOKEN, now);
+    let (messages, marks) = broker(&drain(&mut core, now));
+    assert_eq!(messages, [b"two"]);
+    assert!(answer(&mut close).is_none());
+    core.received(&back(marks[0]), now).unwrap();
+    fire(&mut core);
+    assert!(matches!(answer(&mut close), Some(Err(Error::InDoubt(Doubt { messages: 1, .. })))));
+    assert!(core.is_finished());
 }

@@ -52,13 +52,13 @@ pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
     let _ended = Ended(&shared);
     let mut open = open;
     loop {
-        shared.with(|core| core.connected(open.token, Instant::now()));
         let Ending::Broken(reason) = serve(&shared, open).await else { return };
         shared.with(|core| core.disconnected(reason));
         match away(&shared, reconnect(&shared)).await {
             Some(again) => open = again,
             None => return,
         }
+        shared.with(|core| core.connected(open.token, Instant::now()));
     }
 }
 
