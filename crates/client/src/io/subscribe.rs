@@ -15,7 +15,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 /// What is read at a time: as much as the last reads have brought, between these.
 const SMALL: usize = 4 << 10;
-const LARGE: usize = 256 << 10;
+const LARGE: usize = 64 << 10;
 
 /// What somebody has subscribed to.
 pub(crate) struct Order {
