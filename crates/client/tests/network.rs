@@ -46,7 +46,7 @@ fn after_a_cut_everything_comes_back() {
 fn a_dead_peer_is_found_by_its_silence() {
     let broker = Broker::start();
     let proxy = Proxy::before(broker.address);
-    let client = connect(&proxy, "heartbeat=50ms&connect_timeout=200ms");
+    let client = connect(&proxy, "heartbeat=50ms&connect_timeout=200ms&retry_first=true");
     let mut subscription = client.subscribe("/queue/q").wait().unwrap();
     let events = client.events();
     proxy.set(Way::Swallow);
