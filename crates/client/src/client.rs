@@ -1,0 +1,186 @@
+use crate::events::Events;
+use crate::io::{self, Dial, Order, Shared};
+use crate::mailbox::Mailbox;
+use crate::options::Place;
+use crate::reply::{Promise, Reply};
+use crate::{Error, Options, Subscription};
+use bytes::Bytes;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+use switchboard_driver::Driver;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A client of a broker. A clone is the same client, with the same connections, and may be used by
+/// tasks of any executor and by plain threads at the same time.
+///
+/// When the last clone is dropped, and with it the last subscription, what was accepted is still sent
+/// if the process lives long enough; [`Client::close`] tells when it was.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Handle>);
+
+/// The tasks do not hold this, so that they know when nobody else does.
+#[derive(Debug)]
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Nobody is left who would look at the reply.
+        drop(self.0.with(|core| core.close(Instant::now())));
+        self.0.wake.notify_one();
+    }
+}
+
+impl Client {
+    /// Connects to the broker at `switchboard://HOST:PORT?OPTIONS`; [`Options`] lists them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Url`], [`Error::Connect`] or [`Error::TimedOut`] if the broker did not answer (unless
+    /// `retry_first=true` this one attempt is all), [`Error::NoThread`].
+    pub fn connect(url: &str) -> Reply<Client> {
+        match url.parse() {
+            Ok(options) => Client::with(options),
+            Err(error) => Reply::known(Err(error)),
+        }
+    }
+
+    /// The same, for options that are there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn with(options: Options) -> Reply<Client> {
+        Client::start(Dial::tcp(Arc::new(options)))
+    }
+
+    /// A client whose connections are made by `factory`: an in-memory pipe, TLS, or whatever else is
+    /// a stream of bytes with a broker at its other end. It is called once for the publishing
+    /// connection, once for each subscription, and again whenever one of them has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn over<F, Fut, S>(options: Options, factory: F) -> Reply<Client>
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Client::start(Dial::over(Arc::new(options), factory))
+    }
+
+    fn start(dial: Dial) -> Reply<Client> {
+        let driver = match dial.options.driver {
+            Place::Current => Driver::current(),
+            Place::Shared => Driver::shared(),
+        };
+        let driver = match driver {
+            Ok(driver) => driver,
+            Err(error) => return Reply::known(Err(Error::NoThread(Arc::new(error)))),
+        };
+        let (promise, reply) = Promise::new();
+        let shared = Arc::new(Shared::new(dial, driver.clone()));
+        drop(driver.spawn(async move {
+            match io::first(&shared).await {
+                Ok(open) => {
+                    // Before anybody can listen to events: of this one the reply tells.
+                    shared.with(|core| core.connected(open.token, Instant::now()));
+                    promise.fulfil(Ok(Client(Arc::new(Handle(shared.clone())))));
+                    io::publish(shared, open).await;
+                }
+                Err(error) => promise.fulfil(Err(error)),
+            }
+        }));
+        reply
+    }
+
+    /// Publishes a message. The reply is there when the client has accepted it, which nearly always is
+    /// at once; that it has reached the broker, [`Client::flush`] tells. What is published to one
+    /// channel is received in the order in which it was accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChannelName`], [`Error::MessageTooLong`]; [`Error::Full`] or [`Error::TimedOut`] if
+    /// the buffer is full and stays so, [`Error::Closed`]. Whatever the error, it is not sent.
+    #[inline]
+    pub fn publish(&self, channel: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Reply<()> {
+        let (channel, data) = (channel.as_ref(), data.as_ref());
+        let shared = self.shared();
+        if let Err(error) = shared.options.check_channel(channel).and_then(|()| shared.options.check_message(data)) {
+            return Reply::known(Err(error));
+        }
+        let mut core = shared.lock();
+        let reply = core.publish(channel, data, Instant::now);
+        let wakes = core.takes_wake_up();
+        drop(core);
+        if wakes {
+            shared.wake.notify_one();
+        }
+        reply
+    }
+
+    /// Done when the broker has dealt with everything that was published before: it is queued there,
+    /// on its way to subscribers, or was dropped by the broker's rules.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InDoubt`] if a connection has broken with messages on it since the last flush: those
+    /// may be lost; all others have arrived, unless the time (option `timeout`) has run out, too.
+    /// [`Error::TimedOut`], [`Error::Closed`].
+    pub fn flush(&self) -> Reply<()> {
+        self.ask(|core, now| core.flush("flush", now))
+    }
+
+    /// Sends what was accepted, and ends the session. Nothing is accepted from now on; subscriptions
+    /// end after what was on its way to them. To close again is an error, and harmless.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::flush`]. Whatever the error, the client is closed, and what was not sent is lost.
+    pub fn close(&self) -> Reply<()> {
+        self.ask(crate::core::Publisher::close)
+    }
+
+    fn ask(&self, work: impl FnOnce(&mut crate::core::Publisher, Instant) -> Reply<()>) -> Reply<()> {
+        let shared = self.shared();
+        let reply = shared.with(|core| work(core, Instant::now()));
+        shared.wake.notify_one();
+        reply
+    }
+
+    /// Subscribes to a channel or a pattern, over a connection of its own. The subscription is in
+    /// force when the reply is there, and comes back by itself when its connection was lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ChannelName`], [`Error::TimedOut`], [`Error::Closed`].
+    pub fn subscribe(&self, pattern: impl AsRef<[u8]>) -> Reply<Subscription> {
+        let pattern = pattern.as_ref();
+        let shared = self.shared();
+        if let Err(error) = shared.options.check_channel(pattern) {
+            return Reply::known(Err(error));
+        }
+        if shared.lock().is_closing() {
+            return Reply::known(Err(Error::Closed));
+        }
+        let inbox = Arc::new(Mailbox::new(shared.options.inbox));
+        let pattern = Bytes::copy_from_slice(pattern);
+        let (promise, reply) = Promise::new();
+        let subscription = Subscription::new(self.clone(), pattern.clone(), inbox.clone());
+        let order = Order { pattern, inbox, first: Some((promise, subscription)) };
+        drop(shared.driver.spawn(io::subscribe(shared.clone(), order)));
+        reply
+    }
+
+    /// What happens to the connections from now on. Who does not take events misses the oldest beyond
+    /// 1,024 ([`Event::Missed`](crate::Event::Missed)).
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events::new(self.shared().listen())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+}

@@ -1,0 +1,45 @@
+//! What the broker says to a publisher: nothing but that marks come back.
+
+use super::Publisher;
+use crate::protocol::{self, Incoming};
+use std::time::Instant;
+
+impl Publisher {
+    pub(crate) fn received(&mut self, bytes: &[u8], now: Instant) -> Result<(), String> {
+        let Some((token, pulse)) = &mut self.up else { return Ok(()) };
+        let token = *token;
+        pulse.heard(now);
+        self.held = false;
+        self.input.extend_from_slice(bytes);
+        let mut used = 0;
+        let result = loop {
+            match protocol::incoming(&self.input[used..], token, self.options.max_frame) {
+                Ok(Incoming::Need(_)) => break Ok(()),
+                // Nobody publishes there; who does, is not heard.
+                Ok(Incoming::Message { consumed }) => used += consumed,
+                Ok(Incoming::Mark { number, consumed }) => {
+                    used += consumed;
+                    self.confirmed(number);
+                }
+                Err(error) => break Err(error.to_string()),
+            }
+        };
+        self.input.drain(..used);
+        result
+    }
+
+    fn confirmed(&mut self, number: u64) {
+        self.marks_back = self.marks_back.max(number);
+        self.attempts = 0;
+        let last = self.unconfirmed.iter().rposition(|sent| sent.mark.is_some_and(|mark| mark <= number));
+        for sent in self.unconfirmed.drain(..last.map_or(0, |last| last + 1)) {
+            let bytes = sent.doubt.bytes as usize;
+            self.unconfirmed_bytes -= bytes;
+            if sent.again.is_some() {
+                self.buffered -= bytes;
+            }
+        }
+        self.flushes.confirm(number, &mut self.due);
+        self.admit();
+    }
+}

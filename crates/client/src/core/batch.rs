@@ -1,0 +1,43 @@
+use crate::Doubt;
+use crate::protocol;
+use std::sync::Arc;
+
+/// Messages on their way to the socket, or back from it. `bytes` may have a mark behind them.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) bytes: Arc<Vec<u8>>,
+    /// The messages' bytes are from `start` to `end`.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) messages: u64,
+}
+
+impl Batch {
+    pub(crate) fn size(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn doubt(&self) -> Doubt {
+        Doubt { messages: self.messages, bytes: self.size() as u64 }
+    }
+
+    /// The connection broke at `written`: what was wholly written, and what was not.
+    pub(crate) fn cut(self, written: usize) -> (Batch, Batch) {
+        let written = written.clamp(self.start, self.end) - self.start;
+        let (messages, whole) = protocol::whole(&self.bytes[self.start..self.end], written);
+        let middle = self.start + whole;
+        let rest =
+            Batch { start: middle, messages: self.messages - messages, bytes: self.bytes.clone(), end: self.end };
+        (Batch { end: middle, messages, ..self }, rest)
+    }
+}
+
+/// A batch that was written, until the broker confirms it. Its bytes are kept only where they may be
+/// sent again.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) doubt: Doubt,
+    pub(crate) again: Option<Batch>,
+    /// The number of the first mark behind it, once there is one.
+    pub(crate) mark: Option<u64>,
+}

@@ -1,0 +1,104 @@
+use super::pulse::{Feel, Pulse};
+use crate::protocol::{self, Incoming, Token};
+use bytes::{Buf, Bytes, BytesMut};
+use std::time::{Duration, Instant};
+
+/// A subscription's connection.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    token: Token,
+    pulse: Pulse,
+    /// The number of the mark that was asked for last.
+    asked: u64,
+    back: u64,
+    max_frame: usize,
+}
+
+/// What is to be done for the pulse.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Beat {
+    Nothing,
+    /// These bytes are to be written.
+    Ask(Vec<u8>),
+    Dead,
+}
+
+impl Subscriber {
+    /// A new connection, and what is to be written to it first.
+    pub(crate) fn new(
+        pattern: &[u8],
+        token: Token,
+        heartbeat: Duration,
+        max_frame: usize,
+        now: Instant,
+    ) -> (Self, Vec<u8>) {
+        let mut first = Vec::new();
+        protocol::hello(pattern, &mut first);
+        protocol::mark(token, 1, &mut first);
+        (Subscriber { token, pulse: Pulse::new(heartbeat, now), asked: 1, back: 0, max_frame }, first)
+    }
+
+    /// Whether the subscription is in force.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.back > 0
+    }
+
+    /// Moves whole messages, as frames one behind the other, from `input` to `messages`. What is left
+    /// is the beginning of one; it says how many bytes of it are to be there to go on.
+    pub(crate) fn received(
+        &mut self,
+        input: &mut BytesMut,
+        messages: &mut Vec<Bytes>,
+        now: Instant,
+    ) -> Result<usize, String> {
+        self.pulse.heard(now);
+        let mut whole = 0;
+        loop {
+            match protocol::incoming(&input[whole..], self.token, self.max_frame) {
+                Ok(Incoming::Message { consumed }) => whole += consumed,
+                Ok(Incoming::Mark { number, consumed }) => {
+                    self.back = self.back.max(number);
+                    hand_over(input, whole, messages);
+                    input.advance(consumed);
+                    whole = 0;
+                }
+                Ok(Incoming::Need(bytes)) => {
+                    hand_over(input, whole, messages);
+                    return Ok(bytes);
+                }
+                Err(error) => {
+                    hand_over(input, whole, messages);
+                    return Err(format!("{error} (option max_frame)"));
+                }
+            }
+        }
+    }
+
+    /// Nobody has listened meanwhile, so silence means nothing.
+    pub(crate) fn resumed(&mut self, now: Instant) {
+        self.pulse.heard(now);
+    }
+
+    pub(crate) fn timeout(&self) -> Instant {
+        self.pulse.due()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Beat {
+        match self.pulse.feel(now, self.asked > self.back) {
+            Feel::Well => Beat::Nothing,
+            Feel::Silent => Beat::Dead,
+            Feel::Ask => {
+                self.asked += 1;
+                let mut bytes = Vec::new();
+                protocol::mark(self.token, self.asked, &mut bytes);
+                Beat::Ask(bytes)
+            }
+        }
+    }
+}
+
+fn hand_over(input: &mut BytesMut, bytes: usize, messages: &mut Vec<Bytes>) {
+    if bytes > 0 {
+        messages.push(input.split_to(bytes).freeze());
+    }
+}

@@ -1,0 +1,137 @@
+//! What a publisher has to write, and what becomes of it when it is written.
+
+use super::Publisher;
+use super::batch::{Batch, Sent};
+use crate::protocol;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// So much may be written without a mark behind it, and for so long: it is what a cut puts in doubt.
+/// Less would cost the broker more answers than it saves messages.
+const UNMARKED: usize = 256 << 10;
+pub(super) const UNMARKED_FOR: Duration = Duration::from_millis(100);
+/// An idle client keeps no buffer larger than this.
+const SPARE: usize = 64 << 10;
+
+/// What the one who writes has to do.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Write this range of the bytes; then say how many were written.
+    Write(Arc<Vec<u8>>, Range<usize>),
+    /// Nothing: it will be woken.
+    Sleep,
+    /// All that was accepted is confirmed, or was given up: end the session.
+    Finish,
+}
+
+impl Publisher {
+    /// Whether it was closed and owes nobody anything.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.closing.is_some() && self.flushes.is_empty() && self.waiting.0.is_empty()
+    }
+
+    /// There is no connection: whoever wants something wakes the one who makes it.
+    pub(crate) fn rest(&mut self) {
+        self.asleep = true;
+    }
+
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
+        if self.is_finished() {
+            return Step::Finish;
+        }
+        if self.writing.is_none() {
+            self.fetch(now);
+        }
+        match &self.writing {
+            Some((batch, written)) => Step::Write(batch.bytes.clone(), *written..self.writing_end(batch)),
+            None => {
+                self.asleep = true;
+                if self.spare.capacity() > SPARE {
+                    self.spare = Vec::new();
+                }
+                Step::Sleep
+            }
+        }
+    }
+
+    /// What stands behind a batch that a cut brought back is another connection's mark.
+    fn writing_end(&self, batch: &Batch) -> usize {
+        if self.writing_mark.is_some() { batch.bytes.len() } else { batch.end }
+    }
+
+    /// Takes what is to be written next.
+    fn fetch(&mut self, now: Instant) {
+        let Some((token, _)) = self.up else { return };
+        self.writing_mark = None;
+        if let Some(batch) = self.again.pop_front() {
+            let start = batch.start;
+            self.writing = Some((batch, start));
+            return;
+        }
+        let asks = self.wants_mark(now);
+        if self.filling.is_empty() && !asks {
+            return;
+        }
+        let mut bytes = std::mem::replace(&mut self.filling, std::mem::take(&mut self.spare));
+        let batch_end = bytes.len();
+        if asks {
+            self.must_ask = false;
+            self.unmarked_since = None;
+            self.marks += 1;
+            self.writing_mark = Some(self.marks);
+            self.flushes.mark(self.marks);
+            protocol::mark(token, self.marks, &mut bytes);
+        }
+        let messages = std::mem::take(&mut self.messages);
+        self.writing = Some((Batch { bytes: Arc::new(bytes), start: 0, end: batch_end, messages }, 0));
+    }
+
+    fn wants_mark(&self, now: Instant) -> bool {
+        let bound = UNMARKED.min(self.options.buffer / 4);
+        self.flushes.want_mark()
+            || self.must_ask
+            || self.marks == self.marks_back
+                && (self.unconfirmed_bytes + self.filling.len() >= bound.max(1)
+                    || self.unmarked_since.is_some_and(|since| since + UNMARKED_FOR <= now))
+    }
+
+    /// The socket has taken so many bytes of the step's.
+    pub(crate) fn written(&mut self, bytes: usize, now: Instant) {
+        if let Some((_, pulse)) = &mut self.up {
+            pulse.heard(now);
+        }
+        let Some((batch, written)) = self.writing.take() else { return };
+        if written + bytes < self.writing_end(&batch) {
+            self.writing = Some((batch, written + bytes));
+            return;
+        }
+        self.sent(batch, now);
+        self.admit();
+    }
+
+    fn sent(&mut self, batch: Batch, now: Instant) {
+        let keeps = self.options.resend > 0;
+        let doubt = batch.doubt();
+        self.unconfirmed_bytes += batch.size();
+        if !keeps {
+            self.buffered -= batch.size();
+        }
+        if self.writing_mark.is_none() && doubt.messages > 0 {
+            self.unmarked_since.get_or_insert(now);
+        }
+        let again = if keeps {
+            Some(batch)
+        } else {
+            // The buffer is used again, unless a cut has split it.
+            if let Ok(mut spare) = Arc::try_unwrap(batch.bytes)
+                && spare.capacity() <= self.options.buffer.saturating_mul(2).max(SPARE)
+            {
+                spare.clear();
+                self.spare = spare;
+            }
+            None
+        };
+        self.unconfirmed.push_back(Sent { doubt, again, mark: self.writing_mark.take() });
+    }
+}

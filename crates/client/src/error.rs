@@ -1,0 +1,82 @@
+use crate::Doubt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What went wrong, and what to do about it. A clone is the same error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address of the broker, or an option in it, makes no sense.
+    #[error(
+        "{url:?} is not the address of a broker: {problem}; it looks like switchboard://localhost:25000?buffer=8MiB"
+    )]
+    Url {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The broker could not be reached. Only the first connection fails so: later ones are tried again.
+    #[error("cannot connect to {address}: {source}; is the broker running there? (retry_first=true waits for it)")]
+    Connect {
+        /// Where to.
+        address: String,
+        /// Why not.
+        source: Arc<io::Error>,
+    },
+    /// It has taken too long. What was asked for may still happen.
+    #[error("{what} has not happened within {} s; ask again, or raise the option {option}", after.as_secs_f32())]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// For how long.
+        after: Duration,
+        /// The option that says how long.
+        option: &'static str,
+    },
+    /// A message cannot be sent, now or later.
+    #[error(
+        "message of {length} bytes is over the limit of {limit} bytes; split it, or raise max_frame here and in the broker"
+    )]
+    MessageTooLong {
+        /// Its bytes.
+        length: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// A channel's name must have from one byte to as many as this. Nothing was sent.
+    #[error(
+        "channel name of {length} bytes: from 1 to {limit} are allowed (option max_channel, and the broker's own limit)"
+    )]
+    ChannelName {
+        /// Its bytes.
+        length: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The broker does not take messages as fast as they are published, or is away. The message was
+    /// not accepted.
+    #[error(
+        "no room for the message: {buffered} of {limit} are used ({option}); publish less, later, or raise {option}"
+    )]
+    Full {
+        /// How much is there: bytes, or publishes that wait.
+        buffered: usize,
+        /// How much is allowed.
+        limit: usize,
+        /// The option that says so: `buffer` or `waiting`.
+        option: &'static str,
+    },
+    /// A connection broke after these messages were written to it and before the broker had confirmed
+    /// them. They may have arrived or not. Publish them again if a message may come twice; the option
+    /// `resend` makes the client do so.
+    #[error("the connection broke with {} messages ({} bytes) in doubt; publish them again if they may come twice (option resend)", .0.messages, .0.bytes)]
+    InDoubt(Doubt),
+    /// The client was closed, or the runtime that it lived on has ended. Connect a new one.
+    #[error("the client is closed; connect a new one")]
+    Closed,
+    /// There is no thread for input and output.
+    #[error(transparent)]
+    NoThread(Arc<switchboard_driver::NoThread>),
+}

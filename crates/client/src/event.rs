@@ -1,0 +1,87 @@
+use bytes::Bytes;
+use std::fmt;
+use std::time::Duration;
+
+/// Messages of which nobody knows whether they have arrived: written to a socket, and not confirmed
+/// when it broke. A message that was not wholly written is not among them: it is sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// How many.
+    pub messages: u64,
+    /// Their bytes as frames, the names of channels included.
+    pub bytes: u64,
+}
+
+impl Doubt {
+    pub(crate) fn add(&mut self, more: Doubt) {
+        self.messages += more.messages;
+        self.bytes += more.bytes;
+    }
+}
+
+/// One of a client's connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Link {
+    /// The one that publishes.
+    Publisher,
+    /// The one of a subscription to this channel or pattern.
+    Subscription(Bytes),
+}
+
+/// What happens to a client's connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The broker has answered. A subscription is in force (again).
+    Connected(Link),
+    /// A connection has ended. A subscription misses what is published to a topic until it is back.
+    Disconnected {
+        /// Which.
+        link: Link,
+        /// Why.
+        reason: String,
+        /// What was published over it and may be lost.
+        in_doubt: Doubt,
+    },
+    /// Tried again after so long.
+    Reconnecting {
+        /// Which.
+        link: Link,
+        /// From now on.
+        after: Duration,
+    },
+    /// The broker is there, but does not read from the publishing connection: a queue is full, most
+    /// likely. Published messages are buffered meanwhile.
+    Held,
+    /// So many events were missed, for they were not taken.
+    Missed(usize),
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::Publisher => f.write_str("publisher"),
+            Link::Subscription(pattern) => write!(f, "subscription to {}", pattern.escape_ascii()),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Connected(link) => write!(f, "{link}: connected"),
+            Event::Disconnected { link, reason, in_doubt: Doubt { messages: 0, .. } } => {
+                write!(f, "{link}: disconnected: {reason}")
+            }
+            Event::Disconnected { link, reason, in_doubt } => {
+                write!(f, "{link}: disconnected with {} messages in doubt: {reason}", in_doubt.messages)
+            }
+            Event::Reconnecting { link, after } => {
+                write!(f, "{link}: connecting again in {} ms", after.as_millis())
+            }
+            Event::Held => f.write_str("held by the broker"),
+            Event::Missed(count) => write!(f, "{count} events were missed"),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! How connections are made: TCP, or whatever the program brings.
+
+use crate::Options;
+use crate::protocol::{self, Incoming, Token};
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+type Dialing = Pin<Box<dyn Future<Output = io::Result<(Reader, Writer)>> + Send>>;
+
+#[derive(Clone)]
+pub(crate) struct Dial {
+    make: Arc<dyn Fn() -> Dialing + Send + Sync>,
+    pub(crate) options: Arc<Options>,
+}
+
+impl std::fmt::Debug for Dial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dial").field("address", &self.options.address()).finish_non_exhaustive()
+    }
+}
+
+/// A connection on which the broker has answered.
+pub(crate) struct Open {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) token: Token,
+}
+
+impl Dial {
+    pub(crate) fn tcp(options: Arc<Options>) -> Dial {
+        let place = options.clone();
+        let make = move || -> Dialing {
+            let place = place.clone();
+            Box::pin(async move {
+                let stream = TcpStream::connect((place.host.as_str(), place.port)).await?;
+                stream.set_nodelay(true)?;
+                let (reader, writer) = stream.into_split();
+                Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
+            })
+        };
+        Dial { make: Arc::new(make), options }
+    }
+
+    pub(crate) fn over<F, Fut, S>(options: Arc<Options>, factory: F) -> Dial
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let make = move || -> Dialing {
+            let dialing = factory();
+            Box::pin(async move {
+                let (reader, writer) = tokio::io::split(dialing.await?);
+                Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
+            })
+        };
+        Dial { make: Arc::new(make), options }
+    }
+
+    pub(crate) async fn connect(&self) -> io::Result<(Reader, Writer)> {
+        in_time(&self.options, "connecting", (self.make)()).await
+    }
+
+    /// Connects, subscribes to nothing, and waits until the broker has answered: a connection that
+    /// was accepted by a kernel alone would only put messages in doubt.
+    pub(crate) async fn open(&self) -> io::Result<Open> {
+        in_time(&self.options, "connecting", async {
+            let (mut reader, mut writer) = (self.make)().await?;
+            let token = new_token();
+            let mut bytes = Vec::new();
+            protocol::hello(protocol::NOTHING, &mut bytes);
+            protocol::mark(token, 0, &mut bytes);
+            writer.write_all(&bytes).await?;
+            writer.flush().await?;
+            let mut input = Vec::with_capacity(64);
+            loop {
+                match protocol::incoming(&input, token, self.options.max_frame) {
+                    Ok(Incoming::Mark { .. }) => return Ok(Open { reader, writer, token }),
+                    Ok(Incoming::Message { consumed }) => drop(input.drain(..consumed)),
+                    Ok(Incoming::Need(_)) => {
+                        if reader.read_buf(&mut input).await? == 0 {
+                            return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection at once"));
+                        }
+                    }
+                    Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn in_time<T>(options: &Options, what: &str, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(options.connect_timeout, work).await.unwrap_or_else(|_| {
+        let seconds = options.connect_timeout.as_secs_f32();
+        let text = format!("{what} took more than {seconds} s (option connect_timeout)");
+        Err(io::Error::new(ErrorKind::TimedOut, text))
+    })
+}
+
+pub(crate) fn new_token() -> Token {
+    Token(fastrand::u128(..))
+}

@@ -1,0 +1,12 @@
+//! The tasks that move bytes between the sockets and the core.
+
+mod dial;
+mod shared;
+
+mod publish;
+mod subscribe;
+
+pub(crate) use dial::Dial;
+pub(crate) use publish::{first, run as publish};
+pub(crate) use shared::Shared;
+pub(crate) use subscribe::{Order, run as subscribe};

@@ -1,0 +1,188 @@
+//! The task of the publishing connection.
+
+use super::dial::{Open, Writer};
+use super::shared::Shared;
+use crate::core::{Backoff, Step};
+use crate::{Error, Event, Link, protocol};
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, sleep_until, timeout};
+
+/// When nothing is to be waited for.
+const LONG: Duration = Duration::from_secs(3600);
+
+enum Ending {
+    /// All was sent, or the client has ended otherwise.
+    Finished,
+    Broken(String),
+}
+
+/// The first connection, which fails unless it is to be tried again.
+pub(crate) async fn first(shared: &Shared) -> Result<Open, Error> {
+    let options = &shared.options;
+    let failed = |error: io::Error| Error::Connect { address: options.address(), source: Arc::new(error) };
+    if !options.retry_first {
+        return shared.dial.open().await.map_err(failed);
+    }
+    let mut last = None;
+    let trying = async {
+        let mut backoff = Backoff::new(options.backoff_min, options.backoff_max);
+        loop {
+            match shared.dial.open().await {
+                Ok(open) => return open,
+                Err(error) => last = Some(error),
+            }
+            sleep(backoff.pause(fastrand::f64())).await;
+        }
+    };
+    let late = timeout(options.timeout, trying).await;
+    late.map_err(|_| match last {
+        Some(error) => failed(error),
+        None => Error::TimedOut { what: "connect", after: options.timeout, option: "timeout" },
+    })
+}
+
+/// Writes until the client is closed; connects again as often as it has to.
+pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
+    // Also when the runtime is shut down, those who wait have to know.
+    let _ended = Ended(&shared);
+    let mut open = open;
+    loop {
+        let Ending::Broken(reason) = serve(&shared, open).await else { return };
+        shared.with(|core| core.disconnected(reason));
+        match away(&shared, reconnect(&shared)).await {
+            Some(again) => open = again,
+            None => return,
+        }
+        shared.with(|core| core.connected(open.token, Instant::now()));
+    }
+}
+
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+async fn reconnect(shared: &Shared) -> Open {
+    let mut backoff = Backoff::new(shared.options.backoff_min, shared.options.backoff_max);
+    loop {
+        let after = backoff.pause(fastrand::f64());
+        shared.with(|core| core.note(Event::Reconnecting { link: Link::Publisher, after }));
+        sleep(after).await;
+        if let Ok(open) = shared.dial.open().await {
+            return open;
+        }
+    }
+}
+
+/// Keeps the core's time while there is no connection. `None` if the client has ended meanwhile.
+async fn away<T>(shared: &Shared, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        let until = shared.with(|core| {
+            core.rest();
+            core.handle_timeout(Instant::now());
+            (!core.is_ended() && !core.is_finished()).then(|| core.timeout())
+        })?;
+        let until = until.unwrap_or_else(|| Instant::now() + LONG);
+        tokio::select! {
+            done = &mut work => return Some(done),
+            () = sleep_until(until.into()) => {}
+            () = shared.wake.notified() => {}
+        }
+    }
+}
+
+/// Moves bytes until the connection or the client ends.
+async fn serve(shared: &Shared, open: Open) -> Ending {
+    let Open { mut reader, mut writer, .. } = open;
+    let mut input = [0; 1024];
+    let mut unflushed = false;
+    let mut alarm = pin!(sleep(LONG));
+    // Where there is doubt about the connection: whether another one is answered.
+    let mut witness: Option<Pin<Box<dyn Future<Output = bool> + Send>>> = None;
+    loop {
+        let (step, until, suspects) = shared.with(|core| {
+            let step = core.step(Instant::now());
+            (step, core.timeout(), core.takes_suspicion())
+        });
+        if suspects && witness.is_none() {
+            let dial = shared.dial.clone();
+            witness = Some(Box::pin(async move { dial.open().await.is_ok() }));
+        }
+        if matches!(step, Step::Finish) {
+            finish(shared, &mut writer).await;
+            return Ending::Finished;
+        }
+        // It may well ring too early, and then finds nothing; so it is seldom set.
+        if let Some(until) = until.map(tokio::time::Instant::from)
+            && (until < alarm.deadline() || alarm.is_elapsed())
+        {
+            alarm.as_mut().reset(until);
+        }
+        tokio::select! {
+            written = write(&mut writer, &step), if unflushed || matches!(step, Step::Write(..)) => {
+                // Before the core hears of it: it uses the buffer again if nobody else has it.
+                drop(step);
+                match written {
+                    Ok(None) => unflushed = false,
+                    Ok(Some(0)) => return Ending::Broken("the connection takes nothing more".into()),
+                    Ok(Some(bytes)) => {
+                        unflushed = true;
+                        shared.with(|core| core.written(bytes, Instant::now()));
+                    }
+                    Err(error) => return Ending::Broken(error.to_string()),
+                }
+            }
+            read = reader.read(&mut input) => match read {
+                Ok(0) => return Ending::Broken("the broker closed the connection".into()),
+                Ok(bytes) => {
+                    if let Err(error) = shared.with(|core| core.received(&input[..bytes], Instant::now())) {
+                        return Ending::Broken(error);
+                    }
+                }
+                Err(error) => return Ending::Broken(error.to_string()),
+            },
+            () = shared.wake.notified() => {}
+            () = alarm.as_mut(), if !alarm.is_elapsed() => shared.with(|core| core.handle_timeout(Instant::now())),
+            there = async { witness.as_mut().expect("checked").await }, if witness.is_some() => {
+                witness = None;
+                if !there {
+                    let seconds = shared.options.heartbeat.as_secs_f32();
+                    return Ending::Broken(format!("no answer for {seconds} s (option heartbeat)"));
+                }
+                shared.with(|core| core.vouched(Instant::now()));
+            }
+        }
+        if shared.lock().is_ended() {
+            return Ending::Finished;
+        }
+    }
+}
+
+/// One write, or a flush when there is nothing to write: never both, for whoever drops this future in
+/// between would not know how much was written. A TCP stream has nothing to flush; another may.
+async fn write(writer: &mut Writer, step: &Step) -> io::Result<Option<usize>> {
+    match step {
+        Step::Write(bytes, range) => writer.write(&bytes[range.clone()]).await.map(Some),
+        Step::Sleep | Step::Finish => writer.flush().await.map(|()| None),
+    }
+}
+
+async fn finish(shared: &Shared, writer: &mut Writer) {
+    let mut last = Vec::new();
+    protocol::end(&mut last);
+    // What mattered is confirmed already.
+    let _ = timeout(shared.options.connect_timeout, async {
+        writer.write_all(&last).await?;
+        writer.shutdown().await
+    })
+    .await;
+}

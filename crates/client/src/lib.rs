@@ -1,0 +1,31 @@
+//! Talks to a Switchboard broker, from async code of any executor, from plain threads, and from code
+//! that wants callbacks: one client for all of them.
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod event;
+mod message;
+pub mod options;
+mod reply;
+
+mod mailbox;
+mod protocol;
+
+mod core;
+mod io;
+
+mod client;
+mod events;
+mod subscription;
+
+pub mod native;
+
+pub use client::Client;
+pub use error::Error;
+pub use event::{Doubt, Event, Link};
+pub use events::Events;
+pub use message::Message;
+pub use options::Options;
+pub use options::WhenFull;
+pub use reply::Reply;
+pub use subscription::{Callback, Iter, Subscription};

@@ -1,0 +1,132 @@
+//! What can be chosen about a client. Each field is also an option in its URL, by the same name.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use crate::Error;
+use std::str::FromStr;
+use std::time::Duration;
+
+const MIB: usize = 1 << 20;
+
+/// Where the broker is, and the limits of a client. Each field but the first two is an option of
+/// the URL, by its name: `switchboard://[::1]:25000?timeout=5s&buffer=1MiB&when_full=fail`.
+/// Durations are written as `250ms`, `5s` or `2m`, sizes as bytes or as `64KiB`, `8MiB`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The broker's host; default `localhost`.
+    pub host: String,
+    /// The broker's port; default 25000.
+    pub port: u16,
+    /// How long a connection may take until the broker answers; default 5 s.
+    pub connect_timeout: Duration,
+    /// How long `flush`, `subscribe`, `close`, and a publish that waits for room may take; default 30 s.
+    pub timeout: Duration,
+    /// How long a connection may be silent until the broker is asked whether it is there, and again
+    /// how long the answer may take; default 15 s.
+    pub heartbeat: Duration,
+    /// The first pause before a connection is tried again; default 100 ms. It doubles up to
+    /// `backoff_max`, and each time a random part of up to one half is left out, so that many
+    /// clients do not come back in step.
+    pub backoff_min: Duration,
+    /// The longest pause; default 5 s.
+    pub backoff_max: Duration,
+    /// How many published bytes may wait for the socket (with `resend`: for the broker's answer);
+    /// default 8 MiB. An empty buffer takes one message of any legal size.
+    pub buffer: usize,
+    /// What a publish does that finds the buffer full; default `wait`.
+    pub when_full: WhenFull,
+    /// How many publishes may wait for room; default 10,000. Each keeps its own message.
+    pub waiting: usize,
+    /// How often what is in doubt is sent again before it is given up; default 0: nothing is sent
+    /// twice. Each time counts on which no new answer came, so a broker that refuses a message is not
+    /// sent it for ever.
+    pub resend: u32,
+    /// How many received bytes may wait for a subscriber; default 8 MiB. Then its socket is not read,
+    /// and what the broker does is up to its rules for slow subscribers.
+    pub inbox: usize,
+    /// The longest message; default 16 MiB, as the broker's.
+    pub max_frame: usize,
+    /// The longest name of a channel; default 1024 bytes, as the broker's.
+    pub max_channel: usize,
+    /// Whether the first connection is tried again, too, until `timeout`; default `false`.
+    pub retry_first: bool,
+    /// Where I/O runs; default `current`.
+    pub driver: Place,
+}
+
+/// What a publish does that finds the buffer full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Its reply is late: `when_full=wait`.
+    #[default]
+    Wait,
+    /// Its reply is [`Error::Full`]: `when_full=fail`.
+    Fail,
+}
+
+/// Where a client's I/O runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// On the tokio runtime that `connect` is called in, if there is one; else as `Shared`: `driver=current`.
+    #[default]
+    Current,
+    /// On one thread that all such clients of the process share: `driver=shared`.
+    Shared,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            host: "localhost".into(),
+            port: 25000,
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(5),
+            buffer: 8 * MIB,
+            when_full: WhenFull::Wait,
+            waiting: 10_000,
+            resend: 0,
+            inbox: 8 * MIB,
+            max_frame: 16 * MIB,
+            max_channel: 1024,
+            retry_first: false,
+            driver: Place::Current,
+        }
+    }
+}
+
+impl FromStr for Options {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Options, Error> {
+        parse::parse(url).map_err(|problem| Error::Url { url: url.into(), problem })
+    }
+}
+
+impl Options {
+    pub(crate) fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    pub(crate) fn check_channel(&self, name: &[u8]) -> Result<(), Error> {
+        if name.is_empty() || name.len() > self.max_channel {
+            return Err(Error::ChannelName { length: name.len(), limit: self.max_channel });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_message(&self, data: &[u8]) -> Result<(), Error> {
+        if data.len() > self.max_frame {
+            return Err(Error::MessageTooLong { length: data.len(), limit: self.max_frame });
+        }
+        Ok(())
+    }
+}

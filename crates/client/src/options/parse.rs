@@ -1,0 +1,102 @@
+use super::{Options, Place, WhenFull};
+use std::time::Duration;
+
+const SCHEME: &str = "switchboard://";
+
+pub(super) fn parse(url: &str) -> Result<Options, String> {
+    let rest = url.strip_prefix(SCHEME).ok_or_else(|| format!("it does not begin with {SCHEME}"))?;
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let place = place.strip_suffix('/').unwrap_or(place);
+    let mut options = Options::default();
+    let port = match place.strip_prefix('[') {
+        Some(inner) => {
+            let (host, port) = inner.split_once(']').ok_or("a [ without a ]")?;
+            options.host = host.into();
+            port.strip_prefix(':').map_or(if port.is_empty() { Ok(None) } else { Err(()) }, |port| Ok(Some(port)))
+        }
+        None => {
+            let (host, port) = place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port)));
+            options.host = host.into();
+            Ok(port)
+        }
+    };
+    if let Some(port) = port.map_err(|()| "something stands between the host and the options")? {
+        options.port = port.parse().map_err(|_| format!("{port:?} is not a port (IPv6 hosts stand in brackets)"))?;
+    }
+    if options.host.is_empty() {
+        return Err("the host is missing".into());
+    }
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').ok_or_else(|| format!("option {pair:?} has no value"))?;
+        set(&mut options, name, value).map_err(|problem| format!("option {name}={value}: {problem}"))?;
+    }
+    if options.backoff_max < options.backoff_min {
+        return Err("backoff_max is less than backoff_min".into());
+    }
+    Ok(options)
+}
+
+fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
+    match name {
+        "connect_timeout" => options.connect_timeout = duration(value)?,
+        "timeout" => options.timeout = duration(value)?,
+        "heartbeat" => options.heartbeat = duration(value)?,
+        "backoff_min" => options.backoff_min = duration(value)?,
+        "backoff_max" => options.backoff_max = duration(value)?,
+        "buffer" => options.buffer = size(value)?,
+        "waiting" => options.waiting = number(value)?,
+        "resend" => options.resend = number(value)?,
+        "inbox" => options.inbox = size(value)?,
+        "max_frame" => options.max_frame = size(value)?,
+        "max_channel" => options.max_channel = size(value)?,
+        "when_full" => options.when_full = one_of(value, &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?,
+        "retry_first" => options.retry_first = one_of(value, &[("true", true), ("false", false)])?,
+        "driver" => options.driver = one_of(value, &[("current", Place::Current), ("shared", Place::Shared)])?,
+        _ => {
+            return Err("there is no such option; there are connect_timeout, timeout, heartbeat, backoff_min, \
+                 backoff_max, buffer, when_full, waiting, resend, inbox, max_frame, max_channel, retry_first, driver"
+                .into());
+        }
+    }
+    Ok(())
+}
+
+fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| "not a number that fits".to_owned())
+}
+
+fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        format!("it is one of {}", names.join(", "))
+    })
+}
+
+/// More than zero: with a time-out of nothing, nothing would ever succeed.
+fn duration(value: &str) -> Result<Duration, String> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &value[digits.len()..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        _ => return Err("a duration looks like 250ms, 5s or 2m".into()),
+    };
+    let millis = number::<u32>(digits)?;
+    if millis == 0 {
+        return Err("it must be more than zero".into());
+    }
+    Ok(Duration::from_millis(u64::from(millis) * unit))
+}
+
+fn size(value: &str) -> Result<usize, String> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u32 = match &value[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("a size looks like 4096, 64KiB or 8MiB".into()),
+    };
+    let bytes = number::<u32>(digits)?.checked_mul(unit).filter(|bytes| *bytes > 0);
+    bytes.map(|bytes| bytes as usize).ok_or_else(|| "it must be from 1 byte to less than 4GiB".into())
+}

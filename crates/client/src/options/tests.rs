@@ -1,0 +1,72 @@
+use super::{Options, Place, WhenFull};
+use std::time::Duration;
+
+fn refused(url: &str) -> String {
+    url.parse::<Options>().expect_err(url).to_string()
+}
+
+#[test]
+fn an_address_needs_only_a_host() {
+    assert_eq!("switchboard://localhost".parse::<Options>().unwrap(), Options::default());
+    for (url, host, port) in [
+        ("switchboard://a.example:1/", "a.example", 1),
+        ("switchboard://[::1]:2?", "::1", 2),
+        ("switchboard://[::1]", "::1", 25000),
+    ] {
+        let options: Options = url.parse().unwrap();
+        assert_eq!((options.host.as_str(), options.port), (host, port));
+    }
+    let six: Options = "switchboard://[::1]:2".parse().unwrap();
+    assert_eq!(six.address(), "[::1]:2");
+}
+
+#[test]
+fn every_limit_can_be_set() {
+    let url = "switchboard://h?connect_timeout=1s&timeout=2m&heartbeat=300ms&backoff_min=4ms&backoff_max=5s&buffer=6KiB\
+        &when_full=fail&waiting=7&resend=8&inbox=9MiB&max_frame=10&max_channel=11B&retry_first=true&driver=shared";
+    let set = Options {
+        host: "h".into(),
+        port: 25000,
+        connect_timeout: Duration::from_secs(1),
+        timeout: Duration::from_secs(120),
+        heartbeat: Duration::from_millis(300),
+        backoff_min: Duration::from_millis(4),
+        backoff_max: Duration::from_secs(5),
+        buffer: 6 << 10,
+        when_full: WhenFull::Fail,
+        waiting: 7,
+        resend: 8,
+        inbox: 9 << 20,
+        max_frame: 10,
+        max_channel: 11,
+        retry_first: true,
+        driver: Place::Shared,
+    };
+    assert_eq!(url.parse::<Options>().unwrap(), set);
+}
+
+#[test]
+fn a_wrong_address_is_explained() {
+    for (url, part) in [
+        ("localhost:25000", "does not begin with switchboard://"),
+        ("switchboard://", "the host is missing"),
+        ("switchboard://:1", "the host is missing"),
+        ("switchboard://h:x", "\"x\" is not a port"),
+        ("switchboard://::1", "in brackets"),
+        ("switchboard://[::1", "without a ]"),
+        ("switchboard://[::1]x", "between the host and the options"),
+        ("switchboard://h?buffer", "has no value"),
+        ("switchboard://h?bufer=1", "no such option; there are connect_timeout"),
+        ("switchboard://h?buffer=0", "from 1 byte"),
+        ("switchboard://h?buffer=4GiB", "less than 4GiB"),
+        ("switchboard://h?buffer=-1", "not a number"),
+        ("switchboard://h?timeout=5", "looks like 250ms"),
+        ("switchboard://h?timeout=0s", "more than zero"),
+        ("switchboard://h?timeout=s", "not a number"),
+        ("switchboard://h?when_full=drop", "one of wait, fail"),
+        ("switchboard://h?backoff_min=6s", "less than backoff_min"),
+    ] {
+        let text = refused(url);
+        assert!(text.contains(part) && text.contains(url), "{text}");
+    }
+}

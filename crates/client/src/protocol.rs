@@ -1,0 +1,94 @@
+//! All that the rest of the crate knows of the native protocol. Another protocol has its own words for
+//! the same things: how a session begins, what a message is, and how one asks for a mark, behind which
+//! everything before it is dealt with (here an echo, in STOMP a receipt).
+
+use switchboard_wire::native::{FrameTooLong, PREFIX, Split, encode, split};
+
+const ECHO: &[u8] = b"/switchboard/echo";
+/// Subscribes to nothing.
+pub(crate) const NOTHING: &[u8] = b"/null";
+
+/// The bytes of a mark's data. A limit for messages must not forbid marks.
+const MARK: usize = 24;
+
+/// What distinguishes a connection's marks from messages: a random number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(pub(crate) u128);
+
+/// One frame that has come in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Message { consumed: usize },
+    Mark { number: u64, consumed: usize },
+    Need(usize),
+}
+
+/// Begins a session that subscribes to `pattern`.
+pub(crate) fn hello(pattern: &[u8], out: &mut Vec<u8>) {
+    encode(pattern, out);
+}
+
+/// How much a message takes.
+pub(crate) fn size(channel: &[u8], data: &[u8]) -> usize {
+    2 * PREFIX + channel.len() + data.len()
+}
+
+pub(crate) fn message(channel: &[u8], data: &[u8], out: &mut Vec<u8>) {
+    encode(channel, out);
+    encode(data, out);
+}
+
+/// Asks for an answer that comes behind everything that was sent before.
+pub(crate) fn mark(token: Token, number: u64, out: &mut Vec<u8>) {
+    let mut data = [0; MARK];
+    data[..16].copy_from_slice(&token.0.to_be_bytes());
+    data[16..].copy_from_slice(&number.to_be_bytes());
+    message(ECHO, &data, out);
+}
+
+/// Ends the session.
+pub(crate) fn end(out: &mut Vec<u8>) {
+    encode(b"", out);
+}
+
+/// The next thing in what was received.
+#[inline]
+pub(crate) fn incoming(input: &[u8], token: Token, limit: usize) -> Result<Incoming, FrameTooLong> {
+    Ok(match split(input, limit.max(MARK))? {
+        Split::Need(bytes) => Incoming::Need(bytes),
+        Split::Frame { body, consumed } => match body.split_first_chunk::<16>() {
+            Some((begin, number)) if body.len() == MARK && u128::from_be_bytes(*begin) == token.0 => {
+                let number = number.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
+                Incoming::Mark { number, consumed }
+            }
+            _ => Incoming::Message { consumed },
+        },
+    })
+}
+
+/// How many whole messages there are in the first `written` bytes of `messages`, and where they end.
+/// The broker ignores one of which it got a part.
+pub(crate) fn whole(messages: &[u8], written: usize) -> (u64, usize) {
+    let (mut count, mut end) = (0, 0);
+    loop {
+        let mut next = end;
+        for _ in 0..2 {
+            match split(&messages[next..], usize::MAX) {
+                Ok(Split::Frame { consumed, .. }) => next += consumed,
+                _ => return (count, end),
+            }
+        }
+        if next > written {
+            return (count, end);
+        }
+        (count, end) = (count + 1, next);
+    }
+}
+
+/// The size of the first of `messages`.
+pub(crate) fn first(messages: &[u8]) -> usize {
+    (0..2).fold(0, |end, _| match split(&messages[end..], usize::MAX) {
+        Ok(Split::Frame { consumed, .. }) => end + consumed,
+        _ => messages.len(),
+    })
+}
