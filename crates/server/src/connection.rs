@@ -190,10 +190,15 @@ fn close(hub: &Hub, peer: &Peer, closing: Closing) -> Ending {
     }
 }
 
+/// So that a few connections' reads do not use up a small budget before anybody notices.
+fn read_size(memory: usize) -> usize {
+    (memory / 64).clamp(READ_PRESSED, READ)
+}
+
 /// One read, and everything that comes of it.
 fn read(hub: &Hub, peer: &Arc<Peer>, session: &mut Session) -> Read {
     SCRATCH.with_borrow_mut(|Scratch { buffer, commands }| {
-        let size = if hub.memory_pressed() { READ_PRESSED } else { READ };
+        let size = if hub.memory_pressed() { READ_PRESSED } else { read_size(hub.limits().memory) };
         let spare = session.spare();
         let direct = spare.len();
         let result =

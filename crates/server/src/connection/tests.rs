@@ -43,3 +43,10 @@ async fn a_worker_that_stalled_between_two_messages_is_used_again_when_it_reads(
     serving.await.unwrap();
     timer.abort();
 }
+
+#[test]
+fn reads_are_small_where_memory_is() {
+    assert_eq!(read_size(512 << 20), READ);
+    assert_eq!(read_size(1 << 20), 16 << 10);
+    assert_eq!(read_size(0), READ_PRESSED);
+}
