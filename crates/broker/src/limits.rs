@@ -24,7 +24,7 @@ pub struct Limits {
     pub memory: usize,
     /// How long a full but draining topic subscriber may hold the publishers; zero for not at all.
     /// It earns as much again with each half of an outbox that it takes, and keeps at most ten
-    /// times as much for later.
+    /// times as much for later. As much is lent once to one that takes something in each such time.
     pub patience: Duration,
     /// How long a slow subscriber earns no new patience.
     pub slow: Duration,

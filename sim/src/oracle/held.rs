@@ -124,8 +124,8 @@ impl Oracle {
             return Ok(());
         }
         let since = self.links[&held].held_for.as_ref().map_or(now, |(_, since)| *since).max(link.last_half);
-        // What it has saved, and what it may earn meanwhile.
-        let longest = 20 * self.settings.limits.patience + Duration::from_micros(LATENESS);
+        // What it has saved, what it may earn meanwhile, and its advance.
+        let longest = 30 * self.settings.limits.patience + Duration::from_micros(LATENESS);
         promise!(now.since(since) <= longest, "the patience with {subscriber} ended long ago");
         promise!(link.slow.is_none_or(|slow| slow == now), "{subscriber} is known to be slow");
         Ok(())

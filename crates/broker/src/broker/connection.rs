@@ -29,6 +29,10 @@ pub(super) struct Connection {
     pub(super) full_above: Option<usize>,
     /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
     pub(super) patience: Duration,
+    /// What it may have on top while it takes something, before it has saved anything.
+    pub(super) advance: Duration,
+    /// Whether some byte was written since the patience was last prolonged.
+    pub(super) took: bool,
     /// When the patience of the publishers that wait for room ends.
     pub(super) patience_ends: Option<Time>,
     pub(super) slow_until: Time,
@@ -113,6 +117,8 @@ impl Broker {
             reserved: 0,
             full_above: None,
             patience: Duration::ZERO,
+            advance: self.limits.longest_patience(),
+            took: false,
             patience_ends: None,
             slow_until: Time::ZERO,
             draining: true,
@@ -178,6 +184,7 @@ impl Broker {
         }
         connection.last_credit = self.now;
         connection.draining = true;
+        connection.took = true;
         if !connection.is_slow(self.now) {
             connection.earn(self.limits.patience_for(bytes), &self.limits);
         }

@@ -166,6 +166,7 @@ impl Broker {
                     continue;
                 }
                 if connection.patience_ends.is_none() {
+                    connection.took = false;
                     let ends = self.now + std::mem::take(&mut connection.patience).max(self.limits.patience);
                     connection.patience_ends = Some(ends);
                     self.timers.insert((ends, Timer::Patience(connection.id)));

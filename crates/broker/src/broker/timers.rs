@@ -40,8 +40,12 @@ impl Broker {
         let Some(&place) = self.ids.get(&id) else { return };
         let connection = &mut self.connections[place];
         connection.patience_ends = None;
+        if connection.patience.is_zero() && std::mem::take(&mut connection.took) {
+            connection.patience = connection.advance.min(self.limits.patience);
+            connection.advance -= connection.patience;
+        }
         if !connection.patience.is_zero() {
-            // It drained meanwhile, and has earned more.
+            // It drained meanwhile, and has earned more, or gets an advance.
             let ends = self.now + std::mem::take(&mut connection.patience);
             connection.patience_ends = Some(ends);
             self.timers.insert((ends, Timer::Patience(id)));

@@ -61,11 +61,23 @@ fn with_each_half_of_an_outbox_that_it_takes_a_subscriber_saves_patience_up_to_t
 #[test]
 fn what_it_takes_while_a_publisher_waits_for_it_earns_patience_too() {
     let mut bench = filled(OverflowPolicy::DropNew);
-    // A fifth of half an outbox: ten milliseconds.
+    // A fifth of half an outbox: ten milliseconds, and an advance of fifty.
     bench.credit(1, 10);
     check(&bench.pass(50), &[]);
-    check(&bench.pass(9), &[]);
+    check(&bench.pass(10), &[]);
+    check(&bench.pass(49), &[]);
     check(&bench.pass(1), &["slow 1", "release 2"]);
+}
+
+#[test]
+fn who_has_saved_nothing_yet_gets_an_advance_once_while_it_takes_something() {
+    let mut bench = filled(OverflowPolicy::DropNew);
+    for _ in 0..10 {
+        bench.credit(1, 1);
+        check(&bench.pass(50), &[]);
+        check(&bench.pass(1), &[]);
+    }
+    check(&bench.pass(50), &["slow 1", "release 2"]);
 }
 
 #[test]
