@@ -28,6 +28,12 @@ pub(crate) enum Origin {
 /// Room for so many parcels is kept.
 const PARCELS: usize = 64;
 
+impl Origin {
+    pub(crate) fn is_of_queue(&self) -> bool {
+        matches!(self, Origin::Queue { .. } | Origin::Tagged { .. })
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) batch: Batch,
@@ -66,7 +72,7 @@ impl Outbox {
     }
 
     pub(crate) fn holds_queue_messages(&self) -> bool {
-        self.parcels.iter().any(|parcel| matches!(parcel.origin, Origin::Queue { .. } | Origin::Tagged { .. }))
+        self.parcels.iter().any(|parcel| parcel.origin.is_of_queue())
     }
 
     pub(crate) fn push(&mut self, parcel: Parcel) {

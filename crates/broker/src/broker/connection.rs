@@ -138,7 +138,7 @@ impl Broker {
 
     /// Puts a parcel into an outbox and hands out what the window allows.
     pub(super) fn push_parcel(&mut self, place: usize, parcel: Parcel) {
-        let of_queue = matches!(parcel.origin, Origin::Queue { .. } | Origin::Tagged { .. });
+        let of_queue = parcel.origin.is_of_queue();
         let connection = &mut self.connections[place];
         if connection.outbox.is_empty() {
             connection.last_credit = self.now;
@@ -189,14 +189,19 @@ impl Broker {
             connection.earn(self.limits.patience_for(bytes), &self.limits);
         }
         let had_stalled = std::mem::take(&mut connection.stalled);
-        let mut done = Vec::new();
-        connection.outbox.credit(bytes, |parcel| done.push(parcel));
-        for parcel in done {
-            self.written(place, parcel);
-        }
+        self.count_written(place, bytes);
         self.hand_out(place);
         self.check_room(place, had_stalled);
         self.work.push_back(Work::Leave(place));
+    }
+
+    /// So many further bytes are written, and with them perhaps whole parcels.
+    fn count_written(&mut self, place: usize, bytes: usize) {
+        let mut done = Vec::new();
+        self.connections[place].outbox.credit(bytes, |parcel| done.push(parcel));
+        for parcel in done {
+            self.written(place, parcel);
+        }
     }
 
     /// The parcel was wholly written.
@@ -317,14 +322,9 @@ impl Broker {
         if !std::mem::take(&mut connection.recalling) {
             return;
         }
-        let of_queue = |origin: &Origin| matches!(origin, Origin::Queue { .. } | Origin::Tagged { .. });
-        let back = connection.outbox.take_back(kept, &mut self.ledger, of_queue);
+        let back = connection.outbox.take_back(kept, &mut self.ledger, Origin::is_of_queue);
         // The cut may have left a parcel of which everything is written.
-        let mut done = Vec::new();
-        connection.outbox.credit(0, |parcel| done.push(parcel));
-        for parcel in done {
-            self.written(place, parcel);
-        }
+        self.count_written(place, 0);
         for parcel in back {
             self.take_back(place, parcel);
         }

@@ -1,7 +1,7 @@
 //! The way of a batch into its channel.
 
+use super::Broker;
 use super::hold::{Blocked, Pending, Stop};
-use super::{Broker, Timer};
 use crate::limits::OverflowPolicy;
 use crate::name::Kind;
 use crate::outbox::{Origin, Parcel};
@@ -104,7 +104,7 @@ impl Broker {
             return Ok(());
         }
         let count = room.min(batch.len());
-        let bytes = batch.iter().take(count).map(|body| body.len() + 4).sum();
+        let bytes = batch.iter_packed().take(count).map(<[u8]>::len).sum();
         let (kept, rest) = batch.split(count, bytes);
         if let Some(batch) = kept {
             let first = self.channels[place].next_place;
@@ -167,14 +167,12 @@ impl Broker {
                 }
                 if connection.patience_ends.is_none() {
                     connection.took = false;
-                    let ends = self.now + std::mem::take(&mut connection.patience).max(self.limits.patience);
-                    connection.patience_ends = Some(ends);
-                    self.timers.insert((ends, Timer::Patience(connection.id)));
+                    self.wait_for_room(subscriber, self.limits.patience);
                 }
             }
             if wait.is_none() {
                 let channel = self.channels[place].name.clone();
-                let reason = HoldReason::SlowSubscriber { channel, subscriber: connection.id };
+                let reason = HoldReason::SlowSubscriber { channel, subscriber: self.connections[subscriber].id };
                 wait = Some((Blocked::Subscriber(subscriber), reason));
             }
         }

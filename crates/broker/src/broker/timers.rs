@@ -46,13 +46,19 @@ impl Broker {
         }
         if !connection.patience.is_zero() {
             // It drained meanwhile, and has earned more, or gets an advance.
-            let ends = self.now + std::mem::take(&mut connection.patience);
-            connection.patience_ends = Some(ends);
-            self.timers.insert((ends, Timer::Patience(id)));
-            return;
+            return self.wait_for_room(place, Duration::ZERO);
         }
         self.judge_slow(place);
         self.work.push_back(Work::Retry(Blocked::Subscriber(place)));
+    }
+
+    /// Publishers wait for room in an outbox: for what its connection has saved, and for some time
+    /// in any case.
+    pub(super) fn wait_for_room(&mut self, place: usize, in_any_case: Duration) {
+        let connection = &mut self.connections[place];
+        let ends = self.now + std::mem::take(&mut connection.patience).max(in_any_case);
+        connection.patience_ends = Some(ends);
+        self.timers.insert((ends, Timer::Patience(connection.id)));
     }
 
     /// The connection earns no new patience for a while, and then only if it has taken something.
@@ -86,8 +92,7 @@ impl Broker {
             connection.recalling = true;
             self.events.push_back(Event::Recall { connection: id });
         } else {
-            let of_queue = |origin: &Origin| matches!(origin, Origin::Queue { .. } | Origin::Tagged { .. });
-            for parcel in connection.outbox.take_back(0, &mut self.ledger, of_queue) {
+            for parcel in connection.outbox.take_back(0, &mut self.ledger, Origin::is_of_queue) {
                 self.take_back(place, parcel);
             }
         }
