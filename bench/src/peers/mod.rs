@@ -1,6 +1,8 @@
 //! The brokers that are compared. Each runs as it comes, on its own defaults, and is spoken to in its
 //! own protocol.
 
+mod text;
+
 mod mqtt;
 mod nats;
 mod redis;

@@ -1,5 +1,6 @@
 //! NATS, in its text protocol.
 
+use super::text::{Found, number, scan};
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use switchboard_load::{Channel, Protocol, bad_data, connect, read_until};
@@ -38,32 +39,22 @@ impl Protocol for Nats {
         header.len()
     }
 
-    fn scan(&self, input: &[u8], answer: &mut Vec<u8>, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
-        let mut used = 0;
-        // Nearly always a header is the same as the one before: comparing is cheaper than parsing.
-        let mut known: (&[u8], usize) = (b"never a line", 0);
-        loop {
-            let rest = &input[used..];
-            if !rest.starts_with(known.0) {
-                let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return Ok(used) };
-                let line = &rest[..=end];
-                if !line.starts_with(b"MSG ") {
-                    other(line, answer)?;
-                    used += line.len();
-                    continue;
-                }
-                let size = line[..end].trim_ascii_end().rsplit(|&byte| byte == b' ').next();
-                known = (line, size.and_then(number).ok_or_else(|| bad_data("a MSG without a size"))?);
+    fn scan(&self, input: &[u8], answer: &mut Vec<u8>, each: impl FnMut(&[u8])) -> io::Result<usize> {
+        let find = |rest| {
+            let Some(line) = first_line(rest) else { return Ok(Found::Need) };
+            if !line.starts_with(b"MSG ") {
+                other(line, answer)?;
+                return Ok(Found::Other(line.len()));
             }
-            let (header, size) = known;
-            let whole = header.len() + size + 2;
-            if rest.len() < whole {
-                return Ok(used);
-            }
-            each(&rest[header.len()..header.len() + size]);
-            used += whole;
-        }
+            let size = line.trim_ascii_end().rsplit(|&byte| byte == b' ').next();
+            Ok(Found::Header(line, size.and_then(number).ok_or_else(|| bad_data("a MSG without a size"))?))
+        };
+        scan(input, find, each)
     }
+}
+
+fn first_line(input: &[u8]) -> Option<&[u8]> {
+    input.split_inclusive(|&byte| byte == b'\n').next().filter(|line| line.ends_with(b"\n"))
 }
 
 /// A line that is no message.
@@ -77,8 +68,4 @@ fn other(line: &[u8], answer: &mut Vec<u8>) -> io::Result<()> {
         return Err(bad_data("an unknown line of NATS"));
     }
     Ok(())
-}
-
-pub(super) fn number(digits: &[u8]) -> Option<usize> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -1,6 +1,6 @@
 //! Redis, PUB/SUB over RESP.
 
-use super::nats::number;
+use super::text::{Found, number, scan};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use switchboard_load::{Channel, Protocol, bad_data, connect, read_until};
@@ -37,26 +37,9 @@ impl Protocol for Redis {
         header.len()
     }
 
-    fn scan(&self, input: &[u8], _: &mut Vec<u8>, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
-        let mut used = 0;
-        // As for NATS: nearly always the same header again.
-        let mut known: (&[u8], usize) = (b"never a header", 0);
-        loop {
-            let rest = &input[used..];
-            if !rest.starts_with(known.0) {
-                match header(rest)? {
-                    Some(found) => known = found,
-                    None => return Ok(used),
-                }
-            }
-            let (header, size) = known;
-            let whole = header.len() + size + 2;
-            if rest.len() < whole {
-                return Ok(used);
-            }
-            each(&rest[header.len()..header.len() + size]);
-            used += whole;
-        }
+    fn scan(&self, input: &[u8], _: &mut Vec<u8>, each: impl FnMut(&[u8])) -> io::Result<usize> {
+        let find = |rest| Ok(header(rest)?.map_or(Found::Need, |(header, size)| Found::Header(header, size)));
+        scan(input, find, each)
     }
 }
 
