@@ -1,9 +1,10 @@
 //! Random commands against an oracle that only knows what a user was promised: every message of a
-//! queue is wholly written to exactly one worker, every publisher's messages keep their order at
+//! queue is wholly written to exactly one worker (but for what waited for room when its publisher
+//! left and memory was used up), every publisher's messages keep their order at
 //! a topic's subscriber, outboxes keep their bound, and in the end nothing is counted any more.
 
 use proptest::prelude::*;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use switchboard_broker::{
     AckMode, Batch, Broker, Command, ConnectionId, DeliveryTag, Event, Limits, OverflowPolicy, Packer, SubscriptionId,
@@ -49,6 +50,8 @@ struct Peer {
     coming: VecDeque<(Vec<u8>, Option<DeliveryTag>, bool)>,
     written: usize,
     unacked: VecDeque<(DeliveryTag, Vec<u8>)>,
+    /// What it published, in order, and whether to a queue.
+    sent: Vec<(Vec<u8>, bool)>,
     held: bool,
     finished: bool,
 }
@@ -61,6 +64,8 @@ struct World {
     next_message: u64,
     published_to_queues: Vec<Vec<u8>>,
     consumed: BTreeMap<Vec<u8>, usize>,
+    /// What waited for room in a queue when its publisher left, and there was no memory for it.
+    dropped_left: BTreeSet<Vec<u8>>,
     seen: BTreeMap<(u64, Vec<u8>), u64>,
 }
 
@@ -76,6 +81,7 @@ impl World {
             next_message: 0,
             published_to_queues: Vec::new(),
             consumed: BTreeMap::new(),
+            dropped_left: BTreeSet::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -127,16 +133,30 @@ impl World {
                     peer.held = false;
                 }
                 Event::Slow { .. } => {}
-                Event::Close { connection, .. } => {
-                    self.peers.remove(&connection.0);
-                    self.broker.handle(self.now, connection, Command::Disconnect);
-                }
+                Event::Close { connection, .. } => self.disconnect(connection.0),
                 Event::Refused { refusal, .. } => panic!("{refusal}"),
             }
         }
         for connection in self.broker.status(self.now, usize::MAX).connections {
             assert!(connection.outbox <= OUTBOX, "an outbox of {} bytes", connection.outbox);
         }
+    }
+
+    fn leave(&mut self, id: u64) {
+        self.disconnect(id);
+        self.drain_events();
+    }
+
+    /// What was dropped with its publisher must be the last that this one sent, and may be only
+    /// when there is no memory left.
+    fn disconnect(&mut self, id: u64) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        let before = self.broker.totals();
+        self.broker.handle(self.now, ConnectionId(id), Command::Disconnect);
+        let dropped = (self.broker.totals().dropped_left - before.dropped_left) as usize;
+        assert!(dropped == 0 || before.memory >= before.memory_budget, "{dropped} dropped, though there was memory");
+        let rest = &peer.sent[peer.sent.len() - dropped..];
+        self.dropped_left.extend(rest.iter().filter(|(_, to_queue)| *to_queue).map(|(body, _)| body.clone()));
     }
 
     fn check_order(&mut self, subscriber: u64, batch: &Batch) {
@@ -189,9 +209,11 @@ impl World {
                     body.push(id as u8);
                     body.resize(length.max(9), b'x');
                     packer.push(&body);
-                    if channel.starts_with("/queue") {
-                        self.published_to_queues.push(body);
+                    let to_queue = channel.starts_with("/queue");
+                    if to_queue {
+                        self.published_to_queues.push(body.clone());
                     }
+                    self.peers.get_mut(&id).unwrap().sent.push((body, to_queue));
                 }
                 self.send(id, Command::Publish { channel: channel.into(), batch: packer.finish().unwrap() });
             }
@@ -225,8 +247,7 @@ impl World {
             }
             Step::Leave { who } => {
                 if let Some(id) = self.pick(who) {
-                    self.peers.remove(&id);
-                    self.send(id, Command::Disconnect);
+                    self.leave(id);
                 }
             }
             Step::Finish { who } => {
@@ -246,8 +267,7 @@ impl World {
     /// Everybody leaves, one worker comes who reads all; then the books must balance.
     fn close(&mut self) {
         while let Some(id) = self.pick(0) {
-            self.peers.remove(&id);
-            self.send(id, Command::Disconnect);
+            self.leave(id);
         }
         self.apply(Step::Come { pattern: 2, explicit: false });
         let last = self.pick(0).unwrap();
@@ -255,9 +275,10 @@ impl World {
             self.credit(last, 1000);
         }
         for body in &self.published_to_queues {
-            assert_eq!(self.consumed.get(body), Some(&1), "deliveries of {}", body.escape_ascii());
+            let wanted = if self.dropped_left.contains(body) { None } else { Some(&1) };
+            assert_eq!(self.consumed.get(body), wanted, "deliveries of {}", body.escape_ascii());
         }
-        assert_eq!(self.consumed.len(), self.published_to_queues.len());
+        assert_eq!(self.consumed.len() + self.dropped_left.len(), self.published_to_queues.len());
         self.send(last, Command::Disconnect);
         let totals = self.broker.totals();
         assert_eq!((totals.memory, totals.channels, totals.connections, totals.held), (0, 0, 0, 0));
