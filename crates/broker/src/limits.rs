@@ -24,7 +24,9 @@ pub struct Limits {
     pub memory: usize,
     /// How long a full but draining topic subscriber may hold the publishers; zero for not at all.
     /// It earns as much again with each half of an outbox that it takes, and keeps at most ten
-    /// times as much for later. As much is lent once to one that takes something in each such time.
+    /// times as much for later. As much is advanced once: six parts of ten while it takes something
+    /// in each such time, the others also when it takes nothing, unless the topic's other
+    /// subscribers keep up.
     pub patience: Duration,
     /// How long a slow subscriber earns no new patience.
     pub slow: Duration,
@@ -40,6 +42,9 @@ pub struct Limits {
 const MIB: usize = 1 << 20;
 /// How often its patience a subscriber may save.
 const SAVED_PATIENCE: u32 = 10;
+/// How much of the advance is only for one that takes something. The rest is for one that does
+/// not: on a busy machine it may have had no processor yet.
+const ADVANCE_FOR_READING: u32 = 6;
 
 impl Limits {
     /// What a subscriber earns that takes so many bytes.
@@ -50,6 +55,10 @@ impl Limits {
 
     pub(crate) fn longest_patience(&self) -> Duration {
         self.patience.saturating_mul(SAVED_PATIENCE)
+    }
+
+    pub(crate) fn advance_for_reading(&self) -> Duration {
+        self.patience.saturating_mul(ADVANCE_FOR_READING)
     }
 }
 

@@ -109,4 +109,9 @@ impl Rotation {
     pub(crate) fn get(&self, place: usize) -> Subscriber {
         self.0[place]
     }
+
+    /// Their connections. One may be among them several times.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|subscriber| subscriber.connection)
+    }
 }

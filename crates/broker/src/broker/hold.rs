@@ -218,7 +218,7 @@ impl Broker {
         }
     }
 
-    fn waits_for(&self, place: usize, cause: Blocked) -> bool {
+    pub(super) fn waits_for(&self, place: usize, cause: Blocked) -> bool {
         match self.connections[place].blocked {
             Some((Blocked::Share(_) | Blocked::Memory, _)) if cause == Blocked::Memory => true,
             Some((on, _)) => on == cause,

@@ -1,7 +1,7 @@
 //! What happens because time goes by.
 
 use super::Broker;
-use super::hold::{Blocked, Work};
+use super::hold::{Blocked, Pending, Work};
 use crate::outbox::Origin;
 use crate::{ConnectionId, Event, Time};
 use std::time::Duration;
@@ -38,11 +38,15 @@ impl Broker {
 
     fn patience_ended(&mut self, id: ConnectionId) {
         let Some(&place) = self.ids.get(&id) else { return };
+        let others_keep_up = self.others_keep_up(place);
         let connection = &mut self.connections[place];
         connection.patience_ends = None;
-        if connection.patience.is_zero() && std::mem::take(&mut connection.took) {
-            connection.patience = connection.advance.min(self.limits.patience);
-            connection.advance -= connection.patience;
+        if connection.patience.is_zero() {
+            let took = std::mem::take(&mut connection.took);
+            if took || connection.advance > self.limits.advance_for_reading() && !others_keep_up {
+                connection.patience = connection.advance.min(self.limits.patience);
+                connection.advance -= connection.patience;
+            }
         }
         if !connection.patience.is_zero() {
             // It drained meanwhile, and has earned more, or gets an advance.
@@ -50,6 +54,21 @@ impl Broker {
         }
         self.judge_slow(place);
         self.work.push_back(Work::Retry(Blocked::Subscriber(place)));
+    }
+
+    /// Whether the topics whose publishers wait for room in an outbox have other subscribers, who have
+    /// taken all there was: then it is not the machine that is slow.
+    fn others_keep_up(&self, place: usize) -> bool {
+        let waiting = self.held.iter().filter(|&&held| self.waits_for(held, Blocked::Subscriber(place)));
+        let topics = waiting.filter_map(|&held| match self.connections[held].pending.front() {
+            Some(Pending::Publish { channel, .. }) => self.names.get(channel),
+            _ => None,
+        });
+        let mut others = topics
+            .flat_map(|&topic| self.channels[topic].subscribers.connections())
+            .filter(|&other| other != place)
+            .peekable();
+        others.peek().is_some() && others.all(|other| self.connections[other].outbox.is_empty())
     }
 
     /// Publishers wait for room in an outbox: for what its connection has saved, and for some time

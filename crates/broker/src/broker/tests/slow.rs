@@ -3,6 +3,9 @@
 use super::{Bench, brief, check, small};
 use crate::{Limits, OverflowPolicy};
 
+/// How long one may take nothing that has saved nothing: its patience, and what is advanced to it.
+const UNREAD: u64 = 50 + 200;
+
 fn filled(policy: OverflowPolicy) -> Bench {
     let mut bench = Bench::new(Limits { policy, window: 1, ..small() });
     bench.subscribe(1, "/topic/a");
@@ -32,7 +35,7 @@ fn a_draining_subscriber_earns_patience_down_to_half_its_outbox() {
 #[test]
 fn one_that_needs_longer_than_patience_is_slow_and_earns_no_new_patience_for_ten_seconds() {
     let mut bench = filled(OverflowPolicy::DropNew);
-    check(&bench.pass(49), &[]);
+    check(&bench.pass(UNREAD - 1), &[]);
     check(&bench.pass(1), &["slow 1", "release 2"]);
     assert_eq!(bench.broker.totals().dropped_slow, 1);
     check(&bench.publish(2, "/topic/a", &["dropped as well"]), &[]);
@@ -40,6 +43,9 @@ fn one_that_needs_longer_than_patience_is_slow_and_earns_no_new_patience_for_ten
     bench.credit(1, 1);
     bench.pass(10_000);
     check(&bench.publish(2, "/topic/a", &["a new patience"]), &["hold 2"]);
+    // What was advanced, was advanced once.
+    check(&bench.pass(49), &[]);
+    check(&bench.pass(1), &["slow 1", "release 2"]);
 }
 
 #[test]
@@ -53,7 +59,7 @@ fn with_each_half_of_an_outbox_that_it_takes_a_subscriber_saves_patience_up_to_t
         }
         bench.publish(2, "/topic/a", &["x".repeat(96).as_str()]);
         check(&bench.publish(2, "/topic/a", &["too much"]), &["hold 2"]);
-        check(&bench.pass(millis - 1), &[]);
+        check(&bench.pass(millis + UNREAD - 50 - 1), &[]);
         check(&bench.pass(1), &["slow 1", "release 2"]);
     }
 }
@@ -61,16 +67,14 @@ fn with_each_half_of_an_outbox_that_it_takes_a_subscriber_saves_patience_up_to_t
 #[test]
 fn what_it_takes_while_a_publisher_waits_for_it_earns_patience_too() {
     let mut bench = filled(OverflowPolicy::DropNew);
-    // A fifth of half an outbox: ten milliseconds, and an advance of fifty.
+    // A fifth of half an outbox: ten milliseconds.
     bench.credit(1, 10);
-    check(&bench.pass(50), &[]);
-    check(&bench.pass(10), &[]);
-    check(&bench.pass(49), &[]);
+    check(&bench.pass(UNREAD + 10 - 1), &[]);
     check(&bench.pass(1), &["slow 1", "release 2"]);
 }
 
 #[test]
-fn who_has_saved_nothing_yet_gets_an_advance_once_while_it_takes_something() {
+fn who_has_saved_nothing_gets_an_advance_once_and_more_of_it_while_it_takes_something() {
     let mut bench = filled(OverflowPolicy::DropNew);
     for _ in 0..10 {
         bench.credit(1, 1);
@@ -81,9 +85,24 @@ fn who_has_saved_nothing_yet_gets_an_advance_once_while_it_takes_something() {
 }
 
 #[test]
+fn who_takes_nothing_gets_no_advance_where_all_others_keep_up() {
+    for (keeps_up, millis) in [(true, 50), (false, UNREAD)] {
+        let mut bench = Bench::new(Limits { window: 1000, ..small() });
+        bench.subscribe(1, "/topic/a");
+        bench.subscribe(3, "/topic/a");
+        bench.publish(2, "/topic/a", &["x".repeat(96).as_str()]);
+        bench.publish(2, "/topic/a", &["too much"]);
+        bench.credit(3, if keeps_up { 100 } else { 99 });
+        check(&bench.pass(millis - 1), &[]);
+        let events = brief(&bench.pass(1));
+        assert_eq!((&*events[0], events.last().unwrap().as_str()), ("slow 1", "release 2"), "{events:?}");
+    }
+}
+
+#[test]
 fn drop_old_drops_what_was_not_begun() {
     let mut bench = filled(OverflowPolicy::DropOld);
-    check(&bench.pass(50), &["slow 1", "release 2"]);
+    check(&bench.pass(UNREAD), &["slow 1", "release 2"]);
     check(&bench.credit(1, 44), &["1:late message"]);
 }
 
@@ -91,7 +110,7 @@ fn drop_old_drops_what_was_not_begun() {
 fn disconnect_closes_the_slow_one() {
     let mut bench = filled(OverflowPolicy::Disconnect);
     let slow = "close 1: too slow for a channel whose policy is to disconnect";
-    check(&bench.pass(50), &["slow 1", slow, "release 2"]);
+    check(&bench.pass(UNREAD), &["slow 1", slow, "release 2"]);
 }
 
 #[test]
