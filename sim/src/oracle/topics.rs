@@ -98,7 +98,15 @@ impl Oracle {
         let channel = self.channels.get_mut(name).expect("it was published");
         channel.kept.push(id);
         promise!(channel.kept.len() <= hold, "{name} keeps {} messages, more than {hold}", channel.kept.len());
+        let (kept, bytes, bound) = (channel.kept.len(), self.kept_bytes(name), self.bound_of(name));
+        promise!(kept == 1 || bytes <= bound, "{name} keeps {bytes} bytes, more than its bound of {bound}");
         Ok(())
+    }
+
+    /// Bytes that a topic keeps for its first subscriber.
+    pub(super) fn kept_bytes(&self, name: &str) -> usize {
+        let kept = self.channels.get(name).into_iter().flat_map(|channel| &channel.kept);
+        kept.map(|&id| self.messages[id].size).sum()
     }
 
     pub(super) fn hold_of(&self, name: &str) -> usize {

@@ -17,7 +17,7 @@ use crate::meter::Meter;
 use crate::name::{Kind, Pattern};
 use crate::queue::{Backlog, Rotation, Segment};
 use crate::slots::Slots;
-use crate::{Command, ConnectionId, Event, Refusal, SubscriptionId, Time, Totals};
+use crate::{Batch, Command, ConnectionId, Event, Refusal, SubscriptionId, Time, Totals};
 use bytes::Bytes;
 use connection::Connection;
 use hold::{Blocked, Work};
@@ -93,6 +93,16 @@ impl Channel {
     /// Whether nothing but patterns could be a reason to remember it.
     fn is_idle(&self) -> bool {
         self.exact_subscribers == 0 && self.load == 0 && self.backlog.is_empty()
+    }
+
+    /// How much of a batch its bound allows to wait: so many messages, and so many bytes. One of any
+    /// size may wait alone.
+    fn room_for(&self, batch: &Batch) -> (usize, usize) {
+        let room = self.bound.saturating_sub(self.backlog.bytes);
+        match batch.whole_within(room.min(batch.bytes())) {
+            (0, _) if self.backlog.is_empty() => (1, batch.first_size()),
+            within => within,
+        }
     }
 }
 

@@ -76,12 +76,7 @@ impl Broker {
 
     /// Appends what the bound allows to a queue's backlog.
     fn append(&mut self, place: usize, batch: Batch, first: u64) -> Result<(), (Batch, Blocked, HoldReason)> {
-        let channel = &self.channels[place];
-        let room = channel.bound.saturating_sub(channel.backlog.bytes);
-        let (mut count, mut bytes) = batch.whole_within(room.min(batch.bytes()));
-        if count == 0 && channel.backlog.is_empty() {
-            (count, bytes) = (1, batch.first_size());
-        }
+        let (count, bytes) = self.channels[place].room_for(&batch);
         let (fitting, rest) = batch.split(count, bytes);
         if let Some(batch) = fitting {
             self.push_segment(place, batch, first);
@@ -93,7 +88,7 @@ impl Broker {
         Err((rest, Blocked::Channel(place), reason))
     }
 
-    /// A topic without subscribers keeps its first messages.
+    /// A topic without subscribers keeps its first messages, as far as a queue would.
     fn keep_for_later(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, HoldReason)> {
         let channel = &self.channels[place];
         let room = channel.hold.saturating_sub(channel.backlog.depth);
@@ -103,8 +98,10 @@ impl Broker {
             self.uncount(batch.bytes());
             return Ok(());
         }
-        let count = room.min(batch.len());
-        let bytes = batch.iter_packed().take(count).map(<[u8]>::len).sum();
+        let (mut count, mut bytes) = channel.room_for(&batch);
+        if count > room {
+            (count, bytes) = (room, batch.iter_packed().take(room).map(<[u8]>::len).sum());
+        }
         let (kept, rest) = batch.split(count, bytes);
         if let Some(batch) = kept {
             let first = self.channels[place].next_place;

@@ -219,6 +219,18 @@ fn a_topic_with_nobody_drops_and_counts() {
 }
 
 #[test]
+fn what_a_topic_holds_has_a_queues_bound_in_bytes_and_one_message_of_any_size_may_wait() {
+    let body = "x".repeat(21);
+    for (bound, kept) in [(24, 1), (99, 3), (100, 4), (101, 4), (124, 4), (125, 5)] {
+        let mut bench = Bench::new(Limits { hold: 10, queue: bound, outbox: 200, ..small() });
+        check(&bench.publish(1, "/topic/a", &[body.as_str(); 5]), if kept < 5 { &["hold 1"] } else { &[] });
+        assert_eq!(bench.broker.status(bench.now, 1).channels[0].depth, kept, "with a bound of {bound} bytes");
+        let arrived = brief(&bench.subscribe(2, "/topic/a"));
+        assert_eq!(arrived.iter().filter(|line| line.starts_with("2:")).count(), 5);
+    }
+}
+
+#[test]
 fn hold_keeps_the_first_and_then_holds_the_publisher() {
     let pattern = Pattern::new("/topic/kept/>");
     let rule = ChannelRule { pattern, policy: None, hold: Some(2), queue: None };
