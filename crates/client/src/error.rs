@@ -18,7 +18,7 @@ pub enum Error {
         problem: String,
     },
     /// The broker could not be reached. Only the first connection fails so: later ones are tried again.
-    #[error("cannot connect to {address}: {source}; is the broker running there? (retry_first=true waits for it)")]
+    #[error("cannot connect to {address}: {source}; {} (retry_first=true waits for it)", advice(source))]
     Connect {
         /// Where to.
         address: String,
@@ -79,4 +79,11 @@ pub enum Error {
     /// There is no thread for input and output.
     #[error(transparent)]
     NoThread(Arc<switchboard_driver::NoThread>),
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there: start the broker with `switchboard`",
+        _ => "is the broker running there?",
+    }
 }

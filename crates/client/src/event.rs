@@ -29,6 +29,16 @@ pub enum Link {
     Subscription(Bytes),
 }
 
+/// Why a connection has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The broker has closed it, between two messages: it was stopped, or does not want this client.
+    Closed,
+    /// Anything else, in words.
+    Broken(String),
+}
+
 /// What happens to a client's connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,7 +50,7 @@ pub enum Event {
         /// Which.
         link: Link,
         /// Why.
-        reason: String,
+        reason: Reason,
         /// What was published over it and may be lost.
         in_doubt: Doubt,
     },
@@ -50,6 +60,8 @@ pub enum Event {
         link: Link,
         /// From now on.
         after: Duration,
+        /// Why the last attempt has failed; none if this one is the first.
+        failure: Option<String>,
     },
     /// The broker is there, but does not read from the publishing connection: a queue is full, most
     /// likely. Published messages are buffered meanwhile.
@@ -67,6 +79,21 @@ impl fmt::Display for Link {
     }
 }
 
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Closed => "the broker closed the connection",
+            Reason::Broken(text) => text,
+        })
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Reason {
+        Reason::Broken(text)
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,8 +104,9 @@ impl fmt::Display for Event {
             Event::Disconnected { link, reason, in_doubt } => {
                 write!(f, "{link}: disconnected with {} messages in doubt: {reason}", in_doubt.messages)
             }
-            Event::Reconnecting { link, after } => {
-                write!(f, "{link}: connecting again in {} ms", after.as_millis())
+            Event::Reconnecting { link, after, failure } => {
+                write!(f, "{link}: connecting again in {} ms", after.as_millis())?;
+                failure.iter().try_for_each(|failure| write!(f, ", since that has failed: {failure}"))
             }
             Event::Held => f.write_str("held by the broker"),
             Event::Missed(count) => write!(f, "{count} events were missed"),

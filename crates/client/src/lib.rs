@@ -8,6 +8,7 @@ mod message;
 pub mod options;
 mod reply;
 
+mod clock;
 mod mailbox;
 mod protocol;
 
@@ -22,7 +23,7 @@ pub mod native;
 
 pub use client::Client;
 pub use error::Error;
-pub use event::{Doubt, Event, Link};
+pub use event::{Doubt, Event, Link, Reason};
 pub use events::Events;
 pub use message::Message;
 pub use options::Options;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Broker, PATIENCE, Proxy, Way, in_time, number, until, url};
 use std::time::Duration;
-use switchboard_client::{Client, Doubt, Error, Event, Link};
+use switchboard_client::{Client, Doubt, Error, Event, Link, Reason, Reply};
 use switchboard_server::Settings;
 
 /// Quick, as nothing here is far away.
@@ -18,14 +18,19 @@ fn is_cut(event: &Event) -> bool {
     matches!(event, Event::Disconnected { link: Link::Publisher, .. })
 }
 
+fn behind_a_proxy() -> (Broker, Proxy) {
+    let broker = Broker::start();
+    let proxy = Proxy::before(broker.address);
+    (broker, proxy)
+}
+
 fn connect(proxy: &Proxy, options: &str) -> Client {
     Client::connect(&url(proxy.address, &format!("{QUICK}&{options}"))).wait().expect("a broker")
 }
 
 #[test]
 fn after_a_cut_everything_comes_back() {
-    let broker = Broker::start();
-    let proxy = Proxy::before(broker.address);
+    let (_broker, proxy) = behind_a_proxy();
     let client = connect(&proxy, "");
     let mut subscription = client.subscribe("/queue/q").wait().unwrap();
     for round in 0..5u64 {
@@ -43,9 +48,43 @@ fn after_a_cut_everything_comes_back() {
 }
 
 #[test]
+fn without_reconnect_a_cut_is_the_end() {
+    let (_broker, proxy) = behind_a_proxy();
+    let client = connect(&proxy, "reconnect=false");
+    let mut subscription = client.subscribe("/queue/q").wait().unwrap();
+    let mut events = client.events();
+    proxy.cut();
+    assert_eq!(subscription.wait(), None);
+    in_time("the end of the events", move || {
+        let Some(Event::Disconnected { reason, .. }) = events.wait() else { panic!("nothing has ended") };
+        assert_eq!(reason, Reason::Closed);
+        while let Some(event) = events.wait() {
+            assert!(!matches!(event, Event::Reconnecting { .. }), "{event}");
+        }
+    });
+    assert!(matches!(client.publish("/queue/q", "").wait(), Err(Error::Closed)));
+    assert_eq!(proxy.opened(), 2);
+}
+
+#[test]
+fn an_attempt_that_fails_says_why() {
+    let (_broker, proxy) = behind_a_proxy();
+    let client = connect(&proxy, "timeout=never");
+    let events = client.events();
+    proxy.set(Way::Refuse);
+    proxy.cut();
+    let fails = |event: &Event| matches!(event, Event::Reconnecting { failure: Some(_), .. });
+    let (events, event) = until(events, "an attempt fails", fails);
+    assert!(event.to_string().contains("since that has failed: "), "{event}");
+    let flush = client.flush();
+    proxy.set(Way::Pass);
+    until(events, "it is back", is_back);
+    flush.wait().unwrap();
+}
+
+#[test]
 fn a_dead_peer_is_found_by_its_silence() {
-    let broker = Broker::start();
-    let proxy = Proxy::before(broker.address);
+    let (_broker, proxy) = behind_a_proxy();
     let client = connect(&proxy, "heartbeat=50ms&connect_timeout=200ms&retry_first=true");
     let mut subscription = client.subscribe("/queue/q").wait().unwrap();
     let events = client.events();
@@ -60,8 +99,7 @@ fn a_dead_peer_is_found_by_its_silence() {
 
 #[test]
 fn a_slow_network_is_no_dead_one() {
-    let broker = Broker::start();
-    let proxy = Proxy::before(broker.address);
+    let (_broker, proxy) = behind_a_proxy();
     let client = connect(&proxy, "");
     let mut subscription = client.subscribe("/topic/a").wait().unwrap();
     proxy.set(Way::Delay(Duration::from_millis(5)));
@@ -73,13 +111,8 @@ fn a_slow_network_is_no_dead_one() {
     assert_eq!(proxy.opened(), 2);
 }
 
-#[test]
-fn what_was_written_and_not_confirmed_is_in_doubt_and_not_sent_again() {
-    let broker = Broker::start();
-    let proxy = Proxy::before(broker.address);
-    let client = connect(&proxy, "");
-    let mut events = client.events();
-    // Read, and never passed on.
+/// Ten messages are written and never passed on, then the connection is cut. The flush waits for them.
+fn cut_unconfirmed(client: &Client, proxy: &Proxy) -> Reply<()> {
     proxy.set(Way::Swallow);
     for count in 0..10u64 {
         client.publish("/queue/q", count.to_be_bytes()).wait().unwrap();
@@ -89,7 +122,15 @@ fn what_was_written_and_not_confirmed_is_in_doubt_and_not_sent_again() {
     proxy.await_bytes(10 * 24);
     proxy.set(Way::Pass);
     proxy.cut();
-    let error = flush.wait().unwrap_err();
+    flush
+}
+
+#[test]
+fn what_was_written_and_not_confirmed_is_in_doubt_and_not_sent_again() {
+    let (broker, proxy) = behind_a_proxy();
+    let client = connect(&proxy, "");
+    let mut events = client.events();
+    let error = cut_unconfirmed(&client, &proxy).wait().unwrap_err();
     let Error::InDoubt(in_doubt) = error else { panic!("{error}") };
     assert_eq!(in_doubt, Doubt { messages: 10, bytes: 10 * 24 });
     let event = std::iter::from_fn(|| events.wait()).find(is_cut);
@@ -103,18 +144,9 @@ fn what_was_written_and_not_confirmed_is_in_doubt_and_not_sent_again() {
 
 #[test]
 fn what_is_in_doubt_is_sent_again_if_that_was_asked_for() {
-    let broker = Broker::start();
-    let proxy = Proxy::before(broker.address);
+    let (broker, proxy) = behind_a_proxy();
     let client = connect(&proxy, "resend=3");
-    proxy.set(Way::Swallow);
-    for count in 0..10u64 {
-        client.publish("/queue/q", count.to_be_bytes()).wait().unwrap();
-    }
-    let flush = client.flush();
-    proxy.await_bytes(10 * 24);
-    proxy.set(Way::Pass);
-    proxy.cut();
-    flush.wait().unwrap();
+    cut_unconfirmed(&client, &proxy).wait().unwrap();
     let listener = broker.client("");
     let mut subscription = listener.subscribe("/queue/q").wait().unwrap();
     let numbers: Vec<_> = subscription.iter().take(10).map(|message| number(&message)).collect();
@@ -126,8 +158,7 @@ fn what_is_in_doubt_is_sent_again_if_that_was_asked_for() {
 #[test]
 fn under_load_nothing_comes_twice_and_no_more_is_lost_than_was_in_doubt() {
     const COUNT: u64 = 60_000;
-    let broker = Broker::start();
-    let proxy = Proxy::before(broker.address);
+    let (broker, proxy) = behind_a_proxy();
     proxy.cut_after(50_001);
     let listener = broker.client("inbox=64MiB");
     let mut subscription = listener.subscribe("/queue/load").wait().unwrap();
@@ -234,8 +265,7 @@ fn a_first_connection_is_tried_again_if_that_was_asked_for() {
 
 #[test]
 fn time_outs_name_their_option() {
-    let broker = Broker::start();
-    let proxy = Proxy::before(broker.address);
+    let (_broker, proxy) = behind_a_proxy();
     let client = connect(&proxy, "timeout=50ms&buffer=100");
     let events = client.events();
     proxy.set(Way::Refuse);

@@ -1,7 +1,7 @@
 //! `switchboard bench`.
 
 use crate::cli::Bench;
-use crate::output;
+use crate::output::{self, refused};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -33,7 +33,6 @@ pub(crate) fn run(args: &Bench) -> Result<()> {
 
 /// A name may have addresses where nobody listens.
 fn address(host: &str, port: u16) -> Result<SocketAddr> {
-    let name = || format!("{host}:{port}");
     let mut last = None;
     for address in (host, port).to_socket_addrs().with_context(|| format!("cannot resolve {host}"))? {
         match TcpStream::connect(address) {
@@ -42,7 +41,7 @@ fn address(host: &str, port: u16) -> Result<SocketAddr> {
         }
     }
     match last {
-        Some(error) => Err(error).with_context(|| format!("cannot connect to {}", name())),
+        Some(error) => bail!("cannot connect to {host}:{port}: {error}{}", refused(&error)),
         None => bail!("{host} has no address"),
     }
 }

@@ -3,6 +3,7 @@
 use crate::config::{Settings, parse_duration, parse_size};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -163,6 +164,16 @@ pub(crate) struct Peer {
     /// End when the connection ends, instead of connecting again.
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -1,83 +1,68 @@
 //! `switchboard listen`.
 
 use crate::cli::Listen;
+use crate::client::{connect, narrate};
 use crate::output::{self, note};
-use crate::session::{Incoming, Session, jitter};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::json;
 use std::fmt::Write;
-use std::time::Duration;
+use switchboard_client::{Options, Reason, Subscription};
 
-/// What is written at a time, at most, give or take one message.
+/// What is written at a time, at most, give or take one message; and what is read ahead of it: a queue's
+/// messages that were read and not printed are lost when the count is reached.
 const CHUNK: usize = 64 << 10;
 
 /// Prints messages until the count is reached.
 pub(crate) async fn run(args: &Listen) -> Result<()> {
-    let mut left = args.count.unwrap_or(u64::MAX);
-    while left > 0 {
-        match follow(args, &mut left).await {
-            Err(error) if error.is::<output::Closed>() || args.peer.once => return Err(error),
-            Ok(()) if left == 0 || args.peer.once => return Ok(()),
-            Ok(()) => {}
-            Err(error) => note(format_args!("{error:#}; connecting again.")),
-        }
-        // A broker that closes at once is not to be asked at full speed.
-        tokio::time::sleep(jitter(Duration::from_millis(200))).await;
+    let left = args.count.unwrap_or(u64::MAX);
+    if left == 0 {
+        return Ok(());
+    }
+    let client = connect(&args.peer, Options { inbox: CHUNK, ..Options::default() }).await?;
+    let narrator = narrate(client.events(), &args.peer, Some(&args.channel));
+    let mut subscription = client.subscribe(&args.channel).await?;
+    let all = print_all(args, &mut subscription, left).await?;
+    drop(subscription);
+    // An error would be that there is nothing to close any more.
+    let _ = client.close().await;
+    match narrator.await? {
+        Some(Reason::Broken(reason)) if !all => bail!(reason),
+        Some(_) if !all => note(format_args!("Server closed.")),
+        _ => {}
     }
     Ok(())
 }
 
-async fn follow(args: &Listen, left: &mut u64) -> Result<()> {
-    let mut session = Session::connect(&args.peer, args.channel.as_bytes()).await?;
-    session.heartbeat = true;
-    let subscribed = session.echo().await?;
+/// Whether the count was reached. If not, the subscription has ended.
+async fn print_all(args: &Listen, subscription: &mut Subscription, mut left: u64) -> Result<bool> {
     let mut text = Vec::new();
-    loop {
-        match session.next().await? {
-            Incoming::End => {
-                note(format_args!("Server closed."));
-                return Ok(());
+    while let Some(message) = subscription.next().await {
+        // One write for all that one read brought.
+        let mut next = Some(message);
+        while let Some(message) = next {
+            print(args, &message, &mut text);
+            left -= 1;
+            if left == 0 || text.len() >= CHUNK {
+                break;
             }
-            Incoming::Echo(number) if number == subscribed => {
-                announce(args);
-            }
-            Incoming::Echo(_) => {}
-            Incoming::Message(message) => {
-                // One write for all that one read brought.
-                let mut next = Some(Incoming::Message(message));
-                while let Some(Incoming::Message(message)) = next {
-                    print(args, message, &mut text);
-                    *left -= 1;
-                    if *left == 0 || text.len() >= CHUNK {
-                        break;
-                    }
-                    next = session.arrived()?;
-                    if matches!(next, Some(Incoming::Echo(number)) if number == subscribed) {
-                        announce(args);
-                    }
-                }
-                output::write(&text)?;
-                text.clear();
-                if *left == 0 {
-                    session.end().await;
-                    return Ok(());
-                }
-            }
+            next = subscription.try_next();
+        }
+        output::write(&text)?;
+        text.clear();
+        if left == 0 {
+            return Ok(true);
         }
     }
+    Ok(false)
 }
 
-fn announce(args: &Listen) {
-    note(format_args!("Listening on {} at {}:{}.", args.channel, args.peer.host, args.peer.port));
-}
-
-fn print(args: &Listen, message: Vec<u8>, text: &mut Vec<u8>) {
+fn print(args: &Listen, message: &[u8], text: &mut Vec<u8>) {
     if !args.json {
-        text.extend_from_slice(&message);
+        text.extend_from_slice(message);
     } else {
-        let line = match String::from_utf8(message) {
+        let line = match std::str::from_utf8(message) {
             Ok(data) => json!({ "channel": args.channel, "data": data }),
-            Err(error) => json!({ "channel": args.channel, "hex": hex(error.as_bytes()) }),
+            Err(_) => json!({ "channel": args.channel, "hex": hex(message) }),
         };
         text.extend_from_slice(line.to_string().as_bytes());
     }

@@ -4,7 +4,7 @@ mod cli;
 mod config;
 mod output;
 
-mod session;
+mod client;
 
 mod bench;
 mod listen;

@@ -30,3 +30,11 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
 pub(crate) fn note(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
+
+/// What to do when nobody listens where a broker should be; nothing about other errors.
+pub(crate) fn refused(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => ": nobody listens there, so start the broker with `switchboard`",
+        _ => "",
+    }
+}

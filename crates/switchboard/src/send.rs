@@ -1,37 +1,60 @@
 //! `switchboard send`.
 
 use crate::cli::Send;
-use crate::output::{self, note};
-use crate::session::{Incoming, Session, random};
-use anyhow::{Result, bail};
+use crate::client::{connect, narrate};
+use crate::output;
+use anyhow::{Result, anyhow};
 use serde_json::json;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::BufRead;
 use std::time::Duration;
-use switchboard_wire::native;
+use switchboard_client::{Client, Error, Options, Reason, Reply};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// What is sent before the broker is asked whether it has it, at most, give or take one message.
+/// What is sent before the broker is asked whether it has it, at most, give or take one message. As much
+/// may be sent meanwhile.
 const FLUSH: usize = 1 << 20;
+/// How often a message is sent: one that the broker refuses, for being too big, it refuses for ever.
+const ATTEMPTS: u32 = 5;
 
 /// Sends what was asked for, and returns when the broker has all of it.
 pub(crate) async fn run(args: &Send) -> Result<()> {
     let mut sender = Sender::start(args).await?;
-    if args.stdin {
-        from_stdin(args, &mut sender).await?;
-    } else {
-        made_up(args, &mut sender).await?;
+    let done = match send_all(args, &mut sender).await {
+        Ok(()) => sender.client.close().await.map_err(anyhow::Error::from),
+        error => error,
+    };
+    let Sender { client, narrator, sent, .. } = sender;
+    if let Err(error) = done {
+        return Err(match error.downcast_ref() {
+            Some(Error::InDoubt(_)) => {
+                anyhow!("the broker took the connection, but not the messages, {ATTEMPTS} times (its log says why)")
+            }
+            Some(Error::Closed) => match narrator.await? {
+                Some(reason) => anyhow!("not everything was sent: {reason}"),
+                None => error,
+            },
+            _ => error,
+        });
     }
-    sender.flush().await?;
-    sender.session.end().await;
+    drop(client);
+    // Not before the session has ended.
+    narrator.await?;
     if args.json {
-        output::write(format!("{}\n", json!({ "channel": args.channel, "sent": sender.sent })).as_bytes())?;
+        output::write(format!("{}\n", json!({ "channel": args.channel, "sent": sent })).as_bytes())?;
     }
     Ok(())
 }
 
-async fn made_up(args: &Send, sender: &mut Sender<'_>) -> Result<()> {
-    let me = format!("{:08x}", random() as u32);
+async fn send_all(args: &Send, sender: &mut Sender) -> Result<()> {
+    if args.stdin { from_stdin(args, sender).await } else { made_up(args, sender).await }
+}
+
+async fn made_up(args: &Send, sender: &mut Sender) -> Result<()> {
+    // The standard library's hash keys are random, which is random enough for a name.
+    let me = format!("{:08x}", RandomState::new().build_hasher().finish() as u32);
     let fill = args.size.map(|size| "X".repeat(size));
     let count = args.count.unwrap_or(if args.data.is_some() { 1 } else { u64::MAX });
     let pause = if args.data.is_some() { Duration::ZERO } else { Duration::from_secs(1) };
@@ -45,13 +68,13 @@ async fn made_up(args: &Send, sender: &mut Sender<'_>) -> Result<()> {
                 &made
             }
         };
-        sender.push(message.as_bytes()).await?;
+        sender.push(&args.channel, message.as_bytes()).await?;
         sender.pause(pause, i + 1 == count).await?;
     }
     Ok(())
 }
 
-async fn from_stdin(args: &Send, sender: &mut Sender<'_>) -> Result<()> {
+async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
     let (give, mut take) = mpsc::channel(1024);
     // A thread of its own: a read of the standard input cannot be interrupted, so nothing may wait for it.
     std::thread::spawn(move || {
@@ -68,7 +91,7 @@ async fn from_stdin(args: &Send, sender: &mut Sender<'_>) -> Result<()> {
         let line = match take.try_recv() {
             Ok(line) => line,
             Err(_) => {
-                // The next line may be long in coming: what there is goes out now.
+                // The next line may be long in coming: whether the broker has what there is, is to be known now.
                 sender.flush().await?;
                 match take.recv().await {
                     Some(line) => line,
@@ -77,39 +100,38 @@ async fn from_stdin(args: &Send, sender: &mut Sender<'_>) -> Result<()> {
             }
         };
         left -= 1;
-        sender.push(&line?).await?;
+        sender.push(&args.channel, &line?).await?;
         sender.pause(pause, left == 0).await?;
     }
     Ok(())
 }
 
-struct Sender<'a> {
-    args: &'a Send,
-    session: Session,
-    /// Frames that the broker has not confirmed. They are sent again over the next connection.
-    unconfirmed: Vec<u8>,
+struct Sender {
+    client: Client,
+    narrator: JoinHandle<Option<Reason>>,
+    /// Bytes since the last flush was asked for.
+    unflushed: usize,
+    flushing: Option<Reply<()>>,
     sent: u64,
 }
 
-impl<'a> Sender<'a> {
-    async fn start(args: &'a Send) -> Result<Sender<'a>> {
-        // An empty name would end the session.
-        if args.channel.is_empty() {
-            bail!("the channel's name is empty");
-        }
-        let session = Session::connect(&args.peer, b"/null").await?;
-        Ok(Sender { args, session, unconfirmed: Vec::new(), sent: 0 })
+impl Sender {
+    async fn start(args: &Send) -> Result<Sender> {
+        // At least once, but not for ever.
+        let client = connect(&args.peer, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
+        let narrator = narrate(client.events(), &args.peer, None);
+        Ok(Sender { client, narrator, unflushed: 0, flushing: None, sent: 0 })
     }
 
-    async fn push(&mut self, message: &[u8]) -> Result<()> {
-        if u32::try_from(message.len()).is_err() {
-            bail!("message {} has {} bytes, more than a frame can hold", self.sent, message.len());
-        }
-        native::encode(self.args.channel.as_bytes(), &mut self.unconfirmed);
-        native::encode(message, &mut self.unconfirmed);
+    async fn push(&mut self, channel: &str, message: &[u8]) -> Result<()> {
+        self.client.publish(channel, message).await?;
         self.sent += 1;
-        if self.unconfirmed.len() >= FLUSH {
-            self.flush().await?;
+        self.unflushed += channel.len() + message.len();
+        if self.unflushed >= FLUSH {
+            self.unflushed = 0;
+            if let Some(flushing) = self.flushing.replace(self.client.flush()) {
+                flushing.await?;
+            }
         }
         Ok(())
     }
@@ -124,38 +146,10 @@ impl<'a> Sender<'a> {
 
     /// Returns when the broker has everything.
     async fn flush(&mut self) -> Result<()> {
-        if self.unconfirmed.is_empty() {
-            return Ok(());
+        self.unflushed = 0;
+        if let Some(flushing) = self.flushing.take() {
+            flushing.await?;
         }
-        let mut refused = 0;
-        while let Err(error) = self.try_flush().await {
-            refused += 1;
-            if self.args.peer.once {
-                return Err(error.context("not everything was sent"));
-            }
-            // One that refuses the same bytes every time, for being too big, will do so for ever.
-            if refused == 5 {
-                return Err(
-                    error.context("the broker took the connection, but not the messages, 5 times (its log says why)")
-                );
-            }
-            note(format_args!("{error:#}; connecting again."));
-            sleep(crate::session::jitter(Duration::from_millis(200))).await;
-            self.session = Session::connect(&self.args.peer, b"/null").await?;
-        }
-        self.unconfirmed.clear();
-        Ok(())
-    }
-
-    async fn try_flush(&mut self) -> Result<()> {
-        self.session.write(&self.unconfirmed).await?;
-        let wanted = self.session.echo().await?;
-        loop {
-            match self.session.next().await? {
-                Incoming::Echo(number) if number == wanted => return Ok(()),
-                Incoming::End => bail!("the broker closed the connection"),
-                Incoming::Echo(_) | Incoming::Message(_) => {}
-            }
-        }
+        Ok(self.client.flush().await?)
     }
 }

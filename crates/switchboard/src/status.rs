@@ -1,7 +1,7 @@
 //! `switchboard status`, `purge` and `kick`: over the broker's HTTP.
 
 use crate::cli::Status;
-use crate::output;
+use crate::output::{self, refused};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use std::fmt::Write;
@@ -56,7 +56,10 @@ async fn request(address: &str, method: &str, target: &str) -> Result<String> {
 }
 
 async fn exchange(address: &str, method: &str, target: &str) -> Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(address).await?;
+    let mut stream = TcpStream::connect(address).await.map_err(|error| match refused(&error) {
+        "" => error.into(),
+        advice => anyhow!("{error}{advice}"),
+    })?;
     let head = format!(
         "{method} {target} HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n\
          Content-Length: 0\r\nConnection: close\r\n\r\n"

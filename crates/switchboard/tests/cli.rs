@@ -1,16 +1,11 @@
 //! The program as its users meet it: run as a process.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod common;
 
-fn switchboard(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
+use common::{Broker, Client, Lines, Program, switchboard};
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Output, Stdio};
 
 fn output(args: &[&str]) -> Output {
     switchboard(args).output().expect("the program starts")
@@ -20,66 +15,26 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// A process that does not outlive its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn sends(broker: &Broker, args: &[&str]) {
+    let sent = broker.client(&[&["send"], args].concat()).output().expect("an end");
+    assert!(sent.status.success(), "{sent:?}");
 }
 
-struct Broker {
-    process: Running,
-    port: String,
-    http: String,
+/// A listener whose subscription is in force, and what it says beside the messages.
+fn listens(broker: &Broker, args: &[&str]) -> (Program, Lines) {
+    let mut command = broker.client(&[&["listen"], args].concat());
+    let mut listener = Program::start(command.stderr(Stdio::piped())).expect("a listener");
+    let notes = Lines::of(listener.child.stderr.take().expect("a pipe"));
+    let first = notes.next().expect("a line");
+    assert!(first.starts_with("Listening on "), "{first}");
+    (listener, notes)
 }
 
-impl Broker {
-    fn start(directory: &Path) -> Broker {
-        let ready = directory.join("ready.json");
-        let args = ["broker", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log", "warn", "--ready-file"];
-        let process = switchboard(&args).arg(&ready).stdout(Stdio::null()).spawn().expect("the broker starts");
-        let mut process = Running(process);
-        let began = Instant::now();
-        let ready = loop {
-            if let Ok(json) = std::fs::read_to_string(&ready) {
-                break json;
-            }
-            assert_eq!(process.0.try_wait().expect("a process"), None, "the broker ended");
-            assert!(began.elapsed() < Duration::from_secs(30), "the broker is not ready");
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        let ready: serde_json::Value = serde_json::from_str(&ready).expect("JSON");
-        let native = ready["native"][0].as_str().expect("an address");
-        let http = ready["http"][0].as_str().expect("an address").to_owned();
-        let port = native.rsplit_once(':').expect("a port").1.to_owned();
-        Broker { process, port, http }
-    }
-
-    fn client<'a>(&'a self, args: &[&'a str]) -> Command {
-        let mut command = switchboard(args);
-        command.args(["--host", "127.0.0.1", "--port", &self.port]);
-        command
-    }
-
-    /// A listener whose subscription is in force.
-    fn listen(&self, args: &[&str]) -> Running {
-        let args: Vec<&str> = ["listen"].iter().chain(args).copied().collect();
-        let mut command = self.client(&args);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a listener");
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        assert!(line.starts_with("Listening on "), "{line}");
-        Running(child)
-    }
-}
-
-fn received(mut listener: Running) -> String {
-    let printed = std::io::read_to_string(listener.0.stdout.take().expect("a pipe")).expect("text");
-    assert!(listener.0.wait().expect("an end").success());
-    printed
+/// All that it prints, up to its end, which is a good one.
+fn printed((mut listener, _): (Program, Lines)) -> Vec<String> {
+    while listener.line().is_some() {}
+    assert!(listener.end().success());
+    listener.lines.all()
 }
 
 #[test]
@@ -128,19 +83,15 @@ fn a_port_that_is_taken_is_named() {
 
 #[test]
 fn messages_go_from_send_to_listen() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let broker = Broker::start(directory.path());
-
-    let listener = broker.listen(&["/topic/a", "--count", "2"]);
-    let json = broker.listen(&["/topic/a", "--count", "2", "--json"]);
+    let broker = Broker::start(&[]);
+    let listener = listens(&broker, &["/topic/a", "--count", "2"]);
+    let json = listens(&broker, &["/topic/a", "--count", "2", "--json"]);
     for message in ["hello", "two words"] {
-        assert!(broker.client(&["send", "/topic/a", message]).status().expect("an end").success());
+        sends(&broker, &["/topic/a", message]);
     }
-    assert_eq!(received(listener), "hello\ntwo words\n");
-    assert_eq!(
-        received(json),
-        "{\"channel\":\"/topic/a\",\"data\":\"hello\"}\n{\"channel\":\"/topic/a\",\"data\":\"two words\"}\n"
-    );
+    assert_eq!(printed(listener), ["hello", "two words"]);
+    let lines = ["hello", "two words"].map(|data| format!("{{\"channel\":\"/topic/a\",\"data\":\"{data}\"}}"));
+    assert_eq!(printed(json), lines);
 
     // Nobody listens to the queue yet: that it is all there afterwards is what `send` has confirmed.
     let mut send = broker.client(&["send", "/queue/jobs", "--stdin", "--json"]);
@@ -151,21 +102,26 @@ fn messages_go_from_send_to_listen() {
     let listener = broker.client(&["listen", "/queue/jobs", "--count", "3"]).output().expect("an end");
     assert_eq!(text(&listener.stdout), "one\n\nthree\n");
 
-    let listener = broker.listen(&["/topic/b", "--count", "3"]);
-    let sender = broker.client(&["send", "/topic/b", "--count", "3", "--interval", "0"]).status();
-    assert!(sender.expect("an end").success());
-    let printed = received(listener);
-    let lines: Vec<&str> = printed.lines().collect();
+    let listener = listens(&broker, &["/topic/b", "--count", "3"]);
+    sends(&broker, &["/topic/b", "--count", "3", "--interval", "0"]);
+    let lines = printed(listener);
     let me = lines[0].strip_prefix("Msg 0 from ").expect("the first message");
     assert_eq!(me.len(), 8);
     assert_eq!(lines[2], format!("Msg 2 from {me}"));
 }
 
 #[test]
+fn what_is_no_text_is_printed_in_hexadecimal() {
+    let broker = Broker::start(&[]);
+    let listener = listens(&broker, &["/topic/a", "--count", "1", "--json"]);
+    Client::publisher(&broker).publish("/topic/a", &[0, 0xff, 0x10]);
+    assert_eq!(printed(listener), ["{\"channel\":\"/topic/a\",\"hex\":\"00ff10\"}"]);
+}
+
+#[test]
 fn the_broker_is_administered_over_http() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let broker = Broker::start(directory.path());
-    assert!(broker.client(&["send", "/queue/a b", "x"]).status().expect("an end").success());
+    let broker = Broker::start(&[]);
+    sends(&broker, &["/queue/a b", "x"]);
     let status = output(&["status", "--http", &broker.http]);
     assert!(text(&status.stdout).contains("/queue/a b"), "{status:?}");
     let status = output(&["status", "--json", "--http", &broker.http]);
@@ -176,74 +132,99 @@ fn the_broker_is_administered_over_http() {
 }
 
 #[test]
-fn clients_fail_and_end_quietly() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-    let refused = output(&["send", "/topic/a", "x", "--once", "--host", "127.0.0.1", "--port", &free.to_string()]);
-    assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(text(&refused.stderr).lines().count(), 1);
+fn nobody_there_is_one_line_that_says_what_to_do() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let (address, port) = (free.to_string(), free.port().to_string());
+    for args in [
+        &["send", "/topic/a", "x", "--once", "--host", "127.0.0.1", "--port", &port][..],
+        &["listen", "/topic/a", "--once", "--host", "127.0.0.1", "--port", &port],
+        &["bench", "--host", "127.0.0.1", "--port", &port],
+        &["status", "--http", &address],
+    ] {
+        let refused = output(args);
+        assert_eq!(refused.status.code(), Some(1));
+        let error = text(&refused.stderr);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains(&address) && error.contains("start the broker with `switchboard`"), "{error}");
+    }
+}
 
-    let directory = tempfile::tempdir().expect("a directory");
-    let broker = Broker::start(directory.path());
-    let mut listener = broker.listen(&["/topic/a"]);
-    drop(listener.0.stdout.take());
-    assert!(broker.client(&["send", "/topic/a", "x"]).status().expect("an end").success());
-    assert!(listener.0.wait().expect("an end").success());
+#[test]
+fn a_listener_ends_quietly_with_its_reader() {
+    let broker = Broker::start(&[]);
+    let mut child = broker.client(&["listen", "/topic/a"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a listener");
+    let notes = Lines::of(child.stderr.take().expect("a pipe"));
+    notes.find(&["Listening on "]);
+    drop(child.stdout.take());
+    let mut listener = Program { child, lines: Lines::of(std::io::empty()) };
+    sends(&broker, &["/topic/a", "x"]);
+    assert!(listener.end().success());
+    assert_eq!(notes.all().len(), 1, "{:?}", notes.all());
+}
+
+#[test]
+fn who_sends_may_come_before_the_broker() {
+    // An address of its own, so that nobody else takes the port meanwhile.
+    let first = Broker::start_at("127.26.26.28:0", &[]);
+    let address = first.native[0].clone();
+    let mut sender = first.client(&["send", "/queue/a", "at last"]);
+    first.stop(Vec::new());
+    let mut sender = Program::start(sender.stderr(Stdio::piped())).expect("a sender");
+    let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
+    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; trying on."]);
+    let broker = Broker::start_at(&address, &[]);
+    assert!(sender.end().success());
+    let listener = broker.client(&["listen", "/queue/a", "--count", "1"]).output().expect("an end");
+    assert_eq!(text(&listener.stdout), "at last\n");
+}
+
+#[test]
+fn what_the_broker_refuses_is_not_sent_for_ever() {
+    let broker = Broker::start(&["--set", "message=1KiB"]);
+    sends(&broker, &["/queue/a", "--size", "1024", "--count", "1"]);
+    for (once, expected) in [(&[][..], "not the messages, 5 times (its log says why)"), (&["--once"], "not everything")]
+    {
+        let args = [&["send", "/queue/a", "--size", "1025", "--count", "1"], once].concat();
+        let refused = broker.client(&args).output().expect("an end");
+        assert_eq!(refused.status.code(), Some(1));
+        let error = text(&refused.stderr);
+        assert!(error.lines().last().expect("a line").contains(expected), "{error}");
+    }
 }
 
 #[test]
 fn sigterm_ends_the_broker_in_good_order() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut broker = Broker::start(directory.path());
-    let listener = broker.listen(&["/topic/a", "--once"]);
-    let id = broker.process.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill").success());
-    assert_eq!(broker.process.0.wait().expect("an end").code(), Some(0));
-    assert_eq!(received(listener), "");
+    let mut broker = Broker::start(&[]);
+    let listener = listens(&broker, &["/topic/a", "--once"]);
+    broker.program.signal("-TERM");
+    assert_eq!(broker.program.end().code(), Some(0));
+    listener.1.find(&["Server closed."]);
+    assert!(printed(listener).is_empty());
 }
 
 #[test]
 fn a_second_signal_ends_the_broker_at_once() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let ready = directory.path().join("ready.json");
     let args = ["--listen", "127.0.0.1:0", "--http", "", "--drain", "1h", "--channel", "/topic/slow,policy=block"];
-    let mut command = switchboard(&args);
-    command.arg("--ready-file").arg(&ready).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut broker = Running(command.spawn().expect("the broker starts"));
-    let mut banner = BufReader::new(broker.0.stdout.take().expect("a pipe"));
-    let mut line = String::new();
-    while !line.contains("native protocol") {
-        line.clear();
-        assert_ne!(banner.read_line(&mut line).expect("a line"), 0);
-    }
-    assert!(!line.contains("127.0.0.1:0"), "{line}");
+    let mut broker = Program::start(switchboard(&args).stderr(Stdio::piped())).expect("the broker starts");
+    let log = Lines::of(broker.child.stderr.take().expect("a pipe"));
+    let line = broker.lines.find(&["native protocol"]);
+    let address = line.split_whitespace().last().expect("an address");
+    assert_ne!(address, "127.0.0.1:0");
     // A client that keeps the drain waiting: more is queued for it than the sockets hold.
-    let port = line.trim().rsplit_once(':').expect("a port").1.to_owned();
-    let mut stalled = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).expect("a connection");
-    let name = b"/queue/stalled";
-    let mut frames = [&(name.len() as u32).to_be_bytes()[..], name].concat();
-    stalled.write_all(&frames).expect("written");
-    frames.extend_from_slice(&(12u32 << 20).to_be_bytes());
-    frames.resize(frames.len() + (12 << 20), b'x');
-    stalled.write_all(&frames).expect("written");
-
-    let pid = broker.0.id().to_string();
-    let interrupt = || Command::new("kill").args(["-INT", &pid]).status().expect("kill").success();
-    assert!(interrupt());
-    let mut log = BufReader::new(broker.0.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    while !line.starts_with("Stopping: connections have 3600s") {
-        line.clear();
-        assert_ne!(log.read_line(&mut line).expect("a line"), 0);
-    }
-    assert!(interrupt());
-    assert_eq!(broker.0.wait().expect("an end").code(), Some(130));
+    let mut stalled = Client::at(address);
+    stalled.send(b"/queue/stalled");
+    stalled.publish("/queue/stalled", &vec![b'x'; 12 << 20]);
+    broker.signal("-INT");
+    log.find(&["Stopping: connections have 3600s"]);
+    broker.signal("-INT");
+    assert_eq!(broker.end().code(), Some(130));
     drop(stalled);
 }
 
 #[test]
 fn a_bench_delivers_everything_once() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let broker = Broker::start(directory.path());
+    let broker = Broker::start(&[]);
     let load = ["bench", "--seconds", "0.2", "--rate", "2000", "--publishers", "2", "--subscribers", "3", "--json"];
     for (queue, copies) in [(&[][..], 3), (&["--queue"][..], 1)] {
         let done = broker.client(&[&load[..], queue].concat()).output().expect("an end");

@@ -20,7 +20,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/client", &["switchboard-driver", "switchboard-wire"]),
     ("crates/client/compare", &["switchboard-client"]),
     ("crates/server", &["switchboard-broker", "switchboard-wire"]),
-    ("crates/switchboard", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
+    (
+        "crates/switchboard",
+        &["switchboard-broker", "switchboard-client", "switchboard-load", "switchboard-server", "switchboard-wire"],
+    ),
     ("bench", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];

@@ -3,14 +3,14 @@
 use super::Publisher;
 use super::batch::Sent;
 use crate::protocol;
-use crate::{Doubt, Event, Link};
+use crate::{Doubt, Event, Link, Reason};
 
 /// A broker that ends the connection this often within the same message will not take it.
 const STUCK: u32 = 5;
 
 impl Publisher {
     /// The connection is gone. What it had taken wholly and nobody has confirmed is in doubt.
-    pub(crate) fn disconnected(&mut self, reason: String) {
+    pub(crate) fn disconnected(&mut self, reason: Reason) {
         if self.up.take().is_none() {
             return;
         }

@@ -2,6 +2,7 @@ use super::batch::{Batch, Sent};
 use super::pulse::{Feel, Pulse};
 use super::requests::{Due, Flush, Flushes, Queue, Waiting};
 use super::writing::UNMARKED_FOR;
+use crate::clock::later;
 use crate::protocol::{self, Token};
 use crate::reply::{Promise, Reply};
 use crate::{Doubt, Error, Event, Link, Options, WhenFull};
@@ -140,7 +141,7 @@ impl Publisher {
 
     fn request(&self, what: &'static str, now: Instant) -> (Flush, Reply<()>) {
         let (promise, reply) = Promise::new();
-        (Flush { promise, deadline: now + self.options.timeout, what, doubt: Doubt::default() }, reply)
+        (Flush { promise, deadline: later(now, self.options.timeout), what, doubt: Doubt::default() }, reply)
     }
 
     /// Whether the writer sleeps, and has to be woken; it is told once.
@@ -170,7 +171,7 @@ impl Publisher {
         } else {
             self.flush("close", now)
         };
-        self.closing.get_or_insert(now + self.options.timeout);
+        self.closing.get_or_insert(later(now, self.options.timeout));
         reply
     }
 

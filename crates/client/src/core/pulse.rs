@@ -1,3 +1,4 @@
+use crate::clock::later;
 use std::time::{Duration, Instant};
 
 /// Whether the peer is alive: silence is broken by a question, and silence after it is death.
@@ -37,6 +38,6 @@ impl Pulse {
 
     /// When there will be something to feel.
     pub(crate) fn due(&self) -> Instant {
-        self.heard + self.interval
+        later(self.heard, self.interval)
     }
 }

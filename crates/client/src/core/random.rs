@@ -89,7 +89,7 @@ proptest! {
                     let got = wire.sure + unsure * usize::from(part) / 255;
                     received.extend(broker(&wire.bytes[..got]).0.iter().map(number));
                     (up, wire) = (false, Wire::default());
-                    core.disconnected("cut".into());
+                    core.disconnected("cut".to_owned().into());
                 },
                 Deed::Connect => if !up {
                     up = true;

@@ -154,7 +154,7 @@ fn a_cut_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
     let Step::Write(..) = core.step(now) else { panic!("nothing to write") };
     // Two messages, and a part of the third.
     core.written(50, now);
-    core.disconnected("cut".into());
+    core.disconnected("cut".to_owned().into());
     let in_doubt = Doubt { messages: 2, bytes: 40 };
     assert!(
         fire(&mut core).iter().any(|event| matches!(event, Event::Disconnected { in_doubt: d, .. } if *d == in_doubt))
@@ -183,7 +183,7 @@ fn a_message_that_no_connection_survives_is_given_up_at_last() {
             core.connected(TOKEN, now);
             let Step::Write(..) = core.step(now) else { panic!("nothing to write") };
             core.written(10, now);
-            core.disconnected("too long".into());
+            core.disconnected("too long".to_owned().into());
             fire(&mut core);
         }
         core.connected(TOKEN, now);
@@ -246,7 +246,7 @@ fn close_sends_what_it_has_also_when_something_is_in_doubt() {
     core.connected(TOKEN, now);
     drop(publish(&mut core, b"one", now));
     drain(&mut core, now);
-    core.disconnected("cut".into());
+    core.disconnected("cut".to_owned().into());
     drop(publish(&mut core, b"two", now));
     let mut close = core.close(now);
     assert!(!core.is_finished());

@@ -3,7 +3,7 @@
 use super::dial::{Open, Writer};
 use super::shared::Shared;
 use crate::core::{Backoff, Step};
-use crate::{Error, Event, Link, protocol};
+use crate::{Error, Event, Link, Reason, protocol};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(3600);
 enum Ending {
     /// All was sent, or the client has ended otherwise.
     Finished,
-    Broken(String),
+    Cut(Reason),
 }
 
 /// The first connection, which fails unless it is to be tried again.
@@ -52,8 +52,11 @@ pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
     let _ended = Ended(&shared);
     let mut open = open;
     loop {
-        let Ending::Broken(reason) = serve(&shared, open).await else { return };
+        let Ending::Cut(reason) = serve(&shared, open).await else { return };
         shared.with(|core| core.disconnected(reason));
+        if !shared.options.reconnect {
+            return;
+        }
         match away(&shared, reconnect(&shared)).await {
             Some(again) => open = again,
             None => return,
@@ -72,12 +75,14 @@ impl Drop for Ended<'_> {
 
 async fn reconnect(shared: &Shared) -> Open {
     let mut backoff = Backoff::new(shared.options.backoff_min, shared.options.backoff_max);
+    let mut failure = None;
     loop {
         let after = backoff.pause(fastrand::f64());
-        shared.with(|core| core.note(Event::Reconnecting { link: Link::Publisher, after }));
+        shared.with(|core| core.note(Event::Reconnecting { link: Link::Publisher, after, failure }));
         sleep(after).await;
-        if let Ok(open) = shared.dial.open().await {
-            return open;
+        match shared.dial.open().await {
+            Ok(open) => return open,
+            Err(error) => failure = Some(error.to_string()),
         }
     }
 }
@@ -133,22 +138,22 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
                 drop(step);
                 match written {
                     Ok(None) => unflushed = false,
-                    Ok(Some(0)) => return Ending::Broken("the connection takes nothing more".into()),
+                    Ok(Some(0)) => return broken("the connection takes nothing more"),
                     Ok(Some(bytes)) => {
                         unflushed = true;
                         shared.with(|core| core.written(bytes, Instant::now()));
                     }
-                    Err(error) => return Ending::Broken(error.to_string()),
+                    Err(error) => return broken(error),
                 }
             }
             read = reader.read(&mut input) => match read {
-                Ok(0) => return Ending::Broken("the broker closed the connection".into()),
+                Ok(0) => return Ending::Cut(Reason::Closed),
                 Ok(bytes) => {
                     if let Err(error) = shared.with(|core| core.received(&input[..bytes], Instant::now())) {
-                        return Ending::Broken(error);
+                        return broken(error);
                     }
                 }
-                Err(error) => return Ending::Broken(error.to_string()),
+                Err(error) => return broken(error),
             },
             () = shared.wake.notified() => {}
             () = alarm.as_mut(), if !alarm.is_elapsed() => shared.with(|core| core.handle_timeout(Instant::now())),
@@ -156,7 +161,7 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
                 witness = None;
                 if !there {
                     let seconds = shared.options.heartbeat.as_secs_f32();
-                    return Ending::Broken(format!("no answer for {seconds} s (option heartbeat)"));
+                    return broken(format!("no answer for {seconds} s (option heartbeat)"));
                 }
                 shared.with(|core| core.vouched(Instant::now()));
             }
@@ -165,6 +170,10 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
             return Ending::Finished;
         }
     }
+}
+
+fn broken(why: impl ToString) -> Ending {
+    Ending::Cut(Reason::Broken(why.to_string()))
 }
 
 /// One write, or a flush when there is nothing to write: never both, for whoever drops this future in

@@ -2,10 +2,11 @@
 
 use super::dial::{Reader, Writer, new_token};
 use super::shared::Shared;
+use crate::clock::later;
 use crate::core::{Backoff, Beat, Subscriber};
 use crate::mailbox::Mailbox;
 use crate::reply::Promise;
-use crate::{Doubt, Error, Event, Link, Subscription, protocol};
+use crate::{Doubt, Error, Event, Link, Reason, Subscription, protocol};
 use bytes::{Bytes, BytesMut};
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(crate) struct Order {
 enum Ending {
     /// Nobody listens any more, or the client was closed.
     Finished,
-    Broken(String),
+    Cut(Reason),
 }
 
 /// Receives until nobody listens any more; connects again as often as it has to.
@@ -38,26 +39,30 @@ pub(crate) async fn run(shared: Arc<Shared>, mut order: Order) {
     let options = &shared.options;
     let link = Link::Subscription(order.pattern.clone());
     let mut backoff = Backoff::new(options.backoff_min, options.backoff_max);
-    let deadline = tokio::time::Instant::now() + options.timeout;
+    let deadline = later(Instant::now(), options.timeout).into();
     loop {
         let dialled = tokio::select! {
             dialled = shared.dial.connect() => dialled,
             () = given_up(&shared, &order, deadline) => return late(&shared, order),
         };
-        let reason = match dialled {
+        let failure = match dialled {
             Ok((reader, writer)) => match follow(&shared, &mut order, reader, writer, deadline).await {
                 Ok(Ending::Finished) => return,
                 Err(()) => return late(&shared, order),
-                Ok(Ending::Broken(reason)) => Some(reason),
+                Ok(Ending::Cut(reason)) => {
+                    backoff.reset();
+                    shared.tell(&Event::Disconnected { link: link.clone(), reason, in_doubt: Doubt::default() });
+                    // Until it was in force for the first time, `subscribe` goes on.
+                    if !options.reconnect && order.first.is_none() {
+                        return;
+                    }
+                    None
+                }
             },
-            Err(_) => None,
+            Err(error) => Some(error.to_string()),
         };
-        if let Some(reason) = reason {
-            backoff.reset();
-            shared.tell(&Event::Disconnected { link: link.clone(), reason, in_doubt: Doubt::default() });
-        }
         let after = backoff.pause(fastrand::f64());
-        shared.tell(&Event::Reconnecting { link: link.clone(), after });
+        shared.tell(&Event::Reconnecting { link: link.clone(), after, failure });
         tokio::select! {
             () = sleep(after) => {}
             () = given_up(&shared, &order, deadline) => return late(&shared, order),
@@ -106,7 +111,6 @@ async fn follow(
     deadline: tokio::time::Instant,
 ) -> Result<Ending, ()> {
     let options = &shared.options;
-    let broken = |error: std::io::Error| Ok(Ending::Broken(error.to_string()));
     let (mut core, first) =
         Subscriber::new(&order.pattern, new_token(), options.heartbeat, options.max_frame, Instant::now());
     if let Err(error) = say(options.connect_timeout, &mut writer, &first).await {
@@ -142,8 +146,8 @@ async fn follow(
             read = reader.read_buf(&mut input), if !full => {
                 match read {
                     Ok(0) if closing => return Ok(Ending::Finished),
-                    Ok(0) if input.is_empty() => return Ok(Ending::Broken("the broker closed the connection".into())),
-                    Ok(0) => return Ok(Ending::Broken("the connection ended within a message".into())),
+                    Ok(0) if input.is_empty() => return Ok(Ending::Cut(Reason::Closed)),
+                    Ok(0) => return broken("the connection ended within a message"),
                     Ok(bytes) => size = (bytes * 2).clamp(size / 2, LARGE).max(SMALL),
                     Err(error) => return broken(error),
                 }
@@ -151,7 +155,7 @@ async fn follow(
                 order.inbox.put(messages.drain(..).map(|bytes| (bytes.len(), bytes)));
                 match result {
                     Ok(bytes) => need = bytes,
-                    Err(error) => return Ok(Ending::Broken(error)),
+                    Err(error) => return broken(error),
                 }
                 if !confirmed && core.is_confirmed() {
                     confirmed = true;
@@ -179,12 +183,16 @@ async fn follow(
                     Beat::Dead if closing => return Ok(Ending::Finished),
                     Beat::Dead => {
                         let seconds = options.heartbeat.as_secs_f32();
-                        return Ok(Ending::Broken(format!("no answer for {seconds} s (option heartbeat)")));
+                        return broken(format!("no answer for {seconds} s (option heartbeat)"));
                     }
                 }
             }
         }
     }
+}
+
+fn broken(why: impl ToString) -> Result<Ending, ()> {
+    Ok(Ending::Cut(Reason::Broken(why.to_string())))
 }
 
 async fn say(limit: std::time::Duration, writer: &mut Writer, bytes: &[u8]) -> std::io::Result<()> {

@@ -22,6 +22,7 @@ pub struct Options {
     /// How long a connection may take until the broker answers; default 5 s.
     pub connect_timeout: Duration,
     /// How long `flush`, `subscribe`, `close`, and a publish that waits for room may take; default 30 s.
+    /// `timeout=never` is as long as it takes, as is any time that no clock can count.
     pub timeout: Duration,
     /// How long a connection may be silent until the broker is asked whether it is there, and again
     /// how long the answer may take; default 15 s.
@@ -52,6 +53,9 @@ pub struct Options {
     pub max_channel: usize,
     /// Whether the first connection is tried again, too, until `timeout`; default `false`.
     pub retry_first: bool,
+    /// Whether a connection that has ended is made anew; default `true`. Else a subscription ends with its
+    /// connection, and the client with the one that publishes.
+    pub reconnect: bool,
     /// Where I/O runs; default `current`.
     pub driver: Place,
 }
@@ -94,6 +98,7 @@ impl Default for Options {
             max_frame: 16 * MIB,
             max_channel: 1024,
             retry_first: false,
+            reconnect: true,
             driver: Place::Current,
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn parse(url: &str) -> Result<Options, String> {
 fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
     match name {
         "connect_timeout" => options.connect_timeout = duration(value)?,
-        "timeout" => options.timeout = duration(value)?,
+        "timeout" => options.timeout = if value == "never" { Duration::MAX } else { duration(value)? },
         "heartbeat" => options.heartbeat = duration(value)?,
         "backoff_min" => options.backoff_min = duration(value)?,
         "backoff_max" => options.backoff_max = duration(value)?,
@@ -51,10 +51,12 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
         "max_channel" => options.max_channel = size(value)?,
         "when_full" => options.when_full = one_of(value, &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?,
         "retry_first" => options.retry_first = one_of(value, &[("true", true), ("false", false)])?,
+        "reconnect" => options.reconnect = one_of(value, &[("true", true), ("false", false)])?,
         "driver" => options.driver = one_of(value, &[("current", Place::Current), ("shared", Place::Shared)])?,
         _ => {
             return Err("there is no such option; there are connect_timeout, timeout, heartbeat, backoff_min, \
-                 backoff_max, buffer, when_full, waiting, resend, inbox, max_frame, max_channel, retry_first, driver"
+                 backoff_max, buffer, when_full, waiting, resend, inbox, max_frame, max_channel, retry_first, reconnect, \
+                 driver"
                 .into());
         }
     }

@@ -23,7 +23,8 @@ fn an_address_needs_only_a_host() {
 #[test]
 fn every_limit_can_be_set() {
     let url = "switchboard://h?connect_timeout=1s&timeout=2m&heartbeat=300ms&backoff_min=4ms&backoff_max=5s&buffer=6KiB\
-        &when_full=fail&waiting=7&resend=8&inbox=9MiB&max_frame=10&max_channel=11B&retry_first=true&driver=shared";
+        &when_full=fail&waiting=7&resend=8&inbox=9MiB&max_frame=10&max_channel=11B&retry_first=true\
+        &reconnect=false&driver=shared";
     let set = Options {
         host: "h".into(),
         port: 25000,
@@ -40,9 +41,11 @@ fn every_limit_can_be_set() {
         max_frame: 10,
         max_channel: 11,
         retry_first: true,
+        reconnect: false,
         driver: Place::Shared,
     };
     assert_eq!(url.parse::<Options>().unwrap(), set);
+    assert_eq!("switchboard://h?timeout=never".parse::<Options>().unwrap().timeout, Duration::MAX);
 }
 
 #[test]

@@ -45,8 +45,11 @@ impl Settings {
                 }
                 ("broker", _) => bail!("{source}: broker: must be a [broker] table"),
                 ("channel", _) => bail!("{source}: channel: must be [[channel]] tables"),
-                _ if SETTINGS.iter().any(|setting| setting.key == key) => {
-                    bail!("{source}: `{key}` belongs under [broker]")
+                _ if keys().any(|known| known == key) => bail!("{source}: `{key}` belongs under [broker]"),
+                (_, value) if !is_table(value) => {
+                    let known: Vec<&str> = keys().collect();
+                    return Err(unknown("setting", key, &known))
+                        .with_context(|| format!("{source}: `{key}` stands outside of [broker] and [[channel]]"));
                 }
                 _ => {
                     return Err(unknown("table", key, &["broker", "channel"])).context(source.to_owned());
@@ -59,7 +62,7 @@ impl Settings {
     /// Sets one setting from text.
     pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
-            let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+            let known: Vec<&str> = keys().collect();
             return Err(unknown("setting", key, &known));
         };
         (setting.parse)(self, text).ok_or_else(|| not_allowed(key, text, setting.allowed))
@@ -138,6 +141,14 @@ impl Settings {
         server.rules = rules.collect();
         server
     }
+}
+
+fn keys() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().map(|setting| setting.key)
+}
+
+fn is_table(value: &toml::Value) -> bool {
+    value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table))
 }
 
 fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<Rule> {
@@ -242,7 +253,13 @@ mod tests {
             "my.toml: [broker]: there is no setting `memmory`; the nearest is `memory`"
         );
         assert_eq!(error("[brokr]\n"), "my.toml: there is no table `brokr`; the nearest is `broker`");
+        assert_eq!(error("[[brokr]]\n"), "my.toml: there is no table `brokr`; the nearest is `broker`");
         assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
+        assert_eq!(
+            error("memmory = 1"),
+            "my.toml: `memmory` stands outside of [broker] and [[channel]]: \
+             there is no setting `memmory`; the nearest is `memory`"
+        );
         assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
     }
 
