@@ -1,17 +1,19 @@
 //! Listeners, and who may come in how fast.
 
 use crate::connection;
+use crate::connector::Arrival;
 use crate::error::BindError;
 use crate::hub::Hub;
 use crate::peer::Peer;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use crate::socket::{Origin, Socket};
+use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use switchboard_broker::ConnectionId;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream, UnixStream, lookup_host};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -52,7 +54,7 @@ fn is_missing_loopback(address: SocketAddr, error: &io::Error) -> bool {
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the last run's closed connections.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -111,25 +113,40 @@ impl Gate {
                     continue;
                 }
             };
-            // Behind the accept: a listener where nobody comes would keep what it took from the
-            // others for ever. Who is too many waits in the kernel, but for one a listener.
-            let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return };
-            let turn = self.rate.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now());
-            // Only then: a timer that is due sleeps for a millisecond all the same.
-            if turn > Instant::now() {
-                sleep_until(turn).await;
-            }
             if let Err(error) = prepare(&socket) {
                 tracing::debug!(peer = %address, "socket options: {error}");
             }
-            let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
-            let peer = Arc::new(Peer::new(id, address, socket));
-            let (hub, handshake, alive) = (self.hub.clone(), self.handshake, self.alive.clone());
-            tokio::spawn(async move {
-                connection::run(hub, peer, handshake, permit).await;
-                drop(alive);
-            });
+            self.admit(Socket::Tcp(socket), Origin::Address(address)).await;
         }
+    }
+
+    /// Accepts this process's own, as long as there may be any.
+    pub(crate) async fn run_arrivals(self: Arc<Gate>, mut arrivals: mpsc::Receiver<Arrival>) {
+        while let Some((pipe, service)) = arrivals.recv().await {
+            match UnixStream::from_std(pipe) {
+                Ok(pipe) => self.admit(Socket::Pipe(pipe), Origin::Service(service)).await,
+                Err(error) => tracing::error!("cannot accept {}: {error}", Origin::Service(service)),
+            }
+        }
+    }
+
+    /// Serves a connection, in a task of its own, when it is its turn.
+    async fn admit(&self, socket: Socket, origin: Origin) {
+        // Behind the accept: a listener where nobody comes would keep what it took from the
+        // others for ever. Who is too many waits in the kernel, but for one a listener.
+        let Ok(permit) = self.handshakes.clone().acquire_owned().await else { return };
+        let turn = self.rate.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now());
+        // Only then: a timer that is due sleeps for a millisecond all the same.
+        if turn > Instant::now() {
+            sleep_until(turn).await;
+        }
+        let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
+        let peer = Arc::new(Peer::new(id, origin, socket));
+        let (hub, handshake, alive) = (self.hub.clone(), self.handshake, self.alive.clone());
+        tokio::spawn(async move {
+            connection::run(hub, peer, handshake, permit).await;
+            drop(alive);
+        });
     }
 }
 

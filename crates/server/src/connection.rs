@@ -8,7 +8,6 @@ use crate::native::Session;
 use crate::peer::{Closing, Peer};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSliceMut};
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::{CloseReason, Command};
@@ -35,7 +34,7 @@ struct Scratch {
 macro_rules! told {
     ($hub:expr, $peer:expr, $level:ident, $($line:tt)+) => {
         if $hub.log_quota().allows() {
-            tracing::$level!(connection = $peer.id().0, peer = %$peer.address(), $($line)+);
+            tracing::$level!(connection = $peer.id().0, peer = %$peer.origin(), $($line)+);
         }
     };
 }
@@ -246,11 +245,11 @@ async fn flush_rest(hub: &Hub, peer: &Arc<Peer>) {
 /// Half-closes, and reads to the end: closing a socket with unread bytes in it would make the
 /// kernel reset the connection, and the peer lose what it has not read.
 async fn linger(peer: &Peer) {
-    if socket2::SockRef::from(peer.socket()).shutdown(Shutdown::Write).is_err() {
+    if peer.socket().shut_down_writing().is_err() {
         return;
     }
     loop {
-        if peer.socket().readable().await.is_err() {
+        if peer.socket().ready(Interest::READABLE).await.is_err() {
             return;
         }
         let read = SCRATCH.with_borrow_mut(|scratch| peer.socket().try_read(&mut scratch.buffer));

@@ -131,7 +131,7 @@ struct Listed {
 }
 
 async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Json<Value> {
-    let (status, addresses) = hub.status(listed.limit.unwrap_or(LISTED));
+    let (status, origins) = hub.status(listed.limit.unwrap_or(LISTED));
     let totals = status.totals;
     let channels: Vec<_> = status
         .channels
@@ -156,9 +156,9 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
             entry
         })
         .collect();
-    let connections: Vec<_> = status.connections.iter().zip(addresses).map(|(connection, address)| json!({
+    let connections: Vec<_> = status.connections.iter().zip(origins).map(|(connection, origin)| json!({
         "id": connection.id.0,
-        "address": address.map(|address| address.to_string()),
+        "address": origin.map(|origin| origin.to_string()),
         "subscriptions": connection.subscriptions.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
         "outbox": connection.outbox,
         "published": connection.published,

@@ -2,9 +2,9 @@
 
 use crate::log_quota::LogQuota;
 use crate::peer::{Closing, Peer};
+use crate::socket::Origin;
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -185,12 +185,12 @@ impl Hub {
     }
 
     /// The broker's status, and where the connections that it lists come from.
-    pub(crate) fn status(&self, limit: usize) -> (Status, Vec<Option<SocketAddr>>) {
+    pub(crate) fn status(&self, limit: usize) -> (Status, Vec<Option<Origin>>) {
         let state = self.lock();
         let status = state.broker.status(self.now(), limit);
-        let address = |connection: &ConnectionStatus| state.peers.get(&connection.id).map(|peer| peer.address());
-        let addresses = status.connections.iter().map(address).collect();
-        (status, addresses)
+        let origin = |connection: &ConnectionStatus| state.peers.get(&connection.id).map(|peer| peer.origin());
+        let origins = status.connections.iter().map(origin).collect();
+        (status, origins)
     }
 
     pub(crate) fn totals(&self) -> Totals {

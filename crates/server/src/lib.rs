@@ -15,6 +15,7 @@
 
 mod error;
 mod settings;
+mod socket;
 
 mod hub;
 mod log_quota;
@@ -24,9 +25,11 @@ mod peer;
 
 mod accept;
 mod connection;
+mod connector;
 mod http;
 mod server;
 
+pub use connector::Connector;
 pub use error::BindError;
 pub use native::{NativeError, Session};
 pub use outbox::Outbox;

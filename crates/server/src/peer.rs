@@ -1,13 +1,12 @@
 //! The side of a connection that every task may touch.
 
 use crate::outbox::Outbox;
+use crate::socket::{Origin, Socket};
 use bytes::Bytes;
 use std::io::{ErrorKind, IoSlice};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use switchboard_broker::{CloseReason, ConnectionId, Refusal};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// Buffers handed to one system call.
@@ -26,8 +25,8 @@ pub(crate) enum Closing {
 #[derive(Debug)]
 pub(crate) struct Peer {
     id: ConnectionId,
-    address: SocketAddr,
-    socket: TcpStream,
+    origin: Origin,
+    socket: Socket,
     incoming: Mutex<Vec<Bytes>>,
     writer: Mutex<Writer>,
     uncredited: AtomicUsize,
@@ -49,10 +48,10 @@ struct Writer {
 }
 
 impl Peer {
-    pub(crate) fn new(id: ConnectionId, address: SocketAddr, socket: TcpStream) -> Peer {
+    pub(crate) fn new(id: ConnectionId, origin: Origin, socket: Socket) -> Peer {
         Peer {
             id,
-            address,
+            origin,
             socket,
             incoming: Mutex::default(),
             writer: Mutex::default(),
@@ -70,11 +69,11 @@ impl Peer {
         self.id
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 
@@ -189,7 +188,7 @@ impl Peer {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    tracing::debug!(connection = self.id.0, peer = %self.address, "cannot write: {error}");
+                    tracing::debug!(connection = self.id.0, peer = %self.origin, "cannot write: {error}");
                     writer.closed = true;
                     writer.outbox = Outbox::default();
                     self.blocked.store(false, Ordering::Release);

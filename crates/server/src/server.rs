@@ -1,4 +1,5 @@
 use crate::accept::{Gate, bind_all};
+use crate::connector::{Arrival, Connector, arrivals};
 use crate::error::BindError;
 use crate::http;
 use crate::hub::Hub;
@@ -8,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -21,6 +22,7 @@ pub struct Server {
     settings: Settings,
     native: Vec<TcpListener>,
     http: Vec<TcpListener>,
+    arrivals: (Sender<Arrival>, Receiver<Arrival>),
 }
 
 /// How a [`Server`] ended.
@@ -44,7 +46,7 @@ impl Server {
         }
         let native = bind_all(&settings.listen).await?;
         let http = bind_all(&settings.http).await?;
-        Ok(Server { settings, native, http })
+        Ok(Server { settings, native, http, arrivals: arrivals() })
     }
 
     /// Where the native protocol is spoken.
@@ -57,10 +59,15 @@ impl Server {
         addresses(&self.http)
     }
 
+    /// Connects a service of this process, without a port: the name is what log and `status` show.
+    pub fn connector(&self, service: &'static str) -> Connector {
+        Connector::new(service, self.arrivals.0.clone())
+    }
+
     /// Serves until `shutdown` is ready, then writes what waits for those that are there, for
     /// as long as [`Settings::drain`] says.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Report {
-        let Server { settings, native, http } = self;
+        let Server { settings, native, http, arrivals: (_, arrivals) } = self;
         let hub = Arc::new(Hub::new(settings.limits, settings.rules));
         let (alive, mut ended) = mpsc::channel(1);
         let gate =
@@ -69,6 +76,7 @@ impl Server {
         for listener in native {
             accepting.spawn(gate.clone().run(listener));
         }
+        accepting.spawn(gate.clone().run_arrivals(arrivals));
         // The listeners' tasks alone keep the gate, and with it `alive`.
         drop(gate);
         let mut serving = JoinSet::new();

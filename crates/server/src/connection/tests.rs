@@ -1,4 +1,5 @@
 use super::*;
+use crate::socket::{Origin, Socket};
 use switchboard_broker::{ConnectionId, Limits};
 use switchboard_wire::native::encode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +26,7 @@ async fn a_worker_that_stalled_between_two_messages_is_used_again_when_it_reads(
     while let Ok(bytes) = socket.try_write(&[0; 64 << 10]) {
         written += bytes;
     }
-    let peer = Arc::new(Peer::new(ConnectionId(1), address, socket));
+    let peer = Arc::new(Peer::new(ConnectionId(1), Origin::Address(address), Socket::Tcp(socket)));
     let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
     let serving = tokio::spawn(run(hub.clone(), peer, Duration::from_secs(60), permit));
     worker.write_all(&frames(&[b"/queue/a", b"/queue/a", b"job"])).await.unwrap();

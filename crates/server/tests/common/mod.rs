@@ -4,8 +4,8 @@
 
 use std::net::SocketAddr;
 use std::time::Duration;
-use switchboard_server::{Report, Server, Settings};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use switchboard_server::{Connector, Report, Server, Settings};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     pub(crate) native: SocketAddr,
     pub(crate) http: SocketAddr,
+    pub(crate) connector: Connector,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Report>,
 }
@@ -30,9 +31,10 @@ impl Running {
         let settings = Settings { listen: vec!["127.0.0.1:0".into()], http: vec!["127.0.0.1:0".into()], ..settings };
         let server = Server::bind(settings).await.unwrap();
         let (native, http) = (server.native_addresses()[0], server.http_addresses()[0]);
+        let connector = server.connector("test");
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async { _ = stopped.await }));
-        Running { native, http, stop, task }
+        Running { native, http, connector, stop, task }
     }
 
     /// Connects, subscribes, and waits until the subscription is in force.
@@ -59,9 +61,9 @@ impl Running {
     }
 }
 
-pub(crate) struct Client(pub(crate) TcpStream);
+pub(crate) struct Client<S = TcpStream>(pub(crate) S);
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends a frame.
     pub(crate) async fn send(&mut self, body: &[u8]) {
         self.0.write_all(&frame(body)).await.unwrap();
