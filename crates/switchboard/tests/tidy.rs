@@ -19,6 +19,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/load", &["switchboard-wire"]),
     ("crates/client", &["switchboard-driver", "switchboard-wire"]),
     ("crates/client/compare", &["switchboard-client"]),
+    ("crates/sockets", &["switchboard-driver", "switchboard-wire"]),
+    ("crates/sockets/compare", &["switchboard-sockets"]),
     ("crates/server", &["switchboard-broker", "switchboard-wire"]),
     (
         "crates/switchboard",
