@@ -45,7 +45,7 @@ pub(crate) async fn dial(core: Arc<Core>, endpoint: Endpoint, mut peer: Peer, li
     loop {
         let tried = tokio::select! {
             tried = attempt(&core, &endpoint) => tried,
-            () = life::over(&life, peer.unsent()) => return,
+            () = life::over(&life, || peer.unsent()) => return,
         };
         let met = match tried {
             Ok(Stream::Tcp(mut stream)) => {
@@ -70,7 +70,7 @@ pub(crate) async fn dial(core: Arc<Core>, endpoint: Endpoint, mut peer: Peer, li
         core.tell(&Event::RetryIn { endpoint: endpoint.clone(), after });
         tokio::select! {
             () = sleep(after) => {}
-            () = life::over(&life, peer.unsent()) => return,
+            () = life::over(&life, || peer.unsent()) => return,
         }
     }
 }
@@ -124,7 +124,7 @@ where
     let mut input = BytesMut::new();
     let shaken = tokio::select! {
         shaken = shake(core, &mut reader, &mut writer, &mut input) => shaken,
-        () = life::over(life, peer.unsent()) => return Met::Finished,
+        () = life::over(life, || peer.unsent()) => return Met::Finished,
     };
     let other = match shaken {
         Ok(other) => other,

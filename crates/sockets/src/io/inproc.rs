@@ -58,7 +58,7 @@ pub(crate) async fn connect(core: Arc<Core>, name: String, mut peer: Peer, life:
     loop {
         let listener = tokio::select! {
             listener = listener(&name) => listener,
-            () = life::over(&life, peer.unsent()) => return,
+            () = life::over(&life, || peer.unsent()) => return,
         };
         if core.kind.talks_to(listener.kind) {
             for (core, other) in [(&core, listener.kind), (&listener, core.kind)] {
@@ -82,7 +82,7 @@ pub(crate) async fn connect(core: Arc<Core>, name: String, mut peer: Peer, life:
         core.tell(&Event::RetryIn { endpoint: endpoint.clone(), after });
         tokio::select! {
             () = sleep(after) => {}
-            () = life::over(&life, peer.unsent()) => return,
+            () = life::over(&life, || peer.unsent()) => return,
         }
     }
 }
@@ -129,8 +129,8 @@ async fn meet(core: &Arc<Core>, peer: &mut Peer, listener: &Arc<Core>, life: &wa
         tokio::select! {
             () = peer.wake.notified() => {}
             () = other.wake.notified() => {}
-            () = life::over(life, usize::from(this.is_some())) => {}
-            () = life::over(&other_life, usize::from(that.is_some())) => {}
+            () = life::over(life, || usize::from(this.is_some())) => {}
+            () = life::over(&other_life, || usize::from(that.is_some())) => {}
         }
     }
 }

@@ -4,9 +4,10 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 /// Ready when there is nothing more to do: it is to close, and nothing is to be sent or the time for that is over.
-pub(super) async fn over(life: &watch::Receiver<Life>, unsent: usize) {
+/// `unsent` is asked only then, for until then more may be accepted.
+pub(super) async fn over(life: &watch::Receiver<Life>, unsent: impl FnOnce() -> usize) {
     if let Some(end) = closing(life).await
-        && unsent > 0
+        && unsent() > 0
     {
         sleep_until(end.into()).await;
     }
