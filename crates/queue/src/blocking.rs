@@ -8,7 +8,7 @@ use crate::error::{GetError, GetTimeoutError, JoinTimeoutError, PutError, PutTim
 use crate::permit::Permit;
 use crate::queue::{Queue, left, move_in, move_many, put_error, take_many, take_one};
 use crate::shared::Role;
-use crate::wait::{NotInTime, block};
+use crate::wait::{NotInTime, block, let_gather};
 use crate::work::Work;
 
 /// A queue as threads see it: what has to wait, blocks. What need not wait is the [`Queue`]'s.
@@ -119,6 +119,7 @@ impl<T> Blocking<T> {
 
     fn get_by(&self, deadline: Option<Instant>) -> Result<T, NotInTime> {
         let shared = &*self.queue.shared;
+        let_gather(shared);
         block(shared, Role::Getter, deadline, || shared.get(1, take_one))
     }
 
@@ -133,6 +134,7 @@ impl<T> Blocking<T> {
         }
         let shared = &*self.queue.shared;
         let get = || shared.get(most, |store| take_many(store, most));
+        let_gather(shared);
         block(shared, Role::Getter, None, get).map_err(|_| GetError)
     }
 

@@ -10,12 +10,14 @@ use std::collections::VecDeque;
 
 use crate::crowd::{Calls, Crowd, Place, Wake, wake};
 use crate::store::Store;
-use crate::sync::{Apart, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{Apart, AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
 
 pub(crate) struct Shared<T> {
     pub(crate) head: Apart<Mutex<Head<T>>>,
     /// How many items ever left the queue: written under `head`.
     pub(crate) taken: Apart<AtomicUsize>,
+    /// Whether few items have arrived last, and all of them are taken: written under `head`.
+    keeps_up: AtomicBool,
     pub(crate) tail: Apart<Mutex<Tail<T>>>,
     /// How many items were ever put: written under `tail`.
     pub(crate) pushed: Apart<AtomicUsize>,
@@ -25,9 +27,14 @@ pub(crate) struct Shared<T> {
     pub(crate) capacity: usize,
 }
 
+/// So few arrivals are hardly worth a meeting of the two sides.
+const FEW: usize = 64;
+
 pub(crate) struct Head<T> {
     pub(crate) store: Store<T>,
     pub(crate) putters: Crowd,
+    /// How many came in when somebody last looked.
+    arrived: usize,
 }
 
 pub(crate) struct Tail<T> {
@@ -78,8 +85,9 @@ impl<T> Shared<T> {
             phase: Phase::Open,
         };
         Self {
-            head: Apart(Mutex::new(Head { store, putters: Crowd::default() })),
+            head: Apart(Mutex::new(Head { store, putters: Crowd::default(), arrived: 0 })),
             taken: Apart(AtomicUsize::new(0)),
+            keeps_up: AtomicBool::new(false),
             tail: Apart(Mutex::new(tail)),
             pushed: Apart(AtomicUsize::new(0)),
             reserved: AtomicUsize::new(0),
@@ -164,6 +172,7 @@ impl<T> Shared<T> {
         let mut head = lock(&self.head);
         if head.store.needs_arrivals(wanted) {
             let mut tail = lock(&self.tail);
+            head.arrived = tail.inbox.len();
             head.store.arrive(&mut tail.inbox);
             if head.store.is_empty() {
                 return Err(if tail.is_dry() { NotNow::Never } else { NotNow::Later });
@@ -172,11 +181,20 @@ impl<T> Shared<T> {
             head.store.sort_in();
         }
         let result = take(&mut head.store);
+        if head.arrived < FEW && head.store.is_empty() {
+            self.keeps_up.store(true, Ordering::Relaxed);
+        }
         self.taken.store(head.store.taken(), Ordering::Release);
         let calls = self.call_putters(&mut head);
         drop(head);
         wake(calls);
         Ok(result)
+    }
+
+    /// Whether somebody who comes for the next item had better come a moment later; says so once. Consumers that
+    /// keep up with producers would otherwise meet them at their lock for every single item.
+    pub(crate) fn is_too_early(&self) -> bool {
+        self.keeps_up.load(Ordering::Relaxed) && self.keeps_up.swap(false, Ordering::Relaxed)
     }
 
     /// Enters someone among those who wait, unless there is something to be had or learnt by now.

@@ -4,7 +4,7 @@
 pub(crate) use std::{
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{Thread, current, park, park_timeout, yield_now},
 };
@@ -13,7 +13,7 @@ pub(crate) use std::{
 pub(crate) use loom::{
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{Thread, current, park, yield_now},
 };

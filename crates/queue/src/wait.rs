@@ -93,6 +93,14 @@ pub(crate) fn block<T, R>(
     }
 }
 
+/// Before a thread gets: lets others run once where that makes one trip for many items out of one for each.
+#[inline]
+pub(crate) fn let_gather<T>(shared: &Shared<T>) {
+    if shared.is_too_early() {
+        yield_now();
+    }
+}
+
 /// Parks, unless it is too late.
 fn park_until(deadline: Option<Instant>) -> bool {
     let Some(deadline) = deadline else {

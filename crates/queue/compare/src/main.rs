@@ -1,7 +1,7 @@
 //! Our queue beside others, in one run: each run of a rival stands beside one of ours, and what is
 //! reported are the medians of the rates and of the pairs' ratios.
 //!
-//! Usage: `switchboard-queue-compare [PAIRS [ITEMS [ROW]]]`, where ROW is a part of the rows' names.
+//! Usage: `switchboard-queue-compare [PAIRS [ITEMS [ROW [RIVAL]]]]`, where ROW and RIVAL are parts of their names.
 
 use std::process::{Command, Stdio};
 
@@ -52,8 +52,9 @@ fn main() {
     let pairs = number(7);
     let items = number(1_000_000);
     let chosen = arguments.next().unwrap_or_default();
+    let chosen_rival = arguments.next().unwrap_or_default();
     let bound = Some(1024);
-    let rows = [
+    let mut rows = [
         row!("thread to task, 1,024", thread_to_task, bound, 1),
         row!("thread to task, unbounded", thread_to_task, None, 1),
         row!("task to thread, 1,024", task_to_thread, bound, 1),
@@ -62,6 +63,7 @@ fn main() {
         row!("4 to 4, unbounded", many_to_many, None, 2),
         row!("ping-pong", ping_pong, bound, 20),
     ];
+    rows.iter_mut().for_each(|row| row.rivals.retain(|(name, _)| name.contains(&chosen_rival)));
     print!("| millions a second | ours |");
     let rivals = rows[0].rivals.len();
     for (name, _) in &rows[0].rivals {
