@@ -53,6 +53,7 @@ struct Held {
 
 impl Core {
     pub(crate) fn new(kind: SocketType, options: Options) -> Result<Arc<Core>, Error> {
+        options.check()?;
         let driver = match options.driver {
             Place::Current => Driver::current(),
             Place::Shared => Driver::shared(),
