@@ -16,7 +16,8 @@ fn hear<'a>(server: bool, greeted: bool, pieces: impl Iterator<Item = &'a [u8]>)
     let local = Local { socket_type: SocketType::Pull, identity: Vec::new(), security };
     let mut handshake = (!greeted).then(|| Handshake::new(local, LIMITS));
     let mut decoder = Decoder::new(LIMITS);
-    let (mut waiting, mut found, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut waiting, mut found) = (Vec::new(), Vec::new());
+    let mut answers = handshake.as_mut().map(Handshake::take_output).unwrap_or_default();
     for piece in pieces {
         waiting.extend_from_slice(piece);
         if let Some(shaking) = &mut handshake {

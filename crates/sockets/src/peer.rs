@@ -19,7 +19,7 @@ pub(crate) struct Peer {
     pub(crate) wake: Wake,
     pub(crate) lane: Arc<Lane>,
     /// Only of types that send.
-    pipe: Option<PipeId>,
+    pub(crate) pipe: Option<PipeId>,
     pub(crate) flight: InFlight,
     chunks: Vec<Chunk>,
 }
