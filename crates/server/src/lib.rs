@@ -13,7 +13,6 @@
 //! What may happen to a message is decided in `switchboard-broker`; what a frame looks like is
 //! known by `switchboard-wire`; here is what moves the bytes.
 
-mod error;
 mod settings;
 
 mod hub;
@@ -27,8 +26,8 @@ mod connection;
 mod http;
 mod server;
 
-pub use error::BindError;
 pub use native::{NativeError, Session};
 pub use outbox::Outbox;
 pub use server::{Report, Server};
 pub use settings::Settings;
+pub use switchboard_web::BindError;

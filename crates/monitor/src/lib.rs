@@ -1,0 +1,17 @@
+//! Watches a handful of services live: each process's CPU and memory, once a second, as a line.
+#![doc = include_str!("../README.md")]
+
+mod refusal;
+mod sample;
+mod time;
+
+mod http;
+mod monitor;
+mod settings;
+
+pub use monitor::Monitor;
+pub use refusal::Refusal;
+pub use sample::Sample;
+pub use settings::Settings;
+pub use switchboard_web::BindError;
+pub use time::Millis;
