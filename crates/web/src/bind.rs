@@ -26,16 +26,16 @@ impl BindError {
     fn advice(&self) -> String {
         let BindError { source, option, .. } = self;
         match source.kind() {
-            io::ErrorKind::AddrInUse => {
+            ErrorKind::AddrInUse => {
                 format!("another program listens there: stop it, or choose another port with {option} HOST:PORT")
             }
-            io::ErrorKind::PermissionDenied => {
+            ErrorKind::PermissionDenied => {
                 format!("{source}: choose a port from 1024 on with {option} HOST:PORT")
             }
-            io::ErrorKind::AddrNotAvailable => {
+            ErrorKind::AddrNotAvailable => {
                 format!("this machine has no such address ({source}): choose one of its own with {option} HOST:PORT")
             }
-            io::ErrorKind::InvalidInput => format!("{source}: write it as HOST:PORT"),
+            ErrorKind::InvalidInput => format!("{source}: write it as HOST:PORT"),
             _ => source.to_string(),
         }
     }
