@@ -5,10 +5,18 @@ mod refusal;
 mod sample;
 mod time;
 
+mod figures;
+mod process;
+pub mod report;
+
+pub mod agent;
+pub mod own;
+
 mod http;
 mod monitor;
 mod settings;
 
+pub use figures::Figures;
 pub use monitor::Monitor;
 pub use refusal::Refusal;
 pub use sample::Sample;
