@@ -1,6 +1,8 @@
 //! Watches a handful of services live: each process's CPU and memory, once a second, as a line.
 #![doc = include_str!("../README.md")]
 
+mod mark;
+mod point;
 mod refusal;
 mod sample;
 mod time;
@@ -8,6 +10,8 @@ mod time;
 mod http;
 mod monitor;
 mod settings;
+
+mod history;
 
 pub use monitor::Monitor;
 pub use refusal::Refusal;
