@@ -1,6 +1,8 @@
 //! Watches a handful of services live: each process's CPU and memory, once a second, as a line.
 #![doc = include_str!("../README.md")]
 
+mod mark;
+mod point;
 mod refusal;
 mod sample;
 mod time;
@@ -11,6 +13,8 @@ pub mod report;
 
 pub mod agent;
 pub mod own;
+
+mod history;
 
 mod http;
 mod monitor;

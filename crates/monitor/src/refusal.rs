@@ -64,18 +64,12 @@ pub enum Refusal {
         /// How many are taken a second.
         limit: u32,
     },
-    /// More samples at once than are taken.
-    #[error("more than {limit} samples a second")]
-    Rate {
-        /// How many are taken a second.
-        limit: u32,
-    },
 }
 
 impl Refusal {
     /// The names of the reasons, in the order of [`Refusal::index`].
-    pub const REASONS: [&'static str; 10] =
-        ["long", "json", "missing", "text", "time", "absurd", "old", "keys", "key_rate", "rate"];
+    pub const REASONS: [&'static str; 9] =
+        ["long", "json", "missing", "text", "time", "absurd", "old", "keys", "key_rate"];
 
     /// Which of [`Refusal::REASONS`] it is.
     #[must_use]
@@ -90,7 +84,6 @@ impl Refusal {
             Refusal::Old { .. } => 6,
             Refusal::Keys { .. } => 7,
             Refusal::KeyRate { .. } => 8,
-            Refusal::Rate { .. } => 9,
         }
     }
 }
