@@ -11,8 +11,14 @@ mod http;
 mod monitor;
 mod settings;
 
+mod collector;
+mod line;
+
 mod history;
 
+pub use collector::{Rules, Source};
+pub use history::HistorySettings;
+pub use mark::{Mark, MarkKind};
 pub use monitor::Monitor;
 pub use refusal::Refusal;
 pub use sample::Sample;
