@@ -7,16 +7,24 @@ mod refusal;
 mod sample;
 mod time;
 
-mod http;
-mod monitor;
-mod settings;
+mod figures;
+mod process;
+pub mod report;
+
+pub mod agent;
+pub mod own;
 
 mod collector;
 mod line;
 
 mod history;
 
+mod http;
+mod monitor;
+mod settings;
+
 pub use collector::{Rules, Source};
+pub use figures::Figures;
 pub use history::HistorySettings;
 pub use mark::{Mark, MarkKind};
 pub use monitor::Monitor;

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
@@ -60,6 +61,11 @@ pub(crate) enum Command {
     /// measured on a machine that does other things, too, says little.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(Bench),
+    /// Run a command, and report its CPU and memory to the monitor, those of its children included.
+    ///
+    /// Nothing is changed in it: it has the terminal, the signals and the exit code as without the agent.
+    #[command(after_help = agent::EXAMPLES)]
+    Agent(Agent),
     /// Throw away everything that waits in a queue.
     Purge {
         /// The queue's name.
@@ -267,7 +273,7 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "it must be a number above 0".to_owned())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "it must be seconds, or a duration such as 50ms".to_owned())
 }
 

@@ -6,6 +6,7 @@ mod output;
 
 mod session;
 
+mod agent;
 mod bench;
 mod listen;
 mod memory;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -32,9 +33,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
-    let command = cli.command.unwrap_or(Command::Up(cli.up));
-    match command {
+fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command.unwrap_or(Command::Up(cli.up)) {
+        // Its exit code is that of the command that it runs.
+        Command::Agent(args) => return agent::run(args),
         Command::Up(args) | Command::Broker(args) => up::run(&args),
         Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
         Command::Listen(args) => block_on(listen::run(&args)),
@@ -50,7 +52,8 @@ fn run(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
             output::write(&script)
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A client needs one thread. It leaves Ctrl-C to the system, which ends it without a word.

@@ -21,8 +21,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/client/compare", &["switchboard-client"]),
     ("crates/web", &[]),
     ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),
-    ("crates/monitor", &["switchboard-client", "switchboard-sockets", "switchboard-web"]),
-    ("crates/switchboard", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
+    ("crates/monitor", &["switchboard-client", "switchboard-driver", "switchboard-sockets", "switchboard-web"]),
+    (
+        "crates/switchboard",
+        &["switchboard-broker", "switchboard-load", "switchboard-monitor", "switchboard-server", "switchboard-wire"],
+    ),
     ("bench", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];
