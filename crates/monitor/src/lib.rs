@@ -14,13 +14,19 @@ pub mod report;
 pub mod agent;
 pub mod own;
 
+mod collector;
+mod line;
+
 mod history;
 
 mod http;
 mod monitor;
 mod settings;
 
+pub use collector::{Rules, Source};
 pub use figures::Figures;
+pub use history::HistorySettings;
+pub use mark::{Mark, MarkKind};
 pub use monitor::Monitor;
 pub use refusal::Refusal;
 pub use sample::Sample;

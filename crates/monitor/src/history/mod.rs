@@ -20,7 +20,7 @@ mod sealing;
 mod tests;
 mod writer;
 
-pub(crate) use query::{Column, Columns, Range, Tier};
+pub(crate) use query::{Columns, Range, Tier};
 pub(crate) use store::Counts;
 
 use crate::mark::Mark;
@@ -29,16 +29,16 @@ use crate::{Millis, point};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::Shared;
 use writer::{Order, Writer};
 
-/// Parcels of points that may wait for the writer.
-const WAITING: usize = 64;
+/// Points that may wait for the writer.
+const WAITING: usize = 1 << 20;
 
 /// How much is kept, and when it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,8 @@ pub(crate) struct History {
     shared: Arc<Shared>,
     marks: Mutex<VecDeque<Mark>>,
     most_marks: usize,
-    orders: SyncSender<Order>,
+    orders: Sender<Order>,
+    waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<JoinHandle<()>>>,
     dropped: AtomicU64,
 }
@@ -107,23 +108,29 @@ impl History {
         let most_marks = settings.marks;
         let (writer, names, marks) = Writer::open(directory, settings, shared.clone(), now)?;
         let restored = Restored { names, last: last_seconds(&shared)? };
-        let (orders, receiver): (_, Receiver<Order>) = sync_channel(WAITING);
-        let writer = std::thread::Builder::new().name("monitor-history".into()).spawn(move || writer.run(&receiver))?;
+        let (orders, receiver) = channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        let taken = waiting.clone();
+        let writer =
+            std::thread::Builder::new().name("monitor-history".into()).spawn(move || writer.run(&receiver, &taken))?;
         let (marks, writer) = (Mutex::new(marks), Mutex::new(Some(writer)));
-        Ok((History { shared, marks, most_marks, orders, writer, dropped: AtomicU64::new(0) }, restored))
+        Ok((History { shared, marks, most_marks, orders, waiting, writer, dropped: AtomicU64::new(0) }, restored))
     }
 
     /// Keeps points; never blocks. What the writer cannot take is dropped, and counted.
     pub(crate) fn append(&self, points: Vec<Point>) {
-        let count = points.len() as u64;
-        if self.orders.try_send(Order::Points(points)).is_err() {
-            self.dropped.fetch_add(count, Ordering::Relaxed);
+        let count = points.len();
+        if self.waiting.fetch_add(count, Ordering::Relaxed) > WAITING {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            self.dropped.fetch_add(count as u64, Ordering::Relaxed);
+            return;
         }
+        // Nobody takes it only when the writer has ended, which was noticed then.
+        let _ = self.orders.send(Order::Points(points));
     }
 
     /// Keeps what is known of lines: a text each, without a line break.
     pub(crate) fn name(&self, names: Vec<(LineId, String)>) {
-        // Without its name, a line's points would be nobody's: this may wait.
         let _ = self.orders.send(Order::Names(names));
     }
 

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
@@ -71,13 +72,18 @@ impl Writer {
     }
 
     /// Writes until it is told to stop, or nobody is left who could tell it.
-    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+    pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize) {
         let (flush, checkpoint) = (self.store.settings.flush, self.store.settings.checkpoint);
         let (mut flushed, mut checked) = (Instant::now(), Instant::now());
         loop {
             match orders.recv_timeout(flush.saturating_sub(flushed.elapsed())) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(order) => self.take(order),
+                Ok(order) => {
+                    if let Order::Points(points) = &order {
+                        waiting.fetch_sub(points.len(), Ordering::Relaxed);
+                    }
+                    self.take(order);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if flushed.elapsed() >= flush {
