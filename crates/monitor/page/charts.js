@@ -104,7 +104,7 @@ export class Charts {
             }))],
             focus: { alpha: 0.35 },
             cursor: {
-                sync: { key: "time", setSeries: true },
+                sync: { key: "time", setSeries: true, scales: ["x", null] },
                 focus: { prox: NEAR },
                 drag: { x: true, y: false, setScale: false },
                 points: { size: 7 },

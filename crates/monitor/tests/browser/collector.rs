@@ -1,0 +1,114 @@
+use super::PATIENCE;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use switchboard_monitor::{Millis, Monitor, Settings};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio::time::interval;
+
+/// A collector on a runtime of its own, with which it dies without a word.
+pub(crate) struct Collector {
+    pub(crate) address: SocketAddr,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Collector {
+    pub(crate) async fn start(data: &Path) -> Collector {
+        Collector::start_with("127.0.0.1:0", data, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(address: &str, data: &Path, change: impl FnOnce(&mut Settings)) -> Collector {
+        let mut settings = Settings::new(data.to_owned());
+        settings.listen = vec![address.to_owned()];
+        change(&mut settings);
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let bound = runtime.spawn(Monitor::bind(settings)).await.expect("no panic");
+        let monitor = bound.unwrap_or_else(|error| panic!("{error}"));
+        let address = monitor.http_addresses()[0];
+        runtime.spawn(monitor.run(std::future::pending()));
+        Collector { address, runtime: Some(runtime) }
+    }
+
+    pub(crate) fn page(&self, query: &str) -> String {
+        format!("http://{}/{query}", self.address)
+    }
+
+    /// All its connections end at once, and its port is free when this returns.
+    pub(crate) async fn kill(mut self) {
+        let runtime = self.runtime.take().expect("alive");
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.expect("no panic");
+    }
+
+    /// Samples, as many as there are, in one request after the other.
+    pub(crate) async fn take(&self, samples: &[Value]) {
+        for some in samples.chunks(2000) {
+            let lines: String = some.iter().map(|sample| format!("{sample}\n")).collect();
+            post(self.address, lines).await.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
+
+/// What is said of one process at a time that is so many seconds ago.
+pub(crate) fn sample(name: &Value, ago: u32, cpu: f64, mem: f64) -> Value {
+    let mut sample = name.clone();
+    sample["timestamp"] = json!(Millis::now().before(Duration::from_secs(ago.into())).to_string());
+    sample["cpu"] = json!(cpu);
+    sample["mem"] = json!(mem);
+    sample
+}
+
+/// The last so many seconds of a process whose figures are functions of the seconds ago.
+pub(crate) fn past(name: &Value, seconds: u32, figures: impl Fn(u32) -> (f64, f64)) -> Vec<Value> {
+    (1..=seconds).rev().map(|ago| (ago, figures(ago))).map(|(ago, (cpu, mem))| sample(name, ago, cpu, mem)).collect()
+}
+
+/// Processes that report twice a second until this is dropped, whether the collector is there or not.
+pub(crate) struct Sender(JoinHandle<()>);
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Sender {
+    pub(crate) fn start(address: SocketAddr, names: Vec<Value>) -> Sender {
+        Sender(tokio::spawn(async move {
+            let mut beat = interval(Duration::from_millis(500));
+            for number in 0.. {
+                beat.tick().await;
+                let figures = |at: usize| (10.0 + f64::from(number % 7) + 20.0 * at as f64, 50.0 + 30.0 * at as f64);
+                let samples = names.iter().enumerate().map(|(at, name)| sample(name, 0, figures(at).0, figures(at).1));
+                // A collector that is away loses them: this is no agent.
+                let _ = post(address, samples.map(|sample| format!("{sample}\n")).collect()).await;
+            }
+        }))
+    }
+}
+
+async fn post(address: SocketAddr, lines: String) -> Result<(), String> {
+    let failed = |error: &dyn std::error::Error| error.to_string();
+    let stream = TcpStream::connect(address).await.map_err(|error| failed(&error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+    drop(tokio::spawn(connection));
+    let request = http::Request::post("/api/samples").header("host", address.to_string());
+    let request = request.header("content-type", "application/x-ndjson").body(Full::new(bytes::Bytes::from(lines)));
+    let answer = sender.send_request(request.expect("a request")).await.map_err(|error| failed(&error))?;
+    let status = answer.status();
+    let body = answer.into_body().collect().await.map_err(|error| failed(&error))?.to_bytes();
+    if status.is_success() { Ok(()) } else { Err(format!("{status}: {}", String::from_utf8_lossy(&body))) }
+}

@@ -1,0 +1,12 @@
+//! A real Chromium, and a collector that can be killed. Nothing here outlives its test.
+
+mod chromium;
+mod collector;
+
+pub(crate) use chromium::{Browser, Look};
+pub(crate) use collector::{Collector, Sender, past, sample};
+
+use std::time::Duration;
+
+/// How long something may take that will happen. Nothing is ever waited for as long as this.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
