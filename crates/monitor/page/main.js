@@ -15,10 +15,12 @@ import { View } from "./view.js";
 /// Lines that an eye can tell apart, and that a browser draws at ease.
 const LINES = 40;
 /// Values that one load may bring.
-const VALUES = 300_000;
+const VALUES = 120_000;
 const COLUMNS = 3600;
-/// Milliseconds between drawings of what streams in, and between questions.
+/// Milliseconds between drawings of what streams in, at least; and how many times as long as a drawing takes.
 const REDRAW = 250;
+const IDLE = 8;
+/// Milliseconds between questions.
 const ASK = 5000;
 
 /// A restart says more than the gap that it makes.
@@ -163,17 +165,24 @@ function mark(mark) {
 /// Draws soon, at most once a frame; what streams in also waits for more of it.
 let frame = 0;
 let drawnAt = 0;
+let pause = REDRAW;
 let waiting = 0;
 function refresh(atOnce) {
     if (frame !== 0) {
         return;
     }
-    const wait = drawnAt + REDRAW - performance.now();
+    const wait = drawnAt + pause - performance.now();
     if (!atOnce && wait > 0) {
         waiting ||= setTimeout(() => { waiting = 0; refresh(true); }, wait);
         return;
     }
-    frame = requestAnimationFrame(() => { frame = 0; drawnAt = performance.now(); draw(); });
+    frame = requestAnimationFrame(() => {
+        frame = 0;
+        const began = performance.now();
+        draw();
+        drawnAt = performance.now();
+        pause = Math.max(REDRAW, (drawnAt - began) * IDLE);
+    });
 }
 
 function draw() {
@@ -194,6 +203,7 @@ function draw() {
     drawn = new Set(some.map((line) => line.key));
     const window = view.live ? { from: columns.from, to: columns.to } : view.window(now);
     charts.draw(columns, some, window, shownTheme);
+    all.forEach((line) => { line.drawn = drawn.has(line.key); });
     table.draw(all, charts.peaks(), view.group === "service", now);
     notices.events(marks, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;

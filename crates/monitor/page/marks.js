@@ -1,6 +1,6 @@
 // What has happened, drawn over a chart: restarts, gaps, silences and leaks.
 
-const GLYPHS = { restart: "\u21bb", gap: "\u2194", silent: "!", back: "\u2713", leak: "\u2197", leak_over: "\u2193" };
+const GLYPHS = { restart: "\u21bb", gap: "\u2194", silent: "!", back: "\u2713", leak: "\u2197", leak_over: "\u2193", ended: "\u00d7" };
 const BAD = new Set(["silent", "leak"]);
 
 /// A plugin for uPlot. `get` gives { marks, lines, colors, now } when it is drawn.
@@ -61,7 +61,7 @@ function silences(chart, marks, owner, theme, now, x) {
     for (const mark of marks.filter(({ id }) => owner.has(id))) {
         if (mark.kind === "silent") {
             since.set(mark.id, mark.time);
-        } else if ((mark.kind === "back" || mark.kind === "restart") && since.has(mark.id)) {
+        } else if (["back", "restart", "ended"].includes(mark.kind) && since.has(mark.id)) {
             bar(since.get(mark.id), mark.time);
             since.delete(mark.id);
         }

@@ -85,6 +85,7 @@ export class Table {
         const stroke = toggle.querySelector("line");
         set(stroke, "stroke", line.style.stroke);
         set(stroke, "stroke-dasharray", line.style.dash.join(" "));
+        set(row, "data-drawn", String(line.drawn));
         set(row, "data-state", line.state);
         const name = this.grouped && line.members.length > 1 ? `${line.name} (${line.members.length})` : line.name;
         const started = process.started ?? null;
@@ -124,10 +125,10 @@ function stateOf(line, now) {
     return `${line.state === "silent" ? "silent" : "ended"} ${span(now - last)}`;
 }
 
-/// Those in trouble first, those that have ended last; else by name, so that no row jumps.
+/// Those in trouble first, those that have ended last, those for which the charts have no room behind the others; else by name, so that no row jumps.
 function order(a, b) {
     const rank = { silent: 0, live: 1, gone: 2 };
-    return rank[a.state] - rank[b.state] || a.name.localeCompare(b.name, "en", { numeric: true });
+    return rank[a.state] - rank[b.state] || Number(a.shown && !a.drawn) - Number(b.shown && !b.drawn) || a.name.localeCompare(b.name, "en", { numeric: true });
 }
 
 function cell(tag, kind, words) {

@@ -2,6 +2,7 @@
 
 use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
+use crate::top::Top;
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     /// Nothing is changed in it: it has the terminal, the signals and the exit code as without the agent.
     #[command(after_help = agent::EXAMPLES)]
     Agent(Agent),
+    /// Show what the processes that report to the monitor use, live.
+    Top(Top),
     /// Throw away everything that waits in a queue.
     Purge {
         /// The queue's name.

@@ -12,6 +12,7 @@ mod listen;
 mod memory;
 mod send;
 mod status;
+mod top;
 mod up;
 
 use anyhow::{Context, Result};
@@ -42,6 +43,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Listen(args) => block_on(listen::run(&args)),
         Command::Send(args) => block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
+        Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
         Command::Purge { queue, http } => block_on(status::post(&http.address, "/purge", "queue", &queue)),
         Command::Kick { connection, http } => {

@@ -6,7 +6,7 @@ use common::{Program, switchboard};
 use std::process::{Command, Output, Stdio};
 
 /// Nobody listens there, and nobody has to.
-const NOWHERE: &str = "http://127.0.0.1:1";
+const NOWHERE: &str = "tcp://127.0.0.1:1";
 
 fn agent(args: &[&str]) -> Command {
     switchboard(&[&["agent", "--to", NOWHERE, "--linger", "0"], args].concat())

@@ -6,3 +6,4 @@
 //! simulator and a fuzzer can all use the same code.
 
 pub mod native;
+pub mod zmtp;

@@ -104,6 +104,18 @@ impl Backlog {
         inside.problem = Some(problem);
     }
 
+    /// So many that were taken for delivered are not.
+    pub(crate) fn unsent(&self, count: u64) {
+        let mut inside = self.lock();
+        let count = count.min(inside.delivered);
+        inside.delivered -= count;
+        inside.lost += count;
+    }
+
+    pub(crate) fn problem(&self, problem: String) {
+        self.lock().problem = Some(problem);
+    }
+
     pub(crate) fn outcome(&self) -> Outcome {
         let inside = self.lock();
         Outcome {

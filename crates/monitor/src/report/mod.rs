@@ -3,12 +3,12 @@
 mod backlog;
 mod http;
 mod identity;
+mod zmq;
 
 pub(crate) use identity::Identity;
 
 use crate::figures::Figures;
 use backlog::Backlog;
-use http::Outlet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -18,15 +18,19 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 const BEAT: Duration = Duration::from_secs(1);
+/// For a socket to say what it could not send within `linger`.
+const SETTLING: Duration = Duration::from_millis(100);
 /// What is reported as the exit code of a process that somebody else waits for.
 const UNKNOWN: i32 = -1;
 
 /// Where reports go, and how the process is called there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the collector is: `http://HOST:PORT`. Default: `http://127.0.0.1:8088`.
+    /// Where the collector is: its ØMQ endpoint, or where it serves its page, as `http://HOST:PORT`. Default:
+    /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ØMQ when
+    /// it is written to the connection: what a collector that is killed has not read yet is lost.
     pub collector: String,
-    /// What a collector asks for that listens beyond loopback.
+    /// What a collector asks for that listens beyond loopback, over HTTP.
     pub token: Option<String>,
     /// What the process is an instance of. Default: the program's name.
     pub service: Option<String>,
@@ -46,7 +50,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            collector: "http://127.0.0.1:8088".into(),
+            collector: "tcp://127.0.0.1:5555".into(),
             token: None,
             service: None,
             instance: None,
@@ -72,7 +76,9 @@ impl Options {
 #[non_exhaustive]
 pub enum Error {
     /// The collector's address is none.
-    #[error("{address:?} is not the address of a collector; it looks like http://127.0.0.1:8088")]
+    #[error(
+        "{address:?} is not the address of a collector; it looks like tcp://127.0.0.1:5555, or http://127.0.0.1:8088"
+    )]
     Address {
         /// What was given.
         address: String,
@@ -104,6 +110,29 @@ pub struct Outcome {
     pub problem: Option<String>,
 }
 
+/// How reports leave.
+enum Outlet {
+    Http(http::Outlet),
+    Zmq(Box<zmq::Outlet>),
+}
+
+impl Outlet {
+    fn new(options: &Options) -> Result<Outlet, Error> {
+        if options.collector.starts_with("http://") {
+            return http::Outlet::new(options).map(Outlet::Http);
+        }
+        zmq::Outlet::new(options).map(Box::new).map(Outlet::Zmq)
+    }
+
+    /// Delivers until the backlog ends.
+    async fn run(self, backlog: Arc<Backlog>) {
+        match self {
+            Outlet::Http(outlet) => outlet.run(backlog).await,
+            Outlet::Zmq(outlet) => outlet.run(backlog).await,
+        }
+    }
+}
+
 /// Measures; `None` when there is nothing left to measure.
 pub(crate) type Measure = Box<dyn FnMut() -> Option<Figures> + Send>;
 
@@ -128,7 +157,7 @@ impl Reporting {
             beat(&identity, measure, &backlog, told).await;
             backlog.close();
             let stop = delivering.abort_handle();
-            let _ = timeout(linger, delivering).await;
+            let _ = timeout(linger + SETTLING, delivering).await;
             stop.abort();
             let _ = tell.send(backlog.outcome());
         }));

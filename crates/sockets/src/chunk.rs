@@ -1,0 +1,105 @@
+use crate::Message;
+use crate::message::INLINE;
+use bytes::Bytes;
+use switchboard_wire::zmtp::frame;
+
+/// Up to so many bytes a part is copied when it is received. A longer one shares the buffer that it was read into with its
+/// neighbours: that is at most 64 KiB, or the message itself, so what is kept never holds more than sixteen
+/// times its size.
+const COPIED: usize = 4 << 10;
+
+/// Consecutive whole messages as they came from a peer. They are cut out one by one by who receives them,
+/// in its own thread.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    bytes: Bytes,
+    at: usize,
+    left: usize,
+    /// Which unsubscriptions the messages were filtered by.
+    pub(crate) filtered: u64,
+}
+
+impl Chunk {
+    pub(crate) fn new(bytes: Bytes, messages: usize, filtered: u64) -> Chunk {
+        Chunk { bytes, at: 0, left: messages, filtered }
+    }
+
+    /// How many are left.
+    pub(crate) fn messages(&self) -> usize {
+        self.left
+    }
+
+    /// The bytes of those that are left, with their frames' headers.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    /// Leaves only the last message.
+    pub(crate) fn keep_last(&mut self) {
+        while self.left > 1 {
+            self.skip();
+        }
+    }
+
+    fn skip(&mut self) {
+        loop {
+            let Ok(Some(header)) = frame::header(&self.bytes[self.at..]) else { unreachable!("{WHOLE}") };
+            self.at += header.size + header.length;
+            if !header.more && !header.command {
+                break;
+            }
+        }
+        self.left -= 1;
+    }
+
+    /// The next message.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Message> {
+        if self.left == 0 {
+            return None;
+        }
+        // Nearly all have one part, and that is short.
+        let rest = &self.bytes[self.at..];
+        if let [0, length, rest @ ..] = rest
+            && usize::from(*length) <= INLINE
+        {
+            let length = usize::from(*length);
+            let message = Message::inline(&rest[..length]);
+            self.at += 2 + length;
+            self.left -= 1;
+            return Some(message);
+        }
+        Some(self.any())
+    }
+
+    fn any(&mut self) -> Message {
+        self.left -= 1;
+        let mut parts = Vec::new();
+        loop {
+            let Ok(Some(header)) = frame::header(&self.bytes[self.at..]) else { unreachable!("{WHOLE}") };
+            let body = self.at + header.size..self.at + header.size + header.length;
+            self.at = body.end;
+            // Heart-beats may stand between parts.
+            if header.command {
+                continue;
+            }
+            let part = if header.length > COPIED {
+                self.bytes.slice(body)
+            } else if parts.is_empty() && !header.more && header.length <= INLINE {
+                return Message::inline(&self.bytes[body]);
+            } else {
+                Bytes::copy_from_slice(&self.bytes[body])
+            };
+            if !header.more {
+                if parts.is_empty() {
+                    return part.into();
+                }
+                parts.push(part);
+                return Message::multipart(parts);
+            }
+            parts.push(part);
+        }
+    }
+}
+
+const WHOLE: &str = "only whole messages come here";

@@ -1,0 +1,76 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What went wrong, and what to do about it. A clone is the same error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The endpoint makes no sense.
+    #[error(
+        "{endpoint:?} is not an endpoint: {problem}; they look like tcp://127.0.0.1:5555, ipc:///tmp/feed.ipc, or inproc://feed"
+    )]
+    Endpoint {
+        /// What was given.
+        endpoint: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nobody can connect there.
+    #[error("cannot listen on {endpoint}: {source}")]
+    Bind {
+        /// Where.
+        endpoint: String,
+        /// Why not.
+        source: Arc<io::Error>,
+    },
+    /// There is no such endpoint of this socket to let go of.
+    #[error("{endpoint} is not {what} by this socket; give the endpoint as it was given, or as bind returned it")]
+    NoSuchEndpoint {
+        /// What was given.
+        endpoint: String,
+        /// `bound` or `connected`.
+        what: &'static str,
+    },
+    /// The message can never be sent.
+    #[error(
+        "message of {length} bytes is over the limit of {limit} bytes; split it, or raise max_message on both sides"
+    )]
+    MessageTooLong {
+        /// Its bytes.
+        length: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The message can never be sent.
+    #[error("message of {parts} parts: from 1 to {limit} are allowed; raise max_parts on both sides")]
+    Parts {
+        /// How many it has.
+        parts: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// What an XSUB sends must be a subscription: one part, a byte 1 (or 0 to end it), and the prefix.
+    #[error("an XSUB sends subscriptions: one part of a byte 1 or 0 and the prefix; use subscribe() and unsubscribe()")]
+    NotASubscription,
+    /// There is nobody with room for it now.
+    #[error("no peer has room for the message now; wait with send(), or raise send_hwm or send_bytes")]
+    WouldBlock,
+    /// It has taken too long. Nothing has happened.
+    #[error("nothing came of it within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// The socket was closed before all could be sent.
+    #[error("the socket was closed with {messages} messages unsent; raise linger to wait longer for their peers")]
+    Unsent {
+        /// How many are lost.
+        messages: usize,
+    },
+    /// The runtime that the socket was made on has ended.
+    #[error(
+        "the runtime that the socket's I/O ran on has ended; make sockets on one that lives longer, or with driver: Place::Shared"
+    )]
+    Ended,
+    /// There is no thread for input and output.
+    #[error(transparent)]
+    NoThread(Arc<switchboard_driver::NoThread>),
+}
