@@ -19,15 +19,22 @@ mod line;
 
 mod history;
 
-mod http;
-mod monitor;
 mod settings;
+
+mod feed;
+mod hub;
+
+mod alerts;
+mod http;
+mod source;
+
+mod monitor;
 
 pub use collector::{Rules, Source};
 pub use figures::Figures;
 pub use history::HistorySettings;
 pub use mark::{Mark, MarkKind};
-pub use monitor::Monitor;
+pub use monitor::{Monitor, StartError};
 pub use refusal::Refusal;
 pub use sample::Sample;
 pub use settings::Settings;

@@ -1,6 +1,6 @@
 //! What a process says of itself, once a second: the chapter's JSON, and what more it may say.
 
-use crate::{Millis, Refusal};
+use crate::{Figures, Millis, Refusal};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -51,6 +51,24 @@ impl<'a> Sample<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Sample<'a>, Refusal> {
         let written: Written<'a> = serde_json::from_slice(bytes).map_err(|error| Refusal::Json(error.to_string()))?;
         written.check()
+    }
+
+    /// What this very process says of itself.
+    pub(crate) fn of_own(name: &'a str, figures: Figures, now: Millis) -> Sample<'a> {
+        Sample {
+            color: None,
+            time: now,
+            cpu: figures.cpu.clamp(0.0, CPU),
+            mem: figures.mem.clamp(0.0, MEM),
+            service: Some(name.into()),
+            instance: None,
+            pid: Some(std::process::id()),
+            host: None,
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+            started: None,
+            ncpu: std::thread::available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok()),
+            ended: None,
+        }
     }
 }
 

@@ -19,6 +19,15 @@ pub(crate) enum Tier {
     Minute,
 }
 
+impl Tier {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Tier::Second => "second",
+            Tier::Minute => "minute",
+        }
+    }
+}
+
 /// What is asked for: seconds since 1970, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
@@ -40,6 +49,11 @@ impl Range {
         // The same columns whenever somebody looks.
         let from = from - from % step;
         Range { from, to, step, tier: if step < 60 { Tier::Second } else { Tier::Minute } }
+    }
+
+    /// Each minute of some time.
+    pub(crate) fn minutes(from: Millis, to: Millis) -> Range {
+        Range { from: from.second() / 60 * 60, to: to.second(), step: 60, tier: Tier::Minute }
     }
 
     pub(crate) fn columns(&self) -> usize {
@@ -92,7 +106,7 @@ pub(super) fn rows(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Res
     for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
         blocks(sealed, line, from, to, &mut take)?;
     }
-    for (file, entries) in active {
+    if let Some((file, entries)) = active {
         for entry in entries {
             take(read_block(&file, &entry)?);
         }
@@ -122,7 +136,7 @@ fn minutes(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<
         })?;
     }
     let mut earlier = Vec::new();
-    for (file, entries) in active {
+    if let Some((file, entries)) = active {
         for entry in entries {
             match read_block(&file, &entry)?.as_deref().and_then(block::take_rows) {
                 Some((_, more)) => earlier.extend(more),

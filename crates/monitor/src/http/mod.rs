@@ -1,12 +1,23 @@
-//! The page and the API over HTTP.
+//! The page and the API over HTTP. `openapi.json` describes it.
 
+mod answer;
+mod login;
 mod page;
 
+mod api;
+mod csv;
+mod feed;
+mod metrics;
+mod samples;
+
+use crate::hub::Hub;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
+use axum::routing::{get, post};
+use std::sync::Arc;
 use switchboard_web::{Guard, guard};
 use tokio::net::TcpListener;
 
@@ -14,14 +25,29 @@ use tokio::net::TcpListener;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Answers for ever.
-pub(crate) async fn serve(listener: TcpListener, hosts: Vec<String>) {
+/// Answers until everything ends.
+pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>) {
     let Ok(address) = listener.local_addr() else { return };
+    let mut ending = hub.ending.subscribe();
     let router = Router::new()
+        .route("/feed", get(feed::stream))
+        .route("/metrics", get(metrics::exposition))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/api/processes", get(api::processes))
+        .route("/api/history", get(api::history))
+        .route("/api/history.csv", get(csv::history))
+        .route("/api/marks", get(api::marks))
+        .route("/api/self", get(api::own))
+        .route("/api/samples", post(samples::take))
+        .route("/api/openapi.json", get(api::description))
         .fallback(page::file)
+        .layer(DefaultBodyLimit::max(hub.settings.body))
+        .layer(from_fn_with_state(hub.clone(), login::check))
         .layer(from_fn(secure))
-        .layer(from_fn_with_state(Guard::new(address, &hosts), guard));
-    if let Err(error) = axum::serve(listener, router).await {
+        .layer(from_fn_with_state(Guard::new(address, &hub.settings.hosts), guard))
+        .with_state(hub);
+    let end = async move { drop(ending.wait_for(|ending| *ending).await) };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(end).await {
         tracing::error!("HTTP on {address} ended: {error}");
     }
 }

@@ -1,0 +1,3 @@
+//! Where samples come from, beside HTTP.
+
+pub(crate) mod broker;
