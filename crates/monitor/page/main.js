@@ -208,7 +208,7 @@ function draw() {
     notices.events(marks, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
     element("few").textContent = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
-    element("resolution").textContent = columns.step > 1000 ? `Each point is the mean of ${span(columns.step)}.` : "";
+    element("resolution").textContent = charts.step > 1000 ? `Each point is the mean of ${span(charts.step)}, in a band from the least to the most.` : "";
     element("csv").href = api.csv(window);
     showLink();
     // A line that was not among those drawn has no past here yet; a newcomer has none at all.

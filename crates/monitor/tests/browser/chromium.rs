@@ -89,7 +89,10 @@ impl Browser {
             }
             if began.elapsed() > PATIENCE {
                 let text = self.run("return document.body.innerText").await;
-                panic!("not within {PATIENCE:?}: {what}; console: {:?}; the page says:\n{text:#}", self.console().await);
+                panic!(
+                    "not within {PATIENCE:?}: {what}; console: {:?}; the page says:\n{text:#}",
+                    self.console().await
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -102,7 +105,9 @@ impl Browser {
 
     /// Moves the pressed mouse over a chart, from and to these parts of its width.
     pub(crate) async fn drag(&self, chart: &str, from: f64, to: f64) {
-        let script = format!("const b = document.querySelector('#{chart} .u-over').getBoundingClientRect(); return [b.left, b.top, b.width, b.height]");
+        let script = format!(
+            "const b = document.querySelector('#{chart} .u-over').getBoundingClientRect(); return [b.left, b.top, b.width, b.height]"
+        );
         let area: Vec<f64> = serde_json::from_value(self.run(&script).await).expect("four numbers");
         let at = |part: f64| (area[0] + area[2] * part).round() as i64;
         let y = (area[1] + area[3] / 2.0).round() as i64;
@@ -111,7 +116,8 @@ impl Browser {
             point(at(from)), { "type": "pointerDown", "button": 0 }, point(at(f64::midpoint(from, to))), point(at(to)),
             { "type": "pointerUp", "button": 0 },
         ]);
-        let mouse = json!({ "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": steps });
+        let mouse =
+            json!({ "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": steps });
         self.command("actions", json!({ "actions": [mouse] })).await;
     }
 
@@ -133,7 +139,7 @@ impl Browser {
         std::fs::write(path, png).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    pub(crate) async fn tell_chromium(&self, command: &str, parameters: Value) {
+    async fn tell_chromium(&self, command: &str, parameters: Value) {
         self.command("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
     }
 

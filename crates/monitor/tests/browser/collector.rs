@@ -9,13 +9,16 @@ use std::time::Duration;
 use switchboard_monitor::{Millis, Monitor, Settings};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
-/// A collector on a runtime of its own, with which it dies without a word.
+/// A collector on a runtime of its own, so that nothing of it is left when it has stopped.
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
     runtime: Option<Runtime>,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
 }
 
 impl Drop for Collector {
@@ -39,18 +42,21 @@ impl Collector {
         let bound = runtime.spawn(Monitor::bind(settings)).await.expect("no panic");
         let monitor = bound.unwrap_or_else(|error| panic!("{error}"));
         let address = monitor.http_addresses()[0];
-        runtime.spawn(monitor.run(std::future::pending()));
-        Collector { address, runtime: Some(runtime) }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = runtime.spawn(monitor.run(async { drop(stopped.await) }));
+        Collector { address, runtime: Some(runtime), stop: Some(stop), running }
     }
 
     pub(crate) fn page(&self, query: &str) -> String {
         format!("http://{}/{query}", self.address)
     }
 
-    /// All its connections end at once, and its port is free when this returns.
-    pub(crate) async fn kill(mut self) {
+    /// Its port and its directory are free when this returns, whatever pages are open.
+    pub(crate) async fn stop(mut self) {
         let runtime = self.runtime.take().expect("alive");
-        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE)).await.expect("no panic");
+        drop(self.stop.take());
+        timeout(PATIENCE, &mut self.running).await.expect("it stops").expect("no panic");
+        runtime.shutdown_background();
     }
 
     /// Samples, as many as there are, in one request after the other.

@@ -1,4 +1,4 @@
-//! A real Chromium, and a collector that can be killed. Nothing here outlives its test.
+//! A real Chromium, and a collector that can be stopped. Nothing here outlives its test.
 
 mod chromium;
 mod collector;
