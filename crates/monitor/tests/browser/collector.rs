@@ -1,4 +1,5 @@
 use super::PATIENCE;
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -59,6 +60,30 @@ impl Collector {
         runtime.shutdown_background();
     }
 
+    /// What it answers.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let body = ask(self.address, http::Request::get(path), String::new()).await;
+        serde_json::from_slice(&body.unwrap_or_else(|error| panic!("{path}: {error}"))).expect("JSON")
+    }
+
+    /// Asks until what it knows of the process of this name is as wanted.
+    pub(crate) async fn until(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let asking = async {
+            let mut beat = interval(Duration::from_millis(50));
+            loop {
+                beat.tick().await;
+                last = self.get("/api/processes").await["processes"].take();
+                let found = last.as_array().into_iter().flatten().find(|process| process["name"] == name);
+                if let Some(found) = found.filter(|process| wanted(process)) {
+                    return found.clone();
+                }
+            }
+        };
+        let found = timeout(PATIENCE, asking).await;
+        found.unwrap_or_else(|_| panic!("{name} is not as wanted within {PATIENCE:?}: {last:#}"))
+    }
+
     /// Samples, as many as there are, in one request after the other.
     pub(crate) async fn take(&self, samples: &[Value]) {
         for some in samples.chunks(2000) {
@@ -107,14 +132,18 @@ impl Sender {
 }
 
 async fn post(address: SocketAddr, lines: String) -> Result<(), String> {
+    let request = http::Request::post("/api/samples").header("content-type", "application/x-ndjson");
+    ask(address, request, lines).await.map(drop)
+}
+
+async fn ask(address: SocketAddr, request: http::request::Builder, body: String) -> Result<Bytes, String> {
     let failed = |error: &dyn std::error::Error| error.to_string();
     let stream = TcpStream::connect(address).await.map_err(|error| failed(&error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
     drop(tokio::spawn(connection));
-    let request = http::Request::post("/api/samples").header("host", address.to_string());
-    let request = request.header("content-type", "application/x-ndjson").body(Full::new(bytes::Bytes::from(lines)));
+    let request = request.header("host", address.to_string()).body(Full::new(Bytes::from(body)));
     let answer = sender.send_request(request.expect("a request")).await.map_err(|error| failed(&error))?;
     let status = answer.status();
     let body = answer.into_body().collect().await.map_err(|error| failed(&error))?.to_bytes();
-    if status.is_success() { Ok(()) } else { Err(format!("{status}: {}", String::from_utf8_lossy(&body))) }
+    if status.is_success() { Ok(body) } else { Err(format!("{status}: {}", String::from_utf8_lossy(&body))) }
 }

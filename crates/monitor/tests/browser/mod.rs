@@ -1,5 +1,8 @@
 //! A real Chromium, and a collector that can be stopped. Nothing here outlives its test.
 
+#![allow(dead_code, reason = "not every test uses everything")]
+#![allow(unused_imports, reason = "not every test uses everything")]
+
 mod chromium;
 mod collector;
 
