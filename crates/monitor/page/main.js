@@ -33,6 +33,8 @@ let columns = null;
 let marks = [];
 let drawn = new Set();
 let loading = null;
+/// Who came after this is known from the beginning; of others only what was asked for is.
+let loadedAt = 0;
 let feedState = "connecting";
 /// Samples that came while the history was on its way.
 let early = [];
@@ -81,7 +83,7 @@ function look(step) {
 let settling = 0;
 function settle() {
     clearTimeout(settling);
-    settling = setTimeout(load, 150);
+    settling = setTimeout(() => { settling = 0; load(); }, 150);
 }
 
 const wanted = () => lines(processes.all(), colors, view, view.window(processes.now()).from);
@@ -107,7 +109,9 @@ async function load() {
         ]);
         columns = Columns.of(past);
         marks = happened.sort(inOrder);
-        early.forEach(([sample, time]) => columns.put(sample.id, time, sample.cpu, sample.mem));
+        loadedAt = processes.now();
+        ids.forEach((id) => columns.ensure(id));
+        early.forEach(([sample, time]) => put(sample, time));
     } catch (error) {
         if (error.name !== "AbortError" && loading === mine) {
             // The collector is away; it is asked again when the stream is back.
@@ -131,9 +135,16 @@ function take(sample) {
     }
     if (columns !== null && view.live) {
         columns.moveTo(Math.min(time, processes.now()));
-        columns.put(sample.id, time, sample.cpu, sample.mem);
+        put(sample, time);
     }
     refresh(false);
+}
+
+function put(sample, time) {
+    const isNew = (processes.byId.get(sample.id)?.first ?? 0) > loadedAt;
+    if (columns.series.has(sample.id) || isNew) {
+        columns.put(sample.id, time, sample.cpu, sample.mem);
+    }
 }
 
 /// Somebody whom we do not know: who that is says the list, once for all that come together.
@@ -199,7 +210,6 @@ function draw() {
     }
     const all = wanted();
     const some = choose(all, LINES, drawn);
-    const added = some.some((line) => !drawn.has(line.key) && line.ids.some((id) => !columns.series.has(id)));
     drawn = new Set(some.map((line) => line.key));
     const window = view.live ? { from: columns.from, to: columns.to } : view.window(now);
     charts.draw(columns, some, window, shownTheme);
@@ -211,8 +221,8 @@ function draw() {
     element("resolution").textContent = charts.step > 1000 ? `Each point is the mean of ${span(charts.step)}, in a band from the least to the most.` : "";
     element("csv").href = api.csv(window);
     showLink();
-    // A line that was not among those drawn has no past here yet; a newcomer has none at all.
-    if (added && loading === null && some.some((line) => line.members[0].first < now - 10_000 && !columns.series.has(line.ids[0]))) {
+    // One that was not drawn until now has no past here yet.
+    if (loading === null && settling === 0 && some.some((line) => line.ids.some((id) => !columns.series.has(id) && processes.byId.get(id).first <= loadedAt))) {
         settle();
     }
 }

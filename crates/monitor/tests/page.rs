@@ -231,6 +231,25 @@ async fn a_hidden_line_and_a_group_stay_so_in_the_address() {
 }
 
 #[tokio::test]
+async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_its_past_when_there_is_room() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    for number in 0..40 {
+        let name = json!({ "color": "#777777", "service": "many", "instance": format!("many-{number}") });
+        collector.take(&past(&name, 5, |_| (90.0, 100.0))).await;
+    }
+    collector.take(&past(&blue(), 800, |ago| (1.0 + f64::from(ago % 3), 10.0))).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("?range=15m")).await;
+    browser.until("it says so", "return document.querySelector('#few').textContent.startsWith('40 of 41 ')").await;
+    browser.until("they are drawn", &pixels("cpu", [119, 119, 119], 0.9, 1.0)).await;
+    assert_eq!(browser.run(&pixels("cpu", BLUE, 0.1, 1.0)).await, json!(0));
+    browser.click("button[aria-label='Draw many-7']").await;
+    browser.until("the other one is drawn", &pixels("cpu", BLUE, 0.2, 0.5)).await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_silent_process_raises_an_alarm_and_is_drawn() {
     let data = data();
     let silent = Duration::from_secs(2);
