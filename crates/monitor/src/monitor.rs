@@ -1,5 +1,5 @@
 use crate::hub::Hub;
-use crate::source::broker;
+use crate::source::{broker, zmq};
 use crate::{Settings, alerts, http};
 use std::fs;
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_sockets::Sub;
 use switchboard_web::{BindError, bind_all};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -25,8 +26,18 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The ØMQ address cannot be listened on.
+    #[error(
+        "cannot collect at {endpoint}: {source}; choose another one with --set monitor.collect=tcp://HOST:PORT, or none with --set monitor.collect="
+    )]
+    Collect {
+        /// Which.
+        endpoint: String,
+        /// Why not.
+        source: switchboard_sockets::Error,
+    },
     /// The data directory cannot be used.
-    #[error("cannot keep the monitor's history in {}: {source}; choose another directory with --data", path.display())]
+    #[error("cannot keep the monitor's history in {}: {source}; choose another directory with --set monitor.data=PATH", path.display())]
     Data {
         /// Which.
         path: PathBuf,
@@ -41,6 +52,7 @@ pub struct Monitor {
     hub: Arc<Hub>,
     alerts: mpsc::Receiver<alerts::Alert>,
     http: Vec<TcpListener>,
+    collect: Option<Sub>,
 }
 
 impl Monitor {
@@ -50,23 +62,34 @@ impl Monitor {
     /// If an address cannot be listened on, or the directory cannot be used: by another process, for
     /// example.
     pub async fn bind(mut settings: Settings) -> Result<Monitor, StartError> {
-        let http = bind_all(&settings.listen, "--listen").await?;
+        let http = bind_all(&settings.listen, "--set monitor.listen=").await?;
         let failed = |path: &Path, source| StartError::Data { path: path.to_owned(), source };
-        let open = http.iter().filter_map(|listener| listener.local_addr().ok()).any(is_open);
+        let open = http.iter().filter_map(|listener| listener.local_addr().ok()).any(is_open)
+            || settings.collect.as_deref().is_some_and(zmq::is_open);
         if open && settings.token.is_none() {
             settings.token = Some(make_token(&settings.data).map_err(|source| failed(&settings.data, source))?);
         }
+        let collect = settings.collect.clone().map(|endpoint| {
+            zmq::bind(&endpoint, settings.token.as_deref()).map_err(|source| StartError::Collect { endpoint, source })
+        });
+        let collect = collect.transpose()?;
         let path = settings.data.clone();
         let hub =
             spawn_blocking(move || Hub::open(settings)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
         let (hub, alerts) = hub.map_err(|source| failed(&path, source))?;
-        Ok(Monitor { hub, alerts, http })
+        Ok(Monitor { hub, alerts, http, collect })
     }
 
     /// Where the page and the API are.
     #[must_use]
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
         self.http.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Where senders connect to, if anywhere.
+    #[must_use]
+    pub fn collect_endpoint(&self) -> Option<String> {
+        self.collect.as_ref()?.last_endpoint().map(|endpoint| endpoint.to_string())
     }
 
     /// What everybody must know who asks for anything, if something.
@@ -77,13 +100,16 @@ impl Monitor {
 
     /// Serves until `shutdown` is ready. Everything that was taken is on the disk when this returns.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Monitor { hub, alerts, http } = self;
+        let Monitor { hub, alerts, http, collect } = self;
         let mut serving = JoinSet::new();
         for listener in http {
             serving.spawn(http::serve(listener, hub.clone()));
         }
         let mut working = JoinSet::new();
         working.spawn(hub.clone().run_clock());
+        if let Some(socket) = collect {
+            working.spawn(zmq::run(hub.clone(), socket));
+        }
         let (connected, client) = watch::channel(None);
         if let Some(url) = hub.settings.broker.clone() {
             working.spawn(broker::run(hub.clone(), url, connected));

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub struct Settings {
     /// Addresses of the page and the API, as `HOST:PORT`. Port 0 takes a free one.
     pub listen: Vec<String>,
+    /// Where senders connect to, as `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`; none for nowhere.
+    pub collect: Option<String>,
     /// Names that the page is asked for by, beyond loopback and the addresses themselves.
     pub hosts: Vec<String>,
     /// What everybody must know who asks for anything. Where it is none and an address is beyond loopback,
@@ -43,6 +45,7 @@ impl Settings {
     pub fn new(data: PathBuf) -> Settings {
         Settings {
             listen: vec!["127.0.0.1:8088".into()],
+            collect: Some("tcp://127.0.0.1:5555".into()),
             hosts: Vec::new(),
             token: None,
             data,

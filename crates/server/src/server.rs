@@ -42,8 +42,8 @@ impl Server {
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("cannot raise the number of open files: {error}");
         }
-        let native = bind_all(&settings.listen, "--listen").await?;
-        let http = bind_all(&settings.http, "--http").await?;
+        let native = bind_all(&settings.listen, "--listen ").await?;
+        let http = bind_all(&settings.http, "--http ").await?;
         Ok(Server { settings, native, http })
     }
 

@@ -2,8 +2,9 @@
 
 use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
+use crate::monitor::{self, Monitored};
 use crate::top::Top;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +46,9 @@ pub(crate) enum Command {
     Up(Up),
     /// Start the broker alone.
     Broker(Up),
+    /// Start the monitor alone: it collects what processes report, and shows it on a page.
+    #[command(after_help = monitor::EXAMPLES)]
+    Monitor(Monitored),
     /// Print all settings in force, each explained, as a configuration file.
     Config(Chosen),
     /// Print what is published to a channel, one message a line.
@@ -136,11 +140,7 @@ impl Chosen {
         if let Some(path) = &self.config {
             settings.read_file(path)?;
         }
-        for pair in &self.set {
-            let (key, value) =
-                pair.split_once('=').ok_or_else(|| anyhow!("--set {pair} is not allowed: it must be KEY=VALUE"))?;
-            settings.set(key.trim(), value.trim()).context("--set")?;
-        }
+        settings.set_pairs(&self.set)?;
         for (key, list) in [("listen", &self.listen), ("http", &self.http)] {
             if !list.is_empty() {
                 settings.set(key, &list.join(",")).context("command line")?;

@@ -10,6 +10,7 @@ mod agent;
 mod bench;
 mod listen;
 mod memory;
+mod monitor;
 mod send;
 mod status;
 mod top;
@@ -38,7 +39,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Up(cli.up)) {
         // Its exit code is that of the command that it runs.
         Command::Agent(args) => return agent::run(args),
-        Command::Up(args) | Command::Broker(args) => up::run(&args),
+        Command::Up(args) => up::run(&args, true),
+        Command::Broker(args) => up::run(&args, false),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
         Command::Listen(args) => block_on(listen::run(&args)),
         Command::Send(args) => block_on(send::run(&args)),

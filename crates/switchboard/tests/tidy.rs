@@ -19,6 +19,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/load", &["switchboard-wire"]),
     ("crates/client", &["switchboard-driver", "switchboard-wire"]),
     ("crates/client/compare", &["switchboard-client"]),
+    ("crates/sockets", &["switchboard-driver", "switchboard-wire"]),
     ("crates/web", &[]),
     ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),
     ("crates/monitor", &["switchboard-client", "switchboard-driver", "switchboard-sockets", "switchboard-web"]),
@@ -31,7 +32,8 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// Who is tested against whom of its own floor: real servers, no mocks.
-const TESTED_AGAINST: &[(&str, &str)] = &[("crates/client", "switchboard-server")];
+const TESTED_AGAINST: &[(&str, &str)] =
+    &[("crates/client", "switchboard-server"), ("crates/monitor", "switchboard-server")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace").to_owned()

@@ -27,13 +27,13 @@ impl BindError {
         let BindError { source, option, .. } = self;
         match source.kind() {
             ErrorKind::AddrInUse => {
-                format!("another program listens there: stop it, or choose another port with {option} HOST:PORT")
+                format!("another program listens there: stop it, or choose another port with {option}HOST:PORT")
             }
             ErrorKind::PermissionDenied => {
-                format!("{source}: choose a port from 1024 on with {option} HOST:PORT")
+                format!("{source}: choose a port from 1024 on with {option}HOST:PORT")
             }
             ErrorKind::AddrNotAvailable => {
-                format!("this machine has no such address ({source}): choose one of its own with {option} HOST:PORT")
+                format!("this machine has no such address ({source}): choose one of its own with {option}HOST:PORT")
             }
             ErrorKind::InvalidInput => format!("{source}: write it as HOST:PORT"),
             _ => source.to_string(),
@@ -41,7 +41,7 @@ impl BindError {
     }
 }
 
-/// Binds all addresses, which the user chooses by `option`. That a machine has no `[::1]` is no error
+/// Binds all addresses, which the user chooses by `option` (`--listen `, for example). That a machine has no `[::1]` is no error
 /// where others are left.
 ///
 /// # Errors

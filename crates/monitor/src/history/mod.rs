@@ -20,7 +20,7 @@ mod sealing;
 mod tests;
 mod writer;
 
-pub(crate) use query::{Columns, Range, Tier};
+pub(crate) use query::{Columns, Range};
 pub(crate) use store::Counts;
 
 use crate::mark::Mark;

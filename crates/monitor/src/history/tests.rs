@@ -1,5 +1,6 @@
+use super::query::Tier;
 use super::store::{Shared, Store, listed};
-use super::{History, HistorySettings, Range, Tier, query};
+use super::{History, HistorySettings, Range, query};
 use crate::Millis;
 use crate::mark::{Mark, MarkKind};
 use crate::point::{Point, Row};

@@ -17,6 +17,8 @@ use tokio::time::{interval, timeout};
 /// A collector on a runtime of its own, so that nothing of it is left when it has stopped.
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
+    /// Where it collects over ØMQ.
+    pub(crate) endpoint: String,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
@@ -38,14 +40,16 @@ impl Collector {
     pub(crate) async fn start_with(address: &str, data: &Path, change: impl FnOnce(&mut Settings)) -> Collector {
         let mut settings = Settings::new(data.to_owned());
         settings.listen = vec![address.to_owned()];
+        settings.collect = Some("tcp://127.0.0.1:0".into());
         change(&mut settings);
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let bound = runtime.spawn(Monitor::bind(settings)).await.expect("no panic");
         let monitor = bound.unwrap_or_else(|error| panic!("{error}"));
         let address = monitor.http_addresses()[0];
+        let endpoint = monitor.collect_endpoint().expect("it collects");
         let (stop, stopped) = oneshot::channel::<()>();
         let running = runtime.spawn(monitor.run(async { drop(stopped.await) }));
-        Collector { address, runtime: Some(runtime), stop: Some(stop), running }
+        Collector { address, endpoint, runtime: Some(runtime), stop: Some(stop), running }
     }
 
     pub(crate) fn page(&self, query: &str) -> String {
