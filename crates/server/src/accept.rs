@@ -2,69 +2,21 @@
 
 use crate::connection;
 use crate::connector::Arrival;
-use crate::error::BindError;
 use crate::hub::Hub;
 use crate::peer::Peer;
 use crate::socket::{Origin, Socket};
-use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use switchboard_broker::ConnectionId;
-use tokio::net::{TcpListener, TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
-const BACKLOG: i32 = 1024;
 /// How long to wait for file descriptors to come free.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Binds all addresses. That a machine has no `[::1]` is no error where others are left.
-pub(crate) async fn bind_all(names: &[String]) -> Result<Vec<TcpListener>, BindError> {
-    let mut listeners = Vec::new();
-    let mut missing = None;
-    for name in names {
-        let addresses = lookup_host(name.as_str()).await.map_err(|source| BindError::new(name, source))?;
-        // A name may have several addresses; all of them are meant.
-        for address in addresses {
-            match bind(address) {
-                Ok(listener) => listeners.push(listener),
-                Err(source) if is_missing_loopback(address, &source) => {
-                    tracing::warn!("this machine has no {address}: not listening there ({source})");
-                    missing = Some(BindError::new(name, source));
-                }
-                Err(source) => return Err(BindError::new(name, source)),
-            }
-        }
-    }
-    match missing {
-        Some(error) if listeners.is_empty() => Err(error),
-        _ => Ok(listeners),
-    }
-}
-
-fn is_missing_loopback(address: SocketAddr, error: &io::Error) -> bool {
-    let unsupported = error.kind() == ErrorKind::AddrNotAvailable
-        || error.kind() == ErrorKind::Unsupported
-        // EAFNOSUPPORT has no kind of its own.
-        || error.raw_os_error() == Some(97);
-    address.is_ipv6() && address.ip().is_loopback() && unsupported
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the last run's closed connections.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
 
 /// What all listeners share.
 #[derive(Debug)]
@@ -196,15 +148,5 @@ mod tests {
         assert_eq!(millis, [0, 0, 0, 0, 250, 500]);
         let later = now + Duration::from_secs(60);
         assert_eq!(rate.turn(later), later);
-    }
-
-    #[test]
-    fn only_a_loopback_that_this_machine_lacks_is_left_out() {
-        let (v6, v4) = ("[::1]:25000".parse().unwrap(), "127.0.0.1:25000".parse().unwrap());
-        let missing = || [io::Error::from_raw_os_error(97), io::Error::from(ErrorKind::AddrNotAvailable)];
-        assert!(missing().iter().all(|error| is_missing_loopback(v6, error)));
-        assert!(!missing().iter().any(|error| is_missing_loopback(v4, error)));
-        assert!(!missing().iter().any(|error| is_missing_loopback("[2001:db8::1]:25000".parse().unwrap(), error)));
-        assert!(!is_missing_loopback(v6, &ErrorKind::AddrInUse.into()));
     }
 }

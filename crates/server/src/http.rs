@@ -1,18 +1,18 @@
 //! Health, metrics and status over HTTP.
 
 use crate::hub::Hub;
-use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Totals};
+use switchboard_web::{Guard, guard};
 use tokio::net::TcpListener;
 
 /// How many channels and connections `/status` lists where nothing else is asked for.
@@ -28,54 +28,11 @@ pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>) {
         .route("/status", get(status))
         .route("/purge", post(purge))
         .route("/kick", post(kick))
-        .layer(from_fn_with_state(address, guard))
+        .layer(from_fn_with_state(Guard::new(address, &[]), guard))
         .with_state(hub);
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!("HTTP on {address} ended: {error}");
     }
-}
-
-/// A page from elsewhere, open in the operator's browser, must neither read (by a host name
-/// that was bent to this address) nor act (by a form or script of another site).
-async fn guard(State(bound): State<SocketAddr>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let host = text(headers, header::HOST.as_str())
-        .or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
-    if !host.is_some_and(|host| is_own(host, bound)) {
-        return (StatusCode::MISDIRECTED_REQUEST, "this host name is not served here\n").into_response();
-    }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && is_foreign(headers, host.unwrap_or_default()) {
-        return (StatusCode::FORBIDDEN, "requests of other sites are refused\n").into_response();
-    }
-    next.run(request).await
-}
-
-fn is_own(host: &str, bound: SocketAddr) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => name,
-        _ => host,
-    };
-    let ip = match bound {
-        SocketAddr::V4(address) => address.ip().to_string(),
-        SocketAddr::V6(address) => format!("[{}]", address.ip()),
-    };
-    ["localhost", "127.0.0.1", "[::1]", &ip].iter().any(|own| name.eq_ignore_ascii_case(own))
-}
-
-fn is_foreign(headers: &HeaderMap, host: &str) -> bool {
-    if let Some(site) = text(headers, "sec-fetch-site") {
-        return site != "same-origin" && site != "none";
-    }
-    // Programs send neither header.
-    headers.contains_key(header::ORIGIN)
-        && text(headers, header::ORIGIN.as_str())
-            .and_then(|origin| origin.split_once("://"))
-            .is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host))
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 async fn ready(State(hub): State<Arc<Hub>>) -> (StatusCode, &'static str) {
@@ -242,34 +199,4 @@ async fn kick(State(hub): State<Arc<Hub>>, Query(kick): Query<Kick>) -> Response
         return Json(json!({ "kicked": kick.connection })).into_response();
     }
     (StatusCode::NOT_FOUND, "there is no such connection\n").into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_own_names_are_answered() {
-        let bound = "192.0.2.7:25080".parse().unwrap();
-        for own in ["localhost", "LOCALHOST:25080", "127.0.0.1:1", "[::1]", "[::1]:25080", "192.0.2.7:25080"] {
-            assert!(is_own(own, bound), "{own}");
-        }
-        for other in ["", "evil.example", "localhost.evil.example:25080", "192.0.2.8", "127.0.0.1.evil.example"] {
-            assert!(!is_own(other, bound), "{other}");
-        }
-    }
-
-    #[test]
-    fn other_sites_are_told_from_programs_and_own_pages() {
-        let foreign = |name: &'static str, value: &'static str| {
-            is_foreign(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]), "localhost:25080")
-        };
-        assert!(!is_foreign(&HeaderMap::new(), "localhost:25080"));
-        assert!(!foreign("sec-fetch-site", "same-origin"));
-        assert!(!foreign("origin", "http://localhost:25080"));
-        assert!(foreign("sec-fetch-site", "cross-site"));
-        assert!(foreign("sec-fetch-site", "same-site"));
-        assert!(foreign("origin", "http://evil.example"));
-        assert!(foreign("origin", "null"));
-    }
 }

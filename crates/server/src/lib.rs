@@ -13,7 +13,6 @@
 //! What may happen to a message is decided in `switchboard-broker`; what a frame looks like is
 //! known by `switchboard-wire`; here is what moves the bytes.
 
-mod error;
 mod settings;
 mod socket;
 
@@ -30,8 +29,8 @@ mod http;
 mod server;
 
 pub use connector::Connector;
-pub use error::BindError;
 pub use native::{NativeError, Session};
 pub use outbox::Outbox;
 pub use server::{Report, Server};
 pub use settings::Settings;
+pub use switchboard_web::BindError;

@@ -1,6 +1,5 @@
-use crate::accept::{Gate, bind_all};
+use crate::accept::Gate;
 use crate::connector::{Arrival, Connector, arrivals};
-use crate::error::BindError;
 use crate::http;
 use crate::hub::Hub;
 use crate::settings::Settings;
@@ -8,6 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_web::{BindError, bind_all};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinSet;
@@ -44,8 +44,8 @@ impl Server {
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("cannot raise the number of open files: {error}");
         }
-        let native = bind_all(&settings.listen).await?;
-        let http = bind_all(&settings.http).await?;
+        let native = bind_all(&settings.listen, "--listen ").await?;
+        let http = bind_all(&settings.http, "--http ").await?;
         Ok(Server { settings, native, http, arrivals: arrivals() })
     }
 

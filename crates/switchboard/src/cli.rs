@@ -1,7 +1,10 @@
 //! The command line.
 
+use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
-use anyhow::{Context, Result, anyhow};
+use crate::monitor::{self, Monitored};
+use crate::top::Top;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use std::fmt;
 use std::path::PathBuf;
@@ -44,6 +47,9 @@ pub(crate) enum Command {
     Up(Up),
     /// Start the broker alone.
     Broker(Up),
+    /// Start the monitor alone: it collects what processes report, and shows it on a page.
+    #[command(after_help = monitor::EXAMPLES)]
+    Monitor(Monitored),
     /// Print all settings in force, each explained, as a configuration file.
     Config(Chosen),
     /// Print what is published to a channel, one message a line.
@@ -61,6 +67,13 @@ pub(crate) enum Command {
     /// measured on a machine that does other things, too, says little.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(Bench),
+    /// Run a command, and report its CPU and memory to the monitor, those of its children included.
+    ///
+    /// Nothing is changed in it: it has the terminal, the signals and the exit code as without the agent.
+    #[command(after_help = agent::EXAMPLES)]
+    Agent(Agent),
+    /// Show what the processes that report to the monitor use, live.
+    Top(Top),
     /// Throw away everything that waits in a queue.
     Purge {
         /// The queue's name.
@@ -128,11 +141,7 @@ impl Chosen {
         if let Some(path) = &self.config {
             settings.read_file(path)?;
         }
-        for pair in &self.set {
-            let (key, value) =
-                pair.split_once('=').ok_or_else(|| anyhow!("--set {pair} is not allowed: it must be KEY=VALUE"))?;
-            settings.set(key.trim(), value.trim()).context("--set")?;
-        }
+        settings.set_pairs(&self.set)?;
         for (key, list) in [("listen", &self.listen), ("http", &self.http)] {
             if !list.is_empty() {
                 settings.set(key, &list.join(",")).context("command line")?;
@@ -278,7 +287,7 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "it must be a number above 0".to_owned())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "it must be seconds, or a duration such as 50ms".to_owned())
 }
 

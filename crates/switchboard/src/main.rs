@@ -6,11 +6,14 @@ mod output;
 
 mod client;
 
+mod agent;
 mod bench;
 mod listen;
 mod memory;
+mod monitor;
 mod send;
 mod status;
+mod top;
 mod up;
 
 use anyhow::{Context, Result};
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -32,14 +35,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<()> {
-    let command = cli.command.unwrap_or(Command::Up(cli.up));
-    match command {
-        Command::Up(args) | Command::Broker(args) => up::run(&args),
+fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command.unwrap_or(Command::Up(cli.up)) {
+        // Its exit code is that of the command that it runs.
+        Command::Agent(args) => return agent::run(args),
+        Command::Up(args) => up::run(&args, true),
+        Command::Broker(args) => up::run(&args, false),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
         Command::Listen(args) => block_on(listen::run(&args)),
         Command::Send(args) => block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
+        Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
         Command::Purge { queue, http } => block_on(status::post(&http.address, "/purge", "queue", &queue)),
         Command::Kick { connection, http } => {
@@ -50,7 +57,8 @@ fn run(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
             output::write(&script)
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A client needs one thread. It leaves Ctrl-C to the system, which ends it without a word.

@@ -41,7 +41,7 @@ pub(crate) async fn post(address: &str, path: &str, name: &str, value: &str) -> 
     if body.is_empty() { Ok(()) } else { output::write(format!("{body}\n").as_bytes()) }
 }
 
-async fn request(address: &str, method: &str, target: &str) -> Result<String> {
+pub(crate) async fn request(address: &str, method: &str, target: &str) -> Result<String> {
     let answer = timeout(ANSWER, exchange(address, method, target))
         .await
         .map_err(|_| anyhow!("no answer within {} s", ANSWER.as_secs()))

@@ -7,44 +7,45 @@ use crate::output::note;
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use switchboard_monitor::Monitor;
 use switchboard_server::Server;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-/// Runs the broker, the one service that there is so far.
-pub(crate) fn run(args: &Up) -> Result<()> {
-    let settings = args.chosen.settings()?;
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&settings.log))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-    // One of an earlier run would say too early that this one listens.
-    if let Some(path) = &args.ready_file {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));
-            }
-            _ => {}
-        }
-    }
+/// Runs the broker, and with `all` every other service that there is.
+pub(crate) fn run(args: &Up, all: bool) -> Result<()> {
+    let mut settings = args.chosen.settings()?;
+    start_log(&settings.log);
+    let ready = Ready::begin(args.ready_file.as_deref())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let drain = show_duration(settings.server.drain);
         // Before anybody can know that we run, and so end us.
         let signals = Signals::new()?;
+        let watched = std::mem::replace(&mut settings.monitor, switchboard_monitor::Settings::new(PathBuf::new()));
         // As it prints itself: it names the cause already, which anyhow would append once more.
         let server = Server::bind(settings.into_server()).await.map_err(|error| anyhow!("{error}"))?;
-        let (native, http) = (server.native_addresses(), server.http_addresses());
-        banner(&native, &http);
-        if let Some(path) = &args.ready_file {
-            write_ready(path, &native, &http).with_context(|| format!("cannot write {}", path.display()))?;
-        }
+        let monitor = if all && !watched.listen.is_empty() { Some(monitor(watched, &server).await?) } else { None };
+        ready.tell(Some(&server), monitor.as_ref())?;
         tokio::spawn(memory::watch());
-        let report = server.run(signals.stop(drain)).await;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let watching = monitor.map(|monitor| tokio::spawn(monitor.run(async { drop(stopped.await) })));
+        let stopping = format!(
+            "Stopping: connections have {drain} to take what is queued for them; a second signal stops at once."
+        );
+        let report = server
+            .run(async {
+                signals.stop(stopping).await;
+                drop(stop);
+            })
+            .await;
+        if let Some(watching) = watching {
+            watching.await.context("the monitor")?;
+        }
         if report.left > 0 {
             note(format_args!("Messages left in queues, which are lost: {}.", report.left));
         }
@@ -56,23 +57,42 @@ pub(crate) fn run(args: &Up) -> Result<()> {
     })
 }
 
-struct Signals {
+/// A monitor that uses this broker, if it was told of no other.
+async fn monitor(mut settings: switchboard_monitor::Settings, server: &Server) -> Result<Monitor> {
+    if let (None, Some(address)) = (&settings.broker, server.native_addresses().first()) {
+        let mut address = *address;
+        // What listens everywhere is reached here.
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        settings.broker = Some(format!("switchboard://{address}"));
+    }
+    Monitor::bind(settings).await.map_err(|error| anyhow!("{error}"))
+}
+
+pub(crate) fn start_log(level: &str) {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Signals> {
+    pub(crate) fn new() -> Result<Signals> {
         let on = |kind| signal(kind).context("cannot watch for signals");
         Ok(Signals { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
     }
 
-    /// Returns at the first signal; the second one ends the process there and then.
-    async fn stop(mut self, drain: String) {
+    /// Returns at the first signal, and says so; the second one ends the process there and then.
+    pub(crate) async fn stop(mut self, stopping: String) {
         self.next().await;
-        note(format_args!(
-            "Stopping: connections have {drain} to take what is queued for them; a second signal stops at once."
-        ));
+        note(format_args!("{stopping}"));
         tokio::spawn(async move {
             let number = self.next().await;
             // What a shell reports for a process that the signal has killed.
@@ -88,13 +108,54 @@ impl Signals {
     }
 }
 
-fn banner(native: &[SocketAddr], http: &[SocketAddr]) {
+/// Who waits for the services: people by the banner, programs by a file.
+pub(crate) struct Ready<'a>(Option<&'a Path>);
+
+impl<'a> Ready<'a> {
+    /// A file of an earlier run would say too early that this one listens.
+    pub(crate) fn begin(file: Option<&'a Path>) -> Result<Ready<'a>> {
+        if let Some(path) = file {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(Ready(file))
+    }
+
+    /// Everything listens.
+    pub(crate) fn tell(&self, server: Option<&Server>, monitor: Option<&Monitor>) -> Result<()> {
+        let native = server.map(Server::native_addresses).unwrap_or_default();
+        let http = server.map(Server::http_addresses).unwrap_or_default();
+        banner(&native, &http, monitor);
+        let Some(path) = self.0 else { return Ok(()) };
+        let mut addresses = json!({ "native": strings(&native), "http": strings(&http) });
+        if let Some(monitor) = monitor {
+            addresses["monitor"] = strings(&monitor.http_addresses()).into();
+            addresses["collect"] = monitor.collect_endpoint().into();
+        }
+        write_ready(path, &addresses).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn banner(native: &[SocketAddr], http: &[SocketAddr], monitor: Option<&Monitor>) {
     let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
     for address in native {
         text.push_str(&format!("  broker, native protocol  {address}\n"));
     }
     for address in http {
         text.push_str(&format!("  broker, HTTP             http://{address}/status\n"));
+    }
+    if let Some(monitor) = monitor {
+        let login = monitor.token().map_or_else(String::new, |token| format!("?token={token}"));
+        for address in monitor.http_addresses() {
+            text.push_str(&format!("  monitor, page            http://{address}/{login}\n"));
+        }
+        if let Some(endpoint) = monitor.collect_endpoint() {
+            text.push_str(&format!("  monitor, collects at     {endpoint}\n"));
+        }
     }
     let open: Vec<String> = [native, http]
         .concat()
@@ -115,10 +176,10 @@ fn banner(native: &[SocketAddr], http: &[SocketAddr]) {
 }
 
 /// Through a rename, so that whoever waits for the file never finds half of it.
-fn write_ready(path: &Path, native: &[SocketAddr], http: &[SocketAddr]) -> std::io::Result<()> {
+fn write_ready(path: &Path, addresses: &serde_json::Value) -> std::io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
-    std::fs::write(&temporary, format!("{}\n", json!({ "native": strings(native), "http": strings(http) })))?;
+    std::fs::write(&temporary, format!("{addresses}\n"))?;
     std::fs::rename(&temporary, path)
 }
 

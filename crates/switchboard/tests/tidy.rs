@@ -21,17 +21,27 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/client/compare", &["switchboard-client"]),
     ("crates/sockets", &["switchboard-driver", "switchboard-wire"]),
     ("crates/sockets/compare", &["switchboard-sockets"]),
-    ("crates/server", &["switchboard-broker", "switchboard-wire"]),
+    ("crates/web", &[]),
+    ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),
+    ("crates/monitor", &["switchboard-client", "switchboard-driver", "switchboard-sockets", "switchboard-web"]),
     (
         "crates/switchboard",
-        &["switchboard-broker", "switchboard-client", "switchboard-load", "switchboard-server", "switchboard-wire"],
+        &[
+            "switchboard-broker",
+            "switchboard-client",
+            "switchboard-load",
+            "switchboard-monitor",
+            "switchboard-server",
+            "switchboard-wire",
+        ],
     ),
     ("bench", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];
 
 /// Who is tested against whom of its own floor: real servers, no mocks.
-const TESTED_AGAINST: &[(&str, &str)] = &[("crates/client", "switchboard-server")];
+const TESTED_AGAINST: &[(&str, &str)] =
+    &[("crates/client", "switchboard-server"), ("crates/monitor", "switchboard-server")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace").to_owned()

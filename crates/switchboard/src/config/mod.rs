@@ -7,7 +7,7 @@ pub(crate) use settings::{Rule, Settings};
 pub(crate) use size::{parse_duration, parse_size, show_duration};
 
 use anyhow::{Context, Result, anyhow, bail};
-use settings::{Count, Kind, Policy, SETTINGS, Size, quote};
+use settings::{Count, Kind, Policy, Setting, Size, TABLES, quote};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Pattern};
@@ -27,10 +27,10 @@ impl Settings {
         })?;
         for (key, value) in &file {
             match (key.as_str(), value) {
-                ("broker", toml::Value::Table(table)) => {
+                (name, toml::Value::Table(table)) if is_table(name) => {
                     for (key, value) in table {
-                        self.set(key, &plain(value).unwrap_or_else(|| value.to_string()))
-                            .with_context(|| format!("{source}: [broker]"))?;
+                        self.set_in(name, key, &plain(value).unwrap_or_else(|| value.to_string()))
+                            .with_context(|| format!("{source}: [{name}]"))?;
                     }
                 }
                 ("channel", toml::Value::Array(rules)) => {
@@ -43,26 +43,36 @@ impl Settings {
                         self.rules.push(read_rule(parts).with_context(|| format!("{source}: [[channel]]"))?);
                     }
                 }
-                ("broker", _) => bail!("{source}: broker: must be a [broker] table"),
+                (name, _) if is_table(name) => bail!("{source}: {name}: must be a [{name}] table"),
                 ("channel", _) => bail!("{source}: channel: must be [[channel]] tables"),
-                _ if keys().any(|known| known == key) => bail!("{source}: `{key}` belongs under [broker]"),
-                (_, value) if !is_table(value) => {
-                    let known: Vec<&str> = keys().collect();
-                    return Err(unknown("setting", key, &known))
-                        .with_context(|| format!("{source}: `{key}` stands outside of [broker] and [[channel]]"));
-                }
-                _ => {
-                    return Err(unknown("table", key, &["broker", "channel"])).context(source.to_owned());
-                }
+                _ => return Err(misplaced(key, value)).context(source.to_owned()),
             }
         }
         Ok(())
     }
 
-    /// Sets one setting from text.
+    /// Sets one setting from text: `KEY` is one of the broker's, `monitor.KEY` one of the monitor's.
     pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
-            let known: Vec<&str> = keys().collect();
+        match key.split_once('.') {
+            Some((table, key)) if is_table(table) => self.set_in(table, key, text),
+            _ => self.set_in("broker", key, text),
+        }
+    }
+
+    /// Sets what `--set KEY=VALUE` says, each.
+    pub(crate) fn set_pairs(&mut self, pairs: &[String]) -> Result<()> {
+        for pair in pairs {
+            let (key, value) =
+                pair.split_once('=').ok_or_else(|| anyhow!("--set {pair} is not allowed: it must be KEY=VALUE"))?;
+            self.set(key.trim(), value.trim()).context("--set")?;
+        }
+        Ok(())
+    }
+
+    fn set_in(&mut self, table: &str, key: &str, text: &str) -> Result<()> {
+        let settings: &[Setting] = TABLES.iter().find(|(name, _)| *name == table).map_or(&[], |(_, settings)| settings);
+        let Some(setting) = settings.iter().find(|setting| setting.key == key) else {
+            let known: Vec<&str> = settings.iter().map(|setting| setting.key).collect();
             return Err(unknown("setting", key, &known));
         };
         (setting.parse)(self, text).ok_or_else(|| not_allowed(key, text, setting.allowed))
@@ -106,11 +116,16 @@ impl Settings {
     /// All settings, as a configuration file that says the same again.
     pub(crate) fn print(&self) -> String {
         let defaults = Settings::default();
-        let mut text =
-            String::from("# Switchboard's settings in force. Each can also be given as --set KEY=VALUE.\n\n[broker]\n");
-        for setting in SETTINGS {
-            let (value, default) = ((setting.show)(self), (setting.show)(&defaults));
-            let _ = write!(text, "\n# {} Default: {default}\n{} = {value}\n", setting.about, setting.key);
+        let mut text = String::from(
+            "# Switchboard's settings in force. Each can also be given as --set KEY=VALUE, those of another table\n\
+             # than the broker's as --set TABLE.KEY=VALUE.\n",
+        );
+        for (table, settings) in TABLES {
+            let _ = write!(text, "\n[{table}]\n");
+            for setting in settings {
+                let (value, default) = ((setting.show)(self), (setting.show)(&defaults));
+                let _ = write!(text, "\n# {} Default: {default}\n{} = {value}\n", setting.about, setting.key);
+            }
         }
         text.push_str(
             "\n# What differs for the channels that a pattern matches (`*` one level, `>` the rest);\n\
@@ -143,12 +158,21 @@ impl Settings {
     }
 }
 
-fn keys() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().map(|setting| setting.key)
+fn is_table(name: &str) -> bool {
+    TABLES.iter().any(|(table, _)| *table == name)
 }
 
-fn is_table(value: &toml::Value) -> bool {
-    value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table))
+/// Why a key at the top of the file is none.
+fn misplaced(key: &str, value: &toml::Value) -> anyhow::Error {
+    if let Some((table, _)) = TABLES.iter().find(|(_, settings)| settings.iter().any(|setting| setting.key == key)) {
+        return anyhow!("`{key}` belongs under [{table}]");
+    }
+    if value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table)) {
+        return unknown("table", key, &["broker", "monitor", "channel"]);
+    }
+    let known: Vec<&str> = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key).collect();
+    let outside = "stands outside of [broker], [monitor] and [[channel]]";
+    unknown("setting", key, &known).context(format!("`{key}` {outside}"))
 }
 
 fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<Rule> {
@@ -222,6 +246,11 @@ mod tests {
             ("policy", "drop-old"),
             ("connection-rate", "7"),
             ("log", "info,switchboard=trace"),
+            ("monitor.listen", ""),
+            ("monitor.collect", ""),
+            ("monitor.keep", "7d"),
+            ("monitor.leak", "2.5"),
+            ("monitor.hosts", "a.example,b.example"),
         ] {
             settings.set(key, value).unwrap();
         }
@@ -257,7 +286,7 @@ mod tests {
         assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
         assert_eq!(
             error("memmory = 1"),
-            "my.toml: `memmory` stands outside of [broker] and [[channel]]: \
+            "my.toml: `memmory` stands outside of [broker], [monitor] and [[channel]]: \
              there is no setting `memmory`; the nearest is `memory`"
         );
         assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));

@@ -3,6 +3,7 @@
 use super::size::{parse_duration, parse_size, show_duration, show_size};
 use std::fmt::Display;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use switchboard_broker::OverflowPolicy;
@@ -13,6 +14,8 @@ use tracing_subscriber::filter::LevelFilter;
 pub(crate) struct Settings {
     /// What the server takes; its `rules` are filled in from [`Settings::rules`] at the end.
     pub(crate) server: switchboard_server::Settings,
+    /// What the monitor takes.
+    pub(crate) monitor: switchboard_monitor::Settings,
     /// What is logged.
     pub(crate) log: String,
     /// What differs for some channels, as it was written.
@@ -30,8 +33,17 @@ pub(crate) struct Rule {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { server: switchboard_server::Settings::default(), log: "info".to_owned(), rules: Vec::new() }
+        let mut monitor = switchboard_monitor::Settings::new(data());
+        monitor.own = Some("switchboard".to_owned());
+        Settings { server: switchboard_server::Settings::default(), monitor, log: "info".to_owned(), rules: Vec::new() }
     }
+}
+
+/// Where programs keep what they should find again, by the convention of the XDG.
+fn data() -> PathBuf {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("switchboard/monitor")
 }
 
 /// One row of the table.
@@ -46,9 +58,9 @@ pub(crate) struct Setting {
 }
 
 macro_rules! settings {
-    ($($key:literal $kind:ty => $($field:ident).+, $about:literal;)+) => {
-        /// All settings, in the order in which they are printed.
-        pub(crate) const SETTINGS: &[Setting] = &[$(Setting {
+    ($(#[$doc:meta])* $name:ident: $($key:literal $kind:ty => $($field:ident).+, $about:literal;)+) => {
+        $(#[$doc])*
+        const $name: &[Setting] = &[$(Setting {
             key: $key,
             about: $about,
             allowed: <$kind as Kind>::ALLOWED,
@@ -61,7 +73,12 @@ macro_rules! settings {
     };
 }
 
+/// All settings by their tables, in the order in which they are printed.
+pub(crate) const TABLES: [(&str, &[Setting]); 2] = [("broker", BROKER), ("monitor", MONITOR)];
+
 settings! {
+    /// What `--set KEY=VALUE` sets.
+    BROKER:
     "listen" Addresses => server.listen, "Where the native protocol is spoken.";
     "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
     "memory" Size => server.limits.memory, "All buffered bytes together; at this budget the publishers of the fullest channels are held.";
@@ -85,6 +102,37 @@ settings! {
     "hold" Count<usize> => server.limits.hold, "How many messages a topic without subscribers keeps before it holds its publishers; 0 drops them.";
 }
 
+settings! {
+    /// What `--set monitor.KEY=VALUE` sets.
+    MONITOR:
+    "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
+    "collect" Optional => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
+    "data" Folder => monitor.data, "Where the history is kept.";
+    "hosts" Names => monitor.hosts, "Names that the page may be asked for by, beyond localhost and the addresses.";
+    "token" Optional => monitor.token, "What everybody must know who asks for anything; beyond loopback one is made if there is none.";
+    "broker" Optional => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
+    "samples" Text => monitor.samples, "The topic that samples come from.";
+    "alerts" Text => monitor.alerts, "The topic that alerts go to.";
+    "webhook" Optional => monitor.webhook, "Where alerts are posted to, as http://HOST:PORT/PATH; \"\" for nowhere.";
+    "own" Optional => monitor.own, "The service as which this program reports itself; \"\" for not at all.";
+    "keep" Span => monitor.rules.keep, "How long seconds are kept.";
+    "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
+    "disk" Bytes => monitor.history.disk, "How much of the disk the history may take; the oldest goes first.";
+    "flush" Span => monitor.history.flush, "What is lost at most when the process is killed.";
+    "checkpoint" Span => monitor.history.checkpoint, "What is lost at most when the machine loses its power.";
+    "silent" Span => monitor.rules.silent, "After how long without a sample a process is silent.";
+    "gone" Span => monitor.rules.gone, "After how long a silent process is gone.";
+    "ahead" Span => monitor.rules.ahead, "How far a sample may be ahead of this clock before that is taken for it.";
+    "leak" Positive<f64> => monitor.rules.leak, "From what steady growth on memory leaks, in MB an hour.";
+    "keys" Positive<usize> => monitor.rules.keys, "How many processes may be known.";
+    "key-rate" Positive<u32> => monitor.rules.key_rate, "New processes a second, after ten times as many at once.";
+    "message" Size => monitor.rules.message, "The length of one sample.";
+    "rate" Positive<u32> => monitor.rate, "Samples a second; more wait where they come from.";
+    "body" Size => monitor.body, "The length of a POST.";
+    "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
+    "clients" Positive<usize> => monitor.clients, "Pages that listen at a time.";
+}
+
 /// How values of one kind are written.
 pub(crate) trait Kind {
     type Value;
@@ -98,6 +146,11 @@ struct Span;
 pub(crate) struct Count<T>(PhantomData<T>);
 struct Positive<T>(PhantomData<T>);
 struct Addresses;
+struct Names;
+struct Optional;
+struct Text;
+struct Folder;
+struct Bytes;
 pub(crate) struct Policy;
 struct Level;
 
@@ -138,7 +191,7 @@ impl<T: FromStr + Display> Kind for Count<T> {
 
 impl<T: FromStr + Display + PartialOrd + From<u8>> Kind for Positive<T> {
     type Value = T;
-    const ALLOWED: &'static str = "a whole number, 1 or more";
+    const ALLOWED: &'static str = "a number, 1 or more";
     fn parse(text: &str) -> Option<T> {
         text.trim().parse().ok().filter(|number| *number >= T::from(1))
     }
@@ -156,6 +209,62 @@ impl Kind for Addresses {
     fn show(addresses: &Vec<String>) -> String {
         let quoted: Vec<String> = addresses.iter().map(|address| quote(address)).collect();
         format!("[{}]", quoted.join(", "))
+    }
+}
+
+impl Kind for Names {
+    type Value = Vec<String>;
+    const ALLOWED: &'static str = "a name, or a list of them, such as [\"monitor.example\"]";
+    fn parse(text: &str) -> Option<Vec<String>> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect()
+    }
+    fn show(names: &Vec<String>) -> String {
+        Addresses::show(names)
+    }
+}
+
+impl Kind for Optional {
+    type Value = Option<String>;
+    const ALLOWED: &'static str = "a text; an empty one for none";
+    fn parse(text: &str) -> Option<Option<String>> {
+        Some((!text.is_empty()).then(|| text.to_owned()))
+    }
+    fn show(text: &Option<String>) -> String {
+        quote(text.as_deref().unwrap_or(""))
+    }
+}
+
+impl Kind for Text {
+    type Value = String;
+    const ALLOWED: &'static str = "a text";
+    fn parse(text: &str) -> Option<String> {
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+    fn show(text: &String) -> String {
+        quote(text)
+    }
+}
+
+impl Kind for Folder {
+    type Value = PathBuf;
+    const ALLOWED: &'static str = "the path of a directory";
+    fn parse(text: &str) -> Option<PathBuf> {
+        (!text.is_empty()).then(|| text.into())
+    }
+    fn show(path: &PathBuf) -> String {
+        quote(&path.to_string_lossy())
+    }
+}
+
+impl Kind for Bytes {
+    type Value = u64;
+    const ALLOWED: &'static str = Size::ALLOWED;
+    fn parse(text: &str) -> Option<u64> {
+        Size::parse(text).and_then(|bytes| u64::try_from(bytes).ok())
+    }
+    fn show(&bytes: &u64) -> String {
+        Size::show(&usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 }
 

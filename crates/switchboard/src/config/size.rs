@@ -43,7 +43,7 @@ pub(crate) fn show_size(bytes: usize) -> String {
     bytes.to_string()
 }
 
-const DURATIONS: [(&str, u64); 8] = [
+const DURATIONS: [(&str, u64); 9] = [
     ("", 1_000_000_000),
     ("s", 1_000_000_000),
     ("ms", 1_000_000),
@@ -52,6 +52,7 @@ const DURATIONS: [(&str, u64); 8] = [
     ("m", 60_000_000_000),
     ("min", 60_000_000_000),
     ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
 ];
 
 /// Reads `50ms`, `10s`, `1.5 s`, `2` (seconds).
@@ -67,6 +68,10 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 /// The shortest exact way to write a duration.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
+    let day = 86_400_000_000_000;
+    if nanos > 0 && nanos.is_multiple_of(day) {
+        return format!("{}d", nanos / day);
+    }
     for (name, unit) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000)] {
         if nanos.is_multiple_of(unit) {
             return format!("{}{name}", nanos / unit);

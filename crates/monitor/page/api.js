@@ -1,0 +1,18 @@
+// Questions to the collector. All of them are about this server, and none of them changes anything.
+
+export async function ask(path, signal) {
+    const answer = await fetch(path, { signal, headers: { accept: "application/json" } });
+    if (!answer.ok) {
+        throw new Error(`${path}: ${answer.status}`);
+    }
+    return answer.json();
+}
+
+const range = ({ from, to }) => `from=${Math.floor(from)}&to=${Math.ceil(to)}`;
+
+export const history = (window, points, ids, signal) =>
+    ask(`/api/history?${range(window)}&points=${points}${ids.map((id) => `&id=${id}`).join("")}`, signal);
+
+export const marks = async (window, signal) => (await ask(`/api/marks?${range(window)}`, signal)).marks;
+
+export const csv = (window) => `/api/history.csv?${range(window)}`;

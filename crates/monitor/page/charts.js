@@ -1,0 +1,246 @@
+// The two charts: CPU above, memory below, one time axis and one cursor for both.
+
+import uPlot from "./vendor/uplot/uPlot.esm.js";
+import { clock, moment, number } from "./format.js";
+import { plugin } from "./marks.js";
+
+const KINDS = ["cpu", "mem"];
+/// Pixels of a point, and how many points there are at least.
+const PIXELS = 1.5;
+const MIN_POINTS = 200;
+/// Bands of more lines than this hide each other.
+const BANDS = 12;
+/// How near, in pixels, the cursor must be to a line to mean it.
+const NEAR = 30;
+// The smallest step of the labels that it is for, the label, what is added where a year, month, day, hour, minute or
+// second begins, and 1 for "added, not instead".
+const DAY = "\n{MMM} {D}";
+const LABELS = [
+    [86400, "{MMM} {D}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+];
+
+export class Charts {
+    /// `on` has zoom(from, to), pan(milliseconds), live(), cursor(ms or null, key or null).
+    constructor(on, overlay) {
+        this.on = on;
+        this.overlay = overlay;
+        this.charts = null;
+        this.keys = "";
+        this.focus = null;
+        this.boxes = KINDS.map((kind) => document.getElementById(kind));
+        this.readouts = KINDS.map((kind) => document.getElementById(`${kind}-readout`));
+        new ResizeObserver(() => this.resize()).observe(this.boxes[0]);
+        this.boxes.forEach((box) => this.pans(box));
+    }
+
+    /// Draws anew. Other lines than before need other charts; other values do not.
+    draw(columns, lines, window, theme) {
+        this.lines = lines;
+        this.window = window;
+        const keys = lines.map((line) => `${line.key} ${line.style.stroke} ${line.style.dash}`).join("|") + theme.text;
+        // No more points than an eye can tell apart: each is a mean, in a band from the least to the most.
+        const each = Math.max(1, Math.ceil(columns.length / Math.max(MIN_POINTS, this.boxes[0].clientWidth / PIXELS)));
+        const times = columns.times(each);
+        this.values = KINDS.map((kind) => lines.map((line) => columns.values(kind, line.ids, each)));
+        this.step = columns.step * each;
+        const data = this.values.map((values) => [times, ...values.map((value) => value.mean)]);
+        if (this.charts === null || keys !== this.keys) {
+            this.keys = keys;
+            this.destroy();
+            this.charts = KINDS.map((kind, at) => new uPlot(this.options(kind, lines, theme), data[at], this.boxes[at]));
+        } else {
+            this.charts.forEach((chart, at) => chart.setData(data[at], false));
+        }
+        for (const chart of this.charts) {
+            chart.batch(() => chart.setScale("x", { min: window.from / 1000, max: window.to / 1000 }));
+        }
+    }
+
+    /// The highest values of each line that is drawn, by its key.
+    peaks() {
+        const highest = (values) => values.reduce((high, value) => (value !== null && !(value <= high) ? value : high), NaN);
+        const [cpu, mem] = this.values;
+        return new Map(this.lines.map((line, at) => [line.key, { cpu: highest(cpu[at].high), mem: highest(mem[at].high) }]));
+    }
+
+    /// All others fade; none do for null.
+    highlight(key) {
+        const at = this.lines?.findIndex((line) => line.key === key) ?? -1;
+        this.charts?.forEach((chart) => chart.setSeries(at < 0 ? null : at + 1, { focus: true }, false));
+    }
+
+    destroy() {
+        this.charts?.forEach((chart) => chart.destroy());
+        this.charts = null;
+    }
+
+    resize() {
+        this.charts?.forEach((chart, at) => chart.setSize(this.size(at)));
+    }
+
+    size(at) {
+        const { clientWidth, clientHeight } = this.boxes[at];
+        return { width: Math.max(200, clientWidth), height: Math.max(120, clientHeight) };
+    }
+
+    /// Milliseconds of one pixel.
+    perPixel() {
+        return (this.window.to - this.window.from) / Math.max(1, this.charts[0].over.clientWidth);
+    }
+
+    options(kind, lines, theme) {
+        const at = KINDS.indexOf(kind);
+        const axis = { stroke: theme.quiet, grid: { stroke: theme.rule, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+        return {
+            ...this.size(at),
+            padding: [14, 8, 0, 0],
+            legend: { show: false },
+            scales: {
+                x: { time: true },
+                y: { range: () => [0, this.highest(at) * 1.1 || 1] },
+            },
+            axes: [
+                { ...axis, space: 70, size: 34, values: LABELS },
+                { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) },
+            ],
+            series: [{}, ...lines.map((line) => ({
+                label: line.name,
+                stroke: line.style.stroke,
+                dash: line.style.dash,
+                width: 1.6,
+                pxAlign: 0,
+                points: { show: false },
+            }))],
+            focus: { alpha: 0.35 },
+            cursor: {
+                sync: { key: "time", setSeries: true, scales: ["x", null] },
+                focus: { prox: NEAR },
+                drag: { x: true, y: false, setScale: false },
+                points: { size: 7 },
+                bind: { dblclick: () => () => this.on.live(), mousedown: (_, __, go) => (event) => (event.shiftKey ? null : go(event)) },
+            },
+            hooks: {
+                drawAxes: [(chart) => this.bands(chart, at)],
+                setSelect: [(chart) => this.selected(chart)],
+                setCursor: [(chart) => this.moved(chart)],
+                setSeries: [(_, at) => { this.focus = at; }],
+            },
+            plugins: [plugin(kind, this.overlay)],
+        };
+    }
+
+    /// Of all that is drawn, and within the window.
+    highest(at) {
+        const times = this.charts?.[at]?.data[0] ?? [];
+        const inside = (i) => times[i] === undefined || (times[i] * 1000 >= this.window.from - this.step && times[i] * 1000 <= this.window.to);
+        let most = 0;
+        for (const { high } of this.values[at]) {
+            for (let i = 0; i < high.length; i++) {
+                if (high[i] > most && inside(i)) {
+                    most = high[i];
+                }
+            }
+        }
+        return most;
+    }
+
+    bands(chart, at) {
+        if (this.lines.length > BANDS) {
+            return;
+        }
+        const { ctx, bbox } = chart;
+        const y = (value) => chart.valToPos(value, "y", true);
+        const xs = chart.data[0].map((time) => chart.valToPos(time, "x", true));
+        ctx.save();
+        ctx.beginPath();
+        ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+        ctx.clip();
+        ctx.globalAlpha = 0.22;
+        this.values[at].forEach(({ low, high }, line) => {
+            ctx.fillStyle = this.lines[line].style.stroke;
+            ctx.beginPath();
+            for (let from = 0; from < xs.length; from++) {
+                if (low[from] === null) {
+                    continue;
+                }
+                let to = from;
+                while (to + 1 < xs.length && low[to + 1] !== null) {
+                    to++;
+                }
+                ctx.moveTo(xs[from], y(high[from]));
+                for (let i = from + 1; i <= to; i++) {
+                    ctx.lineTo(xs[i], y(high[i]));
+                }
+                for (let i = to; i >= from; i--) {
+                    ctx.lineTo(xs[i], y(low[i]));
+                }
+                from = to;
+            }
+            ctx.fill();
+        });
+        ctx.restore();
+    }
+
+    selected(chart) {
+        const { left, width } = chart.select;
+        if (width < 4) {
+            return;
+        }
+        const at = (pixel) => chart.posToVal(pixel, "x") * 1000;
+        const [from, to] = [at(left), at(left + width)];
+        chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        this.on.zoom(from, to);
+    }
+
+    /// Says what is under the cursor, in words, above each chart.
+    moved(chart) {
+        const { idx, left } = chart.cursor;
+        const inside = left >= 0 && idx !== null && idx !== undefined;
+        const line = inside && this.focus > 0 ? this.lines[this.focus - 1] : undefined;
+        KINDS.forEach((kind, at) => {
+            const data = this.charts?.[at]?.data;
+            if (!inside || data === undefined) {
+                this.readouts[at].textContent = "";
+                return;
+            }
+            const time = data[0][idx] * 1000;
+            const unit = kind === "cpu" ? " %" : " MB";
+            const value = line ? `${line.name}  ${number(data[this.focus][idx])}${unit}  at ` : "";
+            this.readouts[at].textContent = value + (line ? clock(time) : moment(time, Date.now()));
+        });
+        this.on.cursor(line?.key ?? null);
+    }
+
+    /// Shift and drag, or a finger that moves sideways.
+    pans(box) {
+        let last = null;
+        let rest = 0;
+        box.addEventListener("pointerdown", (event) => {
+            if (this.charts !== null && (event.shiftKey || event.pointerType === "touch") && event.isPrimary) {
+                last = event.clientX;
+                rest = 0;
+                box.setPointerCapture(event.pointerId);
+                box.classList.add("panning");
+            }
+        });
+        box.addEventListener("pointermove", (event) => {
+            if (last === null) {
+                return;
+            }
+            rest += last - event.clientX;
+            last = event.clientX;
+            if (Math.abs(rest) >= 2) {
+                this.on.pan(rest * this.perPixel());
+                rest = 0;
+            }
+        });
+        const ends = () => {
+            last = null;
+            box.classList.remove("panning");
+        };
+        box.addEventListener("pointerup", ends);
+        box.addEventListener("pointercancel", ends);
+    }
+}

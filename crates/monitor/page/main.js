@@ -1,0 +1,281 @@
+// Puts the page together: what is looked at (view), what is known (processes, columns, marks), what is drawn.
+
+import * as api from "./api.js";
+import { Charts } from "./charts.js";
+import { Colors } from "./color.js";
+import { Columns } from "./columns.js";
+import { controls } from "./controls.js";
+import { Feed } from "./feed.js";
+import { span } from "./format.js";
+import * as notices from "./notices.js";
+import { choose, lines, Processes } from "./processes.js";
+import { Table } from "./table.js";
+import { View } from "./view.js";
+
+/// Lines that an eye can tell apart, and that a browser draws at ease.
+const LINES = 40;
+/// Values that one load may bring.
+const VALUES = 120_000;
+const COLUMNS = 3600;
+/// Milliseconds between drawings of what streams in, at least; and how many times as long as a drawing takes.
+const REDRAW = 250;
+const IDLE = 8;
+/// Milliseconds between questions.
+const ASK = 5000;
+
+/// A restart says more than the gap that it makes.
+const inOrder = (a, b) => a.time - b.time || Number(a.kind === "gap") - Number(b.kind === "gap");
+const element = (id) => document.getElementById(id);
+const colors = new Colors();
+const processes = new Processes(colors);
+const view = new View(location);
+let columns = null;
+let marks = [];
+let drawn = new Set();
+let loading = null;
+/// Who came after this is known from the beginning; of others only what was asked for is.
+let loadedAt = 0;
+let feedState = "connecting";
+/// Samples that came while the history was on its way.
+let early = [];
+
+const theme = () => {
+    const style = getComputedStyle(document.documentElement);
+    return Object.fromEntries(["text", "quiet", "rule", "bad"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+};
+let shownTheme = theme();
+
+const table = new Table({
+    toggle: (key) => {
+        view.hidden.delete(key) || view.hidden.add(key);
+        look(false);
+    },
+    hover: (key) => charts.highlight(key),
+});
+const charts = new Charts({
+    zoom: (from, to) => { view.zoomTo(from, to); look(true); },
+    pan: (ms) => {
+        const { from, to } = view.window(processes.now());
+        view.panBy(ms / (to - from), processes.now());
+        look(false);
+        settle();
+    },
+    live: () => { view.resume(); look(true); },
+    cursor: (key) => table.focus(key),
+}, () => ({ marks, lines: charts.lines, theme: shownTheme, now: processes.now() }));
+
+/// Shows what the view says, and keeps it in the address; `step` makes the back button return to what was before.
+function look(step) {
+    const address = location.pathname + view.search();
+    if (step && address !== location.pathname + location.search) {
+        history.pushState(null, "", address);
+    } else {
+        history.replaceState(null, "", address);
+    }
+    buttons.show();
+    refresh(true);
+    if (step) {
+        load();
+    }
+}
+
+/// Loads when a movement has ended.
+let settling = 0;
+function settle() {
+    clearTimeout(settling);
+    settling = setTimeout(() => { settling = 0; load(); }, 150);
+}
+
+const wanted = () => lines(processes.all(), colors, view, view.window(processes.now()).from);
+
+async function load() {
+    loading?.abort();
+    const mine = new AbortController();
+    loading = mine;
+    early = [];
+    try {
+        processes.load(await api.ask("/api/processes", mine.signal));
+        const window = view.window(processes.now());
+        const all = wanted();
+        const some = view.group === "service" ? all : choose(all, LINES, drawn);
+        const ids = some.flatMap((line) => line.ids);
+        const seconds = Math.ceil((window.to - window.from) / 1000);
+        const points = Math.max(60, Math.min(seconds, COLUMNS, Math.floor(VALUES / 2 / Math.max(1, ids.length))));
+        // All of them need no list, and a thousand numbers would make a long address.
+        const listed = ids.length < processes.byId.size && ids.length <= LINES ? ids : [];
+        const [past, happened] = await Promise.all([
+            api.history(window, points, listed, mine.signal),
+            api.marks(window, mine.signal),
+        ]);
+        columns = Columns.of(past);
+        marks = happened.sort(inOrder);
+        loadedAt = processes.now();
+        ids.forEach((id) => columns.ensure(id));
+        early.forEach(([sample, time]) => put(sample, time));
+    } catch (error) {
+        if (error.name !== "AbortError" && loading === mine) {
+            // The collector is away; it is asked again when the stream is back.
+            setTimeout(() => loading === mine && load(), 2000);
+        }
+        return;
+    }
+    loading = null;
+    early = [];
+    document.body.dataset.loaded = String(Date.now());
+    refresh(true);
+}
+
+function take(sample) {
+    const time = Date.parse(sample.timestamp);
+    if (!processes.take(sample, time)) {
+        newcomers();
+    }
+    if (loading !== null) {
+        early.push([sample, time]);
+    }
+    if (columns !== null && view.live) {
+        columns.moveTo(Math.min(time, processes.now()));
+        put(sample, time);
+    }
+    refresh(false);
+}
+
+function put(sample, time) {
+    const isNew = (processes.byId.get(sample.id)?.first ?? 0) > loadedAt;
+    if (columns.series.has(sample.id) || isNew) {
+        columns.put(sample.id, time, sample.cpu, sample.mem);
+    }
+}
+
+/// Somebody whom we do not know: who that is says the list, once for all that come together.
+let asking = 0;
+function newcomers() {
+    if (asking === 0) {
+        asking = setTimeout(async () => {
+            try {
+                processes.load(await api.ask("/api/processes"));
+                refresh(false);
+            } catch {
+                // The next sample asks again.
+            }
+            asking = 0;
+        }, 200);
+    }
+}
+
+function mark(mark) {
+    const { from, to } = view.window(processes.now());
+    if (mark.time >= from && (view.live || mark.time <= to)) {
+        marks.push(mark);
+        marks.sort(inOrder);
+    }
+    notices.say(mark, processes.byId.get(mark.id)?.name ?? `process ${mark.id}`);
+    newcomers();
+}
+
+/// Draws soon, at most once a frame; what streams in also waits for more of it.
+let frame = 0;
+let drawnAt = 0;
+let pause = REDRAW;
+let waiting = 0;
+function refresh(atOnce) {
+    if (frame !== 0) {
+        return;
+    }
+    const wait = drawnAt + pause - performance.now();
+    if (!atOnce && wait > 0) {
+        waiting ||= setTimeout(() => { waiting = 0; refresh(true); }, wait);
+        return;
+    }
+    frame = requestAnimationFrame(() => {
+        frame = 0;
+        const began = performance.now();
+        draw();
+        drawnAt = performance.now();
+        pause = Math.max(REDRAW, (drawnAt - began) * IDLE);
+    });
+}
+
+function draw() {
+    const now = processes.now();
+    notices.empty(processes.byId.size === 0 && columns !== null);
+    notices.alarms(processes.all(), now);
+    if (columns === null || processes.byId.size === 0) {
+        return;
+    }
+    if (view.live) {
+        columns.moveTo(now - 1000);
+        const { from } = view.window(now);
+        marks = marks.filter((mark) => mark.time >= from);
+    }
+    const all = wanted();
+    const some = choose(all, LINES, drawn);
+    drawn = new Set(some.map((line) => line.key));
+    const window = view.live ? { from: columns.from, to: columns.to } : view.window(now);
+    charts.draw(columns, some, window, shownTheme);
+    all.forEach((line) => { line.drawn = drawn.has(line.key); });
+    table.draw(all, charts.peaks(), view.group === "service", now);
+    notices.events(marks, processes.byId, now);
+    const shown = all.filter((line) => line.shown).length;
+    element("few").textContent = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
+    element("resolution").textContent = charts.step > 1000 ? `Each point is the mean of ${span(charts.step)}, in a band from the least to the most.` : "";
+    element("csv").href = api.csv(window);
+    showLink();
+    // One that was not drawn until now has no past here yet.
+    if (loading === null && settling === 0 && some.some((line) => line.ids.some((id) => !columns.series.has(id) && processes.byId.get(id).first <= loadedAt))) {
+        settle();
+    }
+}
+
+function showLink() {
+    notices.link(feedState !== "live" ? feedState : view.paused ? "paused" : view.live ? "live" : "past");
+}
+
+const buttons = controls(view, {
+    now: () => processes.now(),
+    look,
+    filter: () => { look(false); settle(); },
+    group: () => { view.hidden.clear(); look(true); },
+});
+
+let wasAway = false;
+const feed = new Feed({
+    sample: take,
+    mark,
+    missed: load,
+    state: (state) => {
+        // What was missed streams in now; who has come and gone meanwhile is to be asked.
+        if (state === "live" && wasAway) {
+            load();
+        }
+        wasAway = state === "away";
+        feedState = state;
+        showLink();
+    },
+});
+
+addEventListener("popstate", () => { Object.assign(view, new View(location)); look(false); load(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    colors.retheme();
+    shownTheme = theme();
+    refresh(true);
+});
+
+async function ask() {
+    try {
+        const [known, itself] = await Promise.all([api.ask("/api/processes"), api.ask("/api/self")]);
+        processes.load(known);
+        notices.self(itself);
+        refresh(false);
+    } catch {
+        // The link says that it is away.
+    }
+}
+setInterval(() => document.hidden || ask(), ASK);
+// A line moves on also while nothing comes: that is how a silence is seen.
+setInterval(() => document.hidden || refresh(false), 1000);
+document.addEventListener("visibilitychange", () => document.hidden || refresh(true));
+
+buttons.show();
+load();
+ask();

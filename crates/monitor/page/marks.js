@@ -1,0 +1,95 @@
+// What has happened, drawn over a chart: restarts, gaps, silences and leaks.
+
+const GLYPHS = { restart: "\u21bb", gap: "\u2194", silent: "!", back: "\u2713", leak: "\u2197", leak_over: "\u2193", ended: "\u00d7" };
+const BAD = new Set(["silent", "leak"]);
+
+/// A plugin for uPlot. `get` gives { marks, lines, colors, now } when it is drawn.
+export function plugin(kind, get) {
+    return { hooks: { draw: [(chart) => draw(chart, kind, get())] } };
+}
+
+function draw(chart, kind, { marks, lines, theme, now }) {
+    const { ctx, bbox } = chart;
+    const ratio = devicePixelRatio;
+    const [left, right] = [bbox.left, bbox.left + bbox.width];
+    const x = (ms) => chart.valToPos(ms / 1000, "x", true);
+    const owner = new Map(lines.flatMap((line) => line.ids.map((id) => [id, line])));
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, 0, bbox.width, bbox.top + bbox.height);
+    ctx.clip();
+    ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+    ctx.textAlign = "center";
+    silences(chart, marks, owner, theme, now, x);
+    let taken = -Infinity;
+    for (const mark of marks) {
+        const line = owner.get(mark.id);
+        const at = x(mark.time);
+        if (line === undefined || at < left || at > right || (kind === "cpu" && mark.kind.startsWith("leak"))) {
+            continue;
+        }
+        ctx.strokeStyle = BAD.has(mark.kind) ? theme.bad : line.style.stroke;
+        ctx.fillStyle = ctx.strokeStyle;
+        ctx.lineWidth = ratio;
+        ctx.setLineDash([3 * ratio, 3 * ratio]);
+        ctx.beginPath();
+        ctx.moveTo(at, bbox.top);
+        ctx.lineTo(at, bbox.top + bbox.height);
+        ctx.stroke();
+        // Signs that would lie upon each other say nothing.
+        if (at - taken >= 12 * ratio) {
+            ctx.fillText(GLYPHS[mark.kind] ?? "\u2022", at, bbox.top - 3 * ratio);
+            taken = at;
+        }
+    }
+    if (kind === "mem") {
+        leaks(chart, lines, theme, now, x);
+    }
+    ctx.restore();
+}
+
+/// A bar along the time axis for as long as a process said nothing.
+function silences(chart, marks, owner, theme, now, x) {
+    const { ctx, bbox } = chart;
+    const since = new Map();
+    const bar = (from, to) => {
+        ctx.fillStyle = theme.bad;
+        ctx.globalAlpha = 0.55;
+        ctx.fillRect(x(from), bbox.top + bbox.height - 4 * devicePixelRatio, Math.max(1, x(to) - x(from)), 4 * devicePixelRatio);
+        ctx.globalAlpha = 1;
+    };
+    for (const mark of marks.filter(({ id }) => owner.has(id))) {
+        if (mark.kind === "silent") {
+            since.set(mark.id, mark.time);
+        } else if (["back", "restart", "ended"].includes(mark.kind) && since.has(mark.id)) {
+            bar(since.get(mark.id), mark.time);
+            since.delete(mark.id);
+        }
+    }
+    for (const from of since.values()) {
+        bar(from, now);
+    }
+}
+
+/// The slope that the alarm is about, up to the last value.
+function leaks(chart, lines, theme, now, x) {
+    const { ctx } = chart;
+    for (const process of lines.flatMap((line) => (line.members.length === 1 ? line.members : []))) {
+        if (!process.leak || process.mem === null) {
+            continue;
+        }
+        const hours = (process.last - process.leak.since) / 3_600_000;
+        const y = (value) => chart.valToPos(value, "y", true);
+        const [from, to] = [x(process.leak.since), x(process.last)];
+        ctx.strokeStyle = theme.bad;
+        ctx.fillStyle = theme.bad;
+        ctx.lineWidth = 2 * devicePixelRatio;
+        ctx.setLineDash([8 * devicePixelRatio, 5 * devicePixelRatio]);
+        ctx.beginPath();
+        ctx.moveTo(from, y(process.mem - process.leak.mb_per_hour * hours));
+        ctx.lineTo(to, y(process.mem));
+        ctx.stroke();
+        ctx.textAlign = "right";
+        ctx.fillText(`+${process.leak.mb_per_hour.toFixed(1)} MB/h`, to - 6 * devicePixelRatio, y(process.mem) - 8 * devicePixelRatio);
+    }
+}

@@ -1,0 +1,121 @@
+// What is to be read: alarms, events, how well the collector does, and what to do when nothing is there.
+
+import { bytes, moment, number, span } from "./format.js";
+
+const SHOWN = 60;
+const SAID_AGAIN = 5000;
+const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
+
+const element = (id) => document.getElementById(id);
+
+function item(...parts) {
+    const made = document.createElement("li");
+    made.append(...parts);
+    return made;
+}
+
+function bold(words) {
+    const made = document.createElement("b");
+    made.append(words);
+    return made;
+}
+
+export function link(state) {
+    const shown = element("link");
+    if (shown.dataset.state !== state) {
+        shown.dataset.state = state;
+        shown.textContent = LINKS[state];
+    }
+}
+
+let alarmsShown = "";
+
+export function alarms(processes, now) {
+    const found = [];
+    for (const process of processes) {
+        if (process.state === "silent") {
+            found.push([process.name, `has been silent since ${moment(process.last, now)}`]);
+        } else if (process.leak && process.state === "live") {
+            found.push([process.name, `leaks: memory has grown by ${number(process.leak.mb_per_hour)} MB/h since ${moment(process.leak.since, now)}`]);
+        }
+    }
+    const text = JSON.stringify(found);
+    if (text === alarmsShown) {
+        return;
+    }
+    alarmsShown = text;
+    element("alarms").replaceChildren(...found.map(([name, words]) => item(bold(name), words)));
+    document.title = found.length > 0 ? `(${found.length}) Switchboard monitor` : "Switchboard monitor";
+}
+
+let eventsShown = "";
+
+export function events(marks, processes, now) {
+    const latest = marks.slice(-SHOWN).reverse();
+    const text = latest.map((mark) => `${mark.time} ${mark.id} ${mark.kind}`).join() + processes.size;
+    if (text === eventsShown) {
+        return;
+    }
+    eventsShown = text;
+    const items = latest.map((mark) => {
+        const time = document.createElement("time");
+        time.dateTime = new Date(mark.time).toISOString();
+        time.append(moment(mark.time, now));
+        const words = document.createElement("span");
+        const name = processes.get(mark.id)?.name ?? `process ${mark.id}`;
+        words.append(...(mark.text.includes(name) ? [mark.text] : [bold(name), ` ${mark.text}`]));
+        return item(time, words);
+    });
+    element("events").replaceChildren(...(items.length > 0 ? items : [item("None.")]));
+}
+
+let said = 0;
+
+/// For screen readers, and seldom: many things at once are a number.
+export function say(mark, name) {
+    if (!["silent", "back", "leak", "restart"].includes(mark.kind) || Date.now() - said < SAID_AGAIN) {
+        return;
+    }
+    said = Date.now();
+    element("said").textContent = `${name}: ${mark.text}`;
+}
+
+const delay = (ms) => (ms >= 10_000 ? span(ms) : `${number(ms)} ms`);
+
+/// What the collector says of itself: `parts` are [text, whether it is bad].
+export function self(figures) {
+    const lag = figures.lag_ms ?? figures.lag ?? {};
+    const refused = typeof figures.refused === "object" ? Object.values(figures.refused ?? {}).reduce((sum, count) => sum + count, 0) : figures.refused;
+    const parts = [
+        [`arrival lag p50 ${delay(lag.p50)}, p99 ${delay(lag.p99)}`, lag.p99 > 2000],
+        [`dropped ${figures.dropped ?? 0}`, figures.dropped > 0],
+        [`refused ${refused ?? 0}`, refused > 0],
+        [`the collector itself: ${number(figures.cpu)} % CPU, ${number(figures.mem)} MB, ${bytes(figures.disk_bytes ?? 0)} on disk`, false],
+        [`up ${span((figures.uptime ?? 0) * 1000)}`, false],
+    ];
+    element("self").replaceChildren(...parts.map(([words, bad]) => {
+        const made = document.createElement("span");
+        made.className = bad ? "bad" : "";
+        made.append(words);
+        return made;
+    }));
+}
+
+/// How to send the first sample, as commands that work where this page is.
+export function empty(shown) {
+    element("empty").hidden = !shown;
+    element("charts").hidden = shown;
+    if (!shown || element("first-post").textContent !== "") {
+        return;
+    }
+    element("first-post").textContent = `curl ${location.origin}/api/samples -d '{"color": "teal", "timestamp": "'$(date -u +%FT%TZ)'", "cpu": 12.5, "mem": 64}'`;
+    element("copy").addEventListener("click", async () => {
+        const command = element("first-command").textContent;
+        try {
+            await navigator.clipboard.writeText(command);
+            element("copy").textContent = "Copied";
+        } catch {
+            getSelection().selectAllChildren(element("first-command"));
+        }
+    });
+}

@@ -1,0 +1,111 @@
+// Who there is, and how each was last.
+
+export class Processes {
+    constructor(colors) {
+        this.colors = colors;
+        this.byId = new Map();
+        /// The collector's clock less ours, so that "now" is where its samples are.
+        this.ahead = 0;
+        /// Figures of this second's samples, for the strip below.
+        this.count = 0;
+    }
+
+    now() {
+        return Date.now() + this.ahead;
+    }
+
+    /// An answer of /api/processes.
+    load({ now, processes }) {
+        this.ahead = now - Date.now();
+        const before = this.byId;
+        this.byId = new Map(processes.map((process) => [process.id, process]));
+        for (const [id, process] of this.byId) {
+            const known = before.get(id);
+            // The stream may have been faster than this answer.
+            if (known && known.last > process.last) {
+                Object.assign(process, { cpu: known.cpu, mem: known.mem, last: known.last, state: known.state });
+            }
+        }
+    }
+
+    /// False if nobody knows whose it is.
+    take(sample, time) {
+        const process = this.byId.get(sample.id);
+        if (process === undefined) {
+            return false;
+        }
+        this.count++;
+        if (time >= process.last) {
+            process.last = time;
+            process.cpu = sample.cpu;
+            process.mem = sample.mem;
+            process.state = sample.ended === undefined || sample.ended === null ? "live" : "gone";
+        }
+        return true;
+    }
+
+    all() {
+        return [...this.byId.values()];
+    }
+}
+
+/// What one line is made of: a process, or all of a service.
+export function lines(processes, colors, view, from) {
+    const groups = new Map();
+    const wanted = view.filter.trim().toLowerCase();
+    for (const process of processes) {
+        if (process.last < from) {
+            continue;
+        }
+        const service = process.service ?? process.name;
+        if (wanted && !`${process.name} ${service} ${process.host ?? ""} ${process.version ?? ""}`.toLowerCase().includes(wanted)) {
+            continue;
+        }
+        const key = view.group === "service" ? `s:${service}` : String(process.id);
+        const members = groups.get(key);
+        if (members) {
+            members.push(process);
+        } else {
+            groups.set(key, [process]);
+        }
+    }
+    return [...groups].map(([key, members]) => line(key, members, colors, view));
+}
+
+function line(key, members, colors, view) {
+    const grouped = view.group === "service";
+    const first = members[0];
+    const present = members.filter((process) => process.state === "live");
+    const sum = (kind) => (present.length === 0 ? null : present.reduce((total, process) => total + (process[kind] ?? 0), 0));
+    const name = grouped ? first.service ?? first.name : first.name;
+    return {
+        key,
+        name,
+        members,
+        ids: members.map((process) => process.id),
+        style: colors.line(key, grouped ? null : first.color),
+        cpu: sum("cpu"),
+        mem: sum("mem"),
+        state: worst(members),
+        leak: members.map((process) => process.leak).find((leak) => leak) ?? null,
+        shown: !view.hidden.has(key),
+    };
+}
+
+function worst(members) {
+    const states = members.map((process) => process.state);
+    return states.includes("silent") ? "silent" : states.includes("live") ? "live" : "gone";
+}
+
+/// Which of them are drawn when there are too many: those that use most, but whoever was drawn stays until
+/// others use clearly more, so that nothing flickers.
+export function choose(all, limit, drawn) {
+    const shown = all.filter((each) => each.shown);
+    if (shown.length <= limit) {
+        return shown;
+    }
+    const total = (kind) => shown.reduce((sum, each) => sum + (each[kind] ?? 0), 0) || 1;
+    const [cpu, mem] = [total("cpu"), total("mem")];
+    const weight = (each) => ((each.cpu ?? 0) / cpu + (each.mem ?? 0) / mem) * (drawn.has(each.key) ? 1.5 : 1);
+    return shown.map((each) => [weight(each), each]).sort((a, b) => b[0] - a[0]).slice(0, limit).map(([, each]) => each);
+}

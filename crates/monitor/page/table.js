@@ -1,0 +1,171 @@
+// The table below the charts: the legend, the switch of each line, and the same figures for who cannot see lines.
+// Its values change in place and are not announced: a screen reader reads them when it is asked to.
+
+import { number, span } from "./format.js";
+
+const COLUMNS = [
+    ["", "line"], ["Name", ""], ["Service", "wide"], ["CPU %", "number"], ["Peak", "number wide"],
+    ["Memory MB", "number"], ["Peak", "number wide"], ["State", "state"], ["Up", "number wide"], ["Version", "wide"],
+];
+const GROUPED = new Set(["Service", "Up", "Version"]);
+/// More rows than this would only make the page slow; the filter finds the others.
+const ROWS = 200;
+const SVG = "http://www.w3.org/2000/svg";
+
+export class Table {
+    /// `on` has toggle(key), and hover(key or null).
+    constructor(on) {
+        this.on = on;
+        this.head = document.getElementById("head");
+        this.body = document.getElementById("rows");
+        this.caption = document.getElementById("caption");
+        this.rows = new Map();
+        this.grouped = null;
+    }
+
+    /// `peaks` gives the highest values in the window by a line's key.
+    draw(lines, peaks, grouped, now) {
+        if (this.grouped !== grouped) {
+            this.grouped = grouped;
+            this.rows.clear();
+            this.body.replaceChildren();
+            const row = document.createElement("tr");
+            row.append(...this.columns().map(([title, kind]) => cell("th", kind, title === "" ? "Drawn" : title)));
+            row.firstChild.firstChild.replaceWith(unseen("Drawn"));
+            row.querySelectorAll("th").forEach((head) => { head.scope = "col"; });
+            this.head.replaceChildren(row);
+        }
+        const sorted = lines.toSorted((a, b) => order(a, b)).slice(0, ROWS);
+        const kept = new Set(sorted.map((line) => line.key));
+        for (const [key, row] of this.rows) {
+            if (!kept.has(key)) {
+                row.remove();
+                this.rows.delete(key);
+            }
+        }
+        sorted.forEach((line, at) => {
+            let row = this.rows.get(line.key);
+            if (row === undefined) {
+                row = this.row(line.key);
+                this.rows.set(line.key, row);
+            }
+            if (this.body.children[at] !== row) {
+                this.body.insertBefore(row, this.body.children[at] ?? null);
+            }
+            this.fill(row, line, peaks.get(line.key), now);
+        });
+        const what = grouped ? "services" : "processes";
+        text(this.caption, `${lines.length} ${what}: the latest CPU in percent of one core, and resident memory in MB, with the peaks of the range`);
+    }
+
+    columns() {
+        return COLUMNS.filter(([title]) => !this.grouped || !GROUPED.has(title));
+    }
+
+    row(key) {
+        const row = document.createElement("tr");
+        row.append(...this.columns().map(([title, kind]) => cell(title === "Name" ? "th" : "td", kind, "")));
+        row.querySelector("th").scope = "row";
+        const toggle = document.createElement("button");
+        toggle.type = "button";
+        toggle.className = "toggle";
+        toggle.append(sample());
+        toggle.addEventListener("click", () => this.on.toggle(key));
+        row.firstChild.replaceChildren(toggle);
+        row.addEventListener("pointerenter", () => this.on.hover(key));
+        row.addEventListener("pointerleave", () => this.on.hover(null));
+        return row;
+    }
+
+    fill(row, line, peak, now) {
+        const process = line.members[0];
+        const toggle = row.firstChild.firstChild;
+        set(toggle, "aria-pressed", String(line.shown));
+        set(toggle, "aria-label", `Draw ${line.name}`);
+        const stroke = toggle.querySelector("line");
+        set(stroke, "stroke", line.style.stroke);
+        set(stroke, "stroke-dasharray", line.style.dash.join(" "));
+        set(row, "data-drawn", String(line.drawn));
+        set(row, "data-state", line.state);
+        const name = this.grouped && line.members.length > 1 ? `${line.name} (${line.members.length})` : line.name;
+        const started = process.started ?? null;
+        const values = {
+            Name: name,
+            Service: process.service ?? "",
+            "CPU %": number(line.cpu),
+            "Memory MB": number(line.mem),
+            State: stateOf(line, now),
+            Up: started !== null && line.state === "live" ? span(now - started) : "",
+            Version: process.version ?? "",
+        };
+        let peaks = [peak?.cpu, peak?.mem];
+        this.columns().forEach(([title], at) => {
+            if (title !== "") {
+                text(row.children[at], title === "Peak" ? number(peaks.shift()) : values[title]);
+            }
+            if (title === "State") {
+                row.children[at].classList.toggle("leak", line.leak !== null && line.state === "live");
+            }
+        });
+        set(row.querySelector("th"), "title", [name, process.host && `on ${process.host}`, process.pid && `process ${process.pid}`].filter(Boolean).join(", "));
+    }
+
+    focus(key) {
+        for (const [other, row] of this.rows) {
+            set(row, "data-focus", String(other === key));
+        }
+    }
+}
+
+function stateOf(line, now) {
+    if (line.state === "live") {
+        return line.leak ? `leaks ${line.leak.mb_per_hour.toFixed(0)} MB/h` : "live";
+    }
+    const last = Math.max(...line.members.map((process) => process.last));
+    return `${line.state === "silent" ? "silent" : "ended"} ${span(now - last)}`;
+}
+
+/// Those in trouble first, those that have ended last, those for which the charts have no room behind the others; else by name, so that no row jumps.
+function order(a, b) {
+    const rank = { silent: 0, live: 1, gone: 2 };
+    return rank[a.state] - rank[b.state] || Number(a.shown && !a.drawn) - Number(b.shown && !b.drawn) || a.name.localeCompare(b.name, "en", { numeric: true });
+}
+
+function cell(tag, kind, words) {
+    const made = document.createElement(tag);
+    made.className = kind;
+    made.append(words);
+    return made;
+}
+
+function unseen(words) {
+    const made = document.createElement("span");
+    made.className = "unseen";
+    made.append(words);
+    return made;
+}
+
+function sample() {
+    const svg = document.createElementNS(SVG, "svg");
+    const line = document.createElementNS(SVG, "line");
+    svg.setAttribute("viewBox", "0 0 24 16");
+    svg.setAttribute("aria-hidden", "true");
+    for (const [name, value] of [["x1", 1], ["x2", 23], ["y1", 8], ["y2", 8], ["stroke-width", 3]]) {
+        line.setAttribute(name, value);
+    }
+    svg.append(line);
+    return svg;
+}
+
+/// Touches the page only where something has changed.
+function text(element, words) {
+    if (element.textContent !== words) {
+        element.textContent = words;
+    }
+}
+
+function set(element, name, value) {
+    if (element.getAttribute(name) !== value) {
+        element.setAttribute(name, value);
+    }
+}

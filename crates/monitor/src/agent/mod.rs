@@ -1,0 +1,70 @@
+//! Watches any program from outside, with nothing changed in it.
+
+mod tree;
+
+mod command;
+
+pub use command::NotRun;
+
+use crate::report::{Error, Identity, Options, Outcome, Reporting};
+use command::Running;
+use std::ffi::OsString;
+use std::path::Path;
+use tree::Tree;
+
+/// What is left to say when the command has ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Its exit code, or 128 and the signal that has ended it.
+    pub code: u8,
+    /// What became of the reports.
+    pub reports: Option<Outcome>,
+}
+
+/// Why a command was not run, or not watched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failed {
+    /// It was not run.
+    #[error(transparent)]
+    NotRun(#[from] NotRun),
+    /// Nothing can be reported.
+    #[error(transparent)]
+    Report(#[from] Error),
+}
+
+/// Runs a command, and reports it and all that it starts until it ends. To be called from the main
+/// thread of a process that does nothing else: it takes the signals and waits for every child.
+///
+/// Processes that the command has left behind are counted until it ends, and left alone then.
+///
+/// # Errors
+///
+/// The options make no sense, or the command cannot be run.
+pub fn run(command: &[OsString], options: &Options) -> Result<Ended, Failed> {
+    options.check()?;
+    let unmeasured = |source| Error::Unmeasured { what: "the command".into(), source };
+    let mut tree = Tree::of_own_children().map_err(unmeasured)?;
+    let running = Running::start(command)?;
+    let name = Path::new(&command[0]).file_name().unwrap_or(&command[0]).to_string_lossy().into_owned();
+    let identity = Identity::of(running.pid().cast_unsigned(), &name, options);
+    // From here on the command runs, and whatever happens to the reports must not harm it.
+    let reporting = Reporting::start(identity, options, Box::new(move || tree.sample()));
+    let code = running.wait();
+    Ok(Ended { code, reports: reporting.ok().and_then(|reporting| reporting.end(code.into())) })
+}
+
+/// Reports a process that runs already, and all that it starts, until it ends. What is reported as its
+/// exit code is -1, for only its parent knows it.
+///
+/// # Errors
+///
+/// The options make no sense, or there is no such process.
+pub fn watch(pid: u32, options: &Options) -> Result<Option<Outcome>, Error> {
+    let unmeasured = |source| Error::Unmeasured { what: format!("process {pid}"), source };
+    let number = i32::try_from(pid).map_err(|_| unmeasured(std::io::ErrorKind::NotFound.into()))?;
+    let mut tree = Tree::of(number).map_err(unmeasured)?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).map_err(unmeasured)?;
+    let identity = Identity::of(pid, name.trim(), options);
+    Ok(Reporting::start(identity, options, Box::new(move || tree.sample()))?.wait())
+}

@@ -1,0 +1,108 @@
+//! Which line a sample belongs to.
+//!
+//! A process is known by its `service`, `instance` and `host`; one without a service by its `color` and
+//! `host`, as the chapter's are. A new process under a known name is that one started anew, and goes on with
+//! its line, unless the one before is known to live: because its samples still come, or since the new one
+//! was started before the last of them. Then both have a line.
+
+use super::Collector;
+use crate::line::{Line, State};
+use crate::{Millis, Sample};
+use std::collections::HashMap;
+
+/// How far the clocks of two processes on one machine may be apart, in milliseconds.
+const SLACK: i64 = 1000;
+
+/// The lines of one name, by their places.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) places: Vec<usize>,
+    /// Several processes have had this name at once.
+    pub(super) shared: bool,
+}
+
+pub(super) type Names = HashMap<String, Group>;
+
+/// What a sample is to the lines that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is the next of this line.
+    Same(usize),
+    /// It is of the process that this line was before.
+    Late(usize),
+    /// It is the first of a new process on this line.
+    Restart(usize),
+    /// It has no line yet.
+    Nowhere,
+}
+
+/// The name as a key, into `key`.
+pub(super) fn compose(sample: &Sample<'_>, key: &mut String) {
+    key.clear();
+    let [color, service, instance, host] =
+        [&sample.color, &sample.service, &sample.instance, &sample.host].map(|text| text.as_deref().unwrap_or(""));
+    // No text can hold the separator: JSON may, and then it is a part of the last one only.
+    let parts = if service.is_empty() { ["c", color, "", host] } else { ["s", service, instance, host] };
+    for part in parts {
+        key.extend(part.chars().filter(|c| *c != '\0'));
+        key.push('\0');
+    }
+}
+
+impl Collector {
+    pub(super) fn find(&mut self, sample: &Sample<'_>) -> Found {
+        let Some(group) = self.names.get_mut(self.key.as_str()) else { return Found::Nowhere };
+        if let Some(place) = find(&self.lines, group, |line| is_same(line, sample)) {
+            return Found::Same(place);
+        }
+        let was = |line: &Line| line.before.filter(|(pid, _)| *pid == sample.pid).map(|(_, until)| until);
+        if let Some(place) = find(&self.lines, group, |line| was(line).is_some_and(|until| sample.time <= until)) {
+            return Found::Late(place);
+        }
+        // The one before is still there: it was no restart.
+        group.shared |= find(&self.lines, group, |line| sample.pid.is_some() && was(line).is_some()).is_some();
+        let shared = group.shared;
+        match find(&self.lines, group, |line| may_follow(line, sample, shared)) {
+            Some(place) => Found::Restart(place),
+            None => Found::Nowhere,
+        }
+    }
+}
+
+fn find(lines: &[Line], group: &Group, is: impl Fn(&Line) -> bool) -> Option<usize> {
+    group.places.iter().copied().find(|place| is(&lines[*place]))
+}
+
+fn is_same(line: &Line, sample: &Sample<'_>) -> bool {
+    let facts = &line.known.facts;
+    let pid = facts.pid.is_none() || sample.pid.is_none() || facts.pid == sample.pid;
+    let started = match (facts.started, sample.started) {
+        (Some(known), Some(said)) => said.since(known).abs() <= 2 * SLACK,
+        _ => true,
+    };
+    pid && started
+}
+
+fn may_follow(line: &Line, sample: &Sample<'_>, shared: bool) -> bool {
+    let over = line.known.ended.is_some() || line.state != State::Live;
+    over || match sample.started {
+        Some(started) => started.since(line.last) >= -SLACK,
+        None => !shared,
+    }
+}
+
+/// What it is called, for people.
+pub(super) fn call(sample: &Sample<'_>, number: usize) -> String {
+    let name = sample.instance.as_deref().or(sample.service.as_deref()).or(sample.color.as_deref()).unwrap_or("?");
+    if number == 0 { name.to_owned() } else { format!("{name} #{}", number + 1) }
+}
+
+/// How long it was away, in words.
+pub(super) fn away(from: Millis, to: Millis) -> String {
+    let seconds = to.since(from).max(0) / 1000;
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}

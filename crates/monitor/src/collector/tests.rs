@@ -1,0 +1,274 @@
+use super::*;
+use serde_json::{Value, json};
+
+const BEGIN: i64 = 1_800_000_000_000;
+
+fn at(seconds: i64) -> Millis {
+    Millis(BEGIN + seconds * 1000)
+}
+
+fn collector() -> Collector {
+    with(Rules::default())
+}
+
+fn with(rules: Rules) -> Collector {
+    Collector::new(rules, at(0), Vec::new(), &HashMap::new())
+}
+
+/// A sample of that second, which arrives then.
+fn send(collector: &mut Collector, seconds: i64, fields: Value) -> Result<(), Refusal> {
+    arrive(collector, seconds, seconds, fields)
+}
+
+fn arrive(collector: &mut Collector, now: i64, measured: i64, fields: Value) -> Result<(), Refusal> {
+    let mut sample = json!({ "timestamp": at(measured).to_string(), "cpu": 1.5, "mem": 20.0 });
+    sample.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    collector.ingest(sample.to_string().as_bytes(), Source::Http, at(now))
+}
+
+fn kinds(effects: &Effects) -> Vec<(LineId, MarkKind)> {
+    effects.marks.iter().map(|(mark, _)| (mark.id, mark.kind)).collect()
+}
+
+fn lines(effects: &Effects) -> Vec<LineId> {
+    effects.points.iter().map(|point| point.line).collect()
+}
+
+#[test]
+fn the_chapters_senders_are_known_by_their_colours() {
+    let mut collector = collector();
+    for seconds in 0..3 {
+        send(&mut collector, seconds, json!({ "color": "red" })).unwrap();
+        send(&mut collector, seconds, json!({ "color": "blue" })).unwrap();
+    }
+    let effects = collector.effects();
+    assert_eq!(lines(&effects), [1, 2, 1, 2, 1, 2]);
+    assert_eq!(kinds(&effects), []);
+    assert_eq!(effects.names.len(), 2);
+    let events = String::from_utf8(effects.events).unwrap();
+    let first = events.lines().nth(1).unwrap().strip_prefix("data: ").unwrap();
+    let sample: Value = serde_json::from_str(first).unwrap();
+    assert_eq!(
+        sample,
+        json!({
+            "id": 1, "color": "red", "timestamp": "2027-01-15T08:00:00.000+00:00", "cpu": 1.5, "mem": 20.0,
+        })
+    );
+}
+
+#[test]
+fn a_hostile_colour_is_only_a_text() {
+    let mut collector = collector();
+    let colour = "\"><script>\n\ndata: x\r\0</script>";
+    send(&mut collector, 0, json!({ "color": colour })).unwrap();
+    let events = String::from_utf8(collector.effects().events).unwrap();
+    assert_eq!(events.lines().count(), 3, "{events}");
+    let sample: Value = serde_json::from_str(&events.lines().nth(1).unwrap()[6..]).unwrap();
+    assert_eq!(sample["color"], colour);
+}
+
+#[test]
+fn a_restart_goes_on_with_its_line() {
+    let mut collector = collector();
+    let web = |pid: u32| json!({ "service": "web", "instance": "a", "host": "h", "pid": pid });
+    send(&mut collector, 0, web(10)).unwrap();
+    send(&mut collector, 1, web(10)).unwrap();
+    send(&mut collector, 3, web(11)).unwrap();
+    // What the first had still to say is no news, and no restart.
+    arrive(&mut collector, 3, 1, web(10)).unwrap();
+    send(&mut collector, 4, web(11)).unwrap();
+    let effects = collector.effects();
+    assert_eq!(lines(&effects), [1; 5]);
+    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
+    assert_eq!(effects.marks[0].0.text, "restarted, process 10 is 11, after 2 s");
+    assert_eq!(collector.lines[0].known.facts.pid, Some(11));
+}
+
+#[test]
+fn a_new_start_of_the_same_number_is_a_restart() {
+    let mut collector = collector();
+    let web = |started: i64| json!({ "service": "web", "pid": 1, "started": at(started).0 });
+    send(&mut collector, 0, web(-100)).unwrap();
+    // Reckoned, and so not exact.
+    send(&mut collector, 1, web(-99)).unwrap();
+    send(&mut collector, 5, web(4)).unwrap();
+    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Restart)]);
+}
+
+#[test]
+fn two_processes_under_one_name_have_two_lines() {
+    let mut collector = collector();
+    let web = |pid: u32| json!({ "service": "web", "pid": pid });
+    for seconds in 0..4 {
+        send(&mut collector, seconds, web(10)).unwrap();
+        send(&mut collector, seconds, web(11)).unwrap();
+    }
+    let effects = collector.effects();
+    // The first of the second looked like a restart.
+    assert_eq!(lines(&effects), [1, 1, 2, 1, 2, 1, 2, 1]);
+    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
+    assert_eq!(collector.lines[1].known.name, "web #2");
+}
+
+#[test]
+fn two_processes_that_say_when_they_started_are_never_mixed_up() {
+    let mut collector = collector();
+    let web = |pid: u32| json!({ "service": "web", "pid": pid, "started": at(-100).0 });
+    for seconds in 0..3 {
+        send(&mut collector, seconds, web(10)).unwrap();
+        send(&mut collector, seconds, web(11)).unwrap();
+    }
+    let effects = collector.effects();
+    assert_eq!((lines(&effects), kinds(&effects)), (vec![1, 2, 1, 2, 1, 2], vec![]));
+}
+
+#[test]
+fn a_process_is_silent_after_ten_seconds_and_comes_back() {
+    let mut collector = collector();
+    send(&mut collector, 0, json!({ "color": "red" })).unwrap();
+    for seconds in 1..=10 {
+        collector.tick(at(seconds));
+    }
+    assert_eq!(kinds(&collector.effects()), []);
+    collector.tick(at(11));
+    collector.tick(at(12));
+    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Silent)]);
+    // It was only the network: what was measured meanwhile comes now, and leaves no gap.
+    for measured in 1..=13 {
+        arrive(&mut collector, 13, measured, json!({ "color": "red" })).unwrap();
+    }
+    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Back)]);
+}
+
+#[test]
+fn who_says_goodbye_is_not_missed() {
+    let mut collector = collector();
+    send(&mut collector, 0, json!({ "color": "red" })).unwrap();
+    send(&mut collector, 1, json!({ "color": "red", "ended": 3 })).unwrap();
+    for seconds in 1..100 {
+        collector.tick(at(seconds));
+    }
+    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Ended)]);
+    assert_eq!(collector.lines[0].state, State::Gone);
+    send(&mut collector, 100, json!({ "color": "red" })).unwrap();
+    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Gap)]);
+    assert_eq!(collector.lines[0].state, State::Live);
+}
+
+#[test]
+fn a_hole_beyond_ten_seconds_is_a_gap() {
+    let mut collector = collector();
+    for seconds in [0, 10, 20, 31] {
+        send(&mut collector, seconds, json!({ "color": "red" })).unwrap();
+    }
+    let effects = collector.effects();
+    assert_eq!(kinds(&effects), [(1, MarkKind::Gap)]);
+    assert_eq!(effects.marks[0].0.text, "nothing for 11 s");
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_not_believed_beyond_five_seconds() {
+    let mut collector = collector();
+    arrive(&mut collector, 0, 5, json!({ "color": "red" })).unwrap();
+    assert_eq!(collector.counts.ahead, 0);
+    arrive(&mut collector, 1, 7, json!({ "color": "red" })).unwrap();
+    assert_eq!(collector.counts.ahead, 1);
+    let seconds: Vec<i64> =
+        collector.effects().points.iter().map(|point| i64::from(point.row.second) - BEGIN / 1000).collect();
+    assert_eq!(seconds, [5, 1]);
+    assert_eq!(collector.counts.backwards, 1);
+}
+
+#[test]
+fn what_is_older_than_the_history_is_refused() {
+    let mut collector = with(Rules { keep: Duration::from_secs(60), ..Rules::default() });
+    arrive(&mut collector, 100, 40, json!({ "color": "red" })).unwrap();
+    assert_eq!(
+        arrive(&mut collector, 100, 39, json!({ "color": "red" })),
+        Err(Refusal::Old { seconds: 61, limit: 60 })
+    );
+}
+
+#[test]
+fn a_clock_that_jumps_silences_nobody() {
+    let mut collector = collector();
+    send(&mut collector, 0, json!({ "color": "red" })).unwrap();
+    collector.tick(at(1));
+    // The machine slept for an hour, and then its clock was set back by a day.
+    for seconds in [3600, 3601, -80_000, -79_999] {
+        collector.tick(at(seconds));
+    }
+    assert_eq!(kinds(&collector.effects()), []);
+    assert_eq!(collector.counts.jumps, 2);
+    for seconds in -79_999..-79_980 {
+        collector.tick(at(seconds));
+    }
+    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Silent)]);
+}
+
+#[test]
+fn a_million_keys_are_counted_and_bounded() {
+    let mut collector = with(Rules { keys: 50, key_rate: 3, ..Rules::default() });
+    let mut taken = 0;
+    for at in 0..1000 {
+        taken += i32::from(send(&mut collector, 0, json!({ "color": format!("c{at}") })).is_ok());
+    }
+    // Ten seconds' worth at once, and then three a second.
+    assert_eq!((taken, collector.counts.refused[8]), (30, 970));
+    for at in 0..20 {
+        send(&mut collector, 100, json!({ "color": format!("d{at}") })).unwrap();
+    }
+    assert_eq!(send(&mut collector, 100, json!({ "color": "e" })), Err(Refusal::Keys { limit: 50 }));
+    send(&mut collector, 100, json!({ "color": "d19" })).unwrap();
+    // The first thirty have long been silent, and hardly were there: they make room.
+    (101..120).for_each(|seconds| collector.tick(at(seconds)));
+    send(&mut collector, 120, json!({ "color": "e" })).unwrap();
+    assert_eq!(collector.lines.len(), 50);
+    assert!(collector.lines.iter().any(|line| line.known.name == "e" && line.known.id == 51));
+}
+
+#[test]
+fn messages_are_taken_up_to_their_limit() {
+    let rules = Rules { message: 100, ..Rules::default() };
+    let text = format!(r#"{{"color":"red","timestamp":"{}","cpu":1,"mem":2}}"#, at(0));
+    for (length, taken) in [(99, true), (100, true), (101, false)] {
+        let padded = format!("{text:length$}");
+        let result = with(rules.clone()).ingest(padded.as_bytes(), Source::Zmq, at(0));
+        let refusal = Refusal::Long { length, limit: 100 };
+        assert_eq!(result, if taken { Ok(()) } else { Err(refusal) });
+    }
+}
+
+#[test]
+fn lines_of_an_earlier_run_go_on_under_their_numbers() {
+    let mut first = collector();
+    for seconds in 0..70 {
+        send(&mut first, seconds, json!({ "service": "web", "pid": 1 })).unwrap();
+        send(&mut first, seconds, json!({ "color": "red" })).unwrap();
+    }
+    send(&mut first, 70, json!({ "color": "red", "ended": 0 })).unwrap();
+    let known: HashMap<LineId, String> = first.effects().names.into_iter().collect();
+    let known = known.values().map(|json| serde_json::from_str(json).unwrap()).collect();
+    let last = HashMap::from([(1, at(69).second()), (2, at(70).second())]);
+    let mut second = Collector::new(Rules::default(), at(75), known, &last);
+    send(&mut second, 75, json!({ "service": "web", "pid": 1 })).unwrap();
+    (76..90).for_each(|seconds| second.tick(at(seconds)));
+    let effects = second.effects();
+    assert_eq!(lines(&effects), [1]);
+    assert_eq!(kinds(&effects), [(1, MarkKind::Silent)]);
+    send(&mut second, 90, json!({ "color": "green" })).unwrap();
+    assert_eq!(lines(&second.effects()), [3]);
+}
+
+#[test]
+fn every_refusal_is_counted_by_its_reason() {
+    let mut collector = collector();
+    for bytes in [&b"{"[..], b"{}", &[b' '; 5000]] {
+        collector.ingest(bytes, Source::Broker, at(0)).unwrap_err();
+    }
+    send(&mut collector, 0, json!({ "color": "x".repeat(200) })).unwrap_err();
+    send(&mut collector, 0, json!({ "color": "x", "cpu": -1 })).unwrap_err();
+    send(&mut collector, 0, json!({ "color": "x", "started": "never" })).unwrap_err();
+    assert_eq!(collector.counts.refused, [1, 1, 1, 1, 1, 1, 0, 0, 0]);
+    assert_eq!((collector.counts.accepted, collector.counts.received), (0, [0, 3, 3, 0]));
+}

@@ -1,0 +1,86 @@
+//! What has come since the last checkpoint, written every few seconds, so that little is lost when the
+//! process is killed.
+
+use super::bits::{put_varint, take_varint};
+use super::record::{self, Kind, MAGIC};
+use crate::point::{Point, Row};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// A journal that is written to.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    /// In the file.
+    pub(super) bytes: u64,
+}
+
+impl Journal {
+    /// Begins one; what was in a file of this name is gone.
+    pub(super) fn create(path: &Path) -> io::Result<Journal> {
+        let mut file = File::create(path)?;
+        file.write_all(&MAGIC)?;
+        Ok(Journal { file, bytes: MAGIC.len() as u64 })
+    }
+
+    /// Appends points. When this returns they survive the end of the process, though not of the machine.
+    pub(super) fn write(&mut self, points: &[Point]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        // So that no record is too long to be read.
+        for points in points.chunks(100_000) {
+            record::put(Kind::Points, &encode(points), &mut bytes);
+        }
+        self.file.write_all(&bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn encode(points: &[Point]) -> Vec<u8> {
+    let base = points.first().map_or(0, |point| point.row.second);
+    let mut payload = Vec::with_capacity(8 * points.len() + 5);
+    put_varint(base, &mut payload);
+    for Point { line, row } in points {
+        // Around the base in both directions: wrapped, then folded.
+        let difference = row.second.wrapping_sub(base).cast_signed();
+        put_varint(*line, &mut payload);
+        put_varint(((difference << 1) ^ (difference >> 31)).cast_unsigned(), &mut payload);
+        put_varint(row.cpu.into(), &mut payload);
+        put_varint(row.mem.into(), &mut payload);
+    }
+    payload
+}
+
+/// The points of a record; `None` if it holds none.
+pub(super) fn decode(mut payload: &[u8]) -> Option<Vec<Point>> {
+    let bytes = &mut payload;
+    let base = take_varint(bytes)?;
+    let mut points = Vec::new();
+    while !bytes.is_empty() {
+        let line = take_varint(bytes)?;
+        let folded = take_varint(bytes)?;
+        let difference = (folded >> 1).cast_signed() ^ -(folded & 1).cast_signed();
+        let second = base.wrapping_add_signed(difference);
+        let [cpu, mem] = [(); 2].map(|()| take_varint(bytes).and_then(|code| u16::try_from(code).ok()));
+        points.push(Point { line, row: Row { second, cpu: cpu?, mem: mem? } });
+    }
+    Some(points)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn points_are_read_as_written(of in proptest::collection::vec(any::<(u32, u32, u16, u16)>(), 0..50)) {
+            let points: Vec<Point> = of
+                .into_iter()
+                .map(|(line, second, cpu, mem)| Point { line, row: Row { second, cpu, mem } })
+                .collect();
+            prop_assert_eq!(decode(&encode(&points)), Some(points));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Columns out of a history.
+
+use super::block::{self, Minute};
+use super::minutes;
+use super::sealed::{Entry, Sealed, read_block};
+use super::store::{Shared, in_order};
+use crate::Millis;
+use crate::point::{CPU, LineId, MEM, Row, Scale};
+use std::io;
+
+/// Steps that a reader of a chart finds natural, in seconds.
+const STEPS: [u32; 20] =
+    [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
+
+/// Which figures a range is answered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    Second,
+    Minute,
+}
+
+impl Tier {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Tier::Second => "second",
+            Tier::Minute => "minute",
+        }
+    }
+}
+
+/// What is asked for: seconds since 1970, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    pub(crate) step: u32,
+    pub(crate) tier: Tier,
+}
+
+impl Range {
+    /// At most about `points` columns; `oldest` is the first second that is kept as such.
+    pub(crate) fn new(from: Millis, to: Millis, points: u32, oldest: u32) -> Range {
+        let (from, to) = (from.second(), to.second().max(from.second()));
+        let least = (to - from) / points.max(1);
+        let mut step = STEPS.into_iter().find(|&step| step >= least).unwrap_or(least.next_multiple_of(86_400));
+        if from < oldest {
+            step = step.max(60);
+        }
+        // The same columns whenever somebody looks.
+        let from = from - from % step;
+        Range { from, to, step, tier: if step < 60 { Tier::Second } else { Tier::Minute } }
+    }
+
+    /// Each minute of some time.
+    pub(crate) fn minutes(from: Millis, to: Millis) -> Range {
+        Range { from: from.second() / 60 * 60, to: to.second(), step: 60, tier: Tier::Minute }
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        ((self.to - self.from) / self.step + 1) as usize
+    }
+}
+
+/// A figure in each step; `least` and `most` are empty where a step is one sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Column {
+    pub(crate) mean: Vec<Option<f64>>,
+    pub(crate) least: Vec<Option<f64>>,
+    pub(crate) most: Vec<Option<f64>>,
+}
+
+/// CPU and memory of a line.
+pub(crate) type Columns = (Column, Column);
+
+/// Reads a line; blocks while it does.
+pub(super) fn columns(shared: &Shared, line: LineId, range: Range) -> io::Result<Columns> {
+    match range.tier {
+        Tier::Second => {
+            let rows = rows(shared, line, range.from, range.to)?;
+            let minutes: Vec<Minute> = rows
+                .iter()
+                .map(|row| {
+                    let span = |code| block::Span { least: code, mean: code, most: code };
+                    Minute { minute: row.second, count: 1, cpu: span(row.cpu), mem: span(row.mem) }
+                })
+                .collect();
+            Ok(gather(&minutes, range, 1))
+        }
+        Tier::Minute => Ok(gather(&minutes(shared, line, range.from / 60, range.to / 60)?, range, 60)),
+    }
+}
+
+/// The seconds of a line, in order.
+pub(super) fn rows(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Row>> {
+    let state = shared.lock();
+    let sealed = state.seconds.clone();
+    let active = state.active.as_ref().map(|active| (active.file.clone(), wanted(&active.entries, line, from, to)));
+    let open = state.open.get(&line).cloned().unwrap_or_default();
+    drop(state);
+    let mut rows = Vec::new();
+    let mut damaged = 0;
+    let mut take = |block: Option<Vec<u8>>| match block.as_deref().and_then(block::take_rows) {
+        Some((_, more)) => rows.extend(more),
+        None => damaged += 1,
+    };
+    for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
+        blocks(sealed, line, from, to, &mut take)?;
+    }
+    if let Some((file, entries)) = active {
+        for entry in entries {
+            take(read_block(&file, &entry)?);
+        }
+    }
+    rows.extend(open);
+    rows.retain(|row| (from..=to).contains(&row.second));
+    in_order(&mut rows);
+    shared.lock().counts.damaged += damaged;
+    Ok(rows)
+}
+
+/// The minutes of a line, in order: kept ones, and those that are not sealed yet.
+fn minutes(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Minute>> {
+    let state = shared.lock();
+    let sealed = state.minutes.clone();
+    let active = state.active.as_ref().map(|active| {
+        (active.file.clone(), wanted(&active.entries, line, from.saturating_mul(60), to.saturating_mul(60) + 59))
+    });
+    let mut rows = state.open.get(&line).cloned().unwrap_or_default();
+    drop(state);
+    let mut found = Vec::new();
+    let mut damaged = 0;
+    for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
+        blocks(sealed, line, from, to, &mut |block| match block.as_deref().and_then(block::take_minutes) {
+            Some((_, more)) => found.extend(more),
+            None => damaged += 1,
+        })?;
+    }
+    let mut earlier = Vec::new();
+    if let Some((file, entries)) = active {
+        for entry in entries {
+            match read_block(&file, &entry)?.as_deref().and_then(block::take_rows) {
+                Some((_, more)) => earlier.extend(more),
+                None => damaged += 1,
+            }
+        }
+    }
+    earlier.append(&mut rows);
+    in_order(&mut earlier);
+    found.extend(minutes::of_rows(&earlier));
+    found.retain(|minute| (from..=to).contains(&minute.minute));
+    minutes::in_order(&mut found);
+    shared.lock().counts.damaged += damaged;
+    Ok(found)
+}
+
+fn wanted(entries: &[Entry], line: LineId, from: u32, to: u32) -> Vec<Entry> {
+    entries.iter().filter(|entry| entry.line == line && entry.overlaps(from, to)).copied().collect()
+}
+
+fn blocks(sealed: &Sealed, line: LineId, from: u32, to: u32, take: &mut dyn FnMut(Option<Vec<u8>>)) -> io::Result<()> {
+    let Some(entries) = sealed.entries()? else {
+        take(None);
+        return Ok(());
+    };
+    for entry in wanted(&entries, line, from, to) {
+        take(sealed.block(&entry)?);
+    }
+    Ok(())
+}
+
+/// Puts what is known into steps; `unit` is how many seconds one of it is.
+fn gather(known: &[Minute], range: Range, unit: u32) -> Columns {
+    let several = range.step > unit || unit > 1;
+    let of = |scale: Scale, span: fn(&Minute) -> block::Span| {
+        let mut column = Column { mean: vec![None; range.columns()], ..Column::default() };
+        if several {
+            (column.least, column.most) = (column.mean.clone(), column.mean.clone());
+        }
+        let place = |minute: &Minute| ((minute.minute * unit).saturating_sub(range.from) / range.step) as usize;
+        for known in known.chunk_by(|a, b| place(a) == place(b)) {
+            let at = place(&known[0]);
+            if at >= column.mean.len() {
+                continue;
+            }
+            let count: f64 = known.iter().map(|minute| f64::from(minute.count)).sum();
+            let sum: f64 = known.iter().map(|m| scale.value(span(m).mean) * f64::from(m.count)).sum();
+            // The digits beyond are none that were measured.
+            column.mean[at] = Some((sum / f64::max(count, 1.0) * 100.0).round() / 100.0);
+            if several {
+                column.least[at] = known.iter().map(|m| span(m).least).min().map(|code| scale.value(code));
+                column.most[at] = known.iter().map(|m| span(m).most).max().map(|code| scale.value(code));
+            }
+        }
+        column
+    };
+    (of(CPU, |minute| minute.cpu), of(MEM, |minute| minute.mem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_about_as_many_columns_as_were_asked_for() {
+        let hour = Range::new(Millis(7_200_000), Millis(10_800_000), 1000, 0);
+        assert_eq!((hour.step, hour.tier, hour.columns()), (5, Tier::Second, 721));
+        let days = Range::new(Millis(0), Millis(14 * 86_400_000), 1000, 0);
+        assert_eq!((days.step, days.tier, days.columns()), (1800, Tier::Minute, 673));
+        let old = Range::new(Millis(60_000), Millis(120_000), 1000, 61);
+        assert_eq!((old.step, old.tier), (60, Tier::Minute));
+        let backwards = Range::new(Millis(9_000), Millis(0), 0, 0);
+        assert_eq!((backwards.from, backwards.to, backwards.columns()), (9, 9, 1));
+    }
+
+    #[test]
+    fn steps_of_several_samples_have_extremes() {
+        let row = |minute, code| {
+            let span = block::Span { least: code, mean: code, most: code };
+            Minute { minute, count: 1, cpu: span, mem: span }
+        };
+        let range = Range { from: 10, to: 19, step: 5, tier: Tier::Second };
+        let (cpu, _) = gather(&[row(10, 10), row(14, 30)], range, 1);
+        assert_eq!(cpu.mean, [Some(2.0), None]);
+        assert_eq!((cpu.least, cpu.most), (vec![Some(1.0), None], vec![Some(3.0), None]));
+        let range = Range { step: 1, ..range };
+        let (cpu, _) = gather(&[row(10, 10), row(14, 30)], range, 1);
+        assert_eq!((cpu.mean[0], cpu.mean[1], cpu.mean[4]), (Some(1.0), None, Some(3.0)));
+        assert!(cpu.least.is_empty() && cpu.most.is_empty());
+    }
+}

@@ -1,0 +1,154 @@
+//! Files that are written once: all lines of some hours, a block or more for each, and an index.
+
+use super::record::{self, Kind, MAGIC};
+use crate::point::LineId;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// The offset of the index, and [`MAGIC`] once more.
+const TRAILER: usize = 16;
+/// An entry of the index.
+const ENTRY: usize = 20;
+
+/// Where a block is, and what it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) line: LineId,
+    /// Seconds or minutes since 1970, as the file's blocks have them; both are in the block.
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) offset: u32,
+    /// Of the whole record.
+    pub(super) length: u32,
+}
+
+impl Entry {
+    pub(super) fn overlaps(&self, from: u32, to: u32) -> bool {
+        self.from <= to && self.to >= from
+    }
+}
+
+/// A file that is not written any more. It can be read when its name is gone.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    /// The first and the last time in it; in an empty file the second is before the first.
+    pub(super) from: u32,
+    pub(super) to: u32,
+    file: File,
+    index: u64,
+}
+
+impl Sealed {
+    /// Opens a file; `None` if it has no whole index.
+    pub(super) fn open(path: &Path, number: u64) -> io::Result<Option<Sealed>> {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        let mut trailer = [0; TRAILER];
+        if bytes < TRAILER as u64 || file.read_exact_at(&mut trailer, bytes - TRAILER as u64).is_err() {
+            return Ok(None);
+        }
+        let (index, magic) = trailer.split_at(8);
+        let index = u64::from_le_bytes(index.try_into().unwrap_or_default());
+        if magic != MAGIC || index > bytes {
+            return Ok(None);
+        }
+        let (from, to) = (u32::MAX, 0);
+        let mut sealed = Sealed { number, path: path.to_owned(), bytes, from, to, file, index };
+        let Some(entries) = sealed.entries()? else { return Ok(None) };
+        for entry in entries {
+            (sealed.from, sealed.to) = (sealed.from.min(entry.from), sealed.to.max(entry.to));
+        }
+        Ok(Some(sealed))
+    }
+
+    /// The index; `None` if it is damaged. It is not kept in memory: a year of it would be as large as
+    /// everything else.
+    pub(super) fn entries(&self) -> io::Result<Option<Vec<Entry>>> {
+        let length = (self.bytes - TRAILER as u64).saturating_sub(self.index);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+        self.file.read_exact_at(&mut bytes, self.index)?;
+        Ok(record::at(&bytes, 0).filter(|record| record.kind == Kind::Index).map(|record| {
+            let number =
+                |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[4 * at..4 * at + 4].try_into().unwrap_or_default());
+            let entries = record.payload.chunks_exact(ENTRY).map(|bytes| Entry {
+                line: number(bytes, 0),
+                from: number(bytes, 1),
+                to: number(bytes, 2),
+                offset: number(bytes, 3),
+                length: number(bytes, 4),
+            });
+            entries.collect()
+        }))
+    }
+
+    /// The block of an entry; `None` if it is damaged.
+    pub(super) fn block(&self, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
+        read_block(&self.file, entry)
+    }
+}
+
+/// The payload of the record that is there; `None` if it is damaged.
+pub(super) fn read_block(file: &File, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = vec![0; entry.length as usize];
+    match file.read_exact_at(&mut bytes, entry.offset.into()) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        result => result?,
+    }
+    Ok(record::at(&bytes, 0).map(|record| record.payload.to_vec()))
+}
+
+/// Writes a sealed file under another name first, so that there is never half of one.
+pub(super) struct Sealing {
+    out: BufWriter<File>,
+    temporary: PathBuf,
+    entries: Vec<Entry>,
+    offset: u64,
+    buffer: Vec<u8>,
+}
+
+impl Sealing {
+    pub(super) fn begin(path: &Path) -> io::Result<Sealing> {
+        let temporary = path.with_extension("tmp");
+        let mut out = BufWriter::new(File::create(&temporary)?);
+        out.write_all(&MAGIC)?;
+        Ok(Sealing { out, temporary, entries: Vec::new(), offset: MAGIC.len() as u64, buffer: Vec::new() })
+    }
+
+    pub(super) fn block(&mut self, kind: Kind, line: LineId, (from, to): (u32, u32), payload: &[u8]) -> io::Result<()> {
+        self.buffer.clear();
+        record::put(kind, payload, &mut self.buffer);
+        let offset = u32::try_from(self.offset)
+            .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "a file of the history is over 4 GiB"))?;
+        self.out.write_all(&self.buffer)?;
+        self.entries.push(Entry { line, from, to, offset, length: self.buffer.len() as u32 });
+        self.offset += self.buffer.len() as u64;
+        Ok(())
+    }
+
+    /// The file is on the disk, and has its name, when this returns.
+    pub(super) fn end(mut self, path: &Path, number: u64) -> io::Result<Sealed> {
+        let mut payload = Vec::with_capacity(ENTRY * self.entries.len());
+        let (mut least, mut most) = (u32::MAX, 0);
+        for Entry { line, from, to, offset, length } in self.entries {
+            (least, most) = (least.min(from), most.max(to));
+            [line, from, to, offset, length].iter().for_each(|number| payload.extend(number.to_le_bytes()));
+        }
+        self.buffer.clear();
+        record::put(Kind::Index, &payload, &mut self.buffer);
+        self.buffer.extend(self.offset.to_le_bytes());
+        self.buffer.extend(MAGIC);
+        self.out.write_all(&self.buffer)?;
+        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(&self.temporary, path)?;
+        let bytes = self.offset + self.buffer.len() as u64;
+        // Opened anew, for it was opened for writing only.
+        let file = File::open(path)?;
+        Ok(Sealed { number, path: path.to_owned(), bytes, from: least, to: most, file, index: self.offset })
+    }
+}

@@ -1,0 +1,239 @@
+//! What programs and the page ask for, as JSON.
+
+use super::answer::{Problem, bad};
+use crate::collector::Source;
+use crate::history::{Columns, Range};
+use crate::hub::Hub;
+use crate::line::{Line, State as LineState};
+use crate::point::LineId;
+use crate::{Millis, Refusal};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::task::spawn_blocking;
+
+/// Columns of one answer, over all series.
+const COLUMNS: usize = 4_000_000;
+/// Columns of one series.
+const POINTS: u32 = 100_000;
+
+/// `GET /api/openapi.json`.
+pub(super) async fn description() -> Response {
+    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
+}
+
+/// `GET /api/processes`.
+pub(super) async fn processes(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    let collector = hub.collector();
+    let processes: Vec<Value> = collector.lines.iter().map(process).collect();
+    Json(json!({ "now": Millis::now(), "processes": processes }))
+}
+
+fn process(line: &Line) -> Value {
+    let facts = &line.known.facts;
+    json!({
+        "id": line.known.id,
+        "name": line.known.name,
+        "color": facts.color,
+        "service": facts.service,
+        "instance": facts.instance,
+        "pid": facts.pid,
+        "host": facts.host,
+        "version": facts.version,
+        "started": facts.started,
+        "ncpu": facts.ncpu,
+        "first": line.known.first,
+        "last": line.last,
+        "cpu": line.figures.map(|(cpu, _)| cpu),
+        "mem": line.figures.map(|(_, mem)| mem),
+        "state": line.state,
+        "ended": line.known.ended,
+        "leak": line.leak.alarm.map(|(growth, since)| json!({
+            "mb_per_hour": (growth * 10.0).round() / 10.0,
+            "since": since,
+        })),
+    })
+}
+
+/// What of the history is asked for.
+pub(super) struct Asked {
+    pub(super) from: Millis,
+    pub(super) to: Millis,
+    points: Option<u32>,
+    ids: Vec<LineId>,
+}
+
+impl Asked {
+    /// By hand, for `id` may come several times.
+    pub(super) fn read(query: Option<&str>) -> Result<Asked, Problem> {
+        let (mut from, mut to, mut points, mut ids) = (None, None, None, Vec::new());
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let wrong = || bad(format!("{key}={value}: it must be a whole number"));
+            match key {
+                "from" => from = Some(Millis(value.parse().map_err(|_| wrong())?)),
+                "to" => to = Some(Millis(value.parse().map_err(|_| wrong())?)),
+                "points" => points = Some(value.parse().map_err(|_| wrong())?),
+                "id" => ids.push(value.parse().map_err(|_| wrong())?),
+                _ => {}
+            }
+        }
+        let (Some(from), Some(to)) = (from, to) else {
+            return Err(bad("`from` and `to` must be given, in milliseconds since 1970"));
+        };
+        if to < from {
+            return Err(bad(format!("from={} is after to={}", from.0, to.0)));
+        }
+        if let Some(points) = points.filter(|points| !(1..=POINTS).contains(points)) {
+            return Err(bad(format!("points={points} is not allowed: from 1 to {POINTS}")));
+        }
+        Ok(Asked { from, to, points, ids })
+    }
+
+    /// Those that were named, or all that may have something in that time; with their names.
+    pub(super) fn lines(&self, hub: &Hub) -> Vec<(LineId, String)> {
+        let collector = hub.collector();
+        let wanted = |line: &&Line| {
+            if self.ids.is_empty() {
+                line.known.first <= self.to && line.last >= self.from
+            } else {
+                self.ids.contains(&line.known.id)
+            }
+        };
+        collector.lines.iter().filter(wanted).map(|line| (line.known.id, line.known.name.clone())).collect()
+    }
+}
+
+#[derive(Serialize)]
+struct Series {
+    id: LineId,
+    cpu: Vec<Option<f64>>,
+    mem: Vec<Option<f64>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cpu_min: Vec<Option<f64>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cpu_max: Vec<Option<f64>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mem_min: Vec<Option<f64>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mem_max: Vec<Option<f64>>,
+}
+
+#[derive(Serialize)]
+struct History {
+    from: i64,
+    to: i64,
+    step: i64,
+    tier: &'static str,
+    series: Vec<Series>,
+}
+
+/// `GET /api/history`.
+pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let asked = Asked::read(query.as_deref())?;
+    let lines = asked.lines(&hub);
+    let range = Range::new(asked.from, asked.to, asked.points.unwrap_or(1000), hub.history.oldest_second());
+    let columns = range.columns().saturating_mul(lines.len());
+    if columns > COLUMNS {
+        let text = format!(
+            "{} series of {} columns are over the limit of {COLUMNS} together: ask for fewer `points`, or some `id`s",
+            lines.len(),
+            range.columns()
+        );
+        return Err(Problem(StatusCode::PAYLOAD_TOO_LARGE, text));
+    }
+    let Ok(_permit) = hub.readers.acquire().await else { return Err(ending()) };
+    let reader = hub.clone();
+    let body = spawn_blocking(move || -> std::io::Result<Vec<u8>> {
+        let mut series = Vec::with_capacity(lines.len());
+        for (id, _) in lines {
+            let (cpu, mem): Columns = reader.history.columns(id, range)?;
+            series.push(Series {
+                id,
+                cpu: cpu.mean,
+                mem: mem.mean,
+                cpu_min: cpu.least,
+                cpu_max: cpu.most,
+                mem_min: mem.least,
+                mem_max: mem.most,
+            });
+        }
+        let history = History {
+            from: Millis::of_second(range.from).0,
+            to: Millis::of_second(range.to).0,
+            step: i64::from(range.step) * 1000,
+            tier: range.tier.name(),
+            series,
+        };
+        Ok(serde_json::to_vec(&history)?)
+    });
+    let body = body.await.map_err(|_| ending())??;
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+pub(super) fn ending() -> Problem {
+    Problem(StatusCode::SERVICE_UNAVAILABLE, "the collector is ending".into())
+}
+
+/// `GET /api/marks`.
+pub(super) async fn marks(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Json<Value>, Problem> {
+    let asked = Asked::read(query.as_deref())?;
+    Ok(Json(json!({ "marks": hub.history.marks_between(asked.from, asked.to) })))
+}
+
+/// `GET /api/self`.
+pub(super) async fn own(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    let (counts, keys) = {
+        let collector = hub.collector();
+        (collector.counts.clone(), collector.lines.len())
+    };
+    let history = hub.history.counts();
+    let own = hub.own();
+    let (p50, p99) = counts.lags();
+    let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    let by = |names: &[&str], counts: &[u64]| -> Value {
+        names
+            .iter()
+            .zip(counts)
+            .map(|(name, count)| ((*name).to_owned(), json!(count)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    Json(json!({
+        "received": counts.received.iter().sum::<u64>(),
+        "received_by_source": by(&Source::ALL.map(|(_, name)| name), &counts.received),
+        "accepted": counts.accepted,
+        "refused": by(&Refusal::REASONS, &counts.refused),
+        "dropped": history.dropped,
+        "ahead": counts.ahead,
+        "backwards": counts.backwards,
+        "same_second": counts.same_second,
+        "clock_jumps": counts.jumps,
+        "lag_ms": { "p50": p50, "p99": p99 },
+        "clients": hub.feed.clients.load(Ordering::Relaxed),
+        "events_missed": load(&hub.feed.missed),
+        "keys": keys,
+        "keys_limit": hub.settings.rules.keys,
+        "alerts_delivered": load(&hub.delivered),
+        "alerts_undelivered": load(&hub.undelivered),
+        "disk_bytes": history.bytes,
+        "disk_limit": hub.settings.history.disk,
+        "history_damaged": history.damaged,
+        "history_failed_writes": history.failed,
+        "cpu": own.cpu,
+        "mem": own.mem,
+        "uptime": hub.started.elapsed().as_secs(),
+        "version": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+/// Whether somebody may still want to see it.
+pub(super) fn is_there(line: &&Line) -> bool {
+    line.state != LineState::Gone
+}

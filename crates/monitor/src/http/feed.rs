@@ -1,0 +1,164 @@
+//! `GET /feed`: Server-Sent Events, resumable, to as many pages as are allowed.
+
+use super::answer::Problem;
+use crate::feed::After;
+use crate::hub::Hub;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_core::Stream;
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// How often something is said, if only a comment.
+const BEAT: Duration = Duration::from_secs(15);
+/// What comes within so long of the last write is written together.
+const TOGETHER: Duration = Duration::from_millis(50);
+/// How soon a page is to come again, and that it is heard at once.
+const HELLO: &str = "retry: 1000\n\n";
+
+#[derive(Deserialize)]
+pub(super) struct Resume {
+    last_event_id: Option<String>,
+}
+
+/// A page that listens, for as long as this lives.
+struct Listening(Arc<Hub>);
+
+impl Listening {
+    fn begin(hub: Arc<Hub>) -> Result<Listening, Problem> {
+        let limit = hub.settings.clients;
+        let listening = Listening(hub);
+        let before = listening.0.feed.clients.fetch_add(1, Ordering::Relaxed);
+        if before >= limit {
+            let text = format!("{limit} pages listen to the feed already, and that is the limit");
+            return Err(Problem(StatusCode::SERVICE_UNAVAILABLE, text));
+        }
+        Ok(listening)
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.feed.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pub(super) async fn stream(
+    State(hub): State<Arc<Hub>>,
+    Query(resume): Query<Resume>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let listening = Listening::begin(hub.clone())?;
+    // A browser that comes again says it in the header, and its address has an older one.
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let position = position(&hub, last.or(resume.last_event_id).as_deref());
+    let (parts, receiver) = mpsc::channel(1);
+    tokio::spawn(write(listening, position, parts));
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-cache"),
+        // What nginx asks for before it passes on events as they come.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(Parts(receiver))).into_response())
+}
+
+/// Behind the last event that was heard; `u64::MAX` if that was of another run.
+fn position(hub: &Hub, last: Option<&str>) -> u64 {
+    let Some(last) = last.filter(|last| !last.is_empty()) else { return hub.feed.position() };
+    let (epoch, sequence) = last.split_once('-').unwrap_or_default();
+    match sequence.parse::<u64>() {
+        Ok(sequence) if epoch == hub.collector().epoch() => sequence.saturating_add(1),
+        _ => u64::MAX,
+    }
+}
+
+async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Bytes>) {
+    let hub = &listening.0;
+    let mut told = hub.feed.listen();
+    let mut page = Page { parts, ending: hub.ending.subscribe() };
+    let mut wrote = Instant::now();
+    let mut here = page.say(HELLO.into()).await;
+    while here {
+        let said = match hub.feed.after(position) {
+            After::Events(events, next) => {
+                position = next;
+                let said = !events.is_empty();
+                for event in events {
+                    here = here && page.say(event).await;
+                }
+                said
+            }
+            After::Missed(count, next) => {
+                position = next;
+                here = page.say(format!("event: missed\ndata: {{\"missed\":{count}}}\n\n").into()).await;
+                true
+            }
+        };
+        if said {
+            wrote = Instant::now();
+            here = here && page.stays(sleep_until(wrote + TOGETHER)).await;
+            continue;
+        }
+        let news = async { timeout_at(wrote + BEAT, told.wait_for(|next| *next != position)).await.map(drop).is_ok() };
+        let mut is_news = false;
+        here = page.stays(async { is_news = news.await }).await;
+        if here && !is_news {
+            wrote = Instant::now();
+            here = page.say(": still here\n\n".into()).await;
+        }
+    }
+}
+
+/// Who listens.
+struct Page {
+    parts: mpsc::Sender<Bytes>,
+    ending: watch::Receiver<bool>,
+}
+
+impl Page {
+    /// Whether it is still there when this is written. While a page does not read, its task waits here, and
+    /// nobody else does.
+    async fn say(&mut self, text: Bytes) -> bool {
+        tokio::select! {
+            sent = self.parts.send(text) => sent.is_ok(),
+            () = ended(&mut self.ending) => false,
+        }
+    }
+
+    /// Whether it is still there when this is ready.
+    async fn stays(&mut self, ready: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = ready => true,
+            () = self.parts.closed() => false,
+            () = ended(&mut self.ending) => false,
+        }
+    }
+}
+
+async fn ended(ending: &mut watch::Receiver<bool>) {
+    drop(ending.wait_for(|ending| *ending).await);
+}
+
+/// What a task sends, as a body.
+pub(super) struct Parts(pub(super) mpsc::Receiver<Bytes>);
+
+impl Stream for Parts {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|part| part.map(Ok))
+    }
+}

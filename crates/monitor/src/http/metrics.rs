@@ -1,0 +1,133 @@
+//! `GET /metrics`, in the text format of Prometheus.
+
+use super::api::is_there;
+use crate::Refusal;
+use crate::collector::Source;
+use crate::hub::Hub;
+use crate::process::Stat;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use std::fmt::{Display, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+const MB: f64 = 1_048_576.0;
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string does not fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            let open = if at == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{open}{label}=\"{}\"", escaped(text));
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.value(name, &[], value);
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+pub(super) async fn exposition(State(hub): State<Arc<Hub>>) -> Response {
+    let mut text = Text::default();
+    watched(&hub, &mut text);
+    own(&hub, &mut text);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.0).into_response()
+}
+
+/// The processes that report. Their number is bounded by the limit of keys.
+fn watched(hub: &Hub, text: &mut Text) {
+    let collector = hub.collector();
+    let lines: Vec<_> = collector.lines.iter().filter(is_there).collect();
+    type Figure<'a> = &'a dyn Fn(&crate::line::Line) -> Option<f64>;
+    let families: [(&str, &str, Figure<'_>); 4] = [
+        ("cpu_percent", "CPU of a watched process, in percent of one core.", &|line| Some(line.figures?.0)),
+        ("memory_bytes", "Resident memory of a watched process.", &|line| Some((line.figures?.1 * MB).round())),
+        ("up", "Whether a watched process reports.", &|line| {
+            Some(f64::from(u8::from(line.state == crate::line::State::Live)))
+        }),
+        ("leak_mb_per_hour", "Steady growth of a watched process's memory, where there is an alarm.", &|line| {
+            Some(line.leak.alarm?.0)
+        }),
+    ];
+    for (name, help, figure) in families {
+        let name = format!("switchboard_watched_{name}");
+        text.family(&name, "gauge", help);
+        for line in &lines {
+            let Some(value) = figure(line) else { continue };
+            let facts = &line.known.facts;
+            let id = line.known.id.to_string();
+            let [service, instance, host] =
+                [&facts.service, &facts.instance, &facts.host].map(|text| text.as_deref().unwrap_or(""));
+            let labels = [
+                ("id", &*id),
+                ("name", &line.known.name),
+                ("service", service),
+                ("instance", instance),
+                ("host", host),
+            ];
+            text.value(&name, &labels, value);
+        }
+    }
+}
+
+/// The collector itself.
+fn own(hub: &Hub, text: &mut Text) {
+    let (counts, keys) = {
+        let collector = hub.collector();
+        (collector.counts.clone(), collector.lines.len())
+    };
+    let history = hub.history.counts();
+    text.family("switchboard_monitor_received_total", "counter", "Samples that came.");
+    for ((_, source), count) in Source::ALL.iter().zip(counts.received) {
+        text.value("switchboard_monitor_received_total", &[("source", source)], count);
+    }
+    text.family("switchboard_monitor_refused_total", "counter", "Samples that were refused.");
+    for (reason, count) in Refusal::REASONS.iter().zip(counts.refused) {
+        text.value("switchboard_monitor_refused_total", &[("reason", reason)], count);
+    }
+    let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+    let counters = [
+        ("accepted_total", "Samples that were taken.", counts.accepted),
+        ("dropped_total", "Samples that the disk did not take in time.", history.dropped),
+        ("events_missed_total", "Events that slow pages missed.", load(&hub.feed.missed)),
+        ("alerts_delivered_total", "Alerts that were delivered.", load(&hub.delivered)),
+        ("alerts_undelivered_total", "Alerts that could not be delivered.", load(&hub.undelivered)),
+        ("history_damaged_total", "Damaged parts of the history.", history.damaged),
+        ("history_failed_writes_total", "Writes of the history that failed.", history.failed),
+    ];
+    for (name, help, value) in counters {
+        text.single(&format!("switchboard_monitor_{name}"), "counter", help, value);
+    }
+    let gauges = [
+        ("keys", "Processes that are known.", keys as u64),
+        ("clients", "Pages that listen to the feed.", hub.feed.clients.load(Ordering::Relaxed) as u64),
+        ("disk_bytes", "Bytes of the history on the disk.", history.bytes),
+    ];
+    for (name, help, value) in gauges {
+        text.single(&format!("switchboard_monitor_{name}"), "gauge", help, value);
+    }
+    let figures = hub.own();
+    let help = "Resident memory of the collector's process.";
+    text.single("process_resident_memory_bytes", "gauge", help, (figures.mem * MB).round());
+    let used = Stat::of(std::process::id().cast_signed()).unwrap_or_default().own;
+    let help = "CPU time of the collector's process.";
+    text.single("process_cpu_seconds_total", "counter", help, used.as_secs_f64());
+    let help = "When the collector was started, in seconds since 1970.";
+    let started = crate::Millis::now().before(hub.started.elapsed());
+    text.single("process_start_time_seconds", "gauge", help, started.0 as f64 / 1000.0);
+}

@@ -1,0 +1,130 @@
+//! A line of the chart: one process, or one after the other under the same name.
+
+use crate::collector::Leak;
+use crate::point::LineId;
+use crate::{Millis, Sample};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// What a process has said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) color: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) instance: Option<String>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) host: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) started: Option<Millis>,
+    pub(crate) ncpu: Option<u32>,
+}
+
+/// What is kept of a line on the disk, beside its points.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) id: LineId,
+    pub(crate) name: String,
+    /// What it is found by.
+    pub(crate) key: String,
+    pub(crate) first: Millis,
+    pub(crate) ended: Option<i32>,
+    #[serde(flatten)]
+    pub(crate) facts: Facts,
+}
+
+/// Whether a process reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// It does.
+    Live,
+    /// It does not, and should.
+    Silent,
+    /// It has said that it ended, or nobody waits for it any more.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) known: Known,
+    pub(crate) state: State,
+    /// The latest of its samples' times.
+    pub(crate) last: Millis,
+    /// When the latest arrived, by the collector's clock.
+    pub(crate) arrived: Millis,
+    /// What that sample said.
+    pub(crate) figures: Option<(f64, f64)>,
+    /// Its process before this one, and until when.
+    pub(crate) before: Option<(Option<u32>, Millis)>,
+    /// Samples in this run.
+    pub(crate) samples: u64,
+    pub(crate) leak: Leak,
+    /// The beginning of its events: the facts as JSON.
+    pub(crate) prefix: String,
+}
+
+impl Line {
+    pub(crate) fn new(known: Known, last: Millis, arrived: Millis, state: State) -> Line {
+        let prefix = prefix(&known);
+        let leak = Leak::default();
+        Line { known, state, last, arrived, figures: None, before: None, samples: 0, leak, prefix }
+    }
+
+    /// Takes over what the sample says; whether that is news.
+    pub(crate) fn learn(&mut self, sample: &Sample<'_>) -> bool {
+        let facts = &mut self.known.facts;
+        let mut news = false;
+        let texts = [
+            (&mut facts.color, &sample.color),
+            (&mut facts.service, &sample.service),
+            (&mut facts.instance, &sample.instance),
+            (&mut facts.host, &sample.host),
+            (&mut facts.version, &sample.version),
+        ];
+        for (known, said) in texts {
+            news |= learn(known, said.as_ref().map(Cow::as_ref), |known, said| known == said, str::to_owned);
+        }
+        news |= learn(&mut facts.pid, sample.pid, |known, said| *known == said, |said| said);
+        news |= learn(&mut facts.ncpu, sample.ncpu, |known, said| *known == said, |said| said);
+        // A start is reckoned from the age of a process, and so is never twice the same.
+        let near = |known: &Millis, said: Millis| said.since(*known).abs() <= 2000;
+        news |= learn(&mut facts.started, sample.started, near, |said| said);
+        if news {
+            self.prefix = prefix(&self.known);
+        }
+        news
+    }
+}
+
+fn learn<T, S: Copy>(known: &mut Option<T>, said: Option<S>, same: fn(&T, S) -> bool, own: fn(S) -> T) -> bool {
+    let Some(said) = said else { return false };
+    let news = !known.as_ref().is_some_and(|known| same(known, said));
+    if news {
+        *known = Some(own(said));
+    }
+    news
+}
+
+fn prefix(known: &Known) -> String {
+    let Facts { color, service, instance, pid, host, version, started, ncpu } = &known.facts;
+    let mut json = format!("{{\"id\":{},\"color\":{}", known.id, text(color.as_deref().unwrap_or(&known.name)));
+    for (name, value) in [("service", service), ("instance", instance), ("host", host), ("version", version)] {
+        if let Some(value) = value {
+            // Writing to a string does not fail.
+            let _ = write!(json, ",\"{name}\":{}", text(value));
+        }
+    }
+    let numbers = [("pid", pid.map(i64::from)), ("started", started.map(|time| time.0)), ("ncpu", ncpu.map(i64::from))];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            let _ = write!(json, ",\"{name}\":{value}");
+        }
+    }
+    json.push_str(",\"timestamp\":\"");
+    json
+}
+
+fn text(text: &str) -> serde_json::Value {
+    text.into()
+}

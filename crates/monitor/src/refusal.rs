@@ -1,0 +1,89 @@
+/// Why a sample was not taken. Each reason is counted by itself.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is longer than a message may be.
+    #[error("message of {length} bytes is over the limit of {limit} bytes")]
+    Long {
+        /// Its bytes.
+        length: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// It is not a JSON object of the right shape.
+    #[error("not a sample in JSON: {0}")]
+    Json(String),
+    /// A field that it must have is not there.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A text is longer than it may be.
+    #[error("`{field}` of {length} bytes is over the limit of {limit} bytes")]
+    Text {
+        /// Which.
+        field: &'static str,
+        /// Its bytes.
+        length: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// A time is none.
+    #[error("`{field}` is not a time in ISO 8601 from 1970 on: {text:?}")]
+    Time {
+        /// Which.
+        field: &'static str,
+        /// What it says.
+        text: String,
+    },
+    /// A figure that no process can have.
+    #[error("`{field}` = {value} is absurd: from 0 to {limit} are taken")]
+    Absurd {
+        /// Which.
+        field: &'static str,
+        /// What it says.
+        value: f64,
+        /// How much is allowed.
+        limit: f64,
+    },
+    /// Older than what is kept.
+    #[error("its time is {seconds} s ago; {limit} s are kept")]
+    Old {
+        /// How old.
+        seconds: i64,
+        /// How much is kept.
+        limit: i64,
+    },
+    /// There are as many processes as there may be.
+    #[error("a new process, where {limit} are known already")]
+    Keys {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// More new processes at once than are taken.
+    #[error("a new process, where {limit} a second are taken")]
+    KeyRate {
+        /// How many are taken a second.
+        limit: u32,
+    },
+}
+
+impl Refusal {
+    /// The names of the reasons, in the order of [`Refusal::index`].
+    pub const REASONS: [&'static str; 9] =
+        ["long", "json", "missing", "text", "time", "absurd", "old", "keys", "key_rate"];
+
+    /// Which of [`Refusal::REASONS`] it is.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        match self {
+            Refusal::Long { .. } => 0,
+            Refusal::Json(_) => 1,
+            Refusal::Missing(_) => 2,
+            Refusal::Text { .. } => 3,
+            Refusal::Time { .. } => 4,
+            Refusal::Absurd { .. } => 5,
+            Refusal::Old { .. } => 6,
+            Refusal::Keys { .. } => 7,
+            Refusal::KeyRate { .. } => 8,
+        }
+    }
+}

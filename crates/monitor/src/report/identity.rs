@@ -1,0 +1,154 @@
+//! Who a process is, for the collector.
+
+use super::Options;
+use crate::Millis;
+use crate::figures::Figures;
+use crate::process::Stat;
+use serde::Serialize;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::time::Duration;
+
+/// Told apart on white and on black, also by most who see colours otherwise.
+const PALETTE: [&str; 10] =
+    ["#1f77b4", "#e8710a", "#2a9d3f", "#d62f4b", "#8a63d2", "#00a3a3", "#c2569b", "#8c6d31", "#5b7fff", "#7a8b00"];
+/// How many instances of one service count themselves on one machine. Further ones go by their process number.
+const SLOTS: usize = 256;
+
+/// Says who a process is, once a second, beside its figures.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    color: String,
+    service: String,
+    instance: String,
+    pid: u32,
+    host: Option<String>,
+    version: Option<String>,
+    started: Option<String>,
+    ncpu: Option<usize>,
+    /// Frees the instance's number when the process ends, however it does.
+    _slot: Option<UnixListener>,
+}
+
+/// As the chapter's JSON has it, and more.
+#[derive(Serialize)]
+struct Report<'a> {
+    color: &'a str,
+    timestamp: String,
+    cpu: f64,
+    mem: f64,
+    service: &'a str,
+    instance: &'a str,
+    pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ncpu: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<i32>,
+}
+
+impl Identity {
+    /// `name` is the service if the options say none.
+    pub(crate) fn of(pid: u32, name: &str, options: &Options) -> Identity {
+        let service = options.service.clone().unwrap_or_else(|| name.to_owned());
+        let (instance, slot) = match &options.instance {
+            Some(instance) => (instance.clone(), None),
+            None => first_free(&service, pid),
+        };
+        let color = options.color.clone().unwrap_or_else(|| color_of(&instance).to_owned());
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|host| host.trim().to_owned());
+        Identity {
+            color,
+            service,
+            instance,
+            pid,
+            host,
+            version: options.version.clone(),
+            started: started(pid).map(|time| time.to_string()),
+            ncpu: std::thread::available_parallelism().ok().map(Into::into),
+            _slot: slot,
+        }
+    }
+
+    pub(crate) fn report(&self, figures: Figures, ended: Option<i32>) -> String {
+        // More digits would be noise, and go into every message.
+        let digits = |value: f64| (value * 1000.0).round() / 1000.0;
+        let report = Report {
+            color: &self.color,
+            timestamp: Millis::now().to_string(),
+            cpu: digits(figures.cpu),
+            mem: digits(figures.mem),
+            service: &self.service,
+            instance: &self.instance,
+            pid: self.pid,
+            host: self.host.as_deref(),
+            version: self.version.as_deref(),
+            started: self.started.as_deref(),
+            ncpu: self.ncpu,
+            ended,
+        };
+        serde_json::to_string(&report).unwrap_or_default()
+    }
+}
+
+/// The first number that no living instance on this machine has. An abstract socket's name is free again
+/// when its process has ended, whatever has ended it.
+fn first_free(service: &str, pid: u32) -> (String, Option<UnixListener>) {
+    for number in 1..=SLOTS {
+        let instance = format!("{service}-{number}");
+        let Ok(name) = SocketAddr::from_abstract_name(format!("switchboard/{instance}")) else { break };
+        if let Ok(slot) = UnixListener::bind_addr(&name) {
+            return (instance, Some(slot));
+        }
+    }
+    (format!("{service}-pid-{pid}"), None)
+}
+
+/// The same for the same instance, on every machine and in every version of this program (FNV-1a).
+fn color_of(instance: &str) -> &'static str {
+    let hash = instance.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    PALETTE[hash as usize % PALETTE.len()]
+}
+
+/// When a process was started.
+fn started(pid: u32) -> Option<Millis> {
+    let started = Stat::of(pid.cast_signed()).ok()?.started;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime = Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()?;
+    Some(Millis::now().before(uptime.saturating_sub(started)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_keeps_its_number_while_it_lives() {
+        let name = format!("test-{}", std::process::id());
+        let identity = || Identity::of(std::process::id(), &name, &Options::default());
+        let (first, second) = (identity(), identity());
+        assert_eq!(first.instance, format!("{name}-1"));
+        assert_eq!(second.instance, format!("{name}-2"));
+        drop(first);
+        assert_eq!(identity().instance, format!("{name}-1"));
+    }
+
+    #[test]
+    fn a_report_says_what_is_known_and_no_more() {
+        let options = Options { color: Some("red".into()), instance: Some("a".into()), ..Options::default() };
+        let mut identity = Identity::of(std::process::id(), "s", &options);
+        identity.host = None;
+        let report = identity.report(Figures { cpu: 12.345_678, mem: 0.5 }, None);
+        let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!((&report["color"], &report["cpu"], &report["mem"]), (&"red".into(), &12.346.into(), &0.5.into()));
+        assert_eq!((report.get("host"), report.get("version"), report.get("ended")), (None, None, None));
+        let since = |field: &str| Millis::parse(report[field].as_str().expect("text")).expect("a time");
+        assert!(since("started") <= since("timestamp"));
+        assert!(identity.report(Figures::default(), Some(3)).contains("\"ended\":3"));
+    }
+}

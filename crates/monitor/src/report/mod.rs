@@ -1,0 +1,207 @@
+//! Reports: a process's figures once a second, on their way to the collector.
+
+mod backlog;
+mod http;
+mod identity;
+mod zmq;
+
+pub(crate) use identity::Identity;
+
+use crate::figures::Figures;
+use backlog::Backlog;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+use switchboard_driver::{Driver, NoThread};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+const BEAT: Duration = Duration::from_secs(1);
+/// For a socket to say what it could not send within `linger`.
+const SETTLING: Duration = Duration::from_millis(100);
+/// What is reported as the exit code of a process that somebody else waits for.
+const UNKNOWN: i32 = -1;
+
+/// Where reports go, and how the process is called there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where the collector is: its ØMQ endpoint, or where it serves its page, as `http://HOST:PORT`. Default:
+    /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ØMQ when
+    /// it is written to the connection: what a collector that is killed has not read yet is lost.
+    pub collector: String,
+    /// What a collector asks for that listens beyond loopback, over HTTP.
+    pub token: Option<String>,
+    /// What the process is an instance of. Default: the program's name.
+    pub service: Option<String>,
+    /// Which of them it is. Default: the service and the first number that no other one of this machine has,
+    /// so that a process that is started again is the same line.
+    pub instance: Option<String>,
+    /// The colour of its line. Default: one that follows from the instance.
+    pub color: Option<String>,
+    /// What was deployed. Default: it says nothing.
+    pub version: Option<String>,
+    /// How many reports wait for a collector that is away; then the oldest are dropped. Default: 3,600, one hour.
+    pub backlog: usize,
+    /// How long the end may take until the last reports are delivered. Default: 1 s.
+    pub linger: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            collector: "tcp://127.0.0.1:5555".into(),
+            token: None,
+            service: None,
+            instance: None,
+            color: None,
+            version: None,
+            backlog: 3600,
+            linger: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.backlog == 0 {
+            return Err(Error::Backlog);
+        }
+        Outlet::new(self).map(drop)
+    }
+}
+
+/// Why nothing is reported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The collector's address is none.
+    #[error(
+        "{address:?} is not the address of a collector; it looks like tcp://127.0.0.1:5555, or http://127.0.0.1:8088"
+    )]
+    Address {
+        /// What was given.
+        address: String,
+    },
+    /// A limit that leaves nothing.
+    #[error("a backlog of 0 reports: 1 at least")]
+    Backlog,
+    /// It cannot be found out what the process uses.
+    #[error("cannot measure {what}: {source}")]
+    Unmeasured {
+        /// Which process.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no thread for input and output.
+    #[error(transparent)]
+    NoThread(#[from] NoThread),
+}
+
+/// What has become of all reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many the collector has taken.
+    pub delivered: u64,
+    /// How many it has not: dropped for want of room, refused, or still waiting at the end.
+    pub lost: u64,
+    /// Why the last attempt has failed, if any has.
+    pub problem: Option<String>,
+}
+
+/// How reports leave.
+enum Outlet {
+    Http(http::Outlet),
+    Zmq(Box<zmq::Outlet>),
+}
+
+impl Outlet {
+    fn new(options: &Options) -> Result<Outlet, Error> {
+        if options.collector.starts_with("http://") {
+            return http::Outlet::new(options).map(Outlet::Http);
+        }
+        zmq::Outlet::new(options).map(Box::new).map(Outlet::Zmq)
+    }
+
+    /// Delivers until the backlog ends.
+    async fn run(self, backlog: Arc<Backlog>) {
+        match self {
+            Outlet::Http(outlet) => outlet.run(backlog).await,
+            Outlet::Zmq(outlet) => outlet.run(backlog).await,
+        }
+    }
+}
+
+/// Measures; `None` when there is nothing left to measure.
+pub(crate) type Measure = Box<dyn FnMut() -> Option<Figures> + Send>;
+
+/// A process that is being reported. To drop it ends that without a farewell: the process falls silent.
+#[derive(Debug)]
+pub struct Reporting {
+    end: oneshot::Sender<i32>,
+    ended: Receiver<Outcome>,
+    linger: Duration,
+}
+
+impl Reporting {
+    pub(crate) fn start(identity: Identity, options: &Options, measure: Measure) -> Result<Reporting, Error> {
+        options.check()?;
+        let backlog = Arc::new(Backlog::new(options.backlog));
+        let outlet = Outlet::new(options)?;
+        let (end, told) = oneshot::channel();
+        let (tell, ended) = mpsc::sync_channel(1);
+        let linger = options.linger;
+        drop(Driver::current()?.spawn(async move {
+            let delivering = tokio::spawn(outlet.run(backlog.clone()));
+            beat(&identity, measure, &backlog, told).await;
+            backlog.close();
+            let stop = delivering.abort_handle();
+            let _ = timeout(linger + SETTLING, delivering).await;
+            stop.abort();
+            let _ = tell.send(backlog.outcome());
+        }));
+        Ok(Reporting { end, ended, linger })
+    }
+
+    /// Reports that the process has ended with this code, and waits until that is delivered, for as long as
+    /// `linger` says. Without an outcome the runtime is gone, or was this thread's own.
+    pub fn end(self, code: i32) -> Option<Outcome> {
+        let _ = self.end.send(code);
+        self.ended.recv_timeout(self.linger + BEAT).ok()
+    }
+
+    /// Waits until there is nothing left to measure, and the farewell is delivered as in [`Reporting::end`].
+    pub(crate) fn wait(self) -> Option<Outcome> {
+        self.ended.recv().ok()
+    }
+}
+
+/// Measures once a second, at the same fraction of each. The last report is the farewell.
+async fn beat(identity: &Identity, mut measure: Measure, backlog: &Backlog, mut told: oneshot::Receiver<i32>) {
+    let mut beat = interval_at(Instant::now() + BEAT, BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut last = Figures::default();
+    loop {
+        tokio::select! {
+            code = &mut told => {
+                if let Ok(code) = code {
+                    // What it used since the last beat; its memory is gone, and the last that it had is said.
+                    let cpu = measure().map_or(0.0, |figures| figures.cpu);
+                    backlog.push(identity.report(Figures { cpu, ..last }, Some(code)));
+                }
+                return;
+            }
+            _ = beat.tick() => match measure() {
+                Some(figures) => {
+                    last = figures;
+                    backlog.push(identity.report(figures, None));
+                }
+                None => {
+                    backlog.push(identity.report(Figures { cpu: 0.0, ..last }, Some(UNKNOWN)));
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Where samples come from, beside HTTP.
+
+pub(crate) mod broker;
+pub(crate) mod zmq;

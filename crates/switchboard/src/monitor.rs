@@ -1,0 +1,87 @@
+//! `switchboard monitor`: the collector alone.
+
+use crate::config::Settings;
+use crate::output::note;
+use crate::up::{Ready, Signals, start_log};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use std::path::PathBuf;
+use switchboard_monitor::Monitor;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  switchboard monitor                                   the page is at http://127.0.0.1:8088
+  switchboard monitor --collect tcp://0.0.0.0:5555 --listen 0.0.0.0:8088
+  switchboard monitor --set monitor.webhook=http://127.0.0.1:9000/alert --set monitor.keep=30d
+  switchboard agent -- python3 worker.py                a process to look at";
+
+#[derive(Args, Debug)]
+pub(crate) struct Monitored {
+    /// Where senders connect to, over ZeroMQ ('' for nowhere) [default: tcp://127.0.0.1:5555].
+    #[arg(long, value_name = "ENDPOINT")]
+    collect: Option<String>,
+    /// Where to serve the page and the API (repeatable) [default: 127.0.0.1:8088].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<String>,
+    /// Where to keep the history [default: switchboard/monitor in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// A broker whose /topic/metrics has samples, and whose /topic/alerts is told of alerts.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// A configuration file, in TOML; `switchboard config` prints one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// off, error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    /// Any setting that `switchboard config` prints, as monitor.KEY=VALUE (repeatable).
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Write the addresses to this file, as JSON, once everything listens.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+}
+
+impl Monitored {
+    fn settings(&self) -> Result<Settings> {
+        let mut settings = Settings::default();
+        if let Some(path) = &self.config {
+            settings.read_file(path)?;
+        }
+        settings.set_pairs(&self.set)?;
+        let listen = Some(self.listen.join(",")).filter(|list| !list.is_empty());
+        for (key, value) in [
+            ("monitor.collect", &self.collect),
+            ("monitor.listen", &listen),
+            ("monitor.data", &self.data),
+            ("monitor.broker", &self.broker),
+            ("log", &self.log),
+        ] {
+            if let Some(value) = value {
+                settings.set(key, value).context("command line")?;
+            }
+        }
+        if settings.monitor.listen.is_empty() {
+            bail!("monitor.listen is empty: at least one HOST:PORT is needed");
+        }
+        Ok(settings)
+    }
+}
+
+/// Collects until a signal ends it.
+pub(crate) fn run(args: &Monitored) -> Result<()> {
+    let settings = args.settings()?;
+    start_log(&settings.log);
+    let ready = Ready::begin(args.ready_file.as_deref())?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let signals = Signals::new()?;
+        let monitor = Monitor::bind(settings.monitor).await.map_err(|error| anyhow!("{error}"))?;
+        ready.tell(None, Some(&monitor))?;
+        monitor.run(signals.stop("Stopping: the history is written; a second signal stops at once.".into())).await;
+        note(format_args!("Stopped."));
+        Ok(())
+    })
+}

@@ -1,0 +1,110 @@
+//! A command under the agent behaves as without it.
+
+mod common;
+
+use common::{Program, switchboard};
+use std::process::{Command, Output, Stdio};
+
+/// Nobody listens there, and nobody has to.
+const NOWHERE: &str = "tcp://127.0.0.1:1";
+
+fn agent(args: &[&str]) -> Command {
+    switchboard(&[&["agent", "--to", NOWHERE, "--linger", "0"], args].concat())
+}
+
+fn run(args: &[&str]) -> Output {
+    agent(args).output().expect("the program starts")
+}
+
+fn shell(script: &str) -> Program {
+    Program::start(&mut agent(&["--", "sh", "-c", script])).expect("the program starts")
+}
+
+/// What /proc says of a process: R, S, T ...; `None` if there is none.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat[stat.rfind(')')? + 2..].chars().next()
+}
+
+#[test]
+fn the_exit_code_is_the_commands() {
+    for code in [0, 1, 7, 255] {
+        assert_eq!(run(&["--", "sh", "-c", &format!("exit {code}")]).status.code(), Some(code));
+    }
+}
+
+#[test]
+fn a_command_that_a_signal_has_ended_gives_128_and_the_signal() {
+    for (signal, code) in [("TERM", 143), ("KILL", 137), ("SEGV", 139)] {
+        assert_eq!(run(&["--", "sh", "-c", &format!("kill -{signal} $$")]).status.code(), Some(code));
+    }
+}
+
+#[test]
+fn a_command_that_is_not_there_gives_127_and_one_that_cannot_be_run_126() {
+    let output = run(&["--", "no-such-command"]);
+    assert_eq!(output.status.code(), Some(127));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "switchboard agent: no-such-command: there is no such command\n"
+    );
+    assert_eq!(run(&["--", "/"]).status.code(), Some(126));
+}
+
+#[test]
+fn a_process_that_is_not_there_is_named() {
+    let output = run(&["--pid", "4194305"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("cannot measure process 4194305"), "{text}");
+}
+
+#[test]
+fn input_output_and_arguments_are_the_commands() {
+    let mut echo = agent(&["--", "sh", "-c", r#"cat; echo "$@""#, "x", "-v", "--pid", "a b"]);
+    let mut echo = echo.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    std::io::Write::write_all(&mut echo.stdin.take().expect("a pipe"), b"in\n").expect("written");
+    let output = echo.wait_with_output().expect("an end");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "in\n-v --pid a b\n");
+}
+
+#[test]
+fn signals_are_passed_on() {
+    for signal in ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "WINCH", "TSTP", "CONT"] {
+        let mut program = shell(&format!("trap 'echo got; exit 3' {signal}; echo ready; while :; do sleep 0.01; done"));
+        program.until("ready");
+        program.signal(&format!("-{signal}"));
+        program.until("got");
+        assert_eq!(program.end().code(), Some(3), "{signal}");
+    }
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_so_for_the_command() {
+    let mut command = Command::new("sh");
+    let agent = env!("CARGO_BIN_EXE_switchboard");
+    command.args(["-c", &format!("trap '' HUP; exec {agent} agent --to {NOWHERE} -- grep SigIgn /proc/self/status")]);
+    let output = command.output().expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mask = u64::from_str_radix(text.trim_start_matches("SigIgn:").trim(), 16).expect("a mask");
+    // SIGHUP is 1.
+    assert_eq!(mask & 1, 1, "{text}");
+}
+
+#[test]
+fn at_a_terminal_ctrl_z_and_fg_and_ctrl_c_do_what_they_do_without_it() {
+    let agent = env!("CARGO_BIN_EXE_switchboard");
+    let line = [agent, "agent", "--to", NOWHERE, "--linger", "0", "--", "cat"];
+    let mut user = Program::python("python3", "job_control.py", &line).unwrap_or_else(|error| panic!("{error}"));
+    user.until("Done.");
+    assert!(user.end().success());
+}
+
+#[test]
+fn what_a_command_leaves_behind_is_not_its_agents_to_end() {
+    let mut program = shell("sleep 60 > /dev/null & echo $!");
+    let left: u32 = program.line().expect("a line").parse().expect("a number");
+    assert_eq!(program.end().code(), Some(0));
+    assert_eq!(state(left), Some('S'));
+    assert!(Command::new("kill").arg(left.to_string()).status().expect("kill").success());
+}
