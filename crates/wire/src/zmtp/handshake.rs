@@ -195,9 +195,8 @@ impl Handshake {
                 Command::Ready(&self.metadata()).encode(&mut self.output);
                 Due::Ready
             }
-            security if security.is_server() == peer.as_server => {
-                return Err(HandshakeError::Roles(peer.as_server));
-            }
+            // libzmq's servers do not say that they are, so two clients find out by their commands.
+            Security::PlainServer(_) if peer.as_server => return Err(HandshakeError::Roles(true)),
             Security::PlainClient { username, password } => {
                 Command::Hello { username, password }.encode(&mut self.output);
                 Due::Welcome
@@ -233,6 +232,7 @@ impl Handshake {
                 Command::Ready(&self.metadata()).encode(&mut self.output);
                 Ok(Some(peer))
             }
+            (Due::Welcome, Command::Hello { .. }) => Err(HandshakeError::Roles(false)),
             (due, other) => Err(HandshakeError::Unexpected { found: name(&other), due: due.name() }),
         }
     }
