@@ -4,6 +4,7 @@ import json
 import sys
 
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 
 SYNC = b"m sync"
 context = zmq.Context()
@@ -22,6 +23,13 @@ def open_socket(order):
         socket.send(b"\x01m")
     sockets[order["name"]] = socket
     return {"endpoint": socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()}
+
+
+def authenticate(order):
+    authenticator = ThreadAuthenticator(context)
+    authenticator.start()
+    authenticator.configure_plain(domain="*", passwords=order["passwords"])
+    return {}
 
 
 def payload(number, size):
@@ -75,6 +83,8 @@ for line in sys.stdin:
     deed = order["do"]
     if deed == "open":
         answer = open_socket(order)
+    elif deed == "authenticate":
+        answer = authenticate(order)
     elif deed == "close":
         answer = close(order)
     elif deed == "sync":
