@@ -28,7 +28,7 @@ impl Nobody {
         self.0.local_addr().expect("it listens")
     }
 
-    async fn is_asked(self, times: usize) {
+    async fn until_asked(self, times: usize) {
         for _ in 0..times {
             timeout(PATIENCE, self.0.accept()).await.expect("it is tried in time").expect("a connection");
         }
@@ -91,7 +91,7 @@ async fn what_was_measured_before_the_collector_came_arrives() {
         let (address, way) = (nobody.address().to_string(), format!("{scheme}://{}", nobody.address()));
         let began = Millis::now();
         let reporting = own::report(&options(&way, "early")).expect("it can be measured");
-        nobody.is_asked(times).await;
+        nobody.until_asked(times).await;
         let came = Millis::now();
         let collector = match scheme {
             "http" => Collector::start_with(&address, data.path(), |_| {}).await,
@@ -112,7 +112,7 @@ async fn the_backlog_is_bounded_and_says_what_it_lost() {
     let short =
         Options { backlog: 1, linger: Duration::ZERO, ..options(&format!("http://{}", nobody.address()), "lost") };
     let reporting = own::report(&short).expect("it can be measured");
-    nobody.is_asked(1).await;
+    nobody.until_asked(1).await;
     // The farewell takes the place of the one that waits.
     let outcome = tokio::task::spawn_blocking(|| reporting.end(0)).await.expect("no panic").expect("an outcome");
     assert_eq!(outcome.delivered, 0);
