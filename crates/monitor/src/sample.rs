@@ -58,8 +58,9 @@ impl<'a> Sample<'a> {
         Sample {
             color: None,
             time: now,
-            cpu: figures.cpu.clamp(0.0, CPU),
-            mem: figures.mem.clamp(0.0, MEM),
+            // The digits beyond are none that were measured.
+            cpu: (figures.cpu.clamp(0.0, CPU) * 100.0).round() / 100.0,
+            mem: (figures.mem.clamp(0.0, MEM) * 100.0).round() / 100.0,
             service: Some(name.into()),
             instance: None,
             pid: Some(std::process::id()),

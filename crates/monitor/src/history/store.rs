@@ -181,7 +181,9 @@ impl Store {
         if self.pending.is_empty() {
             return Ok(());
         }
+        let before = self.journal.bytes;
         let result = self.journal.write(&self.pending);
+        self.shared.lock().counts.bytes += self.journal.bytes - before;
         // If it failed, they still are in memory until the checkpoint.
         self.pending.clear();
         result

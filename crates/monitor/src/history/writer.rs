@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +46,8 @@ impl Writer {
         shared: Arc<Shared>,
         now: Millis,
     ) -> io::Result<(Writer, Vec<String>, VecDeque<Mark>)> {
-        fs::create_dir_all(directory)?;
+        // What runs here is nobody else's business.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = File::create(directory.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => {
