@@ -30,6 +30,9 @@ mod source;
 
 mod monitor;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use collector::{Rules, Source};
 pub use figures::Figures;
 pub use history::HistorySettings;

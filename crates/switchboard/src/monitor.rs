@@ -1,6 +1,7 @@
 //! `switchboard monitor`: the collector alone.
 
 use crate::config::Settings;
+use crate::memory;
 use crate::output::note;
 use crate::up::{Ready, Signals, start_log};
 use anyhow::{Context, Result, anyhow, bail};
@@ -80,6 +81,7 @@ pub(crate) fn run(args: &Monitored) -> Result<()> {
         let signals = Signals::new()?;
         let monitor = Monitor::bind(settings.monitor).await.map_err(|error| anyhow!("{error}"))?;
         ready.tell(None, Some(&monitor))?;
+        tokio::spawn(memory::watch());
         monitor.run(signals.stop("Stopping: the history is written; a second signal stops at once.".into())).await;
         note(format_args!("Stopped."));
         Ok(())

@@ -37,7 +37,7 @@ impl Journal {
     }
 }
 
-fn encode(points: &[Point]) -> Vec<u8> {
+pub(super) fn encode(points: &[Point]) -> Vec<u8> {
     let base = points.first().map_or(0, |point| point.row.second);
     let mut payload = Vec::with_capacity(8 * points.len() + 5);
     put_varint(base, &mut payload);

@@ -14,6 +14,7 @@ mod sealed;
 
 mod store;
 
+pub(crate) mod fuzzing;
 mod query;
 mod sealing;
 #[cfg(test)]

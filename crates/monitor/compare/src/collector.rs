@@ -1,0 +1,73 @@
+//! The collectors that are compared, each a process of its own.
+
+use anyhow::{Context, Result, bail};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Switchboard,
+    Chapter,
+}
+
+/// One that listens; it ends with this.
+pub(crate) struct Collector {
+    process: Child,
+    pub(crate) endpoint: String,
+    pub(crate) page: String,
+    _data: TempDir,
+}
+
+impl Collector {
+    pub(crate) fn start(kind: Kind, program: &Path) -> Result<Collector> {
+        let data = tempfile::tempdir()?;
+        let (collect, page) = (free_port()?, free_port()?);
+        let (endpoint, page_address) = (format!("tcp://127.0.0.1:{collect}"), format!("127.0.0.1:{page}"));
+        let mut command = match kind {
+            Kind::Switchboard => {
+                let mut command = Command::new(program);
+                command.args(["monitor", "--collect", &endpoint, "--listen", &page_address, "--log", "warn", "--data"]);
+                command.arg(data.path());
+                // The rate is what is measured; and a page that is measured must not miss anything.
+                command.args(["--set", "monitor.rate=100000000", "--set", "monitor.feed=64MiB"]);
+                command
+            }
+            Kind::Chapter => {
+                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("chapter.py");
+                let mut command = Command::new("python3");
+                command.arg("-B").arg(script).args([&endpoint, &page.to_string()]);
+                command
+            }
+        };
+        let process = command.stdout(Stdio::null()).spawn().with_context(|| format!("cannot start {kind:?}"))?;
+        let mut collector = Collector { process, endpoint, page: page_address, _data: data };
+        let began = Instant::now();
+        while TcpStream::connect(&collector.page).is_err() {
+            if let Some(status) = collector.process.try_wait()? {
+                bail!("{kind:?} ended, {status}; the chapter's needs: pip install pyzmq aiohttp");
+            }
+            if began.elapsed() > START {
+                bail!("{kind:?} does not listen within {} s", START.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(collector)
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

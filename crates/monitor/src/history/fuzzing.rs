@@ -1,0 +1,41 @@
+//! For the fuzzer alone. What is read must be written as something that reads the same again.
+
+use super::{block, journal, record};
+use crate::point;
+
+/// Seconds of a line.
+pub fn rows(bytes: &[u8]) {
+    let Some((line, rows)) = block::take_rows(bytes) else { return };
+    assert!(rows.is_sorted_by(|a, b| a.second < b.second));
+    let mut again = Vec::new();
+    block::put_rows(line, &rows, &mut again);
+    assert_eq!(block::take_rows(&again), Some((line, rows.clone())));
+    for row in rows {
+        assert!(point::CPU.value(row.cpu).is_finite() && point::MEM.value(row.mem).is_finite());
+    }
+}
+
+/// Minutes of a line.
+pub fn minutes(bytes: &[u8]) {
+    let Some((line, minutes)) = block::take_minutes(bytes) else { return };
+    let mut again = Vec::new();
+    block::put_minutes(line, &minutes, &mut again);
+    assert_eq!(block::take_minutes(&again), Some((line, minutes)));
+}
+
+/// A record of the journal.
+pub fn points(bytes: &[u8]) {
+    let Some(points) = journal::decode(bytes) else { return };
+    assert_eq!(journal::decode(&journal::encode(&points)), Some(points));
+}
+
+/// A file: what is whole in it stays whole behind any other bytes.
+pub fn file(bytes: &[u8]) {
+    let mut file = record::MAGIC.to_vec();
+    file.extend(bytes);
+    let before = record::scan(&file).expect("our magic").records.len();
+    record::put(record::Kind::Rows, b"the last", &mut file);
+    let scan = record::scan(&file).expect("our magic");
+    assert_eq!((scan.end, scan.records.last().map(|record| record.payload)), (file.len(), Some(&b"the last"[..])));
+    assert!(scan.records.len() > before);
+}
