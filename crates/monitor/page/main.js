@@ -22,6 +22,7 @@ const REDRAW = 250;
 const IDLE = 8;
 /// Milliseconds between questions.
 const ASK = 5000;
+const BEAT = 950;
 
 /// A restart says more than the gap that it makes.
 const inOrder = (a, b) => a.time - b.time || Number(a.kind === "gap") - Number(b.kind === "gap");
@@ -173,29 +174,39 @@ function mark(mark) {
     newcomers();
 }
 
-/// Draws soon, at most once a frame; what streams in also waits for more of it.
+/// Draws soon, at most once a frame. What streams in waits for more of it; what a person does is shown at once.
 let frame = 0;
 let drawnAt = 0;
 let pause = REDRAW;
 let waiting = 0;
+let urgent = false;
 function refresh(atOnce) {
-    if (frame !== 0) {
-        return;
-    }
+    urgent ||= atOnce;
     const wait = drawnAt + pause - performance.now();
-    if (!atOnce && wait > 0) {
-        waiting ||= setTimeout(() => { waiting = 0; refresh(true); }, wait);
+    if (frame !== 0 || (!atOnce && waiting !== 0)) {
         return;
     }
-    frame = requestAnimationFrame(() => {
+    if (!atOnce && wait > 0) {
+        waiting = setTimeout(paint, wait);
+        return;
+    }
+    paint();
+}
+
+function paint() {
+    clearTimeout(waiting);
+    waiting = 0;
+    frame ||= requestAnimationFrame(() => {
         frame = 0;
         const began = performance.now();
         draw();
         drawnAt = performance.now();
+        urgent = false;
         pause = Math.max(REDRAW, (drawnAt - began) * IDLE);
     });
 }
 
+let tableAt = 0;
 function draw() {
     const now = processes.now();
     notices.empty(processes.byId.size === 0 && columns !== null);
@@ -213,8 +224,12 @@ function draw() {
     drawn = new Set(some.map((line) => line.key));
     const window = view.live ? { from: columns.from, to: columns.to } : view.window(now);
     charts.draw(columns, some, window, shownTheme);
-    all.forEach((line) => { line.drawn = drawn.has(line.key); });
-    table.draw(all, charts.peaks(), view.group === "service", now);
+    // Its figures are read, so they need not change more often than they are sent.
+    if (urgent || now - tableAt >= BEAT) {
+        tableAt = now;
+        all.forEach((line) => { line.drawn = drawn.has(line.key); });
+        table.draw(all, charts.peaks(), view.group === "service", now);
+    }
     notices.events(marks, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
     element("few").textContent = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";

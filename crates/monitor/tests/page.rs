@@ -49,6 +49,11 @@ const LIVE: &str = "return document.querySelector('#link').textContent === 'live
 
 const BLUE: [u8; 3] = [31, 119, 180];
 
+// As WebDriver names them.
+const ESCAPE: &str = "\u{e00c}";
+const LEFT: &str = "\u{e012}";
+const RIGHT: &str = "\u{e014}";
+
 fn blue() -> Value {
     json!({ "color": "#1f77b4", "service": "orders", "instance": "orders-1" })
 }
@@ -160,7 +165,7 @@ async fn dragging_zooms_and_the_address_keeps_it_and_back_returns() {
 }
 
 #[tokio::test]
-async fn the_keyboard_pauses_zooms_and_returns() {
+async fn the_keyboard_pauses_zooms_pans_and_returns() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let _sender = Sender::start(collector.address, vec![blue()]);
@@ -177,7 +182,13 @@ async fn the_keyboard_pauses_zooms_and_returns() {
     assert_eq!(browser.run("return location.search").await, address);
     browser.press("+").await;
     browser.until("it is zoomed", "return !location.search.includes('paused')").await;
-    browser.press("\u{e00c}").await;
+    let from = "return Number(new URLSearchParams(location.search).get('from'))";
+    let zoomed = browser.run(from).await;
+    browser.press(LEFT).await;
+    browser.until("it is earlier", &format!("{from} < {zoomed}")).await;
+    browser.press(RIGHT).await;
+    browser.until("it is where it was", &format!("{from} === {zoomed}")).await;
+    browser.press(ESCAPE).await;
     browser.until("Escape returns", LIVE).await;
     browser.close().await;
 }

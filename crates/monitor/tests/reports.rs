@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use switchboard_monitor::report::{Error, Options};
-use switchboard_monitor::{Millis, agent, own};
+use switchboard_monitor::{Millis, Settings, agent, own};
+use switchboard_sockets::{Options as SocketOptions, Security, Sub};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -28,7 +29,7 @@ impl Nobody {
         self.0.local_addr().expect("it listens")
     }
 
-    async fn is_asked(self, times: usize) {
+    async fn until_asked(self, times: usize) {
         for _ in 0..times {
             timeout(PATIENCE, self.0.accept()).await.expect("it is tried in time").expect("a connection");
         }
@@ -91,7 +92,7 @@ async fn what_was_measured_before_the_collector_came_arrives() {
         let (address, way) = (nobody.address().to_string(), format!("{scheme}://{}", nobody.address()));
         let began = Millis::now();
         let reporting = own::report(&options(&way, "early")).expect("it can be measured");
-        nobody.is_asked(times).await;
+        nobody.until_asked(times).await;
         let came = Millis::now();
         let collector = match scheme {
             "http" => Collector::start_with(&address, data.path(), |_| {}).await,
@@ -107,12 +108,34 @@ async fn what_was_measured_before_the_collector_came_arrives() {
 }
 
 #[tokio::test]
+async fn a_token_is_said_over_http_and_over_zmq() {
+    let data = tempfile::tempdir().expect("a directory");
+    let secret = |settings: &mut Settings| settings.token = Some("secret".into());
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), secret).await;
+    for (token, lost) in [("secret", 0), ("wrong", 1)] {
+        let way = format!("http://{}", collector.address);
+        let reporting = own::report(&Options { token: Some(token.into()), ..options(&way, token) }).expect("measured");
+        let outcome = tokio::task::spawn_blocking(|| reporting.end(0)).await.expect("no panic").expect("an outcome");
+        assert_eq!(outcome.lost, lost, "{token}: {outcome:?}");
+        assert_eq!(outcome.problem.is_some_and(|problem| problem.contains("401")), lost > 0);
+    }
+    let security = Security::plain_server(|_, password| password == b"secret");
+    let mut subscriber = Sub::with(SocketOptions { security, ..SocketOptions::default() }).expect("a socket");
+    subscriber.subscribe("").expect("a prefix");
+    let way = subscriber.bind("tcp://127.0.0.1:0").expect("a free port").to_string();
+    let reporting = own::report(&Options { token: Some("secret".into()), ..options(&way, "plain") }).expect("measured");
+    let message = timeout(PATIENCE, subscriber.recv()).await.expect("in time").expect("a message");
+    assert!(String::from_utf8_lossy(message.data()).contains("\"plain\""), "{message:?}");
+    drop(reporting);
+}
+
+#[tokio::test]
 async fn the_backlog_is_bounded_and_says_what_it_lost() {
     let nobody = Nobody::at("127.28.28.28").await;
     let short =
         Options { backlog: 1, linger: Duration::ZERO, ..options(&format!("http://{}", nobody.address()), "lost") };
     let reporting = own::report(&short).expect("it can be measured");
-    nobody.is_asked(1).await;
+    nobody.until_asked(1).await;
     // The farewell takes the place of the one that waits.
     let outcome = tokio::task::spawn_blocking(|| reporting.end(0)).await.expect("no panic").expect("an outcome");
     assert_eq!(outcome.delivered, 0);
