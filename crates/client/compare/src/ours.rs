@@ -1,12 +1,18 @@
 use crate::Face;
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use switchboard_client::{Client, Subscription};
 use tokio::runtime::Runtime;
 
-// A queue: none of it is ever dropped, so that all who are measured have to receive all.
-const CHANNEL: &str = "/queue/compare";
+/// A queue: none of it is ever dropped, so that all who are measured have to receive all. A new one each time:
+/// the broker may not know yet that the last run's worker has gone, and deal it some of what is counted.
+fn channel() -> String {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    format!("/queue/compare/{}", RUNS.fetch_add(1, Ordering::Relaxed))
+}
+
 const PING: &str = "0123456789abcdef";
 
 pub(crate) fn awaited(url: &str) -> Face {
@@ -40,12 +46,13 @@ fn face(name: &'static str, url: &str, wait: Wait) -> Face {
 async fn through(url: &str, count: u64, size: usize) -> Duration {
     let (publisher, listener) =
         (Client::connect(url).await.expect("a broker"), Client::connect(url).await.expect("a broker"));
-    let mut subscription = listener.subscribe(CHANNEL).await.expect("a subscription");
+    let channel = channel();
+    let mut subscription = listener.subscribe(&channel).await.expect("a subscription");
     let payload = vec![b'x'; size];
     let began = Instant::now();
     let publishing = async move {
         for _ in 0..count {
-            publisher.publish(CHANNEL, &payload).await.expect("published");
+            publisher.publish(&channel, &payload).await.expect("published");
         }
         publisher.flush().await.expect("a broker");
     };
@@ -70,11 +77,12 @@ enum Publishing {
 
 async fn trips(url: &str, count: usize) -> Vec<Duration> {
     let client = Client::connect(url).await.expect("a broker");
-    let mut subscription = client.subscribe(CHANNEL).await.expect("a subscription");
+    let channel = channel();
+    let mut subscription = client.subscribe(&channel).await.expect("a subscription");
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let began = Instant::now();
-        client.publish(CHANNEL, PING).await.expect("published");
+        client.publish(&channel, PING).await.expect("published");
         subscription.next().await.expect("a message");
         times.push(began.elapsed());
     }
@@ -87,8 +95,9 @@ pub(crate) fn blocking(url: &str) -> Face {
         name: "switchboard, blocking",
         through: Box::new(move |count, size| {
             let (publisher, mut subscription) = pair(&first);
+            let channel = subscription.pattern().clone();
             let began = Instant::now();
-            let publishing = std::thread::spawn(move || publish(&publisher, count, size));
+            let publishing = std::thread::spawn(move || publish(&publisher, &channel, count, size));
             assert_eq!(subscription.iter().take(count as usize).count(), count as usize);
             publishing.join().expect("published");
             began.elapsed()
@@ -97,7 +106,7 @@ pub(crate) fn blocking(url: &str) -> Face {
             let (client, mut subscription) = pair(&second);
             let trip = |_| {
                 let began = Instant::now();
-                client.publish(CHANNEL, PING).wait().expect("published");
+                client.publish(subscription.pattern(), PING).wait().expect("published");
                 subscription.wait().expect("a message");
                 began.elapsed()
             };
@@ -112,6 +121,7 @@ pub(crate) fn callbacks(url: &str) -> Face {
         name: "switchboard, callbacks",
         through: Box::new(move |count, size| {
             let (publisher, subscription) = pair(&first);
+            let channel = subscription.pattern().clone();
             let (tell, told) = mpsc::channel();
             let mut received = 0;
             let began = Instant::now();
@@ -121,7 +131,7 @@ pub(crate) fn callbacks(url: &str) -> Face {
                     tell.send(()).expect("somebody waits");
                 }
             });
-            publish(&publisher, count, size);
+            publish(&publisher, &channel, count, size);
             told.recv().expect("all messages");
             let time = began.elapsed();
             callback.stop();
@@ -129,11 +139,12 @@ pub(crate) fn callbacks(url: &str) -> Face {
         }),
         trips: Box::new(move |count| {
             let (client, subscription) = pair(&second);
+            let channel = subscription.pattern().clone();
             let (tell, told) = mpsc::channel();
             let publisher = client.clone();
             let mut began = Instant::now();
             let mut times = Vec::with_capacity(count);
-            publisher.publish(CHANNEL, PING).on_done(|done| done.expect("published"));
+            publisher.publish(&channel, PING).on_done(|done| done.expect("published"));
             // Each message that comes sends the next one.
             let callback = subscription.on_message(move |_| {
                 times.push(began.elapsed());
@@ -141,7 +152,7 @@ pub(crate) fn callbacks(url: &str) -> Face {
                     tell.send(std::mem::take(&mut times)).expect("somebody waits");
                 } else {
                     began = Instant::now();
-                    publisher.publish(CHANNEL, PING).on_done(|done| done.expect("published"));
+                    publisher.publish(&channel, PING).on_done(|done| done.expect("published"));
                 }
             });
             let times = told.recv().expect("all messages");
@@ -154,14 +165,14 @@ pub(crate) fn callbacks(url: &str) -> Face {
 fn pair(url: &str) -> (Client, Subscription) {
     let (publisher, listener) =
         (Client::connect(url).wait().expect("a broker"), Client::connect(url).wait().expect("a broker"));
-    let subscription = listener.subscribe(CHANNEL).wait().expect("a subscription");
+    let subscription = listener.subscribe(channel()).wait().expect("a subscription");
     (publisher, subscription)
 }
 
-fn publish(publisher: &Client, count: u64, size: usize) {
+fn publish(publisher: &Client, channel: &[u8], count: u64, size: usize) {
     let payload = vec![b'x'; size];
     for _ in 0..count {
-        publisher.publish(CHANNEL, &payload).wait().expect("published");
+        publisher.publish(channel, &payload).wait().expect("published");
     }
     publisher.flush().wait().expect("a broker");
 }
