@@ -3,7 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use switchboard_wire::zmtp::{Command, Decoder, Found, Handshake, Limits, Local, Security, SocketType};
+use switchboard_wire::zmtp::{
+    Command, Decoder, Found, GreetingError, Handshake, HandshakeError, Limits, Local, Security, SocketType,
+};
 
 /// Small, so that the fuzzer finds them.
 const LIMITS: Limits = Limits { message: 3000, parts: 8, command: 200 };
@@ -24,6 +26,10 @@ fn hear<'a>(server: bool, greeted: bool, pieces: impl Iterator<Item = &'a [u8]>)
             let result = shaking.received(&waiting);
             answers.extend(shaking.take_output());
             match result {
+                // It shows what was there by then.
+                Err(HandshakeError::Greeting(GreetingError::NotZmtp(_))) => {
+                    return (found, answers, Some("not ZMTP".into()));
+                }
                 Err(error) => return (found, answers, Some(error.to_string())),
                 Ok((done, peer)) => {
                     waiting.drain(..done);

@@ -4,8 +4,7 @@ use bytes::Bytes;
 use switchboard_wire::zmtp::frame;
 
 /// Up to so many bytes a part is copied when it is received. A longer one shares the buffer that it was read into with its
-/// neighbours: that is at most 64 KiB, or the message itself, so what is kept never holds more than sixteen
-/// times its size.
+/// neighbours: that is 64 KiB, or 256 KiB where messages are longer than 16 KiB, or the message itself.
 const COPIED: usize = 4 << 10;
 
 /// Consecutive whole messages as they came from a peer. They are cut out one by one by who receives them,

@@ -150,6 +150,27 @@ fn a_send_that_is_dropped_has_sent_nothing_and_one_that_waits_is_woken() {
     assert_eq!(number(&pull.recv().wait_timeout(PATIENCE).unwrap()), 3);
 }
 
+/// Also of those that only let others run: each message is either sent or not, and its sender knows.
+#[test]
+fn a_send_that_was_not_ready_can_be_repeated_without_a_double() {
+    let push = Push::with(Options { send_hwm: 0, ..Options::default() }).unwrap();
+    push.connect("inproc://repeated").unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut pending = 0;
+    for sent in 0..1000u32 {
+        if std::pin::pin!(push.send(sent.to_string())).poll(&mut context).is_pending() {
+            pending += 1;
+            push.try_send(sent.to_string()).unwrap();
+        }
+    }
+    assert!(pending > 0, "others never had a turn");
+    let mut pull = Pull::new().unwrap();
+    pull.bind("inproc://repeated").unwrap();
+    for expected in 0..1000 {
+        assert_eq!(number(&pull.recv().wait_timeout(PATIENCE).unwrap()), expected);
+    }
+}
+
 #[test]
 fn subscriptions_are_counted_and_what_is_unsubscribed_from_is_not_received() {
     let mut publisher = XPub::new().unwrap();

@@ -13,6 +13,9 @@ use tokio::time::{sleep, timeout_at};
 /// What is read at a time: as much as the last reads have brought, between these.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
+/// The same where messages are longer than a quarter of `LARGE`: the less often one is cut by the end of a buffer, and moved to
+/// the next, the better.
+const HUGE: usize = 256 << 10;
 /// How many pieces are written at a time.
 const SLICES: usize = 64;
 /// An alarm that is not set.
@@ -83,7 +86,8 @@ where
                 Ok(0) => return Ending::Broken("the connection ended within a message".into()),
                 Ok(bytes) => {
                     fresh = true;
-                    size = (bytes * 2).clamp(size / 2, LARGE).max(SMALL);
+                    let most = if brought.need > LARGE / 4 { HUGE } else { LARGE };
+                    size = (bytes * 2).clamp(size / 2, most.max(size / 2)).max(SMALL);
                 }
                 Err(error) => return Ending::Broken(error.to_string()),
             },

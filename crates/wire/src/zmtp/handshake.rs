@@ -157,13 +157,14 @@ impl Handshake {
         loop {
             let rest = &input[done..];
             if self.due == Due::Greeting {
-                let greeting = Greeting::decode(rest)?;
+                let greeting = Greeting::decode(rest);
+                let foreign = matches!(greeting, Err(GreetingError::NotZmtp(_) | GreetingError::Old(_)));
                 // libzmq ends the connection when it sees a mechanism that it does not want; before that it must have sent its
                 // own, or nobody here would know what it wants.
-                if rest.len() >= Greeting::VERSIONED - 1 {
+                if rest.len() >= Greeting::VERSIONED - 1 && !foreign {
                     self.output.append(&mut self.rest);
                 }
-                let Some(greeting) = greeting else { return Ok((done, None)) };
+                let Some(greeting) = greeting? else { return Ok((done, None)) };
                 self.greeted(greeting)?;
                 done += Greeting::SIZE;
                 continue;
