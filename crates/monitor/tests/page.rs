@@ -261,6 +261,16 @@ async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_it
 }
 
 #[tokio::test]
+async fn columns_keep_what_they_are_told() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("")).await;
+    assert_eq!(browser.run(include_str!("browser/columns.js")).await, json!([]));
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_silent_process_raises_an_alarm_and_is_drawn() {
     let data = data();
     let silent = Duration::from_secs(2);
