@@ -212,9 +212,12 @@ function paint() {
 let tableAt = 0;
 function draw() {
     const now = processes.now();
-    notices.empty(processes.byId.size === 0 && columns !== null);
+    if (columns === null) {
+        return;
+    }
+    notices.empty(processes.all());
     notices.alarms(processes.all(), now);
-    if (columns === null || processes.byId.size === 0) {
+    if (processes.byId.size === 0) {
         return;
     }
     if (view.live) {

@@ -6,6 +6,7 @@ use browser::{Browser, Collector, Look, Sender, past, sample};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
+use switchboard_monitor::Settings;
 
 /// How many pixels of a chart have about this colour: `[red, green, blue]`, in these parts of its width.
 fn pixels(chart: &str, color: [u8; 3], from: f64, to: f64) -> String {
@@ -78,6 +79,20 @@ async fn the_first_look_says_how_to_send_and_the_first_sample_replaces_that() {
     let _sender = Sender::start(collector.address, vec![blue()]);
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     browser.until("the charts are there", "return document.querySelector('#empty').hidden").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_collector_that_has_only_itself_to_show_says_how_to_send() {
+    let data = data();
+    let own = |settings: &mut Settings| settings.own = Some("switchboard".into());
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), own).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("")).await;
+    browser.until("it has a line", &cell("switchboard", CPU)).await;
+    browser.until("it says how", "return !document.querySelector('#empty').hidden").await;
+    let _sender = Sender::start(collector.address, vec![blue()]);
+    browser.until("somebody else reports", "return document.querySelector('#empty').hidden").await;
     browser.close().await;
 }
 
