@@ -79,6 +79,8 @@ async fn the_first_look_says_how_to_send_and_the_first_sample_replaces_that() {
     let _sender = Sender::start(collector.address, vec![blue()]);
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     browser.until("the charts are there", "return document.querySelector('#empty').hidden").await;
+    let asked = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith(location.origin)).length";
+    assert_eq!(browser.run(asked).await, json!(0), "it needs no server but its own");
     browser.close().await;
 }
 
@@ -306,6 +308,37 @@ async fn a_silent_process_raises_an_alarm_and_is_drawn() {
 }
 
 #[tokio::test]
+async fn a_restart_and_a_leak_are_told_and_drawn() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    let named = |name: Value, pid: u32| {
+        let mut name = name;
+        name["pid"] = json!(pid);
+        name
+    };
+    collector.take(&past(&orange(), 3500, |ago| (10.0, 100.0 + f64::from(3500 - ago) / 60.0))).await;
+    let old = past(&named(blue(), 1), 900, |_| (30.0, 60.0));
+    collector.take(&old[..600]).await;
+    collector.take(&past(&named(blue(), 2), 290, |_| (30.0, 60.0))).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("")).await;
+    browser
+        .until("the leak is an alarm", "return document.querySelector('#alarms').innerText.includes('orders-2')")
+        .await;
+    browser
+        .until("its row says so", &format!("return (() => {{ {} }})().startsWith('leaks 60')", cell("orders-2", STATE)))
+        .await;
+    browser.until("it is drawn", &pixels("mem", [179, 38, 30], 0.7, 1.0)).await;
+    browser
+        .until("the restart is told", "return document.querySelector('#events').innerText.includes('restarted')")
+        .await;
+    // Its line, dashed from top to bottom, is where the line of the process is not.
+    let above = pixels("cpu", BLUE, 0.85, 1.0).replace("c.height).data", "c.height / 4).data");
+    browser.until("it is drawn", &above).await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn the_table_is_one_for_screen_readers_and_does_not_chatter() {
     let data = data();
     let collector = Collector::start(data.path()).await;
@@ -325,7 +358,7 @@ async fn the_table_is_one_for_screen_readers_and_does_not_chatter() {
 }
 
 #[tokio::test]
-async fn a_phone_needs_no_scrolling_sideways() {
+async fn a_phone_needs_no_scrolling_sideways_and_a_swipe_pans() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let long = json!({ "color": "teal", "service": "x".repeat(128), "instance": "y".repeat(128) });
@@ -335,6 +368,8 @@ async fn a_phone_needs_no_scrolling_sideways() {
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth]").await;
     assert_eq!(widths, json!([360, 360]));
+    browser.swipe("cpu", 0.3, 0.7).await;
+    browser.until("a swipe leads to the past", "return document.querySelector('#link').dataset.state === 'past'").await;
     browser.close().await;
 }
 

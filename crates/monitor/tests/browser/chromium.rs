@@ -105,6 +105,15 @@ impl Browser {
 
     /// Moves the pressed mouse over a chart, from and to these parts of its width.
     pub(crate) async fn drag(&self, chart: &str, from: f64, to: f64) {
+        self.pull("mouse", chart, from, to).await;
+    }
+
+    /// The same with a finger.
+    pub(crate) async fn swipe(&self, chart: &str, from: f64, to: f64) {
+        self.pull("touch", chart, from, to).await;
+    }
+
+    async fn pull(&self, pointer: &str, chart: &str, from: f64, to: f64) {
         let script = format!(
             "const b = document.querySelector('#{chart} .u-over').getBoundingClientRect(); return [b.left, b.top, b.width, b.height]"
         );
@@ -116,9 +125,9 @@ impl Browser {
             point(at(from)), { "type": "pointerDown", "button": 0 }, point(at(f64::midpoint(from, to))), point(at(to)),
             { "type": "pointerUp", "button": 0 },
         ]);
-        let mouse =
-            json!({ "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": steps });
-        self.command("actions", json!({ "actions": [mouse] })).await;
+        let pulled =
+            json!({ "type": "pointer", "id": pointer, "parameters": { "pointerType": pointer }, "actions": steps });
+        self.command("actions", json!({ "actions": [pulled] })).await;
     }
 
     /// Presses a key where the focus is.
