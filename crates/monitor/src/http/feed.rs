@@ -109,7 +109,10 @@ async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Byte
         };
         if said {
             wrote = Instant::now();
-            here = here && page.stays(sleep_until(wrote + TOGETHER)).await;
+            // Only who has heard everything rests: what comes meanwhile is then one write.
+            if position == *told.borrow_and_update() {
+                here = here && page.stays(sleep_until(wrote + TOGETHER)).await;
+            }
             continue;
         }
         let news = async { timeout_at(wrote + BEAT, told.wait_for(|next| *next != position)).await.map(drop).is_ok() };
