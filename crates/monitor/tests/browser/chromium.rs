@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use url::{ParseError, Url};
 
+/// How often a driver is started before it counts as broken.
+const STARTS: usize = 5;
+
 /// What a page is looked at with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -35,24 +38,12 @@ impl Drop for Browser {
 
 impl Browser {
     pub(crate) async fn start(look: Look) -> Browser {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing; install it: apt-get install chromium chromium-driver");
-        let mut lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines();
-        let port = lines.find_map(|line| {
-            let line = line.ok()?;
-            let (_, port) = line.split_once("started successfully on port ")?;
-            Some(port.trim_end_matches('.').to_owned())
-        });
-        // It must not find its output closed.
-        std::thread::spawn(move || lines.for_each(drop));
+        // It takes a port that is free on one kind of loopback, and ends if another driver has it on the other kind.
+        let (driver, port) = (0..STARTS).find_map(|_| start_driver()).expect("chromedriver says its port");
         let profile = tempfile::tempdir().expect("a directory");
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(look, profile.path()))
-            .connect(&format!("http://127.0.0.1:{}", port.expect("chromedriver says its port")))
+            .connect(&format!("http://127.0.0.1:{}", port))
             .await
             .expect("chromium starts; if it is missing: apt-get install chromium chromium-driver");
         let browser = Browser { driver, client, _profile: profile };
@@ -161,6 +152,27 @@ impl Browser {
         assert_eq!(self.console().await, Vec::<String>::new(), "the console");
         self.client.clone().close().await.expect("closed");
     }
+}
+
+fn start_driver() -> Option<(Child, String)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is missing; install it: apt-get install chromium chromium-driver");
+    let mut lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines();
+    let port = lines.find_map(|line| {
+        let line = line.ok()?;
+        let (_, port) = line.split_once("started successfully on port ")?;
+        Some(port.trim_end_matches('.').to_owned())
+    });
+    // It must not find its output closed.
+    std::thread::spawn(move || lines.for_each(drop));
+    if port.is_none() {
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
 }
 
 fn capabilities(look: Look, profile: &Path) -> serde_json::Map<String, Value> {
