@@ -5,6 +5,11 @@ import { clock, moment, number } from "./format.js";
 import { plugin } from "./marks.js";
 
 const KINDS = ["cpu", "mem"];
+/// Pixels of a point, and how many points there are at least.
+const PIXELS = 1.5;
+const MIN_POINTS = 200;
+/// Bands of more lines than this hide each other.
+const BANDS = 12;
 /// How near, in pixels, the cursor must be to a line to mean it.
 const NEAR = 30;
 // The smallest step of the labels that it is for, the label, what is added where a year, month, day, hour, minute or
@@ -35,8 +40,12 @@ export class Charts {
         this.lines = lines;
         this.window = window;
         const keys = lines.map((line) => `${line.key} ${line.style.stroke} ${line.style.dash}`).join("|") + theme.text;
-        const times = columns.times();
-        const data = KINDS.map((kind) => [times, ...lines.map((line) => columns.values(kind, line.ids))]);
+        // No more points than an eye can tell apart: each is a mean, in a band from the least to the most.
+        const each = Math.max(1, Math.ceil(columns.length / Math.max(MIN_POINTS, this.boxes[0].clientWidth / PIXELS)));
+        const times = columns.times(each);
+        this.values = KINDS.map((kind) => lines.map((line) => columns.values(kind, line.ids, each)));
+        this.step = columns.step * each;
+        const data = this.values.map((values) => [times, ...values.map((value) => value.mean)]);
         if (this.charts === null || keys !== this.keys) {
             this.keys = keys;
             this.destroy();
@@ -52,7 +61,8 @@ export class Charts {
     /// The highest values of each line that is drawn, by its key.
     peaks() {
         const highest = (values) => values.reduce((high, value) => (value !== null && !(value <= high) ? value : high), NaN);
-        return new Map(this.lines.map((line, at) => [line.key, { cpu: highest(this.charts[0].data[at + 1]), mem: highest(this.charts[1].data[at + 1]) }]));
+        const [cpu, mem] = this.values;
+        return new Map(this.lines.map((line, at) => [line.key, { cpu: highest(cpu[at].high), mem: highest(mem[at].high) }]));
     }
 
     /// All others fade; none do for null.
@@ -81,14 +91,15 @@ export class Charts {
     }
 
     options(kind, lines, theme) {
+        const at = KINDS.indexOf(kind);
         const axis = { stroke: theme.quiet, grid: { stroke: theme.rule, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
         return {
-            ...this.size(KINDS.indexOf(kind)),
+            ...this.size(at),
             padding: [14, 8, 0, 0],
             legend: { show: false },
             scales: {
                 x: { time: true },
-                y: { range: (_, low, high) => [0, high > 0 ? high * 1.12 : 1] },
+                y: { range: () => [0, this.highest(at) * 1.1 || 1] },
             },
             axes: [
                 { ...axis, space: 70, size: 34, values: LABELS },
@@ -104,19 +115,73 @@ export class Charts {
             }))],
             focus: { alpha: 0.35 },
             cursor: {
-                sync: { key: "time", setSeries: true },
+                y: false,
+                sync: { key: "time", setSeries: true, scales: ["x", null] },
                 focus: { prox: NEAR },
                 drag: { x: true, y: false, setScale: false },
                 points: { size: 7 },
                 bind: { dblclick: () => () => this.on.live(), mousedown: (_, __, go) => (event) => (event.shiftKey ? null : go(event)) },
             },
             hooks: {
+                drawAxes: [(chart) => this.bands(chart, at)],
                 setSelect: [(chart) => this.selected(chart)],
                 setCursor: [(chart) => this.moved(chart)],
                 setSeries: [(_, at) => { this.focus = at; }],
             },
             plugins: [plugin(kind, this.overlay)],
         };
+    }
+
+    /// Of all that is drawn, and within the window.
+    highest(at) {
+        const times = this.charts?.[at]?.data[0] ?? [];
+        const inside = (i) => times[i] === undefined || (times[i] * 1000 >= this.window.from - this.step && times[i] * 1000 <= this.window.to);
+        let most = 0;
+        for (const { high } of this.values[at]) {
+            for (let i = 0; i < high.length; i++) {
+                if (high[i] > most && inside(i)) {
+                    most = high[i];
+                }
+            }
+        }
+        return most;
+    }
+
+    bands(chart, at) {
+        if (this.lines.length > BANDS) {
+            return;
+        }
+        const { ctx, bbox } = chart;
+        const y = (value) => chart.valToPos(value, "y", true);
+        const xs = chart.data[0].map((time) => chart.valToPos(time, "x", true));
+        ctx.save();
+        ctx.beginPath();
+        ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+        ctx.clip();
+        ctx.globalAlpha = 0.22;
+        this.values[at].forEach(({ low, high }, line) => {
+            ctx.fillStyle = this.lines[line].style.stroke;
+            ctx.beginPath();
+            for (let from = 0; from < xs.length; from++) {
+                if (low[from] === null) {
+                    continue;
+                }
+                let to = from;
+                while (to + 1 < xs.length && low[to + 1] !== null) {
+                    to++;
+                }
+                ctx.moveTo(xs[from], y(high[from]));
+                for (let i = from + 1; i <= to; i++) {
+                    ctx.lineTo(xs[i], y(high[i]));
+                }
+                for (let i = to; i >= from; i--) {
+                    ctx.lineTo(xs[i], y(low[i]));
+                }
+                from = to;
+            }
+            ctx.fill();
+        });
+        ctx.restore();
     }
 
     selected(chart) {

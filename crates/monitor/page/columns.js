@@ -4,16 +4,25 @@
 // that a new second costs one write a series, and a copy only now and then.
 
 const KINDS = ["cpu", "mem"];
-/// In columns.
+/// How late a part of a sum may be, in columns.
 const LATE = 3;
 
 class Series {
-    constructor(size) {
-        this.cpu = new Float32Array(size).fill(NaN);
-        this.mem = new Float32Array(size).fill(NaN);
-        /// How many samples the last column holds, when a column holds several.
+    /// `wide`: a column holds several samples, of which the least and the most are kept, too.
+    constructor(size, wide) {
+        const empty = () => new Float32Array(size).fill(NaN);
+        for (const kind of KINDS) {
+            this[kind] = empty();
+            this[`${kind}_min`] = wide ? empty() : this[kind];
+            this[`${kind}_max`] = wide ? empty() : this[kind];
+        }
+        /// The column that is being filled, and how many samples it holds.
         this.at = -1;
         this.samples = 0;
+    }
+
+    arrays() {
+        return new Set(KINDS.flatMap((kind) => [this[kind], this[`${kind}_min`], this[`${kind}_max`]]));
     }
 }
 
@@ -24,6 +33,7 @@ export class Columns {
         this.length = Math.max(2, length);
         this.start = 0;
         this.size = this.length + Math.max(60, this.length >> 3);
+        this.wide = step > 1000;
         this.series = new Map();
     }
 
@@ -31,18 +41,24 @@ export class Columns {
         return this.from + (this.length - 1) * this.step;
     }
 
-    /// An answer of /api/history.
-    static of(history) {
+    /// An answer of /api/history, which was given at this time.
+    static of(history, now) {
         const columns = new Columns(history.from, history.step, Math.round((history.to - history.from) / history.step) + 1);
-        for (const { id, ...values } of history.series) {
+        for (const { id, ...given } of history.series) {
             const series = columns.ensure(id);
             for (const kind of KINDS) {
-                const given = values[kind] ?? [];
-                const count = Math.min(given.length, columns.length);
-                for (let i = 0; i < count; i++) {
-                    series[kind][i] = given[i] ?? NaN;
+                const names = columns.wide ? [kind, `${kind}_min`, `${kind}_max`] : [kind];
+                for (const name of names) {
+                    const values = given[name] ?? given[kind] ?? [];
+                    const count = Math.min(values.length, columns.length);
+                    for (let i = 0; i < count; i++) {
+                        series[name][i] = values[i] ?? NaN;
+                    }
                 }
             }
+            // The last one goes on to be filled: about one sample a second is in it.
+            series.at = columns.length - 1;
+            series.samples = Math.max(1, Math.round((Math.min(now, columns.to + columns.step) - columns.to) / 1000));
         }
         return columns;
     }
@@ -50,7 +66,7 @@ export class Columns {
     ensure(id) {
         let series = this.series.get(id);
         if (series === undefined) {
-            series = new Series(this.size);
+            series = new Series(this.size, this.wide);
             this.series.set(id, series);
         }
         return series;
@@ -68,8 +84,7 @@ export class Columns {
             return;
         }
         for (const series of this.series.values()) {
-            for (const kind of KINDS) {
-                const values = series[kind];
+            for (const values of series.arrays()) {
                 values.copyWithin(0, Math.min(this.start, this.size));
                 values.fill(NaN, Math.max(0, this.size - this.start));
             }
@@ -85,42 +100,87 @@ export class Columns {
         }
         const at = this.start + column;
         const series = this.ensure(id);
-        // Only the last column is filled bit by bit; an earlier one came with the history, complete.
-        const goesOn = this.step > 1000 && series.at === at;
-        series.samples = goesOn ? series.samples + 1 : 1;
-        series.at = at;
+        if (at > series.at) {
+            [series.at, series.samples] = [at, 0];
+        }
+        const last = at === series.at;
+        series.samples += last;
         for (const [kind, value] of [["cpu", cpu], ["mem", mem]]) {
-            const before = series[kind][at];
-            series[kind][at] = goesOn && !Number.isNaN(before) ? before + (value - before) / series.samples : value;
+            const [means, lows, highs] = [series[kind], series[`${kind}_min`], series[`${kind}_max`]];
+            const mean = means[at];
+            if (!this.wide || mean !== mean) {
+                means[at] = lows[at] = highs[at] = value;
+                continue;
+            }
+            // How many an earlier column holds is not known; one late sample is little among them.
+            means[at] = last ? mean + (value - mean) / series.samples : mean;
+            lows[at] = Math.min(lows[at], value);
+            highs[at] = Math.max(highs[at], value);
         }
     }
 
-    /// Seconds, as the charts want them.
-    times() {
-        return Array.from({ length: this.length }, (_, i) => (this.from + i * this.step) / 1000);
+    /// How many points there are if each is made of so many columns. Points begin at multiples, so that they do
+    /// not change while the window moves.
+    points(each) {
+        const first = Math.floor(this.from / this.step / each);
+        const last = Math.floor(this.to / this.step / each);
+        return { first, count: last - first + 1, skipped: Math.round(this.from / this.step) - first * each };
     }
 
-    /// The sum of some series, null where none of them has a value. In a sum, one that is late by a column or two
-    /// counts with what it had, or each sum would end in a cliff.
-    values(kind, ids) {
-        const sum = new Array(this.length).fill(null);
-        for (const id of ids) {
-            const values = this.series.get(id)?.[kind];
-            if (values === undefined) {
+    /// Seconds, as the charts want them.
+    times(each) {
+        const { first, count } = this.points(each);
+        return Array.from({ length: count }, (_, i) => ((first + i) * each * this.step) / 1000);
+    }
+
+    /// The means of the sum of some series, with the least and the most, null where none of them has a value.
+    values(kind, ids, each) {
+        const { count, skipped } = this.points(each);
+        const [mean, low, high] = [0, 1, 2].map(() => new Array(count).fill(null));
+        const sums = this.sums(kind, ids);
+        let samples = 0;
+        for (let i = 0; i < this.length; i++) {
+            const at = Math.floor((i + skipped) / each);
+            const value = sums.mean[i];
+            if (value !== value) {
                 continue;
             }
-            let last = NaN;
-            let late = ids.length > 1 ? 0 : LATE;
-            for (let i = 0, at = this.start; i < this.length; i++, at++) {
-                let value = values[at];
-                if (value === value) {
-                    last = value;
-                    late = ids.length > 1 ? 0 : LATE;
-                } else if (late++ < LATE) {
-                    value = last;
-                }
-                if (value === value) {
-                    sum[i] = sum[i] === null ? value : sum[i] + value;
+            if (mean[at] === null) {
+                samples = 1;
+                [mean[at], low[at], high[at]] = [value, sums.low[i], sums.high[i]];
+            } else {
+                samples++;
+                mean[at] += (value - mean[at]) / samples;
+                low[at] = Math.min(low[at], sums.low[i]);
+                high[at] = Math.max(high[at], sums.high[i]);
+            }
+        }
+        return { mean, low, high };
+    }
+
+    /// In a sum, one that is late by a column or two counts with what it had, or each sum would end in a cliff.
+    sums(kind, ids) {
+        const part = (name) => this.series.get(ids[0])?.[name].subarray(this.start, this.start + this.length);
+        const nothing = () => new Float32Array(this.length).fill(NaN);
+        if (ids.length === 1) {
+            const mean = part(kind) ?? nothing();
+            return { mean, low: part(`${kind}_min`) ?? mean, high: part(`${kind}_max`) ?? mean };
+        }
+        const sum = { mean: nothing(), low: nothing(), high: nothing() };
+        for (const series of ids.map((id) => this.series.get(id)).filter(Boolean)) {
+            for (const [name, target] of [[kind, sum.mean], [`${kind}_min`, sum.low], [`${kind}_max`, sum.high]]) {
+                let last = NaN;
+                let late = 0;
+                for (let i = 0; i < this.length; i++) {
+                    let value = series[name][this.start + i];
+                    if (value === value) {
+                        [last, late] = [value, 0];
+                    } else if (late++ < LATE) {
+                        value = last;
+                    }
+                    if (value === value) {
+                        target[i] = target[i] === target[i] ? target[i] + value : value;
+                    }
                 }
             }
         }

@@ -22,6 +22,7 @@ const REDRAW = 250;
 const IDLE = 8;
 /// Milliseconds between questions.
 const ASK = 5000;
+const BEAT = 950;
 
 /// A restart says more than the gap that it makes.
 const inOrder = (a, b) => a.time - b.time || Number(a.kind === "gap") - Number(b.kind === "gap");
@@ -33,6 +34,8 @@ let columns = null;
 let marks = [];
 let drawn = new Set();
 let loading = null;
+/// Who came after this is known from the beginning; of others only what was asked for is.
+let loadedAt = 0;
 let feedState = "connecting";
 /// Samples that came while the history was on its way.
 let early = [];
@@ -55,7 +58,7 @@ const charts = new Charts({
     pan: (ms) => {
         const { from, to } = view.window(processes.now());
         view.panBy(ms / (to - from), processes.now());
-        look(false);
+        refresh(true);
         settle();
     },
     live: () => { view.resume(); look(true); },
@@ -77,11 +80,15 @@ function look(step) {
     }
 }
 
-/// Loads when a movement has ended.
+/// Loads when a movement has ended; browsers let no page change its address at each step of one.
 let settling = 0;
 function settle() {
     clearTimeout(settling);
-    settling = setTimeout(load, 150);
+    settling = setTimeout(() => {
+        settling = 0;
+        look(false);
+        load();
+    }, 150);
 }
 
 const wanted = () => lines(processes.all(), colors, view, view.window(processes.now()).from);
@@ -105,9 +112,11 @@ async function load() {
             api.history(window, points, listed, mine.signal),
             api.marks(window, mine.signal),
         ]);
-        columns = Columns.of(past);
+        columns = Columns.of(past, processes.now());
         marks = happened.sort(inOrder);
-        early.forEach(([sample, time]) => columns.put(sample.id, time, sample.cpu, sample.mem));
+        loadedAt = processes.now();
+        ids.forEach((id) => columns.ensure(id));
+        early.forEach(([sample, time]) => put(sample, time));
     } catch (error) {
         if (error.name !== "AbortError" && loading === mine) {
             // The collector is away; it is asked again when the stream is back.
@@ -117,7 +126,6 @@ async function load() {
     }
     loading = null;
     early = [];
-    document.body.dataset.loaded = String(Date.now());
     refresh(true);
 }
 
@@ -131,9 +139,16 @@ function take(sample) {
     }
     if (columns !== null && view.live) {
         columns.moveTo(Math.min(time, processes.now()));
-        columns.put(sample.id, time, sample.cpu, sample.mem);
+        put(sample, time);
     }
     refresh(false);
+}
+
+function put(sample, time) {
+    const isNew = (processes.byId.get(sample.id)?.first ?? 0) > loadedAt;
+    if (columns.series.has(sample.id) || isNew) {
+        columns.put(sample.id, time, sample.cpu, sample.mem);
+    }
 }
 
 /// Somebody whom we do not know: who that is says the list, once for all that come together.
@@ -162,34 +177,47 @@ function mark(mark) {
     newcomers();
 }
 
-/// Draws soon, at most once a frame; what streams in also waits for more of it.
+/// Draws soon, at most once a frame. What streams in waits for more of it; what a person does is shown at once.
 let frame = 0;
 let drawnAt = 0;
 let pause = REDRAW;
 let waiting = 0;
+let urgent = false;
 function refresh(atOnce) {
-    if (frame !== 0) {
-        return;
-    }
+    urgent ||= atOnce;
     const wait = drawnAt + pause - performance.now();
-    if (!atOnce && wait > 0) {
-        waiting ||= setTimeout(() => { waiting = 0; refresh(true); }, wait);
+    if (frame !== 0 || (!atOnce && waiting !== 0)) {
         return;
     }
-    frame = requestAnimationFrame(() => {
+    if (!atOnce && wait > 0) {
+        waiting = setTimeout(paint, wait);
+        return;
+    }
+    paint();
+}
+
+function paint() {
+    clearTimeout(waiting);
+    waiting = 0;
+    frame ||= requestAnimationFrame(() => {
         frame = 0;
         const began = performance.now();
         draw();
         drawnAt = performance.now();
+        urgent = false;
         pause = Math.max(REDRAW, (drawnAt - began) * IDLE);
     });
 }
 
+let tableAt = 0;
 function draw() {
     const now = processes.now();
-    notices.empty(processes.byId.size === 0 && columns !== null);
+    if (columns === null) {
+        return;
+    }
+    notices.empty(processes.all());
     notices.alarms(processes.all(), now);
-    if (columns === null || processes.byId.size === 0) {
+    if (processes.byId.size === 0) {
         return;
     }
     if (view.live) {
@@ -199,20 +227,23 @@ function draw() {
     }
     const all = wanted();
     const some = choose(all, LINES, drawn);
-    const added = some.some((line) => !drawn.has(line.key) && line.ids.some((id) => !columns.series.has(id)));
     drawn = new Set(some.map((line) => line.key));
     const window = view.live ? { from: columns.from, to: columns.to } : view.window(now);
     charts.draw(columns, some, window, shownTheme);
-    all.forEach((line) => { line.drawn = drawn.has(line.key); });
-    table.draw(all, charts.peaks(), view.group === "service", now);
+    // Its figures are read, so they need not change more often than they are sent.
+    if (urgent || now - tableAt >= BEAT) {
+        tableAt = now;
+        all.forEach((line) => { line.drawn = drawn.has(line.key); });
+        table.draw(all, charts.peaks(), view.group === "service", now);
+    }
     notices.events(marks, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
     element("few").textContent = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
-    element("resolution").textContent = columns.step > 1000 ? `Each point is the mean of ${span(columns.step)}.` : "";
+    element("resolution").textContent = charts.step > 1000 ? `Each point is the mean of ${span(charts.step)}, in a band from the least to the most.` : "";
     element("csv").href = api.csv(window);
     showLink();
-    // A line that was not among those drawn has no past here yet; a newcomer has none at all.
-    if (added && loading === null && some.some((line) => line.members[0].first < now - 10_000 && !columns.series.has(line.ids[0]))) {
+    // One that was not drawn until now has no past here yet.
+    if (loading === null && settling === 0 && some.some((line) => line.ids.some((id) => !columns.series.has(id) && processes.byId.get(id).first <= loadedAt))) {
         settle();
     }
 }
@@ -224,12 +255,12 @@ function showLink() {
 const buttons = controls(view, {
     now: () => processes.now(),
     look,
-    filter: () => { look(false); settle(); },
+    filter: () => { refresh(true); settle(); },
     group: () => { view.hidden.clear(); look(true); },
 });
 
 let wasAway = false;
-const feed = new Feed({
+new Feed({
     sample: take,
     mark,
     missed: load,

@@ -1,6 +1,10 @@
 // What has happened, drawn over a chart: restarts, gaps, silences and leaks.
 
 const GLYPHS = { restart: "\u21bb", gap: "\u2194", silent: "!", back: "\u2713", leak: "\u2197", leak_over: "\u2193", ended: "\u00d7" };
+/// More marks than this in one chart; pixels between two of them; and how long one is then.
+const MANY = 60;
+const NEAR = 4;
+const TICK = 6;
 const BAD = new Set(["silent", "leak"]);
 
 /// A plugin for uPlot. `get` gives { marks, lines, colors, now } when it is drawn.
@@ -21,22 +25,26 @@ function draw(chart, kind, { marks, lines, theme, now }) {
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
     ctx.textAlign = "center";
     silences(chart, marks, owner, theme, now, x);
+    const visible = marks.map((mark) => [mark, x(mark.time), owner.get(mark.id)]).filter(([mark, at, line]) =>
+        line !== undefined && at >= left && at <= right && !(kind === "cpu" && mark.kind.startsWith("leak")));
+    // Where there are very many they would hide the lines that they are about.
+    const many = visible.length > MANY;
     let taken = -Infinity;
-    for (const mark of marks) {
-        const line = owner.get(mark.id);
-        const at = x(mark.time);
-        if (line === undefined || at < left || at > right || (kind === "cpu" && mark.kind.startsWith("leak"))) {
+    let drawn = -Infinity;
+    for (const [mark, at, line] of visible) {
+        // What lies upon each other says nothing; and a gap says least.
+        if (at - drawn < NEAR * ratio && (mark.kind === "gap" || at - drawn < ratio)) {
             continue;
         }
+        drawn = at;
         ctx.strokeStyle = BAD.has(mark.kind) ? theme.bad : line.style.stroke;
         ctx.fillStyle = ctx.strokeStyle;
         ctx.lineWidth = ratio;
         ctx.setLineDash([3 * ratio, 3 * ratio]);
         ctx.beginPath();
         ctx.moveTo(at, bbox.top);
-        ctx.lineTo(at, bbox.top + bbox.height);
+        ctx.lineTo(at, bbox.top + (many && mark.kind === "gap" ? TICK * ratio : bbox.height));
         ctx.stroke();
-        // Signs that would lie upon each other say nothing.
         if (at - taken >= 12 * ratio) {
             ctx.fillText(GLYPHS[mark.kind] ?? "\u2022", at, bbox.top - 3 * ratio);
             taken = at;

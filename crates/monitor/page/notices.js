@@ -6,6 +6,9 @@ const SHOWN = 60;
 const SAID_AGAIN = 5000;
 const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
 
+/// As the collector calls itself.
+const OWN = "switchboard";
+
 const element = (id) => document.getElementById(id);
 
 function item(...parts) {
@@ -62,7 +65,8 @@ export function events(marks, processes, now) {
         time.dateTime = new Date(mark.time).toISOString();
         time.append(moment(mark.time, now));
         const words = document.createElement("span");
-        words.append(bold(processes.get(mark.id)?.name ?? `process ${mark.id}`), ` ${mark.text}`);
+        const name = processes.get(mark.id)?.name ?? `process ${mark.id}`;
+        words.append(...(mark.text.includes(name) ? [mark.text] : [bold(name), ` ${mark.text}`]));
         return item(time, words);
     });
     element("events").replaceChildren(...(items.length > 0 ? items : [item("None.")]));
@@ -79,12 +83,14 @@ export function say(mark, name) {
     element("said").textContent = `${name}: ${mark.text}`;
 }
 
+const delay = (ms) => (ms >= 10_000 ? span(ms) : `${number(ms)} ms`);
+
 /// What the collector says of itself: `parts` are [text, whether it is bad].
 export function self(figures) {
     const lag = figures.lag_ms ?? figures.lag ?? {};
     const refused = typeof figures.refused === "object" ? Object.values(figures.refused ?? {}).reduce((sum, count) => sum + count, 0) : figures.refused;
     const parts = [
-        [`arrival lag p50 ${number(lag.p50)} ms, p99 ${number(lag.p99)} ms`, lag.p99 > 2000],
+        [`arrival lag p50 ${delay(lag.p50)}, p99 ${delay(lag.p99)}`, lag.p99 > 2000],
         [`dropped ${figures.dropped ?? 0}`, figures.dropped > 0],
         [`refused ${refused ?? 0}`, refused > 0],
         [`the collector itself: ${number(figures.cpu)} % CPU, ${number(figures.mem)} MB, ${bytes(figures.disk_bytes ?? 0)} on disk`, false],
@@ -99,10 +105,13 @@ export function self(figures) {
 }
 
 /// How to send the first sample, as commands that work where this page is.
-export function empty(shown) {
-    element("empty").hidden = !shown;
-    element("charts").hidden = shown;
-    if (!shown || element("first-post").textContent !== "") {
+export function empty(processes) {
+    const nobody = processes.length === 0;
+    const alone = processes.every((process) => process.service === OWN);
+    element("empty").hidden = !alone;
+    element("charts").hidden = nobody;
+    element("empty-title").textContent = nobody ? "Nothing has reported yet" : "Nothing but Switchboard itself has reported yet";
+    if (!alone || element("first-post").textContent !== "") {
         return;
     }
     element("first-post").textContent = `curl ${location.origin}/api/samples -d '{"color": "teal", "timestamp": "'$(date -u +%FT%TZ)'", "cpu": 12.5, "mem": 64}'`;

@@ -37,22 +37,22 @@ export class Table {
         }
         const sorted = lines.toSorted((a, b) => order(a, b)).slice(0, ROWS);
         const kept = new Set(sorted.map((line) => line.key));
-        for (const [key, row] of this.rows) {
+        for (const [key, parts] of this.rows) {
             if (!kept.has(key)) {
-                row.remove();
+                parts.row.remove();
                 this.rows.delete(key);
             }
         }
         sorted.forEach((line, at) => {
-            let row = this.rows.get(line.key);
-            if (row === undefined) {
-                row = this.row(line.key);
-                this.rows.set(line.key, row);
+            let parts = this.rows.get(line.key);
+            if (parts === undefined) {
+                parts = this.row(line.key);
+                this.rows.set(line.key, parts);
             }
-            if (this.body.children[at] !== row) {
-                this.body.insertBefore(row, this.body.children[at] ?? null);
+            if (this.body.children[at] !== parts.row) {
+                this.body.insertBefore(parts.row, this.body.children[at] ?? null);
             }
-            this.fill(row, line, peaks.get(line.key), now);
+            this.fill(parts, line, peaks.get(line.key), now);
         });
         const what = grouped ? "services" : "processes";
         text(this.caption, `${lines.length} ${what}: the latest CPU in percent of one core, and resident memory in MB, with the peaks of the range`);
@@ -62,32 +62,36 @@ export class Table {
         return COLUMNS.filter(([title]) => !this.grouped || !GROUPED.has(title));
     }
 
+    /// The parts of a new row that change.
     row(key) {
         const row = document.createElement("tr");
-        row.append(...this.columns().map(([title, kind]) => cell(title === "Name" ? "th" : "td", kind, "")));
-        row.querySelector("th").scope = "row";
+        const cells = this.columns().map(([title, kind]) => [title, cell(title === "Name" ? "th" : "td", kind, "")]);
+        row.append(...cells.map(([, made]) => made));
+        const head = row.querySelector("th");
+        head.scope = "row";
         const toggle = document.createElement("button");
         toggle.type = "button";
         toggle.className = "toggle";
-        toggle.append(sample());
+        const stroke = sample(toggle);
         toggle.addEventListener("click", () => this.on.toggle(key));
         row.firstChild.replaceChildren(toggle);
         row.addEventListener("pointerenter", () => this.on.hover(key));
         row.addEventListener("pointerleave", () => this.on.hover(null));
-        return row;
+        const named = new Map(cells.filter(([title]) => title !== "" && title !== "Peak"));
+        const peaks = cells.filter(([title]) => title === "Peak").map(([, made]) => made);
+        return { row, head, toggle, stroke, named, peaks };
     }
 
-    fill(row, line, peak, now) {
+    fill({ row, head, toggle, stroke, named, peaks }, line, peak, now) {
         const process = line.members[0];
-        const toggle = row.firstChild.firstChild;
+        const name = this.grouped && line.members.length > 1 ? `${line.name} (${line.members.length})` : line.name;
         set(toggle, "aria-pressed", String(line.shown));
         set(toggle, "aria-label", `Draw ${line.name}`);
-        const stroke = toggle.querySelector("line");
         set(stroke, "stroke", line.style.stroke);
         set(stroke, "stroke-dasharray", line.style.dash.join(" "));
         set(row, "data-drawn", String(line.drawn));
         set(row, "data-state", line.state);
-        const name = this.grouped && line.members.length > 1 ? `${line.name} (${line.members.length})` : line.name;
+        set(head, "title", [name, process.host && `on ${process.host}`, process.pid && `process ${process.pid}`].filter(Boolean).join(", "));
         const started = process.started ?? null;
         const values = {
             Name: name,
@@ -98,20 +102,14 @@ export class Table {
             Up: started !== null && line.state === "live" ? span(now - started) : "",
             Version: process.version ?? "",
         };
-        let peaks = [peak?.cpu, peak?.mem];
-        this.columns().forEach(([title], at) => {
-            if (title !== "") {
-                text(row.children[at], title === "Peak" ? number(peaks.shift()) : values[title]);
-            }
-            if (title === "State") {
-                row.children[at].classList.toggle("leak", line.leak !== null && line.state === "live");
-            }
-        });
-        set(row.querySelector("th"), "title", [name, process.host && `on ${process.host}`, process.pid && `process ${process.pid}`].filter(Boolean).join(", "));
+        named.forEach((element, title) => text(element, values[title]));
+        named.get("State").classList.toggle("leak", line.leak !== null && line.state === "live");
+        text(peaks[0], number(peak?.cpu));
+        text(peaks[1], number(peak?.mem));
     }
 
     focus(key) {
-        for (const [other, row] of this.rows) {
+        for (const [other, { row }] of this.rows) {
             set(row, "data-focus", String(other === key));
         }
     }
@@ -145,7 +143,8 @@ function unseen(words) {
     return made;
 }
 
-function sample() {
+/// A piece of the line, of which the stroke is returned.
+function sample(parent) {
     const svg = document.createElementNS(SVG, "svg");
     const line = document.createElementNS(SVG, "line");
     svg.setAttribute("viewBox", "0 0 24 16");
@@ -154,7 +153,8 @@ function sample() {
         line.setAttribute(name, value);
     }
     svg.append(line);
-    return svg;
+    parent.append(svg);
+    return line;
 }
 
 /// Touches the page only where something has changed.

@@ -24,6 +24,8 @@ static UNITS: LazyLock<(u64, u64)> = LazyLock::new(|| {
 /// What /proc/PID/stat says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stat {
+    /// It has ended, and its parent has not waited for it yet.
+    pub(crate) ended: bool,
     pub(crate) parent: i32,
     /// The controlling terminal; 0 for none.
     pub(crate) terminal: i32,
@@ -60,6 +62,7 @@ impl Stat {
             Some(Duration::from_secs(count / ticks) + Duration::from_nanos(count % ticks * 1_000_000_000 / ticks))
         };
         Some(Stat {
+            ended: matches!(field(3)?, "Z" | "X" | "x"),
             parent: field(4)?.parse().ok()?,
             terminal: field(7)?.parse().ok()?,
             own: time(field(14)?)? + time(field(15)?)?,
@@ -147,7 +150,8 @@ mod tests {
     fn a_name_may_hold_parentheses_and_blanks() {
         let stat = Stat::parse(LINE.as_bytes()).expect("a line");
         let (ticks, page) = *UNITS;
-        assert_eq!((stat.parent, stat.terminal, stat.threads), (7, 34816, 3));
+        assert_eq!((stat.ended, stat.parent, stat.terminal, stat.threads), (false, 7, 34816, 3));
+        assert!(Stat::parse(LINE.replace(") S ", ") Z ").as_bytes()).is_some_and(|stat| stat.ended));
         assert_eq!(stat.own, Duration::from_secs_f64(200.0 / ticks as f64));
         assert_eq!(stat.waited, Duration::from_secs_f64(50.0 / ticks as f64));
         assert_eq!(stat.resident, 256 * page);

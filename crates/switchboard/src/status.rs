@@ -42,7 +42,12 @@ pub(crate) async fn post(address: &str, path: &str, name: &str, value: &str) -> 
 }
 
 pub(crate) async fn request(address: &str, method: &str, target: &str) -> Result<String> {
-    let answer = timeout(ANSWER, exchange(address, method, target))
+    request_with(address, method, target, None).await
+}
+
+/// As one who knows the token.
+pub(crate) async fn request_with(address: &str, method: &str, target: &str, token: Option<&str>) -> Result<String> {
+    let answer = timeout(ANSWER, exchange(address, method, target, token))
         .await
         .map_err(|_| anyhow!("no answer within {} s", ANSWER.as_secs()))
         .and_then(|result| result)
@@ -55,11 +60,18 @@ pub(crate) async fn request(address: &str, method: &str, target: &str) -> Result
     Ok(body)
 }
 
-async fn exchange(address: &str, method: &str, target: &str) -> Result<Vec<u8>> {
+async fn exchange(address: &str, method: &str, target: &str, token: Option<&str>) -> Result<Vec<u8>> {
+    let bearer = match token {
+        Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            bail!("a token has visible ASCII characters only")
+        }
+        Some(token) => format!("Authorization: Bearer {token}\r\n"),
+        None => String::new(),
+    };
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
         "{method} {target} HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n\
-         Content-Length: 0\r\nConnection: close\r\n\r\n"
+         {bearer}Content-Length: 0\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await?;
     let mut answer = Vec::new();

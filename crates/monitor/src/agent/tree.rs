@@ -21,6 +21,16 @@ enum Root {
     Other,
 }
 
+/// All of them at one time.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    used: Duration,
+    /// In bytes.
+    resident: u64,
+    /// How many have not ended.
+    living: usize,
+}
+
 /// The processes that are watched together, each known by an open file from when it was first seen.
 #[derive(Debug)]
 pub(crate) struct Tree {
@@ -48,21 +58,21 @@ impl Tree {
         let known = HashSet::from([pid]);
         let now = Instant::now();
         let mut tree = Tree { root: Root::Other, members: vec![process], known, meter: None, look_again: now };
-        let total = tree.read().0;
+        let total = tree.read().used;
         tree.meter = Some(Meter::new(now, total));
         Ok(tree)
     }
 
     /// Since the last call. `None` when nobody is left.
     pub(crate) fn sample(&mut self) -> Option<Figures> {
-        let (total, resident) = self.read();
+        let Reading { used, resident, living } = self.read();
         let now = Instant::now();
-        let cpu = self.meter.as_mut().map_or(0.0, |meter| meter.cpu(now, total));
-        let alone = self.members.is_empty() && matches!(self.root, Root::Other);
-        (!alone).then_some(Figures { cpu, mem: resident as f64 / MB })
+        let cpu = self.meter.as_mut().map_or(0.0, |meter| meter.cpu(now, used));
+        let over = living == 0 && matches!(self.root, Root::Other);
+        (!over).then_some(Figures { cpu, mem: resident as f64 / MB })
     }
 
-    fn read(&mut self) -> (Duration, u64) {
+    fn read(&mut self) -> Reading {
         let before = Instant::now();
         let looks = before >= self.look_again;
         let mut total = Duration::ZERO;
@@ -72,7 +82,7 @@ impl Tree {
                 find(own, &stat, &mut self.known, &mut self.members);
             }
         }
-        let mut resident = 0;
+        let (mut resident, mut living) = (0, 0);
         let mut at = 0;
         // It grows while it is read.
         while at < self.members.len() {
@@ -83,6 +93,7 @@ impl Tree {
             };
             total += stat.own + stat.waited;
             resident += stat.resident;
+            living += usize::from(!stat.ended);
             if looks {
                 let mut found = Vec::new();
                 find(&self.members[at], &stat, &mut self.known, &mut found);
@@ -93,7 +104,7 @@ impl Tree {
         if looks {
             self.look_again = before + before.elapsed() * LOOKING;
         }
-        (total, resident)
+        Reading { used: total, resident, living }
     }
 }
 
@@ -121,4 +132,69 @@ fn ended_children() -> Duration {
         })
         .iter()
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Child, ChildStdin, Command, Stdio};
+
+    /// A child's child that is left behind, some that end one after the other, and one that stays, all of them busy
+    /// for a while. It prints what all of them have used, in seconds, as the kernel has told it.
+    const SCRIPT: &str = r#"
+import os, resource, subprocess, sys
+busy = "import time\nwhile time.process_time() < 0.1: pass"
+input()
+for _ in range(4):
+    subprocess.run([sys.executable, "-c", busy])
+child = subprocess.Popen([sys.executable, "-c", busy + "\nkept = bytearray(30 << 20)\nprint(time.process_time(), flush=True)\ninput()"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+living = float(child.stdout.readline())
+use = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(living + sum(each.ru_utime + each.ru_stime for each in use), flush=True)
+input()
+"#;
+
+    struct Python(Child, ChildStdin);
+
+    impl Drop for Python {
+        fn drop(&mut self) {
+            // Its child ends with its input.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn the_time_of_all_is_counted_also_of_those_that_ended_between_two_looks() {
+        let mut child = Command::new("python3")
+            .args(["-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 is missing; install it: apt-get install python3");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let input = child.stdin.take().expect("a pipe");
+        let mut python = Python(child, input);
+        let pid = python.0.id().cast_signed();
+        let mut tree = Tree::of(pid).expect("it runs");
+        let before = tree.read().used;
+        python.1.write_all(b"go\n").expect("it reads");
+        let said: f64 = lines.next().expect("a line").expect("text").parse().expect("a number");
+        let Reading { used: after, resident, living } = tree.read();
+        let counted = after.as_secs_f64();
+        // The kernel rounds what was waited for down to ticks, twice; and the child did a little more since it looked.
+        assert!((counted - said).abs() < 0.05, "{counted} s are counted, {said} s were used, {before:?} before");
+        assert!(counted > 0.5, "{counted} s");
+        assert!(resident > 30 << 20, "{resident} bytes");
+        assert_eq!(living, 2);
+        drop(python);
+        // The child's child hears of it by and by.
+        let began = Instant::now();
+        while tree.sample().is_some() {
+            assert!(began.elapsed() < Duration::from_secs(25), "somebody is left");
+            std::thread::yield_now();
+        }
+    }
 }

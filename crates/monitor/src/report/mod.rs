@@ -30,7 +30,8 @@ pub struct Options {
     /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ØMQ when
     /// it is written to the connection: what a collector that is killed has not read yet is lost.
     pub collector: String,
-    /// What a collector asks for that listens beyond loopback, over HTTP.
+    /// What a collector asks for that listens beyond loopback: over HTTP as a bearer, over ØMQ as the password of PLAIN.
+    /// One on loopback asks for none, and over ØMQ it takes none.
     pub token: Option<String>,
     /// What the process is an instance of. Default: the program's name.
     pub service: Option<String>,

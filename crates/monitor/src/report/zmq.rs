@@ -7,12 +7,15 @@ use super::backlog::Backlog;
 use super::{Error, Options};
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_sockets::{Endpoint, Event, Heartbeat, Options as SocketOptions, XPub};
+use switchboard_sockets::{Endpoint, Event, Heartbeat, Options as SocketOptions, Security, XPub};
 
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
 /// A collector that has gone without a word is found after so long, twice.
 const ASK: Duration = Duration::from_secs(5);
+
+/// The collector looks at the password only.
+const USER: &[u8] = b"agent";
 
 #[derive(Debug)]
 pub(crate) struct Outlet {
@@ -26,6 +29,10 @@ impl Outlet {
             return Err(Error::Address { address: options.collector.clone() });
         }
         let endpoint = options.collector.clone();
+        let security = options.token.as_ref().map_or(Security::Null, |token| Security::PlainClient {
+            username: USER.into(),
+            password: token.as_bytes().to_vec(),
+        });
         let options = SocketOptions {
             // What is handed over just before a connection is seen to break.
             send_hwm: options.backlog,
@@ -33,6 +40,7 @@ impl Outlet {
             reconnect: SHORTEST,
             reconnect_max: Some(LONGEST),
             heartbeat: Some(Heartbeat::every(ASK)),
+            security,
             ..SocketOptions::default()
         };
         Ok(Outlet { endpoint, options })

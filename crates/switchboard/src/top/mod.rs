@@ -6,7 +6,7 @@ mod plain;
 mod screen;
 
 use crate::output;
-use crate::status::request;
+use crate::status::request_with;
 use anyhow::{Context, Result};
 use clap::Args;
 use processes::Processes;
@@ -16,11 +16,14 @@ use tokio::time::{MissedTickBehavior, interval};
 
 const BEAT: Duration = Duration::from_secs(1);
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Top {
     /// Where the monitor serves its page.
     #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:8088")]
     address: String,
+    /// What a monitor asks for that listens beyond loopback.
+    #[arg(long, env = "SWITCHBOARD_MONITOR_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// Print one table and end.
     #[arg(long)]
     once: bool,
@@ -29,13 +32,13 @@ pub(crate) struct Top {
 /// A screen if there is one; else a table a second, until whoever reads it has seen enough.
 pub(crate) async fn run(args: &Top) -> Result<()> {
     if !args.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
-        return screen::run(&args.address).await;
+        return screen::run(args).await;
     }
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        let known = ask(&args.address).await?;
+        let known = ask(args).await?;
         output::write(plain::table(&known).as_bytes())?;
         if args.once {
             return Ok(());
@@ -43,7 +46,13 @@ pub(crate) async fn run(args: &Top) -> Result<()> {
     }
 }
 
-async fn ask(address: &str) -> Result<Processes> {
-    let body = request(address, "GET", "/api/processes").await?;
+async fn ask(args: &Top) -> Result<Processes> {
+    let body = args.get("/api/processes").await?;
     serde_json::from_str(&body).context("the monitor's answer is none that is understood here")
+}
+
+impl Top {
+    async fn get(&self, path: &str) -> Result<String> {
+        request_with(&self.address, "GET", path, self.token.as_deref()).await
+    }
 }

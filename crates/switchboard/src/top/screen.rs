@@ -1,8 +1,7 @@
 //! The same on a whole screen, with the last minutes of each.
 
 use super::processes::{Process, Processes, Sort, figure};
-use super::{BEAT, ask};
-use crate::status::request;
+use super::{BEAT, Top, ask};
 use anyhow::{Context, Result};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -22,11 +21,11 @@ const PAST: usize = 300;
 const CHART: u16 = 12;
 
 /// Until `q`, or Ctrl-C.
-pub(super) async fn run(address: &str) -> Result<()> {
+pub(super) async fn run(args: &Top) -> Result<()> {
     // Before the terminal is taken: who mistyped the address should read the reason.
-    let known = ask(address).await?;
-    let mut screen = Screen::new(address, known);
-    screen.fill(address).await;
+    let known = ask(args).await?;
+    let mut screen = Screen::new(&args.address, known);
+    screen.fill(args).await;
     let (tell, mut keys) = mpsc::channel(16);
     // It ends with the process: there is no way to wake it.
     std::thread::spawn(move || {
@@ -37,7 +36,7 @@ pub(super) async fn run(address: &str) -> Result<()> {
         }
     });
     let (answer, mut answers) = mpsc::channel(1);
-    let asking = tokio::spawn(ask_again(address.to_owned(), answer));
+    let asking = tokio::spawn(ask_again(args.clone(), answer));
     let mut terminal = ratatui::try_init().context("cannot take the terminal")?;
     let result = screen.live(&mut terminal, &mut keys, &mut answers).await;
     ratatui::restore();
@@ -46,12 +45,12 @@ pub(super) async fn run(address: &str) -> Result<()> {
 }
 
 /// Beside the drawing, so that no key cuts a question off.
-async fn ask_again(address: String, tell: mpsc::Sender<Result<Processes>>) {
+async fn ask_again(args: Top, tell: mpsc::Sender<Result<Processes>>) {
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        if tell.send(ask(&address).await).await.is_err() {
+        if tell.send(ask(&args).await).await.is_err() {
             return;
         }
     }
@@ -83,10 +82,10 @@ impl Screen {
     }
 
     /// What was before us; without it the lines begin now.
-    async fn fill(&mut self, address: &str) {
+    async fn fill(&mut self, args: &Top) {
         let from = self.known.now - 1000 * PAST as i64;
         let path = format!("/api/history?from={from}&to={}&points={PAST}", self.known.now);
-        let Ok(body) = request(address, "GET", &path).await else { return };
+        let Ok(body) = args.get(&path).await else { return };
         let Ok(history) = serde_json::from_str::<Value>(&body) else { return };
         let values = |series: &Value, kind: &str| -> VecDeque<f64> {
             series[kind].as_array().into_iter().flatten().map(|value| value.as_f64().unwrap_or(f64::NAN)).collect()
