@@ -43,7 +43,7 @@ impl Browser {
         let profile = tempfile::tempdir().expect("a directory");
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(look, profile.path()))
-            .connect(&format!("http://127.0.0.1:{}", port))
+            .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("chromium starts; if it is missing: apt-get install chromium chromium-driver");
         let browser = Browser { driver, client, _profile: profile };
