@@ -260,7 +260,7 @@ const buttons = controls(view, {
 });
 
 let wasAway = false;
-new Feed({
+const feed = new Feed({
     sample: take,
     mark,
     missed: load,
@@ -285,6 +285,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 async function ask() {
     try {
         const [known, itself] = await Promise.all([api.ask("/api/processes"), api.ask("/api/self")]);
+        feed.check(Math.max(...known.processes.map((process) => process.last)), known.now);
         processes.load(known);
         notices.self(itself);
         refresh(false);
