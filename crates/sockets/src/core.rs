@@ -3,7 +3,7 @@
 use crate::event::{Announcer, Event};
 use crate::inbox::{Inbox, Lane};
 use crate::options::{Bound, Place};
-use crate::outbox::{Outbox, Wakes};
+use crate::outbox::{Outbox, PipeId, Wakes};
 use crate::wants::Wants;
 use crate::{Endpoint, Error, Options};
 use std::future::Future;
@@ -48,11 +48,14 @@ pub(crate) enum Life {
 struct Held {
     endpoint: Endpoint,
     bound: bool,
+    /// Of a connected one that sends. It is there as long as its task, which lives until it is let go of.
+    pipe: Option<PipeId>,
     life: watch::Sender<Life>,
 }
 
 impl Core {
     pub(crate) fn new(kind: SocketType, options: Options) -> Result<Arc<Core>, Error> {
+        options.check()?;
         let driver = match options.driver {
             Place::Current => Driver::current(),
             Place::Shared => Driver::shared(),
@@ -128,9 +131,9 @@ impl Core {
     }
 
     /// Keeps an endpoint, to be let go of later.
-    pub(crate) fn hold(&self, endpoint: Endpoint, bound: bool) -> watch::Receiver<Life> {
+    pub(crate) fn hold(&self, endpoint: Endpoint, bound: bool, pipe: Option<PipeId>) -> watch::Receiver<Life> {
         let (life, receiver) = watch::channel(Life::Open);
-        self.endpoints().push(Held { endpoint, bound, life });
+        self.endpoints().push(Held { endpoint, bound, pipe, life });
         receiver
     }
 
@@ -145,6 +148,10 @@ impl Core {
             return false;
         };
         let held = endpoints.remove(at);
+        // Before its task knows, or what is sent now would go with it.
+        if let Some(pipe) = held.pipe {
+            self.outbox().retire(pipe);
+        }
         held.life.send_replace(self.closing());
         true
     }

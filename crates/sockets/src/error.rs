@@ -16,6 +16,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// An option cannot be so.
+    #[error("the option {option} cannot be {value}: {problem}")]
+    Option {
+        /// Which.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// Nobody can connect there.
     #[error("cannot listen on {endpoint}: {source}")]
     Bind {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -138,12 +139,16 @@ impl Mailbox {
 #[derive(Debug, Default)]
 pub(crate) struct Announcer {
     listeners: Mutex<Vec<Weak<Mailbox>>>,
+    ended: AtomicBool,
 }
 
 impl Announcer {
     pub(crate) fn listen(&self) -> Events {
         let mailbox = Arc::new(Mailbox::default());
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&mailbox));
+        if self.ended.load(Ordering::SeqCst) {
+            mailbox.change(|waiting| waiting.ended = true);
+        }
         Events(mailbox)
     }
 
@@ -169,6 +174,7 @@ impl Announcer {
     }
 
     pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
         self.each(|mailbox| mailbox.change(|waiting| waiting.ended = true));
     }
 }

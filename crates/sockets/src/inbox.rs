@@ -79,10 +79,12 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts in what one read of a peer has brought, whether or not there is room.
-    pub(crate) fn put(&self, lane: &Arc<Lane>, chunks: &mut Vec<Chunk>) {
+    /// Puts in what one read of a peer has brought, whether or not there is room. Whoever waits for it is to be woken,
+    /// without any lock.
+    #[must_use = "somebody waits for it"]
+    pub(crate) fn put(&self, lane: &Arc<Lane>, chunks: &mut Vec<Chunk>) -> Option<Waker> {
         if chunks.is_empty() {
-            return;
+            return None;
         }
         let mut state = self.lock();
         for mut chunk in chunks.drain(..) {
@@ -95,11 +97,7 @@ impl Inbox {
             state.arrivals.push((lane.clone(), chunk));
         }
         self.fresh.store(true, Ordering::Release);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        state.waker.take()
     }
 
     /// Nothing more will come.

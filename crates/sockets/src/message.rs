@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A message: one part or more, each of them bytes. A clone copies at most 70 bytes.
@@ -44,6 +45,12 @@ impl Message {
             Repr::One(bytes) => bytes,
             Repr::Many(parts) => &parts[0],
         }
+    }
+
+    /// The first part as text; what is no UTF-8 in it is replaced.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.data())
     }
 
     /// How many parts it has.

@@ -1,3 +1,4 @@
+use crate::Error;
 use std::time::Duration;
 use switchboard_wire::zmtp::{Limits, Security};
 
@@ -108,6 +109,26 @@ impl Default for Options {
 }
 
 impl Options {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let at_most_255 = |option, bytes: &[u8]| {
+            let problem = "at most 255 bytes are allowed";
+            let error = || Error::Option { option, value: format!("{} bytes long", bytes.len()), problem };
+            if bytes.len() > 255 { Err(error()) } else { Ok(()) }
+        };
+        at_most_255("identity", &self.identity)?;
+        if let Security::PlainClient { username, password } = &self.security {
+            at_most_255("security: username", username)?;
+            at_most_255("security: password", password)?;
+        }
+        let not_zero = |option, time: Duration| {
+            let problem = "it would never rest";
+            let error = || Error::Option { option, value: "0".into(), problem };
+            if time.is_zero() { Err(error()) } else { Ok(()) }
+        };
+        not_zero("reconnect", self.reconnect)?;
+        self.heartbeat.map_or(Ok(()), |beat| not_zero("heartbeat: interval", beat.interval))
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits { message: self.max_message, parts: self.max_parts, ..Limits::default() }
     }
@@ -142,5 +163,33 @@ impl Bound {
     /// After how many messages to tell that they were taken.
     pub(crate) fn step(&self) -> usize {
         (self.messages / 4).clamp(1, 256)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_has_room_below_it_and_is_low_at_half_of_it() {
+        let bound = Bound::new(10, 100);
+        assert!(bound.has_room(9, 99) && !bound.has_room(10, 0) && !bound.has_room(0, 100));
+        assert!(bound.is_low(5, 50) && !bound.is_low(6, 0) && !bound.is_low(0, 51));
+        assert!(Bound::new(0, 0).has_room(usize::MAX - 1, usize::MAX - 1));
+        let one = Bound::new(1, 1);
+        assert!(one.has_room(0, 0) && !one.has_room(1, 0) && one.is_low(0, 0));
+        assert_eq!([1, 7, 8, 1000, 2000, 0].map(|messages| Bound::new(messages, 0).step()), [1, 1, 2, 250, 256, 256]);
+    }
+
+    #[test]
+    fn options_that_cannot_be_are_named() {
+        let named = |length| Options { identity: vec![b'x'; length], ..Options::default() };
+        assert!(named(255).check().is_ok());
+        let error = named(256).check().unwrap_err().to_string();
+        assert_eq!(error, "the option identity cannot be 256 bytes long: at most 255 bytes are allowed");
+        let plain = |length| Options { security: Security::plain("me", vec![0; length]), ..Options::default() };
+        assert!(plain(255).check().is_ok() && plain(256).check().is_err());
+        let beat = |time| Options { heartbeat: Some(Heartbeat::every(time)), ..Options::default() };
+        assert!(beat(Duration::from_nanos(1)).check().is_ok() && beat(Duration::ZERO).check().is_err());
     }
 }

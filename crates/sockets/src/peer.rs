@@ -9,6 +9,7 @@ use crate::session::{Brought, Session};
 use crate::wants::Change;
 use bytes::{BufMut, BytesMut};
 use std::sync::Arc;
+use std::task::Waker;
 use switchboard_wire::zmtp::{SocketType, frame};
 
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) struct Peer {
     pub(crate) wake: Wake,
     pub(crate) lane: Arc<Lane>,
     /// Only of types that send.
-    pipe: Option<PipeId>,
+    pub(crate) pipe: Option<PipeId>,
     pub(crate) flight: InFlight,
     chunks: Vec<Chunk>,
 }
@@ -72,7 +73,7 @@ impl Peer {
         outbox.take(pipe, &mut self.flight);
         let waiting = if outbox.is_low(pipe) { outbox.waiters.all() } else { Vec::new() };
         drop(outbox);
-        waiting.into_iter().for_each(std::task::Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// How many messages are not wholly written.
@@ -85,15 +86,15 @@ impl Peer {
     pub(crate) fn brought(&mut self, brought: &mut Brought) -> Result<(), TooManySubscriptions> {
         let filtered = brought.filtered;
         self.chunks.extend(brought.messages.drain(..).map(|(bytes, count)| Chunk::new(bytes, count, filtered)));
-        self.core.inbox.put(&self.lane, &mut self.chunks);
+        wake(self.core.inbox.put(&self.lane, &mut self.chunks));
         for change in brought.changes.drain(..) {
-            self.subscribed(&change)?;
+            wake(self.subscribed(&change)?);
         }
         Ok(())
     }
 
-    fn subscribed(&self, change: &Change) -> Result<(), TooManySubscriptions> {
-        let Some(pipe) = self.pipe else { return Ok(()) };
+    fn subscribed(&self, change: &Change) -> Result<Option<Waker>, TooManySubscriptions> {
+        let Some(pipe) = self.pipe else { return Ok(None) };
         let mut outbox = self.core.outbox();
         let changes = if change.begins {
             outbox.subscribe(pipe, &change.prefix, self.core.options.max_subscriptions)?
@@ -102,22 +103,22 @@ impl Peer {
         };
         // Under the lock, so that an XPUB hears of them in their order.
         if changes == Some(true) || (changes.is_some() && change.begins && self.core.options.verbose) {
-            self.notify(change.begins, &change.prefix);
+            return Ok(self.notify(change.begins, &change.prefix));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Tells an XPUB's user.
-    fn notify(&self, begins: bool, prefix: &[u8]) {
+    fn notify(&self, begins: bool, prefix: &[u8]) -> Option<Waker> {
         if self.core.kind != SocketType::XPub {
-            return;
+            return None;
         }
         let mut bytes = BytesMut::new();
         let (header, size) = frame::header_bytes(prefix.len() + 1, false);
         bytes.put_slice(&header[..size]);
         bytes.put_u8(u8::from(begins));
         bytes.put_slice(prefix);
-        self.core.inbox.put(&self.core.own, &mut vec![Chunk::new(bytes.freeze(), 1, 0)]);
+        self.core.inbox.put(&self.core.own, &mut vec![Chunk::new(bytes.freeze(), 1, 0)])
     }
 }
 
@@ -126,14 +127,22 @@ impl Drop for Peer {
         self.core.wants.leave(&self.wake);
         let Some(pipe) = self.pipe else { return };
         let mut outbox = self.core.outbox();
+        let mut waiting = None;
         for prefix in outbox.unsubscribe_all(pipe) {
-            self.notify(false, &prefix);
+            waiting = self.notify(false, &prefix).or(waiting);
         }
         let lost = outbox.remove_pipe(pipe) + self.flight.messages();
         outbox.count_dropped(lost);
         drop(outbox);
+        wake(waiting);
         if *self.core.life.borrow() != Life::Open {
             self.core.count_unsent(lost);
         }
+    }
+}
+
+fn wake(waiting: Option<Waker>) {
+    if let Some(waker) = waiting {
+        waker.wake();
     }
 }

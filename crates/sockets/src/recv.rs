@@ -21,7 +21,8 @@ impl<'a> Receiving<'a> {
         Receiving { core, receiver }
     }
 
-    /// Blocks until there is a message.
+    /// Blocks until there is a message. Not for async code: there it would block the executor, and for ever if the
+    /// socket's I/O runs on the same thread.
     ///
     /// # Errors
     ///

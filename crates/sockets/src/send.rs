@@ -16,6 +16,7 @@ pub struct Sending<'a, M> {
     core: &'a Core,
     message: M,
     waiting: Option<usize>,
+    /// Whether others have had their turn.
     let_others: bool,
 }
 
@@ -27,7 +28,8 @@ impl<'a, M: Payload> Sending<'a, M> {
         Sending { core, message, waiting: None, let_others: false }
     }
 
-    /// Blocks until the message is accepted.
+    /// Blocks until the message is accepted. Not for async code: there it would block the executor, and for ever if the
+    /// socket's I/O runs on the same thread.
     ///
     /// # Errors
     ///
@@ -63,7 +65,17 @@ impl<'a, M: Payload> Sending<'a, M> {
     #[inline]
     fn accept(&mut self, context: Option<&Context<'_>>) -> Result<(), Error> {
         let Sending { core, message, waiting, let_others } = self;
-        core.with_outbox(|outbox, wakes| {
+        let mut turn = None;
+        let result = core.with_outbox(|outbox, wakes| {
+            // Before the message is accepted, or who gives up now could not know whether it was.
+            if let Some(context) = context
+                && !*let_others
+                && outbox.accepted() % RUN == RUN - 1
+            {
+                *let_others = true;
+                turn = Some(context.waker());
+                return Err(Error::WouldBlock);
+            }
             if core.kind == SocketType::Push {
                 if !outbox.deal(message, wakes) {
                     if outbox.ended {
@@ -78,9 +90,12 @@ impl<'a, M: Payload> Sending<'a, M> {
                 outbox.publish(message, wakes);
             }
             outbox.waiters.leave(waiting);
-            *let_others = outbox.accepted() % RUN == 0;
             Ok(())
-        })
+        });
+        if let Some(waker) = turn {
+            waker.wake_by_ref();
+        }
+        result
     }
 }
 
@@ -110,9 +125,6 @@ impl<M: Payload> Future for Sending<'_, M> {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.let_others {
-            return Poll::Ready(Ok(()));
-        }
         if self.waiting.is_none()
             && let Err(error) = check(&self.core.options, &self.message)
         {
@@ -120,10 +132,6 @@ impl<M: Payload> Future for Sending<'_, M> {
         }
         match self.accept(Some(context)) {
             Err(Error::WouldBlock) => Poll::Pending,
-            Ok(()) if self.let_others => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
             result => Poll::Ready(result),
         }
     }

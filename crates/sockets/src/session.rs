@@ -20,6 +20,8 @@ pub(crate) struct Session {
     output: Vec<u8>,
 }
 
+const OVERDUE: usize = 64 << 10;
+
 /// What was in what was received.
 #[derive(Debug, Default)]
 pub(crate) struct Brought {
@@ -76,6 +78,9 @@ impl Session {
             let receives = self.kind == SocketType::Pull;
             self.scan(input, &mut at, &mut runs, &|_| receives, brought)
         };
+        if at == 0 {
+            return result;
+        }
         let whole = input.split_to(at).freeze();
         match &runs[..] {
             [(range, count)] if range.len() == whole.len() => brought.messages.push((whole, *count)),
@@ -157,6 +162,11 @@ impl Session {
         }
     }
 
+    /// Whether so much is to be said that nothing more should be asked: the peer does not read.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.output.len() > OVERDUE
+    }
+
     /// What is to be sent before any messages.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         mem::take(&mut self.output)
@@ -171,6 +181,8 @@ impl Session {
     pub(crate) fn handle_timeout(&mut self, now: Instant, listening: bool) -> Result<(), Fault> {
         match self.heart.handle_timeout(now, listening) {
             Beat::Nothing => Ok(()),
+            // One that is not even written is enough.
+            Beat::Ask if !self.output.is_empty() => Ok(()),
             Beat::Ask => {
                 Command::Ping { ttl: self.heart.ttl(), context: b"" }.encode(&mut self.output);
                 Ok(())

@@ -44,7 +44,7 @@ impl Socket {
         let core = &self.core;
         if let Endpoint::Inproc(name) = &endpoint {
             let bound = io::bind_inproc(core, name)?;
-            let life = core.hold(endpoint.clone(), true);
+            let life = core.hold(endpoint.clone(), true, None);
             core.spawn(io::serve_inproc(bound, life));
             core.tell(&crate::Event::Listening(endpoint.clone()));
             return Ok(endpoint);
@@ -52,7 +52,7 @@ impl Socket {
         let entered = core.driver.enter();
         let (listener, endpoint) = Listener::bind(&endpoint)?;
         drop(entered);
-        let life = core.hold(endpoint.clone(), true);
+        let life = core.hold(endpoint.clone(), true, None);
         core.tell(&crate::Event::Listening(endpoint.clone()));
         core.spawn(io::listen(core.clone(), endpoint.clone(), listener, life));
         Ok(endpoint)
@@ -70,8 +70,8 @@ impl Socket {
         let endpoint: Endpoint = endpoint.parse()?;
         endpoint.check_connect()?;
         let core = &self.core;
-        let life = core.hold(endpoint.clone(), false);
         let peer = Peer::new(core);
+        let life = core.hold(endpoint.clone(), false, peer.pipe);
         match endpoint {
             Endpoint::Inproc(name) => core.spawn(io::connect_inproc(core.clone(), name, peer, life)),
             endpoint => core.spawn(io::dial(core.clone(), endpoint, peer, life)),

@@ -35,7 +35,7 @@ macro_rules! socket {
             ///
             /// # Errors
             ///
-            /// [`Error::NoThread`].
+            /// [`Error::Option`], [`Error::NoThread`].
             pub fn with(options: Options) -> Result<$name, Error> {
                 Ok($name { socket: Socket::new(SocketType::$name, options)?, $($receiver: Receiver::default())? })
             }

@@ -20,6 +20,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/client", &["switchboard-driver", "switchboard-wire"]),
     ("crates/client/compare", &["switchboard-client"]),
     ("crates/sockets", &["switchboard-driver", "switchboard-wire"]),
+    ("crates/sockets/compare", &["switchboard-sockets"]),
+    ("crates/monitor/compare", &["switchboard-sockets"]),
     ("crates/web", &[]),
     ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),
     ("crates/monitor", &["switchboard-client", "switchboard-driver", "switchboard-sockets", "switchboard-web"]),

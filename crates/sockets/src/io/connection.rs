@@ -62,7 +62,7 @@ where
             part(end, reader, writer, &mut input).await;
             return Ending::Finished;
         }
-        let has_room = peer.lane.has_room();
+        let has_room = peer.lane.has_room() && !session.is_overdue();
         let until = session.timeout().into_iter().chain(end).min();
         if let Some(until) = until.map(tokio::time::Instant::from)
             && (until < alarm.deadline() || alarm.is_elapsed())

@@ -100,7 +100,8 @@ pub(crate) async fn listen(core: Arc<Core>, endpoint: Endpoint, listener: Listen
             match &listener {
                 Listener::Tcp(listener) => {
                     let (stream, address) = listener.accept().await?;
-                    stream.set_nodelay(true)?;
+                    // One that is gone already is found out later.
+                    let _ = stream.set_nodelay(true);
                     if let Some(admitted) = admit(&core, &endpoint, address.to_string()) {
                         core.spawn(receive(admitted, stream, tokio::net::TcpStream::into_split));
                     }

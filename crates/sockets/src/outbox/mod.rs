@@ -7,6 +7,8 @@
 mod pipe;
 mod segment;
 mod subscribers;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use segment::{InFlight, Segment};
 pub(crate) use subscribers::TooManySubscriptions;
@@ -89,6 +91,13 @@ impl Outbox {
         id
     }
 
+    /// Nothing more is added for this peer; what waits is still sent.
+    pub(crate) fn retire(&mut self, id: PipeId) {
+        if let Some(pipe) = &mut self.pipes[id] {
+            pipe.retired = true;
+        }
+    }
+
     /// The peer is gone for good. Says how many messages waited for it.
     pub(crate) fn remove_pipe(&mut self, id: PipeId) -> usize {
         let pipe = self.pipes[id].take().expect("a pipe is removed once, by its peer");
@@ -118,6 +127,7 @@ impl Outbox {
             let id = self.next + step;
             let id = if id < count { id } else { id - count };
             if let Some(pipe) = &self.pipes[id]
+                && !pipe.retired
                 && (conflate || bound.has_room(pipe.messages, pipe.bytes))
             {
                 self.number += 1;
@@ -141,7 +151,7 @@ impl Outbox {
             for &id in ids {
                 let pipe = pipes[id].as_mut().expect("subscribers have pipes");
                 // Several of its prefixes may match.
-                if pipe.chosen == *number {
+                if pipe.chosen == *number || pipe.retired {
                     continue;
                 }
                 pipe.chosen = *number;

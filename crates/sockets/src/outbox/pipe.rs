@@ -18,6 +18,8 @@ pub(super) struct Pipe {
     /// Whether the peer's task knows that there is something.
     pub(super) awake: bool,
     pub(super) wake: Arc<Notify>,
+    /// Its endpoint was let go of: nothing more is to be added.
+    pub(super) retired: bool,
     /// The last message that it was chosen for.
     pub(super) chosen: u64,
     /// What the peer has subscribed to.
@@ -39,6 +41,7 @@ impl Pipe {
             bytes: 0,
             awake: false,
             wake,
+            retired: false,
             chosen: 0,
             prefixes: BTreeSet::new(),
             prefixes_bytes: 0,

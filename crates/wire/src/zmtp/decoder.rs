@@ -104,13 +104,16 @@ impl Decoder {
                     return Ok(Found::Need(body.end));
                 }
                 let between = self.parts > 0;
-                self.at = if between { body.end } else { 0 };
+                if between {
+                    // They are kept with the message, and so are of its size.
+                    self.body = self.body.saturating_add(body.end - self.at);
+                    self.at = body.end;
+                    self.check(self.body)?;
+                }
                 return Ok(Found::Command { length: if between { 0 } else { body.end }, body });
             }
             let length = self.body.saturating_add(header.length);
-            if length > self.limits.message {
-                return Err(DecodeError::MessageTooLong { length, limit: self.limits.message });
-            }
+            self.check(length)?;
             if self.parts == self.limits.parts {
                 return Err(DecodeError::TooManyParts { limit: self.limits.parts });
             }
@@ -128,5 +131,13 @@ impl Decoder {
             (self.at, self.body, self.parts) = (0, 0, 0);
             return Ok(found);
         }
+    }
+
+    #[inline]
+    fn check(&self, length: usize) -> Result<(), DecodeError> {
+        if length > self.limits.message {
+            return Err(DecodeError::MessageTooLong { length, limit: self.limits.message });
+        }
+        Ok(())
     }
 }

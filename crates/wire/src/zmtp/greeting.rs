@@ -63,6 +63,8 @@ const MECHANISM: usize = 20;
 impl Greeting {
     /// Its bytes.
     pub const SIZE: usize = 64;
+    /// Its bytes up to the version.
+    pub(super) const VERSIONED: usize = 12;
 
     /// Into bytes, as of ZMTP 3.1.
     #[must_use]

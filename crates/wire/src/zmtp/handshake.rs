@@ -102,6 +102,8 @@ pub struct Handshake {
     minor: u8,
     username: Vec<u8>,
     output: Vec<u8>,
+    /// The rest of our greeting, until the peer's version is there.
+    rest: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +135,9 @@ impl Handshake {
     pub fn new(local: Local, limits: Limits) -> Handshake {
         let greeting =
             Greeting { minor: 1, mechanism: local.security.mechanism(), as_server: local.security.is_server() };
-        let output = greeting.encode().to_vec();
-        Handshake { local, limits, due: Due::Greeting, minor: 1, username: Vec::new(), output }
+        let mut output = greeting.encode().to_vec();
+        let rest = output.split_off(Greeting::VERSIONED);
+        Handshake { local, limits, due: Due::Greeting, minor: 1, username: Vec::new(), output, rest }
     }
 
     /// What is to be sent now, also after an error: the peer is told the reason.
@@ -154,7 +157,13 @@ impl Handshake {
         loop {
             let rest = &input[done..];
             if self.due == Due::Greeting {
-                let Some(greeting) = Greeting::decode(rest)? else { return Ok((done, None)) };
+                let greeting = Greeting::decode(rest)?;
+                // libzmq ends the connection when it sees a mechanism that it does not want; before that it must have sent its
+                // own, or nobody here would know what it wants.
+                if rest.len() >= Greeting::VERSIONED - 1 {
+                    self.output.append(&mut self.rest);
+                }
+                let Some(greeting) = greeting else { return Ok((done, None)) };
                 self.greeted(greeting)?;
                 done += Greeting::SIZE;
                 continue;
@@ -186,9 +195,8 @@ impl Handshake {
                 Command::Ready(&self.metadata()).encode(&mut self.output);
                 Due::Ready
             }
-            security if security.is_server() == peer.as_server => {
-                return Err(HandshakeError::Roles(peer.as_server));
-            }
+            // libzmq's servers do not say that they are, so two clients find out by their commands.
+            Security::PlainServer(_) if peer.as_server => return Err(HandshakeError::Roles(true)),
             Security::PlainClient { username, password } => {
                 Command::Hello { username, password }.encode(&mut self.output);
                 Due::Welcome
@@ -224,6 +232,7 @@ impl Handshake {
                 Command::Ready(&self.metadata()).encode(&mut self.output);
                 Ok(Some(peer))
             }
+            (Due::Welcome, Command::Hello { .. }) => Err(HandshakeError::Roles(false)),
             (due, other) => Err(HandshakeError::Unexpected { found: name(&other), due: due.name() }),
         }
     }
