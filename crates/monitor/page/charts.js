@@ -115,6 +115,7 @@ export class Charts {
             }))],
             focus: { alpha: 0.35 },
             cursor: {
+                y: false,
                 sync: { key: "time", setSeries: true, scales: ["x", null] },
                 focus: { prox: NEAR },
                 drag: { x: true, y: false, setScale: false },

@@ -41,8 +41,8 @@ export class Columns {
         return this.from + (this.length - 1) * this.step;
     }
 
-    /// An answer of /api/history.
-    static of(history) {
+    /// An answer of /api/history, which was given at this time.
+    static of(history, now) {
         const columns = new Columns(history.from, history.step, Math.round((history.to - history.from) / history.step) + 1);
         for (const { id, ...given } of history.series) {
             const series = columns.ensure(id);
@@ -56,6 +56,9 @@ export class Columns {
                     }
                 }
             }
+            // The last one goes on to be filled: about one sample a second is in it.
+            series.at = columns.length - 1;
+            series.samples = Math.max(1, Math.round((Math.min(now, columns.to + columns.step) - columns.to) / 1000));
         }
         return columns;
     }
@@ -97,18 +100,22 @@ export class Columns {
         }
         const at = this.start + column;
         const series = this.ensure(id);
-        // Only the last column is filled bit by bit; an earlier one came with the history, complete.
-        const goesOn = this.wide && series.at === at;
-        series.samples = goesOn ? series.samples + 1 : 1;
-        series.at = at;
+        if (at > series.at) {
+            [series.at, series.samples] = [at, 0];
+        }
+        const last = at === series.at;
+        series.samples += last;
         for (const [kind, value] of [["cpu", cpu], ["mem", mem]]) {
-            const mean = series[kind][at];
-            series[kind][at] = goesOn && mean === mean ? mean + (value - mean) / series.samples : value;
-            if (this.wide) {
-                const [low, high] = [series[`${kind}_min`], series[`${kind}_max`]];
-                low[at] = goesOn && low[at] < value ? low[at] : value;
-                high[at] = goesOn && high[at] > value ? high[at] : value;
+            const [means, lows, highs] = [series[kind], series[`${kind}_min`], series[`${kind}_max`]];
+            const mean = means[at];
+            if (!this.wide || mean !== mean) {
+                means[at] = lows[at] = highs[at] = value;
+                continue;
             }
+            // How many an earlier column holds is not known; one late sample is little among them.
+            means[at] = last ? mean + (value - mean) / series.samples : mean;
+            lows[at] = Math.min(lows[at], value);
+            highs[at] = Math.max(highs[at], value);
         }
     }
 

@@ -2,14 +2,16 @@
 // it gives up (an answer that is no stream, as while the collector starts) we do.
 
 const PAUSES = [500, 1000, 2000, 4000];
-/// A collector that is there says something at least this often: a comment, if nothing else. The browser does
-/// not show comments, but a connection that has died without a word is found by its own time-outs.
+/// So long, in milliseconds, a stream may bring nothing while somebody reports.
+const SILENCE = 10_000;
+
 export class Feed {
     /// `on` has sample(data), mark(data), missed(), and state("live" | "away").
     constructor(on) {
         this.on = on;
         this.last = "";
         this.tries = 0;
+        this.heard = Date.now();
         this.open();
         // A page that is put aside keeps no connection: browsers have few to one server.
         addEventListener("pagehide", () => this.source.close());
@@ -22,6 +24,7 @@ export class Feed {
         const source = new EventSource(`/feed${from}`);
         this.source = source;
         const hears = (handle) => (event) => {
+            this.heard = Date.now();
             if (event.lastEventId !== "") {
                 this.last = event.lastEventId;
             }
@@ -41,5 +44,14 @@ export class Feed {
                 setTimeout(() => this.source === source && this.open(), pause * (0.75 + Math.random() / 2));
             }
         };
+    }
+
+    /// To be called now and then with the time of the newest sample that the collector has, by its clock. A connection
+    /// that has died without a word, as when a laptop has slept, looks like one on which nothing happens.
+    check(newest, now) {
+        if (Date.now() - this.heard > SILENCE && now - newest < SILENCE / 2) {
+            this.heard = Date.now();
+            this.open();
+        }
     }
 }

@@ -58,7 +58,7 @@ const charts = new Charts({
     pan: (ms) => {
         const { from, to } = view.window(processes.now());
         view.panBy(ms / (to - from), processes.now());
-        look(false);
+        refresh(true);
         settle();
     },
     live: () => { view.resume(); look(true); },
@@ -80,11 +80,15 @@ function look(step) {
     }
 }
 
-/// Loads when a movement has ended.
+/// Loads when a movement has ended; browsers let no page change its address at each step of one.
 let settling = 0;
 function settle() {
     clearTimeout(settling);
-    settling = setTimeout(() => { settling = 0; load(); }, 150);
+    settling = setTimeout(() => {
+        settling = 0;
+        look(false);
+        load();
+    }, 150);
 }
 
 const wanted = () => lines(processes.all(), colors, view, view.window(processes.now()).from);
@@ -108,7 +112,7 @@ async function load() {
             api.history(window, points, listed, mine.signal),
             api.marks(window, mine.signal),
         ]);
-        columns = Columns.of(past);
+        columns = Columns.of(past, processes.now());
         marks = happened.sort(inOrder);
         loadedAt = processes.now();
         ids.forEach((id) => columns.ensure(id));
@@ -122,7 +126,6 @@ async function load() {
     }
     loading = null;
     early = [];
-    document.body.dataset.loaded = String(Date.now());
     refresh(true);
 }
 
@@ -209,9 +212,12 @@ function paint() {
 let tableAt = 0;
 function draw() {
     const now = processes.now();
-    notices.empty(processes.byId.size === 0 && columns !== null);
+    if (columns === null) {
+        return;
+    }
+    notices.empty(processes.all());
     notices.alarms(processes.all(), now);
-    if (columns === null || processes.byId.size === 0) {
+    if (processes.byId.size === 0) {
         return;
     }
     if (view.live) {
@@ -249,7 +255,7 @@ function showLink() {
 const buttons = controls(view, {
     now: () => processes.now(),
     look,
-    filter: () => { look(false); settle(); },
+    filter: () => { refresh(true); settle(); },
     group: () => { view.hidden.clear(); look(true); },
 });
 
@@ -279,6 +285,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 async function ask() {
     try {
         const [known, itself] = await Promise.all([api.ask("/api/processes"), api.ask("/api/self")]);
+        feed.check(Math.max(...known.processes.map((process) => process.last)), known.now);
         processes.load(known);
         notices.self(itself);
         refresh(false);

@@ -6,6 +6,9 @@ const SHOWN = 60;
 const SAID_AGAIN = 5000;
 const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
 
+/// As the collector calls itself.
+const OWN = "switchboard";
+
 const element = (id) => document.getElementById(id);
 
 function item(...parts) {
@@ -102,10 +105,13 @@ export function self(figures) {
 }
 
 /// How to send the first sample, as commands that work where this page is.
-export function empty(shown) {
-    element("empty").hidden = !shown;
-    element("charts").hidden = shown;
-    if (!shown || element("first-post").textContent !== "") {
+export function empty(processes) {
+    const nobody = processes.length === 0;
+    const alone = processes.every((process) => process.service === OWN);
+    element("empty").hidden = !alone;
+    element("charts").hidden = nobody;
+    element("empty-title").textContent = nobody ? "Nothing has reported yet" : "Nothing but Switchboard itself has reported yet";
+    if (!alone || element("first-post").textContent !== "") {
         return;
     }
     element("first-post").textContent = `curl ${location.origin}/api/samples -d '{"color": "teal", "timestamp": "'$(date -u +%FT%TZ)'", "cpu": 12.5, "mem": 64}'`;

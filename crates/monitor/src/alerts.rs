@@ -21,6 +21,8 @@ use tokio::time::{sleep, timeout};
 const ANSWER: Duration = Duration::from_secs(10);
 /// Pauses before a webhook is tried again.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+/// Alerts that may wait for a webhook.
+const WAITING: usize = 1000;
 /// What is read of its answer, in bytes.
 const READ: usize = 64 << 10;
 
@@ -40,23 +42,38 @@ impl Alert {
     }
 }
 
-/// Delivers for ever, one after the other, so that they come in order.
+/// Delivers for ever: each way in order, and none waits for the other.
 pub(crate) async fn run(hub: Arc<Hub>, mut alerts: mpsc::Receiver<Alert>, client: watch::Receiver<Option<Client>>) {
-    while let Some(alert) = alerts.recv().await {
-        let json = alert.json();
-        tracing::warn!("alert: {}", alert.mark.text.escape_debug());
-        let mut all = true;
-        if hub.settings.broker.is_some() {
-            let broker = client.borrow().clone();
-            all &= match broker {
-                Some(client) => client.publish(&hub.settings.alerts, &json).await.is_ok(),
-                None => false,
-            };
+    let (posts, waiting) = mpsc::channel(WAITING);
+    let posting = post_all(hub.clone(), waiting);
+    let telling = async {
+        while let Some(alert) = alerts.recv().await {
+            tracing::warn!("alert: {}", alert.mark.text.escape_debug());
+            let json = alert.json();
+            if hub.settings.broker.is_some() {
+                let broker = client.borrow().clone();
+                let told = match broker {
+                    Some(client) => client.publish(&hub.settings.alerts, &json).await.is_ok(),
+                    None => false,
+                };
+                count(&hub, told);
+            }
+            if hub.settings.webhook.is_some() && posts.try_send(json).is_err() {
+                count(&hub, false);
+            }
         }
-        if let Some(address) = &hub.settings.webhook {
-            all &= post_stubbornly(address, &json).await;
-        }
-        (if all { &hub.delivered } else { &hub.undelivered }).fetch_add(1, Ordering::Relaxed);
+    };
+    tokio::join!(posting, telling);
+}
+
+fn count(hub: &Hub, delivered: bool) {
+    (if delivered { &hub.delivered } else { &hub.undelivered }).fetch_add(1, Ordering::Relaxed);
+}
+
+async fn post_all(hub: Arc<Hub>, mut waiting: mpsc::Receiver<String>) {
+    let Some(address) = hub.settings.webhook.clone() else { return };
+    while let Some(json) = waiting.recv().await {
+        count(&hub, post_stubbornly(&address, &json).await);
     }
 }
 

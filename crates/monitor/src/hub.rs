@@ -5,6 +5,7 @@ use crate::collector::{Collector, Effects, Source};
 use crate::feed::Feed;
 use crate::history::{History, Range};
 use crate::own::Own;
+use crate::pace::Pace;
 use crate::{Figures, HistorySettings, Millis, Refusal, Sample, Settings};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,8 +34,7 @@ pub(crate) struct Hub {
     pub(crate) ending: watch::Sender<bool>,
     collector: Mutex<Collector>,
     alerts: mpsc::Sender<Alert>,
-    /// When as many samples as have come would have come at the highest rate.
-    pace: Mutex<Instant>,
+    pace: Mutex<Pace>,
     own: Mutex<(Option<Own>, Figures)>,
 }
 
@@ -79,7 +79,7 @@ impl Hub {
             ending: watch::Sender::new(false),
             collector: Mutex::new(collector),
             alerts,
-            pace: Mutex::new(Instant::now()),
+            pace: Mutex::new(Pace::new(settings.rate, Instant::now())),
             own: Mutex::new((Own::new().ok(), Figures::default())),
             settings,
         };
@@ -137,15 +137,9 @@ impl Hub {
     /// Lets so many samples pass, not faster than the settings' rate: a source that waits here is not read
     /// meanwhile, and what it sends waits where it is.
     pub(crate) async fn pace(&self, samples: usize) {
-        let each = Duration::from_secs(1) / self.settings.rate.max(1);
-        let due = {
-            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            *pace = (*pace).max(now - Duration::from_millis(500).min(now - self.started));
-            *pace += each * u32::try_from(samples).unwrap_or(u32::MAX);
-            *pace
-        };
-        if due > Instant::now() {
+        let now = Instant::now();
+        let due = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(samples, now);
+        if due > now {
             sleep_until(due).await;
         }
     }

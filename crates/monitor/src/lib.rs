@@ -22,6 +22,8 @@ mod history;
 mod settings;
 
 mod feed;
+mod pace;
+
 mod hub;
 
 mod alerts;

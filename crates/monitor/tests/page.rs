@@ -2,57 +2,14 @@
 
 mod browser;
 
-use browser::{Browser, Collector, Look, Sender, past, sample};
+use browser::{
+    BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LIVE, Look, MEMORY, RIGHT, STATE, Sender, cell, differs, equals, past,
+    pixels, sample,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
-
-/// How many pixels of a chart have about this colour: `[red, green, blue]`, in these parts of its width.
-fn pixels(chart: &str, color: [u8; 3], from: f64, to: f64) -> String {
-    format!(
-        "const c = document.querySelector('#{chart} canvas'); if (!c) return 0;
-         // A copy: Chromium complains of many looks at one that it draws on.
-         const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', {{ willReadFrequently: true }});
-         copy.drawImage(c, 0, 0);
-         const x = Math.floor(c.width * {from});
-         const d = copy.getImageData(x, 0, Math.floor(c.width * {to}) - x, c.height).data;
-         let n = 0;
-         for (let i = 0; i < d.length; i += 4) {{
-             const far = Math.abs(d[i] - {0}) + Math.abs(d[i + 1] - {1}) + Math.abs(d[i + 2] - {2});
-             n += d[i + 3] > 200 && far < 60;
-         }}
-         return n",
-        color[0], color[1], color[2]
-    )
-}
-
-fn cell(name: &str, column: usize) -> String {
-    let name = json!(name);
-    format!(
-        "const row = [...document.querySelectorAll('#rows tr')].find((row) => row.querySelector('th').textContent === {name});
-         return row ? row.children[{column}].textContent : ''"
-    )
-}
-
-fn differs(script: &str, value: &Value) -> String {
-    format!("return (() => {{ {script} }})() !== {value}")
-}
-
-fn equals(script: &str, value: &str) -> String {
-    format!("return (() => {{ {script} }})() === {value}")
-}
-
-const CPU: usize = 3;
-const MEMORY: usize = 5;
-const STATE: usize = 7;
-const LIVE: &str = "return document.querySelector('#link').textContent === 'live'";
-
-const BLUE: [u8; 3] = [31, 119, 180];
-
-// As WebDriver names them.
-const ESCAPE: &str = "\u{e00c}";
-const LEFT: &str = "\u{e012}";
-const RIGHT: &str = "\u{e014}";
+use switchboard_monitor::Settings;
 
 fn blue() -> Value {
     json!({ "color": "#1f77b4", "service": "orders", "instance": "orders-1" })
@@ -78,6 +35,22 @@ async fn the_first_look_says_how_to_send_and_the_first_sample_replaces_that() {
     let _sender = Sender::start(collector.address, vec![blue()]);
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     browser.until("the charts are there", "return document.querySelector('#empty').hidden").await;
+    let asked = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith(location.origin)).length";
+    assert_eq!(browser.run(asked).await, json!(0), "it needs no server but its own");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_collector_that_has_only_itself_to_show_says_how_to_send() {
+    let data = data();
+    let own = |settings: &mut Settings| settings.own = Some("switchboard".into());
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), own).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("")).await;
+    browser.until("it has a line", &cell("switchboard", CPU)).await;
+    browser.until("it says how", "return !document.querySelector('#empty').hidden").await;
+    let _sender = Sender::start(collector.address, vec![blue()]);
+    browser.until("somebody else reports", "return document.querySelector('#empty').hidden").await;
     browser.close().await;
 }
 
@@ -261,6 +234,16 @@ async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_it
 }
 
 #[tokio::test]
+async fn columns_keep_what_they_are_told() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("")).await;
+    assert_eq!(browser.run(include_str!("browser/columns.js")).await, json!([]));
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_silent_process_raises_an_alarm_and_is_drawn() {
     let data = data();
     let silent = Duration::from_secs(2);
@@ -277,6 +260,37 @@ async fn a_silent_process_raises_an_alarm_and_is_drawn() {
     browser.until("it is an event", "return document.querySelector('#events').innerText.includes('orders-1')").await;
     // The colour of alarms.
     browser.until("it is drawn", &pixels("cpu", [179, 38, 30], 0.7, 1.0)).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_restart_and_a_leak_are_told_and_drawn() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    let named = |name: Value, pid: u32| {
+        let mut name = name;
+        name["pid"] = json!(pid);
+        name
+    };
+    collector.take(&past(&orange(), 3500, |ago| (10.0, 100.0 + f64::from(3500 - ago) / 60.0))).await;
+    let old = past(&named(blue(), 1), 900, |_| (30.0, 60.0));
+    collector.take(&old[..600]).await;
+    collector.take(&past(&named(blue(), 2), 290, |_| (30.0, 60.0))).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("")).await;
+    browser
+        .until("the leak is an alarm", "return document.querySelector('#alarms').innerText.includes('orders-2')")
+        .await;
+    browser
+        .until("its row says so", &format!("return (() => {{ {} }})().startsWith('leaks 60')", cell("orders-2", STATE)))
+        .await;
+    browser.until("it is drawn", &pixels("mem", [179, 38, 30], 0.7, 1.0)).await;
+    browser
+        .until("the restart is told", "return document.querySelector('#events').innerText.includes('restarted')")
+        .await;
+    // Its line, dashed from top to bottom, is where the line of the process is not.
+    let above = pixels("cpu", BLUE, 0.85, 1.0).replace("c.height).data", "c.height / 4).data");
+    browser.until("it is drawn", &above).await;
     browser.close().await;
 }
 
@@ -300,7 +314,7 @@ async fn the_table_is_one_for_screen_readers_and_does_not_chatter() {
 }
 
 #[tokio::test]
-async fn a_phone_needs_no_scrolling_sideways() {
+async fn a_phone_needs_no_scrolling_sideways_and_a_swipe_pans() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let long = json!({ "color": "teal", "service": "x".repeat(128), "instance": "y".repeat(128) });
@@ -310,6 +324,8 @@ async fn a_phone_needs_no_scrolling_sideways() {
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth]").await;
     assert_eq!(widths, json!([360, 360]));
+    browser.swipe("cpu", 0.3, 0.7).await;
+    browser.until("a swipe leads to the past", "return document.querySelector('#link').dataset.state === 'past'").await;
     browser.close().await;
 }
 

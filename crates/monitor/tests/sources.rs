@@ -4,6 +4,7 @@ mod common;
 
 use common::{PATIENCE, Running, sample};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use switchboard_client::Client;
@@ -22,7 +23,7 @@ try:
     import zmq
     from zmq.utils.monitor import recv_monitor_message
 except ImportError:
-    sys.exit("pyzmq is missing; install it: apt-get install python3-zmq")
+    sys.exit("pyzmq is missing here")
 endpoint, color, password = sys.argv[1:]
 REFUSED = (zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
            zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_DISCONNECTED)
@@ -39,13 +40,20 @@ while True:
 "#;
 
 fn sender(endpoint: &str, color: &str, password: &str) -> Child {
-    Command::new("python3")
+    // Where `scripts/test` makes it.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
+    let venv = target.join("pyzmq");
+    Command::new(venv.join("bin/python"))
         .args(["-c", SENDER, endpoint, color, password])
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .expect("python3 is missing; install it: apt-get install python3")
+        .unwrap_or_else(|error| {
+            let venv = venv.display();
+            panic!("{error}; install it: apt-get install python3-venv && python3 -m venv {venv} && {venv}/bin/pip install pyzmq")
+        })
 }
 
 /// Until so many samples are there, or the sender says why not.

@@ -21,6 +21,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/client/compare", &["switchboard-client"]),
     ("crates/sockets", &["switchboard-driver", "switchboard-wire"]),
     ("crates/sockets/compare", &["switchboard-sockets"]),
+    ("crates/monitor/compare", &["switchboard-sockets"]),
     ("crates/web", &[]),
     ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),
     ("crates/monitor", &["switchboard-client", "switchboard-driver", "switchboard-sockets", "switchboard-web"]),

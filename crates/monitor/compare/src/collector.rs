@@ -1,6 +1,7 @@
 //! The collectors that are compared, each a process of its own.
 
 use anyhow::{Context, Result, bail};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -34,8 +35,15 @@ impl Collector {
                 let mut command = Command::new(program);
                 command.args(["monitor", "--collect", &endpoint, "--listen", &page_address, "--log", "warn", "--data"]);
                 command.arg(data.path());
-                // The rate is what is measured; and a page that is measured must not miss anything.
-                command.args(["--set", "monitor.rate=100000000", "--set", "monitor.feed=64MiB"]);
+                // The rate is what is measured; a page that is measured must not miss anything, and hear nothing else.
+                command.args([
+                    "--set",
+                    "monitor.rate=100000000",
+                    "--set",
+                    "monitor.feed=64MiB",
+                    "--set",
+                    "monitor.own=",
+                ]);
                 command
             }
             Kind::Chapter => {
@@ -58,6 +66,20 @@ impl Collector {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(collector)
+    }
+
+    /// It counts what it takes, and what the disk was too slow for.
+    pub(crate) fn has_taken(&self, samples: usize) -> Result<()> {
+        let mut stream = TcpStream::connect(&self.page)?;
+        stream.write_all(b"GET /api/self HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("an answer")?;
+        let own: serde_json::Value = serde_json::from_str(body)?;
+        if own["accepted"] != samples || own["dropped"] != 0 {
+            bail!("of {samples}: {own}");
+        }
+        Ok(())
     }
 }
 

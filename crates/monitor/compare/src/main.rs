@@ -13,6 +13,8 @@ mod pages;
 
 use anyhow::{Context, Result};
 use collector::{Collector, Kind};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 use pages::Page;
 use serde_json::json;
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ use switchboard_sockets::{Options, XPub};
 
 /// Colours in use: so many processes.
 const COLORS: usize = 100;
+/// Of each, so many seconds; then the same again.
+const SECONDS: i64 = 3600;
 const ROUNDS: usize = 3;
 
 fn main() -> Result<()> {
@@ -51,14 +55,19 @@ fn measure(kind: Kind, program: &std::path::Path, pages: usize, samples: usize) 
     let collector = Collector::start(kind, program)?;
     let pages: Vec<Page> = (0..pages).map(|_| Page::open(&collector.page, samples)).collect::<Result<_>>()?;
     let sender = connect(&collector.endpoint)?;
-    let messages: Vec<Vec<u8>> = (0..COLORS).map(message).collect();
+    let begin = Timestamp::now() - SignedDuration::from_secs(SECONDS);
+    let seconds = (0..SECONDS).map(|at| begin + SignedDuration::from_secs(at));
+    let messages: Vec<Vec<u8>> = seconds.flat_map(|time| (0..COLORS).map(move |color| message(color, time))).collect();
     let began = Instant::now();
     for at in 0..samples {
-        sender.send(&messages[at % COLORS][..]).wait()?;
+        sender.send(&messages[at % messages.len()][..]).wait()?;
     }
     let mut last = began;
     for page in pages {
         last = last.max(page.end().with_context(|| format!("{kind:?}"))?);
+    }
+    if kind == Kind::Switchboard {
+        collector.has_taken(samples)?;
     }
     Ok(samples as f64 / (last - began).as_secs_f64())
 }
@@ -72,16 +81,10 @@ fn connect(endpoint: &str) -> Result<XPub> {
     Ok(sender)
 }
 
-/// As the chapter's senders write it.
-fn message(color: usize) -> Vec<u8> {
-    let timestamp = format!("{}+00:00", now());
+/// What this process sent in that second, as the chapter's senders write it.
+fn message(color: usize, time: Timestamp) -> Vec<u8> {
+    let timestamp = time.display_with_offset(Offset::UTC).to_string();
     json!({ "color": format!("#{color:06x}"), "timestamp": timestamp, "cpu": 12.5, "mem": 64.25 })
         .to_string()
         .into_bytes()
-}
-
-/// ISO 8601, by the system's own tool: this is not worth a library.
-fn now() -> String {
-    let output = std::process::Command::new("date").args(["-u", "+%FT%T.%6N"]).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }

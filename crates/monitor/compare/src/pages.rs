@@ -1,7 +1,8 @@
 //! Pages that count the samples that they hear.
 
 use anyhow::{Context, Result, bail};
-use std::io::{Read, Write};
+use memchr::memmem;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -42,13 +43,16 @@ fn count(mut stream: TcpStream, samples: usize) -> Result<Instant> {
     let mut buffer = vec![0; 1 << 20];
     let mut kept = 0;
     while heard < samples {
-        let read = stream.read(&mut buffer[kept..]).with_context(|| format!("after {heard} of {samples}"))?;
+        let read = match stream.read(&mut buffer[kept..]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.with_context(|| format!("after {heard} of {samples}"))?,
+        };
         if read == 0 {
             bail!("the stream ended after {heard} of {samples}");
         }
         let end = kept + read;
-        heard += buffer[..end].windows(KEY.len()).filter(|part| part[0] == b'"' && *part == KEY).count();
-        if buffer[..end].windows(13).any(|part| part == b"event: missed") {
+        heard += memmem::find_iter(&buffer[..end], KEY).count();
+        if memmem::find(&buffer[..end], b"event: missed").is_some() {
             bail!("events were missed after {heard} of {samples}");
         }
         // One may go over the end.

@@ -3,6 +3,7 @@
 use crate::figures::{Figures, MB, Meter};
 use crate::process::{Process, Stat};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::ClockId;
 use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
@@ -73,8 +74,8 @@ impl Tree {
     }
 
     fn read(&mut self) -> Reading {
-        let before = Instant::now();
-        let looks = before >= self.look_again;
+        let began = own_time();
+        let looks = Instant::now() >= self.look_again;
         let mut total = Duration::ZERO;
         if let Root::Own(own) = &self.root {
             total += ended_children();
@@ -102,7 +103,8 @@ impl Tree {
             at += 1;
         }
         if looks {
-            self.look_again = before + before.elapsed() * LOOKING;
+            // Not by the wall's clock: on a busy machine everything takes long, and costs no more for that.
+            self.look_again = Instant::now() + own_time().saturating_sub(began) * LOOKING;
         }
         Reading { used: total, resident, living }
     }
@@ -120,6 +122,11 @@ fn find(parent: &Process, stat: &Stat, known: &mut HashSet<i32>, found: &mut Vec
             }
         }
     });
+}
+
+/// Used by this thread.
+fn own_time() -> Duration {
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().map_or(Duration::ZERO, Duration::from)
 }
 
 /// Used by all who came from this process, have ended, and were waited for.
@@ -182,6 +189,8 @@ input()
         let before = tree.read().used;
         python.1.write_all(b"go\n").expect("it reads");
         let said: f64 = lines.next().expect("a line").expect("text").parse().expect("a number");
+        // Whatever the first look has cost.
+        tree.look_again = Instant::now();
         let Reading { used: after, resident, living } = tree.read();
         let counted = after.as_secs_f64();
         // The kernel rounds what was waited for down to ticks, twice; and the child did a little more since it looked.

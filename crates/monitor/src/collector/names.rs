@@ -41,10 +41,10 @@ pub(super) fn compose(sample: &Sample<'_>, key: &mut String) {
     key.clear();
     let [color, service, instance, host] =
         [&sample.color, &sample.service, &sample.instance, &sample.host].map(|text| text.as_deref().unwrap_or(""));
-    // No text can hold the separator: JSON may, and then it is a part of the last one only.
     let parts = if service.is_empty() { ["c", color, "", host] } else { ["s", service, instance, host] };
     for part in parts {
-        key.extend(part.chars().filter(|c| *c != '\0'));
+        // JSON can say the separator, too.
+        part.split('\0').for_each(|part| key.push_str(part));
         key.push('\0');
     }
 }

@@ -15,13 +15,6 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<std::io::Error> for Problem {
-    fn from(error: std::io::Error) -> Problem {
-        tracing::error!("cannot read the history: {error}");
-        Problem(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the history: {error}"))
-    }
-}
-
 /// For what is wrong with a request.
 pub(super) fn bad(text: impl Into<String>) -> Problem {
     Problem(StatusCode::BAD_REQUEST, text.into())

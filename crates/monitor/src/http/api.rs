@@ -1,6 +1,7 @@
 //! What programs and the page ask for, as JSON.
 
 use super::answer::{Problem, bad};
+use super::parts::Parts;
 use crate::collector::Source;
 use crate::history::{Columns, Range};
 use crate::hub::Hub;
@@ -16,10 +17,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio::task::spawn_blocking;
 
 /// Columns of one answer, over all series.
 const COLUMNS: usize = 4_000_000;
+/// What is written at once, in bytes.
+const TOGETHER: usize = 64 << 10;
 /// Columns of one series.
 const POINTS: u32 = 100_000;
 
@@ -125,15 +127,6 @@ struct Series {
     mem_max: Vec<Option<f64>>,
 }
 
-#[derive(Serialize)]
-struct History {
-    from: i64,
-    to: i64,
-    step: i64,
-    tier: &'static str,
-    series: Vec<Series>,
-}
-
 /// `GET /api/history`.
 pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let asked = Asked::read(query.as_deref())?;
@@ -148,37 +141,44 @@ pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQue
         );
         return Err(Problem(StatusCode::PAYLOAD_TOO_LARGE, text));
     }
-    let Ok(_permit) = hub.readers.acquire().await else { return Err(ending()) };
-    let reader = hub.clone();
-    let body = spawn_blocking(move || -> std::io::Result<Vec<u8>> {
-        let mut series = Vec::with_capacity(lines.len());
-        for (id, _) in lines {
-            let (cpu, mem): Columns = reader.history.columns(id, range)?;
-            series.push(Series {
-                id,
-                cpu: cpu.mean,
-                mem: mem.mean,
-                cpu_min: cpu.least,
-                cpu_max: cpu.most,
-                mem_min: mem.least,
-                mem_max: mem.most,
-            });
+    let head = format!(
+        "{{\"from\":{},\"to\":{},\"step\":{},\"tier\":\"{}\",\"series\":[",
+        Millis::of_second(range.from).0,
+        Millis::of_second(range.to).0,
+        i64::from(range.step) * 1000,
+        range.tier.name()
+    );
+    // A series at a time: all of a thousand together would be as large as everything else in memory.
+    let body = Parts::read(hub, move |hub, parts| {
+        let mut text = head.into_bytes();
+        for (at, (id, _)) in lines.into_iter().enumerate() {
+            if at > 0 {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut text, &Series::of(id, hub.history.columns(id, range)?))?;
+            if text.len() > TOGETHER && parts.blocking_send(std::mem::take(&mut text).into()).is_err() {
+                return Ok(());
+            }
         }
-        let history = History {
-            from: Millis::of_second(range.from).0,
-            to: Millis::of_second(range.to).0,
-            step: i64::from(range.step) * 1000,
-            tier: range.tier.name(),
-            series,
-        };
-        Ok(serde_json::to_vec(&history)?)
+        text.extend(b"]}");
+        let _ = parts.blocking_send(text.into());
+        Ok(())
     });
-    let body = body.await.map_err(|_| ending())??;
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-pub(super) fn ending() -> Problem {
-    Problem(StatusCode::SERVICE_UNAVAILABLE, "the collector is ending".into())
+impl Series {
+    fn of(id: LineId, (cpu, mem): Columns) -> Series {
+        Series {
+            id,
+            cpu: cpu.mean,
+            mem: mem.mean,
+            cpu_min: cpu.least,
+            cpu_max: cpu.most,
+            mem_min: mem.least,
+            mem_max: mem.most,
+        }
+    }
 }
 
 /// `GET /api/marks`.

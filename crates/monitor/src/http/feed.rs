@@ -1,22 +1,19 @@
 //! `GET /feed`: Server-Sent Events, resumable, to as many pages as are allowed.
 
 use super::answer::Problem;
+use super::parts::Parts;
 use crate::feed::After;
 use crate::hub::Hub;
-use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_core::Stream;
 use serde::Deserialize;
-use std::convert::Infallible;
 use std::future::Future;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -72,7 +69,7 @@ pub(super) async fn stream(
         // What nginx asks for before it passes on events as they come.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Body::from_stream(Parts(receiver))).into_response())
+    Ok((headers, Parts::body(receiver)).into_response())
 }
 
 /// Behind the last event that was heard; `u64::MAX` if that was of another run.
@@ -85,7 +82,7 @@ fn position(hub: &Hub, last: Option<&str>) -> u64 {
     }
 }
 
-async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Bytes>) {
+async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Result<Bytes, io::Error>>) {
     let hub = &listening.0;
     let mut told = hub.feed.listen();
     let mut page = Page { parts, ending: hub.ending.subscribe() };
@@ -109,7 +106,10 @@ async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Byte
         };
         if said {
             wrote = Instant::now();
-            here = here && page.stays(sleep_until(wrote + TOGETHER)).await;
+            // Only who has heard everything rests: what comes meanwhile is then one write.
+            if position == *told.borrow_and_update() {
+                here = here && page.stays(sleep_until(wrote + TOGETHER)).await;
+            }
             continue;
         }
         let news = async { timeout_at(wrote + BEAT, told.wait_for(|next| *next != position)).await.map(drop).is_ok() };
@@ -124,7 +124,7 @@ async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Byte
 
 /// Who listens.
 struct Page {
-    parts: mpsc::Sender<Bytes>,
+    parts: mpsc::Sender<Result<Bytes, io::Error>>,
     ending: watch::Receiver<bool>,
 }
 
@@ -133,7 +133,7 @@ impl Page {
     /// nobody else does.
     async fn say(&mut self, text: Bytes) -> bool {
         tokio::select! {
-            sent = self.parts.send(text) => sent.is_ok(),
+            sent = self.parts.send(Ok(text)) => sent.is_ok(),
             () = ended(&mut self.ending) => false,
         }
     }
@@ -150,15 +150,4 @@ impl Page {
 
 async fn ended(ending: &mut watch::Receiver<bool>) {
     drop(ending.wait_for(|ending| *ending).await);
-}
-
-/// What a task sends, as a body.
-pub(super) struct Parts(pub(super) mpsc::Receiver<Bytes>);
-
-impl Stream for Parts {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|part| part.map(Ok))
-    }
 }

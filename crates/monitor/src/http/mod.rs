@@ -3,6 +3,7 @@
 mod answer;
 mod login;
 mod page;
+mod parts;
 
 mod api;
 mod csv;

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use url::{ParseError, Url};
 
+/// How often a driver is started before it counts as broken.
+const STARTS: usize = 5;
+
 /// What a page is looked at with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -39,25 +42,12 @@ impl Drop for Browser {
 
 impl Browser {
     pub(crate) async fn start(look: Look) -> Browser {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing; install it: apt-get install chromium chromium-driver");
-        let mut lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines();
-        let port = lines.find_map(|line| {
-            let line = line.ok()?;
-            let (_, port) = line.split_once("started successfully on port ")?;
-            Some(port.trim_end_matches('.').to_owned())
-        });
-        // It must not find its output closed.
-        std::thread::spawn(move || lines.for_each(drop));
+        // It takes a port that is free on one kind of loopback, and ends if another driver has it on the other kind.
+        let (driver, port) = (0..STARTS).find_map(|_| start_driver()).expect("chromedriver says its port");
         let profile = tempfile::tempdir().expect("a directory");
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(look, profile.path()))
-            .connect(&format!("http://127.0.0.1:{}", port.expect("chromedriver says its port")))
+            .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("chromium starts; if it is missing: apt-get install chromium chromium-driver");
         let browser = Browser { driver, client, _profile: profile };
@@ -110,6 +100,15 @@ impl Browser {
 
     /// Moves the pressed mouse over a chart, from and to these parts of its width.
     pub(crate) async fn drag(&self, chart: &str, from: f64, to: f64) {
+        self.pull("mouse", chart, from, to).await;
+    }
+
+    /// The same with a finger.
+    pub(crate) async fn swipe(&self, chart: &str, from: f64, to: f64) {
+        self.pull("touch", chart, from, to).await;
+    }
+
+    async fn pull(&self, pointer: &str, chart: &str, from: f64, to: f64) {
         let script = format!(
             "const b = document.querySelector('#{chart} .u-over').getBoundingClientRect(); return [b.left, b.top, b.width, b.height]"
         );
@@ -121,9 +120,9 @@ impl Browser {
             point(at(from)), { "type": "pointerDown", "button": 0 }, point(at(f64::midpoint(from, to))), point(at(to)),
             { "type": "pointerUp", "button": 0 },
         ]);
-        let mouse =
-            json!({ "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": steps });
-        self.command("actions", json!({ "actions": [mouse] })).await;
+        let pulled =
+            json!({ "type": "pointer", "id": pointer, "parameters": { "pointerType": pointer }, "actions": steps });
+        self.command("actions", json!({ "actions": [pulled] })).await;
     }
 
     /// Presses a key where the focus is.
@@ -157,6 +156,28 @@ impl Browser {
         assert_eq!(self.console().await, Vec::<String>::new(), "the console");
         self.client.clone().close().await.expect("closed");
     }
+}
+
+fn start_driver() -> Option<(Child, String)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is missing; install it: apt-get install chromium chromium-driver");
+    let mut lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines();
+    let port = lines.find_map(|line| {
+        let line = line.ok()?;
+        let (_, port) = line.split_once("started successfully on port ")?;
+        Some(port.trim_end_matches('.').to_owned())
+    });
+    // It must not find its output closed.
+    std::thread::spawn(move || lines.for_each(drop));
+    if port.is_none() {
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
 }
 
 fn capabilities(look: Look, profile: &Path) -> serde_json::Map<String, Value> {

@@ -3,9 +3,11 @@
 #![allow(dead_code, reason = "not every test uses everything")]
 #![allow(unused_imports, reason = "not every test uses everything")]
 
+mod asks;
 mod chromium;
 mod collector;
 
+pub(crate) use asks::{BLUE, CPU, ESCAPE, LEFT, LIVE, MEMORY, RIGHT, STATE, cell, differs, equals, pixels};
 pub(crate) use chromium::{Browser, Look};
 pub(crate) use collector::{Collector, Sender, past, sample};
 
