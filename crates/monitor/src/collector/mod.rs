@@ -64,7 +64,7 @@ impl Default for Rules {
 pub(crate) struct Effects {
     /// To be kept.
     pub(crate) points: Vec<Point>,
-    /// To be kept before the points.
+    /// To be kept before the points; an empty text takes a line out.
     pub(crate) names: Vec<(LineId, String)>,
     /// To be kept, and told if they are alerts; with the name of the process.
     pub(crate) marks: Vec<(Mark, String)>,
@@ -199,8 +199,8 @@ impl Collector {
         line.before = Some((was, line.last));
         line.known.ended = None;
         line.leak = Leak::default();
-        // The new one's start, even if it does not say it.
-        line.known.facts.started = sample.started;
+        // That of the one before; the new one may not say it.
+        line.known.facts.started = None;
         self.mark(place, sample.time, MarkKind::Restart, text);
     }
 
@@ -239,7 +239,9 @@ impl Collector {
     fn give_up(&mut self) -> Result<usize, Refusal> {
         let gone = |line: &Line| line.state != State::Live && line.last.since(line.known.first) < 60_000;
         let place = self.lines.iter().position(gone).ok_or(Refusal::Keys { limit: self.rules.keys })?;
-        let key = &self.lines[place].known.key;
+        let Known { id, key, .. } = &self.lines[place].known;
+        // Nothing is to be kept of it.
+        self.effects.names.push((*id, String::new()));
         if let Some(group) = self.names.get_mut(key) {
             group.places.retain(|other| *other != place);
             if group.places.is_empty() {

@@ -91,8 +91,11 @@ fn a_new_start_of_the_same_number_is_a_restart() {
     send(&mut collector, 0, web(-100)).unwrap();
     // Reckoned, and so not exact.
     send(&mut collector, 1, web(-99)).unwrap();
+    collector.effects();
     send(&mut collector, 5, web(4)).unwrap();
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Restart)]);
+    let effects = collector.effects();
+    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
+    assert!(effects.names[0].1.contains(&format!("\"started\":{}", at(4).0)));
 }
 
 #[test]
@@ -222,8 +225,10 @@ fn a_million_keys_are_counted_and_bounded() {
     send(&mut collector, 100, json!({ "color": "d19" })).unwrap();
     // The first thirty have long been silent, and hardly were there: they make room.
     (101..120).for_each(|seconds| collector.tick(at(seconds)));
+    collector.effects();
     send(&mut collector, 120, json!({ "color": "e" })).unwrap();
     assert_eq!(collector.lines.len(), 50);
+    assert_eq!(collector.effects().names[0], (1, String::new()));
     assert!(collector.lines.iter().any(|line| line.known.name == "e" && line.known.id == 51));
 }
 

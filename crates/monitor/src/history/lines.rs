@@ -53,9 +53,14 @@ impl Lines {
         latest.into_iter().map(|(_, line)| line.as_str()).collect()
     }
 
+    /// An empty line takes its key out of force; that is in the file when it is written anew.
     pub(super) fn append(&mut self, lines: impl IntoIterator<Item = (u64, String)>) -> io::Result<()> {
         let mut text = String::new();
         for (key, line) in lines {
+            if line.is_empty() {
+                self.latest.remove(&key);
+                continue;
+            }
             text.push_str(&line);
             text.push('\n');
             self.count += 1;
@@ -107,6 +112,18 @@ mod tests {
         assert_eq!(lines.latest(), ["1 c", "2 b"]);
         lines.append([(3, "3 d".into())]).unwrap();
         assert_eq!(Lines::open(&path, 100, key).unwrap().latest(), ["1 c", "2 b", "3 d"]);
+    }
+
+    #[test]
+    fn keys_that_come_and_go_fill_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lines");
+        let mut lines = Lines::open(&path, usize::MAX, key).unwrap();
+        for at in 0..10 * SLACK as u64 {
+            lines.append([(at, format!("{at} x")), (at.wrapping_sub(5), String::new())]).unwrap();
+        }
+        assert_eq!(lines.latest().len(), 5);
+        assert!(fs::read_to_string(&path).unwrap().lines().count() <= SLACK + 5);
     }
 
     #[test]
