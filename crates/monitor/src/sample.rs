@@ -1,4 +1,4 @@
-//! What a process says of itself, once a second: the chapter's JSON, and what more it may say.
+//! What a process says of itself, once a second: the text books' JSON, and what more it may say.
 
 use crate::{Figures, Millis, Refusal};
 use serde::de::{Deserialize, Deserializer, Visitor};
@@ -197,16 +197,16 @@ impl<'de> Deserialize<'de> for When {
 mod tests {
     use super::*;
 
-    const CHAPTER: &str =
+    const PLAIN: &str =
         r#"{"color": "red", "timestamp": "2026-01-02T03:04:05.678901+00:00", "cpu": 1.5, "mem": 20.25}"#;
 
     fn with(field: &str) -> String {
-        CHAPTER.replace('}', &format!(", {field}}}"))
+        PLAIN.replace('}', &format!(", {field}}}"))
     }
 
     #[test]
-    fn the_chapters_json_is_a_sample() {
-        let sample = Sample::parse(CHAPTER.as_bytes()).unwrap();
+    fn the_text_books_json_is_a_sample() {
+        let sample = Sample::parse(PLAIN.as_bytes()).unwrap();
         assert_eq!(sample.color.as_deref(), Some("red"));
         assert!(matches!(sample.color, Some(Cow::Borrowed(_))));
         assert_eq!((sample.time, sample.cpu, sample.mem), (Millis(1_767_323_045_678), 1.5, 20.25));
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_service_needs_no_colour_but_something_needs_a_name() {
-        let nobody = CHAPTER.replace("red", "");
+        let nobody = PLAIN.replace("red", "");
         assert_eq!(Sample::parse(nobody.as_bytes()), Err(Refusal::Missing("color")));
         let service = nobody.replace('}', r#", "service": "web"}"#);
         assert_eq!(Sample::parse(service.as_bytes()).unwrap().color, None);
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn figures_are_taken_up_to_their_limits() {
         let at = |cpu: &str, mem: &str| {
-            Sample::parse(CHAPTER.replace("1.5", cpu).replace("20.25", mem).as_bytes()).map(|sample| sample.mem)
+            Sample::parse(PLAIN.replace("1.5", cpu).replace("20.25", mem).as_bytes()).map(|sample| sample.mem)
         };
         assert_eq!(at("0", "0"), Ok(0.0));
         assert_eq!(at("409600", "64000000"), Ok(MEM));
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn texts_are_taken_up_to_their_limit() {
         let of = |length: usize| {
-            let text = CHAPTER.replace("red", &"x".repeat(length));
+            let text = PLAIN.replace("red", &"x".repeat(length));
             Sample::parse(text.as_bytes()).map(|sample| sample.color.unwrap().len())
         };
         assert_eq!((of(TEXT - 1), of(TEXT)), (Ok(TEXT - 1), Ok(TEXT)));
@@ -260,7 +260,7 @@ mod tests {
             assert!(matches!(Sample::parse(text.as_bytes()), Err(Refusal::Json(_))), "{text}");
         }
         assert_eq!(Sample::parse(b"{}"), Err(Refusal::Missing("timestamp")));
-        let never = CHAPTER.replace("2026-01", "2026-13");
+        let never = PLAIN.replace("2026-01", "2026-13");
         assert!(matches!(Sample::parse(never.as_bytes()), Err(Refusal::Time { field: "timestamp", .. })));
         let started = |millis: &str| with(&format!("\"started\": {millis}"));
         assert!(Sample::parse(started("253402300799999").as_bytes()).is_ok());

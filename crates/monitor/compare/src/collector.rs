@@ -14,7 +14,7 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Switchboard,
-    Chapter,
+    Textbook,
 }
 
 /// One that listens; it ends with this.
@@ -46,8 +46,8 @@ impl Collector {
                 ]);
                 command
             }
-            Kind::Chapter => {
-                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("chapter.py");
+            Kind::Textbook => {
+                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("textbook.py");
                 let mut command = Command::new("python3");
                 command.arg("-B").arg(script).args([&endpoint, &page.to_string()]);
                 command
@@ -58,7 +58,7 @@ impl Collector {
         let began = Instant::now();
         while TcpStream::connect(&collector.page).is_err() {
             if let Some(status) = collector.process.try_wait()? {
-                bail!("{kind:?} ended, {status}; the chapter's needs: pip install pyzmq aiohttp");
+                bail!("{kind:?} ended, {status}; the text books' needs: pip install pyzmq aiohttp");
             }
             if began.elapsed() > START {
                 bail!("{kind:?} does not listen within {} s", START.as_secs());

@@ -1,4 +1,4 @@
-//! How fast samples go from a sender over ØMQ through a collector to its pages: Switchboard and the chapter's
+//! How fast samples go from a sender over ØMQ through a collector to its pages: Switchboard and the text books'
 //! design in Python, in turn, in one run.
 //!
 //! ```text
@@ -35,13 +35,13 @@ fn main() -> Result<()> {
         let mut rates = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
             for (rates, (kind, samples)) in
-                rates.iter_mut().zip([(Kind::Switchboard, 1_000_000 / pages), (Kind::Chapter, 40_000 / pages)])
+                rates.iter_mut().zip([(Kind::Switchboard, 1_000_000 / pages), (Kind::Textbook, 40_000 / pages)])
             {
                 rates.push(measure(kind, &program, pages, samples)?);
             }
         }
         let [ours, theirs] = rates.map(median);
-        println!("{pages} pages: switchboard {ours:9.0}   chapter {theirs:7.0}   ratio {:5.1}", ours / theirs);
+        println!("{pages} pages: switchboard {ours:9.0}   text books {theirs:7.0}   ratio {:5.1}", ours / theirs);
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ fn connect(endpoint: &str) -> Result<XPub> {
     Ok(sender)
 }
 
-/// What this process sent in that second, as the chapter's senders write it.
+/// What this process sent in that second, as the text books' senders write it.
 fn message(color: usize, time: Timestamp) -> Vec<u8> {
     let timestamp = time.display_with_offset(Offset::UTC).to_string();
     json!({ "color": format!("#{color:06x}"), "timestamp": timestamp, "cpu": 12.5, "mem": 64.25 })

@@ -35,7 +35,7 @@ fn lines(effects: &Effects) -> Vec<LineId> {
 }
 
 #[test]
-fn the_chapters_senders_are_known_by_their_colours() {
+fn the_text_books_senders_are_known_by_their_colours() {
     let mut collector = collector();
     for seconds in 0..3 {
         send(&mut collector, seconds, json!({ "color": "red" })).unwrap();

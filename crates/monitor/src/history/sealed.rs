@@ -146,6 +146,10 @@ impl Sealing {
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         fs::rename(&self.temporary, path)?;
+        // A name is its directory's, and that is written when the system likes, else.
+        if let Some(directory) = path.parent() {
+            File::open(directory)?.sync_all()?;
+        }
         let bytes = self.offset + self.buffer.len() as u64;
         // Opened anew, for it was opened for writing only.
         let file = File::open(path)?;

@@ -30,7 +30,7 @@ pub(crate) struct Identity {
     _slot: Option<UnixListener>,
 }
 
-/// As the chapter's JSON has it, and more.
+/// As the text books' JSON has it, and more.
 #[derive(Serialize)]
 struct Report<'a> {
     color: &'a str,

@@ -1,6 +1,6 @@
-"""The chapter's design of a collector: an asyncio SUB socket, a queue a page, Server-Sent Events.
+"""A collector as text books write it: an asyncio SUB socket, a queue a page, Server-Sent Events.
 
-chapter.py ENDPOINT PORT; needs pyzmq and aiohttp.
+textbook.py ENDPOINT PORT; needs pyzmq and aiohttp.
 """
 
 import asyncio
