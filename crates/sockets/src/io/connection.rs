@@ -2,10 +2,12 @@ use super::life;
 use crate::core::Life;
 use crate::peer::Peer;
 use crate::session::{Brought, Session};
+use crate::{Endpoint, Event};
 use bytes::BytesMut;
 use std::io::IoSlice;
 use std::pin::pin;
 use std::time::{Duration, Instant};
+use switchboard_wire::zmtp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout_at};
@@ -28,8 +30,33 @@ pub(super) enum Ending {
     Broken(String),
 }
 
+/// Serves a connection whose handshake has just succeeded.
+pub(super) async fn begin<R, W>(
+    peer: &mut Peer,
+    endpoint: &Endpoint,
+    other: zmtp::Peer,
+    halves: (&mut R, &mut W),
+    input: BytesMut,
+    life: watch::Receiver<Life>,
+) -> Ending
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let core = peer.core();
+    let mut session = Session::new(core.kind, other.minor, &core.options, Instant::now());
+    peer.begin();
+    core.tell(&Event::HandshakeSucceeded {
+        endpoint: endpoint.clone(),
+        peer: other.socket_type,
+        minor: other.minor,
+        identity: other.identity,
+    });
+    serve(peer, &mut session, halves, input, life).await
+}
+
 /// Moves messages both ways, to the end of the connection. `input` is what has come already.
-pub(super) async fn serve<R, W>(
+async fn serve<R, W>(
     peer: &mut Peer,
     session: &mut Session,
     (reader, writer): (&mut R, &mut W),

@@ -1,14 +1,13 @@
-use super::connection::{Ending, serve};
+use super::connection::{Ending, begin};
 use super::handshake::shake;
 use super::life;
 use crate::core::{Core, Life};
 use crate::peer::Peer;
-use crate::session::Session;
 use crate::{Endpoint, Event, Options};
 use bytes::BytesMut;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -133,15 +132,7 @@ where
             return Met::Not;
         }
     };
-    peer.begin();
-    core.tell(&Event::HandshakeSucceeded {
-        endpoint: endpoint.clone(),
-        peer: other.socket_type,
-        minor: other.minor,
-        identity: other.identity,
-    });
-    let mut session = Session::new(core.kind, other.minor, &core.options, Instant::now());
-    let ending = serve(peer, &mut session, (&mut reader, &mut writer), input, life.clone()).await;
+    let ending = begin(peer, endpoint, other, (&mut reader, &mut writer), input, life.clone()).await;
     peer.end();
     match ending {
         Ending::Finished => Met::Finished,

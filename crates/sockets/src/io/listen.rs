@@ -1,9 +1,8 @@
-use super::connection::{Ending, serve};
+use super::connection::{Ending, begin};
 use super::handshake::shake;
 use super::life;
 use crate::core::{Core, Life};
 use crate::peer::Peer;
-use crate::session::Session;
 use crate::{Endpoint, Error, Event};
 use bytes::BytesMut;
 use socket2::{Domain, Socket, Type};
@@ -12,7 +11,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -177,15 +176,7 @@ where
         }
     };
     let mut peer = Peer::new(core);
-    peer.begin();
-    core.tell(&Event::HandshakeSucceeded {
-        endpoint: endpoint.clone(),
-        peer: other.socket_type,
-        minor: other.minor,
-        identity: other.identity,
-    });
-    let mut session = Session::new(core.kind, other.minor, &core.options, Instant::now());
-    let ending = serve(&mut peer, &mut session, (&mut reader, &mut writer), input, life).await;
+    let ending = begin(&mut peer, endpoint, other, (&mut reader, &mut writer), input, life).await;
     drop(peer);
     if let Ending::Broken(reason) = ending {
         core.tell(&Event::Disconnected { endpoint: endpoint.clone(), reason });
