@@ -99,7 +99,7 @@ async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSe
         if let Some(closing) = peer.closing() {
             return close(hub, peer, closing);
         }
-        let reads = !finished && !peer.is_held() && !hub.is_draining();
+        let reads = !finished && !peer.is_paused() && !hub.is_draining();
         // A reset is to be noticed also where nothing is to be read or written.
         let mut interest = Interest::ERROR;
         if reads {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use switchboard_broker::{
-    Broker, ChannelRule, Command, ConnectionId, ConnectionStatus, Event, Limits, Status, Time, Totals,
+    Broker, ChannelRule, Command, ConnectionId, ConnectionStatus, Event, Limits, Status, StatusQuery, Time, Totals,
 };
 use tokio::sync::Notify;
 
@@ -90,7 +90,7 @@ impl Hub {
     pub(crate) fn connect(&self, peer: &Arc<Peer>) {
         self.change(|state, now, touched| {
             state.peers.insert(peer.id(), peer.clone());
-            state.broker.handle(now, peer.id(), Command::Connect);
+            state.broker.handle(now, peer.id(), Command::Connect { transport_acks: false });
             state.dispatch(now, touched);
         });
     }
@@ -187,7 +187,7 @@ impl Hub {
     /// The broker's status, and where the connections that it lists come from.
     pub(crate) fn status(&self, limit: usize) -> (Status, Vec<Option<Origin>>) {
         let state = self.lock();
-        let status = state.broker.status(self.now(), limit);
+        let status = state.broker.status(self.now(), &StatusQuery::top(limit));
         let origin = |connection: &ConnectionStatus| state.peers.get(&connection.id).map(|peer| peer.origin());
         let origins = status.connections.iter().map(origin).collect();
         (status, origins)
@@ -264,7 +264,7 @@ impl State {
     fn dispatch(&mut self, now: Time, touched: &mut Touched) {
         while let Some(event) = self.broker.poll() {
             match event {
-                Event::Deliver { connection, batch, .. } | Event::Confirmed { connection, batch } => {
+                Event::Deliver { connection, batch, .. } | Event::Barrier { connection, batch } => {
                     self.deliver(connection, batch.packed().clone(), touched);
                 }
                 Event::Recall { connection } => {
@@ -280,28 +280,28 @@ impl State {
                     };
                     self.broker.handle(now, connection, Command::Recalled { kept });
                 }
-                Event::Hold { connection, reason } => {
+                Event::Pause { connection, reason } => {
                     if self.log_quota.allows() {
-                        tracing::info!(connection = connection.0, "held: {reason}");
+                        tracing::info!(connection = connection.0, "paused: {reason}");
                     }
-                    self.with(connection, |peer| peer.hold(true));
+                    self.with(connection, |peer| peer.pause(true));
                 }
                 Event::Slow { connection } => {
                     if self.log_quota.allows() {
                         tracing::warn!(connection = connection.0, "slow: it reads too little and may miss messages");
                     }
                 }
-                Event::Release { connection } => {
+                Event::Resume { connection } => {
                     if self.log_quota.allows() {
-                        tracing::info!(connection = connection.0, "released");
+                        tracing::info!(connection = connection.0, "resumed");
                     }
-                    self.with(connection, |peer| peer.hold(false));
+                    self.with(connection, |peer| peer.pause(false));
                 }
                 Event::Close { connection, reason } => {
                     self.with(connection, |peer| peer.close(Closing::Broker(reason)));
                 }
                 // The native protocol has no word for a refusal.
-                Event::Refused { connection, refusal } => {
+                Event::Refused { connection, refusal, .. } => {
                     self.with(connection, |peer| peer.close(Closing::Refused(refusal)));
                 }
             }

@@ -36,7 +36,7 @@ pub(crate) struct Peer {
     /// takes some again.
     emptied: AtomicBool,
     failed: AtomicBool,
-    held: AtomicBool,
+    paused: AtomicBool,
     closing: OnceLock<Closing>,
     notify: Notify,
 }
@@ -59,7 +59,7 @@ impl Peer {
             blocked: AtomicBool::new(false),
             emptied: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            held: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             closing: OnceLock::new(),
             notify: Notify::new(),
         }
@@ -96,8 +96,8 @@ impl Peer {
         self.failed.load(Ordering::Acquire)
     }
 
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Acquire)
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
     }
 
     pub(crate) fn closing(&self) -> Option<Closing> {
@@ -122,8 +122,8 @@ impl Peer {
         self.notify.notified().await;
     }
 
-    pub(crate) fn hold(&self, held: bool) {
-        self.held.store(held, Ordering::Release);
+    pub(crate) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
         self.wake();
     }
 

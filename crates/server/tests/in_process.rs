@@ -92,7 +92,7 @@ async fn a_service_is_held_and_released_as_any_publisher() {
         service
     });
     let mut held = String::new();
-    while !held.contains("\"held\":1") {
+    while !held.contains("\"paused\":1") {
         held = running.http("GET /status HTTP/1.1\r\nHost: localhost").await;
     }
     let mut worker = Client(running.connector.connect().await.unwrap());

@@ -15,7 +15,7 @@ fn frames(bodies: &[&[u8]]) -> Vec<u8> {
 /// With each of its messages wholly written or not begun, a recall leaves nothing to write.
 #[tokio::test]
 async fn a_worker_that_stalled_between_two_messages_is_used_again_when_it_reads() {
-    let limits = Limits { stall: Duration::from_millis(1), ..Limits::default() };
+    let limits = Limits { write_timeout: Duration::from_millis(1), ..Limits::default() };
     let hub = Arc::new(Hub::new(limits, Vec::new()));
     let timer = tokio::spawn(hub.clone().run_timer());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -30,7 +30,7 @@ async fn a_worker_that_stalled_between_two_messages_is_used_again_when_it_reads(
     let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
     let serving = tokio::spawn(run(hub.clone(), peer, Duration::from_secs(60), permit));
     worker.write_all(&frames(&[b"/queue/a", b"/queue/a", b"job"])).await.unwrap();
-    while hub.totals().returned == 0 {
+    while hub.totals().requeued == 0 {
         tokio::task::yield_now().await;
     }
 

@@ -19,7 +19,7 @@ fn flat(commands: &[Command]) -> Vec<(String, Vec<u8>)> {
             Command::Publish { channel, batch } => {
                 flat.extend(batch.iter().map(|body| (format!("{}", channel.escape_ascii()), body.to_vec())));
             }
-            Command::Confirm { batch } => flat.extend(batch.iter().map(|body| ("echo".into(), body.to_vec()))),
+            Command::Barrier { batch } => flat.extend(batch.iter().map(|body| ("echo".into(), body.to_vec()))),
             Command::Finish => flat.push(("finish".into(), Vec::new())),
             Command::Reserve { .. } => {}
             other => panic!("{other:?}"),
@@ -37,7 +37,7 @@ fn a_run_of_one_channel_is_one_batch() {
     assert_eq!(commands.len(), 4);
     let Command::Publish { batch, .. } = &commands[1] else { panic!("{commands:?}") };
     assert_eq!(batch.iter().collect::<Vec<_>>(), [&b"1"[..], b""]);
-    assert_eq!(commands[3], Command::Confirm { batch: Batch::one(b"x") });
+    assert_eq!(commands[3], Command::Barrier { batch: Batch::one(b"x") });
     assert_eq!(session.missing(), 0);
 }
 

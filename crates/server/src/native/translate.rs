@@ -341,7 +341,7 @@ impl Session {
         commands.push(Command::Subscribe {
             subscription: SubscriptionId(0),
             pattern: Bytes::copy_from_slice(body),
-            ack: AckMode::Written,
+            ack: AckMode::Auto,
         });
     }
 
@@ -413,7 +413,7 @@ impl Session {
 
 fn message(channel: &[u8], batch: Batch) -> Command {
     if channel == ECHO {
-        return Command::Confirm { batch };
+        return Command::Barrier { batch };
     }
     Command::Publish { channel: Bytes::copy_from_slice(channel), batch }
 }
