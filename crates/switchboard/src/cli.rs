@@ -129,7 +129,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: `MATCH[,policy=P][,hold=N][,queue=SIZE]` (repeatable).
+    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }
@@ -303,7 +303,15 @@ mod tests {
 
     #[test]
     fn rules_of_the_command_line_keep_their_order() {
-        let cli = Cli::parse_from(["switchboard", "--channel", "/a,hold=1", "--channel", "/b", "--set", "outbox=1KiB"]);
+        let cli = Cli::parse_from([
+            "switchboard",
+            "--channel",
+            "/a,buffer-unsubscribed=1",
+            "--channel",
+            "/b",
+            "--set",
+            "outbox=1KiB",
+        ]);
         let settings = cli.up.chosen.settings().unwrap();
         assert_eq!(settings.rules[0].pattern, "/a");
         assert_eq!(settings.rules[1].pattern, "/b");

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 use switchboard_monitor::Monitor;
-use switchboard_server::{Report, Server};
+use switchboard_server::{Server, Shutdown};
 use tokio::time::sleep;
 
 /// Time that the monitor has to write what it has, beyond the broker's drain.
@@ -98,7 +98,7 @@ impl Services {
                 else {
                     return Ok(None);
                 };
-                anyhow::Ok(Some(server.run(stop.clone().requested()).await))
+                anyhow::Ok(Some(server.run(stop.clone().requested()).await?))
             },
             async {
                 let Some(monitor) = self.keep("monitor", monitor, start_monitor, Addresses::add_monitor, &stop).await?
@@ -195,11 +195,11 @@ fn nothing_runs(failures: &[(&str, &anyhow::Error)]) -> anyhow::Error {
     }
 }
 
-fn tell_losses(report: &Report) {
-    if report.left > 0 {
-        note(format_args!("Messages left in queues, which are lost: {}.", report.left));
+fn tell_losses(shutdown: &Shutdown) {
+    if shutdown.undelivered > 0 {
+        note(format_args!("Messages left in queues, which are lost: {}.", shutdown.undelivered));
     }
-    if report.cut > 0 {
-        note(format_args!("Connections that did not take in time what was queued for them: {}.", report.cut));
+    if shutdown.aborted > 0 {
+        note(format_args!("Connections that did not take in time what was queued for them: {}.", shutdown.aborted));
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Settings {
 pub(crate) struct Rule {
     pub(crate) pattern: String,
     pub(crate) policy: Option<OverflowPolicy>,
-    pub(crate) hold: Option<usize>,
+    pub(crate) buffer_unsubscribed: Option<usize>,
     pub(crate) queue: Option<usize>,
 }
 
@@ -82,7 +82,7 @@ settings! {
     BROKER:
     "listen" Addresses => server.listen, "Where the native protocol is spoken.";
     "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
-    "memory" Size => server.limits.memory, "All buffered bytes together; at this budget the publishers of the fullest channels are held.";
+    "memory" Size => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "How long connections may take what is queued for them at shutdown.";
     "log" Level => log, "What is logged.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
@@ -94,13 +94,15 @@ settings! {
     "channel-name" Size => server.limits.channel_name, "The length of a channel's name.";
     "message" Size => server.limits.message, "The size of one message.";
     "outbox" Size => server.limits.outbox, "What may wait for one connection.";
-    "window" Size => server.limits.window, "How much of an outbox is handed to the socket ahead of its progress.";
-    "queue" Size => server.limits.queue, "What may wait in one queue, or in one topic that holds.";
-    "patience" Span => server.limits.patience, "How long a full but draining subscriber may hold a topic's publishers; 0 for not at all.";
-    "slow" Span => server.limits.slow, "How long a slow subscriber earns no new patience.";
-    "stall" Span => server.limits.stall, "How long a worker may take no byte before its messages go to others.";
+    "outbox-messages" Count<usize> => server.limits.outbox_messages, "How many messages may wait for one connection; 0 for as many as `outbox` takes.";
+    "window" Size => server.limits.window, "How much is handed to the socket ahead of its progress; of a queue also ahead of what the consumer's machine acknowledged.";
+    "queue" Size => server.limits.queue, "What may wait in one queue, or in one topic that buffers.";
+    "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
+    "grace-period" Span => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
+    "slow-consumer" Span => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
+    "write-timeout" Span => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";
     "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
-    "hold" Count<usize> => server.limits.hold, "How many messages a topic without subscribers keeps before it holds its publishers; 0 drops them.";
+    "buffer-unsubscribed" Count<usize> => server.limits.buffer_unsubscribed, "How many messages a topic without subscribers buffers before it pauses its publishers; 0 drops them.";
 }
 
 settings! {

@@ -21,7 +21,7 @@ async fn until_status(server: &Running, says: impl Fn(&str) -> bool) {
 }
 
 #[tokio::test]
-async fn a_held_publisher_that_resets_is_noticed() {
+async fn a_paused_publisher_that_resets_is_noticed() {
     let limits = Limits { queue: 100, ..Limits::default() };
     let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
     let mut publisher = Client(TcpStream::connect(server.native).await.unwrap());

@@ -2,8 +2,8 @@
 
 use super::Broker;
 use super::connection::Unacked;
-use super::hold::{Blocked, Work};
-use crate::outbox::{Origin, Parcel};
+use super::pause::{Blocked, Effect};
+use crate::outbox::{Origin, OutboxEntry};
 use crate::queue::{Segment, Subscriber};
 use crate::{AckMode, Batch, DeliveryTag, Packer};
 
@@ -63,8 +63,8 @@ impl Broker {
                 skipped += 1;
             };
             let place = first + dealt as u64;
-            if lane.ack == AckMode::Written {
-                self.connections[lane.worker.connection].promised += message.len();
+            if lane.ack == AckMode::Auto {
+                self.connections[lane.worker.connection].reserved_outbox += message.len();
                 match &mut lane.lot {
                     Some(lot) if lot.takes(place) => lot.push(message, place),
                     lot => {
@@ -76,7 +76,7 @@ impl Broker {
                     }
                 }
             } else {
-                self.deal_tagged(channel, lane.worker, message, place);
+                self.dispatch_tagged(channel, lane.worker, message, place);
             }
             dealt += 1;
             bytes += message.len();
@@ -93,7 +93,7 @@ impl Broker {
     fn lane(&mut self, channel: usize, turn: usize) -> Lane {
         let worker = self.channels[channel].subscribers.after(turn);
         let connection = &mut self.connections[worker.connection];
-        let is_open = !connection.stalled && !connection.closing && connection.full_above.is_none();
+        let is_open = !connection.stalled && !connection.closing && connection.resume_below.is_none();
         let subscription = connection.subscription(worker.subscription);
         let ack = subscription.expect("a channel's subscriber has the subscription").ack;
         Lane { worker, ack, is_open, lot: None }
@@ -110,7 +110,7 @@ impl Broker {
             lane.is_open = false;
             return false;
         }
-        if let AckMode::Explicit { prefetch } = lane.ack {
+        if let AckMode::Manual { prefetch } = lane.ack {
             let subscription = connection.subscription(lane.worker.subscription);
             let unacked = &mut subscription.expect("a channel's subscriber has the subscription").unacked;
             lane.is_open = *unacked < prefetch.max(1);
@@ -122,15 +122,15 @@ impl Broker {
     fn hand_lot(&mut self, channel: usize, worker: Subscriber, lot: Option<Lot>) {
         let Some(Lot { first, step, packer, .. }) = lot else { return };
         let batch = packer.finish().expect("a lot has a message");
-        self.connections[worker.connection].promised -= batch.bytes();
-        let block = self.hold_block(channel, batch.bytes());
+        self.connections[worker.connection].reserved_outbox -= batch.bytes();
+        let block = self.charge_block(channel, batch.bytes());
         let origin = Origin::Queue { channel, subscription: worker.subscription, first, step };
-        self.push_parcel(worker.connection, Parcel { batch, block: Some(block), origin });
+        self.push_entry(worker.connection, OutboxEntry { batch, block: Some(block), origin });
     }
 
-    fn deal_tagged(&mut self, channel: usize, worker: Subscriber, message: &[u8], place: u64) {
+    fn dispatch_tagged(&mut self, channel: usize, worker: Subscriber, message: &[u8], place: u64) {
         let message = Batch::one_packed(message);
-        let block = self.hold_block(channel, message.bytes());
+        let block = self.charge_block(channel, message.bytes());
         let connection = &mut self.connections[worker.connection];
         let tag = DeliveryTag(connection.next_tag);
         connection.next_tag += 1;
@@ -138,13 +138,13 @@ impl Broker {
         let waits = Unacked { channel, subscription, message: message.clone(), block, place };
         connection.unacked.insert(tag, waits);
         // Two holders: it may be acked while it is being written, or written and not acked.
-        let block = Some(self.ledger.share(block));
+        let block = Some(self.budget.share(block));
         let origin = Origin::Tagged { channel, subscription, tag };
-        self.push_parcel(worker.connection, Parcel { batch: message, block, origin });
+        self.push_entry(worker.connection, OutboxEntry { batch: message, block, origin });
     }
 
     /// Deals what waits in a queue; gives a topic's first subscriber what was kept for it.
-    pub(super) fn deal_backlog(&mut self, place: usize) {
+    pub(super) fn dispatch_backlog(&mut self, place: usize) {
         let Some(channel) = self.channels.get(place) else { return };
         if channel.kind == crate::Kind::Topic || channel.backlog.is_empty() {
             return;
@@ -155,13 +155,13 @@ impl Broker {
                 None => self.release(block),
                 Some((batch, first)) => {
                     let rest = self.keep(place, Segment { batch, block, first });
-                    self.channels[place].backlog.unpop(rest);
+                    self.channels[place].backlog.requeue_front(rest);
                     break;
                 }
             }
         }
         if self.channels[place].backlog.depth < before {
-            self.work.push_back(Work::Retry(Blocked::Channel(place)));
+            self.effects.push_back(Effect::Retry(Blocked::Channel(place)));
         }
     }
 }

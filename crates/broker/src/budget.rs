@@ -1,7 +1,7 @@
 use crate::slots::Slots;
 
 /// Names a counted allocation.
-pub(crate) type BlockId = usize;
+pub(crate) type AllocationId = usize;
 
 #[derive(Debug)]
 struct Block {
@@ -12,15 +12,15 @@ struct Block {
 
 /// Counts every buffered byte, a shared allocation once.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct MemoryBudget {
     pub(crate) used: usize,
     pub(crate) budget: usize,
     blocks: Slots<Block>,
 }
 
-impl Ledger {
-    pub(crate) fn new(budget: usize) -> Ledger {
-        Ledger { used: 0, budget, blocks: Slots::new() }
+impl MemoryBudget {
+    pub(crate) fn new(budget: usize) -> MemoryBudget {
+        MemoryBudget { used: 0, budget, blocks: Slots::new() }
     }
 
     /// What may still be buffered.
@@ -29,19 +29,19 @@ impl Ledger {
     }
 
     /// Counts an allocation that has one holder and belongs to a channel.
-    pub(crate) fn hold(&mut self, channel: usize, bytes: usize) -> BlockId {
+    pub(crate) fn charge(&mut self, channel: usize, bytes: usize) -> AllocationId {
         self.used += bytes;
         self.blocks.insert(Block { bytes, holders: 1, channel })
     }
 
     /// One more holder.
-    pub(crate) fn share(&mut self, id: BlockId) -> BlockId {
+    pub(crate) fn share(&mut self, id: AllocationId) -> AllocationId {
         self.blocks[id].holders += 1;
         id
     }
 
     /// One holder less. The last one frees the allocation: its channel and its bytes.
-    pub(crate) fn release(&mut self, id: BlockId) -> Option<(usize, usize)> {
+    pub(crate) fn release(&mut self, id: AllocationId) -> Option<(usize, usize)> {
         let block = &mut self.blocks[id];
         block.holders -= 1;
         if block.holders > 0 {
@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     /// Size of an allocation.
-    pub(crate) fn size(&self, id: BlockId) -> usize {
+    pub(crate) fn size(&self, id: AllocationId) -> usize {
         self.blocks[id].bytes
     }
 }

@@ -1,8 +1,8 @@
-//! Who is held, and whether the reason is true.
+//! Who is paused, and whether the reason is true.
 
 use super::{Checked, LATENESS, Oracle, promise};
 use std::time::Duration;
-use switchboard_broker::{ConnectionStatus, ECHO, HoldReason, OverflowPolicy, Status};
+use switchboard_broker::{ConnectionStatus, ECHO, OverflowPolicy, PauseReason, Status};
 
 impl Oracle {
     /// How far an outbox must be drained at most before nobody waits for it.
@@ -21,7 +21,7 @@ impl Oracle {
     pub(super) fn check_patience(&mut self, status: &Status) -> Checked {
         let (now, low) = (self.now, self.low_water());
         let half = self.settings.limits.outbox / 2;
-        let (patience, slow_for) = (self.settings.limits.patience, self.settings.limits.slow);
+        let (patience, slow_for) = (self.settings.limits.grace_period, self.settings.limits.slow_consumer);
         for reported in &status.connections {
             let id = reported.id.0;
             let Some(link) = self.links.get_mut(&id).filter(|link| !link.gone) else { continue };
@@ -54,53 +54,57 @@ impl Oracle {
         Ok(())
     }
 
-    pub(super) fn check_held(&mut self, status: &Status) -> Checked {
+    pub(super) fn check_paused(&mut self, status: &Status) -> Checked {
         for reported in &status.connections {
             let Some(link) = self.links.get(&reported.id.0).filter(|link| !link.gone) else { continue };
             promise!(
-                link.held == reported.held.is_some(),
-                "{} is told to be held: {}, and the status says {:?}",
+                link.paused == reported.paused.is_some(),
+                "{} is told to be paused: {}, and the status says {:?}",
                 reported.id.0,
-                link.held,
-                reported.held
+                link.paused,
+                reported.paused
             );
-            if let Some(reason) = &reported.held {
+            if let Some(reason) = &reported.paused {
                 let now = self.now;
-                let held_for = &mut self.link(reported.id.0).held_for;
-                if held_for.as_ref().is_none_or(|(known, _)| known != reason) {
-                    *held_for = Some((reason.clone(), now));
+                let paused_for = &mut self.link(reported.id.0).paused_for;
+                if paused_for.as_ref().is_none_or(|(known, _)| known != reason) {
+                    *paused_for = Some((reason.clone(), now));
                 }
                 self.check_reason(reported, reason, status)
-                    .map_err(|sentence| format!("{} is held for no reason: {sentence} ({reason})", reported.id.0))?;
+                    .map_err(|sentence| format!("{} is paused for no reason: {sentence} ({reason})", reported.id.0))?;
             }
         }
-        let held = status.connections.iter().filter(|connection| connection.held.is_some()).count();
-        promise!(held == status.totals.held, "{held} are held, and {} counted", status.totals.held);
+        let held = status.connections.iter().filter(|connection| connection.paused.is_some()).count();
+        promise!(held == status.totals.paused, "{held} are paused, and {} counted", status.totals.paused);
         Ok(())
     }
 
-    fn check_reason(&mut self, held: &ConnectionStatus, reason: &HoldReason, status: &Status) -> Checked {
+    fn check_reason(&mut self, held: &ConnectionStatus, reason: &PauseReason, status: &Status) -> Checked {
         let id = held.id.0;
         let depth = |name: &[u8]| status.channels.iter().find(|c| c.name == name).map_or(0, |channel| channel.depth);
         match reason {
-            HoldReason::QueueFull { channel, bound } => {
+            PauseReason::QueueFull { channel, bound } => {
                 let name = String::from_utf8_lossy(channel).into_owned();
                 promise!(*bound == self.bound_of(&name), "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");
             }
-            HoldReason::NobodyThere { channel, kept } => {
+            PauseReason::QueueMessages { channel, bound } => {
+                promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
+                promise!(depth(channel) > 0, "the queue is empty");
+            }
+            PauseReason::NoSubscribers { channel, buffered } => {
                 let name = String::from_utf8_lossy(channel).into_owned();
                 let somebody = self.links.values().any(|link| !link.gone && !link.listening(&name).is_empty());
                 promise!(!somebody, "somebody listens");
                 let full = self.kept_bytes(&name) + self.longest > self.bound_of(&name);
                 // A smaller message of somebody else may have fitted since.
-                promise!(*kept <= depth(channel), "the topic keeps fewer");
-                promise!(depth(channel) >= self.hold_of(&name) || full, "the topic has room for more");
+                promise!(*buffered <= depth(channel), "the topic keeps fewer");
+                promise!(depth(channel) >= self.buffer_of(&name) || full, "the topic has room for more");
             }
-            HoldReason::SlowSubscriber { channel, subscriber } => {
+            PauseReason::SlowSubscriber { channel, subscriber } => {
                 self.check_wait_for(id, channel, subscriber.0, status)?;
             }
-            HoldReason::Memory { budget } => {
+            PauseReason::Memory { budget } => {
                 let free = budget.saturating_sub(status.totals.memory);
                 let large = status.channels.iter().any(|channel| channel.bytes > free);
                 promise!(large || self.links[&id].reserve > free, "there is memory");
@@ -126,9 +130,9 @@ impl Oracle {
         if self.policy_of(channel) == OverflowPolicy::Block {
             return Ok(());
         }
-        let since = self.links[&held].held_for.as_ref().map_or(now, |(_, since)| *since).max(link.last_half);
+        let since = self.links[&held].paused_for.as_ref().map_or(now, |(_, since)| *since).max(link.last_half);
         // What it has saved, what it may earn meanwhile, and its advance.
-        let longest = 30 * self.settings.limits.patience + Duration::from_micros(LATENESS);
+        let longest = 30 * self.settings.limits.grace_period + Duration::from_micros(LATENESS);
         promise!(now.since(since) <= longest, "the patience with {subscriber} ended long ago");
         promise!(link.slow.is_none_or(|slow| slow == now), "{subscriber} is known to be slow");
         Ok(())

@@ -1,15 +1,15 @@
 //! Who is held, and what happens when there is room again.
 
 use super::Broker;
-use crate::outbox::{Origin, Parcel};
-use crate::{Batch, Event, HoldReason, Refusal};
+use crate::outbox::{Origin, OutboxEntry};
+use crate::{Batch, Event, PauseReason, Refusal};
 use bytes::Bytes;
 
 /// What a connection sent and nobody could take yet.
 #[derive(Debug)]
 pub(super) enum Pending {
     Publish { channel: Bytes, batch: Batch },
-    Confirm { batch: Batch },
+    Barrier { batch: Batch },
     Reserve { bytes: usize },
 }
 
@@ -28,22 +28,22 @@ pub(super) enum Blocked {
 
 /// What is to be done before a command is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum Effect {
     /// Deal a queue's backlog.
-    Deal(usize),
+    Dispatch(usize),
     /// The connection's outbox has room.
-    Serve(usize),
+    OutboxFreed(usize),
     /// Let those go on who wait for this.
     Retry(Blocked),
     Forget(usize),
-    Leave(usize),
+    Reap(usize),
 }
 
 /// A command that could not be carried out wholly: its rest, and what it waits for.
 pub(super) struct Stop {
     pub(super) rest: Pending,
     pub(super) on: Blocked,
-    pub(super) reason: HoldReason,
+    pub(super) reason: PauseReason,
 }
 
 impl Broker {
@@ -53,17 +53,18 @@ impl Broker {
             let longest = || batch.iter().map(<[u8]>::len).max().unwrap_or(0);
             if channel.len() > self.limits.channel_name {
                 let refusal = Refusal::NameTooLong { length: channel.len(), limit: self.limits.channel_name };
-                return self.refuse(place, refusal);
+                return self.refuse(place, Some(channel.clone()), refusal);
             }
             if batch.bytes() > self.limits.message && longest() > self.limits.message {
-                return self.refuse(place, Refusal::MessageTooLong { length: longest(), limit: self.limits.message });
+                let refusal = Refusal::MessageTooLong { length: longest(), limit: self.limits.message };
+                return self.refuse(place, Some(channel.clone()), refusal);
             }
         }
-        if let Pending::Publish { batch, .. } | Pending::Confirm { batch } = &command {
+        if let Pending::Publish { batch, .. } | Pending::Barrier { batch } = &command {
             // What was reserved for it while it came is its own.
             let covered = self.connections[place].reserved.min(batch.bytes());
             self.connections[place].reserved -= covered;
-            self.ledger.used += batch.bytes() - covered;
+            self.budget.used += batch.bytes() - covered;
         }
         self.connections[place].pending.push_back(command);
         if self.connections[place].blocked.is_none() {
@@ -99,8 +100,8 @@ impl Broker {
             let Some(next) = self.connections[place].pending.pop_front() else { break };
             match self.attempt(place, next) {
                 Ok(Some(channel)) if self.over_share(channel) => {
-                    let budget = self.ledger.budget;
-                    now = Some((Blocked::Share(channel), HoldReason::Memory { budget }));
+                    let budget = self.budget.budget;
+                    now = Some((Blocked::Share(channel), PauseReason::Memory { budget }));
                 }
                 Ok(_) => {}
                 Err(stop) => {
@@ -113,84 +114,84 @@ impl Broker {
         let id = connection.id;
         match (&before, &now) {
             (None, Some((_, reason))) => {
-                self.held.push_back(place);
-                self.events.push_back(Event::Hold { connection: id, reason: reason.clone() });
+                self.paused.push_back(place);
+                self.events.push_back(Event::Pause { connection: id, reason: reason.clone() });
             }
             (Some(_), None) => {
-                self.held.retain(|&held| held != place);
+                self.paused.retain(|&held| held != place);
                 if !connection.gone {
-                    self.events.push_back(Event::Release { connection: id });
+                    self.events.push_back(Event::Resume { connection: id });
                 }
             }
             _ => {}
         }
         self.connections[place].blocked = now;
-        self.work.push_back(Work::Leave(place));
+        self.effects.push_back(Effect::Reap(place));
     }
 
     fn attempt(&mut self, place: usize, command: Pending) -> Result<Option<usize>, Stop> {
         match command {
             Pending::Publish { channel, batch } => self.publish(place, channel, batch),
-            Pending::Confirm { batch } => self.confirm(place, batch),
+            Pending::Barrier { batch } => self.barrier(place, batch),
             Pending::Reserve { bytes } => self.grow_reserve(place, bytes),
         }
     }
 
-    fn confirm(&mut self, place: usize, batch: Batch) -> Result<Option<usize>, Stop> {
+    fn barrier(&mut self, place: usize, batch: Batch) -> Result<Option<usize>, Stop> {
         let connection = &mut self.connections[place];
         if !connection.fits(batch.bytes(), self.limits.outbox) {
             connection.set_full(batch.bytes(), self.limits.outbox);
             let reason =
-                HoldReason::SlowSubscriber { channel: Bytes::from_static(crate::ECHO), subscriber: connection.id };
-            return Err(Stop { rest: Pending::Confirm { batch }, on: Blocked::Subscriber(place), reason });
+                PauseReason::SlowSubscriber { channel: Bytes::from_static(crate::ECHO), subscriber: connection.id };
+            return Err(Stop { rest: Pending::Barrier { batch }, on: Blocked::Subscriber(place), reason });
         }
         // Its bytes stay counted as they were when it came, until they are written.
-        self.push_parcel(place, Parcel { batch, block: None, origin: Origin::Confirm });
+        self.push_entry(place, OutboxEntry { batch, block: None, origin: Origin::Barrier });
         Ok(None)
     }
 
     fn grow_reserve(&mut self, place: usize, bytes: usize) -> Result<Option<usize>, Stop> {
         let reserved = self.connections[place].reserved;
         let more = bytes.saturating_sub(reserved);
-        if more > self.ledger.free() && self.ledger.used > reserved {
-            let reason = HoldReason::Memory { budget: self.ledger.budget };
+        if more > self.budget.free() && self.budget.used > reserved {
+            let reason = PauseReason::Memory { budget: self.budget.budget };
             return Err(Stop { rest: Pending::Reserve { bytes }, on: Blocked::Memory, reason });
         }
         self.connections[place].reserved = bytes.max(reserved);
-        self.ledger.used += more;
+        self.budget.used += more;
         Ok(None)
     }
 
     /// Whether a channel has more than is free: so the fullest are held first, and each has its
     /// share however many there are (the dynamic threshold of shared-memory switches).
     fn over_share(&self, channel: usize) -> bool {
-        self.channels.get(channel).is_some_and(|channel| channel.load > self.ledger.free())
+        self.channels.get(channel).is_some_and(|channel| channel.load > self.budget.free())
     }
 
     /// Bytes are no longer buffered.
     pub(super) fn uncount(&mut self, bytes: usize) {
         if bytes > 0 {
-            self.ledger.used -= bytes;
+            self.budget.used -= bytes;
             self.memory_freed();
         }
     }
 
     pub(super) fn memory_freed(&mut self) {
-        let retry = Work::Retry(Blocked::Memory);
-        if !self.held.is_empty() && !self.work.contains(&retry) {
-            self.work.push_back(retry);
+        let retry = Effect::Retry(Blocked::Memory);
+        if !self.paused.is_empty() && !self.effects.contains(&retry) {
+            self.effects.push_back(retry);
         }
     }
 
     /// Does what follows from a command, until nothing does.
-    pub(super) fn settle(&mut self) {
-        while let Some(work) = self.work.pop_front() {
+    pub(super) fn run_effects(&mut self) {
+        while let Some(work) = self.effects.pop_front() {
             match work {
-                Work::Deal(channel) => self.deal_backlog(channel),
-                Work::Serve(place) => self.serve(place),
-                Work::Retry(cause) => self.retry(cause),
-                Work::Forget(channel) => self.forget_if_unused(channel),
-                Work::Leave(place) => self.leave(place),
+                Effect::Dispatch(channel) => self.dispatch_backlog(channel),
+                Effect::OutboxFreed(place) => self.serve(place),
+                Effect::Retry(cause) => self.retry(cause),
+                Effect::Forget(channel) => self.forget_if_unused(channel),
+                Effect::Reap(place) => self.leave(place),
             }
         }
         if self.draining && !self.awaits_room() {
@@ -206,13 +207,13 @@ impl Broker {
             return;
         }
         for channel in self.queues_of(place) {
-            self.deal_backlog(channel);
+            self.dispatch_backlog(channel);
         }
         self.retry(Blocked::Subscriber(place));
     }
 
     fn retry(&mut self, cause: Blocked) {
-        let waiting: Vec<usize> = self.held.iter().copied().filter(|&place| self.waits_for(place, cause)).collect();
+        let waiting: Vec<usize> = self.paused.iter().copied().filter(|&place| self.waits_for(place, cause)).collect();
         for place in waiting {
             self.advance(place);
         }
@@ -230,7 +231,7 @@ impl Broker {
     fn leave(&mut self, place: usize) {
         let Some(connection) = self.connections.get(place) else { return };
         if connection.gone && connection.pending.is_empty() {
-            self.held.retain(|&held| held != place);
+            self.paused.retain(|&held| held != place);
             self.connections.remove(place);
         } else if connection.finishing {
             self.close_if_done(place, false);
