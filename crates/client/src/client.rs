@@ -1,6 +1,6 @@
 use crate::events::Events;
-use crate::io::{self, Dial, Order, Shared};
-use crate::mailbox::Mailbox;
+use crate::inbox::Inbox;
+use crate::io::{self, Dial, Shared, SubscribeRequest};
 use crate::options::Place;
 use crate::reply::{Promise, Reply};
 use crate::{Error, Options, Subscription};
@@ -164,12 +164,12 @@ impl Client {
         if shared.lock().is_closing() {
             return Reply::known(Err(Error::Closed));
         }
-        let inbox = Arc::new(Mailbox::new(shared.options.inbox));
+        let inbox = Arc::new(Inbox::new(shared.options.inbox));
         let pattern = Bytes::copy_from_slice(pattern);
         let (promise, reply) = Promise::new();
         let subscription = Subscription::new(self.clone(), pattern.clone(), inbox.clone());
-        let order = Order { pattern, inbox, first: Some((promise, subscription)) };
-        drop(shared.driver.spawn(io::subscribe(shared.clone(), order)));
+        let request = SubscribeRequest { pattern, inbox, first: Some((promise, subscription)) };
+        drop(shared.driver.spawn(io::subscribe(shared.clone(), request)));
         reply
     }
 

@@ -9,6 +9,7 @@ pub mod options;
 mod reply;
 
 mod clock;
+mod inbox;
 mod mailbox;
 mod protocol;
 

@@ -11,7 +11,7 @@ pub(crate) struct Mailbox<T> {
     state: Mutex<State<T>>,
     arrived: Condvar,
     limit: usize,
-    /// Told when there is room again, and when the taker has left.
+    /// Told when there is room again.
     room: Notify,
 }
 
@@ -24,14 +24,11 @@ struct State<T> {
     missed: usize,
     /// Nothing more will come.
     ended: bool,
-    /// Nobody takes any more.
-    left: bool,
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new(limit: usize) -> Mailbox<T> {
-        let state =
-            State { items: VecDeque::new(), cost: 0, waker: None, threads: 0, missed: 0, ended: false, left: false };
+        let state = State { items: VecDeque::new(), cost: 0, waker: None, threads: 0, missed: 0, ended: false };
         Mailbox { state: Mutex::new(state), arrived: Condvar::new(), limit, room: Notify::new() }
     }
 
@@ -87,22 +84,9 @@ impl<T> Mailbox<T> {
         self.lock().cost >= self.limit
     }
 
-    /// Ready, perhaps without a reason, after there was no room or when the taker has left.
+    /// Ready, perhaps without a reason, when there is room again.
     pub(crate) async fn changed(&self) {
         self.room.notified().await;
-    }
-
-    pub(crate) fn has_left(&self) -> bool {
-        self.lock().left
-    }
-
-    /// Takes no more; what is there is thrown away.
-    pub(crate) fn leave(&self) {
-        let mut state = self.lock();
-        state.left = true;
-        state.items.clear();
-        drop(state);
-        self.room.notify_one();
     }
 
     fn take_from(&self, state: &mut State<T>) -> Option<T> {

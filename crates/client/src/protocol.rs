@@ -28,6 +28,11 @@ pub(crate) fn hello(pattern: &[u8], out: &mut Vec<u8>) {
     encode(pattern, out);
 }
 
+/// Whether a name, or a pattern, is that of queues.
+pub(crate) fn is_queue(name: &[u8]) -> bool {
+    name.starts_with(b"/queue")
+}
+
 /// How much a message takes.
 pub(crate) fn size(channel: &[u8], data: &[u8]) -> usize {
     2 * PREFIX + channel.len() + data.len()

@@ -1,4 +1,4 @@
-use crate::mailbox::Mailbox;
+use crate::inbox::Inbox;
 use crate::{Client, Message};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
@@ -16,20 +16,23 @@ use switchboard_wire::native::{Split, split};
 /// - as a blocking iterator, `for message in subscription.iter()`, in a plain thread;
 /// - by a callback, [`Subscription::on_message`].
 ///
-/// It ends when the client is closed. To drop it unsubscribes, and keeps nothing of what has arrived:
-/// what a queue had sent by then is lost.
+/// It ends when the client is closed, or after [`Subscription::drain`].
+///
+/// A queue counts a message as delivered once it was sent. So when a subscription to a queue is dropped, the messages
+/// that were sent to it and not taken are lost; [`Event::Discarded`](crate::Event::Discarded) tells how many. To lose
+/// none, drain it and take the rest.
 #[derive(Debug)]
 pub struct Subscription {
     /// Frames that have arrived together.
     batch: Bytes,
-    inbox: Arc<Mailbox<Bytes>>,
+    inbox: Arc<Inbox>,
     pattern: Bytes,
     /// A client lives as long as somebody listens.
     client: Client,
 }
 
 impl Subscription {
-    pub(crate) fn new(client: Client, pattern: Bytes, inbox: Arc<Mailbox<Bytes>>) -> Subscription {
+    pub(crate) fn new(client: Client, pattern: Bytes, inbox: Arc<Inbox>) -> Subscription {
         Subscription { batch: Bytes::new(), inbox, pattern, client }
     }
 
@@ -60,6 +63,12 @@ impl Subscription {
             self.batch = self.inbox.try_take()?;
         }
         self.of_batch()
+    }
+
+    /// Asks the broker for no more messages. Those that it has sent can still be taken; then the subscription ends.
+    /// What a queue has not sent yet goes to its other consumers.
+    pub fn drain(&mut self) {
+        self.inbox.drain();
     }
 
     /// Blocks for each message.
@@ -95,7 +104,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.inbox.leave();
+        self.inbox.leave(&self.batch);
     }
 }
 

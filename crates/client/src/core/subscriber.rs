@@ -11,6 +11,7 @@ pub(crate) struct Subscriber {
     /// The number of the mark that was asked for last.
     asked: u64,
     back: u64,
+    confirmed: bool,
     max_frame: usize,
 }
 
@@ -35,12 +36,14 @@ impl Subscriber {
         let mut first = Vec::new();
         protocol::hello(pattern, &mut first);
         protocol::mark(token, 1, &mut first);
-        (Subscriber { token, pulse: Pulse::new(heartbeat, now), asked: 1, back: 0, max_frame }, first)
+        (Subscriber { token, pulse: Pulse::new(heartbeat, now), asked: 1, back: 0, confirmed: false, max_frame }, first)
     }
 
-    /// Whether the subscription is in force.
+    /// Whether the subscription is in force. The broker sends nothing before that, so its first byte says so, whatever
+    /// it belongs to. The answer to the first mark would come too late: it stands behind everything that waits in the
+    /// channel, and may be more than there is room for until somebody has the subscription.
     pub(crate) fn is_confirmed(&self) -> bool {
-        self.back > 0
+        self.confirmed
     }
 
     /// Moves whole messages, as frames one behind the other, from `input` to `messages`. What is left
@@ -52,6 +55,7 @@ impl Subscriber {
         now: Instant,
     ) -> Result<usize, String> {
         self.pulse.heard(now);
+        self.confirmed |= !input.is_empty();
         let mut whole = 0;
         loop {
             match protocol::incoming(&input[whole..], self.token, self.max_frame) {
