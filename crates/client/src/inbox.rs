@@ -1,8 +1,11 @@
 //! Where a subscription's messages wait for the program.
 
+use crate::Error;
 use crate::mailbox::Mailbox;
+use crate::runner::Runner;
 use bytes::Bytes;
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use switchboard_wire::native::{Split, split};
 use tokio::sync::Notify;
@@ -39,18 +42,14 @@ impl Unread {
 pub(crate) struct Inbox {
     frames: Mailbox<Bytes>,
     state: Mutex<(Taker, Unread)>,
-    /// Told when the taker has changed.
+    /// Notified when the taker has changed.
     stopped: Notify,
 }
 
 impl Inbox {
-    pub(crate) fn new(limit: usize) -> Inbox {
+    pub(crate) fn new(limit: usize, runner: Arc<Runner>) -> Inbox {
         let state = Mutex::new((Taker::Listening, Unread::default()));
-        Inbox { frames: Mailbox::new(limit), state, stopped: Notify::new() }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, (Taker, Unread)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Inbox { frames: Mailbox::new(limit, runner), state, stopped: Notify::new() }
     }
 
     /// Puts in all of it, even if that is more than there is room for.
@@ -75,16 +74,16 @@ impl Inbox {
     }
 
     pub(crate) fn taker(&self) -> Taker {
-        self.state().0
+        self.state.lock().0
     }
 
     /// What was in the inbox when the taker left.
     pub(crate) fn unread(&self) -> Unread {
-        self.state().1
+        self.state.lock().1
     }
 
     pub(crate) fn drain(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.0 == Taker::Listening {
             state.0 = Taker::Draining;
         }
@@ -99,7 +98,7 @@ impl Inbox {
         while let Some(frames) = self.frames.try_take() {
             unread.add(&frames);
         }
-        *self.state() = (Taker::Left, unread);
+        *self.state.lock() = (Taker::Left, unread);
         self.stopped.notify_one();
     }
 
@@ -111,7 +110,8 @@ impl Inbox {
         self.frames.try_take()
     }
 
-    pub(crate) fn take(&self) -> Option<Bytes> {
+    /// Blocks; `None` at the end. As [`Mailbox::take`].
+    pub(crate) fn take(&self) -> Result<Option<Bytes>, Error> {
         self.frames.take()
     }
 }

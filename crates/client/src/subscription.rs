@@ -1,4 +1,5 @@
 use crate::inbox::Inbox;
+use crate::runner::in_callback;
 use crate::{Client, Message};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
@@ -48,12 +49,17 @@ impl Subscription {
     }
 
     /// The next message, in a plain thread; `None` at the end.
+    ///
+    /// # Panics
+    ///
+    /// Where no message could ever come: in a callback of a client, and on the thread of a current-thread runtime that does
+    /// the client's I/O ([`Error::CannotWait`](crate::Error::CannotWait)).
     pub fn wait(&mut self) -> Option<Message> {
         loop {
             if let Some(message) = self.of_batch() {
                 return Some(message);
             }
-            self.batch = self.inbox.take()?;
+            self.batch = self.inbox.take().unwrap_or_else(|error| panic!("{error}"))?;
         }
     }
 
@@ -72,6 +78,10 @@ impl Subscription {
     }
 
     /// Blocks for each message.
+    ///
+    /// # Panics
+    ///
+    /// Its `next` panics as [`Subscription::wait`] does.
     pub fn iter(&mut self) -> Iter<'_> {
         Iter(self)
     }
@@ -79,10 +89,10 @@ impl Subscription {
     /// Calls `f` with each message from now on, on the thread that does the client's I/O: all else on
     /// that thread waits while `f` runs. If it panics, the subscription ends.
     pub fn on_message(mut self, mut f: impl FnMut(Message) + Send + 'static) -> Callback {
-        let driver = self.client.shared().driver.clone();
-        Callback(driver.spawn(async move {
+        let shared = self.client.shared().clone();
+        Callback(shared.spawn(async move {
             while let Some(message) = self.next().await {
-                f(message);
+                in_callback(|| f(message));
                 // Sockets and other callbacks have their turn.
                 if self.batch.is_empty() {
                     tokio::task::yield_now().await;

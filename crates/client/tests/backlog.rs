@@ -4,7 +4,7 @@ mod common;
 
 use common::{Broker, in_time, number};
 use std::sync::mpsc;
-use switchboard_client::{Client, Event, Message, Subscription};
+use switchboard_client::{Client, Event, Message};
 use switchboard_server::Settings;
 
 const KIB: usize = 1 << 10;
@@ -120,42 +120,6 @@ fn a_backlog_far_above_every_buffer_is_received_whole() {
 fn one_message_longer_than_every_buffer_is_received_whole() {
     let broker = Broker::start();
     everybody_gets_all(&broker, "inbox=1B", 1, 16 * MIB);
-}
-
-#[test]
-fn the_first_bytes_of_a_message_put_a_subscription_in_force() {
-    // What a broker sends before anything else may be a part of a long message.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serving = std::thread::spawn(move || {
-        use std::io::{Read, Write};
-        let accept = || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut frame = || {
-                let mut length = [0; 4];
-                stream.read_exact(&mut length).unwrap();
-                let mut body = vec![0; u32::from_be_bytes(length) as usize];
-                stream.read_exact(&mut body).unwrap();
-                body
-            };
-            let (pattern, _, mark) = (frame(), frame(), frame());
-            (stream, pattern, mark)
-        };
-        let (mut publisher, _, mark) = accept();
-        publisher.write_all(&[&(mark.len() as u32).to_be_bytes()[..], &mark].concat()).unwrap();
-        loop {
-            let (mut stream, pattern, _) = accept();
-            if pattern == b"/queue/a" {
-                stream.write_all(&[0]).unwrap();
-                return (publisher, stream);
-            }
-        }
-    });
-    let client = Client::connect(&common::url(address, "")).wait().unwrap();
-    let subscribing = client.subscribe("/queue/a");
-    let mut subscription: Subscription = in_time("the subscription", move || subscribing.wait()).unwrap();
-    assert!(subscription.try_next().is_none());
-    drop(serving.join().unwrap());
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use super::dial::{Reader, Writer, new_token};
 use super::shared::Shared;
 use crate::clock::later;
-use crate::core::{Backoff, Beat, Subscriber};
+use crate::completion::Completer;
+use crate::core::{Backoff, Effect, Subscriber};
 use crate::inbox::{Inbox, Taker, Unread};
-use crate::reply::Promise;
-use crate::{Doubt, Error, Event, Link, Reason, Subscription, protocol};
+use crate::options::MAX_CHANNEL;
+use crate::{Doubt, Error, Event, Link, Options, Reason, Subscription, protocol};
 use bytes::{Bytes, BytesMut};
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,13 +24,15 @@ pub(crate) struct SubscribeRequest {
     pub(crate) pattern: Bytes,
     pub(crate) inbox: Arc<Inbox>,
     /// Until the subscription is in force for the first time.
-    pub(crate) first: Option<(Promise<Subscription>, Subscription)>,
+    pub(crate) first: Option<(Completer<Subscription>, Subscription)>,
 }
 
 enum Ending {
     /// The subscription has ended: it was dropped or drained, or the client was closed.
     Finished,
-    Cut(Reason),
+    Disconnected(Reason),
+    /// The connection ended before the subscription was in force.
+    Refused(Reason),
 }
 
 /// Receives until the subscription ends; connects again as often as it has to.
@@ -49,25 +52,41 @@ pub(crate) async fn run(shared: Arc<Shared>, mut request: SubscribeRequest) {
             Ok((reader, writer)) => match follow(&shared, &mut request, reader, writer, deadline).await {
                 Ok(Ending::Finished) => return,
                 Err(()) => return late(&shared, request),
-                Ok(Ending::Cut(reason)) => {
+                Ok(Ending::Disconnected(reason)) => {
                     backoff.reset();
-                    shared.tell(&Event::Disconnected { link: link.clone(), reason, in_doubt: Doubt::default() });
-                    // Until it was in force for the first time, `subscribe` goes on.
-                    if !options.reconnect && request.first.is_none() {
+                    shared.emit(&Event::Disconnected { link: link.clone(), reason, in_doubt: Doubt::default() });
+                    if !options.reconnect {
                         return;
                     }
                     None
+                }
+                // The next pause is longer: a broker that refuses is not to be asked ten times a second.
+                Ok(Ending::Refused(reason)) => {
+                    if let Some(error) = cannot_heal(options, &request.pattern, &reason)
+                        && let Some((completer, _)) = request.first.take()
+                    {
+                        return completer.complete(Err(error));
+                    }
+                    Some(format!("the subscription was refused: {reason}"))
                 }
             },
             Err(error) => Some(error.to_string()),
         };
         let after = backoff.pause(fastrand::f64());
-        shared.tell(&Event::Reconnecting { link: link.clone(), after, failure });
+        shared.emit(&Event::Reconnecting { link: link.clone(), after, failure });
         tokio::select! {
             () = sleep(after) => {}
             () = given_up(&shared, &request, deadline) => return late(&shared, request),
         }
     }
+}
+
+/// Why it is of no use to try again.
+fn cannot_heal(options: &Options, pattern: &[u8], reason: &Reason) -> Option<Error> {
+    if *reason == Reason::Closed && pattern.len() > MAX_CHANNEL {
+        return Some(Error::ChannelName { length: pattern.len(), limit: MAX_CHANNEL });
+    }
+    (!options.reconnect).then(|| Error::Refused { reason: reason.clone() })
 }
 
 /// Ends the inbox also when the runtime is shut down.
@@ -95,10 +114,14 @@ async fn given_up(shared: &Shared, request: &SubscribeRequest, deadline: tokio::
 }
 
 fn late(shared: &Shared, request: SubscribeRequest) {
-    if let Some((promise, _)) = request.first
+    if let Some((completer, _)) = request.first
         && !*shared.closed.borrow()
     {
-        promise.fulfil(Err(Error::TimedOut { what: "subscribe", after: shared.options.timeout, option: "timeout" }));
+        completer.complete(Err(Error::TimedOut {
+            what: "subscribe",
+            after: shared.options.timeout,
+            option: "timeout",
+        }));
     }
 }
 
@@ -151,31 +174,31 @@ async fn follow(
             biased;
             written = outgoing.write(&mut writer), if outgoing.is_due() => {
                 if let Err(error) = written {
-                    return broken(error);
+                    return ended(confirmed, error.to_string().into());
                 }
             }
             read = reader.read_buf(&mut input), if !full => {
                 match read {
                     Ok(0) if closing => return Ok(Ending::Finished),
-                    Ok(0) if input.is_empty() => return Ok(Ending::Cut(Reason::Closed)),
-                    Ok(0) => return broken("the connection ended within a message"),
+                    Ok(0) if input.is_empty() => return ended(confirmed, Reason::Closed),
+                    Ok(0) => return ended(confirmed, "the connection ended within a message".to_owned().into()),
                     Ok(bytes) => size = (bytes * 2).clamp(size / 2, LARGE).max(SMALL),
                     Err(_) if closing => return Ok(Ending::Finished),
-                    Err(error) => return broken(error),
+                    Err(error) => return ended(confirmed, error.to_string().into()),
                 }
                 let result = core.received(&mut input, &mut messages, Instant::now());
                 request.inbox.put(messages.drain(..));
                 // Before it is looked whether the inbox is full: only who has the subscription can empty it.
                 if !confirmed && core.is_confirmed() {
                     confirmed = true;
-                    shared.tell(&Event::Connected(Link::Subscription(request.pattern.clone())));
-                    if let Some((promise, subscription)) = request.first.take() {
-                        promise.fulfil(Ok(subscription));
+                    shared.emit(&Event::Connected(Link::Subscription(request.pattern.clone())));
+                    if let Some((completer, subscription)) = request.first.take() {
+                        completer.complete(Ok(subscription));
                     }
                 }
                 match result {
                     Ok(bytes) => need = bytes,
-                    Err(error) => return broken(error),
+                    Err(error) => return ended(confirmed, error.to_string().into()),
                 }
             }
             () = request.inbox.changed() => core.resumed(Instant::now()),
@@ -187,13 +210,13 @@ async fn follow(
                     core.resumed(now);
                 }
                 match core.handle_timeout(now) {
-                    Beat::Nothing => {}
-                    Beat::Ask(_) if closing => {}
-                    Beat::Ask(check) => outgoing.push(|bytes| bytes.extend_from_slice(&check)),
-                    Beat::Dead if closing => return Ok(Ending::Finished),
-                    Beat::Dead => {
+                    Effect::Nothing => {}
+                    Effect::Check(_) if closing => {}
+                    Effect::Check(check) => outgoing.push(|bytes| bytes.extend_from_slice(&check)),
+                    Effect::Disconnect if closing => return Ok(Ending::Finished),
+                    Effect::Disconnect => {
                         let seconds = options.heartbeat.as_secs_f32();
-                        return broken(format!("no answer for {seconds} s (option heartbeat)"));
+                        return ended(confirmed, format!("no answer for {seconds} s (option heartbeat)").into());
                     }
                 }
             }
@@ -201,8 +224,8 @@ async fn follow(
     }
 }
 
-fn broken(why: impl ToString) -> Result<Ending, ()> {
-    Ok(Ending::Cut(Reason::Broken(why.to_string())))
+fn ended(confirmed: bool, reason: Reason) -> Result<Ending, ()> {
+    Ok(if confirmed { Ending::Disconnected(reason) } else { Ending::Refused(reason) })
 }
 
 /// The subscription was dropped. The broker is told by a half-close: of a queue's messages it keeps those that it
@@ -233,7 +256,7 @@ async fn leave(
     let _ = timeout(shared.options.connect_timeout, async { tokio::join!(writing, reading) }).await;
     if unread.messages > 0 && protocol::is_queue(&request.pattern) {
         let Unread { messages, bytes } = unread;
-        shared.tell(&Event::Discarded { pattern: request.pattern.clone(), messages, bytes });
+        shared.emit(&Event::Discarded { pattern: request.pattern.clone(), messages, bytes });
     }
 }
 
