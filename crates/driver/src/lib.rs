@@ -20,6 +20,7 @@ mod deadline;
 mod runtime;
 mod task;
 
+mod announcer;
 mod backoff;
 mod heartbeat;
 
@@ -29,6 +30,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub use announcer::{Announcer, Delivery, Mailbox};
 pub use backoff::Backoff;
 pub use deadline::Deadline;
 pub use dial::{MAX_ADDRESSES, connect, connect_to};
