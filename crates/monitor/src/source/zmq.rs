@@ -59,7 +59,7 @@ pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
             messages.push(message);
         }
         // The last part: who publishes under a topic sends that first.
-        let bodies = messages.iter().map(|message| message.part(message.parts() - 1).unwrap_or_default());
+        let bodies = messages.iter().map(|message| message.iter().next_back().unwrap_or_default());
         hub.ingest(bodies, Source::Zmq);
         hub.pace(messages.len()).await;
         messages.clear();

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use switchboard_sockets::{Error, Message, Options, Place, Pub, Pull, Push, Sub, XPub, XSub, proxy};
+use switchboard_sockets::{Error, Message, Options, Pub, Pull, Push, Runtime, Sub, XPub, XSub, proxy};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 fn number(message: &Message) -> u32 {
     message.text().parse().expect("a number")
@@ -13,8 +13,8 @@ fn number(message: &Message) -> u32 {
 
 /// Waits until a publisher knows of a subscription.
 fn subscribed(publisher: &mut XPub, prefix: &str) {
-    let told = publisher.recv().wait_timeout(PATIENCE).unwrap();
-    assert_eq!(told, Message::from(format!("\x01{prefix}")));
+    let received = publisher.recv().wait_timeout(DEADLINE).unwrap();
+    assert_eq!(received, Message::from(format!("\x01{prefix}")));
 }
 
 #[tokio::test]
@@ -81,10 +81,10 @@ async fn an_awaited_publisher_leaves_its_own_io_time_to_run() {
     let endpoint = publisher.bind("tcp://127.0.0.1:*").unwrap().to_string();
     let subscriber = std::thread::spawn(move || {
         let mut subscriber =
-            Sub::with(Options { driver: Place::Shared, recv_hwm: 0, recv_bytes: 0, ..Options::default() }).unwrap();
+            Sub::with(Options { runtime: Runtime::Shared, recv_hwm: 0, recv_bytes: 0, ..Options::default() }).unwrap();
         subscriber.connect(&endpoint).unwrap();
         subscriber.subscribe("").unwrap();
-        (0..20_000).all(|expected| number(&subscriber.recv().wait_timeout(PATIENCE).unwrap()) == expected)
+        (0..20_000).all(|expected| number(&subscriber.recv().wait_timeout(DEADLINE).unwrap()) == expected)
     });
     publisher.recv().await.unwrap();
     for sent in 0..20_000 {
@@ -136,10 +136,10 @@ fn a_send_that_is_dropped_has_sent_nothing_and_one_that_waits_is_woken() {
     drop(given_up);
     let mut pull = Pull::new().unwrap();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| push.send("2").wait_timeout(PATIENCE));
+        let waiting = scope.spawn(|| push.send("2").wait_timeout(DEADLINE));
         pull.bind("inproc://later").unwrap();
         for expected in 0..3 {
-            assert_eq!(number(&pull.recv().wait_timeout(PATIENCE).unwrap()), expected);
+            assert_eq!(number(&pull.recv().wait_timeout(DEADLINE).unwrap()), expected);
         }
         waiting.join().unwrap().unwrap();
     });
@@ -147,7 +147,7 @@ fn a_send_that_is_dropped_has_sent_nothing_and_one_that_waits_is_woken() {
     assert!(matches!(std::pin::Pin::new(&mut given_up).poll(&mut context), Poll::Pending));
     drop(given_up);
     push.send("3").wait().unwrap();
-    assert_eq!(number(&pull.recv().wait_timeout(PATIENCE).unwrap()), 3);
+    assert_eq!(number(&pull.recv().wait_timeout(DEADLINE).unwrap()), 3);
 }
 
 /// Also of those that only let others run: each message is either sent or not, and its sender knows.
@@ -167,7 +167,7 @@ fn a_send_that_was_not_ready_can_be_repeated_without_a_double() {
     let mut pull = Pull::new().unwrap();
     pull.bind("inproc://repeated").unwrap();
     for expected in 0..1000 {
-        assert_eq!(number(&pull.recv().wait_timeout(PATIENCE).unwrap()), expected);
+        assert_eq!(number(&pull.recv().wait_timeout(DEADLINE).unwrap()), expected);
     }
 }
 
@@ -185,19 +185,19 @@ fn subscriptions_are_counted_and_what_is_unsubscribed_from_is_not_received() {
     }
     assert!(subscriber.unsubscribe("a"));
     publisher.send("a1").wait().unwrap();
-    assert_eq!(subscriber.recv().wait_timeout(PATIENCE).unwrap(), Message::from("a1"));
+    assert_eq!(subscriber.recv().wait_timeout(DEADLINE).unwrap(), Message::from("a1"));
     for message in ["a2", "ab", "z1"] {
         publisher.send(message).wait().unwrap();
     }
     // Wherever these messages are by now.
     assert!(subscriber.unsubscribe("a"));
     assert!(!subscriber.unsubscribe("a"));
-    assert_eq!(subscriber.recv().wait_timeout(PATIENCE).unwrap(), Message::from("ab"));
-    assert_eq!(subscriber.recv().wait_timeout(PATIENCE).unwrap(), Message::from("z1"));
-    assert_eq!(publisher.recv().wait_timeout(PATIENCE).unwrap(), Message::from("\0a"));
+    assert_eq!(subscriber.recv().wait_timeout(DEADLINE).unwrap(), Message::from("ab"));
+    assert_eq!(subscriber.recv().wait_timeout(DEADLINE).unwrap(), Message::from("z1"));
+    assert_eq!(publisher.recv().wait_timeout(DEADLINE).unwrap(), Message::from("\0a"));
     subscriber.close().wait().unwrap();
     for prefix in ["ab", "z"] {
-        assert_eq!(publisher.recv().wait_timeout(PATIENCE).unwrap(), Message::from(format!("\0{prefix}")));
+        assert_eq!(publisher.recv().wait_timeout(DEADLINE).unwrap(), Message::from(format!("\0{prefix}")));
     }
 }
 
@@ -226,9 +226,9 @@ fn a_proxy_passes_messages_one_way_and_subscriptions_the_other() {
         publisher.send(["n".to_owned(), sent.to_string()]).wait().unwrap();
     }
     for subscriber in &mut subscribers {
-        let mut messages = subscriber.iter().filter(|message| message.parts() == 2);
+        let mut messages = subscriber.iter().filter(|message| message.len() == 2);
         for expected in 0..500 {
-            assert_eq!(messages.next().unwrap().part(1).unwrap(), expected.to_string().as_bytes());
+            assert_eq!(messages.next().unwrap().get(1).unwrap(), expected.to_string().as_bytes());
         }
     }
 }
@@ -264,7 +264,7 @@ fn a_conflating_sender_keeps_the_newest_only() {
     }
     let mut pull = Pull::new().unwrap();
     pull.bind("inproc://conflated").unwrap();
-    assert_eq!(number(&pull.recv().wait_timeout(PATIENCE).unwrap()), 99);
+    assert_eq!(number(&pull.recv().wait_timeout(DEADLINE).unwrap()), 99);
     assert!(pull.recv().wait_timeout(Duration::from_millis(50)).is_err());
 }
 
@@ -277,7 +277,7 @@ fn close_sends_what_was_accepted_and_says_what_could_not_be_sent() {
     let mut pull = Pull::new().unwrap();
     pull.bind("inproc://closed").unwrap();
     closing.wait().unwrap();
-    assert_eq!(pull.recv().wait_timeout(PATIENCE).unwrap(), Message::from("last"));
+    assert_eq!(pull.recv().wait_timeout(DEADLINE).unwrap(), Message::from("last"));
 
     let push = Push::with(Options { linger: Duration::from_millis(20), ..Options::default() }).unwrap();
     push.connect("tcp://127.0.0.1:9").unwrap();
@@ -293,7 +293,7 @@ fn a_dropped_socket_sends_what_was_accepted() {
     push.connect(&endpoint).unwrap();
     push.send("last").wait().unwrap();
     drop(push);
-    assert_eq!(pull.recv().wait_timeout(PATIENCE).unwrap(), Message::from("last"));
+    assert_eq!(pull.recv().wait_timeout(DEADLINE).unwrap(), Message::from("last"));
 }
 
 #[test]
