@@ -63,6 +63,7 @@ impl Monitored {
                 settings.set(key, value).context("command line")?;
             }
         }
+        settings.web.limits.check()?;
         if settings.monitor.listen.is_empty() {
             bail!("monitor.listen is empty: at least one HOST:PORT is needed");
         }
@@ -72,7 +73,8 @@ impl Monitored {
 
 /// Collects until a signal ends it.
 pub(crate) fn run(args: &Monitored) -> Result<()> {
-    let settings = args.settings()?;
+    let mut settings = args.settings()?;
+    settings.share_web()?;
     start_log(&settings.log);
     let ready = Ready::begin(args.ready_file.as_deref())?;
     let runtime =

@@ -4,6 +4,7 @@ use crate::cli::Up;
 use crate::config::show_duration;
 use crate::memory;
 use crate::output::note;
+use crate::status::percent;
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -11,6 +12,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use switchboard_monitor::Monitor;
 use switchboard_server::Server;
+use switchboard_web::{Token, reachable};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
@@ -18,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 /// Runs the broker, and with `all` every other service that there is.
 pub(crate) fn run(args: &Up, all: bool) -> Result<()> {
     let mut settings = args.chosen.settings()?;
+    settings.share_web()?;
     start_log(&settings.log);
     let ready = Ready::begin(args.ready_file.as_deref())?;
     let runtime =
@@ -129,7 +132,8 @@ impl<'a> Ready<'a> {
     pub(crate) fn tell(&self, server: Option<&Server>, monitor: Option<&Monitor>) -> Result<()> {
         let native = server.map(Server::native_addresses).unwrap_or_default();
         let http = server.map(Server::http_addresses).unwrap_or_default();
-        banner(&native, &http, monitor);
+        let token = server.and_then(Server::http_token).or(monitor.and_then(Monitor::token));
+        banner(&native, &http, token, monitor);
         let Some(path) = self.0 else { return Ok(()) };
         let mut addresses = json!({ "native": strings(&native), "http": strings(&http) });
         if let Some(monitor) = monitor {
@@ -140,39 +144,62 @@ impl<'a> Ready<'a> {
     }
 }
 
-fn banner(native: &[SocketAddr], http: &[SocketAddr], monitor: Option<&Monitor>) {
+fn banner(native: &[SocketAddr], http: &[SocketAddr], token: Option<&Token>, monitor: Option<&Monitor>) {
     let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
+    let terminal = std::io::stdout().is_terminal();
+    let mut line = |what: &str, value: &str| text.push_str(&format!("  {what:<24} {value}\n"));
     for address in native {
-        text.push_str(&format!("  broker, native protocol  {address}\n"));
+        line("broker, native protocol", &address.to_string());
     }
-    for address in http {
-        text.push_str(&format!("  broker, HTTP             http://{address}/status\n"));
+    for address in shown(http) {
+        line("broker, HTTP", &format!("http://{address}/"));
     }
-    if let Some(monitor) = monitor {
-        let login = monitor.token().map_or_else(String::new, |token| format!("?token={token}"));
-        for address in monitor.http_addresses() {
-            text.push_str(&format!("  monitor, page            http://{address}/{login}\n"));
-        }
-        if let Some(endpoint) = monitor.collect_endpoint() {
-            text.push_str(&format!("  monitor, collects at     {endpoint}\n"));
-        }
+    let page = monitor.map(Monitor::http_addresses).unwrap_or_default();
+    for address in shown(&page) {
+        // A log keeps what is printed to it: the token is shown to a person only.
+        let login = token.filter(|token| terminal && (is_open(&address) || token.file().is_none()));
+        let login = login.map_or_else(String::new, |token| format!("?token={}", percent(token.as_str())));
+        line("monitor, page", &format!("http://{address}/{login}"));
     }
-    let open: Vec<String> = [native, http]
-        .concat()
-        .iter()
-        .filter(|address| !address.ip().to_canonical().is_loopback())
-        .map(SocketAddr::to_string)
-        .collect();
-    if !open.is_empty() {
+    if let Some(endpoint) = monitor.and_then(Monitor::collect_endpoint) {
+        line("monitor, collects at", &endpoint);
+    }
+    match token.map(Token::file) {
+        Some(Some(file)) => line("access token", &format!("in {}", file.display())),
+        Some(None) => line("access token", "as set by SWITCHBOARD_TOKEN or the setting http.token"),
+        None => {}
+    }
+    let list = |addresses: &[SocketAddr]| {
+        let open = addresses.iter().filter(|address| is_open(address)).map(SocketAddr::to_string);
+        open.collect::<Vec<_>>().join(", ")
+    };
+    let (native, http) = (list(native), list(&[http, &page].concat()));
+    if !native.is_empty() {
         text.push_str(&format!(
-            "  WARNING: {} can be reached from other machines, and there is no authentication yet:\n  \
-             whoever reaches it can do everything that you can.\n",
-            open.join(", ")
+            "  WARNING: {native} can be reached from other machines, and the native protocol has no authentication yet:\n  \
+             whoever reaches it can publish, subscribe and take from queues.\n",
+        ));
+    }
+    if !http.is_empty() {
+        text.push_str(&format!(
+            "  WARNING: {http} can be reached from other machines without TLS: the access token and all data can be\n  \
+             read on the way. Put a proxy with TLS in front, or use a private network.\n",
         ));
     }
     // The services do not depend on whether somebody reads this.
     let mut output = std::io::stdout().lock();
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
+
+/// The addresses that can be opened. `[::1]` is not shown where 127.0.0.1 is.
+fn shown(listeners: &[SocketAddr]) -> Vec<SocketAddr> {
+    let all: Vec<SocketAddr> = listeners.iter().flat_map(|listener| reachable(*listener)).collect();
+    let twin = |address: &SocketAddr| SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+    all.iter().filter(|address| address.ip() != Ipv6Addr::LOCALHOST || !all.contains(&twin(address))).copied().collect()
+}
+
+fn is_open(address: &SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
 }
 
 /// Through a rename, so that whoever waits for the file never finds half of it.
