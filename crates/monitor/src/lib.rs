@@ -43,5 +43,5 @@ pub use monitor::{Monitor, StartError};
 pub use refusal::Refusal;
 pub use sample::Sample;
 pub use settings::Settings;
-pub use switchboard_web::BindError;
+pub use switchboard_web::{BindError, Options as WebOptions, Token};
 pub use time::Millis;

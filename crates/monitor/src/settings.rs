@@ -8,11 +8,9 @@ pub struct Settings {
     pub listen: Vec<String>,
     /// Where senders connect to, as `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`; none for nowhere.
     pub collect: Option<String>,
-    /// Names that the page is asked for by, beyond loopback and the addresses themselves.
-    pub hosts: Vec<String>,
-    /// What everybody must know who asks for anything. Where it is none and an address is beyond loopback,
-    /// one is made, and kept in the data directory.
-    pub token: Option<String>,
+    /// Who is answered over HTTP, and within which limits. The collector asks for the same token beyond loopback. The
+    /// token's file is in the data directory if no other is named; the limit of a body is `body`.
+    pub web: switchboard_web::Options,
     /// Where the history is kept.
     pub data: PathBuf,
     /// What a collector takes, and when it raises an alarm.
@@ -46,8 +44,7 @@ impl Settings {
         Settings {
             listen: vec!["127.0.0.1:8088".into()],
             collect: Some("tcp://127.0.0.1:5555".into()),
-            hosts: Vec::new(),
-            token: None,
+            web: switchboard_web::Options::default(),
             data,
             rules: Rules::default(),
             history: HistorySettings::default(),

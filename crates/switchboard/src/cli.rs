@@ -273,6 +273,9 @@ pub(crate) struct Http {
     /// Where the broker serves HTTP.
     #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
     pub(crate) address: String,
+    /// The access token, which a server asks for that other machines can reach.
+    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
+    pub(crate) token: Option<String>,
 }
 
 fn size(text: &str) -> Result<usize, String> {

@@ -51,9 +51,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
-        Command::Purge { queue, http } => block_on(status::post(&http.address, "/purge", "queue", &queue)),
+        Command::Purge { queue, http } => block_on(status::post(&http, "/purge", "queue", &queue)),
         Command::Kick { connection, http } => {
-            block_on(status::post(&http.address, "/kick", "connection", &connection.to_string()))
+            block_on(status::post(&http, "/kick", "connection", &connection.to_string()))
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -60,6 +60,7 @@ impl Monitored {
                 settings.set(key, value).context("command line")?;
             }
         }
+        settings.web.limits.check()?;
         if settings.monitor.listen.is_empty() {
             bail!("monitor.listen is empty: at least one HOST:PORT is needed");
         }

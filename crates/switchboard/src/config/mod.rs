@@ -11,6 +11,7 @@ use settings::{Count, Kind, Policy, Setting, Size, TABLES, quote};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Pattern};
+use switchboard_web::Token;
 
 impl Settings {
     /// Takes over what a configuration file says.
@@ -51,10 +52,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets one setting from text: `KEY` is one of the broker's, `monitor.KEY` one of the monitor's.
+    /// Sets one setting from text: `KEY` is one of the broker's (or `hosts`, `token`, `metrics-open` of all HTTP),
+    /// `TABLE.KEY` one of another table.
     pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
         match key.split_once('.') {
             Some((table, key)) if is_table(table) => self.set_in(table, key, text),
+            // The broker has no setting of these names.
+            _ if matches!(key, "hosts" | "token" | "metrics-open") => self.set_in("http", key, text),
             _ => self.set_in("broker", key, text),
         }
     }
@@ -96,6 +100,7 @@ impl Settings {
     /// What no setting can judge by itself.
     pub(crate) fn check(&self) -> Result<()> {
         self.server.limits.check()?;
+        self.web.limits.check()?;
         if self.server.listen.is_empty() {
             return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
         }
@@ -149,6 +154,18 @@ impl Settings {
         names
     }
 
+    /// Gives every service the same HTTP options: the token of the environment if the settings have none, and one file
+    /// for the token that is made otherwise.
+    pub(crate) fn share_web(&mut self) -> Result<()> {
+        if self.web.token.is_none() {
+            self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT)?;
+        }
+        self.web.token_file = Some(self.monitor.data.join("token"));
+        self.server.web = self.web.clone();
+        self.monitor.web = self.web.clone();
+        Ok(())
+    }
+
     /// What the server takes.
     pub(crate) fn into_server(self) -> switchboard_server::Settings {
         let rules = self.rules.into_iter().map(|rule| ChannelRule {
@@ -173,10 +190,10 @@ fn misplaced(key: &str, value: &toml::Value) -> anyhow::Error {
         return anyhow!("`{key}` belongs under [{table}]");
     }
     if value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table)) {
-        return unknown("table", key, &["broker", "monitor", "channel"]);
+        return unknown("table", key, &["broker", "monitor", "http", "channel"]);
     }
     let known: Vec<&str> = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key).collect();
-    let outside = "stands outside of [broker], [monitor] and [[channel]]";
+    let outside = "stands outside of [broker], [monitor], [http] and [[channel]]";
     unknown("setting", key, &known).context(format!("`{key}` {outside}"))
 }
 
@@ -255,7 +272,10 @@ mod tests {
             ("monitor.collect", ""),
             ("monitor.keep", "7d"),
             ("monitor.leak", "2.5"),
-            ("monitor.hosts", "a.example,b.example"),
+            ("hosts", "a.example,b.example"),
+            ("http.token", "0123456789&b=c%d+\"'"),
+            ("metrics-open", "true"),
+            ("http.header-timeout", "10ms"),
         ] {
             settings.set(key, value).unwrap();
         }
@@ -291,7 +311,7 @@ mod tests {
         assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
         assert_eq!(
             error("memmory = 1"),
-            "my.toml: `memmory` stands outside of [broker], [monitor] and [[channel]]: \
+            "my.toml: `memmory` stands outside of [broker], [monitor], [http] and [[channel]]: \
              there is no setting `memmory`; the nearest is `memory`"
         );
         assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
@@ -322,6 +342,24 @@ mod tests {
             assert!(error.contains("must be"), "{error}");
         }
         assert!(error("[broker]\n\nmemory =").starts_with("my.toml, line 3: "));
+    }
+
+    #[test]
+    fn settings_of_http_are_of_every_service() {
+        let mut settings = Settings::default();
+        settings.read("[http]\nhosts = ['a.example']\ntoken = '0123456789abcdef'\nmetrics-open = true", "x").unwrap();
+        settings.share_web().unwrap();
+        for web in [&settings.server.web, &settings.monitor.web] {
+            assert_eq!((&web.hosts, web.metrics_open), (&vec!["a.example".to_owned()], true));
+            assert!(web.token.as_ref().is_some_and(|token| token.is_same(b"0123456789abcdef")));
+            assert_eq!(web.token_file, Some(settings.monitor.data.join("token")));
+        }
+        for (text, allowed) in [("token = 'short'", "16 to 255"), ("token = '0123456789 abcdef'", "without blanks")] {
+            assert!(error(&format!("[http]\n{text}")).contains(allowed), "{text}");
+        }
+        for limit in ["header-timeout = 0", "write-timeout = '2d'", "header = 1", "connections = 1000000"] {
+            assert!(error(&format!("[http]\n{limit}")).contains("must be"), "{limit}");
+        }
     }
 
     #[test]

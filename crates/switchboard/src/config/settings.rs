@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use switchboard_broker::OverflowPolicy;
+use switchboard_web::Token;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -17,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) server: switchboard_server::Settings,
     /// What the monitor takes.
     pub(crate) monitor: switchboard_monitor::Settings,
+    /// Who is answered over HTTP by all of them, and within which limits.
+    pub(crate) web: switchboard_web::Options,
     /// What is logged.
     pub(crate) log: String,
     /// What differs for some channels, as it was written.
@@ -36,7 +39,13 @@ impl Default for Settings {
     fn default() -> Settings {
         let mut monitor = switchboard_monitor::Settings::new(data());
         monitor.own = Some("switchboard".to_owned());
-        Settings { server: switchboard_server::Settings::default(), monitor, log: "info".to_owned(), rules: Vec::new() }
+        Settings {
+            server: switchboard_server::Settings::default(),
+            monitor,
+            web: switchboard_web::Options::default(),
+            log: "info".to_owned(),
+            rules: Vec::new(),
+        }
     }
 }
 
@@ -75,7 +84,7 @@ macro_rules! settings {
 }
 
 /// All settings by their tables, in the order in which they are printed.
-pub(crate) const TABLES: [(&str, &[Setting]); 2] = [("broker", BROKER), ("monitor", MONITOR)];
+pub(crate) const TABLES: [(&str, &[Setting]); 3] = [("broker", BROKER), ("monitor", MONITOR), ("http", HTTP)];
 
 settings! {
     /// What `--set KEY=VALUE` sets.
@@ -111,8 +120,6 @@ settings! {
     "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
     "collect" Optional => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
     "data" Folder => monitor.data, "Where the history is kept.";
-    "hosts" Names => monitor.hosts, "Names that the page may be asked for by, beyond localhost and the addresses.";
-    "token" Optional => monitor.token, "What everybody must know who asks for anything; beyond loopback one is made if there is none.";
     "broker" Optional => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
     "samples" Text => monitor.samples, "The topic that samples come from.";
     "alerts" Text => monitor.alerts, "The topic that alerts go to.";
@@ -136,6 +143,20 @@ settings! {
     "clients" Positive<usize> => monitor.clients, "Pages that listen at a time.";
 }
 
+settings! {
+    /// What `--set http.KEY=VALUE` sets: the HTTP of every service.
+    HTTP:
+    "hosts" Names => web.hosts, "Names that HTTP requests may ask for, beside localhost and every IP address.";
+    "token" Secret => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
+    "metrics-open" Flag => web.metrics_open, "Whether /metrics is answered without the token.";
+    "connections" Positive<usize> => web.limits.connections, "Maximum number of HTTP connections of a service; never more than a quarter of the open files.";
+    "header" Size => web.limits.header, "Maximum size of a request's headers, from 1KiB to 64KiB.";
+    "header-timeout" Span => web.limits.header_timeout, "Time limit for a request's headers, from 10ms to 1d.";
+    "body-timeout" Span => web.limits.body_timeout, "Time limit for a request's body, from 10ms to 1d.";
+    "idle-timeout" Span => web.limits.idle_timeout, "How long a connection stays open between requests, from 10ms to 1d.";
+    "write-timeout" Span => web.limits.write_timeout, "How long a client may take to read 16 KiB that wait for it, from 10ms to 1d.";
+}
+
 /// How values of one kind are written.
 pub(crate) trait Kind {
     type Value;
@@ -151,6 +172,8 @@ struct Positive<T>(PhantomData<T>);
 struct Addresses;
 struct Names;
 struct Optional;
+struct Secret;
+struct Flag;
 struct Text;
 struct Folder;
 struct Bytes;
@@ -235,6 +258,28 @@ impl Kind for Optional {
     }
     fn show(text: &Option<String>) -> String {
         quote(text.as_deref().unwrap_or(""))
+    }
+}
+
+impl Kind for Secret {
+    type Value = Option<Token>;
+    const ALLOWED: &'static str = "16 to 255 visible ASCII characters, without blanks; an empty text for none";
+    fn parse(text: &str) -> Option<Option<Token>> {
+        if text.is_empty() { Some(None) } else { Token::new(text).ok().map(Some) }
+    }
+    fn show(token: &Option<Token>) -> String {
+        quote(token.as_ref().map_or("", Token::as_str))
+    }
+}
+
+impl Kind for Flag {
+    type Value = bool;
+    const ALLOWED: &'static str = "true or false";
+    fn parse(text: &str) -> Option<bool> {
+        text.trim().parse().ok()
+    }
+    fn show(flag: &bool) -> String {
+        flag.to_string()
     }
 }
 

@@ -6,7 +6,7 @@ mod plain;
 mod screen;
 
 use crate::output;
-use crate::status::request_with;
+use crate::status::request;
 use anyhow::{Context, Result};
 use clap::Args;
 use processes::Processes;
@@ -21,8 +21,8 @@ pub(crate) struct Top {
     /// Where the monitor serves its page.
     #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:8088")]
     address: String,
-    /// What a monitor asks for that listens beyond loopback.
-    #[arg(long, env = "SWITCHBOARD_MONITOR_TOKEN", hide_env_values = true)]
+    /// The access token, which a monitor asks for that other machines can reach.
+    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
     /// Print one table and end.
     #[arg(long)]
@@ -53,6 +53,6 @@ async fn ask(args: &Top) -> Result<Processes> {
 
 impl Top {
     async fn get(&self, path: &str) -> Result<String> {
-        request_with(&self.address, "GET", path, self.token.as_deref()).await
+        request(&self.address, "GET", path, self.token.as_deref()).await
     }
 }
