@@ -6,7 +6,7 @@ use crate::feed::Feed;
 use crate::history::{History, Range};
 use crate::own::Own;
 use crate::pace::Pace;
-use crate::{Figures, HistorySettings, Millis, Refusal, Sample, Settings};
+use crate::{HistorySettings, Millis, Refusal, Sample, Settings, Usage};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ pub(crate) struct Hub {
     collector: Mutex<Collector>,
     alerts: mpsc::Sender<Alert>,
     pace: Mutex<Pace>,
-    own: Mutex<(Option<Own>, Figures)>,
+    own: Mutex<(Option<Own>, Usage)>,
 }
 
 /// What became of several messages.
@@ -80,7 +80,7 @@ impl Hub {
             collector: Mutex::new(collector),
             alerts,
             pace: Mutex::new(Pace::new(settings.rate, Instant::now())),
-            own: Mutex::new((Own::new().ok(), Figures::default())),
+            own: Mutex::new((Own::new().ok(), Usage::default())),
             settings,
         };
         Ok((Arc::new(hub), receiver))
@@ -91,7 +91,7 @@ impl Hub {
     }
 
     /// What this process uses, as of the last second.
-    pub(crate) fn own(&self) -> Figures {
+    pub(crate) fn own(&self) -> Usage {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
@@ -121,17 +121,17 @@ impl Hub {
         if !effects.points.is_empty() {
             self.history.append(effects.points);
         }
-        self.feed.tell(effects.events, effects.count);
-        if effects.marks.is_empty() {
+        self.feed.publish(effects.events, effects.count);
+        if effects.annotations.is_empty() {
             return;
         }
-        for (mark, name) in &effects.marks {
-            let alert = Alert { mark: mark.clone(), name: name.clone() };
-            if mark.kind.is_alert() && self.alerts.try_send(alert).is_err() {
+        for (annotation, name) in &effects.annotations {
+            let alert = Alert { annotation: annotation.clone(), name: name.clone() };
+            if annotation.kind.is_alert() && self.alerts.try_send(alert).is_err() {
                 self.undelivered.fetch_add(1, Ordering::Relaxed);
             }
         }
-        self.history.mark(effects.marks.into_iter().map(|(mark, _)| mark).collect());
+        self.history.annotation(effects.annotations.into_iter().map(|(annotation, _)| annotation).collect());
     }
 
     /// Lets so many samples pass, not faster than the settings' rate: a source that waits here is not read
@@ -150,15 +150,15 @@ impl Hub {
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             seconds.tick().await;
-            let figures = {
+            let usage = {
                 let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
                 own.1 = own.0.as_mut().map(Own::sample).unwrap_or_default();
                 own.1
             };
             self.with(|collector, now, taken| {
                 collector.tick(now);
-                if let Some(name) = &self.settings.own {
-                    let sample = Sample::of_own(name, figures, now);
+                if let Some(name) = &self.settings.report_as {
+                    let sample = Sample::of_own(name, usage, now);
                     taken.count(collector.take(Ok(sample), Source::Own, now));
                 }
             });
@@ -170,11 +170,11 @@ impl Hub {
 fn remember(collector: &mut Collector, history: &History, now: Millis) -> io::Result<()> {
     let from = now.before(Duration::from_secs(3600));
     let range = Range::minutes(from, now);
-    for line in collector.lines.iter_mut().filter(|line| line.last > from && line.known.ended.is_none()) {
-        let (_, mem) = history.columns(line.known.id, range)?;
+    for series in collector.series.iter_mut().filter(|series| series.last > from && series.meta.ended.is_none()) {
+        let (_, mem) = history.columns(series.meta.id, range)?;
         for (minute, mem) in (i64::from(range.from / 60)..).zip(mem.mean) {
             if let Some(mem) = mem {
-                line.leak.remember(minute, mem);
+                series.leak.remember(minute, mem);
             }
         }
     }

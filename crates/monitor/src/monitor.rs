@@ -17,7 +17,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 /// How long pages have to notice that the feed has ended.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A collector cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +118,7 @@ impl Monitor {
         shutdown.await;
         hub.ending.send_replace(true);
         // A page that does not read delays nothing.
-        let _ = timeout(FAREWELL, async { while serving.join_next().await.is_some() {} }).await;
+        let _ = timeout(CLOSE_TIMEOUT, async { while serving.join_next().await.is_some() {} }).await;
         working.shutdown().await;
         let closed = spawn_blocking(move || hub.history.close()).await;
         if let Err(error) = closed {

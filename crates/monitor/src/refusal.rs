@@ -34,9 +34,9 @@ pub enum Refusal {
         /// What it says.
         text: String,
     },
-    /// A figure that no process can have.
-    #[error("`{field}` = {value} is absurd: from 0 to {limit} are taken")]
-    Absurd {
+    /// A value that no process can have.
+    #[error("`{field}` = {value} is out of range: 0 to {limit} is accepted")]
+    OutOfRange {
         /// Which.
         field: &'static str,
         /// What it says.
@@ -54,13 +54,13 @@ pub enum Refusal {
     },
     /// There are as many processes as there may be.
     #[error("a new process, where {limit} are known already")]
-    Keys {
+    SeriesLimit {
         /// How many there may be.
         limit: usize,
     },
     /// More new processes at once than are taken.
     #[error("a new process, where {limit} a second are taken")]
-    KeyRate {
+    SeriesRate {
         /// How many are taken a second.
         limit: u32,
     },
@@ -69,7 +69,7 @@ pub enum Refusal {
 impl Refusal {
     /// The names of the reasons, in the order of [`Refusal::index`].
     pub const REASONS: [&'static str; 9] =
-        ["long", "json", "missing", "text", "time", "absurd", "old", "keys", "key_rate"];
+        ["long", "json", "missing", "text", "time", "out_of_range", "old", "series_limit", "series_rate"];
 
     /// Which of [`Refusal::REASONS`] it is.
     #[must_use]
@@ -80,10 +80,10 @@ impl Refusal {
             Refusal::Missing(_) => 2,
             Refusal::Text { .. } => 3,
             Refusal::Time { .. } => 4,
-            Refusal::Absurd { .. } => 5,
+            Refusal::OutOfRange { .. } => 5,
             Refusal::Old { .. } => 6,
-            Refusal::Keys { .. } => 7,
-            Refusal::KeyRate { .. } => 8,
+            Refusal::SeriesLimit { .. } => 7,
+            Refusal::SeriesRate { .. } => 8,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a process says of itself, once a second: the text books' JSON, and what more it may say.
 
-use crate::{Figures, Millis, Refusal};
+use crate::{Millis, Refusal, Usage};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -54,13 +54,13 @@ impl<'a> Sample<'a> {
     }
 
     /// What this very process says of itself.
-    pub(crate) fn of_own(name: &'a str, figures: Figures, now: Millis) -> Sample<'a> {
+    pub(crate) fn of_own(name: &'a str, usage: Usage, now: Millis) -> Sample<'a> {
         Sample {
             color: None,
             time: now,
             // The digits beyond are none that were measured.
-            cpu: (figures.cpu.clamp(0.0, CPU) * 100.0).round() / 100.0,
-            mem: (figures.mem.clamp(0.0, MEM) * 100.0).round() / 100.0,
+            cpu: (usage.cpu.clamp(0.0, CPU) * 100.0).round() / 100.0,
+            mem: (usage.mem.clamp(0.0, MEM) * 100.0).round() / 100.0,
             service: Some(name.into()),
             instance: None,
             pid: Some(std::process::id()),
@@ -100,8 +100,8 @@ impl<'a> Written<'a> {
         let sample = Sample {
             color: text("color", self.color)?,
             time: time("timestamp", self.timestamp)?.ok_or(Refusal::Missing("timestamp"))?,
-            cpu: figure("cpu", self.cpu, CPU)?,
-            mem: figure("mem", self.mem, MEM)?,
+            cpu: in_range("cpu", self.cpu, CPU)?,
+            mem: in_range("mem", self.mem, MEM)?,
             service: text("service", self.service)?,
             instance: text("instance", self.instance)?,
             pid: self.pid,
@@ -134,9 +134,9 @@ fn time(field: &'static str, when: Option<When>) -> Result<Option<Millis>, Refus
     }
 }
 
-fn figure(field: &'static str, value: Option<f64>, limit: f64) -> Result<f64, Refusal> {
+fn in_range(field: &'static str, value: Option<f64>, limit: f64) -> Result<f64, Refusal> {
     let value = value.ok_or(Refusal::Missing(field))?;
-    if (0.0..=limit).contains(&value) { Ok(value) } else { Err(Refusal::Absurd { field, value, limit }) }
+    if (0.0..=limit).contains(&value) { Ok(value) } else { Err(Refusal::OutOfRange { field, value, limit }) }
 }
 
 /// A text or a whole number. (An `Option<Cow<str>>` of serde's own is always a copy.)
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_taken_up_to_their_limits() {
+    fn values_are_taken_up_to_their_limits() {
         let at = |cpu: &str, mem: &str| {
             Sample::parse(PLAIN.replace("1.5", cpu).replace("20.25", mem).as_bytes()).map(|sample| sample.mem)
         };
         assert_eq!(at("0", "0"), Ok(0.0));
         assert_eq!(at("409600", "64000000"), Ok(MEM));
         for (cpu, mem, field) in [("409600.1", "1", "cpu"), ("-0.1", "1", "cpu"), ("1", "64000000.5", "mem")] {
-            assert!(matches!(at(cpu, mem), Err(Refusal::Absurd { field: named, .. }) if named == field));
+            assert!(matches!(at(cpu, mem), Err(Refusal::OutOfRange { field: named, .. }) if named == field));
         }
         assert!(matches!(at("1e400", "1"), Err(Refusal::Json(_))));
         assert!(matches!(at("NaN", "1"), Err(Refusal::Json(_))));

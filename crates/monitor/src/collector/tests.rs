@@ -26,12 +26,12 @@ fn arrive(collector: &mut Collector, now: i64, measured: i64, fields: Value) -> 
     collector.ingest(sample.to_string().as_bytes(), Source::Http, at(now))
 }
 
-fn kinds(effects: &Effects) -> Vec<(LineId, MarkKind)> {
-    effects.marks.iter().map(|(mark, _)| (mark.id, mark.kind)).collect()
+fn kinds(effects: &Effects) -> Vec<(SeriesId, AnnotationKind)> {
+    effects.annotations.iter().map(|(annotation, _)| (annotation.id, annotation.kind)).collect()
 }
 
-fn lines(effects: &Effects) -> Vec<LineId> {
-    effects.points.iter().map(|point| point.line).collect()
+fn series(effects: &Effects) -> Vec<SeriesId> {
+    effects.points.iter().map(|point| point.series).collect()
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_text_books_senders_are_known_by_their_colours() {
         send(&mut collector, seconds, json!({ "color": "blue" })).unwrap();
     }
     let effects = collector.effects();
-    assert_eq!(lines(&effects), [1, 2, 1, 2, 1, 2]);
+    assert_eq!(series(&effects), [1, 2, 1, 2, 1, 2]);
     assert_eq!(kinds(&effects), []);
     assert_eq!(effects.names.len(), 2);
     let events = String::from_utf8(effects.events).unwrap();
@@ -68,7 +68,7 @@ fn a_hostile_colour_is_only_a_text() {
 }
 
 #[test]
-fn a_restart_goes_on_with_its_line() {
+fn a_restart_goes_on_with_its_series() {
     let mut collector = collector();
     let web = |pid: u32| json!({ "service": "web", "instance": "a", "host": "h", "pid": pid });
     send(&mut collector, 0, web(10)).unwrap();
@@ -78,10 +78,10 @@ fn a_restart_goes_on_with_its_line() {
     arrive(&mut collector, 3, 1, web(10)).unwrap();
     send(&mut collector, 4, web(11)).unwrap();
     let effects = collector.effects();
-    assert_eq!(lines(&effects), [1; 5]);
-    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
-    assert_eq!(effects.marks[0].0.text, "restarted, process 10 is 11, after 2 s");
-    assert_eq!(collector.lines[0].known.facts.pid, Some(11));
+    assert_eq!(series(&effects), [1; 5]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Restart)]);
+    assert_eq!(effects.annotations[0].0.text, "restarted, process 10 is 11, after 2 s");
+    assert_eq!(collector.series[0].meta.labels.pid, Some(11));
 }
 
 #[test]
@@ -94,12 +94,12 @@ fn a_new_start_of_the_same_number_is_a_restart() {
     collector.effects();
     send(&mut collector, 5, web(4)).unwrap();
     let effects = collector.effects();
-    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Restart)]);
     assert!(effects.names[0].1.contains(&format!("\"started\":{}", at(4).0)));
 }
 
 #[test]
-fn two_processes_under_one_name_have_two_lines() {
+fn two_processes_under_one_name_have_two_series() {
     let mut collector = collector();
     let web = |pid: u32| json!({ "service": "web", "pid": pid });
     for seconds in 0..4 {
@@ -108,9 +108,9 @@ fn two_processes_under_one_name_have_two_lines() {
     }
     let effects = collector.effects();
     // The first of the second looked like a restart.
-    assert_eq!(lines(&effects), [1, 1, 2, 1, 2, 1, 2, 1]);
-    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
-    assert_eq!(collector.lines[1].known.name, "web #2");
+    assert_eq!(series(&effects), [1, 1, 2, 1, 2, 1, 2, 1]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Restart)]);
+    assert_eq!(collector.series[1].meta.name, "web #2");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn two_processes_that_say_when_they_started_are_never_mixed_up() {
         send(&mut collector, seconds, web(11)).unwrap();
     }
     let effects = collector.effects();
-    assert_eq!((lines(&effects), kinds(&effects)), (vec![1, 2, 1, 2, 1, 2], vec![]));
+    assert_eq!((series(&effects), kinds(&effects)), (vec![1, 2, 1, 2, 1, 2], vec![]));
 }
 
 #[test]
@@ -135,12 +135,12 @@ fn a_process_is_silent_after_ten_seconds_and_comes_back() {
     assert_eq!(kinds(&collector.effects()), []);
     collector.tick(at(11));
     collector.tick(at(12));
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Silent)]);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Silent)]);
     // It was only the network: what was measured meanwhile comes now, and leaves no gap.
     for measured in 1..=13 {
         arrive(&mut collector, 13, measured, json!({ "color": "red" })).unwrap();
     }
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Back)]);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Back)]);
 }
 
 #[test]
@@ -151,11 +151,11 @@ fn who_says_goodbye_is_not_missed() {
     for seconds in 1..100 {
         collector.tick(at(seconds));
     }
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Ended)]);
-    assert_eq!(collector.lines[0].state, State::Gone);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Ended)]);
+    assert_eq!(collector.series[0].state, State::Gone);
     send(&mut collector, 100, json!({ "color": "red" })).unwrap();
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Gap)]);
-    assert_eq!(collector.lines[0].state, State::Live);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Gap)]);
+    assert_eq!(collector.series[0].state, State::Live);
 }
 
 #[test]
@@ -165,8 +165,8 @@ fn a_hole_beyond_ten_seconds_is_a_gap() {
         send(&mut collector, seconds, json!({ "color": "red" })).unwrap();
     }
     let effects = collector.effects();
-    assert_eq!(kinds(&effects), [(1, MarkKind::Gap)]);
-    assert_eq!(effects.marks[0].0.text, "nothing for 11 s");
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Gap)]);
+    assert_eq!(effects.annotations[0].0.text, "nothing for 11 s");
 }
 
 #[test]
@@ -206,12 +206,12 @@ fn a_clock_that_jumps_silences_nobody() {
     for seconds in -79_999..-79_980 {
         collector.tick(at(seconds));
     }
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Silent)]);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Silent)]);
 }
 
 #[test]
 fn a_million_keys_are_counted_and_bounded() {
-    let mut collector = with(Rules { keys: 50, key_rate: 3, ..Rules::default() });
+    let mut collector = with(Rules { series: 50, series_rate: 3, ..Rules::default() });
     let mut taken = 0;
     for at in 0..1000 {
         taken += i32::from(send(&mut collector, 0, json!({ "color": format!("c{at}") })).is_ok());
@@ -221,15 +221,15 @@ fn a_million_keys_are_counted_and_bounded() {
     for at in 0..20 {
         send(&mut collector, 100, json!({ "color": format!("d{at}") })).unwrap();
     }
-    assert_eq!(send(&mut collector, 100, json!({ "color": "e" })), Err(Refusal::Keys { limit: 50 }));
+    assert_eq!(send(&mut collector, 100, json!({ "color": "e" })), Err(Refusal::SeriesLimit { limit: 50 }));
     send(&mut collector, 100, json!({ "color": "d19" })).unwrap();
     // The first thirty have long been silent, and hardly were there: they make room.
     (101..120).for_each(|seconds| collector.tick(at(seconds)));
     collector.effects();
     send(&mut collector, 120, json!({ "color": "e" })).unwrap();
-    assert_eq!(collector.lines.len(), 50);
+    assert_eq!(collector.series.len(), 50);
     assert_eq!(collector.effects().names[0], (1, String::new()));
-    assert!(collector.lines.iter().any(|line| line.known.name == "e" && line.known.id == 51));
+    assert!(collector.series.iter().any(|series| series.meta.name == "e" && series.meta.id == 51));
 }
 
 #[test]
@@ -245,24 +245,24 @@ fn messages_are_taken_up_to_their_limit() {
 }
 
 #[test]
-fn lines_of_an_earlier_run_go_on_under_their_numbers() {
+fn series_of_an_earlier_run_go_on_under_their_numbers() {
     let mut first = collector();
     for seconds in 0..70 {
         send(&mut first, seconds, json!({ "service": "web", "pid": 1 })).unwrap();
         send(&mut first, seconds, json!({ "color": "red" })).unwrap();
     }
     send(&mut first, 70, json!({ "color": "red", "ended": 0 })).unwrap();
-    let known: HashMap<LineId, String> = first.effects().names.into_iter().collect();
+    let known: HashMap<SeriesId, String> = first.effects().names.into_iter().collect();
     let known = known.values().map(|json| serde_json::from_str(json).unwrap()).collect();
     let last = HashMap::from([(1, at(69).second()), (2, at(70).second())]);
     let mut second = Collector::new(Rules::default(), at(75), known, &last);
     send(&mut second, 75, json!({ "service": "web", "pid": 1 })).unwrap();
     (76..90).for_each(|seconds| second.tick(at(seconds)));
     let effects = second.effects();
-    assert_eq!(lines(&effects), [1]);
-    assert_eq!(kinds(&effects), [(1, MarkKind::Silent)]);
+    assert_eq!(series(&effects), [1]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Silent)]);
     send(&mut second, 90, json!({ "color": "green" })).unwrap();
-    assert_eq!(lines(&second.effects()), [3]);
+    assert_eq!(series(&second.effects()), [3]);
 }
 
 #[test]

@@ -3,24 +3,24 @@
 use super::{block, journal, record};
 use crate::point;
 
-/// Seconds of a line.
+/// Seconds of a series.
 pub fn rows(bytes: &[u8]) {
-    let Some((line, rows)) = block::take_rows(bytes) else { return };
+    let Some((series, rows)) = block::take_rows(bytes) else { return };
     assert!(rows.is_sorted_by(|a, b| a.second < b.second));
     let mut again = Vec::new();
-    block::put_rows(line, &rows, &mut again);
-    assert_eq!(block::take_rows(&again), Some((line, rows.clone())));
+    block::put_rows(series, &rows, &mut again);
+    assert_eq!(block::take_rows(&again), Some((series, rows.clone())));
     for row in rows {
         assert!(point::CPU.value(row.cpu).is_finite() && point::MEM.value(row.mem).is_finite());
     }
 }
 
-/// Minutes of a line.
+/// Minutes of a series.
 pub fn minutes(bytes: &[u8]) {
-    let Some((line, minutes)) = block::take_minutes(bytes) else { return };
+    let Some((series, minutes)) = block::take_minutes(bytes) else { return };
     let mut again = Vec::new();
-    block::put_minutes(line, &minutes, &mut again);
-    assert_eq!(block::take_minutes(&again), Some((line, minutes)));
+    block::put_minutes(series, &minutes, &mut again);
+    assert_eq!(block::take_minutes(&again), Some((series, minutes)));
 }
 
 /// A record of the journal.

@@ -41,10 +41,10 @@ pub(super) fn encode(points: &[Point]) -> Vec<u8> {
     let base = points.first().map_or(0, |point| point.row.second);
     let mut payload = Vec::with_capacity(8 * points.len() + 5);
     put_varint(base, &mut payload);
-    for Point { line, row } in points {
+    for Point { series, row } in points {
         // Around the base in both directions: wrapped, then folded.
         let difference = row.second.wrapping_sub(base).cast_signed();
-        put_varint(*line, &mut payload);
+        put_varint(*series, &mut payload);
         put_varint(((difference << 1) ^ (difference >> 31)).cast_unsigned(), &mut payload);
         put_varint(row.cpu.into(), &mut payload);
         put_varint(row.mem.into(), &mut payload);
@@ -58,12 +58,12 @@ pub(super) fn decode(mut payload: &[u8]) -> Option<Vec<Point>> {
     let base = take_varint(bytes)?;
     let mut points = Vec::new();
     while !bytes.is_empty() {
-        let line = take_varint(bytes)?;
+        let series = take_varint(bytes)?;
         let folded = take_varint(bytes)?;
         let difference = (folded >> 1).cast_signed() ^ -(folded & 1).cast_signed();
         let second = base.wrapping_add_signed(difference);
         let [cpu, mem] = [(); 2].map(|()| take_varint(bytes).and_then(|code| u16::try_from(code).ok()));
-        points.push(Point { line, row: Row { second, cpu: cpu?, mem: mem? } });
+        points.push(Point { series, row: Row { second, cpu: cpu?, mem: mem? } });
     }
     Some(points)
 }
@@ -78,7 +78,7 @@ mod tests {
         fn points_are_read_as_written(of in proptest::collection::vec(any::<(u32, u32, u16, u16)>(), 0..50)) {
             let points: Vec<Point> = of
                 .into_iter()
-                .map(|(line, second, cpu, mem)| Point { line, row: Row { second, cpu, mem } })
+                .map(|(series, second, cpu, mem)| Point { series, row: Row { second, cpu, mem } })
                 .collect();
             prop_assert_eq!(decode(&encode(&points)), Some(points));
         }

@@ -8,7 +8,7 @@ mod block;
 mod record;
 
 mod journal;
-mod lines;
+mod jsonl;
 mod minutes;
 mod sealed;
 
@@ -24,8 +24,8 @@ mod writer;
 pub(crate) use query::{Columns, Range};
 pub(crate) use store::Counts;
 
-use crate::mark::Mark;
-use crate::point::{LineId, Point, Row};
+use crate::annotation::Annotation;
+use crate::point::{Point, Row, SeriesId};
 use crate::{Millis, point};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -58,11 +58,11 @@ pub struct HistorySettings {
     pub checkpoint: Duration,
     /// How often the active file is sealed; default 4 hours.
     pub seal: Duration,
-    /// How many seconds of all lines may be in memory, 8 bytes each; default 4 million. A disk that takes
+    /// How many seconds of all series may be in memory, 8 bytes each; default 4 million. A disk that takes
     /// none for so long costs the newest.
     pub most_open: usize,
-    /// How many marks are kept; default 10,000.
-    pub marks: usize,
+    /// How many annotations are kept; default 10,000.
+    pub annotations: usize,
 }
 
 impl Default for HistorySettings {
@@ -76,7 +76,7 @@ impl Default for HistorySettings {
             checkpoint: Duration::from_secs(600),
             seal: Duration::from_secs(4 * 3600),
             most_open: 4_000_000,
-            marks: 10_000,
+            annotations: 10_000,
         }
     }
 }
@@ -84,18 +84,18 @@ impl Default for HistorySettings {
 /// What an earlier run has left.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
-    /// What was appended with [`History::name`], the newest of each line.
+    /// What was appended with [`History::name`], the newest of each series.
     pub(crate) names: Vec<String>,
-    /// The last second of each line that is kept.
-    pub(crate) last: HashMap<LineId, u32>,
+    /// The last second of each series that is kept.
+    pub(crate) last: HashMap<SeriesId, u32>,
 }
 
-/// The history of all lines.
+/// The history of all series.
 #[derive(Debug)]
 pub(crate) struct History {
     shared: Arc<Shared>,
-    marks: Mutex<VecDeque<Mark>>,
-    most_marks: usize,
+    annotations: Mutex<VecDeque<Annotation>>,
+    annotations_max: usize,
     orders: Sender<Order>,
     waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -106,16 +106,19 @@ impl History {
     /// Takes over a directory, which no other process may use meanwhile.
     pub(crate) fn open(directory: &Path, settings: HistorySettings, now: Millis) -> io::Result<(History, Restored)> {
         let shared = Arc::<Shared>::default();
-        let most_marks = settings.marks;
-        let (writer, names, marks) = Writer::open(directory, settings, shared.clone(), now)?;
+        let annotations_max = settings.annotations;
+        let (writer, names, annotations) = Writer::open(directory, settings, shared.clone(), now)?;
         let restored = Restored { names, last: last_seconds(&shared)? };
         let (orders, receiver) = channel();
         let waiting = Arc::<AtomicUsize>::default();
         let taken = waiting.clone();
         let writer =
             std::thread::Builder::new().name("monitor-history".into()).spawn(move || writer.run(&receiver, &taken))?;
-        let (marks, writer) = (Mutex::new(marks), Mutex::new(Some(writer)));
-        Ok((History { shared, marks, most_marks, orders, waiting, writer, dropped: AtomicU64::new(0) }, restored))
+        let (annotations, writer) = (Mutex::new(annotations), Mutex::new(Some(writer)));
+        Ok((
+            History { shared, annotations, annotations_max, orders, waiting, writer, dropped: AtomicU64::new(0) },
+            restored,
+        ))
     }
 
     /// Keeps points; never blocks. What the writer cannot take is dropped, and counted.
@@ -130,29 +133,29 @@ impl History {
         let _ = self.orders.send(Order::Points(points));
     }
 
-    /// Keeps what is known of lines: a text each, without a line break.
-    pub(crate) fn name(&self, names: Vec<(LineId, String)>) {
+    /// Keeps what is known of series: a text each, without a line break.
+    pub(crate) fn name(&self, names: Vec<(SeriesId, String)>) {
         let _ = self.orders.send(Order::Names(names));
     }
 
-    /// Keeps marks.
-    pub(crate) fn mark(&self, new: Vec<Mark>) {
-        let mut marks = self.marks();
-        marks.extend(new.iter().cloned());
-        while marks.len() > self.most_marks {
-            marks.pop_front();
+    /// Keeps annotations.
+    pub(crate) fn annotation(&self, new: Vec<Annotation>) {
+        let mut annotations = self.annotations();
+        annotations.extend(new.iter().cloned());
+        while annotations.len() > self.annotations_max {
+            annotations.pop_front();
         }
-        drop(marks);
-        let _ = self.orders.send(Order::Marks(new));
+        drop(annotations);
+        let _ = self.orders.send(Order::Annotations(new));
     }
 
-    fn marks(&self) -> MutexGuard<'_, VecDeque<Mark>> {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn annotations(&self) -> MutexGuard<'_, VecDeque<Annotation>> {
+        self.annotations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The marks of some time, in the order in which they were made.
-    pub(crate) fn marks_between(&self, from: Millis, to: Millis) -> Vec<Mark> {
-        self.marks().iter().filter(|mark| (from..=to).contains(&mark.time)).cloned().collect()
+    /// The annotations of some time, in the order in which they were made.
+    pub(crate) fn annotations_between(&self, from: Millis, to: Millis) -> Vec<Annotation> {
+        self.annotations().iter().filter(|annotation| (from..=to).contains(&annotation.time)).cloned().collect()
     }
 
     /// The first second that is kept as such, as far as a sealed file has one.
@@ -163,14 +166,14 @@ impl History {
         if state.minutes.is_empty() { 0 } else { oldest.unwrap_or(0) }
     }
 
-    /// The columns of a line; blocks while it reads.
-    pub(crate) fn columns(&self, line: LineId, range: Range) -> io::Result<Columns> {
-        query::columns(&self.shared, line, range)
+    /// The columns of a series; blocks while it reads.
+    pub(crate) fn columns(&self, series: SeriesId, range: Range) -> io::Result<Columns> {
+        query::columns(&self.shared, series, range)
     }
 
-    /// The seconds of a line; blocks while it reads.
-    pub(crate) fn rows(&self, line: LineId, from: u32, to: u32) -> io::Result<Vec<(u32, f64, f64)>> {
-        let rows = query::rows(&self.shared, line, from, to)?;
+    /// The seconds of a series; blocks while it reads.
+    pub(crate) fn rows(&self, series: SeriesId, from: u32, to: u32) -> io::Result<Vec<(u32, f64, f64)>> {
+        let rows = query::rows(&self.shared, series, from, to)?;
         Ok(rows
             .into_iter()
             .map(|Row { second, cpu, mem }| (second, point::CPU.value(cpu), point::MEM.value(mem)))
@@ -193,22 +196,25 @@ impl History {
     }
 }
 
-fn last_seconds(shared: &Shared) -> io::Result<HashMap<LineId, u32>> {
+fn last_seconds(shared: &Shared) -> io::Result<HashMap<SeriesId, u32>> {
     let state = shared.lock();
     let sealed = state.seconds.clone();
     let active = state.active.as_ref().map_or_else(Vec::new, |active| active.entries.clone());
-    let open: Vec<(LineId, u32)> =
-        state.open.iter().filter_map(|(line, rows)| Some((*line, rows.iter().map(|row| row.second).max()?))).collect();
+    let open: Vec<(SeriesId, u32)> = state
+        .open
+        .iter()
+        .filter_map(|(series, rows)| Some((*series, rows.iter().map(|row| row.second).max()?)))
+        .collect();
     drop(state);
     let mut last = HashMap::new();
-    let mut seen = |line: LineId, second: u32| {
-        let known = last.entry(line).or_insert(second);
+    let mut seen = |series: SeriesId, second: u32| {
+        let known = last.entry(series).or_insert(second);
         *known = second.max(*known);
     };
     for sealed in sealed {
-        sealed.entries()?.unwrap_or_default().iter().for_each(|entry| seen(entry.line, entry.to));
+        sealed.entries()?.unwrap_or_default().iter().for_each(|entry| seen(entry.series, entry.to));
     }
-    active.iter().for_each(|entry| seen(entry.line, entry.to));
-    open.into_iter().for_each(|(line, second)| seen(line, second));
+    active.iter().for_each(|entry| seen(entry.series, entry.to));
+    open.into_iter().for_each(|(series, second)| seen(series, second));
     Ok(last)
 }

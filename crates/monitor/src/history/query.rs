@@ -5,14 +5,14 @@ use super::minutes;
 use super::sealed::{Entry, Sealed, read_block};
 use super::store::{Shared, in_order};
 use crate::Millis;
-use crate::point::{CPU, LineId, MEM, Row, Scale};
+use crate::point::{CPU, MEM, Row, Scale, SeriesId};
 use std::io;
 
 /// Steps that a reader of a chart finds natural, in seconds.
 const STEPS: [u32; 20] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
-/// Which figures a range is answered from.
+/// Which values a range is answered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tier {
     Second,
@@ -61,7 +61,7 @@ impl Range {
     }
 }
 
-/// A figure in each step; `least` and `most` are empty where a step is one sample.
+/// A value in each step; `least` and `most` are empty where a step is one sample.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Column {
     pub(crate) mean: Vec<Option<f64>>,
@@ -69,14 +69,14 @@ pub(crate) struct Column {
     pub(crate) most: Vec<Option<f64>>,
 }
 
-/// CPU and memory of a line.
+/// CPU and memory of a series.
 pub(crate) type Columns = (Column, Column);
 
-/// Reads a line; blocks while it does.
-pub(super) fn columns(shared: &Shared, line: LineId, range: Range) -> io::Result<Columns> {
+/// Reads a series; blocks while it does.
+pub(super) fn columns(shared: &Shared, series: SeriesId, range: Range) -> io::Result<Columns> {
     match range.tier {
         Tier::Second => {
-            let rows = rows(shared, line, range.from, range.to)?;
+            let rows = rows(shared, series, range.from, range.to)?;
             let minutes: Vec<Minute> = rows
                 .iter()
                 .map(|row| {
@@ -86,16 +86,16 @@ pub(super) fn columns(shared: &Shared, line: LineId, range: Range) -> io::Result
                 .collect();
             Ok(gather(&minutes, range, 1))
         }
-        Tier::Minute => Ok(gather(&minutes(shared, line, range.from / 60, range.to / 60)?, range, 60)),
+        Tier::Minute => Ok(gather(&minutes(shared, series, range.from / 60, range.to / 60)?, range, 60)),
     }
 }
 
-/// The seconds of a line, in order.
-pub(super) fn rows(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Row>> {
+/// The seconds of a series, in order.
+pub(super) fn rows(shared: &Shared, series: SeriesId, from: u32, to: u32) -> io::Result<Vec<Row>> {
     let state = shared.lock();
     let sealed = state.seconds.clone();
-    let active = state.active.as_ref().map(|active| (active.file.clone(), wanted(&active.entries, line, from, to)));
-    let open = state.open.get(&line).cloned().unwrap_or_default();
+    let active = state.active.as_ref().map(|active| (active.file.clone(), wanted(&active.entries, series, from, to)));
+    let open = state.open.get(&series).cloned().unwrap_or_default();
     drop(state);
     let mut rows = Vec::new();
     let mut damaged = 0;
@@ -104,7 +104,7 @@ pub(super) fn rows(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Res
         None => damaged += 1,
     };
     for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
-        blocks(sealed, line, from, to, &mut take)?;
+        blocks(sealed, series, from, to, &mut take)?;
     }
     if let Some((file, entries)) = active {
         for entry in entries {
@@ -118,19 +118,19 @@ pub(super) fn rows(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Res
     Ok(rows)
 }
 
-/// The minutes of a line, in order: kept ones, and those that are not sealed yet.
-fn minutes(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Minute>> {
+/// The minutes of a series, in order: kept ones, and those that are not sealed yet.
+fn minutes(shared: &Shared, series: SeriesId, from: u32, to: u32) -> io::Result<Vec<Minute>> {
     let state = shared.lock();
     let sealed = state.minutes.clone();
     let active = state.active.as_ref().map(|active| {
-        (active.file.clone(), wanted(&active.entries, line, from.saturating_mul(60), to.saturating_mul(60) + 59))
+        (active.file.clone(), wanted(&active.entries, series, from.saturating_mul(60), to.saturating_mul(60) + 59))
     });
-    let mut rows = state.open.get(&line).cloned().unwrap_or_default();
+    let mut rows = state.open.get(&series).cloned().unwrap_or_default();
     drop(state);
     let mut found = Vec::new();
     let mut damaged = 0;
     for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
-        blocks(sealed, line, from, to, &mut |block| match block.as_deref().and_then(block::take_minutes) {
+        blocks(sealed, series, from, to, &mut |block| match block.as_deref().and_then(block::take_minutes) {
             Some((_, more)) => found.extend(more),
             None => damaged += 1,
         })?;
@@ -153,16 +153,22 @@ fn minutes(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<
     Ok(found)
 }
 
-fn wanted(entries: &[Entry], line: LineId, from: u32, to: u32) -> Vec<Entry> {
-    entries.iter().filter(|entry| entry.line == line && entry.overlaps(from, to)).copied().collect()
+fn wanted(entries: &[Entry], series: SeriesId, from: u32, to: u32) -> Vec<Entry> {
+    entries.iter().filter(|entry| entry.series == series && entry.overlaps(from, to)).copied().collect()
 }
 
-fn blocks(sealed: &Sealed, line: LineId, from: u32, to: u32, take: &mut dyn FnMut(Option<Vec<u8>>)) -> io::Result<()> {
+fn blocks(
+    sealed: &Sealed,
+    series: SeriesId,
+    from: u32,
+    to: u32,
+    take: &mut dyn FnMut(Option<Vec<u8>>),
+) -> io::Result<()> {
     let Some(entries) = sealed.entries()? else {
         take(None);
         return Ok(());
     };
-    for entry in wanted(&entries, line, from, to) {
+    for entry in wanted(&entries, series, from, to) {
         take(sealed.block(&entry)?);
     }
     Ok(())

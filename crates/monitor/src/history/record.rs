@@ -16,9 +16,9 @@ const LONGEST: usize = 16 << 20;
 pub(super) enum Kind {
     /// Points as they came, in the journal.
     Points = 1,
-    /// Seconds of a line.
+    /// Seconds of a series.
     Rows = 2,
-    /// Minutes of a line.
+    /// Minutes of a series.
     Minutes = 3,
     /// Where the records of a sealed file are.
     Index = 4,

@@ -1,7 +1,7 @@
-//! Files that are written once: all lines of some hours, a block or more for each, and an index.
+//! Files that are written once: all series of some hours, a block or more for each, and an index.
 
 use super::record::{self, Kind, MAGIC};
-use crate::point::LineId;
+use crate::point::SeriesId;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
@@ -15,7 +15,7 @@ const ENTRY: usize = 20;
 /// Where a block is, and what it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub(super) line: LineId,
+    pub(super) series: SeriesId,
     /// Seconds or minutes since 1970, as the file's blocks have them; both are in the block.
     pub(super) from: u32,
     pub(super) to: u32,
@@ -76,7 +76,7 @@ impl Sealed {
             let number =
                 |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[4 * at..4 * at + 4].try_into().unwrap_or_default());
             let entries = record.payload.chunks_exact(ENTRY).map(|bytes| Entry {
-                line: number(bytes, 0),
+                series: number(bytes, 0),
                 from: number(bytes, 1),
                 to: number(bytes, 2),
                 offset: number(bytes, 3),
@@ -119,13 +119,19 @@ impl Sealing {
         Ok(Sealing { out, temporary, entries: Vec::new(), offset: MAGIC.len() as u64, buffer: Vec::new() })
     }
 
-    pub(super) fn block(&mut self, kind: Kind, line: LineId, (from, to): (u32, u32), payload: &[u8]) -> io::Result<()> {
+    pub(super) fn block(
+        &mut self,
+        kind: Kind,
+        series: SeriesId,
+        (from, to): (u32, u32),
+        payload: &[u8],
+    ) -> io::Result<()> {
         self.buffer.clear();
         record::put(kind, payload, &mut self.buffer);
         let offset = u32::try_from(self.offset)
             .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "a file of the history is over 4 GiB"))?;
         self.out.write_all(&self.buffer)?;
-        self.entries.push(Entry { line, from, to, offset, length: self.buffer.len() as u32 });
+        self.entries.push(Entry { series, from, to, offset, length: self.buffer.len() as u32 });
         self.offset += self.buffer.len() as u64;
         Ok(())
     }
@@ -134,9 +140,9 @@ impl Sealing {
     pub(super) fn end(mut self, path: &Path, number: u64) -> io::Result<Sealed> {
         let mut payload = Vec::with_capacity(ENTRY * self.entries.len());
         let (mut least, mut most) = (u32::MAX, 0);
-        for Entry { line, from, to, offset, length } in self.entries {
+        for Entry { series, from, to, offset, length } in self.entries {
             (least, most) = (least.min(from), most.max(to));
-            [line, from, to, offset, length].iter().for_each(|number| payload.extend(number.to_le_bytes()));
+            [series, from, to, offset, length].iter().for_each(|number| payload.extend(number.to_le_bytes()));
         }
         self.buffer.clear();
         record::put(Kind::Index, &payload, &mut self.buffer);

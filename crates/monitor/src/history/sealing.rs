@@ -5,7 +5,7 @@ use super::record::Kind;
 use super::sealed::{Sealed, Sealing};
 use super::store::{Active, Store, active_rows, file, to_minutes};
 use crate::Millis;
-use crate::point::LineId;
+use crate::point::SeriesId;
 use crate::time::millis;
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,21 +39,21 @@ impl Store {
         let [seconds_path, minutes_path] = ["seconds", "minutes"].map(|kind| file(&self.directory, kind, number));
         let mut seconds = Sealing::begin(&seconds_path)?;
         let mut minutes = Sealing::begin(&minutes_path)?;
-        let lines: BTreeSet<LineId> = active.entries.iter().map(|entry| entry.line).collect();
+        let series: BTreeSet<SeriesId> = active.entries.iter().map(|entry| entry.series).collect();
         let (mut payload, mut damaged) = (Vec::new(), 0);
-        for line in lines {
-            let rows = active_rows(active, line, &mut damaged)?;
+        for series in series {
+            let rows = active_rows(active, series, &mut damaged)?;
             for rows in rows.chunks(block::MOST) {
                 payload.clear();
-                block::put_rows(line, rows, &mut payload);
+                block::put_rows(series, rows, &mut payload);
                 let span = (rows[0].second, rows[rows.len() - 1].second);
-                seconds.block(Kind::Rows, line, span, &payload)?;
+                seconds.block(Kind::Rows, series, span, &payload)?;
             }
             for minutes_of in to_minutes(&rows).chunks(block::MOST) {
                 payload.clear();
-                block::put_minutes(line, minutes_of, &mut payload);
+                block::put_minutes(series, minutes_of, &mut payload);
                 let span = (minutes_of[0].minute, minutes_of[minutes_of.len() - 1].minute);
-                minutes.block(Kind::Minutes, line, span, &payload)?;
+                minutes.block(Kind::Minutes, series, span, &payload)?;
             }
         }
         // Minutes first: as long as the active file is there, a restart does both again.

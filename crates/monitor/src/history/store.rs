@@ -2,7 +2,7 @@
 //!
 //! Points go into memory and into a journal. At a checkpoint, what is in memory is appended to the active
 //! file, in blocks, and a new journal begins. After some hours the active file is written anew as a sealed
-//! one, a block a line, and its minutes as another; sealed files are deleted by age and by the cap.
+//! one, a block a series, and its minutes as another; sealed files are deleted by age and by the cap.
 
 use super::block::{self, Minute};
 use super::journal::{self, Journal};
@@ -10,7 +10,7 @@ use super::record::{self, Kind, MAGIC};
 use super::sealed::{Entry, Sealed, Sealing, read_block};
 use super::{HistorySettings, minutes};
 use crate::Millis;
-use crate::point::{LineId, Point, Row};
+use crate::point::{Point, Row, SeriesId};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ pub(super) struct Shared(Mutex<State>);
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Since the last checkpoint, as it came.
-    pub(super) open: HashMap<LineId, Vec<Row>>,
+    pub(super) open: HashMap<SeriesId, Vec<Row>>,
     pub(super) open_rows: usize,
     pub(super) active: Option<Active>,
     /// The oldest first.
@@ -64,8 +64,8 @@ impl Shared {
 
 impl State {
     fn add(&mut self, points: &[Point]) {
-        for &Point { line, row } in points {
-            let rows = self.open.entry(line).or_default();
+        for &Point { series, row } in points {
+            let rows = self.open.entry(series).or_default();
             match rows.last_mut() {
                 // The later one is in force.
                 Some(last) if last.second == row.second => *last = row,
@@ -209,8 +209,8 @@ impl Store {
     }
 
     fn write_blocks(&mut self) -> io::Result<()> {
-        let lines: BTreeSet<LineId> = self.shared.lock().open.keys().copied().collect();
-        if lines.is_empty() {
+        let series: BTreeSet<SeriesId> = self.shared.lock().open.keys().copied().collect();
+        if series.is_empty() {
             return Ok(());
         }
         let active = self.shared.lock().active.clone();
@@ -220,16 +220,16 @@ impl Store {
         };
         let mut bytes = Vec::new();
         let mut payload = Vec::new();
-        for line in lines {
-            let mut rows = self.shared.lock().open.get(&line).cloned().unwrap_or_default();
+        for series in series {
+            let mut rows = self.shared.lock().open.get(&series).cloned().unwrap_or_default();
             in_order(&mut rows);
             for rows in rows.chunks(block::MOST) {
                 payload.clear();
-                block::put_rows(line, rows, &mut payload);
+                block::put_rows(series, rows, &mut payload);
                 let begin = bytes.len();
                 record::put(Kind::Rows, &payload, &mut bytes);
                 active.entries.push(Entry {
-                    line,
+                    series,
                     from: rows[0].second,
                     to: rows[rows.len() - 1].second,
                     offset: (active.bytes + begin as u64) as u32,
@@ -338,18 +338,18 @@ fn open_active(path: &Path, number: u64, counts: &mut Counts) -> io::Result<Opti
 
 fn entries(records: &[record::Record<'_>]) -> Vec<Entry> {
     let of = |record: &record::Record<'_>| {
-        let (line, from, to) = match record.kind {
+        let (series, from, to) = match record.kind {
             Kind::Rows => {
-                let (line, rows) = block::take_rows(record.payload)?;
-                (line, rows.first()?.second, rows.last()?.second)
+                let (series, rows) = block::take_rows(record.payload)?;
+                (series, rows.first()?.second, rows.last()?.second)
             }
             Kind::Minutes => {
-                let (line, minutes) = block::take_minutes(record.payload)?;
-                (line, minutes.first()?.minute, minutes.last()?.minute)
+                let (series, minutes) = block::take_minutes(record.payload)?;
+                (series, minutes.first()?.minute, minutes.last()?.minute)
             }
             Kind::Points | Kind::Index => return None,
         };
-        Some(Entry { line, from, to, offset: record.offset as u32, length: record.length as u32 })
+        Some(Entry { series, from, to, offset: record.offset as u32, length: record.length as u32 })
     };
     records.iter().filter_map(of).collect()
 }
@@ -363,7 +363,7 @@ fn repair(path: &Path, number: u64, counts: &mut Counts) -> io::Result<Sealed> {
     let mut sealing = Sealing::begin(path)?;
     for record in &scan.records {
         if let [entry] = entries(&[*record])[..] {
-            sealing.block(record.kind, entry.line, (entry.from, entry.to), record.payload)?;
+            sealing.block(record.kind, entry.series, (entry.from, entry.to), record.payload)?;
         }
     }
     sealing.end(path, number)
@@ -377,10 +377,10 @@ fn aside(path: &Path) -> PathBuf {
     path.with_extension("damaged")
 }
 
-/// What blocks of the active file hold of a line, in the order in which they were written.
-pub(super) fn active_rows(active: &Active, line: LineId, damaged: &mut u64) -> io::Result<Vec<Row>> {
+/// What blocks of the active file hold of a series, in the order in which they were written.
+pub(super) fn active_rows(active: &Active, series: SeriesId, damaged: &mut u64) -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for entry in active.entries.iter().filter(|entry| entry.line == line) {
+    for entry in active.entries.iter().filter(|entry| entry.series == series) {
         match read_block(&active.file, entry)?.as_deref().and_then(block::take_rows) {
             Some((_, more)) => rows.extend(more),
             None => *damaged += 1,

@@ -2,7 +2,7 @@ use super::query::Tier;
 use super::store::{Shared, Store, listed};
 use super::{History, HistorySettings, Range, query};
 use crate::Millis;
-use crate::mark::{Mark, MarkKind};
+use crate::annotation::{Annotation, AnnotationKind};
 use crate::point::{Point, Row};
 use std::fs;
 use std::path::Path;
@@ -15,8 +15,8 @@ fn row(at: u32) -> Row {
     Row { second: BEGIN + at, cpu: (at % 200) as u16, mem: (1000 + at / 30) as u16 }
 }
 
-fn points(line: u32, range: std::ops::Range<u32>) -> Vec<Point> {
-    range.map(|at| Point { line, row: row(at) }).collect()
+fn points(series: u32, range: std::ops::Range<u32>) -> Vec<Point> {
+    range.map(|at| Point { series, row: row(at) }).collect()
 }
 
 fn rows(range: std::ops::Range<u32>) -> Vec<Row> {
@@ -31,8 +31,8 @@ fn open(directory: &Path, at: u32) -> Store {
     Store::open(directory, HistorySettings::default(), Arc::<Shared>::default(), now(at)).unwrap()
 }
 
-fn read(store: &Store, line: u32) -> Vec<Row> {
-    query::rows(&store.shared, line, 0, u32::MAX).unwrap()
+fn read(store: &Store, series: u32) -> Vec<Row> {
+    query::rows(&store.shared, series, 0, u32::MAX).unwrap()
 }
 
 fn kinds(directory: &Path) -> Vec<String> {
@@ -157,7 +157,7 @@ fn a_restart_in_the_middle_of_sealing_loses_and_doubles_nothing() {
 fn the_later_of_two_samples_in_one_second_is_in_force() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path(), 0);
-    let of = |at: u32, cpu| vec![Point { line: 7, row: Row { cpu, ..row(at) } }];
+    let of = |at: u32, cpu| vec![Point { series: 7, row: Row { cpu, ..row(at) } }];
     store.add([of(5, 1), of(5, 2), of(6, 3)].concat());
     store.add(of(5, 4));
     assert_eq!(read(&store, 7).iter().map(|row| row.cpu).collect::<Vec<_>>(), [4, 3]);
@@ -248,14 +248,14 @@ fn one_collector_at_a_time_uses_a_directory() {
     assert!(error.to_string().contains("another collector"), "{error}");
     history.append(points(7, 0..10));
     history.name(vec![(7, r#"{"id":7}"#.into())]);
-    let mark = Mark { time: now(3), id: 7, kind: MarkKind::LeakOver, text: "it is over".into() };
-    history.mark(vec![mark.clone()]);
+    let annotation = Annotation { time: now(3), id: 7, kind: AnnotationKind::LeakOver, text: "it is over".into() };
+    history.annotation(vec![annotation.clone()]);
     history.close();
     drop(history);
     let (history, restored) = History::open(directory.path(), settings, now(0)).unwrap();
     assert_eq!(restored.names, [r#"{"id":7}"#]);
     assert_eq!(restored.last.get(&7), Some(&(BEGIN + 9)));
-    assert_eq!(history.marks_between(now(3), now(3)), [mark]);
+    assert_eq!(history.annotations_between(now(3), now(3)), [annotation]);
     assert_eq!(history.rows(7, 0, u32::MAX).unwrap().len(), 10);
     history.close();
 }

@@ -1,11 +1,11 @@
 //! The thread that writes.
 
 use super::HistorySettings;
-use super::lines::Lines;
+use super::jsonl::JsonLines;
 use super::store::{Shared, Store};
 use crate::Millis;
-use crate::mark::Mark;
-use crate::point::{LineId, Point};
+use crate::annotation::Annotation;
+use crate::point::{Point, SeriesId};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -21,8 +21,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) enum Order {
     Points(Vec<Point>),
-    Names(Vec<(LineId, String)>),
-    Marks(Vec<Mark>),
+    Names(Vec<(SeriesId, String)>),
+    Annotations(Vec<Annotation>),
     /// Write everything, and end.
     Stop,
 }
@@ -30,22 +30,22 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Writer {
     store: Store,
-    names: Lines,
-    marks: Lines,
-    next_mark: u64,
+    names: JsonLines,
+    annotations: JsonLines,
+    next_annotation: u64,
     shared: Arc<Shared>,
     /// One process at a time; the system unlocks it with the process's end.
     _lock: File,
 }
 
 impl Writer {
-    /// Also what is kept of names and marks.
+    /// Also what is kept of names and annotations.
     pub(super) fn open(
         directory: &Path,
         settings: HistorySettings,
         shared: Arc<Shared>,
         now: Millis,
-    ) -> io::Result<(Writer, Vec<String>, VecDeque<Mark>)> {
+    ) -> io::Result<(Writer, Vec<String>, VecDeque<Annotation>)> {
         // What runs here is nobody else's business.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = File::create(directory.join("lock"))?;
@@ -55,22 +55,22 @@ impl Writer {
             }
             fs::TryLockError::Error(error) => error,
         })?;
-        let names = Lines::open(&directory.join("names.jsonl"), usize::MAX, |line| {
+        let names = JsonLines::open(&directory.join("names.jsonl"), usize::MAX, |line| {
             serde_json::from_str::<serde_json::Value>(line).ok()?.get("id")?.as_u64()
         })?;
         let count = Cell::new(0);
-        let marks = Lines::open(&directory.join("marks.jsonl"), settings.marks, |line| {
-            serde_json::from_str::<Mark>(line).ok()?;
+        let annotations = JsonLines::open(&directory.join("annotations.jsonl"), settings.annotations, |line| {
+            serde_json::from_str::<Annotation>(line).ok()?;
             Some(count.replace(count.get() + 1))
         })?;
         let kept_names = names.latest().into_iter().map(str::to_owned).collect();
-        let kept_marks: Vec<Mark> =
-            marks.latest().into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let newest = kept_marks.len().saturating_sub(settings.marks);
-        let kept_marks = kept_marks.into_iter().skip(newest).collect();
+        let kept_annotations: Vec<Annotation> =
+            annotations.latest().into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let newest = kept_annotations.len().saturating_sub(settings.annotations);
+        let kept_annotations = kept_annotations.into_iter().skip(newest).collect();
         let store = Store::open(directory, settings, shared.clone(), now)?;
-        let writer = Writer { store, names, marks, next_mark: count.get(), shared, _lock: lock };
-        Ok((writer, kept_names, kept_marks))
+        let writer = Writer { store, names, annotations, next_annotation: count.get(), shared, _lock: lock };
+        Ok((writer, kept_names, kept_annotations))
     }
 
     /// Writes until it is told to stop, or nobody is left who could tell it.
@@ -111,16 +111,16 @@ impl Writer {
                 self.store.add(points);
                 Ok(())
             }
-            Order::Names(names) => self.names.append(names.into_iter().map(|(line, text)| (line.into(), text))),
-            Order::Marks(marks) => {
-                let first = self.next_mark;
-                self.next_mark += marks.len() as u64;
-                let texts = marks.iter().filter_map(|mark| serde_json::to_string(mark).ok());
-                self.marks.append((first..).zip(texts))
+            Order::Names(names) => self.names.append(names.into_iter().map(|(series, text)| (series.into(), text))),
+            Order::Annotations(annotations) => {
+                let first = self.next_annotation;
+                self.next_annotation += annotations.len() as u64;
+                let texts = annotations.iter().filter_map(|annotation| serde_json::to_string(annotation).ok());
+                self.annotations.append((first..).zip(texts))
             }
             Order::Stop => Ok(()),
         };
-        self.noted("names and marks", result);
+        self.noted("names and annotations", result);
     }
 
     fn noted(&self, what: &str, result: io::Result<()>) -> bool {

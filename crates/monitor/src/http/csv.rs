@@ -11,19 +11,19 @@ use axum::response::{IntoResponse, Response};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Seconds that are read at once, of one line.
+/// Seconds that are read at once, of one series.
 const SPAN: u32 = 4 * 3600;
 
-/// `GET /api/history.csv`: every second of every line that is kept as such.
+/// `GET /api/history.csv`: every second of every series that is kept as such.
 pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let asked = Asked::read(query.as_deref())?;
-    let lines = asked.lines(&hub);
+    let series = asked.series(&hub);
     // Nothing older is kept as seconds, so that a range since 1970 is no work.
     let oldest = Millis::now().before(hub.settings.rules.keep).second();
     let (from, to) = (asked.from.second().max(oldest), asked.to.second().min(Millis::now().second() + SPAN));
     let body = Parts::read(hub, move |hub, parts| {
         let mut text = String::from("time,id,name,cpu,mem\r\n");
-        for (id, name) in lines {
+        for (id, name) in series {
             let name = quoted(&name);
             for from in (from..=to).step_by(SPAN as usize) {
                 for (second, cpu, mem) in hub.history.rows(id, from, to.min(from + SPAN - 1))? {

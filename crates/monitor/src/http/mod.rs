@@ -37,7 +37,7 @@ pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>) {
         .route("/api/processes", get(api::processes))
         .route("/api/history", get(api::history))
         .route("/api/history.csv", get(csv::history))
-        .route("/api/marks", get(api::marks))
+        .route("/api/annotations", get(api::annotations))
         .route("/api/self", get(api::own))
         .route("/api/samples", post(samples::take))
         .route("/api/openapi.json", get(api::description))

@@ -18,13 +18,13 @@ const ASK: Duration = Duration::from_secs(5);
 const USER: &[u8] = b"agent";
 
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct Sink {
     endpoint: String,
     options: SocketOptions,
 }
 
-impl Outlet {
-    pub(crate) fn new(options: &Options) -> Result<Outlet, Error> {
+impl Sink {
+    pub(crate) fn new(options: &Options) -> Result<Sink, Error> {
         if options.collector.parse::<Endpoint>().is_err() {
             return Err(Error::Address { address: options.collector.clone() });
         }
@@ -43,7 +43,7 @@ impl Outlet {
             security,
             ..SocketOptions::default()
         };
-        Ok(Outlet { endpoint, options })
+        Ok(Sink { endpoint, options })
     }
 
     /// Delivers until the backlog ends.

@@ -15,18 +15,18 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Takes samples for ever, and hands out the client meanwhile. A broker that is not there is waited for.
 pub(crate) async fn run(hub: Arc<Hub>, url: String, client: watch::Sender<Option<Client>>) {
-    let mut told = false;
+    let mut logged = false;
     loop {
         match connect(&url, &hub.settings.samples).await {
             Ok((connected, subscription)) => {
                 tracing::info!("samples are taken from {} of {url}", hub.settings.samples);
-                told = false;
+                logged = false;
                 client.send_replace(Some(connected));
                 // It reconnects by itself; it ends with the client.
                 take(&hub, subscription).await;
             }
-            Err(error) if !told => {
-                told = true;
+            Err(error) if !logged => {
+                logged = true;
                 tracing::warn!("{error}; it is tried again every {} s", PAUSE.as_secs());
             }
             Err(_) => {}

@@ -1,6 +1,6 @@
 //! Samples as the text books' senders send them: they connect and publish, the collector subscribes.
 //!
-//! The port is bounded in what a message may be, in what waits of a peer, in peers, and by the rules in keys;
+//! The port is bounded in what a message may be, in what waits of a peer, in peers, and by the rules in series;
 //! a peer that is faster than the rate is not read meanwhile.
 
 use crate::collector::Source;

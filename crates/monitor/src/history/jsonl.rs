@@ -5,12 +5,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Lines beyond those in force that a file may have before it is written anew.
+/// JsonLines beyond those in force that a file may have before it is written anew.
 const SLACK: usize = 2000;
 
 /// A file to which lines are appended.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct JsonLines {
     path: PathBuf,
     file: File,
     /// In the file.
@@ -20,10 +20,10 @@ pub(super) struct Lines {
     most: usize,
 }
 
-impl Lines {
+impl JsonLines {
     /// Opens or creates a file, with what is in it; `key` is `None` for a line that makes no sense, as a
     /// torn last one does.
-    pub(super) fn open(path: &Path, most: usize, key: impl Fn(&str) -> Option<u64>) -> io::Result<Lines> {
+    pub(super) fn open(path: &Path, most: usize, key: impl Fn(&str) -> Option<u64>) -> io::Result<JsonLines> {
         let text = match fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -41,7 +41,7 @@ impl Lines {
         if !text.is_empty() && !text.ends_with('\n') {
             file.write_all(b"\n")?;
         }
-        let mut lines = Lines { path: path.to_owned(), file, count, latest, most };
+        let mut lines = JsonLines { path: path.to_owned(), file, count, latest, most };
         lines.shrink()?;
         Ok(lines)
     }
@@ -104,21 +104,21 @@ mod tests {
     fn the_newest_line_of_a_key_is_in_force_and_a_torn_one_is_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lines");
-        let mut lines = Lines::open(&path, 100, key).unwrap();
+        let mut lines = JsonLines::open(&path, 100, key).unwrap();
         lines.append([(1, "1 a".into()), (2, "2 b".into()), (1, "1 c".into())]).unwrap();
         drop(lines);
         fs::write(&path, fs::read_to_string(&path).unwrap() + "torn").unwrap();
-        let mut lines = Lines::open(&path, 100, key).unwrap();
+        let mut lines = JsonLines::open(&path, 100, key).unwrap();
         assert_eq!(lines.latest(), ["1 c", "2 b"]);
         lines.append([(3, "3 d".into())]).unwrap();
-        assert_eq!(Lines::open(&path, 100, key).unwrap().latest(), ["1 c", "2 b", "3 d"]);
+        assert_eq!(JsonLines::open(&path, 100, key).unwrap().latest(), ["1 c", "2 b", "3 d"]);
     }
 
     #[test]
     fn keys_that_come_and_go_fill_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lines");
-        let mut lines = Lines::open(&path, usize::MAX, key).unwrap();
+        let mut lines = JsonLines::open(&path, usize::MAX, key).unwrap();
         for at in 0..10 * SLACK as u64 {
             lines.append([(at, format!("{at} x")), (at.wrapping_sub(5), String::new())]).unwrap();
         }
@@ -130,7 +130,7 @@ mod tests {
     fn a_file_does_not_grow_for_ever() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lines");
-        let mut lines = Lines::open(&path, 100, key).unwrap();
+        let mut lines = JsonLines::open(&path, 100, key).unwrap();
         for at in 0..10 * SLACK as u64 {
             lines.append([(at % 3, format!("{} x", at % 3)), (1000 + at, format!("{} y", 1000 + at))]).unwrap();
         }
