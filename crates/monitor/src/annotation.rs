@@ -30,6 +30,8 @@ pub enum AnnotationKind {
     Back,
     /// It has said that it ended.
     Ended,
+    /// Its clock is wrong.
+    Clock,
     /// Its memory grows steadily.
     Leak,
     /// Its memory no longer does.

@@ -1,9 +1,9 @@
 //! Where sources, history, feed and alarms meet.
 
 use crate::alerts::Alert;
-use crate::collector::{Collector, Effects, Source};
+use crate::collector::{Collector, Earlier, Effects, Source};
 use crate::feed::Feed;
-use crate::history::{History, Range};
+use crate::history::History;
 use crate::own::Own;
 use crate::pace::Pace;
 use crate::{HistorySettings, Millis, Refusal, Sample, Settings, Usage};
@@ -63,11 +63,17 @@ impl Hub {
     /// Takes over the data directory; blocks while it reads that.
     pub(crate) fn open(settings: Settings) -> io::Result<(Arc<Hub>, mpsc::Receiver<Alert>)> {
         let now = Millis::now();
-        let history = HistorySettings { keep: settings.rules.keep, ..settings.history.clone() };
+        let names = settings.rules.series.saturating_mul(4);
+        let history = HistorySettings { keep: settings.rules.keep, names, ..settings.history.clone() };
         let (history, restored) = History::open(&settings.data, history, now)?;
-        let known = restored.names.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
-        let mut collector = Collector::new(settings.rules.clone(), now, known, &restored.last);
-        remember(&mut collector, &history, now)?;
+        let earlier = Earlier {
+            metas: restored.names.iter().filter_map(|json| serde_json::from_str(json).ok()).collect(),
+            spans: restored.spans,
+            annotations: restored.annotations.into_iter().map(|kept| kept.annotation).collect(),
+        };
+        let mut collector = Collector::new(settings.rules.clone(), now, earlier);
+        let day = now.before(Duration::from_secs(86_400));
+        collector.remember(|visit| history.visit_minutes(day, visit));
         let (alerts, receiver) = mpsc::channel(ALERTS);
         let hub = Hub {
             feed: Feed::new(settings.feed),
@@ -131,7 +137,7 @@ impl Hub {
                 self.undelivered.fetch_add(1, Ordering::Relaxed);
             }
         }
-        self.history.annotation(effects.annotations.into_iter().map(|(annotation, _)| annotation).collect());
+        self.history.annotate(effects.annotations.into_iter().map(|(annotation, _)| annotation).collect());
     }
 
     /// Lets so many samples pass, not faster than the settings' rate: a source that waits here is not read
@@ -164,19 +170,4 @@ impl Hub {
             });
         }
     }
-}
-
-/// Lets the alarm for leaks know the last hour of an earlier run.
-fn remember(collector: &mut Collector, history: &History, now: Millis) -> io::Result<()> {
-    let from = now.before(Duration::from_secs(3600));
-    let range = Range::minutes(from, now);
-    for series in collector.series.iter_mut().filter(|series| series.last > from && series.meta.ended.is_none()) {
-        let (_, mem) = history.columns(series.meta.id, range)?;
-        for (minute, mem) in (i64::from(range.from / 60)..).zip(mem.mean) {
-            if let Some(mem) = mem {
-                series.leak.remember(minute, mem);
-            }
-        }
-    }
-    Ok(())
 }

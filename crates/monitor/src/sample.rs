@@ -21,6 +21,8 @@ pub struct Sample<'a> {
     pub color: Option<Cow<'a, str>>,
     /// When it was measured.
     pub time: Millis,
+    /// Whether the time was written with its offset from UTC, or as a number; else it is taken for UTC.
+    pub has_zone: bool,
     /// Percent of one core.
     pub cpu: f64,
     /// Resident memory, in MB.
@@ -58,6 +60,7 @@ impl<'a> Sample<'a> {
         Sample {
             color: None,
             time: now,
+            has_zone: true,
             // The digits beyond are none that were measured.
             cpu: (usage.cpu.clamp(0.0, CPU) * 100.0).round() / 100.0,
             mem: (usage.mem.clamp(0.0, MEM) * 100.0).round() / 100.0,
@@ -97,9 +100,11 @@ pub(crate) struct Written<'a> {
 
 impl<'a> Written<'a> {
     pub(crate) fn check(self) -> Result<Sample<'a>, Refusal> {
+        let has_zone = !matches!(self.timestamp, Some(When::At(_, false)));
         let sample = Sample {
             color: text("color", self.color)?,
             time: time("timestamp", self.timestamp)?.ok_or(Refusal::Missing("timestamp"))?,
+            has_zone,
             cpu: in_range("cpu", self.cpu, CPU)?,
             mem: in_range("mem", self.mem, MEM)?,
             service: text("service", self.service)?,
@@ -129,7 +134,7 @@ fn text<'a>(field: &'static str, text: Option<Text<'a>>) -> Result<Option<Cow<'a
 fn time(field: &'static str, when: Option<When>) -> Result<Option<Millis>, Refusal> {
     match when {
         Some(When::Never(text)) => Err(Refusal::Time { field, text }),
-        Some(When::At(time)) => Ok(Some(time)),
+        Some(When::At(time, _)) => Ok(Some(time)),
         None => Ok(None),
     }
 }
@@ -166,7 +171,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// ISO 8601, or whole milliseconds since 1970.
 enum When {
-    At(Millis),
+    /// A time, and whether it was written with its offset from UTC.
+    At(Millis, bool),
     /// The text of something that is no time.
     Never(String),
 }
@@ -182,11 +188,11 @@ impl<'de> Deserialize<'de> for When {
             fn visit_str<E>(self, text: &str) -> Result<When, E> {
                 // What is shown of it is bounded, too.
                 let never = || When::Never(text.chars().take(40).collect());
-                Ok(Millis::parse(text).map_or_else(never, When::At))
+                Ok(Millis::parse_with_zone(text).map_or_else(never, |(time, has_zone)| When::At(time, has_zone)))
             }
             fn visit_u64<E>(self, number: u64) -> Result<When, E> {
                 let millis = i64::try_from(number).ok().filter(|millis| *millis <= LATEST);
-                Ok(millis.map_or_else(|| When::Never(number.to_string()), |millis| When::At(Millis(millis))))
+                Ok(millis.map_or_else(|| When::Never(number.to_string()), |millis| When::At(Millis(millis), true)))
             }
         }
         deserializer.deserialize_any(Reader)

@@ -1,6 +1,6 @@
 //! A series of the chart: one process, or one after the other under the same name.
 
-use crate::collector::Leak;
+use crate::collector::{Leak, Skew};
 use crate::point::SeriesId;
 use crate::{Millis, Sample};
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,7 @@ pub(crate) struct Series {
     /// Samples in this run.
     pub(crate) samples: u64,
     pub(crate) leak: Leak,
+    pub(crate) skew: Skew,
     /// The beginning of its events: the labels as JSON.
     pub(crate) prefix: String,
 }
@@ -68,7 +69,18 @@ impl Series {
     pub(crate) fn new(meta: SeriesMeta, last: Millis, arrived: Millis, state: State) -> Series {
         let prefix = prefix(&meta);
         let leak = Leak::new(meta.labels.started.unwrap_or(meta.first));
-        Series { meta, state, last, arrived, usage: None, before: None, samples: 0, leak, prefix }
+        Series {
+            meta,
+            state,
+            last,
+            arrived,
+            usage: None,
+            before: None,
+            samples: 0,
+            leak,
+            skew: Skew::default(),
+            prefix,
+        }
     }
 
     /// Takes over what the sample says; whether that is news.

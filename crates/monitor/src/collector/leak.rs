@@ -66,6 +66,11 @@ impl Leak {
         Leak { start: start.0.div_euclid(BUCKET), ..Leak::default() }
     }
 
+    /// The process was started anew then.
+    pub(crate) fn restart(&mut self, start: Millis) {
+        *self = Leak::new(start);
+    }
+
     /// Takes a sample; at the end of a bucket there may be a verdict. `limit` is in MB an hour.
     pub(crate) fn sample(&mut self, time: Millis, mem: f64, limit: f64) -> Option<Verdict> {
         let minute = time.0.div_euclid(MINUTE);
@@ -97,6 +102,9 @@ impl Leak {
     pub(crate) fn remember(&mut self, minute: i64, mem: f64) {
         let (bucket, mem) = (minute.div_euclid(BUCKET / MINUTE), mem as f32);
         self.minute = self.minute.max(minute);
+        if bucket < self.start {
+            return;
+        }
         match self.buckets.back_mut() {
             Some((last, least)) if *last == bucket => *least = least.min(mem),
             Some((last, _)) if *last > bucket => {}

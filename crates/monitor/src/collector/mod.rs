@@ -1,15 +1,21 @@
 //! The rules: what a sample does to the series, and what time does. No I/O, and no clock: time is an
 //! argument, and what is to be kept or told is collected in [`Effects`].
 
+mod clock;
 mod counts;
 mod leak;
 mod names;
+mod restore;
+mod room;
+mod skew;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use counts::Counts;
 pub use counts::Source;
 pub(crate) use leak::Leak;
+pub(crate) use restore::Earlier;
+pub(crate) use skew::Skew;
 
 use crate::annotation::{Annotation, AnnotationKind};
 use crate::point::{CPU, MEM, Point, Row, SeriesId};
@@ -18,7 +24,6 @@ use crate::time::millis;
 use crate::{Millis, Refusal, Sample};
 use leak::Verdict;
 use names::{Found, Names, away, call, compose};
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -27,8 +32,7 @@ use std::time::Duration;
 pub struct Rules {
     /// The longest message, in bytes; default 4 KiB.
     pub message: usize,
-    /// How many processes may be known; default 10,000. At that, a process that was seen for less than a
-    /// minute and is gone makes room.
+    /// How many series may be known; default 10,000. At that, the one that is gone for longest makes room.
     pub series: usize,
     /// New processes a second, after ten times as many at once; default 100.
     pub series_rate: u32,
@@ -84,7 +88,8 @@ pub(crate) struct Collector {
     next: SeriesId,
     /// Tokens for new series, and when they were last refilled.
     tokens: (f64, Millis),
-    ticked: Millis,
+    /// When something happened last, by the collector's clock.
+    observed: Millis,
     effects: Effects,
     /// What events' numbers begin with: they are of this run.
     epoch: String,
@@ -94,41 +99,6 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// With what an earlier run has left: each series, and its last second.
-    pub(crate) fn new(rules: Rules, now: Millis, known: Vec<SeriesMeta>, last: &HashMap<SeriesId, u32>) -> Collector {
-        let mut names = Names::new();
-        let mut series = Vec::new();
-        let next = known.iter().map(|known| known.id + 1).max().unwrap_or(1);
-        for known in known {
-            let last = last.get(&known.id).map_or(known.first, |second| Millis::of_second(*second));
-            if now.since(last) > millis(rules.keep) {
-                continue;
-            }
-            let waited_for = known.ended.is_none() && now.since(last) < millis(rules.gone);
-            let state = if waited_for { State::Live } else { State::Gone };
-            names.entry(known.key.clone()).or_default().places.push(series.len());
-            // It has as long to report as if it had just done so.
-            series.push(Series::new(known, last, now, state));
-        }
-        for group in names.values_mut() {
-            group.shared = group.places.len() > 1;
-        }
-        let tokens = (f64::from(rules.series_rate) * 10.0, now);
-        Collector {
-            rules,
-            series,
-            counts: Counts::default(),
-            names,
-            next,
-            tokens,
-            ticked: now,
-            effects: Effects::default(),
-            epoch: format!("{:x}", now.0),
-            sequence: 0,
-            key: String::new(),
-        }
-    }
-
     /// Takes one message: a JSON object.
     pub(crate) fn ingest(&mut self, bytes: &[u8], source: Source, now: Millis) -> Result<(), Refusal> {
         let limit = self.rules.message;
@@ -144,6 +114,7 @@ impl Collector {
         source: Source,
         now: Millis,
     ) -> Result<(), Refusal> {
+        self.observe(now);
         self.counts.received[source as usize] += 1;
         let result = sample.and_then(|sample| self.accept(sample, now));
         match &result {
@@ -169,39 +140,49 @@ impl Collector {
         if age > keep {
             return Err(Refusal::Old { seconds: age / 1000, limit: keep / 1000 });
         }
-        if -age > millis(self.rules.clock_tolerance) {
+        let is_ahead = -age > millis(self.rules.clock_tolerance);
+        if is_ahead {
             self.counts.ahead += 1;
             sample.time = now;
         }
         compose(&sample, &mut self.key);
-        let (place, late) = match self.find(&sample) {
-            Found::Same(place) => (place, false),
-            Found::Late(place) => (place, true),
+        let (place, is) = match self.find(&sample) {
+            Found::Same(place) => (place, Is::Next),
+            Found::Late(place) => (place, Is::Late),
             Found::Restart(place) => {
                 self.restart(place, &sample);
-                (place, false)
+                (place, Is::First)
             }
-            Found::Nowhere => (self.begin(&sample, now)?, false),
+            Found::Nowhere => (self.begin(&sample, now)?, Is::First),
         };
         self.counts.lag(now.since(sample.time));
-        self.extend(place, &sample, now, late);
+        if self.series[place].skew.arrive(age, sample.has_zone, now) {
+            let text = self.series[place].skew.text().unwrap_or_default();
+            self.annotate(place, now, AnnotationKind::Clock, text);
+        }
+        self.extend(place, &sample, now, is);
         Ok(())
     }
 
     fn restart(&mut self, place: usize, sample: &Sample<'_>) {
         let series = &mut self.series[place];
-        let (was, is) = (series.meta.labels.pid, sample.pid);
-        let pids = match (was, is) {
-            (Some(was), Some(is)) if was != is => format!(", process {was} is {is}"),
+        let was = series.meta.labels.pid;
+        let pids = match (was, sample.pid) {
+            (Some(was), Some(is)) if was != is => format!(" (PID {was} -> {is})"),
             _ => String::new(),
         };
-        let text = format!("restarted{pids}, after {}", away(series.last, sample.time));
+        let text = format!("restarted after {}{pids}", away(series.last, sample.time));
+        let leaked = series.leak.alarm.is_some();
         series.before = Some((was, series.last));
         series.meta.ended = None;
         series.leak = Leak::new(sample.started.unwrap_or(sample.time).min(sample.time));
         // That of the one before; the new one may not say it.
         series.meta.labels.started = None;
         self.annotate(place, sample.time, AnnotationKind::Restart, text);
+        if leaked {
+            let text = format!("memory of {} no longer grows: it was restarted", self.series[place].meta.name);
+            self.annotate(place, sample.time, AnnotationKind::LeakOver, text);
+        }
     }
 
     fn begin(&mut self, sample: &Sample<'_>, now: Millis) -> Result<usize, Refusal> {
@@ -212,7 +193,7 @@ impl Collector {
         if tokens < 1.0 {
             return Err(Refusal::SeriesRate { limit: self.rules.series_rate });
         }
-        let free = if self.series.len() < self.rules.series { None } else { Some(self.give_up()?) };
+        let free = if self.series.len() < self.rules.series { None } else { Some(self.make_room()?) };
         self.tokens.0 -= 1.0;
         let group = self.names.entry(self.key.clone()).or_default();
         let known = SeriesMeta {
@@ -235,34 +216,21 @@ impl Collector {
         Ok(place)
     }
 
-    /// The place of a series that hardly was one.
-    fn give_up(&mut self) -> Result<usize, Refusal> {
-        let gone = |series: &Series| series.state != State::Live && series.last.since(series.meta.first) < 60_000;
-        let place = self.series.iter().position(gone).ok_or(Refusal::SeriesLimit { limit: self.rules.series })?;
-        let SeriesMeta { id, key, .. } = &self.series[place].meta;
-        // Nothing is to be kept of it.
-        self.effects.names.push((*id, String::new()));
-        if let Some(group) = self.names.get_mut(key) {
-            group.places.retain(|other| *other != place);
-            if group.places.is_empty() {
-                self.names.remove(&key.clone());
-            }
-        }
-        Ok(place)
-    }
-
-    fn extend(&mut self, place: usize, sample: &Sample<'_>, now: Millis, late: bool) {
+    fn extend(&mut self, place: usize, sample: &Sample<'_>, now: Millis, is: Is) {
         let series = &mut self.series[place];
-        let (first, last) = (series.samples == 0, series.last);
+        let (first, last, late) = (series.samples == 0, series.last, is == Is::Late);
         series.samples += 1;
         let mut news = !late && series.learn(sample);
         series.last = last.max(sample.time);
+        // Not written for that alone: after a restart the files say it.
+        series.meta.first = series.meta.first.min(sample.time);
         let id = series.meta.id;
         series.arrived = now;
         let mut annotations = Vec::new();
         if !first || series.meta.first < last {
             let hole = sample.time.since(last);
-            if hole > millis(self.rules.silent) {
+            // A restart says more than the gap that it makes.
+            if hole > millis(self.rules.silent) && is != Is::First {
                 annotations.push((
                     sample.time,
                     AnnotationKind::Gap,
@@ -342,14 +310,7 @@ impl Collector {
 
     /// Time passes: to be called once a second.
     pub(crate) fn tick(&mut self, now: Millis) {
-        let passed = now.since(self.ticked);
-        self.ticked = now;
-        // The clock was set, or the machine slept: nobody was silent because of that.
-        if !(0..=5000).contains(&passed) {
-            self.counts.jumps += 1;
-            let jump = passed - 1000;
-            self.series.iter_mut().for_each(|series| series.arrived = Millis(series.arrived.0.saturating_add(jump)));
-        }
+        self.observe(now);
         for place in 0..self.series.len() {
             let series = &mut self.series[place];
             let quiet = now.since(series.arrived);
@@ -362,4 +323,14 @@ impl Collector {
             }
         }
     }
+}
+
+/// What a sample is to its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    /// The first of a process.
+    First,
+    Next,
+    /// Of the process that the series was before.
+    Late,
 }

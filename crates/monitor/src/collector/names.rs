@@ -80,7 +80,9 @@ fn is_same(series: &Series, sample: &Sample<'_>) -> bool {
         (Some(known), Some(said)) => said.since(known).abs() <= 2 * SLACK,
         _ => true,
     };
-    pid && started
+    // What comes after an announced end is another process.
+    let is_over = series.meta.ended.is_some() && sample.ended.is_none() && sample.time > series.last;
+    pid && started && !is_over
 }
 
 fn may_follow(series: &Series, sample: &Sample<'_>, shared: bool) -> bool {

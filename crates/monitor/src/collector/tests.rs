@@ -1,5 +1,6 @@
 use super::*;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 const BEGIN: i64 = 1_800_000_000_000;
 
@@ -12,7 +13,7 @@ fn collector() -> Collector {
 }
 
 fn with(rules: Rules) -> Collector {
-    Collector::new(rules, at(0), Vec::new(), &HashMap::new())
+    Collector::new(rules, at(0), Earlier::default())
 }
 
 /// A sample of that second, which arrives then.
@@ -80,7 +81,7 @@ fn a_restart_goes_on_with_its_series() {
     let effects = collector.effects();
     assert_eq!(series(&effects), [1; 5]);
     assert_eq!(kinds(&effects), [(1, AnnotationKind::Restart)]);
-    assert_eq!(effects.annotations[0].0.text, "restarted, process 10 is 11, after 2 s");
+    assert_eq!(effects.annotations[0].0.text, "restarted after 2 s (PID 10 -> 11)");
     assert_eq!(collector.series[0].meta.labels.pid, Some(11));
 }
 
@@ -154,7 +155,8 @@ fn who_says_goodbye_is_not_missed() {
     assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Ended)]);
     assert_eq!(collector.series[0].state, State::Gone);
     send(&mut collector, 100, json!({ "color": "red" })).unwrap();
-    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Gap)]);
+    // An announced end is no gap: what comes then is a new start.
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Restart)]);
     assert_eq!(collector.series[0].state, State::Live);
 }
 
@@ -252,10 +254,10 @@ fn series_of_an_earlier_run_go_on_under_their_numbers() {
         send(&mut first, seconds, json!({ "color": "red" })).unwrap();
     }
     send(&mut first, 70, json!({ "color": "red", "ended": 0 })).unwrap();
-    let known: HashMap<SeriesId, String> = first.effects().names.into_iter().collect();
-    let known = known.values().map(|json| serde_json::from_str(json).unwrap()).collect();
-    let last = HashMap::from([(1, at(69).second()), (2, at(70).second())]);
-    let mut second = Collector::new(Rules::default(), at(75), known, &last);
+    let metas: HashMap<SeriesId, String> = first.effects().names.into_iter().collect();
+    let metas = metas.values().map(|json| serde_json::from_str(json).unwrap()).collect();
+    let spans = HashMap::from([(1, (at(0).second(), at(69).second())), (2, (at(0).second(), at(70).second()))]);
+    let mut second = Collector::new(Rules::default(), at(75), Earlier { metas, spans, ..Earlier::default() });
     send(&mut second, 75, json!({ "service": "web", "pid": 1 })).unwrap();
     (76..90).for_each(|seconds| second.tick(at(seconds)));
     let effects = second.effects();

@@ -7,6 +7,7 @@ use crate::history::{Columns, Range};
 use crate::hub::Hub;
 use crate::point::SeriesId;
 use crate::series::{Series, State as SeriesState};
+use crate::time::millis;
 use crate::{Millis, Refusal};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -20,8 +21,6 @@ use std::sync::atomic::Ordering;
 
 /// Columns of one answer, over all series.
 const COLUMNS: usize = 4_000_000;
-/// What is written at once, in bytes.
-const TOGETHER: usize = 64 << 10;
 /// Columns of one series.
 const POINTS: u32 = 100_000;
 
@@ -34,7 +33,8 @@ pub(super) async fn description() -> Response {
 pub(super) async fn processes(State(hub): State<Arc<Hub>>) -> Json<Value> {
     let collector = hub.collector();
     let processes: Vec<Value> = collector.series.iter().map(process).collect();
-    Json(json!({ "now": Millis::now(), "processes": processes }))
+    let silent_after = millis(hub.settings.rules.silent);
+    Json(json!({ "now": Millis::now(), "silent_after": silent_after, "processes": processes }))
 }
 
 fn process(series: &Series) -> Value {
@@ -56,6 +56,8 @@ fn process(series: &Series) -> Value {
         "mem": series.usage.map(|(_, mem)| mem),
         "state": series.state,
         "ended": series.meta.ended,
+        "clock_offset": series.skew.offset,
+        "clock": series.skew.text(),
         "leak": series.leak.alarm.map(|(growth, since)| json!({
             "mb_per_hour": (growth * 10.0).round() / 10.0,
             "since": since,
@@ -142,27 +144,29 @@ pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQue
         return Err(Problem(StatusCode::PAYLOAD_TOO_LARGE, text));
     }
     let head = format!(
-        "{{\"from\":{},\"to\":{},\"step\":{},\"tier\":\"{}\",\"series\":[",
+        "{{\"from\":{},\"to\":{},\"step\":{},\"tier\":\"{}\",\"silent_after\":{},\"series\":[",
         Millis::of_second(range.from).0,
         Millis::of_second(range.to).0,
         i64::from(range.step) * 1000,
-        range.tier.name()
+        range.tier.name(),
+        millis(hub.settings.rules.silent),
     );
+    let (mut head, mut series) = (Some(head), series.into_iter());
     // A series at a time: all of a thousand together would be as large as everything else in memory.
-    let body = Parts::read(hub, move |hub, parts| {
-        let mut text = head.into_bytes();
-        for (at, (id, _)) in series.into_iter().enumerate() {
-            if at > 0 {
-                text.push(b',');
-            }
-            serde_json::to_writer(&mut text, &SeriesJson::of(id, hub.history.columns(id, range)?))?;
-            if text.len() > TOGETHER && parts.blocking_send(std::mem::take(&mut text).into()).is_err() {
-                return Ok(());
-            }
+    let body = Parts::read(hub, move |hub, text| {
+        match head.take() {
+            Some(head) => text.extend(head.into_bytes()),
+            None if series.len() > 0 => text.push(b','),
+            None => {}
         }
-        text.extend(b"]}");
-        let _ = parts.blocking_send(text.into());
-        Ok(())
+        if let Some((id, _)) = series.next() {
+            // Writing to a vector does not fail.
+            let _ = serde_json::to_writer(&mut *text, &SeriesJson::of(id, hub.history.columns(id, range)));
+        }
+        if series.len() == 0 {
+            text.extend(b"]}");
+        }
+        series.len() > 0
     });
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
@@ -228,6 +232,8 @@ pub(super) async fn own(State(hub): State<Arc<Hub>>) -> Json<Value> {
         "disk_bytes": history.bytes,
         "disk_limit": hub.settings.history.disk,
         "history_damaged": history.damaged,
+        "history_torn_bytes": history.torn,
+        "history_set_aside": hub.history.set_aside(),
         "history_failed_writes": history.failed,
         "cpu": own.cpu,
         "mem": own.mem,
