@@ -7,15 +7,18 @@ use crate::history::History;
 use crate::own::Own;
 use crate::pace::Pace;
 use crate::{HistorySettings, Millis, Refusal, Sample, Settings, Usage};
+use parking_lot::{Mutex, MutexGuard};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// Readers of the history at a time; more wait.
 const READERS: usize = 2;
+/// Samples that are taken in one turn.
+const TURN: usize = 128;
 /// Alerts that may wait for their delivery.
 const ALERTS: usize = 1000;
 
@@ -48,6 +51,12 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    fn add(&mut self, other: Taken) {
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.why = self.why.take().or(other.why);
+    }
+
     pub(crate) fn count(&mut self, result: Result<(), Refusal>) {
         match result {
             Ok(()) => self.accepted += 1,
@@ -93,21 +102,36 @@ impl Hub {
     }
 
     pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
-        self.collector.lock().unwrap_or_else(PoisonError::into_inner)
+        self.collector.lock()
     }
 
     /// What this process uses, as of the last second.
     pub(crate) fn own(&self) -> Usage {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).1
+        self.own.lock().1
     }
 
-    /// Takes messages that have come together.
-    pub(crate) fn ingest<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, source: Source) -> Taken {
-        self.with(|collector, now, taken| {
-            for message in messages {
-                taken.count(collector.ingest(message, source, now));
+    /// Takes messages that have come together, not faster than the settings' rate. Everybody has a turn between any two
+    /// [`TURN`]s of them, however many they are and whatever is in them. Behind `refused_max` refused ones, no more are
+    /// looked at: they are refused.
+    pub(crate) async fn ingest(&self, messages: &[&[u8]], source: Source, refused_max: u64) -> Taken {
+        let limit = self.settings.rules.message;
+        let mut all = Taken::default();
+        for (at, turn) in messages.chunks(TURN).enumerate() {
+            // Read before the lock is taken: what is in them costs their sender's time, and nobody else's.
+            let samples: Vec<_> = turn.iter().map(|message| Sample::read(message, limit)).collect();
+            let taken = self.with(|collector, now, taken| {
+                samples.into_iter().for_each(|sample| taken.count(collector.take(sample, source, now)));
+            });
+            all.add(taken);
+            self.pace(turn.len()).await;
+            let rest = &messages[messages.len().min((at + 1) * TURN)..];
+            if all.refused >= refused_max && !rest.is_empty() {
+                self.collector().skip(rest.len() as u64, source);
+                all.refused += rest.len() as u64;
+                break;
             }
-        })
+        }
+        all
     }
 
     /// Lets the collector work, and does what comes of it.
@@ -144,7 +168,7 @@ impl Hub {
     /// meanwhile, and what it sends waits where it is.
     pub(crate) async fn pace(&self, samples: usize) {
         let now = Instant::now();
-        let due = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(samples, now);
+        let due = self.pace.lock().take(samples, now);
         if due > now {
             sleep_until(due).await;
         }
@@ -157,7 +181,7 @@ impl Hub {
         loop {
             seconds.tick().await;
             let usage = {
-                let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut own = self.own.lock();
                 own.1 = own.0.as_mut().map(Own::sample).unwrap_or_default();
                 own.1
             };

@@ -52,6 +52,9 @@ pub enum Refusal {
         /// How much is kept.
         limit: i64,
     },
+    /// It came in one request behind too many that were refused, and was not looked at.
+    #[error("not looked at, behind too many in one request that were refused")]
+    Skipped,
     /// There are as many processes as there may be.
     #[error("a new process, where {limit} are known already")]
     SeriesLimit {
@@ -68,8 +71,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// The names of the reasons, in the order of [`Refusal::index`].
-    pub const REASONS: [&'static str; 9] =
-        ["long", "json", "missing", "text", "time", "out_of_range", "old", "series_limit", "series_rate"];
+    pub const REASONS: [&'static str; 10] =
+        ["long", "json", "missing", "text", "time", "out_of_range", "old", "series_limit", "series_rate", "skipped"];
 
     /// Which of [`Refusal::REASONS`] it is.
     #[must_use]
@@ -84,6 +87,7 @@ impl Refusal {
             Refusal::Old { .. } => 6,
             Refusal::SeriesLimit { .. } => 7,
             Refusal::SeriesRate { .. } => 8,
+            Refusal::Skipped => 9,
         }
     }
 }

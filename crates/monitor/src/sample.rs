@@ -55,6 +55,12 @@ impl<'a> Sample<'a> {
         written.check()
     }
 
+    /// Reads a message, if it is not longer than this.
+    pub(crate) fn read(message: &'a [u8], limit: usize) -> Result<Sample<'a>, Refusal> {
+        let length = message.len();
+        if length > limit { Err(Refusal::Long { length, limit }) } else { Sample::parse(message) }
+    }
+
     /// What this very process says of itself.
     pub(crate) fn of_own(name: &'a str, usage: Usage, now: Millis) -> Sample<'a> {
         Sample {

@@ -101,10 +101,13 @@ pub(crate) struct Collector {
 impl Collector {
     /// Takes one message: a JSON object.
     pub(crate) fn ingest(&mut self, bytes: &[u8], source: Source, now: Millis) -> Result<(), Refusal> {
-        let limit = self.rules.message;
-        let sample =
-            if bytes.len() > limit { Err(Refusal::Long { length: bytes.len(), limit }) } else { Sample::parse(bytes) };
-        self.take(sample, source, now)
+        self.take(Sample::read(bytes, self.rules.message), source, now)
+    }
+
+    /// Counts messages that nobody has looked at.
+    pub(crate) fn skip(&mut self, count: u64, source: Source) {
+        self.counts.received[source as usize] += count;
+        self.counts.refused[Refusal::Skipped.index()] += count;
     }
 
     /// Takes a sample, or counts why it is none.

@@ -10,6 +10,8 @@ mod csv;
 mod feed;
 mod metrics;
 mod samples;
+#[cfg(test)]
+mod tests;
 
 use crate::hub::Hub;
 use axum::Router;

@@ -50,8 +50,8 @@ async fn take(hub: &Hub, mut subscription: Subscription) {
         while let Some(message) = (messages.len() < TOGETHER).then(|| subscription.try_next()).flatten() {
             messages.push(message);
         }
-        hub.ingest(messages.iter().map(AsRef::as_ref), Source::Broker);
-        hub.pace(messages.len()).await;
+        let bodies: Vec<&[u8]> = messages.iter().map(AsRef::as_ref).collect();
+        hub.ingest(&bodies, Source::Broker, u64::MAX).await;
         messages.clear();
     }
 }

@@ -59,9 +59,9 @@ pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
             messages.push(message);
         }
         // The last part: who publishes under a topic sends that first.
-        let bodies = messages.iter().map(|message| message.part(message.parts() - 1).unwrap_or_default());
-        hub.ingest(bodies, Source::Zmq);
-        hub.pace(messages.len()).await;
+        let bodies: Vec<&[u8]> =
+            messages.iter().map(|message| message.part(message.parts() - 1).unwrap_or_default()).collect();
+        hub.ingest(&bodies, Source::Zmq, u64::MAX).await;
         messages.clear();
     }
 }
