@@ -144,6 +144,22 @@ impl Settings {
         text
     }
 
+    /// The settings in which two differ, as `--set` names them.
+    pub(crate) fn differences(&self, other: &Settings) -> Vec<String> {
+        let mut names = Vec::new();
+        for (table, settings) in TABLES {
+            let changed = settings.iter().filter(|setting| (setting.show)(self) != (setting.show)(other));
+            names.extend(changed.map(|setting| match table {
+                "broker" => setting.key.to_owned(),
+                _ => format!("{table}.{}", setting.key),
+            }));
+        }
+        if self.rules != other.rules {
+            names.push("[[channel]]".to_owned());
+        }
+        names
+    }
+
     /// What the server takes.
     pub(crate) fn into_server(self) -> switchboard_server::Settings {
         let rules = self.rules.into_iter().map(|rule| ChannelRule {

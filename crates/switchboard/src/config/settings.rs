@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 /// What is in force.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// What the server takes; its `rules` are filled in from [`Settings::rules`] at the end.
     pub(crate) server: switchboard_server::Settings,
