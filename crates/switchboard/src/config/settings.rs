@@ -38,7 +38,7 @@ pub(crate) struct Rule {
 impl Default for Settings {
     fn default() -> Settings {
         let mut monitor = switchboard_monitor::Settings::new(data());
-        monitor.own = Some("switchboard".to_owned());
+        monitor.report_as = Some("switchboard".to_owned());
         Settings {
             server: switchboard_server::Settings::default(),
             monitor,
@@ -124,7 +124,7 @@ settings! {
     "samples" Text => monitor.samples, "The topic that samples come from.";
     "alerts" Text => monitor.alerts, "The topic that alerts go to.";
     "webhook" Optional => monitor.webhook, "Where alerts are posted to, as http://HOST:PORT/PATH; \"\" for nowhere.";
-    "own" Optional => monitor.own, "The service as which this program reports itself; \"\" for not at all.";
+    "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
     "keep" Span => monitor.rules.keep, "How long seconds are kept.";
     "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
     "disk" Bytes => monitor.history.disk, "How much of the disk the history may take; the oldest goes first.";
@@ -132,15 +132,15 @@ settings! {
     "checkpoint" Span => monitor.history.checkpoint, "What is lost at most when the machine loses its power.";
     "silent" Span => monitor.rules.silent, "After how long without a sample a process is silent.";
     "gone" Span => monitor.rules.gone, "After how long a silent process is gone.";
-    "ahead" Span => monitor.rules.ahead, "How far a sample may be ahead of this clock before that is taken for it.";
+    "clock-tolerance" Span => monitor.rules.clock_tolerance, "How far a sample's time may be ahead of this clock; beyond that the collector's time is used.";
     "leak" Positive<f64> => monitor.rules.leak, "From what steady growth on memory leaks, in MB an hour.";
-    "keys" Positive<usize> => monitor.rules.keys, "How many processes may be known.";
-    "key-rate" Positive<u32> => monitor.rules.key_rate, "New processes a second, after ten times as many at once.";
+    "series" Positive<usize> => monitor.rules.series, "Maximum number of series; at that, the one gone longest makes room.";
+    "series-rate" Positive<u32> => monitor.rules.series_rate, "New series a second, after ten times as many at once.";
     "message" Size => monitor.rules.message, "The length of one sample.";
     "rate" Positive<u32> => monitor.rate, "Samples a second; more wait where they come from.";
     "body" Size => monitor.body, "The length of a POST.";
     "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
-    "clients" Positive<usize> => monitor.clients, "Pages that listen at a time.";
+    "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of pages on the feed.";
 }
 
 settings! {

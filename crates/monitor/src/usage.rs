@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 /// Bytes of a megabyte: the text books' programs divide by 1024 twice.
 pub(crate) const MB: f64 = 1024.0 * 1024.0;
 
-/// What was used since the figures before these.
+/// What was used since the previous reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct Usage {
     /// Percent of one core: 200 is two cores kept busy.
     pub cpu: f64,
     /// Resident memory in MB of 1,048,576 bytes.

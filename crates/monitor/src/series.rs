@@ -1,7 +1,7 @@
-//! A line of the chart: one process, or one after the other under the same name.
+//! A series of the chart: one process, or one after the other under the same name.
 
-use crate::collector::Leak;
-use crate::point::LineId;
+use crate::collector::{Leak, Skew};
+use crate::point::SeriesId;
 use crate::{Millis, Sample};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 /// What a process has said of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Facts {
+pub(crate) struct Labels {
     pub(crate) color: Option<String>,
     pub(crate) service: Option<String>,
     pub(crate) instance: Option<String>,
@@ -20,17 +20,17 @@ pub(crate) struct Facts {
     pub(crate) ncpu: Option<u32>,
 }
 
-/// What is kept of a line on the disk, beside its points.
+/// What is kept of a series on the disk, beside its points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Known {
-    pub(crate) id: LineId,
+pub(crate) struct SeriesMeta {
+    pub(crate) id: SeriesId,
     pub(crate) name: String,
     /// What it is found by.
     pub(crate) key: String,
     pub(crate) first: Millis,
     pub(crate) ended: Option<i32>,
     #[serde(flatten)]
-    pub(crate) facts: Facts,
+    pub(crate) labels: Labels,
 }
 
 /// Whether a process reports.
@@ -46,52 +46,64 @@ pub(crate) enum State {
 }
 
 #[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) known: Known,
+pub(crate) struct Series {
+    pub(crate) meta: SeriesMeta,
     pub(crate) state: State,
     /// The latest of its samples' times.
     pub(crate) last: Millis,
     /// When the latest arrived, by the collector's clock.
     pub(crate) arrived: Millis,
     /// What that sample said.
-    pub(crate) figures: Option<(f64, f64)>,
+    pub(crate) usage: Option<(f64, f64)>,
     /// Its process before this one, and until when.
     pub(crate) before: Option<(Option<u32>, Millis)>,
     /// Samples in this run.
     pub(crate) samples: u64,
     pub(crate) leak: Leak,
-    /// The beginning of its events: the facts as JSON.
+    pub(crate) skew: Skew,
+    /// The beginning of its events: the labels as JSON.
     pub(crate) prefix: String,
 }
 
-impl Line {
-    pub(crate) fn new(known: Known, last: Millis, arrived: Millis, state: State) -> Line {
-        let prefix = prefix(&known);
-        let leak = Leak::default();
-        Line { known, state, last, arrived, figures: None, before: None, samples: 0, leak, prefix }
+impl Series {
+    pub(crate) fn new(meta: SeriesMeta, last: Millis, arrived: Millis, state: State) -> Series {
+        let prefix = prefix(&meta);
+        let leak = Leak::new(meta.labels.started.unwrap_or(meta.first));
+        Series {
+            meta,
+            state,
+            last,
+            arrived,
+            usage: None,
+            before: None,
+            samples: 0,
+            leak,
+            skew: Skew::default(),
+            prefix,
+        }
     }
 
     /// Takes over what the sample says; whether that is news.
     pub(crate) fn learn(&mut self, sample: &Sample<'_>) -> bool {
-        let facts = &mut self.known.facts;
+        let labels = &mut self.meta.labels;
         let mut news = false;
         let texts = [
-            (&mut facts.color, &sample.color),
-            (&mut facts.service, &sample.service),
-            (&mut facts.instance, &sample.instance),
-            (&mut facts.host, &sample.host),
-            (&mut facts.version, &sample.version),
+            (&mut labels.color, &sample.color),
+            (&mut labels.service, &sample.service),
+            (&mut labels.instance, &sample.instance),
+            (&mut labels.host, &sample.host),
+            (&mut labels.version, &sample.version),
         ];
         for (known, said) in texts {
             news |= learn(known, said.as_ref().map(Cow::as_ref), |known, said| known == said, str::to_owned);
         }
-        news |= learn(&mut facts.pid, sample.pid, |known, said| *known == said, |said| said);
-        news |= learn(&mut facts.ncpu, sample.ncpu, |known, said| *known == said, |said| said);
+        news |= learn(&mut labels.pid, sample.pid, |known, said| *known == said, |said| said);
+        news |= learn(&mut labels.ncpu, sample.ncpu, |known, said| *known == said, |said| said);
         // A start is reckoned from the age of a process, and so is never twice the same.
         let near = |known: &Millis, said: Millis| said.since(*known).abs() <= 2000;
-        news |= learn(&mut facts.started, sample.started, near, |said| said);
+        news |= learn(&mut labels.started, sample.started, near, |said| said);
         if news {
-            self.prefix = prefix(&self.known);
+            self.prefix = prefix(&self.meta);
         }
         news
     }
@@ -106,9 +118,9 @@ fn learn<T, S: Copy>(known: &mut Option<T>, said: Option<S>, same: fn(&T, S) -> 
     news
 }
 
-fn prefix(known: &Known) -> String {
-    let Facts { color, service, instance, pid, host, version, started, ncpu } = &known.facts;
-    let mut json = format!("{{\"id\":{},\"color\":{}", known.id, text(color.as_deref().unwrap_or(&known.name)));
+fn prefix(meta: &SeriesMeta) -> String {
+    let Labels { color, service, instance, pid, host, version, started, ncpu } = &meta.labels;
+    let mut json = format!("{{\"id\":{},\"color\":{}", meta.id, text(color.as_deref().unwrap_or(&meta.name)));
     for (name, value) in [("service", service), ("instance", instance), ("host", host), ("version", version)] {
         if let Some(value) = value {
             // Writing to a string does not fail.

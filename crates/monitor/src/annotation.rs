@@ -1,16 +1,16 @@
 use crate::Millis;
-use crate::point::LineId;
+use crate::point::SeriesId;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened to a process, to be drawn on its chart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Annotation {
     /// When.
     pub time: Millis,
-    /// The number of its line.
-    pub id: LineId,
+    /// The number of its series.
+    pub id: SeriesId,
     /// What.
-    pub kind: MarkKind,
+    pub kind: AnnotationKind,
     /// In words.
     pub text: String,
 }
@@ -19,7 +19,7 @@ pub struct Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum MarkKind {
+pub enum AnnotationKind {
     /// It was started anew: another process number, or another time of its start.
     Restart,
     /// Nothing is known of it for a while that ends here.
@@ -30,16 +30,18 @@ pub enum MarkKind {
     Back,
     /// It has said that it ended.
     Ended,
+    /// Its clock is wrong.
+    Clock,
     /// Its memory grows steadily.
     Leak,
     /// Its memory no longer does.
     LeakOver,
 }
 
-impl MarkKind {
+impl AnnotationKind {
     /// Whether somebody wants to be woken up by it, or told that they may sleep again.
     #[must_use]
     pub fn is_alert(self) -> bool {
-        matches!(self, MarkKind::Silent | MarkKind::Back | MarkKind::Leak | MarkKind::LeakOver)
+        matches!(self, AnnotationKind::Silent | AnnotationKind::Back | AnnotationKind::Leak | AnnotationKind::LeakOver)
     }
 }
