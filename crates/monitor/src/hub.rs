@@ -4,9 +4,12 @@ use crate::alerts::Alert;
 use crate::collector::{Collector, Effects, Source};
 use crate::feed::Feed;
 use crate::history::{History, Range};
+use crate::line::State;
+use crate::mark::{Mark, MarkKind};
 use crate::own::Own;
 use crate::pace::Pace;
 use crate::{Figures, HistorySettings, Millis, Refusal, Sample, Settings};
+use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +19,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// Readers of the history at a time; more wait.
 const READERS: usize = 2;
-/// Alerts that may wait for their delivery.
-const ALERTS: usize = 1000;
+/// Alerts that may wait to be taken, which happens at once: all processes may fall silent together.
+const ALERTS: usize = 10_000;
 
 /// The one state of a monitor.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ impl Hub {
         let known = restored.names.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
         let mut collector = Collector::new(settings.rules.clone(), now, known, &restored.last);
         remember(&mut collector, &history, now)?;
+        restore_silence(&mut collector, &history.marks_between(Millis(0), now));
         let (alerts, receiver) = mpsc::channel(ALERTS);
         let hub = Hub {
             feed: Feed::new(settings.feed),
@@ -163,6 +167,21 @@ impl Hub {
                 }
             });
         }
+    }
+}
+
+/// A process that was silent before a restart is silent after it: that is no second alarm, and its return is told.
+fn restore_silence(collector: &mut Collector, marks: &[Mark]) {
+    let mut silent = HashSet::new();
+    for mark in marks {
+        match mark.kind {
+            MarkKind::Silent => drop(silent.insert(mark.id)),
+            MarkKind::Back | MarkKind::Restart | MarkKind::Ended => drop(silent.remove(&mark.id)),
+            _ => {}
+        }
+    }
+    for line in collector.lines.iter_mut().filter(|line| line.state == State::Live && silent.contains(&line.known.id)) {
+        line.state = State::Silent;
     }
 }
 

@@ -35,6 +35,7 @@ mod monitor;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use alerts::WebhookError;
 pub use collector::{Rules, Source};
 pub use figures::Figures;
 pub use history::HistorySettings;
@@ -42,6 +43,6 @@ pub use mark::{Mark, MarkKind};
 pub use monitor::{Monitor, StartError};
 pub use refusal::Refusal;
 pub use sample::Sample;
-pub use settings::Settings;
+pub use settings::{Secret, Settings};
 pub use switchboard_web::BindError;
 pub use time::Millis;

@@ -44,6 +44,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Alerts cannot be posted to a webhook.
+    #[error(transparent)]
+    Webhook(#[from] alerts::WebhookError),
 }
 
 /// A collector that listens, and serves from [`Monitor::run`] on.
@@ -51,6 +54,7 @@ pub enum StartError {
 pub struct Monitor {
     hub: Arc<Hub>,
     alerts: mpsc::Receiver<alerts::Alert>,
+    webhooks: Vec<alerts::Webhook>,
     http: Vec<TcpListener>,
     collect: Option<Sub>,
 }
@@ -62,6 +66,7 @@ impl Monitor {
     /// If an address cannot be listened on, or the directory cannot be used: by another process, for
     /// example.
     pub async fn bind(mut settings: Settings) -> Result<Monitor, StartError> {
+        let webhooks = alerts::Webhook::all(&settings)?;
         let http = bind_all(&settings.listen, "--set monitor.listen=").await?;
         let failed = |path: &Path, source| StartError::Data { path: path.to_owned(), source };
         let open = http.iter().filter_map(|listener| listener.local_addr().ok()).any(is_open)
@@ -77,7 +82,7 @@ impl Monitor {
         let hub =
             spawn_blocking(move || Hub::open(settings)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
         let (hub, alerts) = hub.map_err(|source| failed(&path, source))?;
-        Ok(Monitor { hub, alerts, http, collect })
+        Ok(Monitor { hub, alerts, webhooks, http, collect })
     }
 
     /// Where the page and the API are.
@@ -100,7 +105,7 @@ impl Monitor {
 
     /// Serves until `shutdown` is ready. Everything that was taken is on the disk when this returns.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Monitor { hub, alerts, http, collect } = self;
+        let Monitor { hub, alerts, webhooks, http, collect } = self;
         let mut serving = JoinSet::new();
         for listener in http {
             serving.spawn(http::serve(listener, hub.clone()));
@@ -114,11 +119,13 @@ impl Monitor {
         if let Some(url) = hub.settings.broker.clone() {
             working.spawn(broker::run(hub.clone(), url, connected));
         }
-        working.spawn(alerts::run(hub.clone(), alerts, client));
+        let alerting = tokio::spawn(alerts::run(hub.clone(), alerts, webhooks, client));
         shutdown.await;
         hub.ending.send_replace(true);
         // A page that does not read delays nothing.
         let _ = timeout(FAREWELL, async { while serving.join_next().await.is_some() {} }).await;
+        // It ends by itself, within seconds.
+        let _ = alerting.await;
         working.shutdown().await;
         let closed = spawn_blocking(move || hub.history.close()).await;
         if let Err(error) = closed {
