@@ -19,8 +19,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 const READERS: usize = 2;
 /// Samples that are taken in one turn.
 const TURN: usize = 128;
-/// Alerts that may wait for their delivery.
-const ALERTS: usize = 1000;
+/// Alerts that may wait to be taken, which happens at once: all processes may fall silent together.
+const ALERTS: usize = 10_000;
 
 /// The one state of a monitor.
 #[derive(Debug)]
