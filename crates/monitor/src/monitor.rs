@@ -29,7 +29,7 @@ pub enum StartError {
         source: switchboard_sockets::Error,
     },
     /// The data directory cannot be used.
-    #[error("cannot keep the monitor's history in {}: {source}; choose another directory with --set monitor.data=PATH", path.display())]
+    #[error("cannot keep the monitor's history in {}: {source}; choose another data directory with --data DIR", path.display())]
     Data {
         /// Which.
         path: PathBuf,

@@ -117,6 +117,9 @@ pub(crate) struct Chosen {
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
+    data: Option<String>,
     /// All buffered bytes together.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
@@ -147,7 +150,8 @@ impl Chosen {
                 settings.set(key, &list.join(",")).context("command line")?;
             }
         }
-        for (key, value) in [("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)] {
+        for (key, value) in [("data", &self.data), ("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)]
+        {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod data;
 mod log;
 mod output;
 mod ready;

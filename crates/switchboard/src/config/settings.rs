@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) web: switchboard_web::Options,
     /// What is logged.
     pub(crate) log: String,
+    /// The data directory, if one was chosen.
+    pub(crate) data: Option<PathBuf>,
     /// What differs for some channels, as it was written.
     pub(crate) rules: Vec<Rule>,
 }
@@ -38,23 +40,17 @@ pub(crate) struct Rule {
 
 impl Default for Settings {
     fn default() -> Settings {
-        let mut monitor = switchboard_monitor::Settings::new(data());
+        let mut monitor = switchboard_monitor::Settings::new(PathBuf::new());
         monitor.report_as = Some("switchboard".to_owned());
         Settings {
             server: switchboard_server::Settings::default(),
             monitor,
             web: switchboard_web::Options::default(),
             log: "info".to_owned(),
+            data: None,
             rules: Vec::new(),
         }
     }
-}
-
-/// Where programs keep what they should find again, by the convention of the XDG.
-fn data() -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("switchboard/monitor")
 }
 
 /// One row of the table.
@@ -95,6 +91,7 @@ settings! {
     "memory" Size => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "How long connections may take what is queued for them at shutdown.";
     "log" Level => log, "What is logged.";
+    "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
     "connection-rate" Positive<u32> => server.connection_rate, "New connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time.";
@@ -120,12 +117,11 @@ settings! {
     MONITOR:
     "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
     "collect" Optional => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
-    "data" Folder => monitor.data, "Where the history is kept.";
     "broker" Optional => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
     "samples" Text => monitor.samples, "The topic that samples come from.";
     "alerts" Text => monitor.alerts, "The topic that alerts go to.";
     "webhook" Webhooks => monitor.webhook, "Where alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
-    "webhook-ca" OptionalFile => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
+    "webhook-ca" OptionalPath => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
     "alert-interval" Span => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
     "alert-repeat" Span => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
     "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
@@ -178,10 +174,9 @@ struct Names;
 struct Optional;
 struct AccessToken;
 struct Flag;
-struct OptionalFile;
+struct OptionalPath;
 struct Webhooks;
 struct Text;
-struct Folder;
 struct Bytes;
 pub(crate) struct Policy;
 struct Level;
@@ -289,9 +284,9 @@ impl Kind for Flag {
     }
 }
 
-impl Kind for OptionalFile {
+impl Kind for OptionalPath {
     type Value = Option<PathBuf>;
-    const ALLOWED: &'static str = "the path of a file; an empty one for none";
+    const ALLOWED: &'static str = "a path; an empty one for none";
     fn parse(text: &str) -> Option<Option<PathBuf>> {
         Some((!text.is_empty()).then(|| text.into()))
     }
@@ -329,17 +324,6 @@ impl Kind for Text {
     }
     fn show(text: &String) -> String {
         quote(text)
-    }
-}
-
-impl Kind for Folder {
-    type Value = PathBuf;
-    const ALLOWED: &'static str = "the path of a directory";
-    fn parse(text: &str) -> Option<PathBuf> {
-        (!text.is_empty()).then(|| text.into())
-    }
-    fn show(path: &PathBuf) -> String {
-        quote(&path.to_string_lossy())
     }
 }
 
