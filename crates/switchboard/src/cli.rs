@@ -215,10 +215,10 @@ pub(crate) struct Send {
     /// Send each line of the standard input.
     #[arg(long, conflicts_with = "size")]
     pub(crate) stdin: bool,
-    /// Wait so long between messages [default: 1 for made-up ones, else 0].
+    /// Wait so long between messages [default: 1 for generated ones without --count, else 0].
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
-    /// Send messages of so many bytes, all X.
+    /// Send messages of SIZE bytes, filled with X.
     #[arg(long, value_parser = size)]
     pub(crate) size: Option<usize>,
     /// End after so many messages [default: 1 for DATA, else no end].
