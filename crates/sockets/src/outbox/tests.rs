@@ -182,6 +182,24 @@ fn a_pipe_without_room_leaves_the_ring_and_returns_when_it_has_some() {
     assert!(outbox.ring.len() <= 1);
 }
 
+#[test]
+fn whoever_unsubscribes_takes_nobody_else_with_it() {
+    let mut outbox = outbox(0, 0);
+    let pipes: Vec<_> = (0..4).map(|_| outbox.add_pipe(Arc::default())).collect();
+    for pipe in &pipes {
+        outbox.subscribe(*pipe, b"a", 1000).unwrap();
+    }
+    let mut expected = [0; 4];
+    let mut left = vec![0, 1, 2, 3];
+    for gone in [0, 3, 1, 2] {
+        left.retain(|pipe| *pipe != gone);
+        assert_eq!(outbox.unsubscribe(pipes[gone], b"a"), Some(left.is_empty()));
+        outbox.publish("a", &mut Wakes::default());
+        left.iter().for_each(|pipe| expected[*pipe] += 1);
+        assert_eq!(pipes.iter().map(|pipe| outbox.waiting(*pipe)).collect::<Vec<_>>(), expected);
+    }
+}
+
 /// What an operation costs, in pipes that were visited, when all peers have subscribed to one prefix and a few to one of their own.
 #[test]
 fn nothing_costs_more_among_ten_thousand_peers_than_among_one() {
