@@ -23,14 +23,14 @@ async fn main() -> Result<(), Error> {
             sender.send(number.to_string()).await?;
             sleep(pause).await;
         }
-        Ok(())
+        Ok::<(), Error>(())
     };
     let publish = async {
         for number in 0u64.. {
             publisher.send(number.to_string()).await?;
             sleep(pause).await;
         }
-        Ok(())
+        Ok::<(), Error>(())
     };
     tokio::select! {
         ended = push => ended,

@@ -160,6 +160,23 @@ fn one_that_waits_for_a_flush_is_woken_by_the_write() {
 }
 
 #[test]
+fn a_flush_that_waits_for_a_peer_is_woken_when_the_peer_is_gone_for_good() {
+    let core = crate::core::Core::new(switchboard_wire::zmtp::SocketType::Push, crate::Options::default()).unwrap();
+    let peer = crate::peer::Peer::new(&core);
+    core.with_outbox(|outbox, wakes| outbox.dispatch("x", wakes));
+    let flushing = crate::Flushing::new(&core);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| flushing.wait_timeout(std::time::Duration::from_secs(60)));
+        while core.outbox().flushers_to_wake().is_empty() {
+            std::thread::yield_now();
+        }
+        drop(peer);
+        waiting.join().unwrap().unwrap();
+    });
+    assert_eq!(core.outbox().dropped(), 1);
+}
+
+#[test]
 fn a_pipe_without_room_leaves_the_ring_and_returns_when_it_has_some() {
     let mut outbox = outbox(2, 0);
     let pipes: Vec<_> = (0..3).map(|_| outbox.add_pipe(Arc::default())).collect();
