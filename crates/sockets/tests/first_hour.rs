@@ -1,5 +1,8 @@
 //! What users of the crates `zmq` and `zeromq` try in their first hour. Most of it has only to compile.
 
+#![allow(clippy::cmp_owned, clippy::nonminimal_bool, clippy::op_ref, clippy::needless_borrows_for_generic_args)]
+#![allow(clippy::useless_vec, clippy::into_iter_on_ref, reason = "what users write is what is tested")]
+
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -53,7 +56,7 @@ fn whatever_is_bytes_can_be_sent() {
         pull.bind(&name).unwrap();
         push.connect(&name).unwrap();
         push.send(message).wait().unwrap();
-        assert_eq!(next(&mut pull), parts.iter().map(|part| part.to_string()).collect::<Message>());
+        assert_eq!(next(&mut pull), parts.iter().copied().map(String::from).collect::<Message>());
     }
     check("x", &["x"]);
     check(b"x", &["x"]);
