@@ -8,6 +8,7 @@ use crate::line::State;
 use crate::mark::{Mark, MarkKind};
 use crate::own::Own;
 use crate::pace::Pace;
+use crate::report::{color_of, started};
 use crate::{Figures, HistorySettings, Millis, Refusal, Sample, Settings};
 use std::collections::HashSet;
 use std::io;
@@ -150,6 +151,7 @@ impl Hub {
 
     /// What happens once a second; for ever.
     pub(crate) async fn run_clock(self: Arc<Hub>) {
+        let started = started(std::process::id());
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -162,7 +164,8 @@ impl Hub {
             self.with(|collector, now, taken| {
                 collector.tick(now);
                 if let Some(name) = &self.settings.own {
-                    let sample = Sample::of_own(name, figures, now);
+                    let color = Some(color_of(name).into());
+                    let sample = Sample { color, started, ..Sample::of_own(name, figures, now) };
                     taken.count(collector.take(Ok(sample), Source::Own, now));
                 }
             });
