@@ -10,11 +10,9 @@ pub struct Settings {
     pub listen: Vec<String>,
     /// Where senders connect to, as `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`; none for nowhere.
     pub collect: Option<String>,
-    /// Names that the page is asked for by, beyond loopback and the addresses themselves.
-    pub hosts: Vec<String>,
-    /// What everybody must know who asks for anything. Where it is none and an address is beyond loopback,
-    /// one is made, and kept in the data directory.
-    pub token: Option<String>,
+    /// Who is answered over HTTP, and within which limits. The collector asks for the same token beyond loopback. The
+    /// token's file is in the data directory if no other is named; the limit of a body is `body`.
+    pub web: switchboard_web::Options,
     /// Where the history is kept.
     pub data: PathBuf,
     /// What a collector takes, and when it raises an alarm.
@@ -26,7 +24,7 @@ pub struct Settings {
     /// How many bytes of events are kept for pages that were away; default 8 MiB.
     pub feed: usize,
     /// How many pages may listen to the feed; default 256.
-    pub clients: usize,
+    pub feed_clients: usize,
     /// The longest body of a POST, in bytes; default 1 MiB.
     pub body: usize,
     /// The broker whose topics samples come from and alerts go to, as `switchboard://HOST:PORT`; none for none.
@@ -46,7 +44,7 @@ pub struct Settings {
     /// 1 day, default 5 min.
     pub alert_repeat: Duration,
     /// The name under which this process reports itself; none for not at all.
-    pub own: Option<String>,
+    pub report_as: Option<String>,
 }
 
 impl Settings {
@@ -56,14 +54,13 @@ impl Settings {
         Settings {
             listen: vec!["127.0.0.1:8088".into()],
             collect: Some("tcp://127.0.0.1:5555".into()),
-            hosts: Vec::new(),
-            token: None,
+            web: switchboard_web::Options::default(),
             data,
             rules: Rules::default(),
             history: HistorySettings::default(),
             rate: 200_000,
             feed: 8 << 20,
-            clients: 256,
+            feed_clients: 256,
             body: 1 << 20,
             broker: None,
             samples: "/topic/metrics".into(),
@@ -72,7 +69,7 @@ impl Settings {
             webhook_ca: None,
             alert_interval: Duration::from_secs(10),
             alert_repeat: Duration::from_secs(300),
-            own: None,
+            report_as: None,
         }
     }
 }

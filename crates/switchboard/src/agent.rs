@@ -26,8 +26,8 @@ pub(crate) struct Agent {
     /// Address of the collector.
     #[arg(long, value_name = "URL", default_value_t = Options::default().collector)]
     to: String,
-    /// Token of a collector that listens beyond loopback.
-    #[arg(long, env = "SWITCHBOARD_MONITOR_TOKEN", hide_env_values = true)]
+    /// The access token, which a collector asks for that other machines can reach.
+    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
     /// Service name, up to 128 bytes [default: the script's or the command's name].
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(crate) struct Agent {
 pub(crate) fn run(args: Agent) -> Result<ExitCode> {
     let options = Options {
         collector: args.to,
-        token: args.token,
+        token: args.token.filter(|token| !token.is_empty()),
         service: args.service,
         instance: args.instance,
         color: args.color,

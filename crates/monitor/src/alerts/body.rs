@@ -2,7 +2,7 @@
 
 use super::Alert;
 use super::group::{Entry, Notice};
-use crate::mark::Mark;
+use crate::annotation::Annotation;
 use serde_json::{Value, json};
 
 /// Processes that the text names; of further ones it says how many they are.
@@ -69,7 +69,7 @@ impl Format {
 
 /// One alert, as it is published.
 pub(super) fn alert(alert: &Alert) -> Value {
-    let Mark { time, id, kind, text } = &alert.mark;
+    let Annotation { time, id, kind, text } = &alert.annotation;
     json!({ "time": time, "timestamp": time.to_string(), "id": id, "name": alert.name, "kind": kind, "text": text })
 }
 
@@ -99,7 +99,7 @@ pub(super) fn text(notice: &Notice) -> String {
 }
 
 fn line(entry: &Entry) -> String {
-    let text: String = entry.alert.mark.text.chars().flat_map(printable).collect();
+    let text: String = entry.alert.annotation.text.chars().flat_map(printable).collect();
     match entry.changes {
         1 => text,
         count => format!("{text} ({count} changes since {})", entry.first),
@@ -125,7 +125,7 @@ mod tests {
 
     fn named(text: &str) -> Alert {
         let mut alert = alert(1, 0);
-        alert.mark.text = text.to_owned();
+        alert.annotation.text = text.to_owned();
         alert
     }
 

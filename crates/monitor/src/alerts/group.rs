@@ -5,7 +5,7 @@
 
 use super::Alert;
 use crate::Millis;
-use crate::point::LineId;
+use crate::point::SeriesId;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -60,7 +60,7 @@ pub(super) struct Group {
     waiting: VecDeque<Entry>,
     omitted: usize,
     /// When each process's bucket is full again.
-    buckets: HashMap<LineId, Instant>,
+    buckets: HashMap<SeriesId, Instant>,
     /// When the next notice may go out; `None` before the first.
     open: Option<Instant>,
 }
@@ -72,8 +72,8 @@ impl Group {
 
     /// Takes an alert.
     pub(super) fn push(&mut self, alert: Alert) {
-        let first = alert.mark.time;
-        if let Some(entry) = self.waiting.iter_mut().find(|entry| entry.alert.mark.id == alert.mark.id) {
+        let first = alert.annotation.time;
+        if let Some(entry) = self.waiting.iter_mut().find(|entry| entry.alert.annotation.id == alert.annotation.id) {
             entry.alert = alert;
             entry.changes += 1;
         } else if self.waiting.len() < PROCESSES {
@@ -91,7 +91,7 @@ impl Group {
     }
 
     fn ready_at(&self, entry: &Entry) -> Option<Instant> {
-        let full = self.buckets.get(&entry.alert.mark.id).filter(|_| !entry.paid)?;
+        let full = self.buckets.get(&entry.alert.annotation.id).filter(|_| !entry.paid)?;
         full.checked_sub(self.pace.repeat * (BURST - 1))
     }
 
@@ -109,7 +109,7 @@ impl Group {
         self.open = Some(now + self.pace.interval);
         self.buckets.retain(|_, full| *full > now);
         for entry in ready.iter().filter(|entry| !entry.paid) {
-            let full = self.buckets.entry(entry.alert.mark.id).or_insert(now);
+            let full = self.buckets.entry(entry.alert.annotation.id).or_insert(now);
             *full += self.pace.repeat;
         }
         Some(Notice { entries: ready.into(), omitted: std::mem::take(&mut self.omitted) })
@@ -125,7 +125,7 @@ impl Group {
     /// Puts back a notice that was not delivered; what has come meanwhile joins it.
     pub(super) fn put_back(&mut self, notice: Notice) {
         for mut old in notice.entries.into_iter().rev() {
-            let same = |entry: &Entry| entry.alert.mark.id == old.alert.mark.id;
+            let same = |entry: &Entry| entry.alert.annotation.id == old.alert.annotation.id;
             if let Some(at) = self.waiting.iter().position(same)
                 && let Some(newer) = self.waiting.remove(at)
             {
@@ -145,11 +145,11 @@ impl Group {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::mark::{Mark, MarkKind};
+    use crate::annotation::{Annotation, AnnotationKind};
 
-    pub(crate) fn alert(id: LineId, second: i64) -> Alert {
+    pub(crate) fn alert(id: SeriesId, second: i64) -> Alert {
         let (time, text) = (Millis(second * 1000), format!("p{id} is silent"));
-        Alert { mark: Mark { time, id, kind: MarkKind::Silent, text }, name: format!("p{id}") }
+        Alert { annotation: Annotation { time, id, kind: AnnotationKind::Silent, text }, name: format!("p{id}") }
     }
 
     const PACE: Pace = Pace { interval: Duration::from_secs(10), repeat: Duration::from_secs(300) };
@@ -158,8 +158,12 @@ pub(super) mod tests {
         start + Duration::from_secs(seconds)
     }
 
-    fn told(notice: Option<Notice>) -> Vec<(LineId, usize)> {
-        notice.into_iter().flat_map(|notice| notice.entries).map(|entry| (entry.alert.mark.id, entry.changes)).collect()
+    fn told(notice: Option<Notice>) -> Vec<(SeriesId, usize)> {
+        notice
+            .into_iter()
+            .flat_map(|notice| notice.entries)
+            .map(|entry| (entry.alert.annotation.id, entry.changes))
+            .collect()
     }
 
     #[test]
@@ -219,7 +223,7 @@ pub(super) mod tests {
     #[test]
     fn more_processes_than_the_limit_are_a_number() {
         let (mut group, start) = (Group::new(PACE), Instant::now());
-        for id in 0..=PROCESSES as LineId {
+        for id in 0..=PROCESSES as SeriesId {
             group.push(alert(id, 0));
         }
         let notice = group.take(start).expect("a notice");

@@ -55,7 +55,7 @@ impl Running {
         Running {
             address: monitor.http_addresses()[0],
             collect: monitor.collect_endpoint(),
-            token: monitor.token().map(str::to_owned),
+            token: monitor.token().map(|token| token.as_str().to_owned()),
             task: Some(tokio::spawn(monitor.run(async { drop(stopped.await) }))),
             stop: Some(stop),
             directory: None,

@@ -27,8 +27,8 @@ pub(crate) struct Top {
     /// Address of the monitor's page, as HOST:PORT or a URL.
     #[arg(long = "http", value_name = "ADDRESS", default_value = "127.0.0.1:8088")]
     address: String,
-    /// Token of a monitor that listens beyond loopback.
-    #[arg(long, env = "SWITCHBOARD_MONITOR_TOKEN", hide_env_values = true)]
+    /// The access token, which a monitor asks for that other machines can reach.
+    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
     /// Print one table and end.
     #[arg(long)]
@@ -109,7 +109,7 @@ impl Monitor {
                  8088 by default"
             ),
             StatusCode::UNAUTHORIZED => {
-                bail!("{shown} needs its token: --token TOKEN, or SWITCHBOARD_MONITOR_TOKEN in the environment")
+                bail!("{shown} needs its token: --token TOKEN, or {} in the environment", switchboard_web::ENVIRONMENT)
             }
             status => bail!("{shown} answers {status}: {}", text::escape(text.trim())),
         }
