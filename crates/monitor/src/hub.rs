@@ -6,6 +6,7 @@ use crate::feed::Feed;
 use crate::history::History;
 use crate::own::Own;
 use crate::pace::Pace;
+use crate::report::{color_of, started};
 use crate::{HistorySettings, Millis, Refusal, Sample, Settings, Usage};
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
@@ -176,6 +177,7 @@ impl Hub {
 
     /// What happens once a second; for ever.
     pub(crate) async fn run_clock(self: Arc<Hub>) {
+        let started = started(std::process::id());
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -188,7 +190,8 @@ impl Hub {
             self.with(|collector, now, taken| {
                 collector.tick(now);
                 if let Some(name) = &self.settings.report_as {
-                    let sample = Sample::of_own(name, usage, now);
+                    let color = Some(color_of(name).into());
+                    let sample = Sample { color, started, ..Sample::of_own(name, usage, now) };
                     taken.count(collector.take(Ok(sample), Source::Own, now));
                 }
             });

@@ -144,7 +144,12 @@ async fn limits_of_requests_are_named() {
     for (points, status) in [(0, 400), (1, 200), (100_000, 200), (100_001, 400)] {
         assert_eq!(monitor.ask("GET", &format!("{range}&points={points}"), "").await.0, status, "{points}");
     }
-    for target in ["/api/history", "/api/history?from=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"] {
+    for target in ["/api/history", "/api/history.csv"] {
+        assert_eq!(monitor.ask("GET", target, "").await.0, 200, "{target}: the past hour");
+    }
+    for target in
+        ["/api/history?from=1", "/api/history.csv?to=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"]
+    {
         let (status, body) = monitor.ask("GET", target, "").await;
         assert!(status == 400 && body.contains("error"), "{target}: {status} {body}");
     }

@@ -159,7 +159,11 @@ pub(super) mod tests {
     }
 
     fn told(notice: Option<Notice>) -> Vec<(SeriesId, usize)> {
-        notice.into_iter().flat_map(|notice| notice.entries).map(|entry| (entry.alert.annotation.id, entry.changes)).collect()
+        notice
+            .into_iter()
+            .flat_map(|notice| notice.entries)
+            .map(|entry| (entry.alert.annotation.id, entry.changes))
+            .collect()
     }
 
     #[test]

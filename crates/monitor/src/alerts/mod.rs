@@ -3,17 +3,15 @@
 
 mod body;
 mod group;
-mod known;
 mod webhook;
 
 pub use webhook::WebhookError;
 
 pub(crate) use webhook::Webhook;
 
-use crate::hub::Hub;
 use crate::annotation::Annotation;
+use crate::hub::Hub;
 use group::{Group, Notice, Pace};
-use known::Known;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,7 +54,6 @@ pub(crate) async fn run(
     for webhook in webhooks {
         tasks.spawn(webhook.run(hub.clone(), queue(), hub.ending.subscribe()));
     }
-    let mut known = Known::of(&hub.history.annotations_between(crate::Millis(0), crate::Millis::now()));
     let mut ending = hub.ending.subscribe();
     loop {
         let alert = tokio::select! {
@@ -64,9 +61,6 @@ pub(crate) async fn run(
             () = ended(&mut ending) => alerts.try_recv().ok(),
         };
         let Some(alert) = alert else { break };
-        if !known.is_news(&alert.annotation, hub.started.elapsed()) {
-            continue;
-        }
         for sink in &sinks {
             if sink.try_send(alert.clone()).is_err() {
                 count(&hub.undelivered, 1);
