@@ -330,3 +330,32 @@ fn a_lock_that_is_a_link_is_not_followed() {
     assert!(Trial::open(&Disk::default(), &data, 0).is_err());
     assert_eq!(fs::read(&precious).unwrap(), b"of somebody else");
 }
+
+#[test]
+fn what_was_sealed_outlives_the_damage_of_an_active_file_that_could_not_be_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
+    for part in 0..3 {
+        trial.take(part * 40..part * 40 + 40);
+        assert!(trial.writer.checkpoint(now(part * 40)));
+    }
+    let active = listed(directory.path()).unwrap().into_iter().find(|(_, kind, _)| kind == "active").unwrap().0;
+    let mut bytes = fs::read(&active).unwrap();
+    assert!(trial.writer.checkpoint(now(LONG)));
+    assert!(!active.exists());
+    drop(trial);
+    // In its middle block.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 8;
+    fs::write(&active, &bytes).unwrap();
+    let mut next = Trial::open(&Disk::default(), directory.path(), LONG).unwrap();
+    assert_eq!(next.rows(), rows(0..120));
+    next.take(120..160);
+    assert!(next.writer.checkpoint(now(3 * LONG)));
+    assert_eq!(next.rows(), rows(0..160));
+    drop(next);
+    let next = Trial::open(&Disk::default(), directory.path(), 3 * LONG).unwrap();
+    assert_eq!(next.rows(), rows(0..160));
+    let range = Range { from: BEGIN / 60 * 60, to: BEGIN + 159, step: 60, tier: Tier::Minute };
+    assert_eq!(query::columns(&next.shared, SERIES, range).0.mean.iter().flatten().count(), 3);
+}
