@@ -359,3 +359,22 @@ fn what_was_sealed_outlives_the_damage_of_an_active_file_that_could_not_be_delet
     let range = Range { from: BEGIN / 60 * 60, to: BEGIN + 159, step: 60, tier: Tier::Minute };
     assert_eq!(query::columns(&next.shared, SERIES, range).0.mean.iter().flatten().count(), 3);
 }
+
+#[test]
+fn attempts_to_start_that_fail_set_a_file_aside_once() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let seconds = listed(directory.path()).unwrap().into_iter().find(|(_, kind, _)| kind == "seconds").unwrap().0;
+    let mut bytes = fs::read(&seconds).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&seconds, &bytes).unwrap();
+    let disk = Disk::default();
+    for room in 0..10 {
+        disk.faults.room.store(room, Ordering::Relaxed);
+        assert!(Trial::open(&disk, directory.path(), LONG + 200).is_err());
+    }
+    disk.faults.room.store(u64::MAX, Ordering::Relaxed);
+    let next = Trial::open(&disk, directory.path(), LONG + 200).unwrap();
+    assert_eq!(next.rows(), rows(0..200));
+    assert_eq!(next.shared.lock().set_aside.len(), 1, "{:?}", next.shared.lock().set_aside);
+}
