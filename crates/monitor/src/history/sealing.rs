@@ -50,13 +50,13 @@ impl Store {
             is_damaged |= is_part;
             rows.extend(newer);
             in_order(&mut rows);
-            for rows in rows.chunks(block::MOST) {
+            for rows in rows.chunks(block::ROWS_MAX) {
                 payload.clear();
                 block::put_rows(series, rows, &mut payload);
                 let span = (rows[0].second, rows[rows.len() - 1].second);
                 seconds.block(Kind::Rows, series, span, &payload)?;
             }
-            for minutes_of in to_minutes(&rows).chunks(block::MOST) {
+            for minutes_of in to_minutes(&rows).chunks(block::ROWS_MAX) {
                 payload.clear();
                 block::put_minutes(series, minutes_of, &mut payload);
                 let span = (minutes_of[0].minute, minutes_of[minutes_of.len() - 1].minute);

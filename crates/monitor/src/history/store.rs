@@ -155,7 +155,7 @@ impl Store {
         for series in series {
             let mut rows = self.shared.lock().open.get(&series).cloned().unwrap_or_default();
             in_order(&mut rows);
-            for rows in rows.chunks(block::MOST) {
+            for rows in rows.chunks(block::ROWS_MAX) {
                 payload.clear();
                 block::put_rows(series, rows, &mut payload);
                 let begin = bytes.len();

@@ -164,7 +164,7 @@ fn a_restart_in_the_middle_of_sealing_loses_and_doubles_nothing() {
         assert_eq!(read(&store, 7), rows(0..120));
         let range = Range { from: BEGIN, to: BEGIN + 119, step: 60, tier: Tier::Minute };
         let (cpu, _) = query::columns(&store.shared, 7, range);
-        assert_eq!(cpu.most, [Some(5.9), Some(11.9)]);
+        assert_eq!(cpu.max, [Some(5.9), Some(11.9)]);
     }
 }
 
@@ -213,7 +213,7 @@ fn seconds_go_by_age_and_their_minutes_stay() {
     assert_eq!(read(&store, 7), rows(day..day + 60));
     let range = Range { from: BEGIN, to: BEGIN + 59, step: 60, tier: Tier::Minute };
     let (cpu, _) = query::columns(&store.shared, 7, range);
-    assert_eq!((cpu.least[0], cpu.most[0]), (Some(0.0), Some(5.9)));
+    assert_eq!((cpu.min[0], cpu.max[0]), (Some(0.0), Some(5.9)));
 }
 
 #[test]

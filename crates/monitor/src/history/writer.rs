@@ -16,7 +16,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// More often the journal is not written, whatever the settings say.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ impl Writer {
 
     /// Writes until it is stopped, or nobody is left who could stop it.
     pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize) {
-        let (flush, checkpoint) = (self.store.settings.flush, self.store.settings.checkpoint);
+        let (flush, checkpoint) = (self.store.settings.flush.max(SHORTEST), self.store.settings.checkpoint);
         let (mut flushed, mut checked) = (Instant::now(), Instant::now());
         loop {
             match orders.recv_timeout(flush.saturating_sub(flushed.elapsed())) {
