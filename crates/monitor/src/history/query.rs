@@ -2,8 +2,8 @@
 
 use super::block::{self, Minute};
 use super::minutes;
-use super::sealed::{Entry, Sealed, read_block};
-use super::store::{Active, Shared, in_order};
+use super::sealed::{Entry, Sealed, read_block, take_name};
+use super::store::{Active, Names, Shared, in_order};
 use crate::Millis;
 use crate::point::{CPU, MEM, Row, Scale, SeriesId};
 use std::collections::HashMap;
@@ -188,7 +188,8 @@ impl ActivePart {
 }
 
 fn wanted(entries: &[Entry], series: SeriesId, from: u32, to: u32) -> Vec<Entry> {
-    entries.iter().filter(|entry| entry.series == series && entry.overlaps(from, to)).copied().collect()
+    let is_wanted = |entry: &&Entry| entry.series == series && !entry.is_name() && entry.overlaps(from, to);
+    entries.iter().filter(is_wanted).copied().collect()
 }
 
 /// The index of a sealed file; empty, logged and counted, if it cannot be read any more.
@@ -200,6 +201,13 @@ fn sealed_entries(shared: &Shared, sealed: &Sealed) -> Vec<Entry> {
     };
     shared.damaged(&sealed.path, None, &what);
     Vec::new()
+}
+
+/// Names out of a sealed file, of the series that are asked for.
+pub(super) fn sealed_names(shared: &Shared, sealed: &Sealed, is_wanted: &mut dyn FnMut(SeriesId) -> bool) -> Names {
+    let entries = sealed_entries(shared, sealed).into_iter();
+    let entries = entries.filter(|entry| entry.is_name() && is_wanted(entry.series));
+    entries.filter_map(|entry| shared.readable(&sealed.path, &entry, sealed.block(&entry), take_name)).collect()
 }
 
 /// Seconds of a series out of a sealed file.
