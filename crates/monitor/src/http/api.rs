@@ -187,10 +187,10 @@ impl SeriesJson {
             id,
             cpu: cpu.mean,
             mem: mem.mean,
-            cpu_min: cpu.least,
-            cpu_max: cpu.most,
-            mem_min: mem.least,
-            mem_max: mem.most,
+            cpu_min: cpu.min,
+            cpu_max: cpu.max,
+            mem_min: mem.min,
+            mem_max: mem.max,
         }
     }
 }
