@@ -2,16 +2,19 @@
 
 use crate::cli::Peer;
 use crate::output::{note, refused};
+use crate::server_address::Door;
 use anyhow::{Result, anyhow};
 use std::time::Duration;
 use switchboard_client::{Client, Error, Event, Events, Link, Options, Reason};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-/// A client that goes on for ever, unless it is to be tried once.
-pub(crate) async fn connect(peer: &Peer, options: Options) -> Result<Client> {
+/// A client that goes on for ever, unless it is to be tried once. The first connection is tried for `patience`; zero is
+/// for ever.
+pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -> Result<Client> {
     let options = Options {
-        host: peer.host.clone(),
-        port: peer.port,
+        host: peer.server.address.host().to_owned(),
+        port: peer.server.address.port(Door::Native),
         // A broker may hold a publisher for as long as it likes, and be away for as long.
         timeout: Duration::MAX,
         reconnect: !peer.once,
@@ -25,8 +28,18 @@ pub(crate) async fn connect(peer: &Peer, options: Options) -> Result<Client> {
             Err(anyhow!("cannot connect to {peer}: {source}{}", refused(&source)))
         }
         Err(Error::Connect { source, .. }) => {
-            note(format_args!("Cannot connect to {peer} yet ({source}){}; trying on.", refused(&source)));
-            Ok(Client::with(Options { retry_first: true, ..options }).await?)
+            note(format_args!("Cannot connect to {peer} yet ({source}){}; retrying.", refused(&source)));
+            let client = Client::with(Options { retry_first: true, ..options });
+            if patience.is_zero() {
+                return Ok(client.await?);
+            }
+            match timeout(patience, client).await {
+                Ok(client) => Ok(client?),
+                Err(_) => Err(anyhow!(
+                    "there was no broker at {peer} for {} s ({source}); --timeout 0 waits for one for ever",
+                    patience.as_secs_f64()
+                )),
+            }
         }
         result => Ok(result?),
     }
@@ -79,7 +92,7 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, told: &mut bool) {
         (Event::Disconnected { reason, .. }, _) => note(format_args!("Disconnected: {reason}; connecting again.")),
         (Event::Reconnecting { failure: Some(failure), .. }, _) if !*told => {
             *told = true;
-            note(format_args!("Cannot connect to {peer} yet ({failure}); trying on."));
+            note(format_args!("Cannot connect to {peer} yet ({failure}); retrying."));
         }
         (Event::Paused, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
         _ => {}

@@ -2,12 +2,14 @@
 
 use crate::cli::Listen;
 use crate::client::{connect, narrate};
+use crate::escape::escape_message;
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::json;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_client::{Options, Reason, Subscription};
@@ -36,7 +38,7 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     }
     let mut stop = Stop::new()?;
     let connecting = async {
-        let client = connect(&args.peer, Options { inbox: CHUNK, ..Options::default() }).await?;
+        let client = connect(&args.peer, Duration::ZERO, Options { inbox: CHUNK, ..Options::default() }).await?;
         let narrator = narrate(client.events(), &args.peer, Some(&args.channel));
         let subscription = client.subscribe(&args.channel).await?;
         anyhow::Ok((client, narrator, subscription))
@@ -174,12 +176,14 @@ fn reader_left() -> oneshot::Receiver<()> {
 }
 
 fn print(args: &Listen, message: &[u8], text: &mut Vec<u8>) {
-    if !args.json {
+    if !args.json && (args.raw || !std::io::stdout().is_terminal()) {
         text.extend_from_slice(message);
+    } else if !args.json {
+        text.extend_from_slice(escape_message(message).as_bytes());
     } else {
         let line = match std::str::from_utf8(message) {
-            Ok(data) => json!({ "channel": args.channel, "data": data }),
-            Err(_) => json!({ "channel": args.channel, "hex": hex(message) }),
+            Ok(data) => json!({ "subscription": args.channel, "data": data }),
+            Err(_) => json!({ "subscription": args.channel, "hex": hex(message) }),
         };
         text.extend_from_slice(line.to_string().as_bytes());
     }

@@ -119,7 +119,7 @@ async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
 
 /// Sends what only a broker takes that is configured for it, and only once: one that is not ends the connection.
 async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
-    let client = connect(&Peer { once: true, ..args.peer.clone() }, Options::default()).await?;
+    let client = connect(&Peer { once: true, ..args.peer.clone() }, args.timeout, Options::default()).await?;
     client.publish(&args.channel, message).await?;
     match client.close().await {
         Ok(()) => Ok(()),
@@ -149,7 +149,7 @@ struct Sender {
 impl Sender {
     async fn start(args: &Send) -> Result<Sender> {
         // At least once, but not for ever.
-        let client = connect(&args.peer, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
+        let client = connect(&args.peer, args.timeout, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
         let narrator = narrate(client.events(), &args.peer, None);
         Ok(Sender { client, narrator, unflushed: 0, flushing: None, sent: 0 })
     }

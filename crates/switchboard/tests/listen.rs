@@ -147,8 +147,7 @@ fn an_idle_listener_ends_with_a_signal_also_before_there_is_a_broker() {
     assert_eq!(listener.end().code(), Some(130));
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     for command in [&["listen", "/topic/a"][..], &["send", "/topic/a", "x"]] {
-        let port = free.port().to_string();
-        let mut waits = common::switchboard(&[command, &["--host", "127.0.0.1", "--port", &port]].concat());
+        let mut waits = common::switchboard(&[command, &["--server", &free.to_string()]].concat());
         let mut waits = Program::start(waits.stderr(Stdio::piped())).expect("a client");
         let notes = Lines::of(waits.child.stderr.take().expect("a pipe"));
         notes.find(&["Cannot connect to "]);
