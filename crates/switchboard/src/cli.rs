@@ -194,6 +194,9 @@ pub(crate) struct Listen {
     /// Print {"channel", "data"} a line; "hex" instead of "data" when that is not UTF-8.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print control characters as they are, also on a terminal.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
     /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,

@@ -1,13 +1,14 @@
 //! `switchboard listen`.
 
 use crate::cli::Listen;
-use crate::client::{connect, narrate};
+use crate::client::{connect, doubtful, narrate};
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::json;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_client::{Options, Reason, Subscription};
@@ -35,6 +36,9 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut stop = Stop::new()?;
+    if let Some(text) = doubtful(&args.channel, true) {
+        note(format_args!("{text}"));
+    }
     let connecting = async {
         let client = connect(&args.peer, Options { inbox: CHUNK, ..Options::default() }).await?;
         let narrator = narrate(client.events(), &args.peer, Some(&args.channel));
@@ -45,7 +49,8 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         connected = connecting => connected?,
         code = stop.next() => return Ok(exit_code(Some(code))),
     };
-    let mut printer = Printer { args, left };
+    let escapes = !args.raw && std::io::stdout().is_terminal();
+    let mut printer = Printer { args, left, escapes };
     let end = match printer.print_all(&mut subscription, &mut stop).await {
         Ok(end) => end,
         Err(error) => {
@@ -79,6 +84,8 @@ struct Printer<'a> {
     args: &'a Listen,
     /// Messages that are still to be printed.
     left: u64,
+    /// A message must not command the terminal.
+    escapes: bool,
 }
 
 impl Printer<'_> {
@@ -125,7 +132,7 @@ impl Printer<'_> {
         let mut text = Vec::new();
         let mut next = Some(message);
         while let Some(message) = next {
-            print(self.args, &message, &mut text);
+            print(self.args, &message, self.escapes, &mut text);
             self.left -= 1;
             if self.left == 0 || text.len() >= CHUNK {
                 break;
@@ -173,8 +180,10 @@ fn reader_left() -> oneshot::Receiver<()> {
     left
 }
 
-fn print(args: &Listen, message: &[u8], text: &mut Vec<u8>) {
-    if !args.json {
+fn print(args: &Listen, message: &[u8], escapes: bool, text: &mut Vec<u8>) {
+    if escapes && !args.json {
+        escape(message, text);
+    } else if !args.json {
         text.extend_from_slice(message);
     } else {
         let line = match std::str::from_utf8(message) {
@@ -186,9 +195,45 @@ fn print(args: &Listen, message: &[u8], text: &mut Vec<u8>) {
     text.push(b'\n');
 }
 
+/// Text as it is, except for control characters and what is no text.
+fn escape(message: &[u8], text: &mut Vec<u8>) {
+    for chunk in message.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_control() && !matches!(character, '\n' | '\t') {
+                text.extend(character.escape_default().map(|c| c as u8));
+            } else {
+                text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+        text.extend(chunk.invalid().escape_ascii());
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn a_message_cannot_command_the_terminal() {
+        for (message, expected) in [
+            (&b"plain\ttext\nof two lines"[..], "plain\ttext\nof two lines"),
+            ("Gr\u{fc}\u{df}e".as_bytes(), "Gr\u{fc}\u{df}e"),
+            (b"\x1b[2J\x07\r", "\\u{1b}[2J\\u{7}\\r"),
+            // The eight-bit form of ESC [, as UTF-8 and as a byte.
+            ("\u{9b}2J".as_bytes(), "\\u{9b}2J"),
+            (b"\x9b2J\xff", "\\x9b2J\\xff"),
+            (b"", ""),
+        ] {
+            let mut text = Vec::new();
+            escape(message, &mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), expected);
+        }
+    }
 }
