@@ -117,6 +117,9 @@ pub(crate) struct Chosen {
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
+    data: Option<String>,
     /// All buffered bytes together.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
@@ -129,7 +132,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: `MATCH[,policy=P][,hold=N][,queue=SIZE]` (repeatable).
+    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }
@@ -147,7 +150,8 @@ impl Chosen {
                 settings.set(key, &list.join(",")).context("command line")?;
             }
         }
-        for (key, value) in [("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)] {
+        for (key, value) in [("data", &self.data), ("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)]
+        {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }
@@ -276,6 +280,9 @@ pub(crate) struct Http {
     /// Where the broker serves HTTP.
     #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
     pub(crate) address: String,
+    /// The access token, which a server asks for that other machines can reach.
+    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
+    pub(crate) token: Option<String>,
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -306,7 +313,15 @@ mod tests {
 
     #[test]
     fn rules_of_the_command_line_keep_their_order() {
-        let cli = Cli::parse_from(["switchboard", "--channel", "/a,hold=1", "--channel", "/b", "--set", "outbox=1KiB"]);
+        let cli = Cli::parse_from([
+            "switchboard",
+            "--channel",
+            "/a,buffer-unsubscribed=1",
+            "--channel",
+            "/b",
+            "--set",
+            "outbox=1KiB",
+        ]);
         let settings = cli.up.chosen.settings().unwrap();
         assert_eq!(settings.rules[0].pattern, "/a");
         assert_eq!(settings.rules[1].pattern, "/b");
