@@ -1,7 +1,7 @@
 //! `switchboard send`.
 
 use crate::cli::{Peer, Send};
-use crate::client::{connect, narrate};
+use crate::client::{connect, doubtful, narrate};
 use crate::lines::Lines;
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
@@ -27,6 +27,9 @@ const ATTEMPTS: u32 = 5;
 /// still sent.
 pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
     let mut stop = Stop::new()?;
+    if let Some(text) = doubtful(&args.channel, false) {
+        note(format_args!("{text}"));
+    }
     let mut sender = tokio::select! {
         sender = Sender::start(args) => sender?,
         code = stop.next() => return Ok(exit_code(Some(code))),

@@ -172,7 +172,7 @@ fn who_sends_may_come_before_the_broker() {
     first.stop(Vec::new());
     let mut sender = Program::start(sender.stderr(Stdio::piped())).expect("a sender");
     let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
-    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; trying on."]);
+    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; retrying."]);
     let broker = Broker::start_at(&address, &[]);
     assert!(sender.end().success());
     let listener = broker.client(&["listen", "/queue/a", "--count", "1"]).output().expect("an end");
