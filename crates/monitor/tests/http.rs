@@ -135,17 +135,28 @@ async fn beyond_loopback_a_token_is_needed() {
     };
     for wrong in ["", "\r\nAuthorization: Bearer x", "\r\nCookie: switchboard-monitor=x", "\r\nAuthorization: Bearer "]
     {
-        for target in ["/", "/feed", "/api/processes", "/metrics", "/?token=x", &format!("/api/self?token={token}")] {
+        for target in ["/", "/feed", "/api/processes", "/metrics", "/?token=x", "/api/self?token="] {
             assert!(ask(target, wrong).await.starts_with("HTTP/1.0 401"), "{target} {wrong}");
+        }
+        for target in ["/healthz", "/readyz"] {
+            assert!(ask(target, wrong).await.starts_with("HTTP/1.0 200"), "{target} {wrong}");
         }
     }
     assert!(ask("/api/self", &format!("\r\nAuthorization: Bearer {token}")).await.starts_with("HTTP/1.0 200"));
-    let login = ask(&format!("/?token={token}"), "").await;
-    assert!(login.starts_with("HTTP/1.0 303") && login.contains("\r\nlocation: /\r\n"), "{login}");
+    let login = ask(&format!("/?range=5m&token={token}&filter=a%20b"), "").await;
+    assert!(
+        login.starts_with("HTTP/1.0 303") && login.contains("\r\nlocation: /?range=5m&filter=a%20b\r\n"),
+        "{login}"
+    );
     let cookie = login.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert!(cookie.starts_with(&format!("switchboard-{}=", monitor.address.port())) && !cookie.contains(&token));
     let cookie = cookie.split(';').next().unwrap();
     assert!(ask("/", &format!("\r\nCookie: a=b; {cookie}")).await.starts_with("HTTP/1.0 200"));
+    // A page of another site may link here, and do nothing with the cookie.
+    let post =
+        format!("POST /api/samples HTTP/1.0\r\nHost: localhost\r\nCookie: {cookie}\r\nOrigin: http://evil.example");
+    assert!(monitor.raw(&post, &sample(0, json!({}))).await.starts_with("HTTP/1.0 403"));
 }
 
 #[tokio::test]
@@ -159,7 +170,12 @@ async fn limits_of_requests_are_named() {
     for (points, status) in [(0, 400), (1, 200), (100_000, 200), (100_001, 400)] {
         assert_eq!(monitor.ask("GET", &format!("{range}&points={points}"), "").await.0, status, "{points}");
     }
-    for target in ["/api/history", "/api/history?from=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"] {
+    for target in ["/api/history", "/api/history.csv"] {
+        assert_eq!(monitor.ask("GET", target, "").await.0, 200, "{target}: the past hour");
+    }
+    for target in
+        ["/api/history?from=1", "/api/history.csv?to=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"]
+    {
         let (status, body) = monitor.ask("GET", target, "").await;
         assert!(status == 400 && body.contains("error"), "{target}: {status} {body}");
     }

@@ -123,7 +123,7 @@ async fn alerts_are_posted_until_they_are_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let monitor = Running::with(|settings| {
-        settings.webhook = Some(format!("http://{address}/alert?to=me"));
+        settings.webhook = vec![format!("http://{address}/alert?to=me").into()];
         settings.rules = Rules { silent: Duration::from_millis(1), ..Rules::default() };
     })
     .await;

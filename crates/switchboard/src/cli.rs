@@ -117,6 +117,9 @@ pub(crate) struct Chosen {
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
+    data: Option<String>,
     /// All buffered bytes together.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
@@ -129,7 +132,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: `MATCH[,policy=P][,hold=N][,queue=SIZE]` (repeatable).
+    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }
@@ -147,7 +150,8 @@ impl Chosen {
                 settings.set(key, &list.join(",")).context("command line")?;
             }
         }
-        for (key, value) in [("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)] {
+        for (key, value) in [("data", &self.data), ("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)]
+        {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }
@@ -194,7 +198,7 @@ pub(crate) struct Listen {
     /// Print {"channel", "data"} a line; "hex" instead of "data" when that is not UTF-8.
     #[arg(long)]
     pub(crate) json: bool,
-    /// End after so many messages. A queue's further ones that are on their way by then are lost.
+    /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
 }
@@ -211,10 +215,10 @@ pub(crate) struct Send {
     /// Send each line of the standard input.
     #[arg(long, conflicts_with = "size")]
     pub(crate) stdin: bool,
-    /// Wait so long between messages [default: 1 for made-up ones, else 0].
+    /// Wait so long between messages [default: 1 for generated ones without --count, else 0].
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
-    /// Send messages of so many bytes, all X.
+    /// Send messages of SIZE bytes, filled with X.
     #[arg(long, value_parser = size)]
     pub(crate) size: Option<usize>,
     /// End after so many messages [default: 1 for DATA, else no end].
@@ -273,6 +277,9 @@ pub(crate) struct Http {
     /// Where the broker serves HTTP.
     #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
     pub(crate) address: String,
+    /// The access token, which a server asks for that other machines can reach.
+    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
+    pub(crate) token: Option<String>,
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -303,7 +310,15 @@ mod tests {
 
     #[test]
     fn rules_of_the_command_line_keep_their_order() {
-        let cli = Cli::parse_from(["switchboard", "--channel", "/a,hold=1", "--channel", "/b", "--set", "outbox=1KiB"]);
+        let cli = Cli::parse_from([
+            "switchboard",
+            "--channel",
+            "/a,buffer-unsubscribed=1",
+            "--channel",
+            "/b",
+            "--set",
+            "outbox=1KiB",
+        ]);
         let settings = cli.up.chosen.settings().unwrap();
         assert_eq!(settings.rules[0].pattern, "/a");
         assert_eq!(settings.rules[1].pattern, "/b");

@@ -73,12 +73,15 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, told: &mut bool) {
         // Of the end of it all its caller tells.
         (Event::Disconnected { .. }, _) if peer.once => {}
         (Event::Disconnected { reason: Reason::Closed, .. }, Some(_)) => note(format_args!("Server closed.")),
-        (Event::Disconnected { reason, .. }, _) => note(format_args!("{reason}; connecting again.")),
+        (Event::Disconnected { reason: Reason::Closed, .. }, _) => {
+            note(format_args!("The broker closed the connection; connecting again."));
+        }
+        (Event::Disconnected { reason, .. }, _) => note(format_args!("Disconnected: {reason}; connecting again.")),
         (Event::Reconnecting { failure: Some(failure), .. }, _) if !*told => {
             *told = true;
             note(format_args!("Cannot connect to {peer} yet ({failure}); trying on."));
         }
-        (Event::Held, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
+        (Event::Paused, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
         _ => {}
     }
 }

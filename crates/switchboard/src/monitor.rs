@@ -21,8 +21,8 @@ pub(crate) struct Monitored {
     /// Where to serve the page and the API (repeatable) [default: 127.0.0.1:8088].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
-    /// Where to keep the history [default: switchboard/monitor in $XDG_STATE_HOME or ~/.local/state].
-    #[arg(long, value_name = "DIR")]
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
     /// A broker whose /topic/metrics has samples, and whose /topic/alerts is told of alerts.
     #[arg(long, value_name = "URL")]
@@ -52,7 +52,7 @@ impl Monitored {
         for (key, value) in [
             ("monitor.collect", &self.collect),
             ("monitor.listen", &listen),
-            ("monitor.data", &self.data),
+            ("data", &self.data),
             ("monitor.broker", &self.broker),
             ("log", &self.log),
         ] {
@@ -60,6 +60,7 @@ impl Monitored {
                 settings.set(key, value).context("command line")?;
             }
         }
+        settings.web.limits.check()?;
         if settings.monitor.listen.is_empty() {
             bail!("monitor.listen is empty: at least one HOST:PORT is needed");
         }

@@ -1,22 +1,24 @@
 //! `switchboard status`, `purge` and `kick`: over the broker's HTTP.
 
-use crate::cli::Status;
+use crate::cli::{Http, Status};
 use crate::output::{self, refused};
 use anyhow::{Context, Result, anyhow, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 const ANSWER: Duration = Duration::from_secs(10);
+/// For one address of a name, so that the second one has its turn within `ANSWER`.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// Prints the status, once or every second.
 pub(crate) async fn show(args: &Status) -> Result<()> {
     loop {
-        let body = request(&args.http.address, "GET", "/status").await?;
+        let body = request(&args.http.address, "GET", "/status", args.http.token.as_deref()).await?;
         let mut text = if args.json {
             body.trim_end().to_owned() + "\n"
         } else {
@@ -35,18 +37,15 @@ pub(crate) async fn show(args: &Status) -> Result<()> {
 }
 
 /// Asks for something to be done to what `value` names.
-pub(crate) async fn post(address: &str, path: &str, name: &str, value: &str) -> Result<()> {
-    let body = request(address, "POST", &format!("{path}?{name}={}", percent(value))).await?;
+pub(crate) async fn post(http: &Http, path: &str, name: &str, value: &str) -> Result<()> {
+    let target = format!("{path}?{name}={}", percent(value));
+    let body = request(&http.address, "POST", &target, http.token.as_deref()).await?;
     let body = body.trim_end();
     if body.is_empty() { Ok(()) } else { output::write(format!("{body}\n").as_bytes()) }
 }
 
-pub(crate) async fn request(address: &str, method: &str, target: &str) -> Result<String> {
-    request_with(address, method, target, None).await
-}
-
-/// As one who knows the token.
-pub(crate) async fn request_with(address: &str, method: &str, target: &str, token: Option<&str>) -> Result<String> {
+/// Returns the body of an answer that is no error.
+pub(crate) async fn request(address: &str, method: &str, target: &str, token: Option<&str>) -> Result<String> {
     let answer = timeout(ANSWER, exchange(address, method, target, token))
         .await
         .map_err(|_| anyhow!("no answer within {} s", ANSWER.as_secs()))
@@ -61,14 +60,14 @@ pub(crate) async fn request_with(address: &str, method: &str, target: &str, toke
 }
 
 async fn exchange(address: &str, method: &str, target: &str, token: Option<&str>) -> Result<Vec<u8>> {
-    let bearer = match token {
+    let bearer = match token.filter(|token| !token.is_empty()) {
         Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             bail!("a token has visible ASCII characters only")
         }
         Some(token) => format!("Authorization: Bearer {token}\r\n"),
         None => String::new(),
     };
-    let mut stream = TcpStream::connect(address).await.map_err(|error| match refused(&error) {
+    let mut stream = switchboard_driver::connect_to(address, CONNECT).await.map_err(|error| match refused(&error) {
         "" => error.into(),
         advice => anyhow!("{error}{advice}"),
     })?;
@@ -119,15 +118,10 @@ fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
-fn percent(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(byte as char);
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
+/// Encodes a value of an address, all but what never needs it.
+pub(crate) fn percent(text: &str) -> String {
+    const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, VALUE).to_string()
 }
 
 /// Plain values as `key: value`, lists of objects as tables. It knows none of the keys, so that a

@@ -21,7 +21,7 @@ impl Monitor {
         let ready = data.with_extension("ready");
         // One that was killed has left it.
         let _ = std::fs::remove_file(&ready);
-        let data = format!("monitor.data={}", data.display());
+        let data = format!("data={}", data.display());
         let settings = ["--set", &data, "--set", "monitor.collect=tcp://127.0.0.1:0", "--set"];
         let mut command = switchboard(&[&[command], args, &settings, &["monitor.listen=127.0.0.1:0"]].concat());
         command.arg("--ready-file").arg(&ready).stderr(Stdio::piped());

@@ -65,7 +65,8 @@ pub(super) async fn stream(
     tokio::spawn(write(listening, position, parts));
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-cache"),
+        // A proxy that compresses would keep events until it has enough of them.
+        (CACHE_CONTROL, "no-cache, no-transform"),
         // What nginx asks for before it passes on events as they come.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];

@@ -10,13 +10,14 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 /// What one request carries, at most, in bytes.
 const REQUEST: usize = 64 << 10;
 /// How long a request may take.
 const ANSWER: Duration = Duration::from_secs(10);
+/// For one address of a name, so that the second one has its turn within `ANSWER`.
+const CONNECT: Duration = Duration::from_secs(3);
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(2);
 
@@ -88,7 +89,14 @@ impl Sink {
         if status.is_success() {
             return Ok(());
         }
-        let text = format!("the collector answers {status}: {}", String::from_utf8_lossy(&body).trim());
+        let body = String::from_utf8_lossy(&body);
+        let text = match (status, body.trim()) {
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {
+                format!("this is no collector (it answers {status})")
+            }
+            (status, "") => format!("the collector answers {status}"),
+            (status, body) => format!("the collector answers {status}: {body}"),
+        };
         // Too many for now are not too many for ever.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failure::Away(text));
@@ -98,8 +106,7 @@ impl Sink {
 }
 
 async fn connect(authority: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
-    let stream = TcpStream::connect(authority).await?;
-    stream.set_nodelay(true)?;
+    let stream = switchboard_driver::connect_to(authority, CONNECT).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     drop(tokio::spawn(connection));
     Ok(sender)

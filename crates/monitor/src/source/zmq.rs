@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_sockets::{Endpoint, Error, Heartbeat, Message, Options, Security, Sub};
+use switchboard_web::Token;
 
 /// Messages that are taken together, at most.
 const TOGETHER: usize = 4096;
@@ -20,9 +21,9 @@ const LONGEST: usize = 64 << 10;
 const PEERS: usize = 10_000;
 
 /// Listens. Beyond loopback a peer must say the token as its password, by PLAIN.
-pub(crate) fn bind(endpoint: &str, token: Option<&str>) -> Result<Sub, Error> {
-    let security = match token.filter(|_| is_open(endpoint)).map(str::to_owned) {
-        Some(token) => Security::plain_server(move |_, password| password == token.as_bytes()),
+pub(crate) fn bind(endpoint: &str, token: Option<Token>) -> Result<Sub, Error> {
+    let security = match token.filter(|_| is_open(endpoint)) {
+        Some(token) => Security::plain_server(move |_, password| token.is_same(password)),
         None => Security::Null,
     };
     let options = Options {
@@ -60,7 +61,7 @@ pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
         }
         // The last part: who publishes under a topic sends that first.
         let bodies: Vec<&[u8]> =
-            messages.iter().map(|message| message.part(message.parts() - 1).unwrap_or_default()).collect();
+            messages.iter().map(|message| message.iter().next_back().unwrap_or_default()).collect();
         hub.ingest(&bodies, Source::Zmq, u64::MAX).await;
         messages.clear();
     }

@@ -2,6 +2,7 @@ use super::frame::{self, FrameError};
 use super::greeting::{Greeting, GreetingError};
 use super::metadata::{self, MetadataError};
 use super::{Command, CommandError, Limits, Mechanism, Security, SocketType};
+use std::fmt;
 use thiserror::Error;
 
 /// What this side says of itself.
@@ -94,7 +95,6 @@ pub enum HandshakeError {
 
 /// From the first byte to the last before messages: a state machine, which is given what has come and says what
 /// is to be sent.
-#[derive(Debug)]
 pub struct Handshake {
     local: Local,
     limits: Limits,
@@ -104,6 +104,13 @@ pub struct Handshake {
     output: Vec<u8>,
     /// The rest of our greeting, until the peer's version is there.
     rest: Vec<u8>,
+}
+
+/// Without what was received and what is to be sent: there may be a password in it.
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake").field("local", &self.local).field("due", &self.due).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +241,7 @@ impl Handshake {
                 Ok(Some(peer))
             }
             (Due::Welcome, Command::Hello { .. }) => Err(HandshakeError::Roles(false)),
-            (due, other) => Err(HandshakeError::Unexpected { found: name(&other), due: due.name() }),
+            (due, other) => Err(HandshakeError::Unexpected { found: other.name(), due: due.name() }),
         }
     }
 
@@ -270,20 +277,5 @@ impl Handshake {
                 Err(HandshakeError::SocketType { peer: kind.to_vec(), local })
             }
         }
-    }
-}
-
-fn name(command: &Command<'_>) -> &'static str {
-    match command {
-        Command::Ready(_) => "READY",
-        Command::Error(_) => "ERROR",
-        Command::Hello { .. } => "HELLO",
-        Command::Welcome => "WELCOME",
-        Command::Initiate(_) => "INITIATE",
-        Command::Subscribe(_) => "SUBSCRIBE",
-        Command::Cancel(_) => "CANCEL",
-        Command::Ping { .. } => "PING",
-        Command::Pong(_) => "PONG",
-        Command::Other(_) => "another command",
     }
 }
