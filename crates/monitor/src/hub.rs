@@ -140,7 +140,7 @@ impl Hub {
         let mut taken = Taken::default();
         let mut collector = self.collector();
         work(&mut collector, Millis::now(), &mut taken);
-        // Still locked, so that events are told in the order of their numbers. Nothing of it blocks.
+        // Still locked, so that events are published in the order of their numbers. Nothing of it blocks.
         self.apply(collector.effects());
         taken
     }

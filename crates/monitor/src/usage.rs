@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes of a megabyte: the text books' programs divide by 1024 twice.
+/// Bytes of a megabyte: a typical sender divides by 1024 twice.
 pub(crate) const MB: f64 = 1024.0 * 1024.0;
 
 /// What was used since the previous reading.

@@ -19,7 +19,7 @@ impl Store {
     pub(super) fn seal_if_due(&mut self, now: Millis) -> io::Result<()> {
         let Some(active) = self.shared.lock().active.clone() else { return Ok(()) };
         let age = now.since(self.begun);
-        // A clock that went backwards has said too much before.
+        // The clock may have been ahead when the file was begun.
         if active.bytes < LARGE && (0..millis(self.settings.seal)).contains(&age) {
             return Ok(());
         }

@@ -124,7 +124,7 @@ fn damage_in_the_middle_is_set_aside_and_counted() {
     assert_eq!(read(&store, 7), [rows(0..50), rows(100..150)].concat());
     assert!(store.shared.lock().counts.damaged > 0);
     assert_eq!(fs::read(aside(&path)).unwrap(), bytes);
-    // The damage is told once: what is whole of it was written anew.
+    // The damage is counted once: what is whole of it was written anew.
     drop(store);
     assert_eq!(open(directory.path(), 200).shared.lock().counts.damaged, 0);
 }

@@ -155,7 +155,7 @@ fn a_disk_that_fails_at_any_call_loses_nothing_that_was_promised() {
             let disk = Disk::default();
             disk.faults.fail(failing);
             let mut promised = Promised::default();
-            // That it cannot even start is said, and changes nothing.
+            // A start that fails returns an error, and changes nothing.
             let _ = live(&disk, directory.path(), &mut promised);
             check(directory.path(), &promised, &trial);
         }

@@ -200,13 +200,13 @@ impl Reporting {
         self.ended.recv_timeout(self.linger + BEAT).ok()
     }
 
-    /// Waits until there is nothing left to measure, and the farewell is delivered as in [`Reporting::end`].
+    /// Waits until there is nothing left to measure, and the final report is delivered as in [`Reporting::end`].
     pub(crate) fn wait(self) -> Option<Outcome> {
         self.ended.recv().ok()
     }
 }
 
-/// Measures once a second, at the same fraction of each. The last report is the farewell.
+/// Measures once a second, at the same fraction of each. The last one is the final report.
 async fn beat(identity: &Identity, mut measure: Measure, backlog: &Backlog, mut told: oneshot::Receiver<i32>) {
     let mut beat = interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
