@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -123,7 +123,6 @@ fn layered(router: Router, options: &Options) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(bodies, body::read))
         .layer(from_fn_with_state(Arc::new(Access::new(options)), access::check))
-        .layer(from_fn(errors::fill))
 }
 
 /// What all connections share.
@@ -252,10 +251,11 @@ fn answer(
     }
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(via.clone());
+    let path = request.uri().path().to_owned();
     let future = router.clone().call(request);
     // Also if the future is dropped or panics, the connection has no request any more.
     let finish = Finish(slot);
-    Box::pin(async move { Ok(future.await?.map(|body| Answer { body, _finish: finish })) })
+    Box::pin(async move { Ok(errors::fill(&path, future.await?).map(|body| Answer { body, _finish: finish })) })
 }
 
 /// The body of an answer; the request is done when it is dropped.
