@@ -65,7 +65,17 @@ pub enum Event {
     },
     /// The broker is there, but does not read from the publishing connection: a queue is full, most
     /// likely. Published messages are buffered meanwhile.
-    Held,
+    Paused,
+    /// A subscription to a queue was dropped, and these messages with it: the broker had sent them, and nobody had taken
+    /// them. Comes within `connect_timeout` after the drop.
+    Discarded {
+        /// The queue, or a pattern.
+        pattern: Bytes,
+        /// How many.
+        messages: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
     /// So many events were missed, for they were not taken.
     Missed(usize),
 }
@@ -108,7 +118,10 @@ impl fmt::Display for Event {
                 write!(f, "{link}: connecting again in {} ms", after.as_millis())?;
                 failure.iter().try_for_each(|failure| write!(f, ", since that has failed: {failure}"))
             }
-            Event::Held => f.write_str("held by the broker"),
+            Event::Paused => f.write_str("held by the broker"),
+            Event::Discarded { pattern, messages, .. } => {
+                write!(f, "subscription to {}: dropped with {messages} messages in it", pattern.escape_ascii())
+            }
             Event::Missed(count) => write!(f, "{count} events were missed"),
         }
     }

@@ -35,7 +35,7 @@ export class Feed {
             this.on.state("live");
         };
         source.onmessage = hears((event) => this.on.sample(JSON.parse(event.data)));
-        source.addEventListener("mark", hears((event) => this.on.mark(JSON.parse(event.data))));
+        source.addEventListener("annotation", hears((event) => this.on.mark(JSON.parse(event.data))));
         source.addEventListener("missed", hears(() => this.on.missed()));
         source.onerror = () => {
             this.on.state("away");

@@ -110,7 +110,7 @@ async function load() {
         const listed = ids.length < processes.byId.size && ids.length <= LINES ? ids : [];
         const [past, happened] = await Promise.all([
             api.history(window, points, listed, mine.signal),
-            api.marks(window, mine.signal),
+            api.annotations(window, mine.signal),
         ]);
         columns = Columns.of(past, processes.now());
         marks = happened.sort(inOrder);

@@ -1,7 +1,7 @@
 //! Alerts on their way to people: a webhook, and a topic of the broker.
 
+use crate::annotation::Annotation;
 use crate::hub::Hub;
-use crate::mark::Mark;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
@@ -26,17 +26,17 @@ const WAITING: usize = 1000;
 /// What is read of its answer, in bytes.
 const READ: usize = 64 << 10;
 
-/// A mark that somebody wants to know of.
+/// A annotation that somebody wants to know of.
 #[derive(Clone, Debug)]
 pub(crate) struct Alert {
-    pub(crate) mark: Mark,
+    pub(crate) annotation: Annotation,
     /// What the process is called.
     pub(crate) name: String,
 }
 
 impl Alert {
     fn json(&self) -> String {
-        let Mark { time, id, kind, text } = &self.mark;
+        let Annotation { time, id, kind, text } = &self.annotation;
         json!({ "time": time, "timestamp": time.to_string(), "id": id, "name": self.name, "kind": kind, "text": text })
             .to_string()
     }
@@ -48,7 +48,7 @@ pub(crate) async fn run(hub: Arc<Hub>, mut alerts: mpsc::Receiver<Alert>, client
     let posting = post_all(hub.clone(), waiting);
     let telling = async {
         while let Some(alert) = alerts.recv().await {
-            tracing::warn!("alert: {}", alert.mark.text.escape_debug());
+            tracing::warn!("alert: {}", alert.annotation.text.escape_debug());
             let json = alert.json();
             if hub.settings.broker.is_some() {
                 let broker = client.borrow().clone();

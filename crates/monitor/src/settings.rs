@@ -22,7 +22,7 @@ pub struct Settings {
     /// How many bytes of events are kept for pages that were away; default 8 MiB.
     pub feed: usize,
     /// How many pages may listen to the feed; default 256.
-    pub clients: usize,
+    pub feed_clients: usize,
     /// The longest body of a POST, in bytes; default 1 MiB.
     pub body: usize,
     /// The broker whose topics samples come from and alerts go to, as `switchboard://HOST:PORT`; none for none.
@@ -34,7 +34,7 @@ pub struct Settings {
     /// Where alerts are posted to, as `http://HOST:PORT/PATH`; none for nowhere.
     pub webhook: Option<String>,
     /// The name under which this process reports itself; none for not at all.
-    pub own: Option<String>,
+    pub report_as: Option<String>,
 }
 
 impl Settings {
@@ -50,13 +50,13 @@ impl Settings {
             history: HistorySettings::default(),
             rate: 200_000,
             feed: 8 << 20,
-            clients: 256,
+            feed_clients: 256,
             body: 1 << 20,
             broker: None,
             samples: "/topic/metrics".into(),
             alerts: "/topic/alerts".into(),
             webhook: None,
-            own: None,
+            report_as: None,
         }
     }
 }

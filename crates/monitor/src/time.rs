@@ -21,13 +21,18 @@ impl Millis {
     /// `None` if it is none, or outside of the years 1970 to 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<Millis> {
+        Millis::parse_with_zone(text).map(|(time, _)| time)
+    }
+
+    /// Also whether it has an offset.
+    pub(crate) fn parse_with_zone(text: &str) -> Option<(Millis, bool)> {
         const PARSER: DateTimeParser = DateTimeParser::new();
-        let time = match PARSER.parse_timestamp(text) {
-            Ok(time) => time,
-            Err(_) => Offset::UTC.to_timestamp(PARSER.parse_datetime(text).ok()?).ok()?,
+        let (time, has_zone) = match PARSER.parse_timestamp(text) {
+            Ok(time) => (time, true),
+            Err(_) => (Offset::UTC.to_timestamp(PARSER.parse_datetime(text).ok()?).ok()?, false),
         };
         let millis = time.as_millisecond();
-        (millis >= 0).then_some(Millis(millis))
+        (millis >= 0).then_some((Millis(millis), has_zone))
     }
 
     /// The second that it lies in, since 1970; 0 before that.

@@ -21,7 +21,7 @@ async fn what_is_posted_can_be_seen_everywhere() {
     let (status, taken) =
         monitor.post(&format!("[{},{}]", sample(0, json!({})), sample(0, json!({ "cpu": -1 })))).await;
     assert_eq!((status, &taken["accepted"], &taken["refused"]), (200, &json!(1), &json!(1)));
-    assert!(taken["error"].as_str().unwrap().contains("absurd"), "{taken}");
+    assert!(taken["error"].as_str().unwrap().contains("out of range"), "{taken}");
 
     let processes = monitor.get("/api/processes").await;
     let web = &processes["processes"][0];
@@ -48,10 +48,10 @@ async fn what_is_posted_can_be_seen_everywhere() {
     let (_, metrics) = monitor.ask("GET", "/metrics", "").await;
     let labels = "id=\"1\",name=\"web\",service=\"web\",instance=\"\",host=\"\"";
     assert!(metrics.contains(&format!("\nswitchboard_watched_cpu_percent{{{labels}}} 1.5\n")), "{metrics}");
-    assert!(metrics.contains("\nswitchboard_monitor_refused_total{reason=\"absurd\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("\nswitchboard_monitor_refused_total{reason=\"out_of_range\"} 1\n"), "{metrics}");
     assert!(metrics.contains("\nprocess_cpu_seconds_total "), "{metrics}");
     let own = monitor.get("/api/self").await;
-    assert_eq!((&own["accepted"], &own["refused"]["absurd"], &own["keys"]), (&json!(11), &json!(1), &json!(2)));
+    assert_eq!((&own["accepted"], &own["refused"]["out_of_range"], &own["series"]), (&json!(11), &json!(1), &json!(2)));
 }
 
 fn known(column: &Value) -> usize {
@@ -76,8 +76,11 @@ async fn a_restart_of_the_collector_forgets_nothing() {
     assert!(known(&history["series"][0]["cpu"]) >= 19, "{history}");
     let processes = second.get("/api/processes").await;
     assert_eq!(processes["processes"][2]["id"], 3);
-    let marks = second.get(&format!("/api/marks?{}", minute())).await;
-    assert_eq!((&marks["marks"][0]["kind"], &marks["marks"][0]["id"]), (&json!("ended"), &json!(2)));
+    let annotations = second.get(&format!("/api/annotations?{}", minute())).await;
+    assert_eq!(
+        (&annotations["annotations"][0]["kind"], &annotations["annotations"][0]["id"]),
+        (&json!("ended"), &json!(2))
+    );
     second.stop().await;
 }
 
@@ -141,7 +144,7 @@ async fn limits_of_requests_are_named() {
     for (points, status) in [(0, 400), (1, 200), (100_000, 200), (100_001, 400)] {
         assert_eq!(monitor.ask("GET", &format!("{range}&points={points}"), "").await.0, status, "{points}");
     }
-    for target in ["/api/history", "/api/history?from=1", "/api/history?from=2&to=1", "/api/marks?from=x&to=2"] {
+    for target in ["/api/history", "/api/history?from=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"] {
         let (status, body) = monitor.ask("GET", target, "").await;
         assert!(status == 400 && body.contains("error"), "{target}: {status} {body}");
     }

@@ -43,7 +43,7 @@ async fn the_first_look_says_how_to_send_and_the_first_sample_replaces_that() {
 #[tokio::test]
 async fn a_collector_that_has_only_itself_to_show_says_how_to_send() {
     let data = data();
-    let own = |settings: &mut Settings| settings.own = Some("switchboard".into());
+    let own = |settings: &mut Settings| settings.report_as = Some("switchboard".into());
     let collector = Collector::start_with("127.0.0.1:0", data.path(), own).await;
     let browser = Browser::start(Look::Light).await;
     browser.open(&collector.page("")).await;
@@ -149,7 +149,7 @@ async fn the_keyboard_pauses_zooms_pans_and_returns() {
     browser.press(" ").await;
     browser.until("it is paused", "return document.querySelector('#link').textContent === 'paused'").await;
     let address = browser.run("return location.search").await;
-    // Figures go on, the window does not.
+    // Usage go on, the window does not.
     let shown = browser.run(&cell("orders-1", CPU)).await;
     browser.until("the figure changes", &differs(&cell("orders-1", CPU), &shown)).await;
     assert_eq!(browser.run("return location.search").await, address);

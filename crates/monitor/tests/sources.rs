@@ -74,7 +74,7 @@ async fn the_text_books_senders_work_unchanged() {
     let monitor = Running::start().await;
     arrived(&monitor, sender(monitor.collect.as_ref().unwrap(), "teal", ""), 100).await;
     let own = monitor.get("/api/self").await;
-    assert_eq!((&own["accepted"], &own["keys"]), (&own["received"], &json!(1)));
+    assert_eq!((&own["accepted"], &own["series"]), (&own["received"], &json!(1)));
     let processes = monitor.get("/api/processes").await;
     assert_eq!((&processes["processes"][0]["name"], &processes["processes"][0]["cpu"]), (&json!("teal"), &json!(99.0)));
 }

@@ -85,17 +85,25 @@ fn exposition(totals: &Totals) -> String {
         ("channels", "Channels in being.", totals.channels),
         ("connections", "Connections.", totals.connections),
         ("subscriptions", "Subscriptions.", totals.subscriptions),
-        ("held_connections", "Connections that are not read, for something is at its bound.", totals.held),
-        ("buffered_bytes", "Bytes that the ledger counts.", totals.memory),
-        ("buffered_bytes_limit", "The ledger's budget.", totals.memory_budget),
+        ("paused_connections", "Connections that are not read, for something is at its bound.", totals.paused),
+        ("buffered_bytes", "Bytes that the budget counts.", totals.memory),
+        ("buffered_bytes_limit", "The budget's budget.", totals.memory_budget),
     ];
     let counters = [
         ("messages_published_total", "Messages published.", totals.published),
         ("messages_delivered_total", "Messages wholly written to subscribers.", totals.delivered),
         ("messages_dropped_slow_total", "Messages dropped on their way to slow subscribers.", totals.dropped_slow),
-        ("messages_dropped_nobody_total", "Messages to topics without subscribers.", totals.dropped_nobody),
-        ("messages_dropped_left_total", "Messages whose sender left while memory was short.", totals.dropped_left),
-        ("messages_returned_total", "Messages that went back to their queues.", totals.returned),
+        (
+            "messages_dropped_no_subscribers_total",
+            "Messages to topics without subscribers.",
+            totals.dropped_no_subscribers,
+        ),
+        (
+            "messages_dropped_publisher_gone_total",
+            "Messages whose publisher left while memory was short.",
+            totals.dropped_publisher_gone,
+        ),
+        ("messages_requeued_total", "Messages that went back to their queues.", totals.requeued),
     ];
     let mut text = String::new();
     let mut add = |name: &str, help: &str, kind: &str, value: u64| {
@@ -130,7 +138,7 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
                 "depth": channel.depth,
                 "bytes": channel.bytes,
                 "subscribers": channel.subscribers,
-                "held_publishers": channel.held_publishers,
+                "paused_publishers": channel.paused_publishers,
                 "published": channel.published,
                 "published_per_s": tenths(channel.publish_rate),
                 "delivered": channel.delivered,
@@ -158,7 +166,7 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
                 "delivered": connection.delivered,
                 "dropped": connection.dropped,
                 "waits_for": waits_for(connection),
-                "held": connection.held.as_ref().map(ToString::to_string),
+                "paused": connection.paused.as_ref().map(ToString::to_string),
                 "slow": connection.slow,
                 "gone": connection.gone,
                 "stalled": connection.stalled,
@@ -170,15 +178,15 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
             "channels": totals.channels,
             "connections": totals.connections,
             "subscriptions": totals.subscriptions,
-            "held": totals.held,
+            "paused": totals.paused,
             "memory": totals.memory,
             "memory_budget": totals.memory_budget,
             "published": totals.published,
             "delivered": totals.delivered,
             "dropped_slow": totals.dropped_slow,
-            "dropped_nobody": totals.dropped_nobody,
-            "dropped_left": totals.dropped_left,
-            "returned": totals.returned,
+            "dropped_no_subscribers": totals.dropped_no_subscribers,
+            "dropped_publisher_gone": totals.dropped_publisher_gone,
+            "requeued": totals.requeued,
         },
         "channels": channels,
         "connections": connections,
@@ -195,7 +203,7 @@ fn waits_for(connection: &ConnectionStatus) -> String {
     if connection.gone {
         return "room for its last messages; it has left".into();
     }
-    if connection.held.is_some() {
+    if connection.paused.is_some() {
         return "room for what it publishes".into();
     }
     match (connection.outbox, connection.unacked, connection.subscriptions.is_empty()) {

@@ -129,7 +129,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: `MATCH[,policy=P][,hold=N][,queue=SIZE]` (repeatable).
+    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }
@@ -194,7 +194,7 @@ pub(crate) struct Listen {
     /// Print {"channel", "data"} a line; "hex" instead of "data" when that is not UTF-8.
     #[arg(long)]
     pub(crate) json: bool,
-    /// End after so many messages. A queue's further ones that are on their way by then are lost.
+    /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
 }
@@ -306,7 +306,15 @@ mod tests {
 
     #[test]
     fn rules_of_the_command_line_keep_their_order() {
-        let cli = Cli::parse_from(["switchboard", "--channel", "/a,hold=1", "--channel", "/b", "--set", "outbox=1KiB"]);
+        let cli = Cli::parse_from([
+            "switchboard",
+            "--channel",
+            "/a,buffer-unsubscribed=1",
+            "--channel",
+            "/b",
+            "--set",
+            "outbox=1KiB",
+        ]);
         let settings = cli.up.chosen.settings().unwrap();
         assert_eq!(settings.rules[0].pattern, "/a");
         assert_eq!(settings.rules[1].pattern, "/b");

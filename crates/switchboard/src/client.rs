@@ -78,7 +78,7 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, told: &mut bool) {
             *told = true;
             note(format_args!("Cannot connect to {peer} yet ({failure}); trying on."));
         }
-        (Event::Held, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
+        (Event::Paused, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
         _ => {}
     }
 }

@@ -6,11 +6,14 @@ use crate::output::{self, note};
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::fmt::Write;
+use std::time::Duration;
 use switchboard_client::{Options, Reason, Subscription};
 
 /// What is written at a time, at most, give or take one message; and what is read ahead of it: a queue's
 /// messages that were read and not printed are lost when the count is reached.
 const CHUNK: usize = 64 << 10;
+/// How long the broker may take to end the session after that.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Prints messages until the count is reached.
 pub(crate) async fn run(args: &Listen) -> Result<()> {
@@ -22,6 +25,9 @@ pub(crate) async fn run(args: &Listen) -> Result<()> {
     let narrator = narrate(client.events(), &args.peer, Some(&args.channel));
     let mut subscription = client.subscribe(&args.channel).await?;
     let all = print_all(args, &mut subscription, left).await?;
+    if all && args.channel.starts_with("/queue") {
+        count_lost(&mut subscription).await;
+    }
     drop(subscription);
     // An error would be that there is nothing to close any more.
     let _ = client.close().await;
@@ -54,6 +60,21 @@ async fn print_all(args: &Listen, subscription: &mut Subscription, mut left: u64
         }
     }
     Ok(false)
+}
+
+/// Leaves a queue, and says how many of its messages were sent here in vain.
+async fn count_lost(subscription: &mut Subscription) {
+    subscription.drain();
+    let mut lost: u64 = 0;
+    let counting = async {
+        while subscription.next().await.is_some() {
+            lost += 1;
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN, counting).await;
+    if lost > 0 {
+        note(format_args!("{lost} more messages had been sent to this listener; they are lost."));
+    }
 }
 
 fn print(args: &Listen, message: &[u8], text: &mut Vec<u8>) {

@@ -2,7 +2,11 @@
 
 mod cli;
 mod config;
+mod log;
 mod output;
+mod ready;
+mod service;
+mod signals;
 
 mod client;
 
@@ -20,6 +24,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use std::process::ExitCode;
+use up::Chosen;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -27,9 +32,7 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
-            use std::io::Write;
-            // Not `eprintln!`, which panics when nobody reads the standard error either.
-            let _ = writeln!(std::io::stderr(), "switchboard: {error:#}");
+            output::note_within(output::LAST_WORD, format!("switchboard: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -39,8 +42,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Up(cli.up)) {
         // Its exit code is that of the command that it runs.
         Command::Agent(args) => return agent::run(args),
-        Command::Up(args) => up::run(&args, true),
-        Command::Broker(args) => up::run(&args, false),
+        Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
+        Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
         Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
         Command::Listen(args) => block_on(listen::run(&args)),

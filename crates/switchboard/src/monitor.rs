@@ -1,13 +1,10 @@
 //! `switchboard monitor`: the collector alone.
 
 use crate::config::Settings;
-use crate::memory;
-use crate::output::note;
-use crate::up::{Ready, Signals, start_log};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::up::{self, Chosen};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use switchboard_monitor::Monitor;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -73,19 +70,5 @@ impl Monitored {
 
 /// Collects until a signal ends it.
 pub(crate) fn run(args: &Monitored) -> Result<()> {
-    let mut settings = args.settings()?;
-    settings.share_web()?;
-    start_log(&settings.log);
-    let ready = Ready::begin(args.ready_file.as_deref())?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let signals = Signals::new()?;
-        let monitor = Monitor::bind(settings.monitor).await.map_err(|error| anyhow!("{error}"))?;
-        ready.tell(None, Some(&monitor))?;
-        tokio::spawn(memory::watch());
-        monitor.run(signals.stop("Stopping: the history is written; a second signal stops at once.".into())).await;
-        note(format_args!("Stopped."));
-        Ok(())
-    })
+    up::run(Chosen::Monitor, args.ready_file.as_deref(), || args.settings())
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::BufRead;
 use std::time::Duration;
-use switchboard_client::{Client, Error, Options, Reason, Reply};
+use switchboard_client::{Client, Completion, Error, Options, Reason};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -111,7 +111,7 @@ struct Sender {
     narrator: JoinHandle<Option<Reason>>,
     /// Bytes since the last flush was asked for.
     unflushed: usize,
-    flushing: Option<Reply<()>>,
+    flushing: Option<Completion<()>>,
     sent: u64,
 }
 

@@ -9,10 +9,11 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 const ANSWER: Duration = Duration::from_secs(10);
+/// For one address of a name, so that the second one has its turn within `ANSWER`.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// Prints the status, once or every second.
 pub(crate) async fn show(args: &Status) -> Result<()> {
@@ -66,7 +67,7 @@ async fn exchange(address: &str, method: &str, target: &str, token: Option<&str>
         Some(token) => format!("Authorization: Bearer {token}\r\n"),
         None => String::new(),
     };
-    let mut stream = TcpStream::connect(address).await.map_err(|error| match refused(&error) {
+    let mut stream = switchboard_driver::connect_to(address, CONNECT).await.map_err(|error| match refused(&error) {
         "" => error.into(),
         advice => anyhow!("{error}{advice}"),
     })?;

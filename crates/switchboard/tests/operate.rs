@@ -45,7 +45,7 @@ fn a_queue_can_be_purged_and_its_held_publisher_goes_on() {
         publisher.publish("/queue/a b", &[number; 46]);
     }
     publisher.ask_echo();
-    broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     let purge = ask(&broker, &["purge", "/queue/a b"]);
     assert!(purge.status.success(), "{purge:?}");
     assert_eq!(String::from_utf8_lossy(&purge.stdout), "{\"purged\":2}\n");

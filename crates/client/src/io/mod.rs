@@ -9,4 +9,4 @@ mod subscribe;
 pub(crate) use dial::Dial;
 pub(crate) use publish::{first, run as publish};
 pub(crate) use shared::Shared;
-pub(crate) use subscribe::{Order, run as subscribe};
+pub(crate) use subscribe::{SubscribeRequest, run as subscribe};

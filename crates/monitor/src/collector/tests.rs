@@ -1,5 +1,7 @@
 use super::*;
+use crate::history;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 const BEGIN: i64 = 1_800_000_000_000;
 
@@ -12,7 +14,7 @@ fn collector() -> Collector {
 }
 
 fn with(rules: Rules) -> Collector {
-    Collector::new(rules, at(0), Vec::new(), &HashMap::new())
+    Collector::new(rules, at(0), Earlier::default())
 }
 
 /// A sample of that second, which arrives then.
@@ -26,12 +28,12 @@ fn arrive(collector: &mut Collector, now: i64, measured: i64, fields: Value) -> 
     collector.ingest(sample.to_string().as_bytes(), Source::Http, at(now))
 }
 
-fn kinds(effects: &Effects) -> Vec<(LineId, MarkKind)> {
-    effects.marks.iter().map(|(mark, _)| (mark.id, mark.kind)).collect()
+fn kinds(effects: &Effects) -> Vec<(SeriesId, AnnotationKind)> {
+    effects.annotations.iter().map(|(annotation, _)| (annotation.id, annotation.kind)).collect()
 }
 
-fn lines(effects: &Effects) -> Vec<LineId> {
-    effects.points.iter().map(|point| point.line).collect()
+fn series(effects: &Effects) -> Vec<SeriesId> {
+    effects.points.iter().map(|point| point.series).collect()
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn the_text_books_senders_are_known_by_their_colours() {
         send(&mut collector, seconds, json!({ "color": "blue" })).unwrap();
     }
     let effects = collector.effects();
-    assert_eq!(lines(&effects), [1, 2, 1, 2, 1, 2]);
+    assert_eq!(series(&effects), [1, 2, 1, 2, 1, 2]);
     assert_eq!(kinds(&effects), []);
     assert_eq!(effects.names.len(), 2);
     let events = String::from_utf8(effects.events).unwrap();
@@ -68,7 +70,7 @@ fn a_hostile_colour_is_only_a_text() {
 }
 
 #[test]
-fn a_restart_goes_on_with_its_line() {
+fn a_restart_goes_on_with_its_series() {
     let mut collector = collector();
     let web = |pid: u32| json!({ "service": "web", "instance": "a", "host": "h", "pid": pid });
     send(&mut collector, 0, web(10)).unwrap();
@@ -78,10 +80,10 @@ fn a_restart_goes_on_with_its_line() {
     arrive(&mut collector, 3, 1, web(10)).unwrap();
     send(&mut collector, 4, web(11)).unwrap();
     let effects = collector.effects();
-    assert_eq!(lines(&effects), [1; 5]);
-    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
-    assert_eq!(effects.marks[0].0.text, "restarted, process 10 is 11, after 2 s");
-    assert_eq!(collector.lines[0].known.facts.pid, Some(11));
+    assert_eq!(series(&effects), [1; 5]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Restart)]);
+    assert_eq!(effects.annotations[0].0.text, "restarted after 2 s (PID 10 -> 11)");
+    assert_eq!(collector.series[0].meta.labels.pid, Some(11));
 }
 
 #[test]
@@ -94,12 +96,12 @@ fn a_new_start_of_the_same_number_is_a_restart() {
     collector.effects();
     send(&mut collector, 5, web(4)).unwrap();
     let effects = collector.effects();
-    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Restart)]);
     assert!(effects.names[0].1.contains(&format!("\"started\":{}", at(4).0)));
 }
 
 #[test]
-fn two_processes_under_one_name_have_two_lines() {
+fn two_processes_under_one_name_have_two_series() {
     let mut collector = collector();
     let web = |pid: u32| json!({ "service": "web", "pid": pid });
     for seconds in 0..4 {
@@ -108,9 +110,9 @@ fn two_processes_under_one_name_have_two_lines() {
     }
     let effects = collector.effects();
     // The first of the second looked like a restart.
-    assert_eq!(lines(&effects), [1, 1, 2, 1, 2, 1, 2, 1]);
-    assert_eq!(kinds(&effects), [(1, MarkKind::Restart)]);
-    assert_eq!(collector.lines[1].known.name, "web #2");
+    assert_eq!(series(&effects), [1, 1, 2, 1, 2, 1, 2, 1]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Restart)]);
+    assert_eq!(collector.series[1].meta.name, "web #2");
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn two_processes_that_say_when_they_started_are_never_mixed_up() {
         send(&mut collector, seconds, web(11)).unwrap();
     }
     let effects = collector.effects();
-    assert_eq!((lines(&effects), kinds(&effects)), (vec![1, 2, 1, 2, 1, 2], vec![]));
+    assert_eq!((series(&effects), kinds(&effects)), (vec![1, 2, 1, 2, 1, 2], vec![]));
 }
 
 #[test]
@@ -135,12 +137,12 @@ fn a_process_is_silent_after_ten_seconds_and_comes_back() {
     assert_eq!(kinds(&collector.effects()), []);
     collector.tick(at(11));
     collector.tick(at(12));
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Silent)]);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Silent)]);
     // It was only the network: what was measured meanwhile comes now, and leaves no gap.
     for measured in 1..=13 {
         arrive(&mut collector, 13, measured, json!({ "color": "red" })).unwrap();
     }
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Back)]);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Back)]);
 }
 
 #[test]
@@ -151,11 +153,12 @@ fn who_says_goodbye_is_not_missed() {
     for seconds in 1..100 {
         collector.tick(at(seconds));
     }
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Ended)]);
-    assert_eq!(collector.lines[0].state, State::Gone);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Ended)]);
+    assert_eq!(collector.series[0].state, State::Gone);
     send(&mut collector, 100, json!({ "color": "red" })).unwrap();
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Gap)]);
-    assert_eq!(collector.lines[0].state, State::Live);
+    // An announced end is no gap: what comes then is a new start.
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Restart)]);
+    assert_eq!(collector.series[0].state, State::Live);
 }
 
 #[test]
@@ -165,8 +168,8 @@ fn a_hole_beyond_ten_seconds_is_a_gap() {
         send(&mut collector, seconds, json!({ "color": "red" })).unwrap();
     }
     let effects = collector.effects();
-    assert_eq!(kinds(&effects), [(1, MarkKind::Gap)]);
-    assert_eq!(effects.marks[0].0.text, "nothing for 11 s");
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Gap)]);
+    assert_eq!(effects.annotations[0].0.text, "nothing for 11 s");
 }
 
 #[test]
@@ -206,30 +209,282 @@ fn a_clock_that_jumps_silences_nobody() {
     for seconds in -79_999..-79_980 {
         collector.tick(at(seconds));
     }
-    assert_eq!(kinds(&collector.effects()), [(1, MarkKind::Silent)]);
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Silent)]);
 }
 
 #[test]
-fn a_million_keys_are_counted_and_bounded() {
-    let mut collector = with(Rules { keys: 50, key_rate: 3, ..Rules::default() });
-    let mut taken = 0;
-    for at in 0..1000 {
-        taken += i32::from(send(&mut collector, 0, json!({ "color": format!("c{at}") })).is_ok());
+fn new_series_come_in_a_burst_of_ten_seconds_and_then_at_their_rate() {
+    let mut collector = with(Rules { series: 1000, series_rate: 3, ..Rules::default() });
+    let mut next = 0;
+    let mut come = |collector: &mut Collector, seconds: i64| {
+        let mut taken = 0;
+        for _ in 0..100 {
+            next += 1;
+            taken += i32::from(send(collector, seconds, json!({ "color": format!("c{next}") })).is_ok());
+        }
+        taken
+    };
+    assert_eq!(come(&mut collector, 0), 30);
+    assert_eq!(collector.counts.refused[Refusal::SeriesRate { limit: 3 }.index()], 70);
+    let later: Vec<i32> = [0, 1, 2, 5, 4, 6, 1000].map(|seconds| come(&mut collector, seconds)).to_vec();
+    // A clock that goes back earns nothing, and costs nothing.
+    assert_eq!(later, [0, 3, 3, 9, 0, 6, 30]);
+}
+
+/// A collector that knows as many series as it may, the first of them for longest.
+fn full(count: i64, lived: i64) -> Collector {
+    let mut collector = with(Rules { series: count as usize, gone: Duration::from_secs(100), ..Rules::default() });
+    for at in 0..count {
+        send(&mut collector, at, json!({ "color": format!("c{at}") })).unwrap();
+        collector.tick(at_second(at));
     }
-    // Ten seconds' worth at once, and then three a second.
-    assert_eq!((taken, collector.counts.refused[8]), (30, 970));
-    for at in 0..20 {
-        send(&mut collector, 100, json!({ "color": format!("d{at}") })).unwrap();
+    for second in count..count + lived {
+        for at in 0..count {
+            send(&mut collector, second, json!({ "color": format!("c{at}") })).unwrap();
+        }
+        collector.tick(at_second(second));
     }
-    assert_eq!(send(&mut collector, 100, json!({ "color": "e" })), Err(Refusal::Keys { limit: 50 }));
-    send(&mut collector, 100, json!({ "color": "d19" })).unwrap();
-    // The first thirty have long been silent, and hardly were there: they make room.
-    (101..120).for_each(|seconds| collector.tick(at(seconds)));
     collector.effects();
-    send(&mut collector, 120, json!({ "color": "e" })).unwrap();
-    assert_eq!(collector.lines.len(), 50);
-    assert_eq!(collector.effects().names[0], (1, String::new()));
-    assert!(collector.lines.iter().any(|line| line.known.name == "e" && line.known.id == 51));
+    collector
+}
+
+fn at_second(second: i64) -> Millis {
+    at(second)
+}
+
+fn known(collector: &Collector) -> Vec<&str> {
+    let mut names: Vec<&str> = collector.series.iter().map(|series| &*series.meta.name).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn series_that_live_leave_no_room() {
+    let mut collector = full(5, 1);
+    assert_eq!(send(&mut collector, 6, json!({ "color": "new" })), Err(Refusal::SeriesLimit { limit: 5 }));
+    send(&mut collector, 6, json!({ "color": "c4" })).unwrap();
+    // Nor do those that are silent, and were there for longer than a minute.
+    let mut collector = full(5, 70);
+    (75..100).for_each(|second| collector.tick(at(second)));
+    assert!(collector.series.iter().all(|series| series.state == State::Silent));
+    assert_eq!(send(&mut collector, 100, json!({ "color": "new" })), Err(Refusal::SeriesLimit { limit: 5 }));
+}
+
+#[test]
+fn series_that_are_gone_make_room_at_once_and_the_oldest_goes_first() {
+    let mut collector = full(5, 70);
+    // The third still reports.
+    for second in 75..200 {
+        send(&mut collector, second, json!({ "color": "c2" })).unwrap();
+        collector.tick(at(second));
+    }
+    assert_eq!(collector.series.iter().filter(|series| series.state == State::Gone).count(), 4);
+    collector.effects();
+    for (at, gone) in ["c0", "c1", "c3", "c4"].into_iter().enumerate() {
+        send(&mut collector, 200, json!({ "color": format!("new {at}") })).unwrap();
+        assert!(!known(&collector).contains(&gone), "{gone} is still there: {:?}", known(&collector));
+    }
+    assert_eq!(known(&collector), ["c2", "new 0", "new 1", "new 2", "new 3"]);
+    // Their names are kept on the disk: they have a past.
+    assert!(collector.effects().names.iter().all(|(_, text)| !text.is_empty()));
+    assert_eq!(send(&mut collector, 200, json!({ "color": "more" })), Err(Refusal::SeriesLimit { limit: 5 }));
+    // One that comes back is new.
+    (201..320).for_each(|second| collector.tick(at(second)));
+    send(&mut collector, 320, json!({ "color": "c0" })).unwrap();
+    assert!(collector.series.iter().any(|series| series.meta.name == "c0" && series.meta.id == 10));
+}
+
+#[test]
+fn a_flood_of_names_that_were_hardly_there_is_over_soon() {
+    let mut collector = full(5, 0);
+    (5..20).for_each(|second| collector.tick(at(second)));
+    collector.effects();
+    send(&mut collector, 20, json!({ "color": "new" })).unwrap();
+    assert_eq!(collector.effects().names[0], (1, String::new()), "nothing is to be kept of the oldest");
+    assert_eq!(known(&collector), ["c1", "c2", "c3", "c4", "new"]);
+}
+
+#[test]
+fn a_silent_process_is_gone_after_a_while() {
+    let mut collector = with(Rules { gone: Duration::from_secs(60), ..Rules::default() });
+    send(&mut collector, 0, json!({ "color": "red" })).unwrap();
+    let states: Vec<State> = (1..=62)
+        .map(|second| {
+            collector.tick(at(second));
+            collector.series[0].state
+        })
+        .collect();
+    assert_eq!(
+        [states[9], states[10], states[59], states[60]],
+        [State::Live, State::Silent, State::Silent, State::Gone]
+    );
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Silent)]);
+}
+
+#[test]
+fn after_a_clock_was_set_back_what_comes_is_shown_at_once() {
+    let mut collector = Collector::new(Rules::default(), at(3600), Earlier::default());
+    for second in 3600..3660 {
+        send(&mut collector, second, json!({ "color": "red", "pid": 1, "cpu": 90 })).unwrap();
+        collector.tick(at(second));
+    }
+    collector.effects();
+    // By an hour, and it is a sample that comes first.
+    for second in 60..80 {
+        send(&mut collector, second, json!({ "color": "red", "pid": 1, "cpu": 5 })).unwrap();
+        let series = &collector.series[0];
+        assert_eq!((series.usage, series.last, series.state), (Some((5.0, 20.0)), at(second), State::Live));
+        collector.tick(at(second));
+    }
+    assert_eq!((kinds(&collector.effects()), collector.counts.jumps), (vec![], 1));
+    // A restart is known as one, too.
+    send(&mut collector, 80, json!({ "color": "red", "pid": 2 })).unwrap();
+    send(&mut collector, 81, json!({ "color": "red", "pid": 2 })).unwrap();
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Restart)]);
+    // And it is missed as soon as any other.
+    (82..=91).for_each(|second| collector.tick(at(second)));
+    assert_eq!(kinds(&collector.effects()), []);
+    collector.tick(at(92));
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Silent)]);
+}
+
+#[test]
+fn what_is_older_than_all_before_belongs_to_its_series_too() {
+    let mut collector = collector();
+    send(&mut collector, 100, json!({ "color": "red" })).unwrap();
+    arrive(&mut collector, 101, 40, json!({ "color": "red" })).unwrap();
+    let series = &collector.series[0];
+    assert_eq!((series.meta.first, series.last), (at(40), at(100)));
+}
+
+#[test]
+fn a_restart_is_said_once_and_an_announced_end_is_no_gap() {
+    let mut collector = collector();
+    let web = |pid: u32| json!({ "service": "web", "pid": pid });
+    send(&mut collector, 0, web(1)).unwrap();
+    send(&mut collector, 60, web(2)).unwrap();
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Restart)]);
+    send(&mut collector, 61, json!({ "service": "web", "pid": 2, "ended": 0 })).unwrap();
+    send(&mut collector, 200, web(3)).unwrap();
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Ended), (1, AnnotationKind::Restart)]);
+    // What the one that has ended had still to say starts nothing.
+    send(&mut collector, 201, json!({ "service": "web", "pid": 3, "ended": 0 })).unwrap();
+    arrive(&mut collector, 202, 200, web(3)).unwrap();
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Ended)]);
+}
+
+#[test]
+fn local_time_without_a_zone_is_named_as_a_wrong_clock() {
+    let mut collector = collector();
+    let local = |second: i64| at(second - 5 * 3600).to_string().replace("+00:00", "");
+    send(&mut collector, 0, json!({ "color": "red", "timestamp": local(0) })).unwrap();
+    assert_eq!(collector.series[0].skew.text().as_deref(), Some("its clock is 5 h behind"));
+    for second in 1..30 {
+        send(&mut collector, second, json!({ "color": "red", "timestamp": local(second) })).unwrap();
+        collector.tick(at(second));
+    }
+    let effects = collector.effects();
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Clock)]);
+    assert_eq!(effects.annotations[0].0.text, "its clock is 5 h behind");
+    send(&mut collector, 30, json!({ "color": "red" })).unwrap();
+    assert_eq!(collector.series[0].skew.text(), None);
+}
+
+/// A collector that goes on where another one has ended, with what that has told.
+fn restarted(first: &mut Collector, now: i64, rules: Rules) -> Collector {
+    let effects = first.effects();
+    let mut metas: HashMap<SeriesId, SeriesMeta> = HashMap::new();
+    for (id, json) in &effects.names {
+        metas.insert(*id, serde_json::from_str(json).unwrap());
+    }
+    let mut spans = history::Spans::new();
+    for point in &effects.points {
+        let span = spans.entry(point.series).or_insert((point.row.second, point.row.second));
+        *span = (span.0.min(point.row.second), span.1.max(point.row.second));
+    }
+    let annotations = effects.annotations.into_iter().map(|(annotation, _)| annotation).collect();
+    Collector::new(rules, at(now), Earlier { metas: metas.into_values().collect(), spans, annotations })
+}
+
+#[test]
+fn a_restart_of_the_collector_repeats_no_alarm() {
+    let mut first = collector();
+    for second in 0..3600 * 8 {
+        if second % 10 == 0 {
+            let mem = 100.0 + second as f64 / 10.0;
+            send(&mut first, second, json!({ "service": "leaking", "mem": mem })).unwrap();
+        }
+        if second < 60 {
+            send(&mut first, second, json!({ "color": "silent" })).unwrap();
+        }
+        first.tick(at(second));
+    }
+    let begin = 3600 * 8;
+    let mut second = restarted(&mut first, begin, Rules { gone: Duration::from_secs(86_400), ..Rules::default() });
+    second.remember(|visit| {
+        (0..480).for_each(|minute| visit(1, (BEGIN / 60_000) as u32 + minute, 100.0 + f64::from(minute) * 6.0));
+    });
+    for at_second in begin..begin + 3600 {
+        let mem = 100.0 + at_second as f64 / 10.0;
+        send(&mut second, at_second, json!({ "service": "leaking", "mem": mem })).unwrap();
+        second.tick(at(at_second));
+    }
+    assert_eq!(kinds(&second.effects()), []);
+    assert!(second.series.iter().any(|series| series.leak.alarm.is_some_and(|(growth, _)| growth > 300.0)));
+    // That they are over is said, though.
+    send(&mut second, begin + 3600, json!({ "color": "silent" })).unwrap();
+    let kinds = kinds(&second.effects());
+    assert!(kinds.contains(&(2, AnnotationKind::Back)), "{kinds:?}");
+}
+
+#[test]
+fn a_restart_of_a_process_ends_its_leak() {
+    let mut collector = collector();
+    let web = |pid: u32, second: i64| json!({ "service": "web", "pid": pid, "mem": 100.0 + second as f64 / 10.0 });
+    for second in (0..3600 * 7).step_by(10) {
+        send(&mut collector, second, web(1, second)).unwrap();
+        collector.tick(at(second));
+    }
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Leak)]);
+    send(&mut collector, 3600 * 7 + 5, web(2, 0)).unwrap();
+    assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Restart), (1, AnnotationKind::LeakOver)]);
+}
+
+#[test]
+fn lost_names_give_no_process_the_past_of_another_one() {
+    let mut first = collector();
+    for second in 0..100 {
+        send(&mut first, second, json!({ "color": "red" })).unwrap();
+        send(&mut first, second, json!({ "color": "blue" })).unwrap();
+    }
+    send(&mut first, 100, json!({ "color": "brief" })).unwrap();
+    let mut effects = first.effects();
+    effects.names.retain(|(id, _)| *id == 1);
+    first.effects = effects;
+    let mut second = restarted(&mut first, 101, Rules::default());
+    assert_eq!(known(&second), ["red", "unnamed 2"]);
+    send(&mut second, 101, json!({ "color": "green" })).unwrap();
+    send(&mut second, 101, json!({ "color": "blue" })).unwrap();
+    assert_eq!(series(&second.effects()), [4, 5]);
+    let unnamed = &second.series[1];
+    assert_eq!((unnamed.state, unnamed.meta.first, unnamed.last), (State::Gone, at(0), at(99)));
+}
+
+#[test]
+fn an_earlier_run_fills_no_more_than_the_limit_and_its_future_is_not_believed() {
+    let mut first = collector();
+    for second in 0..10 {
+        send(&mut first, 3600 + second, json!({ "color": format!("c{second}") })).unwrap();
+    }
+    // The clock was an hour ahead then.
+    let second = restarted(&mut first, 10, Rules { series: 4, ..Rules::default() });
+    assert_eq!(second.series.len(), 4);
+    assert!(second.series.iter().all(|series| series.last <= at(10)), "{:?}", second.series);
+    let mut first = collector();
+    for second in 0..10 {
+        send(&mut first, second, json!({ "color": format!("c{second}") })).unwrap();
+    }
+    assert_eq!(known(&restarted(&mut first, 10, Rules { series: 4, ..Rules::default() })), ["c6", "c7", "c8", "c9"]);
 }
 
 #[test]
@@ -245,24 +500,24 @@ fn messages_are_taken_up_to_their_limit() {
 }
 
 #[test]
-fn lines_of_an_earlier_run_go_on_under_their_numbers() {
+fn series_of_an_earlier_run_go_on_under_their_numbers() {
     let mut first = collector();
     for seconds in 0..70 {
         send(&mut first, seconds, json!({ "service": "web", "pid": 1 })).unwrap();
         send(&mut first, seconds, json!({ "color": "red" })).unwrap();
     }
     send(&mut first, 70, json!({ "color": "red", "ended": 0 })).unwrap();
-    let known: HashMap<LineId, String> = first.effects().names.into_iter().collect();
-    let known = known.values().map(|json| serde_json::from_str(json).unwrap()).collect();
-    let last = HashMap::from([(1, at(69).second()), (2, at(70).second())]);
-    let mut second = Collector::new(Rules::default(), at(75), known, &last);
+    let metas: HashMap<SeriesId, String> = first.effects().names.into_iter().collect();
+    let metas = metas.values().map(|json| serde_json::from_str(json).unwrap()).collect();
+    let spans = HashMap::from([(1, (at(0).second(), at(69).second())), (2, (at(0).second(), at(70).second()))]);
+    let mut second = Collector::new(Rules::default(), at(75), Earlier { metas, spans, ..Earlier::default() });
     send(&mut second, 75, json!({ "service": "web", "pid": 1 })).unwrap();
     (76..90).for_each(|seconds| second.tick(at(seconds)));
     let effects = second.effects();
-    assert_eq!(lines(&effects), [1]);
-    assert_eq!(kinds(&effects), [(1, MarkKind::Silent)]);
+    assert_eq!(series(&effects), [1]);
+    assert_eq!(kinds(&effects), [(1, AnnotationKind::Silent)]);
     send(&mut second, 90, json!({ "color": "green" })).unwrap();
-    assert_eq!(lines(&second.effects()), [3]);
+    assert_eq!(series(&second.effects()), [3]);
 }
 
 #[test]
@@ -274,6 +529,6 @@ fn every_refusal_is_counted_by_its_reason() {
     send(&mut collector, 0, json!({ "color": "x".repeat(200) })).unwrap_err();
     send(&mut collector, 0, json!({ "color": "x", "cpu": -1 })).unwrap_err();
     send(&mut collector, 0, json!({ "color": "x", "started": "never" })).unwrap_err();
-    assert_eq!(collector.counts.refused, [1, 1, 1, 1, 1, 1, 0, 0, 0]);
+    assert_eq!(collector.counts.refused, [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]);
     assert_eq!((collector.counts.accepted, collector.counts.received), (0, [0, 3, 3, 0]));
 }

@@ -3,16 +3,19 @@
 use super::block::{self, Minute};
 use super::minutes;
 use super::sealed::{Entry, Sealed, read_block};
-use super::store::{Shared, in_order};
+use super::store::{Active, Shared, in_order};
 use crate::Millis;
-use crate::point::{CPU, LineId, MEM, Row, Scale};
-use std::io;
+use crate::point::{CPU, MEM, Row, Scale, SeriesId};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Steps that a reader of a chart finds natural, in seconds.
 const STEPS: [u32; 20] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
-/// Which figures a range is answered from.
+/// Which values a range is answered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tier {
     Second,
@@ -51,17 +54,12 @@ impl Range {
         Range { from, to, step, tier: if step < 60 { Tier::Second } else { Tier::Minute } }
     }
 
-    /// Each minute of some time.
-    pub(crate) fn minutes(from: Millis, to: Millis) -> Range {
-        Range { from: from.second() / 60 * 60, to: to.second(), step: 60, tier: Tier::Minute }
-    }
-
     pub(crate) fn columns(&self) -> usize {
         ((self.to - self.from) / self.step + 1) as usize
     }
 }
 
-/// A figure in each step; `least` and `most` are empty where a step is one sample.
+/// A value in each step; `least` and `most` are empty where a step is one sample.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Column {
     pub(crate) mean: Vec<Option<f64>>,
@@ -69,14 +67,14 @@ pub(crate) struct Column {
     pub(crate) most: Vec<Option<f64>>,
 }
 
-/// CPU and memory of a line.
+/// CPU and memory of a series.
 pub(crate) type Columns = (Column, Column);
 
-/// Reads a line; blocks while it does.
-pub(super) fn columns(shared: &Shared, line: LineId, range: Range) -> io::Result<Columns> {
+/// Reads a series; blocks while it does.
+pub(super) fn columns(shared: &Shared, series: SeriesId, range: Range) -> Columns {
     match range.tier {
         Tier::Second => {
-            let rows = rows(shared, line, range.from, range.to)?;
+            let rows = rows(shared, series, range.from, range.to);
             let minutes: Vec<Minute> = rows
                 .iter()
                 .map(|row| {
@@ -84,88 +82,132 @@ pub(super) fn columns(shared: &Shared, line: LineId, range: Range) -> io::Result
                     Minute { minute: row.second, count: 1, cpu: span(row.cpu), mem: span(row.mem) }
                 })
                 .collect();
-            Ok(gather(&minutes, range, 1))
+            gather(&minutes, range, 1)
         }
-        Tier::Minute => Ok(gather(&minutes(shared, line, range.from / 60, range.to / 60)?, range, 60)),
+        Tier::Minute => gather(&minutes(shared, series, range.from / 60, range.to / 60), range, 60),
     }
 }
 
-/// The seconds of a line, in order.
-pub(super) fn rows(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Row>> {
+/// The seconds of a series, in order.
+pub(super) fn rows(shared: &Shared, series: SeriesId, from: u32, to: u32) -> Vec<Row> {
     let state = shared.lock();
     let sealed = state.seconds.clone();
-    let active = state.active.as_ref().map(|active| (active.file.clone(), wanted(&active.entries, line, from, to)));
-    let open = state.open.get(&line).cloned().unwrap_or_default();
+    let active = state.active.as_ref().map(|active| ActivePart::of(active, series, from, to));
+    let open = state.open.get(&series).cloned().unwrap_or_default();
     drop(state);
     let mut rows = Vec::new();
-    let mut damaged = 0;
-    let mut take = |block: Option<Vec<u8>>| match block.as_deref().and_then(block::take_rows) {
-        Some((_, more)) => rows.extend(more),
-        None => damaged += 1,
-    };
     for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
-        blocks(sealed, line, from, to, &mut take)?;
+        sealed_rows(shared, sealed, series, from, to, &mut rows);
     }
-    if let Some((file, entries)) = active {
-        for entry in entries {
-            take(read_block(&file, &entry)?);
-        }
+    if let Some(active) = active {
+        active.rows(shared, &mut rows);
     }
     rows.extend(open);
     rows.retain(|row| (from..=to).contains(&row.second));
     in_order(&mut rows);
-    shared.lock().counts.damaged += damaged;
-    Ok(rows)
+    rows
 }
 
-/// The minutes of a line, in order: kept ones, and those that are not sealed yet.
-fn minutes(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Minute>> {
+/// The minutes of a series, in order: kept ones, and those that are not sealed yet.
+fn minutes(shared: &Shared, series: SeriesId, from: u32, to: u32) -> Vec<Minute> {
     let state = shared.lock();
     let sealed = state.minutes.clone();
-    let active = state.active.as_ref().map(|active| {
-        (active.file.clone(), wanted(&active.entries, line, from.saturating_mul(60), to.saturating_mul(60) + 59))
-    });
-    let mut rows = state.open.get(&line).cloned().unwrap_or_default();
+    let (first, last) = (from.saturating_mul(60), to.saturating_mul(60).saturating_add(59));
+    let active = state.active.as_ref().map(|active| ActivePart::of(active, series, first, last));
+    let open = state.open.get(&series).cloned().unwrap_or_default();
     drop(state);
     let mut found = Vec::new();
-    let mut damaged = 0;
     for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
-        blocks(sealed, line, from, to, &mut |block| match block.as_deref().and_then(block::take_minutes) {
-            Some((_, more)) => found.extend(more),
-            None => damaged += 1,
-        })?;
-    }
-    let mut earlier = Vec::new();
-    if let Some((file, entries)) = active {
-        for entry in entries {
-            match read_block(&file, &entry)?.as_deref().and_then(block::take_rows) {
-                Some((_, more)) => earlier.extend(more),
-                None => damaged += 1,
-            }
+        for entry in wanted(&sealed_entries(shared, sealed), series, from, to) {
+            let minutes = shared.readable(&sealed.path, &entry, sealed.block(&entry), block::take_minutes);
+            found.extend(minutes.into_iter().flat_map(|(_, minutes)| minutes));
         }
     }
-    earlier.append(&mut rows);
+    let mut earlier = Vec::new();
+    if let Some(active) = active {
+        active.rows(shared, &mut earlier);
+    }
+    earlier.extend(open);
     in_order(&mut earlier);
     found.extend(minutes::of_rows(&earlier));
     found.retain(|minute| (from..=to).contains(&minute.minute));
     minutes::in_order(&mut found);
-    shared.lock().counts.damaged += damaged;
-    Ok(found)
+    found
 }
 
-fn wanted(entries: &[Entry], line: LineId, from: u32, to: u32) -> Vec<Entry> {
-    entries.iter().filter(|entry| entry.line == line && entry.overlaps(from, to)).copied().collect()
-}
-
-fn blocks(sealed: &Sealed, line: LineId, from: u32, to: u32, take: &mut dyn FnMut(Option<Vec<u8>>)) -> io::Result<()> {
-    let Some(entries) = sealed.entries()? else {
-        take(None);
-        return Ok(());
+/// The minutes of all series from one on, in no order, with their means. A file is read once, whatever it holds.
+pub(super) fn visit_minutes(shared: &Shared, from: u32, visit: &mut dyn FnMut(SeriesId, u32, f64)) {
+    let state = shared.lock();
+    let (sealed, active) = (state.minutes.clone(), state.active.clone());
+    let open = state.open.clone();
+    drop(state);
+    let mut take = |series, minutes: Vec<Minute>| {
+        for minute in minutes.into_iter().filter(|minute| minute.minute >= from) {
+            visit(series, minute.minute, MEM.value(minute.mem.mean));
+        }
     };
-    for entry in wanted(&entries, line, from, to) {
-        take(sealed.block(&entry)?);
+    for sealed in sealed.iter().filter(|sealed| sealed.to >= from) {
+        for entry in sealed_entries(shared, sealed).into_iter().filter(|entry| entry.to >= from) {
+            let block = shared.readable(&sealed.path, &entry, sealed.block(&entry), block::take_minutes);
+            block.into_iter().for_each(|(series, minutes)| take(series, minutes));
+        }
     }
-    Ok(())
+    let mut earlier: HashMap<SeriesId, Vec<Row>> = HashMap::new();
+    if let Some(active) = active {
+        for entry in active.entries.iter().filter(|entry| entry.to / 60 >= from) {
+            let block = shared.readable(&active.path, entry, read_block(&active.file, entry), block::take_rows);
+            block.into_iter().for_each(|(series, rows)| earlier.entry(series).or_default().extend(rows));
+        }
+    }
+    open.into_iter().for_each(|(series, rows)| earlier.entry(series).or_default().extend(rows));
+    for (series, mut rows) in earlier {
+        in_order(&mut rows);
+        take(series, minutes::of_rows(&rows));
+    }
+}
+
+/// What is to be read of the active file.
+struct ActivePart {
+    path: PathBuf,
+    file: Arc<File>,
+    entries: Vec<Entry>,
+}
+
+impl ActivePart {
+    fn of(active: &Active, series: SeriesId, from: u32, to: u32) -> ActivePart {
+        let entries = wanted(&active.entries, series, from, to);
+        ActivePart { path: active.path.clone(), file: active.file.clone(), entries }
+    }
+
+    fn rows(self, shared: &Shared, rows: &mut Vec<Row>) {
+        for entry in self.entries {
+            let block = shared.readable(&self.path, &entry, read_block(&self.file, &entry), block::take_rows);
+            rows.extend(block.into_iter().flat_map(|(_, rows)| rows));
+        }
+    }
+}
+
+fn wanted(entries: &[Entry], series: SeriesId, from: u32, to: u32) -> Vec<Entry> {
+    entries.iter().filter(|entry| entry.series == series && entry.overlaps(from, to)).copied().collect()
+}
+
+/// The index of a sealed file; empty, logged and counted, if it cannot be read any more.
+fn sealed_entries(shared: &Shared, sealed: &Sealed) -> Vec<Entry> {
+    let what = match sealed.entries() {
+        Ok(Some(entries)) => return entries,
+        Ok(None) => "its index is damaged".to_owned(),
+        Err(error) => format!("its index cannot be read: {error}"),
+    };
+    shared.damaged(&sealed.path, None, &what);
+    Vec::new()
+}
+
+/// Seconds of a series out of a sealed file.
+pub(super) fn sealed_rows(shared: &Shared, sealed: &Sealed, series: SeriesId, from: u32, to: u32, rows: &mut Vec<Row>) {
+    for entry in wanted(&sealed_entries(shared, sealed), series, from, to) {
+        let block = shared.readable(&sealed.path, &entry, sealed.block(&entry), block::take_rows);
+        rows.extend(block.into_iter().flat_map(|(_, rows)| rows));
+    }
 }
 
 /// Puts what is known into steps; `unit` is how many seconds one of it is.

@@ -1,11 +1,13 @@
+use super::disk::Disk;
 use super::query::Tier;
 use super::store::{Shared, Store, listed};
 use super::{History, HistorySettings, Range, query};
 use crate::Millis;
-use crate::mark::{Mark, MarkKind};
+use crate::annotation::{Annotation, AnnotationKind};
 use crate::point::{Point, Row};
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +17,8 @@ fn row(at: u32) -> Row {
     Row { second: BEGIN + at, cpu: (at % 200) as u16, mem: (1000 + at / 30) as u16 }
 }
 
-fn points(line: u32, range: std::ops::Range<u32>) -> Vec<Point> {
-    range.map(|at| Point { line, row: row(at) }).collect()
+fn points(series: u32, range: std::ops::Range<u32>) -> Vec<Point> {
+    range.map(|at| Point { series, row: row(at) }).collect()
 }
 
 fn rows(range: std::ops::Range<u32>) -> Vec<Row> {
@@ -28,11 +30,16 @@ fn now(at: u32) -> Millis {
 }
 
 fn open(directory: &Path, at: u32) -> Store {
-    Store::open(directory, HistorySettings::default(), Arc::<Shared>::default(), now(at)).unwrap()
+    open_on(Disk::default(), directory, at).unwrap()
 }
 
-fn read(store: &Store, line: u32) -> Vec<Row> {
-    query::rows(&store.shared, line, 0, u32::MAX).unwrap()
+fn open_on(disk: Disk, directory: &Path, at: u32) -> io::Result<Store> {
+    let opened = Store::open(disk, directory, HistorySettings::default(), Arc::<Shared>::default(), now(at));
+    opened.map(|(store, _)| store)
+}
+
+fn read(store: &Store, series: u32) -> Vec<Row> {
+    query::rows(&store.shared, series, 0, u32::MAX)
 }
 
 fn kinds(directory: &Path) -> Vec<String> {
@@ -41,7 +48,11 @@ fn kinds(directory: &Path) -> Vec<String> {
     kinds
 }
 
-fn the(directory: &Path, kind: &str) -> std::path::PathBuf {
+fn aside(path: &Path) -> PathBuf {
+    path.with_file_name(format!("{}.damaged", path.file_name().unwrap().to_string_lossy()))
+}
+
+fn the(directory: &Path, kind: &str) -> PathBuf {
     let found = listed(directory).unwrap().into_iter().find(|(_, found, _)| found == kind);
     found.unwrap_or_else(|| panic!("no file {kind}")).0
 }
@@ -76,7 +87,8 @@ fn a_tail_that_was_not_written_wholly_is_cut() {
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     let mut store = open(directory.path(), 60);
     assert_eq!(read(&store, 7), rows(0..50));
-    assert_eq!(store.shared.lock().counts.damaged, 0);
+    let counts = store.shared.lock().counts;
+    assert_eq!((counts.damaged, counts.torn > 0), (0, true));
     store.add(points(7, 50..100));
     store.checkpoint(now(100)).unwrap();
     drop(store);
@@ -109,7 +121,10 @@ fn damage_in_the_middle_is_set_aside_and_counted() {
     let store = open(directory.path(), 200);
     assert_eq!(read(&store, 7), [rows(0..50), rows(100..150)].concat());
     assert!(store.shared.lock().counts.damaged > 0);
-    assert_eq!(fs::read(path.with_extension("damaged")).unwrap(), bytes);
+    assert_eq!(fs::read(aside(&path)).unwrap(), bytes);
+    // The damage is told once: what is whole of it was written anew.
+    drop(store);
+    assert_eq!(open(directory.path(), 200).shared.lock().counts.damaged, 0);
 }
 
 #[test]
@@ -125,7 +140,7 @@ fn a_sealed_file_without_an_index_is_mended() {
     fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
     let store = open(directory.path(), 5 * 3600);
     assert_eq!((read(&store, 7), read(&store, 8)), (rows(0..50), rows(10..20)));
-    assert!(path.with_extension("damaged").exists());
+    assert!(aside(&path).exists());
 }
 
 #[test]
@@ -148,7 +163,7 @@ fn a_restart_in_the_middle_of_sealing_loses_and_doubles_nothing() {
         store.checkpoint(now(5 * 3600)).unwrap();
         assert_eq!(read(&store, 7), rows(0..120));
         let range = Range { from: BEGIN, to: BEGIN + 119, step: 60, tier: Tier::Minute };
-        let (cpu, _) = query::columns(&store.shared, 7, range).unwrap();
+        let (cpu, _) = query::columns(&store.shared, 7, range);
         assert_eq!(cpu.most, [Some(5.9), Some(11.9)]);
     }
 }
@@ -157,7 +172,7 @@ fn a_restart_in_the_middle_of_sealing_loses_and_doubles_nothing() {
 fn the_later_of_two_samples_in_one_second_is_in_force() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path(), 0);
-    let of = |at: u32, cpu| vec![Point { line: 7, row: Row { cpu, ..row(at) } }];
+    let of = |at: u32, cpu| vec![Point { series: 7, row: Row { cpu, ..row(at) } }];
     store.add([of(5, 1), of(5, 2), of(6, 3)].concat());
     store.add(of(5, 4));
     assert_eq!(read(&store, 7).iter().map(|row| row.cpu).collect::<Vec<_>>(), [4, 3]);
@@ -197,7 +212,7 @@ fn seconds_go_by_age_and_their_minutes_stay() {
     store.checkpoint(now(14 * day + 60)).unwrap();
     assert_eq!(read(&store, 7), rows(day..day + 60));
     let range = Range { from: BEGIN, to: BEGIN + 59, step: 60, tier: Tier::Minute };
-    let (cpu, _) = query::columns(&store.shared, 7, range).unwrap();
+    let (cpu, _) = query::columns(&store.shared, 7, range);
     assert_eq!((cpu.least[0], cpu.most[0]), (Some(0.0), Some(5.9)));
 }
 
@@ -228,8 +243,8 @@ fn the_cap_on_disk_is_kept_with_the_oldest_going_first() {
 #[test]
 fn memory_is_bounded_when_the_disk_takes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = HistorySettings { most_open: 100, ..HistorySettings::default() };
-    let mut store = Store::open(directory.path(), settings, Arc::default(), now(0)).unwrap();
+    let settings = HistorySettings { open_rows_max: 100, ..HistorySettings::default() };
+    let (mut store, _) = Store::open(Disk::default(), directory.path(), settings, Arc::default(), now(0)).unwrap();
     for at in 0..100 {
         store.add(points(7, at..at + 1));
     }
@@ -248,14 +263,14 @@ fn one_collector_at_a_time_uses_a_directory() {
     assert!(error.to_string().contains("another collector"), "{error}");
     history.append(points(7, 0..10));
     history.name(vec![(7, r#"{"id":7}"#.into())]);
-    let mark = Mark { time: now(3), id: 7, kind: MarkKind::LeakOver, text: "it is over".into() };
-    history.mark(vec![mark.clone()]);
+    let annotation = Annotation { time: now(3), id: 7, kind: AnnotationKind::LeakOver, text: "it is over".into() };
+    history.annotate(vec![annotation.clone()]);
     history.close();
     drop(history);
     let (history, restored) = History::open(directory.path(), settings, now(0)).unwrap();
     assert_eq!(restored.names, [r#"{"id":7}"#]);
-    assert_eq!(restored.last.get(&7), Some(&(BEGIN + 9)));
-    assert_eq!(history.marks_between(now(3), now(3)), [mark]);
-    assert_eq!(history.rows(7, 0, u32::MAX).unwrap().len(), 10);
+    assert_eq!(restored.spans.get(&7), Some(&(BEGIN, BEGIN + 9)));
+    assert_eq!(history.annotations_between(now(3), now(3)), [annotation]);
+    assert_eq!(history.rows(7, 0, u32::MAX).len(), 10);
     history.close();
 }

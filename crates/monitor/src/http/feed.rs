@@ -35,7 +35,7 @@ struct Listening(Arc<Hub>);
 
 impl Listening {
     fn begin(hub: Arc<Hub>) -> Result<Listening, Problem> {
-        let limit = hub.settings.clients;
+        let limit = hub.settings.feed_clients;
         let listening = Listening(hub);
         let before = listening.0.feed.clients.fetch_add(1, Ordering::Relaxed);
         if before >= limit {
@@ -84,7 +84,7 @@ fn position(hub: &Hub, last: Option<&str>) -> u64 {
 
 async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Result<Bytes, io::Error>>) {
     let hub = &listening.0;
-    let mut told = hub.feed.listen();
+    let mut published = hub.feed.listen();
     let mut page = Page { parts, ending: hub.ending.subscribe() };
     let mut wrote = Instant::now();
     let mut here = page.say(HELLO.into()).await;
@@ -107,12 +107,13 @@ async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Resu
         if said {
             wrote = Instant::now();
             // Only who has heard everything rests: what comes meanwhile is then one write.
-            if position == *told.borrow_and_update() {
+            if position == *published.borrow_and_update() {
                 here = here && page.stays(sleep_until(wrote + TOGETHER)).await;
             }
             continue;
         }
-        let news = async { timeout_at(wrote + BEAT, told.wait_for(|next| *next != position)).await.map(drop).is_ok() };
+        let news =
+            async { timeout_at(wrote + BEAT, published.wait_for(|next| *next != position)).await.map(drop).is_ok() };
         let mut is_news = false;
         here = page.stays(async { is_news = news.await }).await;
         if here && !is_news {

@@ -9,6 +9,8 @@ mod csv;
 mod feed;
 mod metrics;
 mod samples;
+#[cfg(test)]
+mod tests;
 
 use crate::hub::Hub;
 use axum::Router;
@@ -33,7 +35,7 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .route("/api/processes", get(api::processes))
         .route("/api/history", get(api::history))
         .route("/api/history.csv", get(csv::history))
-        .route("/api/marks", get(api::marks))
+        .route("/api/annotations", get(api::annotations))
         .route("/api/self", get(api::own))
         .route("/api/samples", post(samples::take))
         .route("/api/openapi.json", get(api::description))

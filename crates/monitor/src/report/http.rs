@@ -10,17 +10,18 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 /// What one request carries, at most, in bytes.
 const REQUEST: usize = 64 << 10;
 /// How long a request may take.
 const ANSWER: Duration = Duration::from_secs(10);
+/// For one address of a name, so that the second one has its turn within `ANSWER`.
+const CONNECT: Duration = Duration::from_secs(3);
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(2);
 
-pub(crate) struct Outlet {
+pub(crate) struct Sink {
     authority: String,
     token: Option<String>,
     connection: Option<SendRequest<Full<Bytes>>>,
@@ -38,15 +39,15 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-impl Outlet {
-    pub(crate) fn new(options: &Options) -> Result<Outlet, Error> {
+impl Sink {
+    pub(crate) fn new(options: &Options) -> Result<Sink, Error> {
         let address = || Error::Address { address: options.collector.clone() };
         let authority = options.collector.strip_prefix("http://").ok_or_else(address)?.trim_end_matches('/');
         let (host, port) = authority.rsplit_once(':').ok_or_else(address)?;
         if host.is_empty() || host.contains('/') || port.parse::<u16>().is_err() {
             return Err(address());
         }
-        Ok(Outlet { authority: authority.to_owned(), token: options.token.clone(), connection: None })
+        Ok(Sink { authority: authority.to_owned(), token: options.token.clone(), connection: None })
     }
 
     /// Delivers until the backlog ends.
@@ -98,8 +99,7 @@ impl Outlet {
 }
 
 async fn connect(authority: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
-    let stream = TcpStream::connect(authority).await?;
-    stream.set_nodelay(true)?;
+    let stream = switchboard_driver::connect_to(authority, CONNECT).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     drop(tokio::spawn(connection));
     Ok(sender)

@@ -2,8 +2,8 @@
 
 use super::Options;
 use crate::Millis;
-use crate::figures::Figures;
 use crate::process::Stat;
+use crate::usage::Usage;
 use serde::Serialize;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -15,7 +15,7 @@ const PALETTE: [&str; 10] =
 /// How many instances of one service count themselves on one machine. Further ones go by their process number.
 const SLOTS: usize = 256;
 
-/// Says who a process is, once a second, beside its figures.
+/// Says who a process is, once a second, beside its usage.
 #[derive(Debug)]
 pub(crate) struct Identity {
     color: String,
@@ -75,14 +75,14 @@ impl Identity {
         }
     }
 
-    pub(crate) fn report(&self, figures: Figures, ended: Option<i32>) -> String {
+    pub(crate) fn report(&self, usage: Usage, ended: Option<i32>) -> String {
         // More digits would be noise, and go into every message.
         let digits = |value: f64| (value * 1000.0).round() / 1000.0;
         let report = Report {
             color: &self.color,
             timestamp: Millis::now().to_string(),
-            cpu: digits(figures.cpu),
-            mem: digits(figures.mem),
+            cpu: digits(usage.cpu),
+            mem: digits(usage.mem),
             service: &self.service,
             instance: &self.instance,
             pid: self.pid,
@@ -143,12 +143,12 @@ mod tests {
         let options = Options { color: Some("red".into()), instance: Some("a".into()), ..Options::default() };
         let mut identity = Identity::of(std::process::id(), "s", &options);
         identity.host = None;
-        let report = identity.report(Figures { cpu: 12.345_678, mem: 0.5 }, None);
+        let report = identity.report(Usage { cpu: 12.345_678, mem: 0.5 }, None);
         let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
         assert_eq!((&report["color"], &report["cpu"], &report["mem"]), (&"red".into(), &12.346.into(), &0.5.into()));
         assert_eq!((report.get("host"), report.get("version"), report.get("ended")), (None, None, None));
         let since = |field: &str| Millis::parse(report[field].as_str().expect("text")).expect("a time");
         assert!(since("started") <= since("timestamp"));
-        assert!(identity.report(Figures::default(), Some(3)).contains("\"ended\":3"));
+        assert!(identity.report(Usage::default(), Some(3)).contains("\"ended\":3"));
     }
 }

@@ -20,7 +20,7 @@ const USER: &[u8] = b"agent";
 const NO_TOKEN: &str = " (a collector that other machines can reach asks for its token: SWITCHBOARD_TOKEN)";
 
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct Sink {
     endpoint: String,
     options: SocketOptions,
     /// As the password of PLAIN, if there is one.
@@ -35,8 +35,8 @@ enum Done {
     Refused,
 }
 
-impl Outlet {
-    pub(crate) fn new(options: &Options) -> Result<Outlet, Error> {
+impl Sink {
+    pub(crate) fn new(options: &Options) -> Result<Sink, Error> {
         if options.collector.parse::<Endpoint>().is_err() {
             return Err(Error::Address { address: options.collector.clone() });
         }
@@ -51,7 +51,7 @@ impl Outlet {
             heartbeat: Some(Heartbeat::every(ASK)),
             ..SocketOptions::default()
         };
-        Ok(Outlet { endpoint, options, token })
+        Ok(Sink { endpoint, options, token })
     }
 
     /// Delivers until the backlog ends.

@@ -1,6 +1,6 @@
 //! Samples as the text books' senders send them: they connect and publish, the collector subscribes.
 //!
-//! The port is bounded in what a message may be, in what waits of a peer, in peers, and by the rules in keys;
+//! The port is bounded in what a message may be, in what waits of a peer, in peers, and by the rules in series;
 //! a peer that is faster than the rate is not read meanwhile.
 
 use crate::collector::Source;
@@ -60,9 +60,9 @@ pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
             messages.push(message);
         }
         // The last part: who publishes under a topic sends that first.
-        let bodies = messages.iter().map(|message| message.part(message.parts() - 1).unwrap_or_default());
-        hub.ingest(bodies, Source::Zmq);
-        hub.pace(messages.len()).await;
+        let bodies: Vec<&[u8]> =
+            messages.iter().map(|message| message.iter().next_back().unwrap_or_default()).collect();
+        hub.ingest(&bodies, Source::Zmq, u64::MAX).await;
         messages.clear();
     }
 }

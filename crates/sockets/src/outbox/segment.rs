@@ -48,7 +48,12 @@ impl InFlight {
         self.segments.iter().map(|segment| segment.messages).sum()
     }
 
-    /// What to write next; says how many of `slices` there are.
+    /// Returns true if a command is not wholly written.
+    pub(crate) fn has_command(&self) -> bool {
+        self.segments.front().is_some_and(|first| first.command)
+    }
+
+    /// What to write next; returns how many of `slices` there are.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut skip, mut count) = (self.written, 0);
         for segment in &self.segments {

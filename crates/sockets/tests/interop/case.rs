@@ -2,7 +2,7 @@
 
 use crate::ours::{Ours, SYNC, payload};
 use crate::proxy::Bytewise;
-use crate::python::{PATIENCE, Python};
+use crate::python::{DEADLINE, Python};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -148,10 +148,10 @@ impl Case {
         let expected: Vec<u64> = (first..first + count).collect();
         if self.we_send() {
             expected.iter().for_each(|number| ours.send(payload(*number, 40)));
-            assert_eq!(python.receive(count, PATIENCE).0, expected);
+            assert_eq!(python.receive(count, DEADLINE).0, expected);
         } else {
             python.send(first, count, 40, 1);
-            assert_eq!(ours.receive(count, PATIENCE), expected);
+            assert_eq!(ours.receive(count, DEADLINE), expected);
         }
     }
 }

@@ -82,7 +82,7 @@ impl Settings {
         (setting.parse)(self, text).ok_or_else(|| not_allowed(key, text, setting.allowed))
     }
 
-    /// Reads `MATCH[,policy=P][,hold=N][,queue=SIZE]`.
+    /// Reads `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`.
     pub(crate) fn add_rule(&mut self, at: usize, text: &str) -> Result<()> {
         let mut parts = text.split(',');
         let pattern = parts.next().unwrap_or_default();
@@ -90,7 +90,7 @@ impl Settings {
         for part in parts {
             let (key, value) = part
                 .split_once('=')
-                .ok_or_else(|| not_allowed("--channel", text, "MATCH,policy=P,hold=N,queue=SIZE"))?;
+                .ok_or_else(|| not_allowed("--channel", text, "MATCH,policy=P,buffer-unsubscribed=N,queue=SIZE"))?;
             pairs.push((key, value.to_owned()));
         }
         self.rules.insert(at, read_rule(pairs).context("--channel")?);
@@ -99,18 +99,7 @@ impl Settings {
 
     /// What no setting can judge by itself.
     pub(crate) fn check(&self) -> Result<()> {
-        let limits = &self.server.limits;
-        if u32::try_from(limits.message).is_err() {
-            return Err(not_allowed(
-                "message",
-                &Size::show(&limits.message),
-                "at most 4294967295, what a frame can say",
-            ));
-        }
-        if limits.memory / 2 < limits.message {
-            let least = format!("at least twice `message` ({})", Size::show(&limits.message));
-            return Err(not_allowed("memory", &Size::show(&limits.memory), &least));
-        }
+        self.server.limits.check()?;
         self.web.limits.check()?;
         if self.server.listen.is_empty() {
             return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
@@ -135,18 +124,34 @@ impl Settings {
         text.push_str(
             "\n# What differs for the channels that a pattern matches (`*` one level, `>` the rest);\n\
              # the first rule that matches is in force. Default: none. For example:\n\
-             #\n# [[channel]]\n# match = \"/topic/jobs/>\"\n# policy = \"block\"\n# hold = 10\n# queue = \"1MiB\"\n",
+             #\n# [[channel]]\n# match = \"/topic/jobs/>\"\n# policy = \"block\"\n# buffer-unsubscribed = 10\n# queue = \"1MiB\"\n",
         );
         for rule in &self.rules {
             let _ = write!(text, "\n[[channel]]\nmatch = {}\n", quote(&rule.pattern));
             let policy = rule.policy.map(|policy| ("policy", Policy::show(&policy)));
-            let hold = rule.hold.map(|hold| ("hold", hold.to_string()));
+            let buffer = rule.buffer_unsubscribed.map(|messages| ("buffer-unsubscribed", messages.to_string()));
             let queue = rule.queue.map(|queue| ("queue", Size::show(&queue)));
-            for (key, value) in [policy, hold, queue].into_iter().flatten() {
+            for (key, value) in [policy, buffer, queue].into_iter().flatten() {
                 let _ = writeln!(text, "{key} = {value}");
             }
         }
         text
+    }
+
+    /// The settings in which two differ, as `--set` names them.
+    pub(crate) fn differences(&self, other: &Settings) -> Vec<String> {
+        let mut names = Vec::new();
+        for (table, settings) in TABLES {
+            let changed = settings.iter().filter(|setting| (setting.show)(self) != (setting.show)(other));
+            names.extend(changed.map(|setting| match table {
+                "broker" => setting.key.to_owned(),
+                _ => format!("{table}.{}", setting.key),
+            }));
+        }
+        if self.rules != other.rules {
+            names.push("[[channel]]".to_owned());
+        }
+        names
     }
 
     /// Gives every service the same HTTP options: the token of the environment if the settings have none, and one file
@@ -166,7 +171,7 @@ impl Settings {
         let rules = self.rules.into_iter().map(|rule| ChannelRule {
             pattern: Pattern::new(rule.pattern.into_bytes()),
             policy: rule.policy,
-            hold: rule.hold,
+            buffer_unsubscribed: rule.buffer_unsubscribed,
             queue: rule.queue,
         });
         let mut server = self.server;
@@ -199,9 +204,9 @@ fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<R
         match key {
             "match" => rule.pattern = text.to_owned(),
             "policy" => rule.policy = Some(kind::<Policy>(key, text)?),
-            "hold" => rule.hold = Some(kind::<Count<usize>>(key, text)?),
+            "buffer-unsubscribed" => rule.buffer_unsubscribed = Some(kind::<Count<usize>>(key, text)?),
             "queue" => rule.queue = Some(kind::<Size>(key, text)?),
-            _ => return Err(unknown("key", key, &["match", "policy", "hold", "queue"])),
+            _ => return Err(unknown("key", key, &["match", "policy", "buffer-unsubscribed", "queue"])),
         }
     }
     if rule.pattern.is_empty() {
@@ -258,8 +263,8 @@ mod tests {
             ("http", ""),
             ("memory", "1GiB"),
             ("outbox", "1025"),
-            ("patience", "0"),
-            ("slow", "1500us"),
+            ("grace-period", "0"),
+            ("slow-consumer", "1500us"),
             ("policy", "drop-old"),
             ("connection-rate", "7"),
             ("log", "info,switchboard=trace"),
@@ -274,7 +279,7 @@ mod tests {
         ] {
             settings.set(key, value).unwrap();
         }
-        settings.add_rule(0, "/topic/a\"b/>,policy=block,hold=10,queue=1KiB").unwrap();
+        settings.add_rule(0, "/topic/a\"b/>,policy=block,buffer-unsubscribed=10,queue=1KiB").unwrap();
         settings.add_rule(1, "/queue/*").unwrap();
         let again = reread(&settings);
         assert_eq!(settings.print(), again.print());
@@ -326,10 +331,10 @@ mod tests {
             "[broker]\nlisten = '::1:25000'",
             "[broker]\nlisten = []",
             "[broker]\nlog = 'inof'",
-            "[broker]\nstall = '1 fortnight'",
+            "[broker]\nwrite-timeout = '1 fortnight'",
             "[broker]\nmessage = '5GiB'\nmemory = '50GiB'",
-            "[[channel]]\nhold = 1",
-            "[[channel]]\nmatch = '/a'\nhold = 'x'",
+            "[[channel]]\nbuffer-unsubscribed = 1",
+            "[[channel]]\nmatch = '/a'\nbuffer-unsubscribed = 'x'",
             "[channel]\n",
             "broker = 1",
         ] {
@@ -358,13 +363,15 @@ mod tests {
     }
 
     #[test]
-    fn memory_holds_two_messages() {
+    fn memory_holds_the_connections_and_two_messages() {
+        let text = |memory| format!("[broker]\nmemory = {memory}\nmessage = '2KiB'\nconnections = 1");
         assert_eq!(
-            error("[broker]\nmemory = '3KiB'\nmessage = '2KiB'"),
-            "memory = \"3KiB\" is not allowed: it must be at least twice `message` (\"2KiB\")"
+            error(&text(8191)),
+            "memory = 8191 is not allowed: it must be at least 8192, \
+             which 1 connections and two messages of 2048 bytes take"
         );
         let mut settings = Settings::default();
-        settings.read("[broker]\nmemory = '4KiB'\nmessage = '2KiB'", "my.toml").unwrap();
+        settings.read(&text(8192), "my.toml").unwrap();
         settings.check().unwrap();
     }
 }

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 /// What is in force.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// What the server takes; its `rules` are filled in from [`Settings::rules`] at the end.
     pub(crate) server: switchboard_server::Settings,
@@ -30,14 +31,14 @@ pub(crate) struct Settings {
 pub(crate) struct Rule {
     pub(crate) pattern: String,
     pub(crate) policy: Option<OverflowPolicy>,
-    pub(crate) hold: Option<usize>,
+    pub(crate) buffer_unsubscribed: Option<usize>,
     pub(crate) queue: Option<usize>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
         let mut monitor = switchboard_monitor::Settings::new(data());
-        monitor.own = Some("switchboard".to_owned());
+        monitor.report_as = Some("switchboard".to_owned());
         Settings {
             server: switchboard_server::Settings::default(),
             monitor,
@@ -90,7 +91,7 @@ settings! {
     BROKER:
     "listen" Addresses => server.listen, "Where the native protocol is spoken.";
     "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
-    "memory" Size => server.limits.memory, "All buffered bytes together; at this budget the publishers of the fullest channels are held.";
+    "memory" Size => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "How long connections may take what is queued for them at shutdown.";
     "log" Level => log, "What is logged.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
@@ -102,13 +103,15 @@ settings! {
     "channel-name" Size => server.limits.channel_name, "The length of a channel's name.";
     "message" Size => server.limits.message, "The size of one message.";
     "outbox" Size => server.limits.outbox, "What may wait for one connection.";
-    "window" Size => server.limits.window, "How much of an outbox is handed to the socket ahead of its progress.";
-    "queue" Size => server.limits.queue, "What may wait in one queue, or in one topic that holds.";
-    "patience" Span => server.limits.patience, "How long a full but draining subscriber may hold a topic's publishers; 0 for not at all.";
-    "slow" Span => server.limits.slow, "How long a slow subscriber earns no new patience.";
-    "stall" Span => server.limits.stall, "How long a worker may take no byte before its messages go to others.";
+    "outbox-messages" Count<usize> => server.limits.outbox_messages, "How many messages may wait for one connection; 0 for as many as `outbox` takes.";
+    "window" Size => server.limits.window, "How much is handed to the socket ahead of its progress; of a queue also ahead of what the consumer's machine acknowledged.";
+    "queue" Size => server.limits.queue, "What may wait in one queue, or in one topic that buffers.";
+    "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
+    "grace-period" Span => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
+    "slow-consumer" Span => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
+    "write-timeout" Span => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";
     "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
-    "hold" Count<usize> => server.limits.hold, "How many messages a topic without subscribers keeps before it holds its publishers; 0 drops them.";
+    "buffer-unsubscribed" Count<usize> => server.limits.buffer_unsubscribed, "How many messages a topic without subscribers buffers before it pauses its publishers; 0 drops them.";
 }
 
 settings! {
@@ -121,7 +124,7 @@ settings! {
     "samples" Text => monitor.samples, "The topic that samples come from.";
     "alerts" Text => monitor.alerts, "The topic that alerts go to.";
     "webhook" Optional => monitor.webhook, "Where alerts are posted to, as http://HOST:PORT/PATH; \"\" for nowhere.";
-    "own" Optional => monitor.own, "The service as which this program reports itself; \"\" for not at all.";
+    "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
     "keep" Span => monitor.rules.keep, "How long seconds are kept.";
     "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
     "disk" Bytes => monitor.history.disk, "How much of the disk the history may take; the oldest goes first.";
@@ -129,15 +132,15 @@ settings! {
     "checkpoint" Span => monitor.history.checkpoint, "What is lost at most when the machine loses its power.";
     "silent" Span => monitor.rules.silent, "After how long without a sample a process is silent.";
     "gone" Span => monitor.rules.gone, "After how long a silent process is gone.";
-    "ahead" Span => monitor.rules.ahead, "How far a sample may be ahead of this clock before that is taken for it.";
+    "clock-tolerance" Span => monitor.rules.clock_tolerance, "How far a sample's time may be ahead of this clock; beyond that the collector's time is used.";
     "leak" Positive<f64> => monitor.rules.leak, "From what steady growth on memory leaks, in MB an hour.";
-    "keys" Positive<usize> => monitor.rules.keys, "How many processes may be known.";
-    "key-rate" Positive<u32> => monitor.rules.key_rate, "New processes a second, after ten times as many at once.";
+    "series" Positive<usize> => monitor.rules.series, "Maximum number of series; at that, the one gone longest makes room.";
+    "series-rate" Positive<u32> => monitor.rules.series_rate, "New series a second, after ten times as many at once.";
     "message" Size => monitor.rules.message, "The length of one sample.";
     "rate" Positive<u32> => monitor.rate, "Samples a second; more wait where they come from.";
     "body" Size => monitor.body, "The length of a POST.";
     "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
-    "clients" Positive<usize> => monitor.clients, "Pages that listen at a time.";
+    "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of pages on the feed.";
 }
 
 settings! {

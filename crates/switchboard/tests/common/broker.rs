@@ -125,7 +125,7 @@ impl Broker {
     pub(crate) fn settles_at(&self, connections: usize) {
         self.status_until(&format!("{connections} connections and nothing buffered"), |status| {
             let totals = &status["totals"];
-            totals["connections"] == connections && totals["memory"] == 0 && totals["held"] == 0
+            totals["connections"] == connections && totals["memory"] == 0 && totals["paused"] == 0
         });
     }
 }
