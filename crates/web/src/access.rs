@@ -26,7 +26,7 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(options: &Options) -> Access {
         Access {
-            hosts: Hosts::new(&options.hosts),
+            hosts: options.hosts.clone(),
             token: options.token.clone(),
             metrics_open: options.metrics_open,
             body_timeout: options.limits.body_timeout,

@@ -111,6 +111,36 @@ async fn a_request_that_is_being_answered_is_never_closed_for_another() {
 }
 
 #[tokio::test]
+async fn a_probe_is_answered_whatever_else_is() {
+    let (asked, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, waiting) = (asked.clone(), release.clone());
+    let router = small().route("/healthz", get(|| async { "ok\n" })).route(
+        "/wait",
+        get(move || async move {
+            told.notify_one();
+            waiting.notified().await;
+        }),
+    );
+    let server = Running::start(router, Limits { connections: 8, ..patient() }).await;
+    let mut busy = Vec::new();
+    for _ in 0..6 {
+        let mut client = server.connect().await;
+        client.write("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        timeout(PATIENCE, asked.notified()).await.expect("it is asked");
+        busy.push(client);
+    }
+    for _ in 0..20 {
+        let answer = server.get("/wait").await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("6 requests"), "{answer}");
+        assert!(server.get("/healthz").await.ends_with("ok\n"));
+    }
+    drop(busy);
+    // What they held comes back.
+    let answered = async { while !server.get("/").await.ends_with("here\n") {} };
+    timeout(PATIENCE, answered).await.expect("an answer in time");
+}
+
+#[tokio::test]
 async fn who_does_not_read_is_disconnected_and_holds_nothing() {
     let dropped = Arc::new(Notify::new());
     let server = Running::start(endless(&dropped), Limits { write_timeout: SHORT, ..patient() }).await;
