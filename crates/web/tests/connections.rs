@@ -4,7 +4,7 @@ mod common;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use common::{PATIENCE, Running, SHORT, patient};
 use futures_core::Stream;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use switchboard_web::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
@@ -72,6 +74,22 @@ async fn half_requests_give_way_to_whole_ones() {
     let newest = half.last_mut().expect("one");
     newest.write("localhost\r\nConnection: close\r\n\r\n").await;
     assert!(newest.rest().await.ends_with("here\n"));
+}
+
+#[tokio::test]
+async fn half_bodies_give_way_to_whole_requests() {
+    let router = small().route("/take", post(|body: Bytes| async move { body.len().to_string() }));
+    let server = Running::start(router, Limits { connections: 4, ..patient() }).await;
+    let mut half = Vec::new();
+    for _ in 0..20 {
+        let mut client = server.connect().await;
+        client.write("POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf").await;
+        half.push(client);
+        assert!(server.get("/").await.ends_with("here\n"));
+    }
+    let newest = half.last_mut().expect("one");
+    newest.write(" of it").await;
+    assert!(newest.until("10").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
@@ -151,14 +169,18 @@ async fn who_does_not_read_is_disconnected_and_holds_nothing() {
 }
 
 #[tokio::test]
-async fn who_reads_a_byte_at_a_time_is_disconnected_too() {
+async fn who_reads_ever_so_slowly_is_disconnected_too() {
     let dropped = Arc::new(Notify::new());
     let server = Running::start(endless(&dropped), Limits { write_timeout: SHORT, ..patient() }).await;
-    let mut client = server.connect().await;
-    client.write("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    // A small window, so that every read soon shows to the server.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a buffer");
+    let mut client = socket.connect(server.address).await.expect("a connection");
+    client.write_all(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("written");
+    // 10 KiB within the time-out, at most.
     let reading = async {
-        let mut byte = [0; 1];
-        while tokio::io::AsyncReadExt::read(&mut client.0, &mut byte).await.is_ok_and(|count| count > 0) {
+        let mut some = [0; 205];
+        while client.read(&mut some).await.is_ok_and(|count| count > 0) {
             sleep(SHORT / 50).await;
         }
     };
@@ -182,12 +204,11 @@ async fn who_asks_for_ever_and_reads_nothing_is_not_answered_for_ever() {
     let server = Running::start(router, Limits { write_timeout: SHORT, ..patient() }).await;
     let (mut reading, mut writing) = server.connect().await.0.into_split();
     let requests = GET.repeat(1000);
-    let sending =
-        async { while tokio::io::AsyncWriteExt::write_all(&mut writing, requests.as_bytes()).await.is_ok() {} };
+    let sending = async { while writing.write_all(requests.as_bytes()).await.is_ok() {} };
     timeout(PATIENCE, sending).await.expect("it is disconnected");
     // What the buffers of both kernels and of the server hold, with some room.
     assert!(asked.load(Ordering::Relaxed) * 10_000 < 64 << 20);
-    drop(tokio::io::AsyncReadExt::read(&mut reading, &mut [0; 1]).await);
+    drop(reading.read(&mut [0; 1]).await);
 }
 
 #[tokio::test]
