@@ -4,7 +4,8 @@ use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
 use crate::http::HttpArgs;
 use crate::monitor::{self, Monitored};
-use crate::server_address::{Door, Server};
+use crate::output::UsageError;
+use crate::server_address::{Door, Server, ServerAddress};
 use crate::top::Top;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -52,8 +53,8 @@ pub(crate) enum Command {
     /// Start the monitor alone: it collects what processes report, and shows it on a page.
     #[command(after_help = monitor::EXAMPLES)]
     Monitor(Monitored),
-    /// Print all settings in force, each explained, as a configuration file.
-    Config(Chosen),
+    /// Print all settings, each explained, as a configuration file; or check one.
+    Config(ConfigArgs),
     /// Print what is published to a channel, one message a line.
     Listen(Listen),
     /// Publish messages to a channel.
@@ -90,10 +91,35 @@ pub(crate) enum Command {
         #[command(flatten)]
         http: HttpArgs,
     },
+    /// Ask a server whether it is alive: for scripts and containers. Exit code 0 if it is, else 1.
+    Health {
+        /// The broker's HTTP or the monitor's page, as the banner prints it [default: the broker's, at --server].
+        url: Option<ServerAddress>,
+        #[command(flatten)]
+        http: HttpArgs,
+    },
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<ConfigAction>,
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Read a configuration file, and say whether it is right.
+    Check {
+        /// The file.
+        file: PathBuf,
     },
 }
 
@@ -123,16 +149,16 @@ pub(crate) struct Chosen {
     #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
     /// All buffered bytes together.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "SIZE")]
     memory: Option<String>,
     /// How long connections may take what is queued for them at shutdown.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS")]
     drain: Option<String>,
     /// off, error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
     /// Any setting that `switchboard config` prints (repeatable).
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
@@ -142,6 +168,10 @@ pub(crate) struct Chosen {
 impl Chosen {
     /// What is in force.
     pub(crate) fn settings(&self) -> Result<Settings> {
+        self.read().map_err(UsageError::of)
+    }
+
+    fn read(&self) -> Result<Settings> {
         let mut settings = Settings::default();
         if let Some(path) = &self.config {
             settings.read_file(path)?;
@@ -196,7 +226,7 @@ pub(crate) struct Listen {
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
     /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     pub(crate) count: Option<u64>,
 }
 
@@ -213,16 +243,16 @@ pub(crate) struct Send {
     #[arg(long, conflicts_with = "size")]
     pub(crate) stdin: bool,
     /// Wait so long between messages [default: 1 for generated ones without --count, else 0].
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
     /// Send messages of SIZE bytes, filled with X.
-    #[arg(long, value_parser = size)]
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub(crate) size: Option<usize>,
     /// End after so many messages [default: 1 for DATA, else no end].
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// Fail if there is no broker for so long; 0 waits for ever.
-    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "10")]
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = duration, default_value = "10")]
     pub(crate) timeout: Duration,
     /// Report what was sent as JSON.
     #[arg(long)]
@@ -246,22 +276,22 @@ pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) server: Server,
     /// How many connections publish.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) publishers: u16,
     /// How many connections subscribe.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) subscribers: u16,
     /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.
     #[arg(long)]
     pub(crate) queue: bool,
     /// Bytes of a message; 16 at least.
-    #[arg(long, value_parser = size, default_value = "128")]
+    #[arg(long, allow_hyphen_values = true, value_parser = size, default_value = "128")]
     pub(crate) size: usize,
     /// For how long to publish.
-    #[arg(long, value_parser = duration, default_value = "5")]
+    #[arg(long, allow_hyphen_values = true, value_parser = duration, default_value = "5")]
     pub(crate) seconds: Duration,
     /// Messages per second, over all publishers [default: as fast as the broker takes them].
-    #[arg(long, value_name = "N", value_parser = rate)]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<f64>,
     /// Print the figures as JSON.
     #[arg(long)]
@@ -270,9 +300,10 @@ pub(crate) struct Bench {
 
 fn size(text: &str) -> Result<usize, String> {
     // Every frame has a 4-byte length.
-    parse_size(text)
-        .filter(|&bytes| u32::try_from(bytes).is_ok())
-        .ok_or_else(|| "it must be a size below 4GiB, such as 64KiB or 123".to_owned())
+    parse_size(text).and_then(|bytes| match u32::try_from(bytes) {
+        Ok(_) => Ok(bytes),
+        Err(_) => Err("it is too large: a message has at most 4294967295 bytes".to_owned()),
+    })
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -281,7 +312,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "it must be seconds, or a duration such as 50ms".to_owned())
+    parse_duration(text)
 }
 
 #[cfg(test)]

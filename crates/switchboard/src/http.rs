@@ -1,7 +1,7 @@
 //! The HTTP of a broker or a monitor, asked by the client commands.
 
 use crate::escape::escape;
-use crate::server_address::{Door, Server};
+use crate::server_address::{Door, Server, ServerAddress};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use switchboard_http_client::{Client, Method, Options, StatusCode, Trust, Url, header};
@@ -17,6 +17,13 @@ pub(crate) struct HttpArgs {
     /// The access token, which a server asks for that other machines can reach.
     #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
+}
+
+impl HttpArgs {
+    /// The same for another server.
+    pub(crate) fn at(&self, address: &ServerAddress) -> HttpArgs {
+        HttpArgs { server: Server { address: address.clone() }, token: self.token.clone() }
+    }
 }
 
 /// A server that is asked over HTTP.

@@ -28,7 +28,8 @@ mod up;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
-use cli::{Cli, Command};
+use cli::{Cli, Command, ConfigAction, ConfigArgs};
+use config::Settings;
 use std::process::ExitCode;
 use up::Chosen;
 
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
             output::note_within(output::LAST_WORD, format!("switchboard: {error:#}"));
-            ExitCode::FAILURE
+            if error.is::<output::UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -51,7 +52,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
-        Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
+        Command::Config(args) => config(&args),
         Command::Listen(args) => return block_on(listen::run(&args)),
         Command::Send(args) => return block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Kick { connection, http } => {
             block_on(status::post(&http, "/kick", "connection", &connection.to_string()))
         }
+        Command::Health { url, http } => block_on(status::health(url.as_ref(), &http)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
@@ -68,6 +70,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: &ConfigArgs) -> Result<()> {
+    let Some(ConfigAction::Check { file }) = &args.action else {
+        return output::write(args.chosen.settings()?.print().as_bytes());
+    };
+    let mut settings = Settings::default();
+    settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of)?;
+    output::write(format!("{} is right.\n", file.display()).as_bytes())
 }
 
 /// A client needs one thread.

@@ -1,6 +1,7 @@
 //! `switchboard monitor`: the collector alone.
 
 use crate::config::Settings;
+use crate::output::UsageError;
 use crate::server_address::{Door, ServerAddress};
 use crate::up::{self, Chosen};
 use anyhow::{Context, Result, bail};
@@ -44,6 +45,10 @@ pub(crate) struct Monitored {
 
 impl Monitored {
     fn settings(&self) -> Result<Settings> {
+        self.read().map_err(UsageError::of)
+    }
+
+    fn read(&self) -> Result<Settings> {
         let mut settings = Settings::default();
         if let Some(path) = &self.config {
             settings.read_file(path)?;

@@ -4,7 +4,7 @@ use crate::cli::Status;
 use crate::escape::escape;
 use crate::http::{HttpArgs, HttpServer};
 use crate::output;
-use crate::server_address::Door;
+use crate::server_address::{Door, ServerAddress};
 use anyhow::{Context, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -44,6 +44,14 @@ pub(crate) async fn post(http: &HttpArgs, path: &str, name: &str, value: &str) -
     let body = server.post(&format!("{path}?{name}={}", percent(value))).await?;
     let body = body.trim_end();
     if body.is_empty() { Ok(()) } else { output::write(format!("{body}\n").as_bytes()) }
+}
+
+/// Says whether a server is alive.
+pub(crate) async fn health(url: Option<&ServerAddress>, http: &HttpArgs) -> Result<()> {
+    let http = url.map_or_else(|| http.clone(), |url| http.at(url));
+    let server = HttpServer::new(&http, Door::BrokerHttp)?;
+    let answer = server.get("/healthz").await?;
+    output::write(format!("{}\n", answer.trim()).as_bytes())
 }
 
 /// Encodes a value of an address, all but what never needs it.

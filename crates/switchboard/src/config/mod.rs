@@ -77,10 +77,9 @@ impl Settings {
     fn set_in(&mut self, table: &str, key: &str, text: &str) -> Result<()> {
         let settings: &[Setting] = TABLES.iter().find(|(name, _)| *name == table).map_or(&[], |(_, settings)| settings);
         let Some(setting) = settings.iter().find(|setting| setting.key == key) else {
-            let known: Vec<&str> = settings.iter().map(|setting| setting.key).collect();
-            return Err(unknown("setting", key, &known));
+            return Err(unknown_setting(table, key));
         };
-        (setting.parse)(self, text).ok_or_else(|| not_allowed(key, text, setting.allowed))
+        (setting.parse)(self, text).map_err(|reason| refused(key, text, &reason))
     }
 
     /// Reads `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`.
@@ -112,14 +111,17 @@ impl Settings {
     pub(crate) fn print(&self) -> String {
         let defaults = Settings::default();
         let mut text = String::from(
-            "# Switchboard's settings in force. Each can also be given as --set KEY=VALUE, those of another table\n\
-             # than the broker's as --set TABLE.KEY=VALUE.\n",
+            "# Switchboard's settings. Defaults are commented out. Each setting can also be given on the command line:\n\
+             # those of [broker] as --set KEY=VALUE, the others as --set TABLE.KEY=VALUE.\n",
         );
         for (table, settings) in TABLES {
             let _ = write!(text, "\n[{table}]\n");
             for setting in settings {
                 let (value, default) = ((setting.show)(self), (setting.show)(&defaults));
-                let _ = write!(text, "\n# {} Default: {default}\n{} = {value}\n", setting.about, setting.key);
+                let _ = writeln!(text, "\n# {}", setting.about);
+                // A default is no decision: a later version may have a better one.
+                let mark = if value == default { "# " } else { "" };
+                let _ = writeln!(text, "{mark}{} = {value}", setting.key);
             }
         }
         text.push_str(
@@ -192,11 +194,11 @@ fn misplaced(key: &str, value: &toml::Value) -> anyhow::Error {
         return anyhow!("`{key}` belongs under [{table}]");
     }
     if value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table)) {
-        return unknown("table", key, &["broker", "monitor", "http", "channel"]);
+        return unknown("table", key, ["broker", "monitor", "http", "channel"]);
     }
-    let known: Vec<&str> = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key).collect();
+    let known = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key);
     let outside = "stands outside of [broker], [monitor], [http] and [[channel]]";
-    unknown("setting", key, &known).context(format!("`{key}` {outside}"))
+    unknown("setting", key, known).context(format!("`{key}` {outside}"))
 }
 
 fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<Rule> {
@@ -208,7 +210,7 @@ fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<R
             "policy" => rule.policy = Some(kind::<Policy>(key, text)?),
             "buffer-unsubscribed" => rule.buffer_unsubscribed = Some(kind::<Count<usize>>(key, text)?),
             "queue" => rule.queue = Some(kind::<Size>(key, text)?),
-            _ => return Err(unknown("key", key, &["match", "policy", "buffer-unsubscribed", "queue"])),
+            _ => return Err(unknown("key", key, ["match", "policy", "buffer-unsubscribed", "queue"])),
         }
     }
     if rule.pattern.is_empty() {
@@ -218,7 +220,7 @@ fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<R
 }
 
 fn kind<K: Kind>(key: &str, text: &str) -> Result<K::Value> {
-    K::parse(text).ok_or_else(|| not_allowed(key, text, K::ALLOWED))
+    K::read(text).map_err(|reason| refused(key, text, &reason))
 }
 
 /// A TOML value as it would be written on the command line, so that one reader serves both.
@@ -235,15 +237,46 @@ fn plain(value: &toml::Value) -> Option<String> {
 }
 
 fn not_allowed(key: &str, value: &str, allowed: &str) -> anyhow::Error {
-    anyhow!("{key} = {value} is not allowed: it must be {allowed}")
+    refused(key, value, &format!("it must be {allowed}"))
 }
 
-fn unknown(what: &str, key: &str, known: &[&str]) -> anyhow::Error {
+fn refused(key: &str, value: &str, reason: &str) -> anyhow::Error {
+    anyhow!("{key} = {value} is not allowed: {reason}")
+}
+
+/// How alike two names are that one can be a slip of the pen for, from 0 to 1.
+const ALIKE: f64 = 0.88;
+
+/// An unknown name, with the nearest known one if that is near.
+fn unknown<'a>(what: &str, key: &str, known: impl IntoIterator<Item = &'a str>) -> anyhow::Error {
     let nearest = known
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)))
-        .unwrap_or(&"");
-    anyhow!("there is no {what} `{key}`; the nearest is `{nearest}`")
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(key, known), known))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, nearest)) => anyhow!("there is no {what} `{key}`; the nearest is `{nearest}`"),
+        None => anyhow!("there is no {what} `{key}`; `switchboard config` prints all"),
+    }
+}
+
+/// An unknown setting of a table. One of another table, or one that is nearly so called, is named.
+fn unknown_setting(table: &str, key: &str) -> anyhow::Error {
+    let full = |table: &str, setting: &Setting| match table {
+        "broker" => setting.key.to_owned(),
+        _ => format!("{table}.{}", setting.key),
+    };
+    let own = TABLES.iter().filter(|(name, _)| *name == table).flat_map(|(_, settings)| *settings);
+    let own: Vec<&str> = own.map(|setting| setting.key).collect();
+    let near_own = own.iter().any(|known| strsim::jaro_winkler(key, known) >= ALIKE);
+    let others = || TABLES.iter().flat_map(|(table, settings)| settings.iter().map(move |setting| (*table, setting)));
+    let alike = |setting: &Setting| strsim::jaro_winkler(key, setting.key);
+    match others().filter(|(_, setting)| alike(setting) >= ALIKE).max_by(|a, b| alike(a.1).total_cmp(&alike(b.1))) {
+        Some((other, setting)) if !near_own => {
+            anyhow!("there is no setting `{key}` in [{table}]; the nearest is `{}`", full(other, setting))
+        }
+        _ => unknown("setting", key, own),
+    }
 }
 
 #[cfg(test)]

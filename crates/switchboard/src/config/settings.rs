@@ -57,9 +57,8 @@ impl Default for Settings {
 pub(crate) struct Setting {
     pub(crate) key: &'static str,
     pub(crate) about: &'static str,
-    pub(crate) allowed: &'static str,
-    /// `None` when the text is not [`Setting::allowed`].
-    pub(crate) parse: fn(&mut Settings, &str) -> Option<()>,
+    /// The error is the reason, as a sentence without its end.
+    pub(crate) parse: fn(&mut Settings, &str) -> Result<(), String>,
     /// As TOML.
     pub(crate) show: fn(&Settings) -> String,
 }
@@ -70,10 +69,9 @@ macro_rules! settings {
         const $name: &[Setting] = &[$(Setting {
             key: $key,
             about: $about,
-            allowed: <$kind as Kind>::ALLOWED,
             parse: |settings, text| {
-                settings.$($field).+ = <$kind as Kind>::parse(text)?;
-                Some(())
+                settings.$($field).+ = <$kind as Kind>::read(text)?;
+                Ok(())
             },
             show: |settings| <$kind as Kind>::show(&settings.$($field).+),
         }),+];
@@ -161,7 +159,12 @@ settings! {
 pub(crate) trait Kind {
     type Value;
     const ALLOWED: &'static str;
+    /// `None` when the text is not [`Kind::ALLOWED`].
     fn parse(text: &str) -> Option<Self::Value>;
+    /// The error is the reason, as a sentence without its end.
+    fn read(text: &str) -> Result<Self::Value, String> {
+        Self::parse(text).ok_or_else(|| format!("it must be {}", Self::ALLOWED))
+    }
     fn show(value: &Self::Value) -> String;
 }
 
@@ -185,7 +188,13 @@ impl Kind for Size {
     type Value = usize;
     const ALLOWED: &'static str = "a size of at least 1 byte, such as \"8MiB\", \"64 KiB\" or 123";
     fn parse(text: &str) -> Option<usize> {
-        parse_size(text).filter(|&bytes| bytes > 0)
+        Self::read(text).ok()
+    }
+    fn read(text: &str) -> Result<usize, String> {
+        match parse_size(text)? {
+            0 => Err(format!("it must be {}", Self::ALLOWED)),
+            bytes => Ok(bytes),
+        }
     }
     fn show(&bytes: &usize) -> String {
         let text = show_size(bytes);
@@ -198,6 +207,9 @@ impl Kind for Span {
     type Value = Duration;
     const ALLOWED: &'static str = "a duration such as \"50ms\", \"10s\" or 2 (seconds)";
     fn parse(text: &str) -> Option<Duration> {
+        parse_duration(text).ok()
+    }
+    fn read(text: &str) -> Result<Duration, String> {
         parse_duration(text)
     }
     fn show(duration: &Duration) -> String {
