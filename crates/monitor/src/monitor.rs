@@ -63,6 +63,9 @@ impl Monitor {
         settings.web.token_file.get_or_insert_with(|| settings.data.join("token"));
         settings.web.limits.body = settings.body;
         let http = HttpServer::bind(&settings.listen, "--set monitor.listen=", settings.web.clone()).await?;
+        // The other half of the connections is for pages that come, and for everything else.
+        let connections = switchboard_web::max_connections(settings.web.limits.connections);
+        settings.feed_clients = settings.feed_clients.min(connections / 2).max(1);
         let open = settings.collect.as_deref().is_some_and(zmq::is_open);
         if open {
             settings.web.make_token().map_err(BindError::from)?;

@@ -341,3 +341,19 @@ fn room_is_looked_for_again_when_it_seems_to_be_used_up() {
         assert_eq!(queue.try_get_many(9), Ok(vec![round, round]));
     }
 }
+
+#[test]
+fn stray_wake_ups_leave_no_waiter_behind() {
+    let queue = Queue::unbounded();
+    let face = queue.blocking();
+    let waits = std::thread::spawn(move || face.get_timeout(std::time::Duration::from_millis(30)));
+    while !waits.is_finished() {
+        waits.thread().unpark();
+        std::thread::yield_now();
+    }
+    waits.join().unwrap().unwrap_err();
+    let tasks = queue.tasks();
+    let mut getter = Polled::pending(tasks.get());
+    queue.try_put(1).unwrap();
+    assert_eq!((getter.woken(), getter.poll()), (1, Some(Ok(1))));
+}

@@ -10,12 +10,10 @@ use percent_encoding::percent_decode;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
-use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Totals};
+use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Page, StatusQuery, Totals};
 
 /// How many channels and connections `/status` lists where nothing else is asked for, and at most.
 const LISTED: (usize, usize) = (100, 1000);
-/// How many subscriptions of one connection `/status` names.
-const SUBSCRIPTIONS: usize = 100;
 
 /// What there is, for whoever asks without knowing.
 const INDEX: &str = "\
@@ -24,7 +22,8 @@ Switchboard broker, HTTP
 GET  /healthz              ok while the process runs
 GET  /readyz               ready, or 503 while it shuts down
 GET  /metrics              sums over all channels, for Prometheus
-GET  /status?limit=N       channels and connections as JSON, N of each (default 100, at most 1000)
+GET  /status?limit=N       channels and connections as JSON, N of each (default 100, at most 1000), those that matter most
+GET  /status?after=CURSOR  all of them, page by page: 0, then the `next` of the page before, until that is null
 POST /purge?queue=NAME     throw away what waits in a queue
 POST /kick?connection=N    close a connection
 
@@ -125,8 +124,15 @@ fn exposition(totals: &Totals) -> String {
 async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Json<Value>, Response> {
     let (default, most) = LISTED;
     let limit = number::<usize>(query.as_deref(), "limit")?.unwrap_or(default).min(most);
+    let after = parameter(query.as_deref(), "after");
+    let wanted = match &after {
+        None => StatusQuery::top(limit),
+        Some(after) => {
+            page(after, limit.max(1)).ok_or_else(|| bad("after must be 0, or the `next` of the page before"))?
+        }
+    };
     // The hub is locked for the copy only, not while it is written as JSON.
-    let (status, origins) = hub.status(limit);
+    let (status, origins) = hub.status(&wanted);
     let totals = status.totals;
     let channels: Vec<_> = status
         .channels
@@ -160,7 +166,6 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
                 "id": connection.id.0,
                 "address": origin.map(|origin| origin.to_string()),
                 "subscriptions": names(&connection.subscriptions),
-                "subscription_count": connection.subscriptions.len(),
                 "outbox": connection.outbox,
                 "published": connection.published,
                 "delivered": connection.delivered,
@@ -173,7 +178,7 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
             })
         })
         .collect();
-    Ok(Json(json!({
+    let mut answer = json!({
         "totals": {
             "channels": totals.channels,
             "connections": totals.connections,
@@ -190,12 +195,37 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
         },
         "channels": channels,
         "connections": connections,
-    })))
+    });
+    if after.is_some() {
+        answer["next"] = cursor(status.next_channel, status.next_connection).into();
+    }
+    Ok(Json(answer))
 }
 
-/// The first of a connection's subscriptions, as text.
+/// The pages behind a cursor: of channels and connections, `.` between them, nothing for a table that is at its end.
+fn page(after: &[u8], limit: usize) -> Option<StatusQuery> {
+    let table = |cursor: &str| match cursor {
+        "" => Some(Page::Top(0)),
+        cursor => cursor.parse().ok().map(|cursor| Page::After { cursor, limit }),
+    };
+    let after = std::str::from_utf8(after).ok()?;
+    let (channels, connections) = if after == "0" { ("0", "0") } else { after.split_once('.')? };
+    Some(StatusQuery { channels: table(channels)?, connections: table(connections)? })
+}
+
+/// The cursor of the next page; none behind the last.
+fn cursor(channel: Option<u32>, connection: Option<u32>) -> Option<String> {
+    let text = |cursor: Option<u32>| cursor.map_or_else(String::new, |cursor| cursor.to_string());
+    (channel.is_some() || connection.is_some()).then(|| format!("{}.{}", text(channel), text(connection)))
+}
+
+fn bad(text: &str) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response()
+}
+
+/// Some of a connection's subscriptions, as text.
 fn names(subscriptions: &[bytes::Bytes]) -> Vec<String> {
-    subscriptions.iter().take(SUBSCRIPTIONS).map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    subscriptions.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// In plain words, what has to happen before it goes on.
@@ -257,6 +287,22 @@ mod tests {
         assert_eq!(value("queue=%zz%4", "queue").unwrap(), b"%zz%4");
         assert_eq!(value("queue", "queue"), None);
         assert_eq!(parameter(None, "queue"), None);
+    }
+
+    #[test]
+    fn a_cursor_leads_to_the_next_page_of_both_tables() {
+        let at = |channels, connections| {
+            let table = |cursor: Option<u32>| cursor.map_or(Page::Top(0), |cursor| Page::After { cursor, limit: 5 });
+            Some(StatusQuery { channels: table(channels), connections: table(connections) })
+        };
+        assert_eq!(page(b"0", 5), at(Some(0), Some(0)));
+        for (channel, connection) in [(Some(7), Some(8)), (None, Some(u32::MAX)), (Some(1), None)] {
+            assert_eq!(page(cursor(channel, connection).unwrap().as_bytes(), 5), at(channel, connection));
+        }
+        assert_eq!(cursor(None, None), None);
+        for wrong in ["", "1", "x", "1.x", "-1.1", "4294967296.1", "1.2.3"] {
+            assert_eq!(page(wrong.as_bytes(), 5), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -171,6 +171,24 @@ fn a_send_that_was_not_ready_can_be_repeated_without_a_double() {
     }
 }
 
+/// Its I/O may be on the same thread, and what is kept for it takes fresh memory.
+#[test]
+fn an_async_sender_lets_others_run_after_so_many_bytes_too() {
+    let push =
+        Push::with(Options { send_hwm: 0, send_bytes: 0, linger: Duration::ZERO, ..Options::default() }).unwrap();
+    push.connect("inproc://bytes").unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let long = vec![0; 64 << 10];
+    let pending = (0..100).filter(|_| {
+        let pending = std::pin::pin!(push.send(&long)).poll(&mut context).is_pending();
+        if pending {
+            push.try_send(&long).unwrap();
+        }
+        pending
+    });
+    assert!(pending.count() >= 10, "more than a megabyte without a turn for others");
+}
+
 #[test]
 fn subscriptions_are_counted_and_what_is_unsubscribed_from_is_not_received() {
     let mut publisher = XPub::new().unwrap();

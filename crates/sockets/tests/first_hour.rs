@@ -40,6 +40,9 @@ fn endpoints_are_given_as_text_or_as_what_bind_returns() {
     push.connect(&endpoint).unwrap();
     push.disconnect(endpoint.clone()).unwrap();
     push.connect(endpoint.to_string().as_str()).unwrap();
+    for text in &["inproc://a", "inproc://b"] {
+        push.connect(text).unwrap();
+    }
     let Endpoint::Tcp { port, .. } = endpoint else { panic!("of another kind") };
     let address: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
     assert_eq!(Endpoint::from(address), endpoint);

@@ -1,10 +1,12 @@
 //! `switchboard agent`.
 
 use crate::output::note;
+use crate::server_address::{AddressError, Door, ServerAddress};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 use switchboard_monitor::agent::{self, Failed};
 use switchboard_monitor::report::{Options, Outcome};
@@ -23,9 +25,17 @@ pub(crate) struct Agent {
     /// Report a running process, and all that it starts.
     #[arg(long, value_name = "N", conflicts_with = "command")]
     pid: Option<u32>,
-    /// Address of the collector.
-    #[arg(long, value_name = "URL", default_value_t = Options::default().collector)]
-    to: String,
+    /// Where the collector is: a host, HOST:PORT, tcp:// or ipc:// for ZeroMQ (port 5555 unless given), http:// for the
+    /// monitor's page (port 8088 unless given).
+    #[arg(
+        long,
+        short = 's',
+        value_name = "URL",
+        env = "SWITCHBOARD_URL",
+        default_value = "127.0.0.1",
+        hide_env_values = true
+    )]
+    server: Collector,
     /// The access token, which a collector asks for that other machines can reach.
     #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
@@ -49,10 +59,30 @@ pub(crate) struct Agent {
     linger: Duration,
 }
 
+/// A collector's address, as reports take it.
+#[derive(Clone, Debug)]
+struct Collector(String);
+
+impl FromStr for Collector {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Collector, AddressError> {
+        if text.starts_with("ipc://") {
+            return Ok(Collector(text.to_owned()));
+        }
+        let address: ServerAddress = text.parse()?;
+        Ok(Collector(match (address.is_explicitly(Door::MonitorHttp), address.is_https()) {
+            (true, true) => format!("https://{}", address.authority(Door::MonitorHttp)),
+            (true, false) => format!("http://{}", address.authority(Door::MonitorHttp)),
+            _ => format!("tcp://{}", address.authority(Door::Collector)),
+        }))
+    }
+}
+
 /// Its exit code is the command's.
 pub(crate) fn run(args: Agent) -> Result<ExitCode> {
     let options = Options {
-        collector: args.to,
+        collector: args.server.0,
         token: args.token.filter(|token| !token.is_empty()),
         service: args.service,
         instance: args.instance,

@@ -2,7 +2,9 @@
 
 use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
+use crate::http::HttpArgs;
 use crate::monitor::{self, Monitored};
+use crate::server_address::{Door, Server};
 use crate::top::Top;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -79,14 +81,14 @@ pub(crate) enum Command {
         /// The queue's name.
         queue: String,
         #[command(flatten)]
-        http: Http,
+        http: HttpArgs,
     },
     /// Close a connection.
     Kick {
         /// The connection's number, as `status` shows it.
         connection: u64,
         #[command(flatten)]
-        http: Http,
+        http: HttpArgs,
     },
     /// Print the completions for a shell.
     Completions {
@@ -165,15 +167,11 @@ impl Chosen {
     }
 }
 
-/// Where the broker is.
+/// Where the broker is, and whether a connection that ends is made again.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Peer {
-    /// The broker's host.
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
-    /// The broker's port.
-    #[arg(long, default_value_t = 25000)]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// End when the connection ends, instead of connecting again.
     #[arg(long)]
     pub(crate) once: bool,
@@ -181,11 +179,7 @@ pub(crate) struct Peer {
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        f.write_str(&self.server.address.authority(Door::Native))
     }
 }
 
@@ -195,9 +189,12 @@ pub(crate) struct Listen {
     pub(crate) channel: String,
     #[command(flatten)]
     pub(crate) peer: Peer,
-    /// Print {"channel", "data"} a line; "hex" instead of "data" when that is not UTF-8.
+    /// Print {"subscription", "data"} a line; "hex" instead of "data" when that is not UTF-8.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
     /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
@@ -224,6 +221,9 @@ pub(crate) struct Send {
     /// End after so many messages [default: 1 for DATA, else no end].
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    /// Fail if there is no broker for so long; 0 waits for ever.
+    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "10")]
+    pub(crate) timeout: Duration,
     /// Report what was sent as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -232,7 +232,7 @@ pub(crate) struct Send {
 #[derive(Args, Debug)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) http: Http,
+    pub(crate) http: HttpArgs,
     /// Print the JSON as it came.
     #[arg(long)]
     pub(crate) json: bool,
@@ -243,12 +243,8 @@ pub(crate) struct Status {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// The broker's host.
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
-    /// The broker's port.
-    #[arg(long, default_value_t = 25000)]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// How many connections publish.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) publishers: u16,
@@ -270,16 +266,6 @@ pub(crate) struct Bench {
     /// Print the figures as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Http {
-    /// Where the broker serves HTTP.
-    #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
-    pub(crate) address: String,
-    /// The access token, which a server asks for that other machines can reach.
-    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
-    pub(crate) token: Option<String>,
 }
 
 fn size(text: &str) -> Result<usize, String> {

@@ -1,13 +1,15 @@
 //! `switchboard listen`.
 
 use crate::cli::Listen;
-use crate::client::{connect, narrate};
+use crate::client::{connect, doubtful, narrate};
+use crate::escape::escape_message;
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::json;
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_client::{Options, Reason, Subscription};
@@ -35,8 +37,11 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut stop = Stop::new()?;
+    if let Some(text) = doubtful(&args.channel, true) {
+        note(format_args!("{text}"));
+    }
     let connecting = async {
-        let client = connect(&args.peer, Options { inbox: CHUNK, ..Options::default() }).await?;
+        let client = connect(&args.peer, Duration::ZERO, Options { inbox: CHUNK, ..Options::default() }).await?;
         let narrator = narrate(client.events(), &args.peer, Some(&args.channel));
         let subscription = client.subscribe(&args.channel).await?;
         anyhow::Ok((client, narrator, subscription))
@@ -45,7 +50,8 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         connected = connecting => connected?,
         code = stop.next() => return Ok(exit_code(Some(code))),
     };
-    let mut printer = Printer { args, left };
+    let escapes = !args.raw && std::io::stdout().is_terminal();
+    let mut printer = Printer { args, left, escapes };
     let end = match printer.print_all(&mut subscription, &mut stop).await {
         Ok(end) => end,
         Err(error) => {
@@ -79,6 +85,8 @@ struct Printer<'a> {
     args: &'a Listen,
     /// Messages that are still to be printed.
     left: u64,
+    /// A message must not command the terminal.
+    escapes: bool,
 }
 
 impl Printer<'_> {
@@ -125,7 +133,7 @@ impl Printer<'_> {
         let mut text = Vec::new();
         let mut next = Some(message);
         while let Some(message) = next {
-            print(self.args, &message, &mut text);
+            print(self.args, &message, self.escapes, &mut text);
             self.left -= 1;
             if self.left == 0 || text.len() >= CHUNK {
                 break;
@@ -173,13 +181,15 @@ fn reader_left() -> oneshot::Receiver<()> {
     left
 }
 
-fn print(args: &Listen, message: &[u8], text: &mut Vec<u8>) {
-    if !args.json {
+fn print(args: &Listen, message: &[u8], escapes: bool, text: &mut Vec<u8>) {
+    if !args.json && !escapes {
         text.extend_from_slice(message);
+    } else if !args.json {
+        text.extend_from_slice(escape_message(message).as_bytes());
     } else {
         let line = match std::str::from_utf8(message) {
-            Ok(data) => json!({ "channel": args.channel, "data": data }),
-            Err(_) => json!({ "channel": args.channel, "hex": hex(message) }),
+            Ok(data) => json!({ "subscription": args.channel, "data": data }),
+            Err(_) => json!({ "subscription": args.channel, "hex": hex(message) }),
         };
         text.extend_from_slice(line.to_string().as_bytes());
     }

@@ -3,9 +3,12 @@
 mod cli;
 mod config;
 mod data;
+mod escape;
+mod http;
 mod log;
 mod output;
 mod ready;
+mod server_address;
 mod service;
 mod signals;
 

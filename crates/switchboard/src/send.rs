@@ -1,7 +1,7 @@
 //! `switchboard send`.
 
 use crate::cli::{Peer, Send};
-use crate::client::{connect, narrate};
+use crate::client::{connect, doubtful, narrate};
 use crate::lines::Lines;
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
@@ -27,6 +27,9 @@ const ATTEMPTS: u32 = 5;
 /// still sent.
 pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
     let mut stop = Stop::new()?;
+    if let Some(text) = doubtful(&args.channel, false) {
+        note(format_args!("{text}"));
+    }
     let mut sender = tokio::select! {
         sender = Sender::start(args) => sender?,
         code = stop.next() => return Ok(exit_code(Some(code))),
@@ -119,7 +122,7 @@ async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
 
 /// Sends what only a broker takes that is configured for it, and only once: one that is not ends the connection.
 async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
-    let client = connect(&Peer { once: true, ..args.peer.clone() }, Options::default()).await?;
+    let client = connect(&Peer { once: true, ..args.peer.clone() }, args.timeout, Options::default()).await?;
     client.publish(&args.channel, message).await?;
     match client.close().await {
         Ok(()) => Ok(()),
@@ -149,7 +152,7 @@ struct Sender {
 impl Sender {
     async fn start(args: &Send) -> Result<Sender> {
         // At least once, but not for ever.
-        let client = connect(&args.peer, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
+        let client = connect(&args.peer, args.timeout, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
         let narrator = narrate(client.events(), &args.peer, None);
         Ok(Sender { client, narrator, unflushed: 0, flushing: None, sent: 0 })
     }

@@ -184,6 +184,8 @@ impl Services {
                 Err(error) => tracing::error!("{error:#}"),
             }
         }
+        // The services share them.
+        settings.web.hosts.set(&new.web.hosts.names());
         let changed = settings.differences(&new);
         if changed.is_empty() {
             tracing::info!("the settings were read again");

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 const NOWHERE: &str = "tcp://127.0.0.1:1";
 
 fn agent(args: &[&str]) -> Command {
-    switchboard(&[&["agent", "--to", NOWHERE, "--linger", "0"], args].concat())
+    switchboard(&[&["agent", "--server", NOWHERE, "--linger", "0"], args].concat())
 }
 
 fn run(args: &[&str]) -> Output {
@@ -94,7 +94,7 @@ fn a_signal_that_is_ignored_stays_so_for_the_command() {
 #[test]
 fn at_a_terminal_ctrl_z_and_fg_and_ctrl_c_do_what_they_do_without_it() {
     let agent = env!("CARGO_BIN_EXE_switchboard");
-    let line = [agent, "agent", "--to", NOWHERE, "--linger", "0", "--", "cat"];
+    let line = [agent, "agent", "--server", NOWHERE, "--linger", "0", "--", "cat"];
     let mut user = Program::python("python3", "job_control.py", &line).unwrap_or_else(|error| panic!("{error}"));
     user.until("Done.");
     assert!(user.end().success());
@@ -104,7 +104,7 @@ fn at_a_terminal_ctrl_z_and_fg_and_ctrl_c_do_what_they_do_without_it() {
 fn every_signal_reaches_the_command_once_and_ends_what_it_would_without_the_agent() {
     let agent = env!("CARGO_BIN_EXE_switchboard");
     for kind in ["pipe", "pty"] {
-        let line = [kind, agent, "agent", "--to", NOWHERE, "--linger", "0"];
+        let line = [kind, agent, "agent", "--server", NOWHERE, "--linger", "0"];
         let mut sender =
             Program::python("python3", "agent_signals.py", &line).unwrap_or_else(|error| panic!("{error}"));
         sender.until("Done.");

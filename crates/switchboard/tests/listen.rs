@@ -147,8 +147,7 @@ fn an_idle_listener_ends_with_a_signal_also_before_there_is_a_broker() {
     assert_eq!(listener.end().code(), Some(130));
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     for command in [&["listen", "/topic/a"][..], &["send", "/topic/a", "x"]] {
-        let port = free.port().to_string();
-        let mut waits = common::switchboard(&[command, &["--host", "127.0.0.1", "--port", &port]].concat());
+        let mut waits = common::switchboard(&[command, &["--server", &free.to_string()]].concat());
         let mut waits = Program::start(waits.stderr(Stdio::piped())).expect("a client");
         let notes = Lines::of(waits.child.stderr.take().expect("a pipe"));
         notes.find(&["Cannot connect to "]);
@@ -198,7 +197,7 @@ fn every_line_is_sent_as_it_is() {
 #[test]
 fn what_is_over_the_brokers_limits_fails_at_once_with_its_size() {
     let broker = Broker::start(&[]);
-    let long = "n".repeat(1025);
+    let long = format!("/{}", "n".repeat(1024));
     for (args, parts) in [
         (&["send", "/queue/a", "--size", "17MiB", "--count", "1"][..], ["17825792 bytes", "16777216 bytes"]),
         (&["send", &long, "x"], ["1025 bytes", "1024 bytes"]),
@@ -230,4 +229,20 @@ fn an_interrupted_sender_has_sent_what_it_says() {
     let said = notes.find(&["Interrupted: ", " messages were sent."]);
     let sent: usize = said.split(' ').nth(1).expect("a word").parse().expect("a number");
     assert_eq!(left_in(&broker, "/queue/a"), sent);
+}
+
+#[test]
+fn a_refused_listener_says_why_once() {
+    let limit = "/switchboard/echo".len().to_string();
+    let broker = Broker::start(&["--set", &format!("channel-name={limit}")]);
+    let mut listener = broker.client(&["listen", "/topic/longer-than-that"]);
+    let mut listener = Program::start(listener.stderr(Stdio::piped())).expect("a listener");
+    let notes = Lines::of(listener.child.stderr.take().expect("a pipe"));
+    notes.find(&["the subscription was refused: the broker closed the connection", "retrying."]);
+    for _ in 0..3 {
+        while !broker.log.next().expect("a line").contains("over the limit") {}
+    }
+    listener.signal("-TERM");
+    assert_eq!(listener.end().code(), Some(143));
+    assert_eq!(notes.all().len(), 1, "{:?}", notes.all());
 }

@@ -1,7 +1,7 @@
 //! Who is answered: the host, the site and the token of each request.
 
 use crate::connections::Via;
-use crate::errors::plain;
+use crate::errors::{close, plain};
 use crate::hosts::{Hosts, Unclear, Way, host_of, is_cross_site, is_forwarded};
 use crate::{Options, Token, login, session};
 use axum::extract::{Request, State};
@@ -26,7 +26,7 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(options: &Options) -> Access {
         Access {
-            hosts: Hosts::new(&options.hosts),
+            hosts: options.hosts.clone(),
             token: options.token.clone(),
             metrics_open: options.metrics_open,
             body_timeout: options.limits.body_timeout,
@@ -47,7 +47,8 @@ pub(crate) async fn check(State(access): State<Arc<Access>>, request: Request, n
     let host = match host_of(&request) {
         Ok(host) => host,
         Err(Unclear) => {
-            return plain(StatusCode::BAD_REQUEST, "a request needs one Host header that names this server");
+            let text = "a request needs one Host header, which names this server";
+            return close(plain(StatusCode::BAD_REQUEST, text));
         }
     };
     // HTTP/1.0 without a host comes from a program, over the listener's own address.

@@ -1,10 +1,8 @@
 //! Answers that say what went wrong, in a sentence.
 
 use axum::body::{Body, HttpBody};
-use axum::extract::Request;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 /// Returns an answer of one sentence, as text.
@@ -18,13 +16,11 @@ pub(crate) fn close(mut response: Response) -> Response {
     response
 }
 
-/// The layer that gives an error without a body its sentence.
-pub(crate) async fn fill(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let mut response = next.run(request).await;
+/// Gives an error without a body its sentence.
+pub(crate) fn fill(path: &str, mut response: Response) -> Response {
     let status = response.status();
     if (status.is_client_error() || status.is_server_error()) && response.body().size_hint().exact() == Some(0) {
-        let text = sentence(status, &path, response.headers());
+        let text = sentence(status, path, response.headers());
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -2,12 +2,14 @@
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Request, Version, header};
+use parking_lot::RwLock;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The names of the setting `hosts`.
-#[derive(Clone, Debug)]
-pub(crate) struct Hosts(Arc<[String]>);
+/// Names under which a service may be asked, beside `localhost` and every IP address; without a port. Clones share them:
+/// they can be changed while the service runs.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts(Arc<RwLock<Vec<String>>>);
 
 /// What a request's host says about the way that it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,23 @@ pub(crate) enum Way {
 pub(crate) struct Unclear;
 
 impl Hosts {
-    pub(crate) fn new(names: &[String]) -> Hosts {
-        Hosts(names.iter().map(|name| name.trim_end_matches('.').to_owned()).collect())
+    /// These names.
+    #[must_use]
+    pub fn new(names: &[String]) -> Hosts {
+        let hosts = Hosts::default();
+        hosts.set(names);
+        hosts
+    }
+
+    /// Replaces the names, for every clone and every request from now on.
+    pub fn set(&self, names: &[String]) {
+        *self.0.write() = names.iter().map(|name| name.trim_end_matches('.').to_owned()).collect();
+    }
+
+    /// The names.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.0.read().clone()
     }
 
     pub(crate) fn way(&self, host: &str) -> Way {
@@ -38,7 +55,7 @@ impl Hosts {
         match literal(name) {
             Some(ip) if ip.to_canonical().is_loopback() => Way::Loopback,
             Some(_) => Way::Network,
-            None if self.0.iter().any(|known| name.eq_ignore_ascii_case(known)) => Way::Network,
+            None if self.0.read().iter().any(|known| name.eq_ignore_ascii_case(known)) => Way::Network,
             None => Way::Foreign,
         }
     }
@@ -150,6 +167,15 @@ mod tests {
         ] {
             assert_eq!(hosts.way(foreign), Way::Foreign, "{foreign}");
         }
+    }
+
+    #[test]
+    fn names_that_are_set_later_are_in_force_for_every_clone() {
+        let hosts = Hosts::new(&["a.example".into()]);
+        let clone = hosts.clone();
+        hosts.set(&["b.example".into()]);
+        assert_eq!((clone.way("a.example"), clone.way("b.example")), (Way::Foreign, Way::Network));
+        assert_eq!(clone.names(), ["b.example"]);
     }
 
     #[test]

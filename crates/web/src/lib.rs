@@ -32,6 +32,7 @@ mod server;
 
 pub use addresses::{reachable, url};
 pub use bind::{BindError, bind_all};
+pub use hosts::Hosts;
 pub use limits::{LimitError, Limits};
 pub use options::Options;
 pub use server::{HttpServer, max_connections};

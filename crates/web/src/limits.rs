@@ -3,9 +3,10 @@ use std::time::Duration;
 /// The bounds of one service's HTTP, over all of its listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections; default 256. Never more than a quarter of the files that the process may open, so that HTTP
+    /// Open connections; default 512. Never more than an eighth of the files that the process may open, so that HTTP
     /// leaves the other ports theirs. At the limit a new connection closes the oldest one without a complete request,
-    /// else the one that has not read for longest; where neither exists it gets 503.
+    /// else the one that has not read for longest; where neither exists it gets 503. Three quarters of them may be
+    /// answered at a time, beside `/healthz` and `/readyz`; a further request gets 503.
     pub connections: usize,
     /// Bytes of a request's head, with its first line; default 16 KiB. A longer one gets 431, or 414 for its first line.
     pub header: usize,
@@ -34,7 +35,7 @@ pub struct LimitError {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            connections: 256,
+            connections: 512,
             header: 16 << 10,
             body: 1 << 20,
             header_timeout: Duration::from_secs(10),

@@ -1,12 +1,12 @@
-use crate::{Limits, Token, TokenError};
+use crate::{Hosts, Limits, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Who is answered, and within which limits.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Names under which the service may be asked, beside `localhost` and every IP address; without a port.
-    pub hosts: Vec<String>,
+    /// Names under which the service may be asked, beside `localhost` and every IP address.
+    pub hosts: Hosts,
     /// The token that the operator has chosen; it is asked for at every listener. Without one, a token is read from or
     /// made in `token_file` when the service can be reached from other machines, and asked for beyond loopback only.
     pub token: Option<Token>,
@@ -25,7 +25,7 @@ impl Options {
     /// # Errors
     /// If a token is needed and can be neither read nor made.
     pub fn ensure_token(&mut self, listeners: &[SocketAddr]) -> Result<(), TokenError> {
-        let open = !self.hosts.is_empty() && !listeners.is_empty()
+        let open = !self.hosts.names().is_empty() && !listeners.is_empty()
             || listeners.iter().any(|address| !address.ip().to_canonical().is_loopback());
         if open { self.make_token() } else { Ok(()) }
     }

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
@@ -50,7 +50,7 @@ pub struct HttpServer {
 
 impl HttpServer {
     /// Listens on all addresses, which the user chooses by `option` (`--http `, for example). A token is made where one is
-    /// needed and none is given.
+    /// needed and none is given. Raises the soft limit of open files to the hard one.
     ///
     /// # Errors
     /// If an address cannot be listened on, a limit is out of bounds, or a token is needed and cannot be made.
@@ -60,6 +60,10 @@ impl HttpServer {
         mut options: Options,
     ) -> Result<HttpServer, BindError> {
         options.limits.check()?;
+        // The usual soft limit is 1,024 files, of which every connection is one.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!("cannot raise the number of open files: {error}");
+        }
         let listeners = bind_all(addresses, option).await?;
         options.ensure_token(&addresses_of(&listeners))?;
         Ok(HttpServer { listeners, options })
@@ -81,15 +85,16 @@ impl HttpServer {
     /// ends. If the future is dropped, all connections end at once.
     pub async fn serve(self, router: Router, shutdown: impl Future<Output = ()>) {
         let HttpServer { listeners, options } = self;
-        let limits = &options.limits;
+        let connections = max_connections(options.limits.connections);
         let mut http = http1::Builder::new();
         // The limit of the head is below that, and is checked before.
         http.max_buf_size(BUFFER).half_close(false);
         let context = Arc::new(Shared {
             router: layered(router, &options),
-            connections: Arc::new(Connections::new(max_connections(limits.connections))),
+            connections: Arc::new(Connections::new(connections)),
             http,
             ending: watch::Sender::new(false),
+            answers: Arc::new(Semaphore::new(max_answers(connections))),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             options,
         });
@@ -105,12 +110,17 @@ impl HttpServer {
     }
 }
 
-/// Returns how many HTTP connections are kept at most: as many as the limit says, but no more than a quarter of the files
-/// that this process may open.
+/// Returns how many connections a listener beside the native port may have: as many as its limit says, but no more than
+/// an eighth of the files that this process may open, so that no port takes the files of another.
 #[must_use]
 pub fn max_connections(limit: usize) -> usize {
     let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
-    limit.min(usize::try_from(files / 4).unwrap_or(usize::MAX)).max(1)
+    limit.min(usize::try_from(files / 8).unwrap_or(usize::MAX)).max(1)
+}
+
+/// How many requests are answered at a time. The other connections can be closed for new ones, so that a probe always gets in.
+fn max_answers(connections: usize) -> usize {
+    connections - connections / 4
 }
 
 fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
@@ -123,7 +133,6 @@ fn layered(router: Router, options: &Options) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(bodies, body::read))
         .layer(from_fn_with_state(Arc::new(Access::new(options)), access::check))
-        .layer(from_fn(errors::fill))
 }
 
 /// What all connections share.
@@ -132,6 +141,7 @@ struct Shared {
     connections: Arc<Connections>,
     http: http1::Builder,
     ending: watch::Sender<bool>,
+    answers: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     options: Options,
 }
@@ -209,7 +219,7 @@ async fn converse(shared: Arc<Shared>, socket: TcpStream, via: Via) {
     }
     let slot = via.slot.clone();
     let stream = Stream::new(socket, slot.clone(), limits);
-    let service = service_fn(|request| answer(&shared.router, &via, request));
+    let service = service_fn(|request| answer(&shared, &via, request));
     let mut connection = shared.http.serve_connection(TokioIo::new(stream), service);
     let mut ending = shared.ending.subscribe();
     let mut told = false;
@@ -241,7 +251,7 @@ fn prepare(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
 
 /// One request, which is answered before the next one of its connection is read.
 fn answer(
-    router: &Router,
+    shared: &Shared,
     via: &Via,
     request: hyper::Request<Incoming>,
 ) -> Pin<Box<dyn Future<Output = Result<hyper::Response<Answer>, Infallible>> + Send>> {
@@ -252,10 +262,19 @@ fn answer(
     }
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(via.clone());
-    let future = router.clone().call(request);
+    let path = request.uri().path().to_owned();
+    let permit = shared.answers.clone().try_acquire_owned().ok();
     // Also if the future is dropped or panics, the connection has no request any more.
-    let finish = Finish(slot);
-    Box::pin(async move { Ok(future.await?.map(|body| Answer { body, _finish: finish })) })
+    let finish = Finish { slot, _permit: permit };
+    if finish._permit.is_none() && !matches!(&*path, "/healthz" | "/readyz") {
+        let most = max_answers(max_connections(shared.options.limits.connections));
+        let text =
+            format!("{most} requests are being answered, and that is the limit (three quarters of http.connections)");
+        let refused = errors::plain(StatusCode::SERVICE_UNAVAILABLE, &text);
+        return Box::pin(std::future::ready(Ok(refused.map(|body| Answer { body, _finish: finish }))));
+    }
+    let future = shared.router.clone().call(request);
+    Box::pin(async move { Ok(errors::fill(&path, future.await?).map(|body| Answer { body, _finish: finish })) })
 }
 
 /// The body of an answer; the request is done when it is dropped.
@@ -264,11 +283,14 @@ struct Answer {
     _finish: Finish,
 }
 
-struct Finish(Arc<Slot>);
+struct Finish {
+    slot: Arc<Slot>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        self.0.finish();
+        self.slot.finish();
     }
 }
 

@@ -120,6 +120,18 @@ impl Stream {
         Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, "refused")))
     }
 
+    /// Returns true while a head is awaited or read.
+    fn begins_head(&mut self) -> bool {
+        let generation = self.slot.generation();
+        let awaits_head = generation.is_multiple_of(2);
+        if awaits_head && generation != self.generation {
+            self.generation = generation;
+            self.since = Instant::now();
+            self.head.reset();
+        }
+        awaits_head
+    }
+
     fn await_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let partial = self.head.is_partial();
         let time = if partial || self.generation == 0 { self.header_timeout } else { self.idle_timeout };
@@ -169,13 +181,7 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let generation = this.slot.generation();
-        let awaits_head = generation.is_multiple_of(2);
-        if awaits_head && generation != this.generation {
-            this.generation = generation;
-            this.since = Instant::now();
-            this.head.reset();
-        }
+        let awaits_head = this.begins_head();
         let before = buffer.filled().len();
         let result = Pin::new(&mut this.socket).poll_read(cx, buffer);
         match result {
@@ -219,7 +225,12 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.unflushed = false;
         self.unblock();
-        Pin::new(&mut self.socket).poll_flush(cx)
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        // After an answer hyper does not read again before something comes: the time of being idle begins here.
+        if self.begins_head() {
+            let _ = self.await_head(cx)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

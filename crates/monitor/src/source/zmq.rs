@@ -29,7 +29,7 @@ pub(crate) fn bind(endpoint: &str, token: Option<Token>) -> Result<Sub, Error> {
     let options = Options {
         recv_bytes: WAITING,
         max_message: LONGEST,
-        max_connections: PEERS,
+        max_connections: switchboard_web::max_connections(PEERS),
         // Finds peers whose machine is gone without a word.
         heartbeat: Some(Heartbeat::every(Duration::from_secs(30))),
         security,

@@ -353,10 +353,14 @@ mod tests {
         settings.set("data", "/data").unwrap();
         settings.share_web().unwrap();
         for web in [&settings.server.web, &settings.monitor.web] {
-            assert_eq!((&web.hosts, web.metrics_open), (&vec!["a.example".to_owned()], true));
+            assert_eq!((web.hosts.names(), web.metrics_open), (vec!["a.example".to_owned()], true));
             assert!(web.token.as_ref().is_some_and(|token| token.is_same(b"0123456789abcdef")));
             assert_eq!(web.token_file.as_deref(), Some(Path::new("/data/token")));
         }
+        // What is read again at SIGHUP is in force for those that run.
+        settings.web.hosts.set(&["b.example".to_owned()]);
+        assert_eq!(settings.server.web.hosts.names(), ["b.example"]);
+        assert_eq!(settings.monitor.web.hosts.names(), ["b.example"]);
         for (text, allowed) in [("token = 'short'", "16 to 255"), ("token = '0123456789 abcdef'", "without blanks")] {
             assert!(error(&format!("[http]\n{text}")).contains(allowed), "{text}");
         }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use switchboard_broker::OverflowPolicy;
 use switchboard_monitor::Secret;
-use switchboard_web::Token;
+use switchboard_web::{Hosts, Token};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -149,7 +149,7 @@ settings! {
     "hosts" Names => web.hosts, "Names that HTTP requests may ask for, beside localhost and every IP address.";
     "token" AccessToken => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
     "metrics-open" Flag => web.metrics_open, "Whether /metrics is answered without the token.";
-    "connections" Positive<usize> => web.limits.connections, "Maximum number of HTTP connections of a service; never more than a quarter of the open files.";
+    "connections" Positive<usize> => web.limits.connections, "Maximum number of HTTP connections of a service; never more than an eighth of the open files.";
     "header" Size => web.limits.header, "Maximum size of a request's headers, from 1KiB to 64KiB.";
     "header-timeout" Span => web.limits.header_timeout, "Time limit for a request's headers, from 10ms to 1d.";
     "body-timeout" Span => web.limits.body_timeout, "Time limit for a request's body, from 10ms to 1d.";
@@ -240,14 +240,16 @@ impl Kind for Addresses {
 }
 
 impl Kind for Names {
-    type Value = Vec<String>;
+    type Value = Hosts;
     const ALLOWED: &'static str = "a name, or a list of them, such as [\"monitor.example\"]";
-    fn parse(text: &str) -> Option<Vec<String>> {
+    fn parse(text: &str) -> Option<Hosts> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect()
+        let names: Option<Vec<String>> =
+            names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect();
+        names.map(|names| Hosts::new(&names))
     }
-    fn show(names: &Vec<String>) -> String {
-        Addresses::show(names)
+    fn show(hosts: &Hosts) -> String {
+        Addresses::show(&hosts.names())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The processes of a monitor, as `top` shows them.
 
-use super::text::{escape, processes};
+use super::text::processes;
+use crate::escape::escape;
 use serde::Deserialize;
 
 /// The answer of /api/processes, as far as it is shown here. Times are in milliseconds since 1970.

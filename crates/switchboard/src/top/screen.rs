@@ -18,7 +18,7 @@ pub(super) const PAST: usize = 300;
 pub(super) async fn run(monitor: &Monitor) -> Result<()> {
     // Before the terminal is taken: who mistyped the address should read the reason.
     let known = monitor.processes().await?;
-    let mut screen = Screen::new(&monitor.shown, known);
+    let mut screen = Screen::new(monitor.shown(), known);
     screen.fill(monitor).await;
     let (answer, mut answers) = mpsc::channel(1);
     let asking = tokio::spawn(ask_again(monitor.clone(), answer));
@@ -116,7 +116,7 @@ impl Screen {
     async fn fill(&mut self, monitor: &Monitor) {
         let from = self.known.now - 1000 * PAST as i64;
         let path = format!("/api/history?from={from}&to={}&points={PAST}", self.known.now);
-        let Ok(body) = monitor.get(&path).await else { return };
+        let Ok(body) = monitor.0.get(&path).await else { return };
         let Ok(history) = serde_json::from_str::<Value>(&body) else { return };
         let values = |series: &Value, kind: &str| -> VecDeque<f64> {
             series[kind].as_array().into_iter().flatten().map(|value| value.as_f64().unwrap_or(f64::NAN)).collect()

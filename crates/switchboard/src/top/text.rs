@@ -17,15 +17,6 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     cut
 }
 
-/// Names come from strangers: what would steer the terminal, or turn the direction of what follows, is escaped.
-pub(super) fn escape(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
 /// "1 process", "2 processes".
 pub(super) fn processes(count: usize) -> String {
     format!("{count} process{}", if count == 1 { "" } else { "es" })
@@ -43,12 +34,6 @@ mod tests {
         // Two columns each.
         assert_eq!(fit("\u{6ce8}\u{6587}\u{66f8}", 5), "\u{6ce8}\u{6587}\u{2026}");
         assert_eq!(fit("\u{6ce8}\u{6587}\u{66f8}", 4), "\u{6ce8}\u{2026}");
-    }
-
-    #[test]
-    fn what_steers_a_terminal_or_turns_the_text_is_escaped() {
-        assert_eq!(escape("a\u{1b}[2J\u{202e}b\u{9b}"), "a\\u{1b}[2J\\u{202e}b\\u{9b}");
-        assert_eq!(escape("\u{e9}\u{6ce8}"), "\u{e9}\u{6ce8}");
     }
 
     #[test]
