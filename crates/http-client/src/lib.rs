@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod dialer;
 mod tls;
 mod url;
 
@@ -8,10 +9,10 @@ pub use tls::{Trust, TrustError};
 pub use url::{Url, UrlError};
 
 use bytes::Bytes;
+use dialer::Dialer;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as Pooled;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -27,7 +28,7 @@ const IDLE_CONNECTIONS: usize = 2;
 pub struct Options {
     /// The longest duration of a request, from the look-up of the name to the last byte of the answer. Default: 10 s.
     pub timeout: Duration,
-    /// The longest duration of connecting, over all addresses of a name. Default: 5 s.
+    /// The longest duration of connecting to one address of a name. Default: 3 s, so that a second one has its turn.
     pub connect_timeout: Duration,
     /// How many bytes of an answer are kept. Default: 64 KiB.
     pub answer_limit: usize,
@@ -39,7 +40,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(3),
             answer_limit: 64 << 10,
             trust: Trust::System,
         }
@@ -89,10 +90,7 @@ impl Client {
     ///
     /// The certificates to trust cannot be read.
     pub fn new(options: &Options) -> Result<Client, TrustError> {
-        let mut http = HttpConnector::new();
-        http.set_connect_timeout(Some(options.connect_timeout));
-        http.set_nodelay(true);
-        let connector = tls::connector(http, &options.trust)?;
+        let connector = tls::connector(Dialer { limit: options.connect_timeout }, &options.trust)?;
         let pooled = Pooled::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)

@@ -1,6 +1,7 @@
 //! Whose certificates count.
 
-use hyper_util::client::legacy::connect::HttpConnector;
+#[cfg(not(feature = "tls"))]
+use crate::dialer::Dialer;
 use std::path::PathBuf;
 
 /// Whose certificates count for `https`.
@@ -36,11 +37,11 @@ pub enum TrustError {
 }
 
 #[cfg(not(feature = "tls"))]
-pub(crate) type Connector = HttpConnector;
+pub(crate) type Connector = Dialer;
 
 #[cfg(not(feature = "tls"))]
-pub(crate) fn connector(http: HttpConnector, _: &Trust) -> Result<Connector, TrustError> {
-    Ok(http)
+pub(crate) fn connector(dialer: Dialer, _: &Trust) -> Result<Connector, TrustError> {
+    Ok(dialer)
 }
 
 #[cfg(feature = "tls")]
@@ -48,7 +49,8 @@ pub(crate) use with_tls::{Connector, connector};
 
 #[cfg(feature = "tls")]
 mod with_tls {
-    use super::{HttpConnector, Trust, TrustError};
+    use super::{Trust, TrustError};
+    use crate::dialer::Dialer;
     use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
     use rustls::crypto::ring::default_provider;
     use rustls::pki_types::CertificateDer;
@@ -57,11 +59,9 @@ mod with_tls {
     use std::path::Path;
     use std::sync::Arc;
 
-    pub(crate) type Connector = HttpsConnector<HttpConnector>;
+    pub(crate) type Connector = HttpsConnector<Dialer>;
 
-    pub(crate) fn connector(mut http: HttpConnector, trust: &Trust) -> Result<Connector, TrustError> {
-        // The connector around it knows https.
-        http.enforce_http(false);
+    pub(crate) fn connector(dialer: Dialer, trust: &Trust) -> Result<Connector, TrustError> {
         let mut roots = RootCertStore::empty();
         match trust {
             Trust::Nobody => {}
@@ -82,7 +82,7 @@ mod with_tls {
             .unwrap_or_else(|error| unreachable!("{error}"))
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(http))
+        Ok(HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(dialer))
     }
 
     /// What was wrong, in words, where nothing was found.

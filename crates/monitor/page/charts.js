@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { connect, nearest } from "./connect.js";
 import { clock, moment, number } from "./format.js";
-import { plugin } from "./marks.js";
+import { plugin } from "./annotations.js";
 
 const KINDS = ["cpu", "mem"];
 /// Pixels of a point, and how many points there are at least.

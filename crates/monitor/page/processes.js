@@ -54,7 +54,8 @@ export function lines(processes, colors, view, from) {
     const groups = new Map();
     const wanted = view.filter.trim().toLowerCase();
     for (const process of processes) {
-        if (process.last < from) {
+        // One whose clock is behind reports now, whatever time it says.
+        if (process.last < from && process.state !== "live") {
             continue;
         }
         const service = process.service ?? process.name;

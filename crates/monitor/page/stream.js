@@ -2,7 +2,6 @@
 // may; where it gives up (an answer that is no stream, as while the collector starts) this does.
 
 const PAUSES = [500, 1000, 2000, 4000];
-const KINDS = ["mark", "annotation", "missed"];
 
 export class Stream {
     /// `tell` gets { kind, data }: "sample" and "annotation" with the JSON as it came, "missed", "live" and "away".
@@ -33,9 +32,8 @@ export class Stream {
             this.is("live");
         };
         source.onmessage = hears("sample");
-        for (const kind of KINDS) {
-            source.addEventListener(kind, hears(kind === "mark" ? "annotation" : kind));
-        }
+        source.addEventListener("annotation", hears("annotation"));
+        source.addEventListener("missed", hears("missed"));
         source.onerror = () => {
             this.is("away");
             if (source.readyState === EventSource.CLOSED) {

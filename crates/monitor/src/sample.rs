@@ -1,12 +1,11 @@
 //! A sample: the JSON that a process sends once a second, with optional fields.
 
+use crate::report::TEXT;
 use crate::{Millis, Refusal, Usage};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The longest text of a field, in bytes.
-pub(crate) const TEXT: usize = 128;
 /// The most CPU, in percent of one core: 4,096 cores.
 pub(crate) const CPU: f64 = 409_600.0;
 /// The most memory, in MB: 64 TB.

@@ -3,8 +3,8 @@
 mod browser;
 
 use browser::{
-    BLUE, Browser, CPU, Collector, ESCAPE, LIVE, Look, MEMORY, Sender, blue, cell, columns, equals, past, pixels,
-    pixels_above, sample,
+    BLUE, Browser, CPU, Collector, ESCAPE, LIVE, Look, MEMORY, STATE, Sender, blue, cell, columns, equals, past,
+    pixels, pixels_above, sample,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn data() -> tempfile::TempDir {
 async fn streams(collector: &Collector, wanted: u64) {
     let asking = async {
         let mut beat = interval(Duration::from_millis(20));
-        while collector.get("/api/self").await["clients"] != wanted {
+        while collector.get("/api/self").await["feed_clients"] != wanted {
             beat.tick().await;
         }
     };
@@ -174,7 +174,9 @@ async fn among_many_lines_no_peak_is_hidden() {
 #[tokio::test]
 async fn a_range_of_the_past_has_its_own_figures_in_the_table() {
     let data = data();
-    let collector = Collector::start_with("127.0.0.1:0", data.path(), |_: &mut Settings| {}).await;
+    // Those that are silent have no figures of now.
+    let patient = |settings: &mut Settings| settings.rules.silent = Duration::from_secs(600);
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     collector.take(&past(&blue(), 1200, |ago| (10.0, if ago > 600 { 60.0 } else { 97.0 }))).await;
     let browser = Browser::start(Look::Light).await;
     let now = Millis::now().0;
@@ -193,5 +195,46 @@ async fn points_belong_together_up_to_the_silence_limit() {
     let browser = Browser::start(Look::Light).await;
     browser.open(&collector.page("")).await;
     assert_eq!(browser.run(include_str!("browser/connect.js")).await, json!([]));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_behind_says_so_in_its_row() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("?range=5m")).await;
+    let sending = async {
+        let mut beat = interval(Duration::from_millis(500));
+        loop {
+            beat.tick().await;
+            let mut sample = sample(&blue(), 5 * 3600, 50.0, 100.0);
+            // As a program writes its local time that has not thought of time zones.
+            let time = sample["timestamp"].as_str().expect("text").replace("+00:00", "");
+            sample["timestamp"] = json!(time);
+            collector.take(&[sample]).await;
+        }
+    };
+    let says = format!("return (() => {{ {} }})().includes('its clock is 5 h behind')", cell("orders-1", STATE));
+    tokio::select! {
+        () = sending => {}
+        _ = browser.until("it says so", &says) => {}
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_of_the_history_could_not_be_read_stands_at_the_foot() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    let browser = Browser::start(Look::Light).await;
+    browser.open(&collector.page("")).await;
+    let shown = "return import('/notices.js').then((notices) => {
+        notices.self({ history_damaged: 1, history_set_aside: ['/data/<b>x.damaged'], history_failed_writes: 2 });
+        return document.querySelector('#self').innerText; })";
+    let shown = browser.run(shown).await;
+    let shown = shown.as_str().expect("text");
+    assert!(shown.contains("1 place of the history could not be read; kept as <b>x.damaged"), "{shown}");
+    assert!(shown.contains("2 writes to the disk failed"), "{shown}");
     browser.close().await;
 }

@@ -115,15 +115,15 @@ impl Webhook {
             tokio::select! {
                 biased;
                 () = ended(&mut ending) => break,
-                alert = alerts.recv() => match alert {
-                    Some(alert) => group.push(alert),
-                    None => break,
-                },
                 () = until(due) => {
                     let Some(notice) = group.take(Instant::now()) else { continue };
                     let outcome = self.post_and_listen(&notice, &mut alerts, &mut group, &mut ending).await;
                     self.settle(&hub, notice, outcome, &mut group, &mut failing);
                 }
+                alert = alerts.recv() => match alert {
+                    Some(alert) => group.push(alert),
+                    None => break,
+                },
             }
         }
         while let Some(alert) = alerts.recv().await {

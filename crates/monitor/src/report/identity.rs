@@ -1,9 +1,8 @@
 //! Who a process is, for the collector.
 
-use super::Options;
+use super::{Options, TEXT};
 use crate::Millis;
 use crate::process::Stat;
-use crate::sample::TEXT;
 use crate::usage::Usage;
 use serde::Serialize;
 use std::os::linux::net::SocketAddrExt;
@@ -159,6 +158,7 @@ mod tests {
         assert_eq!(identity().instance, format!("{name}-1"));
     }
 
+    #[cfg(feature = "collector")]
     #[test]
     fn a_long_name_is_cut_to_what_a_collector_takes() {
         for length in [TEXT - 1, TEXT, TEXT + 1, 1000] {

@@ -5,9 +5,10 @@ mod http;
 mod identity;
 mod zmq;
 
-pub(crate) use identity::{Identity, color_of, started};
+pub(crate) use identity::Identity;
+#[cfg(feature = "collector")]
+pub(crate) use identity::{color_of, started};
 
-use crate::sample::TEXT;
 use crate::usage::Usage;
 use backlog::Backlog;
 use std::io;
@@ -18,6 +19,8 @@ use switchboard_driver::{Driver, NoThread};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+/// The longest text of a sample, in bytes.
+pub(crate) const TEXT: usize = 128;
 const BEAT: Duration = Duration::from_secs(1);
 /// For a socket to say what it could not send within `linger`.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -27,7 +30,7 @@ const UNKNOWN: i32 = -1;
 /// Where reports go, and how the process is called there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the collector is: its ØMQ endpoint, or where it serves its page, as `http://HOST:PORT`. Default:
+    /// Where the collector is: its ØMQ endpoint, or where it serves its page, as `http://HOST:PORT` or `https://HOST:PORT` (behind a proxy). Default:
     /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ØMQ when
     /// it is written to the connection: what a collector that is killed has not read yet is lost.
     pub collector: String,
@@ -96,6 +99,9 @@ pub enum Error {
         /// What was given.
         address: String,
     },
+    /// There are no certificates to trust, for `https`.
+    #[error(transparent)]
+    Trust(#[from] switchboard_http_client::TrustError),
     /// A limit that leaves nothing.
     #[error("a backlog of 0 reports: 1 at least")]
     Backlog,
@@ -147,7 +153,7 @@ enum Sink {
 
 impl Sink {
     fn new(options: &Options) -> Result<Sink, Error> {
-        if options.collector.starts_with("http://") {
+        if options.collector.contains("://") && options.collector.to_ascii_lowercase().starts_with("http") {
             return http::Sink::new(options).map(Sink::Http);
         }
         zmq::Sink::new(options).map(Box::new).map(Sink::Zmq)

@@ -1,18 +1,18 @@
 // What has happened, drawn over a chart: restarts, gaps, silences and leaks.
 
 const GLYPHS = { restart: "\u21bb", gap: "\u2194", silent: "!", back: "\u2713", leak: "\u2197", leak_over: "\u2193", ended: "\u00d7" };
-/// More marks than this in one chart; pixels between two of them; and how long one is then.
+/// More annotations than this in one chart; pixels between two of them; and how long one is then.
 const MANY = 60;
 const NEAR = 4;
 const TICK = 6;
 const BAD = new Set(["silent", "leak"]);
 
-/// A plugin for uPlot. `get` gives { marks, lines, colors, now } when it is drawn.
+/// A plugin for uPlot. `get` gives { annotations, lines, colors, now } when it is drawn.
 export function plugin(kind, get) {
     return { hooks: { draw: [(chart) => draw(chart, kind, get())] } };
 }
 
-function draw(chart, kind, { marks, lines, theme, now }) {
+function draw(chart, kind, { annotations, lines, theme, now }) {
     const { ctx, bbox } = chart;
     const ratio = devicePixelRatio;
     const [left, right] = [bbox.left, bbox.left + bbox.width];
@@ -24,29 +24,29 @@ function draw(chart, kind, { marks, lines, theme, now }) {
     ctx.clip();
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
     ctx.textAlign = "center";
-    silences(chart, marks, owner, theme, now, x);
-    const visible = marks.map((mark) => [mark, x(mark.time), owner.get(mark.id)]).filter(([mark, at, line]) =>
-        line !== undefined && at >= left && at <= right && !(kind === "cpu" && mark.kind.startsWith("leak")));
+    silences(chart, annotations, owner, theme, now, x);
+    const visible = annotations.map((annotation) => [annotation, x(annotation.time), owner.get(annotation.id)]).filter(([annotation, at, line]) =>
+        line !== undefined && at >= left && at <= right && !(kind === "cpu" && annotation.kind.startsWith("leak")));
     // Where there are very many they would hide the lines that they are about.
     const many = visible.length > MANY;
     let taken = -Infinity;
     let drawn = -Infinity;
-    for (const [mark, at, line] of visible) {
+    for (const [annotation, at, line] of visible) {
         // What lies upon each other says nothing; and a gap says least.
-        if (at - drawn < NEAR * ratio && (mark.kind === "gap" || at - drawn < ratio)) {
+        if (at - drawn < NEAR * ratio && (annotation.kind === "gap" || at - drawn < ratio)) {
             continue;
         }
         drawn = at;
-        ctx.strokeStyle = BAD.has(mark.kind) ? theme.bad : line.style.stroke;
+        ctx.strokeStyle = BAD.has(annotation.kind) ? theme.bad : line.style.stroke;
         ctx.fillStyle = ctx.strokeStyle;
         ctx.lineWidth = ratio;
         ctx.setLineDash([3 * ratio, 3 * ratio]);
         ctx.beginPath();
         ctx.moveTo(at, bbox.top);
-        ctx.lineTo(at, bbox.top + (many && mark.kind === "gap" ? TICK * ratio : bbox.height));
+        ctx.lineTo(at, bbox.top + (many && annotation.kind === "gap" ? TICK * ratio : bbox.height));
         ctx.stroke();
         if (at - taken >= 12 * ratio) {
-            ctx.fillText(GLYPHS[mark.kind] ?? "\u2022", at, bbox.top - 3 * ratio);
+            ctx.fillText(GLYPHS[annotation.kind] ?? "\u2022", at, bbox.top - 3 * ratio);
             taken = at;
         }
     }
@@ -57,7 +57,7 @@ function draw(chart, kind, { marks, lines, theme, now }) {
 }
 
 /// A bar along the time axis for as long as a process said nothing.
-function silences(chart, marks, owner, theme, now, x) {
+function silences(chart, annotations, owner, theme, now, x) {
     const { ctx, bbox } = chart;
     const since = new Map();
     const bar = (from, to) => {
@@ -66,12 +66,12 @@ function silences(chart, marks, owner, theme, now, x) {
         ctx.fillRect(x(from), bbox.top + bbox.height - 4 * devicePixelRatio, Math.max(1, x(to) - x(from)), 4 * devicePixelRatio);
         ctx.globalAlpha = 1;
     };
-    for (const mark of marks.filter(({ id }) => owner.has(id))) {
-        if (mark.kind === "silent") {
-            since.set(mark.id, mark.time);
-        } else if (["back", "restart", "ended"].includes(mark.kind) && since.has(mark.id)) {
-            bar(since.get(mark.id), mark.time);
-            since.delete(mark.id);
+    for (const annotation of annotations.filter(({ id }) => owner.has(id))) {
+        if (annotation.kind === "silent") {
+            since.set(annotation.id, annotation.time);
+        } else if (["back", "restart", "ended"].includes(annotation.kind) && since.has(annotation.id)) {
+            bar(since.get(annotation.id), annotation.time);
+            since.delete(annotation.id);
         }
     }
     for (const from of since.values()) {
