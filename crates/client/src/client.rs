@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Handle>);
 
-/// The tasks do not hold this, so that they know when nobody else does.
+/// The tasks hold `Shared` alone, so this is dropped with the last client.
 #[derive(Debug)]
 struct Handle(Arc<Shared>);
 
@@ -45,7 +45,7 @@ impl Client {
         }
     }
 
-    /// The same, for options that are there already.
+    /// Connects with these options.
     ///
     /// # Errors
     ///
@@ -54,8 +54,7 @@ impl Client {
         Client::start(Dial::tcp(Arc::new(options)))
     }
 
-    /// A client whose connections are made by `factory`: an in-memory pipe, TLS, or whatever else is
-    /// a stream of bytes with a broker at its other end. It is called once to connect, once for each subscription, when the
+    /// Connects over streams that `factory` makes: an in-memory pipe, TLS, or any other stream of bytes with a broker at its other end. It is called once to connect, once for each subscription, when the
     /// first message is published after the first subscription, and again whenever a connection has ended.
     ///
     /// # Errors
@@ -123,8 +122,11 @@ impl Client {
         completion
     }
 
-    /// Done when the broker has dealt with everything that was published before: it is queued there,
+    /// Completes when the broker has dealt with everything that was published before: it is queued,
     /// on its way to subscribers, or was dropped by the broker's rules.
+    ///
+    /// A full queue pauses its publishers, so a flush waits for the queue's consumers. A program that is the only consumer of
+    /// what it publishes takes messages while it flushes.
     ///
     /// # Errors
     ///
@@ -186,7 +188,7 @@ impl Client {
         completion
     }
 
-    /// What happens to the connections from now on. Who does not take events misses the oldest beyond
+    /// The connections' events from now on. A reader that does not take them misses the oldest beyond
     /// 1,024 ([`Event::Missed`](crate::Event::Missed)).
     #[must_use]
     pub fn events(&self) -> Events {

@@ -61,7 +61,7 @@ pub enum Error {
         "no room for the message: {buffered} of {limit} are used ({option}); publish less, later, or raise {option}"
     )]
     Full {
-        /// How much is there: bytes, or publishes that wait.
+        /// How much is used: bytes, or publishes that wait.
         buffered: usize,
         /// How much is allowed.
         limit: usize,
@@ -112,7 +112,7 @@ pub enum Error {
     /// The client was closed, or the runtime that it lived on has ended. Connect a new one.
     #[error("the client is closed; connect a new one")]
     Closed,
-    /// There is no thread for input and output.
+    /// The thread for input and output could not be started.
     #[error(transparent)]
     NoThread(Arc<switchboard_driver::NoThread>),
 }

@@ -2,8 +2,8 @@ use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
 
-/// Messages of which nobody knows whether they have arrived: written to a socket, and not confirmed
-/// when it broke. A message that was not wholly written is not among them: it is sent again.
+/// Messages in doubt: written to a socket, and not confirmed when the connection broke. They may have arrived. A message that was
+/// not wholly written is not among them: it is sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Doubt {
     /// How many.
@@ -63,11 +63,11 @@ pub enum Event {
         /// Why the last attempt has failed; none if this one is the first.
         failure: Option<String>,
     },
-    /// The broker is there, but does not read from the publishing connection: a queue is full, most
+    /// The broker answers, but does not read from the publishing connection: a queue is full, most
     /// likely. Published messages are buffered meanwhile.
     Paused,
-    /// A subscription to a queue was dropped, and these messages with it: the broker had sent them, and nobody had taken
-    /// them. Comes within `connect_timeout` after the drop.
+    /// A subscription to a queue was dropped, and with it these messages, which the broker had sent and the program had not
+    /// taken. Comes within `connect_timeout` after the drop.
     Discarded {
         /// The queue, or a pattern.
         pattern: Bytes,
@@ -76,7 +76,7 @@ pub enum Event {
         /// Their bytes.
         bytes: u64,
     },
-    /// So many events were missed, for they were not taken.
+    /// This many events were missed, because they were not taken.
     Missed(usize),
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
-/// Bounded by what its items cost; whoever puts something in has to look whether there is room.
+/// Bounded by what its items cost. The caller of `put` checks `is_full` first.
 #[derive(Debug)]
 pub(crate) struct Mailbox<T> {
     state: Mutex<State<T>>,

@@ -28,7 +28,7 @@ pub(crate) fn hello(pattern: &[u8], out: &mut Vec<u8>) {
     encode(pattern, out);
 }
 
-/// Whether a name, or a pattern, is that of queues.
+/// Returns true for the name of a queue, and for a pattern of such names.
 pub(crate) fn is_queue(name: &[u8]) -> bool {
     name.starts_with(b"/queue")
 }

@@ -157,7 +157,7 @@ impl Callback {
         self.0.abort();
     }
 
-    /// Whether nothing more will be called: the client was closed, or the callback has panicked.
+    /// Returns true if nothing more will be called: the client was closed, or the callback has panicked.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.0.is_ended()

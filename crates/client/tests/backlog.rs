@@ -173,3 +173,63 @@ fn a_dropped_subscription_says_how_many_of_a_queues_messages_it_took_with_it() {
     assert_eq!(*messages, COUNT as u64 - 3);
     assert_eq!(event.to_string(), "subscription to /queue/a: dropped with 97 messages in it");
 }
+
+/// A client whose subscription has more waiting than its inbox takes, and does not read.
+fn with_a_full_inbox(broker: &Broker, url: &str, count: usize) -> (Client, switchboard_client::Subscription) {
+    fill(broker, "/queue/full", count, KIB);
+    let client = Client::connect(url).wait().unwrap();
+    let subscription = client.subscribe("/queue/full").wait().unwrap();
+    (client, subscription)
+}
+
+#[test]
+fn nothing_else_waits_for_a_full_inbox() {
+    let broker = Broker::start();
+    let (client, mut full) = with_a_full_inbox(&broker, &broker.url("inbox=1KiB&timeout=never"), 5000);
+    let received = in_time("flush, another subscription, close", move || {
+        client.publish("/topic/a", "x").wait().unwrap();
+        client.flush().wait().unwrap();
+        drop(client.subscribe("/topic/a").wait().unwrap());
+        client.close().wait().unwrap();
+        // What was sent by then can still be taken.
+        let mut received = 0;
+        while full.wait().is_some() {
+            received += 1;
+        }
+        received
+    });
+    assert!(received > 0);
+}
+
+#[test]
+fn a_full_inbox_can_be_dropped_and_drained() {
+    let broker = Broker::start();
+    for drains in [false, true] {
+        let (_client, mut full) = with_a_full_inbox(&broker, &broker.url("inbox=1KiB&heartbeat=60m"), 5000);
+        if drains {
+            full.drain();
+            in_time("the end", move || while full.wait().is_some() {});
+        } else {
+            drop(full);
+        }
+        // Another consumer gets the rest, and all that comes.
+        let client = broker.client("");
+        let mut next = client.subscribe("/queue/full").wait().unwrap();
+        client.publish("/queue/full", "last").wait().unwrap();
+        in_time("the last message", move || while next.wait().unwrap()[..] != *b"last" {});
+    }
+}
+
+#[test]
+fn a_subscription_that_is_cut_with_a_full_inbox_comes_back_when_there_is_room() {
+    let broker = Broker::start();
+    let proxy = common::Proxy::before(broker.address);
+    let url = common::url(proxy.address, "inbox=1KiB&heartbeat=60m&backoff_min=1ms&backoff_max=5ms");
+    let (client, mut full) = with_a_full_inbox(&broker, &url, 5000);
+    let events = client.events();
+    proxy.cut();
+    let sender = broker.client("");
+    sender.publish("/queue/full", "last").wait().unwrap();
+    in_time("the last message", move || while full.wait().unwrap()[..] != *b"last" {});
+    common::until(events, "it was cut", |event| matches!(event, Event::Disconnected { .. }));
+}

@@ -43,7 +43,13 @@ fn inside_a_current_thread_runtime_a_wait_that_could_never_end_fails_at_once() {
             // What is known already needs no waiting.
             client.publish("/topic/a", "x").wait().unwrap();
             assert_eq!(subscription.next().await.unwrap()[..], b"x"[..]);
-            tokio::spawn(async move { is_refused(client.close()) }).await.unwrap();
+            tokio::spawn(async move {
+                // Something is not confirmed, so it has to wait.
+                client.publish("/topic/a", "y").wait().unwrap();
+                is_refused(client.close());
+            })
+            .await
+            .unwrap();
         });
     });
 }

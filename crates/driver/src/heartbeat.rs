@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 ///
 /// Contract for the caller, which drives one connection:
 ///
-/// 1. Report every read with [`received`](Heartbeat::received), and every write that succeeds after one that was blocked or
-///    partial with [`unblocked`](Heartbeat::unblocked). A write into a buffer that has room proves nothing.
+/// 1. Report every read with [`received`](Heartbeat::received), and every write with [`wrote`](Heartbeat::wrote).
 /// 2. Call [`check`](Heartbeat::check) when [`deadline`](Heartbeat::deadline) has passed.
 /// 3. On [`Check::Probe`] queue one probe, and call [`probe_written`](Heartbeat::probe_written) when its last byte is written. Until
 ///    then no other probe is asked for, and no time-out runs: the probe may stand behind a long message.
@@ -21,7 +20,17 @@ pub struct Heartbeat {
     /// The peer asks to be given up after so long a silence.
     peer_ttl: Option<Duration>,
     received: Instant,
+    /// The last write was blocked since then, and so many bytes were taken since.
+    blocked_since: Instant,
+    blocked_bytes: u64,
+    /// When the kernels' buffers should be empty.
+    drained: Instant,
 }
+
+/// So many bytes may be in the kernels' buffers behind a blocked write.
+const BUFFERED: u64 = 8 << 20;
+/// The longest time that they are given.
+const LONGEST_DRAIN: Duration = Duration::from_secs(60);
 
 /// The result of [`Heartbeat::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +58,9 @@ impl Heartbeat {
             probe_queued: false,
             peer_ttl: None,
             received: now,
+            blocked_since: now,
+            blocked_bytes: 0,
+            drained: now,
         }
     }
 
@@ -58,10 +70,25 @@ impl Heartbeat {
         self.due = Deadline::NEVER;
     }
 
-    /// A blocked write went on: the peer has taken something.
-    pub fn unblocked(&mut self, now: Instant) {
+    /// The kernel took `bytes`. `was_blocked`: the write before had filled its buffer, so the peer has taken something; a write into a
+    /// buffer that has room proves nothing.
+    pub fn wrote(&mut self, now: Instant, bytes: usize, was_blocked: bool) {
+        if !was_blocked {
+            (self.blocked_since, self.blocked_bytes) = (now, 0);
+            return;
+        }
+        self.blocked_bytes += bytes as u64;
+        if self.blocked_bytes > 0 {
+            let elapsed = now.saturating_duration_since(self.blocked_since);
+            let drain = elapsed.mul_f64(BUFFERED as f64 / self.blocked_bytes as f64);
+            self.drained = now + drain.min(LONGEST_DRAIN);
+            // The rate of late counts.
+            if self.blocked_bytes > 2 * BUFFERED {
+                (self.blocked_since, self.blocked_bytes) = (now - elapsed / 2, self.blocked_bytes / 2);
+            }
+        }
         if let (Some(_), Some((_, timeout))) = (self.due.instant(), self.period) {
-            self.due = Deadline::after(now, timeout);
+            self.due = Deadline::after(self.drained, timeout);
         }
     }
 
@@ -72,7 +99,8 @@ impl Heartbeat {
         {
             self.next = Deadline::after(now, interval);
             if self.due == Deadline::NEVER {
-                self.due = Deadline::after(now, timeout);
+                // It stands behind what is in the buffers.
+                self.due = Deadline::after(now.max(self.drained), timeout);
             }
         }
     }
@@ -162,18 +190,49 @@ mod tests {
         let start = Instant::now();
         let mut heartbeat = Heartbeat::new(Some((s(1), s(2))), start);
         // Without a probe there is no time-out to extend.
-        heartbeat.unblocked(start);
+        heartbeat.wrote(start, 1, true);
         assert_eq!(heartbeat.check(start + s(1), true), Check::Probe);
         heartbeat.probe_written(start + s(1));
         for second in 2..50 {
-            heartbeat.unblocked(start + s(second));
+            // At this rate the buffers are empty at once.
+            heartbeat.wrote(start + s(second), 1 << 40, true);
             let check = heartbeat.check(start + s(second), true);
             if check == Check::Probe {
                 heartbeat.probe_written(start + s(second));
             }
             assert_ne!(check, dead(second));
         }
-        assert_eq!(heartbeat.check(start + s(51), true), dead(51));
+        assert_eq!(heartbeat.check(start + s(51), true), Check::Probe);
+        assert_eq!(heartbeat.check(start + s(52), true), dead(52));
+    }
+
+    #[test]
+    fn a_write_into_a_buffer_with_room_is_no_sign_of_life() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(Some((s(1), s(2))), start);
+        heartbeat.check(start + s(1), true);
+        heartbeat.probe_written(start + s(1));
+        heartbeat.wrote(start + s(2), 1000, false);
+        assert_eq!(heartbeat.check(start + s(3), true), dead(3));
+    }
+
+    #[test]
+    fn a_probe_behind_full_buffers_is_given_the_time_that_they_need_at_the_last_rate() {
+        let start = Instant::now();
+        for (per_second, drain) in [(4 << 20, s(2)), (8 << 20, s(1)), (1, LONGEST_DRAIN)] {
+            let mut heartbeat = Heartbeat::new(Some((s(4), s(1))), start);
+            heartbeat.wrote(start, 1 << 20, false);
+            (1..5).for_each(|second| heartbeat.wrote(start + s(second), per_second, true));
+            assert_eq!(heartbeat.check(start + s(4), true), Check::Probe);
+            heartbeat.probe_written(start + s(4));
+            let due = start + s(4) + drain + s(1);
+            assert_eq!(
+                heartbeat.deadline().earlier(Deadline::at(due + s(60))),
+                Deadline::at(start + s(8).min(drain + s(5)))
+            );
+            assert_ne!(heartbeat.check(due - s(1) / 10, true), dead(9));
+            assert!(matches!(heartbeat.check(due, true), Check::Dead { .. }));
+        }
     }
 
     #[test]
@@ -207,8 +266,8 @@ mod tests {
         heartbeat.set_peer_ttl(Some(s(2)));
         assert_eq!(heartbeat.deadline(), Deadline::at(start + s(2)));
         assert_eq!(heartbeat.check(start + s(1), true), Check::Alive);
-        // Taking what we send is not a word of the peer.
-        heartbeat.unblocked(start + s(1));
+        // Taking what is sent is not a word of the peer.
+        heartbeat.wrote(start + s(1), 1, true);
         assert_eq!(heartbeat.check(start + s(2), true), dead(2));
         heartbeat.set_peer_ttl(None);
         assert_eq!(heartbeat.deadline(), Deadline::NEVER);
@@ -223,7 +282,8 @@ mod tests {
             if heartbeat.check(now, true) == Check::Probe {
                 heartbeat.probe_written(now);
             }
-            heartbeat.unblocked(now);
+            heartbeat.wrote(now, usize::MAX, true);
+            heartbeat.wrote(now + s(1), 1, true);
             let expected = if timeout.is_zero() { dead(1) } else { Check::Alive };
             let later = heartbeat.check(now + s(1), true);
             assert!(later == expected || (later == Check::Probe && interval.is_zero()), "{later:?}");

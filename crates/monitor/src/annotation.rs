@@ -24,11 +24,11 @@ pub enum AnnotationKind {
     Restart,
     /// Nothing is known of it for a while that ends here.
     Gap,
-    /// It has stopped reporting, and has not said that it would.
+    /// It stopped reporting without a final report.
     Silent,
     /// It reports again.
     Back,
-    /// It has said that it ended.
+    /// Its final report came.
     Ended,
     /// Its clock is wrong.
     Clock,
@@ -39,7 +39,7 @@ pub enum AnnotationKind {
 }
 
 impl AnnotationKind {
-    /// Whether somebody wants to be woken up by it, or told that they may sleep again.
+    /// Whether it is an alert, or the end of one.
     #[must_use]
     pub fn is_alert(self) -> bool {
         matches!(self, AnnotationKind::Silent | AnnotationKind::Back | AnnotationKind::Leak | AnnotationKind::LeakOver)

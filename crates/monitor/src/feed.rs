@@ -1,4 +1,4 @@
-//! What is told to all pages: events are encoded once, and kept for a while so that a page that was away, or
+//! The event stream of all pages: events are encoded once, and kept for a while so that a page that was away, or
 //! is slow, can go on where it was. Nobody who reads is ever waited for.
 
 use bytes::Bytes;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_is_bounded_and_who_is_behind_it_is_told() {
+    fn the_ring_is_bounded_and_who_is_behind_it_hears_so() {
         let feed = Feed::new(6);
         for text in ["a\n\n", "b\n\n", "c\n\n"] {
             publish_text(&feed, text);

@@ -6,7 +6,7 @@ use crate::{Millis, Rules};
 
 pub use fuzzing::{file, minutes, points, rows};
 
-/// Takes messages, a line each; what is told of them must be events, each with JSON.
+/// Takes messages, a line each; what is published of them must be events, each with JSON.
 ///
 /// # Panics
 /// If it is not so.

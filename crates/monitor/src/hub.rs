@@ -6,6 +6,7 @@ use crate::feed::Feed;
 use crate::history::History;
 use crate::own::Own;
 use crate::pace::Pace;
+use crate::report::{color_of, started};
 use crate::{HistorySettings, Millis, Refusal, Sample, Settings, Usage};
 use parking_lot::{Mutex, MutexGuard};
 use std::io;
@@ -19,8 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 const READERS: usize = 2;
 /// Samples that are taken in one turn.
 const TURN: usize = 128;
-/// Alerts that may wait for their delivery.
-const ALERTS: usize = 1000;
+/// Alerts that may wait to be taken, which happens at once: all processes may fall silent together.
+const ALERTS: usize = 10_000;
 
 /// The one state of a monitor.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl Hub {
         let mut taken = Taken::default();
         let mut collector = self.collector();
         work(&mut collector, Millis::now(), &mut taken);
-        // Still locked, so that events are told in the order of their numbers. Nothing of it blocks.
+        // Still locked, so that events are published in the order of their numbers. Nothing of it blocks.
         self.apply(collector.effects());
         taken
     }
@@ -176,6 +177,7 @@ impl Hub {
 
     /// What happens once a second; for ever.
     pub(crate) async fn run_clock(self: Arc<Hub>) {
+        let started = started(std::process::id());
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -188,7 +190,8 @@ impl Hub {
             self.with(|collector, now, taken| {
                 collector.tick(now);
                 if let Some(name) = &self.settings.report_as {
-                    let sample = Sample::of_own(name, usage, now);
+                    let color = Some(color_of(name).into());
+                    let sample = Sample { color, started, ..Sample::of_own(name, usage, now) };
                     taken.count(collector.take(Ok(sample), Source::Own, now));
                 }
             });

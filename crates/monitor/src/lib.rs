@@ -62,6 +62,8 @@ mod monitor;
 pub mod fuzzing;
 
 #[cfg(feature = "collector")]
+pub use alerts::WebhookError;
+#[cfg(feature = "collector")]
 pub use annotation::{Annotation, AnnotationKind};
 #[cfg(feature = "collector")]
 pub use collector::{Rules, Source};
@@ -74,6 +76,6 @@ pub use refusal::Refusal;
 #[cfg(feature = "collector")]
 pub use sample::Sample;
 #[cfg(feature = "collector")]
-pub use settings::Settings;
+pub use settings::{Secret, Settings};
 #[cfg(feature = "collector")]
 pub use switchboard_web::{BindError, Options as WebOptions, Token};

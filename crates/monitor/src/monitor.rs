@@ -29,13 +29,16 @@ pub enum StartError {
         source: switchboard_sockets::Error,
     },
     /// The data directory cannot be used.
-    #[error("cannot keep the monitor's history in {}: {source}; choose another directory with --set monitor.data=PATH", path.display())]
+    #[error("cannot keep the monitor's history in {}: {source}; choose another data directory with --data DIR", path.display())]
     Data {
         /// Which.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
+    /// Alerts cannot be posted to a webhook.
+    #[error(transparent)]
+    Webhook(#[from] alerts::WebhookError),
 }
 
 /// A collector that listens, and serves from [`Monitor::run`] on.
@@ -43,6 +46,7 @@ pub enum StartError {
 pub struct Monitor {
     hub: Arc<Hub>,
     alerts: mpsc::Receiver<alerts::Alert>,
+    webhooks: Vec<alerts::Webhook>,
     http: HttpServer,
     token: Option<Token>,
     collect: Option<Sub>,
@@ -55,6 +59,7 @@ impl Monitor {
     /// If an address cannot be listened on, or the directory cannot be used: by another process, for
     /// example.
     pub async fn bind(mut settings: Settings) -> Result<Monitor, StartError> {
+        let webhooks = alerts::Webhook::all(&settings)?;
         settings.web.token_file.get_or_insert_with(|| settings.data.join("token"));
         settings.web.limits.body = settings.body;
         let http = HttpServer::bind(&settings.listen, "--set monitor.listen=", settings.web.clone()).await?;
@@ -74,7 +79,7 @@ impl Monitor {
         let hub =
             spawn_blocking(move || Hub::open(settings)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
         let (hub, alerts) = hub.map_err(|source| StartError::Data { path, source })?;
-        Ok(Monitor { hub, alerts, http, token, collect })
+        Ok(Monitor { hub, alerts, webhooks, http, token, collect })
     }
 
     /// Where the page and the API are.
@@ -97,7 +102,7 @@ impl Monitor {
 
     /// Serves until `shutdown` is ready. Everything that was taken is on the disk when this returns.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Monitor { hub, alerts, http, collect, .. } = self;
+        let Monitor { hub, alerts, webhooks, http, collect, .. } = self;
         let mut ending = hub.ending.subscribe();
         let end = async move { drop(ending.wait_for(|ending| *ending).await) };
         let mut serving = JoinSet::new();
@@ -111,11 +116,13 @@ impl Monitor {
         if let Some(url) = hub.settings.broker.clone() {
             working.spawn(broker::run(hub.clone(), url, connected));
         }
-        working.spawn(alerts::run(hub.clone(), alerts, client));
+        let alerting = tokio::spawn(alerts::run(hub.clone(), alerts, webhooks, client));
         shutdown.await;
         hub.ending.send_replace(true);
         // Within a second: a page that does not read delays nothing.
         serving.join_next().await;
+        // It ends by itself, within seconds.
+        let _ = alerting.await;
         working.shutdown().await;
         let closed = spawn_blocking(move || hub.history.close()).await;
         if let Err(error) = closed {

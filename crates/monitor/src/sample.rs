@@ -1,4 +1,4 @@
-//! What a process says of itself, once a second: the text books' JSON, and what more it may say.
+//! A sample: the JSON that a process sends once a second, with optional fields.
 
 use crate::{Millis, Refusal, Usage};
 use serde::de::{Deserialize, Deserializer, Visitor};
@@ -17,7 +17,7 @@ const LATEST: i64 = 253_402_300_799_999;
 /// One measurement of one process, checked. The texts are parts of the message, where they can be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample<'a> {
-    /// The colour of its line, in whatever way it was written. A sender that says nothing else is known by it.
+    /// The color of its line, as sent. A sender without a service is known by it.
     pub color: Option<Cow<'a, str>>,
     /// When it was measured.
     pub time: Millis,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_books_json_is_a_sample() {
+    fn the_json_of_a_typical_sender_is_a_sample() {
         let sample = Sample::parse(PLAIN.as_bytes()).unwrap();
         assert_eq!(sample.color.as_deref(), Some("red"));
         assert!(matches!(sample.color, Some(Cow::Borrowed(_))));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_needs_no_colour_but_something_needs_a_name() {
+    fn a_service_needs_no_color_but_something_needs_a_name() {
         let nobody = PLAIN.replace("red", "");
         assert_eq!(Sample::parse(nobody.as_bytes()), Err(Refusal::Missing("color")));
         let service = nobody.replace('}', r#", "service": "web"}"#);

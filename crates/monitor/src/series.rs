@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// What a process has said of itself.
+/// What a process is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Labels {
     pub(crate) color: Option<String>,
@@ -41,7 +41,7 @@ pub(crate) enum State {
     Live,
     /// It does not, and should.
     Silent,
-    /// It has said that it ended, or nobody waits for it any more.
+    /// Its final report came, or it was silent for long.
     Gone,
 }
 

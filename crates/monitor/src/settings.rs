@@ -1,5 +1,7 @@
 use crate::{HistorySettings, Rules};
+use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a [`Monitor`](crate::Monitor) is to do.
 #[derive(Clone, Debug)]
@@ -31,8 +33,16 @@ pub struct Settings {
     pub samples: String,
     /// The topic that alerts go to; default `/topic/alerts`.
     pub alerts: String,
-    /// Where alerts are posted to, as `http://HOST:PORT/PATH`; none for nowhere.
-    pub webhook: Option<String>,
+    /// Where alerts are posted to, as `https://HOST/PATH` or `http://...`; none for nowhere.
+    pub webhook: Vec<Secret>,
+    /// A PEM file of certificates that count for webhooks beside the system's.
+    pub webhook_ca: Option<PathBuf>,
+    /// The shortest time between two POSTs to one webhook; what comes meanwhile is sent together. From 0 to 1 day,
+    /// default 10 s.
+    pub alert_interval: Duration,
+    /// When four POSTs about one process have followed each other, the time until the next one about it. From 0 to
+    /// 1 day, default 5 min.
+    pub alert_repeat: Duration,
     /// The name under which this process reports itself; none for not at all.
     pub report_as: Option<String>,
 }
@@ -55,8 +65,35 @@ impl Settings {
             broker: None,
             samples: "/topic/metrics".into(),
             alerts: "/topic/alerts".into(),
-            webhook: None,
+            webhook: Vec::new(),
+            webhook_ca: None,
+            alert_interval: Duration::from_secs(10),
+            alert_repeat: Duration::from_secs(300),
             report_as: None,
         }
+    }
+}
+
+/// A text that `Debug` does not show, and so no log.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Secret {
+        Secret(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("...")
     }
 }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_written_as_the_text_books_do() {
+    fn a_time_is_written_as_python_does() {
         assert_eq!(Millis(1_767_323_045_678).to_string(), "2026-01-02T03:04:05.678+00:00");
         assert_eq!(Millis(0).to_string(), "1970-01-01T00:00:00.000+00:00");
     }

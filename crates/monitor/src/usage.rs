@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes of a megabyte: the text books' programs divide by 1024 twice.
+/// Bytes of a megabyte: a typical sender divides by 1024 twice.
 pub(crate) const MB: f64 = 1024.0 * 1024.0;
 
 /// What was used since the previous reading.
@@ -20,28 +20,48 @@ pub struct Usage {
 /// its parent's account of ended children is read the next time: such a dip counts as nothing used,
 /// and what comes back is not counted twice. A dip that stays is time that the kernel has thrown away
 /// (children of a parent that ignores SIGCHLD): then counting begins anew from there.
+///
+/// An interval shorter than half a second says little: a process that starts and ends at once would have used 50 percent
+/// of a core. What was used in one is counted over the interval before as well, or over a second where there is none.
 #[derive(Debug)]
 pub(crate) struct Meter {
     at: Instant,
     counted: Duration,
     dipped: bool,
+    /// Where the last interval began.
+    before: Option<(Instant, Duration)>,
 }
+
+/// Intervals are not shorter.
+const SHORTEST: Duration = Duration::from_millis(500);
+/// What is taken for the first one if it is.
+const FIRST: Duration = Duration::from_secs(1);
 
 impl Meter {
     /// What was used until now is not counted.
     pub(crate) fn new(now: Instant, total: Duration) -> Meter {
-        Meter { at: now, counted: total, dipped: false }
+        Meter { at: now, counted: total, dipped: false, before: None }
     }
 
     /// Percent of one core since the last call.
     pub(crate) fn cpu(&mut self, now: Instant, total: Duration) -> f64 {
-        let used = total.saturating_sub(self.counted);
-        let passed = now.saturating_duration_since(self.at);
-        self.at = now;
+        let (mut used, mut passed) = (total.saturating_sub(self.counted), now.saturating_duration_since(self.at));
+        if passed < SHORTEST {
+            match self.before {
+                Some((at, counted)) => {
+                    used += self.counted.saturating_sub(counted);
+                    passed = now.saturating_duration_since(at);
+                }
+                None => passed = FIRST,
+            }
+        }
+        let begin = (self.at, self.counted);
         let dips = total < self.counted;
+        self.at = now;
         if !dips || self.dipped {
             self.counted = total;
         }
+        self.before = Some(begin);
         self.dipped = dips && !self.dipped;
         if passed.is_zero() { 0.0 } else { 100.0 * used.as_secs_f64() / passed.as_secs_f64() }
     }
@@ -76,9 +96,30 @@ mod tests {
         assert_eq!(percents(&[1000, 400, 500, 1000, 1500]), [100.0, 0.0, 0.0, 50.0, 50.0]);
     }
 
+    /// Percents of (milliseconds passed, milliseconds used since).
+    fn intervals(intervals: &[(u64, u64)]) -> Vec<f64> {
+        let (mut now, mut total) = (Instant::now(), Duration::ZERO);
+        let mut meter = Meter::new(now, total);
+        let each = intervals.iter().map(|&(passed, used)| {
+            now += Duration::from_millis(passed);
+            total += Duration::from_millis(used);
+            meter.cpu(now, total).round()
+        });
+        each.collect()
+    }
+
     #[test]
-    fn no_time_is_no_use() {
-        let now = Instant::now();
-        assert_eq!(Meter::new(now, Duration::ZERO).cpu(now, Duration::from_secs(1)), 0.0);
+    fn a_first_interval_that_is_short_is_counted_over_a_second() {
+        assert_eq!(intervals(&[(5, 3)]), [0.0]);
+        assert_eq!(intervals(&[(0, 10)]), [1.0]);
+        assert_eq!(intervals(&[(499, 499)]), [50.0]);
+        assert_eq!(intervals(&[(500, 500)]), [100.0]);
+    }
+
+    #[test]
+    fn a_later_one_that_is_short_is_counted_with_the_one_before() {
+        assert_eq!(intervals(&[(1000, 1000), (10, 10)]), [100.0, 100.0]);
+        assert_eq!(intervals(&[(1000, 0), (10, 10)]), [0.0, 1.0]);
+        assert_eq!(intervals(&[(1000, 200), (1000, 200), (500, 500)]), [20.0, 20.0, 100.0]);
     }
 }

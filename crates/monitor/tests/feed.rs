@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn samples_are_heard_as_the_text_books_write_them() {
+async fn samples_are_heard_as_senders_write_them() {
     let monitor = Running::start().await;
     let mut page = monitor.feed("").await;
     monitor.post(&sample(0, json!({ "pid": 3 }))).await;

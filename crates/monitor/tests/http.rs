@@ -85,6 +85,32 @@ async fn a_restart_of_the_collector_forgets_nothing() {
 }
 
 #[tokio::test]
+async fn without_the_file_of_names_everybody_keeps_what_is_theirs() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = Running::on(settings(directory.path())).await;
+    let lines =
+        |color: &str| (0..100).rev().map(|ago| sample(ago, json!({ "color": color })) + "\n").collect::<String>();
+    first.post(&lines("red")).await;
+    first.post(&lines("blue")).await;
+    first.stop().await;
+    std::fs::write(directory.path().join("names.jsonl"), "").unwrap();
+    let second = Running::on(settings(directory.path())).await;
+    second.post(&sample(0, json!({ "color": "green" }))).await;
+    second.post(&sample(0, json!({ "color": "blue" }))).await;
+    let processes = second.get("/api/processes").await;
+    let known: Vec<(&Value, &Value)> =
+        processes["processes"].as_array().unwrap().iter().map(|process| (&process["id"], &process["name"])).collect();
+    let [one, two, three] = [1, 2, 3].map(|id| json!(id));
+    assert_eq!(known, [(&one, &json!("red")), (&two, &json!("blue")), (&three, &json!("green"))]);
+    let history = second.get(&format!("/api/history?{}&id=3", minute())).await;
+    assert!(known_values(&history) <= 1, "{history}");
+}
+
+fn known_values(history: &Value) -> usize {
+    known(&history["series"][0]["cpu"])
+}
+
+#[tokio::test]
 async fn pages_of_other_sites_and_other_names_get_nothing() {
     let monitor = Running::start().await;
     let bent = monitor.raw("GET /api/processes HTTP/1.0\r\nHost: evil.example", "").await;
@@ -144,7 +170,12 @@ async fn limits_of_requests_are_named() {
     for (points, status) in [(0, 400), (1, 200), (100_000, 200), (100_001, 400)] {
         assert_eq!(monitor.ask("GET", &format!("{range}&points={points}"), "").await.0, status, "{points}");
     }
-    for target in ["/api/history", "/api/history?from=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"] {
+    for target in ["/api/history", "/api/history.csv"] {
+        assert_eq!(monitor.ask("GET", target, "").await.0, 200, "{target}: the past hour");
+    }
+    for target in
+        ["/api/history?from=1", "/api/history.csv?to=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"]
+    {
         let (status, body) = monitor.ask("GET", target, "").await;
         assert!(status == 400 && body.contains("error"), "{target}: {status} {body}");
     }

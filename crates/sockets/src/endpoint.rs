@@ -39,6 +39,15 @@ impl TryFrom<&str> for Endpoint {
     }
 }
 
+/// As a loop over `&["tcp://a:1", "tcp://b:1"]` has it.
+impl TryFrom<&&str> for Endpoint {
+    type Error = Error;
+
+    fn try_from(endpoint: &&str) -> Result<Endpoint, Error> {
+        endpoint.parse()
+    }
+}
+
 impl TryFrom<String> for Endpoint {
     type Error = Error;
 

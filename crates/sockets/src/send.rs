@@ -27,6 +27,8 @@ pub(crate) struct Waiting {
     key: Option<usize>,
     /// It has let others run.
     yielded: bool,
+    /// So much was accepted since a sender let others run that this one should.
+    should_yield: bool,
 }
 
 impl Waiting {
@@ -39,6 +41,9 @@ impl Waiting {
 
 /// After so many messages without a wait an async sender lets others run: its own I/O may be on the same thread.
 const RUN: u64 = 128;
+/// Every sender does so after so many bytes. A publisher that outruns its I/O on a busy machine fills fresh memory, and page faults
+/// then take most of the time of both.
+const RUN_BYTES: usize = 256 << 10;
 
 impl<'a, M: Payload> Sending<'a, M> {
     pub(crate) fn new(core: &'a Core, message: M) -> Sending<'a, M> {
@@ -55,7 +60,10 @@ impl<'a, M: Payload> Sending<'a, M> {
     pub fn wait(mut self) -> Result<(), Error> {
         match self.attempt() {
             Err(Error::WouldBlock) => self.block(None).expect("there is no deadline"),
-            result => result,
+            result => {
+                self.yield_now_and_then();
+                result
+            }
         }
     }
 
@@ -69,7 +77,17 @@ impl<'a, M: Payload> Sending<'a, M> {
             Err(Error::WouldBlock) => {
                 self.block(Instant::now().checked_add(time)).unwrap_or(Err(Error::TimedOut(time)))
             }
-            result => result,
+            result => {
+                self.yield_now_and_then();
+                result
+            }
+        }
+    }
+
+    #[inline]
+    fn yield_now_and_then(&self) {
+        if self.waiting.should_yield {
+            std::thread::yield_now();
         }
     }
 
@@ -93,14 +111,15 @@ pub(crate) fn accept<M: Payload>(
     waiting: &mut Waiting,
     context: Option<&Context<'_>>,
 ) -> Result<(), Error> {
-    let Waiting { key, yielded } = waiting;
+    let Waiting { key, yielded, should_yield } = waiting;
     let mut runs_again = None;
     let result = core.with_outbox(|outbox, wakes| {
         // Before the message is accepted, or a caller that gives up now could not know whether it was.
         if let Some(context) = context
             && !*yielded
-            && outbox.accepted() % RUN == RUN - 1
+            && (outbox.accepted() % RUN == RUN - 1 || outbox.run_bytes >= RUN_BYTES)
         {
+            outbox.run_bytes = 0;
             *yielded = true;
             runs_again = Some(context.waker());
             return Err(Error::WouldBlock);
@@ -119,6 +138,10 @@ pub(crate) fn accept<M: Payload>(
             outbox.publish(message, wakes);
         }
         outbox.waiters.leave(key);
+        *should_yield = outbox.run_bytes >= RUN_BYTES;
+        if *should_yield && context.is_none() {
+            outbox.run_bytes = 0;
+        }
         Ok(())
     });
     if let Some(waker) = runs_again {

@@ -177,12 +177,10 @@ impl Session {
         mem::take(&mut self.output)
     }
 
-    /// Bytes were written. `unblocked`: the write before it had filled the kernel's buffer. `commands_left`: commands that were taken
+    /// Bytes were written. `was_blocked`: the write before had filled the kernel's buffer. `commands_left`: commands that were taken
     /// are not wholly written yet.
-    pub(crate) fn wrote(&mut self, now: Instant, unblocked: bool, commands_left: bool) {
-        if unblocked {
-            self.heartbeat.unblocked(now);
-        }
+    pub(crate) fn wrote(&mut self, now: Instant, bytes: usize, was_blocked: bool, commands_left: bool) {
+        self.heartbeat.wrote(now, bytes, was_blocked);
         if self.heartbeat.is_probe_queued() && self.output.is_empty() && !commands_left {
             self.heartbeat.probe_written(now);
         }
@@ -242,12 +240,12 @@ mod tests {
         let mut session = session(None, 1, now);
         session.handle_timeout(now + SECOND, true).unwrap();
         // It waits in the output, then in what is being written.
-        session.wrote(now + 10 * SECOND, true, false);
+        session.wrote(now + 10 * SECOND, 1, false, false);
         assert_eq!(session.deadline(), Deadline::NEVER);
         session.take_output();
-        session.wrote(now + 20 * SECOND, true, true);
+        session.wrote(now + 20 * SECOND, 1, false, true);
         assert_eq!(session.deadline(), Deadline::NEVER);
-        session.wrote(now + 30 * SECOND, true, false);
+        session.wrote(now + 30 * SECOND, 1, false, false);
         assert_eq!(session.deadline(), Deadline::at(now + 31 * SECOND));
         assert!(session.handle_timeout(now + 31 * SECOND, true).is_err());
     }

@@ -62,11 +62,10 @@ impl Subscriptions {
     /// Subscribes, or unsubscribes. Returns false if there was nothing to unsubscribe from.
     pub(crate) fn change(&self, begins: bool, prefix: &[u8]) -> bool {
         let mut state = self.state.lock();
-        let first;
-        if begins {
+        let first = if begins {
             let count = state.counts.get_or_insert_with(prefix, || 0);
             *count += 1;
-            first = *count == 1;
+            *count == 1
         } else {
             let Some(count) = state.counts.get_mut(prefix) else { return false };
             *count -= 1;
@@ -75,8 +74,8 @@ impl Subscriptions {
             }
             state.counts.remove(prefix);
             self.cancelled.fetch_add(1, Ordering::Relaxed);
-            first = false;
-        }
+            false
+        };
         let change = Change::new(begins, first, prefix);
         state.publishers.iter().flatten().for_each(|publisher| publisher.push(change.clone()));
         true

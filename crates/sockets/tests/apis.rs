@@ -23,7 +23,7 @@ async fn in_tokio_everything_is_awaited() {
     let endpoint = push.bind("tcp://127.0.0.1:*").unwrap();
     assert_eq!(push.last_endpoint(), Some(endpoint.clone()));
     let mut pull = Pull::new().unwrap();
-    pull.connect(&endpoint.to_string()).unwrap();
+    pull.connect(endpoint.to_string()).unwrap();
     for sent in 0..5000u32 {
         push.send(sent.to_string()).await.unwrap();
         // Nobody else runs on this thread.
@@ -43,7 +43,7 @@ fn on_a_foreign_executor_it_is_the_same() {
         let mut publisher = XPub::new().unwrap();
         let endpoint = publisher.bind("tcp://[::1]:*").unwrap();
         let mut subscriber = Sub::new().unwrap();
-        subscriber.connect(&endpoint.to_string()).unwrap();
+        subscriber.connect(endpoint.to_string()).unwrap();
         subscriber.subscribe("a").unwrap();
         assert_eq!(publisher.recv().await.unwrap(), Message::from("\x01a"));
         publisher.send("b no").await.unwrap();
@@ -100,7 +100,7 @@ fn a_push_deals_in_turn_and_a_pull_takes_in_turn() {
     let push = Push::new().unwrap();
     let mut pulls: Vec<Pull> = (0..3).map(|_| Pull::new().unwrap()).collect();
     for pull in &pulls {
-        push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap().to_string()).unwrap();
+        push.connect(pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
     }
     for sent in 0..30u32 {
         push.send(sent.to_string()).wait().unwrap();
@@ -169,6 +169,24 @@ fn a_send_that_was_not_ready_can_be_repeated_without_a_double() {
     for expected in 0..1000 {
         assert_eq!(number(&pull.recv().wait_timeout(DEADLINE).unwrap()), expected);
     }
+}
+
+/// Its I/O may be on the same thread, and what is kept for it takes fresh memory.
+#[test]
+fn an_async_sender_lets_others_run_after_so_many_bytes_too() {
+    let push =
+        Push::with(Options { send_hwm: 0, send_bytes: 0, linger: Duration::ZERO, ..Options::default() }).unwrap();
+    push.connect("inproc://bytes").unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let long = vec![0; 64 << 10];
+    let pending = (0..100).filter(|_| {
+        let pending = std::pin::pin!(push.send(&long)).poll(&mut context).is_pending();
+        if pending {
+            push.try_send(&long).unwrap();
+        }
+        pending
+    });
+    assert!(pending.count() >= 10, "more than a megabyte without a turn for others");
 }
 
 #[test]

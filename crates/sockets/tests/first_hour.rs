@@ -1,5 +1,8 @@
 //! What users of the crates `zmq` and `zeromq` try in their first hour. Most of it has only to compile.
 
+#![allow(clippy::cmp_owned, clippy::nonminimal_bool, clippy::op_ref, clippy::needless_borrows_for_generic_args)]
+#![allow(clippy::useless_vec, clippy::into_iter_on_ref, reason = "what users write is what is tested")]
+
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -37,6 +40,9 @@ fn endpoints_are_given_as_text_or_as_what_bind_returns() {
     push.connect(&endpoint).unwrap();
     push.disconnect(endpoint.clone()).unwrap();
     push.connect(endpoint.to_string().as_str()).unwrap();
+    for text in &["inproc://a", "inproc://b"] {
+        push.connect(text).unwrap();
+    }
     let Endpoint::Tcp { port, .. } = endpoint else { panic!("of another kind") };
     let address: std::net::SocketAddr = ([127, 0, 0, 1], port).into();
     assert_eq!(Endpoint::from(address), endpoint);
@@ -53,7 +59,7 @@ fn whatever_is_bytes_can_be_sent() {
         pull.bind(&name).unwrap();
         push.connect(&name).unwrap();
         push.send(message).wait().unwrap();
-        assert_eq!(next(&mut pull), parts.iter().map(|part| part.to_string()).collect::<Message>());
+        assert_eq!(next(&mut pull), parts.iter().copied().map(String::from).collect::<Message>());
     }
     check("x", &["x"]);
     check(b"x", &["x"]);

@@ -2,13 +2,19 @@
 
 mod cli;
 mod config;
+mod data;
+mod escape;
+mod http;
 mod log;
 mod output;
 mod ready;
+mod server_address;
 mod service;
 mod signals;
 
 mod client;
+mod lines;
+mod stop;
 
 mod agent;
 mod bench;
@@ -46,8 +52,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
         Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
-        Command::Listen(args) => block_on(listen::run(&args)),
-        Command::Send(args) => block_on(send::run(&args)),
+        Command::Listen(args) => return block_on(listen::run(&args)),
+        Command::Send(args) => return block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
@@ -64,8 +70,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A client needs one thread. It leaves Ctrl-C to the system, which ends it without a word.
-fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
+/// A client needs one thread.
+fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(command)

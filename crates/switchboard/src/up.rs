@@ -1,6 +1,7 @@
 //! `switchboard up`, `broker` and `monitor`: the services, until a signal ends them.
 
 use crate::config::{Settings, show_duration};
+use crate::data;
 use crate::log::Log;
 use crate::memory;
 use crate::output::note;
@@ -158,6 +159,8 @@ impl Services {
     /// A monitor that uses this program's broker, if it was told of no other.
     async fn start_monitor(&self, settings: &switchboard_monitor::Settings) -> Result<Monitor> {
         let mut settings = settings.clone();
+        let data = data::directory(self.settings.borrow().data.as_deref())?;
+        settings.data = data::folder(&data, "monitor")?;
         if settings.broker.is_none() && self.chosen == Chosen::All {
             settings.broker = self.addresses.borrow().broker().map(|address| format!("switchboard://{address}"));
         }

@@ -15,7 +15,7 @@ impl Publisher {
         let result = loop {
             match protocol::incoming(&self.input[used..], token, self.options.max_frame) {
                 Ok(Incoming::Need(_)) => break Ok(()),
-                // Nobody publishes there; who does, is not heard.
+                // A message for `/null`: ignored.
                 Ok(Incoming::Message { consumed }) => used += consumed,
                 Ok(Incoming::Barrier { number, consumed }) => {
                     used += consumed;

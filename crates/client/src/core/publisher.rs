@@ -107,7 +107,7 @@ impl Publisher {
         self.buffered
     }
 
-    /// Whether nothing is accepted any more.
+    /// Returns true if nothing is accepted any more.
     pub(crate) fn is_closing(&self) -> bool {
         self.ended || self.closing.is_some()
     }
@@ -162,13 +162,13 @@ impl Publisher {
         (Flush { completer, deadline, what, doubt: Doubt::default(), rejected: None }, completion)
     }
 
-    /// Whether the writer sleeps, and has to be woken; it is told once.
+    /// Returns true once if the writer sleeps, and has to be woken.
     #[inline]
     pub(crate) fn takes_wake_up(&mut self) -> bool {
         std::mem::take(&mut self.asleep)
     }
 
-    /// Done when everything before it is confirmed, but for what is in doubt.
+    /// Completes when everything before it is confirmed, except for what is in doubt.
     pub(crate) fn flush(&mut self, what: &'static str, now: Instant) -> Completion<()> {
         if self.is_closing() {
             return Completion::ready(Err(Error::Closed));
@@ -210,14 +210,14 @@ impl Publisher {
         self.due.events.push(Event::Connected(Link::Publisher));
     }
 
-    /// Gives up a connection that nobody has needed yet; it is opened when somebody does. Returns whether the writer has
-    /// to be woken.
+    /// Gives up a connection that was not needed yet; the first publish or flush opens the next one. Returns true if the
+    /// writer has to be woken.
     pub(crate) fn retire(&mut self) -> bool {
         self.retiring = !self.needed;
         self.retiring
     }
 
-    /// Whether the connection is to be given up now.
+    /// Returns true if the connection is to be given up now.
     pub(super) fn is_retiring(&self) -> bool {
         self.retiring && !self.needed
     }
@@ -234,7 +234,7 @@ impl Publisher {
         self.needed
     }
 
-    /// Lets in those who wait, once half of the buffer is free.
+    /// Accepts publishes that wait, once half of the buffer is free.
     pub(super) fn admit(&mut self) {
         if self.buffered > self.options.buffer / 2 {
             return;
@@ -283,7 +283,7 @@ impl Publisher {
         }
     }
 
-    /// Whether somebody is to find out if the broker is there. A broker may hold a publisher for as
+    /// Returns true once if another connection is to probe the broker. A broker may pause a publisher for as
     /// long as it likes, and answers nothing meanwhile: silence alone proves nothing.
     pub(crate) fn takes_probe(&mut self) -> bool {
         std::mem::take(&mut self.wants_probe)

@@ -16,7 +16,7 @@ impl Due {
     }
 }
 
-/// Somebody who waits for a flush, and since when.
+/// A flush that waits for its barrier.
 #[derive(Debug)]
 pub(crate) struct Flush {
     pub(crate) completer: Completer<()>,
@@ -72,7 +72,7 @@ impl Flushes {
         self.unmarked.push_back(flush);
     }
 
-    /// Whether somebody waits for a barrier that was not asked for.
+    /// Returns true if a flush waits for a barrier that was not asked for.
     pub(crate) fn wants_barrier(&self) -> bool {
         !self.unmarked.is_empty()
     }

@@ -50,9 +50,9 @@ impl Subscriber {
         )
     }
 
-    /// Whether the subscription is in force. The broker sends nothing before that, so its first byte says so, whatever
+    /// Returns true if the subscription is in force. The broker sends nothing before that, so its first byte says so, whatever
     /// it belongs to. The answer to the first barrier would come too late: it stands behind everything that waits in the
-    /// channel, and may be more than there is room for until somebody has the subscription.
+    /// channel, which may be more than the inbox takes until the program has the subscription.
     pub(crate) fn is_confirmed(&self) -> bool {
         self.confirmed
     }
@@ -89,7 +89,7 @@ impl Subscriber {
         }
     }
 
-    /// Nobody has listened meanwhile, so silence means nothing.
+    /// The connection was not read meanwhile, so silence means nothing.
     pub(crate) fn resumed(&mut self, now: Instant) {
         self.keepalive.heard(now);
     }

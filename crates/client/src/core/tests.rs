@@ -149,7 +149,7 @@ fn at_the_bound_a_publish_fails_or_waits_and_one_of_any_size_fits_into_an_empty_
 }
 
 #[test]
-fn a_cut_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
+fn a_disconnect_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
     let now = Instant::now();
     let mut core = publisher("");
     core.connected(TOKEN, now);

@@ -7,14 +7,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// So much may be written without a barrier behind it, and for so long: it is what a cut puts in doubt.
+/// The most bytes, and the longest time, without a barrier behind what was written: a disconnect puts these in doubt.
 /// Less would cost the broker more answers than it saves messages.
 const WITHOUT_BARRIER: usize = 256 << 10;
 pub(super) const WITHOUT_BARRIER_FOR: Duration = Duration::from_millis(100);
 /// An idle client keeps no buffer larger than this.
 const SPARE: usize = 64 << 10;
 
-/// What the one who writes has to do.
+/// What the writer does next.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Write this range of the bytes; then say how many were written.
@@ -23,17 +23,17 @@ pub(crate) enum Step {
     Sleep,
     /// All that was accepted is confirmed, or was given up: end the session.
     Finish,
-    /// Nobody needs the connection yet: end its session, without a word to anybody.
+    /// The connection is not needed yet: end its session, without an event.
     Retire,
 }
 
 impl Publisher {
-    /// Whether it was closed and owes nobody anything.
+    /// Returns true if it was closed, and every operation is complete.
     pub(crate) fn is_finished(&self) -> bool {
         self.closing.is_some() && self.flushes.is_empty() && self.waiting.0.is_empty()
     }
 
-    /// There is no connection: whoever wants something wakes the one who makes it.
+    /// There is no connection: the next operation wakes the task that makes it.
     pub(crate) fn rest(&mut self) {
         self.asleep = true;
     }
@@ -60,7 +60,7 @@ impl Publisher {
         }
     }
 
-    /// What stands behind a batch that a cut brought back is another connection's barrier.
+    /// What stands behind a batch that a disconnect brought back is another connection's barrier.
     fn writing_end(&self, batch: &Batch) -> usize {
         if self.writing_barrier.is_some() { batch.bytes.len() } else { batch.end }
     }
@@ -101,7 +101,7 @@ impl Publisher {
                     || self.without_barrier_since.is_some_and(|since| since + WITHOUT_BARRIER_FOR <= now))
     }
 
-    /// The socket has taken so many bytes of the step's.
+    /// The socket has taken this many bytes of the step.
     pub(crate) fn written(&mut self, bytes: usize, now: Instant) {
         if let Some((_, keepalive)) = &mut self.up {
             keepalive.heard(now);
@@ -128,7 +128,7 @@ impl Publisher {
         let again = if keeps {
             Some(batch)
         } else {
-            // The buffer is used again, unless a cut has split it.
+            // The buffer is used again, unless a disconnect has split it.
             if let Ok(mut spare) = Arc::try_unwrap(batch.bytes)
                 && spare.capacity() <= self.options.buffer.saturating_mul(2).max(SPARE)
             {

@@ -1,6 +1,7 @@
 //! The tasks that move bytes between the sockets and the core.
 
 mod dial;
+mod outgoing;
 mod shared;
 
 mod publish;

@@ -19,7 +19,7 @@ enum Ending {
     /// All was sent, or the client has ended otherwise.
     Finished,
     Disconnected(Reason),
-    /// Nobody needed the connection.
+    /// The connection was not needed.
     Retired,
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn first(shared: &Shared) -> Result<Open, Error> {
 
 /// Writes until the client is closed; connects again as often as it has to.
 pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
-    // Also when the runtime is shut down, those who wait have to know.
+    // Completes every operation, also when the runtime is shut down.
     let _ended = Ended(&shared);
     let mut open = open;
     loop {
@@ -74,7 +74,7 @@ pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
     }
 }
 
-/// Opens the connection when somebody needs it. `None` if the client has ended meanwhile.
+/// Opens the connection when it is needed. `None` if the client has ended meanwhile.
 async fn when_needed(shared: &Shared) -> Option<Open> {
     let needed = std::future::poll_fn(|_| {
         if shared.lock().is_needed() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
@@ -160,7 +160,7 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
         }
         tokio::select! {
             written = write(&mut writer, &step), if unflushed || matches!(step, Step::Write(..)) => {
-                // Before the core hears of it: it uses the buffer again if nobody else has it.
+                // Before the core knows: it uses the buffer again if this was the last reference.
                 drop(step);
                 match written {
                     Ok(None) => unflushed = false,
@@ -204,7 +204,7 @@ fn broken(why: impl ToString) -> Ending {
     Ending::Disconnected(Reason::Broken(why.to_string()))
 }
 
-/// One write, or a flush when there is nothing to write: never both, for whoever drops this future in
+/// One write, or a flush when there is nothing to write: never both, because dropping this future in
 /// between would not know how much was written. A TCP stream has nothing to flush; another may.
 async fn write(writer: &mut Writer, step: &Step) -> io::Result<Option<usize>> {
     match step {

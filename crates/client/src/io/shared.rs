@@ -101,5 +101,5 @@ impl Shared {
     }
 }
 
-/// Events that wait for one who listens; the oldest are left out, and counted.
+/// Events that wait for one reader; the oldest beyond are left out, and counted.
 const EVENTS: usize = 1024;

@@ -1,6 +1,7 @@
 //! The task of a subscription: a connection of its own.
 
 use super::dial::{Reader, Writer, new_token};
+use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::clock::later;
 use crate::completion::Completer;
@@ -12,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, sleep_until, timeout};
 
 /// The size of a read follows the last reads, between these bounds.
@@ -188,7 +189,7 @@ async fn follow(
                 }
                 let result = core.received(&mut input, &mut messages, Instant::now());
                 request.inbox.put(messages.drain(..));
-                // Before it is looked whether the inbox is full: only who has the subscription can empty it.
+                // Before the inbox counts as full: only the holder of the subscription can empty it.
                 if !confirmed && core.is_confirmed() {
                     confirmed = true;
                     shared.emit(&Event::Connected(Link::Subscription(request.pattern.clone())));
@@ -257,50 +258,5 @@ async fn leave(
     if unread.messages > 0 && protocol::is_queue(&request.pattern) {
         let Unread { messages, bytes } = unread;
         shared.emit(&Event::Discarded { pattern: request.pattern.clone(), messages, bytes });
-    }
-}
-
-/// What is to be written to a connection, and how it ends.
-struct Outgoing {
-    bytes: Vec<u8>,
-    unflushed: bool,
-    shut_down: bool,
-}
-
-impl Outgoing {
-    fn new(bytes: Vec<u8>) -> Outgoing {
-        Outgoing { bytes, unflushed: false, shut_down: false }
-    }
-
-    fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        encode(&mut self.bytes);
-    }
-
-    /// Half-closes the connection after everything else.
-    fn shut_down(&mut self) {
-        self.shut_down = true;
-    }
-
-    fn is_due(&self) -> bool {
-        !self.bytes.is_empty() || self.unflushed || self.shut_down
-    }
-
-    /// One step. May be dropped half-way, and is then done again.
-    async fn write(&mut self, writer: &mut Writer) -> std::io::Result<()> {
-        if !self.bytes.is_empty() {
-            let written = writer.write(&self.bytes).await?;
-            if written == 0 {
-                return Err(std::io::ErrorKind::WriteZero.into());
-            }
-            self.bytes.drain(..written);
-            self.unflushed = true;
-        } else if self.shut_down {
-            writer.shutdown().await?;
-            (self.shut_down, self.unflushed) = (false, false);
-        } else {
-            writer.flush().await?;
-            self.unflushed = false;
-        }
-        Ok(())
     }
 }

@@ -26,7 +26,7 @@ pub struct Options {
     /// How long `flush`, `subscribe`, `close`, and a publish that waits for room may take; default 30 s.
     /// `timeout=never` is as long as it takes, as is any time that no clock can count.
     pub timeout: Duration,
-    /// How long a connection may be silent until the broker is asked whether it is there, and again
+    /// How long a connection may be silent until it is checked, and again
     /// how long the answer may take; default 15 s.
     pub heartbeat: Duration,
     /// The first pause before a connection is tried again; default 100 ms. It doubles up to

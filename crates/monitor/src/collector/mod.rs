@@ -1,5 +1,5 @@
-//! The rules: what a sample does to the series, and what time does. No I/O, and no clock: time is an
-//! argument, and what is to be kept or told is collected in [`Effects`].
+//! The rules: what a sample does to the series, and what time does. No I/O and no clock: time is an
+//! argument, and what is to be stored or published is collected in [`Effects`].
 
 mod clock;
 mod counts;
@@ -66,13 +66,13 @@ impl Default for Rules {
 /// What is to be done now.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// To be kept.
+    /// To be stored.
     pub(crate) points: Vec<Point>,
-    /// To be kept before the points; an empty text takes a series out.
+    /// To be stored before the points; an empty text removes a name.
     pub(crate) names: Vec<(SeriesId, String)>,
-    /// To be kept, and told if they are alerts; with the name of the process.
+    /// To be stored, and delivered if they are alerts; with the name of the process.
     pub(crate) annotations: Vec<(Annotation, String)>,
-    /// To be told: Server-Sent Events.
+    /// To be published: Server-Sent Events.
     pub(crate) events: Vec<u8>,
     /// How many they are.
     pub(crate) count: u64,

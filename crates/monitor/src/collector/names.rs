@@ -1,7 +1,7 @@
 //! Which series a sample belongs to.
 //!
 //! A process is known by its `service`, `instance` and `host`; one without a service by its `color` and
-//! `host`, as the text books' are. A new process under a known name is that one started anew, and goes on with
+//! `host`, as a typical sender is. A new process under a known name is a restart, and continues
 //! its series, unless the one before is known to live: because its samples still come, or since the new one
 //! was started before the last of them. Then both have a series.
 

@@ -9,9 +9,6 @@ use crate::time::millis;
 use crate::{Millis, history};
 use std::collections::{HashMap, HashSet};
 
-/// What was kept for less than this many seconds is not shown again without its name.
-const BRIEF: u32 = 60;
-
 /// What an earlier run has left.
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
@@ -133,7 +130,7 @@ fn said(annotations: &[Annotation]) -> HashMap<SeriesId, Said> {
 /// Series that have a past and no name. Their past is shown; nothing is ever added to it.
 fn unnamed(metas: &[SeriesMeta], spans: &history::Spans) -> Vec<SeriesMeta> {
     let named: HashSet<SeriesId> = metas.iter().map(|meta| meta.id).collect();
-    let lost = spans.iter().filter(|(id, (first, last))| !named.contains(id) && last - first >= BRIEF);
+    let lost = spans.iter().filter(|(id, (first, last))| !named.contains(id) && last - first >= history::BRIEF);
     lost.map(|(&id, &(first, _))| SeriesMeta {
         id,
         name: format!("unnamed {id}"),

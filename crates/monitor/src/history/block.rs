@@ -5,7 +5,7 @@ use crate::point::{Row, SeriesId};
 
 /// The most rows of a block: a little more than four hours of seconds, so that a decoder knows what it
 /// may be asked to allocate.
-pub(super) const MOST: usize = 16_384;
+pub(super) const ROWS_MAX: usize = 16_384;
 
 /// A minute of a series. Each value is a code, as in a [`Row`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,12 +21,12 @@ pub(crate) struct Minute {
 /// What a value was within some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) least: u16,
+    pub(crate) min: u16,
     pub(crate) mean: u16,
-    pub(crate) most: u16,
+    pub(crate) max: u16,
 }
 
-/// Seconds as bytes. They are in order, each there once, and at most [`MOST`].
+/// Seconds as bytes. They are in order, each there once, and at most [`ROWS_MAX`].
 pub(super) fn put_rows(series: SeriesId, rows: &[Row], out: &mut Vec<u8>) {
     put_varint(series, out);
     put_times(rows.iter().map(|row| row.second), rows.len(), out);
@@ -53,8 +53,8 @@ pub(super) fn put_minutes(series: SeriesId, minutes: &[Minute], out: &mut Vec<u8
     for span in [|minute: &Minute| minute.cpu, |minute: &Minute| minute.mem] {
         column(&|minute| span(minute).mean);
         // Extremes are near the mean, and mostly at the same distance.
-        column(&|minute| span(minute).mean - span(minute).least);
-        column(&|minute| span(minute).most - span(minute).mean);
+        column(&|minute| span(minute).mean - span(minute).min);
+        column(&|minute| span(minute).max - span(minute).mean);
     }
 }
 
@@ -74,7 +74,7 @@ fn take_spans(bytes: &mut &[u8], length: usize) -> Option<Vec<Span>> {
     let [means, below, above] = [(); 3].map(|()| take_column(bytes, length));
     let (means, below, above) = (means?, below?, above?);
     let spans = means.into_iter().zip(below).zip(above).map(|((mean, below), above)| {
-        Some(Span { least: mean.checked_sub(below)?, mean, most: mean.checked_add(above)? })
+        Some(Span { min: mean.checked_sub(below)?, mean, max: mean.checked_add(above)? })
     });
     spans.collect()
 }
@@ -101,7 +101,7 @@ fn put_times(times: impl Iterator<Item = u32>, length: usize, out: &mut Vec<u8>)
 
 fn take_times(bytes: &mut &[u8]) -> Option<Vec<u32>> {
     let length = take_varint(bytes)? as usize;
-    if length > MOST {
+    if length > ROWS_MAX {
         return None;
     }
     let mut times = Vec::with_capacity(length);
@@ -153,8 +153,8 @@ mod tests {
         #[test]
         fn minutes_are_read_as_written(series in any::<u32>(), times in times(), seed in any::<u16>()) {
             let span = |at: u32| {
-                let least = seed.wrapping_mul(at as u16) % 1000;
-                Span { least, mean: least + at as u16 % 9, most: least + at as u16 % 9 + seed % 17 }
+                let min = seed.wrapping_mul(at as u16) % 1000;
+                Span { min, mean: min + at as u16 % 9, max: min + at as u16 % 9 + seed % 17 }
             };
             let minutes: Vec<Minute> = times.iter().map(|&minute| Minute {
                 minute, count: 60 - minute as u16 % 3, cpu: span(minute), mem: span(minute / 2),

@@ -21,7 +21,7 @@ pub(super) struct JsonLines {
     file: File,
     /// In the file.
     count: usize,
-    latest: HashMap<u64, String>,
+    pub(super) latest: HashMap<u64, String>,
     /// How many keys may be in force, the highest; more are forgotten when the file is written anew.
     max: usize,
     state: State,

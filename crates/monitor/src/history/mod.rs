@@ -30,6 +30,7 @@ mod writer;
 pub(crate) use damage::Counts;
 pub(crate) use query::{Columns, Range};
 pub(crate) use recovery::Spans;
+pub(crate) use writer::BRIEF;
 
 use crate::annotation::Annotation;
 use crate::point::{Point, Row, SeriesId};

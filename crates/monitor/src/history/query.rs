@@ -2,8 +2,8 @@
 
 use super::block::{self, Minute};
 use super::minutes;
-use super::sealed::{Entry, Sealed, read_block};
-use super::store::{Active, Shared, in_order};
+use super::sealed::{Entry, Sealed, read_block, take_name};
+use super::store::{Active, Names, Shared, in_order};
 use crate::Millis;
 use crate::point::{CPU, MEM, Row, Scale, SeriesId};
 use std::collections::HashMap;
@@ -44,8 +44,8 @@ impl Range {
     /// At most about `points` columns; `oldest` is the first second that is kept as such.
     pub(crate) fn new(from: Millis, to: Millis, points: u32, oldest: u32) -> Range {
         let (from, to) = (from.second(), to.second().max(from.second()));
-        let least = (to - from) / points.max(1);
-        let mut step = STEPS.into_iter().find(|&step| step >= least).unwrap_or(least.next_multiple_of(86_400));
+        let min = (to - from) / points.max(1);
+        let mut step = STEPS.into_iter().find(|&step| step >= min).unwrap_or(min.next_multiple_of(86_400));
         if from < oldest {
             step = step.max(60);
         }
@@ -59,12 +59,12 @@ impl Range {
     }
 }
 
-/// A value in each step; `least` and `most` are empty where a step is one sample.
+/// A value in each step; `min` and `max` are empty where a step is one sample.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Column {
     pub(crate) mean: Vec<Option<f64>>,
-    pub(crate) least: Vec<Option<f64>>,
-    pub(crate) most: Vec<Option<f64>>,
+    pub(crate) min: Vec<Option<f64>>,
+    pub(crate) max: Vec<Option<f64>>,
 }
 
 /// CPU and memory of a series.
@@ -78,7 +78,7 @@ pub(super) fn columns(shared: &Shared, series: SeriesId, range: Range) -> Column
             let minutes: Vec<Minute> = rows
                 .iter()
                 .map(|row| {
-                    let span = |code| block::Span { least: code, mean: code, most: code };
+                    let span = |code| block::Span { min: code, mean: code, max: code };
                     Minute { minute: row.second, count: 1, cpu: span(row.cpu), mem: span(row.mem) }
                 })
                 .collect();
@@ -188,7 +188,8 @@ impl ActivePart {
 }
 
 fn wanted(entries: &[Entry], series: SeriesId, from: u32, to: u32) -> Vec<Entry> {
-    entries.iter().filter(|entry| entry.series == series && entry.overlaps(from, to)).copied().collect()
+    let is_wanted = |entry: &&Entry| entry.series == series && !entry.is_name() && entry.overlaps(from, to);
+    entries.iter().filter(is_wanted).copied().collect()
 }
 
 /// The index of a sealed file; empty, logged and counted, if it cannot be read any more.
@@ -200,6 +201,13 @@ fn sealed_entries(shared: &Shared, sealed: &Sealed) -> Vec<Entry> {
     };
     shared.damaged(&sealed.path, None, &what);
     Vec::new()
+}
+
+/// Names out of a sealed file, of the series that are asked for.
+pub(super) fn sealed_names(shared: &Shared, sealed: &Sealed, is_wanted: &mut dyn FnMut(SeriesId) -> bool) -> Names {
+    let entries = sealed_entries(shared, sealed).into_iter();
+    let entries = entries.filter(|entry| entry.is_name() && is_wanted(entry.series));
+    entries.filter_map(|entry| shared.readable(&sealed.path, &entry, sealed.block(&entry), take_name)).collect()
 }
 
 /// Seconds of a series out of a sealed file.
@@ -216,7 +224,7 @@ fn gather(known: &[Minute], range: Range, unit: u32) -> Columns {
     let of = |scale: Scale, span: fn(&Minute) -> block::Span| {
         let mut column = Column { mean: vec![None; range.columns()], ..Column::default() };
         if several {
-            (column.least, column.most) = (column.mean.clone(), column.mean.clone());
+            (column.min, column.max) = (column.mean.clone(), column.mean.clone());
         }
         let place = |minute: &Minute| ((minute.minute * unit).saturating_sub(range.from) / range.step) as usize;
         for known in known.chunk_by(|a, b| place(a) == place(b)) {
@@ -229,8 +237,8 @@ fn gather(known: &[Minute], range: Range, unit: u32) -> Columns {
             // The digits beyond are none that were measured.
             column.mean[at] = Some((sum / f64::max(count, 1.0) * 100.0).round() / 100.0);
             if several {
-                column.least[at] = known.iter().map(|m| span(m).least).min().map(|code| scale.value(code));
-                column.most[at] = known.iter().map(|m| span(m).most).max().map(|code| scale.value(code));
+                column.min[at] = known.iter().map(|m| span(m).min).min().map(|code| scale.value(code));
+                column.max[at] = known.iter().map(|m| span(m).max).max().map(|code| scale.value(code));
             }
         }
         column
@@ -241,6 +249,29 @@ fn gather(known: &[Minute], range: Range, unit: u32) -> Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_peak_vanishes_at_any_resolution(
+            codes in proptest::collection::btree_map(0u32..7200, 0u16..3000, 1..200),
+            points in 1u32..8000,
+        ) {
+            let rows: Vec<Row> = codes.iter().map(|(&second, &cpu)| Row { second, cpu, mem: cpu }).collect();
+            let range = Range::new(Millis(0), Millis(7_199_000), points, 0);
+            let one = |row: &Row| {
+                let span = |code| block::Span { min: code, mean: code, max: code };
+                Minute { minute: row.second, count: 1, cpu: span(row.cpu), mem: span(row.mem) }
+            };
+            let seconds: Vec<Minute> = rows.iter().map(one).collect();
+            let (known, unit) = if range.tier == Tier::Second { (seconds, 1) } else { (minutes::of_rows(&rows), 60) };
+            let (cpu, _) = gather(&known, range, unit);
+            let (highs, lows) = if cpu.max.is_empty() { (&cpu.mean, &cpu.mean) } else { (&cpu.max, &cpu.min) };
+            let find = |values: &[Option<f64>], of: fn(f64, f64) -> f64| values.iter().flatten().copied().reduce(of);
+            prop_assert_eq!(find(highs, f64::max), codes.values().max().map(|code| CPU.value(*code)));
+            prop_assert_eq!(find(lows, f64::min), codes.values().min().map(|code| CPU.value(*code)));
+        }
+    }
 
     #[test]
     fn a_range_has_about_as_many_columns_as_were_asked_for() {
@@ -257,16 +288,16 @@ mod tests {
     #[test]
     fn steps_of_several_samples_have_extremes() {
         let row = |minute, code| {
-            let span = block::Span { least: code, mean: code, most: code };
+            let span = block::Span { min: code, mean: code, max: code };
             Minute { minute, count: 1, cpu: span, mem: span }
         };
         let range = Range { from: 10, to: 19, step: 5, tier: Tier::Second };
         let (cpu, _) = gather(&[row(10, 10), row(14, 30)], range, 1);
         assert_eq!(cpu.mean, [Some(2.0), None]);
-        assert_eq!((cpu.least, cpu.most), (vec![Some(1.0), None], vec![Some(3.0), None]));
+        assert_eq!((cpu.min, cpu.max), (vec![Some(1.0), None], vec![Some(3.0), None]));
         let range = Range { step: 1, ..range };
         let (cpu, _) = gather(&[row(10, 10), row(14, 30)], range, 1);
         assert_eq!((cpu.mean[0], cpu.mean[1], cpu.mean[4]), (Some(1.0), None, Some(3.0)));
-        assert!(cpu.least.is_empty() && cpu.most.is_empty());
+        assert!(cpu.min.is_empty() && cpu.max.is_empty());
     }
 }

@@ -22,11 +22,13 @@ pub(super) enum Kind {
     Minutes = 3,
     /// Where the records of a sealed file are.
     Index = 4,
+    /// What is known of a series, so that it does not depend on one file of names.
+    Name = 5,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Points, Kind::Rows, Kind::Minutes, Kind::Index].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Points, Kind::Rows, Kind::Minutes, Kind::Index, Kind::Name].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -4,12 +4,12 @@ use super::block;
 use super::disk::Disk;
 use super::journal::{self, Journal};
 use super::record::{self, Head, Kind, MAGIC, Record};
-use super::sealed::{Entry, Sealed, Sealing, TEMPORARY};
-use super::store::{Active, Shared, Store, file, listed};
-use super::{HistorySettings, jsonl};
+use super::sealed::{Entry, Sealed, Sealing, TEMPORARY, take_name};
+use super::store::{Active, Names, Shared, Store, file, listed};
+use super::{HistorySettings, jsonl, query};
 use crate::Millis;
 use crate::point::SeriesId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,14 @@ fn other_version(path: &Path, version: u8) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
+/// What the files of an earlier run hold.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) spans: Spans,
+    /// Names that only they have.
+    pub(super) lost: Names,
+}
+
 impl Store {
     /// Takes over what is in the directory, whatever state it is in.
     pub(super) fn open(
@@ -55,8 +63,9 @@ impl Store {
         directory: &Path,
         settings: HistorySettings,
         shared: Arc<Shared>,
+        names: &HashMap<u64, String>,
         now: Millis,
-    ) -> io::Result<(Store, Spans)> {
+    ) -> io::Result<(Store, Found)> {
         remove_temporaries(&disk, directory)?;
         let mut spans = Spans::new();
         let mut unwanted = Vec::new();
@@ -97,6 +106,7 @@ impl Store {
         for (series, rows) in &shared.lock().open {
             rows.iter().for_each(|row| see(&mut spans, *series, row.second, row.second));
         }
+        let lost = lost_names(&shared, &opened, &spans, names);
         let newest = opened.pop();
         // Its first block was written soon after that second.
         let first = newest.as_ref().and_then(|active| active.entries.first());
@@ -111,13 +121,32 @@ impl Store {
             store.seal(&active)?;
         }
         // What old journals held is in blocks now; only then may they go.
-        store.write_blocks()?;
+        store.write_blocks(names)?;
         store.unwanted.extend(journals.into_iter().map(|(_, path)| path));
         store.remove_unwanted()?;
         store.count_bytes();
         store.shared.list_set_aside(&store.directory);
-        Ok((store, spans))
+        Ok((store, Found { spans, lost }))
     }
+}
+
+/// What files say of series that have no name any more.
+fn lost_names(shared: &Shared, actives: &[Active], spans: &Spans, names: &HashMap<u64, String>) -> Names {
+    let mut wanted: HashSet<SeriesId> = spans.keys().copied().filter(|id| !names.contains_key(&(*id).into())).collect();
+    let mut found = Names::new();
+    for (series, name) in actives.iter().rev().flat_map(|active| &active.names) {
+        if wanted.remove(series) {
+            found.insert(*series, name.clone());
+        }
+    }
+    let seconds = shared.lock().seconds.clone();
+    for sealed in seconds.iter().rev() {
+        if wanted.is_empty() {
+            break;
+        }
+        found.extend(query::sealed_names(shared, sealed, &mut |series| wanted.remove(&series)));
+    }
+    found
 }
 
 fn see(spans: &mut Spans, series: SeriesId, from: u32, to: u32) {
@@ -152,7 +181,7 @@ fn open_sealed(
             Sealed::open(path, number)?.ok_or_else(unreadable)?
         }
     };
-    for Entry { series, from, to, .. } in entries {
+    for Entry { series, from, to, .. } in entries.into_iter().filter(|entry| !entry.is_name()) {
         // Of a last minute it is not known which was the last second.
         let (from, to) = if kind == "minutes" { (from.saturating_mul(60), to.saturating_mul(60)) } else { (from, to) };
         see(spans, series, from, to);
@@ -167,7 +196,9 @@ fn repair(disk: &Disk, shared: &Shared, path: &Path, number: u64) -> io::Result<
     shared.set_aside(disk, path, &format!("{} bytes of it cannot be read", scan.damaged + scan.torn))?;
     let mut sealing = Sealing::begin(disk, path)?;
     for record in &scan.records {
-        if let Some(entry) = entry(record, record.offset) {
+        if let Some((series, name)) = name(record) {
+            sealing.name(series, &name)?;
+        } else if let Some(entry) = entry(record, record.offset) {
             sealing.block(record.kind, entry.series, (entry.from, entry.to), record.payload)?;
         }
     }
@@ -197,7 +228,8 @@ fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<()> {
 fn open_active(disk: &Disk, shared: &Shared, path: PathBuf, number: u64) -> io::Result<Active> {
     let bytes = fs::read(&path)?;
     let scan = record::scan(&bytes);
-    let senseless = scan.records.iter().filter(|record| entry(record, 0).is_none()).map(|record| record.length);
+    let makes_sense = |record: &Record<'_>| name(record).is_some() || entry(record, 0).is_some();
+    let senseless = scan.records.iter().filter(|record| !makes_sense(record)).map(|record| record.length);
     let damaged = scan.damaged + senseless.sum::<usize>();
     if scan.torn > 0 {
         shared.torn(&path, scan.torn);
@@ -213,14 +245,16 @@ fn open_active(disk: &Disk, shared: &Shared, path: PathBuf, number: u64) -> io::
         disk.truncate(&file, scan.end as u64)?;
     }
     let entries = scan.records.iter().filter_map(|record| entry(record, record.offset)).collect();
-    Ok(Active { number, path, file: Arc::new(file), entries, bytes: scan.end as u64 })
+    let names = scan.records.iter().filter_map(name).collect();
+    Ok(Active { number, path, file: Arc::new(file), entries, names, bytes: scan.end as u64 })
 }
 
 fn rewrite_active(disk: &Disk, path: PathBuf, number: u64, bytes: &[u8], records: &[Record<'_>]) -> io::Result<Active> {
     let (mut whole, mut entries) = (MAGIC.to_vec(), Vec::new());
     for record in records {
-        if let Some(entry) = entry(record, whole.len()) {
-            entries.push(entry);
+        let entry = entry(record, whole.len());
+        if entry.is_some() || name(record).is_some() {
+            entries.extend(entry);
             whole.extend_from_slice(&bytes[record.offset..record.offset + record.length]);
         }
     }
@@ -229,7 +263,12 @@ fn rewrite_active(disk: &Disk, path: PathBuf, number: u64, bytes: &[u8], records
     disk.write(&file, &whole)?;
     disk.sync(&file)?;
     disk.rename(&temporary, &path)?;
-    Ok(Active { number, path, file: Arc::new(file), entries, bytes: whole.len() as u64 })
+    let names = records.iter().filter_map(name).collect();
+    Ok(Active { number, path, file: Arc::new(file), entries, names, bytes: whole.len() as u64 })
+}
+
+fn name(record: &Record<'_>) -> Option<(SeriesId, String)> {
+    take_name(record.payload).filter(|_| record.kind == Kind::Name)
 }
 
 /// The entry of a block that is at this offset; `None` if it is none.
@@ -243,7 +282,7 @@ fn entry(record: &Record<'_>, offset: usize) -> Option<Entry> {
             let (series, minutes) = block::take_minutes(record.payload)?;
             (series, minutes.first()?.minute, minutes.last()?.minute)
         }
-        Kind::Points | Kind::Index => return None,
+        Kind::Points | Kind::Index | Kind::Name => return None,
     };
     Some(Entry { series, from, to, offset: offset as u32, length: record.length as u32 })
 }

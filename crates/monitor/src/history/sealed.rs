@@ -1,5 +1,6 @@
 //! Files that are written once: all series of some hours, a block or more for each, and an index.
 
+use super::bits::{put_varint, take_varint};
 use super::disk::Disk;
 use super::record::{self, Kind, MAGIC};
 use crate::point::SeriesId;
@@ -30,6 +31,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// The name of a series is of no time.
+    pub(super) fn is_name(&self) -> bool {
+        self.from > self.to
+    }
+
     pub(super) fn overlaps(&self, from: u32, to: u32) -> bool {
         self.from <= to && self.to >= from
     }
@@ -67,7 +73,7 @@ impl Sealed {
         let (from, to) = (u32::MAX, 0);
         let mut sealed = Sealed { number, path: path.to_owned(), bytes, from, to, file, index };
         let Some(entries) = sealed.entries()? else { return Ok(None) };
-        for entry in &entries {
+        for entry in entries.iter().filter(|entry| !entry.is_name()) {
             (sealed.from, sealed.to) = (sealed.from.min(entry.from), sealed.to.max(entry.to));
         }
         Ok(Some((sealed, entries)))
@@ -98,6 +104,21 @@ impl Sealed {
     pub(super) fn block(&self, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
         read_block(&self.file, entry)
     }
+}
+
+/// The payload of a name.
+pub(super) fn put_name(series: SeriesId, name: &str) -> Vec<u8> {
+    let mut payload = Vec::new();
+    put_varint(series, &mut payload);
+    payload.extend(name.bytes());
+    payload
+}
+
+/// `None` if it is none.
+pub(super) fn take_name(mut payload: &[u8]) -> Option<(SeriesId, String)> {
+    let series = take_varint(&mut payload)?;
+    let name = std::str::from_utf8(payload).ok()?;
+    Some((series, name.to_owned()))
 }
 
 /// The payload of the record that is there; `None` if it is damaged.
@@ -147,6 +168,10 @@ impl Sealing {
         if self.buffer.len() >= BUFFER { self.write() } else { Ok(()) }
     }
 
+    pub(super) fn name(&mut self, series: SeriesId, name: &str) -> io::Result<()> {
+        self.block(Kind::Name, series, (u32::MAX, 0), &put_name(series, name))
+    }
+
     fn write(&mut self) -> io::Result<()> {
         self.disk.write(&self.file, &self.buffer)?;
         self.buffer.clear();
@@ -158,7 +183,9 @@ impl Sealing {
         let mut payload = Vec::with_capacity(ENTRY * self.entries.len());
         let (mut min, mut max) = (u32::MAX, 0);
         for Entry { series, from, to, offset, length } in std::mem::take(&mut self.entries) {
-            (min, max) = (min.min(from), max.max(to));
+            if from <= to {
+                (min, max) = (min.min(from), max.max(to));
+            }
             [series, from, to, offset, length].iter().for_each(|number| payload.extend(number.to_le_bytes()));
         }
         let before = self.buffer.len();

@@ -19,7 +19,7 @@ impl Store {
     pub(super) fn seal_if_due(&mut self, now: Millis) -> io::Result<()> {
         let Some(active) = self.shared.lock().active.clone() else { return Ok(()) };
         let age = now.since(self.begun);
-        // A clock that went backwards has said too much before.
+        // The clock may have been ahead when the file was begun.
         if active.bytes < LARGE && (0..millis(self.settings.seal)).contains(&age) {
             return Ok(());
         }
@@ -37,7 +37,11 @@ impl Store {
         let mut seconds = Sealing::begin(&self.disk, &seconds_path)?;
         let mut minutes = Sealing::begin(&self.disk, &minutes_path)?;
         let mut series: BTreeSet<SeriesId> = active.entries.iter().map(|entry| entry.series).collect();
+        let mut names = active.names.clone();
         if let Some(earlier) = &earlier {
+            query::sealed_names(&self.shared, earlier, &mut |series| !names.contains_key(&series))
+                .into_iter()
+                .for_each(|(series, name)| drop(names.insert(series, name)));
             series.extend(earlier.entries()?.unwrap_or_default().iter().map(|entry| entry.series));
         }
         let (mut payload, mut is_damaged) = (Vec::new(), false);
@@ -50,13 +54,16 @@ impl Store {
             is_damaged |= is_part;
             rows.extend(newer);
             in_order(&mut rows);
-            for rows in rows.chunks(block::MOST) {
+            if let Some(name) = names.get(&series) {
+                seconds.name(series, name)?;
+            }
+            for rows in rows.chunks(block::ROWS_MAX) {
                 payload.clear();
                 block::put_rows(series, rows, &mut payload);
                 let span = (rows[0].second, rows[rows.len() - 1].second);
                 seconds.block(Kind::Rows, series, span, &payload)?;
             }
-            for minutes_of in to_minutes(&rows).chunks(block::MOST) {
+            for minutes_of in to_minutes(&rows).chunks(block::ROWS_MAX) {
                 payload.clear();
                 block::put_minutes(series, minutes_of, &mut payload);
                 let span = (minutes_of[0].minute, minutes_of[minutes_of.len() - 1].minute);

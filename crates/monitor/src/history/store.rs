@@ -9,7 +9,7 @@ use super::damage::{Counts, Place};
 use super::disk::Disk;
 use super::journal::Journal;
 use super::record::{self, Kind, MAGIC};
-use super::sealed::{Entry, Sealed, read_block};
+use super::sealed::{Entry, Sealed, put_name, read_block};
 use super::{HistorySettings, minutes};
 use crate::Millis;
 use crate::point::{Point, Row, SeriesId};
@@ -48,8 +48,13 @@ pub(super) struct Active {
     pub(super) path: PathBuf,
     pub(super) file: Arc<File>,
     pub(super) entries: Vec<Entry>,
+    /// What the file says of each series in it.
+    pub(super) names: Names,
     pub(super) bytes: u64,
 }
+
+/// What is known of series, in JSON.
+pub(super) type Names = HashMap<SeriesId, String>;
 
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,8 +131,9 @@ impl Store {
     }
 
     /// Moves what is in memory to the active file, seals that if it is time, and deletes what is old.
-    pub(super) fn checkpoint(&mut self, now: Millis) -> io::Result<()> {
-        let result = self.write_blocks().and_then(|()| self.begin_journal());
+    /// `names` is what is known of each series.
+    pub(super) fn checkpoint(&mut self, now: Millis, names: &HashMap<u64, String>) -> io::Result<()> {
+        let result = self.write_blocks(names).and_then(|()| self.begin_journal());
         // A full disk may have room again after this, and else nothing depends on it.
         let sealed = result.and_then(|()| self.seal_if_due(now));
         self.delete_old(now);
@@ -136,7 +142,7 @@ impl Store {
         sealed.and(removed)
     }
 
-    pub(super) fn write_blocks(&mut self) -> io::Result<()> {
+    pub(super) fn write_blocks(&mut self, names: &HashMap<u64, String>) -> io::Result<()> {
         let series: BTreeSet<SeriesId> = self.shared.lock().open.keys().copied().collect();
         if series.is_empty() {
             return Ok(());
@@ -155,7 +161,11 @@ impl Store {
         for series in series {
             let mut rows = self.shared.lock().open.get(&series).cloned().unwrap_or_default();
             in_order(&mut rows);
-            for rows in rows.chunks(block::MOST) {
+            if let Some(name) = names.get(&series.into()).filter(|name| active.names.get(&series) != Some(name)) {
+                record::put(Kind::Name, &put_name(series, name), &mut bytes);
+                active.names.insert(series, name.clone());
+            }
+            for rows in rows.chunks(block::ROWS_MAX) {
                 payload.clear();
                 block::put_rows(series, rows, &mut payload);
                 let begin = bytes.len();
@@ -192,7 +202,14 @@ impl Store {
             self.unwanted.push(path);
             return Err(error);
         }
-        let active = Active { number, path, file: Arc::new(created), entries: Vec::new(), bytes: MAGIC.len() as u64 };
+        let active = Active {
+            number,
+            path,
+            file: Arc::new(created),
+            entries: Vec::new(),
+            names: Names::new(),
+            bytes: MAGIC.len() as u64,
+        };
         // There until it is sealed, even if nothing can be written to it now.
         self.shared.lock().active = Some(active.clone());
         Ok(active)

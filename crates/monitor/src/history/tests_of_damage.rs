@@ -155,7 +155,7 @@ fn a_disk_that_fails_at_any_call_loses_nothing_that_was_promised() {
             let disk = Disk::default();
             disk.faults.fail(failing);
             let mut promised = Promised::default();
-            // That it cannot even start is said, and changes nothing.
+            // A start that fails returns an error, and changes nothing.
             let _ = live(&disk, directory.path(), &mut promised);
             check(directory.path(), &promised, &trial);
         }
@@ -242,6 +242,8 @@ fn a_changed_byte_in_any_file_is_counted_and_what_cannot_be_read_is_kept() {
             let found = next.rows();
             let range = Range { from: BEGIN / 60 * 60, to: BEGIN + 199, step: 60, tier: Tier::Minute };
             query::columns(&next.shared, SERIES, range);
+            let sealed = next.shared.lock().seconds.clone();
+            sealed.iter().for_each(|sealed| drop(query::sealed_names(&next.shared, sealed, &mut |_| true)));
             assert!(next.counted() > 0, "{trial} is not counted");
             assert!(found.is_subset(&whole), "{trial}: seconds that never were");
             let is_torn = next.shared.lock().counts.torn > 0;
@@ -281,6 +283,46 @@ fn another_version_is_refused_with_a_sentence_and_nothing_is_changed() {
     }
 }
 
+#[test]
+fn names_are_found_again_in_files_of_any_kind_and_the_newest_is_in_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
+    let restart = |at: u32| {
+        fs::remove_file(directory.path().join("names.jsonl")).unwrap();
+        let next = Trial::open(&Disk::default(), directory.path(), at).unwrap();
+        let name = next.restored.names.first().cloned().unwrap_or_default();
+        (next, name)
+    };
+    trial.name("first");
+    trial.take(0..70);
+    assert!(trial.writer.flush());
+    // The journal knows no names.
+    drop(trial);
+    let (mut trial, name) = restart(70);
+    assert_eq!(name, "");
+    trial.name("second");
+    trial.take(70..80);
+    assert!(trial.writer.checkpoint(now(80)));
+    drop(trial);
+    let (mut trial, name) = restart(80);
+    assert!(name.contains("second"), "the active file says {name}");
+    trial.name("third");
+    trial.take(80..90);
+    assert!(trial.writer.checkpoint(now(90)));
+    drop(trial);
+    let (mut trial, name) = restart(90);
+    assert!(name.contains("third"), "the active file says {name}");
+    assert!(trial.writer.checkpoint(now(LONG + 90)));
+    drop(trial);
+    assert!(listed(directory.path()).unwrap().iter().all(|(_, kind, _)| kind != "active"));
+    let (trial, name) = restart(LONG + 90);
+    assert!(name.contains("third"), "the sealed file says {name}");
+    // From now on it is in its own file again.
+    drop(trial);
+    let names = fs::read_to_string(directory.path().join("names.jsonl")).unwrap();
+    assert!(names.contains("third"), "{names}");
+}
+
 fn contents(directory: &Path) -> BTreeSet<(String, Vec<u8>)> {
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     files.map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
@@ -292,7 +334,7 @@ fn a_truncated_file_of_names_leaves_the_numbers_to_those_that_had_them() {
     filled(directory.path());
     fs::write(directory.path().join("names.jsonl"), b"").unwrap();
     let next = Trial::open(&Disk::default(), directory.path(), LONG + 200).unwrap();
-    assert_eq!(next.restored.names, Vec::<String>::new());
+    assert_eq!(next.restored.names, [r#"{"id":7,"name":"first"}"#], "what the other files say");
     assert_eq!(next.restored.spans.get(&SERIES), Some(&(BEGIN, BEGIN + 199)));
 }
 
@@ -329,4 +371,52 @@ fn a_lock_that_is_a_link_is_not_followed() {
     std::os::unix::fs::symlink(&precious, data.join("lock")).unwrap();
     assert!(Trial::open(&Disk::default(), &data, 0).is_err());
     assert_eq!(fs::read(&precious).unwrap(), b"of somebody else");
+}
+
+#[test]
+fn what_was_sealed_outlives_the_damage_of_an_active_file_that_could_not_be_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
+    for part in 0..3 {
+        trial.take(part * 40..part * 40 + 40);
+        assert!(trial.writer.checkpoint(now(part * 40)));
+    }
+    let active = listed(directory.path()).unwrap().into_iter().find(|(_, kind, _)| kind == "active").unwrap().0;
+    let mut bytes = fs::read(&active).unwrap();
+    assert!(trial.writer.checkpoint(now(LONG)));
+    assert!(!active.exists());
+    drop(trial);
+    // In its middle block.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 8;
+    fs::write(&active, &bytes).unwrap();
+    let mut next = Trial::open(&Disk::default(), directory.path(), LONG).unwrap();
+    assert_eq!(next.rows(), rows(0..120));
+    next.take(120..160);
+    assert!(next.writer.checkpoint(now(3 * LONG)));
+    assert_eq!(next.rows(), rows(0..160));
+    drop(next);
+    let next = Trial::open(&Disk::default(), directory.path(), 3 * LONG).unwrap();
+    assert_eq!(next.rows(), rows(0..160));
+    let range = Range { from: BEGIN / 60 * 60, to: BEGIN + 159, step: 60, tier: Tier::Minute };
+    assert_eq!(query::columns(&next.shared, SERIES, range).0.mean.iter().flatten().count(), 3);
+}
+
+#[test]
+fn attempts_to_start_that_fail_set_a_file_aside_once() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let seconds = listed(directory.path()).unwrap().into_iter().find(|(_, kind, _)| kind == "seconds").unwrap().0;
+    let mut bytes = fs::read(&seconds).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&seconds, &bytes).unwrap();
+    let disk = Disk::default();
+    for room in 0..10 {
+        disk.faults.room.store(room, Ordering::Relaxed);
+        assert!(Trial::open(&disk, directory.path(), LONG + 200).is_err());
+    }
+    disk.faults.room.store(u64::MAX, Ordering::Relaxed);
+    let next = Trial::open(&disk, directory.path(), LONG + 200).unwrap();
+    assert_eq!(next.rows(), rows(0..200));
+    assert_eq!(next.shared.lock().set_aside.len(), 1, "{:?}", next.shared.lock().set_aside);
 }

@@ -3,7 +3,7 @@
 use super::annotations::{Changes, Kept};
 use super::disk::Disk;
 use super::jsonl::JsonLines;
-use super::recovery::check_versions;
+use super::recovery::{Found, check_versions};
 use super::store::{Shared, Store};
 use super::{HistorySettings, Restored};
 use crate::Millis;
@@ -16,7 +16,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Seconds for which a series must have been there to be found again without its name.
+pub(crate) const BRIEF: u32 = 60;
+/// More often the journal is not written, whatever the settings say.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -65,12 +70,19 @@ impl Writer {
                 shared.set_aside(&disk, &path, &format!("{} lines of it cannot be read", unread.damaged))
             })
         };
-        let names = open("names.jsonl", settings.names, |line| {
+        let mut names = open("names.jsonl", settings.names, |line| {
             serde_json::from_str::<serde_json::Value>(line).ok()?.get("id")?.as_u64()
         })?;
         let annotations =
             open("annotations.jsonl", usize::MAX, |line| serde_json::from_str::<Kept>(line).ok().map(|kept| kept.key))?;
-        let (store, spans) = Store::open(disk.clone(), directory, settings, shared.clone(), now)?;
+        let (store, found) = Store::open(disk.clone(), directory, settings, shared.clone(), &names.latest, now)?;
+        let Found { spans, mut lost } = found;
+        // Who was hardly there was forgotten on purpose.
+        lost.retain(|series, _| spans.get(series).is_some_and(|(first, last)| last - first >= BRIEF));
+        if !lost.is_empty() {
+            tracing::warn!("the names of {} series are lost, and taken from the history's other files", lost.len());
+            names.append(lost.into_iter().map(|(series, name)| (series.into(), name)))?;
+        }
         let restored = Restored {
             names: names.latest().into_iter().map(str::to_owned).collect(),
             spans,
@@ -81,7 +93,7 @@ impl Writer {
 
     /// Writes until it is stopped, or nobody is left who could stop it.
     pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize) {
-        let (flush, checkpoint) = (self.store.settings.flush, self.store.settings.checkpoint);
+        let (flush, checkpoint) = (self.store.settings.flush.max(SHORTEST), self.store.settings.checkpoint);
         let (mut flushed, mut checked) = (Instant::now(), Instant::now());
         loop {
             match orders.recv_timeout(flush.saturating_sub(flushed.elapsed())) {
@@ -131,7 +143,7 @@ impl Writer {
     /// What was taken outlives the machine when this succeeds.
     pub(super) fn checkpoint(&mut self, now: Millis) -> bool {
         let names = self.names.flush().and(self.annotations.flush());
-        let points = self.store.checkpoint(now);
+        let points = self.store.checkpoint(now, &self.names.latest);
         self.note("names and annotations", names) & self.note("blocks", points)
     }
 

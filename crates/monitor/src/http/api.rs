@@ -18,7 +18,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+/// The range of a request that names none.
+const PAST_HOUR: Duration = Duration::from_secs(3600);
 /// Columns of one answer, over all series.
 const COLUMNS: usize = 4_000_000;
 /// Columns of one series.
@@ -88,8 +91,15 @@ impl Asked {
                 _ => {}
             }
         }
-        let (Some(from), Some(to)) = (from, to) else {
-            return Err(bad("`from` and `to` must be given, in milliseconds since 1970"));
+        let (from, to) = match (from, to) {
+            (Some(from), Some(to)) => (from, to),
+            // What a plain link asks for.
+            (None, None) => (Millis::now().before(PAST_HOUR), Millis::now()),
+            _ => {
+                return Err(bad(
+                    "`from` and `to` are given together, in milliseconds since 1970, or none: the past hour",
+                ));
+            }
         };
         if to < from {
             return Err(bad(format!("from={} is after to={}", from.0, to.0)));
@@ -177,10 +187,10 @@ impl SeriesJson {
             id,
             cpu: cpu.mean,
             mem: mem.mean,
-            cpu_min: cpu.least,
-            cpu_max: cpu.most,
-            mem_min: mem.least,
-            mem_max: mem.most,
+            cpu_min: cpu.min,
+            cpu_max: cpu.max,
+            mem_min: mem.min,
+            mem_max: mem.max,
         }
     }
 }

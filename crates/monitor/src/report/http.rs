@@ -89,7 +89,14 @@ impl Sink {
         if status.is_success() {
             return Ok(());
         }
-        let text = format!("the collector answers {status}: {}", String::from_utf8_lossy(&body).trim());
+        let body = String::from_utf8_lossy(&body);
+        let text = match (status, body.trim()) {
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {
+                format!("this is no collector (it answers {status})")
+            }
+            (status, "") => format!("the collector answers {status}"),
+            (status, body) => format!("the collector answers {status}: {body}"),
+        };
         // Too many for now are not too many for ever.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failure::Away(text));

@@ -3,6 +3,7 @@
 use super::Options;
 use crate::Millis;
 use crate::process::Stat;
+use crate::sample::TEXT;
 use crate::usage::Usage;
 use serde::Serialize;
 use std::os::linux::net::SocketAddrExt;
@@ -14,6 +15,11 @@ const PALETTE: [&str; 10] =
     ["#1f77b4", "#e8710a", "#2a9d3f", "#d62f4b", "#8a63d2", "#00a3a3", "#c2569b", "#8c6d31", "#5b7fff", "#7a8b00"];
 /// How many instances of one service count themselves on one machine. Further ones go by their process number.
 const SLOTS: usize = 256;
+
+/// Bytes of the longest name of an abstract socket.
+const SLOT_NAME: usize = 107;
+/// Bytes of the longest ending of an instance's name, `-pid-` and a process number.
+const NUMBER: usize = 15;
 
 /// Says who a process is, once a second, beside its usage.
 #[derive(Debug)]
@@ -55,7 +61,7 @@ struct Report<'a> {
 impl Identity {
     /// `name` is the service if the options say none.
     pub(crate) fn of(pid: u32, name: &str, options: &Options) -> Identity {
-        let service = options.service.clone().unwrap_or_else(|| name.to_owned());
+        let service = options.service.clone().unwrap_or_else(|| cut(name, TEXT).to_owned());
         let (instance, slot) = match &options.instance {
             Some(instance) => (instance.clone(), None),
             None => first_free(&service, pid),
@@ -100,23 +106,38 @@ impl Identity {
 /// when its process has ended, whatever has ended it.
 fn first_free(service: &str, pid: u32) -> (String, Option<UnixListener>) {
     for number in 1..=SLOTS {
-        let instance = format!("{service}-{number}");
-        let Ok(name) = SocketAddr::from_abstract_name(format!("switchboard/{instance}")) else { break };
+        let instance = format!("{}-{number}", cut(service, TEXT - NUMBER));
+        let Ok(name) = SocketAddr::from_abstract_name(slot_name(&instance)) else { break };
         if let Ok(slot) = UnixListener::bind_addr(&name) {
             return (instance, Some(slot));
         }
     }
-    (format!("{service}-pid-{pid}"), None)
+    (format!("{}-pid-{pid}", cut(service, TEXT - NUMBER)), None)
 }
 
-/// The same for the same instance, on every machine and in every version of this program (FNV-1a).
-fn color_of(instance: &str) -> &'static str {
-    let hash = instance.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    PALETTE[hash as usize % PALETTE.len()]
+/// The beginning of a text, at most so many bytes of whole characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
-/// When a process was started.
-fn started(pid: u32) -> Option<Millis> {
+/// A socket's name has at most 107 bytes.
+fn slot_name(instance: &str) -> String {
+    let name = format!("switchboard/{instance}");
+    if name.len() <= SLOT_NAME { name } else { format!("{}~{:08x}", cut(&name, SLOT_NAME - 9), hash(instance)) }
+}
+
+/// The same for the same instance, on every machine and in every version of this program.
+pub(crate) fn color_of(instance: &str) -> &'static str {
+    PALETTE[hash(instance) as usize % PALETTE.len()]
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// When a process was started, as far as /proc says.
+pub(crate) fn started(pid: u32) -> Option<Millis> {
     let started = Stat::of(pid.cast_signed()).ok()?.started;
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let uptime = Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()?;
@@ -136,6 +157,19 @@ mod tests {
         assert_eq!(second.instance, format!("{name}-2"));
         drop(first);
         assert_eq!(identity().instance, format!("{name}-1"));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_what_a_collector_takes() {
+        for length in [TEXT - 1, TEXT, TEXT + 1, 1000] {
+            // Two bytes a character.
+            let name = "\u{e9}".repeat(length);
+            let identity = Identity::of(std::process::id(), &name, &Options::default());
+            let report = identity.report(Usage::default(), None);
+            let sample =
+                crate::Sample::parse(report.as_bytes()).unwrap_or_else(|refusal| panic!("{length}: {refusal}"));
+            assert!(sample.instance.is_some_and(|instance| instance.ends_with("-1")), "{report}");
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ mod http;
 mod identity;
 mod zmq;
 
-pub(crate) use identity::Identity;
+pub(crate) use identity::{Identity, color_of, started};
 
+use crate::sample::TEXT;
 use crate::usage::Usage;
 use backlog::Backlog;
 use std::io;
@@ -68,6 +69,17 @@ impl Options {
         if self.backlog == 0 {
             return Err(Error::Backlog);
         }
+        let texts = [
+            ("service", &self.service),
+            ("instance", &self.instance),
+            ("color", &self.color),
+            ("version", &self.version),
+        ];
+        for (option, text) in texts {
+            if let Some(text) = text.as_deref().filter(|text| text.is_empty() || text.len() > TEXT) {
+                return Err(Error::Text { option, length: text.len(), limit: TEXT });
+            }
+        }
         Sink::new(self).map(drop)
     }
 }
@@ -87,6 +99,22 @@ pub enum Error {
     /// A limit that leaves nothing.
     #[error("a backlog of 0 reports: 1 at least")]
     Backlog,
+    /// A name that no collector would take.
+    #[error("{option} of {length} bytes: from 1 to {limit} bytes are taken")]
+    Text {
+        /// Which option.
+        option: &'static str,
+        /// Its bytes.
+        length: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The process to watch is not there.
+    #[error("there is no process {pid}")]
+    NoProcess {
+        /// Its number.
+        pid: u32,
+    },
     /// It cannot be found out what the process uses.
     #[error("cannot measure {what}: {source}")]
     Unmeasured {
@@ -172,13 +200,13 @@ impl Reporting {
         self.ended.recv_timeout(self.linger + BEAT).ok()
     }
 
-    /// Waits until there is nothing left to measure, and the farewell is delivered as in [`Reporting::end`].
+    /// Waits until there is nothing left to measure, and the final report is delivered as in [`Reporting::end`].
     pub(crate) fn wait(self) -> Option<Outcome> {
         self.ended.recv().ok()
     }
 }
 
-/// Measures once a second, at the same fraction of each. The last report is the farewell.
+/// Measures once a second, at the same fraction of each. The last one is the final report.
 async fn beat(identity: &Identity, mut measure: Measure, backlog: &Backlog, mut told: oneshot::Receiver<i32>) {
     let mut beat = interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);

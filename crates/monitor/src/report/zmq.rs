@@ -1,4 +1,4 @@
-//! Reports as the text books' senders send them: over ØMQ, from a publisher that connects.
+//! Reports over ZeroMQ, from a publisher that connects.
 //!
 //! A publisher drops what nobody has subscribed to, and so would lose all before the collector comes. This one is
 //! an XPUB, which hears of subscriptions, and sends only while the collector is there; until then reports wait.

@@ -1,4 +1,4 @@
-//! Samples as the text books' senders send them: they connect and publish, the collector subscribes.
+//! Samples over ZeroMQ: senders connect and publish, the collector subscribes.
 //!
 //! The port is bounded in what a message may be, in what waits of a peer, in peers, and by the rules in series;
 //! a peer that is faster than the rate is not read meanwhile.

@@ -121,7 +121,7 @@ impl Running {
             assert_ne!(events.line(&mut head).await, 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.0 200"), "{head}");
-        for header in ["text/event-stream", "cache-control: no-cache", "x-accel-buffering: no"] {
+        for header in ["text/event-stream", "cache-control: no-cache, no-transform", "x-accel-buffering: no"] {
             assert!(head.to_lowercase().contains(header), "{head}");
         }
         events

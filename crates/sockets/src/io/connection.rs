@@ -116,7 +116,7 @@ where
                 Ok(0) => return Ending::Broken("the connection takes nothing more".into()),
                 Ok(bytes) => {
                     peer.flight.advance(bytes);
-                    session.wrote(Instant::now(), blocked, peer.flight.has_command());
+                    session.wrote(Instant::now(), bytes, blocked, peer.flight.has_command());
                     blocked = bytes < offered;
                 }
                 Err(error) => return Ending::Broken(error.to_string()),

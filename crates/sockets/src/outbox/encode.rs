@@ -33,6 +33,7 @@ impl Outbox {
             put(&mut self.open, message.part(number), number + 1 < parts);
         }
         let range = start..self.open.len();
+        self.run_bytes += range.len();
         for at in 0..self.chosen.len() {
             self.step();
             let id = self.chosen[at];
@@ -87,6 +88,7 @@ impl Outbox {
                     put(buffer, body, more);
                 }
             }
+            self.run_bytes += size;
             push(buffer.split().freeze());
             part.into_iter().for_each(&mut push);
             number = end;

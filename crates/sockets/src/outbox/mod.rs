@@ -49,6 +49,8 @@ pub(crate) struct Outbox {
     /// How many messages were accepted.
     accepted: u64,
     chosen: Vec<PipeId>,
+    /// Bytes that were copied since a sender let others run.
+    pub(crate) run_bytes: usize,
     dropped: u64,
     /// Those who wait for room.
     pub(crate) waiters: Waiters,
@@ -87,6 +89,7 @@ impl Outbox {
             subscribers: Prefixes::default(),
             accepted: 0,
             chosen: Vec::new(),
+            run_bytes: 0,
             dropped: 0,
             waiters: Waiters::default(),
             flushers: Waiters::default(),

@@ -160,6 +160,23 @@ fn one_that_waits_for_a_flush_is_woken_by_the_write() {
 }
 
 #[test]
+fn a_flush_that_waits_for_a_peer_is_woken_when_the_peer_is_gone_for_good() {
+    let core = crate::core::Core::new(switchboard_wire::zmtp::SocketType::Push, crate::Options::default()).unwrap();
+    let peer = crate::peer::Peer::new(&core);
+    core.with_outbox(|outbox, wakes| outbox.dispatch("x", wakes));
+    let flushing = crate::Flushing::new(&core);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| flushing.wait_timeout(std::time::Duration::from_secs(60)));
+        while core.outbox().flushers_to_wake().is_empty() {
+            std::thread::yield_now();
+        }
+        drop(peer);
+        waiting.join().unwrap().unwrap();
+    });
+    assert_eq!(core.outbox().dropped(), 1);
+}
+
+#[test]
 fn a_pipe_without_room_leaves_the_ring_and_returns_when_it_has_some() {
     let mut outbox = outbox(2, 0);
     let pipes: Vec<_> = (0..3).map(|_| outbox.add_pipe(Arc::default())).collect();
@@ -180,6 +197,24 @@ fn a_pipe_without_room_leaves_the_ring_and_returns_when_it_has_some() {
         outbox.remove_pipe(again);
     }
     assert!(outbox.ring.len() <= 1);
+}
+
+#[test]
+fn whoever_unsubscribes_takes_nobody_else_with_it() {
+    let mut outbox = outbox(0, 0);
+    let pipes: Vec<_> = (0..4).map(|_| outbox.add_pipe(Arc::default())).collect();
+    for pipe in &pipes {
+        outbox.subscribe(*pipe, b"a", 1000).unwrap();
+    }
+    let mut expected = [0; 4];
+    let mut left = vec![0, 1, 2, 3];
+    for gone in [0, 3, 1, 2] {
+        left.retain(|pipe| *pipe != gone);
+        assert_eq!(outbox.unsubscribe(pipes[gone], b"a"), Some(left.is_empty()));
+        outbox.publish("a", &mut Wakes::default());
+        left.iter().for_each(|pipe| expected[*pipe] += 1);
+        assert_eq!(pipes.iter().map(|pipe| outbox.waiting(*pipe)).collect::<Vec<_>>(), expected);
+    }
 }
 
 /// What an operation costs, in pipes that were visited, when all peers have subscribed to one prefix and a few to one of their own.

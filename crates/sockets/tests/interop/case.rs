@@ -80,7 +80,7 @@ impl Case {
     pub(crate) fn open(&self, python: &mut Python, options: Options, theirs: &Value) -> (Ours, String) {
         let ours = self.ours(options);
         let endpoint = if self.we_bind {
-            let endpoint = ours.socket().bind(&self.anywhere()).unwrap().to_string();
+            let endpoint = ours.socket().bind(self.anywhere()).unwrap().to_string();
             python.open(self.theirs, false, &endpoint, theirs);
             endpoint
         } else {
@@ -110,7 +110,7 @@ impl Case {
         let ours = self.ours(Options::default());
         let entry = self.anywhere();
         if self.we_bind {
-            let endpoint = ours.socket().bind(&self.anywhere()).unwrap().to_string();
+            let endpoint = ours.socket().bind(self.anywhere()).unwrap().to_string();
             let proxy = Bytewise::before(&endpoint, &entry, false);
             python.open(self.theirs, false, &proxy.endpoint, &json!({}));
             (ours, proxy)

@@ -29,7 +29,7 @@ impl Ours {
             }
             "XSUB" => {
                 let sub = XSub::with(options).unwrap();
-                sub.send(&Message::from("\x01m")).unwrap();
+                sub.send(Message::from("\x01m")).unwrap();
                 Ours::XSub(sub)
             }
             _ => unreachable!("{kind}"),

@@ -6,6 +6,7 @@ mod size;
 pub(crate) use settings::{Rule, Settings};
 pub(crate) use size::{parse_duration, parse_size, show_duration};
 
+use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
 use settings::{Count, Kind, Policy, Setting, Size, TABLES, quote};
 use std::fmt::Write;
@@ -160,7 +161,8 @@ impl Settings {
         if self.web.token.is_none() {
             self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT)?;
         }
-        self.web.token_file = Some(self.monitor.data.join("token"));
+        // Where there is none, a token can only come from settings or environment, and the error says so.
+        self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
         self.server.web = self.web.clone();
         self.monitor.web = self.web.clone();
         Ok(())
@@ -348,11 +350,12 @@ mod tests {
     fn settings_of_http_are_of_every_service() {
         let mut settings = Settings::default();
         settings.read("[http]\nhosts = ['a.example']\ntoken = '0123456789abcdef'\nmetrics-open = true", "x").unwrap();
+        settings.set("data", "/data").unwrap();
         settings.share_web().unwrap();
         for web in [&settings.server.web, &settings.monitor.web] {
             assert_eq!((web.hosts.names(), web.metrics_open), (vec!["a.example".to_owned()], true));
             assert!(web.token.as_ref().is_some_and(|token| token.is_same(b"0123456789abcdef")));
-            assert_eq!(web.token_file, Some(settings.monitor.data.join("token")));
+            assert_eq!(web.token_file.as_deref(), Some(Path::new("/data/token")));
         }
         // What is read again at SIGHUP is in force for those that run.
         settings.web.hosts.set(&["b.example".to_owned()]);

@@ -3,10 +3,11 @@
 use super::size::{parse_duration, parse_size, show_duration, show_size};
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use switchboard_broker::OverflowPolicy;
+use switchboard_monitor::Secret;
 use switchboard_web::{Hosts, Token};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) web: switchboard_web::Options,
     /// What is logged.
     pub(crate) log: String,
+    /// The data directory, if one was chosen.
+    pub(crate) data: Option<PathBuf>,
     /// What differs for some channels, as it was written.
     pub(crate) rules: Vec<Rule>,
 }
@@ -37,23 +40,17 @@ pub(crate) struct Rule {
 
 impl Default for Settings {
     fn default() -> Settings {
-        let mut monitor = switchboard_monitor::Settings::new(data());
+        let mut monitor = switchboard_monitor::Settings::new(PathBuf::new());
         monitor.report_as = Some("switchboard".to_owned());
         Settings {
             server: switchboard_server::Settings::default(),
             monitor,
             web: switchboard_web::Options::default(),
             log: "info".to_owned(),
+            data: None,
             rules: Vec::new(),
         }
     }
-}
-
-/// Where programs keep what they should find again, by the convention of the XDG.
-fn data() -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("switchboard/monitor")
 }
 
 /// One row of the table.
@@ -94,6 +91,7 @@ settings! {
     "memory" Size => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "How long connections may take what is queued for them at shutdown.";
     "log" Level => log, "What is logged.";
+    "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
     "connection-rate" Positive<u32> => server.connection_rate, "New connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time.";
@@ -119,11 +117,13 @@ settings! {
     MONITOR:
     "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
     "collect" Optional => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
-    "data" Folder => monitor.data, "Where the history is kept.";
     "broker" Optional => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
     "samples" Text => monitor.samples, "The topic that samples come from.";
     "alerts" Text => monitor.alerts, "The topic that alerts go to.";
-    "webhook" Optional => monitor.webhook, "Where alerts are posted to, as http://HOST:PORT/PATH; \"\" for nowhere.";
+    "webhook" Webhooks => monitor.webhook, "Where alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
+    "webhook-ca" OptionalPath => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
+    "alert-interval" Span => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
+    "alert-repeat" Span => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
     "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
     "keep" Span => monitor.rules.keep, "How long seconds are kept.";
     "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
@@ -147,7 +147,7 @@ settings! {
     /// What `--set http.KEY=VALUE` sets: the HTTP of every service.
     HTTP:
     "hosts" Names => web.hosts, "Names that HTTP requests may ask for, beside localhost and every IP address.";
-    "token" Secret => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
+    "token" AccessToken => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
     "metrics-open" Flag => web.metrics_open, "Whether /metrics is answered without the token.";
     "connections" Positive<usize> => web.limits.connections, "Maximum number of HTTP connections of a service; never more than an eighth of the open files.";
     "header" Size => web.limits.header, "Maximum size of a request's headers, from 1KiB to 64KiB.";
@@ -172,10 +172,11 @@ struct Positive<T>(PhantomData<T>);
 struct Addresses;
 struct Names;
 struct Optional;
-struct Secret;
+struct AccessToken;
 struct Flag;
+struct OptionalPath;
+struct Webhooks;
 struct Text;
-struct Folder;
 struct Bytes;
 pub(crate) struct Policy;
 struct Level;
@@ -263,7 +264,7 @@ impl Kind for Optional {
     }
 }
 
-impl Kind for Secret {
+impl Kind for AccessToken {
     type Value = Option<Token>;
     const ALLOWED: &'static str = "16 to 255 visible ASCII characters, without blanks; an empty text for none";
     fn parse(text: &str) -> Option<Option<Token>> {
@@ -285,6 +286,38 @@ impl Kind for Flag {
     }
 }
 
+impl Kind for OptionalPath {
+    type Value = Option<PathBuf>;
+    const ALLOWED: &'static str = "a path; an empty one for none";
+    fn parse(text: &str) -> Option<Option<PathBuf>> {
+        Some((!text.is_empty()).then(|| text.into()))
+    }
+    fn show(path: &Option<PathBuf>) -> String {
+        quote(&path.as_deref().map(Path::to_string_lossy).unwrap_or_default())
+    }
+}
+
+/// What is wrong with an address says the monitor when it starts, without the address.
+impl Kind for Webhooks {
+    type Value = Vec<Secret>;
+    const ALLOWED: &'static str = "an address, or a list of them";
+    fn parse(text: &str) -> Option<Vec<Secret>> {
+        // A comma may be a part of an address; before the next one it is none.
+        let mut addresses: Vec<String> = Vec::new();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            match addresses.last_mut() {
+                Some(last) if !part.contains("://") => *last += &format!(",{part}"),
+                _ => addresses.push(part.trim().to_owned()),
+            }
+        }
+        Some(addresses.into_iter().map(Secret::from).collect())
+    }
+    fn show(addresses: &Vec<Secret>) -> String {
+        let quoted: Vec<String> = addresses.iter().map(|address| quote(address.reveal())).collect();
+        format!("[{}]", quoted.join(", "))
+    }
+}
+
 impl Kind for Text {
     type Value = String;
     const ALLOWED: &'static str = "a text";
@@ -293,17 +326,6 @@ impl Kind for Text {
     }
     fn show(text: &String) -> String {
         quote(text)
-    }
-}
-
-impl Kind for Folder {
-    type Value = PathBuf;
-    const ALLOWED: &'static str = "the path of a directory";
-    fn parse(text: &str) -> Option<PathBuf> {
-        (!text.is_empty()).then(|| text.into())
-    }
-    fn show(path: &PathBuf) -> String {
-        quote(&path.to_string_lossy())
     }
 }
 

@@ -1,7 +1,8 @@
+mod restore;
+mod room;
+
 use super::*;
-use crate::history;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
 const BEGIN: i64 = 1_800_000_000_000;
 
@@ -37,7 +38,7 @@ fn series(effects: &Effects) -> Vec<SeriesId> {
 }
 
 #[test]
-fn the_text_books_senders_are_known_by_their_colours() {
+fn typical_senders_are_known_by_their_colors() {
     let mut collector = collector();
     for seconds in 0..3 {
         send(&mut collector, seconds, json!({ "color": "red" })).unwrap();
@@ -59,14 +60,14 @@ fn the_text_books_senders_are_known_by_their_colours() {
 }
 
 #[test]
-fn a_hostile_colour_is_only_a_text() {
+fn a_hostile_color_is_only_a_text() {
     let mut collector = collector();
-    let colour = "\"><script>\n\ndata: x\r\0</script>";
-    send(&mut collector, 0, json!({ "color": colour })).unwrap();
+    let color = "\"><script>\n\ndata: x\r\0</script>";
+    send(&mut collector, 0, json!({ "color": color })).unwrap();
     let events = String::from_utf8(collector.effects().events).unwrap();
     assert_eq!(events.lines().count(), 3, "{events}");
     let sample: Value = serde_json::from_str(&events.lines().nth(1).unwrap()[6..]).unwrap();
-    assert_eq!(sample["color"], colour);
+    assert_eq!(sample["color"], color);
 }
 
 #[test]
@@ -213,98 +214,6 @@ fn a_clock_that_jumps_silences_nobody() {
 }
 
 #[test]
-fn new_series_come_in_a_burst_of_ten_seconds_and_then_at_their_rate() {
-    let mut collector = with(Rules { series: 1000, series_rate: 3, ..Rules::default() });
-    let mut next = 0;
-    let mut come = |collector: &mut Collector, seconds: i64| {
-        let mut taken = 0;
-        for _ in 0..100 {
-            next += 1;
-            taken += i32::from(send(collector, seconds, json!({ "color": format!("c{next}") })).is_ok());
-        }
-        taken
-    };
-    assert_eq!(come(&mut collector, 0), 30);
-    assert_eq!(collector.counts.refused[Refusal::SeriesRate { limit: 3 }.index()], 70);
-    let later: Vec<i32> = [0, 1, 2, 5, 4, 6, 1000].map(|seconds| come(&mut collector, seconds)).to_vec();
-    // A clock that goes back earns nothing, and costs nothing.
-    assert_eq!(later, [0, 3, 3, 9, 0, 6, 30]);
-}
-
-/// A collector that knows as many series as it may, the first of them for longest.
-fn full(count: i64, lived: i64) -> Collector {
-    let mut collector = with(Rules { series: count as usize, gone: Duration::from_secs(100), ..Rules::default() });
-    for at in 0..count {
-        send(&mut collector, at, json!({ "color": format!("c{at}") })).unwrap();
-        collector.tick(at_second(at));
-    }
-    for second in count..count + lived {
-        for at in 0..count {
-            send(&mut collector, second, json!({ "color": format!("c{at}") })).unwrap();
-        }
-        collector.tick(at_second(second));
-    }
-    collector.effects();
-    collector
-}
-
-fn at_second(second: i64) -> Millis {
-    at(second)
-}
-
-fn known(collector: &Collector) -> Vec<&str> {
-    let mut names: Vec<&str> = collector.series.iter().map(|series| &*series.meta.name).collect();
-    names.sort_unstable();
-    names
-}
-
-#[test]
-fn series_that_live_leave_no_room() {
-    let mut collector = full(5, 1);
-    assert_eq!(send(&mut collector, 6, json!({ "color": "new" })), Err(Refusal::SeriesLimit { limit: 5 }));
-    send(&mut collector, 6, json!({ "color": "c4" })).unwrap();
-    // Nor do those that are silent, and were there for longer than a minute.
-    let mut collector = full(5, 70);
-    (75..100).for_each(|second| collector.tick(at(second)));
-    assert!(collector.series.iter().all(|series| series.state == State::Silent));
-    assert_eq!(send(&mut collector, 100, json!({ "color": "new" })), Err(Refusal::SeriesLimit { limit: 5 }));
-}
-
-#[test]
-fn series_that_are_gone_make_room_at_once_and_the_oldest_goes_first() {
-    let mut collector = full(5, 70);
-    // The third still reports.
-    for second in 75..200 {
-        send(&mut collector, second, json!({ "color": "c2" })).unwrap();
-        collector.tick(at(second));
-    }
-    assert_eq!(collector.series.iter().filter(|series| series.state == State::Gone).count(), 4);
-    collector.effects();
-    for (at, gone) in ["c0", "c1", "c3", "c4"].into_iter().enumerate() {
-        send(&mut collector, 200, json!({ "color": format!("new {at}") })).unwrap();
-        assert!(!known(&collector).contains(&gone), "{gone} is still there: {:?}", known(&collector));
-    }
-    assert_eq!(known(&collector), ["c2", "new 0", "new 1", "new 2", "new 3"]);
-    // Their names are kept on the disk: they have a past.
-    assert!(collector.effects().names.iter().all(|(_, text)| !text.is_empty()));
-    assert_eq!(send(&mut collector, 200, json!({ "color": "more" })), Err(Refusal::SeriesLimit { limit: 5 }));
-    // One that comes back is new.
-    (201..320).for_each(|second| collector.tick(at(second)));
-    send(&mut collector, 320, json!({ "color": "c0" })).unwrap();
-    assert!(collector.series.iter().any(|series| series.meta.name == "c0" && series.meta.id == 10));
-}
-
-#[test]
-fn a_flood_of_names_that_were_hardly_there_is_over_soon() {
-    let mut collector = full(5, 0);
-    (5..20).for_each(|second| collector.tick(at(second)));
-    collector.effects();
-    send(&mut collector, 20, json!({ "color": "new" })).unwrap();
-    assert_eq!(collector.effects().names[0], (1, String::new()), "nothing is to be kept of the oldest");
-    assert_eq!(known(&collector), ["c1", "c2", "c3", "c4", "new"]);
-}
-
-#[test]
 fn a_silent_process_is_gone_after_a_while() {
     let mut collector = with(Rules { gone: Duration::from_secs(60), ..Rules::default() });
     send(&mut collector, 0, json!({ "color": "red" })).unwrap();
@@ -390,53 +299,6 @@ fn local_time_without_a_zone_is_named_as_a_wrong_clock() {
     assert_eq!(collector.series[0].skew.text(), None);
 }
 
-/// A collector that goes on where another one has ended, with what that has told.
-fn restarted(first: &mut Collector, now: i64, rules: Rules) -> Collector {
-    let effects = first.effects();
-    let mut metas: HashMap<SeriesId, SeriesMeta> = HashMap::new();
-    for (id, json) in &effects.names {
-        metas.insert(*id, serde_json::from_str(json).unwrap());
-    }
-    let mut spans = history::Spans::new();
-    for point in &effects.points {
-        let span = spans.entry(point.series).or_insert((point.row.second, point.row.second));
-        *span = (span.0.min(point.row.second), span.1.max(point.row.second));
-    }
-    let annotations = effects.annotations.into_iter().map(|(annotation, _)| annotation).collect();
-    Collector::new(rules, at(now), Earlier { metas: metas.into_values().collect(), spans, annotations })
-}
-
-#[test]
-fn a_restart_of_the_collector_repeats_no_alarm() {
-    let mut first = collector();
-    for second in 0..3600 * 8 {
-        if second % 10 == 0 {
-            let mem = 100.0 + second as f64 / 10.0;
-            send(&mut first, second, json!({ "service": "leaking", "mem": mem })).unwrap();
-        }
-        if second < 60 {
-            send(&mut first, second, json!({ "color": "silent" })).unwrap();
-        }
-        first.tick(at(second));
-    }
-    let begin = 3600 * 8;
-    let mut second = restarted(&mut first, begin, Rules { gone: Duration::from_secs(86_400), ..Rules::default() });
-    second.remember(|visit| {
-        (0..480).for_each(|minute| visit(1, (BEGIN / 60_000) as u32 + minute, 100.0 + f64::from(minute) * 6.0));
-    });
-    for at_second in begin..begin + 3600 {
-        let mem = 100.0 + at_second as f64 / 10.0;
-        send(&mut second, at_second, json!({ "service": "leaking", "mem": mem })).unwrap();
-        second.tick(at(at_second));
-    }
-    assert_eq!(kinds(&second.effects()), []);
-    assert!(second.series.iter().any(|series| series.leak.alarm.is_some_and(|(growth, _)| growth > 300.0)));
-    // That they are over is said, though.
-    send(&mut second, begin + 3600, json!({ "color": "silent" })).unwrap();
-    let kinds = kinds(&second.effects());
-    assert!(kinds.contains(&(2, AnnotationKind::Back)), "{kinds:?}");
-}
-
 #[test]
 fn a_restart_of_a_process_ends_its_leak() {
     let mut collector = collector();
@@ -451,43 +313,6 @@ fn a_restart_of_a_process_ends_its_leak() {
 }
 
 #[test]
-fn lost_names_give_no_process_the_past_of_another_one() {
-    let mut first = collector();
-    for second in 0..100 {
-        send(&mut first, second, json!({ "color": "red" })).unwrap();
-        send(&mut first, second, json!({ "color": "blue" })).unwrap();
-    }
-    send(&mut first, 100, json!({ "color": "brief" })).unwrap();
-    let mut effects = first.effects();
-    effects.names.retain(|(id, _)| *id == 1);
-    first.effects = effects;
-    let mut second = restarted(&mut first, 101, Rules::default());
-    assert_eq!(known(&second), ["red", "unnamed 2"]);
-    send(&mut second, 101, json!({ "color": "green" })).unwrap();
-    send(&mut second, 101, json!({ "color": "blue" })).unwrap();
-    assert_eq!(series(&second.effects()), [4, 5]);
-    let unnamed = &second.series[1];
-    assert_eq!((unnamed.state, unnamed.meta.first, unnamed.last), (State::Gone, at(0), at(99)));
-}
-
-#[test]
-fn an_earlier_run_fills_no_more_than_the_limit_and_its_future_is_not_believed() {
-    let mut first = collector();
-    for second in 0..10 {
-        send(&mut first, 3600 + second, json!({ "color": format!("c{second}") })).unwrap();
-    }
-    // The clock was an hour ahead then.
-    let second = restarted(&mut first, 10, Rules { series: 4, ..Rules::default() });
-    assert_eq!(second.series.len(), 4);
-    assert!(second.series.iter().all(|series| series.last <= at(10)), "{:?}", second.series);
-    let mut first = collector();
-    for second in 0..10 {
-        send(&mut first, second, json!({ "color": format!("c{second}") })).unwrap();
-    }
-    assert_eq!(known(&restarted(&mut first, 10, Rules { series: 4, ..Rules::default() })), ["c6", "c7", "c8", "c9"]);
-}
-
-#[test]
 fn messages_are_taken_up_to_their_limit() {
     let rules = Rules { message: 100, ..Rules::default() };
     let text = format!(r#"{{"color":"red","timestamp":"{}","cpu":1,"mem":2}}"#, at(0));
@@ -497,27 +322,6 @@ fn messages_are_taken_up_to_their_limit() {
         let refusal = Refusal::Long { length, limit: 100 };
         assert_eq!(result, if taken { Ok(()) } else { Err(refusal) });
     }
-}
-
-#[test]
-fn series_of_an_earlier_run_go_on_under_their_numbers() {
-    let mut first = collector();
-    for seconds in 0..70 {
-        send(&mut first, seconds, json!({ "service": "web", "pid": 1 })).unwrap();
-        send(&mut first, seconds, json!({ "color": "red" })).unwrap();
-    }
-    send(&mut first, 70, json!({ "color": "red", "ended": 0 })).unwrap();
-    let metas: HashMap<SeriesId, String> = first.effects().names.into_iter().collect();
-    let metas = metas.values().map(|json| serde_json::from_str(json).unwrap()).collect();
-    let spans = HashMap::from([(1, (at(0).second(), at(69).second())), (2, (at(0).second(), at(70).second()))]);
-    let mut second = Collector::new(Rules::default(), at(75), Earlier { metas, spans, ..Earlier::default() });
-    send(&mut second, 75, json!({ "service": "web", "pid": 1 })).unwrap();
-    (76..90).for_each(|seconds| second.tick(at(seconds)));
-    let effects = second.effects();
-    assert_eq!(series(&effects), [1]);
-    assert_eq!(kinds(&effects), [(1, AnnotationKind::Silent)]);
-    send(&mut second, 90, json!({ "color": "green" })).unwrap();
-    assert_eq!(series(&second.effects()), [3]);
 }
 
 #[test]
