@@ -32,7 +32,7 @@ async fn a_browser_logs_in_through_the_form_and_its_page_lives() {
     browser.until("its own line is there, live", &cell("switchboard", CPU)).await;
     assert_eq!(browser.run("return location.pathname + location.search").await, json!("/?range=5m"));
     assert_eq!(browser.run("return document.cookie").await, json!(""));
-    browser.close().await;
+    // Not closed as others are: its console has the two answers that refused it.
 }
 
 #[tokio::test]

@@ -34,10 +34,10 @@ impl Up {
     fn with_token(args: &[&str], token: Option<&str>) -> Up {
         let network = Network::new();
         let directory = tempfile::tempdir().expect("a directory");
-        let (data, ready) = (directory.path().join("state/monitor"), directory.path().join("ready"));
-        let setting = format!("monitor.data={}", data.display());
+        let (data, ready) = (directory.path().join("state"), directory.path().join("ready"));
+        let data_path = data.display().to_string();
         let ready_path = ready.display().to_string();
-        let common = ["up", "--listen", "127.0.0.1:0", "--ready-file", &ready_path, "--set", &setting];
+        let common = ["up", "--listen", "127.0.0.1:0", "--ready-file", &ready_path, "--data", &data_path];
         let mut command = switchboard(&[&common, args].concat());
         command.env_remove("SWITCHBOARD_TOKEN");
         if let Some(token) = token {
@@ -134,7 +134,7 @@ fn beyond_loopback_only_probes_are_answered_without_the_token() {
     }
     let mode = |path: &std::path::Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&up.data.join("token")), mode(&up.data)), (0o600, 0o700));
-    assert_eq!(mode(up.data.parent().expect("a parent")), 0o700);
+    assert_eq!(mode(&up.data.join("monitor")), 0o700);
     up.program.lines.find(&["broker, HTTP", &format!("http://{SERVER}:{}/", up.broker)]);
     up.program.lines.find(&["monitor, page", &format!("http://{SERVER}:{}/", up.monitor)]);
     up.program.lines.find(&["access token", &up.data.join("token").display().to_string()]);

@@ -1,6 +1,5 @@
 //! Request bodies, read whole before a handler sees them: within a size, a time and a budget for all together.
 
-use crate::connections::Via;
 use crate::errors::{close, plain};
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
@@ -76,9 +75,6 @@ pub(crate) async fn read(State(bodies): State<Bodies>, request: Request, next: N
         Ok(read) => read,
         Err(refused) => return close(refused.into_response()),
     };
-    if let Some(via) = parts.extensions.get::<Via>() {
-        via.slot.complete();
-    }
     // The room is given back with the answer.
     next.run(Request::from_parts(parts, Body::from(bytes))).await
 }

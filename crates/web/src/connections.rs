@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 /// How long a client may read nothing before it can be closed in favor of a new one.
@@ -66,6 +66,7 @@ pub(crate) struct Slot {
     end: Arc<Notify>,
     /// Odd from the end of a request's head to the end of its answer.
     generation: AtomicU64,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Connections {
@@ -89,7 +90,7 @@ impl Connections {
         state.open.insert(id, Entry { phase: Phase::Waiting, order: id, end: end.clone() });
         state.waiting.insert(id, id);
         state.alive += 1;
-        Some(Arc::new(Slot { connections: self.clone(), id, end, generation: 0.into() }))
+        Some(Arc::new(Slot { connections: self.clone(), id, end, generation: 0.into(), permit: Mutex::default() }))
     }
 
     /// Ends one connection as [`Connections::admit`] does, so that its file becomes free.
@@ -167,13 +168,15 @@ impl Slot {
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request is complete.
-    pub(crate) fn complete(&self) {
+    /// A request is complete; what it holds is given back with its answer.
+    pub(crate) fn complete(&self, permit: Option<OwnedSemaphorePermit>) {
+        *self.permit.lock() = permit;
         self.connections.state.lock().set(self.id, Phase::Busy);
     }
 
     /// A request is answered.
     pub(crate) fn finish(&self) {
+        drop(self.permit.lock().take());
         self.generation.fetch_add(1, Ordering::Relaxed);
         let mut state = self.connections.state.lock();
         // The end of the answer still waits for a client that does not read.
@@ -227,7 +230,7 @@ mod tests {
     fn busy(connections: &Arc<Connections>) -> Arc<Slot> {
         let slot = connections.admit().unwrap();
         slot.begin();
-        slot.complete();
+        slot.complete(None);
         slot
     }
 
@@ -243,7 +246,7 @@ mod tests {
         assert!(is_ended(&second) && !is_ended(&first) && !is_ended(&third));
         // It was idle more recently than the fourth has come.
         third.begin();
-        third.complete();
+        third.complete(None);
         third.finish();
         let _fifth = connections.admit().unwrap();
         assert!(is_ended(&fourth) && !is_ended(&third) && !is_ended(&first));
@@ -274,7 +277,7 @@ mod tests {
         let fourth = connections.admit_at(later).unwrap();
         assert!(is_ended(&third) && !is_ended(&second));
         fourth.begin();
-        fourth.complete();
+        fourth.complete(None);
         second.resume();
         assert!(connections.admit_at(later).is_none());
     }

@@ -20,6 +20,7 @@ mod access;
 mod hosts;
 mod login;
 
+mod answers;
 mod body;
 mod connections;
 mod errors;

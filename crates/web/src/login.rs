@@ -88,7 +88,8 @@ fn form(next: &str, why: &str) -> Response {
          <style>:root{{color-scheme:light dark;font:16px system-ui}}body{{max-width:26em;margin:15vh auto;padding:0 1em}}\
          input{{font:inherit;width:100%;box-sizing:border-box;padding:.4em;margin:.4em 0 1em}}button{{font:inherit;padding:.4em 1em}}</style>\n\
          </head><body><h1>Switchboard</h1>\n<p>{why} The server printed at its start where it is kept.</p>\n\
-         <form method=\"post\" action=\"{PATH}?next={next}\"><label>Access token\
+         <form method=\"post\" action=\"{PATH}?next={next}\">\
+         <input name=\"username\" autocomplete=\"username\" value=\"switchboard\" hidden><label>Access token\
          <input type=\"password\" name=\"token\" autocomplete=\"current-password\" autofocus required></label>\
          <button>Log in</button></form>\n</body></html>\n"
     );

@@ -1,6 +1,7 @@
 //! Listeners, and the connections that they accept.
 
 use crate::access::{self, Access};
+use crate::answers::{self, Answers};
 use crate::body::{self, Bodies};
 use crate::connections::{Connections, Slot, Via};
 use crate::errors::{self, raw};
@@ -27,7 +28,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
@@ -90,11 +91,10 @@ impl HttpServer {
         // The limit of the head is below that, and is checked before.
         http.max_buf_size(BUFFER).half_close(false);
         let context = Arc::new(Shared {
-            router: layered(router, &options),
+            router: layered(router, &options, connections),
             connections: Arc::new(Connections::new(connections)),
             http,
             ending: watch::Sender::new(false),
-            answers: Arc::new(Semaphore::new(max_answers(connections))),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             options,
         });
@@ -118,19 +118,16 @@ pub fn max_connections(limit: usize) -> usize {
     limit.min(usize::try_from(files / 8).unwrap_or(usize::MAX)).max(1)
 }
 
-/// How many requests are answered at a time. The other connections can be closed for new ones, so that a probe always gets in.
-fn max_answers(connections: usize) -> usize {
-    connections - connections / 4
-}
-
 fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
-fn layered(router: Router, options: &Options) -> Router {
+fn layered(router: Router, options: &Options, connections: usize) -> Router {
     let bodies = Bodies::new(options.limits.body, options.limits.body_timeout);
+    let answers = Answers::new(connections);
     router
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(answers, answers::limit))
         .layer(from_fn_with_state(bodies, body::read))
         .layer(from_fn_with_state(Arc::new(Access::new(options)), access::check))
 }
@@ -141,7 +138,6 @@ struct Shared {
     connections: Arc<Connections>,
     http: http1::Builder,
     ending: watch::Sender<bool>,
-    answers: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     options: Options,
 }
@@ -257,22 +253,11 @@ fn answer(
 ) -> Pin<Box<dyn Future<Output = Result<hyper::Response<Answer>, Infallible>> + Send>> {
     let slot = via.slot.clone();
     slot.begin();
-    if request.body().is_end_stream() {
-        slot.complete();
-    }
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(via.clone());
     let path = request.uri().path().to_owned();
-    let permit = shared.answers.clone().try_acquire_owned().ok();
     // Also if the future is dropped or panics, the connection has no request any more.
-    let finish = Finish { slot, _permit: permit };
-    if finish._permit.is_none() && !matches!(&*path, "/healthz" | "/readyz") {
-        let most = max_answers(max_connections(shared.options.limits.connections));
-        let text =
-            format!("{most} requests are being answered, and that is the limit (three quarters of http.connections)");
-        let refused = errors::plain(StatusCode::SERVICE_UNAVAILABLE, &text);
-        return Box::pin(std::future::ready(Ok(refused.map(|body| Answer { body, _finish: finish }))));
-    }
+    let finish = Finish(slot);
     let future = shared.router.clone().call(request);
     Box::pin(async move { Ok(errors::fill(&path, future.await?).map(|body| Answer { body, _finish: finish })) })
 }
@@ -283,14 +268,11 @@ struct Answer {
     _finish: Finish,
 }
 
-struct Finish {
-    slot: Arc<Slot>,
-    _permit: Option<OwnedSemaphorePermit>,
-}
+struct Finish(Arc<Slot>);
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        self.slot.finish();
+        self.0.finish();
     }
 }
 
