@@ -20,6 +20,7 @@ mod subscriptions;
 mod session;
 
 mod core;
+mod endpoints;
 mod peer;
 
 mod io;

@@ -1,4 +1,5 @@
-use crate::core::{Core, Guard};
+use crate::core::Core;
+use crate::endpoints::Guard;
 use crate::event::Events;
 use crate::flush::Flushing;
 use crate::io::{self, Listener};
