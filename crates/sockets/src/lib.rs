@@ -14,6 +14,7 @@ mod wait;
 
 mod chunk;
 mod inbox;
+mod lane;
 mod outbox;
 mod subscriptions;
 
