@@ -4,7 +4,7 @@ use crate::options::Options;
 use crate::peers::{Peer, Places, Running, start};
 use crate::process::usage;
 use crate::report;
-use crate::rows::{Pattern, Row, rows};
+use crate::rows::{Row, rows};
 use anyhow::{Context, Result};
 use std::time::Instant;
 use switchboard_load::Outcome;
@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// A B C A B C: whatever else the machine does meanwhile, it does to all of them.
 fn compare(options: &Options, row: Row, peers: &[Peer], places: &Places) -> Result<Compared> {
-    let able = |peer: &Peer| row.pattern != Pattern::Queue || peer.has_queues();
+    let able = |peer: &Peer| !row.pattern.is_of_queue() || peer.has_queues();
     // New ones for each row: what a peer has kept of the last row is not in this row's figures.
     let running: Result<Vec<Running>> = peers.iter().copied().filter(able).map(|peer| start(peer, places)).collect();
     let running = running?;

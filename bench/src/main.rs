@@ -41,6 +41,8 @@ fn run(options: Options) -> Result<bool> {
         Some(Command::Stalled { size, seconds: time, runs }) => {
             holds::stalled(&places, *size as usize, seconds(*time), *runs)
         }
+        Some(Command::Fairness { seconds: time }) => holds::fairness(&places, seconds(*time)),
+        Some(Command::Memory { budget, only }) => holds::memory(&places, *budget << 20, only),
         Some(Command::Channels { channels }) => holds::channels(&places, *channels),
     }
 }

@@ -85,6 +85,21 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
         runs: u32,
     },
+    /// Beside connections that publish at full speed: how long do others wait?
+    Fairness {
+        /// For how long each load runs, in seconds.
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+    },
+    /// Whatever waits: does the resident memory keep to the budget?
+    Memory {
+        /// The budget, in MiB.
+        #[arg(long, default_value_t = 64)]
+        budget: u64,
+        /// Only the rows whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// Many channels come, hold a message each, and go: what do they cost, and is it given back?
     Channels {
         /// How many.

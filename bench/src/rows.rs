@@ -17,9 +17,18 @@ pub(crate) enum Pattern {
     /// One publisher, 100 subscribers.
     #[value(name = "1-100")]
     OneToHundred,
+    /// One publisher, 1,000 subscribers.
+    #[value(name = "1-1000")]
+    OneToThousand,
     /// 8 publishers, one queue, 8 workers.
     #[value(name = "queue")]
     Queue,
+    /// 100 publishers, one queue, 100 consumers.
+    #[value(name = "crowd")]
+    Crowd,
+    /// 1,000 publishers, one queue, 100 consumers.
+    #[value(name = "crowd-1000")]
+    LargeCrowd,
     /// 8 topics at once, each one to one.
     #[value(name = "topics")]
     Topics,
@@ -41,7 +50,10 @@ impl Row {
             Pattern::OneToOne => "1 to 1",
             Pattern::OneToEight => "1 to 8",
             Pattern::OneToHundred => "1 to 100",
+            Pattern::OneToThousand => "1 to 1,000",
             Pattern::Queue => "8 to 8 on a queue",
+            Pattern::Crowd => "100 to 100 on a queue",
+            Pattern::LargeCrowd => "1,000 to 100 on a queue",
             Pattern::Topics => "8 topics, each 1 to 1",
             Pattern::Latency => "latency, 1 to 1",
         };
@@ -54,11 +66,21 @@ impl Row {
             Pattern::OneToOne => {}
             Pattern::OneToEight => plan.subscribers = 8,
             Pattern::OneToHundred => plan.subscribers = 100,
+            Pattern::OneToThousand => plan.subscribers = 1000,
             Pattern::Queue => (plan.publishers, plan.subscribers, plan.queue) = (8, 8, true),
+            Pattern::Crowd => (plan.publishers, plan.subscribers, plan.queue) = (100, 100, true),
+            Pattern::LargeCrowd => (plan.publishers, plan.subscribers, plan.queue) = (1000, 100, true),
             Pattern::Topics => (plan.publishers, plan.subscribers, plan.channels) = (8, 8, 8),
             Pattern::Latency => plan.rate = Some(rate),
         }
         plan
+    }
+}
+
+impl Pattern {
+    /// Whether each message goes to one of many.
+    pub(crate) fn is_of_queue(self) -> bool {
+        matches!(self, Pattern::Queue | Pattern::Crowd | Pattern::LargeCrowd)
     }
 }
 
@@ -69,7 +91,8 @@ pub(crate) fn rows(options: &Options) -> Vec<Row> {
     let mut rows = Vec::new();
     for &pattern in Pattern::value_variants().iter().filter(|pattern| asked(**pattern)) {
         let usual: &[usize] = match (pattern, options.quick) {
-            (Pattern::Latency, _) | (Pattern::OneToHundred, true) => &[128],
+            (Pattern::Latency | Pattern::Crowd | Pattern::LargeCrowd, _) | (Pattern::OneToHundred, true) => &[128],
+            (Pattern::OneToThousand, _) => &[16, 128],
             (Pattern::OneToOne | Pattern::OneToEight, true) => &[16, 128, 1024],
             (Pattern::Queue, true) => &[16, 128],
             (Pattern::Topics, true) => &[],

@@ -14,7 +14,7 @@ use switchboard_broker::{AckMode, Batch, Command, DeliveryTag, Packer, Subscript
 pub(crate) struct Acker {
     /// What frees memory is read always: credit, acks, and what belongs to subscriptions.
     control: VecDeque<(Time, Command)>,
-    /// What needs memory is not read from one that is held.
+    /// What needs memory is not read from one that is paused.
     data: VecDeque<(Time, Command)>,
     /// Messages on their way to it: when they come, their size and tag.
     inbox: VecDeque<(Time, usize, Option<u64>)>,
@@ -22,7 +22,7 @@ pub(crate) struct Acker {
     subscriptions: Vec<u32>,
     next_subscription: u32,
     prefetch: Option<u32>,
-    pub(crate) held: bool,
+    pub(crate) paused: bool,
     asleep: Option<Time>,
     /// Nothing of what it says arrives any more, and then it is gone.
     pub(crate) losing: Option<Time>,
@@ -91,7 +91,7 @@ impl Acker {
             2..4 => self.publish(id, now, settings, oracle, rng),
             4 if rng.one_in(3) => {
                 let batch = Batch::one(&vec![b'c'; rng.below(9)]);
-                self.send(now, settings.delay, Command::Confirm { batch }, rng);
+                self.send(now, settings.delay, Command::Barrier { batch }, rng);
             }
             _ => {}
         }
@@ -126,7 +126,8 @@ impl Acker {
                 continue;
             }
             let nacks = !self.tidy && rng.one_in(6);
-            let command = if nacks { Command::Nack { tag } } else { Command::Ack { tag } };
+            let command =
+                if nacks { Command::Nack { first: tag, last: tag } } else { Command::Ack { first: tag, last: tag } };
             self.tell(now, settings.delay, command.clone(), rng);
             if rng.one_in(80) {
                 self.tell(now, settings.delay, command, rng);
@@ -144,7 +145,7 @@ impl Acker {
             1..18 => rng.pick(&QUEUE_PATTERNS),
             _ => rng.pick(&TOPIC_PATTERNS),
         };
-        let ack = self.prefetch.map_or(AckMode::Written, |prefetch| AckMode::Explicit { prefetch });
+        let ack = self.prefetch.map_or(AckMode::Auto, |prefetch| AckMode::Manual { prefetch });
         let again = rng.one_in(30);
         let subscription = self.next_subscription;
         self.next_subscription += 1;
@@ -177,7 +178,7 @@ impl Acker {
 
     /// What has come to the driver by now, and may be told to the broker.
     pub(crate) fn next(&mut self, now: Time) -> Option<Command> {
-        let open = if self.held || self.closing { None } else { Some(&mut self.data) };
+        let open = if self.paused || self.closing { None } else { Some(&mut self.data) };
         [Some(&mut self.control), open].into_iter().flatten().find_map(|queue| {
             let (_, command) = queue.pop_front_if(|entry| entry.0 <= now)?;
             Some(command)
@@ -194,7 +195,7 @@ impl Acker {
     }
 
     pub(crate) fn next_at(&self) -> Option<Time> {
-        let data = if self.held { None } else { self.data.front().map(|entry| entry.0) };
+        let data = if self.paused { None } else { self.data.front().map(|entry| entry.0) };
         [self.control.front().map(|entry| entry.0), data, self.inbox.front().map(|entry| entry.0)]
             .into_iter()
             .flatten()

@@ -35,7 +35,7 @@ impl Digest {
                 self.batch(batch);
                 self.number(tag.map_or(0, |tag| tag.0));
             }
-            Event::Confirmed { connection, batch } => {
+            Event::Barrier { connection, batch } => {
                 self.number(2);
                 self.number(connection.0);
                 self.batch(batch);

@@ -5,14 +5,14 @@ use crate::oracle::{Act, Checked, promise};
 use crate::settings::{QUEUES, TOPICS};
 use crate::world::{Link, World};
 use std::time::Duration;
-use switchboard_broker::Time;
+use switchboard_broker::{StatusQuery, Time};
 
 impl World {
     pub(crate) fn end(&mut self) -> Checked {
         self.tell(|| "everybody reads again".into());
         self.settle()?;
         if !self.draining {
-            self.oracle.at_rest(&self.broker.status(self.now, usize::MAX))?;
+            self.oracle.at_rest(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         }
         // Whose acks were lost leaves: what waits for them goes to others.
         let ids: Vec<u64> = self.links.keys().copied().collect();
@@ -25,8 +25,8 @@ impl World {
             return self.end_of_service();
         }
         self.sweep()?;
-        self.oracle.at_rest(&self.broker.status(self.now, usize::MAX))?;
-        self.oracle.all_done(&self.broker.status(self.now, usize::MAX))?;
+        self.oracle.at_rest(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
+        self.oracle.all_done(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         if self.rng.one_in(3) {
             self.draining = true;
             self.act(Act::Drain)?;
@@ -45,7 +45,7 @@ impl World {
         while self.broker.waiting() > 0 {
             self.purge_all()?;
         }
-        self.oracle.all_done(&self.broker.status(self.now, usize::MAX))?;
+        self.oracle.all_done(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         self.all_leave()
     }
 
@@ -53,8 +53,13 @@ impl World {
     fn sweep(&mut self) -> Checked {
         // Some are disconnected for being slow, and come again.
         for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(30).enumerate() {
-            let waits = self.broker.status(self.now, usize::MAX).channels.iter().any(|channel| channel.depth > 0);
-            if round > 1 && self.broker.totals().held == 0 && !waits {
+            let waits = self
+                .broker
+                .status(self.now, &StatusQuery::top(usize::MAX))
+                .channels
+                .iter()
+                .any(|channel| channel.depth > 0);
+            if round > 1 && self.broker.totals().paused == 0 && !waits {
                 break;
             }
             let native = Native::with(&self.settings, &mut self.rng, pattern, false);
@@ -83,7 +88,7 @@ impl World {
             self.gone(id)?;
         }
         self.pass(self.now + Duration::from_secs(10))?;
-        self.oracle.nothing_left(&self.broker.status(self.now, usize::MAX))
+        self.oracle.nothing_left(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))
     }
 
     /// Lets everybody go on until nothing moves any more.
@@ -131,7 +136,7 @@ impl World {
         for link in self.links.values() {
             match link {
                 Link::Native(native) => {
-                    let reads = !native.held && !native.finished && !self.draining && native.ending.is_none();
+                    let reads = !native.paused && !native.finished && !self.draining && native.ending.is_none();
                     soon(native.down.next_at());
                     if reads {
                         soon(native.up.next_at());

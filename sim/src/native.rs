@@ -16,7 +16,7 @@ use switchboard_wire::native::encode;
 pub(crate) enum Said {
     Subscribe(Vec<u8>),
     Publish(Vec<u8>, Vec<u8>),
-    Confirm(Vec<u8>),
+    Barrier(Vec<u8>),
     Finish,
     /// A frame over a limit: what follows means nothing.
     TooLong,
@@ -48,7 +48,7 @@ pub(crate) struct Native {
     pub(crate) emptied: bool,
     read_bytes: usize,
     reserved: usize,
-    pub(crate) held: bool,
+    pub(crate) paused: bool,
     pub(crate) finished: bool,
     pub(crate) failed: bool,
     pub(crate) ending: Option<Ending>,
@@ -82,7 +82,7 @@ impl Native {
             emptied: false,
             read_bytes: 0,
             reserved: 0,
-            held: false,
+            paused: false,
             finished: false,
             failed: false,
             ending: None,
@@ -134,7 +134,7 @@ impl Native {
     fn talk(&mut self, id: u64, settings: &Settings, oracle: &mut Oracle, rng: &mut Rng) {
         if rng.one_in(12) {
             let body = vec![b'e'; rng.below(12)];
-            self.say(&[ECHO, &body], Said::Confirm(body.clone()));
+            self.say(&[ECHO, &body], Said::Barrier(body.clone()));
         }
         if !self.talks {
             return;
@@ -229,7 +229,7 @@ impl Native {
                 Command::Publish { channel, batch } => {
                     heard.extend(batch.iter().map(|body| Said::Publish(channel.to_vec(), body.to_vec())));
                 }
-                Command::Confirm { batch } => heard.extend(batch.iter().map(|body| Said::Confirm(body.to_vec()))),
+                Command::Barrier { batch } => heard.extend(batch.iter().map(|body| Said::Barrier(body.to_vec()))),
                 Command::Finish => heard.push(Said::Finish),
                 Command::Reserve { bytes } => self.reserved = *bytes,
                 other => return Err(format!("the translator made {other:?} of what was read")),

@@ -53,25 +53,27 @@ impl Settings {
             channel_name: 40,
             message,
             outbox,
+            outbox_messages: 0,
             window: if wide { usize::MAX } else { rng.within(1, outbox) },
             queue: body * rng.pick(&[1, 3, 12]),
+            queue_messages: 0,
             memory: match rng.below(3) {
                 0 => body * rng.within(8, 60),
                 _ => 1 << 30,
             },
-            patience: Duration::from_millis(rng.pick(&[0, 2, 10, 10, 50])),
-            slow: Duration::from_millis(rng.pick(&[20, 100, 1000])),
-            stall: Duration::from_millis(rng.pick(&[20, 100, 1000])),
+            grace_period: Duration::from_millis(rng.pick(&[0, 2, 10, 10, 50])),
+            slow_consumer: Duration::from_millis(rng.pick(&[20, 100, 1000])),
+            write_timeout: Duration::from_millis(rng.pick(&[20, 100, 1000])),
             policy: rng.pick(&POLICIES),
-            hold: rng.pick(&[0, 0, 0, 5]),
+            buffer_unsubscribed: rng.pick(&[0, 0, 0, 5]),
         };
         let uniform = !rng.one_in(3);
         let mut rules = Vec::new();
         for pattern in ["/topic/kept/*", "/topic/a", "/topic/c/>", "/queue/small"] {
             let policy = (!uniform && rng.one_in(2)).then(|| rng.pick(&POLICIES));
-            let hold = pattern.contains("kept").then(|| rng.within(1, 6));
+            let buffer_unsubscribed = pattern.contains("kept").then(|| rng.within(1, 6));
             let queue = pattern.contains("small").then(|| rng.within(0, body));
-            rules.push(ChannelRule { pattern: Pattern::new(pattern), policy, hold, queue });
+            rules.push(ChannelRule { pattern: Pattern::new(pattern), policy, buffer_unsubscribed, queue });
         }
         Settings {
             limits,

@@ -7,7 +7,7 @@ use crate::rng::Rng;
 use crate::settings::{QUEUES, Settings, TOPICS};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-use switchboard_broker::{Broker, CloseReason, Command, ConnectionId, Event, HoldReason, Time};
+use switchboard_broker::{Broker, CloseReason, Command, ConnectionId, Event, PauseReason, StatusQuery, Time};
 
 /// How long the driver goes on writing to a connection that it closes.
 const LINGER: Duration = Duration::from_millis(50);
@@ -128,7 +128,7 @@ impl World {
         self.next_id += 1;
         self.oracle_expects(id, &link);
         self.links.insert(id, link);
-        self.act(Act::Command(id, Command::Connect))
+        self.act(Act::Command(id, Command::Connect { transport_acks: false }))
     }
 
     fn oracle_expects(&mut self, id: u64, link: &Link) {
@@ -187,7 +187,7 @@ impl World {
             }
             Some(Ending::Rest(_)) => {}
             None if native.failed => return self.gone(id),
-            None if !native.held && !native.finished && !self.draining => {
+            None if !native.paused && !native.finished && !self.draining => {
                 let pressed = self.broker.memory_pressed();
                 let read = if pressed { self.settings.body.min(100) } else { self.settings.read };
                 let (commands, goes_on) = native.receive(self.now, read, &mut self.rng)?;
@@ -245,7 +245,7 @@ impl World {
                 return self.gone(id);
             }
             if self.draining {
-                acker.held = true;
+                acker.paused = true;
             }
             let Some(command) = acker.next(self.now) else { return Ok(()) };
             self.act(Act::Command(id, command))?;
@@ -273,7 +273,7 @@ impl World {
             self.tell(|| format!("    {event:?}"));
         }
         let dropped = self.counts.get("dropped").copied().unwrap_or(0);
-        let status = self.broker.status(self.now, usize::MAX);
+        let status = self.broker.status(self.now, &StatusQuery::top(usize::MAX));
         if status.totals.dropped_slow > dropped {
             self.tell(|| format!("    dropped: {}", status.totals.dropped_slow - dropped));
             self.counts.insert("dropped".into(), status.totals.dropped_slow);
@@ -293,23 +293,23 @@ impl World {
 
     fn perform(&mut self, event: Event) -> Checked {
         let id = match &event {
-            Event::Deliver { connection, .. } | Event::Confirmed { connection, .. } => connection.0,
-            Event::Hold { connection, .. } | Event::Release { connection } => connection.0,
+            Event::Deliver { connection, .. } | Event::Barrier { connection, .. } => connection.0,
+            Event::Pause { connection, .. } | Event::Resume { connection } => connection.0,
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
         };
         let (now, delay, rng) = (self.now, self.settings.delay, &mut self.rng);
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         match (event, link) {
-            (Event::Deliver { batch, .. } | Event::Confirmed { batch, .. }, Link::Native(native)) => {
+            (Event::Deliver { batch, .. } | Event::Barrier { batch, .. }, Link::Native(native)) => {
                 native.outbox.push(batch.packed().clone());
             }
             (Event::Deliver { batch, tag, .. }, Link::Acker(acker)) => acker.deliver(now, &batch, tag, delay, rng),
-            (Event::Confirmed { batch, .. }, Link::Acker(acker)) => acker.deliver(now, &batch, None, delay, rng),
-            (Event::Hold { .. }, Link::Native(native)) => native.held = true,
-            (Event::Hold { .. }, Link::Acker(acker)) => acker.held = true,
-            (Event::Release { .. }, Link::Native(native)) => native.held = false,
-            (Event::Release { .. }, Link::Acker(acker)) => acker.held = false,
+            (Event::Barrier { batch, .. }, Link::Acker(acker)) => acker.deliver(now, &batch, None, delay, rng),
+            (Event::Pause { .. }, Link::Native(native)) => native.paused = true,
+            (Event::Pause { .. }, Link::Acker(acker)) => acker.paused = true,
+            (Event::Resume { .. }, Link::Native(native)) => native.paused = false,
+            (Event::Resume { .. }, Link::Acker(acker)) => acker.paused = false,
             (Event::Recall { .. }, Link::Native(native)) => {
                 let kept = native.outbox.recall();
                 native.emptied = kept == 0;
@@ -353,15 +353,15 @@ impl World {
     fn note(&mut self, event: &Event) {
         let text = match event {
             Event::Deliver { tag, .. } => if tag.is_some() { "deliver with a tag" } else { "deliver" }.to_owned(),
-            Event::Confirmed { .. } => "confirmed".into(),
+            Event::Barrier { .. } => "barrier".into(),
             Event::Refused { refusal, .. } => format!("refused {refusal:?}"),
-            Event::Hold { reason, .. } => match reason {
-                HoldReason::SlowSubscriber { channel, .. } if channel == switchboard_broker::ECHO => {
-                    "hold for an echo".into()
+            Event::Pause { reason, .. } => match reason {
+                PauseReason::SlowSubscriber { channel, .. } if channel == switchboard_broker::ECHO => {
+                    "pause for a barrier".into()
                 }
-                other => format!("hold {other:?}"),
+                other => format!("pause {other:?}"),
             },
-            Event::Release { .. } => "release".into(),
+            Event::Resume { .. } => "resume".into(),
             Event::Recall { .. } => "recall".into(),
             Event::Slow { .. } => "slow".into(),
             Event::Close { reason, .. } => format!("close {reason:?}"),

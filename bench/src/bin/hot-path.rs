@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     let name = if arguments[0] == "queue" { "/queue/hot" } else { "/topic/hot" };
     let mut broker = Broker::new(Limits::default(), Vec::new());
-    broker.handle(NOW, PUBLISHER, Command::Connect);
+    broker.handle(NOW, PUBLISHER, Command::Connect { transport_acks: false });
     (1..=subscribers).for_each(|id| subscribe(&mut broker, id, &[name.to_owned()]));
     for first in (0..channels).step_by(EACH) {
         let names: Vec<String> = (first..channels.min(first + EACH)).map(|i| format!("/topic/other/{i}")).collect();
@@ -34,10 +34,10 @@ fn main() -> ExitCode {
 
 fn subscribe(broker: &mut Broker, id: usize, names: &[String]) {
     let id = ConnectionId(id as u64);
-    broker.handle(NOW, id, Command::Connect);
+    broker.handle(NOW, id, Command::Connect { transport_acks: false });
     for (place, name) in names.iter().enumerate() {
         let (subscription, pattern) = (SubscriptionId(place as u32), name.clone().into());
-        broker.handle(NOW, id, Command::Subscribe { subscription, pattern, ack: AckMode::Written });
+        broker.handle(NOW, id, Command::Subscribe { subscription, pattern, ack: AckMode::Auto });
     }
 }
 

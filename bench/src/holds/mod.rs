@@ -3,18 +3,25 @@
 
 mod channels;
 mod churn;
+mod fairness;
 mod idle;
+mod memory;
 mod stalled;
 
 pub(crate) use channels::channels;
 pub(crate) use churn::churn;
+pub(crate) use fairness::fairness;
 pub(crate) use idle::idle;
+pub(crate) use memory::memory;
 pub(crate) use stalled::stalled;
 
 use crate::process::Process;
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use switchboard_load::connect;
 
 /// Prints one figure and its bound, and returns whether it was kept.
 fn judge(what: &str, figure: f64, unit: &str, bound: &str, kept: bool) -> bool {
@@ -34,6 +41,17 @@ fn mebi(bytes: u64) -> f64 {
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
+}
+
+/// The answer's body to a GET of a broker's HTTP.
+fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a body")?;
+    ensure!(head.starts_with("HTTP/1.1 200"), "GET {path}: {head}");
+    Ok(body.to_owned())
 }
 
 /// Resident bytes, once they have not changed for as long as the broker takes between two looks at

@@ -65,7 +65,7 @@ impl Batch {
         self.count
     }
 
-    /// Bytes of the packed buffer. This is what bounds, credit and the ledger count.
+    /// Bytes of the packed buffer. This is what bounds, credit and the budget count.
     pub fn bytes(&self) -> usize {
         self.packed.len()
     }

@@ -1,7 +1,7 @@
 use crate::Batch;
 use bytes::Bytes;
 
-/// Names a connection. The caller chooses it and never uses one twice.
+/// Names a connection. The driver chooses it and never uses one twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
@@ -16,11 +16,12 @@ pub struct DeliveryTag(pub u64);
 /// When a queue's message counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckMode {
-    /// When it was wholly written to the worker: for protocols without acks.
-    Written,
-    /// When the worker acks it. At most `prefetch` messages wait for that at a time.
-    Explicit {
-        /// How many; at least 1.
+    /// When the consumer's machine acknowledged all of it, or, on a connection without transport
+    /// acks, when it was wholly written: for protocols without acks.
+    Auto,
+    /// When the consumer acks it.
+    Manual {
+        /// How many messages may wait for their ack at a time; 0 counts as 1.
         prefetch: u32,
     },
 }
@@ -29,7 +30,11 @@ pub enum AckMode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// The connection is there.
-    Connect,
+    Connect {
+        /// Whether the driver reports with [`Command::TransportAck`] what the peer's machine
+        /// acknowledged.
+        transport_acks: bool,
+    },
     /// Messages for a channel. The name is taken literally, also when it looks like a pattern.
     Publish {
         /// The channel's name.
@@ -37,40 +42,53 @@ pub enum Command {
         /// The messages.
         batch: Batch,
     },
-    /// Gives the batch back to its sender as [`Event::Confirmed`](crate::Event::Confirmed),
-    /// behind everything that was published by it and everything that waits for it.
-    Confirm {
+    /// Gives the batch back to its sender as [`Event::Barrier`](crate::Event::Barrier), behind
+    /// everything that the connection published before and everything that waits for it.
+    Barrier {
         /// Returned as it is.
         batch: Batch,
     },
     /// Subscribes to every channel that the pattern matches.
     Subscribe {
-        /// The connection's own name for it.
+        /// The connection's own name for the subscription.
         subscription: SubscriptionId,
         /// A channel's name, or a pattern (see [`Pattern`](crate::Pattern)).
         pattern: Bytes,
         /// For queues; topics know no acks.
         ack: AckMode,
     },
-    /// Ends a subscription. What of a queue was not handed out yet, or not acked, goes back.
+    /// Ends a subscription. A queue's messages that were not handed out yet, or not acked, go back.
     Unsubscribe {
-        /// Which one.
+        /// Which subscription.
         subscription: SubscriptionId,
     },
-    /// The message was dealt with.
+    /// The messages with these tags were dealt with. Unknown tags in between are refused once; the
+    /// known ones are settled.
     Ack {
-        /// Which one.
-        tag: DeliveryTag,
+        /// The first tag.
+        first: DeliveryTag,
+        /// The last tag, inclusive.
+        last: DeliveryTag,
     },
-    /// The message goes back to the head of its queue.
+    /// The messages with these tags go back to their places in their queues. Unknown tags in
+    /// between are refused once; the known ones go back.
     Nack {
-        /// Which one.
-        tag: DeliveryTag,
+        /// The first tag.
+        first: DeliveryTag,
+        /// The last tag, inclusive.
+        last: DeliveryTag,
     },
-    /// So many further packed bytes of what was delivered are written to the peer.
+    /// This many further packed bytes of what was delivered are written to the driver's side of the
+    /// connection.
     Credit {
-        /// Packed bytes, whole messages or not. 0 says only that the peer takes some again: after
+        /// Packed bytes, whole messages or not. 0 says only that the peer takes bytes again: after
         /// a recall that left nothing to write, no written byte could say so.
+        bytes: usize,
+    },
+    /// The peer's machine acknowledged this many further packed bytes of those that
+    /// [`Command::Credit`] reported. Without meaning on a connection without transport acks.
+    TransportAck {
+        /// Packed bytes, whole messages or not.
         bytes: usize,
     },
     /// The answer to [`Event::Recall`](crate::Event::Recall).
@@ -83,7 +101,8 @@ pub enum Command {
         /// Bytes; replaces what was reserved before.
         bytes: usize,
     },
-    /// The peer says no more. What waits for it is still delivered, then the connection closes.
+    /// The peer sends nothing more. What waits for it is still delivered, then the connection
+    /// closes.
     Finish,
     /// The connection is gone.
     Disconnect,

@@ -1,99 +1,111 @@
 use crate::{Batch, ConnectionId, DeliveryTag, SubscriptionId};
 use bytes::Bytes;
 
-/// What the broker asks of the caller.
+/// What the broker asks of the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Write these messages to the peer, and return their bytes as
     /// [`Credit`](crate::Command::Credit).
     Deliver {
-        /// To whom.
+        /// To which connection.
         connection: ConnectionId,
         /// By which of its subscriptions.
         subscription: SubscriptionId,
-        /// The channel that they were published to.
+        /// The channel that the messages were published to.
         channel: Bytes,
         /// The messages.
         batch: Batch,
         /// The first message's tag where acks are asked for; the others' follow it by one.
         tag: Option<DeliveryTag>,
     },
-    /// Everything that the connection sent before its [`Confirm`](crate::Command::Confirm) has
+    /// Everything that the connection sent before its [`Barrier`](crate::Command::Barrier) has
     /// been carried out. Counts as a delivery: write it behind the earlier ones, return credit.
-    Confirmed {
-        /// To whom.
+    Barrier {
+        /// To which connection.
         connection: ConnectionId,
-        /// What it sent.
+        /// The batch of the command.
         batch: Batch,
     },
     /// A command was not carried out.
     Refused {
-        /// Whose.
+        /// The connection that sent it.
         connection: ConnectionId,
+        /// The channel or pattern that the command named, if it named one.
+        channel: Option<Bytes>,
         /// Why.
         refusal: Refusal,
     },
-    /// Read nothing more from the connection until [`Event::Release`].
-    Hold {
-        /// Which one.
+    /// Stop reading what the connection publishes until [`Event::Resume`]. A driver that can tell
+    /// them apart goes on handing in its acks, nacks and unsubscribes.
+    Pause {
+        /// Which connection.
         connection: ConnectionId,
         /// Why.
-        reason: HoldReason,
+        reason: PauseReason,
     },
     /// The connection may be read again.
-    Release {
-        /// Which one.
+    Resume {
+        /// Which connection.
         connection: ConnectionId,
     },
-    /// The connection's outbox is full, and the patience with it is at an end: from now on it
-    /// misses messages, or whatever else its channels' policies say. Nothing has to be done.
+    /// The connection's outbox is full, and its grace period is at an end: from now on it misses
+    /// messages, or whatever else its channels' policies say. Nothing has to be done.
     Slow {
-        /// Which one.
+        /// Which connection.
         connection: ConnectionId,
     },
     /// Take back what was delivered and not begun to be written, and answer with
-    /// [`Recalled`](crate::Command::Recalled). Nothing is delivered to it in between.
+    /// [`Recalled`](crate::Command::Recalled). Nothing is delivered to the connection in between.
     Recall {
-        /// From whom.
+        /// Which connection.
         connection: ConnectionId,
     },
     /// Close the connection, then send [`Disconnect`](crate::Command::Disconnect).
     Close {
-        /// Which one.
+        /// Which connection.
         connection: ConnectionId,
         /// Why.
         reason: CloseReason,
     },
 }
 
-/// Why a connection is held.
+/// Why a connection is paused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HoldReason {
+pub enum PauseReason {
     /// The queue that it publishes to is at its bound.
     #[error("queue {} is at its bound of {bound} bytes", channel.escape_ascii())]
     QueueFull {
-        /// Its name.
+        /// The queue's name.
         channel: Bytes,
         /// In bytes.
         bound: usize,
     },
-    /// A subscriber of the topic that it publishes to has no room, and still has patience.
+    /// The queue that it publishes to is at its bound in messages.
+    #[error("queue {} is at its bound of {bound} messages", channel.escape_ascii())]
+    QueueMessages {
+        /// The queue's name.
+        channel: Bytes,
+        /// In messages.
+        bound: usize,
+    },
+    /// A subscriber of the topic that it publishes to has no room, and is in its grace period.
     #[error("connection {} is slow to take what is published to {}", subscriber.0, channel.escape_ascii())]
     SlowSubscriber {
         /// The topic.
         channel: Bytes,
-        /// Who.
+        /// The subscriber.
         subscriber: ConnectionId,
     },
-    /// The topic has no subscriber and keeps as many messages as it may.
-    #[error("topic {} has no subscriber and keeps {kept} messages already", channel.escape_ascii())]
-    NobodyThere {
-        /// Its name.
+    /// The topic has no subscriber and buffers as many messages as it may.
+    #[error("topic {} has no subscriber and buffers {buffered} messages already", channel.escape_ascii())]
+    NoSubscribers {
+        /// The topic's name.
         channel: Bytes,
-        /// How many.
-        kept: usize,
+        /// In messages.
+        buffered: usize,
     },
-    /// Memory is short, and its channel has more than the others, or it needs a large buffer.
+    /// Memory is short, and the channel has more than is free, or a new channel or a large buffer
+    /// is needed.
     #[error("the memory budget of {budget} bytes is used up")]
     Memory {
         /// In bytes.
@@ -130,7 +142,7 @@ pub enum Refusal {
         /// In bytes.
         limit: usize,
     },
-    /// The message is too long.
+    /// A message is too long.
     #[error("a message of {length} bytes is over the limit of {limit} (limit: message)")]
     MessageTooLong {
         /// In bytes.
@@ -138,13 +150,19 @@ pub enum Refusal {
         /// In bytes.
         limit: usize,
     },
+    /// There is no memory for a connection, a subscription or a subscriber's new channel.
+    #[error("the memory budget of {budget} bytes is used up (limit: memory)")]
+    Memory {
+        /// In bytes.
+        budget: usize,
+    },
     /// The connection has a subscription of this name.
     #[error("the connection has a subscription of this name already")]
     SubscriptionExists,
     /// Nothing waits for an ack under this tag.
     #[error("no message waits for an ack under tag {}", tag.0)]
     UnknownTag {
-        /// Which one.
+        /// The first unknown one of the command's tags.
         tag: DeliveryTag,
     },
 }

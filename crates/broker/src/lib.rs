@@ -8,13 +8,13 @@
 //!
 //! let mut broker = Broker::new(Limits::default(), Vec::new());
 //! let (now, listener, sender) = (Time::ZERO, ConnectionId(1), ConnectionId(2));
-//! broker.handle(now, listener, Command::Connect);
+//! broker.handle(now, listener, Command::Connect { transport_acks: false });
 //! broker.handle(now, listener, Command::Subscribe {
 //!     subscription: SubscriptionId(0),
 //!     pattern: "/topic/foo".into(),
-//!     ack: AckMode::Written,
+//!     ack: AckMode::Auto,
 //! });
-//! broker.handle(now, sender, Command::Connect);
+//! broker.handle(now, sender, Command::Connect { transport_acks: false });
 //! broker.handle(now, sender, Command::Publish { channel: "/topic/foo".into(), batch: Batch::one(b"hello") });
 //! let Some(Event::Deliver { connection, batch, .. }) = broker.poll() else { panic!("a delivery") };
 //! assert_eq!(connection, listener);
@@ -26,13 +26,14 @@
 
 mod batch;
 mod command;
+mod cost;
 mod event;
 mod limits;
 mod name;
 mod status;
 mod time;
 
-mod ledger;
+mod budget;
 mod meter;
 mod outbox;
 mod queue;
@@ -43,8 +44,8 @@ mod broker;
 pub use batch::{Batch, MalformedBatch, Packer};
 pub use broker::Broker;
 pub use command::{AckMode, Command, ConnectionId, DeliveryTag, SubscriptionId};
-pub use event::{CloseReason, Event, HoldReason, Refusal};
-pub use limits::{ChannelRule, Limits, OverflowPolicy};
+pub use event::{CloseReason, Event, PauseReason, Refusal};
+pub use limits::{ChannelRule, LimitError, Limits, OverflowPolicy};
 pub use name::{ECHO, Kind, Pattern};
-pub use status::{ChannelStatus, ConnectionStatus, Status, Totals};
+pub use status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
 pub use time::Time;

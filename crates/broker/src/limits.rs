@@ -1,12 +1,13 @@
+use crate::cost;
 use crate::name::Pattern;
 use std::time::Duration;
 
-/// The bounds of everything. Sizes are in bytes.
+/// The bounds of everything. Sizes are in bytes. [`Limits::check`] says which values are allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time. As many that have left may have messages that still wait for room.
     pub connections: usize,
-    /// Channels in being at a time.
+    /// Channels at a time.
     pub channels: usize,
     /// Subscriptions of one connection.
     pub subscriptions: usize,
@@ -16,49 +17,157 @@ pub struct Limits {
     pub message: usize,
     /// What may wait for one connection. An empty outbox takes one message of any legal size.
     pub outbox: usize,
-    /// How much of the outbox is handed out ahead of its credit.
+    /// How many messages may wait for one connection; 0 for as many as `outbox` takes.
+    pub outbox_messages: usize,
+    /// How much of the outbox is handed out ahead of its credit; with transport acks, how much of a
+    /// queue's messages is handed out and not yet acknowledged by the consumer's machine.
     pub window: usize,
-    /// What may wait in one queue, or in one topic that holds. An empty one takes one message.
+    /// What may wait in one queue, or in one topic that buffers. An empty one takes one message.
     pub queue: usize,
-    /// All buffered bytes together.
+    /// How many messages may wait in one queue; 0 for as many as `queue` takes.
+    pub queue_messages: usize,
+    /// All buffered bytes and the overhead of every entry together.
     pub memory: usize,
-    /// How long a full but draining topic subscriber may hold the publishers; zero for not at all.
-    /// It earns as much again with each half of an outbox that it takes, and keeps at most ten
-    /// times as much for later. As much is advanced once: six parts of ten while it takes something
-    /// in each such time, the others also when it takes nothing, unless the topic's other
-    /// subscribers keep up.
-    pub patience: Duration,
-    /// How long a slow subscriber earns no new patience.
-    pub slow: Duration,
-    /// How long a worker may take no byte before its unwritten messages go to others.
-    pub stall: Duration,
+    /// How long a full but draining topic subscriber may pause the publishers; 0 for not at all.
+    /// It accrues as much again with each half of an outbox that it takes, and saves at most ten
+    /// times as much. Its initial grace is as much once: six tenths while it takes something in
+    /// each such time, the rest also when it takes nothing, unless the topic's other subscribers
+    /// keep up.
+    pub grace_period: Duration,
+    /// How long a slow subscriber accrues no new grace; 0 for not at all.
+    pub slow_consumer: Duration,
+    /// How long a consumer may take no byte before its unwritten messages go to others; 0 for
+    /// ever.
+    pub write_timeout: Duration,
     /// What happens to messages for a slow subscriber of a topic.
     pub policy: OverflowPolicy,
-    /// How many messages a topic without subscribers keeps before it holds its publishers;
+    /// How many messages a topic without subscribers buffers before it pauses its publishers;
     /// 0 drops (and counts) them.
-    pub hold: usize,
+    pub buffer_unsubscribed: usize,
+}
+
+/// A setting is outside its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// It is too small.
+    #[error("{setting} = {value} is not allowed: it must be at least {bound}")]
+    TooSmall {
+        /// The setting's name.
+        setting: &'static str,
+        /// What was asked for.
+        value: usize,
+        /// The least that is allowed.
+        bound: usize,
+    },
+    /// It is too large.
+    #[error("{setting} = {value} is not allowed: it must be at most {bound}")]
+    TooLarge {
+        /// The setting's name.
+        setting: &'static str,
+        /// What was asked for.
+        value: usize,
+        /// The most that is allowed.
+        bound: usize,
+    },
+    /// It is too short.
+    #[error("{setting} = {value:?} is not allowed: it must be 0 or at least {bound:?}")]
+    TooShort {
+        /// The setting's name.
+        setting: &'static str,
+        /// What was asked for.
+        value: Duration,
+        /// The least that is allowed beside 0.
+        bound: Duration,
+    },
+    /// The memory budget does not suffice for as many idle connections as there may be and two of
+    /// the longest messages.
+    #[error(
+        "memory = {value} is not allowed: it must be at least {bound}, \
+         which {connections} connections and two messages of {message} bytes take"
+    )]
+    Memory {
+        /// What was asked for, in bytes.
+        value: usize,
+        /// The least that is allowed, in bytes.
+        bound: usize,
+        /// The limit `connections`.
+        connections: usize,
+        /// The limit `message`, in bytes.
+        message: usize,
+    },
 }
 
 const MIB: usize = 1 << 20;
-/// How often its patience a subscriber may save.
-const SAVED_PATIENCE: u32 = 10;
-/// How much of the advance is only for one that takes something. The rest is for one that does
-/// not: on a busy machine it may have had no processor yet.
-const ADVANCE_FOR_READING: u32 = 6;
+/// How often its grace period a subscriber may save.
+const SAVED_GRACE: u32 = 10;
+/// How much of the initial grace is only for one that takes something. The rest is for one that
+/// does not: on a busy machine it may have had no processor yet.
+const INITIAL_GRACE_FOR_READING: u32 = 6;
 
 impl Limits {
-    /// What a subscriber earns that takes so many bytes.
-    pub(crate) fn patience_for(&self, bytes: usize) -> Duration {
-        let nanos = self.patience.as_nanos() * bytes as u128 / (self.outbox as u128 / 2).max(1);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(self.longest_patience())
+    /// The shortest time limit that is not 0.
+    pub const SHORTEST: Duration = Duration::from_millis(1);
+
+    /// Whether all values are within their bounds.
+    ///
+    /// # Errors
+    /// The first setting that is not, with its value and bound.
+    pub fn check(&self) -> Result<(), LimitError> {
+        for (setting, value) in [
+            ("connections", self.connections),
+            ("channels", self.channels),
+            ("subscriptions", self.subscriptions),
+            ("channel-name", self.channel_name),
+            ("message", self.message),
+            ("outbox", self.outbox),
+            ("window", self.window),
+            ("queue", self.queue),
+        ] {
+            if value < 1 {
+                return Err(LimitError::TooSmall { setting, value, bound: 1 });
+            }
+        }
+        // The slots of connections and channels are 32-bit numbers, and so is a message's length.
+        for (setting, value, bound) in [
+            ("connections", self.connections, u32::MAX as usize / 4),
+            ("channels", self.channels, u32::MAX as usize / 4),
+            ("subscriptions", self.subscriptions, u32::MAX as usize / 4),
+            ("message", self.message, u32::MAX as usize),
+            ("memory", self.memory, isize::MAX as usize),
+        ] {
+            if value > bound {
+                return Err(LimitError::TooLarge { setting, value, bound });
+            }
+        }
+        for (setting, value) in [
+            ("grace-period", self.grace_period),
+            ("slow-consumer", self.slow_consumer),
+            ("write-timeout", self.write_timeout),
+        ] {
+            if !value.is_zero() && value < Limits::SHORTEST {
+                return Err(LimitError::TooShort { setting, value, bound: Limits::SHORTEST });
+            }
+        }
+        let (connections, message) = (self.connections, self.message);
+        let bound = connections.saturating_mul(cost::CONNECTION).saturating_add(message.saturating_mul(2));
+        if self.memory < bound {
+            return Err(LimitError::Memory { value: self.memory, bound, connections, message });
+        }
+        Ok(())
     }
 
-    pub(crate) fn longest_patience(&self) -> Duration {
-        self.patience.saturating_mul(SAVED_PATIENCE)
+    /// What a subscriber accrues that takes so many bytes.
+    pub(crate) fn grace_for(&self, bytes: usize) -> Duration {
+        let nanos = self.grace_period.as_nanos() * bytes as u128 / (self.outbox as u128 / 2).max(1);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(self.longest_grace())
     }
 
-    pub(crate) fn advance_for_reading(&self) -> Duration {
-        self.patience.saturating_mul(ADVANCE_FOR_READING)
+    pub(crate) fn longest_grace(&self) -> Duration {
+        self.grace_period.saturating_mul(SAVED_GRACE)
+    }
+
+    pub(crate) fn initial_grace_for_reading(&self) -> Duration {
+        self.grace_period.saturating_mul(INITIAL_GRACE_FOR_READING)
     }
 }
 
@@ -71,19 +180,21 @@ impl Default for Limits {
             channel_name: 1024,
             message: 16 * MIB,
             outbox: 8 * MIB,
+            outbox_messages: 1_000_000,
             window: MIB / 4,
             queue: 64 * MIB,
+            queue_messages: 10_000_000,
             memory: 512 * MIB,
-            patience: Duration::from_millis(50),
-            slow: Duration::from_secs(10),
-            stall: Duration::from_secs(10),
+            grace_period: Duration::from_millis(50),
+            slow_consumer: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
             policy: OverflowPolicy::DropNew,
-            hold: 0,
+            buffer_unsubscribed: 0,
         }
     }
 }
 
-/// What happens to a message for a topic's subscriber that has no room and no patience left.
+/// What happens to a message for a topic's subscriber that has no room and no grace left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverflowPolicy {
     /// The subscriber misses the new message.
@@ -93,7 +204,7 @@ pub enum OverflowPolicy {
     DropOld,
     /// The subscriber is disconnected.
     Disconnect,
-    /// The publisher is held for as long as it takes.
+    /// The publisher is paused for as long as it takes.
     Block,
 }
 
@@ -105,8 +216,8 @@ pub struct ChannelRule {
     pub pattern: Pattern,
     /// See [`Limits::policy`].
     pub policy: Option<OverflowPolicy>,
-    /// See [`Limits::hold`].
-    pub hold: Option<usize>,
+    /// See [`Limits::buffer_unsubscribed`].
+    pub buffer_unsubscribed: Option<usize>,
     /// See [`Limits::queue`].
     pub queue: Option<usize>,
 }

@@ -1,4 +1,4 @@
-use crate::ledger::BlockId;
+use crate::budget::AllocationId;
 use crate::{Batch, SubscriptionId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) batch: Batch,
-    pub(crate) block: BlockId,
+    pub(crate) block: AllocationId,
     /// Place of the first message in the channel.
     pub(crate) first: u64,
 }
@@ -34,13 +34,13 @@ impl Backlog {
     }
 
     /// One message back to its place.
-    pub(crate) fn give_back(&mut self, message: Segment) {
+    pub(crate) fn requeue_segment(&mut self, message: Segment) {
         self.count(&message);
         self.returned.insert(message.first, message);
     }
 
     /// The unused rest of what [`Backlog::pop`] gave.
-    pub(crate) fn unpop(&mut self, segment: Segment) {
+    pub(crate) fn requeue_front(&mut self, segment: Segment) {
         self.count(&segment);
         if self.fresh.front().is_none_or(|front| segment.first < front.first) && self.returned.is_empty() {
             self.fresh.push_front(segment);
@@ -78,9 +78,9 @@ pub(crate) struct Subscriber {
 
 /// Whose turn it is. The newest subscriber is the next.
 #[derive(Debug, Default)]
-pub(crate) struct Rotation(VecDeque<Subscriber>);
+pub(crate) struct RoundRobin(VecDeque<Subscriber>);
 
-impl Rotation {
+impl RoundRobin {
     pub(crate) fn join(&mut self, subscriber: Subscriber) {
         self.0.push_back(subscriber);
     }

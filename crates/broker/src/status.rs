@@ -1,14 +1,62 @@
-use crate::{ConnectionId, HoldReason, Kind};
+use crate::{ConnectionId, Kind, PauseReason};
 use bytes::Bytes;
 
-/// What the broker has and does, at one instant.
+/// Which rows of a [`Status`] are wanted. Its cost is bounded by the two pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusQuery {
+    /// Which channels.
+    pub channels: Page,
+    /// Which connections.
+    pub connections: Page,
+}
+
+/// Which rows of a table are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// At most this many of those that matter most: the channels with the most bytes (to a factor of
+    /// two), the connections that are paused, slow or stalled, then the others.
+    Top(usize),
+    /// At most this many, in an order that stays the same while rows come and go: every row that is
+    /// there from the first page to the last is listed once.
+    After {
+        /// 0, then the `next` of the page before.
+        cursor: u32,
+        /// Rows; at most [`Page::MAX`].
+        limit: usize,
+    },
+}
+
+impl Page {
+    /// The most rows of one page.
+    pub const MAX: usize = 1000;
+
+    /// How many rows are wanted.
+    pub fn limit(self) -> usize {
+        match self {
+            Page::Top(limit) | Page::After { limit, .. } => limit.min(Page::MAX),
+        }
+    }
+}
+
+impl StatusQuery {
+    /// The rows that matter most, at most `limit` of each table.
+    pub fn top(limit: usize) -> StatusQuery {
+        StatusQuery { channels: Page::Top(limit), connections: Page::Top(limit) }
+    }
+}
+
+/// The state of the broker at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
-    /// The channels, fullest first, as many as were asked for.
+    /// The channels of the page.
     pub channels: Vec<ChannelStatus>,
-    /// The connections, those first that are held or slow, then in the order of their coming, as
-    /// many as were asked for.
+    /// The cursor of the next page of channels, if there may be one. A page may be short, even
+    /// empty, and not the last.
+    pub next_channel: Option<u32>,
+    /// The connections of the page.
     pub connections: Vec<ConnectionStatus>,
+    /// The cursor of the next page of connections, if there may be one.
+    pub next_connection: Option<u32>,
     /// Sums over everything.
     pub totals: Totals,
 }
@@ -16,30 +64,31 @@ pub struct Status {
 /// Sums over all channels and connections, since the start where they count messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Channels in being.
+    /// Channels.
     pub channels: usize,
     /// Connections, without those that are gone.
     pub connections: usize,
     /// Subscriptions.
     pub subscriptions: usize,
-    /// Connections that are held.
-    pub held: usize,
-    /// Bytes that the ledger counts.
+    /// Paused connections.
+    pub paused: usize,
+    /// Bytes that the memory budget counts, overhead included.
     pub memory: usize,
-    /// The ledger's budget, in bytes.
+    /// The memory budget, in bytes.
     pub memory_budget: usize,
     /// Messages published.
     pub published: u64,
-    /// Messages wholly written to subscribers.
+    /// Messages wholly written to subscribers, and not taken back since.
     pub delivered: u64,
     /// Messages dropped on their way to slow subscribers.
     pub dropped_slow: u64,
     /// Messages dropped because a topic had no subscriber.
-    pub dropped_nobody: u64,
-    /// Messages that still waited for room when their sender left, and there was no memory for them.
-    pub dropped_left: u64,
+    pub dropped_no_subscribers: u64,
+    /// Messages that still waited for room when their publisher left, and there was no memory for
+    /// them.
+    pub dropped_publisher_gone: u64,
     /// Messages that went back to their queues.
-    pub returned: u64,
+    pub requeued: u64,
 }
 
 /// One channel.
@@ -51,15 +100,15 @@ pub struct ChannelStatus {
     pub kind: Kind,
     /// Messages that wait for a subscriber.
     pub depth: usize,
-    /// Bytes that the ledger counts for it, in outboxes too.
+    /// Bytes that the memory budget counts for it, in outboxes too, without its fixed overhead.
     pub bytes: usize,
     /// Subscriptions that it matches.
     pub subscribers: usize,
     /// Publishers that wait for room.
-    pub held_publishers: usize,
+    pub paused_publishers: usize,
     /// Messages published to it.
     pub published: u64,
-    /// Messages handed to subscribers.
+    /// Messages handed to subscribers, and not taken back since.
     pub delivered: u64,
     /// Messages published a second, lately.
     pub publish_rate: f64,
@@ -74,24 +123,31 @@ pub struct ChannelStatus {
 pub struct ConnectionStatus {
     /// Its name.
     pub id: ConnectionId,
-    /// Patterns that it is subscribed to.
+    /// Patterns that it is subscribed to, at most [`ConnectionStatus::SUBSCRIPTIONS`] of them.
     pub subscriptions: Vec<Bytes>,
     /// Bytes that wait to be written to it.
     pub outbox: usize,
     /// Messages that wait for its ack.
     pub unacked: usize,
+    /// Packed bytes that were written and that its machine did not acknowledge yet.
+    pub unacknowledged: usize,
     /// Messages published by it.
     pub published: u64,
-    /// Messages wholly written to it.
+    /// Messages wholly written to it, and not taken back since.
     pub delivered: u64,
     /// Messages that it missed because it was slow.
     pub dropped: u64,
-    /// Why it is held, if it is.
-    pub held: Option<HoldReason>,
-    /// Whether it lately needed longer than it may for making room.
+    /// Why it is paused, if it is.
+    pub paused: Option<PauseReason>,
+    /// Whether it lately needed longer than its grace period for making room.
     pub slow: bool,
     /// Whether it has left, and only its last messages still wait for room.
     pub gone: bool,
-    /// Whether it took no byte for so long that its messages went to other workers.
+    /// Whether it took no byte for so long that its messages went to other consumers.
     pub stalled: bool,
+}
+
+impl ConnectionStatus {
+    /// The most subscriptions that are listed for one connection.
+    pub const SUBSCRIPTIONS: usize = 20;
 }

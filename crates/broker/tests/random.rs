@@ -1,4 +1,4 @@
-//! Random commands against an oracle that only knows what a user was promised: every message of a
+//! Random commands against an oracle that only knows what a user was reserved_outbox: every message of a
 //! queue is wholly written to exactly one worker (but for what waited for room when its publisher
 //! left and memory was used up), every publisher's messages keep their order at
 //! a topic's subscriber, outboxes keep their bound, and in the end nothing is counted any more.
@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use switchboard_broker::{
-    AckMode, Batch, Broker, Command, ConnectionId, DeliveryTag, Event, Limits, OverflowPolicy, Packer, SubscriptionId,
-    Time,
+    AckMode, Batch, Broker, Command, ConnectionId, DeliveryTag, Event, Limits, OverflowPolicy, Packer, StatusQuery,
+    SubscriptionId, Time,
 };
 
 const QUEUES: [&str; 2] = ["/queue/a", "/queue/b"];
@@ -19,7 +19,7 @@ const OUTBOX: usize = 120;
 enum Step {
     Come { pattern: usize, explicit: bool },
     Publish { who: usize, channel: usize, lengths: Vec<usize> },
-    Confirm { who: usize },
+    Barrier { who: usize },
     Credit { who: usize, bytes: usize },
     Ack { who: usize, nack: bool },
     Reserve { who: usize, bytes: usize },
@@ -34,7 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..7usize, any::<bool>()).prop_map(|(pattern, explicit)| Step::Come { pattern, explicit }),
         6 => (who.clone(), 0..4usize, prop::collection::vec(8..40usize, 1..8))
             .prop_map(|(who, channel, lengths)| Step::Publish { who, channel, lengths }),
-        1 => who.clone().prop_map(|who| Step::Confirm { who }),
+        1 => who.clone().prop_map(|who| Step::Barrier { who }),
         8 => (who.clone(), 1..90usize).prop_map(|(who, bytes)| Step::Credit { who, bytes }),
         3 => (who.clone(), any::<bool>()).prop_map(|(who, nack)| Step::Ack { who, nack }),
         1 => (who.clone(), 0..300usize).prop_map(|(who, bytes)| Step::Reserve { who, bytes }),
@@ -65,7 +65,7 @@ struct World {
     published_to_queues: Vec<Vec<u8>>,
     consumed: BTreeMap<Vec<u8>, usize>,
     /// What waited for room in a queue when its publisher left, and there was no memory for it.
-    dropped_left: BTreeSet<Vec<u8>>,
+    dropped_publisher_gone: BTreeSet<Vec<u8>>,
     seen: BTreeMap<(u64, Vec<u8>), u64>,
 }
 
@@ -81,7 +81,7 @@ impl World {
             next_message: 0,
             published_to_queues: Vec::new(),
             consumed: BTreeMap::new(),
-            dropped_left: BTreeSet::new(),
+            dropped_publisher_gone: BTreeSet::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -110,7 +110,7 @@ impl World {
                         peer.coming.push_back((body.to_vec(), tag, queue));
                     }
                 }
-                Event::Confirmed { connection, batch } => {
+                Event::Barrier { connection, batch } => {
                     let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
                     peer.coming.extend(batch.iter().map(|body| (body.to_vec(), None, false)));
                 }
@@ -121,13 +121,13 @@ impl World {
                     let kept = peer.coming.front().map_or(0, |(body, ..)| body.len() + 4 - peer.written);
                     self.broker.handle(self.now, connection, Command::Recalled { kept });
                 }
-                Event::Hold { connection, .. } => {
+                Event::Pause { connection, .. } => {
                     if let Some(peer) = self.peers.get_mut(&connection.0) {
                         assert!(!peer.held, "held twice");
                         peer.held = true;
                     }
                 }
-                Event::Release { connection } => {
+                Event::Resume { connection } => {
                     let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
                     assert!(peer.held, "released though not held");
                     peer.held = false;
@@ -137,7 +137,7 @@ impl World {
                 Event::Refused { refusal, .. } => panic!("{refusal}"),
             }
         }
-        for connection in self.broker.status(self.now, usize::MAX).connections {
+        for connection in self.broker.status(self.now, &StatusQuery::top(usize::MAX)).connections {
             assert!(connection.outbox <= OUTBOX, "an outbox of {} bytes", connection.outbox);
         }
     }
@@ -153,10 +153,10 @@ impl World {
         let Some(peer) = self.peers.remove(&id) else { return };
         let before = self.broker.totals();
         self.broker.handle(self.now, ConnectionId(id), Command::Disconnect);
-        let dropped = (self.broker.totals().dropped_left - before.dropped_left) as usize;
+        let dropped = (self.broker.totals().dropped_publisher_gone - before.dropped_publisher_gone) as usize;
         assert!(dropped == 0 || before.memory >= before.memory_budget, "{dropped} dropped, though there was memory");
         let rest = &peer.sent[peer.sent.len() - dropped..];
-        self.dropped_left.extend(rest.iter().filter(|(_, to_queue)| *to_queue).map(|(body, _)| body.clone()));
+        self.dropped_publisher_gone.extend(rest.iter().filter(|(_, to_queue)| *to_queue).map(|(body, _)| body.clone()));
     }
 
     fn check_order(&mut self, subscriber: u64, batch: &Batch) {
@@ -190,9 +190,9 @@ impl World {
                 let id = self.next_id;
                 self.next_id += 1;
                 self.peers.insert(id, Peer::default());
-                self.send(id, Command::Connect);
+                self.send(id, Command::Connect { transport_acks: false });
                 let patterns = [QUEUES[0], QUEUES[1], "/queue/*", TOPICS[0], TOPICS[1], "/topic/>", "/null"];
-                let ack = if explicit { AckMode::Explicit { prefetch: 3 } } else { AckMode::Written };
+                let ack = if explicit { AckMode::Manual { prefetch: 3 } } else { AckMode::Auto };
                 let pattern = patterns[pattern].into();
                 self.send(id, Command::Subscribe { subscription: SubscriptionId(0), pattern, ack });
             }
@@ -217,10 +217,10 @@ impl World {
                 }
                 self.send(id, Command::Publish { channel: channel.into(), batch: packer.finish().unwrap() });
             }
-            Step::Confirm { who } => {
+            Step::Barrier { who } => {
                 let Some(id) = self.pick(who) else { return };
                 if !self.peers[&id].held && !self.peers[&id].finished {
-                    self.send(id, Command::Confirm { batch: Batch::one(b"ping") });
+                    self.send(id, Command::Barrier { batch: Batch::one(b"ping") });
                 }
             }
             Step::Credit { who, bytes } => {
@@ -233,10 +233,10 @@ impl World {
                 let peer = self.peers.get_mut(&id).unwrap();
                 let Some((tag, body)) = peer.unacked.pop_front() else { return };
                 if nack {
-                    self.send(id, Command::Nack { tag });
+                    self.send(id, Command::Nack { first: tag, last: tag });
                 } else {
                     *self.consumed.entry(body).or_default() += 1;
-                    self.send(id, Command::Ack { tag });
+                    self.send(id, Command::Ack { first: tag, last: tag });
                 }
             }
             Step::Reserve { who, bytes } => {
@@ -275,13 +275,13 @@ impl World {
             self.credit(last, 1000);
         }
         for body in &self.published_to_queues {
-            let wanted = if self.dropped_left.contains(body) { None } else { Some(&1) };
+            let wanted = if self.dropped_publisher_gone.contains(body) { None } else { Some(&1) };
             assert_eq!(self.consumed.get(body), wanted, "deliveries of {}", body.escape_ascii());
         }
-        assert_eq!(self.consumed.len() + self.dropped_left.len(), self.published_to_queues.len());
+        assert_eq!(self.consumed.len() + self.dropped_publisher_gone.len(), self.published_to_queues.len());
         self.send(last, Command::Disconnect);
         let totals = self.broker.totals();
-        assert_eq!((totals.memory, totals.channels, totals.connections, totals.held), (0, 0, 0, 0));
+        assert_eq!((totals.memory, totals.channels, totals.connections, totals.paused), (0, 0, 0, 0));
     }
 }
 

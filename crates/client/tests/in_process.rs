@@ -4,7 +4,7 @@ mod common;
 
 use common::in_time;
 use switchboard_client::{Client, Event, Link, Options, Reason};
-use switchboard_server::{Report, Server, Settings};
+use switchboard_server::{RunError, Server, Settings, Shutdown};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -19,7 +19,7 @@ async fn server() -> Server {
     Server::bind(Settings { listen: Vec::new(), http: Vec::new(), ..Settings::default() }).await.unwrap()
 }
 
-fn run(server: Server) -> (oneshot::Sender<()>, JoinHandle<Report>) {
+fn run(server: Server) -> (oneshot::Sender<()>, JoinHandle<Result<Shutdown, RunError>>) {
     let (stop, stopped) = oneshot::channel();
     (stop, tokio::spawn(server.run(async { _ = stopped.await })))
 }
@@ -46,7 +46,7 @@ async fn services_publish_and_subscribe_in_all_three_worlds() {
     assert_eq!(back.as_ref(), b"and back");
     client.close().await.unwrap();
     stop.send(()).unwrap();
-    assert_eq!(running.await.unwrap(), Report { left: 0, cut: 0 });
+    assert_eq!(running.await.unwrap(), Ok(Shutdown { undelivered: 0, aborted: 0 }));
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn at_shutdown_a_service_has_received_what_was_published_to_it() {
         received += 1;
     }
     assert_eq!(received, COUNT);
-    assert_eq!(running.await.unwrap(), Report { left: 0, cut: 0 });
+    assert_eq!(running.await.unwrap(), Ok(Shutdown { undelivered: 0, aborted: 0 }));
     let event = events.next().await.unwrap();
     assert!(matches!(event, Event::Disconnected { reason: Reason::Closed, .. }), "{event}");
 }
@@ -83,7 +83,7 @@ async fn a_service_whose_broker_has_ended_is_told_why_it_does_not_come_back() {
     let client = Client::over(quick(), move || connector.connect()).await.unwrap();
     let mut events = client.events();
     stop.send(()).unwrap();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     loop {
         match events.next().await.unwrap() {
             Event::Reconnecting { link: Link::Publisher, failure: Some(why), .. } => {

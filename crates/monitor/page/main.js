@@ -110,7 +110,7 @@ async function load() {
         const listed = ids.length < processes.byId.size && ids.length <= LINES ? ids : [];
         const [past, happened] = await Promise.all([
             api.history(window, points, listed, mine.signal),
-            api.marks(window, mine.signal),
+            api.annotations(window, mine.signal),
         ]);
         columns = Columns.of(past, processes.now());
         marks = happened.sort(inOrder);
@@ -229,17 +229,20 @@ function draw() {
     const some = choose(all, LINES, drawn);
     drawn = new Set(some.map((line) => line.key));
     const window = view.live ? { from: columns.from, to: columns.to } : view.window(now);
-    charts.draw(columns, some, window, shownTheme);
+    charts.draw(columns, some, window, shownTheme, processes.silence);
     // Its figures are read, so they need not change more often than they are sent.
     if (urgent || now - tableAt >= BEAT) {
         tableAt = now;
         all.forEach((line) => { line.drawn = drawn.has(line.key); });
-        table.draw(all, charts.peaks(), view.group === "service", now);
+        // A pause is a look at what is drawn, a range of the past is another time.
+        const latest = view.live || view.paused ? null : charts.latest();
+        table.draw(all, charts.peaks(), latest, view.group === "service", now);
     }
     notices.events(marks, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
     element("few").textContent = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
-    element("resolution").textContent = charts.step > 1000 ? `Each point is the mean of ${span(charts.step)}, in a band from the least to the most.` : "";
+    const point = charts.banded ? "mean; the band shows minimum and maximum" : "maximum";
+    element("resolution").textContent = charts.step > 1000 ? `Each point is a ${span(charts.step)} ${point}.` : "";
     element("csv").href = api.csv(window);
     showLink();
     // One that was not drawn until now has no past here yet.
@@ -262,7 +265,7 @@ const buttons = controls(view, {
 let wasAway = false;
 const feed = new Feed({
     sample: take,
-    mark,
+    annotation: mark,
     missed: load,
     state: (state) => {
         // What was missed streams in now; who has come and gone meanwhile is to be asked.

@@ -1,8 +1,10 @@
 // What is to be read: alarms, events, how well the collector does, and what to do when nothing is there.
 
-import { bytes, moment, number, span } from "./format.js";
+import { bytes, count, moment, number, span } from "./format.js";
 
 const SHOWN = 60;
+/// More alarms than this are one line.
+const ALARMS = 4;
 const SAID_AGAIN = 5000;
 const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
 
@@ -47,7 +49,12 @@ export function alarms(processes, now) {
         return;
     }
     alarmsShown = text;
-    element("alarms").replaceChildren(...found.map(([name, words]) => item(bold(name), words)));
+    const named = found.length <= ALARMS ? found : found.slice(0, ALARMS - 1);
+    const items = named.map(([name, words]) => item(bold(name), words));
+    if (named.length < found.length) {
+        items.push(item(bold(`and ${count(found.length - named.length, "other process")}`), "silent or leaking: the first rows of the table"));
+    }
+    element("alarms").replaceChildren(...items);
     document.title = found.length > 0 ? `(${found.length}) Switchboard monitor` : "Switchboard monitor";
 }
 
@@ -93,6 +100,8 @@ export function self(figures) {
         [`arrival lag p50 ${delay(lag.p50)}, p99 ${delay(lag.p99)}`, lag.p99 > 2000],
         [`dropped ${figures.dropped ?? 0}`, figures.dropped > 0],
         [`refused ${refused ?? 0}`, refused > 0],
+        ...(figures.history_damaged > 0 ? [[`${count(figures.history_damaged, "part")} of the history could not be read, and set aside`, true]] : []),
+        ...(figures.history_failed_writes > 0 ? [[`${count(figures.history_failed_writes, "write")} to the disk failed`, true]] : []),
         [`the collector itself: ${number(figures.cpu)} % CPU, ${number(figures.mem)} MB, ${bytes(figures.disk_bytes ?? 0)} on disk`, false],
         [`up ${span((figures.uptime ?? 0) * 1000)}`, false],
     ];

@@ -1,28 +1,38 @@
 //! One connection of the native protocol: its own task.
 
+mod ending;
 #[cfg(test)]
 mod tests;
 
+use crate::dirty::Dirty;
+use crate::handle::ConnectionHandle;
 use crate::hub::Hub;
-use crate::native::Session;
-use crate::peer::{Closing, Peer};
+use crate::native::{NativeError, Session};
+use crate::slice::Slice;
+use ending::Ending;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{CloseReason, Command};
-use tokio::io::Interest;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
+use switchboard_broker::Command;
+use tokio::io::{Interest, Ready};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
 
-const READ: usize = 512 << 10;
+/// Bytes of a read, at most and at least.
+const READ_MAX: usize = 512 << 10;
+const READ_MIN: usize = 16 << 10;
+/// The same where memory is short.
 const READ_PRESSED: usize = 4 << 10;
-/// How long a connection that is being closed may take for its last bytes, in each direction.
-const LINGER: Duration = Duration::from_secs(2);
+/// Commands that are made of a read at a time. The rest of its bytes waits.
+const COMMANDS: usize = 256;
+/// How soon the kernel is asked again what was acknowledged, while the broker may wait for it.
+const SOON: Duration = Duration::from_millis(1);
+const LATER: Duration = Duration::from_millis(64);
 
 thread_local! {
     /// What a read needs is borrowed, never across an await: an idle connection owns no buffer.
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; READ], commands: Vec::new() });
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; READ_MAX], commands: Vec::new() });
 }
 
 struct Scratch {
@@ -30,233 +40,306 @@ struct Scratch {
     commands: Vec<Command>,
 }
 
-/// One line about a connection, unless there were too many this second.
-macro_rules! told {
-    ($hub:expr, $peer:expr, $level:ident, $($line:tt)+) => {
-        if $hub.log_quota().allows() {
-            tracing::$level!(connection = $peer.id().0, peer = %$peer.origin(), $($line)+);
+/// One line about a connection, unless there were too many of its kind this second.
+macro_rules! log {
+    ($hub:expr, $handle:expr, $kind:ident, $level:ident, $($line:tt)+) => {
+        if $hub.log_quota().allows($crate::log::Kind::$kind) {
+            tracing::$level!(connection = $handle.id().0, peer = %$handle.origin(), $($line)+);
         }
     };
 }
+use log;
 
-enum Read {
-    /// Nothing is there.
-    Nothing,
-    Some,
-    End,
-    Failed(io::Error),
-    Wrong(crate::native::NativeError),
+/// What is the same for all connections.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) hub: Arc<Hub>,
+    /// Time limit for the first frame.
+    pub(crate) handshake: Duration,
+    /// Time limit without progress for a frame that was begun; 0 for none.
+    pub(crate) read_timeout: Duration,
+    /// Send buffer of a queue's consumer, in bytes; 0 for the system's.
+    pub(crate) send_buffer: usize,
+    /// Where HTTP is, for those who speak it here.
+    pub(crate) http: Option<String>,
 }
 
-/// How a connection ends.
-enum Ending {
-    /// The peer is gone: nothing can be written.
-    Gone,
-    /// What waits is written if that goes quickly, then the peer gets time to read it.
-    Rest,
-    /// The same, for a peer that gets nothing more.
-    NoRest,
-}
-
-pub(crate) async fn run(hub: Arc<Hub>, peer: Arc<Peer>, handshake: Duration, permit: OwnedSemaphorePermit) {
-    hub.connect(&peer);
+/// Serves a connection until it has ended. `begun` is dropped as soon as the first frame is there.
+pub(crate) async fn run<T>(context: Arc<Context>, handle: Arc<ConnectionHandle>, begun: T) {
+    let hub = &context.hub;
+    hub.connect(&handle);
     // Also when this task is dropped or panics, the broker has to know.
-    let gone = Gone { hub: &hub, peer: &peer };
-    let ending = serve(&hub, &peer, handshake, permit).await;
-    if matches!(ending, Ending::Rest) {
-        let _ = timeout_at(Instant::now() + LINGER, flush_rest(&hub, &peer)).await;
-    }
-    // Queues get back at once what was not written, whatever the peer does in its last seconds.
-    drop(gone);
-    if !matches!(ending, Ending::Gone) && !hub.is_stopped() {
-        let _ = timeout_at(Instant::now() + LINGER, linger(&peer)).await;
-    }
+    let gone = Gone { hub, handle: &handle };
+    let ending = Connection::new(&context, &handle).serve(begun).await;
+    ending.carry_out(hub, &handle, gone).await;
 }
 
+/// Disconnects when it is dropped.
 struct Gone<'a> {
     hub: &'a Hub,
-    peer: &'a Arc<Peer>,
+    handle: &'a Arc<ConnectionHandle>,
 }
 
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
-        self.hub.disconnect(self.peer);
+        self.hub.disconnect(self.handle);
     }
 }
 
-async fn serve(hub: &Hub, peer: &Arc<Peer>, handshake: Duration, permit: OwnedSemaphorePermit) -> Ending {
-    let mut session = Session::new(hub.limits());
-    let mut permit = Some(permit);
-    let deadline = Instant::now() + handshake;
-    // The peer has shut its side down, after it had ended the session.
-    let mut finished = false;
-    loop {
-        hub.pump(vec![peer.clone()]);
-        if hub.is_stopped() || peer.has_failed() {
-            told!(hub, peer, info, "disconnected");
-            return Ending::Gone;
+/// What a read found.
+enum Read {
+    Nothing,
+    Some,
+    End,
+    Failed(io::Error),
+}
+
+struct Connection<'a> {
+    context: &'a Context,
+    hub: &'a Hub,
+    handle: &'a Arc<ConnectionHandle>,
+    session: Session,
+    /// What the last turn had no time for.
+    commands: Vec<Command>,
+    dirty: Dirty,
+    /// The peer broke the protocol; what it had asked for before is still carried out.
+    wrong: Option<NativeError>,
+    /// Bytes of the next read.
+    read_size: usize,
+    /// Time worked since others had their turn.
+    spent: Duration,
+    /// When a byte of the frame that was begun came last, or reading was taken up again.
+    progress: Option<Instant>,
+    /// When to ask again what was acknowledged, and how long to wait after that.
+    asks: Option<(Instant, Duration)>,
+}
+
+impl<'a> Connection<'a> {
+    fn new(context: &'a Context, handle: &'a Arc<ConnectionHandle>) -> Connection<'a> {
+        let hub = &*context.hub;
+        Connection {
+            context,
+            hub,
+            handle,
+            session: Session::new(hub.limits()),
+            commands: Vec::new(),
+            dirty: Dirty::default(),
+            wrong: None,
+            read_size: READ_MAX,
+            spent: Duration::ZERO,
+            progress: None,
+            asks: None,
         }
-        if let Some(closing) = peer.closing() {
-            return close(hub, peer, closing);
+    }
+
+    async fn serve<T>(mut self, begun: T) -> Ending {
+        let Connection { context, hub, handle, .. } = self;
+        let mut begun = Some(begun);
+        let handshake_ends = Instant::now() + context.handshake;
+        // The peer has shut its side down, after it had ended the session.
+        let mut finished = false;
+        loop {
+            let more = self.work();
+            if hub.is_stopped() || handle.has_failed() {
+                log!(hub, handle, Coming, debug, "disconnected");
+                return Ending::Gone;
+            }
+            if let Some(mode) = handle.closing().filter(|mode| !more || Ending::is_abrupt(mode)) {
+                return Ending::asked_for(hub, handle, &mode);
+            }
+            if more || Slice::after(self.spent).is_over() {
+                yield_now().await;
+                self.spent = Duration::ZERO;
+                if more {
+                    continue;
+                }
+            }
+            if let Some(error) = self.wrong {
+                return Ending::wrong(context, handle, error);
+            }
+            let reads = !finished && !handle.is_paused() && !hub.is_draining();
+            let ends = if begun.is_some() { Some(handshake_ends) } else { self.progress_ends(reads) };
+            let asks = self.asks();
+            let timer = [ends, asks].into_iter().flatten().min();
+            let ready = tokio::select! {
+                ready = handle.socket().ready(self.interest(reads)) => ready,
+                () = handle.woken() => continue,
+                () = sleep_until(timer.unwrap_or(handshake_ends)), if timer.is_some() => Ok(Ready::EMPTY),
+            };
+            let late = ends.is_some_and(|ends| ends <= Instant::now());
+            if ready.as_ref().is_ok_and(|ready| ready.is_writable()) && handle.owes_sign() {
+                self.commands.push(Command::Credit { bytes: 0 });
+            }
+            match ready {
+                // What has come in time counts, although nobody had the time to read it.
+                Ok(ready) if reads && (late || ready.is_readable() || ready.is_read_closed()) => {}
+                Ok(ready) if ready.is_error() => {
+                    let error = handle.socket().take_error().ok().flatten();
+                    return Ending::failed(hub, handle, &error.unwrap_or_else(|| ErrorKind::ConnectionReset.into()));
+                }
+                Ok(_) if late => return Ending::late(context, handle, begun.is_some(), &self.session),
+                Ok(_) => continue,
+                Err(error) => return Ending::failed(hub, handle, &error),
+            }
+            match self.read() {
+                Read::Nothing if late => return Ending::late(context, handle, begun.is_some(), &self.session),
+                Read::Nothing => {}
+                Read::Some => self.progress = None,
+                Read::End => {
+                    if !self.session.is_ended() {
+                        self.session.shut_down(&mut self.commands);
+                    }
+                    if !self.session.is_ended() {
+                        return Ending::left(hub, handle, self.session.missing());
+                    }
+                    finished = true;
+                }
+                Read::Failed(error) => return Ending::failed(hub, handle, &error),
+            }
+            if begun.is_some() && self.session.is_begun() {
+                begun = None;
+                self.has_begun();
+            }
         }
-        let reads = !finished && !peer.is_held() && !hub.is_draining();
+    }
+
+    /// Works on what there is, for a slice at most. Returns whether more is left.
+    fn work(&mut self) -> bool {
+        let slice = Slice::after(self.spent);
+        self.dirty.push(self.handle);
+        let more = self.work_until(&slice);
+        self.spent += slice.elapsed();
+        more
+    }
+
+    fn work_until(&mut self, slice: &Slice) -> bool {
+        loop {
+            if !self.hub.pump(&mut self.dirty, slice) {
+                return true;
+            }
+            if self.hub.is_stopped() || self.handle.has_failed() {
+                return false;
+            }
+            if !self.commands.is_empty() {
+                let id = self.handle.id();
+                self.hub.apply(id, &mut self.commands, &mut self.dirty, slice);
+            } else if self.session.has_backlog() && self.wrong.is_none() && !self.handle.is_paused() {
+                SCRATCH.with_borrow_mut(|Scratch { commands, .. }| {
+                    let parsed = self.session.resume(COMMANDS, commands);
+                    self.take(parsed, commands, slice);
+                });
+            } else {
+                return false;
+            }
+            if slice.is_over() {
+                return true;
+            }
+        }
+    }
+
+    /// One read, and what comes of it.
+    fn read(&mut self) -> Read {
+        let slice = Slice::after(self.spent);
+        let read = SCRATCH.with_borrow_mut(|Scratch { buffer, commands }| {
+            let limit = if self.hub.memory_pressed() { READ_PRESSED } else { read_limit(self.hub.limits().memory) };
+            let size = self.read_size.min(limit);
+            let spare = self.session.spare();
+            let direct = spare.len();
+            let result = self
+                .handle
+                .socket()
+                .try_read_vectored(&mut [IoSliceMut::new(spare), IoSliceMut::new(&mut buffer[..size])]);
+            let bytes = match result {
+                Ok(0) => return Read::End,
+                Ok(bytes) => bytes,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                    return Read::Nothing;
+                }
+                Err(error) => return Read::Failed(error),
+            };
+            self.session.filled(bytes.min(direct));
+            let input = &buffer[..bytes.saturating_sub(direct)];
+            let parsed = self.session.received_up_to(input, COMMANDS, commands);
+            if self.session.has_backlog() {
+                // Less at a time costs nothing where each message is a command of its own.
+                self.read_size = (self.read_size / 2).max(READ_MIN);
+            } else if input.len() == size {
+                self.read_size = self.read_size.saturating_mul(2).min(READ_MAX);
+            }
+            self.take(parsed, commands, &slice);
+            Read::Some
+        });
+        self.spent += slice.elapsed();
+        read
+    }
+
+    /// Carries out what was parsed, as far as the slice reaches.
+    fn take(&mut self, parsed: Result<(), NativeError>, commands: &mut Vec<Command>, slice: &Slice) {
+        self.wrong = parsed.err();
+        if let Some(Command::Subscribe { pattern, .. }) = commands.first() {
+            log!(self.hub, self.handle, Coming, debug, "connected, listens to {}", pattern.escape_ascii());
+            if self.session.is_consumer() {
+                self.handle.set_consumes();
+            }
+        }
+        if !commands.is_empty() {
+            self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);
+        }
+        if !commands.is_empty() {
+            self.commands = std::mem::take(commands);
+        }
+    }
+
+    /// What the kernel has ahead of a queue's consumer is lost with it, unless the peer's machine takes it.
+    fn has_begun(&self) {
+        let bytes = self.context.send_buffer;
+        if self.session.is_consumer()
+            && bytes > 0
+            && let Err(error) = self.handle.socket().set_send_buffer(bytes)
+        {
+            tracing::debug!(peer = %self.handle.origin(), "send buffer: {error}");
+        }
+    }
+
+    fn interest(&self, reads: bool) -> Interest {
         // A reset is to be noticed also where nothing is to be read or written.
         let mut interest = Interest::ERROR;
         if reads {
             interest |= Interest::READABLE;
         }
-        if peer.is_blocked() {
+        if self.handle.is_blocked() {
             interest |= Interest::WRITABLE;
         }
-        let ready = tokio::select! {
-            ready = peer.socket().ready(interest) => ready,
-            () = peer.woken() => continue,
-            () = tokio::time::sleep_until(deadline), if permit.is_some() => {
-                let seconds = handshake.as_secs_f32();
-                told!(hub, peer, warn, "closed: no whole first frame within {seconds} s (limit: handshake)");
-                return Ending::Rest;
-            }
-        };
-        if ready.as_ref().is_ok_and(|ready| ready.is_writable()) && peer.owes_sign() {
-            hub.apply(peer.id(), &mut vec![Command::Credit { bytes: 0 }]);
-        }
-        match ready {
-            Ok(ready) if reads && (ready.is_readable() || ready.is_read_closed()) => {}
-            Ok(ready) if ready.is_error() => {
-                let error = peer.socket().take_error().ok().flatten();
-                return failed(hub, peer, &error.unwrap_or_else(|| ErrorKind::ConnectionReset.into()));
-            }
-            Ok(_) => continue,
-            Err(error) => return failed(hub, peer, &error),
-        }
-        match read(hub, peer, &mut session) {
-            Read::Nothing | Read::Some => {}
-            Read::End => {
-                if !session.is_ended() {
-                    let mut commands = Vec::new();
-                    session.shut_down(&mut commands);
-                    hub.apply(peer.id(), &mut commands);
-                }
-                if !session.is_ended() {
-                    match session.missing() {
-                        0 => told!(hub, peer, info, "disconnected"),
-                        missing => told!(
-                            hub,
-                            peer,
-                            warn,
-                            "disconnected in the middle of a frame: at least {missing} bytes are missing"
-                        ),
-                    }
-                    return Ending::Gone;
-                }
-                finished = true;
-            }
-            Read::Failed(error) => return failed(hub, peer, &error),
-            Read::Wrong(error) => {
-                told!(hub, peer, warn, "closed: {error}");
-                return Ending::Rest;
-            }
-        }
-        if session.is_begun() {
-            permit = None;
-        }
+        interest
     }
-}
 
-fn failed(hub: &Hub, peer: &Peer, error: &io::Error) -> Ending {
-    told!(hub, peer, info, "disconnected: {error}");
-    Ending::Gone
-}
+    /// Until when the next byte of the frame that was begun has to come. A connection that is not read is not blamed.
+    fn progress_ends(&mut self, reads: bool) -> Option<Instant> {
+        let limit = self.context.read_timeout;
+        if !reads || limit.is_zero() || self.session.missing() == 0 {
+            self.progress = None;
+            return None;
+        }
+        self.progress.get_or_insert_with(Instant::now).checked_add(limit)
+    }
 
-fn close(hub: &Hub, peer: &Peer, closing: Closing) -> Ending {
-    match closing {
-        Closing::Broker(reason @ (CloseReason::Finished | CloseReason::Drained)) => {
-            told!(hub, peer, info, "disconnected: {reason}");
-            Ending::Rest
+    /// When to ask what was acknowledged: soon where the broker may wait for it, then ever more rarely.
+    fn asks(&mut self) -> Option<Instant> {
+        if !self.handle.lags() {
+            self.asks = None;
+            return None;
         }
-        Closing::Broker(reason @ CloseReason::Slow) => {
-            told!(hub, peer, warn, "closed: {reason}");
-            Ending::NoRest
+        let now = Instant::now();
+        let (at, gap) = self.asks.get_or_insert((now + SOON, SOON));
+        if *at <= now {
+            *gap = (*gap * 2).min(LATER);
+            *at = now + *gap;
         }
-        Closing::Refused(refusal) => {
-            told!(hub, peer, warn, "closed: {refusal}");
-            Ending::Rest
-        }
-        Closing::Kicked => {
-            told!(hub, peer, warn, "closed: asked for over HTTP");
-            Ending::NoRest
-        }
+        Some(*at)
     }
 }
 
 /// So that a few connections' reads do not use up a small budget before anybody notices.
-fn read_size(memory: usize) -> usize {
-    (memory / 64).clamp(READ_PRESSED, READ)
-}
-
-/// One read, and everything that comes of it.
-fn read(hub: &Hub, peer: &Arc<Peer>, session: &mut Session) -> Read {
-    SCRATCH.with_borrow_mut(|Scratch { buffer, commands }| {
-        let size = if hub.memory_pressed() { READ_PRESSED } else { read_size(hub.limits().memory) };
-        let spare = session.spare();
-        let direct = spare.len();
-        let result =
-            peer.socket().try_read_vectored(&mut [IoSliceMut::new(spare), IoSliceMut::new(&mut buffer[..size])]);
-        let bytes = match result {
-            Ok(0) => return Read::End,
-            Ok(bytes) => bytes,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                return Read::Nothing;
-            }
-            Err(error) => return Read::Failed(error),
-        };
-        session.filled(bytes.min(direct));
-        let parsed = session.received(&buffer[..bytes.saturating_sub(direct)], commands);
-        if let Some(Command::Subscribe { pattern, .. }) = commands.first() {
-            told!(hub, peer, info, "connected, listens to {}", pattern.escape_ascii());
-        }
-        if !commands.is_empty() {
-            hub.apply(peer.id(), commands);
-        }
-        match parsed {
-            Ok(()) => Read::Some,
-            Err(error) => Read::Wrong(error),
-        }
-    })
-}
-
-async fn flush_rest(hub: &Hub, peer: &Arc<Peer>) {
-    loop {
-        hub.pump(vec![peer.clone()]);
-        if peer.has_failed() || hub.is_stopped() || peer.is_flushed() {
-            return;
-        }
-        tokio::select! {
-            ready = peer.socket().ready(Interest::WRITABLE), if peer.is_blocked() => {
-                if ready.is_err() {
-                    return;
-                }
-            }
-            () = peer.woken() => {}
-        }
-    }
-}
-
-/// Half-closes, and reads to the end: closing a socket with unread bytes in it would make the
-/// kernel reset the connection, and the peer lose what it has not read.
-async fn linger(peer: &Peer) {
-    if peer.socket().shut_down_writing().is_err() {
-        return;
-    }
-    loop {
-        if peer.socket().ready(Interest::READABLE).await.is_err() {
-            return;
-        }
-        let read = SCRATCH.with_borrow_mut(|scratch| peer.socket().try_read(&mut scratch.buffer));
-        match read {
-            Ok(0) => return,
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
-            Ok(_) | Err(_) => {}
-        }
-    }
+fn read_limit(memory: usize) -> usize {
+    (memory / 64).clamp(READ_PRESSED, READ_MAX)
 }

@@ -1,52 +1,129 @@
 //! The one broker, and who is connected to it.
 
-use crate::log_quota::LogQuota;
-use crate::peer::{Closing, Peer};
+use crate::dirty::Dirty;
+use crate::handle::{CloseMode, ConnectionHandle};
+use crate::log::{Kind, LogQuota};
+use crate::slice::Slice;
 use crate::socket::Origin;
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Notify, Ordering, unlock_fairly};
+use crate::watch::Watch;
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::thread::panicking;
 use std::time::{Duration, Instant};
 use switchboard_broker::{
-    Broker, ChannelRule, Command, ConnectionId, ConnectionStatus, Event, Limits, Status, Time, Totals,
+    Broker, ChannelRule, Command, ConnectionId, ConnectionStatus, Event, Limits, PauseReason, Status, StatusQuery,
+    Time, Totals,
 };
-use tokio::sync::Notify;
-
-/// How often a task goes on with what its own credit set free, before the other connections'
-/// tasks have to go on by themselves.
-const ROUNDS: usize = 16;
 
 const DRAINING: u8 = 1;
 const STOPPED: u8 = 2;
+const FAILED: u8 = 3;
 
-/// Connections that got something to write. Who holds this owes a [`Hub::pump`].
-pub(crate) type Touched = Vec<Arc<Peer>>;
+/// Commands and events between two looks at the clock.
+const UNCLOCKED: usize = 32;
 
-/// The broker under its lock. The order of locks: hub, a peer's writer, a peer's incoming.
+/// The broker under its lock. The order of locks: hub, a handle's writer, a handle's incoming.
+///
+/// No call holds the lock for longer than a [`Slice`] and one command. Nothing is logged under it, and nothing is written
+/// to a socket.
 #[derive(Debug)]
 pub(crate) struct Hub {
     state: Mutex<State>,
     start: Instant,
     earlier: Notify,
+    failed: Notify,
     pressed: AtomicBool,
     phase: AtomicU8,
     log_quota: LogQuota,
     limits: Limits,
+    watch: Watch,
 }
 
 struct State {
     broker: Broker,
-    peers: HashMap<ConnectionId, Arc<Peer>>,
-    /// For lines about the flow: those about coming and going have one of their own.
-    log_quota: LogQuota,
+    handles: HashMap<ConnectionId, Arc<ConnectionHandle>>,
+    /// What is to be logged once the lock is released.
+    lines: Vec<Line>,
     /// What the timer sleeps for.
     armed: Option<Time>,
 }
 
+/// A log line about the flow of messages.
+enum Line {
+    Paused(ConnectionId, PauseReason),
+    Resumed(ConnectionId),
+    Slow(ConnectionId),
+}
+
+/// Lines that one turn under the lock may leave: the quota allows fewer a second.
+const LINES: usize = 64;
+
 impl std::fmt::Debug for State {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("State").field("peers", &self.peers.len()).finish_non_exhaustive()
+        formatter.debug_struct("State").field("handles", &self.handles.len()).finish_non_exhaustive()
+    }
+}
+
+/// The state under the lock. What follows from a change is done when it is dropped.
+struct Locked<'a> {
+    hub: &'a Hub,
+    state: Option<MutexGuard<'a, State>>,
+    /// Whether others have to get the lock before this task gets it again.
+    fair: bool,
+    was_panicking: bool,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.state.as_deref().expect("locked until it is dropped")
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.state.as_deref_mut().expect("locked until it is dropped")
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Some(mut state) = self.state.take() else { return };
+        if panicking() && !self.was_panicking {
+            return self.hub.fail();
+        }
+        self.hub.pressed.store(state.broker.memory_pressed(), Ordering::Relaxed);
+        let due = state.broker.poll_timeout();
+        // A deadline that has gone, or is later now, only costs the timer a wake-up.
+        let earlier = due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed));
+        if earlier {
+            state.armed = due;
+        }
+        let lines = std::mem::take(&mut state.lines);
+        if self.fair {
+            unlock_fairly(state)
+        } else {
+            drop(state)
+        }
+        if earlier {
+            self.hub.earlier.notify_one();
+        }
+        lines.into_iter().for_each(|line| line.log(&self.hub.log_quota));
+    }
+}
+
+/// Ends the server if a panic passes by: some book may be half changed.
+struct FailOnPanic<'a>(&'a Hub, bool);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if panicking() && !self.1 {
+            self.0.fail();
+        }
     }
 }
 
@@ -54,13 +131,15 @@ impl Hub {
     pub(crate) fn new(limits: Limits, rules: Vec<ChannelRule>) -> Hub {
         let broker = Broker::new(limits.clone(), rules);
         Hub {
-            state: Mutex::new(State { broker, peers: HashMap::new(), log_quota: LogQuota::new(), armed: None }),
+            state: Mutex::new(State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }),
             start: Instant::now(),
             earlier: Notify::new(),
+            failed: Notify::new(),
             pressed: AtomicBool::new(false),
             phase: AtomicU8::new(0),
             log_quota: LogQuota::new(),
             limits,
+            watch: Watch::new(),
         }
     }
 
@@ -70,6 +149,10 @@ impl Hub {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Whether memory is so short that reads should be small.
@@ -87,62 +170,133 @@ impl Hub {
         self.phase.load(Ordering::Acquire) >= STOPPED
     }
 
-    pub(crate) fn connect(&self, peer: &Arc<Peer>) {
-        self.change(|state, now, touched| {
-            state.peers.insert(peer.id(), peer.clone());
-            state.broker.handle(now, peer.id(), Command::Connect);
-            state.dispatch(now, touched);
+    /// Whether a panic has left the books half changed. Nothing is done with them any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.phase.load(Ordering::Acquire) >= FAILED
+    }
+
+    /// Waits for a panic.
+    pub(crate) async fn failure(&self) {
+        while !self.has_failed() {
+            self.failed.notified().await;
+        }
+    }
+
+    fn fail(&self) {
+        self.phase.fetch_max(FAILED, Ordering::AcqRel);
+        self.failed.notify_one();
+    }
+
+    /// The broker knows the connection from now on.
+    pub(crate) fn connect(&self, handle: &Arc<ConnectionHandle>) {
+        let transport_acks = handle.sample().is_some();
+        self.change(|state, now, dirty| {
+            state.handles.insert(handle.id(), handle.clone());
+            state.broker.handle(now, handle.id(), Command::Connect { transport_acks });
+            state.dispatch(now, dirty);
         });
     }
 
-    /// Carries out what a connection asks for.
-    pub(crate) fn apply(&self, id: ConnectionId, commands: &mut Vec<Command>) {
-        self.change(|state, now, touched| {
-            for command in commands.drain(..) {
-                state.broker.handle(now, id, command);
-                state.dispatch(now, touched);
+    /// Carries out what a connection asks for until the slice is over, and leaves the rest in `commands`.
+    pub(crate) fn apply(&self, id: ConnectionId, commands: &mut Vec<Command>, dirty: &mut Dirty, slice: &Slice) {
+        let Some(mut locked) = self.lock() else { return commands.clear() };
+        let now = self.now();
+        let (mut done, mut unclocked) = (0, 0);
+        while done < commands.len() {
+            let command = std::mem::replace(&mut commands[done], Command::Finish);
+            done += 1;
+            locked.broker.handle(now, id, command);
+            unclocked += 1 + locked.dispatch(now, dirty);
+            if unclocked >= UNCLOCKED {
+                unclocked = 0;
+                if slice.is_over() {
+                    break;
+                }
             }
-        });
+        }
+        locked.fair = done < commands.len();
+        drop(locked);
+        commands.drain(..done);
     }
 
     /// The connection is gone. What was not written to it by now never will be, so that a
-    /// queue's message is either written or returned.
-    pub(crate) fn disconnect(&self, peer: &Arc<Peer>) {
-        self.change(|state, now, touched| {
-            peer.close_writer();
-            state.credit(now, peer);
-            if state.peers.remove(&peer.id()).is_some() {
-                if state.peers.len() < state.peers.capacity() / 8 {
-                    let fewer = state.peers.len() * 2;
-                    state.peers.shrink_to(fewer);
+    /// queue's message is either written or requeued.
+    pub(crate) fn disconnect(&self, handle: &Arc<ConnectionHandle>) {
+        handle.close_writer();
+        // The last word: what is acknowledged later was requeued already.
+        handle.sample();
+        self.change(|state, now, dirty| {
+            state.credit(now, handle);
+            if state.handles.remove(&handle.id()).is_some() {
+                if state.handles.len() < state.handles.capacity() / 8 {
+                    let fewer = state.handles.len() * 2;
+                    state.handles.shrink_to(fewer);
                 }
-                state.broker.handle(now, peer.id(), Command::Disconnect);
+                state.broker.handle(now, handle.id(), Command::Disconnect);
             }
-            state.dispatch(now, touched);
+            state.dispatch(now, dirty);
         });
     }
 
-    /// Writes to these connections and tells the broker what was written, until nothing more
-    /// comes of it.
-    pub(crate) fn pump(&self, mut touched: Touched) {
-        for _ in 0..ROUNDS {
-            touched.iter().for_each(|peer| peer.flush());
-            touched.retain(|peer| peer.owes_credit());
-            if touched.is_empty() {
-                return;
+    /// Writes to these connections and tells the broker what was written, until nothing more comes of it or the slice is
+    /// over. Returns whether nothing is left.
+    pub(crate) fn pump(&self, dirty: &mut Dirty, slice: &Slice) -> bool {
+        let _guard = FailOnPanic(self, panicking());
+        loop {
+            while let Some(handle) = dirty.unwritten.pop_front() {
+                handle.flush();
+                self.look_after(&handle);
+                if handle.owes_credit() {
+                    dirty.uncredited.push(handle);
+                }
+                if slice.is_over() {
+                    break;
+                }
             }
-            let mut next = Touched::new();
-            let mut state = self.lock();
-            let now = self.now();
-            for peer in touched.drain(..) {
-                state.credit(now, &peer);
-                state.dispatch(now, &mut next);
+            if !dirty.uncredited.is_empty() {
+                let Some(mut locked) = self.lock() else {
+                    dirty.uncredited.clear();
+                    continue;
+                };
+                let now = self.now();
+                let mut unclocked = 0;
+                while let Some(handle) = dirty.uncredited.pop() {
+                    locked.credit(now, &handle);
+                    unclocked += 1 + locked.dispatch(now, dirty);
+                    if unclocked >= UNCLOCKED {
+                        unclocked = 0;
+                        if slice.is_over() {
+                            break;
+                        }
+                    }
+                }
+                locked.fair = !dirty.uncredited.is_empty();
             }
-            self.unlock(state);
-            touched = next;
+            if dirty.is_empty() {
+                return true;
+            }
+            if slice.is_over() {
+                return false;
+            }
         }
-        for peer in touched {
-            peer.wake();
+    }
+
+    /// Sees to it that somebody asks what the peer's machine has acknowledged of what was written.
+    fn look_after(&self, handle: &Arc<ConnectionHandle>) {
+        if handle.consumes() {
+            // The broker stops at a whole window.
+            let lag = (self.limits.window / 4).max(1) as u64;
+            if handle.unreported() >= lag {
+                handle.sample();
+                handle.set_lags(handle.unacknowledged() >= lag);
+            } else {
+                handle.set_lags(false);
+            }
+        } else if !handle.is_blocked() {
+            return;
+        }
+        if handle.unacknowledged() > 0 {
+            self.watch.add(handle);
         }
     }
 
@@ -150,176 +304,207 @@ impl Hub {
     pub(crate) async fn run_timer(self: Arc<Hub>) {
         loop {
             let armed = {
-                let mut state = self.lock();
-                state.armed = state.broker.poll_timeout();
-                state.armed
+                let Some(mut locked) = self.lock() else { return };
+                locked.armed = locked.broker.poll_timeout();
+                locked.armed
             };
             let Some(at) = armed else {
                 self.earlier.notified().await;
                 continue;
             };
-            let at = tokio::time::Instant::from_std(self.start + Duration::from_micros(at.0));
-            tokio::select! {
-                () = tokio::time::sleep_until(at) => self.change(|state, now, touched| {
-                    state.broker.handle_timeout(now);
-                    state.dispatch(now, touched);
-                }),
-                () = self.earlier.notified() => {}
+            if at > self.now() {
+                let at = tokio::time::Instant::from_std(self.start + Duration::from_micros(at.0));
+                tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = self.earlier.notified() => continue,
+                }
             }
+            let mut dirty = Dirty::default();
+            if let Some(mut locked) = self.lock() {
+                let now = self.now();
+                locked.broker.handle_timeout(now);
+                locked.dispatch(now, &mut dirty);
+                locked.fair = true;
+            }
+            while !self.pump(&mut dirty, &Slice::begin()) {
+                tokio::task::yield_now().await;
+            }
+            // The broker may have more to do at once, step by step.
+            tokio::task::yield_now().await;
         }
     }
 
     pub(crate) fn drain(&self) {
         self.phase.fetch_max(DRAINING, Ordering::AcqRel);
-        self.change(|state, now, touched| {
+        self.change(|state, now, dirty| {
             state.broker.drain(now);
-            state.dispatch(now, touched);
+            state.dispatch(now, dirty);
             // So that those that wait for something to read notice that they shall not.
-            state.peers.values().for_each(|peer| peer.wake());
+            state.handles.values().for_each(|handle| handle.wake());
         });
     }
 
     pub(crate) fn stop(&self) {
         self.phase.fetch_max(STOPPED, Ordering::AcqRel);
-        self.lock().peers.values().for_each(|peer| peer.wake());
+        // Also after a panic: no book is touched.
+        self.state.lock().handles.values().for_each(|handle| handle.wake());
     }
 
     /// The broker's status, and where the connections that it lists come from.
-    pub(crate) fn status(&self, limit: usize) -> (Status, Vec<Option<Origin>>) {
-        let state = self.lock();
-        let status = state.broker.status(self.now(), limit);
-        let origin = |connection: &ConnectionStatus| state.peers.get(&connection.id).map(|peer| peer.origin());
+    pub(crate) fn status(&self, query: &StatusQuery) -> (Status, Vec<Option<Origin>>) {
+        let Some(locked) = self.lock() else { return Default::default() };
+        let status = locked.broker.status(self.now(), query);
+        let origin = |connection: &ConnectionStatus| locked.handles.get(&connection.id).map(|handle| handle.origin());
         let origins = status.connections.iter().map(origin).collect();
         (status, origins)
     }
 
     pub(crate) fn totals(&self) -> Totals {
-        self.lock().broker.totals()
+        self.lock().map_or_else(Totals::default, |locked| locked.broker.totals())
     }
 
     /// How many messages wait for a subscriber.
     pub(crate) fn waiting(&self) -> usize {
-        self.lock().broker.waiting()
+        self.lock().map_or(0, |locked| locked.broker.waiting())
     }
 
     /// How many messages were dropped; `None` if there is no such queue.
     pub(crate) fn purge(&self, name: &[u8]) -> Option<usize> {
-        self.change(|state, now, touched| {
+        self.change(|state, now, dirty| {
             let purged = state.broker.purge(now, name);
-            state.dispatch(now, touched);
+            state.dispatch(now, dirty);
             purged
-        })
+        })?
     }
 
     /// Whether there is such a connection; it will end.
     pub(crate) fn kick(&self, id: ConnectionId) -> bool {
-        let state = self.lock();
-        let Some(peer) = state.peers.get(&id) else { return false };
-        peer.close(Closing::Kicked);
+        let Some(locked) = self.lock() else { return false };
+        let Some(handle) = locked.handles.get(&id) else { return false };
+        handle.close(CloseMode::Kicked);
         true
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State, Time, &mut Touched) -> T) -> T {
-        let mut touched = Touched::new();
-        let mut state = self.lock();
-        // Read under the lock: the broker's time never goes backwards.
-        let result = change(&mut state, self.now(), &mut touched);
-        self.unlock(state);
-        self.pump(touched);
-        result
+    /// `None` if the books cannot be trusted.
+    fn change<T>(&self, change: impl FnOnce(&mut State, Time, &mut Dirty) -> T) -> Option<T> {
+        let mut dirty = Dirty::default();
+        let result = {
+            let mut locked = self.lock()?;
+            // Read under the lock: the broker's time never goes backwards.
+            change(&mut locked, self.now(), &mut dirty)
+        };
+        // Those that are left after a slice are woken.
+        self.pump(&mut dirty, &Slice::begin());
+        Some(result)
     }
 
     fn now(&self) -> Time {
         Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unlock(&self, mut state: MutexGuard<'_, State>) {
-        self.pressed.store(state.broker.memory_pressed(), Ordering::Relaxed);
-        let due = state.broker.poll_timeout();
-        // A deadline that has gone, or is later now, only costs the timer a wake-up.
-        let earlier = due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed));
-        if earlier {
-            state.armed = due;
+    /// `None` if the books cannot be trusted.
+    fn lock(&self) -> Option<Locked<'_>> {
+        let state = self.state.lock();
+        if self.has_failed() {
+            return None;
         }
-        drop(state);
-        if earlier {
-            self.earlier.notify_one();
-        }
+        Some(Locked { hub: self, state: Some(state), fair: false, was_panicking: panicking() })
     }
 }
 
 impl State {
-    fn credit(&mut self, now: Time, peer: &Peer) {
-        let bytes = peer.take_credit();
+    fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
+        let (written, acknowledged) = handle.take_credit();
+        self.report(now, handle.id(), written, acknowledged);
+    }
+
+    fn report(&mut self, now: Time, id: ConnectionId, written: usize, acknowledged: usize) {
         // Taken and told under one lock; after Disconnect there is nobody to tell it of.
-        if bytes > 0 && self.peers.contains_key(&peer.id()) {
-            self.broker.handle(now, peer.id(), Command::Credit { bytes });
+        if !self.handles.contains_key(&id) {
+            return;
+        }
+        if written > 0 {
+            self.broker.handle(now, id, Command::Credit { bytes: written });
+        }
+        if acknowledged > 0 {
+            self.broker.handle(now, id, Command::TransportAck { bytes: acknowledged });
         }
     }
 
-    fn dispatch(&mut self, now: Time, touched: &mut Touched) {
+    /// Does what the broker asks for, and returns how much that was.
+    fn dispatch(&mut self, now: Time, dirty: &mut Dirty) -> usize {
+        let mut events = 0;
         while let Some(event) = self.broker.poll() {
+            events += 1;
             match event {
-                Event::Deliver { connection, batch, .. } | Event::Confirmed { connection, batch } => {
-                    self.deliver(connection, batch.packed().clone(), touched);
+                Event::Deliver { connection, batch, .. } | Event::Barrier { connection, batch } => {
+                    self.deliver(connection, batch.packed().clone(), dirty);
                 }
                 Event::Recall { connection } => {
-                    let kept = match self.peers.get(&connection).cloned() {
-                        Some(peer) => {
-                            let (kept, written) = peer.recall();
-                            if written > 0 {
-                                self.broker.handle(now, connection, Command::Credit { bytes: written });
-                            }
+                    let kept = match self.handles.get(&connection).cloned() {
+                        Some(handle) => {
+                            let (kept, written, acknowledged) = handle.recall();
+                            self.report(now, connection, written, acknowledged);
                             kept
                         }
                         None => 0,
                     };
                     self.broker.handle(now, connection, Command::Recalled { kept });
                 }
-                Event::Hold { connection, reason } => {
-                    if self.log_quota.allows() {
-                        tracing::info!(connection = connection.0, "held: {reason}");
-                    }
-                    self.with(connection, |peer| peer.hold(true));
+                Event::Pause { connection, reason } => {
+                    self.with(connection, |handle| handle.pause(true));
+                    self.line(Line::Paused(connection, reason));
                 }
-                Event::Slow { connection } => {
-                    if self.log_quota.allows() {
-                        tracing::warn!(connection = connection.0, "slow: it reads too little and may miss messages");
-                    }
+                Event::Resume { connection } => {
+                    self.with(connection, |handle| handle.pause(false));
+                    self.line(Line::Resumed(connection));
                 }
-                Event::Release { connection } => {
-                    if self.log_quota.allows() {
-                        tracing::info!(connection = connection.0, "released");
-                    }
-                    self.with(connection, |peer| peer.hold(false));
-                }
+                Event::Slow { connection } => self.line(Line::Slow(connection)),
                 Event::Close { connection, reason } => {
-                    self.with(connection, |peer| peer.close(Closing::Broker(reason)));
+                    self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
                 // The native protocol has no word for a refusal.
-                Event::Refused { connection, refusal } => {
-                    self.with(connection, |peer| peer.close(Closing::Refused(refusal)));
+                Event::Refused { connection, refusal, channel } => {
+                    self.with(connection, |handle| handle.close(CloseMode::Refused(refusal, channel)));
                 }
             }
         }
+        events
     }
 
-    fn deliver(&self, connection: ConnectionId, packed: Bytes, touched: &mut Touched) {
-        self.with(connection, |peer| {
+    fn line(&mut self, line: Line) {
+        if self.lines.len() < LINES {
+            self.lines.push(line);
+        }
+    }
+
+    fn deliver(&self, connection: ConnectionId, packed: Bytes, dirty: &mut Dirty) {
+        self.with(connection, |handle| {
             // Where something lies already, somebody owes the flush.
-            if peer.incoming(packed) {
-                touched.push(peer.clone());
+            if handle.incoming(packed) {
+                dirty.push(handle);
             }
         });
     }
 
-    fn with(&self, connection: ConnectionId, act: impl FnOnce(&Arc<Peer>)) {
-        if let Some(peer) = self.peers.get(&connection) {
-            act(peer);
+    fn with(&self, connection: ConnectionId, act: impl FnOnce(&Arc<ConnectionHandle>)) {
+        if let Some(handle) = self.handles.get(&connection) {
+            act(handle);
+        }
+    }
+}
+
+impl Line {
+    fn log(self, quota: &LogQuota) {
+        match self {
+            Line::Paused(id, reason) if quota.allows(Kind::Flow) => {
+                tracing::info!(connection = id.0, "paused: {reason}");
+            }
+            Line::Resumed(id) if quota.allows(Kind::Coming) => tracing::debug!(connection = id.0, "resumed"),
+            Line::Slow(id) if quota.allows(Kind::Slow) => {
+                tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
+            }
+            Line::Paused(..) | Line::Resumed(_) | Line::Slow(_) => {}
         }
     }
 }

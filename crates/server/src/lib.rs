@@ -1,11 +1,11 @@
 //! The Switchboard broker, served over sockets.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), switchboard_server::BindError> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use switchboard_server::{Server, Settings};
 //!
 //! let server = Server::bind(Settings::default()).await?;
-//! server.run(std::future::pending()).await;
+//! server.run(std::future::pending()).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -14,23 +14,31 @@
 //! known by `switchboard-wire`; here is what moves the bytes.
 
 mod settings;
-mod socket;
 
+mod socket;
+mod sync;
+mod transport;
+
+mod dirty;
+mod handle;
 mod hub;
-mod log_quota;
+mod log;
 mod native;
 mod outbox;
-mod peer;
+mod slice;
+mod watch;
 
-mod accept;
+mod acceptor;
 mod connection;
 mod connector;
+mod files;
+mod handshakes;
 mod http;
 mod server;
 
 pub use connector::Connector;
 pub use native::{NativeError, Session};
 pub use outbox::Outbox;
-pub use server::{Report, Server};
+pub use server::{RunError, Server, Shutdown};
 pub use settings::Settings;
-pub use switchboard_web::BindError;
+pub use switchboard_web::{BindError, Options as WebOptions, Token};

@@ -1,15 +1,19 @@
-use crate::accept::Gate;
+use crate::acceptor::Acceptor;
+use crate::connection::Context;
 use crate::connector::{Arrival, Connector, arrivals};
+use crate::files::{OpenConnections, connection_limit};
 use crate::http;
 use crate::hub::Hub;
 use crate::settings::Settings;
+use crate::watch::Watch;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_web::{BindError, bind_all};
+use switchboard_web::{BindError, HttpServer, Token, bind_all};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -21,17 +25,27 @@ const STOP: Duration = Duration::from_secs(1);
 pub struct Server {
     settings: Settings,
     native: Vec<TcpListener>,
-    http: Vec<TcpListener>,
+    http: HttpServer,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
+    /// Connections of the native port at a time.
+    connections: usize,
 }
 
 /// How a [`Server`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Messages that were in queues, for nobody was there to take them in time.
-    pub left: usize,
+pub struct Shutdown {
+    /// Messages that were still in queues, because no consumer took them in time.
+    pub undelivered: usize,
     /// Connections that did not take in time what waited for them.
-    pub cut: usize,
+    pub aborted: usize,
+}
+
+/// Why a [`Server`] could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// A task panicked while it changed the broker's state, which may be half changed. Nothing was done with it since.
+    #[error("the broker has panicked, and stopped: what it knew about messages cannot be trusted any more")]
+    Panicked,
 }
 
 impl Server {
@@ -41,12 +55,21 @@ impl Server {
     /// If one of them cannot be listened on.
     pub async fn bind(settings: Settings) -> Result<Server, BindError> {
         // A connection is a file; the usual 1024 are few.
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
             tracing::warn!("cannot raise the number of open files: {error}");
+            rlimit::Resource::NOFILE.get_soft().unwrap_or(1024)
+        });
+        let allowed = settings.limits.connections;
+        let connections = connection_limit(allowed, files);
+        if connections < allowed {
+            tracing::warn!(
+                "at most {connections} connections, though `connections` allows {allowed}: \
+                 this process may open {files} files (raise it with ulimit -n)"
+            );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;
-        let http = bind_all(&settings.http, "--http ").await?;
-        Ok(Server { settings, native, http, arrivals: arrivals() })
+        let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
+        Ok(Server { settings, native, http, arrivals: arrivals(), connections })
     }
 
     /// Where the native protocol is spoken.
@@ -56,7 +79,12 @@ impl Server {
 
     /// Where health, metrics and status are.
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
-        addresses(&self.http)
+        self.http.addresses()
+    }
+
+    /// The token that clients of the HTTP listeners need beyond loopback, if they need one.
+    pub fn http_token(&self) -> Option<&Token> {
+        self.http.token()
     }
 
     /// Connects a service of this process, without a port: the name is what log and `status` show.
@@ -66,34 +94,62 @@ impl Server {
 
     /// Serves until `shutdown` is ready, then writes what waits for those that are there, for
     /// as long as [`Settings::drain`] says.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Report {
-        let Server { settings, native, http, arrivals: (_, arrivals) } = self;
-        let hub = Arc::new(Hub::new(settings.limits, settings.rules));
+    ///
+    /// # Errors
+    /// If the broker panics. It does not go on with a state that may be half changed; the panic's own message is on
+    /// standard error.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Shutdown, RunError> {
+        let http_address = self.http_addresses().first().map(ToString::to_string);
+        let Server { settings, native, http, arrivals: (_, arrivals), connections } = self;
+        let hub = Arc::new(Hub::new(settings.limits.clone(), settings.rules.clone()));
         let (alive, mut ended) = mpsc::channel(1);
-        let gate =
-            Arc::new(Gate::new(hub.clone(), settings.handshake, settings.handshakes, settings.connection_rate, alive));
+        let context = Arc::new(Context {
+            hub: hub.clone(),
+            handshake: settings.handshake,
+            read_timeout: settings.read_timeout,
+            send_buffer: settings.send_buffer,
+            http: http_address,
+        });
+        let open = OpenConnections::new(connections);
+        let acceptor = Arc::new(Acceptor::new(context, open, &settings, alive));
         let mut accepting = JoinSet::new();
         for listener in native {
-            accepting.spawn(gate.clone().run(listener));
+            accepting.spawn(acceptor.clone().run(listener));
         }
-        accepting.spawn(gate.clone().run_arrivals(arrivals));
-        // The listeners' tasks alone keep the gate, and with it `alive`.
-        drop(gate);
+        accepting.spawn(acceptor.clone().run_arrivals(arrivals));
+        accepting.spawn(acceptor.clone().run_handshakes());
+        // The listeners' tasks alone keep the acceptor, and with it `alive`.
+        drop(acceptor);
         let mut serving = JoinSet::new();
-        for listener in http {
-            serving.spawn(http::serve(listener, hub.clone()));
-        }
+        // It answers until the end: `/readyz` says meanwhile that this server is shutting down.
+        let (end_http, http_ended) = oneshot::channel::<()>();
+        let answering = tokio::spawn(http.serve(http::router(hub.clone()), async { drop(http_ended.await) }));
         serving.spawn(hub.clone().run_timer());
+        serving.spawn(Watch::run(hub.clone(), settings.limits.write_timeout));
 
-        shutdown.await;
-        let deadline = Instant::now() + settings.drain;
-        accepting.shutdown().await;
-        hub.drain();
-        let in_time = timeout_at(deadline, ended.recv()).await.is_ok();
-        let cut = if in_time { 0 } else { hub.totals().connections };
-        hub.stop();
-        let _ = timeout(STOP, ended.recv()).await;
-        Report { left: hub.waiting(), cut }
+        let stopped = async {
+            shutdown.await;
+            let deadline = Instant::now() + settings.drain;
+            accepting.shutdown().await;
+            hub.drain();
+            let in_time = timeout_at(deadline, ended.recv()).await.is_ok();
+            let aborted = if in_time { 0 } else { hub.totals().connections };
+            hub.stop();
+            let _ = timeout(STOP, ended.recv()).await;
+            drop(end_http);
+            if let Err(error) = answering.await {
+                tracing::error!("HTTP ended: {error}");
+            }
+            Shutdown { undelivered: hub.waiting(), aborted }
+        };
+        tokio::select! {
+            biased;
+            () = hub.failure() => {
+                hub.stop();
+                Err(RunError::Panicked)
+            }
+            shutdown = stopped => if hub.has_failed() { Err(RunError::Panicked) } else { Ok(shutdown) },
+        }
     }
 }
 

@@ -8,16 +8,25 @@ pub struct Settings {
     pub listen: Vec<String>,
     /// Addresses of health, metrics and status; none for no HTTP.
     pub http: Vec<String>,
+    /// Who is answered over HTTP, and within which limits.
+    pub web: switchboard_web::Options,
     /// The bounds of everything that the broker keeps.
     pub limits: Limits,
     /// What differs from them for some channels.
     pub rules: Vec<ChannelRule>,
     /// How long a connection may take for its first frame.
     pub handshake: Duration,
-    /// New connections a second, over all addresses; more wait in the kernel.
+    /// How long a frame that was begun may go without a byte while the connection is read; 0 for ever.
+    pub read_timeout: Duration,
+    /// New connections a second, over all addresses; the addresses of those that wait take turns. 0 counts as 1.
     pub connection_rate: u32,
-    /// Connections at a time that have not sent their first frame; more wait in the kernel.
+    /// Connections at a time that have not sent their first frame. One more ends the oldest. 0 counts as 1.
     pub handshakes: usize,
+    /// The same, of one address (an IPv6 address counts by its first 64 bits); `None` for a quarter of `handshakes`.
+    pub handshakes_per_address: Option<usize>,
+    /// The kernel's send buffer of a queue's consumer, in bytes: with [`Limits::window`], what this side may have ahead of a
+    /// consumer. The kernel doubles it for its own overhead. 0 leaves it to the system, which lets it grow to some MiB.
+    pub send_buffer: usize,
     /// How long a shutdown may take for writing what waits.
     pub drain: Duration,
 }
@@ -27,11 +36,15 @@ impl Default for Settings {
         Settings {
             listen: vec!["127.0.0.1:25000".into(), "[::1]:25000".into()],
             http: vec!["127.0.0.1:25080".into()],
+            web: switchboard_web::Options::default(),
             limits: Limits::default(),
             rules: Vec::new(),
             handshake: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(10),
             connection_rate: 5000,
             handshakes: 4096,
+            handshakes_per_address: None,
+            send_buffer: 64 << 10,
             drain: Duration::from_secs(5),
         }
     }

@@ -1,25 +1,34 @@
-//! What a connection runs over, and where it comes from.
+//! The sockets of connections, and where a connection comes from.
 
+#[cfg(test)]
+pub(crate) mod scripted;
+
+use crate::files::OpenConnection;
+use crate::transport::{Transport, transport};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A stream of bytes of the kernel's. A pipe within the process is one, too: so a service's connection waits,
-/// is held and is cut exactly as a stranger's.
+/// A non-blocking stream of bytes. A pipe within the process is one, too: a service's connection waits, is paused and is
+/// ended exactly as a stranger's.
 #[derive(Debug)]
 pub(crate) enum Socket {
-    Tcp(TcpStream),
+    Tcp(TcpStream, #[expect(dead_code, reason = "counts until it is dropped")] OpenConnection),
     Pipe(UnixStream),
+    #[cfg(test)]
+    Scripted(scripted::Scripted),
 }
 
 /// The same call to whichever it is.
 macro_rules! either {
     ($socket:expr, $it:ident => $call:expr) => {
         match $socket {
-            Socket::Tcp($it) => $call,
+            Socket::Tcp($it, _) => $call,
             Socket::Pipe($it) => $call,
+            #[cfg(test)]
+            Socket::Scripted($it) => $call,
         }
     };
 }
@@ -46,7 +55,33 @@ impl Socket {
     }
 
     pub(crate) fn shut_down_writing(&self) -> io::Result<()> {
-        either!(self, socket => socket2::SockRef::from(socket).shutdown(Shutdown::Write))
+        match self {
+            Socket::Tcp(socket, _) => socket2::SockRef::from(socket).shutdown(Shutdown::Write),
+            Socket::Pipe(socket) => socket2::SockRef::from(socket).shutdown(Shutdown::Write),
+            #[cfg(test)]
+            Socket::Scripted(socket) => socket.shut_down_writing(),
+        }
+    }
+
+    /// Bounds what the kernel buffers for a peer that does not read, in bytes. The kernel counts its own overhead, and
+    /// doubles the figure for that.
+    pub(crate) fn set_send_buffer(&self, bytes: usize) -> io::Result<()> {
+        match self {
+            Socket::Tcp(socket, _) => socket2::SockRef::from(socket).set_send_buffer_size(bytes),
+            Socket::Pipe(socket) => socket2::SockRef::from(socket).set_send_buffer_size(bytes),
+            #[cfg(test)]
+            Socket::Scripted(_) => Ok(()),
+        }
+    }
+
+    /// What the peer's machine has acknowledged; `None` where that cannot be known. A pipe's peer has what was written.
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        match self {
+            Socket::Tcp(socket, _) => transport(socket).ok(),
+            Socket::Pipe(_) => None,
+            #[cfg(test)]
+            Socket::Scripted(socket) => socket.transport(),
+        }
     }
 }
 

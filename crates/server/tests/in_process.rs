@@ -41,7 +41,7 @@ async fn a_service_may_connect_before_the_broker_runs() {
     stop.send(()).unwrap();
     assert!(client.end().await.is_empty());
     drop(client);
-    assert_eq!(running.await.unwrap().cut, 0);
+    assert_eq!(running.await.unwrap().unwrap().aborted, 0);
 }
 
 #[tokio::test]
@@ -61,26 +61,26 @@ async fn at_shutdown_a_service_gets_what_waits_for_it_and_then_the_end() {
     let ends = async move { (subscriber.end().await, publisher.end().await) };
     let (report, (rest, nothing)) = tokio::join!(running.stop(), ends);
     assert_eq!(rest.len(), COUNT * (4 + SIZE));
-    assert_eq!((report.left, report.cut), (0, 0));
+    assert_eq!((report.undelivered, report.aborted), (0, 0));
     assert!(nothing.is_empty());
     let refused = connector.connect().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
 
 #[tokio::test]
-async fn a_service_that_takes_nothing_is_cut_when_the_drain_is_over() {
+async fn a_service_that_takes_nothing_is_disconnected_when_the_drain_is_over() {
     let running = Running::start_with(Settings { drain: std::time::Duration::ZERO, ..Settings::default() }).await;
     let mut stalled = joins(&running.connector, "/queue/a").await;
     let mut publisher = joins(&running.connector, "/null").await;
     publisher.publish("/queue/a", &[b'x'; 4 << 20]).await;
     publisher.settle().await;
     let report = running.stop().await;
-    assert!(report.cut > 0, "{report:?}");
+    assert!(report.aborted > 0, "{report:?}");
     assert!(stalled.end().await.len() < 4 << 20);
 }
 
 #[tokio::test]
-async fn a_service_is_held_and_released_as_any_publisher() {
+async fn a_service_is_paused_and_resumed_as_any_publisher() {
     let running = Running::start().await;
     let mut service = joins(&running.connector, "/null").await;
     let message = vec![b'x'; 8 << 20];
@@ -92,7 +92,7 @@ async fn a_service_is_held_and_released_as_any_publisher() {
         service
     });
     let mut held = String::new();
-    while !held.contains("\"held\":1") {
+    while !held.contains("\"paused\":1") {
         held = running.http("GET /status HTTP/1.1\r\nHost: localhost").await;
     }
     let mut worker = Client(running.connector.connect().await.unwrap());

@@ -160,7 +160,7 @@ async fn a_shutdown_ends_connections_and_counts_what_is_left() {
         drop(client);
         rest
     });
-    assert_eq!((report.left, report.cut), (2, 0));
+    assert_eq!((report.undelivered, report.aborted), (2, 0));
     assert_eq!(rest, b"");
 }
 

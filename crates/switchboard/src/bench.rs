@@ -2,6 +2,7 @@
 
 use crate::cli::Bench;
 use crate::output::{self, refused};
+use crate::server_address::Door;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -11,7 +12,8 @@ use switchboard_load::{Native, Outcome, Plan, run as load};
 
 /// Loads a broker that runs already, and prints what it did.
 pub(crate) fn run(args: &Bench) -> Result<()> {
-    let native = Native(address(&args.host, args.port)?);
+    let server = &args.server.address;
+    let native = Native(address(server.host(), server.port(Door::Native))?);
     let plan = Plan {
         publishers: args.publishers.into(),
         subscribers: args.subscribers.into(),

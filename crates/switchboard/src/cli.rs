@@ -2,7 +2,9 @@
 
 use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
+use crate::http::HttpArgs;
 use crate::monitor::{self, Monitored};
+use crate::server_address::{Door, Server};
 use crate::top::Top;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -79,14 +81,14 @@ pub(crate) enum Command {
         /// The queue's name.
         queue: String,
         #[command(flatten)]
-        http: Http,
+        http: HttpArgs,
     },
     /// Close a connection.
     Kick {
         /// The connection's number, as `status` shows it.
         connection: u64,
         #[command(flatten)]
-        http: Http,
+        http: HttpArgs,
     },
     /// Print the completions for a shell.
     Completions {
@@ -117,6 +119,9 @@ pub(crate) struct Chosen {
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
+    data: Option<String>,
     /// All buffered bytes together.
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
@@ -129,7 +134,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: `MATCH[,policy=P][,hold=N][,queue=SIZE]` (repeatable).
+    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }
@@ -147,7 +152,8 @@ impl Chosen {
                 settings.set(key, &list.join(",")).context("command line")?;
             }
         }
-        for (key, value) in [("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)] {
+        for (key, value) in [("data", &self.data), ("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)]
+        {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }
@@ -161,15 +167,11 @@ impl Chosen {
     }
 }
 
-/// Where the broker is.
+/// Where the broker is, and whether a connection that ends is made again.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Peer {
-    /// The broker's host.
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
-    /// The broker's port.
-    #[arg(long, default_value_t = 25000)]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// End when the connection ends, instead of connecting again.
     #[arg(long)]
     pub(crate) once: bool,
@@ -177,11 +179,7 @@ pub(crate) struct Peer {
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        f.write_str(&self.server.address.authority(Door::Native))
     }
 }
 
@@ -191,10 +189,13 @@ pub(crate) struct Listen {
     pub(crate) channel: String,
     #[command(flatten)]
     pub(crate) peer: Peer,
-    /// Print {"channel", "data"} a line; "hex" instead of "data" when that is not UTF-8.
+    /// Print {"subscription", "data"} a line; "hex" instead of "data" when that is not UTF-8.
     #[arg(long)]
     pub(crate) json: bool,
-    /// End after so many messages. A queue's further ones that are on their way by then are lost.
+    /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+    /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
 }
@@ -211,15 +212,18 @@ pub(crate) struct Send {
     /// Send each line of the standard input.
     #[arg(long, conflicts_with = "size")]
     pub(crate) stdin: bool,
-    /// Wait so long between messages [default: 1 for made-up ones, else 0].
+    /// Wait so long between messages [default: 1 for generated ones without --count, else 0].
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
-    /// Send messages of so many bytes, all X.
+    /// Send messages of SIZE bytes, filled with X.
     #[arg(long, value_parser = size)]
     pub(crate) size: Option<usize>,
     /// End after so many messages [default: 1 for DATA, else no end].
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+    /// Fail if there is no broker for so long; 0 waits for ever.
+    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "10")]
+    pub(crate) timeout: Duration,
     /// Report what was sent as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -228,7 +232,7 @@ pub(crate) struct Send {
 #[derive(Args, Debug)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) http: Http,
+    pub(crate) http: HttpArgs,
     /// Print the JSON as it came.
     #[arg(long)]
     pub(crate) json: bool,
@@ -239,12 +243,8 @@ pub(crate) struct Status {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// The broker's host.
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
-    /// The broker's port.
-    #[arg(long, default_value_t = 25000)]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// How many connections publish.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) publishers: u16,
@@ -266,13 +266,6 @@ pub(crate) struct Bench {
     /// Print the figures as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Http {
-    /// Where the broker serves HTTP.
-    #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
-    pub(crate) address: String,
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -303,7 +296,15 @@ mod tests {
 
     #[test]
     fn rules_of_the_command_line_keep_their_order() {
-        let cli = Cli::parse_from(["switchboard", "--channel", "/a,hold=1", "--channel", "/b", "--set", "outbox=1KiB"]);
+        let cli = Cli::parse_from([
+            "switchboard",
+            "--channel",
+            "/a,buffer-unsubscribed=1",
+            "--channel",
+            "/b",
+            "--set",
+            "outbox=1KiB",
+        ]);
         let settings = cli.up.chosen.settings().unwrap();
         assert_eq!(settings.rules[0].pattern, "/a");
         assert_eq!(settings.rules[1].pattern, "/b");

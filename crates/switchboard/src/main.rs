@@ -2,9 +2,19 @@
 
 mod cli;
 mod config;
+mod data;
+mod escape;
+mod http;
+mod log;
 mod output;
+mod ready;
+mod server_address;
+mod service;
+mod signals;
 
 mod client;
+mod lines;
+mod stop;
 
 mod agent;
 mod bench;
@@ -20,6 +30,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use std::process::ExitCode;
+use up::Chosen;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -27,9 +38,7 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
-            use std::io::Write;
-            // Not `eprintln!`, which panics when nobody reads the standard error either.
-            let _ = writeln!(std::io::stderr(), "switchboard: {error:#}");
+            output::note_within(output::LAST_WORD, format!("switchboard: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -39,18 +48,18 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Up(cli.up)) {
         // Its exit code is that of the command that it runs.
         Command::Agent(args) => return agent::run(args),
-        Command::Up(args) => up::run(&args, true),
-        Command::Broker(args) => up::run(&args, false),
+        Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
+        Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
         Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
-        Command::Listen(args) => block_on(listen::run(&args)),
-        Command::Send(args) => block_on(send::run(&args)),
+        Command::Listen(args) => return block_on(listen::run(&args)),
+        Command::Send(args) => return block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
-        Command::Purge { queue, http } => block_on(status::post(&http.address, "/purge", "queue", &queue)),
+        Command::Purge { queue, http } => block_on(status::post(&http, "/purge", "queue", &queue)),
         Command::Kick { connection, http } => {
-            block_on(status::post(&http.address, "/kick", "connection", &connection.to_string()))
+            block_on(status::post(&http, "/kick", "connection", &connection.to_string()))
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -61,8 +70,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A client needs one thread. It leaves Ctrl-C to the system, which ends it without a word.
-fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
+/// A client needs one thread.
+fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(command)

@@ -1,13 +1,11 @@
 //! `switchboard monitor`: the collector alone.
 
 use crate::config::Settings;
-use crate::memory;
-use crate::output::note;
-use crate::up::{Ready, Signals, start_log};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::server_address::{Door, ServerAddress};
+use crate::up::{self, Chosen};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use switchboard_monitor::Monitor;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -24,12 +22,12 @@ pub(crate) struct Monitored {
     /// Where to serve the page and the API (repeatable) [default: 127.0.0.1:8088].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
-    /// Where to keep the history [default: switchboard/monitor in $XDG_STATE_HOME or ~/.local/state].
-    #[arg(long, value_name = "DIR")]
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
     /// A broker whose /topic/metrics has samples, and whose /topic/alerts is told of alerts.
-    #[arg(long, value_name = "URL")]
-    broker: Option<String>,
+    #[arg(long, short = 's', value_name = "URL")]
+    server: Option<ServerAddress>,
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -51,18 +49,20 @@ impl Monitored {
             settings.read_file(path)?;
         }
         settings.set_pairs(&self.set)?;
+        let broker = self.server.as_ref().map(|server| format!("switchboard://{}", server.authority(Door::Native)));
         let listen = Some(self.listen.join(",")).filter(|list| !list.is_empty());
         for (key, value) in [
             ("monitor.collect", &self.collect),
             ("monitor.listen", &listen),
-            ("monitor.data", &self.data),
-            ("monitor.broker", &self.broker),
+            ("data", &self.data),
+            ("monitor.broker", &broker),
             ("log", &self.log),
         ] {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }
         }
+        settings.web.limits.check()?;
         if settings.monitor.listen.is_empty() {
             bail!("monitor.listen is empty: at least one HOST:PORT is needed");
         }
@@ -72,18 +72,5 @@ impl Monitored {
 
 /// Collects until a signal ends it.
 pub(crate) fn run(args: &Monitored) -> Result<()> {
-    let settings = args.settings()?;
-    start_log(&settings.log);
-    let ready = Ready::begin(args.ready_file.as_deref())?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let signals = Signals::new()?;
-        let monitor = Monitor::bind(settings.monitor).await.map_err(|error| anyhow!("{error}"))?;
-        ready.tell(None, Some(&monitor))?;
-        tokio::spawn(memory::watch());
-        monitor.run(signals.stop("Stopping: the history is written; a second signal stops at once.".into())).await;
-        note(format_args!("Stopped."));
-        Ok(())
-    })
+    up::run(Chosen::Monitor, args.ready_file.as_deref(), || args.settings())
 }

@@ -1,8 +1,14 @@
 //! The standard output, whose reader may leave.
 
+use crate::log;
 use anyhow::{Context, Result};
 use std::fmt;
 use std::io::{ErrorKind, Write};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Time that a reader has for a line that no log can take.
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Nobody reads our output any more.
 #[derive(Debug)]
@@ -26,9 +32,38 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// One line about how it goes, for people; nothing depends on whether somebody reads it.
+/// Writes one line about how it goes, for people. Nothing depends on whether somebody reads it: a service's
+/// lines go the way of its log, and never block it.
 pub(crate) fn note(line: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // Not `eprintln!`, which panics when nobody reads the standard error.
+    let _ = match log::writer() {
+        Some(mut writer) => writer.write_all(format!("{line}\n").as_bytes()),
+        None => writeln!(std::io::stderr(), "{line}"),
+    };
+}
+
+/// Writes a line to the standard error, and waits for its reader no longer than this.
+pub(crate) fn note_within(time: Duration, line: String) {
+    within(time, move || writeln!(std::io::stderr(), "{line}"));
+}
+
+/// Writes to the standard output what a service says of itself, and does not wait for a reader: a terminal
+/// may be stopped.
+pub(crate) fn banner(text: &str) {
+    let text = text.to_owned();
+    within(LAST_WORD, move || {
+        let mut output = std::io::stdout().lock();
+        output.write_all(text.as_bytes()).and_then(|()| output.flush())
+    });
+}
+
+fn within(time: Duration, write: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
+    let (done, written) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = write();
+        let _ = done.send(());
+    });
+    let _ = written.recv_timeout(time);
 }
 
 /// What to do when nobody listens where a broker should be; nothing about other errors.

@@ -1,188 +1,219 @@
-//! `switchboard up` and `switchboard broker`: the services, until a signal ends them.
+//! `switchboard up`, `broker` and `monitor`: the services, until a signal ends them.
 
-use crate::cli::Up;
-use crate::config::show_duration;
+use crate::config::{Settings, show_duration};
+use crate::data;
+use crate::log::Log;
 use crate::memory;
 use crate::output::note;
+use crate::ready::{Addresses, Ready};
+use crate::service::{Stop, retry};
+use crate::signals::Signals;
 use anyhow::{Context, Result, anyhow};
-use serde_json::json;
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
+use std::path::Path;
+use std::time::Duration;
 use switchboard_monitor::Monitor;
-use switchboard_server::Server;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
+use switchboard_server::{Server, Shutdown};
+use tokio::time::sleep;
 
-/// Runs the broker, and with `all` every other service that there is.
-pub(crate) fn run(args: &Up, all: bool) -> Result<()> {
-    let mut settings = args.chosen.settings()?;
-    start_log(&settings.log);
-    let ready = Ready::begin(args.ready_file.as_deref())?;
+/// Time that the monitor has to write what it has, beyond the broker's drain.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// Time that blocking tasks may take once everything has stopped.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// Services that a command starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    /// Whatever can start does; the others are tried again.
+    All,
+    Broker,
+    Monitor,
+}
+
+/// Runs services until a signal ends them. `read` gives the settings, at SIGHUP once more.
+pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> Result<Settings>) -> Result<()> {
+    let read = || {
+        let mut settings = read()?;
+        settings.share_web()?;
+        anyhow::Ok(settings)
+    };
+    let settings = read()?;
+    let log = Log::start(&settings.log);
+    let ready = Ready::begin(ready_file)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let drain = show_duration(settings.server.drain);
-        // Before anybody can know that we run, and so end us.
+    let result = runtime.block_on(async {
+        // Before anybody can know that this process runs, and so end it.
         let signals = Signals::new()?;
-        let watched = std::mem::replace(&mut settings.monitor, switchboard_monitor::Settings::new(PathBuf::new()));
-        // As it prints itself: it names the cause already, which anyhow would append once more.
-        let server = Server::bind(settings.into_server()).await.map_err(|error| anyhow!("{error}"))?;
-        let monitor = if all && !watched.listen.is_empty() { Some(monitor(watched, &server).await?) } else { None };
-        ready.tell(Some(&server), monitor.as_ref())?;
+        let services = Services { chosen, ready, settings: RefCell::new(settings), addresses: RefCell::default() };
+        tokio::select! {
+            result = services.run(signals, || services.reload(&read, &log)) => result,
+            () = log.watch() => Ok(()),
+        }
+    });
+    runtime.shutdown_timeout(LEAVING);
+    result
+}
+
+struct Services {
+    chosen: Chosen,
+    ready: Ready,
+    /// What is in force.
+    settings: RefCell<Settings>,
+    addresses: RefCell<Addresses>,
+}
+
+impl Services {
+    async fn run(&self, signals: Signals, reload: impl Fn()) -> Result<()> {
+        let settings = self.settings.borrow().clone();
+        let (drain, watched) = (settings.server.drain, settings.monitor.clone());
+        let served = settings.into_server();
+        let start_broker = async || Server::bind(served.clone()).await.map_err(|error| anyhow!("{error}"));
+        let start_monitor = async || self.start_monitor(&watched).await;
+
+        let broker = match self.chosen {
+            Chosen::Monitor => None,
+            Chosen::All | Chosen::Broker => Some(start_broker().await),
+        };
+        if let Some(Ok(server)) = &broker {
+            self.addresses.borrow_mut().add_broker(server);
+        }
+        let monitor = match self.chosen {
+            Chosen::Broker => None,
+            Chosen::All if watched.listen.is_empty() => None,
+            Chosen::All | Chosen::Monitor => Some(start_monitor().await),
+        };
+        if let Some(Ok(monitor)) = &monitor {
+            self.addresses.borrow_mut().add_monitor(monitor);
+        }
+        let failures = [("broker", failure(&broker)), ("monitor", failure(&monitor))];
+        let failures: Vec<_> = failures.into_iter().filter_map(|(name, error)| Some((name, error?))).collect();
+        if !matches!(broker, Some(Ok(_))) && !matches!(monitor, Some(Ok(_))) {
+            return Err(nothing_runs(&failures));
+        }
+        failures.iter().for_each(|(name, error)| self.addresses.borrow_mut().add_down(name, error));
+        self.tell()?;
         tokio::spawn(memory::watch());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let watching = monitor.map(|monitor| tokio::spawn(monitor.run(async { drop(stopped.await) })));
-        let stopping = format!(
-            "Stopping: connections have {drain} to take what is queued for them; a second signal stops at once."
-        );
-        let report = server
-            .run(async {
-                signals.stop(stopping).await;
-                drop(stop);
-            })
-            .await;
-        if let Some(watching) = watching {
-            watching.await.context("the monitor")?;
-        }
-        if report.left > 0 {
-            note(format_args!("Messages left in queues, which are lost: {}.", report.left));
-        }
-        if report.cut > 0 {
-            note(format_args!("Connections that did not take in time what was queued for them: {}.", report.cut));
+
+        let (sender, stop) = Stop::new();
+        let serving = async {
+            let server = self.keep("broker", broker, start_broker, Addresses::add_broker, &stop).await?;
+            let Some(server) = server else { return Ok(None) };
+            let ended = server.run(stop.clone().requested()).await;
+            // A broker that has failed ends the program, and the others in order.
+            sender.send_replace(true);
+            anyhow::Ok(Some(ended?))
+        };
+        let watching = async {
+            let monitor = self.keep("monitor", monitor, start_monitor, Addresses::add_monitor, &stop).await?;
+            let Some(monitor) = monitor else { return Ok(()) };
+            tokio::select! {
+                () = monitor.run(stop.clone().requested()) => Ok(()),
+                () = async {
+                    stop.clone().requested().await;
+                    sleep(drain.saturating_add(CLOSING)).await;
+                } => Err(anyhow!("the monitor did not stop within {CLOSING:?}: its latest samples may be lost")),
+            }
+        };
+        let asked = async {
+            let drain = show_duration(drain);
+            let stopping = format!(
+                "Stopping: connections have {drain} to take what is queued for them; a signal after a second stops at once."
+            );
+            tokio::select! {
+                () = signals.stop(&stopping, reload) => {}
+                () = stop.clone().requested() => {}
+            }
+            sender.send_replace(true);
+        };
+        let (shutdown, watched, ()) = tokio::join!(serving, watching, asked);
+        if let Some(shutdown) = shutdown? {
+            tell_losses(&shutdown);
         }
         note(format_args!("Stopped."));
-        Ok(())
-    })
-}
-
-/// A monitor that uses this broker, if it was told of no other.
-async fn monitor(mut settings: switchboard_monitor::Settings, server: &Server) -> Result<Monitor> {
-    if let (None, Some(address)) = (&settings.broker, server.native_addresses().first()) {
-        let mut address = *address;
-        // What listens everywhere is reached here.
-        if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-        }
-        settings.broker = Some(format!("switchboard://{address}"));
-    }
-    Monitor::bind(settings).await.map_err(|error| anyhow!("{error}"))
-}
-
-pub(crate) fn start_log(level: &str) {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(level))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-}
-
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    pub(crate) fn new() -> Result<Signals> {
-        let on = |kind| signal(kind).context("cannot watch for signals");
-        Ok(Signals { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+        watched
     }
 
-    /// Returns at the first signal, and says so; the second one ends the process there and then.
-    pub(crate) async fn stop(mut self, stopping: String) {
-        self.next().await;
-        note(format_args!("{stopping}"));
-        tokio::spawn(async move {
-            let number = self.next().await;
-            // What a shell reports for a process that the signal has killed.
-            std::process::exit(128 + number);
-        });
-    }
-
-    async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
-        }
-    }
-}
-
-/// Who waits for the services: people by the banner, programs by a file.
-pub(crate) struct Ready<'a>(Option<&'a Path>);
-
-impl<'a> Ready<'a> {
-    /// A file of an earlier run would say too early that this one listens.
-    pub(crate) fn begin(file: Option<&'a Path>) -> Result<Ready<'a>> {
-        if let Some(path) = file {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));
-                }
-                _ => {}
+    /// The service, as soon as it can be started.
+    async fn keep<T>(
+        &self,
+        name: &str,
+        first: Option<Result<T>>,
+        start: impl AsyncFn() -> Result<T>,
+        add: impl Fn(&mut Addresses, &T),
+        stop: &Stop,
+    ) -> Result<Option<T>> {
+        match first {
+            None => Ok(None),
+            Some(Ok(service)) => Ok(Some(service)),
+            Some(Err(error)) => {
+                let Some(service) = retry(name, &error, start, stop).await else { return Ok(None) };
+                add(&mut self.addresses.borrow_mut(), &service);
+                self.tell()?;
+                Ok(Some(service))
             }
         }
-        Ok(Ready(file))
     }
 
-    /// Everything listens.
-    pub(crate) fn tell(&self, server: Option<&Server>, monitor: Option<&Monitor>) -> Result<()> {
-        let native = server.map(Server::native_addresses).unwrap_or_default();
-        let http = server.map(Server::http_addresses).unwrap_or_default();
-        banner(&native, &http, monitor);
-        let Some(path) = self.0 else { return Ok(()) };
-        let mut addresses = json!({ "native": strings(&native), "http": strings(&http) });
-        if let Some(monitor) = monitor {
-            addresses["monitor"] = strings(&monitor.http_addresses()).into();
-            addresses["collect"] = monitor.collect_endpoint().into();
+    /// A monitor that uses this program's broker, if it was told of no other.
+    async fn start_monitor(&self, settings: &switchboard_monitor::Settings) -> Result<Monitor> {
+        let mut settings = settings.clone();
+        let data = data::directory(self.settings.borrow().data.as_deref())?;
+        settings.data = data::folder(&data, "monitor")?;
+        if settings.broker.is_none() && self.chosen == Chosen::All {
+            settings.broker = self.addresses.borrow().broker().map(|address| format!("switchboard://{address}"));
         }
-        write_ready(path, &addresses).with_context(|| format!("cannot write {}", path.display()))
+        Monitor::bind(settings).await.map_err(|error| anyhow!("{error}"))
+    }
+
+    fn tell(&self) -> Result<()> {
+        self.ready.tell(&self.addresses.borrow())
+    }
+
+    /// Reads the settings again and applies those that can change while services run.
+    fn reload(&self, read: impl Fn() -> Result<Settings>, log: &Log) {
+        let new = match read() {
+            Ok(new) => new,
+            Err(error) => return tracing::error!("the settings stay as they are: {error:#}"),
+        };
+        let mut settings = self.settings.borrow_mut();
+        if new.log != settings.log {
+            match log.set_level(&new.log) {
+                Ok(()) => settings.log.clone_from(&new.log),
+                Err(error) => tracing::error!("{error:#}"),
+            }
+        }
+        // The services share them.
+        settings.web.hosts.set(&new.web.hosts.names());
+        let changed = settings.differences(&new);
+        if changed.is_empty() {
+            tracing::info!("the settings were read again");
+        } else {
+            tracing::warn!("the settings were read again; these take a restart: {}", changed.join(", "));
+        }
     }
 }
 
-fn banner(native: &[SocketAddr], http: &[SocketAddr], monitor: Option<&Monitor>) {
-    let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
-    for address in native {
-        text.push_str(&format!("  broker, native protocol  {address}\n"));
-    }
-    for address in http {
-        text.push_str(&format!("  broker, HTTP             http://{address}/status\n"));
-    }
-    if let Some(monitor) = monitor {
-        let login = monitor.token().map_or_else(String::new, |token| format!("?token={token}"));
-        for address in monitor.http_addresses() {
-            text.push_str(&format!("  monitor, page            http://{address}/{login}\n"));
-        }
-        if let Some(endpoint) = monitor.collect_endpoint() {
-            text.push_str(&format!("  monitor, collects at     {endpoint}\n"));
-        }
-    }
-    let open: Vec<String> = [native, http]
-        .concat()
-        .iter()
-        .filter(|address| !address.ip().to_canonical().is_loopback())
-        .map(SocketAddr::to_string)
-        .collect();
-    if !open.is_empty() {
-        text.push_str(&format!(
-            "  WARNING: {} can be reached from other machines, and there is no authentication yet:\n  \
-             whoever reaches it can do everything that you can.\n",
-            open.join(", ")
-        ));
-    }
-    // The services do not depend on whether somebody reads this.
-    let mut output = std::io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+fn failure<T>(service: &Option<Result<T>>) -> Option<&anyhow::Error> {
+    service.as_ref()?.as_ref().err()
 }
 
-/// Through a rename, so that whoever waits for the file never finds half of it.
-fn write_ready(path: &Path, addresses: &serde_json::Value) -> std::io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    std::fs::write(&temporary, format!("{addresses}\n"))?;
-    std::fs::rename(&temporary, path)
+fn nothing_runs(failures: &[(&str, &anyhow::Error)]) -> anyhow::Error {
+    match failures {
+        [(_, error)] => anyhow!("{error:#}"),
+        _ => {
+            let reasons: Vec<String> = failures.iter().map(|(name, error)| format!("\n  {name}: {error:#}")).collect();
+            anyhow!("no service can start:{}", reasons.concat())
+        }
+    }
 }
 
-fn strings(addresses: &[SocketAddr]) -> Vec<String> {
-    addresses.iter().map(SocketAddr::to_string).collect()
+fn tell_losses(shutdown: &Shutdown) {
+    if shutdown.undelivered > 0 {
+        note(format_args!("Messages left in queues, which are lost: {}.", shutdown.undelivered));
+    }
+    if shutdown.aborted > 0 {
+        note(format_args!("Connections that did not take in time what was queued for them: {}.", shutdown.aborted));
+    }
 }

@@ -97,7 +97,7 @@ fn one_that_reads_nothing_misses_messages_and_the_rest_of_the_topic_does_not() {
         count += 1;
     }
     let id = listening(&broker.status(), "/topic/foo")["id"].to_string();
-    broker.log.find(&["INFO", &format!("held: connection {id} is slow to take what is published to /topic/foo")]);
+    broker.log.find(&["INFO", &format!("paused: connection {id} is slow to take what is published to /topic/foo")]);
     reading.settle();
     bystanders.are_well();
     drop((stalled, reading, publisher));
@@ -174,7 +174,7 @@ fn a_half_closed_worker_leaves_what_it_was_not_sent_to_others() {
     publisher.settle();
     worker.half_close();
     broker.log.find(&["INFO", "disconnected", &worker.name()]);
-    broker.status_until("it comes back", |status| status["totals"]["returned"].as_u64() > Some(0));
+    broker.status_until("it comes back", |status| status["totals"]["requeued"].as_u64() > Some(0));
     let mut other = Client::listening_late(&broker, "/queue/foo");
     let back = other.until_echo();
     // Its stream ends within the message that it was being sent, which is with the others now.

@@ -122,24 +122,24 @@ fn what_is_no_text_is_printed_in_hexadecimal() {
 fn the_broker_is_administered_over_http() {
     let broker = Broker::start(&[]);
     sends(&broker, &["/queue/a b", "x"]);
-    let status = output(&["status", "--http", &broker.http]);
+    let status = output(&["status", "--server", &broker.http]);
     assert!(text(&status.stdout).contains("/queue/a b"), "{status:?}");
-    let status = output(&["status", "--json", "--http", &broker.http]);
+    let status = output(&["status", "--json", "--server", &broker.http]);
     serde_json::from_slice::<serde_json::Value>(&status.stdout).expect("JSON");
-    let purge = output(&["purge", "/queue/a b", "--http", &broker.http]);
+    let purge = output(&["purge", "/queue/a b", "--server", &broker.http]);
     assert!(purge.status.success(), "{purge:?}");
-    assert_eq!(output(&["kick", "999999", "--http", &broker.http]).status.code(), Some(1));
+    assert_eq!(output(&["kick", "999999", "--server", &broker.http]).status.code(), Some(1));
 }
 
 #[test]
 fn nobody_there_is_one_line_that_says_what_to_do() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let (address, port) = (free.to_string(), free.port().to_string());
+    let address = free.to_string();
     for args in [
-        &["send", "/topic/a", "x", "--once", "--host", "127.0.0.1", "--port", &port][..],
-        &["listen", "/topic/a", "--once", "--host", "127.0.0.1", "--port", &port],
-        &["bench", "--host", "127.0.0.1", "--port", &port],
-        &["status", "--http", &address],
+        &["send", "/topic/a", "x", "--once", "--server", &address][..],
+        &["listen", "/topic/a", "--once", "--server", &address],
+        &["bench", "--server", &address],
+        &["status", "--server", &address],
     ] {
         let refused = output(args);
         assert_eq!(refused.status.code(), Some(1));
@@ -172,7 +172,7 @@ fn who_sends_may_come_before_the_broker() {
     first.stop(Vec::new());
     let mut sender = Program::start(sender.stderr(Stdio::piped())).expect("a sender");
     let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
-    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; trying on."]);
+    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; retrying."]);
     let broker = Broker::start_at(&address, &[]);
     assert!(sender.end().success());
     let listener = broker.client(&["listen", "/queue/a", "--count", "1"]).output().expect("an end");

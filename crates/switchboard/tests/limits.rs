@@ -152,9 +152,9 @@ fn the_limit_of_a_queue() {
     publisher.settle();
     let mut second = Client::publisher(&broker);
     second.publish("/queue/full", b"");
-    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
-    let held = status["connections"].as_array().expect("a list").iter().find(|one| !one["held"].is_null());
-    assert_eq!(held.expect("one")["held"], "queue /queue/full is at its bound of 100 bytes");
+    let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
+    let held = status["connections"].as_array().expect("a list").iter().find(|one| !one["paused"].is_null());
+    assert_eq!(held.expect("one")["paused"], "queue /queue/full is at its bound of 100 bytes");
     let mut worker = Client::listening_late(&broker, "/queue/full");
     assert_eq!(worker.until_echo(), [vec![1; 46], vec![2; 46], Vec::new()]);
     second.settle();

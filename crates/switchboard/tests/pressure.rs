@@ -21,13 +21,13 @@ fn a_full_queue_holds_those_who_feed_it_and_only_those() {
         feeding.publish("/queue/full", &[number; 96]);
     }
     feeding.ask_echo();
-    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     let reason = "queue /queue/full is at its bound of 1000 bytes";
     let held = listening(&status, "/topic/feeding");
-    assert_eq!(held["held"], reason);
+    assert_eq!(held["paused"], reason);
     assert_eq!(channel(&status, "/queue/full")["depth"], 10);
-    assert_eq!(channel(&status, "/queue/full")["held_publishers"], 1);
-    broker.log.find(&["INFO", &format!("held: {reason}"), &format!("connection={}", held["id"])]);
+    assert_eq!(channel(&status, "/queue/full")["paused_publishers"], 1);
+    broker.log.find(&["INFO", &format!("paused: {reason}"), &format!("connection={}", held["id"])]);
 
     for number in 0..100u8 {
         other.publish("/queue/other", &[number; 96]);
@@ -41,27 +41,27 @@ fn a_full_queue_holds_those_who_feed_it_and_only_those() {
     worker.send(b"/queue/full");
     assert_eq!(worker.receive_some(100), all);
     assert_eq!(feeding.until_echo(), Vec::<Vec<u8>>::new());
-    assert!(listening(&broker.status(), "/topic/feeding")["held"].is_null());
-    broker.log.find(&["INFO", "released", &format!("connection={}", held["id"])]);
+    assert!(listening(&broker.status(), "/topic/feeding")["paused"].is_null());
+    broker.log.find(&["INFO", "resumed", &format!("connection={}", held["id"])]);
     assert_eq!(Client::listening_late(&broker, "/queue/other").until_echo(), all);
     drop((feeding, other, worker));
     bystanders.are_alone(&broker);
 }
 
 #[test]
-fn what_a_held_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
+fn what_a_paused_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
     let broker = Broker::start(&["--channel", "/queue/full,queue=100"]);
     let mut bystanders = Bystanders::of(&broker);
     let mut held = Client::listening(&broker, "/topic/held");
     held.write(&[frame(b"/queue/full"), frame(&[7; 46])].concat().repeat(5));
-    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     let id = status["connections"][0]["id"].to_string();
     assert_eq!(status["connections"][0]["gone"], false);
-    assert!(switchboard(&["kick", &id, "--http", &broker.http]).output().expect("an end").status.success());
+    assert!(switchboard(&["kick", &id, "--server", &broker.http]).output().expect("an end").status.success());
     assert_eq!(held.rest(), Vec::<Vec<u8>>::new());
     let status = broker.status_until("it is gone", |status| status["totals"]["connections"] == 2);
     assert_eq!(status["connections"][0]["gone"], true);
-    assert_eq!(status["connections"][0]["held"], "queue /queue/full is at its bound of 100 bytes");
+    assert_eq!(status["connections"][0]["paused"], "queue /queue/full is at its bound of 100 bytes");
 
     let mut worker = Client::silent(&broker);
     worker.send(b"/queue/full");
@@ -75,7 +75,7 @@ fn what_a_held_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
 #[test]
 fn a_stalled_worker_loses_what_it_was_not_sent_and_stays_usable() {
     const COUNT: usize = 200;
-    let broker = Broker::start(&["--set", "stall=1s", "--set", "outbox=64MiB"]);
+    let broker = Broker::start(&["--set", "write-timeout=1s", "--set", "outbox=64MiB"]);
     let mut bystanders = Bystanders::of(&broker);
     let mut stalled = Client::listening(&broker, "/queue/foo");
     let mut publisher = Client::publisher(&broker);
@@ -84,7 +84,7 @@ fn a_stalled_worker_loses_what_it_was_not_sent_and_stays_usable() {
         publisher.publish("/queue/foo", &message(number));
     }
     publisher.settle();
-    broker.status_until("a recall", |status| status["totals"]["returned"].as_u64() > Some(0));
+    broker.status_until("a recall", |status| status["totals"]["requeued"].as_u64() > Some(0));
     let mut worker = Client::silent(&broker);
     worker.send(b"/queue/foo");
     let first = worker.receive().expect("what came back");
@@ -111,7 +111,7 @@ fn a_stalled_worker_loses_what_it_was_not_sent_and_stays_usable() {
 #[test]
 fn short_memory_holds_the_publisher_of_the_fullest_channel_first() {
     const COUNT: usize = 150;
-    let broker = Broker::start(&["--memory", "4MiB", "--set", "message=1MiB"]);
+    let broker = Broker::start(&["--memory", "4MiB", "--set", "message=1MiB", "--set", "connections=100"]);
     let mut bystanders = Bystanders::of(&broker);
     let mut greedy = Client::listening(&broker, "/topic/greedy");
     let mut feeding = greedy.twin();
@@ -121,10 +121,10 @@ fn short_memory_holds_the_publisher_of_the_fullest_channel_first() {
         }
         feeding.ask_echo();
     });
-    let status = broker.status_until("it is held", |status| status["totals"]["held"] == 1);
+    let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     let reason = "the memory budget of 4194304 bytes is used up";
-    assert_eq!(listening(&status, "/topic/greedy")["held"], reason);
-    broker.log.find(&["INFO", &format!("held: {reason}")]);
+    assert_eq!(listening(&status, "/topic/greedy")["paused"], reason);
+    broker.log.find(&["INFO", &format!("paused: {reason}")]);
     let memory = status["totals"]["memory"].as_u64().expect("a number");
     assert!((1 << 20..=4 << 20).contains(&memory), "{memory}");
 
@@ -137,7 +137,7 @@ fn short_memory_holds_the_publisher_of_the_fullest_channel_first() {
     modest.publish("/queue/modest", &[7; 64 << 10]);
     modest.settle();
     assert_eq!(channel(&broker.status(), "/queue/modest")["depth"], 1);
-    assert_eq!(listening(&broker.status(), "/topic/greedy")["held"], reason);
+    assert_eq!(listening(&broker.status(), "/topic/greedy")["paused"], reason);
 
     let mut worker = Client::silent(&broker);
     worker.send(b"/queue/fullest");

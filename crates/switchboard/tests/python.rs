@@ -51,14 +51,14 @@ fn a_late_listener_finds_what_waited_in_a_queue() {
 
 #[test]
 fn a_topic_that_holds_holds_its_publisher_until_a_late_listener_gets_all() {
-    let broker = Broker::start(&["--channel", "/topic/foo,hold=10"]);
+    let broker = Broker::start(&["--channel", "/topic/foo,buffer-unsubscribed=10"]);
     let mut sender = broker.python("sender.py", &["--interval", "0", "--count", "25"]);
     sender.until("Written.");
-    let status = broker.status_until("the sender is held", |status| status["totals"]["held"] == 1);
-    let reason = "topic /topic/foo has no subscriber and keeps 10 messages already";
-    assert_eq!(listening(&status, "/null")["held"], reason);
+    let status = broker.status_until("the publisher is paused", |status| status["totals"]["paused"] == 1);
+    let reason = "topic /topic/foo has no subscriber and buffers 10 messages already";
+    assert_eq!(listening(&status, "/null")["paused"], reason);
     assert_eq!(status["channels"][0]["depth"], 10);
-    broker.log.find(&["INFO", "held: ", reason]);
+    broker.log.find(&["INFO", "paused: ", reason]);
 
     let late = broker.python("listener.py", &[]);
     late.line();
@@ -66,7 +66,7 @@ fn a_topic_that_holds_holds_its_publisher_until_a_late_listener_gets_all() {
     assert_eq!(late.numbers(25), up_to(25));
     sender.until("Connection ended.");
     assert_eq!(sender.end().code(), Some(0));
-    broker.log.find(&["INFO", "released"]);
+    broker.log.find(&["INFO", "resumed"]);
     broker.stop(vec![late]);
 }
 

@@ -11,7 +11,7 @@ const COUNT: usize = 300;
 
 /// A queue of 19 MiB, whose only worker reads nothing yet. No patience is to end while a test runs.
 fn full_queue() -> (Broker, Program) {
-    let broker = Broker::start(&["--drain", "1h", "--set", "stall=1h"]);
+    let broker = Broker::start(&["--drain", "1h", "--set", "write-timeout=1h"]);
     let worker = broker.listen_as(&["--listen", "/queue/foo", "--paused"]);
     broker.send_as(&["--channel", "/queue/foo", "--count", &COUNT.to_string(), "--size", SIZE]);
     (broker, worker)
@@ -55,7 +55,7 @@ fn an_interrupt_drains_beside_one_that_does_not_read() {
 
 #[test]
 fn a_drain_ends_at_its_limit_and_says_who_is_cut() {
-    let mut broker = Broker::start(&["--drain", "300ms", "--set", "stall=1h"]);
+    let mut broker = Broker::start(&["--drain", "300ms", "--set", "write-timeout=1h"]);
     let stalled = broker.listen_as(&["--listen", "/queue/foo", "--paused"]);
     broker.send_as(&["--channel", "/queue/foo", "--count", &COUNT.to_string(), "--size", SIZE]);
     broker.program.signal("-INT");
@@ -69,7 +69,7 @@ fn a_drain_ends_at_its_limit_and_says_who_is_cut() {
 #[test]
 fn what_a_killed_worker_had_not_been_sent_goes_to_the_others() {
     const ROUND: usize = 90;
-    let broker = Broker::start(&["--set", "stall=1h"]);
+    let broker = Broker::start(&["--set", "write-timeout=1h"]);
     let workers = [broker.listen("/queue/foo"), broker.listen("/queue/foo")];
     // A pattern, so that the status tells it from the others. It is the newest: its turn is first.
     let killed = broker.listen_as(&["--listen", "/queue/*", "--paused"]);
@@ -94,7 +94,7 @@ fn what_a_killed_worker_had_not_been_sent_goes_to_the_others() {
     drop(killed);
     broker.settles_at(2);
     let status = broker.status();
-    let written = sent / 3 - status["totals"]["returned"].as_u64().expect("a number") as usize;
+    let written = sent / 3 - status["totals"]["requeued"].as_u64().expect("a number") as usize;
     let back = [0, 1].map(|worker| {
         let delivered = status["connections"][worker]["delivered"].as_u64().expect("a number") as usize;
         workers[worker].numbers(delivered - got[worker].len())

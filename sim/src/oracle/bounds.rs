@@ -33,7 +33,7 @@ impl Oracle {
             }
             // Confirmations that were asked for together come together.
             let single =
-                link.handed.len() == 1 || link.handed.iter().all(|handed| matches!(handed.what, What::Confirm));
+                link.handed.len() == 1 || link.handed.iter().all(|handed| matches!(handed.what, What::Barrier));
             let one = if wide && !link.recalling { single } else { reported.outbox <= longest };
             promise!(
                 reported.outbox <= limits.outbox || one || link.got_kept,
@@ -56,7 +56,7 @@ impl Oracle {
                 _ => None,
             });
             let since = queued.map(|at| at.max(link.last_credit));
-            let late = limits.stall + Duration::from_micros(LATENESS);
+            let late = limits.write_timeout + Duration::from_micros(LATENESS);
             promise!(since.is_none_or(|since| now.since(since) <= late), "{id} stalls, and was not recalled");
         }
         let totals = &status.totals;
@@ -72,7 +72,7 @@ impl Oracle {
             self.delivered,
             totals.delivered
         );
-        promise!(totals.returned >= self.returned, "{} messages went back, not {}", self.returned, totals.returned);
+        promise!(totals.requeued >= self.returned, "{} messages went back, not {}", self.returned, totals.requeued);
         self.check_memory(status)
     }
 

@@ -12,7 +12,7 @@ impl Oracle {
     }
 
     pub(super) fn command(&mut self, id: u64, command: &Command) -> Checked {
-        if *command == Command::Connect {
+        if matches!(command, Command::Connect { .. }) {
             if self.connections >= self.settings.limits.connections {
                 self.refusals = 1;
             }
@@ -23,7 +23,7 @@ impl Oracle {
         }
         match command {
             Command::Publish { channel, batch } => self.publish(id, channel, batch)?,
-            Command::Confirm { batch } => {
+            Command::Barrier { batch } => {
                 let step = self.step;
                 let link = self.link(id);
                 let sent = link.sent.len();
@@ -35,14 +35,16 @@ impl Oracle {
             }
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(id, subscription.0, pattern, *ack),
             Command::Unsubscribe { subscription } => self.unsubscribe(id, subscription.0),
-            Command::Ack { tag } => match self.link(id).tags.remove(&tag.0) {
-                Some((message, _)) => self.done(message),
-                None => self.refusals = 1,
-            },
-            Command::Nack { tag } => match self.link(id).tags.remove(&tag.0) {
-                Some((message, _)) => self.give_back(message),
-                None => self.refusals = 1,
-            },
+            Command::Ack { first, last } => {
+                for message in self.settle(id, first.0, last.0) {
+                    self.done(message);
+                }
+            }
+            Command::Nack { first, last } => {
+                for message in self.settle(id, first.0, last.0) {
+                    self.requeue(message);
+                }
+            }
             Command::Credit { bytes } => self.credit(id, *bytes)?,
             Command::Recalled { kept } => self.recalled(id, *kept)?,
             Command::Reserve { bytes } => {
@@ -54,9 +56,21 @@ impl Oracle {
                 self.leave_channels(id);
             }
             Command::Disconnect => self.disconnect(id),
-            Command::Connect => {}
+            Command::Connect { .. } | Command::TransportAck { .. } => {}
         }
         Ok(())
+    }
+
+    /// The messages whose acks a connection owed in a range of tags.
+    fn settle(&mut self, id: u64, first: u64, last: u64) -> Vec<usize> {
+        let tags = &mut self.link(id).tags;
+        let known: Vec<u64> = tags.keys().copied().filter(|tag| (first..=last).contains(tag)).collect();
+        let messages: Vec<usize> =
+            known.iter().filter_map(|tag| tags.remove(tag)).map(|(message, _)| message).collect();
+        if known.is_empty() || known.len() as u64 <= last - first {
+            self.refusals = 1;
+        }
+        messages
     }
 
     pub(super) fn link(&mut self, id: u64) -> &mut Link {
@@ -93,8 +107,8 @@ impl Oracle {
             return;
         }
         let prefetch = match ack {
-            AckMode::Written => None,
-            AckMode::Explicit { prefetch } => Some(prefetch.max(1) as usize),
+            AckMode::Auto => None,
+            AckMode::Manual { prefetch } => Some(prefetch.max(1) as usize),
         };
         let sub = Sub { pattern: pattern.clone(), prefetch, active: true, since: step, last_fresh: Default::default() };
         link.subs.insert(subscription, sub);
@@ -113,13 +127,13 @@ impl Oracle {
     }
 
     fn unsubscribe(&mut self, id: u64, subscription: u32) {
-        self.may_give_back(id);
+        self.may_requeue(id);
         self.leave_one(id, subscription);
         let tags: Vec<u64> =
             self.link(id).tags.iter().filter(|(_, of)| of.1 == subscription).map(|(&t, _)| t).collect();
         for tag in tags {
             if let Some((message, _)) = self.link(id).tags.remove(&tag) {
-                self.give_back(message);
+                self.requeue(message);
             }
         }
     }
@@ -173,7 +187,7 @@ impl Oracle {
                         self.done(message);
                     }
                 }
-                What::Confirm => {
+                What::Barrier => {
                     self.link(id).confirmed.pop_front();
                 }
             }
@@ -199,7 +213,7 @@ impl Oracle {
         let link = self.link(id);
         let asked = link.recalling;
         let (now, half) = (self.now, self.settings.limits.outbox / 2);
-        self.may_give_back(id);
+        self.may_requeue(id);
         let link = self.link(id);
         promise!(asked, "{id} answered a recall that was not asked for");
         link.recalling = false;
@@ -229,14 +243,14 @@ impl Oracle {
                 What::Topic { message, subscription, since } => {
                     link.due.insert(0, Due { message, subscription, since, lost: Lost::No });
                 }
-                What::Confirm => {
+                What::Barrier => {
                     let confirm = link.confirmed.pop_back().expect("it was handed");
                     link.confirms.push_front(confirm);
                 }
-                What::Queue { message, tag: None, .. } => self.give_back(message),
+                What::Queue { message, tag: None, .. } => self.requeue(message),
                 What::Queue { tag: Some(tag), .. } => {
                     if let Some((message, _)) = link.tags.remove(&tag) {
-                        self.give_back(message);
+                        self.requeue(message);
                     }
                 }
             }
@@ -245,26 +259,26 @@ impl Oracle {
     }
 
     fn disconnect(&mut self, id: u64) {
-        self.may_give_back(id);
+        self.may_requeue(id);
         self.leave_channels(id);
         let link = self.link(id);
         link.gone = true;
-        (link.held, link.reserve) = (false, 0);
+        (link.paused, link.reserve) = (false, 0);
         let handed = std::mem::take(&mut link.handed);
         let tags = std::mem::take(&mut link.tags);
         self.dropped_by_gone += self.links[&id].dropped;
         for handed in handed {
             if let What::Queue { message, tag: None, .. } = handed.what {
-                self.give_back(message);
+                self.requeue(message);
             }
         }
         for (message, _) in tags.into_values() {
-            self.give_back(message);
+            self.requeue(message);
         }
     }
 
     /// What was dealt to a connection and not handed out yet goes back unseen.
-    fn may_give_back(&mut self, id: u64) {
+    fn may_requeue(&mut self, id: u64) {
         let link = &self.links[&id];
         if self.settings.wide && !link.recalling {
             return;
@@ -286,7 +300,7 @@ impl Oracle {
         channel.open.remove(&message);
     }
 
-    fn give_back(&mut self, message: usize) {
+    fn requeue(&mut self, message: usize) {
         self.messages[message].fate = Fate::Taken;
         self.messages[message].returned = true;
         self.returned += 1;

@@ -2,22 +2,22 @@
 
 use super::{Checked, Fate, Oracle, promise};
 use std::collections::{BTreeMap, BTreeSet};
-use switchboard_broker::{HoldReason, Status};
+use switchboard_broker::{PauseReason, Status};
 
 impl Oracle {
     /// Everybody reads again, and nothing moves any more.
     pub(crate) fn at_rest(&self, status: &Status) -> Checked {
         for reported in &status.connections {
-            let slow = matches!(reported.held, Some(HoldReason::SlowSubscriber { .. }));
-            promise!(!slow, "{} is held at rest: {:?}", reported.id.0, reported.held);
+            let slow = matches!(reported.paused, Some(PauseReason::SlowSubscriber { .. }));
+            promise!(!slow, "{} is paused at rest: {:?}", reported.id.0, reported.paused);
             promise!(reported.outbox == 0, "{} bytes wait for {} at rest", reported.outbox, reported.id.0);
-            if let Some(HoldReason::QueueFull { channel, .. }) = &reported.held {
+            if let Some(PauseReason::QueueFull { channel, .. }) = &reported.paused {
                 let name = String::from_utf8_lossy(channel).into_owned();
                 let works = self.links.values().filter(|link| !link.gone).any(|link| {
                     let mut subs = link.listening(&name).into_iter();
                     subs.any(|sub| link.subs[&sub].prefetch.is_none_or(|prefetch| link.waiting_acks(sub) < prefetch))
                 });
-                promise!(!works, "{} is held at rest though {name} has a worker", reported.id.0);
+                promise!(!works, "{} is paused at rest though {name} has a worker", reported.id.0);
             }
         }
         for (name, channel) in &self.channels {
@@ -33,7 +33,7 @@ impl Oracle {
                 channel.open.iter().find(|&&id| self.messages[id].fate == Fate::Taken && !self.messages[id].purged);
             promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers");
         }
-        for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && !link.held) {
+        for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && !link.paused) {
             promise!(link.confirms.is_empty(), "{id} waits for a confirmation at rest");
             promise!(link.taken == link.sent.len(), "{id} is not held, and not all that it sent was taken in");
         }
@@ -42,7 +42,7 @@ impl Oracle {
 
     /// Every queue had a worker at last who read all, and every topic a listener.
     pub(crate) fn all_done(&self, status: &Status) -> Checked {
-        promise!(status.totals.held == 0, "{} are held though somebody takes everything", status.totals.held);
+        promise!(status.totals.paused == 0, "{} are paused though somebody takes everything", status.totals.paused);
         for (name, channel) in self.channels.iter().filter(|(name, _)| name.starts_with("/queue")) {
             let lost: Vec<usize> = channel.open.iter().copied().collect();
             let other = lost.iter().find(|&&id| !self.messages[id].purged);
@@ -64,7 +64,8 @@ impl Oracle {
     pub(crate) fn nothing_left(&self, status: &Status) -> Checked {
         let totals = &status.totals;
         promise!(
-            (totals.memory, totals.channels, totals.connections, totals.held, totals.subscriptions) == (0, 0, 0, 0, 0),
+            (totals.memory, totals.channels, totals.connections, totals.paused, totals.subscriptions)
+                == (0, 0, 0, 0, 0),
             "something is left when everybody is gone: {totals:?}"
         );
         promise!(

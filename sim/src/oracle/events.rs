@@ -3,7 +3,7 @@
 use super::link::{Handed, Lost, What};
 use super::{Checked, Fate, Message, Oracle, promise};
 use bytes::Bytes;
-use switchboard_broker::{Batch, CloseReason, Event, HoldReason, OverflowPolicy};
+use switchboard_broker::{Batch, CloseReason, Event, OverflowPolicy, PauseReason};
 
 impl Oracle {
     pub(super) fn event(&mut self, event: &Event) -> Checked {
@@ -30,26 +30,26 @@ impl Oracle {
                     at += size;
                 }
             }
-            Event::Confirmed { connection, batch } => {
+            Event::Barrier { connection, batch } => {
                 self.about_to_hand(connection.0)?;
                 self.confirmed(connection.0, batch)?;
             }
-            Event::Hold { connection, reason } => {
-                if let HoldReason::SlowSubscriber { channel, .. } = reason {
+            Event::Pause { connection, reason } => {
+                if let PauseReason::SlowSubscriber { channel, .. } = reason {
                     promise!(
                         channel != switchboard_broker::ECHO || !self.link(connection.0).confirms.is_empty(),
-                        "{} is held for a confirmation that it did not ask for",
+                        "{} is paused for a confirmation that it did not ask for",
                         connection.0
                     );
                 }
                 let link = self.link(connection.0);
-                promise!(!link.held, "{} is held twice", connection.0);
-                link.held = true;
+                promise!(!link.paused, "{} is paused twice", connection.0);
+                link.paused = true;
             }
-            Event::Release { connection } => {
+            Event::Resume { connection } => {
                 let link = self.link(connection.0);
-                promise!(link.held, "{} is released and was not held", connection.0);
-                (link.held, link.held_for) = (false, None);
+                promise!(link.paused, "{} is resumed and was not paused", connection.0);
+                (link.paused, link.paused_for) = (false, None);
             }
             Event::Slow { connection } => self.link(connection.0).told_slow = true,
             Event::Recall { connection } => self.recall(connection.0)?,
@@ -155,12 +155,12 @@ impl Oracle {
         if let Some(due) = waits {
             return Err(format!("a confirmation overtook message {} to {id}", due.message));
         }
-        self.hand(id, What::Confirm, None, batch.packed().clone());
+        self.hand(id, What::Barrier, None, batch.packed().clone());
         Ok(())
     }
 
     fn recall(&mut self, id: u64) -> Checked {
-        let (now, stall) = (self.now, self.settings.limits.stall);
+        let (now, stall) = (self.now, self.settings.limits.write_timeout);
         let link = self.link(id);
         promise!(!link.recalling, "{id} was recalled twice and not asked in between");
         promise!(now.since(link.last_credit) >= stall, "{id} was recalled though it took bytes within the stall time");
@@ -183,7 +183,7 @@ impl Oracle {
             CloseReason::Drained => promise!(draining, "{id} was told that the broker ends"),
         }
         promise!(link.handed.is_empty() && link.tags.is_empty(), "{id} was closed before it had what waited for it");
-        if reason == CloseReason::Drained && link.held {
+        if reason == CloseReason::Drained && link.paused {
             // Nobody is left who could make room for what it sent.
             return Ok(());
         }

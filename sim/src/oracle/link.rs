@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use switchboard_broker::{Batch, HoldReason, Time};
+use switchboard_broker::{Batch, PauseReason, Time};
 
 /// Whether a subscriber will miss a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Due {
 pub(super) enum What {
     Topic { message: usize, subscription: u32, since: u64 },
     Queue { message: usize, subscription: u32, tag: Option<u64>, at: Time },
-    Confirm,
+    Barrier,
 }
 
 /// What the driver has, and has not said to be written.
@@ -73,9 +73,9 @@ pub(super) struct Link {
     pub(super) wire: VecDeque<(Option<usize>, Bytes)>,
     pub(super) on_wire: usize,
     pub(super) native: bool,
-    pub(super) held: bool,
+    pub(super) paused: bool,
     /// Why, and since when for this reason.
-    pub(super) held_for: Option<(HoldReason, Time)>,
+    pub(super) paused_for: Option<(PauseReason, Time)>,
     pub(super) recalling: bool,
     /// Recalled, and not a byte since.
     pub(super) stalled: bool,
@@ -125,8 +125,8 @@ impl Link {
             wire: VecDeque::new(),
             on_wire: 0,
             native,
-            held: false,
-            held_for: None,
+            paused: false,
+            paused_for: None,
             recalling: false,
             stalled: false,
             broken: false,

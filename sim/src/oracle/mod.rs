@@ -1,4 +1,4 @@
-//! What users were promised, kept by simple books of its own: every message by its number, every
+//! What users were reserved_outbox, kept by simple books of its own: every message by its number, every
 //! subscription by its pattern. It sees what goes into the broker and what comes out, nothing in
 //! between, except for the figures that an operator sees too.
 
@@ -6,8 +6,8 @@ mod bounds;
 mod commands;
 mod ending;
 mod events;
-mod held;
 mod link;
+mod paused;
 mod queues;
 mod topics;
 
@@ -217,7 +217,7 @@ impl Oracle {
         self.check_blocking(matches!(act, Act::Purge(..)), status)?;
         self.check_patience(status)?;
         self.check_bounds(status)?;
-        self.check_held(status)
+        self.check_paused(status)
     }
 
     /// Whether a step is known to lie before another; unknown for two publishers in one step.

@@ -8,8 +8,8 @@ impl Oracle {
     /// What a connection had sent may be dropped when it leaves, all of it, where memory is short
     /// or too many have left so.
     pub(super) fn leave_behind(&mut self, act: &Act, status: &Status) -> Checked {
-        let lost =
-            (status.totals.dropped_left - std::mem::replace(&mut self.left, status.totals.dropped_left)) as usize;
+        let lost = (status.totals.dropped_publisher_gone
+            - std::mem::replace(&mut self.left, status.totals.dropped_publisher_gone)) as usize;
         if lost == 0 {
             return Ok(());
         }
@@ -60,10 +60,10 @@ impl Oracle {
             status.totals.published
         );
         promise!(
-            status.totals.dropped_nobody == self.nobody,
+            status.totals.dropped_no_subscribers == self.nobody,
             "nobody was there for {} messages, and {} were counted",
             self.nobody,
-            status.totals.dropped_nobody
+            status.totals.dropped_no_subscribers
         );
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Oracle {
         if heard {
             return Ok(());
         }
-        let hold = self.hold_of(name);
+        let hold = self.buffer_of(name);
         if hold == 0 {
             self.nobody += 1;
             return Ok(());
@@ -109,9 +109,9 @@ impl Oracle {
         kept.map(|&id| self.messages[id].size).sum()
     }
 
-    pub(super) fn hold_of(&self, name: &str) -> usize {
+    pub(super) fn buffer_of(&self, name: &str) -> usize {
         let rule = self.settings.rules.iter().find(|rule| matches(rule.pattern.as_bytes(), name.as_bytes()));
-        rule.and_then(|rule| rule.hold).unwrap_or(self.settings.limits.hold)
+        rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.settings.limits.buffer_unsubscribed)
     }
 
     pub(super) fn policy_of(&self, name: &[u8]) -> OverflowPolicy {

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::connection::Unacked;
-use super::hold::Work;
+use super::pause::Effect;
 use crate::queue::Segment;
 use crate::{AckMode, DeliveryTag, Refusal, SubscriptionId};
 
@@ -11,34 +11,48 @@ impl Broker {
         let Some(subscription) = self.connections[place].subscription(subscription) else { return };
         subscription.unacked -= 1;
         // It may work for more queues than the message's own.
-        if matches!(subscription.ack, AckMode::Explicit { prefetch } if subscription.unacked + 1 == prefetch.max(1)) {
-            self.work.push_back(Work::Serve(place));
+        if matches!(subscription.ack, AckMode::Manual { prefetch } if subscription.unacked + 1 == prefetch.max(1)) {
+            self.effects.push_back(Effect::OutboxFreed(place));
         }
     }
 
     pub(super) fn requeue(&mut self, message: Unacked) {
         let Unacked { channel, message: batch, block, place, .. } = message;
-        self.channels[channel].backlog.give_back(Segment { batch, block, first: place });
-        self.totals.returned += 1;
-        self.work.push_back(Work::Deal(channel));
+        self.channels[channel].backlog.requeue_segment(Segment { batch, block, first: place });
+        self.totals.requeued += 1;
+        self.effects.push_back(Effect::Dispatch(channel));
     }
 
-    pub(super) fn ack(&mut self, place: usize, tag: DeliveryTag) {
-        let Some(message) = self.connections[place].unacked.remove(&tag) else {
-            self.refuse(place, Refusal::UnknownTag { tag });
-            return;
-        };
-        self.forget_unacked(place, message.subscription);
-        self.release(message.block);
-        self.work.push_back(Work::Deal(message.channel));
+    pub(super) fn ack(&mut self, place: usize, first: DeliveryTag, last: DeliveryTag) {
+        for message in self.settle(place, first, last) {
+            self.forget_unacked(place, message.subscription);
+            self.release(message.block);
+            self.effects.push_back(Effect::Dispatch(message.channel));
+        }
     }
 
-    pub(super) fn nack(&mut self, place: usize, tag: DeliveryTag) {
-        let Some(message) = self.connections[place].unacked.remove(&tag) else {
-            self.refuse(place, Refusal::UnknownTag { tag });
-            return;
-        };
-        self.forget_unacked(place, message.subscription);
-        self.requeue(message);
+    pub(super) fn nack(&mut self, place: usize, first: DeliveryTag, last: DeliveryTag) {
+        for message in self.settle(place, first, last) {
+            self.forget_unacked(place, message.subscription);
+            self.requeue(message);
+        }
+    }
+
+    /// Takes out what waits for an ack in a range of tags; refuses the first unknown tag.
+    fn settle(&mut self, place: usize, first: DeliveryTag, last: DeliveryTag) -> Vec<Unacked> {
+        let unacked = &mut self.connections[place].unacked;
+        let known: Vec<_> =
+            if first <= last { unacked.extract_if(first..=last, |_, _| true).collect() } else { Vec::new() };
+        let mut expected = first;
+        for &(tag, _) in &known {
+            if tag != expected {
+                break;
+            }
+            expected.0 += 1;
+        }
+        if expected <= last || known.is_empty() {
+            self.refuse(place, None, Refusal::UnknownTag { tag: expected });
+        }
+        known.into_iter().map(|(_, message)| message).collect()
     }
 }

@@ -1,12 +1,12 @@
 //! Connections: their coming, their going, and what is handed to them.
 
-use super::hold::{Blocked, Pending, Work};
+use super::pause::{Blocked, Effect, Pending};
 use super::{Broker, Timer, shrink};
-use crate::ledger::BlockId;
-use crate::outbox::{Origin, Outbox, Parcel};
+use crate::budget::AllocationId;
+use crate::outbox::{Origin, Outbox, OutboxEntry};
 use crate::queue::Segment;
 use crate::{
-    AckMode, Batch, CloseReason, ConnectionId, DeliveryTag, Event, HoldReason, Limits, Pattern, Refusal,
+    AckMode, Batch, CloseReason, ConnectionId, DeliveryTag, Event, Limits, Pattern, PauseReason, Refusal,
     SubscriptionId, Time,
 };
 use std::collections::{BTreeMap, VecDeque};
@@ -18,23 +18,23 @@ pub(super) struct Connection {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) outbox: Outbox,
     /// Bytes of an assembly that will be in the outbox before this command is over.
-    pub(super) promised: usize,
+    pub(super) reserved_outbox: usize,
     pub(super) unacked: BTreeMap<DeliveryTag, Unacked>,
     pub(super) next_tag: u64,
     /// What the connection sent and nobody could take yet.
     pub(super) pending: VecDeque<Pending>,
-    pub(super) blocked: Option<(Blocked, HoldReason)>,
+    pub(super) blocked: Option<(Blocked, PauseReason)>,
     pub(super) reserved: usize,
     /// The outbox has no room until it is down to this many bytes.
-    pub(super) full_above: Option<usize>,
+    pub(super) resume_below: Option<usize>,
     /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
-    pub(super) patience: Duration,
+    pub(super) grace: Duration,
     /// What it may have on top while it takes something, before it has saved anything.
-    pub(super) advance: Duration,
+    pub(super) initial_grace: Duration,
     /// Whether some byte was written since the patience was last prolonged.
     pub(super) took: bool,
     /// When the patience of the publishers that wait for room ends.
-    pub(super) patience_ends: Option<Time>,
+    pub(super) grace_ends: Option<Time>,
     pub(super) slow_until: Time,
     /// Some byte was written since it last was slow.
     pub(super) draining: bool,
@@ -63,7 +63,7 @@ pub(super) struct Unacked {
     pub(super) channel: usize,
     pub(super) subscription: SubscriptionId,
     pub(super) message: Batch,
-    pub(super) block: BlockId,
+    pub(super) block: AllocationId,
     pub(super) place: u64,
 }
 
@@ -74,13 +74,13 @@ impl Connection {
 
     /// Whether the outbox takes so many bytes; an empty one takes one message of any size.
     pub(super) fn fits(&self, bytes: usize, bound: usize) -> bool {
-        let waiting = self.outbox.bytes() + self.promised;
+        let waiting = self.outbox.bytes() + self.reserved_outbox;
         waiting == 0 || waiting.saturating_add(bytes) <= bound
     }
 
     /// Notes that there was no room, and down to where the outbox must drain for it.
     pub(super) fn set_full(&mut self, bytes: usize, bound: usize) {
-        self.full_above = Some((bound / 2).min(bound.saturating_sub(bytes)));
+        self.resume_below = Some((bound / 2).min(bound.saturating_sub(bytes)));
     }
 
     /// Whether it has not got, or not acked, all that is its own.
@@ -89,8 +89,8 @@ impl Connection {
     }
 
     /// Adds to the patience with it.
-    fn earn(&mut self, patience: Duration, limits: &Limits) {
-        self.patience = self.patience.saturating_add(patience).min(limits.longest_patience());
+    fn accrue(&mut self, grace: Duration, limits: &Limits) {
+        self.grace = self.grace.saturating_add(grace).min(limits.longest_grace());
     }
 
     pub(super) fn subscription(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
@@ -102,24 +102,24 @@ impl Broker {
     pub(super) fn connect(&mut self, id: ConnectionId) {
         if self.ids.len() >= self.limits.connections {
             let refusal = Refusal::Connections { limit: self.limits.connections };
-            self.events.push_back(Event::Refused { connection: id, refusal });
+            self.events.push_back(Event::Refused { connection: id, channel: None, refusal });
             return;
         }
         let place = self.connections.insert(Connection {
             id,
             subscriptions: Vec::new(),
             outbox: Outbox::default(),
-            promised: 0,
+            reserved_outbox: 0,
             unacked: BTreeMap::new(),
             next_tag: 1,
             pending: VecDeque::new(),
             blocked: None,
             reserved: 0,
-            full_above: None,
-            patience: Duration::ZERO,
-            advance: self.limits.longest_patience(),
+            resume_below: None,
+            grace: Duration::ZERO,
+            initial_grace: self.limits.longest_grace(),
             took: false,
-            patience_ends: None,
+            grace_ends: None,
             slow_until: Time::ZERO,
             draining: true,
             last_credit: self.now,
@@ -136,17 +136,17 @@ impl Broker {
         self.ids.insert(id, place);
     }
 
-    /// Puts a parcel into an outbox and hands out what the window allows.
-    pub(super) fn push_parcel(&mut self, place: usize, parcel: Parcel) {
-        let of_queue = parcel.origin.is_of_queue();
+    /// Puts a entry into an outbox and hands out what the window allows.
+    pub(super) fn push_entry(&mut self, place: usize, entry: OutboxEntry) {
+        let of_queue = entry.origin.is_of_queue();
         let connection = &mut self.connections[place];
         if connection.outbox.is_empty() {
             connection.last_credit = self.now;
         }
-        connection.outbox.push(parcel);
-        if of_queue && !connection.stall_armed {
+        connection.outbox.push(entry);
+        if of_queue && !connection.stall_armed && !self.limits.write_timeout.is_zero() {
             connection.stall_armed = true;
-            self.timers.insert((self.now + self.limits.stall, Timer::Stall(connection.id)));
+            self.timers.insert((self.now + self.limits.write_timeout, Timer::WriteTimeout(connection.id)));
         }
         self.hand_out(place);
     }
@@ -156,14 +156,14 @@ impl Broker {
         if *recalling || *gone {
             return;
         }
-        while let Some(parcel) = outbox.hand_out(self.limits.window) {
-            let (channel, subscription, tag) = match parcel.origin {
+        while let Some(entry) = outbox.hand_out(self.limits.window) {
+            let (channel, subscription, tag) = match entry.origin {
                 Origin::Topic { channel, subscription } | Origin::Queue { channel, subscription, .. } => {
                     (channel, subscription, None)
                 }
                 Origin::Tagged { channel, subscription, tag } => (channel, subscription, Some(tag)),
-                Origin::Confirm => {
-                    self.events.push_back(Event::Confirmed { connection: *id, batch: parcel.batch.clone() });
+                Origin::Barrier => {
+                    self.events.push_back(Event::Barrier { connection: *id, batch: entry.batch.clone() });
                     continue;
                 }
             };
@@ -171,7 +171,7 @@ impl Broker {
                 connection: *id,
                 subscription,
                 channel: self.channels[channel].name.clone(),
-                batch: parcel.batch.clone(),
+                batch: entry.batch.clone(),
                 tag,
             });
         }
@@ -186,34 +186,34 @@ impl Broker {
         connection.draining = true;
         connection.took = true;
         if !connection.is_slow(self.now) {
-            connection.earn(self.limits.patience_for(bytes), &self.limits);
+            connection.accrue(self.limits.grace_for(bytes), &self.limits);
         }
         let had_stalled = std::mem::take(&mut connection.stalled);
         self.count_written(place, bytes);
         self.hand_out(place);
         self.check_room(place, had_stalled);
-        self.work.push_back(Work::Leave(place));
+        self.effects.push_back(Effect::Reap(place));
     }
 
-    /// So many further bytes are written, and with them perhaps whole parcels.
+    /// So many further bytes are written, and with them perhaps whole entries.
     fn count_written(&mut self, place: usize, bytes: usize) {
         let mut done = Vec::new();
-        self.connections[place].outbox.credit(bytes, |parcel| done.push(parcel));
-        for parcel in done {
-            self.written(place, parcel);
+        self.connections[place].outbox.credit(bytes, |entry| done.push(entry));
+        for entry in done {
+            self.written(place, entry);
         }
     }
 
-    /// The parcel was wholly written.
-    fn written(&mut self, place: usize, parcel: Parcel) {
-        if parcel.origin != Origin::Confirm {
-            let count = parcel.batch.len() as u64;
+    /// The entry was wholly written.
+    fn written(&mut self, place: usize, entry: OutboxEntry) {
+        if entry.origin != Origin::Barrier {
+            let count = entry.batch.len() as u64;
             self.connections[place].delivered += count;
             self.totals.delivered += count;
         }
-        match parcel.block {
+        match entry.block {
             Some(block) => self.release(block),
-            None if parcel.origin == Origin::Confirm => self.uncount(parcel.batch.bytes()),
+            None if entry.origin == Origin::Barrier => self.uncount(entry.batch.bytes()),
             None => {}
         }
     }
@@ -222,36 +222,36 @@ impl Broker {
     pub(super) fn check_room(&mut self, place: usize, even_so: bool) {
         let connection = &mut self.connections[place];
         let waiting = connection.outbox.bytes();
-        let has_room = connection.full_above.is_some_and(|target| waiting <= target);
+        let has_room = connection.resume_below.is_some_and(|target| waiting <= target);
         if has_room {
-            connection.full_above = None;
-            if let Some(time) = connection.patience_ends.take() {
-                self.timers.remove(&(time, Timer::Patience(connection.id)));
-                connection.earn(time.since(self.now), &self.limits);
+            connection.resume_below = None;
+            if let Some(time) = connection.grace_ends.take() {
+                self.timers.remove(&(time, Timer::Grace(connection.id)));
+                connection.accrue(time.since(self.now), &self.limits);
             }
         }
         if has_room || even_so {
-            self.work.push_back(Work::Serve(place));
+            self.effects.push_back(Effect::OutboxFreed(place));
         }
     }
 
     pub(super) fn finish(&mut self, place: usize) {
         self.leave_channels(place);
         self.connections[place].finishing = true;
-        self.work.push_back(Work::Leave(place));
+        self.effects.push_back(Effect::Reap(place));
     }
 
     pub(super) fn disconnect(&mut self, place: usize) {
         // Who comes, fills what there is, and leaves again and again must not fill all memory.
         let gone = self.connections.len() - self.ids.len();
-        let no_room = self.ledger.free() == 0 || gone >= self.limits.connections;
+        let no_room = self.budget.free() == 0 || gone >= self.limits.connections;
         self.leave_channels(place);
-        let (parcels, done) = self.connections[place].outbox.take_all();
-        if let Some(parcel) = done {
-            self.written(place, parcel);
+        let (entries, done) = self.connections[place].outbox.take_all();
+        if let Some(entry) = done {
+            self.written(place, entry);
         }
-        for parcel in parcels {
-            self.take_back(place, parcel);
+        for entry in entries {
+            self.reclaim(place, entry);
         }
         let unacked = std::mem::take(&mut self.connections[place].unacked);
         for (_, message) in unacked {
@@ -259,21 +259,21 @@ impl Broker {
         }
         let connection = &mut self.connections[place];
         connection.gone = true;
-        connection.full_above = None;
+        connection.resume_below = None;
         let reserved = std::mem::take(&mut connection.reserved);
-        if let Some(time) = connection.patience_ends.take() {
-            self.timers.remove(&(time, Timer::Patience(connection.id)));
+        if let Some(time) = connection.grace_ends.take() {
+            self.timers.remove(&(time, Timer::Grace(connection.id)));
         }
         let pending = std::mem::take(&mut connection.pending);
         for command in pending {
             match command {
                 Pending::Publish { batch, .. } if no_room => {
-                    self.totals.dropped_left += batch.len() as u64;
+                    self.totals.dropped_publisher_gone += batch.len() as u64;
                     self.uncount(batch.bytes());
                 }
                 // It was read, so it counts as sent.
                 Pending::Publish { .. } => self.connections[place].pending.push_back(command),
-                Pending::Confirm { batch } => self.uncount(batch.bytes()),
+                Pending::Barrier { batch } => self.uncount(batch.bytes()),
                 Pending::Reserve { .. } => {}
             }
         }
@@ -283,24 +283,24 @@ impl Broker {
         if self.connections[place].blocked.is_some() {
             self.advance(place);
         }
-        self.work.push_back(Work::Retry(Blocked::Subscriber(place)));
-        self.work.push_back(Work::Leave(place));
+        self.effects.push_back(Effect::Retry(Blocked::Subscriber(place)));
+        self.effects.push_back(Effect::Reap(place));
     }
 
-    /// An unwritten parcel comes back: a queue's messages go to the head of their queue.
-    pub(super) fn take_back(&mut self, place: usize, parcel: Parcel) {
-        match (parcel.origin, parcel.block) {
+    /// An unwritten entry comes back: a queue's messages go to the head of their queue.
+    pub(super) fn reclaim(&mut self, place: usize, entry: OutboxEntry) {
+        match (entry.origin, entry.block) {
             (Origin::Queue { channel, first, step, .. }, Some(block)) => {
                 let mut next = first;
-                for body in parcel.batch.iter() {
+                for body in entry.batch.iter() {
                     let batch = Batch::one(body);
-                    let block = self.hold_block(channel, batch.bytes());
-                    self.channels[channel].backlog.give_back(Segment { batch, block, first: next });
+                    let block = self.charge_block(channel, batch.bytes());
+                    self.channels[channel].backlog.requeue_segment(Segment { batch, block, first: next });
                     next += step;
                 }
-                self.totals.returned += parcel.batch.len() as u64;
+                self.totals.requeued += entry.batch.len() as u64;
                 self.release(block);
-                self.work.push_back(Work::Deal(channel));
+                self.effects.push_back(Effect::Dispatch(channel));
             }
             (Origin::Tagged { tag, .. }, block) => {
                 if let Some(block) = block {
@@ -311,7 +311,7 @@ impl Broker {
                     self.requeue(message);
                 }
             }
-            (Origin::Confirm, _) => self.uncount(parcel.batch.bytes()),
+            (Origin::Barrier, _) => self.uncount(entry.batch.bytes()),
             (_, Some(block)) => self.release(block),
             (_, None) => {}
         }
@@ -322,15 +322,15 @@ impl Broker {
         if !std::mem::take(&mut connection.recalling) {
             return;
         }
-        let back = connection.outbox.take_back(kept, &mut self.ledger, Origin::is_of_queue);
-        // The cut may have left a parcel of which everything is written.
+        let back = connection.outbox.reclaim(kept, &mut self.budget, Origin::is_of_queue);
+        // The cut may have left a entry of which everything is written.
         self.count_written(place, 0);
-        for parcel in back {
-            self.take_back(place, parcel);
+        for entry in back {
+            self.reclaim(place, entry);
         }
         self.hand_out(place);
         self.check_room(place, false);
-        self.work.push_back(Work::Leave(place));
+        self.effects.push_back(Effect::Reap(place));
     }
 
     /// Closes a connection that has got everything: because it wants to, or because all are to.
@@ -360,7 +360,7 @@ impl Broker {
     /// Whether somebody is held who may yet be released while the broker drains. Room comes from
     /// those who take what is theirs, and nobody subscribes any more.
     pub(super) fn awaits_room(&self) -> bool {
-        let held = self.held.iter().filter_map(|&place| self.connections[place].blocked.as_ref());
+        let held = self.paused.iter().filter_map(|&place| self.connections[place].blocked.as_ref());
         let mut on = held.map(|(on, _)| *on);
         on.any(|on| match on {
             Blocked::Channel(channel) => self.channels.get(channel).is_some_and(|c| c.subscribers.len() > 0),

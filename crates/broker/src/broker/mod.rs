@@ -2,8 +2,8 @@
 
 mod ack;
 mod connection;
-mod deal;
-mod hold;
+mod dispatch;
+mod pause;
 mod publish;
 mod report;
 mod subscribe;
@@ -11,16 +11,16 @@ mod subscribe;
 mod tests;
 mod timers;
 
-use crate::ledger::{BlockId, Ledger};
+use crate::budget::{AllocationId, MemoryBudget};
 use crate::limits::{ChannelRule, Limits, OverflowPolicy};
 use crate::meter::Meter;
 use crate::name::{Kind, Pattern};
-use crate::queue::{Backlog, Rotation, Segment};
+use crate::queue::{Backlog, RoundRobin, Segment};
 use crate::slots::Slots;
 use crate::{Batch, Command, ConnectionId, Event, Refusal, SubscriptionId, Time, Totals};
 use bytes::Bytes;
 use connection::Connection;
-use hold::{Blocked, Work};
+use pause::{Blocked, Effect};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use timers::Timer;
@@ -44,10 +44,10 @@ pub struct Broker {
     wild: Vec<WildSubscription>,
     /// Channels that only patterns keep in being, the longest unused first.
     unused: VecDeque<usize>,
-    ledger: Ledger,
-    /// Held publishers, the longest held first.
-    held: VecDeque<usize>,
-    work: VecDeque<Work>,
+    budget: MemoryBudget,
+    /// Paused publishers, the longest paused first.
+    paused: VecDeque<usize>,
+    effects: VecDeque<Effect>,
     timers: BTreeSet<(Time, Timer)>,
     events: VecDeque<Event>,
     draining: bool,
@@ -60,13 +60,13 @@ struct Channel {
     name: Bytes,
     kind: Kind,
     policy: OverflowPolicy,
-    hold: usize,
+    buffer_unsubscribed: usize,
     bound: usize,
-    subscribers: Rotation,
+    subscribers: RoundRobin,
     exact_subscribers: usize,
     backlog: Backlog,
     next_place: u64,
-    /// Bytes that the ledger counts for the channel, in outboxes too.
+    /// Bytes that the budget counts for the channel, in outboxes too.
     load: usize,
     published: Meter,
     delivered: Meter,
@@ -110,7 +110,7 @@ impl Broker {
     /// A broker without connections or channels.
     pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
         Broker {
-            ledger: Ledger::new(limits.memory),
+            budget: MemoryBudget::new(limits.memory),
             limits,
             rules,
             now: Time::ZERO,
@@ -120,8 +120,8 @@ impl Broker {
             channels: Slots::new(),
             wild: Vec::new(),
             unused: VecDeque::new(),
-            held: VecDeque::new(),
-            work: VecDeque::new(),
+            paused: VecDeque::new(),
+            effects: VecDeque::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             draining: false,
@@ -134,28 +134,28 @@ impl Broker {
     /// come after a `Disconnect`.
     pub fn handle(&mut self, now: Time, connection: ConnectionId, command: Command) {
         self.now = self.now.max(now);
-        if command == Command::Connect {
+        if matches!(command, Command::Connect { .. }) {
             self.connect(connection);
             // One that comes while all are leaving is to leave, too.
-            self.settle();
+            self.run_effects();
             return;
         }
         let Some(&place) = self.ids.get(&connection) else { return };
         match command {
-            Command::Connect => {}
-            Command::Publish { channel, batch } => self.accept(place, hold::Pending::Publish { channel, batch }),
-            Command::Confirm { batch } => self.accept(place, hold::Pending::Confirm { batch }),
+            Command::Connect { .. } | Command::TransportAck { .. } => {}
+            Command::Publish { channel, batch } => self.accept(place, pause::Pending::Publish { channel, batch }),
+            Command::Barrier { batch } => self.accept(place, pause::Pending::Barrier { batch }),
             Command::Reserve { bytes } => self.reserve(place, bytes),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(place, subscription, pattern, ack),
             Command::Unsubscribe { subscription } => self.unsubscribe(place, subscription),
-            Command::Ack { tag } => self.ack(place, tag),
-            Command::Nack { tag } => self.nack(place, tag),
+            Command::Ack { first, last } => self.ack(place, first, last),
+            Command::Nack { first, last } => self.nack(place, first, last),
             Command::Credit { bytes } => self.credit(place, bytes),
             Command::Recalled { kept } => self.recalled(place, kept),
             Command::Finish => self.finish(place),
             Command::Disconnect => self.disconnect(place),
         }
-        self.settle();
+        self.run_effects();
     }
 
     /// What is to be done next by the caller.
@@ -173,12 +173,12 @@ impl Broker {
     pub fn drain(&mut self, now: Time) {
         self.now = self.now.max(now);
         self.draining = true;
-        self.settle();
+        self.run_effects();
     }
 
     /// Whether memory is short: the caller should read in small pieces.
     pub fn memory_pressed(&self) -> bool {
-        self.ledger.free() < self.ledger.budget / 8
+        self.budget.free() < self.budget.budget / 8
     }
 
     /// Drops what waits in a queue: how many messages, or `None` if there is no such channel.
@@ -191,15 +191,15 @@ impl Broker {
             self.release(segment.block);
         }
         self.channels[channel].dropped += dropped as u64;
-        self.work.push_back(Work::Retry(Blocked::Channel(channel)));
-        self.work.push_back(Work::Forget(channel));
-        self.settle();
+        self.effects.push_back(Effect::Retry(Blocked::Channel(channel)));
+        self.effects.push_back(Effect::Forget(channel));
+        self.run_effects();
         Some(dropped)
     }
 
-    fn refuse(&mut self, place: usize, refusal: Refusal) {
+    fn refuse(&mut self, place: usize, channel: Option<Bytes>, refusal: Refusal) {
         let connection = self.connections[place].id;
-        self.events.push_back(Event::Refused { connection, refusal });
+        self.events.push_back(Event::Refused { connection, channel, refusal });
     }
 
     /// Finds a channel or makes it, with everybody whose pattern matches.
@@ -213,14 +213,16 @@ impl Broker {
         let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
         // A copy, so that the name does not pin the buffer that it came in.
         let name = Bytes::copy_from_slice(name);
-        let mut subscribers = Rotation::default();
+        let mut subscribers = RoundRobin::default();
         for wild in self.wild.iter().filter(|wild| wild.pattern.matches(&name)) {
             subscribers.join(wild.as_subscriber());
         }
         let channel = self.channels.insert(Channel {
             kind: Kind::of(&name),
             policy: rule.and_then(|rule| rule.policy).unwrap_or(self.limits.policy),
-            hold: rule.and_then(|rule| rule.hold).unwrap_or(self.limits.hold),
+            buffer_unsubscribed: rule
+                .and_then(|rule| rule.buffer_unsubscribed)
+                .unwrap_or(self.limits.buffer_unsubscribed),
             bound: rule.and_then(|rule| rule.queue).unwrap_or(self.limits.queue),
             name: name.clone(),
             subscribers,
@@ -273,17 +275,17 @@ impl Broker {
     }
 
     /// Counts a new allocation for a channel.
-    fn hold_block(&mut self, channel: usize, bytes: usize) -> BlockId {
+    fn charge_block(&mut self, channel: usize, bytes: usize) -> AllocationId {
         self.channels[channel].load += bytes;
-        self.ledger.hold(channel, bytes)
+        self.budget.charge(channel, bytes)
     }
 
     /// One holder of an allocation less.
-    fn release(&mut self, block: BlockId) {
-        if let Some((channel, bytes)) = self.ledger.release(block) {
+    fn release(&mut self, block: AllocationId) {
+        if let Some((channel, bytes)) = self.budget.release(block) {
             self.channels[channel].load -= bytes;
             if self.channels[channel].load == 0 {
-                self.work.push_back(Work::Forget(channel));
+                self.effects.push_back(Effect::Forget(channel));
             }
             self.memory_freed();
         }
@@ -291,9 +293,9 @@ impl Broker {
 
     /// A piece of a backlog pins at most twice its size.
     fn keep(&mut self, channel: usize, mut segment: Segment) -> Segment {
-        if self.ledger.size(segment.block) > 2 * segment.batch.bytes() {
+        if self.budget.size(segment.block) > 2 * segment.batch.bytes() {
             segment.batch = segment.batch.compact();
-            let block = self.hold_block(channel, segment.batch.bytes());
+            let block = self.charge_block(channel, segment.batch.bytes());
             self.release(std::mem::replace(&mut segment.block, block));
         }
         segment

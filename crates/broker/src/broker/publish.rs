@@ -1,12 +1,12 @@
 //! The way of a batch into its channel.
 
 use super::Broker;
-use super::hold::{Blocked, Pending, Stop};
+use super::pause::{Blocked, Pending, Stop};
 use crate::limits::OverflowPolicy;
 use crate::name::Kind;
-use crate::outbox::{Origin, Parcel};
+use crate::outbox::{Origin, OutboxEntry};
 use crate::queue::{Segment, Subscriber};
-use crate::{Batch, CloseReason, HoldReason};
+use crate::{Batch, CloseReason, PauseReason};
 use bytes::Bytes;
 
 impl Broker {
@@ -15,7 +15,7 @@ impl Broker {
         let kind = Kind::of(&name);
         if kind == Kind::Topic && self.is_unheard(&name) {
             self.totals.published += batch.len() as u64;
-            self.totals.dropped_nobody += batch.len() as u64;
+            self.totals.dropped_no_subscribers += batch.len() as u64;
             self.connections[place].published += batch.len() as u64;
             self.uncount(batch.bytes());
             return Ok(None);
@@ -24,14 +24,14 @@ impl Broker {
             Ok(channel) => channel,
             Err(refusal) => {
                 self.uncount(batch.bytes());
-                self.refuse(place, refusal);
+                self.refuse(place, Some(name), refusal);
                 return Ok(None);
             }
         };
         let before = batch.len();
         let result = match kind {
             Kind::Queue => self.publish_to_queue(channel, batch),
-            Kind::Topic if self.channels[channel].subscribers.len() == 0 => self.keep_for_later(channel, batch),
+            Kind::Topic if self.channels[channel].subscribers.len() == 0 => self.buffer(channel, batch),
             Kind::Topic => self.publish_to_topic(channel, batch),
         };
         let left = result.as_ref().err().map_or(0, |(batch, ..)| batch.len());
@@ -51,19 +51,19 @@ impl Broker {
     fn is_unheard(&self, name: &Bytes) -> bool {
         let kept = || {
             let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
-            rule.and_then(|rule| rule.hold).unwrap_or(self.limits.hold) > 0
+            rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed) > 0
         };
         !self.names.contains_key(name) && !kept() && !self.wild.iter().any(|wild| wild.pattern.matches(name))
     }
 
-    fn publish_to_queue(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, HoldReason)> {
+    fn publish_to_queue(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, PauseReason)> {
         let channel = &mut self.channels[place];
         let first = channel.next_place;
         channel.next_place += batch.len() as u64;
         let rest = if channel.backlog.is_empty() {
-            self.ledger.used -= batch.bytes();
+            self.budget.used -= batch.bytes();
             let rest = self.deal(place, &batch, first);
-            self.ledger.used += rest.as_ref().map_or(0, |(batch, _)| batch.bytes());
+            self.budget.used += rest.as_ref().map_or(0, |(batch, _)| batch.bytes());
             rest
         } else {
             Some((batch, first))
@@ -75,7 +75,7 @@ impl Broker {
     }
 
     /// Appends what the bound allows to a queue's backlog.
-    fn append(&mut self, place: usize, batch: Batch, first: u64) -> Result<(), (Batch, Blocked, HoldReason)> {
+    fn append(&mut self, place: usize, batch: Batch, first: u64) -> Result<(), (Batch, Blocked, PauseReason)> {
         let (count, bytes) = self.channels[place].room_for(&batch);
         let (fitting, rest) = batch.split(count, bytes);
         if let Some(batch) = fitting {
@@ -84,16 +84,16 @@ impl Broker {
         let Some(rest) = rest else { return Ok(()) };
         let channel = &mut self.channels[place];
         channel.next_place -= rest.len() as u64;
-        let reason = HoldReason::QueueFull { channel: channel.name.clone(), bound: channel.bound };
+        let reason = PauseReason::QueueFull { channel: channel.name.clone(), bound: channel.bound };
         Err((rest, Blocked::Channel(place), reason))
     }
 
     /// A topic without subscribers keeps its first messages, as far as a queue would.
-    fn keep_for_later(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, HoldReason)> {
+    fn buffer(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, PauseReason)> {
         let channel = &self.channels[place];
-        let room = channel.hold.saturating_sub(channel.backlog.depth);
-        if channel.hold == 0 {
-            self.totals.dropped_nobody += batch.len() as u64;
+        let room = channel.buffer_unsubscribed.saturating_sub(channel.backlog.depth);
+        if channel.buffer_unsubscribed == 0 {
+            self.totals.dropped_no_subscribers += batch.len() as u64;
             self.channels[place].dropped += batch.len() as u64;
             self.uncount(batch.bytes());
             return Ok(());
@@ -110,19 +110,19 @@ impl Broker {
         }
         let Some(rest) = rest else { return Ok(()) };
         let channel = &self.channels[place];
-        let reason = HoldReason::NobodyThere { channel: channel.name.clone(), kept: channel.backlog.depth };
+        let reason = PauseReason::NoSubscribers { channel: channel.name.clone(), buffered: channel.backlog.depth };
         Err((rest, Blocked::Channel(place), reason))
     }
 
     fn push_segment(&mut self, channel: usize, batch: Batch, first: u64) {
         // It was counted as its publisher's until now.
-        self.ledger.used -= batch.bytes();
-        let block = self.hold_block(channel, batch.bytes());
+        self.budget.used -= batch.bytes();
+        let block = self.charge_block(channel, batch.bytes());
         let segment = self.keep(channel, Segment { batch, block, first });
         self.channels[channel].backlog.push(segment);
     }
 
-    fn publish_to_topic(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, HoldReason)> {
+    fn publish_to_topic(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, PauseReason)> {
         let mut rest = Some(batch);
         while let Some(batch) = rest {
             // A piece that fits into half an outbox fits into every one that has room.
@@ -145,7 +145,7 @@ impl Broker {
     }
 
     /// Whether a subscriber without room still earns patience.
-    fn must_wait(&mut self, place: usize, bytes: usize) -> Option<(Blocked, HoldReason)> {
+    fn must_wait(&mut self, place: usize, bytes: usize) -> Option<(Blocked, PauseReason)> {
         let mut wait = None;
         for index in 0..self.channels[place].subscribers.len() {
             let subscriber = self.channels[place].subscribers.get(index).connection;
@@ -158,18 +158,18 @@ impl Broker {
                 if connection.is_slow(self.now) {
                     continue;
                 }
-                if !connection.draining || self.limits.patience.is_zero() {
+                if !connection.draining || self.limits.grace_period.is_zero() {
                     self.judge_slow(subscriber);
                     continue;
                 }
-                if connection.patience_ends.is_none() {
+                if connection.grace_ends.is_none() {
                     connection.took = false;
-                    self.wait_for_room(subscriber, self.limits.patience);
+                    self.wait_for_room(subscriber, self.limits.grace_period);
                 }
             }
             if wait.is_none() {
                 let channel = self.channels[place].name.clone();
-                let reason = HoldReason::SlowSubscriber { channel, subscriber: self.connections[subscriber].id };
+                let reason = PauseReason::SlowSubscriber { channel, subscriber: self.connections[subscriber].id };
                 wait = Some((Blocked::Subscriber(subscriber), reason));
             }
         }
@@ -178,18 +178,18 @@ impl Broker {
 
     /// One piece to every subscriber; all see the same order.
     fn fan_out(&mut self, place: usize, batch: &Batch) {
-        self.ledger.used -= batch.bytes();
-        let block = self.hold_block(place, batch.bytes());
+        self.budget.used -= batch.bytes();
+        let block = self.charge_block(place, batch.bytes());
         for index in 0..self.channels[place].subscribers.len() {
             let Subscriber { connection, subscription, .. } = self.channels[place].subscribers.get(index);
             if self.make_room(place, connection, batch.bytes()) {
-                let parcel = Parcel {
+                let entry = OutboxEntry {
                     batch: batch.clone(),
-                    block: Some(self.ledger.share(block)),
+                    block: Some(self.budget.share(block)),
                     origin: Origin::Topic { channel: place, subscription },
                 };
                 self.channels[place].delivered.add(self.now, batch.len() as u64);
-                self.push_parcel(connection, parcel);
+                self.push_entry(connection, entry);
             } else {
                 self.count_dropped(place, connection, batch.len());
             }

@@ -1,9 +1,9 @@
 //! What an operator sees.
 
 use super::Broker;
-use super::hold::Pending;
+use super::pause::Pending;
 use crate::Time;
-use crate::status::{ChannelStatus, ConnectionStatus, Status, Totals};
+use crate::status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
 use std::cmp::Reverse;
 
 impl Broker {
@@ -13,9 +13,9 @@ impl Broker {
             channels: self.channels.len(),
             connections: self.ids.len(),
             subscriptions: self.subscriptions,
-            held: self.held.len(),
-            memory: self.ledger.used,
-            memory_budget: self.ledger.budget,
+            paused: self.paused.len(),
+            memory: self.budget.used,
+            memory_budget: self.budget.budget,
             ..self.totals
         }
     }
@@ -24,27 +24,27 @@ impl Broker {
     pub fn waiting(&self) -> usize {
         let in_channels: usize = self.channels.iter().map(|(_, channel)| channel.backlog.depth).sum();
         let before_them =
-            self.held.iter().flat_map(|&place| &self.connections[place].pending).map(|pending| match pending {
+            self.paused.iter().flat_map(|&place| &self.connections[place].pending).map(|pending| match pending {
                 Pending::Publish { batch, .. } => batch.len(),
                 _ => 0,
             });
         in_channels + before_them.sum::<usize>()
     }
 
-    /// The state, with at most `limit` channels (the fullest) and connections (those with
-    /// something to say, then the oldest).
-    pub fn status(&self, now: Time, limit: usize) -> Status {
+    /// The rows that the query asks for, and the sums.
+    pub fn status(&self, now: Time, query: &StatusQuery) -> Status {
         let channels = self.channels.iter().map(|(place, channel)| (Reverse(channel.load), place));
         let connections = self.connections.iter().map(|(place, connection)| {
             let is_well = connection.blocked.is_none() && !connection.is_slow(now) && !connection.stalled;
-            (is_well, connection.id, place)
+            ((is_well, connection.id), place)
         });
-        let (channels, connections) = (least(channels.collect(), limit), least(connections.collect(), limit));
-        let channels = channels.into_iter().map(|(_, place)| place);
-        let connections = connections.into_iter().map(|(.., place)| place);
+        let (channels, next_channel) = rows(channels.collect(), query.channels);
+        let (connections, next_connection) = rows(connections.collect(), query.connections);
         Status {
-            channels: channels.map(|place| self.channel_status(place, now)).collect(),
-            connections: connections.map(|place| self.connection_status(place, now)).collect(),
+            channels: channels.into_iter().map(|place| self.channel_status(place, now)).collect(),
+            next_channel,
+            connections: connections.into_iter().map(|place| self.connection_status(place, now)).collect(),
+            next_connection,
             totals: self.totals(),
         }
     }
@@ -61,7 +61,7 @@ impl Broker {
             depth: channel.backlog.depth,
             bytes: channel.load,
             subscribers: channel.subscribers.len(),
-            held_publishers: self.held.iter().filter(feeds).count(),
+            paused_publishers: self.paused.iter().filter(feeds).count(),
             published: channel.published.total,
             delivered: channel.delivered.total,
             publish_rate: channel.published.rate(now),
@@ -72,16 +72,18 @@ impl Broker {
 
     fn connection_status(&self, place: usize, now: Time) -> ConnectionStatus {
         let connection = &self.connections[place];
-        let patterns = connection.subscriptions.iter().map(|subscription| subscription.pattern.as_bytes().clone());
+        let subscriptions = connection.subscriptions.iter().take(ConnectionStatus::SUBSCRIPTIONS);
+        let patterns = subscriptions.map(|subscription| subscription.pattern.as_bytes().clone());
         ConnectionStatus {
             id: connection.id,
             subscriptions: patterns.collect(),
             outbox: connection.outbox.bytes(),
             unacked: connection.unacked.len(),
+            unacknowledged: 0,
             published: connection.published,
             delivered: connection.delivered,
             dropped: connection.dropped,
-            held: connection.blocked.as_ref().map(|(_, reason)| reason.clone()),
+            paused: connection.blocked.as_ref().map(|(_, reason)| reason.clone()),
             slow: connection.is_slow(now),
             gone: connection.gone,
             stalled: connection.stalled,
@@ -89,12 +91,22 @@ impl Broker {
     }
 }
 
-/// The first `limit` in order, without sorting all the others.
-fn least<T: Ord>(mut all: Vec<T>, limit: usize) -> Vec<T> {
-    if limit < all.len() {
-        all.select_nth_unstable(limit);
-        all.truncate(limit);
+/// The rows of a page, and the cursor of the next one.
+fn rows<K: Ord>(mut all: Vec<(K, usize)>, page: Page) -> (Vec<usize>, Option<u32>) {
+    let limit = page.limit();
+    match page {
+        Page::Top(_) => {
+            if limit < all.len() {
+                all.select_nth_unstable(limit);
+                all.truncate(limit);
+            }
+            all.sort_unstable();
+            (all.into_iter().map(|(_, place)| place).collect(), None)
+        }
+        Page::After { cursor, .. } => {
+            let mut places = all.into_iter().map(|(_, place)| place).skip_while(|&place| place < cursor as usize);
+            let page: Vec<usize> = places.by_ref().take(limit).collect();
+            (page, places.next().and_then(|place| u32::try_from(place).ok()))
+        }
     }
-    all.sort_unstable();
-    all
 }

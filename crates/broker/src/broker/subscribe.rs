@@ -1,10 +1,10 @@
 //! Subscriptions: their coming and their going.
 
 use super::connection::Subscription;
-use super::hold::{Blocked, Work};
+use super::pause::{Blocked, Effect};
 use super::{Broker, WildSubscription};
 use crate::name::{Kind, Pattern};
-use crate::outbox::{Origin, Parcel};
+use crate::outbox::{Origin, OutboxEntry};
 use crate::queue::Subscriber;
 use crate::{AckMode, Refusal, SubscriptionId};
 use bytes::Bytes;
@@ -29,14 +29,14 @@ impl Broker {
             None
         };
         if let Some(refusal) = refusal {
-            return self.refuse(place, refusal);
+            return self.refuse(place, Some(pattern), refusal);
         }
         let pattern = Pattern::new(Bytes::copy_from_slice(&pattern));
         let mut joined = Vec::new();
         if pattern.is_literal() {
             match self.channel(pattern.as_bytes()) {
                 Ok(channel) => joined.push(channel),
-                Err(refusal) => return self.refuse(place, refusal),
+                Err(refusal) => return self.refuse(place, Some(pattern.as_bytes().clone()), refusal),
             }
             self.channels[joined[0]].exact_subscribers += 1;
         } else {
@@ -51,7 +51,7 @@ impl Broker {
             let subscriber = Subscriber { connection: place, subscription: id, by_pattern };
             self.channels[channel].subscribers.join(subscriber);
             match self.channels[channel].kind {
-                Kind::Queue => self.work.push_back(Work::Deal(channel)),
+                Kind::Queue => self.effects.push_back(Effect::Dispatch(channel)),
                 Kind::Topic => self.give_kept(channel, subscriber),
             }
         }
@@ -62,10 +62,10 @@ impl Broker {
         while let Some(segment) = self.channels[channel].backlog.pop() {
             self.channels[channel].delivered.add(self.now, segment.batch.len() as u64);
             let origin = Origin::Topic { channel, subscription: subscriber.subscription };
-            let parcel = Parcel { batch: segment.batch, block: Some(segment.block), origin };
-            self.push_parcel(subscriber.connection, parcel);
+            let entry = OutboxEntry { batch: segment.batch, block: Some(segment.block), origin };
+            self.push_entry(subscriber.connection, entry);
         }
-        self.work.push_back(Work::Retry(Blocked::Channel(channel)));
+        self.effects.push_back(Effect::Retry(Blocked::Channel(channel)));
     }
 
     pub(super) fn unsubscribe(&mut self, place: usize, id: SubscriptionId) {
@@ -75,9 +75,9 @@ impl Broker {
             _ => false,
         };
         let connection = &mut self.connections[place];
-        let kept = connection.outbox.handed_bytes();
-        for parcel in connection.outbox.take_back(kept, &mut self.ledger, of_it) {
-            self.take_back(place, parcel);
+        let kept = connection.outbox.in_flight_bytes();
+        for entry in connection.outbox.reclaim(kept, &mut self.budget, of_it) {
+            self.reclaim(place, entry);
         }
         let connection = &mut self.connections[place];
         let theirs = connection.unacked.extract_if(.., |_, message| message.subscription == id);
@@ -100,13 +100,13 @@ impl Broker {
         let Some(index) = subscriptions.iter().position(|subscription| subscription.id == id) else { return };
         let subscription = subscriptions.remove(index);
         self.subscriptions -= 1;
-        self.work.push_back(Work::Retry(Blocked::Subscriber(place)));
+        self.effects.push_back(Effect::Retry(Blocked::Subscriber(place)));
         for channel in self.channels_of(&subscription.pattern) {
             if self.channels[channel].subscribers.leave(place, id) {
                 if subscription.pattern.is_literal() {
                     self.channels[channel].exact_subscribers -= 1;
                 }
-                self.work.push_back(Work::Forget(channel));
+                self.effects.push_back(Effect::Forget(channel));
             }
         }
         self.wild.retain(|wild| (wild.connection, wild.subscription) != (place, id));

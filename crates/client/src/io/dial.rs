@@ -80,13 +80,13 @@ impl Dial {
             let token = new_token();
             let mut bytes = Vec::new();
             protocol::hello(protocol::NOTHING, &mut bytes);
-            protocol::mark(token, 0, &mut bytes);
+            protocol::barrier(token, 0, &mut bytes);
             writer.write_all(&bytes).await?;
             writer.flush().await?;
             let mut input = Vec::with_capacity(64);
             loop {
                 match protocol::incoming(&input, token, self.options.max_frame) {
-                    Ok(Incoming::Mark { .. }) => return Ok(Open { reader, writer, token }),
+                    Ok(Incoming::Barrier { .. }) => return Ok(Open { reader, writer, token }),
                     Ok(Incoming::Message { consumed }) => drop(input.drain(..consumed)),
                     Ok(Incoming::Need(_)) => {
                         if reader.read_buf(&mut input).await? == 0 {

@@ -1,7 +1,7 @@
 //! A process and all that come from it.
 
-use crate::figures::{Figures, MB, Meter};
 use crate::process::{Process, Stat};
+use crate::usage::{MB, Meter, Usage};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::ClockId;
 use std::collections::HashSet;
@@ -65,12 +65,12 @@ impl Tree {
     }
 
     /// Since the last call. `None` when nobody is left.
-    pub(crate) fn sample(&mut self) -> Option<Figures> {
+    pub(crate) fn sample(&mut self) -> Option<Usage> {
         let Reading { used, resident, living } = self.read();
         let now = Instant::now();
         let cpu = self.meter.as_mut().map_or(0.0, |meter| meter.cpu(now, used));
         let over = living == 0 && matches!(self.root, Root::Other);
-        (!over).then_some(Figures { cpu, mem: resident as f64 / MB })
+        (!over).then_some(Usage { cpu, mem: resident as f64 / MB })
     }
 
     fn read(&mut self) -> Reading {

@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(2);
 
-pub(crate) struct Outlet {
+pub(crate) struct Sink {
     authority: String,
     token: Option<String>,
     connection: Option<SendRequest<Full<Bytes>>>,
@@ -39,15 +39,15 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-impl Outlet {
-    pub(crate) fn new(options: &Options) -> Result<Outlet, Error> {
+impl Sink {
+    pub(crate) fn new(options: &Options) -> Result<Sink, Error> {
         let address = || Error::Address { address: options.collector.clone() };
         let authority = options.collector.strip_prefix("http://").ok_or_else(address)?.trim_end_matches('/');
         let (host, port) = authority.rsplit_once(':').ok_or_else(address)?;
         if host.is_empty() || host.contains('/') || port.parse::<u16>().is_err() {
             return Err(address());
         }
-        Ok(Outlet { authority: authority.to_owned(), token: options.token.clone(), connection: None })
+        Ok(Sink { authority: authority.to_owned(), token: options.token.clone(), connection: None })
     }
 
     /// Delivers until the backlog ends.
@@ -89,7 +89,14 @@ impl Outlet {
         if status.is_success() {
             return Ok(());
         }
-        let text = format!("the collector answers {status}: {}", String::from_utf8_lossy(&body).trim());
+        let body = String::from_utf8_lossy(&body);
+        let text = match (status, body.trim()) {
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {
+                format!("this is no collector (it answers {status})")
+            }
+            (status, "") => format!("the collector answers {status}"),
+            (status, body) => format!("the collector answers {status}: {body}"),
+        };
         // Too many for now are not too many for ever.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failure::Away(text));

@@ -19,7 +19,7 @@ fn flat(commands: &[Command]) -> Vec<(String, Vec<u8>)> {
             Command::Publish { channel, batch } => {
                 flat.extend(batch.iter().map(|body| (format!("{}", channel.escape_ascii()), body.to_vec())));
             }
-            Command::Confirm { batch } => flat.extend(batch.iter().map(|body| ("echo".into(), body.to_vec()))),
+            Command::Barrier { batch } => flat.extend(batch.iter().map(|body| ("echo".into(), body.to_vec()))),
             Command::Finish => flat.push(("finish".into(), Vec::new())),
             Command::Reserve { .. } => {}
             other => panic!("{other:?}"),
@@ -37,7 +37,7 @@ fn a_run_of_one_channel_is_one_batch() {
     assert_eq!(commands.len(), 4);
     let Command::Publish { batch, .. } = &commands[1] else { panic!("{commands:?}") };
     assert_eq!(batch.iter().collect::<Vec<_>>(), [&b"1"[..], b""]);
-    assert_eq!(commands[3], Command::Confirm { batch: Batch::one(b"x") });
+    assert_eq!(commands[3], Command::Barrier { batch: Batch::one(b"x") });
     assert_eq!(session.missing(), 0);
 }
 
@@ -68,17 +68,153 @@ fn cuts_change_nothing() {
     }
 }
 
+/// What each of these commands reserves.
+fn reserved(commands: &[Command]) -> Vec<usize> {
+    let bytes = |command: &Command| match command {
+        Command::Reserve { bytes } => Some(*bytes),
+        _ => None,
+    };
+    commands.iter().filter_map(bytes).collect()
+}
+
 #[test]
-fn a_large_frame_is_reserved_before_it_grows_and_released_after_it_is_published() {
+fn a_large_frame_is_reserved_as_it_comes_and_released_after_it_is_published() {
     let mut session = Session::new(&Limits::default());
     let mut commands = Vec::new();
     let bytes = frames(&[b"/null", b"/a", &vec![7; 10_000]]);
-    session.received(&bytes[..30], &mut commands).unwrap();
-    let need = 4 + 2 + 4 + 10_000;
-    assert_eq!(commands[1..], [Command::Reserve { bytes: need }]);
-    session.received(&bytes[30..], &mut commands).unwrap();
-    assert!(matches!(commands[2], Command::Publish { .. }));
-    assert_eq!(commands[3..], [Command::Reserve { bytes: 0 }]);
+    session.received(&bytes[..1030], &mut commands).unwrap();
+    // The first frame took 9 bytes.
+    assert_eq!(reserved(&commands), [2 * 1021]);
+    session.received(&bytes[1030..3000], &mut commands).unwrap();
+    assert_eq!(reserved(&commands), [2 * 1021, 2 * 2991]);
+    session.received(&bytes[3000..], &mut commands).unwrap();
+    assert!(matches!(commands[3], Command::Publish { .. }), "{commands:?}");
+    assert_eq!(commands[4..], [Command::Reserve { bytes: 0 }]);
+}
+
+#[test]
+fn an_announced_length_alone_reserves_nothing_and_takes_no_memory() {
+    let mut session = Session::new(&Limits::default());
+    let mut commands = Vec::new();
+    let mut bytes = frames(&[b"/null", b"/a"]);
+    bytes.extend((16_u32 << 20).to_be_bytes());
+    session.received(&bytes, &mut commands).unwrap();
+    assert_eq!(session.missing(), 16 << 20);
+    assert!(reserved(&commands).is_empty());
+    assert!(session.spare().len() <= 512);
+}
+
+#[test]
+fn never_more_than_twice_what_has_come_is_reserved_for_a_frame() {
+    const SIZE: usize = 300_000;
+    let bytes = frames(&[b"/null", b"/a", &vec![7; SIZE]]);
+    for step in [1, 100, 511, 512, 513, 4096, 100_000] {
+        let mut session = Session::new(&Limits::default());
+        let (mut come, mut last) = (0, 0);
+        let mut whole = Vec::new();
+        for mut piece in bytes.chunks(step) {
+            let mut commands = Vec::new();
+            come += piece.len();
+            let spare = session.spare();
+            let direct = spare.len().min(piece.len());
+            spare[..direct].copy_from_slice(&piece[..direct]);
+            session.filled(direct);
+            piece = &piece[direct..];
+            session.received(piece, &mut commands).unwrap();
+            for bytes in reserved(&commands) {
+                assert!(bytes <= (2 * come).min(SIZE + 10), "{bytes} bytes after {come}");
+                last = bytes;
+            }
+            assert!(session.spare().len() <= come.max(512));
+            whole.extend(commands);
+        }
+        assert_eq!(last, 0, "step {step}");
+        let Some(Command::Publish { batch, .. }) = whole.iter().find(|c| matches!(c, Command::Publish { .. })) else {
+            panic!("{whole:?}")
+        };
+        assert_eq!(batch.packed().len(), 4 + SIZE);
+    }
+}
+
+#[test]
+fn a_backlog_is_dealt_with_in_steps_and_changes_nothing() {
+    let mut bytes = frames(&[b"/null"]);
+    for number in 0..100_u8 {
+        bytes.extend(frames(&[&[b'/', number], &vec![number; usize::from(number) * 10]]));
+    }
+    bytes.extend(frames(&[b"/unfinished", &[1; 2000]])[..600].iter());
+    let mut whole = Vec::new();
+    Session::new(&Limits::default()).received(&bytes, &mut whole).unwrap();
+    for most in [1, 2, 3, 7, 50, 100, 101, 102, 1000] {
+        let mut session = Session::new(&Limits::default());
+        let (mut all, mut commands) = (Vec::new(), Vec::new());
+        session.received_up_to(&bytes, most, &mut commands).unwrap();
+        let mut held = reserved(&commands).last().copied().unwrap_or(0);
+        loop {
+            // What only sizes a buffer comes on top.
+            assert!(flat(&commands).len() <= most, "{} commands for {most}", commands.len());
+            all.append(&mut commands);
+            if !session.has_backlog() {
+                break;
+            }
+            assert!(held > 512, "the backlog is reserved");
+            session.resume(most, &mut commands).unwrap();
+            held = reserved(&commands).last().copied().unwrap_or(held);
+        }
+        assert_eq!(flat(&all), flat(&whole), "{most} at a time");
+        let tail = session.missing() + 600;
+        assert_eq!(held, 2 * 600, "only the unfinished pair of {tail} bytes is reserved");
+    }
+}
+
+#[test]
+fn a_backlog_that_leaves_nothing_behind_is_released() {
+    let mut bytes = frames(&[b"/null"]);
+    for number in 0..200_u8 {
+        bytes.extend(frames(&[&[b'/', number], b"12345678"]));
+    }
+    let mut session = Session::new(&Limits::default());
+    let mut commands = Vec::new();
+    session.received_up_to(&bytes, 10, &mut commands).unwrap();
+    while session.has_backlog() {
+        commands.clear();
+        session.resume(10, &mut commands).unwrap();
+    }
+    assert_eq!(commands.last(), Some(&Command::Reserve { bytes: 0 }));
+}
+
+#[test]
+fn an_error_in_a_backlog_comes_after_what_stands_before_it() {
+    let mut bytes = frames(&[b"/null", b"/a", b"1", b"/b", b"2"]);
+    bytes.extend([0xff; 4]);
+    let mut session = Session::new(&Limits::default());
+    let mut commands = Vec::new();
+    session.received_up_to(&bytes, 2, &mut commands).unwrap();
+    assert_eq!(flat(&commands).len(), 2);
+    let error = session.resume(9, &mut commands).unwrap_err();
+    assert_eq!(flat(&commands).len(), 3);
+    assert!(matches!(error, NativeError::ChannelTooLong { .. }), "{error}");
+}
+
+#[test]
+fn another_protocol_is_named_only_where_a_session_begins() {
+    let limits = Limits::default();
+    for (bytes, text) in [
+        (&b"GET / HTTP/1.1\r\n"[..], "HTTP was spoken at the native port"),
+        (b"\x16\x03\x01\x02\x00", "TLS was spoken at the native port"),
+        (b"\x10\x0c\x00\x04MQTT", "MQTT was spoken at the native port"),
+        (b"STOMP\n", "STOMP was spoken at the native port"),
+    ] {
+        for step in [1, 3, 100] {
+            let mut session = Session::new(&limits);
+            let result = bytes.chunks(step).try_for_each(|piece| session.received(piece, &mut Vec::new()));
+            assert_eq!(result.unwrap_err().to_string(), text);
+        }
+        let mut session = Session::new(&limits);
+        session.received(&frames(&[b"/null"]), &mut Vec::new()).unwrap();
+        let error = session.received(bytes, &mut Vec::new()).unwrap_err();
+        assert!(matches!(error, NativeError::ChannelTooLong { .. }), "{error}");
+    }
 }
 
 #[test]

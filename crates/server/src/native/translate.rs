@@ -1,9 +1,11 @@
 use bytes::Bytes;
 use switchboard_broker::{AckMode, Batch, Command, ECHO, Kind, Limits, Packer, SubscriptionId};
-use switchboard_wire::native::{Split, split};
+use switchboard_wire::native::{ForeignProtocol, Split, split};
 
-/// A tail up to this size is not worth a reservation, nor a hand-over without a copy.
-const SMALL: usize = 4096;
+/// A message up to this size, in bytes, is copied out of the tail: a buffer of its own would waste more.
+const COPIED: usize = 4096;
+/// A buffer up to this size, in bytes, belongs to the fixed charge of a connection and is not reserved.
+const UNCHARGED: usize = 512;
 
 /// What a peer of the native protocol did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +17,12 @@ pub enum NativeError {
         length: usize,
         /// In bytes.
         limit: usize,
+    },
+    /// The first bytes are those of another protocol.
+    #[error("{protocol} was spoken at the native port")]
+    OtherProtocol {
+        /// Which one.
+        protocol: ForeignProtocol,
     },
     /// A frame that carries data is too long.
     #[error("a message of {length} bytes is over the limit of {limit} (limit: message)")]
@@ -35,13 +43,18 @@ enum State {
 
 /// One connection's bytes become commands. No input and output is done here.
 ///
-/// A reader may put bytes straight into [`Session::spare`] and say so with [`Session::filled`];
-/// all others go to [`Session::received`], which must be called in either case.
+/// For each read, a driver
+/// 1. may put bytes straight into [`Session::spare`] and report them with [`Session::filled`],
+/// 2. passes all others to [`Session::received`] or [`Session::received_up_to`], which must be called in either
+///    case, and
+/// 3. calls [`Session::resume`] while [`Session::has_backlog`], and reads nothing more until then.
+///
+/// It carries out the commands after each call, and stops while the broker has paused the connection.
 #[derive(Debug)]
 pub struct Session {
     state: State,
     /// Subscribed to a queue: what it has not taken is for others when it leaves.
-    worker: bool,
+    consumer: bool,
     channel_limit: usize,
     message_limit: usize,
     /// The beginning of a frame or pair that is not whole; behind `filled`, zeros.
@@ -49,6 +62,11 @@ pub struct Session {
     filled: usize,
     /// How long the tail must become before more can be said about it.
     need: usize,
+    /// How long the tail may become before more is reserved for it; at most `need`.
+    room: usize,
+    /// What was received and not looked at yet, behind `backlog_at`.
+    backlog: Vec<u8>,
+    backlog_at: usize,
     reserved: bool,
 }
 
@@ -85,12 +103,15 @@ impl Session {
     pub fn new(limits: &Limits) -> Session {
         Session {
             state: State::FirstFrame,
-            worker: false,
+            consumer: false,
             channel_limit: limits.channel_name,
             message_limit: limits.message,
             tail: Vec::new(),
             filled: 0,
             need: 0,
+            room: 0,
+            backlog: Vec::new(),
+            backlog_at: 0,
             reserved: false,
         }
     }
@@ -105,40 +126,61 @@ impl Session {
         self.state == State::Ended
     }
 
-    /// How many bytes are at least missing to what was begun; zero on a bound.
+    /// Whether the peer has subscribed to a queue.
+    pub fn is_consumer(&self) -> bool {
+        self.consumer
+    }
+
+    /// How many bytes are at least missing to what was begun; zero at a boundary.
     pub fn missing(&self) -> usize {
         self.need - self.filled
     }
 
-    /// Where the next bytes belong, if something was begun. It grows only here, so that a
-    /// peer whose [`Command::Reserve`] holds it, and that is thus not read, costs nothing.
+    /// Whether [`Session::resume`] has something to do.
+    pub fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// The buffer for the next bytes, if something was begun. It grows only here, so that a peer whose
+    /// [`Command::Reserve`] waits for memory, and that is thus not read, costs nothing. It is never longer than
+    /// what has come already, apart from a first few bytes: an announced length alone takes no memory.
     pub fn spare(&mut self) -> &mut [u8] {
-        if self.tail.len() < self.need {
-            // Exactly as long, so that it can be handed on without a copy; and zeroed by the
-            // allocator, so that the promise of a large frame takes no memory by itself.
-            let mut grown = vec![0; self.need];
-            grown[..self.filled].copy_from_slice(&self.tail[..self.filled]);
-            self.tail = grown;
-        }
-        &mut self.tail[self.filled..self.need]
+        self.extend_tail(self.room);
+        &mut self.tail[self.filled..self.room]
     }
 
     /// So many bytes were put at the beginning of [`Session::spare`].
     pub fn filled(&mut self, bytes: usize) {
         self.filled += bytes;
-        debug_assert!(self.filled <= self.need);
+        debug_assert!(self.filled <= self.room);
     }
 
     /// Appends to `commands` what the bytes ask for, together with those before them.
     ///
     /// # Errors
     /// If a frame is over its limit. What came before it is in `commands`.
-    pub fn received(&mut self, mut input: &[u8], commands: &mut Vec<Command>) -> Result<(), NativeError> {
+    pub fn received(&mut self, input: &[u8], commands: &mut Vec<Command>) -> Result<(), NativeError> {
+        self.received_up_to(input, usize::MAX, commands)
+    }
+
+    /// The same, but stops at the first boundary at which there are `most` commands. The rest of the input is kept,
+    /// and reserved, as a backlog.
+    ///
+    /// # Errors
+    /// As [`Session::received`].
+    pub fn received_up_to(
+        &mut self,
+        mut input: &[u8],
+        most: usize,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), NativeError> {
+        debug_assert!(!self.has_backlog(), "received more before the backlog was dealt with");
         while self.need > 0 {
             let (now, behind) = input.split_at(self.missing().min(input.len()));
             self.keep(now);
             input = behind;
             if self.missing() > 0 {
+                self.reserve_ahead(commands);
                 return Ok(());
             }
             self.take_tail(commands)?;
@@ -155,12 +197,50 @@ impl Session {
                 }
             }
         }
-        self.whole_pairs(input, commands)
+        let rest = self.whole_pairs(input, most, commands)?;
+        if !rest.is_empty() {
+            self.backlog = rest.to_vec();
+            if rest.len() > UNCHARGED {
+                self.reserve(rest.len(), commands);
+            }
+        }
+        Ok(())
     }
 
-    /// Everything that is whole in `input`; the rest becomes the tail.
-    fn whole_pairs(&mut self, mut input: &[u8], commands: &mut Vec<Command>) -> Result<(), NativeError> {
+    /// Goes on with what [`Session::received_up_to`] has kept, and stops as that does.
+    ///
+    /// # Errors
+    /// As [`Session::received`].
+    pub fn resume(&mut self, most: usize, commands: &mut Vec<Command>) -> Result<(), NativeError> {
+        let backlog = std::mem::take(&mut self.backlog);
+        let had_reserved = std::mem::take(&mut self.reserved);
+        let input = &backlog[self.backlog_at..];
+        let rest = self.whole_pairs(input, most, commands)?.len();
+        if rest > 0 {
+            self.backlog_at = backlog.len() - rest;
+            self.backlog = backlog;
+            self.reserved = had_reserved;
+            return Ok(());
+        }
+        self.backlog_at = 0;
+        if had_reserved && !self.reserved {
+            commands.push(Command::Reserve { bytes: 0 });
+        }
+        Ok(())
+    }
+
+    /// Everything that is whole in `input`, up to the boundary at which there are `most` commands, and then gives what
+    /// is behind it; otherwise the rest becomes the tail.
+    fn whole_pairs<'a>(
+        &mut self,
+        mut input: &'a [u8],
+        most: usize,
+        commands: &mut Vec<Command>,
+    ) -> Result<&'a [u8], NativeError> {
         while self.state == State::Pairs {
+            if commands.len() >= most {
+                return Ok(input);
+            }
             match self.pair(input)? {
                 Pair::Whole { channel, data_at, .. } => {
                     // The first pass measures the run, so that the second packs it into a
@@ -176,14 +256,14 @@ impl Session {
                     input = run.rest;
                 }
                 Pair::End => self.end(commands),
-                Pair::Need(_) if input.is_empty() => return Ok(()),
+                Pair::Need(_) if input.is_empty() => break,
                 Pair::Need(need) => {
                     self.begin_tail(input, need, commands);
-                    return Ok(());
+                    break;
                 }
             }
         }
-        Ok(())
+        Ok(&[])
     }
 
     /// The tail is as long as it had to be: it is whole now, or it is known what it lacks.
@@ -206,7 +286,7 @@ impl Session {
         match self.pair(filled)? {
             Pair::Whole { channel, data, data_at, .. } => {
                 let channel = Bytes::copy_from_slice(channel);
-                let batch = if data.len() > SMALL {
+                let batch = if data.len() > COPIED {
                     // A data frame is a packed message already: no copy.
                     Batch::from_packed(Bytes::from(tail).slice(data_at..)).expect("one whole frame")
                 } else {
@@ -245,6 +325,10 @@ impl Session {
     }
 
     fn channel_too_long(&self, input: &[u8]) -> NativeError {
+        let first = input.first_chunk().filter(|_| self.state == State::FirstFrame);
+        if let Some(protocol) = first.and_then(|first| ForeignProtocol::recognize(*first)) {
+            return NativeError::OtherProtocol { protocol };
+        }
         NativeError::ChannelTooLong { length: announced(input), limit: self.channel_limit }
     }
 
@@ -253,18 +337,18 @@ impl Session {
             return self.end(commands);
         }
         self.state = State::Pairs;
-        self.worker = Kind::of(body) == Kind::Queue;
+        self.consumer = Kind::of(body) == Kind::Queue;
         commands.push(Command::Subscribe {
             subscription: SubscriptionId(0),
             pattern: Bytes::copy_from_slice(body),
-            ack: AckMode::Written,
+            ack: AckMode::Auto,
         });
     }
 
     /// The peer has shut its side down between two pairs. A listener still gets what waits for
-    /// it; what waits for a worker goes to other workers, for it is more likely dead than done.
+    /// it; what waits for a consumer goes to other consumers, for it is more likely dead than done.
     pub fn shut_down(&mut self, commands: &mut Vec<Command>) {
-        if self.state == State::Pairs && !self.worker && self.missing() == 0 {
+        if self.state == State::Pairs && !self.consumer && self.missing() == 0 {
             self.end(commands);
         }
     }
@@ -276,30 +360,51 @@ impl Session {
 
     fn begin_tail(&mut self, input: &[u8], need: usize, commands: &mut Vec<Command>) {
         if !input.is_empty() {
-            self.set_need(need, commands);
+            self.need = need;
             self.keep(input);
+            self.reserve_ahead(commands);
         }
     }
 
     fn set_need(&mut self, need: usize, commands: &mut Vec<Command>) {
         self.need = need;
-        if need > SMALL {
-            self.reserved = true;
-            commands.push(Command::Reserve { bytes: need });
+        self.reserve_ahead(commands);
+    }
+
+    /// Makes room for as much again as has come, once that has no room left: the copies of a growing tail stay
+    /// below twice its size, and what a peer announces costs it as much as it costs us.
+    fn reserve_ahead(&mut self, commands: &mut Vec<Command>) {
+        if self.filled < self.room {
+            return;
         }
+        self.room = self.need.min(self.filled.saturating_mul(2).max(UNCHARGED));
+        if self.room > UNCHARGED {
+            self.reserve(self.room, commands);
+        }
+    }
+
+    fn reserve(&mut self, bytes: usize, commands: &mut Vec<Command>) {
+        self.reserved = true;
+        commands.push(Command::Reserve { bytes });
     }
 
     fn keep(&mut self, bytes: &[u8]) {
         let end = self.filled + bytes.len();
-        if self.tail.len() < end {
-            self.tail.resize(end, 0);
-        }
+        self.extend_tail(end.max(self.need.min(UNCHARGED)));
         self.tail[self.filled..end].copy_from_slice(bytes);
         self.filled = end;
     }
 
+    /// Exactly as long: what is charged is what is there, and a whole tail can be handed on without a copy.
+    fn extend_tail(&mut self, length: usize) {
+        if self.tail.len() < length {
+            self.tail.reserve_exact(length - self.tail.len());
+            self.tail.resize(length, 0);
+        }
+    }
+
     fn end_tail(&mut self, commands: &mut Vec<Command>) {
-        (self.filled, self.need) = (0, 0);
+        (self.filled, self.need, self.room) = (0, 0, 0);
         if std::mem::take(&mut self.reserved) {
             commands.push(Command::Reserve { bytes: 0 });
         }
@@ -308,7 +413,7 @@ impl Session {
 
 fn message(channel: &[u8], batch: Batch) -> Command {
     if channel == ECHO {
-        return Command::Confirm { batch };
+        return Command::Barrier { batch };
     }
     Command::Publish { channel: Bytes::copy_from_slice(channel), batch }
 }

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::time::Duration;
-use switchboard_server::{Connector, Report, Server, Settings};
+use switchboard_server::{Connector, RunError, Server, Settings, Shutdown};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ pub(crate) struct Running {
     pub(crate) http: SocketAddr,
     pub(crate) connector: Connector,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Report>,
+    task: JoinHandle<Result<Shutdown, RunError>>,
 }
 
 impl Running {
@@ -45,9 +45,9 @@ impl Running {
         client
     }
 
-    pub(crate) async fn stop(self) -> Report {
+    pub(crate) async fn stop(self) -> Shutdown {
         self.stop.send(()).unwrap();
-        timeout(PATIENCE, self.task).await.expect("the server ends").unwrap()
+        timeout(PATIENCE, self.task).await.expect("the server ends").unwrap().expect("no panic")
     }
 
     /// One HTTP request; the whole response.

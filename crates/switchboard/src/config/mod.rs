@@ -6,11 +6,13 @@ mod size;
 pub(crate) use settings::{Rule, Settings};
 pub(crate) use size::{parse_duration, parse_size, show_duration};
 
+use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
 use settings::{Count, Kind, Policy, Setting, Size, TABLES, quote};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Pattern};
+use switchboard_web::Token;
 
 impl Settings {
     /// Takes over what a configuration file says.
@@ -51,10 +53,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets one setting from text: `KEY` is one of the broker's, `monitor.KEY` one of the monitor's.
+    /// Sets one setting from text: `KEY` is one of the broker's (or `hosts`, `token`, `metrics-open` of all HTTP),
+    /// `TABLE.KEY` one of another table.
     pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
         match key.split_once('.') {
             Some((table, key)) if is_table(table) => self.set_in(table, key, text),
+            // The broker has no setting of these names.
+            _ if matches!(key, "hosts" | "token" | "metrics-open") => self.set_in("http", key, text),
             _ => self.set_in("broker", key, text),
         }
     }
@@ -78,7 +83,7 @@ impl Settings {
         (setting.parse)(self, text).ok_or_else(|| not_allowed(key, text, setting.allowed))
     }
 
-    /// Reads `MATCH[,policy=P][,hold=N][,queue=SIZE]`.
+    /// Reads `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`.
     pub(crate) fn add_rule(&mut self, at: usize, text: &str) -> Result<()> {
         let mut parts = text.split(',');
         let pattern = parts.next().unwrap_or_default();
@@ -86,7 +91,7 @@ impl Settings {
         for part in parts {
             let (key, value) = part
                 .split_once('=')
-                .ok_or_else(|| not_allowed("--channel", text, "MATCH,policy=P,hold=N,queue=SIZE"))?;
+                .ok_or_else(|| not_allowed("--channel", text, "MATCH,policy=P,buffer-unsubscribed=N,queue=SIZE"))?;
             pairs.push((key, value.to_owned()));
         }
         self.rules.insert(at, read_rule(pairs).context("--channel")?);
@@ -95,18 +100,8 @@ impl Settings {
 
     /// What no setting can judge by itself.
     pub(crate) fn check(&self) -> Result<()> {
-        let limits = &self.server.limits;
-        if u32::try_from(limits.message).is_err() {
-            return Err(not_allowed(
-                "message",
-                &Size::show(&limits.message),
-                "at most 4294967295, what a frame can say",
-            ));
-        }
-        if limits.memory / 2 < limits.message {
-            let least = format!("at least twice `message` ({})", Size::show(&limits.message));
-            return Err(not_allowed("memory", &Size::show(&limits.memory), &least));
-        }
+        self.server.limits.check()?;
+        self.web.limits.check()?;
         if self.server.listen.is_empty() {
             return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
         }
@@ -130,18 +125,47 @@ impl Settings {
         text.push_str(
             "\n# What differs for the channels that a pattern matches (`*` one level, `>` the rest);\n\
              # the first rule that matches is in force. Default: none. For example:\n\
-             #\n# [[channel]]\n# match = \"/topic/jobs/>\"\n# policy = \"block\"\n# hold = 10\n# queue = \"1MiB\"\n",
+             #\n# [[channel]]\n# match = \"/topic/jobs/>\"\n# policy = \"block\"\n# buffer-unsubscribed = 10\n# queue = \"1MiB\"\n",
         );
         for rule in &self.rules {
             let _ = write!(text, "\n[[channel]]\nmatch = {}\n", quote(&rule.pattern));
             let policy = rule.policy.map(|policy| ("policy", Policy::show(&policy)));
-            let hold = rule.hold.map(|hold| ("hold", hold.to_string()));
+            let buffer = rule.buffer_unsubscribed.map(|messages| ("buffer-unsubscribed", messages.to_string()));
             let queue = rule.queue.map(|queue| ("queue", Size::show(&queue)));
-            for (key, value) in [policy, hold, queue].into_iter().flatten() {
+            for (key, value) in [policy, buffer, queue].into_iter().flatten() {
                 let _ = writeln!(text, "{key} = {value}");
             }
         }
         text
+    }
+
+    /// The settings in which two differ, as `--set` names them.
+    pub(crate) fn differences(&self, other: &Settings) -> Vec<String> {
+        let mut names = Vec::new();
+        for (table, settings) in TABLES {
+            let changed = settings.iter().filter(|setting| (setting.show)(self) != (setting.show)(other));
+            names.extend(changed.map(|setting| match table {
+                "broker" => setting.key.to_owned(),
+                _ => format!("{table}.{}", setting.key),
+            }));
+        }
+        if self.rules != other.rules {
+            names.push("[[channel]]".to_owned());
+        }
+        names
+    }
+
+    /// Gives every service the same HTTP options: the token of the environment if the settings have none, and one file
+    /// for the token that is made otherwise.
+    pub(crate) fn share_web(&mut self) -> Result<()> {
+        if self.web.token.is_none() {
+            self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT)?;
+        }
+        // Where there is none, a token can only come from settings or environment, and the error says so.
+        self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
+        self.server.web = self.web.clone();
+        self.monitor.web = self.web.clone();
+        Ok(())
     }
 
     /// What the server takes.
@@ -149,7 +173,7 @@ impl Settings {
         let rules = self.rules.into_iter().map(|rule| ChannelRule {
             pattern: Pattern::new(rule.pattern.into_bytes()),
             policy: rule.policy,
-            hold: rule.hold,
+            buffer_unsubscribed: rule.buffer_unsubscribed,
             queue: rule.queue,
         });
         let mut server = self.server;
@@ -168,10 +192,10 @@ fn misplaced(key: &str, value: &toml::Value) -> anyhow::Error {
         return anyhow!("`{key}` belongs under [{table}]");
     }
     if value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table)) {
-        return unknown("table", key, &["broker", "monitor", "channel"]);
+        return unknown("table", key, &["broker", "monitor", "http", "channel"]);
     }
     let known: Vec<&str> = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key).collect();
-    let outside = "stands outside of [broker], [monitor] and [[channel]]";
+    let outside = "stands outside of [broker], [monitor], [http] and [[channel]]";
     unknown("setting", key, &known).context(format!("`{key}` {outside}"))
 }
 
@@ -182,9 +206,9 @@ fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<R
         match key {
             "match" => rule.pattern = text.to_owned(),
             "policy" => rule.policy = Some(kind::<Policy>(key, text)?),
-            "hold" => rule.hold = Some(kind::<Count<usize>>(key, text)?),
+            "buffer-unsubscribed" => rule.buffer_unsubscribed = Some(kind::<Count<usize>>(key, text)?),
             "queue" => rule.queue = Some(kind::<Size>(key, text)?),
-            _ => return Err(unknown("key", key, &["match", "policy", "hold", "queue"])),
+            _ => return Err(unknown("key", key, &["match", "policy", "buffer-unsubscribed", "queue"])),
         }
     }
     if rule.pattern.is_empty() {
@@ -241,8 +265,8 @@ mod tests {
             ("http", ""),
             ("memory", "1GiB"),
             ("outbox", "1025"),
-            ("patience", "0"),
-            ("slow", "1500us"),
+            ("grace-period", "0"),
+            ("slow-consumer", "1500us"),
             ("policy", "drop-old"),
             ("connection-rate", "7"),
             ("log", "info,switchboard=trace"),
@@ -250,11 +274,14 @@ mod tests {
             ("monitor.collect", ""),
             ("monitor.keep", "7d"),
             ("monitor.leak", "2.5"),
-            ("monitor.hosts", "a.example,b.example"),
+            ("hosts", "a.example,b.example"),
+            ("http.token", "0123456789&b=c%d+\"'"),
+            ("metrics-open", "true"),
+            ("http.header-timeout", "10ms"),
         ] {
             settings.set(key, value).unwrap();
         }
-        settings.add_rule(0, "/topic/a\"b/>,policy=block,hold=10,queue=1KiB").unwrap();
+        settings.add_rule(0, "/topic/a\"b/>,policy=block,buffer-unsubscribed=10,queue=1KiB").unwrap();
         settings.add_rule(1, "/queue/*").unwrap();
         let again = reread(&settings);
         assert_eq!(settings.print(), again.print());
@@ -286,7 +313,7 @@ mod tests {
         assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
         assert_eq!(
             error("memmory = 1"),
-            "my.toml: `memmory` stands outside of [broker], [monitor] and [[channel]]: \
+            "my.toml: `memmory` stands outside of [broker], [monitor], [http] and [[channel]]: \
              there is no setting `memmory`; the nearest is `memory`"
         );
         assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
@@ -306,10 +333,10 @@ mod tests {
             "[broker]\nlisten = '::1:25000'",
             "[broker]\nlisten = []",
             "[broker]\nlog = 'inof'",
-            "[broker]\nstall = '1 fortnight'",
+            "[broker]\nwrite-timeout = '1 fortnight'",
             "[broker]\nmessage = '5GiB'\nmemory = '50GiB'",
-            "[[channel]]\nhold = 1",
-            "[[channel]]\nmatch = '/a'\nhold = 'x'",
+            "[[channel]]\nbuffer-unsubscribed = 1",
+            "[[channel]]\nmatch = '/a'\nbuffer-unsubscribed = 'x'",
             "[channel]\n",
             "broker = 1",
         ] {
@@ -320,13 +347,38 @@ mod tests {
     }
 
     #[test]
-    fn memory_holds_two_messages() {
+    fn settings_of_http_are_of_every_service() {
+        let mut settings = Settings::default();
+        settings.read("[http]\nhosts = ['a.example']\ntoken = '0123456789abcdef'\nmetrics-open = true", "x").unwrap();
+        settings.set("data", "/data").unwrap();
+        settings.share_web().unwrap();
+        for web in [&settings.server.web, &settings.monitor.web] {
+            assert_eq!((web.hosts.names(), web.metrics_open), (vec!["a.example".to_owned()], true));
+            assert!(web.token.as_ref().is_some_and(|token| token.is_same(b"0123456789abcdef")));
+            assert_eq!(web.token_file.as_deref(), Some(Path::new("/data/token")));
+        }
+        // What is read again at SIGHUP is in force for those that run.
+        settings.web.hosts.set(&["b.example".to_owned()]);
+        assert_eq!(settings.server.web.hosts.names(), ["b.example"]);
+        assert_eq!(settings.monitor.web.hosts.names(), ["b.example"]);
+        for (text, allowed) in [("token = 'short'", "16 to 255"), ("token = '0123456789 abcdef'", "without blanks")] {
+            assert!(error(&format!("[http]\n{text}")).contains(allowed), "{text}");
+        }
+        for limit in ["header-timeout = 0", "write-timeout = '2d'", "header = 1", "connections = 1000000"] {
+            assert!(error(&format!("[http]\n{limit}")).contains("must be"), "{limit}");
+        }
+    }
+
+    #[test]
+    fn memory_holds_the_connections_and_two_messages() {
+        let text = |memory| format!("[broker]\nmemory = {memory}\nmessage = '2KiB'\nconnections = 1");
         assert_eq!(
-            error("[broker]\nmemory = '3KiB'\nmessage = '2KiB'"),
-            "memory = \"3KiB\" is not allowed: it must be at least twice `message` (\"2KiB\")"
+            error(&text(8191)),
+            "memory = 8191 is not allowed: it must be at least 8192, \
+             which 1 connections and two messages of 2048 bytes take"
         );
         let mut settings = Settings::default();
-        settings.read("[broker]\nmemory = '4KiB'\nmessage = '2KiB'", "my.toml").unwrap();
+        settings.read(&text(8192), "my.toml").unwrap();
         settings.check().unwrap();
     }
 }

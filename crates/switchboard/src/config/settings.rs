@@ -3,21 +3,28 @@
 use super::size::{parse_duration, parse_size, show_duration, show_size};
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use switchboard_broker::OverflowPolicy;
+use switchboard_monitor::Secret;
+use switchboard_web::{Hosts, Token};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 /// What is in force.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// What the server takes; its `rules` are filled in from [`Settings::rules`] at the end.
     pub(crate) server: switchboard_server::Settings,
     /// What the monitor takes.
     pub(crate) monitor: switchboard_monitor::Settings,
+    /// Who is answered over HTTP by all of them, and within which limits.
+    pub(crate) web: switchboard_web::Options,
     /// What is logged.
     pub(crate) log: String,
+    /// The data directory, if one was chosen.
+    pub(crate) data: Option<PathBuf>,
     /// What differs for some channels, as it was written.
     pub(crate) rules: Vec<Rule>,
 }
@@ -27,23 +34,23 @@ pub(crate) struct Settings {
 pub(crate) struct Rule {
     pub(crate) pattern: String,
     pub(crate) policy: Option<OverflowPolicy>,
-    pub(crate) hold: Option<usize>,
+    pub(crate) buffer_unsubscribed: Option<usize>,
     pub(crate) queue: Option<usize>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        let mut monitor = switchboard_monitor::Settings::new(data());
-        monitor.own = Some("switchboard".to_owned());
-        Settings { server: switchboard_server::Settings::default(), monitor, log: "info".to_owned(), rules: Vec::new() }
+        let mut monitor = switchboard_monitor::Settings::new(PathBuf::new());
+        monitor.report_as = Some("switchboard".to_owned());
+        Settings {
+            server: switchboard_server::Settings::default(),
+            monitor,
+            web: switchboard_web::Options::default(),
+            log: "info".to_owned(),
+            data: None,
+            rules: Vec::new(),
+        }
     }
-}
-
-/// Where programs keep what they should find again, by the convention of the XDG.
-fn data() -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("switchboard/monitor")
 }
 
 /// One row of the table.
@@ -74,16 +81,17 @@ macro_rules! settings {
 }
 
 /// All settings by their tables, in the order in which they are printed.
-pub(crate) const TABLES: [(&str, &[Setting]); 2] = [("broker", BROKER), ("monitor", MONITOR)];
+pub(crate) const TABLES: [(&str, &[Setting]); 3] = [("broker", BROKER), ("monitor", MONITOR), ("http", HTTP)];
 
 settings! {
     /// What `--set KEY=VALUE` sets.
     BROKER:
     "listen" Addresses => server.listen, "Where the native protocol is spoken.";
     "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
-    "memory" Size => server.limits.memory, "All buffered bytes together; at this budget the publishers of the fullest channels are held.";
+    "memory" Size => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "How long connections may take what is queued for them at shutdown.";
     "log" Level => log, "What is logged.";
+    "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
     "connection-rate" Positive<u32> => server.connection_rate, "New connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time.";
@@ -93,13 +101,15 @@ settings! {
     "channel-name" Size => server.limits.channel_name, "The length of a channel's name.";
     "message" Size => server.limits.message, "The size of one message.";
     "outbox" Size => server.limits.outbox, "What may wait for one connection.";
-    "window" Size => server.limits.window, "How much of an outbox is handed to the socket ahead of its progress.";
-    "queue" Size => server.limits.queue, "What may wait in one queue, or in one topic that holds.";
-    "patience" Span => server.limits.patience, "How long a full but draining subscriber may hold a topic's publishers; 0 for not at all.";
-    "slow" Span => server.limits.slow, "How long a slow subscriber earns no new patience.";
-    "stall" Span => server.limits.stall, "How long a worker may take no byte before its messages go to others.";
+    "outbox-messages" Count<usize> => server.limits.outbox_messages, "How many messages may wait for one connection; 0 for as many as `outbox` takes.";
+    "window" Size => server.limits.window, "How much is handed to the socket ahead of its progress; of a queue also ahead of what the consumer's machine acknowledged.";
+    "queue" Size => server.limits.queue, "What may wait in one queue, or in one topic that buffers.";
+    "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
+    "grace-period" Span => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
+    "slow-consumer" Span => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
+    "write-timeout" Span => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";
     "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
-    "hold" Count<usize> => server.limits.hold, "How many messages a topic without subscribers keeps before it holds its publishers; 0 drops them.";
+    "buffer-unsubscribed" Count<usize> => server.limits.buffer_unsubscribed, "How many messages a topic without subscribers buffers before it pauses its publishers; 0 drops them.";
 }
 
 settings! {
@@ -107,14 +117,14 @@ settings! {
     MONITOR:
     "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
     "collect" Optional => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
-    "data" Folder => monitor.data, "Where the history is kept.";
-    "hosts" Names => monitor.hosts, "Names that the page may be asked for by, beyond localhost and the addresses.";
-    "token" Optional => monitor.token, "What everybody must know who asks for anything; beyond loopback one is made if there is none.";
     "broker" Optional => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
     "samples" Text => monitor.samples, "The topic that samples come from.";
     "alerts" Text => monitor.alerts, "The topic that alerts go to.";
-    "webhook" Optional => monitor.webhook, "Where alerts are posted to, as http://HOST:PORT/PATH; \"\" for nowhere.";
-    "own" Optional => monitor.own, "The service as which this program reports itself; \"\" for not at all.";
+    "webhook" Webhooks => monitor.webhook, "Where alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
+    "webhook-ca" OptionalPath => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
+    "alert-interval" Span => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
+    "alert-repeat" Span => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
+    "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
     "keep" Span => monitor.rules.keep, "How long seconds are kept.";
     "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
     "disk" Bytes => monitor.history.disk, "How much of the disk the history may take; the oldest goes first.";
@@ -122,15 +132,29 @@ settings! {
     "checkpoint" Span => monitor.history.checkpoint, "What is lost at most when the machine loses its power.";
     "silent" Span => monitor.rules.silent, "After how long without a sample a process is silent.";
     "gone" Span => monitor.rules.gone, "After how long a silent process is gone.";
-    "ahead" Span => monitor.rules.ahead, "How far a sample may be ahead of this clock before that is taken for it.";
+    "clock-tolerance" Span => monitor.rules.clock_tolerance, "How far a sample's time may be ahead of this clock; beyond that the collector's time is used.";
     "leak" Positive<f64> => monitor.rules.leak, "From what steady growth on memory leaks, in MB an hour.";
-    "keys" Positive<usize> => monitor.rules.keys, "How many processes may be known.";
-    "key-rate" Positive<u32> => monitor.rules.key_rate, "New processes a second, after ten times as many at once.";
+    "series" Positive<usize> => monitor.rules.series, "Maximum number of series; at that, the one gone longest makes room.";
+    "series-rate" Positive<u32> => monitor.rules.series_rate, "New series a second, after ten times as many at once.";
     "message" Size => monitor.rules.message, "The length of one sample.";
     "rate" Positive<u32> => monitor.rate, "Samples a second; more wait where they come from.";
     "body" Size => monitor.body, "The length of a POST.";
     "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
-    "clients" Positive<usize> => monitor.clients, "Pages that listen at a time.";
+    "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of pages on the feed.";
+}
+
+settings! {
+    /// What `--set http.KEY=VALUE` sets: the HTTP of every service.
+    HTTP:
+    "hosts" Names => web.hosts, "Names that HTTP requests may ask for, beside localhost and every IP address.";
+    "token" AccessToken => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
+    "metrics-open" Flag => web.metrics_open, "Whether /metrics is answered without the token.";
+    "connections" Positive<usize> => web.limits.connections, "Maximum number of HTTP connections of a service; never more than an eighth of the open files.";
+    "header" Size => web.limits.header, "Maximum size of a request's headers, from 1KiB to 64KiB.";
+    "header-timeout" Span => web.limits.header_timeout, "Time limit for a request's headers, from 10ms to 1d.";
+    "body-timeout" Span => web.limits.body_timeout, "Time limit for a request's body, from 10ms to 1d.";
+    "idle-timeout" Span => web.limits.idle_timeout, "How long a connection stays open between requests, from 10ms to 1d.";
+    "write-timeout" Span => web.limits.write_timeout, "How long a client may take to read 16 KiB that wait for it, from 10ms to 1d.";
 }
 
 /// How values of one kind are written.
@@ -148,8 +172,11 @@ struct Positive<T>(PhantomData<T>);
 struct Addresses;
 struct Names;
 struct Optional;
+struct AccessToken;
+struct Flag;
+struct OptionalPath;
+struct Webhooks;
 struct Text;
-struct Folder;
 struct Bytes;
 pub(crate) struct Policy;
 struct Level;
@@ -213,14 +240,16 @@ impl Kind for Addresses {
 }
 
 impl Kind for Names {
-    type Value = Vec<String>;
+    type Value = Hosts;
     const ALLOWED: &'static str = "a name, or a list of them, such as [\"monitor.example\"]";
-    fn parse(text: &str) -> Option<Vec<String>> {
+    fn parse(text: &str) -> Option<Hosts> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect()
+        let names: Option<Vec<String>> =
+            names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect();
+        names.map(|names| Hosts::new(&names))
     }
-    fn show(names: &Vec<String>) -> String {
-        Addresses::show(names)
+    fn show(hosts: &Hosts) -> String {
+        Addresses::show(&hosts.names())
     }
 }
 
@@ -235,6 +264,60 @@ impl Kind for Optional {
     }
 }
 
+impl Kind for AccessToken {
+    type Value = Option<Token>;
+    const ALLOWED: &'static str = "16 to 255 visible ASCII characters, without blanks; an empty text for none";
+    fn parse(text: &str) -> Option<Option<Token>> {
+        if text.is_empty() { Some(None) } else { Token::new(text).ok().map(Some) }
+    }
+    fn show(token: &Option<Token>) -> String {
+        quote(token.as_ref().map_or("", Token::as_str))
+    }
+}
+
+impl Kind for Flag {
+    type Value = bool;
+    const ALLOWED: &'static str = "true or false";
+    fn parse(text: &str) -> Option<bool> {
+        text.trim().parse().ok()
+    }
+    fn show(flag: &bool) -> String {
+        flag.to_string()
+    }
+}
+
+impl Kind for OptionalPath {
+    type Value = Option<PathBuf>;
+    const ALLOWED: &'static str = "a path; an empty one for none";
+    fn parse(text: &str) -> Option<Option<PathBuf>> {
+        Some((!text.is_empty()).then(|| text.into()))
+    }
+    fn show(path: &Option<PathBuf>) -> String {
+        quote(&path.as_deref().map(Path::to_string_lossy).unwrap_or_default())
+    }
+}
+
+/// What is wrong with an address says the monitor when it starts, without the address.
+impl Kind for Webhooks {
+    type Value = Vec<Secret>;
+    const ALLOWED: &'static str = "an address, or a list of them";
+    fn parse(text: &str) -> Option<Vec<Secret>> {
+        // A comma may be a part of an address; before the next one it is none.
+        let mut addresses: Vec<String> = Vec::new();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            match addresses.last_mut() {
+                Some(last) if !part.contains("://") => *last += &format!(",{part}"),
+                _ => addresses.push(part.trim().to_owned()),
+            }
+        }
+        Some(addresses.into_iter().map(Secret::from).collect())
+    }
+    fn show(addresses: &Vec<Secret>) -> String {
+        let quoted: Vec<String> = addresses.iter().map(|address| quote(address.reveal())).collect();
+        format!("[{}]", quoted.join(", "))
+    }
+}
+
 impl Kind for Text {
     type Value = String;
     const ALLOWED: &'static str = "a text";
@@ -243,17 +326,6 @@ impl Kind for Text {
     }
     fn show(text: &String) -> String {
         quote(text)
-    }
-}
-
-impl Kind for Folder {
-    type Value = PathBuf;
-    const ALLOWED: &'static str = "the path of a directory";
-    fn parse(text: &str) -> Option<PathBuf> {
-        (!text.is_empty()).then(|| text.into())
-    }
-    fn show(path: &PathBuf) -> String {
-        quote(&path.to_string_lossy())
     }
 }
 

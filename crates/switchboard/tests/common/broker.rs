@@ -65,8 +65,7 @@ impl Broker {
 
     /// One of the program's own clients.
     pub(crate) fn client(&self, args: &[&str]) -> Command {
-        let (host, port) = self.host_and_port();
-        switchboard(&[args, &["--host", host, "--port", port]].concat())
+        switchboard(&[args, &["--server", &self.native[0]]].concat())
     }
 
     pub(crate) fn python(&self, script: &str, args: &[&str]) -> Program {
@@ -125,7 +124,7 @@ impl Broker {
     pub(crate) fn settles_at(&self, connections: usize) {
         self.status_until(&format!("{connections} connections and nothing buffered"), |status| {
             let totals = &status["totals"];
-            totals["connections"] == connections && totals["memory"] == 0 && totals["held"] == 0
+            totals["connections"] == connections && totals["memory"] == 0 && totals["paused"] == 0
         });
     }
 }

@@ -72,6 +72,11 @@ impl Program {
         Ok(Program { child, lines })
     }
 
+    /// A process whose output goes elsewhere.
+    pub(crate) fn of(child: Child) -> Program {
+        Program { child, lines: Lines::of(std::io::empty()) }
+    }
+
     pub(crate) fn python(interpreter: &str, script: &str, args: &[&str]) -> Result<Program, String> {
         let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         path.extend(["tests", "python", script]);
@@ -92,6 +97,11 @@ impl Program {
     pub(crate) fn until(&self, wanted: &str) -> &Program {
         while self.line().unwrap_or_else(|| panic!("the output ended without {wanted:?}")) != wanted {}
         self
+    }
+
+    /// Skips to a line that has this part.
+    pub(crate) fn until_contains(&self, part: &str) {
+        self.lines.find(&[part]);
     }
 
     /// Messages may be on their way already when the subscription is confirmed.

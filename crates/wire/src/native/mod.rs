@@ -12,7 +12,9 @@
 //! ```
 
 mod codec;
+mod foreign;
 #[cfg(test)]
 mod tests;
 
 pub use codec::{FrameTooLong, PREFIX, Split, encode, header, split};
+pub use foreign::ForeignProtocol;

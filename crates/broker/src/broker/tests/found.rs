@@ -3,7 +3,7 @@
 use super::*;
 
 fn explicit(prefetch: u32) -> AckMode {
-    AckMode::Explicit { prefetch }
+    AckMode::Manual { prefetch }
 }
 
 #[test]
@@ -14,7 +14,7 @@ fn what_goes_back_keeps_its_place_though_what_was_behind_it_goes_back_later() {
     bench.credit(1, 5);
     bench.credit(1, 29);
     // The first to go back finds no room, and waits at the front of what was never dealt.
-    bench.send(1, Command::Nack { tag: DeliveryTag(2) });
+    bench.send(1, Command::Nack { first: DeliveryTag(2), last: DeliveryTag(2) });
     bench.send(1, Command::Disconnect);
     let events = bench.subscribe(2, "/queue/a");
     check(&events, &["2:0"]);
@@ -28,7 +28,7 @@ fn an_ack_lets_every_queue_of_its_subscription_go_on() {
     check(&bench.publish(3, "/queue/a", &["a"]), &["1:a"]);
     check(&bench.publish(3, "/queue/b", &["b"]), &[]);
     bench.credit(1, 5);
-    check(&bench.send(1, Command::Ack { tag: DeliveryTag(1) }), &["1:b"]);
+    check(&bench.send(1, Command::Ack { first: DeliveryTag(1), last: DeliveryTag(1) }), &["1:b"]);
 }
 
 #[test]
@@ -49,8 +49,8 @@ fn a_recall_at_the_bound_of_a_message_leaves_nothing_that_is_written() {
 fn a_size_that_waits_for_memory_is_replaced_by_the_next() {
     let mut bench = Bench::new(Limits { memory: 100, ..small() });
     bench.send(1, Command::Reserve { bytes: 60 });
-    check(&bench.send(2, Command::Reserve { bytes: 60 }), &["hold 2"]);
-    check(&bench.send(2, Command::Reserve { bytes: 0 }), &["release 2"]);
+    check(&bench.send(2, Command::Reserve { bytes: 60 }), &["pause 2"]);
+    check(&bench.send(2, Command::Reserve { bytes: 0 }), &["resume 2"]);
     bench.send(1, Command::Reserve { bytes: 0 });
     assert_eq!(bench.broker.totals().memory, 0);
 }
@@ -64,7 +64,7 @@ fn a_message_that_was_begun_goes_back_when_its_socket_failed() {
     bench.pass(10_000);
     bench.subscribe(2, "/queue/a");
     check(&bench.send(1, Command::Recalled { kept: 0 }), &["2:0", "2:1"]);
-    assert_eq!(bench.broker.status(bench.now, 9).connections[0].outbox, 0);
+    assert_eq!(bench.broker.status(bench.now, &StatusQuery::top(9)).connections[0].outbox, 0);
 }
 
 #[test]
@@ -73,13 +73,13 @@ fn those_who_left_with_messages_that_wait_keep_nobody_out_and_are_bounded() {
     for id in 10..30 {
         bench.send(9, Command::Disconnect);
         bench.send(id - 1, Command::Disconnect);
-        check(&bench.send(id, Command::Connect), &[]);
+        check(&bench.send(id, Command::Connect { transport_acks: false }), &[]);
         bench.publish(id, "/queue/a", &["0", "1", "2"]);
     }
     let totals = bench.broker.totals();
     // Two of the first fit into the queue. Ten left while others waited, the last is there.
-    assert_eq!((totals.connections, totals.held, totals.dropped_left), (9, 10, 30));
-    assert_eq!(bench.broker.waiting() as u64, 20 * 3 - totals.dropped_left);
+    assert_eq!((totals.connections, totals.paused, totals.dropped_publisher_gone), (9, 10, 30));
+    assert_eq!(bench.broker.waiting() as u64, 20 * 3 - totals.dropped_publisher_gone);
 }
 
 #[test]
@@ -89,5 +89,5 @@ fn what_waits_for_room_is_dropped_when_its_sender_leaves_while_memory_is_used_up
     bench.publish(2, "/queue/b", &["0", "1", "2"]);
     assert!(bench.broker.totals().memory >= 30);
     bench.send(1, Command::Disconnect);
-    assert_eq!((bench.broker.totals().dropped_left, bench.broker.waiting()), (2, 5));
+    assert_eq!((bench.broker.totals().dropped_publisher_gone, bench.broker.waiting()), (2, 5));
 }

@@ -4,8 +4,8 @@ mod slow;
 
 use super::Broker;
 use crate::{
-    AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, HoldReason, Limits, Packer,
-    Pattern, Refusal, SubscriptionId, Time,
+    AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, Limits, Packer, Pattern,
+    PauseReason, Refusal, StatusQuery, SubscriptionId, Time,
 };
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Bench {
     fn with_rules(limits: Limits, rules: Vec<ChannelRule>) -> Bench {
         let mut bench = Bench { broker: Broker::new(limits, rules), now: Time::ZERO };
         for id in 1..=9 {
-            bench.send(id, Command::Connect);
+            bench.send(id, Command::Connect { transport_acks: false });
         }
         bench
     }
@@ -53,7 +53,7 @@ impl Bench {
     }
 
     fn subscribe(&mut self, id: u64, pattern: &'static str) -> Vec<Event> {
-        self.subscribe_with(id, pattern, AckMode::Written)
+        self.subscribe_with(id, pattern, AckMode::Auto)
     }
 
     fn subscribe_with(&mut self, id: u64, pattern: &'static str, ack: AckMode) -> Vec<Event> {
@@ -79,10 +79,10 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Deliver { connection, batch, .. } => {
                 lines.extend(batch.iter().map(|body| format!("{}:{}", connection.0, body.escape_ascii())));
             }
-            Event::Confirmed { connection, .. } => lines.push(format!("confirmed {}", connection.0)),
+            Event::Barrier { connection, .. } => lines.push(format!("barrier {}", connection.0)),
             Event::Refused { refusal, .. } => lines.push(format!("refused: {refusal}")),
-            Event::Hold { connection, .. } => lines.push(format!("hold {}", connection.0)),
-            Event::Release { connection } => lines.push(format!("release {}", connection.0)),
+            Event::Pause { connection, .. } => lines.push(format!("pause {}", connection.0)),
+            Event::Resume { connection } => lines.push(format!("resume {}", connection.0)),
             Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
             Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
@@ -105,7 +105,7 @@ fn a_topic_gives_every_message_to_every_subscriber_a_publisher_included() {
 }
 
 #[test]
-fn subscribers_of_a_topic_share_one_buffer_and_the_ledger_counts_it_once() {
+fn subscribers_of_a_topic_share_one_buffer_and_the_budget_counts_it_once() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/topic/a");
     bench.subscribe(2, "/topic/a");
@@ -171,17 +171,17 @@ fn a_worker_that_takes_no_byte_for_stall_loses_its_unwritten_messages_until_it_t
 #[test]
 fn with_nobody_there_the_queue_holds_up_to_its_bound_then_holds_its_publishers() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
-    check(&bench.publish(1, "/queue/a", &["0", "1", "2"]), &["hold 1"]);
+    check(&bench.publish(1, "/queue/a", &["0", "1", "2"]), &["pause 1"]);
     check(&bench.publish(1, "/topic/b", &["later"]), &[]);
     check(&bench.publish(2, "/queue/b", &["0"]), &[]);
-    check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2", "release 1"]);
+    check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2", "resume 1"]);
 }
 
 #[test]
 fn an_empty_queue_takes_one_message_of_any_legal_size() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     check(&bench.publish(1, "/queue/a", &["longer than the bound"]), &[]);
-    check(&bench.publish(1, "/queue/a", &["x"]), &["hold 1"]);
+    check(&bench.publish(1, "/queue/a", &["x"]), &["pause 1"]);
 }
 
 #[test]
@@ -197,12 +197,15 @@ fn what_a_publisher_sent_before_it_left_is_not_lost() {
 #[test]
 fn acks_prefetch_and_nack() {
     let mut bench = Bench::new(Limits::default());
-    bench.subscribe_with(1, "/queue/a", AckMode::Explicit { prefetch: 2 });
+    bench.subscribe_with(1, "/queue/a", AckMode::Manual { prefetch: 2 });
     check(&bench.publish(3, "/queue/a", &["0", "1", "2"]), &["1:0", "1:1"]);
     bench.credit(1, 10);
-    check(&bench.send(1, Command::Ack { tag: DeliveryTag(1) }), &["1:2"]);
-    check(&bench.send(1, Command::Nack { tag: DeliveryTag(2) }), &["1:1"]);
-    check(&bench.send(1, Command::Ack { tag: DeliveryTag(2) }), &["refused: no message waits for an ack under tag 2"]);
+    check(&bench.send(1, Command::Ack { first: DeliveryTag(1), last: DeliveryTag(1) }), &["1:2"]);
+    check(&bench.send(1, Command::Nack { first: DeliveryTag(2), last: DeliveryTag(2) }), &["1:1"]);
+    check(
+        &bench.send(1, Command::Ack { first: DeliveryTag(2), last: DeliveryTag(2) }),
+        &["refused: no message waits for an ack under tag 2"],
+    );
     bench.credit(1, 10);
     bench.send(1, Command::Disconnect);
     check(&bench.subscribe(2, "/queue/a"), &["2:1", "2:2"]);
@@ -215,16 +218,20 @@ fn a_topic_with_nobody_drops_and_counts() {
     let mut bench = Bench::new(Limits::default());
     check(&bench.publish(1, "/topic/a", &["x", "y"]), &[]);
     let totals = bench.broker.totals();
-    assert_eq!((totals.dropped_nobody, totals.channels, totals.memory), (2, 0, 0));
+    assert_eq!((totals.dropped_no_subscribers, totals.channels, totals.memory), (2, 0, 0));
 }
 
 #[test]
 fn what_a_topic_holds_has_a_queues_bound_in_bytes_and_one_message_of_any_size_may_wait() {
     let body = "x".repeat(21);
     for (bound, kept) in [(24, 1), (99, 3), (100, 4), (101, 4), (124, 4), (125, 5)] {
-        let mut bench = Bench::new(Limits { hold: 10, queue: bound, outbox: 200, ..small() });
-        check(&bench.publish(1, "/topic/a", &[body.as_str(); 5]), if kept < 5 { &["hold 1"] } else { &[] });
-        assert_eq!(bench.broker.status(bench.now, 1).channels[0].depth, kept, "with a bound of {bound} bytes");
+        let mut bench = Bench::new(Limits { buffer_unsubscribed: 10, queue: bound, outbox: 200, ..small() });
+        check(&bench.publish(1, "/topic/a", &[body.as_str(); 5]), if kept < 5 { &["pause 1"] } else { &[] });
+        assert_eq!(
+            bench.broker.status(bench.now, &StatusQuery::top(1)).channels[0].depth,
+            kept,
+            "with a bound of {bound} bytes"
+        );
         let arrived = brief(&bench.subscribe(2, "/topic/a"));
         assert_eq!(arrived.iter().filter(|line| line.starts_with("2:")).count(), 5);
     }
@@ -233,10 +240,10 @@ fn what_a_topic_holds_has_a_queues_bound_in_bytes_and_one_message_of_any_size_ma
 #[test]
 fn hold_keeps_the_first_and_then_holds_the_publisher() {
     let pattern = Pattern::new("/topic/kept/>");
-    let rule = ChannelRule { pattern, policy: None, hold: Some(2), queue: None };
+    let rule = ChannelRule { pattern, policy: None, buffer_unsubscribed: Some(2), queue: None };
     let mut bench = Bench::with_rules(Limits::default(), vec![rule]);
-    check(&bench.publish(1, "/topic/kept/a", &["0", "1", "2", "3"]), &["hold 1"]);
-    check(&bench.subscribe(2, "/topic/kept/a"), &["2:0", "2:1", "2:2", "2:3", "release 1"]);
+    check(&bench.publish(1, "/topic/kept/a", &["0", "1", "2", "3"]), &["pause 1"]);
+    check(&bench.subscribe(2, "/topic/kept/a"), &["2:0", "2:1", "2:2", "2:3", "resume 1"]);
 }
 
 #[test]
@@ -244,7 +251,7 @@ fn confirm_comes_back_behind_everything_that_waits() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/topic/a");
     bench.publish(1, "/topic/a", &["x"]);
-    check(&bench.send(1, Command::Confirm { batch: Batch::one(b"ping") }), &["confirmed 1"]);
+    check(&bench.send(1, Command::Barrier { batch: Batch::one(b"ping") }), &["barrier 1"]);
     bench.credit(1, 13);
     assert_eq!(bench.broker.totals().memory, 0);
 }
@@ -253,8 +260,8 @@ fn confirm_comes_back_behind_everything_that_waits() {
 fn confirm_waits_behind_what_is_held() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
-    check(&bench.send(1, Command::Confirm { batch: Batch::one(b"ping") }), &[]);
-    check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2", "confirmed 1", "release 1"]);
+    check(&bench.send(1, Command::Barrier { batch: Batch::one(b"ping") }), &[]);
+    check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2", "barrier 1", "resume 1"]);
 }
 
 #[test]
@@ -282,8 +289,8 @@ fn draining_delivers_what_waits_and_closes() {
 fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
     let mut bench = Bench::new(Limits { memory: 100, ..small() });
     bench.send(1, Command::Reserve { bytes: 60 });
-    check(&bench.send(2, Command::Reserve { bytes: 60 }), &["hold 2"]);
-    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["release 2"]);
+    check(&bench.send(2, Command::Reserve { bytes: 60 }), &["pause 2"]);
+    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["resume 2"]);
     assert_eq!(bench.broker.totals().memory, 60);
     bench.send(2, Command::Disconnect);
     assert_eq!(bench.broker.totals().memory, 0);
@@ -292,10 +299,10 @@ fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
 #[test]
 fn at_the_budget_the_publishers_of_the_fullest_channels_are_held_first() {
     let mut bench = Bench::new(Limits { memory: 60, queue: 1000, ..small() });
-    check(&bench.publish(1, "/queue/full", &["0123456789012345678901234567890"]), &["hold 1"]);
+    check(&bench.publish(1, "/queue/full", &["0123456789012345678901234567890"]), &["pause 1"]);
     check(&bench.publish(2, "/queue/b", &["0"]), &[]);
     check(&bench.subscribe(3, "/queue/full"), &["3:0123456789012345678901234567890"]);
-    check(&bench.credit(3, 35), &["release 1"]);
+    check(&bench.credit(3, 35), &["resume 1"]);
 }
 
 #[test]
@@ -303,8 +310,11 @@ fn each_limit_is_refused_above_and_not_at_it() {
     let limits = Limits { channel_name: 8, message: 5, channels: 1, subscriptions: 1, connections: 9, ..small() };
     let mut bench = Bench::new(limits);
     check(&bench.subscribe(1, "/queue/a"), &[]);
-    check(&bench.send(10, Command::Connect), &["refused: there are 9 connections already (limit: connections)"]);
-    let second = Command::Subscribe { subscription: SubscriptionId(1), pattern: "b".into(), ack: AckMode::Written };
+    check(
+        &bench.send(10, Command::Connect { transport_acks: false }),
+        &["refused: there are 9 connections already (limit: connections)"],
+    );
+    let second = Command::Subscribe { subscription: SubscriptionId(1), pattern: "b".into(), ack: AckMode::Auto };
     check(&bench.send(1, second), &["refused: the connection has 1 subscriptions already (limit: subscriptions)"]);
     check(&bench.subscribe(2, "/queue/b"), &["refused: there are 1 channels already (limit: channels)"]);
     let name = "refused: a channel name of 9 bytes is over the limit of 8 (limit: channel-name)";
@@ -340,7 +350,7 @@ fn a_purge_drops_what_waits_and_releases_who_was_held() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
     assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
-    check(&bench.events(), &["release 1"]);
+    check(&bench.events(), &["resume 1"]);
     assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
 }
 
@@ -348,12 +358,12 @@ fn a_purge_drops_what_waits_and_releases_who_was_held() {
 fn hold_names_its_reason() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);
-    let [Event::Hold { reason, .. }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(*reason, HoldReason::QueueFull { channel: "/queue/a".into(), bound: 10 });
+    let [Event::Pause { reason, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*reason, PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 });
     assert_eq!(reason.to_string(), "queue /queue/a is at its bound of 10 bytes");
     assert_eq!(CloseReason::Finished.to_string(), "finished");
     assert!(matches!(
-        bench.send(1, Command::Ack { tag: DeliveryTag(7) })[..],
+        bench.send(1, Command::Ack { first: DeliveryTag(7), last: DeliveryTag(7) })[..],
         [Event::Refused { refusal: Refusal::UnknownTag { tag: DeliveryTag(7) }, .. }]
     ));
 }

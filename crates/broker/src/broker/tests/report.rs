@@ -1,6 +1,6 @@
 use super::{Bench, small};
 use crate::broker::UNUSED;
-use crate::{Batch, Command};
+use crate::{Batch, Command, StatusQuery};
 
 #[test]
 fn what_a_pattern_keeps_in_being_is_bounded_and_goes_with_it() {
@@ -12,11 +12,11 @@ fn what_a_pattern_keeps_in_being_is_bounded_and_goes_with_it() {
         assert_eq!(events.len(), 1, "{number}");
         bench.credit(1, 5);
     }
-    let status = bench.broker.status(bench.now, 10);
+    let status = bench.broker.status(bench.now, &StatusQuery::top(10));
     assert_eq!(status.totals.channels, UNUSED);
     bench.publish(2, "/topic/2999", &["y"]);
     bench.credit(1, 5);
-    let status = bench.broker.status(bench.now, usize::MAX);
+    let status = bench.broker.status(bench.now, &StatusQuery::top(usize::MAX));
     let last = status.channels.iter().find(|channel| channel.name == "/topic/2999").unwrap();
     assert_eq!((last.published, last.delivered), (2, 2));
     bench.send(1, Command::Disconnect);
@@ -30,13 +30,13 @@ fn a_status_lists_the_fullest_channels_and_those_first_who_wait() {
         bench.publish(1, channel, bodies);
     }
     bench.publish(5, "/queue/full", &["x".repeat(90).as_str(), "y".repeat(90).as_str()]);
-    let status = bench.broker.status(bench.now, 2);
+    let status = bench.broker.status(bench.now, &StatusQuery::top(2));
     let names: Vec<_> = status.channels.iter().map(|channel| channel.name.clone()).collect();
     assert_eq!(names, ["/queue/full", "/queue/b"]);
     let ids: Vec<_> = status.connections.iter().map(|connection| connection.id.0).collect();
     assert_eq!(ids, [5, 1]);
-    assert!(status.connections[0].held.is_some());
+    assert!(status.connections[0].paused.is_some());
     bench.pass(1000);
-    let status = bench.broker.status(bench.now, 2);
+    let status = bench.broker.status(bench.now, &StatusQuery::top(2));
     assert!((status.channels[1].publish_rate - 3.0).abs() < 0.01);
 }

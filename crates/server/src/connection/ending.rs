@@ -1,0 +1,216 @@
+//! How a connection ends.
+
+use super::{Context, Gone, SCRATCH, log};
+use crate::dirty::Dirty;
+use crate::handle::{CloseMode, ConnectionHandle};
+use crate::hub::Hub;
+use crate::native::{NativeError, Session};
+use crate::slice::Slice;
+use std::io::{self, ErrorKind, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+use switchboard_broker::{CloseReason, Refusal};
+use switchboard_wire::native::ForeignProtocol;
+use tokio::io::Interest;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long a connection that is being closed may take for its last bytes, in each direction.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How much a connection that ends is still worth.
+pub(super) enum Ending {
+    /// The peer is gone, or was never there: nothing is written.
+    Gone,
+    /// What waits is written if that goes quickly, then the peer gets time to read it.
+    Rest,
+    /// The same, for a peer that gets nothing more.
+    NoRest,
+}
+
+impl Ending {
+    /// Whether what the peer has sent already is not even carried out.
+    pub(super) fn is_abrupt(mode: &CloseMode) -> bool {
+        match mode {
+            CloseMode::Broker(reason) => *reason == CloseReason::Slow,
+            CloseMode::Refused(..) | CloseMode::Kicked | CloseMode::Evicted | CloseMode::Vanished => true,
+        }
+    }
+
+    /// The server wants it.
+    pub(super) fn asked_for(hub: &Hub, handle: &ConnectionHandle, mode: &CloseMode) -> Ending {
+        match mode {
+            CloseMode::Broker(reason @ (CloseReason::Finished | CloseReason::Drained)) => {
+                log!(hub, handle, Coming, debug, "disconnected: {reason}");
+                Ending::Rest
+            }
+            CloseMode::Broker(reason @ CloseReason::Slow) => {
+                log!(hub, handle, Slow, warn, "closed: {reason}");
+                Ending::NoRest
+            }
+            CloseMode::Refused(refusal, channel) => {
+                match channel {
+                    Some(channel) => log!(hub, handle, Limit, warn, "closed: {}: {refusal}", channel.escape_ascii()),
+                    None => log!(hub, handle, Limit, warn, "closed: {refusal}"),
+                }
+                if matches!(refusal, Refusal::Connections { .. }) { Ending::Gone } else { Ending::Rest }
+            }
+            CloseMode::Kicked => {
+                log!(hub, handle, Limit, warn, "closed: asked for over HTTP");
+                Ending::NoRest
+            }
+            CloseMode::Evicted => {
+                log!(
+                    hub,
+                    handle,
+                    Handshake,
+                    warn,
+                    "closed: a newer connection took the place of its unfinished handshake (limits: handshakes, handshakes-per-address)"
+                );
+                Ending::Gone
+            }
+            CloseMode::Vanished => {
+                let seconds = hub.limits().write_timeout.as_secs_f32();
+                log!(
+                    hub,
+                    handle,
+                    Slow,
+                    warn,
+                    "closed: the peer's machine has not answered for {seconds} s (limit: write-timeout)"
+                );
+                Ending::Gone
+            }
+        }
+    }
+
+    /// The socket does not work any more.
+    pub(super) fn failed(hub: &Hub, handle: &ConnectionHandle, error: &io::Error) -> Ending {
+        log!(hub, handle, Coming, debug, "disconnected: {error}");
+        Ending::Gone
+    }
+
+    /// The peer has shut its side down.
+    pub(super) fn left(hub: &Hub, handle: &ConnectionHandle, missing: usize) -> Ending {
+        if missing == 0 {
+            log!(hub, handle, Coming, debug, "disconnected");
+        } else {
+            log!(
+                hub,
+                handle,
+                Protocol,
+                warn,
+                "disconnected in the middle of a frame: at least {missing} bytes are missing"
+            );
+        }
+        Ending::Gone
+    }
+
+    /// A time limit is over.
+    pub(super) fn late(context: &Context, handle: &ConnectionHandle, is_new: bool, session: &Session) -> Ending {
+        let hub = &context.hub;
+        if is_new {
+            let seconds = context.handshake.as_secs_f32();
+            log!(hub, handle, Handshake, warn, "closed: no whole first frame within {seconds} s (limit: handshake)");
+        } else {
+            let (seconds, missing) = (context.read_timeout.as_secs_f32(), session.missing());
+            log!(
+                hub,
+                handle,
+                Protocol,
+                warn,
+                "closed: nothing of a frame that lacks {missing} bytes came for {seconds} s (limit: read-timeout)"
+            );
+        }
+        Ending::Gone
+    }
+
+    /// The peer broke the protocol.
+    pub(super) fn wrong(context: &Context, handle: &ConnectionHandle, error: NativeError) -> Ending {
+        let hub = &context.hub;
+        let is_http = matches!(error, NativeError::OtherProtocol { protocol: ForeignProtocol::Http });
+        let address = context.http.as_ref().filter(|_| is_http);
+        match address {
+            Some(address) => {
+                log!(hub, handle, Protocol, warn, "closed: {error}; the HTTP address is http://{address}/")
+            }
+            None => log!(hub, handle, Protocol, warn, "closed: {error}"),
+        }
+        if is_http && handle.is_untouched() {
+            // It goes into an empty send buffer, or nowhere.
+            let _ = handle.socket().try_write_vectored(&[IoSlice::new(answer(address).as_bytes())]);
+        }
+        Ending::Rest
+    }
+
+    pub(super) async fn carry_out(self, hub: &Hub, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {
+        if matches!(self, Ending::Rest) {
+            let _ = timeout_at(Instant::now() + LINGER, flush_rest(hub, handle)).await;
+        }
+        // Queues get back at once what was not written, whatever the peer does in its last seconds.
+        drop(gone);
+        if !matches!(self, Ending::Gone) && !hub.is_stopped() {
+            let _ = timeout_at(Instant::now() + LINGER, linger(handle)).await;
+        }
+    }
+}
+
+/// What somebody reads who opened the native port in a browser.
+fn answer(address: Option<&String>) -> String {
+    let place = address.map_or_else(String::new, |address| format!(" HTTP is at http://{address}/"));
+    let body = format!("This port speaks Switchboard's native protocol.{place}\n");
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Writes what waits, and waits until the machine of a queue's consumer has it.
+async fn flush_rest(hub: &Hub, handle: &Arc<ConnectionHandle>) {
+    let mut gap = Duration::from_millis(1);
+    loop {
+        let mut dirty = Dirty::default();
+        dirty.push(handle);
+        while !hub.pump(&mut dirty, &Slice::begin()) {
+            yield_now().await;
+        }
+        if handle.has_failed() || hub.is_stopped() {
+            return;
+        }
+        let is_flushed = handle.is_flushed();
+        if is_flushed {
+            // Otherwise the last messages went to another consumer, too.
+            if !handle.consumes() || handle.sample().is_none() || handle.unacknowledged() == 0 {
+                return;
+            }
+        }
+        tokio::select! {
+            ready = handle.socket().ready(Interest::WRITABLE), if !is_flushed && handle.is_blocked() => {
+                if ready.is_err() {
+                    return;
+                }
+            }
+            () = sleep(gap), if is_flushed => gap *= 2,
+            () = handle.woken() => {}
+        }
+    }
+}
+
+/// Half-closes, and reads to the end: closing a socket with unread bytes in it would make the
+/// kernel reset the connection, and the peer lose what it has not read.
+async fn linger(handle: &ConnectionHandle) {
+    if handle.socket().shut_down_writing().is_err() {
+        return;
+    }
+    loop {
+        if handle.socket().ready(Interest::READABLE).await.is_err() {
+            return;
+        }
+        let read = SCRATCH.with_borrow_mut(|scratch| handle.socket().try_read(&mut scratch.buffer));
+        match read {
+            Ok(0) => return,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            // A peer that sends for ever is not waited for at others' cost.
+            Ok(_) | Err(_) => yield_now().await,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! How many connections the process's limit of open files allows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Files that are kept for everything but the native port: HTTP, the data directory, services of this process.
+const RESERVE: usize = 512;
+
+/// How many connections of the native port are open, and how many may be.
+#[derive(Debug)]
+pub(crate) struct OpenConnections {
+    open: AtomicUsize,
+    limit: usize,
+}
+
+/// One open connection, from its accept until its socket is closed.
+#[derive(Debug)]
+pub(crate) struct OpenConnection(Arc<OpenConnections>);
+
+impl OpenConnections {
+    pub(crate) fn new(limit: usize) -> Arc<OpenConnections> {
+        Arc::new(OpenConnections { open: AtomicUsize::new(0), limit })
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Counts one more, and returns whether there is room for it.
+    pub(crate) fn add(self: &Arc<OpenConnections>) -> (OpenConnection, bool) {
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        (OpenConnection(self.clone()), before < self.limit)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many connections the native port may have: as many as the broker may, but a part of the open files, at most
+/// half of them, stays for others.
+pub(crate) fn connection_limit(connections: usize, open_files: u64) -> usize {
+    let files = usize::try_from(open_files).unwrap_or(usize::MAX);
+    connections.min(files - RESERVE.min(files / 2)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_open_files_is_kept_for_others() {
+        assert_eq!(connection_limit(20_000, 1 << 20), 20_000);
+        assert_eq!(connection_limit(20_000, 20_512), 20_000);
+        assert_eq!(connection_limit(20_000, 20_511), 19_999);
+        assert_eq!(connection_limit(20_000, 1024), 512);
+        assert_eq!(connection_limit(20_000, 256), 128);
+        assert_eq!(connection_limit(20_000, 1), 1);
+        assert_eq!(connection_limit(20_000, 0), 1);
+        assert_eq!(connection_limit(0, 1024), 1);
+        assert_eq!(connection_limit(usize::MAX, u64::MAX), usize::MAX - RESERVE);
+    }
+
+    #[test]
+    fn an_ended_connection_makes_room() {
+        let open = OpenConnections::new(1);
+        let (first, fits) = open.add();
+        assert!(fits);
+        let (second, fits) = open.add();
+        assert!(!fits);
+        drop(first);
+        assert!(!open.add().1);
+        drop(second);
+        assert!(open.add().1);
+    }
+}

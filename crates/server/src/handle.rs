@@ -1,0 +1,322 @@
+//! The side of a connection that every task may touch.
+
+use crate::outbox::Outbox;
+use crate::socket::{Origin, Socket};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Notify, Ordering};
+use crate::transport::Transport;
+use bytes::Bytes;
+use std::io::{ErrorKind, IoSlice};
+use switchboard_broker::{CloseReason, ConnectionId, Refusal};
+
+/// Buffers handed to one system call.
+const SLICES: usize = 64;
+/// Bytes that one flush writes, about: a peer that takes everything must not keep the task that serves it.
+const FLUSH: usize = 1 << 20;
+
+/// Why the server ends a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum CloseMode {
+    Broker(CloseReason),
+    Refused(Refusal, Option<Bytes>),
+    Kicked,
+    /// A newer connection took the place of its unfinished handshake.
+    Evicted,
+    /// The peer's machine answers no more.
+    Vanished,
+}
+
+/// A connection's socket, and what is on its way there. A task that has something for a connection writes it right
+/// away; the connection's own task does so only when the socket was full.
+#[derive(Debug)]
+pub(crate) struct ConnectionHandle {
+    id: ConnectionId,
+    origin: Origin,
+    socket: Socket,
+    incoming: Mutex<Vec<Bytes>>,
+    writer: Mutex<Writer>,
+    /// Bytes written and not reported to the broker yet.
+    uncredited: AtomicUsize,
+    /// All bytes written.
+    written: AtomicU64,
+    /// All bytes that the peer's machine was seen to acknowledge.
+    acknowledged: AtomicU64,
+    /// All bytes that the broker knows to be written, and to be acknowledged. Changed under the hub's lock only.
+    credited: AtomicU64,
+    reported: AtomicU64,
+    /// Whether it takes from queues, so that the broker asks what was acknowledged.
+    consumes: AtomicBool,
+    /// Whether it is among those that [`Watch`](crate::watch::Watch) looks after.
+    watched: AtomicBool,
+    /// Whether so much is unacknowledged that its own task should look soon.
+    lags: AtomicBool,
+    /// Whether the socket was full when something was left to write.
+    blocked: AtomicBool,
+    /// Whether a recall has left nothing to write: no written byte will tell that the socket
+    /// takes some again.
+    emptied: AtomicBool,
+    failed: AtomicBool,
+    paused: AtomicBool,
+    closing: Mutex<Option<CloseMode>>,
+    notify: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    outbox: Outbox,
+    closed: bool,
+}
+
+impl ConnectionHandle {
+    pub(crate) fn new(id: ConnectionId, origin: Origin, socket: Socket) -> ConnectionHandle {
+        ConnectionHandle {
+            id,
+            origin,
+            socket,
+            incoming: Mutex::new(Vec::new()),
+            writer: Mutex::new(Writer::default()),
+            uncredited: AtomicUsize::new(0),
+            written: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            credited: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
+            consumes: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            lags: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            emptied: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            closing: Mutex::new(None),
+            notify: Notify::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Whether the connection's task has to wait until the socket takes more.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Acquire) || self.emptied.load(Ordering::Acquire)
+    }
+
+    /// Returns true once if the broker waits to be told that the socket takes bytes, which it does now.
+    pub(crate) fn owes_sign(&self) -> bool {
+        self.emptied.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether nothing waits to be written.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.writer.lock().outbox.is_empty() && self.incoming.lock().is_empty()
+    }
+
+    /// Whether nothing was written and nothing waits for it.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.written.load(Ordering::Acquire) == 0 && self.is_flushed()
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn closing(&self) -> Option<CloseMode> {
+        self.closing.lock().clone()
+    }
+
+    /// Whether the broker has to be told of something that was written or acknowledged.
+    pub(crate) fn owes_credit(&self) -> bool {
+        self.uncredited.load(Ordering::Acquire) > 0 || self.owes_acknowledgement()
+    }
+
+    fn owes_acknowledgement(&self) -> bool {
+        self.consumes() && self.acknowledged.load(Ordering::Acquire) > self.reported.load(Ordering::Acquire)
+    }
+
+    /// Takes the bytes written and the bytes acknowledged since the last call. Only under the hub's lock: what is taken has to
+    /// be told before anything else happens.
+    pub(crate) fn take_credit(&self) -> (usize, usize) {
+        // First: what is acknowledged by now may be credited a moment later only.
+        let acknowledged = self.acknowledged.load(Ordering::Acquire);
+        let bytes = self.uncredited.swap(0, Ordering::AcqRel);
+        let credited = self.credited.load(Ordering::Relaxed) + bytes as u64;
+        self.credited.store(credited, Ordering::Relaxed);
+        let before = self.reported.load(Ordering::Relaxed);
+        let reported = acknowledged.min(credited).max(before);
+        self.reported.store(reported, Ordering::Release);
+        (bytes, usize::try_from(reported - before).unwrap_or(usize::MAX))
+    }
+
+    /// From now on the broker is told what the peer's machine acknowledges.
+    pub(crate) fn set_consumes(&self) {
+        self.consumes.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn consumes(&self) -> bool {
+        self.consumes.load(Ordering::Acquire)
+    }
+
+    /// Asks the kernel what was acknowledged.
+    pub(crate) fn sample(&self) -> Option<Transport> {
+        let transport = self.socket.transport()?;
+        let acknowledged = transport.acknowledged.min(self.written.load(Ordering::Acquire));
+        self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel);
+        Some(transport)
+    }
+
+    /// Bytes written that were not acknowledged when the kernel was asked last.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        self.written.load(Ordering::Acquire).saturating_sub(self.acknowledged.load(Ordering::Acquire))
+    }
+
+    /// Bytes written that the broker does not know to be acknowledged.
+    pub(crate) fn unreported(&self) -> u64 {
+        self.written.load(Ordering::Acquire).saturating_sub(self.reported.load(Ordering::Acquire))
+    }
+
+    /// Returns true if it was not watched.
+    pub(crate) fn begin_watch(&self) -> bool {
+        !self.watched.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn end_watch(&self) {
+        self.watched.store(false, Ordering::Release);
+    }
+
+    /// Lets the own task ask soon what was acknowledged.
+    pub(crate) fn set_lags(&self, lags: bool) {
+        if self.lags.swap(lags, Ordering::AcqRel) != lags && lags {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn lags(&self) -> bool {
+        self.lags.load(Ordering::Acquire)
+    }
+
+    /// Lets the connection's own task look at everything anew.
+    pub(crate) fn wake(&self) {
+        self.notify.notify_one();
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.notify.notified().await;
+    }
+
+    pub(crate) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
+        self.wake();
+    }
+
+    /// The first reason stays.
+    pub(crate) fn close(&self, mode: CloseMode) {
+        self.closing.lock().get_or_insert(mode);
+        self.wake();
+    }
+
+    /// Adds to what is to be written; true if the caller has to see to a flush.
+    pub(crate) fn incoming(&self, packed: Bytes) -> bool {
+        let mut incoming = self.incoming.lock();
+        incoming.push(packed);
+        incoming.len() == 1
+    }
+
+    /// Writes as much as the socket takes, and leaves the rest to the own task. If another task is writing, that one
+    /// sees to it.
+    pub(crate) fn flush(&self) {
+        let mut most = FLUSH;
+        loop {
+            let Some(mut writer) = self.writer.try_lock() else { return };
+            let is_done = self.write(&mut writer, &mut most);
+            drop(writer);
+            if !is_done {
+                return;
+            }
+            // A task that came while the writer was locked has left it to this one.
+            if self.incoming.lock().is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Whether everything is written; otherwise the own task goes on.
+    fn write(&self, writer: &mut Writer, most: &mut usize) -> bool {
+        loop {
+            let incoming = std::mem::take(&mut *self.incoming.lock());
+            if writer.closed {
+                return true;
+            }
+            incoming.into_iter().for_each(|packed| writer.outbox.push(packed));
+            if writer.outbox.is_empty() {
+                self.blocked.store(false, Ordering::Release);
+                return true;
+            }
+            if *most == 0 {
+                self.wake();
+                return false;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let used = writer.outbox.slices(&mut slices);
+            match self.socket.try_write_vectored(&slices[..used]) {
+                Ok(bytes) => {
+                    writer.outbox.advance(bytes);
+                    self.written.fetch_add(bytes as u64, Ordering::AcqRel);
+                    self.uncredited.fetch_add(bytes, Ordering::AcqRel);
+                    *most = most.saturating_sub(bytes);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // The own task waits for room, and takes what comes meanwhile along.
+                    if !self.blocked.swap(true, Ordering::AcqRel) {
+                        self.wake();
+                    }
+                    return false;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::debug!(connection = self.id.0, peer = %self.origin, "cannot write: {error}");
+                    writer.closed = true;
+                    writer.outbox = Outbox::default();
+                    self.blocked.store(false, Ordering::Release);
+                    self.failed.store(true, Ordering::Release);
+                    self.wake();
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Takes back what was not begun, and returns how much is kept. The credit that is due belongs to it: it is to be taken
+    /// by the same caller. Only under the hub's lock, and while it is held nobody else takes credit.
+    pub(crate) fn recall(&self) -> (usize, usize, usize) {
+        let mut writer = self.writer.lock();
+        let incoming = std::mem::take(&mut *self.incoming.lock());
+        incoming.into_iter().for_each(|packed| writer.outbox.push(packed));
+        let kept = writer.outbox.recall();
+        if kept == 0 {
+            self.emptied.store(true, Ordering::Release);
+            self.wake();
+        }
+        let (written, acknowledged) = self.take_credit();
+        (kept, written, acknowledged)
+    }
+
+    /// Nothing is written from now on.
+    pub(crate) fn close_writer(&self) {
+        let mut writer = self.writer.lock();
+        writer.closed = true;
+        writer.outbox = Outbox::default();
+        self.incoming.lock().clear();
+        self.blocked.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,40 @@
+//! Connections that are not read for a while.
+
+mod common;
+
+use common::{Client, Running};
+use std::time::Duration;
+use switchboard_broker::Limits;
+use switchboard_server::Settings;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+/// Asks until the status says so; only a failing test waits long.
+async fn until_status(server: &Running, says: impl Fn(&str) -> bool) {
+    timeout(Duration::from_secs(20), async {
+        while !says(&server.http("GET /status HTTP/1.1\r\nHost: localhost").await) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("a status that says so");
+}
+
+#[tokio::test]
+async fn a_paused_publisher_that_resets_is_noticed() {
+    let limits = Limits { queue: 100, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut publisher = Client(TcpStream::connect(server.native).await.unwrap());
+    publisher.send(b"/null").await;
+    publisher.publish("/queue/full", &[b'a'; 90]).await;
+    publisher.publish("/queue/full", &[b'b'; 90]).await;
+    until_status(&server, |status| status.contains("is at its bound of 100 bytes")).await;
+    socket2::SockRef::from(&publisher.0).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(publisher);
+    until_status(&server, |status| status.contains("it has left")).await;
+    // What it had sent is still there.
+    let mut worker = Client(TcpStream::connect(server.native).await.unwrap());
+    worker.send(b"/queue/full").await;
+    assert_eq!(worker.receive().await, [b'a'; 90]);
+    assert_eq!(worker.receive().await, [b'b'; 90]);
+}

@@ -1,0 +1,82 @@
+//! The log of a service: it never blocks a task, whoever reads it or does not.
+
+use anyhow::{Context, Result};
+use std::io::{IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+/// Lines that wait for the reader of the standard error; further ones are dropped and counted.
+const BACKLOG: usize = 4096;
+
+/// Time between two looks at the count of dropped lines.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// The writer that notes share with the log, once a service has started one.
+static WRITER: OnceLock<NonBlocking> = OnceLock::new();
+
+/// The log of this process. What waits is written when it is dropped, if somebody reads it.
+pub(crate) struct Log {
+    filter: reload::Handle<EnvFilter, Registry>,
+    dropped: ErrorCounter,
+    _guard: WorkerGuard,
+}
+
+impl Log {
+    /// Starts logging to the standard error, from `level` on. Once in a process.
+    pub(crate) fn start(level: &str) -> Log {
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(BACKLOG)
+            .thread_name("log")
+            .finish(std::io::stderr());
+        let dropped = writer.error_counter();
+        let (filter, handle) = reload::Layer::new(EnvFilter::new(level));
+        // https://no-color.org: any value but an empty one turns colors off.
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let lines = fmt::layer().with_ansi(!plain && std::io::stderr().is_terminal()).with_writer(writer.clone());
+        tracing_subscriber::registry().with(filter).with(lines).init();
+        let _ = WRITER.set(writer);
+        // The default hook writes to the standard error itself, and blocks where nobody reads that.
+        std::panic::set_hook(Box::new(log_panic));
+        Log { filter: handle, dropped, _guard: guard }
+    }
+
+    /// Logs from `level` on from now on.
+    pub(crate) fn set_level(&self, level: &str) -> Result<()> {
+        self.filter.reload(EnvFilter::new(level)).context("cannot change the log level")
+    }
+
+    /// Says how many lines were dropped, for ever.
+    pub(crate) async fn watch(&self) {
+        let mut told = 0;
+        let mut interval = tokio::time::interval(PERIOD);
+        loop {
+            interval.tick().await;
+            let dropped = self.dropped.dropped_lines();
+            if dropped > told {
+                let lines = dropped - told;
+                tracing::warn!("{lines} log lines were dropped: nobody read the standard error");
+                told = dropped;
+            }
+        }
+    }
+}
+
+/// The service's writer, if there is one.
+pub(crate) fn writer() -> Option<NonBlocking> {
+    WRITER.get().cloned()
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("unnamed").to_owned();
+    if let Some(mut writer) = writer() {
+        let backtrace = std::backtrace::Backtrace::capture();
+        let _ = writeln!(writer, "thread '{name}' {info}\n{backtrace}");
+    }
+}

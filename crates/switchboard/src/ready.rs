@@ -1,0 +1,175 @@
+//! What tells that the services run: the banner to people, the ready file to programs.
+
+use crate::output;
+use crate::status::percent;
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::fmt::Write;
+use std::io::{ErrorKind, IsTerminal};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use switchboard_monitor::Monitor;
+use switchboard_server::Server;
+use switchboard_web::{Token, reachable};
+
+/// Addresses of the services that run, and why the others do not.
+#[derive(Default)]
+pub(crate) struct Addresses {
+    native: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    monitor: Vec<SocketAddr>,
+    collect: Option<String>,
+    token: Option<Token>,
+    down: Vec<(&'static str, String)>,
+}
+
+impl Addresses {
+    pub(crate) fn add_broker(&mut self, server: &Server) {
+        self.native = server.native_addresses();
+        self.http = server.http_addresses();
+        self.token = server.http_token().or(self.token.as_ref()).cloned();
+        self.down.retain(|(name, _)| *name != "broker");
+    }
+
+    pub(crate) fn add_monitor(&mut self, monitor: &Monitor) {
+        self.monitor = monitor.http_addresses();
+        self.collect = monitor.collect_endpoint();
+        self.token = monitor.token().or(self.token.as_ref()).cloned();
+        self.down.retain(|(name, _)| *name != "monitor");
+    }
+
+    pub(crate) fn add_down(&mut self, name: &'static str, reason: &anyhow::Error) {
+        self.down.push((name, format!("{reason:#}")));
+    }
+
+    /// Where a program on this machine reaches the broker.
+    pub(crate) fn broker(&self) -> Option<SocketAddr> {
+        let mut address = *self.native.first()?;
+        // What listens everywhere is reached here.
+        if address.ip().is_unspecified() {
+            let v4 = address.is_ipv4();
+            address.set_ip(if v4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        Some(address)
+    }
+
+    fn banner(&self) -> String {
+        let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |what: &str, value: &str| text.push_str(&format!("  {what:<24} {value}\n"));
+        for address in &self.native {
+            line("broker, native protocol", &address.to_string());
+        }
+        for address in shown(&self.http) {
+            line("broker, HTTP", &format!("http://{address}/"));
+        }
+        for address in shown(&self.monitor) {
+            line("monitor, page", &format!("http://{address}/{}", self.login(&address)));
+        }
+        if let Some(endpoint) = &self.collect {
+            line("monitor, collects at", endpoint);
+        }
+        match self.token.as_ref().map(Token::file) {
+            Some(Some(file)) => line("access token", &format!("in {}", file.display())),
+            Some(None) => line("access token", "as set by SWITCHBOARD_TOKEN or the setting http.token"),
+            None => {}
+        }
+        for (name, reason) in &self.down {
+            let _ = writeln!(text, "  {name} DOES NOT RUN, and is tried again: {reason}");
+        }
+        text + &self.warnings()
+    }
+
+    /// What is appended to a page's address to log in. A log keeps what is printed to it: the token is shown to
+    /// a person only.
+    fn login(&self, address: &SocketAddr) -> String {
+        let terminal = std::io::stdout().is_terminal();
+        let token = self.token.as_ref().filter(|token| terminal && (is_open(address) || token.file().is_none()));
+        token.map_or_else(String::new, |token| format!("?token={}", percent(token.as_str())))
+    }
+
+    fn warnings(&self) -> String {
+        let list = |addresses: &[SocketAddr]| {
+            let open = addresses.iter().filter(|address| is_open(address)).map(SocketAddr::to_string);
+            open.collect::<Vec<_>>().join(", ")
+        };
+        let (native, http) = (list(&self.native), list(&[&self.http[..], &self.monitor].concat()));
+        let mut text = String::new();
+        if !native.is_empty() {
+            let _ = write!(
+                text,
+                "  WARNING: {native} can be reached from other machines, and the native protocol has no authentication \
+                 yet:\n  whoever reaches it can publish, subscribe and take from queues.\n",
+            );
+        }
+        if !http.is_empty() {
+            let _ = write!(
+                text,
+                "  WARNING: {http} can be reached from other machines without TLS: the access token and all data can \
+                 be\n  read on the way. Put a proxy with TLS in front, or use a private network.\n",
+            );
+        }
+        text
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let mut addresses = json!({ "native": strings(&self.native), "http": strings(&self.http) });
+        if !self.monitor.is_empty() {
+            addresses["monitor"] = strings(&self.monitor).into();
+            addresses["collect"] = self.collect.clone().into();
+        }
+        if !self.down.is_empty() {
+            let down = self.down.iter().map(|(name, reason)| ((*name).to_owned(), json!(reason)));
+            addresses["down"] = serde_json::Value::Object(down.collect());
+        }
+        addresses
+    }
+}
+
+/// Tells people by the banner, and programs by a file.
+#[derive(Clone)]
+pub(crate) struct Ready(Option<PathBuf>);
+
+impl Ready {
+    /// Removes the file of an earlier run, which would say too early that this one listens.
+    pub(crate) fn begin(file: Option<&Path>) -> Result<Ready> {
+        if let Some(path) = file {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(Ready(file.map(Path::to_owned)))
+    }
+
+    /// Says what runs. Once more when a further service does.
+    pub(crate) fn tell(&self, addresses: &Addresses) -> Result<()> {
+        output::banner(&addresses.banner());
+        let Some(path) = &self.0 else { return Ok(()) };
+        write(path, &addresses.json()).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Through a rename, so that whoever waits for the file never finds half of it.
+fn write(path: &Path, addresses: &serde_json::Value) -> std::io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    std::fs::write(&temporary, format!("{addresses}\n"))?;
+    std::fs::rename(&temporary, path)
+}
+
+/// The addresses that can be opened. `[::1]` is not shown where 127.0.0.1 is.
+fn shown(listeners: &[SocketAddr]) -> Vec<SocketAddr> {
+    let all: Vec<SocketAddr> = listeners.iter().flat_map(|listener| reachable(*listener)).collect();
+    let twin = |address: &SocketAddr| SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+    all.iter().filter(|address| address.ip() != Ipv6Addr::LOCALHOST || !all.contains(&twin(address))).copied().collect()
+}
+
+fn is_open(address: &SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
+}
+
+fn strings(addresses: &[SocketAddr]) -> Vec<String> {
+    addresses.iter().map(SocketAddr::to_string).collect()
+}

@@ -1,0 +1,60 @@
+//! A service that is kept: what cannot start says why, and is tried again while the others run.
+
+use anyhow::Result;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Waits between two tries to start a service: doubled from the first to the last.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Tells services to stop.
+#[derive(Clone)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// What makes it so, and what hears of it.
+    pub(crate) fn new() -> (watch::Sender<bool>, Stop) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Stop(receiver))
+    }
+
+    /// Returns when the services are to stop.
+    pub(crate) async fn requested(mut self) {
+        // An error means that nobody is left who could say so.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}
+
+/// Starts a service that could not start, again and again. `None` if the services are to stop first.
+pub(crate) async fn retry<T>(
+    name: &str,
+    failure: &anyhow::Error,
+    start: impl AsyncFn() -> Result<T>,
+    stop: &Stop,
+) -> Option<T> {
+    let mut logged = failure.to_string();
+    let mut wait = FIRST_RETRY;
+    loop {
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = stop.clone().requested() => return None,
+        }
+        wait = (wait * 2).min(LAST_RETRY);
+        match start().await {
+            Ok(service) => {
+                tracing::info!("the {name} runs now");
+                return Some(service);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                // Once for each reason, however often it is tried.
+                if reason != logged {
+                    tracing::error!("the {name} does not run: {reason}");
+                    logged = reason;
+                }
+            }
+        }
+    }
+}

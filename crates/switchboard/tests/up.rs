@@ -1,0 +1,98 @@
+//! `switchboard up` starts what can start.
+
+mod common;
+
+use common::{Lines, Program, poll, switchboard};
+use serde_json::Value;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use tempfile::TempDir;
+
+struct Up {
+    program: Program,
+    log: Lines,
+    directory: TempDir,
+}
+
+impl Up {
+    fn start(listen: &str, page: &str) -> Up {
+        let directory = tempfile::tempdir().expect("a directory");
+        let page = format!("monitor.listen={page}");
+        let data = format!("data={}", directory.path().join("data").display());
+        let mut command = switchboard(&["up", "--listen", listen, "--http", "", "--set", &page, "--set", &data]);
+        command.args(["--set", "monitor.collect=tcp://127.0.0.1:0", "--ready-file"]);
+        command.arg(ready_file(directory.path())).stderr(Stdio::piped());
+        let mut program = Program::start(&mut command).expect("it starts");
+        let log = Lines::of(program.child.stderr.take().expect("a pipe"));
+        Up { program, log, directory }
+    }
+
+    /// The ready file, as soon as it is as wanted.
+    fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        poll(what, || {
+            let text = std::fs::read_to_string(ready_file(self.directory.path())).ok()?;
+            Some(serde_json::from_str(&text).expect("JSON")).filter(&wanted)
+        })
+    }
+
+    fn stop(mut self) {
+        self.program.signal("-TERM");
+        assert_eq!(self.program.end().code(), Some(0), "{:?}", self.log.all());
+    }
+}
+
+fn ready_file(directory: &Path) -> std::path::PathBuf {
+    directory.join("ready.json")
+}
+
+/// An address that another program listens at.
+fn taken() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    (listener, address)
+}
+
+#[test]
+fn a_monitor_that_cannot_start_stops_no_broker_and_is_tried_again() {
+    let (other, address) = taken();
+    let up = Up::start("127.0.0.1:0", &address);
+    let ready = up.until("the broker runs", |_| true);
+    assert!(ready["native"][0].is_string(), "{ready}");
+    let reason = ready["down"]["monitor"].as_str().expect("a reason");
+    assert!(reason.contains("another program listens there"), "{reason}");
+    up.program.until_contains("monitor DOES NOT RUN");
+    drop(other);
+    let ready = up.until("the monitor runs", |ready| ready["monitor"][0].is_string());
+    assert!(ready["down"].is_null(), "{ready}");
+    up.stop();
+}
+
+#[test]
+fn a_broker_that_cannot_start_stops_no_monitor_and_is_tried_again() {
+    let (other, address) = taken();
+    let up = Up::start(&address, "127.0.0.1:0");
+    let ready = up.until("the monitor runs", |_| true);
+    assert!(ready["monitor"][0].is_string(), "{ready}");
+    assert!(ready["down"]["broker"].is_string(), "{ready}");
+    drop(other);
+    up.until("the broker runs", |ready| ready["native"][0] == address.as_str());
+    up.stop();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_what_cannot_start() {
+    let (_other, address) = taken();
+    let up = Up::start("127.0.0.1:0", &address);
+    up.until("the broker runs", |_| true);
+    up.stop();
+}
+
+#[test]
+fn where_nothing_can_start_it_ends_and_says_why() {
+    let ((_one, first), (_other, second)) = (taken(), taken());
+    let mut up = Up::start(&first, &second);
+    assert_eq!(up.program.end().code(), Some(1));
+    up.log.find(&["broker: cannot listen on", &first]);
+    up.log.find(&["monitor: cannot listen on", &second]);
+}

@@ -1,0 +1,140 @@
+//! Who is paused, and whether the reason is true.
+
+use super::{Checked, LATENESS, Oracle, promise};
+use std::time::Duration;
+use switchboard_broker::{ConnectionStatus, ECHO, OverflowPolicy, PauseReason, Status};
+
+impl Oracle {
+    /// How far an outbox must be drained at most before nobody waits for it.
+    pub(super) fn low_water(&self) -> usize {
+        let bound = self.settings.limits.outbox;
+        (bound / 2).min(bound.saturating_sub(self.longest))
+    }
+
+    /// What is put into an outbox at once at most.
+    pub(super) fn piece(&self) -> usize {
+        self.longest.max(self.overshoot.min(self.settings.limits.outbox / 2))
+    }
+
+    /// A topic's subscriber that drains in time is never judged slow, and one that is slow is
+    /// waited for no more.
+    pub(super) fn check_patience(&mut self, status: &Status) -> Checked {
+        let (now, low) = (self.now, self.low_water());
+        let half = self.settings.limits.outbox / 2;
+        let (patience, slow_for) = (self.settings.limits.grace_period, self.settings.limits.slow_consumer);
+        for reported in &status.connections {
+            let id = reported.id.0;
+            let Some(link) = self.links.get_mut(&id).filter(|link| !link.gone) else { continue };
+            link.outbox = reported.outbox;
+            if reported.slow && link.slow.is_none() {
+                let never_drained = !link.credited_since_slow;
+                promise!(
+                    patience.is_zero() || never_drained || now.since(link.last_low) >= patience,
+                    "{id} was judged slow though it had room {:?} ago",
+                    now.since(link.last_low)
+                );
+                promise!(std::mem::take(&mut link.told_slow), "{id} was judged slow, and that was not told");
+                link.slow = Some(now);
+                link.credited_since_slow = false;
+            } else if !reported.slow {
+                let early = link.slow.is_some_and(|since| now.since(since) < slow_for);
+                promise!(!early, "{id} was slow, and that was forgotten too soon");
+                link.slow = None;
+            }
+            if reported.outbox <= low {
+                link.last_low = now;
+            }
+            if reported.outbox <= half {
+                link.last_half = now;
+            }
+            if reported.outbox == 0 {
+                link.maybe_full = false;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_paused(&mut self, status: &Status) -> Checked {
+        for reported in &status.connections {
+            let Some(link) = self.links.get(&reported.id.0).filter(|link| !link.gone) else { continue };
+            promise!(
+                link.paused == reported.paused.is_some(),
+                "{} is told to be paused: {}, and the status says {:?}",
+                reported.id.0,
+                link.paused,
+                reported.paused
+            );
+            if let Some(reason) = &reported.paused {
+                let now = self.now;
+                let paused_for = &mut self.link(reported.id.0).paused_for;
+                if paused_for.as_ref().is_none_or(|(known, _)| known != reason) {
+                    *paused_for = Some((reason.clone(), now));
+                }
+                self.check_reason(reported, reason, status)
+                    .map_err(|sentence| format!("{} is paused for no reason: {sentence} ({reason})", reported.id.0))?;
+            }
+        }
+        let held = status.connections.iter().filter(|connection| connection.paused.is_some()).count();
+        promise!(held == status.totals.paused, "{held} are paused, and {} counted", status.totals.paused);
+        Ok(())
+    }
+
+    fn check_reason(&mut self, held: &ConnectionStatus, reason: &PauseReason, status: &Status) -> Checked {
+        let id = held.id.0;
+        let depth = |name: &[u8]| status.channels.iter().find(|c| c.name == name).map_or(0, |channel| channel.depth);
+        match reason {
+            PauseReason::QueueFull { channel, bound } => {
+                let name = String::from_utf8_lossy(channel).into_owned();
+                promise!(*bound == self.bound_of(&name), "the bound is another");
+                promise!(depth(channel) > 0, "the queue is empty");
+            }
+            PauseReason::QueueMessages { channel, bound } => {
+                promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
+                promise!(depth(channel) > 0, "the queue is empty");
+            }
+            PauseReason::NoSubscribers { channel, buffered } => {
+                let name = String::from_utf8_lossy(channel).into_owned();
+                let somebody = self.links.values().any(|link| !link.gone && !link.listening(&name).is_empty());
+                promise!(!somebody, "somebody listens");
+                let full = self.kept_bytes(&name) + self.longest > self.bound_of(&name);
+                // A smaller message of somebody else may have fitted since.
+                promise!(*buffered <= depth(channel), "the topic keeps fewer");
+                promise!(depth(channel) >= self.buffer_of(&name) || full, "the topic has room for more");
+            }
+            PauseReason::SlowSubscriber { channel, subscriber } => {
+                self.check_wait_for(id, channel, subscriber.0, status)?;
+            }
+            PauseReason::Memory { budget } => {
+                let free = budget.saturating_sub(status.totals.memory);
+                let large = status.channels.iter().any(|channel| channel.bytes > free);
+                promise!(large || self.links[&id].reserve > free, "there is memory");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_wait_for(&mut self, held: u64, channel: &[u8], subscriber: u64, status: &Status) -> Checked {
+        let now = self.now;
+        let Some(link) = self.links.get(&subscriber).filter(|link| !link.gone) else {
+            return Err(format!("{subscriber} is gone"));
+        };
+        let waiting = status.connections.iter().find(|c| c.id.0 == subscriber).map_or(0, |c| c.outbox);
+        let room = waiting <= self.low_water() && waiting + self.piece() <= self.settings.limits.outbox;
+        promise!(waiting > 0 && !room, "the outbox of {subscriber} has room");
+        if channel == ECHO {
+            promise!(held == subscriber, "a confirmation waits for another's outbox");
+            return Ok(());
+        }
+        let name = String::from_utf8_lossy(channel).into_owned();
+        promise!(!link.listening(&name).is_empty(), "{subscriber} does not listen to it");
+        if self.policy_of(channel) == OverflowPolicy::Block {
+            return Ok(());
+        }
+        let since = self.links[&held].paused_for.as_ref().map_or(now, |(_, since)| *since).max(link.last_half);
+        // What it has saved, what it may earn meanwhile, and its advance.
+        let longest = 30 * self.settings.limits.grace_period + Duration::from_micros(LATENESS);
+        promise!(now.since(since) <= longest, "the patience with {subscriber} ended long ago");
+        promise!(link.slow.is_none_or(|slow| slow == now), "{subscriber} is known to be slow");
+        Ok(())
+    }
+}
