@@ -184,7 +184,7 @@ impl Core {
     }
 
     /// Unbinds or disconnects one endpoint. Returns false if there is none.
-    pub(crate) fn let_go(&self, endpoint: &Endpoint, bound: bool) -> bool {
+    pub(crate) fn close_endpoint(&self, endpoint: &Endpoint, bound: bool) -> bool {
         let taken = self.endpoints.lock().take(endpoint, bound);
         let Some(open) = taken else { return false };
         // Before its task knows, or what is sent now would go with it.
