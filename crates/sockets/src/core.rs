@@ -1,5 +1,6 @@
 //! What a socket and its tasks have in common.
 
+use crate::endpoints::{Endpoints, Guard, OpenEndpoint};
 use crate::event::{self, Event, PeerId};
 use crate::inbox::Inbox;
 use crate::options::{HighWaterMark, Runtime};
@@ -27,7 +28,7 @@ pub(crate) struct Core {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) events: Announcer<Event>,
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
-    endpoints: Mutex<Vec<OpenEndpoint>>,
+    endpoints: Mutex<Endpoints>,
     /// How many tasks there are.
     tasks: watch::Sender<usize>,
     /// How many peers are connected to bound endpoints.
@@ -48,37 +49,11 @@ pub(crate) enum Lifecycle {
     Closing(Deadline),
 }
 
-/// An endpoint that can be unbound or disconnected.
-#[derive(Debug)]
-struct OpenEndpoint {
-    number: u64,
-    endpoint: Endpoint,
-    bound: bool,
-    /// Of a connected one that sends. It is there as long as its task, which lives until the endpoint is disconnected.
-    pipe: Option<PipeId>,
-    lifecycle: watch::Sender<Lifecycle>,
-    guard: Option<Guard>,
-}
-
-/// Stops listening when it is dropped.
-pub(crate) struct Guard(#[expect(dead_code, reason = "for its drop")] Box<dyn Send + Sync>);
-
-impl Guard {
-    pub(crate) fn new(guard: impl Send + Sync + 'static) -> Guard {
-        Guard(Box::new(guard))
-    }
-}
-
-impl std::fmt::Debug for Guard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Guard")
-    }
-}
-
 /// An endpoint as its task sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Registered {
     number: u64,
+    bound: bool,
     pub(crate) endpoint: Endpoint,
     pub(crate) lifecycle: watch::Receiver<Lifecycle>,
 }
@@ -144,12 +119,14 @@ impl Core {
     /// Runs a task of this socket. Its panic is an event, and closes what it had.
     pub(crate) fn spawn(self: &Arc<Self>, of: &Registered, task: impl Future<Output = ()> + Send + 'static) {
         let counted = self.count();
-        let (endpoint, number) = (of.endpoint.clone(), of.number);
+        let Registered { endpoint, number, bound, .. } = of.clone();
         drop(self.driver.spawn(async move {
             if let Err(panicked) = catch_panic(task).await {
                 let core = &counted.0;
                 // A connected endpoint is of no use without its task.
-                core.endpoints.lock().retain(|open| open.bound || open.number != number);
+                if !bound {
+                    core.endpoints.lock().remove(number);
+                }
                 core.announce(&Event::TaskPanicked { endpoint, reason: panicked.to_string() });
             }
         }));
@@ -186,35 +163,30 @@ impl Core {
     fn add_endpoint(&self, endpoint: Endpoint, bound: bool, pipe: Option<PipeId>) -> Registered {
         let (lifecycle, receiver) = watch::channel(Lifecycle::Open);
         let number = self.next_number();
-        let open = OpenEndpoint { number, endpoint: endpoint.clone(), bound, pipe, lifecycle, guard: None };
-        self.endpoints.lock().push(open);
-        Registered { number, endpoint, lifecycle: receiver }
+        let open = OpenEndpoint { endpoint: endpoint.clone(), bound, pipe, lifecycle, guard: None };
+        self.endpoints.lock().add(number, open);
+        Registered { number, bound, endpoint, lifecycle: receiver }
     }
 
     /// Keeps the guard of a bound endpoint until it is unbound.
     pub(crate) fn guard(&self, of: &Registered, guard: Guard) {
-        let mut endpoints = self.endpoints.lock();
-        if let Some(open) = endpoints.iter_mut().find(|open| open.number == of.number) {
+        if let Some(open) = self.endpoints.lock().get_mut(of.number) {
             open.guard = Some(guard);
         }
     }
 
     pub(crate) fn last_bound(&self) -> Option<Endpoint> {
-        self.endpoints.lock().iter().rfind(|open| open.bound).map(|open| open.endpoint.clone())
+        self.endpoints.lock().last_bound().cloned()
     }
 
     pub(crate) fn is_connected_to(&self, endpoint: &Endpoint) -> bool {
-        self.endpoints.lock().iter().any(|open| !open.bound && open.endpoint == *endpoint)
+        self.endpoints.lock().has(endpoint, false)
     }
 
     /// Unbinds or disconnects one endpoint. Returns false if there is none.
-    pub(crate) fn let_go(&self, endpoint: &Endpoint, bound: bool) -> bool {
-        let mut endpoints = self.endpoints.lock();
-        let Some(at) = endpoints.iter().position(|open| open.bound == bound && open.endpoint == *endpoint) else {
-            return false;
-        };
-        let open = endpoints.remove(at);
-        drop(endpoints);
+    pub(crate) fn close_endpoint(&self, endpoint: &Endpoint, bound: bool) -> bool {
+        let taken = self.endpoints.lock().take(endpoint, bound);
+        let Some(open) = taken else { return false };
         // Before its task knows, or what is sent now would go with it.
         if let Some(pipe) = open.pipe {
             self.outbox().retire(pipe);
@@ -228,7 +200,7 @@ impl Core {
         let closing = self.closing();
         self.lifecycle.send_replace(closing);
         let endpoints = std::mem::take(&mut *self.endpoints.lock());
-        for open in endpoints {
+        for open in endpoints.into_all() {
             open.lifecycle.send_replace(closing);
         }
     }

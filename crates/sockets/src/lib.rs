@@ -14,12 +14,14 @@ mod wait;
 
 mod chunk;
 mod inbox;
+mod lane;
 mod outbox;
 mod subscriptions;
 
 mod session;
 
 mod core;
+mod endpoints;
 mod peer;
 
 mod io;

@@ -3,7 +3,7 @@
 use crate::change::Change;
 use crate::chunk::Chunk;
 use crate::core::{Core, Wake};
-use crate::inbox::Lane;
+use crate::lane::Lane;
 use crate::options::HighWaterMark;
 use crate::outbox::{InFlight, PipeId, Segment, Subscribed, TooManySubscriptions};
 use crate::session::{Incoming, Session};

@@ -1,4 +1,5 @@
-use crate::core::{Core, Guard};
+use crate::core::Core;
+use crate::endpoints::Guard;
 use crate::event::Events;
 use crate::flush::Flushing;
 use crate::io::{self, Listener};
@@ -54,7 +55,7 @@ impl Socket {
             match io::bind_inproc(core, name, &registered) {
                 Ok(bound) => core.guard(&registered, Guard::new(bound)),
                 Err(error) => {
-                    core.let_go(&registered.endpoint, true);
+                    core.close_endpoint(&registered.endpoint, true);
                     return Err(error);
                 }
             }
@@ -114,7 +115,7 @@ impl Socket {
         E: TryInto<Endpoint>,
         Error: From<E::Error>,
     {
-        self.let_go(&endpoint.try_into()?, true)
+        self.close_endpoint(&endpoint.try_into()?, true)
     }
 
     /// Ends the connection, after what waits for this peer is sent or `linger` is over, and does not make it again.
@@ -127,11 +128,11 @@ impl Socket {
         E: TryInto<Endpoint>,
         Error: From<E::Error>,
     {
-        self.let_go(&endpoint.try_into()?, false)
+        self.close_endpoint(&endpoint.try_into()?, false)
     }
 
-    fn let_go(&self, endpoint: &Endpoint, bound: bool) -> Result<(), Error> {
-        if self.core.let_go(endpoint, bound) {
+    fn close_endpoint(&self, endpoint: &Endpoint, bound: bool) -> Result<(), Error> {
+        if self.core.close_endpoint(endpoint, bound) {
             return Ok(());
         }
         let what = if bound { "bound" } else { "connected" };

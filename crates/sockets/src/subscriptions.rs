@@ -138,7 +138,7 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
-    fn told(joined: &Joined) -> Vec<(bool, Vec<u8>)> {
+    fn changes_of(joined: &Joined) -> Vec<(bool, Vec<u8>)> {
         joined.take_changes().into_iter().map(|change| (change.begins, change.prefix.to_vec())).collect()
     }
 
@@ -147,15 +147,15 @@ mod tests {
         let subscriptions = Subscriptions::default();
         subscriptions.change(true, b"before");
         let joined = subscriptions.join(&Arc::default());
-        assert_eq!(told(&joined), [(true, b"before".to_vec())]);
-        assert!(told(&joined).is_empty());
+        assert_eq!(changes_of(&joined), [(true, b"before".to_vec())]);
+        assert!(changes_of(&joined).is_empty());
         for begins in [true, true, false] {
             assert!(subscriptions.change(begins, b"a"));
         }
         assert!(subscriptions.matches(b"ab"));
         assert!(subscriptions.change(false, b"a") && !subscriptions.change(false, b"a"));
         assert!(!subscriptions.matches(b"ab"));
-        assert_eq!(told(&joined), [(true, b"a".to_vec()), (true, b"a".to_vec()), (false, b"a".to_vec())]);
+        assert_eq!(changes_of(&joined), [(true, b"a".to_vec()), (true, b"a".to_vec()), (false, b"a".to_vec())]);
         assert_eq!(subscriptions.cancelled(), 1);
         subscriptions.leave(joined);
         assert!(subscriptions.change(true, b"c"));
@@ -168,7 +168,7 @@ mod tests {
         for begins in [true, true, false] {
             subscriptions.pass_on(begins, b"a");
         }
-        assert_eq!(told(&joined), [true, true, false].map(|begins| (begins, b"a".to_vec())));
+        assert_eq!(changes_of(&joined), [true, true, false].map(|begins| (begins, b"a".to_vec())));
         assert!(!subscriptions.matches(b"a"));
     }
 
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((two.slot, three.slot, subscriptions.state.lock().publishers.len()), (1, 0, 2));
         subscriptions.change(true, b"x");
         assert!(publisher.changes.lock().is_empty());
-        assert_eq!((told(&two).len(), told(&three).len()), (1, 1));
+        assert_eq!((changes_of(&two).len(), changes_of(&three).len()), (1, 1));
     }
 
     #[test]

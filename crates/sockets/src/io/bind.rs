@@ -1,5 +1,5 @@
-use crate::core::Guard;
 use crate::endpoint::{ANY_PATH, abstract_name};
+use crate::endpoints::Guard;
 use crate::{Endpoint, Error};
 use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};

@@ -143,6 +143,19 @@ fn a_flush_covers_what_was_accepted_before_it_and_ends_with_the_last_write() {
 }
 
 #[test]
+fn what_is_taken_is_not_flushed_before_it_is_written() {
+    let mut outbox = outbox(0, 0);
+    let pipe = outbox.add_pipe(Arc::default());
+    outbox.dispatch("x", &mut Wakes::default());
+    let (mut target, mut flight) = (outbox.flush_target(), InFlight::default());
+    outbox.take(pipe, &mut flight);
+    assert!(!outbox.is_flushed(&mut target) && !outbox.is_flushed(&mut outbox.flush_target()));
+    write(&mut flight, &mut Wire::default(), usize::MAX);
+    outbox.take(pipe, &mut flight);
+    assert!(outbox.is_flushed(&mut target));
+}
+
+#[test]
 fn one_that_waits_for_a_flush_is_woken_by_the_write() {
     let core = crate::core::Core::new(switchboard_wire::zmtp::SocketType::Push, crate::Options::default()).unwrap();
     let pipe = core.outbox().add_pipe(Arc::default());

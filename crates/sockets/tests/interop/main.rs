@@ -174,9 +174,9 @@ fn heart_beats_keep_a_silent_connection() {
         case.exchange(&mut ours, python, 0, 100);
         let mut events = ours.socket().events();
         // Longer than either lives without a word.
-        let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || tell.send(events.wait()));
-        let event = told.recv_timeout(Duration::from_millis(500));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(events.wait()));
+        let event = receiver.recv_timeout(Duration::from_millis(500));
         assert!(event.is_err(), "it did not stay as it was: {event:?}");
         case.exchange(&mut ours, python, 100, 100);
         ours.close();
