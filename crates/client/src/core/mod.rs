@@ -1,7 +1,6 @@
 //! What a client decides, without I/O: bytes, time and randomness come in as arguments, bytes, completions
 //! and events go out.
 
-mod backoff;
 mod keepalive;
 
 mod batch;
@@ -22,7 +21,6 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use backoff::Backoff;
 pub(crate) use publisher::Publisher;
 pub(crate) use subscriber::{Effect, Subscriber};
 pub(crate) use writing::Step;

@@ -2,13 +2,14 @@
 
 use super::dial::{Open, Writer};
 use super::shared::Shared;
-use crate::core::{Backoff, Step};
+use crate::core::Step;
 use crate::{Doubt, Error, Event, Link, Reason, protocol};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use switchboard_driver::Backoff;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, sleep_until, timeout};
 

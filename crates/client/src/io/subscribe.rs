@@ -5,7 +5,7 @@ use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::clock::later;
 use crate::completion::Completer;
-use crate::core::{Backoff, Effect, Subscriber};
+use crate::core::{Effect, Subscriber};
 use crate::inbox::{Inbox, Taker, Unread};
 use crate::options::MAX_CHANNEL;
 use crate::{Doubt, Error, Event, Link, Options, Reason, Subscription, protocol};
@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
+use switchboard_driver::Backoff;
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, sleep_until, timeout};
 
