@@ -107,11 +107,11 @@ mod tests {
 
     #[test]
     fn a_chosen_directory_comes_before_systemds_and_that_before_the_users() {
-        let all = [("STATE_DIRECTORY", "/var/lib/sb:/var/lib/x"), ("XDG_STATE_HOME", "/state"), ("HOME", "/home/me")];
+        let all = [("STATE_DIRECTORY", "/var/lib/sb:/var/lib/x"), ("XDG_STATE_HOME", "/state"), ("HOME", "/me")];
         assert_eq!(found(Some("/data"), &all).as_deref(), Some("/data"));
         assert_eq!(found(None, &all).as_deref(), Some("/var/lib/sb"));
         assert_eq!(found(None, &all[1..]).as_deref(), Some("/state/switchboard"));
-        assert_eq!(found(None, &all[2..]).as_deref(), Some("/home/me/.local/state/switchboard"));
+        assert_eq!(found(None, &all[2..]).as_deref(), Some("/me/.local/state/switchboard"));
         assert_eq!(found(None, &[]), None);
         assert_eq!(found(None, &[("HOME", "relative"), ("XDG_STATE_HOME", "relative")]), None);
     }

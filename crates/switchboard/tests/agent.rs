@@ -83,7 +83,8 @@ fn signals_are_passed_on() {
 fn a_signal_that_is_ignored_stays_so_for_the_command() {
     let mut command = Command::new("sh");
     let agent = env!("CARGO_BIN_EXE_switchboard");
-    command.args(["-c", &format!("trap '' HUP; exec {agent} agent --to {NOWHERE} -- grep SigIgn /proc/self/status")]);
+    command
+        .args(["-c", &format!("trap '' HUP; exec {agent} agent --server {NOWHERE} -- grep SigIgn /proc/self/status")]);
     let output = command.output().expect("a shell");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mask = u64::from_str_radix(text.trim_start_matches("SigIgn:").trim(), 16).expect("a mask");

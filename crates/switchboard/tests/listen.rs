@@ -66,7 +66,7 @@ fn a_topics_listener_loses_nothing_and_says_nothing() {
 fn shell(broker: &Broker, script: &str) -> std::process::Output {
     let (host, port) = broker.native[0].rsplit_once(':').expect("a port");
     let program = env!("CARGO_BIN_EXE_switchboard");
-    let script = script.replace("SB", program).replace("AT", &format!("--host {host} --port {port}"));
+    let script = script.replace("SB", program).replace("AT", &format!("--server {host}:{port}"));
     Command::new("bash").args(["-c", &script]).output().expect("bash")
 }
 

@@ -151,7 +151,7 @@ fn an_address_where_no_collector_is_says_so() {
     assert!(text.contains(&format!("1 report was not delivered to {to}: this is no collector")), "{text}");
     let output = switchboard(&["top", "--once", "--server", &to]).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("there is no monitor at") && text.contains("broker"), "{text}");
+    assert!(text.contains("is no monitor") && text.contains("broker"), "{text}");
 }
 
 #[test]
@@ -162,5 +162,5 @@ fn top_without_a_monitor_says_where_it_has_asked() {
     assert!(text.contains("cannot ask http://127.0.0.1:1") && text.contains("`switchboard monitor`"), "{text}");
     let output = switchboard(&["top", "--once", "--server", "ftp://x"]).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("--http ftp://x") && text.contains("http://"), "{text}");
+    assert!(text.contains("ftp://x") && text.contains("http://"), "{text}");
 }

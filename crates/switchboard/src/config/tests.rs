@@ -1,0 +1,134 @@
+//! What configuration files and settings mean.
+
+use super::*;
+
+fn error(text: &str) -> String {
+    let mut settings = Settings::default();
+    let result = settings.read(text, "my.toml").and_then(|()| settings.check());
+    format!("{:#}", result.expect_err(text))
+}
+
+#[test]
+fn what_is_printed_reads_back_the_same() {
+    let mut settings = Settings::default();
+    assert_eq!(settings.print(), reread(&settings).print());
+    for (key, value) in [
+        ("listen", "127.0.0.1:1,[::1]:2"),
+        ("http", ""),
+        ("memory", "1GiB"),
+        ("outbox", "1025"),
+        ("grace-period", "0"),
+        ("slow-consumer", "1500us"),
+        ("policy", "drop-old"),
+        ("connection-rate", "7"),
+        ("log", "info,switchboard=trace"),
+        ("monitor.listen", ""),
+        ("monitor.collect", ""),
+        ("monitor.keep", "7d"),
+        ("monitor.leak", "2.5"),
+        ("hosts", "a.example,b.example"),
+        ("http.token", "0123456789&b=c%d+\"'"),
+        ("metrics-open", "true"),
+        ("http.header-timeout", "10ms"),
+    ] {
+        settings.set(key, value).unwrap();
+    }
+    settings.add_rule(0, "/topic/a\"b/>,policy=block,buffer-unsubscribed=10,queue=1KiB").unwrap();
+    settings.add_rule(1, "/queue/*").unwrap();
+    let again = reread(&settings);
+    assert_eq!(settings.print(), again.print());
+    assert_eq!(settings.rules, again.rules);
+    assert_eq!(settings.server.limits, again.server.limits);
+    assert_eq!(settings.server.listen, again.server.listen);
+    assert!(again.server.http.is_empty());
+}
+
+fn reread(settings: &Settings) -> Settings {
+    let mut again = Settings::default();
+    again.read(&settings.print(), "printed").unwrap();
+    again
+}
+
+#[test]
+fn defaults_are_allowed() {
+    Settings::default().check().unwrap();
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_and_the_file() {
+    assert_eq!(
+        error("[broker]\nmemmory = 1"),
+        "my.toml: [broker]: there is no setting `memmory`; the nearest is `memory`"
+    );
+    assert_eq!(error("[brokr]\n"), "my.toml: there is no table `brokr`; the nearest is `broker`");
+    assert_eq!(error("[[brokr]]\n"), "my.toml: there is no table `brokr`; the nearest is `broker`");
+    assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
+    assert_eq!(
+        error("memmory = 1"),
+        "my.toml: `memmory` stands outside of [broker], [monitor], [http] and [[channel]]: \
+         there is no setting `memmory`; the nearest is `memory`"
+    );
+    assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
+}
+
+#[test]
+fn a_bad_value_names_key_value_and_what_is_allowed() {
+    assert_eq!(
+        error("[broker]\npolicy = 'drop'"),
+        "my.toml: [broker]: policy = drop is not allowed: it must be drop-new, drop-old, disconnect or block"
+    );
+    for text in [
+        "[broker]\nmemory = true",
+        "[broker]\nconnections = 0",
+        "[broker]\nlisten = '25000'",
+        "[broker]\nlisten = '::1:25000'",
+        "[broker]\nlisten = []",
+        "[broker]\nlog = 'inof'",
+        "[broker]\nwrite-timeout = '1 fortnight'",
+        "[broker]\nmessage = '5GiB'\nmemory = '50GiB'",
+        "[[channel]]\nbuffer-unsubscribed = 1",
+        "[[channel]]\nmatch = '/a'\nbuffer-unsubscribed = 'x'",
+        "[channel]\n",
+        "broker = 1",
+    ] {
+        let error = error(text);
+        assert!(error.contains("must be"), "{error}");
+    }
+    assert!(error("[broker]\n\nmemory =").starts_with("my.toml, line 3: "));
+}
+
+#[test]
+fn settings_of_http_are_of_every_service() {
+    let mut settings = Settings::default();
+    settings.read("[http]\nhosts = ['a.example']\ntoken = '0123456789abcdef'\nmetrics-open = true", "x").unwrap();
+    settings.set("data", "/data").unwrap();
+    settings.share_web().unwrap();
+    for web in [&settings.server.web, &settings.monitor.web] {
+        assert_eq!((web.hosts.names(), web.metrics_open), (vec!["a.example".to_owned()], true));
+        assert!(web.token.as_ref().is_some_and(|token| token.is_same(b"0123456789abcdef")));
+        assert_eq!(web.token_file.as_deref(), Some(Path::new("/data/token")));
+    }
+    // What is read again at SIGHUP is in force for those that run.
+    settings.web.hosts.set(&["b.example".to_owned()]);
+    assert_eq!(settings.server.web.hosts.names(), ["b.example"]);
+    assert_eq!(settings.monitor.web.hosts.names(), ["b.example"]);
+    for (text, allowed) in [("token = 'short'", "16 to 255"), ("token = '0123456789 abcdef'", "without blanks")] {
+        assert!(error(&format!("[http]\n{text}")).contains(allowed), "{text}");
+    }
+    for limit in ["header-timeout = 0", "write-timeout = '2d'", "header = 1", "connections = 1000000"] {
+        assert!(error(&format!("[http]\n{limit}")).contains("must be"), "{limit}");
+    }
+}
+
+#[test]
+fn memory_holds_the_connections_and_two_messages() {
+    let text = |memory| format!("[broker]\nmemory = {memory}\nmessage = '2KiB'\nconnections = 1");
+    assert_eq!(
+        error(&text(8191)),
+        "memory = 8191 is not allowed: it must be at least 8192, \
+         which 1 connections and two messages of 2048 bytes take"
+    );
+    let mut settings = Settings::default();
+    settings.read(&text(8192), "my.toml").unwrap();
+    settings.check().unwrap();
+}
