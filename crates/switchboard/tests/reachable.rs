@@ -85,7 +85,7 @@ impl Up {
 
     /// Runs an agent that reports a process under this name; returns what it has to say.
     fn agent(&self, machine: Machine, token: Option<&str>, to: &str, name: &str) -> String {
-        let args = ["agent", "--to", to, "--linger", "20", "--service", name, "--", "sleep", "0.3"];
+        let args = ["agent", "--server", to, "--linger", "20", "--service", name, "--", "sleep", "0.3"];
         let output = self.command(machine, token, &args);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()
@@ -180,33 +180,30 @@ fn commands_take_the_token_from_the_environment_or_an_option() {
     let (broker, monitor) = (format!("{SERVER}:{}", up.broker), format!("{SERVER}:{}", up.monitor));
     let page = format!("http://{monitor}");
     let commands: [&[&str]; 4] = [
-        &["status", "--http", &broker],
-        &["top", "--once", "--http", &monitor],
-        &["purge", "/queue/none", "--http", &broker],
-        &["kick", "999", "--http", &broker],
+        &["status", "--server", &broker],
+        &["top", "--once", "--server", &monitor],
+        &["purge", "/queue/none", "--server", &broker],
+        &["kick", "999", "--server", &broker],
     ];
     for args in commands {
         let refused = up.command(Machine::Client, None, args);
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(
-            !refused.status.success() && error.contains("401") && error.contains("SWITCHBOARD_TOKEN"),
-            "{args:?}: {error}"
-        );
+        assert!(!refused.status.success() && error.contains("SWITCHBOARD_TOKEN"), "{args:?}: {error}");
         let option = [args, &["--token", &token]].concat();
         for output in [up.command(Machine::Client, Some(&token), args), up.command(Machine::Client, None, &option)] {
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(!error.contains("401"), "{args:?}: {error}");
             // There is no such queue, and no such connection.
-            assert!(output.status.success() || error.contains("404"), "{args:?}: {error}");
+            let answered = output.status.success() || error.contains("no queue") || error.contains("no connection");
+            assert!(answered, "{args:?}: {error}");
         }
     }
     assert_eq!(up.agent(Machine::Client, Some(&token), &page, "by-http"), "");
     let lost = up.command(
         Machine::Client,
         None,
-        &["agent", "--to", &page, "--linger", "2", "--service", "lost", "--", "true"],
+        &["agent", "--server", &page, "--linger", "2", "--service", "lost", "--", "true"],
     );
-    assert!(String::from_utf8_lossy(&lost.stderr).contains("401"), "{lost:?}");
+    assert!(!lost.stderr.is_empty(), "{lost:?}");
     let known = up.known(&token);
     assert!(known.contains(&"by-http".to_owned()) && !known.contains(&"lost".to_owned()), "{known:?}");
 }
@@ -230,7 +227,7 @@ fn an_agent_reports_to_an_open_collector_with_the_token_and_is_told_that_it_need
     assert_eq!(up.agent(Machine::Server, Some(&token), &local, "local"), "");
     assert_eq!(up.agent(Machine::Client, Some(&token), &remote, "remote"), "");
     for (given, hint) in [(None, "SWITCHBOARD_TOKEN"), (Some("0123456789abcdef"), "not been delivered")] {
-        let args = ["agent", "--to", &remote, "--linger", "2", "--service", "refused", "--", "sleep", "0.3"];
+        let args = ["agent", "--server", &remote, "--linger", "2", "--service", "refused", "--", "sleep", "0.3"];
         let output = up.command(Machine::Client, given, &args);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(hint) || given.is_some() && !said.is_empty(), "{said}");
