@@ -95,6 +95,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_journal_that_cannot_be_begun_leaves_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        for room in 0..MAGIC.len() as u64 {
+            disk.faults.room.store(room, std::sync::atomic::Ordering::Relaxed);
+            assert!(Journal::create(&disk, directory.path().join("journal")).is_err());
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        }
+    }
+
     proptest! {
         #[test]
         fn points_are_read_as_written(of in proptest::collection::vec(any::<(u32, u32, u16, u16)>(), 0..50)) {

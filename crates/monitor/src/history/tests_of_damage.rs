@@ -420,3 +420,16 @@ fn attempts_to_start_that_fail_set_a_file_aside_once() {
     assert_eq!(next.rows(), rows(0..200));
     assert_eq!(next.shared.lock().set_aside.len(), 1, "{:?}", next.shared.lock().set_aside);
 }
+
+#[test]
+fn what_the_journal_did_not_take_is_in_it_after_the_next_flush() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let mut trial = Trial::open(&disk, directory.path(), 0).unwrap();
+    trial.take(0..40);
+    disk.faults.fail(0..2);
+    assert!(!trial.writer.flush());
+    assert!(trial.writer.flush());
+    drop(trial);
+    assert_eq!(Trial::open(&Disk::default(), directory.path(), 40).unwrap().rows(), rows(0..40));
+}
