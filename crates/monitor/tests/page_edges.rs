@@ -110,6 +110,7 @@ async fn a_range_that_is_none_is_passed_over() {
         "?from=1&to=8.64e15",
         "?from=1&to=4102444800000",
         "?from=9e15&to=9.1e15",
+        "?from=9e15&to=9000000000100000",
         "?from=Infinity&to=Infinity",
         "?from=NaN&to=x",
         "?from=5000&to=5999",

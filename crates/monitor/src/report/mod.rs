@@ -147,14 +147,14 @@ pub struct Outcome {
 
 /// How reports leave.
 enum Sink {
-    Http(http::Sink),
+    Http(Box<http::Sink>),
     Zmq(Box<zmq::Sink>),
 }
 
 impl Sink {
     fn new(options: &Options) -> Result<Sink, Error> {
         if options.collector.contains("://") && options.collector.to_ascii_lowercase().starts_with("http") {
-            return http::Sink::new(options).map(Sink::Http);
+            return http::Sink::new(options).map(Box::new).map(Sink::Http);
         }
         zmq::Sink::new(options).map(Box::new).map(Sink::Zmq)
     }
