@@ -25,6 +25,8 @@ mod sealing;
 mod tests;
 #[cfg(test)]
 mod tests_of_damage;
+#[cfg(test)]
+mod tests_of_disk;
 mod writer;
 
 pub(crate) use damage::Counts;
