@@ -43,6 +43,8 @@ pub(crate) struct ConnectionHandle {
     /// All bytes that the broker knows to be written, and to be acknowledged. Changed under the hub's lock only.
     credited: AtomicU64,
     reported: AtomicU64,
+    /// Whether the kernel says what the peer's machine has acknowledged.
+    has_transport: bool,
     /// Whether it takes from queues, so that the broker asks what was acknowledged.
     consumes: AtomicBool,
     /// Whether it is among those that [`Watch`](crate::watch::Watch) looks after.
@@ -69,6 +71,7 @@ struct Writer {
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, origin: Origin, socket: Socket) -> ConnectionHandle {
         ConnectionHandle {
+            has_transport: socket.transport().is_some(),
             id,
             origin,
             socket,
@@ -158,9 +161,13 @@ impl ConnectionHandle {
         (bytes, usize::try_from(reported - before).unwrap_or(usize::MAX))
     }
 
+    pub(crate) fn has_transport(&self) -> bool {
+        self.has_transport
+    }
+
     /// From now on the broker is told what the peer's machine acknowledges.
     pub(crate) fn set_consumes(&self) {
-        self.consumes.store(true, Ordering::Release);
+        self.consumes.store(self.has_transport, Ordering::Release);
     }
 
     pub(crate) fn consumes(&self) -> bool {

@@ -1,0 +1,3 @@
+//! Tests of modules that the model includes, too.
+
+mod watch;
