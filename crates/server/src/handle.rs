@@ -1,6 +1,7 @@
 //! The side of a connection that every task may touch.
 
 use crate::outbox::Outbox;
+use crate::slice::FLUSH;
 use crate::socket::{Origin, Socket};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Notify, Ordering};
 use crate::transport::Transport;
@@ -10,8 +11,6 @@ use switchboard_broker::{CloseReason, ConnectionId, Refusal};
 
 /// Buffers handed to one system call.
 const SLICES: usize = 64;
-/// Bytes that one flush writes, about: a peer that takes everything must not keep the task that serves it.
-const FLUSH: usize = 1 << 20;
 
 /// Why the server ends a connection.
 #[derive(Clone, Debug)]
@@ -198,7 +197,8 @@ impl ConnectionHandle {
     }
 
     pub(crate) fn end_watch(&self) {
-        self.watched.store(false, Ordering::Release);
+        // Not a store: what was written before somebody else's failed `begin_watch` has to be seen after this.
+        self.watched.swap(false, Ordering::AcqRel);
     }
 
     /// Lets the own task ask soon what was acknowledged.

@@ -404,6 +404,12 @@ impl Hub {
         Some(result)
     }
 
+    /// What a bug in the broker does.
+    #[cfg(test)]
+    pub(crate) fn panic(&self) {
+        self.change(|_, _, _| panic!("a bug"));
+    }
+
     fn now(&self) -> Time {
         self.clock.now()
     }

@@ -93,9 +93,17 @@ impl Server {
     /// If the broker panics. It does not go on with a state that may be half changed; the panic's own message is on
     /// standard error.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Shutdown, RunError> {
+        let hub = Arc::new(Hub::new(self.settings.limits.clone(), self.settings.rules.clone()));
+        self.run_with(hub, shutdown).await
+    }
+
+    pub(crate) async fn run_with(
+        self,
+        hub: Arc<Hub>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Shutdown, RunError> {
         let http_address = self.http_addresses().first().map(ToString::to_string);
         let Server { settings, native, http, arrivals: (_, arrivals), connections } = self;
-        let hub = Arc::new(Hub::new(settings.limits.clone(), settings.rules.clone()));
         let (alive, mut ended) = mpsc::channel(1);
         let context = Arc::new(Context {
             hub: hub.clone(),

@@ -1,3 +1,4 @@
-//! Tests of modules that the model includes, too.
+//! Tests that need more than the public interface, of modules that the model includes.
 
+mod panics;
 mod watch;

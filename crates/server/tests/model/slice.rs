@@ -1,5 +1,8 @@
 //! Turns that never end: where they do, a model says so by other means.
 
+/// One message and a part of the next one.
+pub(crate) const FLUSH: usize = 7;
+
 #[derive(Debug)]
 pub(crate) struct Slice {
     is_over: bool,

@@ -5,6 +5,7 @@ use crate::handle::ConnectionHandle;
 use crate::hub::Hub;
 use crate::slice::Slice;
 use crate::socket::{Origin, Socket};
+use crate::sync::Notify;
 use loom::future::block_on;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -64,19 +65,28 @@ impl Party {
         self.does(vec![publish(channel, body)]);
     }
 
-    /// Writes as its own task does: when it is woken, and when the socket takes more.
-    pub(crate) fn serves_until(&self, is_done: impl Fn() -> bool) {
+    /// Writes as its own task does: when it is woken, and when the socket takes more. It also looks whether it is done
+    /// once all others have ended, but does nothing else then.
+    pub(crate) fn serves_until(&self, ended: &Notify, is_done: impl Fn() -> bool) {
         block_on(async {
             loop {
                 self.pumps();
                 if is_done() {
                     return;
                 }
+                let mut ended = pin!(ended.notified());
+                let mut has_ended = false;
                 let mut woken = pin!(self.handle.woken());
                 let mut writable = pin!(self.socket.writable());
                 poll_fn(|context| {
                     if woken.as_mut().poll(context).is_ready() {
                         return Poll::Ready(());
+                    }
+                    if !has_ended && ended.as_mut().poll(context).is_ready() {
+                        has_ended = true;
+                        if is_done() {
+                            return Poll::Ready(());
+                        }
                     }
                     if self.handle.is_blocked() { writable.as_mut().poll(context) } else { Poll::Pending }
                 })

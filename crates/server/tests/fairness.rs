@@ -1,0 +1,117 @@
+//! Connections that are never done.
+
+mod common;
+
+use common::{Client, Running, frame};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use tokio::time::{Duration, timeout};
+
+/// Threads that write or read at full speed until they are dropped.
+struct Busy(Arc<AtomicBool>, Vec<JoinHandle<()>>);
+
+impl Busy {
+    fn new() -> Busy {
+        Busy(Arc::new(AtomicBool::new(false)), Vec::new())
+    }
+
+    fn run(&mut self, step: impl Fn() -> bool + Send + 'static) {
+        let done = self.0.clone();
+        self.1.push(thread::spawn(move || while !done.load(Ordering::Relaxed) && step() {}));
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        // A panic of the test's own is told, not that of a thread.
+        self.1.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}
+
+fn connect(server: &Running, pattern: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server.native).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+    stream.write_all(&frame(pattern)).unwrap();
+    stream
+}
+
+/// Whole pairs for so many names in turn.
+fn block(kind: &str, names: usize) -> Vec<u8> {
+    let mut block = Vec::new();
+    while block.len() < 64 << 10 {
+        for name in 0..names {
+            block.extend(frame(format!("/{kind}/{name}").as_bytes()));
+            block.extend(frame(&[b'x'; 16]));
+        }
+    }
+    block
+}
+
+/// Only a task that never yields makes another one wait for so long.
+async fn is_served(server: &Running, client: &mut Client) {
+    let asks = async {
+        for _ in 0..20 {
+            client.settle().await;
+            assert!(server.http("GET /healthz HTTP/1.1\r\nHost: localhost").await.contains("200"));
+        }
+    };
+    timeout(Duration::from_secs(15), asks).await.expect("answers beside busy connections");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishers_that_are_never_done_delay_nobody() {
+    for names in [1, 100, 1000] {
+        let server = Running::start().await;
+        let mut client = server.client("/null").await;
+        let mut busy = Busy::new();
+        let block = Arc::new(block("topic", names));
+        for _ in 0..8 {
+            let (stream, block) = (connect(&server, b"/null"), block.clone());
+            // The server may pause it.
+            busy.run(move || match (&stream).write_all(&block) {
+                Ok(()) => true,
+                // What was cut off in the middle cannot be gone on with.
+                Err(_) => false,
+            });
+        }
+        is_served(&server, &mut client).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consumers_that_always_take_more_delay_nobody() {
+    let server = Running::start().await;
+    let mut client = server.client("/null").await;
+    let mut busy = Busy::new();
+    for _ in 0..8 {
+        let stream = connect(&server, b"/topic/*");
+        let mut buffer = vec![0; 256 << 10];
+        buffer.fill(0);
+        busy.run(move || {
+            let mut buffer = [0; 64 << 10];
+            !matches!((&stream).read(&mut buffer), Ok(0))
+        });
+    }
+    let stream = connect(&server, b"/null");
+    stream.set_write_timeout(None).unwrap();
+    let block = block("topic", 1);
+    busy.run(move || (&stream).write_all(&block).is_ok());
+    is_served(&server, &mut client).await;
+}
+
+#[tokio::test]
+async fn on_one_thread_a_publisher_that_is_never_done_delays_nobody() {
+    let server = Running::start().await;
+    let mut client = server.client("/null").await;
+    let mut busy = Busy::new();
+    let (stream, block) = (connect(&server, b"/null"), block("topic", 100));
+    stream.set_write_timeout(None).unwrap();
+    busy.run(move || (&stream).write_all(&block).is_ok());
+    is_served(&server, &mut client).await;
+    drop(server);
+}
