@@ -29,11 +29,11 @@ impl Scene {
         let socket = Socket::Scripted(script.clone());
         let handle = Arc::new(ConnectionHandle::new(ConnectionId(self.next), Origin::Service("test"), socket));
         self.next += 1;
-        let task = tokio::spawn(run(self.context.clone(), handle.clone(), ()));
+        let begun = Arc::new(());
+        let task = tokio::spawn(run(self.context.clone(), handle.clone(), begun.clone()));
         let actor = Actor { script, handle, task };
-        let subscriptions = self.context.hub.totals().subscriptions;
         actor.script.sends(&frames(sent));
-        until(|| self.context.hub.totals().subscriptions > subscriptions).await;
+        until(|| Arc::strong_count(&begun) == 1).await;
         actor
     }
 
@@ -57,7 +57,7 @@ impl Actor {
 async fn until(condition: impl Fn() -> bool) {
     let wait = async {
         while !condition() {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     };
     tokio::time::timeout(IN_TIME, wait).await.expect("in time");
@@ -92,7 +92,7 @@ async fn a_full_socket_costs_no_system_call_until_it_takes_more() {
     until(|| actor.handle.is_blocked()).await;
     let writes = actor.script.writes();
     for _ in 0..100 {
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     assert_eq!(actor.script.writes(), writes);
     actor.script.takes(&[Ok(99)]);
