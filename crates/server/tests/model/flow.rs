@@ -110,7 +110,10 @@ pub(crate) fn a_disconnect_beside_a_publisher() {
         // The next consumer gets them, in order.
         let next = world.connect(3, Socket::new(99, false));
         next.subscribes("/queue/a");
-        assert_eq!(messages(&next.socket.written()), (["0", "1", "2"][bodies.len()..].iter().map(ToString::to_string).collect(), 0));
+        assert_eq!(
+            messages(&next.socket.written()),
+            (["0", "1", "2"][bodies.len()..].iter().map(ToString::to_string).collect(), 0)
+        );
     });
 }
 

@@ -150,8 +150,7 @@ async fn a_read_of_many_commands_is_carried_out_wholly_and_in_order() {
     let publisher = scene.connects(&[b"/topic/none"], &[]).await;
     publisher.script.sends(&sent[9..]);
     until(|| scene.context.hub.totals().published == COUNT as u64).await;
-    let wanted: Vec<u8> =
-        (0..COUNT).step_by(3).flat_map(|number| frames(&[number.to_string().as_bytes()])).collect();
+    let wanted: Vec<u8> = (0..COUNT).step_by(3).flat_map(|number| frames(&[number.to_string().as_bytes()])).collect();
     actor.script.takes(&[Ok(usize::MAX); 64]);
     until(|| actor.script.written().len() == wanted.len()).await;
     assert_eq!(actor.script.written(), wanted);
