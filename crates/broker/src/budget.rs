@@ -47,8 +47,10 @@ impl MemoryBudget {
     }
 
     /// Whether there is no memory even for what helps to drain it: 1/16 more than the budget.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.used > (self.limit.saturating_sub(self.set_aside)).saturating_add(self.limit / 16)
+    /// Those that have left do not count: only a consumer can let them go.
+    pub(crate) fn is_exhausted(&self, gone: usize) -> bool {
+        let used = self.used.saturating_sub(gone * cost::GONE);
+        used > self.limit.saturating_sub(self.set_aside).saturating_add(self.limit / 16)
     }
 
     #[inline]
@@ -59,6 +61,16 @@ impl MemoryBudget {
     #[inline]
     pub(crate) fn release(&mut self, bytes: usize) {
         self.used -= bytes;
+        self.freed = true;
+    }
+
+    /// As [`MemoryBudget::release`] for what is about to be charged again: nobody is woken for it.
+    pub(crate) fn lend(&mut self, bytes: usize) {
+        self.used -= bytes;
+    }
+
+    /// Something was released in the end of what was lent.
+    pub(crate) fn note_freed(&mut self) {
         self.freed = true;
     }
 

@@ -13,6 +13,9 @@ use std::mem::size_of;
 /// An idle connection, with its timers and what the driver keeps for it.
 pub(crate) const CONNECTION: usize = 4096;
 
+/// A connection that is gone and whose messages still wait for room.
+pub(crate) const GONE: usize = 1536;
+
 /// A subscription, without its pattern.
 pub(crate) const SUBSCRIPTION: usize = 256;
 

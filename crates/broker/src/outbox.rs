@@ -296,8 +296,7 @@ impl Outbox {
         }
         self.close();
         let end = self.entries.len().min(self.in_flight + SEARCHED);
-        let oldest =
-            (self.in_flight..end).find(|&index| matches!(self.entries[index].origin, Origin::Topic { .. }))?;
+        let oldest = (self.in_flight..end).find(|&index| matches!(self.entries[index].origin, Origin::Topic { .. }))?;
         let entry = self.entries.remove(oldest)?;
         self.bytes -= entry.batch.bytes();
         self.uncount(&entry);
@@ -324,7 +323,9 @@ impl Outbox {
             let (count, bytes) = cut;
             let entry = &mut self.entries[keep];
             let allocation = entry.allocation.map(&mut retain);
-            let (Some(head), Some(rest)) = entry.batch.clone().split(count, bytes) else { unreachable!("a cut inside") };
+            let (Some(head), Some(rest)) = entry.batch.clone().split(count, bytes) else {
+                unreachable!("a cut inside")
+            };
             let rest = OutboxEntry { batch: rest, allocation, origin: entry.origin.skip(count) };
             entry.batch = head;
             second = Some(rest.origin);

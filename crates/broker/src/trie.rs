@@ -77,7 +77,11 @@ impl Trie {
         }
         let (last, _) = path[path.len() - 1];
         let row = self.nodes.row(last);
-        if is_rest { row.rest.remove(&subscription) } else { row.here.remove(&subscription) };
+        if is_rest {
+            row.rest.remove(&subscription)
+        } else {
+            row.here.remove(&subscription)
+        };
         while let Some((node, level)) = path.pop() {
             let Some(&(parent, _)) = path.last() else { return };
             if !self.nodes[node].is_unused() {

@@ -61,7 +61,8 @@ impl Broker {
     fn settle_next(&mut self, slot: ConnectionSlot, settling: &mut Settling) {
         let leases = &mut self.connections.edit(slot).leases;
         let mut unknown = |tag: u64| settling.unknown = Some(settling.unknown.map_or(tag, |known| known.min(tag)));
-        let within = leases.range_mut(..=settling.next).next_back().filter(|(_, lease)| lease.end_tag() > settling.next);
+        let within =
+            leases.range_mut(..=settling.next).next_back().filter(|(_, lease)| lease.end_tag() > settling.next);
         let Some((&key, lease)) = within else {
             unknown(settling.next);
             let next = leases.range(settling.next..).next().map(|(&tag, _)| tag);

@@ -1,6 +1,7 @@
 //! The books, counted anew: for tests.
 
 use super::Broker;
+use super::connection::Phase;
 use crate::cost;
 use crate::outbox::Origin;
 
@@ -31,7 +32,8 @@ impl Broker {
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
         let (mut pending, mut paused) = (0, 0);
         for (_, connection) in self.connections.iter() {
-            sum += cost::CONNECTION + connection.reserved;
+            let is_gone = connection.phase == Phase::Gone;
+            sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved;
             sum += connection.leases.len() * cost::LEASE;
             sum += connection.pending.iter().map(super::pause::Pending::charge).sum::<usize>();
             sum += (connection.outbox.len() + connection.retained.len()) * cost::ENTRY;

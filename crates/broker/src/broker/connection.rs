@@ -147,7 +147,11 @@ impl Connection {
 
     /// Whether a queue may give it messages, as far as there is room.
     pub(super) fn is_able(&self) -> bool {
-        self.phase == Phase::Open && !self.stalled && !self.recalling && self.sweep == Sweep::No && self.wanted == Sweep::No
+        self.phase == Phase::Open
+            && !self.stalled
+            && !self.recalling
+            && self.sweep == Sweep::No
+            && self.wanted == Sweep::No
     }
 
     /// Bytes of queues that are ahead of a consumer without acks.
@@ -399,7 +403,7 @@ impl Broker {
             self.timers.remove(&(time, Timer::Grace(id)));
         }
         self.gone += 1;
-        self.budget.charge(cost::CONNECTION);
+        self.budget.charge(cost::GONE);
         self.budget.release(reserved);
         self.ids.remove(&id);
         shrink(&mut self.ids);
@@ -429,12 +433,13 @@ impl Broker {
     fn remove_if_done(&mut self, slot: ConnectionSlot) {
         let row = &self.connections[slot];
         let has_left = row.subscriptions.is_empty() && row.ending.is_empty() && row.returning.is_empty();
-        if has_left && !row.has_anything() && row.pending.is_empty() && row.blocked.is_none() && row.waiters.is_empty() {
+        if has_left && !row.has_anything() && row.pending.is_empty() && row.blocked.is_none() && row.waiters.is_empty()
+        {
             debug_assert!(!row.is_owed && row.skipped.is_empty());
             self.connections.remove(slot);
             self.troubled.remove(&slot);
             self.gone -= 1;
-            self.budget.release(cost::CONNECTION);
+            self.budget.release(cost::GONE);
         }
     }
 

@@ -5,10 +5,10 @@
 use super::Broker;
 use super::connection::{Connection, Phase, Retained, Sweep};
 use crate::backlog::Segment;
+use crate::cost;
 use crate::lease::{Lease, Piece};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ConnectionSlot, MemberSlot};
-use crate::cost;
 
 impl Broker {
     /// Goes on with everything that is being taken down for a connection.
@@ -67,7 +67,7 @@ impl Broker {
                 lease.into_iter().for_each(|lease| self.return_lease(slot, lease));
             }
         }
-        loop {
+        while self.connections[slot].outbox.is_swept() {
             if !self.spend(2) {
                 return false;
             }
@@ -78,8 +78,7 @@ impl Broker {
                 origin.is_of_queue() && (all || reclaims)
             };
             match connection.outbox.sweep(wanted) {
-                None => break,
-                Some(None) => {}
+                None | Some(None) => {}
                 Some(Some(entry)) => self.reclaim(slot, entry),
             }
         }

@@ -170,8 +170,10 @@ impl Broker {
             return;
         }
         let mut now = None;
+        let before = self.budget.used();
         while let Some(next) = self.connections.edit(slot).pending.pop_front() {
-            self.forget_pending(&next);
+            self.budget.lend(next.charge());
+            self.pending -= next.messages();
             match self.attempt(slot, next) {
                 Ok(Some(channel)) if self.over_share(channel) => {
                     let reason = PauseReason::Memory { budget: self.budget.limit() };
@@ -187,6 +189,9 @@ impl Broker {
                 break;
             }
         }
+        if self.budget.used() < before {
+            self.budget.note_freed();
+        }
         let connection = self.connections.edit(slot);
         if connection.pending.is_empty() && connection.pending.capacity() > 64 {
             connection.pending = std::collections::VecDeque::new();
@@ -198,7 +203,8 @@ impl Broker {
     fn set_blocked(&mut self, slot: ConnectionSlot, now: Option<(Blocked, PauseReason, Option<ChannelSlot>)>) {
         let connection = self.connections.edit(slot);
         let (id, before) = (connection.id, connection.blocked);
-        let (on, reason, channel) = now.map_or((None, None, None), |(on, reason, channel)| (Some(on), Some(reason), channel));
+        let (on, reason, channel) =
+            now.map_or((None, None, None), |(on, reason, channel)| (Some(on), Some(reason), channel));
         let feeds = std::mem::replace(&mut connection.paused_on, channel);
         let is_gone = connection.phase == super::connection::Phase::Gone;
         match (before, &reason) {

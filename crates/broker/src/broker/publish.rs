@@ -80,11 +80,8 @@ impl Broker {
         let channel = self.channels.quietly().row(slot);
         let first = channel.next_seq;
         channel.next_seq += batch.len() as u64;
-        let rest = if self.channels.is_ready(slot) {
-            self.dispatch(slot, &batch, first, 1)
-        } else {
-            Some((batch, first))
-        };
+        let rest =
+            if self.channels.is_ready(slot) { self.dispatch(slot, &batch, first, 1) } else { Some((batch, first)) };
         match rest {
             None => Ok(()),
             Some((batch, first)) => self.append(slot, batch, first, whole),
@@ -143,7 +140,8 @@ impl Broker {
         let whole = batch.bytes();
         // A piece that fits into half an outbox fits into every one that has room.
         let piece = self.limits.outbox / 2;
-        let messages = if self.limits.outbox_messages == 0 { usize::MAX } else { (self.limits.outbox_messages / 2).max(1) };
+        let messages =
+            if self.limits.outbox_messages == 0 { usize::MAX } else { (self.limits.outbox_messages / 2).max(1) };
         let mut rest = Some(batch);
         while let Some(batch) = rest {
             let (mut count, mut bytes) = (batch.len(), batch.bytes());

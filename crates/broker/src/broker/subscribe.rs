@@ -30,7 +30,7 @@ impl Broker {
             Some(Refusal::Subscriptions { limit: limits.subscriptions })
         } else if place.is_ok() {
             Some(Refusal::SubscriptionExists)
-        } else if self.budget.is_exhausted() {
+        } else if self.budget.is_exhausted(self.gone) {
             Some(Refusal::Memory { budget: self.budget.limit() })
         } else {
             None
@@ -45,9 +45,12 @@ impl Broker {
         let by_pattern = !pattern.is_literal();
         let mut exact = None;
         if !by_pattern {
-            match self.names.get(pattern.as_bytes()).copied().map_or_else(|| self.make_channel(pattern.as_bytes()), Ok) {
+            match self.names.get(pattern.as_bytes()).copied().map_or_else(|| self.make_channel(pattern.as_bytes()), Ok)
+            {
                 Ok(channel) => exact = Some(channel),
-                Err(NoChannel::Refused(refusal)) => return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal),
+                Err(NoChannel::Refused(refusal)) => {
+                    return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
+                }
                 Err(NoChannel::Memory) => {
                     let refusal = Refusal::Memory { budget: self.budget.limit() };
                     return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
@@ -178,4 +181,3 @@ impl Broker {
         self.check_leaving(slot);
     }
 }
-

@@ -85,7 +85,8 @@ fn leases_give_back_what_is_left_of_them_however_it_was_settled() {
         bench.send(1, ack(tag, tag));
     }
     bench.send(1, Command::Disconnect);
-    let left: Vec<String> = (0..700).filter(|number| (number + 1) % 3 == 0).map(|number| format!("2:{number}")).collect();
+    let left: Vec<String> =
+        (0..700).filter(|number| (number + 1) % 3 == 0).map(|number| format!("2:{number}")).collect();
     assert_eq!(brief(&bench.subscribe(2, "/queue/a")), left);
 }
 

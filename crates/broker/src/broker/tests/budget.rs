@@ -86,9 +86,10 @@ fn every_limit_has_a_bound_or_a_meaning_of_zero() {
     let bound = limits().memory;
     let memory = LimitError::Memory { value: bound - 1, bound, connections: 2, message: 100 };
     assert_eq!(Limits { memory: bound - 1, ..limits() }.check(), Err(memory));
-    assert_eq!(Limits { memory: usize::MAX, ..limits() }.check().unwrap_err().to_string(), format!(
-        "memory = {} is not allowed: it must be at most {}", usize::MAX, isize::MAX
-    ));
+    assert_eq!(
+        Limits { memory: usize::MAX, ..limits() }.check().unwrap_err().to_string(),
+        format!("memory = {} is not allowed: it must be at most {}", usize::MAX, isize::MAX)
+    );
     let zeros: [(fn(&mut Limits), &str); 8] = [
         (|limits| limits.connections = 0, "connections"),
         (|limits| limits.channels = 0, "channels"),
