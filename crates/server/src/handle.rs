@@ -156,6 +156,7 @@ impl ConnectionHandle {
         self.credited.store(credited, Ordering::Relaxed);
         let before = self.reported.load(Ordering::Relaxed);
         let reported = acknowledged.min(credited).max(before);
+        debug_assert!(reported <= credited, "acknowledged before it is known to be written");
         self.reported.store(reported, Ordering::Release);
         (bytes, usize::try_from(reported - before).unwrap_or(usize::MAX))
     }
