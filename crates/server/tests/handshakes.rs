@@ -28,7 +28,7 @@ async fn silent_from(server: &Running, address: &str) -> Client {
 
 #[tokio::test]
 async fn a_new_client_does_not_wait_for_silent_ones() {
-    let server = Running::start_with(Settings { handshakes: 8, handshakes_per_address: Some(8), ..patient() }).await;
+    let server = Running::start_with(Settings { handshakes: 8, handshakes_per_address: 8, ..patient() }).await;
     let mut silents = Vec::new();
     for _ in 0..100 {
         silents.push(silent(&server).await);
@@ -44,7 +44,7 @@ async fn a_new_client_does_not_wait_for_silent_ones() {
 
 #[tokio::test]
 async fn an_address_ends_its_own_handshakes_first() {
-    let server = Running::start_with(Settings { handshakes: 100, handshakes_per_address: Some(2), ..patient() }).await;
+    let server = Running::start_with(Settings { handshakes: 100, handshakes_per_address: 2, ..patient() }).await;
     let mut other = silent_from(&server, "127.0.0.9:0").await;
     let mut first = silent(&server).await;
     for _ in 0..20 {
@@ -71,7 +71,7 @@ async fn a_quarter_of_the_handshakes_is_one_address_s_unless_set() {
 
 #[tokio::test]
 async fn those_who_have_said_what_they_listen_to_are_not_counted() {
-    let server = Running::start_with(Settings { handshakes: 1, handshakes_per_address: Some(1), ..patient() }).await;
+    let server = Running::start_with(Settings { handshakes: 1, handshakes_per_address: 1, ..patient() }).await;
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(server.client("/topic/a").await);
