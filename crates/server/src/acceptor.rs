@@ -128,8 +128,7 @@ impl Acceptor {
             let Some(oldest) = self.handshakes.lock().evict_oldest() else {
                 if self.context.hub.log_quota().allows(Kind::Limit) {
                     let limit = self.open.limit();
-                    let name = if limit < self.context.hub.limits().connections { "open files" } else { "connections" };
-                    tracing::warn!(peer = %address, "closed: there are {limit} connections already (limit: {name})");
+                    tracing::warn!(peer = %address, "closed: there are {limit} connections already (limit: open files)");
                 }
                 return;
             };

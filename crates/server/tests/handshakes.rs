@@ -84,21 +84,6 @@ async fn those_who_have_said_what_they_listen_to_are_not_counted() {
 }
 
 #[tokio::test]
-async fn at_the_limit_of_connections_the_oldest_unfinished_one_makes_room() {
-    let limits = Limits { connections: 2, ..Limits::default() };
-    let server = Running::start_with(Settings { limits, ..patient() }).await;
-    let mut first = silent(&server).await;
-    let mut kept = server.client("/topic/a").await;
-    let second = server.client("/topic/a").await;
-    assert_eq!(first.end().await, b"");
-    // Nobody is left who could make room.
-    assert_eq!(silent(&server).await.end().await, b"");
-    kept.settle().await;
-    drop(second);
-    drop(kept);
-}
-
-#[tokio::test]
 async fn a_frame_that_was_begun_and_goes_no_further_ends_its_connection() {
     let settings = Settings { read_timeout: Duration::from_millis(300), ..patient() };
     let server = Running::start_with(settings).await;
