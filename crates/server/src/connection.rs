@@ -328,7 +328,8 @@ impl<'a> Connection<'a> {
     fn asks(&mut self) -> Option<Instant> {
         let (handle, hub) = (self.handle, self.hub);
         let ends = self.session.is_ended() || hub.is_draining();
-        if !handle.lags() && !(ends && handle.consumes() && handle.unreported() > 0) {
+        let waits = ends && handle.consumes() && handle.unreported() > 0;
+        if !waits && !handle.lags() {
             self.asks = None;
             return None;
         }

@@ -105,9 +105,9 @@ impl Drop for Locked<'_> {
         }
         let lines = std::mem::take(&mut state.lines);
         if self.fair {
-            unlock_fairly(state)
+            unlock_fairly(state);
         } else {
-            drop(state)
+            drop(state);
         }
         if earlier {
             self.hub.earlier.notify_one();

@@ -26,6 +26,6 @@ impl Clock {
     }
 
     pub(crate) async fn sleep_until(&self, _: Time) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

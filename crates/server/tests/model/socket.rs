@@ -7,6 +7,9 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Bytes that one call takes at most.
+const SEGMENT: usize = 16;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Socket(Arc<Pipe>);
 
@@ -38,7 +41,7 @@ impl Socket {
         if room == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let bytes: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).take(room).collect();
+        let bytes: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).take(room.min(SEGMENT)).collect();
         state.buffered.extend_from_slice(&bytes);
         drop(state);
         self.0.readable.notify_one();

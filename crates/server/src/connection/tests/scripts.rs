@@ -137,6 +137,22 @@ async fn what_waits_is_written_before_a_session_s_end() {
     actor.ended().await;
 }
 
+#[tokio::test]
+async fn what_waits_for_one_that_breaks_the_protocol_is_written_before_the_end() {
+    let mut scene = Scene::new();
+    let actor = scene.connects(&[b"/topic/a"], &[]).await;
+    scene.publishes(b"/topic/a", &[b"waits"]).await;
+    until(|| actor.handle.is_blocked()).await;
+    actor.script.sends(&[0xff; 4]);
+    // It has noticed, and waits for the socket.
+    until(|| !actor.script.has_input()).await;
+    actor.script.takes(&[Ok(3), Ok(99)]);
+    until(|| actor.script.is_shut_down()).await;
+    assert_eq!(actor.script.written(), frames(&[b"waits"]));
+    actor.script.ends();
+    actor.ended().await;
+}
+
 /// Each of these is a command of its own, and a read has thousands.
 #[tokio::test]
 async fn a_read_of_many_commands_is_carried_out_wholly_and_in_order() {
