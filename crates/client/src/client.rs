@@ -1,8 +1,8 @@
+use crate::completion::{Completer, Completion};
 use crate::events::Events;
-use crate::io::{self, Dial, Order, Shared};
-use crate::mailbox::Mailbox;
-use crate::options::Place;
-use crate::reply::{Promise, Reply};
+use crate::inbox::Inbox;
+use crate::io::{self, Dial, Shared, SubscribeRequest};
+use crate::options::Runtime;
 use crate::{Error, Options, Subscription};
 use bytes::Bytes;
 use std::future::Future;
@@ -19,13 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Handle>);
 
-/// The tasks do not hold this, so that they know when nobody else does.
+/// The tasks hold `Shared` alone, so this is dropped with the last client.
 #[derive(Debug)]
 struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // Nobody is left who would look at the reply.
+        // Nobody is left to look at the completion.
         drop(self.0.with(|core| core.close(Instant::now())));
         self.0.wake.notify_one();
     }
@@ -36,32 +36,31 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Url`], [`Error::Connect`] or [`Error::TimedOut`] if the broker did not answer (unless
+    /// [`Error::Url`], [`Error::Option`], [`Error::Connect`] or [`Error::TimedOut`] if the broker did not answer (unless
     /// `retry_first=true` this one attempt is all), [`Error::NoThread`].
-    pub fn connect(url: &str) -> Reply<Client> {
+    pub fn connect(url: &str) -> Completion<Client> {
         match url.parse() {
             Ok(options) => Client::with(options),
-            Err(error) => Reply::known(Err(error)),
+            Err(error) => Completion::ready(Err(error)),
         }
     }
 
-    /// The same, for options that are there already.
+    /// Connects with these options.
     ///
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub fn with(options: Options) -> Reply<Client> {
+    pub fn with(options: Options) -> Completion<Client> {
         Client::start(Dial::tcp(Arc::new(options)))
     }
 
-    /// A client whose connections are made by `factory`: an in-memory pipe, TLS, or whatever else is
-    /// a stream of bytes with a broker at its other end. It is called once for the publishing
-    /// connection, once for each subscription, and again whenever one of them has ended.
+    /// Connects over streams that `factory` makes: an in-memory pipe, TLS, or any other stream of bytes with a broker at its other end. It is called once to connect, once for each subscription, when the
+    /// first message is published after the first subscription, and again whenever a connection has ended.
     ///
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub fn over<F, Fut, S>(options: Options, factory: F) -> Reply<Client>
+    pub fn over<F, Fut, S>(options: Options, factory: F) -> Completion<Client>
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = std::io::Result<S>> + Send + 'static,
@@ -70,32 +69,35 @@ impl Client {
         Client::start(Dial::over(Arc::new(options), factory))
     }
 
-    fn start(dial: Dial) -> Reply<Client> {
+    fn start(dial: Dial) -> Completion<Client> {
+        if let Err(error) = dial.options.check() {
+            return Completion::ready(Err(error));
+        }
         let driver = match dial.options.driver {
-            Place::Current => Driver::current(),
-            Place::Shared => Driver::shared(),
+            Runtime::Current => Driver::current(),
+            Runtime::Shared => Driver::shared(),
         };
         let driver = match driver {
             Ok(driver) => driver,
-            Err(error) => return Reply::known(Err(Error::NoThread(Arc::new(error)))),
+            Err(error) => return Completion::ready(Err(Error::NoThread(Arc::new(error)))),
         };
-        let (promise, reply) = Promise::new();
-        let shared = Arc::new(Shared::new(dial, driver.clone()));
-        drop(driver.spawn(async move {
+        let shared = Arc::new(Shared::new(dial, driver));
+        let (completer, completion) = Completer::new(&shared.runner);
+        drop(shared.clone().spawn(async move {
             match io::first(&shared).await {
                 Ok(open) => {
-                    // Before anybody can listen to events: of this one the reply tells.
+                    // No event yet: the completion reports this connection.
                     shared.with(|core| core.connected(open.token, Instant::now()));
-                    promise.fulfil(Ok(Client(Arc::new(Handle(shared.clone())))));
+                    completer.complete(Ok(Client(Arc::new(Handle(shared.clone())))));
                     io::publish(shared, open).await;
                 }
-                Err(error) => promise.fulfil(Err(error)),
+                Err(error) => completer.complete(Err(error)),
             }
         }));
-        reply
+        completion
     }
 
-    /// Publishes a message. The reply is there when the client has accepted it, which nearly always is
+    /// Publishes a message. This is complete when the client has accepted it, which nearly always is
     /// at once; that it has reached the broker, [`Client::flush`] tells. What is published to one
     /// channel is received in the order in which it was accepted.
     ///
@@ -104,31 +106,34 @@ impl Client {
     /// [`Error::ChannelName`], [`Error::MessageTooLong`]; [`Error::Full`] or [`Error::TimedOut`] if
     /// the buffer is full and stays so, [`Error::Closed`]. Whatever the error, it is not sent.
     #[inline]
-    pub fn publish(&self, channel: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Reply<()> {
+    pub fn publish(&self, channel: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Completion<()> {
         let (channel, data) = (channel.as_ref(), data.as_ref());
         let shared = self.shared();
         if let Err(error) = shared.options.check_channel(channel).and_then(|()| shared.options.check_message(data)) {
-            return Reply::known(Err(error));
+            return Completion::ready(Err(error));
         }
         let mut core = shared.lock();
-        let reply = core.publish(channel, data, Instant::now);
+        let completion = core.publish(channel, data, Instant::now);
         let wakes = core.takes_wake_up();
         drop(core);
         if wakes {
             shared.wake.notify_one();
         }
-        reply
+        completion
     }
 
-    /// Done when the broker has dealt with everything that was published before: it is queued there,
+    /// Completes when the broker has dealt with everything that was published before: it is queued,
     /// on its way to subscribers, or was dropped by the broker's rules.
+    ///
+    /// A full queue pauses its publishers, so a flush waits for the queue's consumers. A program that is the only consumer of
+    /// what it publishes takes messages while it flushes.
     ///
     /// # Errors
     ///
     /// [`Error::InDoubt`] if a connection has broken with messages on it since the last flush: those
     /// may be lost; all others have arrived, unless the time (option `timeout`) has run out, too.
-    /// [`Error::TimedOut`], [`Error::Closed`].
-    pub fn flush(&self) -> Reply<()> {
+    /// [`Error::Rejected`] if the broker does not take one of them. [`Error::TimedOut`], [`Error::Closed`].
+    pub fn flush(&self) -> Completion<()> {
         self.ask(|core, now| core.flush("flush", now))
     }
 
@@ -138,42 +143,52 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::flush`]. Whatever the error, the client is closed, and what was not sent is lost.
-    pub fn close(&self) -> Reply<()> {
+    pub fn close(&self) -> Completion<()> {
         self.ask(crate::core::Publisher::close)
     }
 
-    fn ask(&self, work: impl FnOnce(&mut crate::core::Publisher, Instant) -> Reply<()>) -> Reply<()> {
+    fn ask(&self, work: impl FnOnce(&mut crate::core::Publisher, Instant) -> Completion<()>) -> Completion<()> {
         let shared = self.shared();
-        let reply = shared.with(|core| work(core, Instant::now()));
+        let completion = shared.with(|core| work(core, Instant::now()));
         shared.wake.notify_one();
-        reply
+        completion
     }
 
-    /// Subscribes to a channel or a pattern, over a connection of its own. The subscription is in
-    /// force when the reply is there, and comes back by itself when its connection was lost.
+    /// Subscribes to a channel or a pattern, over a connection of its own. The subscription is in force when this is
+    /// complete, and comes back by itself when its connection was lost. To drop the completion cancels it.
     ///
     /// # Errors
     ///
-    /// [`Error::ChannelName`], [`Error::TimedOut`], [`Error::Closed`].
-    pub fn subscribe(&self, pattern: impl AsRef<[u8]>) -> Reply<Subscription> {
+    /// [`Error::ChannelName`], [`Error::TimedOut`], [`Error::Closed`]; [`Error::Refused`] with `reconnect=false`. A broker that
+    /// refuses for another reason is asked again until `timeout`, and [`Event::Reconnecting`](crate::Event::Reconnecting) says
+    /// why.
+    pub fn subscribe(&self, pattern: impl AsRef<[u8]>) -> Completion<Subscription> {
         let pattern = pattern.as_ref();
         let shared = self.shared();
         if let Err(error) = shared.options.check_channel(pattern) {
-            return Reply::known(Err(error));
+            return Completion::ready(Err(error));
         }
-        if shared.lock().is_closing() {
-            return Reply::known(Err(Error::Closed));
+        let wakes = {
+            let mut core = shared.lock();
+            if core.is_closing() {
+                return Completion::ready(Err(Error::Closed));
+            }
+            core.retire()
+        };
+        if wakes {
+            shared.wake.notify_one();
         }
-        let inbox = Arc::new(Mailbox::new(shared.options.inbox));
+        let inbox = Arc::new(Inbox::new(shared.options.inbox, shared.runner.clone()));
         let pattern = Bytes::copy_from_slice(pattern);
-        let (promise, reply) = Promise::new();
+        let canceled = inbox.clone();
+        let (completer, completion) = Completer::with_cancel(&shared.runner, move || canceled.leave(&[]));
         let subscription = Subscription::new(self.clone(), pattern.clone(), inbox.clone());
-        let order = Order { pattern, inbox, first: Some((promise, subscription)) };
-        drop(shared.driver.spawn(io::subscribe(shared.clone(), order)));
-        reply
+        let request = SubscribeRequest { pattern, inbox, first: Some((completer, subscription)) };
+        drop(shared.spawn(io::subscribe(shared.clone(), request)));
+        completion
     }
 
-    /// What happens to the connections from now on. Who does not take events misses the oldest beyond
+    /// The connections' events from now on. A reader that does not take them misses the oldest beyond
     /// 1,024 ([`Event::Missed`](crate::Event::Missed)).
     #[must_use]
     pub fn events(&self) -> Events {

@@ -1,4 +1,4 @@
-use crate::Doubt;
+use crate::{Doubt, Reason};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub enum Error {
         "no room for the message: {buffered} of {limit} are used ({option}); publish less, later, or raise {option}"
     )]
     Full {
-        /// How much is there: bytes, or publishes that wait.
+        /// How much is used: bytes, or publishes that wait.
         buffered: usize,
         /// How much is allowed.
         limit: usize,
@@ -73,10 +73,46 @@ pub enum Error {
     /// `resend` makes the client do so.
     #[error("the connection broke with {} messages ({} bytes) in doubt; publish them again if they may come twice (option resend)", .0.messages, .0.bytes)]
     InDoubt(Doubt),
+    /// The broker ended the connection within this message, and so often, or it is so long, that it was given up: it has not
+    /// arrived. All others have, except for those in doubt.
+    #[error(
+        "the broker closed the connection within a message of {length} bytes, which was given up; its limit is {} bytes \
+         unless it is configured otherwise (setting message)",
+        crate::native::LIMIT
+    )]
+    Rejected {
+        /// Its bytes.
+        length: usize,
+        /// As in [`Error::InDoubt`].
+        in_doubt: Doubt,
+    },
+    /// The broker ended the connection before the subscription was in force. Only without `reconnect` is that an error: else
+    /// it is tried again.
+    #[error("the broker refused the subscription: {reason}")]
+    Refused {
+        /// Why the connection has ended.
+        reason: Reason,
+    },
+    /// `wait()` was called where the result could never come. The operation goes on.
+    #[error(
+        "wait() was called {place}, where it would wait for ever: await it, use on_done, or connect with driver=shared"
+    )]
+    CannotWait {
+        /// Where.
+        place: &'static str,
+    },
+    /// A field of [`Options`](crate::Options) has a value that cannot work.
+    #[error("option {option}: {problem}")]
+    Option {
+        /// Which.
+        option: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The client was closed, or the runtime that it lived on has ended. Connect a new one.
     #[error("the client is closed; connect a new one")]
     Closed,
-    /// There is no thread for input and output.
+    /// The thread for input and output could not be started.
     #[error(transparent)]
     NoThread(Arc<switchboard_driver::NoThread>),
 }

@@ -2,8 +2,8 @@ use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
 
-/// Messages of which nobody knows whether they have arrived: written to a socket, and not confirmed
-/// when it broke. A message that was not wholly written is not among them: it is sent again.
+/// Messages in doubt: written to a socket, and not confirmed when the connection broke. They may have arrived. A message that was
+/// not wholly written is not among them: it is sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Doubt {
     /// How many.
@@ -63,10 +63,20 @@ pub enum Event {
         /// Why the last attempt has failed; none if this one is the first.
         failure: Option<String>,
     },
-    /// The broker is there, but does not read from the publishing connection: a queue is full, most
+    /// The broker answers, but does not read from the publishing connection: a queue is full, most
     /// likely. Published messages are buffered meanwhile.
-    Held,
-    /// So many events were missed, for they were not taken.
+    Paused,
+    /// A subscription to a queue was dropped, and with it these messages, which the broker had sent and the program had not
+    /// taken. Comes within `connect_timeout` after the drop.
+    Discarded {
+        /// The queue, or a pattern.
+        pattern: Bytes,
+        /// How many.
+        messages: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// This many events were missed, because they were not taken.
     Missed(usize),
 }
 
@@ -108,7 +118,10 @@ impl fmt::Display for Event {
                 write!(f, "{link}: connecting again in {} ms", after.as_millis())?;
                 failure.iter().try_for_each(|failure| write!(f, ", since that has failed: {failure}"))
             }
-            Event::Held => f.write_str("held by the broker"),
+            Event::Paused => f.write_str("held by the broker"),
+            Event::Discarded { pattern, messages, .. } => {
+                write!(f, "subscription to {}: dropped with {messages} messages in it", pattern.escape_ascii())
+            }
             Event::Missed(count) => write!(f, "{count} events were missed"),
         }
     }

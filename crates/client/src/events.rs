@@ -26,8 +26,12 @@ impl Events {
     }
 
     /// The next event, in a plain thread; `None` when the client has ended.
+    ///
+    /// # Panics
+    ///
+    /// As [`Subscription::wait`](crate::Subscription::wait).
     pub fn wait(&mut self) -> Option<Event> {
-        self.missed().or_else(|| self.0.take())
+        self.missed().or_else(|| self.0.take().unwrap_or_else(|error| panic!("{error}")))
     }
 }
 

@@ -2,13 +2,15 @@
 //! that wants callbacks: one client for all of them.
 #![doc = include_str!("../README.md")]
 
+mod completion;
 mod error;
 mod event;
 mod message;
 pub mod options;
-mod reply;
+mod runner;
 
 mod clock;
+mod inbox;
 mod mailbox;
 mod protocol;
 
@@ -22,11 +24,11 @@ mod subscription;
 pub mod native;
 
 pub use client::Client;
+pub use completion::Completion;
 pub use error::Error;
 pub use event::{Doubt, Event, Link, Reason};
 pub use events::Events;
 pub use message::Message;
 pub use options::Options;
 pub use options::WhenFull;
-pub use reply::Reply;
 pub use subscription::{Callback, Iter, Subscription};

@@ -1,18 +1,22 @@
-//! A queue from the thread that does I/O to whoever takes: a task of any executor, or a thread.
+//! A queue from the thread that does I/O to a task of any executor, or to a thread.
 
+use crate::Error;
+use crate::runner::Runner;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
-/// Bounded by what its items cost; whoever puts something in has to look whether there is room.
+/// Bounded by what its items cost. The caller of `put` checks `is_full` first.
 #[derive(Debug)]
 pub(crate) struct Mailbox<T> {
     state: Mutex<State<T>>,
     arrived: Condvar,
     limit: usize,
-    /// Told when there is room again, and when the taker has left.
+    /// Notified when there is room again.
     room: Notify,
+    runner: Arc<Runner>,
 }
 
 #[derive(Debug)]
@@ -24,55 +28,49 @@ struct State<T> {
     missed: usize,
     /// Nothing more will come.
     ended: bool,
-    /// Nobody takes any more.
-    left: bool,
 }
 
 impl<T> Mailbox<T> {
-    pub(crate) fn new(limit: usize) -> Mailbox<T> {
-        let state =
-            State { items: VecDeque::new(), cost: 0, waker: None, threads: 0, missed: 0, ended: false, left: false };
-        Mailbox { state: Mutex::new(state), arrived: Condvar::new(), limit, room: Notify::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// `runner` runs the tasks that put items in.
+    pub(crate) fn new(limit: usize, runner: Arc<Runner>) -> Mailbox<T> {
+        let state = State { items: VecDeque::new(), cost: 0, waker: None, threads: 0, missed: 0, ended: false };
+        Mailbox { state: Mutex::new(state), arrived: Condvar::new(), limit, room: Notify::new(), runner }
     }
 
     /// Puts in all of `items`, with what each costs, even if they are more than there is room for.
     pub(crate) fn put(&self, items: impl IntoIterator<Item = (usize, T)>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         for (cost, item) in items {
             state.cost += cost;
             state.items.push_back((cost, item));
         }
-        self.tell(state);
+        self.wake(state);
     }
 
     /// Makes room by leaving out the oldest, which is counted.
     pub(crate) fn put_or_miss(&self, item: T) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while state.cost >= self.limit && state.items.pop_front().is_some() {
             state.cost -= 1;
             state.missed += 1;
         }
         state.cost += 1;
         state.items.push_back((1, item));
-        self.tell(state);
+        self.wake(state);
     }
 
     /// How many were left out since this was asked last.
     pub(crate) fn missed(&self) -> usize {
-        std::mem::take(&mut self.lock().missed)
+        std::mem::take(&mut self.state.lock().missed)
     }
 
     pub(crate) fn end(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.ended = true;
-        self.tell(state);
+        self.wake(state);
     }
 
-    fn tell(&self, mut state: MutexGuard<'_, State<T>>) {
+    fn wake(&self, mut state: MutexGuard<'_, State<T>>) {
         let (waker, threads) = (state.waker.take(), state.threads);
         drop(state);
         if threads > 0 {
@@ -84,32 +82,19 @@ impl<T> Mailbox<T> {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.lock().cost >= self.limit
+        self.state.lock().cost >= self.limit
     }
 
-    /// Ready, perhaps without a reason, after there was no room or when the taker has left.
+    /// Ready, perhaps without a reason, when there is room again.
     pub(crate) async fn changed(&self) {
         self.room.notified().await;
-    }
-
-    pub(crate) fn has_left(&self) -> bool {
-        self.lock().left
-    }
-
-    /// Takes no more; what is there is thrown away.
-    pub(crate) fn leave(&self) {
-        let mut state = self.lock();
-        state.left = true;
-        state.items.clear();
-        drop(state);
-        self.room.notify_one();
     }
 
     fn take_from(&self, state: &mut State<T>) -> Option<T> {
         let (cost, item) = state.items.pop_front()?;
         let before = state.cost;
         state.cost -= cost;
-        // Down to half first: who is told at every item is told too often.
+        // Down to half first: a wake-up for every item would be too many.
         if before > self.limit / 2 && state.cost <= self.limit / 2 {
             self.room.notify_one();
         }
@@ -118,7 +103,7 @@ impl<T> Mailbox<T> {
 
     /// `None` at the end.
     pub(crate) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<T>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match self.take_from(&mut state) {
             Some(item) => Poll::Ready(Some(item)),
             None if state.ended => Poll::Ready(None),
@@ -131,22 +116,31 @@ impl<T> Mailbox<T> {
 
     /// What is there now.
     pub(crate) fn try_take(&self) -> Option<T> {
-        self.take_from(&mut self.lock())
+        self.take_from(&mut self.state.lock())
     }
 
     /// Blocks; `None` at the end.
-    pub(crate) fn take(&self) -> Option<T> {
-        let mut state = self.lock();
-        loop {
-            if let Some(item) = self.take_from(&mut state) {
-                return Some(item);
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CannotWait`] where nothing could ever come.
+    pub(crate) fn take(&self) -> Result<Option<T>, Error> {
+        self.runner.block(|time| {
+            let mut state = self.state.lock();
+            if state.items.is_empty() && !state.ended {
+                state.threads += 1;
+                match time {
+                    Some(time) if time.is_zero() => {}
+                    Some(time) => drop(self.arrived.wait_for(&mut state, time)),
+                    None => self.arrived.wait(&mut state),
+                }
+                state.threads -= 1;
             }
-            if state.ended {
-                return None;
+            match self.take_from(&mut state) {
+                Some(item) => Some(Some(item)),
+                None if state.ended => Some(None),
+                None => None,
             }
-            state.threads += 1;
-            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.threads -= 1;
-        }
+        })
     }
 }

@@ -3,8 +3,8 @@ use std::ops::Deref;
 
 /// A message that was received. It reads like a slice of its bytes.
 ///
-/// It is a part of the buffer that it was read into, up to 64 KiB unless it is longer itself: who keeps a small message for
-/// long keeps a copy.
+/// It is a part of the buffer that it was read into, up to 64 KiB unless it is longer itself: to keep a small message for
+/// long, copy it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     data: Bytes,

@@ -1,5 +1,5 @@
 //! All that the rest of the crate knows of the native protocol. Another protocol has its own words for
-//! the same things: how a session begins, what a message is, and how one asks for a mark, behind which
+//! the same things: how a session begins, what a message is, and how one asks for a barrier, behind which
 //! everything before it is dealt with (here an echo, in STOMP a receipt).
 
 use switchboard_wire::native::{FrameTooLong, PREFIX, Split, encode, split};
@@ -8,10 +8,10 @@ const ECHO: &[u8] = b"/switchboard/echo";
 /// Subscribes to nothing.
 pub(crate) const NOTHING: &[u8] = b"/null";
 
-/// The bytes of a mark's data. A limit for messages must not forbid marks.
-const MARK: usize = 24;
+/// The bytes of a barrier's data. A limit for messages must not forbid barriers.
+const BARRIER: usize = 24;
 
-/// What distinguishes a connection's marks from messages: a random number.
+/// What distinguishes a connection's barriers from messages: a random number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(pub(crate) u128);
 
@@ -19,13 +19,18 @@ pub(crate) struct Token(pub(crate) u128);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message { consumed: usize },
-    Mark { number: u64, consumed: usize },
+    Barrier { number: u64, consumed: usize },
     Need(usize),
 }
 
 /// Begins a session that subscribes to `pattern`.
 pub(crate) fn hello(pattern: &[u8], out: &mut Vec<u8>) {
     encode(pattern, out);
+}
+
+/// Returns true for the name of a queue, and for a pattern of such names.
+pub(crate) fn is_queue(name: &[u8]) -> bool {
+    name.starts_with(b"/queue")
 }
 
 /// How much a message takes.
@@ -39,8 +44,8 @@ pub(crate) fn message(channel: &[u8], data: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Asks for an answer that comes behind everything that was sent before.
-pub(crate) fn mark(token: Token, number: u64, out: &mut Vec<u8>) {
-    let mut data = [0; MARK];
+pub(crate) fn barrier(token: Token, number: u64, out: &mut Vec<u8>) {
+    let mut data = [0; BARRIER];
     data[..16].copy_from_slice(&token.0.to_be_bytes());
     data[16..].copy_from_slice(&number.to_be_bytes());
     message(ECHO, &data, out);
@@ -54,12 +59,12 @@ pub(crate) fn end(out: &mut Vec<u8>) {
 /// The next thing in what was received.
 #[inline]
 pub(crate) fn incoming(input: &[u8], token: Token, limit: usize) -> Result<Incoming, FrameTooLong> {
-    Ok(match split(input, limit.max(MARK))? {
+    Ok(match split(input, limit.max(BARRIER))? {
         Split::Need(bytes) => Incoming::Need(bytes),
         Split::Frame { body, consumed } => match body.split_first_chunk::<16>() {
-            Some((begin, number)) if body.len() == MARK && u128::from_be_bytes(*begin) == token.0 => {
+            Some((begin, number)) if body.len() == BARRIER && u128::from_be_bytes(*begin) == token.0 => {
                 let number = number.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
-                Incoming::Mark { number, consumed }
+                Incoming::Barrier { number, consumed }
             }
             _ => Incoming::Message { consumed },
         },
@@ -83,6 +88,14 @@ pub(crate) fn whole(messages: &[u8], written: usize) -> (u64, usize) {
         }
         (count, end) = (count + 1, next);
     }
+}
+
+/// The lengths of the first message's name and data. The data may be there in part only.
+pub(crate) fn first_lengths(messages: &[u8]) -> (usize, usize) {
+    let length = |at: usize| messages.get(at..at + PREFIX).and_then(|prefix| prefix.try_into().ok());
+    let length = |at| length(at).map_or(0, |prefix| u32::from_be_bytes(prefix) as usize);
+    let name = length(0);
+    (name, length(PREFIX + name))
 }
 
 /// The size of the first of `messages`.

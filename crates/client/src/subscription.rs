@@ -1,4 +1,5 @@
-use crate::mailbox::Mailbox;
+use crate::inbox::Inbox;
+use crate::runner::in_callback;
 use crate::{Client, Message};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
@@ -16,20 +17,23 @@ use switchboard_wire::native::{Split, split};
 /// - as a blocking iterator, `for message in subscription.iter()`, in a plain thread;
 /// - by a callback, [`Subscription::on_message`].
 ///
-/// It ends when the client is closed. To drop it unsubscribes, and keeps nothing of what has arrived:
-/// what a queue had sent by then is lost.
+/// It ends when the client is closed, or after [`Subscription::drain`].
+///
+/// A queue counts a message as delivered once it was sent. So when a subscription to a queue is dropped, the messages
+/// that were sent to it and not taken are lost; [`Event::Discarded`](crate::Event::Discarded) tells how many. To lose
+/// none, drain it and take the rest.
 #[derive(Debug)]
 pub struct Subscription {
     /// Frames that have arrived together.
     batch: Bytes,
-    inbox: Arc<Mailbox<Bytes>>,
+    inbox: Arc<Inbox>,
     pattern: Bytes,
     /// A client lives as long as somebody listens.
     client: Client,
 }
 
 impl Subscription {
-    pub(crate) fn new(client: Client, pattern: Bytes, inbox: Arc<Mailbox<Bytes>>) -> Subscription {
+    pub(crate) fn new(client: Client, pattern: Bytes, inbox: Arc<Inbox>) -> Subscription {
         Subscription { batch: Bytes::new(), inbox, pattern, client }
     }
 
@@ -45,12 +49,17 @@ impl Subscription {
     }
 
     /// The next message, in a plain thread; `None` at the end.
+    ///
+    /// # Panics
+    ///
+    /// Where no message could ever come: in a callback of a client, and on the thread of a current-thread runtime that does
+    /// the client's I/O ([`Error::CannotWait`](crate::Error::CannotWait)).
     pub fn wait(&mut self) -> Option<Message> {
         loop {
             if let Some(message) = self.of_batch() {
                 return Some(message);
             }
-            self.batch = self.inbox.take()?;
+            self.batch = self.inbox.take().unwrap_or_else(|error| panic!("{error}"))?;
         }
     }
 
@@ -62,7 +71,17 @@ impl Subscription {
         self.of_batch()
     }
 
+    /// Asks the broker for no more messages. Those that it has sent can still be taken; then the subscription ends.
+    /// What a queue has not sent yet goes to its other consumers.
+    pub fn drain(&mut self) {
+        self.inbox.drain();
+    }
+
     /// Blocks for each message.
+    ///
+    /// # Panics
+    ///
+    /// Its `next` panics as [`Subscription::wait`] does.
     pub fn iter(&mut self) -> Iter<'_> {
         Iter(self)
     }
@@ -70,10 +89,10 @@ impl Subscription {
     /// Calls `f` with each message from now on, on the thread that does the client's I/O: all else on
     /// that thread waits while `f` runs. If it panics, the subscription ends.
     pub fn on_message(mut self, mut f: impl FnMut(Message) + Send + 'static) -> Callback {
-        let driver = self.client.shared().driver.clone();
-        Callback(driver.spawn(async move {
+        let shared = self.client.shared().clone();
+        Callback(shared.spawn(async move {
             while let Some(message) = self.next().await {
-                f(message);
+                in_callback(|| f(message));
                 // Sockets and other callbacks have their turn.
                 if self.batch.is_empty() {
                     tokio::task::yield_now().await;
@@ -95,7 +114,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.inbox.leave();
+        self.inbox.leave(&self.batch);
     }
 }
 
@@ -138,7 +157,7 @@ impl Callback {
         self.0.abort();
     }
 
-    /// Whether nothing more will be called: the client was closed, or the callback has panicked.
+    /// Returns true if nothing more will be called: the client was closed, or the callback has panicked.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.0.is_ended()

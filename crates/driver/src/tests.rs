@@ -1,4 +1,4 @@
-use crate::{Driver, Ended, Task};
+use crate::{Driver, Ended, Panicked, Task, catch_panic};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
@@ -53,26 +53,30 @@ async fn the_shared_thread_can_be_had_inside_tokio() {
 #[test]
 fn a_dropped_task_goes_on_and_an_aborted_one_does_not() {
     let driver = Driver::shared().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     drop(driver.spawn(async move {
         wait.await.unwrap();
-        tell.send("done")
+        sender.send("done")
     }));
     go.send(()).unwrap();
-    assert_eq!(told.recv(), Ok("done"));
+    assert_eq!(receiver.recv(), Ok("done"));
 
     let task = driver.spawn(std::future::pending::<()>());
     assert!(!task.is_ended());
     task.abort();
-    assert_eq!(block_on(task), Err(Ended));
+    assert_eq!(block_on(task), Err(Ended::Aborted));
 }
 
 #[test]
-fn a_panic_ends_its_task_and_not_the_thread() {
+fn a_panic_ends_its_task_with_its_message_and_not_the_thread() {
     let driver = Driver::shared().unwrap();
     let task = driver.spawn(async { panic!("on purpose") });
-    assert_eq!(block_on(task), Err::<(), _>(Ended));
+    assert_eq!(block_on(task), Err::<(), _>(Ended::Panicked(Panicked("on purpose".into()))));
+    let number = 7;
+    let task = driver.spawn(catch_panic(async move { panic!("number {number}") }));
+    assert_eq!(block_on(task), Ok(Err::<(), _>(Panicked("number 7".into()))));
+    assert_eq!(block_on(driver.spawn(catch_panic(async { 3 }))), Ok(Ok(3)));
     block_on(where_it_runs(&driver)).unwrap();
 }
 

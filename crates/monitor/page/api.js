@@ -13,6 +13,6 @@ const range = ({ from, to }) => `from=${Math.floor(from)}&to=${Math.ceil(to)}`;
 export const history = (window, points, ids, signal) =>
     ask(`/api/history?${range(window)}&points=${points}${ids.map((id) => `&id=${id}`).join("")}`, signal);
 
-export const marks = async (window, signal) => (await ask(`/api/marks?${range(window)}`, signal)).marks;
+export const annotations = async (window, signal) => (await ask(`/api/annotations?${range(window)}`, signal)).annotations;
 
 export const csv = (window) => `/api/history.csv?${range(window)}`;

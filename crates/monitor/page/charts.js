@@ -1,14 +1,15 @@
 // The two charts: CPU above, memory below, one time axis and one cursor for both.
 
 import uPlot from "./vendor/uplot/uPlot.esm.js";
+import { connect, nearest } from "./connect.js";
 import { clock, moment, number } from "./format.js";
-import { plugin } from "./marks.js";
+import { plugin } from "./annotations.js";
 
 const KINDS = ["cpu", "mem"];
 /// Pixels of a point, and how many points there are at least.
 const PIXELS = 1.5;
 const MIN_POINTS = 200;
-/// Bands of more lines than this hide each other.
+/// Bands of more lines than this hide each other: then the lines are the highest values, so that no peak is hidden.
 const BANDS = 12;
 /// How near, in pixels, the cursor must be to a line to mean it.
 const NEAR = 30;
@@ -35,9 +36,11 @@ export class Charts {
         this.boxes.forEach((box) => this.pans(box));
     }
 
-    /// Draws anew. Other lines than before need other charts; other values do not.
-    draw(columns, lines, window, theme) {
+    /// Draws anew. Other lines than before need other charts; other values do not. Points belong together that are not
+    /// farther apart than `silence` milliseconds.
+    draw(columns, lines, window, theme, silence) {
         this.lines = lines;
+        this.silence = silence;
         this.window = window;
         const keys = lines.map((line) => `${line.key} ${line.style.stroke} ${line.style.dash}`).join("|") + theme.text;
         // No more points than an eye can tell apart: each is a mean, in a band from the least to the most.
@@ -45,7 +48,10 @@ export class Charts {
         const times = columns.times(each);
         this.values = KINDS.map((kind) => lines.map((line) => columns.values(kind, line.ids, each)));
         this.step = columns.step * each;
-        const data = this.values.map((values) => [times, ...values.map((value) => value.mean)]);
+        this.banded = lines.length <= BANDS;
+        this.drawn = this.values.map((values) =>
+            values.map((value) => connect(this.banded ? value.mean : value.high, this.step, silence)));
+        const data = this.drawn.map((drawn) => [times, ...drawn.map((each) => each.joined)]);
         if (this.charts === null || keys !== this.keys) {
             this.keys = keys;
             this.destroy();
@@ -63,6 +69,13 @@ export class Charts {
         const highest = (values) => values.reduce((high, value) => (value !== null && !(value <= high) ? value : high), NaN);
         const [cpu, mem] = this.values;
         return new Map(this.lines.map((line, at) => [line.key, { cpu: highest(cpu[at].high), mem: highest(mem[at].high) }]));
+    }
+
+    /// The last values of each line that is drawn, within the window, by its key.
+    latest() {
+        const last = ({ mean }) => mean.findLast((value, i) => value !== null && this.isInside(0, i)) ?? null;
+        const [cpu, mem] = this.values;
+        return new Map(this.lines.map((line, at) => [line.key, { cpu: last(cpu[at]), mem: last(mem[at]) }]));
     }
 
     /// All others fade; none do for null.
@@ -111,7 +124,7 @@ export class Charts {
                 dash: line.style.dash,
                 width: 1.6,
                 pxAlign: 0,
-                points: { show: false },
+                points: { show: false, filter: (_, series) => this.drawn[at][series - 1].lone, size: 5, fill: line.style.stroke },
             }))],
             focus: { alpha: 0.35 },
             cursor: {
@@ -120,6 +133,8 @@ export class Charts {
                 focus: { prox: NEAR },
                 drag: { x: true, y: false, setScale: false },
                 points: { size: 7 },
+                dataIdx: (_, series, hovered) =>
+                    (series === 0 ? hovered : nearest(this.drawn[at][series - 1].joined, hovered, this.step, this.silence)),
                 bind: { dblclick: () => () => this.on.live(), mousedown: (_, __, go) => (event) => (event.shiftKey ? null : go(event)) },
             },
             hooks: {
@@ -132,14 +147,17 @@ export class Charts {
         };
     }
 
+    isInside(at, i) {
+        const time = this.charts?.[at]?.data[0][i];
+        return time === undefined || (time * 1000 >= this.window.from - this.step && time * 1000 <= this.window.to);
+    }
+
     /// Of all that is drawn, and within the window.
     highest(at) {
-        const times = this.charts?.[at]?.data[0] ?? [];
-        const inside = (i) => times[i] === undefined || (times[i] * 1000 >= this.window.from - this.step && times[i] * 1000 <= this.window.to);
         let most = 0;
         for (const { high } of this.values[at]) {
             for (let i = 0; i < high.length; i++) {
-                if (high[i] > most && inside(i)) {
+                if (high[i] > most && this.isInside(at, i)) {
                     most = high[i];
                 }
             }
@@ -148,7 +166,7 @@ export class Charts {
     }
 
     bands(chart, at) {
-        if (this.lines.length > BANDS) {
+        if (!this.banded || this.step <= 1000) {
             return;
         }
         const { ctx, bbox } = chart;
@@ -162,22 +180,10 @@ export class Charts {
         this.values[at].forEach(({ low, high }, line) => {
             ctx.fillStyle = this.lines[line].style.stroke;
             ctx.beginPath();
-            for (let from = 0; from < xs.length; from++) {
-                if (low[from] === null) {
-                    continue;
-                }
-                let to = from;
-                while (to + 1 < xs.length && low[to + 1] !== null) {
-                    to++;
-                }
-                ctx.moveTo(xs[from], y(high[from]));
-                for (let i = from + 1; i <= to; i++) {
-                    ctx.lineTo(xs[i], y(high[i]));
-                }
-                for (let i = to; i >= from; i--) {
-                    ctx.lineTo(xs[i], y(low[i]));
-                }
-                from = to;
+            for (const run of runs(this.drawn[at][line].joined)) {
+                ctx.moveTo(xs[run[0]], y(high[run[0]]));
+                run.slice(1).forEach((i) => ctx.lineTo(xs[i], y(high[i])));
+                run.toReversed().forEach((i) => ctx.lineTo(xs[i], y(low[i])));
             }
             ctx.fill();
         });
@@ -206,9 +212,10 @@ export class Charts {
                 this.readouts[at].textContent = "";
                 return;
             }
-            const time = data[0][idx] * 1000;
+            const point = line ? nearest(data[this.focus], idx, this.step, this.silence) : idx;
+            const time = data[0][point] * 1000;
             const unit = kind === "cpu" ? " %" : " MB";
-            const value = line ? `${line.name}  ${number(data[this.focus][idx])}${unit}  at ` : "";
+            const value = line ? `${line.name}  ${number(data[this.focus][point])}${unit}  at ` : "";
             this.readouts[at].textContent = value + (line ? clock(time) : moment(time, Date.now()));
         });
         this.on.cursor(line?.key ?? null);
@@ -244,4 +251,19 @@ export class Charts {
         box.addEventListener("pointerup", ends);
         box.addEventListener("pointercancel", ends);
     }
+}
+
+/// The points that a line connects, without those that it crosses.
+function runs(values) {
+    const found = [];
+    let run = [];
+    values.forEach((value, at) => {
+        if (value === null) {
+            found.push(run);
+            run = [];
+        } else if (value !== undefined) {
+            run.push(at);
+        }
+    });
+    return [...found, run].filter((run) => run.length > 0);
 }

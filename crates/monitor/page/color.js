@@ -1,4 +1,4 @@
-// The colours of lines. They come from strangers: what the browser does not take for a colour is none, and
+// The colors of lines. They come from strangers: what the browser does not take for a color is none, and
 // what could not be seen on this background is moved towards what can.
 
 const PALETTE = ["#1f77b4", "#e8710a", "#2a9d3f", "#d62f4b", "#8a63d2", "#00a3a3", "#c2569b", "#8c6d31", "#5b7fff", "#7a8b00"];
@@ -11,7 +11,7 @@ const canvas = document.createElement("canvas");
 canvas.width = canvas.height = 1;
 const context = canvas.getContext("2d", { willReadFrequently: true });
 
-/// [r, g, b], or null if it is no colour that can be seen.
+/// [r, g, b], or null if it is no color that can be seen.
 function parse(text) {
     if (typeof text !== "string" || text.length > LONGEST || /currentcolor/i.test(text)) {
         return null;
@@ -66,7 +66,7 @@ export class Colors {
         this.known.clear();
     }
 
-    /// A colour of the palette that nobody else has, if there is one left.
+    /// A color of the palette that nobody else has, if there is one left.
     unused(key) {
         const first = hash(key) % PALETTE.length;
         const inOrder = PALETTE.map((_, at) => PALETTE[(first + at) % PALETTE.length]);
@@ -74,7 +74,7 @@ export class Colors {
         return inOrder.find(free) ?? inOrder[0];
     }
 
-    /// The stroke of a line. Lines of one colour are told apart by their dashes.
+    /// The stroke of a line. Lines of one color are told apart by their dashes.
     line(key, sent) {
         let line = this.known.get(key);
         if (line === undefined || line.sent !== sent) {

@@ -1,49 +1,90 @@
-// The stream of samples and marks, held for ever: the browser connects again by itself where it may, and where
-// it gives up (an answer that is no stream, as while the collector starts) we do.
+// What the page hears: through the worker that all pages of this browser share, or through a stream of its own where there is no
+// such worker. A page that nobody looks at hears nothing, and asks for the history when it is looked at again.
 
-const PAUSES = [500, 1000, 2000, 4000];
+import { Stream } from "./stream.js";
+
+/// Pages of another version of the program speak with a worker of their own.
+const WORKER = "switchboard-feed-1";
 /// So long, in milliseconds, a stream may bring nothing while somebody reports.
 const SILENCE = 10_000;
 
-export class Feed {
-    /// `on` has sample(data), mark(data), missed(), and state("live" | "away").
-    constructor(on) {
-        this.on = on;
-        this.last = "";
-        this.tries = 0;
-        this.heard = Date.now();
-        this.open();
-        // A page that is put aside keeps no connection: browsers have few to one server.
-        addEventListener("pagehide", () => this.source.close());
-        addEventListener("pageshow", (event) => event.persisted && this.open());
+/// The worker's end of it, with the methods of a stream that a page needs.
+class Shared {
+    constructor(tell) {
+        const worker = new SharedWorker(new URL("./feed-worker.js", import.meta.url), { name: WORKER, type: "module" });
+        this.port = worker.port;
+        this.port.onmessage = ({ data }) => tell(data);
+        this.port.postMessage({ wish: "begin" });
     }
 
-    open() {
-        this.source?.close();
-        const from = this.last === "" ? "" : `?last_event_id=${encodeURIComponent(this.last)}`;
-        const source = new EventSource(`/feed${from}`);
-        this.source = source;
-        const hears = (handle) => (event) => {
-            this.heard = Date.now();
-            if (event.lastEventId !== "") {
-                this.last = event.lastEventId;
-            }
-            handle(event);
-        };
-        source.onopen = () => {
-            this.tries = 0;
-            this.on.state("live");
-        };
-        source.onmessage = hears((event) => this.on.sample(JSON.parse(event.data)));
-        source.addEventListener("mark", hears((event) => this.on.mark(JSON.parse(event.data))));
-        source.addEventListener("missed", hears(() => this.on.missed()));
-        source.onerror = () => {
-            this.on.state("away");
-            if (source.readyState === EventSource.CLOSED) {
-                const pause = PAUSES[Math.min(this.tries++, PAUSES.length - 1)];
-                setTimeout(() => this.source === source && this.open(), pause * (0.75 + Math.random() / 2));
-            }
-        };
+    renew(silence) {
+        this.port.postMessage({ wish: "renew", value: silence });
+    }
+
+    close() {
+        this.port.postMessage({ wish: "end" });
+        this.port.close();
+    }
+}
+
+function connect(tell) {
+    if (typeof SharedWorker === "function") {
+        try {
+            return new Shared(tell);
+        } catch {
+            // Some browsers have it, and forbid it.
+        }
+    }
+    return new Stream(tell);
+}
+
+export class Feed {
+    /// `on` has sample(data), annotation(data), missed(), and state("connecting" | "live" | "away").
+    constructor(on) {
+        this.on = on;
+        this.stream = null;
+        // One that is opened in the background has missed what comes until it is looked at.
+        this.wasClosed = document.visibilityState !== "visible";
+        this.heard = Date.now();
+        document.addEventListener("visibilitychange", () => this.look(document.visibilityState === "visible"));
+        addEventListener("pagehide", () => this.look(false));
+        addEventListener("pageshow", () => this.look(document.visibilityState === "visible"));
+        this.look(document.visibilityState === "visible");
+    }
+
+    /// Whether somebody looks at the page.
+    look(visible) {
+        if (visible === (this.stream !== null)) {
+            return;
+        }
+        if (!visible) {
+            this.stream.close();
+            this.stream = this.current = null;
+            this.wasClosed = true;
+            this.on.state("connecting");
+            return;
+        }
+        this.heard = Date.now();
+        // What an earlier one still says is not heard.
+        const mine = {};
+        this.current = mine;
+        this.stream = connect((event) => this.current === mine && this.take(event));
+        if (this.wasClosed) {
+            this.on.missed();
+        }
+    }
+
+    take({ kind, data }) {
+        if (kind === "live" || kind === "away") {
+            this.on.state(kind);
+            return;
+        }
+        this.heard = Date.now();
+        if (kind === "missed") {
+            this.on.missed();
+        } else {
+            this.on[kind](JSON.parse(data));
+        }
     }
 
     /// To be called now and then with the time of the newest sample that the collector has, by its clock. A connection
@@ -51,7 +92,7 @@ export class Feed {
     check(newest, now) {
         if (Date.now() - this.heard > SILENCE && now - newest < SILENCE / 2) {
             this.heard = Date.now();
-            this.open();
+            this.stream?.renew(SILENCE);
         }
     }
 }

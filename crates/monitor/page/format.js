@@ -23,6 +23,9 @@ export const day = (ms) => {
 /// With the day where it is another one.
 export const moment = (ms, now) => (day(ms) === day(now) ? clock(ms) : `${day(ms)} ${clock(ms)}`);
 
+/// "1 process", "2 processes".
+export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`;
+
 export function span(ms) {
     const seconds = Math.max(0, Math.round(ms / 1000));
     const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];

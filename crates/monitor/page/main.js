@@ -1,4 +1,4 @@
-// Puts the page together: what is looked at (view), what is known (processes, columns, marks), what is drawn.
+// Puts the page together: what is looked at (view), what is known (processes, columns, annotations), what is drawn.
 
 import * as api from "./api.js";
 import { Charts } from "./charts.js";
@@ -31,7 +31,7 @@ const colors = new Colors();
 const processes = new Processes(colors);
 const view = new View(location);
 let columns = null;
-let marks = [];
+let annotations = [];
 let drawn = new Set();
 let loading = null;
 /// Who came after this is known from the beginning; of others only what was asked for is.
@@ -63,7 +63,7 @@ const charts = new Charts({
     },
     live: () => { view.resume(); look(true); },
     cursor: (key) => table.focus(key),
-}, () => ({ marks, lines: charts.lines, theme: shownTheme, now: processes.now() }));
+}, () => ({ annotations, lines: charts.lines, theme: shownTheme, now: processes.now() }));
 
 /// Shows what the view says, and keeps it in the address; `step` makes the back button return to what was before.
 function look(step) {
@@ -110,10 +110,10 @@ async function load() {
         const listed = ids.length < processes.byId.size && ids.length <= LINES ? ids : [];
         const [past, happened] = await Promise.all([
             api.history(window, points, listed, mine.signal),
-            api.marks(window, mine.signal),
+            api.annotations(window, mine.signal),
         ]);
         columns = Columns.of(past, processes.now());
-        marks = happened.sort(inOrder);
+        annotations = happened.sort(inOrder);
         loadedAt = processes.now();
         ids.forEach((id) => columns.ensure(id));
         early.forEach(([sample, time]) => put(sample, time));
@@ -167,13 +167,13 @@ function newcomers() {
     }
 }
 
-function mark(mark) {
+function annotate(annotation) {
     const { from, to } = view.window(processes.now());
-    if (mark.time >= from && (view.live || mark.time <= to)) {
-        marks.push(mark);
-        marks.sort(inOrder);
+    if (annotation.time >= from && (view.live || annotation.time <= to)) {
+        annotations.push(annotation);
+        annotations.sort(inOrder);
     }
-    notices.say(mark, processes.byId.get(mark.id)?.name ?? `process ${mark.id}`);
+    notices.say(annotation, processes.byId.get(annotation.id)?.name ?? `process ${annotation.id}`);
     newcomers();
 }
 
@@ -223,23 +223,26 @@ function draw() {
     if (view.live) {
         columns.moveTo(now - 1000);
         const { from } = view.window(now);
-        marks = marks.filter((mark) => mark.time >= from);
+        annotations = annotations.filter((annotation) => annotation.time >= from);
     }
     const all = wanted();
     const some = choose(all, LINES, drawn);
     drawn = new Set(some.map((line) => line.key));
     const window = view.live ? { from: columns.from, to: columns.to } : view.window(now);
-    charts.draw(columns, some, window, shownTheme);
+    charts.draw(columns, some, window, shownTheme, processes.silence);
     // Its figures are read, so they need not change more often than they are sent.
     if (urgent || now - tableAt >= BEAT) {
         tableAt = now;
         all.forEach((line) => { line.drawn = drawn.has(line.key); });
-        table.draw(all, charts.peaks(), view.group === "service", now);
+        // A pause is a look at what is drawn, a range of the past is another time.
+        const latest = view.live || view.paused ? null : charts.latest();
+        table.draw(all, charts.peaks(), latest, view.group === "service", now);
     }
-    notices.events(marks, processes.byId, now);
+    notices.events(annotations, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
     element("few").textContent = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
-    element("resolution").textContent = charts.step > 1000 ? `Each point is the mean of ${span(charts.step)}, in a band from the least to the most.` : "";
+    const point = charts.banded ? "mean; the band shows minimum and maximum" : "maximum";
+    element("resolution").textContent = charts.step > 1000 ? `Each point is a ${span(charts.step)} ${point}.` : "";
     element("csv").href = api.csv(window);
     showLink();
     // One that was not drawn until now has no past here yet.
@@ -262,7 +265,7 @@ const buttons = controls(view, {
 let wasAway = false;
 const feed = new Feed({
     sample: take,
-    mark,
+    annotation: annotate,
     missed: load,
     state: (state) => {
         // What was missed streams in now; who has come and gone meanwhile is to be asked.

@@ -1,8 +1,10 @@
 // What is to be read: alarms, events, how well the collector does, and what to do when nothing is there.
 
-import { bytes, moment, number, span } from "./format.js";
+import { bytes, count, moment, number, span } from "./format.js";
 
 const SHOWN = 60;
+/// More alarms than this are one line.
+const ALARMS = 4;
 const SAID_AGAIN = 5000;
 const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
 
@@ -47,26 +49,31 @@ export function alarms(processes, now) {
         return;
     }
     alarmsShown = text;
-    element("alarms").replaceChildren(...found.map(([name, words]) => item(bold(name), words)));
+    const named = found.length <= ALARMS ? found : found.slice(0, ALARMS - 1);
+    const items = named.map(([name, words]) => item(bold(name), words));
+    if (named.length < found.length) {
+        items.push(item(bold(`and ${count(found.length - named.length, "other process")}`), "silent or leaking: the first rows of the table"));
+    }
+    element("alarms").replaceChildren(...items);
     document.title = found.length > 0 ? `(${found.length}) Switchboard monitor` : "Switchboard monitor";
 }
 
 let eventsShown = "";
 
-export function events(marks, processes, now) {
-    const latest = marks.slice(-SHOWN).reverse();
-    const text = latest.map((mark) => `${mark.time} ${mark.id} ${mark.kind}`).join() + processes.size;
+export function events(annotations, processes, now) {
+    const latest = annotations.slice(-SHOWN).reverse();
+    const text = latest.map((annotation) => `${annotation.time} ${annotation.id} ${annotation.kind}`).join() + processes.size;
     if (text === eventsShown) {
         return;
     }
     eventsShown = text;
-    const items = latest.map((mark) => {
+    const items = latest.map((annotation) => {
         const time = document.createElement("time");
-        time.dateTime = new Date(mark.time).toISOString();
-        time.append(moment(mark.time, now));
+        time.dateTime = new Date(annotation.time).toISOString();
+        time.append(moment(annotation.time, now));
         const words = document.createElement("span");
-        const name = processes.get(mark.id)?.name ?? `process ${mark.id}`;
-        words.append(...(mark.text.includes(name) ? [mark.text] : [bold(name), ` ${mark.text}`]));
+        const name = processes.get(annotation.id)?.name ?? `process ${annotation.id}`;
+        words.append(...(annotation.text.includes(name) ? [annotation.text] : [bold(name), ` ${annotation.text}`]));
         return item(time, words);
     });
     element("events").replaceChildren(...(items.length > 0 ? items : [item("None.")]));
@@ -75,26 +82,38 @@ export function events(marks, processes, now) {
 let said = 0;
 
 /// For screen readers, and seldom: many things at once are a number.
-export function say(mark, name) {
-    if (!["silent", "back", "leak", "restart"].includes(mark.kind) || Date.now() - said < SAID_AGAIN) {
+export function say(annotation, name) {
+    if (!["silent", "back", "leak", "restart"].includes(annotation.kind) || Date.now() - said < SAID_AGAIN) {
         return;
     }
     said = Date.now();
-    element("said").textContent = `${name}: ${mark.text}`;
+    element("said").textContent = `${name}: ${annotation.text}`;
 }
 
 const delay = (ms) => (ms >= 10_000 ? span(ms) : `${number(ms)} ms`);
 
+/// What of the history is lost, and where it was put.
+function damage({ history_damaged: damaged, history_set_aside: aside }) {
+    if (!(damaged > 0)) {
+        return [];
+    }
+    const names = (aside ?? []).map((path) => path.split("/").pop());
+    const kept = names.length > 0 ? `; kept as ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", ..." : ""}` : "";
+    return [[`${count(damaged, "place")} of the history could not be read${kept}`, true]];
+}
+
 /// What the collector says of itself: `parts` are [text, whether it is bad].
-export function self(figures) {
-    const lag = figures.lag_ms ?? figures.lag ?? {};
-    const refused = typeof figures.refused === "object" ? Object.values(figures.refused ?? {}).reduce((sum, count) => sum + count, 0) : figures.refused;
+export function self(health) {
+    const lag = health.lag_ms ?? health.lag ?? {};
+    const refused = typeof health.refused === "object" ? Object.values(health.refused ?? {}).reduce((sum, count) => sum + count, 0) : health.refused;
     const parts = [
         [`arrival lag p50 ${delay(lag.p50)}, p99 ${delay(lag.p99)}`, lag.p99 > 2000],
-        [`dropped ${figures.dropped ?? 0}`, figures.dropped > 0],
+        [`dropped ${health.dropped ?? 0}`, health.dropped > 0],
         [`refused ${refused ?? 0}`, refused > 0],
-        [`the collector itself: ${number(figures.cpu)} % CPU, ${number(figures.mem)} MB, ${bytes(figures.disk_bytes ?? 0)} on disk`, false],
-        [`up ${span((figures.uptime ?? 0) * 1000)}`, false],
+        ...damage(health),
+        ...(health.history_failed_writes > 0 ? [[`${count(health.history_failed_writes, "write")} to the disk failed`, true]] : []),
+        [`the collector itself: ${number(health.cpu)} % CPU, ${number(health.mem)} MB, ${bytes(health.disk_bytes ?? 0)} on disk`, false],
+        [`up ${span((health.uptime ?? 0) * 1000)}`, false],
     ];
     element("self").replaceChildren(...parts.map(([words, bad]) => {
         const made = document.createElement("span");

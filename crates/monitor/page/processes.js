@@ -6,8 +6,8 @@ export class Processes {
         this.byId = new Map();
         /// The collector's clock less ours, so that "now" is where its samples are.
         this.ahead = 0;
-        /// Figures of this second's samples, for the strip below.
-        this.count = 0;
+        /// Milliseconds without a sample after which a process is silent; the collector says it.
+        this.silence = 10_000;
     }
 
     now() {
@@ -15,8 +15,9 @@ export class Processes {
     }
 
     /// An answer of /api/processes.
-    load({ now, processes }) {
+    load({ now, processes, silent_after }) {
         this.ahead = now - Date.now();
+        this.silence = silent_after ?? this.silence;
         const before = this.byId;
         this.byId = new Map(processes.map((process) => [process.id, process]));
         for (const [id, process] of this.byId) {
@@ -34,7 +35,6 @@ export class Processes {
         if (process === undefined) {
             return false;
         }
-        this.count++;
         if (time >= process.last) {
             process.last = time;
             process.cpu = sample.cpu;
@@ -54,7 +54,8 @@ export function lines(processes, colors, view, from) {
     const groups = new Map();
     const wanted = view.filter.trim().toLowerCase();
     for (const process of processes) {
-        if (process.last < from) {
+        // One whose clock is behind reports now, whatever time it says.
+        if (process.last < from && process.state !== "live") {
             continue;
         }
         const service = process.service ?? process.name;
@@ -88,6 +89,7 @@ function line(key, members, colors, view) {
         mem: sum("mem"),
         state: worst(members),
         leak: members.map((process) => process.leak).find((leak) => leak) ?? null,
+        clock: members.map((process) => process.clock).find((clock) => clock) ?? null,
         shown: !view.hidden.has(key),
     };
 }

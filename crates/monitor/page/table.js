@@ -1,7 +1,7 @@
 // The table below the charts: the legend, the switch of each line, and the same figures for who cannot see lines.
 // Its values change in place and are not announced: a screen reader reads them when it is asked to.
 
-import { number, span } from "./format.js";
+import { count, number, span } from "./format.js";
 
 const COLUMNS = [
     ["", "line"], ["Name", ""], ["Service", "wide"], ["CPU %", "number"], ["Peak", "number wide"],
@@ -23,8 +23,9 @@ export class Table {
         this.grouped = null;
     }
 
-    /// `peaks` gives the highest values in the window by a line's key.
-    draw(lines, peaks, grouped, now) {
+    /// `peaks` gives the highest values in the window by a line's key, `latest` the last ones in a window of the past; null where
+    /// the values are of now.
+    draw(lines, peaks, latest, grouped, now) {
         if (this.grouped !== grouped) {
             this.grouped = grouped;
             this.rows.clear();
@@ -52,10 +53,10 @@ export class Table {
             if (this.body.children[at] !== parts.row) {
                 this.body.insertBefore(parts.row, this.body.children[at] ?? null);
             }
-            this.fill(parts, line, peaks.get(line.key), now);
+            const used = latest === null ? line : latest.get(line.key);
+            this.fill(parts, line, peaks.get(line.key), used, now);
         });
-        const what = grouped ? "services" : "processes";
-        text(this.caption, `${lines.length} ${what}: the latest CPU in percent of one core, and resident memory in MB, with the peaks of the range`);
+        text(this.caption, `${count(lines.length, grouped ? "service" : "process")}: the ${latest === null ? "latest" : "range's last"} CPU in percent of one core, and resident memory in MB, with the peaks of the range`);
     }
 
     columns() {
@@ -82,7 +83,7 @@ export class Table {
         return { row, head, toggle, stroke, named, peaks };
     }
 
-    fill({ row, head, toggle, stroke, named, peaks }, line, peak, now) {
+    fill({ row, head, toggle, stroke, named, peaks }, line, peak, used, now) {
         const process = line.members[0];
         const name = this.grouped && line.members.length > 1 ? `${line.name} (${line.members.length})` : line.name;
         set(toggle, "aria-pressed", String(line.shown));
@@ -96,14 +97,15 @@ export class Table {
         const values = {
             Name: name,
             Service: process.service ?? "",
-            "CPU %": number(line.cpu),
-            "Memory MB": number(line.mem),
+            "CPU %": number(used?.cpu),
+            "Memory MB": number(used?.mem),
             State: stateOf(line, now),
             Up: started !== null && line.state === "live" ? span(now - started) : "",
             Version: process.version ?? "",
         };
         named.forEach((element, title) => text(element, values[title]));
-        named.get("State").classList.toggle("leak", line.leak !== null && line.state === "live");
+        const isOdd = line.leak !== null || line.clock !== null;
+        named.get("State").classList.toggle("leak", isOdd && line.state === "live");
         text(peaks[0], number(peak?.cpu));
         text(peaks[1], number(peak?.mem));
     }
@@ -117,6 +119,9 @@ export class Table {
 
 function stateOf(line, now) {
     if (line.state === "live") {
+        if (line.clock) {
+            return `live, ${line.clock}`;
+        }
         return line.leak ? `leaks ${line.leak.mb_per_hour.toFixed(0)} MB/h` : "live";
     }
     const last = Math.max(...line.members.map((process) => process.last));

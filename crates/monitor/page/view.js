@@ -6,16 +6,24 @@ export const RANGES = [
 const USUAL = "1h";
 const SHORTEST = 10_000;
 const LONGEST = 1209600_000;
+/// What an address may ask for: milliseconds from 1970 to 2100, and ten years at once.
+const END = 4_102_444_800_000;
+const WIDEST = 10 * 365 * 86_400_000;
+
+/// Numbers from a stranger's link: those that are no range are passed over.
+function fixedOf(from, to) {
+    const isRange = from > 0 && to <= END && to - from >= 1000 && to - from <= WIDEST;
+    return isRange ? { from: Math.floor(from), to: Math.ceil(to) } : null;
+}
 
 const spanOf = (name) => (RANGES.find(([known]) => known === name) ?? [null, null])[1];
 
 export class View {
     constructor(address) {
         const query = new URLSearchParams(address.search);
-        const [from, to] = [Number(query.get("from")), Number(query.get("to"))];
         this.range = spanOf(query.get("range")) ? query.get("range") : USUAL;
         /// A time that stands still, or null: then the last `range` is shown, and moves.
-        this.fixed = from > 0 && to >= from + 1000 ? { from, to } : null;
+        this.fixed = fixedOf(Number(query.get("from")), Number(query.get("to")));
         this.paused = this.fixed !== null && query.has("paused");
         this.group = query.get("group") === "service" ? "service" : "";
         this.filter = query.get("filter") ?? "";
@@ -50,7 +58,8 @@ export class View {
     zoomTo(from, to) {
         const span = Math.min(Math.max(to - from, SHORTEST), LONGEST);
         const middle = (from + to) / 2;
-        this.fixed = { from: Math.round(middle - span / 2), to: Math.round(middle + span / 2) };
+        const begin = Math.round(Math.min(Math.max(middle - span / 2, 1), END - span));
+        this.fixed = { from: begin, to: begin + Math.round(span) };
         this.paused = false;
     }
 

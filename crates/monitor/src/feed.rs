@@ -1,28 +1,28 @@
-//! What is told to all pages: events are encoded once, and kept for a while so that a page that was away, or
+//! The event stream of all pages: events are encoded once, and kept for a while so that a page that was away, or
 //! is slow, can go on where it was. Nobody who reads is ever waited for.
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// What a client takes at once, in bytes.
-const MOUTHFUL: usize = 256 << 10;
+const READ_MAX: usize = 256 << 10;
 
 /// The newest events.
 #[derive(Debug)]
 pub(crate) struct Feed {
     ring: Mutex<Ring>,
     /// The number of the next event.
-    told: watch::Sender<u64>,
+    published: watch::Sender<u64>,
     pub(crate) clients: AtomicUsize,
     pub(crate) missed: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Ring {
-    parcels: VecDeque<Parcel>,
+    chunks: VecDeque<Chunk>,
     bytes: usize,
     limit: usize,
     next: u64,
@@ -30,7 +30,7 @@ struct Ring {
 
 /// Events that were encoded together.
 #[derive(Debug)]
-struct Parcel {
+struct Chunk {
     first: u64,
     count: u64,
     data: Bytes,
@@ -48,16 +48,16 @@ pub(crate) enum After {
 impl Feed {
     /// Keeps so many bytes.
     pub(crate) fn new(limit: usize) -> Feed {
-        let ring = Ring { parcels: VecDeque::new(), bytes: 0, limit, next: 0 };
-        Feed { ring: Mutex::new(ring), told: watch::Sender::new(0), clients: 0.into(), missed: 0.into() }
+        let ring = Ring { chunks: VecDeque::new(), bytes: 0, limit, next: 0 };
+        Feed { ring: Mutex::new(ring), published: watch::Sender::new(0), clients: 0.into(), missed: 0.into() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock()
     }
 
     /// Tells events: so many, encoded.
-    pub(crate) fn tell(&self, data: Vec<u8>, count: u64) {
+    pub(crate) fn publish(&self, data: Vec<u8>, count: u64) {
         if count == 0 {
             return;
         }
@@ -65,14 +65,14 @@ impl Feed {
         let first = ring.next;
         ring.next += count;
         ring.bytes += data.len();
-        ring.parcels.push_back(Parcel { first, count, data: data.into() });
-        while ring.bytes > ring.limit && ring.parcels.len() > 1 {
-            let old = ring.parcels.pop_front();
-            ring.bytes -= old.map_or(0, |parcel| parcel.data.len());
+        ring.chunks.push_back(Chunk { first, count, data: data.into() });
+        while ring.bytes > ring.limit && ring.chunks.len() > 1 {
+            let old = ring.chunks.pop_front();
+            ring.bytes -= old.map_or(0, |chunk| chunk.data.len());
         }
         let next = ring.next;
         drop(ring);
-        self.told.send_replace(next);
+        self.published.send_replace(next);
     }
 
     /// The position of the next event.
@@ -82,27 +82,27 @@ impl Feed {
 
     /// Changes when there is something to take.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
-        self.told.subscribe()
+        self.published.subscribe()
     }
 
     /// What a client at this position takes next.
     pub(crate) fn after(&self, position: u64) -> After {
         let ring = self.lock();
-        let oldest = ring.parcels.front().map_or(ring.next, |parcel| parcel.first);
+        let oldest = ring.chunks.front().map_or(ring.next, |chunk| chunk.first);
         // A position that was never reached is one of another run.
         if position < oldest || position > ring.next {
             let missed = ring.next.saturating_sub(position);
             self.missed.fetch_add(missed, Ordering::Relaxed);
             return After::Missed(missed, ring.next);
         }
-        let begin = ring.parcels.partition_point(|parcel| parcel.first + parcel.count <= position);
+        let begin = ring.chunks.partition_point(|chunk| chunk.first + chunk.count <= position);
         let (mut events, mut taken, mut next) = (Vec::new(), 0, position);
-        for parcel in ring.parcels.iter().skip(begin) {
-            let data = behind(&parcel.data, next - parcel.first);
+        for chunk in ring.chunks.iter().skip(begin) {
+            let data = behind(&chunk.data, next - chunk.first);
             taken += data.len();
-            next = parcel.first + parcel.count;
+            next = chunk.first + chunk.count;
             events.push(data);
-            if taken >= MOUTHFUL {
+            if taken >= READ_MAX {
                 break;
             }
         }
@@ -124,8 +124,8 @@ fn behind(data: &Bytes, count: u64) -> Bytes {
 mod tests {
     use super::*;
 
-    fn told(feed: &Feed, text: &str) {
-        feed.tell(text.as_bytes().to_vec(), text.matches("\n\n").count() as u64);
+    fn publish_text(feed: &Feed, text: &str) {
+        feed.publish(text.as_bytes().to_vec(), text.matches("\n\n").count() as u64);
     }
 
     fn joined(after: After) -> (String, u64) {
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn a_client_goes_on_anywhere_in_the_ring() {
         let feed = Feed::new(1000);
-        told(&feed, "a\n\nb\n\n");
-        told(&feed, "c\n\n");
+        publish_text(&feed, "a\n\nb\n\n");
+        publish_text(&feed, "c\n\n");
         assert_eq!(joined(feed.after(0)), ("a\n\nb\n\nc\n\n".into(), 3));
         assert_eq!(joined(feed.after(1)), ("b\n\nc\n\n".into(), 3));
         assert_eq!(joined(feed.after(2)), ("c\n\n".into(), 3));
@@ -148,16 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_is_bounded_and_who_is_behind_it_is_told() {
+    fn the_ring_is_bounded_and_who_is_behind_it_hears_so() {
         let feed = Feed::new(6);
         for text in ["a\n\n", "b\n\n", "c\n\n"] {
-            told(&feed, text);
+            publish_text(&feed, text);
         }
         assert_eq!(joined(feed.after(1)), ("b\n\nc\n\n".into(), 3));
         assert_eq!(joined(feed.after(0)), ("missed 3".into(), 3));
         assert_eq!(feed.missed.load(Ordering::Relaxed), 3);
         // One that is larger than the ring is kept all the same.
-        told(&feed, "larger than six\n\n");
+        publish_text(&feed, "larger than six\n\n");
         assert_eq!(joined(feed.after(3)), ("larger than six\n\n".into(), 4));
     }
 }

@@ -1,19 +1,18 @@
 //! For the fuzzer alone: what reads bytes of strangers. No part of the API.
 
-use crate::collector::{Collector, Source};
+use crate::collector::{Collector, Earlier, Source};
 use crate::history::fuzzing;
 use crate::{Millis, Rules};
-use std::collections::HashMap;
 
 pub use fuzzing::{file, minutes, points, rows};
 
-/// Takes messages, a line each; what is told of them must be events, each with JSON.
+/// Takes messages, a line each; what is published of them must be events, each with JSON.
 ///
 /// # Panics
 /// If it is not so.
 pub fn messages(bytes: &[u8]) {
     let now = Millis(1_800_000_000_000);
-    let mut collector = Collector::new(Rules { keys: 5, ..Rules::default() }, now, Vec::new(), &HashMap::new());
+    let mut collector = Collector::new(Rules { series: 5, ..Rules::default() }, now, Earlier::default());
     for (at, message) in (0..).zip(bytes.split(|byte| *byte == b'\n')) {
         let _ = collector.ingest(message, Source::Zmq, Millis(now.0 + at * 100));
         collector.tick(Millis(now.0 + at * 100));

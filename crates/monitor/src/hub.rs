@@ -1,23 +1,27 @@
 //! Where sources, history, feed and alarms meet.
 
 use crate::alerts::Alert;
-use crate::collector::{Collector, Effects, Source};
+use crate::collector::{Collector, Earlier, Effects, Source};
 use crate::feed::Feed;
-use crate::history::{History, Range};
+use crate::history::History;
 use crate::own::Own;
 use crate::pace::Pace;
-use crate::{Figures, HistorySettings, Millis, Refusal, Sample, Settings};
+use crate::report::{color_of, started};
+use crate::{HistorySettings, Millis, Refusal, Sample, Settings, Usage};
+use parking_lot::{Mutex, MutexGuard};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// Readers of the history at a time; more wait.
 const READERS: usize = 2;
-/// Alerts that may wait for their delivery.
-const ALERTS: usize = 1000;
+/// Samples that are taken in one turn.
+const TURN: usize = 128;
+/// Alerts that may wait to be taken, which happens at once: all processes may fall silent together.
+const ALERTS: usize = 10_000;
 
 /// The one state of a monitor.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ pub(crate) struct Hub {
     collector: Mutex<Collector>,
     alerts: mpsc::Sender<Alert>,
     pace: Mutex<Pace>,
-    own: Mutex<(Option<Own>, Figures)>,
+    own: Mutex<(Option<Own>, Usage)>,
 }
 
 /// What became of several messages.
@@ -48,6 +52,12 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    fn add(&mut self, other: Taken) {
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.why = self.why.take().or(other.why);
+    }
+
     pub(crate) fn count(&mut self, result: Result<(), Refusal>) {
         match result {
             Ok(()) => self.accepted += 1,
@@ -63,11 +73,17 @@ impl Hub {
     /// Takes over the data directory; blocks while it reads that.
     pub(crate) fn open(settings: Settings) -> io::Result<(Arc<Hub>, mpsc::Receiver<Alert>)> {
         let now = Millis::now();
-        let history = HistorySettings { keep: settings.rules.keep, ..settings.history.clone() };
+        let names = settings.rules.series.saturating_mul(4);
+        let history = HistorySettings { keep: settings.rules.keep, names, ..settings.history.clone() };
         let (history, restored) = History::open(&settings.data, history, now)?;
-        let known = restored.names.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
-        let mut collector = Collector::new(settings.rules.clone(), now, known, &restored.last);
-        remember(&mut collector, &history, now)?;
+        let earlier = Earlier {
+            metas: restored.names.iter().filter_map(|json| serde_json::from_str(json).ok()).collect(),
+            spans: restored.spans,
+            annotations: restored.annotations.into_iter().map(|kept| kept.annotation).collect(),
+        };
+        let mut collector = Collector::new(settings.rules.clone(), now, earlier);
+        let day = now.before(Duration::from_secs(86_400));
+        collector.remember(|visit| history.visit_minutes(day, visit));
         let (alerts, receiver) = mpsc::channel(ALERTS);
         let hub = Hub {
             feed: Feed::new(settings.feed),
@@ -80,28 +96,43 @@ impl Hub {
             collector: Mutex::new(collector),
             alerts,
             pace: Mutex::new(Pace::new(settings.rate, Instant::now())),
-            own: Mutex::new((Own::new().ok(), Figures::default())),
+            own: Mutex::new((Own::new().ok(), Usage::default())),
             settings,
         };
         Ok((Arc::new(hub), receiver))
     }
 
     pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
-        self.collector.lock().unwrap_or_else(PoisonError::into_inner)
+        self.collector.lock()
     }
 
     /// What this process uses, as of the last second.
-    pub(crate) fn own(&self) -> Figures {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).1
+    pub(crate) fn own(&self) -> Usage {
+        self.own.lock().1
     }
 
-    /// Takes messages that have come together.
-    pub(crate) fn ingest<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>, source: Source) -> Taken {
-        self.with(|collector, now, taken| {
-            for message in messages {
-                taken.count(collector.ingest(message, source, now));
+    /// Takes messages that have come together, not faster than the settings' rate. Everybody has a turn between any two
+    /// [`TURN`]s of them, however many they are and whatever is in them. Behind `refused_max` refused ones, no more are
+    /// looked at: they are refused.
+    pub(crate) async fn ingest(&self, messages: &[&[u8]], source: Source, refused_max: u64) -> Taken {
+        let limit = self.settings.rules.message;
+        let mut all = Taken::default();
+        for (at, turn) in messages.chunks(TURN).enumerate() {
+            // Read before the lock is taken: what is in them costs their sender's time, and nobody else's.
+            let samples: Vec<_> = turn.iter().map(|message| Sample::read(message, limit)).collect();
+            let taken = self.with(|collector, now, taken| {
+                samples.into_iter().for_each(|sample| taken.count(collector.take(sample, source, now)));
+            });
+            all.add(taken);
+            self.pace(turn.len()).await;
+            let rest = &messages[messages.len().min((at + 1) * TURN)..];
+            if all.refused >= refused_max && !rest.is_empty() {
+                self.collector().skip(rest.len() as u64, source);
+                all.refused += rest.len() as u64;
+                break;
             }
-        })
+        }
+        all
     }
 
     /// Lets the collector work, and does what comes of it.
@@ -109,7 +140,7 @@ impl Hub {
         let mut taken = Taken::default();
         let mut collector = self.collector();
         work(&mut collector, Millis::now(), &mut taken);
-        // Still locked, so that events are told in the order of their numbers. Nothing of it blocks.
+        // Still locked, so that events are published in the order of their numbers. Nothing of it blocks.
         self.apply(collector.effects());
         taken
     }
@@ -121,24 +152,24 @@ impl Hub {
         if !effects.points.is_empty() {
             self.history.append(effects.points);
         }
-        self.feed.tell(effects.events, effects.count);
-        if effects.marks.is_empty() {
+        self.feed.publish(effects.events, effects.count);
+        if effects.annotations.is_empty() {
             return;
         }
-        for (mark, name) in &effects.marks {
-            let alert = Alert { mark: mark.clone(), name: name.clone() };
-            if mark.kind.is_alert() && self.alerts.try_send(alert).is_err() {
+        for (annotation, name) in &effects.annotations {
+            let alert = Alert { annotation: annotation.clone(), name: name.clone() };
+            if annotation.kind.is_alert() && self.alerts.try_send(alert).is_err() {
                 self.undelivered.fetch_add(1, Ordering::Relaxed);
             }
         }
-        self.history.mark(effects.marks.into_iter().map(|(mark, _)| mark).collect());
+        self.history.annotate(effects.annotations.into_iter().map(|(annotation, _)| annotation).collect());
     }
 
     /// Lets so many samples pass, not faster than the settings' rate: a source that waits here is not read
     /// meanwhile, and what it sends waits where it is.
     pub(crate) async fn pace(&self, samples: usize) {
         let now = Instant::now();
-        let due = self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(samples, now);
+        let due = self.pace.lock().take(samples, now);
         if due > now {
             sleep_until(due).await;
         }
@@ -146,37 +177,24 @@ impl Hub {
 
     /// What happens once a second; for ever.
     pub(crate) async fn run_clock(self: Arc<Hub>) {
+        let started = started(std::process::id());
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             seconds.tick().await;
-            let figures = {
-                let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            let usage = {
+                let mut own = self.own.lock();
                 own.1 = own.0.as_mut().map(Own::sample).unwrap_or_default();
                 own.1
             };
             self.with(|collector, now, taken| {
                 collector.tick(now);
-                if let Some(name) = &self.settings.own {
-                    let sample = Sample::of_own(name, figures, now);
+                if let Some(name) = &self.settings.report_as {
+                    let color = Some(color_of(name).into());
+                    let sample = Sample { color, started, ..Sample::of_own(name, usage, now) };
                     taken.count(collector.take(Ok(sample), Source::Own, now));
                 }
             });
         }
     }
-}
-
-/// Lets the alarm for leaks know the last hour of an earlier run.
-fn remember(collector: &mut Collector, history: &History, now: Millis) -> io::Result<()> {
-    let from = now.before(Duration::from_secs(3600));
-    let range = Range::minutes(from, now);
-    for line in collector.lines.iter_mut().filter(|line| line.last > from && line.known.ended.is_none()) {
-        let (_, mem) = history.columns(line.known.id, range)?;
-        for (minute, mem) in (i64::from(range.from / 60)..).zip(mem.mean) {
-            if let Some(mem) = mem {
-                line.leak.remember(minute, mem);
-            }
-        }
-    }
-    Ok(())
 }

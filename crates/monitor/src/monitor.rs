@@ -1,23 +1,15 @@
 use crate::hub::Hub;
 use crate::source::{broker, zmq};
 use crate::{Settings, alerts, http};
-use std::fs;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use switchboard_sockets::Sub;
-use switchboard_web::{BindError, bind_all};
-use tokio::net::TcpListener;
+use switchboard_web::{BindError, HttpServer, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::timeout;
-
-/// How long pages have to notice that the feed has ended.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A collector cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +29,16 @@ pub enum StartError {
         source: switchboard_sockets::Error,
     },
     /// The data directory cannot be used.
-    #[error("cannot keep the monitor's history in {}: {source}; choose another directory with --set monitor.data=PATH", path.display())]
+    #[error("cannot keep the monitor's history in {}: {source}; choose another data directory with --data DIR", path.display())]
     Data {
         /// Which.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
+    /// Alerts cannot be posted to a webhook.
+    #[error(transparent)]
+    Webhook(#[from] alerts::WebhookError),
 }
 
 /// A collector that listens, and serves from [`Monitor::run`] on.
@@ -51,7 +46,9 @@ pub enum StartError {
 pub struct Monitor {
     hub: Arc<Hub>,
     alerts: mpsc::Receiver<alerts::Alert>,
-    http: Vec<TcpListener>,
+    webhooks: Vec<alerts::Webhook>,
+    http: HttpServer,
+    token: Option<Token>,
     collect: Option<Sub>,
 }
 
@@ -62,28 +59,33 @@ impl Monitor {
     /// If an address cannot be listened on, or the directory cannot be used: by another process, for
     /// example.
     pub async fn bind(mut settings: Settings) -> Result<Monitor, StartError> {
-        let http = bind_all(&settings.listen, "--set monitor.listen=").await?;
-        let failed = |path: &Path, source| StartError::Data { path: path.to_owned(), source };
-        let open = http.iter().filter_map(|listener| listener.local_addr().ok()).any(is_open)
-            || settings.collect.as_deref().is_some_and(zmq::is_open);
-        if open && settings.token.is_none() {
-            settings.token = Some(make_token(&settings.data).map_err(|source| failed(&settings.data, source))?);
+        let webhooks = alerts::Webhook::all(&settings)?;
+        settings.web.token_file.get_or_insert_with(|| settings.data.join("token"));
+        settings.web.limits.body = settings.body;
+        let http = HttpServer::bind(&settings.listen, "--set monitor.listen=", settings.web.clone()).await?;
+        // The other half of the connections is for pages that come, and for everything else.
+        let connections = switchboard_web::max_connections(settings.web.limits.connections);
+        settings.feed_clients = settings.feed_clients.min(connections / 2).max(1);
+        let open = settings.collect.as_deref().is_some_and(zmq::is_open);
+        if open {
+            settings.web.make_token().map_err(BindError::from)?;
         }
+        let token = http.token().or(settings.web.token.as_ref()).cloned();
         let collect = settings.collect.clone().map(|endpoint| {
-            zmq::bind(&endpoint, settings.token.as_deref()).map_err(|source| StartError::Collect { endpoint, source })
+            zmq::bind(&endpoint, token.clone()).map_err(|source| StartError::Collect { endpoint, source })
         });
         let collect = collect.transpose()?;
         let path = settings.data.clone();
         let hub =
             spawn_blocking(move || Hub::open(settings)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let (hub, alerts) = hub.map_err(|source| failed(&path, source))?;
-        Ok(Monitor { hub, alerts, http, collect })
+        let (hub, alerts) = hub.map_err(|source| StartError::Data { path, source })?;
+        Ok(Monitor { hub, alerts, webhooks, http, token, collect })
     }
 
     /// Where the page and the API are.
     #[must_use]
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
-        self.http.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.http.addresses()
     }
 
     /// Where senders connect to, if anywhere.
@@ -92,19 +94,19 @@ impl Monitor {
         self.collect.as_ref()?.last_endpoint().map(|endpoint| endpoint.to_string())
     }
 
-    /// What everybody must know who asks for anything, if something.
+    /// The token that page, API and collector ask for beyond loopback, if they can be reached from there.
     #[must_use]
-    pub fn token(&self) -> Option<&str> {
-        self.hub.settings.token.as_deref()
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
     }
 
     /// Serves until `shutdown` is ready. Everything that was taken is on the disk when this returns.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Monitor { hub, alerts, http, collect } = self;
+        let Monitor { hub, alerts, webhooks, http, collect, .. } = self;
+        let mut ending = hub.ending.subscribe();
+        let end = async move { drop(ending.wait_for(|ending| *ending).await) };
         let mut serving = JoinSet::new();
-        for listener in http {
-            serving.spawn(http::serve(listener, hub.clone()));
-        }
+        serving.spawn(http.serve(http::router(hub.clone()), end));
         let mut working = JoinSet::new();
         working.spawn(hub.clone().run_clock());
         if let Some(socket) = collect {
@@ -114,41 +116,17 @@ impl Monitor {
         if let Some(url) = hub.settings.broker.clone() {
             working.spawn(broker::run(hub.clone(), url, connected));
         }
-        working.spawn(alerts::run(hub.clone(), alerts, client));
+        let alerting = tokio::spawn(alerts::run(hub.clone(), alerts, webhooks, client));
         shutdown.await;
         hub.ending.send_replace(true);
-        // A page that does not read delays nothing.
-        let _ = timeout(FAREWELL, async { while serving.join_next().await.is_some() {} }).await;
+        // Within a second: a page that does not read delays nothing.
+        serving.join_next().await;
+        // It ends by itself, within seconds.
+        let _ = alerting.await;
         working.shutdown().await;
         let closed = spawn_blocking(move || hub.history.close()).await;
         if let Err(error) = closed {
             tracing::error!("the history was not closed: {error}");
         }
     }
-}
-
-fn is_open(address: SocketAddr) -> bool {
-    !address.ip().to_canonical().is_loopback()
-}
-
-/// The same one at each start: a page stays logged in.
-fn make_token(directory: &Path) -> io::Result<String> {
-    let path = directory.join("token");
-    match fs::read_to_string(&path) {
-        Ok(token) if !token.trim().is_empty() => return Ok(token.trim().to_owned()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fs::create_dir_all(directory)?;
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(token.as_bytes())?;
-    Ok(token)
 }

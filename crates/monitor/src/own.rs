@@ -10,9 +10,9 @@
 //! # Ok::<(), switchboard_monitor::report::Error>(())
 //! ```
 
-use crate::figures::{Figures, MB, Meter};
 use crate::process::Process;
 use crate::report::{Error, Identity, Options, Reporting};
+use crate::usage::{MB, Meter, Usage};
 use std::io;
 use std::time::Instant;
 
@@ -36,9 +36,9 @@ impl Own {
     }
 
     /// What was used since the last call, or since [`Own::new`]. It takes some microseconds.
-    pub fn sample(&mut self) -> Figures {
+    pub fn sample(&mut self) -> Usage {
         let stat = self.process.stat().unwrap_or_default();
-        Figures { cpu: self.meter.cpu(Instant::now(), stat.own), mem: stat.resident as f64 / MB }
+        Usage { cpu: self.meter.cpu(Instant::now(), stat.own), mem: stat.resident as f64 / MB }
     }
 }
 

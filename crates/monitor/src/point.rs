@@ -1,7 +1,7 @@
-//! What is kept of a sample: which line, which second, and two figures as codes.
+//! What is kept of a sample: which series, which second, and two values as codes.
 
-/// How a figure is kept: in tenths, exactly up to `2^bits` of them, and beyond that with so many
-/// significant bits. So the error is half a tenth, or `2^-bits` of the figure if that is more.
+/// How a value is kept: in tenths, exactly up to `2^bits` of them, and beyond that with so many
+/// significant bits. So the error is half a tenth, or `2^-bits` of the value if that is more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     bits: u32,
@@ -34,13 +34,13 @@ impl Scale {
     }
 }
 
-/// The number of a line, for as long as its history is kept.
-pub(crate) type LineId = u32;
+/// The number of a series, for as long as its history is kept.
+pub(crate) type SeriesId = u32;
 
-/// One second of one line.
+/// One second of one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
-    pub(crate) line: LineId,
+    pub(crate) series: SeriesId,
     pub(crate) row: Row,
 }
 
@@ -59,7 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn small_figures_are_exact_to_a_tenth() {
+    fn small_values_are_exact_to_a_tenth() {
         for tenths in 0..256 {
             assert_eq!(CPU.value(CPU.code(f64::from(tenths) / 10.0)), f64::from(tenths) / 10.0);
         }
@@ -87,7 +87,7 @@ mod tests {
         }
 
         #[test]
-        fn codes_are_in_the_order_of_their_figures(a in 0..u16::MAX) {
+        fn codes_are_in_the_order_of_their_values(a in 0..u16::MAX) {
             for (scale, limit) in [(CPU, sample::CPU), (MEM, sample::MEM)] {
                 let value = scale.value(a);
                 if value <= limit {

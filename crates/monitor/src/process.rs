@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Clock ticks a second, and bytes a page: what /proc counts in.
+/// Clock ticks per second and bytes per page, the units of /proc.
 static UNITS: LazyLock<(u64, u64)> = LazyLock::new(|| {
     let value = |which, usual| {
         sysconf(which)
@@ -21,7 +21,7 @@ static UNITS: LazyLock<(u64, u64)> = LazyLock::new(|| {
     (value(SysconfVar::CLK_TCK, 100), value(SysconfVar::PAGE_SIZE, 4096))
 });
 
-/// What /proc/PID/stat says.
+/// The fields of /proc/PID/stat that are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stat {
     /// It has ended, and its parent has not waited for it yet.
@@ -29,12 +29,12 @@ pub(crate) struct Stat {
     pub(crate) parent: i32,
     /// The controlling terminal; 0 for none.
     pub(crate) terminal: i32,
-    /// Used by itself, all threads, to a tick (usually 10 ms).
+    /// CPU time of all threads, to a tick (usually 10 ms).
     pub(crate) own: Duration,
-    /// Used by its children that have ended and were waited for, and theirs.
+    /// CPU time of its descendants that have ended and were waited for.
     pub(crate) waited: Duration,
     pub(crate) threads: u32,
-    /// Since the system has started.
+    /// Time from the start of the system to that of the process.
     pub(crate) started: Duration,
     /// Resident bytes.
     ///
@@ -78,7 +78,7 @@ impl Stat {
     }
 }
 
-/// A process, held by a file that never speaks of a later one with the same number.
+/// A process, identified by an open file: a later process with the same number is another file.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: i32,

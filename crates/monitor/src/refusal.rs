@@ -34,9 +34,9 @@ pub enum Refusal {
         /// What it says.
         text: String,
     },
-    /// A figure that no process can have.
-    #[error("`{field}` = {value} is absurd: from 0 to {limit} are taken")]
-    Absurd {
+    /// A value that no process can have.
+    #[error("`{field}` = {value} is out of range: 0 to {limit} is accepted")]
+    OutOfRange {
         /// Which.
         field: &'static str,
         /// What it says.
@@ -52,15 +52,18 @@ pub enum Refusal {
         /// How much is kept.
         limit: i64,
     },
+    /// It came in one request behind too many that were refused, and was not looked at.
+    #[error("not looked at, behind too many in one request that were refused")]
+    Skipped,
     /// There are as many processes as there may be.
     #[error("a new process, where {limit} are known already")]
-    Keys {
+    SeriesLimit {
         /// How many there may be.
         limit: usize,
     },
     /// More new processes at once than are taken.
     #[error("a new process, where {limit} a second are taken")]
-    KeyRate {
+    SeriesRate {
         /// How many are taken a second.
         limit: u32,
     },
@@ -68,8 +71,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// The names of the reasons, in the order of [`Refusal::index`].
-    pub const REASONS: [&'static str; 9] =
-        ["long", "json", "missing", "text", "time", "absurd", "old", "keys", "key_rate"];
+    pub const REASONS: [&'static str; 10] =
+        ["long", "json", "missing", "text", "time", "out_of_range", "old", "series_limit", "series_rate", "skipped"];
 
     /// Which of [`Refusal::REASONS`] it is.
     #[must_use]
@@ -80,10 +83,11 @@ impl Refusal {
             Refusal::Missing(_) => 2,
             Refusal::Text { .. } => 3,
             Refusal::Time { .. } => 4,
-            Refusal::Absurd { .. } => 5,
+            Refusal::OutOfRange { .. } => 5,
             Refusal::Old { .. } => 6,
-            Refusal::Keys { .. } => 7,
-            Refusal::KeyRate { .. } => 8,
+            Refusal::SeriesLimit { .. } => 7,
+            Refusal::SeriesRate { .. } => 8,
+            Refusal::Skipped => 9,
         }
     }
 }

@@ -1,12 +1,11 @@
-//! What a process says of itself, once a second: the text books' JSON, and what more it may say.
+//! A sample: the JSON that a process sends once a second, with optional fields.
 
-use crate::{Figures, Millis, Refusal};
+use crate::report::TEXT;
+use crate::{Millis, Refusal, Usage};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The longest text of a field, in bytes.
-pub(crate) const TEXT: usize = 128;
 /// The most CPU, in percent of one core: 4,096 cores.
 pub(crate) const CPU: f64 = 409_600.0;
 /// The most memory, in MB: 64 TB.
@@ -17,10 +16,12 @@ const LATEST: i64 = 253_402_300_799_999;
 /// One measurement of one process, checked. The texts are parts of the message, where they can be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample<'a> {
-    /// The colour of its line, in whatever way it was written. A sender that says nothing else is known by it.
+    /// The color of its line, as sent. A sender without a service is known by it.
     pub color: Option<Cow<'a, str>>,
     /// When it was measured.
     pub time: Millis,
+    /// Whether the time was written with its offset from UTC, or as a number; else it is taken for UTC.
+    pub has_zone: bool,
     /// Percent of one core.
     pub cpu: f64,
     /// Resident memory, in MB.
@@ -53,14 +54,21 @@ impl<'a> Sample<'a> {
         written.check()
     }
 
+    /// Reads a message, if it is not longer than this.
+    pub(crate) fn read(message: &'a [u8], limit: usize) -> Result<Sample<'a>, Refusal> {
+        let length = message.len();
+        if length > limit { Err(Refusal::Long { length, limit }) } else { Sample::parse(message) }
+    }
+
     /// What this very process says of itself.
-    pub(crate) fn of_own(name: &'a str, figures: Figures, now: Millis) -> Sample<'a> {
+    pub(crate) fn of_own(name: &'a str, usage: Usage, now: Millis) -> Sample<'a> {
         Sample {
             color: None,
             time: now,
+            has_zone: true,
             // The digits beyond are none that were measured.
-            cpu: (figures.cpu.clamp(0.0, CPU) * 100.0).round() / 100.0,
-            mem: (figures.mem.clamp(0.0, MEM) * 100.0).round() / 100.0,
+            cpu: (usage.cpu.clamp(0.0, CPU) * 100.0).round() / 100.0,
+            mem: (usage.mem.clamp(0.0, MEM) * 100.0).round() / 100.0,
             service: Some(name.into()),
             instance: None,
             pid: Some(std::process::id()),
@@ -97,11 +105,13 @@ pub(crate) struct Written<'a> {
 
 impl<'a> Written<'a> {
     pub(crate) fn check(self) -> Result<Sample<'a>, Refusal> {
+        let has_zone = !matches!(self.timestamp, Some(When::At(_, false)));
         let sample = Sample {
             color: text("color", self.color)?,
             time: time("timestamp", self.timestamp)?.ok_or(Refusal::Missing("timestamp"))?,
-            cpu: figure("cpu", self.cpu, CPU)?,
-            mem: figure("mem", self.mem, MEM)?,
+            has_zone,
+            cpu: in_range("cpu", self.cpu, CPU)?,
+            mem: in_range("mem", self.mem, MEM)?,
             service: text("service", self.service)?,
             instance: text("instance", self.instance)?,
             pid: self.pid,
@@ -129,14 +139,14 @@ fn text<'a>(field: &'static str, text: Option<Text<'a>>) -> Result<Option<Cow<'a
 fn time(field: &'static str, when: Option<When>) -> Result<Option<Millis>, Refusal> {
     match when {
         Some(When::Never(text)) => Err(Refusal::Time { field, text }),
-        Some(When::At(time)) => Ok(Some(time)),
+        Some(When::At(time, _)) => Ok(Some(time)),
         None => Ok(None),
     }
 }
 
-fn figure(field: &'static str, value: Option<f64>, limit: f64) -> Result<f64, Refusal> {
+fn in_range(field: &'static str, value: Option<f64>, limit: f64) -> Result<f64, Refusal> {
     let value = value.ok_or(Refusal::Missing(field))?;
-    if (0.0..=limit).contains(&value) { Ok(value) } else { Err(Refusal::Absurd { field, value, limit }) }
+    if (0.0..=limit).contains(&value) { Ok(value) } else { Err(Refusal::OutOfRange { field, value, limit }) }
 }
 
 /// A text or a whole number. (An `Option<Cow<str>>` of serde's own is always a copy.)
@@ -166,7 +176,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// ISO 8601, or whole milliseconds since 1970.
 enum When {
-    At(Millis),
+    /// A time, and whether it was written with its offset from UTC.
+    At(Millis, bool),
     /// The text of something that is no time.
     Never(String),
 }
@@ -182,11 +193,11 @@ impl<'de> Deserialize<'de> for When {
             fn visit_str<E>(self, text: &str) -> Result<When, E> {
                 // What is shown of it is bounded, too.
                 let never = || When::Never(text.chars().take(40).collect());
-                Ok(Millis::parse(text).map_or_else(never, When::At))
+                Ok(Millis::parse_with_zone(text).map_or_else(never, |(time, has_zone)| When::At(time, has_zone)))
             }
             fn visit_u64<E>(self, number: u64) -> Result<When, E> {
                 let millis = i64::try_from(number).ok().filter(|millis| *millis <= LATEST);
-                Ok(millis.map_or_else(|| When::Never(number.to_string()), |millis| When::At(Millis(millis))))
+                Ok(millis.map_or_else(|| When::Never(number.to_string()), |millis| When::At(Millis(millis), true)))
             }
         }
         deserializer.deserialize_any(Reader)
@@ -205,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_books_json_is_a_sample() {
+    fn the_json_of_a_typical_sender_is_a_sample() {
         let sample = Sample::parse(PLAIN.as_bytes()).unwrap();
         assert_eq!(sample.color.as_deref(), Some("red"));
         assert!(matches!(sample.color, Some(Cow::Borrowed(_))));
@@ -222,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_needs_no_colour_but_something_needs_a_name() {
+    fn a_service_needs_no_color_but_something_needs_a_name() {
         let nobody = PLAIN.replace("red", "");
         assert_eq!(Sample::parse(nobody.as_bytes()), Err(Refusal::Missing("color")));
         let service = nobody.replace('}', r#", "service": "web"}"#);
@@ -230,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_taken_up_to_their_limits() {
+    fn values_are_taken_up_to_their_limits() {
         let at = |cpu: &str, mem: &str| {
             Sample::parse(PLAIN.replace("1.5", cpu).replace("20.25", mem).as_bytes()).map(|sample| sample.mem)
         };
         assert_eq!(at("0", "0"), Ok(0.0));
         assert_eq!(at("409600", "64000000"), Ok(MEM));
         for (cpu, mem, field) in [("409600.1", "1", "cpu"), ("-0.1", "1", "cpu"), ("1", "64000000.5", "mem")] {
-            assert!(matches!(at(cpu, mem), Err(Refusal::Absurd { field: named, .. }) if named == field));
+            assert!(matches!(at(cpu, mem), Err(Refusal::OutOfRange { field: named, .. }) if named == field));
         }
         assert!(matches!(at("1e400", "1"), Err(Refusal::Json(_))));
         assert!(matches!(at("NaN", "1"), Err(Refusal::Json(_))));

@@ -1,5 +1,7 @@
 use crate::{HistorySettings, Rules};
+use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a [`Monitor`](crate::Monitor) is to do.
 #[derive(Clone, Debug)]
@@ -8,11 +10,9 @@ pub struct Settings {
     pub listen: Vec<String>,
     /// Where senders connect to, as `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`; none for nowhere.
     pub collect: Option<String>,
-    /// Names that the page is asked for by, beyond loopback and the addresses themselves.
-    pub hosts: Vec<String>,
-    /// What everybody must know who asks for anything. Where it is none and an address is beyond loopback,
-    /// one is made, and kept in the data directory.
-    pub token: Option<String>,
+    /// Who is answered over HTTP, and within which limits. The collector asks for the same token beyond loopback. The
+    /// token's file is in the data directory if no other is named; the limit of a body is `body`.
+    pub web: switchboard_web::Options,
     /// Where the history is kept.
     pub data: PathBuf,
     /// What a collector takes, and when it raises an alarm.
@@ -24,7 +24,7 @@ pub struct Settings {
     /// How many bytes of events are kept for pages that were away; default 8 MiB.
     pub feed: usize,
     /// How many pages may listen to the feed; default 256.
-    pub clients: usize,
+    pub feed_clients: usize,
     /// The longest body of a POST, in bytes; default 1 MiB.
     pub body: usize,
     /// The broker whose topics samples come from and alerts go to, as `switchboard://HOST:PORT`; none for none.
@@ -33,10 +33,18 @@ pub struct Settings {
     pub samples: String,
     /// The topic that alerts go to; default `/topic/alerts`.
     pub alerts: String,
-    /// Where alerts are posted to, as `http://HOST:PORT/PATH`; none for nowhere.
-    pub webhook: Option<String>,
+    /// Where alerts are posted to, as `https://HOST/PATH` or `http://...`; none for nowhere.
+    pub webhook: Vec<Secret>,
+    /// A PEM file of certificates that count for webhooks beside the system's.
+    pub webhook_ca: Option<PathBuf>,
+    /// The shortest time between two POSTs to one webhook; what comes meanwhile is sent together. From 0 to 1 day,
+    /// default 10 s.
+    pub alert_interval: Duration,
+    /// When four POSTs about one process have followed each other, the time until the next one about it. From 0 to
+    /// 1 day, default 5 min.
+    pub alert_repeat: Duration,
     /// The name under which this process reports itself; none for not at all.
-    pub own: Option<String>,
+    pub report_as: Option<String>,
 }
 
 impl Settings {
@@ -46,20 +54,46 @@ impl Settings {
         Settings {
             listen: vec!["127.0.0.1:8088".into()],
             collect: Some("tcp://127.0.0.1:5555".into()),
-            hosts: Vec::new(),
-            token: None,
+            web: switchboard_web::Options::default(),
             data,
             rules: Rules::default(),
             history: HistorySettings::default(),
             rate: 200_000,
             feed: 8 << 20,
-            clients: 256,
+            feed_clients: 256,
             body: 1 << 20,
             broker: None,
             samples: "/topic/metrics".into(),
             alerts: "/topic/alerts".into(),
-            webhook: None,
-            own: None,
+            webhook: Vec::new(),
+            webhook_ca: None,
+            alert_interval: Duration::from_secs(10),
+            alert_repeat: Duration::from_secs(300),
+            report_as: None,
         }
+    }
+}
+
+/// A text that `Debug` does not show, and so no log.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Secret {
+        Secret(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("...")
     }
 }

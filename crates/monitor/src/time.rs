@@ -21,13 +21,18 @@ impl Millis {
     /// `None` if it is none, or outside of the years 1970 to 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<Millis> {
+        Millis::parse_with_zone(text).map(|(time, _)| time)
+    }
+
+    /// Also whether it has an offset.
+    pub(crate) fn parse_with_zone(text: &str) -> Option<(Millis, bool)> {
         const PARSER: DateTimeParser = DateTimeParser::new();
-        let time = match PARSER.parse_timestamp(text) {
-            Ok(time) => time,
-            Err(_) => Offset::UTC.to_timestamp(PARSER.parse_datetime(text).ok()?).ok()?,
+        let (time, has_zone) = match PARSER.parse_timestamp(text) {
+            Ok(time) => (time, true),
+            Err(_) => (Offset::UTC.to_timestamp(PARSER.parse_datetime(text).ok()?).ok()?, false),
         };
         let millis = time.as_millisecond();
-        (millis >= 0).then_some(Millis(millis))
+        (millis >= 0).then_some((Millis(millis), has_zone))
     }
 
     /// The second that it lies in, since 1970; 0 before that.
@@ -98,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_written_as_the_text_books_do() {
+    fn a_time_is_written_as_python_does() {
         assert_eq!(Millis(1_767_323_045_678).to_string(), "2026-01-02T03:04:05.678+00:00");
         assert_eq!(Millis(0).to_string(), "1970-01-01T00:00:00.000+00:00");
     }

@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn samples_are_heard_as_the_text_books_write_them() {
+async fn samples_are_heard_as_senders_write_them() {
     let monitor = Running::start().await;
     let mut page = monitor.feed("").await;
     monitor.post(&sample(0, json!({ "pid": 3 }))).await;
@@ -17,8 +17,11 @@ async fn samples_are_heard_as_the_text_books_write_them() {
     assert_eq!((&heard.data["id"], &heard.data["pid"]), (&json!(1), &json!(3)));
     assert!(heard.data["timestamp"].as_str().unwrap().ends_with("+00:00"));
     monitor.post(&sample(0, json!({ "pid": 4 }))).await;
-    let mark = page.next().await.unwrap();
-    assert_eq!((&*mark.kind, &mark.data["kind"], &mark.data["id"]), ("mark", &json!("restart"), &json!(1)));
+    let annotation = page.next().await.unwrap();
+    assert_eq!(
+        (&*annotation.kind, &annotation.data["kind"], &annotation.data["id"]),
+        ("annotation", &json!("restart"), &json!(1))
+    );
     assert_eq!(page.next().await.unwrap().data["pid"], 4);
 }
 
@@ -37,7 +40,7 @@ async fn a_page_goes_on_where_it_was() {
     assert_eq!(second.data["instance"], "2");
     assert_eq!(page.next().await.unwrap().data["instance"], "3");
     // As a page does that connects by itself; the browser's own header would come first.
-    let answer = monitor.until("/api/self", |own| own["clients"] == 1).await;
+    let answer = monitor.until("/api/self", |own| own["feed_clients"] == 1).await;
     assert_eq!(answer["events_missed"], 0);
 }
 
@@ -88,13 +91,13 @@ async fn a_page_that_does_not_read_harms_nobody_and_misses_what_it_must() {
 
 #[tokio::test]
 async fn so_many_pages_listen_and_no_more() {
-    let monitor = Running::with(|settings| settings.clients = 2).await;
+    let monitor = Running::with(|settings| settings.feed_clients = 2).await;
     let first = monitor.feed("").await;
     let _second = monitor.feed("").await;
     let (status, body) = monitor.ask("GET", "/feed", "").await;
     assert!(status == 503 && body.contains("2 pages"), "{status} {body}");
     drop(first);
-    monitor.until("/api/self", |own| own["clients"] == 1).await;
+    monitor.until("/api/self", |own| own["feed_clients"] == 1).await;
     let mut third = monitor.feed("").await;
     monitor.post(&sample(0, json!({}))).await;
     assert!(third.next().await.is_some());

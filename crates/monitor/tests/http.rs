@@ -21,7 +21,7 @@ async fn what_is_posted_can_be_seen_everywhere() {
     let (status, taken) =
         monitor.post(&format!("[{},{}]", sample(0, json!({})), sample(0, json!({ "cpu": -1 })))).await;
     assert_eq!((status, &taken["accepted"], &taken["refused"]), (200, &json!(1), &json!(1)));
-    assert!(taken["error"].as_str().unwrap().contains("absurd"), "{taken}");
+    assert!(taken["error"].as_str().unwrap().contains("out of range"), "{taken}");
 
     let processes = monitor.get("/api/processes").await;
     let web = &processes["processes"][0];
@@ -48,10 +48,10 @@ async fn what_is_posted_can_be_seen_everywhere() {
     let (_, metrics) = monitor.ask("GET", "/metrics", "").await;
     let labels = "id=\"1\",name=\"web\",service=\"web\",instance=\"\",host=\"\"";
     assert!(metrics.contains(&format!("\nswitchboard_watched_cpu_percent{{{labels}}} 1.5\n")), "{metrics}");
-    assert!(metrics.contains("\nswitchboard_monitor_refused_total{reason=\"absurd\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("\nswitchboard_monitor_refused_total{reason=\"out_of_range\"} 1\n"), "{metrics}");
     assert!(metrics.contains("\nprocess_cpu_seconds_total "), "{metrics}");
     let own = monitor.get("/api/self").await;
-    assert_eq!((&own["accepted"], &own["refused"]["absurd"], &own["keys"]), (&json!(11), &json!(1), &json!(2)));
+    assert_eq!((&own["accepted"], &own["refused"]["out_of_range"], &own["series"]), (&json!(11), &json!(1), &json!(2)));
 }
 
 fn known(column: &Value) -> usize {
@@ -76,9 +76,38 @@ async fn a_restart_of_the_collector_forgets_nothing() {
     assert!(known(&history["series"][0]["cpu"]) >= 19, "{history}");
     let processes = second.get("/api/processes").await;
     assert_eq!(processes["processes"][2]["id"], 3);
-    let marks = second.get(&format!("/api/marks?{}", minute())).await;
-    assert_eq!((&marks["marks"][0]["kind"], &marks["marks"][0]["id"]), (&json!("ended"), &json!(2)));
+    let annotations = second.get(&format!("/api/annotations?{}", minute())).await;
+    assert_eq!(
+        (&annotations["annotations"][0]["kind"], &annotations["annotations"][0]["id"]),
+        (&json!("ended"), &json!(2))
+    );
     second.stop().await;
+}
+
+#[tokio::test]
+async fn without_the_file_of_names_everybody_keeps_what_is_theirs() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = Running::on(settings(directory.path())).await;
+    let lines =
+        |color: &str| (0..100).rev().map(|ago| sample(ago, json!({ "color": color })) + "\n").collect::<String>();
+    first.post(&lines("red")).await;
+    first.post(&lines("blue")).await;
+    first.stop().await;
+    std::fs::write(directory.path().join("names.jsonl"), "").unwrap();
+    let second = Running::on(settings(directory.path())).await;
+    second.post(&sample(0, json!({ "color": "green" }))).await;
+    second.post(&sample(0, json!({ "color": "blue" }))).await;
+    let processes = second.get("/api/processes").await;
+    let known: Vec<(&Value, &Value)> =
+        processes["processes"].as_array().unwrap().iter().map(|process| (&process["id"], &process["name"])).collect();
+    let [one, two, three] = [1, 2, 3].map(|id| json!(id));
+    assert_eq!(known, [(&one, &json!("red")), (&two, &json!("blue")), (&three, &json!("green"))]);
+    let history = second.get(&format!("/api/history?{}&id=3", minute())).await;
+    assert!(known_values(&history) <= 1, "{history}");
+}
+
+fn known_values(history: &Value) -> usize {
+    known(&history["series"][0]["cpu"])
 }
 
 #[tokio::test]
@@ -106,17 +135,28 @@ async fn beyond_loopback_a_token_is_needed() {
     };
     for wrong in ["", "\r\nAuthorization: Bearer x", "\r\nCookie: switchboard-monitor=x", "\r\nAuthorization: Bearer "]
     {
-        for target in ["/", "/feed", "/api/processes", "/metrics", "/?token=x", &format!("/api/self?token={token}")] {
+        for target in ["/", "/feed", "/api/processes", "/metrics", "/?token=x", "/api/self?token="] {
             assert!(ask(target, wrong).await.starts_with("HTTP/1.0 401"), "{target} {wrong}");
+        }
+        for target in ["/healthz", "/readyz"] {
+            assert!(ask(target, wrong).await.starts_with("HTTP/1.0 200"), "{target} {wrong}");
         }
     }
     assert!(ask("/api/self", &format!("\r\nAuthorization: Bearer {token}")).await.starts_with("HTTP/1.0 200"));
-    let login = ask(&format!("/?token={token}"), "").await;
-    assert!(login.starts_with("HTTP/1.0 303") && login.contains("\r\nlocation: /\r\n"), "{login}");
+    let login = ask(&format!("/?range=5m&token={token}&filter=a%20b"), "").await;
+    assert!(
+        login.starts_with("HTTP/1.0 303") && login.contains("\r\nlocation: /?range=5m&filter=a%20b\r\n"),
+        "{login}"
+    );
     let cookie = login.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert!(cookie.starts_with(&format!("switchboard-{}=", monitor.address.port())) && !cookie.contains(&token));
     let cookie = cookie.split(';').next().unwrap();
     assert!(ask("/", &format!("\r\nCookie: a=b; {cookie}")).await.starts_with("HTTP/1.0 200"));
+    // A page of another site may link here, and do nothing with the cookie.
+    let post =
+        format!("POST /api/samples HTTP/1.0\r\nHost: localhost\r\nCookie: {cookie}\r\nOrigin: http://evil.example");
+    assert!(monitor.raw(&post, &sample(0, json!({}))).await.starts_with("HTTP/1.0 403"));
 }
 
 #[tokio::test]
@@ -130,7 +170,12 @@ async fn limits_of_requests_are_named() {
     for (points, status) in [(0, 400), (1, 200), (100_000, 200), (100_001, 400)] {
         assert_eq!(monitor.ask("GET", &format!("{range}&points={points}"), "").await.0, status, "{points}");
     }
-    for target in ["/api/history", "/api/history?from=1", "/api/history?from=2&to=1", "/api/marks?from=x&to=2"] {
+    for target in ["/api/history", "/api/history.csv"] {
+        assert_eq!(monitor.ask("GET", target, "").await.0, 200, "{target}: the past hour");
+    }
+    for target in
+        ["/api/history?from=1", "/api/history.csv?to=1", "/api/history?from=2&to=1", "/api/annotations?from=x&to=2"]
+    {
         let (status, body) = monitor.ask("GET", target, "").await;
         assert!(status == 400 && body.contains("error"), "{target}: {status} {body}");
     }

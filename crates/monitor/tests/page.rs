@@ -3,21 +3,13 @@
 mod browser;
 
 use browser::{
-    BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LIVE, Look, MEMORY, RIGHT, STATE, Sender, cell, differs, equals, past,
-    pixels, sample,
+    BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LIVE, Look, MEMORY, RIGHT, STATE, Sender, blue, cell, differs, equals,
+    orange, past, pixels, sample,
 };
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use switchboard_monitor::Settings;
-
-fn blue() -> Value {
-    json!({ "color": "#1f77b4", "service": "orders", "instance": "orders-1" })
-}
-
-fn orange() -> Value {
-    json!({ "color": "#c2410c", "service": "orders", "instance": "orders-2" })
-}
 
 fn data() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -43,11 +35,14 @@ async fn the_first_look_says_how_to_send_and_the_first_sample_replaces_that() {
 #[tokio::test]
 async fn a_collector_that_has_only_itself_to_show_says_how_to_send() {
     let data = data();
-    let own = |settings: &mut Settings| settings.own = Some("switchboard".into());
+    let own = |settings: &mut Settings| settings.report_as = Some("switchboard".into());
     let collector = Collector::start_with("127.0.0.1:0", data.path(), own).await;
     let browser = Browser::start(Look::Light).await;
     browser.open(&collector.page("")).await;
     browser.until("it has a line", &cell("switchboard", CPU)).await;
+    browser.until("it says since when it is up", &cell("switchboard", STATE + 1)).await;
+    let known = collector.get("/api/processes").await;
+    assert!(known["processes"][0]["color"].as_str().is_some_and(|color| color.starts_with('#')), "{known}");
     browser.until("it says how", "return !document.querySelector('#empty').hidden").await;
     let _sender = Sender::start(collector.address, vec![blue()]);
     browser.until("somebody else reports", "return document.querySelector('#empty').hidden").await;
@@ -149,7 +144,7 @@ async fn the_keyboard_pauses_zooms_pans_and_returns() {
     browser.press(" ").await;
     browser.until("it is paused", "return document.querySelector('#link').textContent === 'paused'").await;
     let address = browser.run("return location.search").await;
-    // Figures go on, the window does not.
+    // Usage go on, the window does not.
     let shown = browser.run(&cell("orders-1", CPU)).await;
     browser.until("the figure changes", &differs(&cell("orders-1", CPU), &shown)).await;
     assert_eq!(browser.run("return location.search").await, address);
@@ -217,7 +212,9 @@ async fn a_hidden_line_and_a_group_stay_so_in_the_address() {
 #[tokio::test]
 async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_its_past_when_there_is_room() {
     let data = data();
-    let collector = Collector::start(data.path()).await;
+    // Those that are silent use nothing.
+    let silent = Duration::from_secs(600);
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), |settings| settings.rules.silent = silent).await;
     for number in 0..40 {
         let name = json!({ "color": "#777777", "service": "many", "instance": format!("many-{number}") });
         collector.take(&past(&name, 5, |_| (90.0, 100.0))).await;
@@ -289,7 +286,7 @@ async fn a_restart_and_a_leak_are_told_and_drawn() {
         .until("the restart is told", "return document.querySelector('#events').innerText.includes('restarted')")
         .await;
     // Its line, dashed from top to bottom, is where the line of the process is not.
-    let above = pixels("cpu", BLUE, 0.85, 1.0).replace("c.height).data", "c.height / 4).data");
+    let above = pixels("cpu", BLUE, 0.85, 1.0).replace("c.height * 1)", "c.height / 4)");
     browser.until("it is drawn", &above).await;
     browser.close().await;
 }

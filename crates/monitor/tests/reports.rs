@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use switchboard_monitor::report::{Error, Options};
-use switchboard_monitor::{Millis, Settings, agent, own};
+use switchboard_monitor::{Millis, Settings, Token, agent, own};
 use switchboard_sockets::{Options as SocketOptions, Security, Sub};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -110,20 +110,21 @@ async fn what_was_measured_before_the_collector_came_arrives() {
 #[tokio::test]
 async fn a_token_is_said_over_http_and_over_zmq() {
     let data = tempfile::tempdir().expect("a directory");
-    let secret = |settings: &mut Settings| settings.token = Some("secret".into());
+    const SECRET: &str = "secret-secret-secret";
+    let secret = |settings: &mut Settings| settings.web.token = Some(Token::new(SECRET).expect("a token"));
     let collector = Collector::start_with("127.0.0.1:0", data.path(), secret).await;
-    for (token, lost) in [("secret", 0), ("wrong", 1)] {
+    for (token, lost) in [(SECRET, 0), ("wrong", 1)] {
         let way = format!("http://{}", collector.address);
         let reporting = own::report(&Options { token: Some(token.into()), ..options(&way, token) }).expect("measured");
         let outcome = tokio::task::spawn_blocking(|| reporting.end(0)).await.expect("no panic").expect("an outcome");
         assert_eq!(outcome.lost, lost, "{token}: {outcome:?}");
         assert_eq!(outcome.problem.is_some_and(|problem| problem.contains("401")), lost > 0);
     }
-    let security = Security::plain_server(|_, password| password == b"secret");
+    let security = Security::plain_server(|_, password| password == SECRET.as_bytes());
     let mut subscriber = Sub::with(SocketOptions { security, ..SocketOptions::default() }).expect("a socket");
     subscriber.subscribe("").expect("a prefix");
     let way = subscriber.bind("tcp://127.0.0.1:0").expect("a free port").to_string();
-    let reporting = own::report(&Options { token: Some("secret".into()), ..options(&way, "plain") }).expect("measured");
+    let reporting = own::report(&Options { token: Some(SECRET.into()), ..options(&way, "plain") }).expect("measured");
     let message = timeout(PATIENCE, subscriber.recv()).await.expect("in time").expect("a message");
     assert!(String::from_utf8_lossy(message.data()).contains("\"plain\""), "{message:?}");
     drop(reporting);

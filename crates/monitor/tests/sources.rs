@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// As the text books' senders do it, a hundred times as often; it says when it is refused.
+/// As a typical sender does it, a hundred times as often; it says when it is refused.
 const SENDER: &str = r#"
 import sys, time
 from datetime import datetime, timezone
@@ -70,11 +70,11 @@ async fn arrived(monitor: &Running, mut sender: Child, count: u64) {
 }
 
 #[tokio::test]
-async fn the_text_books_senders_work_unchanged() {
+async fn typical_senders_work_unchanged() {
     let monitor = Running::start().await;
     arrived(&monitor, sender(monitor.collect.as_ref().unwrap(), "teal", ""), 100).await;
     let own = monitor.get("/api/self").await;
-    assert_eq!((&own["accepted"], &own["keys"]), (&own["received"], &json!(1)));
+    assert_eq!((&own["accepted"], &own["series"]), (&own["received"], &json!(1)));
     let processes = monitor.get("/api/processes").await;
     assert_eq!((&processes["processes"][0]["name"], &processes["processes"][0]["cpu"]), (&json!("teal"), &json!(99.0)));
 }
@@ -123,7 +123,7 @@ async fn alerts_are_posted_until_they_are_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let monitor = Running::with(|settings| {
-        settings.webhook = Some(format!("http://{address}/alert?to=me"));
+        settings.webhook = vec![format!("http://{address}/alert?to=me").into()];
         settings.rules = Rules { silent: Duration::from_millis(1), ..Rules::default() };
     })
     .await;

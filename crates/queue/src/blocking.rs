@@ -1,4 +1,4 @@
-//! The face for threads.
+//! The blocking API.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -8,7 +8,7 @@ use crate::error::{GetError, GetTimeoutError, JoinTimeoutError, PutError, PutTim
 use crate::permit::Permit;
 use crate::queue::{Queue, left, move_in, move_many, put_error, take_many, take_one};
 use crate::shared::Role;
-use crate::wait::{NotInTime, block, let_gather};
+use crate::wait::{WaitError, block, yield_to_producers};
 use crate::work::Work;
 
 /// A queue as threads see it: what has to wait, blocks. What need not wait is the [`Queue`]'s.
@@ -42,12 +42,12 @@ impl<T> Blocking<T> {
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutTimeoutError<T>> {
         let mut item = Some(item);
         self.put_by(Instant::now().checked_add(timeout), &mut item).map_err(|why| match why {
-            NotInTime::TimedOut => PutTimeoutError::TimedOut(left(&mut item)),
-            NotInTime::Never => PutTimeoutError::ShutDown(left(&mut item)),
+            WaitError::TimedOut => PutTimeoutError::TimedOut(left(&mut item)),
+            WaitError::Closed => PutTimeoutError::ShutDown(left(&mut item)),
         })
     }
 
-    fn put_by(&self, deadline: Option<Instant>, item: &mut Option<T>) -> Result<(), NotInTime> {
+    fn put_by(&self, deadline: Option<Instant>, item: &mut Option<T>) -> Result<(), WaitError> {
         let shared = &*self.queue.shared;
         block(shared, Role::Putter, deadline, || shared.put(1, move_in(item)))
     }
@@ -69,7 +69,7 @@ impl<T> Blocking<T> {
         Ok(())
     }
 
-    /// Keeps a place for an item that is still to be made, waiting for room.
+    /// Reserves a slot for an item that is still to be made, waiting for room.
     ///
     /// # Errors
     ///
@@ -78,19 +78,19 @@ impl<T> Blocking<T> {
         self.reserve_by(None).map_err(|_| PutError(()))
     }
 
-    /// Keeps a place for an item that is still to be made, waiting for room no longer than `timeout`.
+    /// Reserves a slot for an item that is still to be made, waiting for room no longer than `timeout`.
     ///
     /// # Errors
     ///
     /// If there is no room in time or the queue is shut down.
     pub fn reserve_timeout(&self, timeout: Duration) -> Result<Permit<T>, PutTimeoutError<()>> {
         self.reserve_by(Instant::now().checked_add(timeout)).map_err(|why| match why {
-            NotInTime::TimedOut => PutTimeoutError::TimedOut(()),
-            NotInTime::Never => PutTimeoutError::ShutDown(()),
+            WaitError::TimedOut => PutTimeoutError::TimedOut(()),
+            WaitError::Closed => PutTimeoutError::ShutDown(()),
         })
     }
 
-    fn reserve_by(&self, deadline: Option<Instant>) -> Result<Permit<T>, NotInTime> {
+    fn reserve_by(&self, deadline: Option<Instant>) -> Result<Permit<T>, WaitError> {
         let shared = &*self.queue.shared;
         block(shared, Role::Putter, deadline, || shared.reserve())?;
         Ok(Permit::new(self.queue.clone()))
@@ -112,14 +112,14 @@ impl<T> Blocking<T> {
     /// If there is none in time, or the queue is shut down and nothing is left in it.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetTimeoutError> {
         self.get_by(Instant::now().checked_add(timeout)).map_err(|why| match why {
-            NotInTime::TimedOut => GetTimeoutError::TimedOut,
-            NotInTime::Never => GetTimeoutError::ShutDown,
+            WaitError::TimedOut => GetTimeoutError::TimedOut,
+            WaitError::Closed => GetTimeoutError::ShutDown,
         })
     }
 
-    fn get_by(&self, deadline: Option<Instant>) -> Result<T, NotInTime> {
+    fn get_by(&self, deadline: Option<Instant>) -> Result<T, WaitError> {
         let shared = &*self.queue.shared;
-        let_gather(shared);
+        yield_to_producers(shared);
         block(shared, Role::Getter, deadline, || shared.get(1, take_one))
     }
 
@@ -134,7 +134,7 @@ impl<T> Blocking<T> {
         }
         let shared = &*self.queue.shared;
         let get = || shared.get(most, |store| take_many(store, most));
-        let_gather(shared);
+        yield_to_producers(shared);
         block(shared, Role::Getter, None, get).map_err(|_| GetError)
     }
 
@@ -149,7 +149,7 @@ impl<T> Blocking<T> {
 
     /// The items, waiting for each, until the queue is shut down and nothing is left in it.
     pub fn iter(&self) -> Iter<T> {
-        Iter { face: self.clone() }
+        Iter { channel: self.clone() }
     }
 
     /// Waits until every item that was put is done, or the queue is shut down with `shutdown_now`.
@@ -166,7 +166,7 @@ impl<T> Blocking<T> {
         self.join_by(Instant::now().checked_add(timeout)).map_err(|_| JoinTimeoutError)
     }
 
-    fn join_by(&self, deadline: Option<Instant>) -> Result<(), NotInTime> {
+    fn join_by(&self, deadline: Option<Instant>) -> Result<(), WaitError> {
         let shared = &*self.queue.shared;
         block(shared, Role::Joiner, deadline, || shared.all_done())
     }
@@ -191,7 +191,7 @@ impl<T> IntoIterator for Blocking<T> {
     type IntoIter = Iter<T>;
 
     fn into_iter(self) -> Iter<T> {
-        Iter { face: self }
+        Iter { channel: self }
     }
 }
 
@@ -207,13 +207,13 @@ impl<T> IntoIterator for &Blocking<T> {
 /// The items of a queue; see [`Blocking::iter`].
 #[derive(Debug)]
 pub struct Iter<T> {
-    face: Blocking<T>,
+    channel: Blocking<T>,
 }
 
 impl<T> Iterator for Iter<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.face.get().ok()
+        self.channel.get().ok()
     }
 }

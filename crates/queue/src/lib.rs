@@ -4,8 +4,8 @@
 mod error;
 mod sync;
 
-mod crowd;
 mod store;
+mod wait_queue;
 
 mod shared;
 

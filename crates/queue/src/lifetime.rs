@@ -1,9 +1,9 @@
 //! How full the queue is, what is still to be done, and its end.
 
-use crate::crowd::wake;
 use crate::error::TooManyDone;
-use crate::shared::{NotNow, Phase, Shared};
+use crate::shared::{Phase, Shared, TryError};
 use crate::sync::{Ordering, lock};
+use crate::wait_queue::wake;
 
 impl<T> Shared<T> {
     pub(crate) fn len(&self) -> usize {
@@ -32,14 +32,14 @@ impl<T> Shared<T> {
     pub(crate) fn task_done(&self) -> Result<(), TooManyDone> {
         let mut tail = lock(&self.tail);
         tail.unfinished = tail.unfinished.checked_sub(1).ok_or(TooManyDone)?;
-        let joiners = if tail.unfinished == 0 { tail.joiners.call(usize::MAX) } else { None };
+        let joiners = if tail.unfinished == 0 { tail.joiners.notify(usize::MAX) } else { None };
         drop(tail);
         wake(joiners);
         Ok(())
     }
 
-    pub(crate) fn all_done(&self) -> Result<(), NotNow> {
-        if lock(&self.tail).is_unfinished() { Err(NotNow::Later) } else { Ok(()) }
+    pub(crate) fn all_done(&self) -> Result<(), TryError> {
+        if lock(&self.tail).is_unfinished() { Err(TryError::WouldBlock) } else { Ok(()) }
     }
 
     pub(crate) fn shut_down(&self) {
@@ -48,10 +48,10 @@ impl<T> Shared<T> {
         if tail.phase == Phase::Open {
             tail.phase = Phase::Draining;
         }
-        // Getters that wait for what has a permit are called when they come to nothing.
-        let getters = self.call_getters(&mut tail);
+        // Getters that wait for a permit are notified when it is dropped.
+        let getters = self.notify_getters(&mut tail);
         drop(tail);
-        let putters = head.putters.call(usize::MAX);
+        let putters = head.putters.notify(usize::MAX);
         drop(head);
         wake(getters);
         wake(putters);
@@ -65,10 +65,10 @@ impl<T> Shared<T> {
         head.store.arrive(&mut tail.inbox);
         // Fewer than were dropped if somebody said too early that a task was done.
         tail.unfinished = tail.unfinished.saturating_sub(head.store.len());
-        let getters = tail.getters.call(usize::MAX);
-        let joiners = tail.joiners.call(usize::MAX);
+        let getters = tail.getters.notify(usize::MAX);
+        let joiners = tail.joiners.notify(usize::MAX);
         drop(tail);
-        let putters = head.putters.call(usize::MAX);
+        let putters = head.putters.notify(usize::MAX);
         head.store.sort_in();
         let dropped = std::iter::from_fn(|| head.store.next()).collect();
         self.taken.store(head.store.taken(), Ordering::Release);

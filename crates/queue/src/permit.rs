@@ -1,15 +1,15 @@
-//! A place that is kept for an item.
+//! A slot that is reserved for an item.
 
 use std::fmt;
 
 use crate::error::PutError;
 use crate::queue::Queue;
 
-/// A place in a queue, kept for one item. It is given back when this is dropped.
+/// A slot in a queue, reserved for one item. It is released when this is dropped.
 ///
 /// With it, an item need not be made, or taken from wherever it is safe, before it is certain to
 /// find room.
-#[must_use = "the place is given back when the permit is dropped"]
+#[must_use = "the slot is released when the permit is dropped"]
 pub struct Permit<T> {
     queue: Queue<T>,
     used: bool,
@@ -20,7 +20,7 @@ impl<T> Permit<T> {
         Self { queue, used: false }
     }
 
-    /// Puts the item into its place, without waiting. It comes after those that were put meanwhile.
+    /// Puts the item into its waiter, without waiting. It comes after those that were put meanwhile.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What both faces share: all that does not wait.
+//! What both APIs share: all that does not wait.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use crate::blocking::Blocking;
 use crate::error::{PutError, TooManyDone, TryGetError, TryPutError};
 use crate::permit::Permit;
-use crate::shared::{NotNow, Shared};
+use crate::shared::{Shared, TryError};
 use crate::store::Store;
 use crate::sync::Arc;
 use crate::tasks::Tasks;
@@ -14,8 +14,8 @@ use crate::work::Work;
 
 /// A queue, and what can be done with it without waiting.
 ///
-/// Threads wait at its [`blocking`](Self::blocking) face and tasks at its [`tasks`](Self::tasks)
-/// face; any number of either may put and get at the same time. A clone is another handle for the same
+/// Threads wait in its [`blocking`](Self::blocking) API and tasks in its [`tasks`](Self::tasks)
+/// API; any number of either may put and get at the same time. A clone is another handle for the same
 /// queue. Handles that go do not shut it down: say [`shutdown`](Self::shutdown).
 pub struct Queue<T> {
     pub(crate) shared: Arc<Shared<T>>,
@@ -88,16 +88,16 @@ impl<T> Queue<T> {
     }
 
     fn new(store: Store<T>, capacity: Option<usize>) -> Self {
-        assert_ne!(capacity, Some(0), "a queue without a place can never be put into");
+        assert_ne!(capacity, Some(0), "a queue of capacity 0 can never be put into");
         Self { shared: Arc::new(Shared::new(store, capacity.unwrap_or(usize::MAX))) }
     }
 
-    /// The face for threads: its calls block.
+    /// The API for threads: its calls block.
     pub fn blocking(&self) -> Blocking<T> {
         Blocking::new(self.clone())
     }
 
-    /// The face for tasks: its calls are awaited, on any executor.
+    /// The API for tasks: its calls are awaited, on any executor.
     pub fn tasks(&self) -> Tasks<T> {
         Tasks::new(self.clone())
     }
@@ -109,7 +109,7 @@ impl<T> Queue<T> {
     /// With the item, if the queue is full or shut down.
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         let mut item = Some(item);
-        self.shared.put(1, move_in(&mut item)).map_err(|not_now| refused(not_now, &mut item))
+        self.shared.put(1, move_in(&mut item)).map_err(|error| refused(error, &mut item))
     }
 
     /// Puts items as far as there is room for them now, in one step: nobody else's come between them.
@@ -124,12 +124,12 @@ impl<T> Queue<T> {
         }
         match self.shared.put(items.len(), |inbox, room| move_many(inbox, &mut items, room)) {
             Ok(()) if items.is_empty() => Ok(()),
-            Ok(()) | Err(NotNow::Later) => Err(TryPutError::Full(items.into())),
-            Err(NotNow::Never) => Err(TryPutError::ShutDown(items.into())),
+            Ok(()) | Err(TryError::WouldBlock) => Err(TryPutError::Full(items.into())),
+            Err(TryError::Closed) => Err(TryPutError::ShutDown(items.into())),
         }
     }
 
-    /// Keeps a place for an item that is still to be made, if there is room for it now.
+    /// Reserves a slot for an item that is still to be made, if there is room for it now.
     ///
     /// # Errors
     ///
@@ -137,8 +137,8 @@ impl<T> Queue<T> {
     pub fn try_reserve(&self) -> Result<Permit<T>, TryPutError<()>> {
         match self.shared.reserve() {
             Ok(()) => Ok(Permit::new(self.clone())),
-            Err(NotNow::Later) => Err(TryPutError::Full(())),
-            Err(NotNow::Never) => Err(TryPutError::ShutDown(())),
+            Err(TryError::WouldBlock) => Err(TryPutError::Full(())),
+            Err(TryError::Closed) => Err(TryPutError::ShutDown(())),
         }
     }
 
@@ -169,7 +169,7 @@ impl<T> Queue<T> {
     }
 
     /// Says that what was to be done with an item that was got is done. Who wants to wait until all is done
-    /// calls `join` at either face.
+    /// calls `join` of either API.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl<T> Queue<T> {
         self.shared.capacity()
     }
 
-    /// Whether a put would have to wait. Places that are kept by permits are counted as taken.
+    /// Returns true if a put would have to wait. Slots that permits have reserved count as taken.
     pub fn is_full(&self) -> bool {
         self.shared.is_full()
     }
@@ -259,17 +259,17 @@ pub(crate) fn put_error<T>(item: &mut Option<T>) -> PutError<T> {
     PutError(left(item))
 }
 
-fn refused<T>(not_now: NotNow, item: &mut Option<T>) -> TryPutError<T> {
-    match not_now {
-        NotNow::Later => TryPutError::Full(left(item)),
-        NotNow::Never => TryPutError::ShutDown(left(item)),
+fn refused<T>(error: TryError, item: &mut Option<T>) -> TryPutError<T> {
+    match error {
+        TryError::WouldBlock => TryPutError::Full(left(item)),
+        TryError::Closed => TryPutError::ShutDown(left(item)),
     }
 }
 
-fn nothing(not_now: NotNow) -> TryGetError {
-    match not_now {
-        NotNow::Later => TryGetError::Empty,
-        NotNow::Never => TryGetError::ShutDown,
+fn nothing(error: TryError) -> TryGetError {
+    match error {
+        TryError::WouldBlock => TryGetError::Empty,
+        TryError::Closed => TryGetError::ShutDown,
     }
 }
 

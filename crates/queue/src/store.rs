@@ -74,7 +74,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// Puts what arrived in its place. Apart from `arrive`, for it may take long and runs the items' `Ord`.
+    /// Puts what arrived in its waiter. CachePadded from `arrive`, for it may take long and runs the items' `Ord`.
     pub(crate) fn sort_in(&mut self) {
         match &mut self.order {
             Order::Fifo => {}
@@ -116,7 +116,7 @@ impl<T> Store<T> {
     }
 }
 
-/// A buffer of this many places is not worth giving back.
+/// A buffer of this many slots is not worth freeing.
 const SMALL: usize = 1024;
 
 /// How often in a row a buffer has to be hardly used before it is given back.

@@ -3,11 +3,14 @@
 #[cfg(not(loom))]
 pub(crate) use std::{
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{Thread, current, park, park_timeout, yield_now},
 };
+
+#[cfg(not(loom))]
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -18,27 +21,30 @@ pub(crate) use loom::{
     thread::{Thread, current, park, yield_now},
 };
 
-use std::sync::PoisonError;
-
 /// There is no time in a model.
 #[cfg(loom)]
 pub(crate) fn park_timeout(_: std::time::Duration) {
     park();
 }
 
-/// A lock is poisoned by an item whose `Ord` panics. The queue goes on: what it counts is counted
-/// from what it holds (see `Store::taken`).
+/// An item's `Ord` may panic under a lock. The queue goes on: what it counts is counted from what it holds (see
+/// `Store::taken`).
+#[cfg(not(loom))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
-/// Keeps what it holds away from its neighbours' cache lines. Two of 64 bytes, since processors
-/// fetch them in pairs.
+#[cfg(loom)]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no item of a model panics")
+}
+
+/// Prevents false sharing. Two cache lines of 64 bytes, since processors fetch them in pairs.
 #[derive(Default)]
 #[repr(align(128))]
-pub(crate) struct Apart<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
-impl<T> std::ops::Deref for Apart<T> {
+impl<T> std::ops::Deref for CachePadded<T> {
     type Target = T;
 
     fn deref(&self) -> &T {

@@ -1,4 +1,4 @@
-//! The face for tasks.
+//! The async API.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use crate::crowd::Place;
 use crate::error::{GetError, PutError};
 use crate::permit::Permit;
 use crate::queue::{Queue, move_in, move_many, put_error, take_many, take_one};
-use crate::shared::{NotNow, Role};
-use crate::wait::{Never, Until, poll};
+use crate::shared::{Role, TryError};
+use crate::wait::{Closed, Until, poll};
+use crate::wait_queue::Waiter;
 use crate::work::Work;
 
 /// A queue as tasks see it: what has to wait, is awaited, on any executor. What need not wait is the
@@ -31,7 +31,7 @@ impl<T> Tasks<T> {
     }
 
     /// Puts an item, waiting for room. If the future is dropped before it is ready, the item is
-    /// dropped with it; who wants to keep it asks [`reserve`](Self::reserve) for a place first.
+    /// dropped with it; to keep it, [`reserve`](Self::reserve) a slot first.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl<T> Tasks<T> {
         let shared = &*self.queue.shared;
         let mut item = Some(item);
         let put = self.until(Role::Putter, || shared.put(1, move_in(&mut item))).await;
-        put.map_err(|Never| put_error(&mut item))
+        put.map_err(|Closed| put_error(&mut item))
     }
 
     /// Puts items, waiting for room. As many as there is room for are put in one step. If the future is dropped before
@@ -53,7 +53,7 @@ impl<T> Tasks<T> {
         self.put_all(items.into_iter().collect()).await
     }
 
-    // Apart, so that the future need not be able to hold the caller's iterator.
+    // CachePadded, so that the future need not be able to hold the caller's iterator.
     async fn put_all(&self, mut items: VecDeque<T>) -> Result<(), PutError<Vec<T>>> {
         let shared = &*self.queue.shared;
         while !items.is_empty() {
@@ -65,7 +65,7 @@ impl<T> Tasks<T> {
         Ok(())
     }
 
-    /// Keeps a place for an item that is still to be made, waiting for room.
+    /// Reserves a slot for an item that is still to be made, waiting for room.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl<T> Tasks<T> {
     pub async fn reserve(&self) -> Result<Permit<T>, PutError<()>> {
         let shared = &*self.queue.shared;
         let reserved = self.until(Role::Putter, || shared.reserve()).await;
-        reserved.map(|()| Permit::new(self.queue.clone())).map_err(|Never| PutError(()))
+        reserved.map(|()| Permit::new(self.queue.clone())).map_err(|Closed| PutError(()))
     }
 
     /// Gets the next item, waiting for it.
@@ -83,7 +83,7 @@ impl<T> Tasks<T> {
     /// If the queue is shut down, and nothing is left in it.
     pub async fn get(&self) -> Result<T, GetError> {
         let shared = &*self.queue.shared;
-        self.until(Role::Getter, || shared.get(1, take_one)).await.map_err(|Never| GetError)
+        self.until(Role::Getter, || shared.get(1, take_one)).await.map_err(|Closed| GetError)
     }
 
     /// Gets up to `most` items in one step, waiting for the first. Nobody waits for none.
@@ -97,7 +97,7 @@ impl<T> Tasks<T> {
         }
         let shared = &*self.queue.shared;
         let get = || shared.get(most, |store| take_many(store, most));
-        self.until(Role::Getter, get).await.map_err(|Never| GetError)
+        self.until(Role::Getter, get).await.map_err(|Closed| GetError)
     }
 
     /// As [`get`](Self::get), with a guard that marks the item's task done when it is dropped.
@@ -111,7 +111,7 @@ impl<T> Tasks<T> {
 
     /// The items, waiting for each, until the queue is shut down and nothing is left in it.
     pub fn stream(&self) -> Items<T> {
-        Items { queue: self.queue.clone(), place: Place::default() }
+        Items { queue: self.queue.clone(), waiter: Waiter::default() }
     }
 
     /// Waits until every item that was put is done, or the queue is shut down with `shutdown_now`.
@@ -121,14 +121,16 @@ impl<T> Tasks<T> {
         let _ = self.until(Role::Joiner, || shared.all_done()).await;
     }
 
-    async fn until<R, A>(&self, role: Role, mut attempt: A) -> Result<R, Never>
+    async fn until<R, A>(&self, role: Role, mut attempt: A) -> Result<R, Closed>
     where
-        A: FnMut() -> Result<R, NotNow> + Unpin,
+        A: FnMut() -> Result<R, TryError> + Unpin,
     {
         // Most need not wait, and so need not prepare for it.
         match attempt() {
-            Err(NotNow::Later) => Until { shared: &self.queue.shared, role, attempt, place: Place::default() }.await,
-            Err(NotNow::Never) => Err(Never),
+            Err(TryError::WouldBlock) => {
+                Until { shared: &self.queue.shared, role, attempt, waiter: Waiter::default() }.await
+            }
+            Err(TryError::Closed) => Err(Closed),
             Ok(result) => Ok(result),
         }
     }
@@ -152,21 +154,21 @@ impl<T> Clone for Tasks<T> {
 #[derive(Debug)]
 pub struct Items<T> {
     queue: Queue<T>,
-    place: Place,
+    waiter: Waiter,
 }
 
 impl<T> Stream for Items<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Self { queue, place } = self.get_mut();
+        let Self { queue, waiter } = self.get_mut();
         let shared = &*queue.shared;
-        poll(shared, Role::Getter, place, cx, || shared.get(1, take_one)).map(Result::ok)
+        poll(shared, Role::Getter, waiter, cx, || shared.get(1, take_one)).map(Result::ok)
     }
 }
 
 impl<T> Drop for Items<T> {
     fn drop(&mut self) {
-        self.queue.shared.give_up(Role::Getter, &mut self.place);
+        self.queue.shared.give_up(Role::Getter, &mut self.waiter);
     }
 }

@@ -5,38 +5,38 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crate::crowd::{Place, Wake};
-use crate::shared::{NotNow, Role, Shared};
+use crate::shared::{Role, Shared, TryError};
 use crate::sync::{current, park, park_timeout, yield_now};
+use crate::wait_queue::{Waiter, Wake};
 
 /// The queue is shut down.
-pub(crate) struct Never;
+pub(crate) struct Closed;
 
 /// Why a thread's wait ended without success.
-pub(crate) enum NotInTime {
-    Never,
+pub(crate) enum WaitError {
+    Closed,
     TimedOut,
 }
 
-/// Tries until `attempt` succeeds or never will. Whoever stops polling gives the place up.
+/// Tries until `attempt` succeeds or the queue is closed. Dropping the future gives the waiter up.
 pub(crate) fn poll<T, R>(
     shared: &Shared<T>,
     role: Role,
-    place: &mut Place,
+    waiter: &mut Waiter,
     cx: &mut Context<'_>,
-    mut attempt: impl FnMut() -> Result<R, NotNow>,
-) -> Poll<Result<R, Never>> {
+    mut attempt: impl FnMut() -> Result<R, TryError>,
+) -> Poll<Result<R, Closed>> {
     let wake = || Wake::Task(cx.waker().clone());
-    if place.is_entered() && !shared.come_back(role, place, wake()) {
+    if waiter.is_entered() && !shared.poll_notified(role, waiter, wake()) {
         return Poll::Pending;
     }
     loop {
         match attempt() {
-            Err(NotNow::Later) => shared.enter(role, place, wake()),
-            Err(NotNow::Never) => return Poll::Ready(Err(Never)),
+            Err(TryError::WouldBlock) => shared.enter(role, waiter, wake()),
+            Err(TryError::Closed) => return Poll::Ready(Err(Closed)),
             Ok(result) => return Poll::Ready(Ok(result)),
         }
-        if place.is_entered() {
+        if waiter.is_entered() {
             return Poll::Pending;
         }
     }
@@ -47,21 +47,21 @@ pub(crate) struct Until<'a, T, A> {
     pub(crate) shared: &'a Shared<T>,
     pub(crate) role: Role,
     pub(crate) attempt: A,
-    pub(crate) place: Place,
+    pub(crate) waiter: Waiter,
 }
 
-impl<T, R, A: FnMut() -> Result<R, NotNow> + Unpin> Future for Until<'_, T, A> {
-    type Output = Result<R, Never>;
+impl<T, R, A: FnMut() -> Result<R, TryError> + Unpin> Future for Until<'_, T, A> {
+    type Output = Result<R, Closed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, role, attempt, place } = self.get_mut();
-        poll(shared, *role, place, cx, attempt)
+        let Self { shared, role, attempt, waiter } = self.get_mut();
+        poll(shared, *role, waiter, cx, attempt)
     }
 }
 
 impl<T, A> Drop for Until<'_, T, A> {
     fn drop(&mut self) {
-        self.shared.give_up(self.role, &mut self.place);
+        self.shared.give_up(self.role, &mut self.waiter);
     }
 }
 
@@ -70,33 +70,33 @@ pub(crate) fn block<T, R>(
     shared: &Shared<T>,
     role: Role,
     deadline: Option<Instant>,
-    mut attempt: impl FnMut() -> Result<R, NotNow>,
-) -> Result<R, NotInTime> {
-    let mut place = Place::default();
+    mut attempt: impl FnMut() -> Result<R, TryError>,
+) -> Result<R, WaitError> {
+    let mut waiter = Waiter::default();
     loop {
         match attempt() {
-            Err(NotNow::Later) => shared.enter(role, &mut place, Wake::Thread(current())),
-            Err(NotNow::Never) => return Err(NotInTime::Never),
+            Err(TryError::WouldBlock) => shared.enter(role, &mut waiter, Wake::Thread(current())),
+            Err(TryError::Closed) => return Err(WaitError::Closed),
             Ok(result) => return Ok(result),
         }
-        while place.is_entered() {
+        while waiter.is_entered() {
             if !park_until(deadline) {
-                shared.give_up(role, &mut place);
-                return Err(NotInTime::TimedOut);
+                shared.give_up(role, &mut waiter);
+                return Err(WaitError::TimedOut);
             }
-            // Whoever called has more to give, and may have lost the processor to this thread: woken again for each
-            // single item, both would be slower than one call for many.
+            // The notifier may have more items, and may have lost its core to this thread: a wake-up for each item would
+            // slow both down.
             yield_now();
-            // What others have left for this thread may wake it too: only being called counts.
-            shared.come_back(role, &mut place, Wake::Thread(current()));
+            // A stray unpark may wake this thread, too: only a notification counts.
+            shared.poll_notified(role, &mut waiter, Wake::Thread(current()));
         }
     }
 }
 
 /// Before a thread gets: lets others run once where that makes one trip for many items out of one for each.
 #[inline]
-pub(crate) fn let_gather<T>(shared: &Shared<T>) {
-    if shared.is_too_early() {
+pub(crate) fn yield_to_producers<T>(shared: &Shared<T>) {
+    if shared.should_yield() {
         yield_now();
     }
 }

@@ -18,7 +18,7 @@ impl<T> Work<T> {
         Self { queue, item: Some(item) }
     }
 
-    /// The item alone. Its task is not done until somebody calls `task_done` for it.
+    /// The item alone. Its task is not done until somebody wakers `task_done` for it.
     pub fn into_inner(mut self) -> T {
         self.item.take().expect("only this takes it out")
     }

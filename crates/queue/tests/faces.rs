@@ -61,23 +61,23 @@ fn there_and_back(run: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)) {
 }
 
 #[test]
-fn both_faces_work_under_tokio_with_one_thread() {
+fn both_apis_work_under_tokio_with_one_thread() {
     there_and_back(|future| tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future));
 }
 
 #[test]
-fn both_faces_work_under_tokio_with_several_threads() {
+fn both_apis_work_under_tokio_with_several_threads() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     there_and_back(|future| runtime.block_on(runtime.spawn(future)).unwrap());
 }
 
 #[test]
-fn both_faces_work_under_smol() {
+fn both_apis_work_under_smol() {
     there_and_back(|future| smol::block_on(smol::spawn(future)));
 }
 
 #[test]
-fn both_faces_work_under_a_bare_block_on() {
+fn both_apis_work_under_a_bare_block_on() {
     there_and_back(bare_block_on);
 }
 
@@ -179,8 +179,8 @@ fn an_order_that_panics_does_not_end_the_queue() {
 }
 
 #[test]
-#[should_panic(expected = "a queue without a place")]
-fn a_queue_without_a_place_is_refused() {
+#[should_panic(expected = "a queue of capacity 0")]
+fn a_queue_of_capacity_0_is_refused() {
     Queue::<u8>::bounded(0);
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use futures_core::Stream;
 use switchboard_queue::{GetError, PutError, Queue};
 
 #[derive(Default)]
@@ -249,4 +250,110 @@ fn joiners_are_woken_by_the_end_whatever_is_unfinished() {
     assert_eq!(queue.unfinished(), 1);
     queue.task_done().unwrap();
     queue.task_done().unwrap_err();
+}
+
+#[test]
+fn a_woken_stream_that_is_dropped_wakes_the_next() {
+    let queue = Queue::unbounded();
+    let tasks = queue.tasks();
+    let mut stream = tasks.stream();
+    let mut next = Box::pin(std::future::poll_fn(move |context| Pin::new(&mut stream).poll_next(context)));
+    let woken = Arc::<Count>::default();
+    let waker = Waker::from(woken.clone());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let mut getter = Polled::pending(tasks.get());
+    queue.try_put(1).unwrap();
+    assert_eq!((woken.0.load(Ordering::SeqCst), getter.woken()), (1, 0));
+    drop(next);
+    assert_eq!((getter.woken(), getter.poll()), (1, Some(Ok(1))));
+}
+
+#[test]
+fn a_stream_that_is_dropped_before_it_is_woken_leaves_nobody_waiting() {
+    let queue = Queue::unbounded();
+    let tasks = queue.tasks();
+    let mut stream = tasks.stream();
+    assert!(Pin::new(&mut stream).poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+    let getter = Polled::pending(tasks.get());
+    drop(stream);
+    queue.try_put(1).unwrap();
+    assert_eq!(getter.woken(), 1);
+}
+
+#[test]
+fn a_thread_that_gives_up_leaves_its_turn_to_the_next() {
+    use std::time::Duration;
+    let queue = Queue::bounded(1);
+    queue.try_put(0).unwrap();
+    // Nobody takes anything, so these time out, one after the other.
+    queue.blocking().put_timeout(1, Duration::from_millis(1)).unwrap_err();
+    queue.blocking().reserve_timeout(Duration::from_millis(1)).unwrap_err();
+    let tasks = queue.tasks();
+    let mut putter = Polled::pending(tasks.put(2));
+    assert_eq!(queue.try_get(), Ok(0));
+    assert_eq!((putter.woken(), putter.poll()), (1, Some(Ok(()))));
+
+    let queue = Queue::unbounded();
+    queue.blocking().get_timeout(Duration::from_millis(1)).unwrap_err();
+    let tasks = queue.tasks();
+    let mut getter = Polled::pending(tasks.get());
+    queue.try_put(3).unwrap();
+    assert_eq!((getter.woken(), getter.poll()), (1, Some(Ok(3))));
+}
+
+#[test]
+fn a_dropped_permit_wakes_one_putter_and_a_used_one_none() {
+    let queue = Queue::bounded(2);
+    let tasks = queue.tasks();
+    let (used, unused) = (queue.try_reserve().unwrap(), queue.try_reserve().unwrap());
+    let mut first = Polled::pending(tasks.put(1));
+    let second = Polled::pending(tasks.reserve());
+    used.send(0).unwrap();
+    assert_eq!((first.woken(), second.woken()), (0, 0));
+    drop(unused);
+    assert_eq!((first.woken(), second.woken()), (1, 0));
+    assert_eq!(first.poll(), Some(Ok(())));
+    assert_eq!(queue.try_get_many(3), Ok(vec![0, 1]));
+    assert_eq!(second.woken(), 1);
+}
+
+#[test]
+fn a_joiner_that_is_dropped_is_not_waited_for() {
+    let queue = Queue::unbounded();
+    let tasks = queue.tasks();
+    queue.try_put(1).unwrap();
+    let first = Polled::pending(tasks.join());
+    let mut second = Polled::pending(tasks.join());
+    drop(first);
+    queue.task_done().unwrap();
+    assert_eq!((second.woken(), second.poll()), (1, Some(())));
+}
+
+#[test]
+fn room_is_looked_for_again_when_it_seems_to_be_used_up() {
+    let queue = Queue::bounded(2);
+    for round in 0..10 {
+        // By the producers' own figure it is full from the second round on.
+        queue.try_put_many([round, round]).unwrap();
+        assert!(queue.try_put(round).unwrap_err().is_full());
+        assert_eq!(queue.try_get(), Ok(round));
+        queue.try_put(round).unwrap();
+        assert_eq!(queue.try_get_many(9), Ok(vec![round, round]));
+    }
+}
+
+#[test]
+fn stray_wake_ups_leave_no_waiter_behind() {
+    let queue = Queue::unbounded();
+    let face = queue.blocking();
+    let waits = std::thread::spawn(move || face.get_timeout(std::time::Duration::from_millis(30)));
+    while !waits.is_finished() {
+        waits.thread().unpark();
+        std::thread::yield_now();
+    }
+    waits.join().unwrap().unwrap_err();
+    let tasks = queue.tasks();
+    let mut getter = Polled::pending(tasks.get());
+    queue.try_put(1).unwrap();
+    assert_eq!((getter.woken(), getter.poll()), (1, Some(Ok(1))));
 }

@@ -1,38 +1,69 @@
 //! Health, metrics and status over HTTP.
 
 use crate::hub::Hub;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use percent_encoding::percent_decode;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
-use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Totals};
-use switchboard_web::{Guard, guard};
-use tokio::net::TcpListener;
+use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Page, StatusQuery, Totals};
 
-/// How many channels and connections `/status` lists where nothing else is asked for.
-const LISTED: usize = 100;
+/// How many channels and connections `/status` lists where nothing else is asked for, and at most.
+const LISTED: (usize, usize) = (100, 1000);
 
-/// Answers for ever.
-pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>) {
-    let Ok(address) = listener.local_addr() else { return };
-    let router = Router::new()
+/// What there is, for whoever asks without knowing.
+const INDEX: &str = "\
+Switchboard broker, HTTP
+
+GET  /healthz              ok while the process runs
+GET  /readyz               ready, or 503 while it shuts down
+GET  /metrics              sums over all channels, for Prometheus
+GET  /status?limit=N       channels and connections as JSON, N of each (default 100, at most 1000), those that matter most
+GET  /status?after=CURSOR  all of them, page by page: 0, then the `next` of the page before, until that is null
+POST /purge?queue=NAME     throw away what waits in a queue
+POST /kick?connection=N    close a connection
+
+Names may be percent-encoded. docs/http.md has hosts, token and limits.
+";
+
+/// Everything that the broker answers.
+pub(crate) fn router(hub: Arc<Hub>) -> Router {
+    Router::new()
+        .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/purge", post(purge))
         .route("/kick", post(kick))
-        .layer(from_fn_with_state(Guard::new(address, &[]), guard))
-        .with_state(hub);
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!("HTTP on {address} ended: {error}");
-    }
+        .fallback(nothing)
+        .with_state(hub)
+}
+
+async fn nothing(uri: Uri) -> (StatusCode, String) {
+    (StatusCode::NOT_FOUND, format!("the broker has no {}; GET / lists what it has\n", uri.path().escape_debug()))
+}
+
+/// Returns the value of a parameter, as bytes: names need not be text.
+fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
+    let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    let blanks = value.replace('+', " ");
+    Some(percent_decode(blanks.as_bytes()).collect())
+}
+
+/// Returns the number that a parameter gives; an error is the whole answer.
+fn number<T: std::str::FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Response> {
+    let Some(value) = parameter(query, name) else { return Ok(None) };
+    let parsed = std::str::from_utf8(&value).ok().and_then(|value| value.parse().ok());
+    parsed.map(Some).ok_or_else(|| {
+        let value = String::from_utf8_lossy(&value).escape_debug().to_string();
+        (StatusCode::BAD_REQUEST, format!("{name}={value} is not allowed: it must be a whole number\n")).into_response()
+    })
 }
 
 async fn ready(State(hub): State<Arc<Hub>>) -> (StatusCode, &'static str) {
@@ -90,13 +121,18 @@ fn exposition(totals: &Totals) -> String {
     text
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    limit: Option<usize>,
-}
-
-async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Json<Value> {
-    let (status, origins) = hub.status(listed.limit.unwrap_or(LISTED));
+async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Json<Value>, Response> {
+    let (default, most) = LISTED;
+    let limit = number::<usize>(query.as_deref(), "limit")?.unwrap_or(default).min(most);
+    let after = parameter(query.as_deref(), "after");
+    let wanted = match &after {
+        None => StatusQuery::top(limit),
+        Some(after) => {
+            page(after, limit.max(1)).ok_or_else(|| bad("after must be 0, or the `next` of the page before"))?
+        }
+    };
+    // The hub is locked for the copy only, not while it is written as JSON.
+    let (status, origins) = hub.status(&wanted);
     let totals = status.totals;
     let channels: Vec<_> = status
         .channels
@@ -116,26 +152,33 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
                 "dropped": channel.dropped,
             });
             if std::str::from_utf8(&channel.name).is_err() {
-                entry["name_hex"] = hex(&channel.name).into();
+                entry["name_hex"] = const_hex::encode(&channel.name).into();
             }
             entry
         })
         .collect();
-    let connections: Vec<_> = status.connections.iter().zip(origins).map(|(connection, origin)| json!({
-        "id": connection.id.0,
-        "address": origin.map(|origin| origin.to_string()),
-        "subscriptions": connection.subscriptions.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>(),
-        "outbox": connection.outbox,
-        "published": connection.published,
-        "delivered": connection.delivered,
-        "dropped": connection.dropped,
-        "waits_for": waits_for(connection),
-        "paused": connection.paused.as_ref().map(ToString::to_string),
-        "slow": connection.slow,
-        "gone": connection.gone,
-        "stalled": connection.stalled,
-    })).collect();
-    Json(json!({
+    let connections: Vec<_> = status
+        .connections
+        .iter()
+        .zip(origins)
+        .map(|(connection, origin)| {
+            json!({
+                "id": connection.id.0,
+                "address": origin.map(|origin| origin.to_string()),
+                "subscriptions": names(&connection.subscriptions),
+                "outbox": connection.outbox,
+                "published": connection.published,
+                "delivered": connection.delivered,
+                "dropped": connection.dropped,
+                "waits_for": waits_for(connection),
+                "paused": connection.paused.as_ref().map(ToString::to_string),
+                "slow": connection.slow,
+                "gone": connection.gone,
+                "stalled": connection.stalled,
+            })
+        })
+        .collect();
+    let mut answer = json!({
         "totals": {
             "channels": totals.channels,
             "connections": totals.connections,
@@ -152,7 +195,37 @@ async fn status(State(hub): State<Arc<Hub>>, Query(listed): Query<Listed>) -> Js
         },
         "channels": channels,
         "connections": connections,
-    }))
+    });
+    if after.is_some() {
+        answer["next"] = cursor(status.next_channel, status.next_connection).into();
+    }
+    Ok(Json(answer))
+}
+
+/// The pages behind a cursor: of channels and connections, `.` between them, nothing for a table that is at its end.
+fn page(after: &[u8], limit: usize) -> Option<StatusQuery> {
+    let table = |cursor: &str| match cursor {
+        "" => Some(Page::Top(0)),
+        cursor => cursor.parse().ok().map(|cursor| Page::After { cursor, limit }),
+    };
+    let after = std::str::from_utf8(after).ok()?;
+    let (channels, connections) = if after == "0" { ("0", "0") } else { after.split_once('.')? };
+    Some(StatusQuery { channels: table(channels)?, connections: table(connections)? })
+}
+
+/// The cursor of the next page; none behind the last.
+fn cursor(channel: Option<u32>, connection: Option<u32>) -> Option<String> {
+    let text = |cursor: Option<u32>| cursor.map_or_else(String::new, |cursor| cursor.to_string());
+    (channel.is_some() || connection.is_some()).then(|| format!("{}.{}", text(channel), text(connection)))
+}
+
+fn bad(text: &str) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response()
+}
+
+/// Some of a connection's subscriptions, as text.
+fn names(subscriptions: &[bytes::Bytes]) -> Vec<String> {
+    subscriptions.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// In plain words, what has to happen before it goes on.
@@ -175,36 +248,71 @@ fn tenths(rate: f64) -> f64 {
     (rate * 10.0).round() / 10.0
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+async fn purge(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Response {
+    let Some(name) = parameter(query.as_deref(), "queue").filter(|name| !name.is_empty()) else {
+        return (StatusCode::BAD_REQUEST, "which queue? POST /purge?queue=NAME\n").into_response();
+    };
+    let shown = String::from_utf8_lossy(&name).escape_debug().to_string();
+    if let Some(purged) = hub.purge(&name) {
+        tracing::warn!("purged {purged} messages of queue {shown}, asked for over HTTP");
+        return Json(json!({ "purged": purged })).into_response();
+    }
+    let text = if name.starts_with(b"/queue") {
+        format!("there is no queue {shown}: no message waits there, and nobody listens\n")
+    } else {
+        format!("{shown} is a topic: only a queue, whose name begins with /queue, can be purged\n")
+    };
+    (StatusCode::NOT_FOUND, text).into_response()
 }
 
-#[derive(Deserialize)]
-struct Purge {
-    queue: String,
+async fn kick(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
+    let Some(connection) = number(query.as_deref(), "connection")? else {
+        return Err((StatusCode::BAD_REQUEST, "which connection? POST /kick?connection=N\n").into_response());
+    };
+    if hub.kick(ConnectionId(connection)) {
+        return Ok(Json(json!({ "kicked": connection })).into_response());
+    }
+    Err((StatusCode::NOT_FOUND, format!("there is no connection {connection}\n")).into_response())
 }
 
-async fn purge(State(hub): State<Arc<Hub>>, Query(purge): Query<Purge>) -> Response {
-    match hub.purge(purge.queue.as_bytes()) {
-        Some(purged) => {
-            tracing::warn!("purged {} messages of queue {}, asked for over HTTP", purged, purge.queue.escape_debug());
-            Json(json!({ "purged": purged })).into_response()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_decoded_to_bytes() {
+        let value = |query, name| parameter(Some(query), name);
+        assert_eq!(value("queue=/queue/a%20b+c%26%FF%00", "queue").unwrap(), b"/queue/a b c&\xff\0");
+        assert_eq!(value("queues=1&queue=", "queue").unwrap(), b"");
+        assert_eq!(value("queue=%zz%4", "queue").unwrap(), b"%zz%4");
+        assert_eq!(value("queue", "queue"), None);
+        assert_eq!(parameter(None, "queue"), None);
+    }
+
+    #[test]
+    fn a_cursor_leads_to_the_next_page_of_both_tables() {
+        let at = |channels, connections| {
+            let table = |cursor: Option<u32>| cursor.map_or(Page::Top(0), |cursor| Page::After { cursor, limit: 5 });
+            Some(StatusQuery { channels: table(channels), connections: table(connections) })
+        };
+        assert_eq!(page(b"0", 5), at(Some(0), Some(0)));
+        for (channel, connection) in [(Some(7), Some(8)), (None, Some(u32::MAX)), (Some(1), None)] {
+            assert_eq!(page(cursor(channel, connection).unwrap().as_bytes(), 5), at(channel, connection));
         }
-        None => (StatusCode::NOT_FOUND, "there is no such queue\n").into_response(),
+        assert_eq!(cursor(None, None), None);
+        for wrong in ["", "1", "x", "1.x", "-1.1", "4294967296.1", "1.2.3"] {
+            assert_eq!(page(wrong.as_bytes(), 5), None, "{wrong}");
+        }
     }
-}
 
-#[derive(Deserialize)]
-struct Kick {
-    connection: u64,
-}
-
-async fn kick(State(hub): State<Arc<Hub>>, Query(kick): Query<Kick>) -> Response {
-    if hub.kick(ConnectionId(kick.connection)) {
-        return Json(json!({ "kicked": kick.connection })).into_response();
+    #[test]
+    fn a_number_is_whole_or_refused() {
+        let limit = |query| number::<usize>(Some(query), "limit").map_err(|answer| answer.status());
+        assert_eq!(limit("a=b"), Ok(None));
+        assert_eq!(limit("limit=0"), Ok(Some(0)));
+        assert_eq!(limit("limit=18446744073709551615"), Ok(Some(usize::MAX)));
+        for wrong in ["limit=", "limit=-1", "limit=1.5", "limit=18446744073709551616", "limit=%FF"] {
+            assert_eq!(limit(wrong), Err(StatusCode::BAD_REQUEST), "{wrong}");
+        }
     }
-    (StatusCode::NOT_FOUND, "there is no such connection\n").into_response()
 }

@@ -357,9 +357,9 @@ impl Hub {
     }
 
     /// The broker's status, and where the connections that it lists come from.
-    pub(crate) fn status(&self, limit: usize) -> (Status, Vec<Option<Origin>>) {
+    pub(crate) fn status(&self, query: &StatusQuery) -> (Status, Vec<Option<Origin>>) {
         let Some(locked) = self.lock() else { return Default::default() };
-        let status = locked.broker.status(self.now(), &StatusQuery::top(limit));
+        let status = locked.broker.status(self.now(), query);
         let origin = |connection: &ConnectionStatus| locked.handles.get(&connection.id).map(|handle| handle.origin());
         let origins = status.connections.iter().map(origin).collect();
         (status, origins)

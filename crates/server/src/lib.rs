@@ -44,4 +44,4 @@ pub use native::{NativeError, Session};
 pub use outbox::Outbox;
 pub use server::{RunError, Server, Shutdown};
 pub use settings::Settings;
-pub use switchboard_web::BindError;
+pub use switchboard_web::{BindError, Options as WebOptions, Token};

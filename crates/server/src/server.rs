@@ -10,9 +10,10 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_web::{BindError, bind_all};
+use switchboard_web::{BindError, HttpServer, Token, bind_all};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -24,7 +25,7 @@ const STOP: Duration = Duration::from_secs(1);
 pub struct Server {
     settings: Settings,
     native: Vec<TcpListener>,
-    http: Vec<TcpListener>,
+    http: HttpServer,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
     /// Sockets of the native port at a time.
     pub(crate) sockets: usize,
@@ -67,7 +68,7 @@ impl Server {
             );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;
-        let http = bind_all(&settings.http, "--http ").await?;
+let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
         Ok(Server { settings, native, http, arrivals: arrivals(), sockets })
     }
 
@@ -78,7 +79,12 @@ impl Server {
 
     /// Where health, metrics and status are.
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
-        addresses(&self.http)
+        self.http.addresses()
+    }
+
+    /// The token that clients of the HTTP listeners need beyond loopback, if they need one.
+    pub fn http_token(&self) -> Option<&Token> {
+        self.http.token()
     }
 
     /// Connects a service of this process, without a port: the name is what log and `status` show.
@@ -123,9 +129,9 @@ impl Server {
         // The listeners' tasks alone keep the acceptor, and with it `alive`.
         drop(acceptor);
         let mut serving = JoinSet::new();
-        for listener in http {
-            serving.spawn(http::serve(listener, hub.clone()));
-        }
+        // It answers until the end: `/readyz` says meanwhile that this server is shutting down.
+        let (end_http, http_ended) = oneshot::channel::<()>();
+        let answering = tokio::spawn(http.serve(http::router(hub.clone()), async { drop(http_ended.await) }));
         serving.spawn(hub.clone().run_timer());
         serving.spawn(Watch::run(hub.clone(), settings.limits.write_timeout));
 
@@ -138,6 +144,10 @@ impl Server {
             let aborted = if in_time { 0 } else { hub.totals().connections };
             hub.stop();
             let _ = timeout(STOP, ended.recv()).await;
+            drop(end_http);
+            if let Err(error) = answering.await {
+                tracing::error!("HTTP ended: {error}");
+            }
             Shutdown { undelivered: hub.waiting(), aborted }
         };
         tokio::select! {

@@ -8,6 +8,8 @@ pub struct Settings {
     pub listen: Vec<String>,
     /// Addresses of health, metrics and status; none for no HTTP.
     pub http: Vec<String>,
+    /// Who is answered over HTTP, and within which limits.
+    pub web: switchboard_web::Options,
     /// The bounds of everything that the broker keeps.
     pub limits: Limits,
     /// What differs from them for some channels.
@@ -34,6 +36,7 @@ impl Default for Settings {
         Settings {
             listen: vec!["127.0.0.1:25000".into(), "[::1]:25000".into()],
             http: vec!["127.0.0.1:25080".into()],
+            web: switchboard_web::Options::default(),
             limits: Limits::default(),
             rules: Vec::new(),
             handshake: Duration::from_secs(10),

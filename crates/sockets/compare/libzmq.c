@@ -1,4 +1,4 @@
-/* What src/ours.rs does, with libzmq: libzmq pipe COUNT SIZE | fan COUNT SIZE SUBSCRIBERS | trip COUNT SIZE */
+/* What src/ours.rs does, with libzmq: libzmq pipe COUNT SIZE | fan COUNT SIZE SUBSCRIBERS | share COUNT SIZE SUBSCRIBERS | trip COUNT SIZE */
 
 #include <assert.h>
 #include <pthread.h>
@@ -63,6 +63,21 @@ static void send_all(void *socket) {
     free(data);
 }
 
+static void keep(void *data, void *hint) {
+    (void)data, (void)hint;
+}
+
+/* One buffer, which no message copies. */
+static void share_all(void *socket) {
+    char *data = malloc(size);
+    memset(data, 'x', size);
+    for (long number = 0; number < count; number++) {
+        zmq_msg_t message;
+        zmq_msg_init_data(&message, data, size, keep, NULL);
+        zmq_msg_send(&message, socket, 0);
+    }
+}
+
 /* Of all subscribers of the process: one thread for I/O, as the sockets that are compared have. */
 static void *shared;
 
@@ -93,7 +108,7 @@ static void pipe_(void) {
     end(context, push);
 }
 
-static void fan(int subscribers) {
+static void fan(int subscribers, void (*send)(void *)) {
     void *context = zmq_ctx_new();
     void *publisher = bound(context, ZMQ_XPUB, there);
     if (fork() == 0) {
@@ -113,7 +128,7 @@ static void fan(int subscribers) {
     char subscription[8];
     for (int each = 0; each < subscribers; each++)
         zmq_recv(publisher, subscription, sizeof subscription, 0);
-    send_all(publisher);
+    send(publisher);
     end(context, publisher);
 }
 
@@ -162,7 +177,9 @@ int main(int arguments, char **argument) {
     if (strcmp(argument[1], "pipe") == 0)
         pipe_();
     else if (strcmp(argument[1], "fan") == 0 && arguments == 5)
-        fan(atoi(argument[4]));
+        fan(atoi(argument[4]), send_all);
+    else if (strcmp(argument[1], "share") == 0 && arguments == 5)
+        fan(atoi(argument[4]), share_all);
     else if (strcmp(argument[1], "trip") == 0)
         trip();
     else

@@ -3,18 +3,17 @@ use crate::message::INLINE;
 use bytes::Bytes;
 use switchboard_wire::zmtp::frame;
 
-/// Up to so many bytes a part is copied when it is received. A longer one shares the buffer that it was read into with its
-/// neighbours: that is 64 KiB, or 256 KiB where messages are longer than 16 KiB, or the message itself.
+/// Parts of up to so many bytes are copied when they are received. A longer one shares the buffer that it was read into with its
+/// neighbors: 64 KiB, or 256 KiB where messages are longer than 16 KiB, or the message itself.
 const COPIED: usize = 4 << 10;
 
-/// Consecutive whole messages as they came from a peer. They are cut out one by one by who receives them,
-/// in its own thread.
+/// Consecutive whole messages as they came from a peer. The receiver cuts them out one by one, in its own thread.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     bytes: Bytes,
     at: usize,
     left: usize,
-    /// Which unsubscriptions the messages were filtered by.
+    /// The number of cancelled subscriptions that the messages were filtered by.
     pub(crate) filtered: u64,
 }
 
@@ -23,7 +22,7 @@ impl Chunk {
         Chunk { bytes, at: 0, left: messages, filtered }
     }
 
-    /// How many are left.
+    /// How many messages are left.
     pub(crate) fn messages(&self) -> usize {
         self.left
     }
@@ -78,7 +77,7 @@ impl Chunk {
             let Ok(Some(header)) = frame::header(&self.bytes[self.at..]) else { unreachable!("{WHOLE}") };
             let body = self.at + header.size..self.at + header.size + header.length;
             self.at = body.end;
-            // Heart-beats may stand between parts.
+            // Heartbeats may stand between parts.
             if header.command {
                 continue;
             }

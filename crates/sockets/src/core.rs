@@ -1,16 +1,20 @@
 //! What a socket and its tasks have in common.
 
-use crate::event::{Announcer, Event};
-use crate::inbox::{Inbox, Lane};
-use crate::options::{Bound, Place};
+use crate::endpoints::{Endpoints, Guard, OpenEndpoint};
+use crate::event::{self, Event, PeerId};
+use crate::inbox::Inbox;
+use crate::options::{HighWaterMark, Runtime};
 use crate::outbox::{Outbox, PipeId, Wakes};
-use crate::wants::Wants;
+use crate::subscriptions::Subscriptions;
 use crate::{Endpoint, Error, Options};
+use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::Instant;
-use switchboard_driver::Driver;
+use switchboard_driver::{Announcer, Deadline, Driver, catch_panic};
 use switchboard_wire::zmtp::SocketType;
 use tokio::sync::{Notify, watch};
 
@@ -21,80 +25,79 @@ pub(crate) struct Core {
     pub(crate) driver: Driver,
     outbox: Mutex<Outbox>,
     pub(crate) inbox: Inbox,
-    pub(crate) wants: Wants,
-    /// For what the socket tells itself: an XPUB's subscriptions.
-    pub(crate) own: Arc<Lane>,
-    pub(crate) events: Announcer,
-    pub(crate) life: watch::Sender<Life>,
-    endpoints: Mutex<Vec<Held>>,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) events: Announcer<Event>,
+    pub(crate) lifecycle: watch::Sender<Lifecycle>,
+    endpoints: Mutex<Endpoints>,
     /// How many tasks there are.
     tasks: watch::Sender<usize>,
     /// How many peers are connected to bound endpoints.
     pub(crate) connections: AtomicUsize,
+    /// Numbers connections and endpoints.
+    numbers: AtomicU64,
     /// Messages that were still there when their time was over.
     unsent: AtomicUsize,
+    /// A future of this socket was polled by an executor: the socket must not block a thread when it is dropped.
+    awaited: AtomicBool,
 }
 
 /// Whether a socket, or one of its endpoints, goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum Lifecycle {
     Open,
     /// What waits is sent until then, but nothing more.
-    Closing(Instant),
+    Closing(Deadline),
 }
 
-/// An endpoint that can be let go of.
-#[derive(Debug)]
-struct Held {
-    endpoint: Endpoint,
+/// An endpoint as its task sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Registered {
+    number: u64,
     bound: bool,
-    /// Of a connected one that sends. It is there as long as its task, which lives until it is let go of.
-    pipe: Option<PipeId>,
-    life: watch::Sender<Life>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) lifecycle: watch::Receiver<Lifecycle>,
 }
 
 impl Core {
     pub(crate) fn new(kind: SocketType, options: Options) -> Result<Arc<Core>, Error> {
         options.check()?;
-        let driver = match options.driver {
-            Place::Current => Driver::current(),
-            Place::Shared => Driver::shared(),
+        let driver = match options.runtime {
+            Runtime::Current => Driver::current(),
+            Runtime::Shared => Driver::shared(),
         };
         let driver = driver.map_err(|error| Error::NoThread(Arc::new(error)))?;
-        let outbox = Outbox::new(Bound::new(options.send_hwm, options.send_bytes), options.conflate);
-        // Subscriptions are not conflated.
-        let conflate = options.conflate && !kind.publishes();
+        let outbox = Outbox::new(HighWaterMark::new(options.send_hwm, options.send_bytes), options.conflate);
         let core = Arc::new(Core {
             kind,
             driver,
             outbox: Mutex::new(outbox),
-            inbox: Inbox::new(conflate),
-            wants: Wants::default(),
-            own: Arc::new(Lane::new(Bound::new(0, 0), Arc::default())),
-            events: Announcer::default(),
-            life: watch::Sender::new(Life::Open),
+            inbox: Inbox::new(options.conflate),
+            subscriptions: Subscriptions::default(),
+            events: event::announcer(),
+            lifecycle: watch::Sender::new(Lifecycle::Open),
             endpoints: Mutex::default(),
             tasks: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
+            numbers: AtomicU64::new(0),
             unsent: AtomicUsize::new(0),
+            awaited: AtomicBool::new(false),
             options,
         });
-        // Whoever waits must hear of it when the runtime is shut down.
-        let keeper = Keeper(core.clone());
+        // Those who wait must be woken when the runtime is shut down.
+        let waker = EndOfRuntime(core.clone());
         drop(core.driver.spawn(async move {
-            let mut life = keeper.0.life.subscribe();
-            let _ = life.wait_for(|life| *life != Life::Open).await;
-            let mut tasks = keeper.0.tasks.subscribe();
-            let _ = tasks.wait_for(|tasks| *tasks == 0).await;
+            let mut lifecycle = waker.0.lifecycle.subscribe();
+            let _ = lifecycle.wait_for(|lifecycle| *lifecycle != Lifecycle::Open).await;
+            waker.0.idle().await;
         }));
         Ok(core)
     }
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outbox.lock()
     }
 
-    /// Works on the outbox, and wakes whom that concerns without its lock.
+    /// Works on the outbox, and wakes peers' tasks without its lock.
     #[inline]
     pub(crate) fn with_outbox<R>(&self, work: impl FnOnce(&mut Outbox, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::default();
@@ -105,18 +108,27 @@ impl Core {
         result
     }
 
-    /// There is room for messages, or nobody to send them.
+    /// There is room for messages, or no task left to send them.
     pub(crate) fn wake_senders(&self) {
-        let waiting = self.outbox().waiters.all();
-        waiting.into_iter().for_each(std::task::Waker::wake);
+        let outbox = self.outbox();
+        let wakers = [outbox.waiters.all(), outbox.flushers.all()].concat();
+        drop(outbox);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Runs a task of this socket.
-    pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a task of this socket. Its panic is an event, and closes what it had.
+    pub(crate) fn spawn(self: &Arc<Self>, of: &Registered, task: impl Future<Output = ()> + Send + 'static) {
         let counted = self.count();
+        let Registered { endpoint, number, bound, .. } = of.clone();
         drop(self.driver.spawn(async move {
-            let _counted = counted;
-            task.await;
+            if let Err(panicked) = catch_panic(task).await {
+                let core = &counted.0;
+                // A connected endpoint is of no use without its task.
+                if !bound {
+                    core.endpoints.lock().remove(number);
+                }
+                core.announce(&Event::TaskPanicked { endpoint, reason: panicked.to_string() });
+            }
         }));
     }
 
@@ -126,56 +138,90 @@ impl Core {
         Counted(self.clone())
     }
 
-    pub(crate) fn tell(&self, event: &Event) {
-        self.events.tell(event);
+    pub(crate) fn announce(&self, event: &Event) {
+        self.events.announce(event);
     }
 
-    /// Keeps an endpoint, to be let go of later.
-    pub(crate) fn hold(&self, endpoint: Endpoint, bound: bool, pipe: Option<PipeId>) -> watch::Receiver<Life> {
-        let (life, receiver) = watch::channel(Life::Open);
-        self.endpoints().push(Held { endpoint, bound, pipe, life });
-        receiver
+    pub(crate) fn new_peer(&self, address: Option<SocketAddr>) -> PeerId {
+        PeerId { number: self.next_number(), address }
     }
 
-    pub(crate) fn endpoints_of(&self, bound: bool) -> Vec<Endpoint> {
-        self.endpoints().iter().filter(|held| held.bound == bound).map(|held| held.endpoint.clone()).collect()
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Lets go of one endpoint.
-    pub(crate) fn let_go(&self, endpoint: &Endpoint, bound: bool) -> bool {
-        let mut endpoints = self.endpoints();
-        let Some(at) = endpoints.iter().position(|held| held.bound == bound && held.endpoint == *endpoint) else {
-            return false;
-        };
-        let held = endpoints.remove(at);
+    /// Registers an endpoint, to be unbound or disconnected later.
+    pub(crate) fn register(&self, endpoint: Endpoint, pipe: Option<PipeId>) -> Registered {
+        self.add_endpoint(endpoint, false, pipe)
+    }
+
+    /// Registers a bound endpoint; see [`Core::guard`].
+    pub(crate) fn register_bound(&self, endpoint: Endpoint) -> Registered {
+        self.add_endpoint(endpoint, true, None)
+    }
+
+    fn add_endpoint(&self, endpoint: Endpoint, bound: bool, pipe: Option<PipeId>) -> Registered {
+        let (lifecycle, receiver) = watch::channel(Lifecycle::Open);
+        let number = self.next_number();
+        let open = OpenEndpoint { endpoint: endpoint.clone(), bound, pipe, lifecycle, guard: None };
+        self.endpoints.lock().add(number, open);
+        Registered { number, bound, endpoint, lifecycle: receiver }
+    }
+
+    /// Keeps the guard of a bound endpoint until it is unbound.
+    pub(crate) fn guard(&self, of: &Registered, guard: Guard) {
+        if let Some(open) = self.endpoints.lock().get_mut(of.number) {
+            open.guard = Some(guard);
+        }
+    }
+
+    pub(crate) fn last_bound(&self) -> Option<Endpoint> {
+        self.endpoints.lock().last_bound().cloned()
+    }
+
+    pub(crate) fn is_connected_to(&self, endpoint: &Endpoint) -> bool {
+        self.endpoints.lock().has(endpoint, false)
+    }
+
+    /// Unbinds or disconnects one endpoint. Returns false if there is none.
+    pub(crate) fn close_endpoint(&self, endpoint: &Endpoint, bound: bool) -> bool {
+        let taken = self.endpoints.lock().take(endpoint, bound);
+        let Some(open) = taken else { return false };
         // Before its task knows, or what is sent now would go with it.
-        if let Some(pipe) = held.pipe {
+        if let Some(pipe) = open.pipe {
             self.outbox().retire(pipe);
         }
-        held.life.send_replace(self.closing());
+        open.lifecycle.send_replace(self.closing());
         true
     }
 
-    /// Lets go of everything.
+    /// Unbinds and disconnects everything.
     pub(crate) fn close(&self) {
         let closing = self.closing();
-        self.life.send_replace(closing);
-        for held in self.endpoints().drain(..) {
-            held.life.send_replace(closing);
+        self.lifecycle.send_replace(closing);
+        let endpoints = std::mem::take(&mut *self.endpoints.lock());
+        for open in endpoints.into_all() {
+            open.lifecycle.send_replace(closing);
         }
     }
 
-    fn closing(&self) -> Life {
-        let now = Instant::now();
-        // Longer than the clock can count is a year.
-        let end = now.checked_add(self.options.linger).unwrap_or(now + std::time::Duration::from_secs(31_536_000));
-        Life::Closing(end)
+    pub(crate) fn is_open(&self) -> bool {
+        *self.lifecycle.borrow() == Lifecycle::Open
+    }
+
+    fn closing(&self) -> Lifecycle {
+        Lifecycle::Closing(Deadline::after(Instant::now(), self.options.linger))
+    }
+
+    /// Until no task is left.
+    async fn idle(&self) {
+        let mut tasks = self.tasks.subscribe();
+        let _ = tasks.wait_for(|tasks| *tasks == 0).await;
     }
 
     /// Until everything is sent, or its time is over.
     pub(crate) async fn closed(&self) -> Result<(), Error> {
-        let mut tasks = self.tasks.subscribe();
-        let _ = tasks.wait_for(|tasks| *tasks == 0).await;
+        self.idle().await;
         match self.unsent.load(Ordering::SeqCst) {
             0 => Ok(()),
             messages => Err(Error::Unsent { messages }),
@@ -186,8 +232,22 @@ impl Core {
         self.unsent.fetch_add(messages, Ordering::SeqCst);
     }
 
-    fn endpoints(&self) -> MutexGuard<'_, Vec<Held>> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An executor polls a future of this socket.
+    #[inline]
+    pub(crate) fn is_awaited(&self) {
+        if !self.awaited.load(Ordering::Relaxed) {
+            self.awaited.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns true if the thread that drops the socket may be blocked until everything is sent: a plain thread, whose program may end
+    /// next.
+    pub(crate) fn blocks_at_drop(&self) -> bool {
+        self.driver.is_shared()
+            && self.outbox().accepted() > 0
+            && !self.awaited.load(Ordering::Relaxed)
+            && tokio::runtime::Handle::try_current().is_err()
+            && !std::thread::panicking()
     }
 }
 
@@ -200,9 +260,10 @@ impl Drop for Counted {
     }
 }
 
-struct Keeper(Arc<Core>);
+/// Wakes everybody who waits for the socket when its runtime ends.
+struct EndOfRuntime(Arc<Core>);
 
-impl Drop for Keeper {
+impl Drop for EndOfRuntime {
     fn drop(&mut self) {
         self.0.inbox.end();
         self.0.outbox().ended = true;

@@ -1,6 +1,7 @@
 use crate::Error;
 use std::fmt;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where a socket listens or connects to.
@@ -15,7 +16,8 @@ pub enum Endpoint {
         /// 0: a free one.
         port: u16,
     },
-    /// `ipc://PATH`: a Unix domain socket.
+    /// `ipc://PATH`: a Unix domain socket. `ipc://@NAME` is one in Linux's abstract namespace, without a file. To bind, the path may be
+    /// `*` (a fresh one).
     Ipc(PathBuf),
     /// `inproc://NAME`: between sockets of this process.
     Inproc(String),
@@ -26,6 +28,52 @@ impl FromStr for Endpoint {
 
     fn from_str(endpoint: &str) -> Result<Endpoint, Error> {
         parse(endpoint).map_err(|problem| Error::Endpoint { endpoint: endpoint.into(), problem: problem.into() })
+    }
+}
+
+impl TryFrom<&str> for Endpoint {
+    type Error = Error;
+
+    fn try_from(endpoint: &str) -> Result<Endpoint, Error> {
+        endpoint.parse()
+    }
+}
+
+/// As a loop over `&["tcp://a:1", "tcp://b:1"]` has it.
+impl TryFrom<&&str> for Endpoint {
+    type Error = Error;
+
+    fn try_from(endpoint: &&str) -> Result<Endpoint, Error> {
+        endpoint.parse()
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = Error;
+
+    fn try_from(endpoint: String) -> Result<Endpoint, Error> {
+        endpoint.parse()
+    }
+}
+
+impl TryFrom<&String> for Endpoint {
+    type Error = Error;
+
+    fn try_from(endpoint: &String) -> Result<Endpoint, Error> {
+        endpoint.parse()
+    }
+}
+
+impl From<&Endpoint> for Endpoint {
+    fn from(endpoint: &Endpoint) -> Endpoint {
+        endpoint.clone()
+    }
+}
+
+/// `tcp://` to this address.
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Endpoint {
+        Endpoint::Tcp { host: address.ip().to_string(), port: address.port() }
     }
 }
 
@@ -47,6 +95,8 @@ fn parse(endpoint: &str) -> Result<Endpoint, &'static str> {
             Ok(Endpoint::Tcp { host: host.into(), port })
         }
         "ipc" if rest.is_empty() => Err("it has no path"),
+        "ipc" if rest == "@" => Err("it has no name behind the @"),
+        "ipc" if rest.contains('\0') => Err("a path has no zero byte"),
         "ipc" => Ok(Endpoint::Ipc(rest.into())),
         "inproc" if rest.is_empty() => Err("it has no name"),
         "inproc" => Ok(Endpoint::Inproc(rest.into())),
@@ -54,16 +104,23 @@ fn parse(endpoint: &str) -> Result<Endpoint, &'static str> {
     }
 }
 
+/// To bind: a path that does not exist yet.
+pub(crate) const ANY_PATH: &str = "*";
+
+/// The name behind the `@` of an abstract socket's path.
+pub(crate) fn abstract_name(path: &Path) -> Option<&[u8]> {
+    path.as_os_str().as_encoded_bytes().strip_prefix(b"@")
+}
+
 impl Endpoint {
-    /// What can be listened on can not always be connected to.
+    /// Not every endpoint that can be bound can be connected to.
     pub(crate) fn check_connect(&self) -> Result<(), Error> {
-        match self {
-            Endpoint::Tcp { host, port } if host == "*" || *port == 0 => Err(Error::Endpoint {
-                endpoint: self.to_string(),
-                problem: "to connect, it needs a host and a port".into(),
-            }),
-            _ => Ok(()),
-        }
+        let problem = match self {
+            Endpoint::Tcp { host, port } if host == "*" || *port == 0 => "to connect, it needs a host and a port",
+            Endpoint::Ipc(path) if path == Path::new(ANY_PATH) => "to connect, it needs a path",
+            _ => return Ok(()),
+        };
+        Err(Error::Endpoint { endpoint: self.to_string(), problem: problem.into() })
     }
 }
 
@@ -84,11 +141,25 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_written_as_it_was_read() {
-        for text in ["tcp://127.0.0.1:5555", "tcp://[::1]:1", "tcp://localhost:65535", "ipc:///tmp/a", "inproc://a b"] {
+        for text in [
+            "tcp://127.0.0.1:5555",
+            "tcp://[::1]:1",
+            "tcp://localhost:65535",
+            "ipc:///tmp/a",
+            "ipc://@a",
+            "ipc://*",
+            "inproc://a b",
+        ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
         let wild: Endpoint = "tcp://*:*".parse().unwrap();
         assert_eq!(wild, Endpoint::Tcp { host: "*".into(), port: 0 });
+        for address in ["127.0.0.1:1", "[::1]:65535"] {
+            let endpoint = Endpoint::from(address.parse::<SocketAddr>().unwrap());
+            assert_eq!(endpoint.to_string(), format!("tcp://{address}"));
+        }
+        assert_eq!(abstract_name(Path::new("@a@")), Some(&b"a@"[..]));
+        assert_eq!(abstract_name(Path::new("/@a")), None);
     }
 
     #[test]
@@ -101,14 +172,19 @@ mod tests {
             ("tcp://[::1:1", "not closed"),
             ("tcp://a:65536", "up to 65535"),
             ("ipc://", "no path"),
+            ("ipc://@", "no name"),
+            ("ipc://a\0b", "no zero byte"),
             ("inproc://", "no name"),
             ("udp://a:1", "only tcp, ipc and inproc"),
         ] {
             let error = text.parse::<Endpoint>().unwrap_err().to_string();
             assert!(error.contains(problem), "{text}: {error}");
         }
-        assert!("tcp://*:1".parse::<Endpoint>().unwrap().check_connect().is_err());
-        assert!("tcp://a:0".parse::<Endpoint>().unwrap().check_connect().is_err());
-        assert!("tcp://a:1".parse::<Endpoint>().unwrap().check_connect().is_ok());
+        for only_to_bind in ["tcp://*:1", "tcp://a:0", "ipc://*"] {
+            assert!(only_to_bind.parse::<Endpoint>().unwrap().check_connect().is_err(), "{only_to_bind}");
+        }
+        for good in ["tcp://a:1", "ipc://@a", "ipc://*a"] {
+            assert!(good.parse::<Endpoint>().unwrap().check_connect().is_ok(), "{good}");
+        }
     }
 }

@@ -1,8 +1,9 @@
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What went wrong, and what to do about it. A clone is the same error.
+/// An error, with the remedy in its text. A clone is the same error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,7 +35,7 @@ pub enum Error {
         /// Why not.
         source: Arc<io::Error>,
     },
-    /// There is no such endpoint of this socket to let go of.
+    /// The socket has no such endpoint to unbind or disconnect.
     #[error("{endpoint} is not {what} by this socket; give the endpoint as it was given, or as bind returned it")]
     NoSuchEndpoint {
         /// What was given.
@@ -77,10 +78,17 @@ pub enum Error {
     },
     /// The runtime that the socket was made on has ended.
     #[error(
-        "the runtime that the socket's I/O ran on has ended; make sockets on one that lives longer, or with driver: Place::Shared"
+        "the runtime that the socket's I/O ran on has ended; make sockets on one that lives longer, or with runtime: Runtime::Shared"
     )]
     Ended,
     /// There is no thread for input and output.
     #[error(transparent)]
     NoThread(Arc<switchboard_driver::NoThread>),
+}
+
+/// Makes an [`Endpoint`](crate::Endpoint) as good for `bind` and `connect` as its text.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Error {
+        match never {}
+    }
 }

@@ -1,17 +1,34 @@
-use crate::Endpoint;
 use crate::wait::block_on;
+use crate::{Endpoint, Error};
 use futures_core::Stream;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use switchboard_driver::{Announcer, Delivery, Mailbox};
 use switchboard_wire::zmtp::SocketType;
 
-/// What happens to a socket's connections.
+/// One connection of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerId {
+    /// Counts the socket's connections, from 1.
+    pub number: u64,
+    /// The remote address; `None` of a peer over `ipc` or `inproc`.
+    pub address: Option<SocketAddr>,
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "{address}"),
+            None => write!(f, "local peer {}", self.number),
+        }
+    }
+}
+
+/// An event of a socket's connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -19,67 +36,88 @@ pub enum Event {
     Listening(Endpoint),
     /// A peer has connected to a bound endpoint.
     Accepted {
-        /// Where.
+        /// The bound endpoint.
         endpoint: Endpoint,
-        /// From where, if it has an address.
-        peer: String,
+        /// The connection.
+        peer: PeerId,
     },
-    /// A peer that has connected was sent away, for there are too many.
+    /// A peer that has connected was sent away, because there are too many.
     Refused {
-        /// Where.
+        /// The bound endpoint.
         endpoint: Endpoint,
-        /// Which limit.
+        /// The connection.
+        peer: PeerId,
+        /// The limit.
         reason: String,
     },
     /// A connection could not be accepted. It is tried again.
     AcceptFailed {
-        /// Where.
+        /// The bound endpoint.
         endpoint: Endpoint,
-        /// Why not.
+        /// The error.
         reason: String,
     },
     /// A connection was made.
-    Connected(Endpoint),
+    Connected {
+        /// The connected endpoint.
+        endpoint: Endpoint,
+        /// The connection.
+        peer: PeerId,
+    },
     /// A connection could not be made.
     ConnectFailed {
-        /// Where to.
+        /// The endpoint to connect to.
         endpoint: Endpoint,
-        /// Why not.
+        /// The error.
         reason: String,
     },
-    /// Messages can go.
+    /// The connection is ready for messages.
     HandshakeSucceeded {
-        /// Over which endpoint of this socket.
+        /// The endpoint of this socket.
         endpoint: Endpoint,
-        /// What the peer is.
-        peer: SocketType,
-        /// Of its ZMTP 3: 0 or 1.
+        /// The connection.
+        peer: PeerId,
+        /// The type of the peer's socket.
+        socket_type: SocketType,
+        /// The minor version of its ZMTP 3: 0 or 1.
         minor: u8,
-        /// What it is called; often nothing.
+        /// Its identity; often empty.
         identity: Vec<u8>,
     },
-    /// The peer was not let in, or has not let us in.
+    /// The peer was not admitted, or has not admitted this socket.
     HandshakeFailed {
-        /// Over which endpoint of this socket.
+        /// The endpoint of this socket.
         endpoint: Endpoint,
-        /// Why not, and what to do about it.
+        /// The connection.
+        peer: PeerId,
+        /// The error, and the remedy.
         reason: String,
     },
     /// A connection has ended after its handshake.
     Disconnected {
-        /// Over which endpoint of this socket.
+        /// The endpoint of this socket.
         endpoint: Endpoint,
-        /// Why.
+        /// The connection.
+        peer: PeerId,
+        /// The error, or how it ended.
         reason: String,
     },
-    /// It is tried again after so long.
+    /// Connecting is tried again after a pause.
     RetryIn {
-        /// Where to.
+        /// The endpoint to connect to.
         endpoint: Endpoint,
-        /// From now on.
+        /// The pause, from now on.
         after: Duration,
     },
-    /// So many events were missed, for they were not taken.
+    /// A task of the socket has panicked. A connection that it had is closed; if it was to connect again, it does not. The usual
+    /// cause is the function given to [`Security::plain_server`](crate::Security::plain_server).
+    TaskPanicked {
+        /// The endpoint that the task served.
+        endpoint: Endpoint,
+        /// The message of the panic.
+        reason: String,
+    },
+    /// So many events were lost, because they were not taken in time.
     Missed(usize),
 }
 
@@ -88,128 +126,86 @@ impl fmt::Display for Event {
         match self {
             Event::Listening(endpoint) => write!(f, "{endpoint}: listening"),
             Event::Accepted { endpoint, peer } => write!(f, "{endpoint}: accepted {peer}"),
-            Event::Refused { endpoint, reason } => write!(f, "{endpoint}: refused a peer: {reason}"),
+            Event::Refused { endpoint, peer, reason } => write!(f, "{endpoint}: refused {peer}: {reason}"),
             Event::AcceptFailed { endpoint, reason } => write!(f, "{endpoint}: cannot accept: {reason}"),
-            Event::Connected(endpoint) => write!(f, "{endpoint}: connected"),
+            Event::Connected { endpoint, peer } => write!(f, "{endpoint}: connected to {peer}"),
             Event::ConnectFailed { endpoint, reason } => write!(f, "{endpoint}: cannot connect: {reason}"),
-            Event::HandshakeSucceeded { endpoint, peer, minor, .. } => {
-                write!(f, "{endpoint}: a {peer} with ZMTP 3.{minor} is there")
+            Event::HandshakeSucceeded { endpoint, peer, socket_type, minor, .. } => {
+                write!(f, "{endpoint}: {peer} is ready, a {socket_type} with ZMTP 3.{minor}")
             }
-            Event::HandshakeFailed { endpoint, reason } => write!(f, "{endpoint}: handshake failed: {reason}"),
-            Event::Disconnected { endpoint, reason } => write!(f, "{endpoint}: disconnected: {reason}"),
+            Event::HandshakeFailed { endpoint, peer, reason } => {
+                write!(f, "{endpoint}: handshake with {peer} failed: {reason}")
+            }
+            Event::Disconnected { endpoint, peer, reason } => {
+                write!(f, "{endpoint}: disconnected from {peer}: {reason}")
+            }
             Event::RetryIn { endpoint, after } => {
                 write!(f, "{endpoint}: connecting again in {} ms", after.as_millis())
             }
+            Event::TaskPanicked { endpoint, reason } => write!(f, "{endpoint}: {reason}"),
             Event::Missed(count) => write!(f, "{count} events were missed"),
         }
     }
 }
 
-/// Events that wait for one who listens; the oldest are left out, and counted.
+/// How many events wait for a reader that does not take them.
 const KEPT: usize = 1024;
 
-#[derive(Debug, Default)]
-struct Mailbox(Mutex<Waiting>);
-
-#[derive(Debug, Default)]
-struct Waiting {
-    events: VecDeque<Event>,
-    missed: usize,
-    waker: Option<Waker>,
-    ended: bool,
+pub(crate) fn announcer() -> Announcer<Event> {
+    Announcer::new(KEPT)
 }
 
-impl Mailbox {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The events of a socket's connections: a [`Stream`], or [`Events::wait`] for a plain thread. It ends with the
+/// last connection of a socket that was closed or dropped. A reader that does not take them misses the oldest beyond 1,024.
+#[derive(Debug)]
+pub struct Events(Mailbox<Event>);
 
-    fn change(&self, work: impl FnOnce(&mut Waiting)) {
-        let mut waiting = self.lock();
-        work(&mut waiting);
-        let waker = waiting.waker.take();
-        drop(waiting);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+fn event(delivery: Delivery<Event>) -> Event {
+    match delivery {
+        Delivery::Event(event) => event,
+        Delivery::Missed(count) => Event::Missed(count),
     }
 }
 
-/// Tells those who listen.
-#[derive(Debug, Default)]
-pub(crate) struct Announcer {
-    listeners: Mutex<Vec<Weak<Mailbox>>>,
-    ended: AtomicBool,
-}
-
-impl Announcer {
-    pub(crate) fn listen(&self) -> Events {
-        let mailbox = Arc::new(Mailbox::default());
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&mailbox));
-        if self.ended.load(Ordering::SeqCst) {
-            mailbox.change(|waiting| waiting.ended = true);
-        }
+impl Events {
+    pub(crate) fn new(mailbox: Mailbox<Event>) -> Events {
         Events(mailbox)
     }
 
-    fn each(&self, mut work: impl FnMut(&Mailbox)) {
-        let mut there = Vec::new();
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| listener.upgrade().map(|mailbox| there.push(mailbox)).is_some());
-        drop(listeners);
-        // Without the lock: whoever is woken may ask for events.
-        there.iter().for_each(|mailbox| work(mailbox));
-    }
-
-    pub(crate) fn tell(&self, event: &Event) {
-        self.each(|mailbox| {
-            mailbox.change(|waiting| {
-                if waiting.events.len() == KEPT {
-                    waiting.events.pop_front();
-                    waiting.missed += 1;
-                }
-                waiting.events.push_back(event.clone());
-            });
-        });
-    }
-
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-        self.each(|mailbox| mailbox.change(|waiting| waiting.ended = true));
-    }
-}
-
-/// What happens to a socket's connections: a stream, or by [`Events::wait`] for a plain thread. It ends with the
-/// last connection of a socket that was closed or dropped. Who does not take events misses the oldest beyond 1,024.
-#[derive(Debug)]
-pub struct Events(Arc<Mailbox>);
-
-impl Events {
-    /// The next event, in async code; `None` at the end. To drop the future loses none.
+    /// The next event, in async code; `None` at the end. Dropping the future loses none.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    /// The next event that is here already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.0.try_next().map(event)
     }
 
     /// The next event, in a plain thread; `None` at the end.
     pub fn wait(&mut self) -> Option<Event> {
         block_on(self.next(), None).flatten()
     }
+
+    /// The next event, in a plain thread, if it comes within `time`; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`].
+    pub fn wait_timeout(&mut self, time: Duration) -> Result<Option<Event>, Error> {
+        block_on(self.next(), Instant::now().checked_add(time)).ok_or(Error::TimedOut(time))
+    }
+
+    /// Blocks for each event, up to the end.
+    pub fn iter(&mut self) -> impl Iterator<Item = Event> {
+        std::iter::from_fn(|| self.wait())
+    }
 }
 
 impl Stream for Events {
     type Item = Event;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut waiting = self.0.lock();
-        if waiting.missed > 0 {
-            return Poll::Ready(Some(Event::Missed(std::mem::take(&mut waiting.missed))));
-        }
-        match waiting.events.pop_front() {
-            None if !waiting.ended => {
-                waiting.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-            event => Poll::Ready(event),
-        }
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll_next(context).map(|delivery| delivery.map(event))
     }
 }

@@ -1,32 +1,36 @@
+mod compare;
+mod convert;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+pub use parts::{IntoParts, Parts};
+
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A message: one part or more, each of them bytes. A clone copies at most 70 bytes.
+/// A message: one part or more, each of them bytes.
+///
+/// A clone copies at most 70 bytes. A message without parts can be made, but not sent.
 #[derive(Clone)]
 pub struct Message(Repr);
 
-/// So that a message is 72 bytes.
+/// So that a message has 72 bytes.
 pub(crate) const INLINE: usize = 70;
 
 #[derive(Clone)]
 enum Repr {
-    /// In itself: no allocation, and no count that two cores share.
+    /// In itself: no allocation, and no refcount that two cores share.
     Inline(u8, [u8; INLINE]),
     One(Bytes),
     Many(Box<[Bytes]>),
 }
 
 impl Message {
-    /// One of several parts.
-    ///
-    /// # Panics
-    ///
-    /// If there is none.
+    /// A message of several parts. `collect` does the same.
     pub fn multipart<P: Into<Bytes>>(parts: impl IntoIterator<Item = P>) -> Message {
-        let parts: Box<[Bytes]> = parts.into_iter().map(Into::into).collect();
-        assert!(!parts.is_empty(), "a message has a part");
-        Message(Repr::Many(parts))
+        Message(Repr::Many(parts.into_iter().map(Into::into).collect()))
     }
 
     #[inline]
@@ -36,37 +40,49 @@ impl Message {
         Message(Repr::Inline(data.len() as u8, bytes))
     }
 
-    /// The first part; of most messages the only one.
+    /// The first part; of most messages the only one. Empty if there is none.
     #[inline]
     #[must_use]
     pub fn data(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline(length, bytes) => &bytes[..usize::from(*length)],
             Repr::One(bytes) => bytes,
-            Repr::Many(parts) => &parts[0],
+            Repr::Many(parts) => parts.first().map_or(&[], |part| part),
         }
     }
 
-    /// The first part as text; what is no UTF-8 in it is replaced.
+    /// The first part as text; invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.data())
     }
 
-    /// How many parts it has.
+    /// The first part as text; `None` if it is not UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.data()).ok()
+    }
+
+    /// The number of parts.
     #[inline]
     #[must_use]
-    pub fn parts(&self) -> usize {
+    pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Many(parts) => parts.len(),
             _ => 1,
         }
     }
 
-    /// The part with this number, the first is 0.
+    /// Returns true if it has no part. A message of one empty part is not empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The part with this number; the first is 0. `message[0]` does the same, and panics if there is none.
     #[inline]
     #[must_use]
-    pub fn part(&self, number: usize) -> Option<&[u8]> {
+    pub fn get(&self, number: usize) -> Option<&[u8]> {
         match &self.0 {
             Repr::Many(parts) => parts.get(number).map(|part| &part[..]),
             _ => (number == 0).then(|| self.data()),
@@ -74,8 +90,16 @@ impl Message {
     }
 
     /// All parts, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.parts()).filter_map(|number| self.part(number))
+    #[must_use]
+    pub fn iter(&self) -> Parts<'_> {
+        Parts::new(self)
+    }
+
+    /// Adds a part at the end.
+    pub fn push(&mut self, part: impl Into<Bytes>) {
+        let mut parts = std::mem::take(self).into_parts();
+        parts.push(part.into());
+        self.0 = Repr::Many(parts.into());
     }
 
     /// All parts, in order. Long ones are not copied.
@@ -88,13 +112,13 @@ impl Message {
         }
     }
 
-    /// The first part, as bytes that can be kept.
+    /// The first part, as bytes that can be kept. Empty if there is none.
     #[must_use]
     pub fn into_data(self) -> Bytes {
-        self.into_parts().swap_remove(0)
+        self.into_parts().into_iter().next().unwrap_or_default()
     }
 
-    /// Without a copy, where it has one.
+    /// The part without a copy, where it has a buffer that can be shared.
     #[inline]
     pub(crate) fn shared(&self, number: usize) -> Option<&Bytes> {
         match &self.0 {
@@ -105,54 +129,10 @@ impl Message {
     }
 }
 
-impl AsRef<[u8]> for Message {
-    fn as_ref(&self) -> &[u8] {
-        self.data()
-    }
-}
-
-impl From<Bytes> for Message {
-    fn from(bytes: Bytes) -> Message {
-        Message(Repr::One(bytes))
-    }
-}
-
-impl From<&[u8]> for Message {
-    fn from(bytes: &[u8]) -> Message {
-        if bytes.len() <= INLINE { Message::inline(bytes) } else { Bytes::copy_from_slice(bytes).into() }
-    }
-}
-
-impl From<&str> for Message {
-    fn from(text: &str) -> Message {
-        text.as_bytes().into()
-    }
-}
-
-impl From<Vec<u8>> for Message {
-    fn from(bytes: Vec<u8>) -> Message {
-        Bytes::from(bytes).into()
-    }
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Message {
-        text.into_bytes().into()
-    }
-}
-
-impl PartialEq for Message {
-    fn eq(&self, other: &Message) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for Message {}
-
-/// A message of one part.
-impl PartialEq<[u8]> for Message {
-    fn eq(&self, other: &[u8]) -> bool {
-        self.parts() == 1 && self.data() == other
+/// A message without parts.
+impl Default for Message {
+    fn default() -> Message {
+        Message(Repr::Many(Box::default()))
     }
 }
 

@@ -2,67 +2,68 @@ use crate::Error;
 use std::time::Duration;
 use switchboard_wire::zmtp::{Limits, Security};
 
-/// What can be chosen about a socket, before it is made.
+/// The settings of a socket. They are given when it is made.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many messages may wait for one peer; default 1,000, and 0 is no limit. What is being written at the
-    /// moment is not counted. Beyond it a PUB drops for this peer, a PUSH waits.
+    /// The send high-water mark: how many messages may wait for one peer. Default 1,000; 0 is no limit. What is being written
+    /// is not counted. Beyond it a PUB drops for this peer, and a PUSH waits.
     pub send_hwm: usize,
-    /// How many bytes may wait for one peer; default 32 MiB, and 0 is no limit. One message of any legal size may go over it.
+    /// How many bytes may wait for one peer. Default 32 MiB; 0 is no limit. One message of any legal size may exceed it.
     pub send_bytes: usize,
-    /// How many messages of one peer may wait to be received; default 1,000, and 0 is no limit. Then it is not read, until half of
-    /// them are taken. What one read brings may go over it.
+    /// The receive high-water mark: how many messages of one peer may wait to be received. Default 1,000; 0 is no limit. Beyond it
+    /// the peer is not read until half of them are taken. One read may exceed it.
     pub recv_hwm: usize,
-    /// How many bytes of one peer may wait to be received; default 32 MiB, and 0 is no limit. As above.
+    /// How many bytes of one peer may wait to be received. Default 32 MiB; 0 is no limit. One read may exceed it.
     pub recv_bytes: usize,
-    /// How long a socket that was closed or dropped still tries to send what was accepted; default 30 s.
+    /// How long a socket that was closed or dropped still tries to send what was accepted. Default 30 s.
     pub linger: Duration,
-    /// The pause before a connection is tried again; default 100 ms. Up to one half is left out at random, so
+    /// The pause before a connection is tried again. Default 100 ms. A random part of up to one half is left out, so
     /// that many sockets do not come back in step.
     pub reconnect: Duration,
-    /// With it the pause doubles at each failure, up to this; default: always the same pause.
+    /// The pause doubles with each failure, up to this maximum. Default: it stays the same.
     pub reconnect_max: Option<Duration>,
-    /// How long making a connection may take; default 5 s.
+    /// How long the lookup of a name may take, and connecting to each of its addresses. Default 5 s.
     pub connect_timeout: Duration,
-    /// How long the handshake may take; default 30 s.
+    /// How long the handshake may take. Default 30 s.
     pub handshake_timeout: Duration,
-    /// Asks peers from time to time whether they are there; default: not at all. Peers of ZMTP 3.0 are not asked,
-    /// for some know no such question. Questions are answered in any case.
+    /// Probes peers that are silent. Default: none are probed. Peers of ZMTP 3.0 are never probed, because some of them do not know
+    /// PING. A peer's own PINGs are always answered.
     pub heartbeat: Option<Heartbeat>,
-    /// Keeps only the newest message of each peer, for messages of one part; default `false`.
+    /// Keeps only the newest message of each peer, for messages of one part. Default `false`.
     pub conflate: bool,
-    /// XPUB: tells of every subscription, not only of the first to a prefix; default `false`.
+    /// XPUB: reports every subscription, not only the first one to a prefix. Default `false`.
     pub verbose: bool,
-    /// How it shows who it is; default NULL: not at all.
+    /// How the socket and its peers authenticate. Default NULL: they do not.
     pub security: Security,
-    /// What it is called, at most 255 bytes; default nothing. Peers of these types do not use it.
+    /// The identity that peers are told, at most 255 bytes. Default: empty. Peers of these types do not use it.
     pub identity: Vec<u8>,
-    /// The longest message, in bytes, to send and to receive; default 64 MiB. A peer that sends a longer one is disconnected.
+    /// The longest message in bytes, to send and to receive. Default 64 MiB. A peer that sends a longer one is disconnected.
     pub max_message: usize,
-    /// The most parts of a message; default 1,024.
+    /// The most parts of a message. Default 1,024.
     pub max_parts: usize,
-    /// How many bytes one peer's subscriptions may take, each counted as its prefix and 64 bytes; default 16 MiB. A peer with
+    /// How many bytes one peer's subscriptions may take, each counted as its prefix and 256 bytes. Default 16 MiB. A peer with
     /// more is disconnected.
     pub max_subscriptions: usize,
-    /// How many peers may be connected to the bound endpoints of the socket; default 10,000. Others are refused.
+    /// How many peers may be connected to the socket's bound endpoints. Default 10,000. Others are refused.
     pub max_connections: usize,
-    /// Where I/O runs; default [`Place::Current`].
-    pub driver: Place,
+    /// Where I/O runs. Default [`Runtime::Current`].
+    pub runtime: Runtime,
 }
 
-/// When to ask, and when to give up.
+/// When to probe a peer, and when to give it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Between two questions.
+    /// Between two PINGs.
     pub interval: Duration,
-    /// How long an answer, or anything else, may take.
+    /// How long an answer, or anything else, may take. It starts when the last byte of the PING is written. Choose it longer
+    /// than what the kernels' buffers, some MB, take on the link.
     pub timeout: Duration,
-    /// Tells the peer to take us for dead after so long without a word; in steps of 100 ms, at most 6,553 s.
+    /// Asks the peer to give us up after so long a silence; in steps of 100 ms, at most 6,553 s.
     pub ttl: Option<Duration>,
 }
 
 impl Heartbeat {
-    /// Asks every `interval`, and waits as long for an answer.
+    /// Probes every `interval`, and waits as long for an answer.
     #[must_use]
     pub fn every(interval: Duration) -> Heartbeat {
         Heartbeat { interval, timeout: interval, ttl: None }
@@ -71,7 +72,7 @@ impl Heartbeat {
 
 /// Where a socket's I/O runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum Runtime {
     /// On the tokio runtime that the socket is made in, if there is one; else as `Shared`.
     #[default]
     Current,
@@ -103,7 +104,7 @@ impl Default for Options {
             max_parts: limits.parts,
             max_subscriptions: 16 * MIB,
             max_connections: 10_000,
-            driver: Place::Current,
+            runtime: Runtime::Current,
         }
     }
 }
@@ -121,12 +122,12 @@ impl Options {
             at_most_255("security: password", password)?;
         }
         let not_zero = |option, time: Duration| {
-            let problem = "it would never rest";
+            let problem = "it must be longer than 0";
             let error = || Error::Option { option, value: "0".into(), problem };
             if time.is_zero() { Err(error()) } else { Ok(()) }
         };
         not_zero("reconnect", self.reconnect)?;
-        self.heartbeat.map_or(Ok(()), |beat| not_zero("heartbeat: interval", beat.interval))
+        self.heartbeat.map_or(Ok(()), |heartbeat| not_zero("heartbeat: interval", heartbeat.interval))
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -134,33 +135,33 @@ impl Options {
     }
 }
 
-/// A bound on what waits, in messages and in bytes.
+/// A limit on what waits, in messages and in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bound {
+pub(crate) struct HighWaterMark {
     messages: usize,
     bytes: usize,
 }
 
-impl Bound {
+impl HighWaterMark {
     /// 0 is no limit.
-    pub(crate) fn new(messages: usize, bytes: usize) -> Bound {
+    pub(crate) fn new(messages: usize, bytes: usize) -> HighWaterMark {
         let limit = |value| if value == 0 { usize::MAX } else { value };
-        Bound { messages: limit(messages), bytes: limit(bytes) }
+        HighWaterMark { messages: limit(messages), bytes: limit(bytes) }
     }
 
-    /// Whether one more may be added to so much.
+    /// Returns true if one more may be added to so much.
     #[inline]
     pub(crate) fn has_room(&self, messages: usize, bytes: usize) -> bool {
         messages < self.messages && bytes < self.bytes
     }
 
-    /// Whether so little is left that who waits for room should be woken: at every message it would be too often.
+    /// Returns true if those who wait for room should be woken: at half of it, because every message would be too often.
     #[inline]
     pub(crate) fn is_low(&self, messages: usize, bytes: usize) -> bool {
         messages <= self.messages / 2 && bytes <= self.bytes / 2
     }
 
-    /// After how many messages to tell that they were taken.
+    /// After how many messages a receiver reports that they were taken.
     pub(crate) fn step(&self) -> usize {
         (self.messages / 4).clamp(1, 256)
     }
@@ -171,14 +172,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_has_room_below_it_and_is_low_at_half_of_it() {
-        let bound = Bound::new(10, 100);
-        assert!(bound.has_room(9, 99) && !bound.has_room(10, 0) && !bound.has_room(0, 100));
-        assert!(bound.is_low(5, 50) && !bound.is_low(6, 0) && !bound.is_low(0, 51));
-        assert!(Bound::new(0, 0).has_room(usize::MAX - 1, usize::MAX - 1));
-        let one = Bound::new(1, 1);
+    fn a_high_water_mark_has_room_below_it_and_is_low_at_half_of_it() {
+        let mark = HighWaterMark::new(10, 100);
+        assert!(mark.has_room(9, 99) && !mark.has_room(10, 0) && !mark.has_room(0, 100));
+        assert!(mark.is_low(5, 50) && !mark.is_low(6, 0) && !mark.is_low(0, 51));
+        assert!(HighWaterMark::new(0, 0).has_room(usize::MAX - 1, usize::MAX - 1));
+        let one = HighWaterMark::new(1, 1);
         assert!(one.has_room(0, 0) && !one.has_room(1, 0) && one.is_low(0, 0));
-        assert_eq!([1, 7, 8, 1000, 2000, 0].map(|messages| Bound::new(messages, 0).step()), [1, 1, 2, 250, 256, 256]);
+        assert_eq!(
+            [1, 7, 8, 1000, 2000, 0].map(|messages| HighWaterMark::new(messages, 0).step()),
+            [1, 1, 2, 250, 256, 256]
+        );
     }
 
     #[test]
@@ -189,7 +193,7 @@ mod tests {
         assert_eq!(error, "the option identity cannot be 256 bytes long: at most 255 bytes are allowed");
         let plain = |length| Options { security: Security::plain("me", vec![0; length]), ..Options::default() };
         assert!(plain(255).check().is_ok() && plain(256).check().is_err());
-        let beat = |time| Options { heartbeat: Some(Heartbeat::every(time)), ..Options::default() };
-        assert!(beat(Duration::from_nanos(1)).check().is_ok() && beat(Duration::ZERO).check().is_err());
+        let heartbeat = |time| Options { heartbeat: Some(Heartbeat::every(time)), ..Options::default() };
+        assert!(heartbeat(Duration::from_nanos(1)).check().is_ok() && heartbeat(Duration::ZERO).check().is_err());
     }
 }

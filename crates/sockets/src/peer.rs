@@ -1,16 +1,16 @@
 //! One peer, over all the connections that it has one after the other.
 
+use crate::change::Change;
 use crate::chunk::Chunk;
-use crate::core::{Core, Life, Wake};
-use crate::inbox::Lane;
-use crate::options::Bound;
-use crate::outbox::{InFlight, PipeId, Segment, TooManySubscriptions};
-use crate::session::{Brought, Session};
-use crate::wants::Change;
-use bytes::{BufMut, BytesMut};
+use crate::core::{Core, Wake};
+use crate::lane::Lane;
+use crate::options::HighWaterMark;
+use crate::outbox::{InFlight, PipeId, Segment, Subscribed, TooManySubscriptions};
+use crate::session::{Incoming, Session};
+use crate::subscriptions::Joined;
 use std::sync::Arc;
 use std::task::Waker;
-use switchboard_wire::zmtp::{SocketType, frame};
+use switchboard_wire::zmtp::SocketType;
 
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -20,6 +20,8 @@ pub(crate) struct Peer {
     pub(crate) lane: Arc<Lane>,
     /// Only of types that send.
     pub(crate) pipe: Option<PipeId>,
+    /// While it is connected, of types that subscribe.
+    joined: Option<Joined>,
     pub(crate) flight: InFlight,
     chunks: Vec<Chunk>,
 }
@@ -28,13 +30,14 @@ impl Peer {
     pub(crate) fn new(core: &Arc<Core>) -> Peer {
         let wake = Wake::default();
         let options = &core.options;
-        let lane = Arc::new(Lane::new(Bound::new(options.recv_hwm, options.recv_bytes), wake.clone()));
+        let lane = Arc::new(Lane::new(HighWaterMark::new(options.recv_hwm, options.recv_bytes), wake.clone()));
         let sends = core.kind.publishes() || core.kind == SocketType::Push;
         let pipe = sends.then(|| core.outbox().add_pipe(wake.clone()));
         if sends {
             core.wake_senders();
         }
-        Peer { core: core.clone(), wake, lane, pipe, flight: InFlight::default(), chunks: Vec::new() }
+        let flight = InFlight::default();
+        Peer { core: core.clone(), wake, lane, pipe, joined: None, flight, chunks: Vec::new() }
     }
 
     pub(crate) fn core(&self) -> Arc<Core> {
@@ -42,16 +45,25 @@ impl Peer {
     }
 
     /// Its handshake has succeeded.
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&mut self) {
         if self.core.kind.subscribes() {
-            self.core.wants.join(&self.wake);
+            self.joined = Some(self.core.subscriptions.join(&self.wake));
         }
     }
 
     /// Its connection has ended.
     pub(crate) fn end(&mut self) {
-        self.core.wants.leave(&self.wake);
+        if let Some(joined) = self.joined.take() {
+            self.core.subscriptions.leave(joined);
+        }
         self.flight.rewind();
+    }
+
+    /// Its endpoint is closed: nothing more is accepted for it.
+    pub(crate) fn retire(&self) {
+        if let Some(pipe) = self.pipe {
+            self.core.outbox().retire(pipe);
+        }
     }
 
     /// Takes what is to be written next, if everything before it is written.
@@ -59,10 +71,8 @@ impl Peer {
         if !self.flight.is_empty() {
             return;
         }
-        if self.core.kind.subscribes() {
-            for change in self.core.wants.take_changes(&self.wake) {
-                session.tell(&change);
-            }
+        if let Some(joined) = &self.joined {
+            joined.take_changes().iter().for_each(|change| session.tell(change));
         }
         let commands = session.take_output();
         if !commands.is_empty() {
@@ -71,9 +81,12 @@ impl Peer {
         let Some(pipe) = self.pipe else { return };
         let mut outbox = self.core.outbox();
         outbox.take(pipe, &mut self.flight);
-        let waiting = if outbox.is_low(pipe) { outbox.waiters.all() } else { Vec::new() };
+        let mut wakers = outbox.flushers_to_wake();
+        if outbox.is_low(pipe) {
+            wakers.append(&mut outbox.waiters.all());
+        }
         drop(outbox);
-        waiting.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// How many messages are not wholly written.
@@ -83,11 +96,11 @@ impl Peer {
     }
 
     /// Hands over what it has sent.
-    pub(crate) fn brought(&mut self, brought: &mut Brought) -> Result<(), TooManySubscriptions> {
-        let filtered = brought.filtered;
-        self.chunks.extend(brought.messages.drain(..).map(|(bytes, count)| Chunk::new(bytes, count, filtered)));
+    pub(crate) fn deliver(&mut self, incoming: &mut Incoming) -> Result<(), TooManySubscriptions> {
+        let filtered = incoming.filtered;
+        self.chunks.extend(incoming.messages.drain(..).map(|(bytes, count)| Chunk::new(bytes, count, filtered)));
         wake(self.core.inbox.put(&self.lane, &mut self.chunks));
-        for change in brought.changes.drain(..) {
+        for change in incoming.changes.drain(..) {
             wake(self.subscribed(&change)?);
         }
         Ok(())
@@ -96,53 +109,51 @@ impl Peer {
     fn subscribed(&self, change: &Change) -> Result<Option<Waker>, TooManySubscriptions> {
         let Some(pipe) = self.pipe else { return Ok(None) };
         let mut outbox = self.core.outbox();
-        let changes = if change.begins {
-            outbox.subscribe(pipe, &change.prefix, self.core.options.max_subscriptions)?
-        } else {
-            outbox.unsubscribe(pipe, &change.prefix)
-        };
-        // Under the lock, so that an XPUB hears of them in their order.
-        if changes == Some(true) || (changes.is_some() && change.begins && self.core.options.verbose) {
-            return Ok(self.notify(change.begins, &change.prefix));
+        // Reported under the lock, so that an XPUB receives the changes of all peers in their order.
+        if !change.begins {
+            let last = outbox.unsubscribe(pipe, &change.prefix) == Some(true);
+            return Ok(if last { self.report(false, false, &change.prefix) } else { None });
         }
-        Ok(None)
+        let subscribed = outbox.subscribe(pipe, &change.prefix, self.core.options.max_subscriptions)?;
+        let first = subscribed == Subscribed::First;
+        let reported = first || self.core.options.verbose;
+        Ok(if reported { self.report(true, first, &change.prefix) } else { None })
     }
 
-    /// Tells an XPUB's user.
-    fn notify(&self, begins: bool, prefix: &[u8]) -> Option<Waker> {
+    /// Puts a subscription into an XPUB's inbox.
+    fn report(&self, begins: bool, first: bool, prefix: &[u8]) -> Option<Waker> {
         if self.core.kind != SocketType::XPub {
             return None;
         }
-        let mut bytes = BytesMut::new();
-        let (header, size) = frame::header_bytes(prefix.len() + 1, false);
-        bytes.put_slice(&header[..size]);
-        bytes.put_u8(u8::from(begins));
-        bytes.put_slice(prefix);
-        self.core.inbox.put(&self.core.own, &mut vec![Chunk::new(bytes.freeze(), 1, 0)])
+        self.core.inbox.put_change(Change::new(begins, first, prefix))
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.core.wants.leave(&self.wake);
+        if let Some(joined) = self.joined.take() {
+            self.core.subscriptions.leave(joined);
+        }
         let Some(pipe) = self.pipe else { return };
         let mut outbox = self.core.outbox();
         let mut waiting = None;
         for prefix in outbox.unsubscribe_all(pipe) {
-            waiting = self.notify(false, &prefix).or(waiting);
+            waiting = self.report(false, false, &prefix).or(waiting);
         }
         let lost = outbox.remove_pipe(pipe) + self.flight.messages();
         outbox.count_dropped(lost);
+        let flushers = outbox.flushers_to_wake();
         drop(outbox);
         wake(waiting);
-        if *self.core.life.borrow() != Life::Open {
+        flushers.into_iter().for_each(Waker::wake);
+        if !self.core.is_open() {
             self.core.count_unsent(lost);
         }
     }
 }
 
-fn wake(waiting: Option<Waker>) {
-    if let Some(waker) = waiting {
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
         waker.wake();
     }
 }

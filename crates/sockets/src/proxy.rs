@@ -1,3 +1,4 @@
+use crate::types::{LONGEST_PREFIX, subscription};
 use crate::wait::block_on;
 use crate::{Error, XPub, XSub};
 use std::future::Future;
@@ -5,7 +6,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 /// Passes messages on from publishers to subscribers, and subscriptions the other way: publishers connect to `from`,
-/// subscribers to `to`. Await it on any executor, or [`Proxy::wait`] in a plain thread; it ends when a socket does.
+/// subscribers to `to`. Await it on any executor, or [`Proxy::wait`] in a plain thread; it ends when the runtime of a socket does.
+///
+/// With `verbose` on `to`, repeated subscriptions are passed on, too.
 pub fn proxy<'a>(from: &'a mut XSub, to: &'a mut XPub) -> Proxy<'a> {
     Proxy { from, to }
 }
@@ -34,23 +37,21 @@ impl Future for Proxy<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Proxy { from, to } = &mut *self;
-        loop {
-            let message = pin!(from.recv()).poll(context);
-            if let Poll::Ready(message) = message {
-                to.send(message?).attempt()?;
-            } else {
-                break;
+        while let Poll::Ready(message) = pin!(from.recv()).poll(context) {
+            match to.try_send(message?) {
+                // `from` may have greater limits than `to`.
+                Ok(()) | Err(Error::MessageTooLong { .. } | Error::Parts { .. }) => {}
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        loop {
-            match pin!(to.recv()).poll(context) {
-                Poll::Ready(subscription) => match from.send(&subscription?) {
-                    // Subscriptions of a peer with a greater limit are not passed on.
-                    Ok(()) | Err(Error::MessageTooLong { .. }) => {}
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
-                Poll::Pending => return Poll::Pending,
+        while let Poll::Ready(change) = pin!(to.recv()).poll(context) {
+            let change = change?;
+            let (begins, prefix) = subscription(&change)?;
+            // Subscriptions of a peer with a greater limit are not passed on.
+            if prefix.len() <= LONGEST_PREFIX {
+                from.core.subscriptions.pass_on(begins, prefix);
             }
         }
+        Poll::Pending
     }
 }

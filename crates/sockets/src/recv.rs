@@ -8,17 +8,19 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// A message that is being received: to be awaited on any executor, or waited for in a plain thread. If it is dropped before
-/// it is ready, nothing is lost.
+/// it is ready, no message is lost.
 #[must_use = "nothing is received unless it is awaited or waited for"]
 #[derive(Debug)]
 pub struct Receiving<'a> {
     core: &'a Core,
     receiver: &'a mut Receiver,
+    /// It is waited for in a plain thread.
+    blocking: bool,
 }
 
 impl<'a> Receiving<'a> {
     pub(crate) fn new(core: &'a Core, receiver: &'a mut Receiver) -> Receiving<'a> {
-        Receiving { core, receiver }
+        Receiving { core, receiver, blocking: false }
     }
 
     /// Blocks until there is a message. Not for async code: there it would block the executor, and for ever if the
@@ -51,9 +53,9 @@ impl<'a> Receiving<'a> {
 
     #[inline]
     fn now(self) -> Result<Message, Self> {
-        match self.receiver.take(&self.core.inbox, &self.core.wants) {
+        match self.receiver.take(&self.core.inbox, &self.core.subscriptions) {
             Some(message) => Ok(message),
-            None => Err(self),
+            None => Err(Receiving { blocking: true, ..self }),
         }
     }
 }
@@ -62,7 +64,10 @@ impl Future for Receiving<'_> {
     type Output = Result<Message, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Receiving { core, receiver } = &mut *self;
-        receiver.poll(&core.inbox, &core.wants, context)
+        let Receiving { core, receiver, blocking } = &mut *self;
+        if !*blocking {
+            core.is_awaited();
+        }
+        receiver.poll(&core.inbox, &core.subscriptions, context)
     }
 }

@@ -1,5 +1,5 @@
+use crate::Payload;
 use crate::core::Core;
-use crate::payload::sealed::Payload;
 use crate::wait::block_on;
 use crate::{Error, Options};
 use std::future::Future;
@@ -8,24 +8,46 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use switchboard_wire::zmtp::SocketType;
 
-/// A message that is being sent: to be awaited on any executor, or waited for in a plain thread. Nothing happens before
-/// that. If it is dropped before it is ready, the message is not sent.
+/// A message that is being sent: to be awaited on any executor, or waited for in a plain thread. Until then nothing happens. If it is
+/// dropped before it is ready, the message is not sent.
 #[must_use = "nothing is sent unless it is awaited or waited for"]
 #[derive(Debug)]
 pub struct Sending<'a, M> {
     core: &'a Core,
     message: M,
-    waiting: Option<usize>,
-    /// Whether others have had their turn.
-    let_others: bool,
+    waiting: Waiting,
+    /// It is waited for in a plain thread.
+    blocking: bool,
 }
 
-/// After so many messages without a wait an async sender lets others run: its own I/O, perhaps, on the same thread.
+/// How far a send has come that was not accepted at once.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    /// Its key among those who wait for room.
+    key: Option<usize>,
+    /// It has let others run.
+    yielded: bool,
+    /// So much was accepted since a sender let others run that this one should.
+    should_yield: bool,
+}
+
+impl Waiting {
+    pub(crate) fn leave(&mut self, core: &Core) {
+        if self.key.is_some() {
+            core.outbox().waiters.leave(&mut self.key);
+        }
+    }
+}
+
+/// After so many messages without a wait an async sender lets others run: its own I/O may be on the same thread.
 const RUN: u64 = 128;
+/// Every sender does so after so many bytes. A publisher that outruns its I/O on a busy machine fills fresh memory, and page faults
+/// then take most of the time of both.
+const RUN_BYTES: usize = 256 << 10;
 
 impl<'a, M: Payload> Sending<'a, M> {
     pub(crate) fn new(core: &'a Core, message: M) -> Sending<'a, M> {
-        Sending { core, message, waiting: None, let_others: false }
+        Sending { core, message, waiting: Waiting::default(), blocking: false }
     }
 
     /// Blocks until the message is accepted. Not for async code: there it would block the executor, and for ever if the
@@ -37,8 +59,11 @@ impl<'a, M: Payload> Sending<'a, M> {
     #[inline]
     pub fn wait(mut self) -> Result<(), Error> {
         match self.attempt() {
-            Err(Error::WouldBlock) => block_on(self, None).expect("there is no deadline"),
-            result => result,
+            Err(Error::WouldBlock) => self.block(None).expect("there is no deadline"),
+            result => {
+                self.yield_now_and_then();
+                result
+            }
         }
     }
 
@@ -50,56 +75,82 @@ impl<'a, M: Payload> Sending<'a, M> {
     pub fn wait_timeout(mut self, time: Duration) -> Result<(), Error> {
         match self.attempt() {
             Err(Error::WouldBlock) => {
-                block_on(self, Instant::now().checked_add(time)).unwrap_or(Err(Error::TimedOut(time)))
+                self.block(Instant::now().checked_add(time)).unwrap_or(Err(Error::TimedOut(time)))
             }
-            result => result,
+            result => {
+                self.yield_now_and_then();
+                result
+            }
         }
+    }
+
+    #[inline]
+    fn yield_now_and_then(&self) {
+        if self.waiting.should_yield {
+            std::thread::yield_now();
+        }
+    }
+
+    fn block(mut self, deadline: Option<Instant>) -> Option<Result<(), Error>> {
+        self.blocking = true;
+        block_on(self, deadline)
     }
 
     #[inline]
     pub(crate) fn attempt(&mut self) -> Result<(), Error> {
         check(&self.core.options, &self.message)?;
-        self.accept(None)
-    }
-
-    #[inline]
-    fn accept(&mut self, context: Option<&Context<'_>>) -> Result<(), Error> {
-        let Sending { core, message, waiting, let_others } = self;
-        let mut turn = None;
-        let result = core.with_outbox(|outbox, wakes| {
-            // Before the message is accepted, or who gives up now could not know whether it was.
-            if let Some(context) = context
-                && !*let_others
-                && outbox.accepted() % RUN == RUN - 1
-            {
-                *let_others = true;
-                turn = Some(context.waker());
-                return Err(Error::WouldBlock);
-            }
-            if core.kind == SocketType::Push {
-                if !outbox.deal(message, wakes) {
-                    if outbox.ended {
-                        return Err(Error::Ended);
-                    }
-                    if let Some(context) = context {
-                        outbox.waiters.wait(waiting, context.waker());
-                    }
-                    return Err(Error::WouldBlock);
-                }
-            } else {
-                outbox.publish(message, wakes);
-            }
-            outbox.waiters.leave(waiting);
-            Ok(())
-        });
-        if let Some(waker) = turn {
-            waker.wake_by_ref();
-        }
-        result
+        accept(self.core, &self.message, &mut self.waiting, None)
     }
 }
 
-fn check(options: &Options, message: &impl Payload) -> Result<(), Error> {
+/// Hands a message to the outbox, or waits for room there. With a context it is async code that sends.
+#[inline]
+pub(crate) fn accept<M: Payload>(
+    core: &Core,
+    message: &M,
+    waiting: &mut Waiting,
+    context: Option<&Context<'_>>,
+) -> Result<(), Error> {
+    let Waiting { key, yielded, should_yield } = waiting;
+    let mut runs_again = None;
+    let result = core.with_outbox(|outbox, wakes| {
+        // Before the message is accepted, or a caller that gives up now could not know whether it was.
+        if let Some(context) = context
+            && !*yielded
+            && (outbox.accepted() % RUN == RUN - 1 || outbox.run_bytes >= RUN_BYTES)
+        {
+            outbox.run_bytes = 0;
+            *yielded = true;
+            runs_again = Some(context.waker());
+            return Err(Error::WouldBlock);
+        }
+        if core.kind == SocketType::Push {
+            if !outbox.dispatch(message, wakes) {
+                if outbox.ended {
+                    return Err(Error::Ended);
+                }
+                if let Some(context) = context {
+                    outbox.waiters.wait(key, context.waker());
+                }
+                return Err(Error::WouldBlock);
+            }
+        } else {
+            outbox.publish(message, wakes);
+        }
+        outbox.waiters.leave(key);
+        *should_yield = outbox.run_bytes >= RUN_BYTES;
+        if *should_yield && context.is_none() {
+            outbox.run_bytes = 0;
+        }
+        Ok(())
+    });
+    if let Some(waker) = runs_again {
+        waker.wake_by_ref();
+    }
+    result
+}
+
+pub(crate) fn check(options: &Options, message: &impl Payload) -> Result<(), Error> {
     let parts = message.parts();
     if parts == 1 {
         let length = message.part(0).len();
@@ -125,12 +176,16 @@ impl<M: Payload> Future for Sending<'_, M> {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.waiting.is_none()
-            && let Err(error) = check(&self.core.options, &self.message)
+        let Sending { core, message, waiting, blocking } = &mut *self;
+        if !*blocking {
+            core.is_awaited();
+        }
+        if waiting.key.is_none()
+            && let Err(error) = check(&core.options, message)
         {
             return Poll::Ready(Err(error));
         }
-        match self.accept(Some(context)) {
+        match accept(core, message, waiting, Some(context)) {
             Err(Error::WouldBlock) => Poll::Pending,
             result => Poll::Ready(result),
         }
@@ -139,8 +194,6 @@ impl<M: Payload> Future for Sending<'_, M> {
 
 impl<M> Drop for Sending<'_, M> {
     fn drop(&mut self) {
-        if self.waiting.is_some() {
-            self.core.outbox().waiters.leave(&mut self.waiting);
-        }
+        self.waiting.leave(self.core);
     }
 }

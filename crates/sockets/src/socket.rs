@@ -1,19 +1,22 @@
-use crate::core::{Core, Life};
+use crate::core::Core;
+use crate::endpoints::Guard;
 use crate::event::Events;
+use crate::flush::Flushing;
 use crate::io::{self, Listener};
 use crate::peer::Peer;
 use crate::wait::block_on;
-use crate::{Endpoint, Error, Options};
+use crate::{Endpoint, Error, Event, Options};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use switchboard_wire::zmtp::SocketType;
 
-/// What all types of sockets can do. Each of them derefs to it.
+/// The methods that all types of sockets have. Each of them derefs to it.
 ///
-/// A socket that is dropped goes on to send what was accepted, in the background, for as long as `linger` says and
-/// the process lives; `close` on it tells when that is done.
+/// A dropped socket still sends what was accepted, for at most `linger`. A plain thread that drops a sending socket waits for that, because
+/// its program may end next. Async code does not wait: there the rest is sent in the background, as long as the runtime lives, and
+/// `close` returns when it is done.
 #[derive(Debug)]
 pub struct Socket {
     pub(crate) core: Arc<Core>,
@@ -30,62 +33,89 @@ impl Socket {
         self.core.kind
     }
 
-    /// Lets peers connect to `endpoint`, and says which that is: with the number of the port, if it was left open.
-    /// A socket may have any number of endpoints of either kind.
+    /// Listens on `endpoint`, which is text or an [`Endpoint`]. Returns the endpoint with the port that was chosen, if it was left
+    /// open. A name with several addresses listens on all of them, on one port. A socket may have any number of endpoints, bound and
+    /// connected.
     ///
-    /// A peer has what waits for it as long as it is connected; what waits when it leaves is lost, for nobody knows whether
-    /// it will be back. A host name is looked up in this thread.
+    /// What waits for a peer is lost when the peer leaves, because it may never come back. A host name is looked up in this thread, for at
+    /// most `connect_timeout`.
     ///
     /// # Errors
     ///
     /// [`Error::Endpoint`], [`Error::Bind`].
-    pub fn bind(&self, endpoint: &str) -> Result<Endpoint, Error> {
-        let endpoint: Endpoint = endpoint.parse()?;
+    pub fn bind<E>(&self, endpoint: E) -> Result<Endpoint, Error>
+    where
+        E: TryInto<Endpoint>,
+        Error: From<E::Error>,
+    {
+        let endpoint: Endpoint = endpoint.try_into()?;
         let core = &self.core;
         if let Endpoint::Inproc(name) = &endpoint {
-            let bound = io::bind_inproc(core, name)?;
-            let life = core.hold(endpoint.clone(), true, None);
-            core.spawn(io::serve_inproc(bound, life));
-            core.tell(&crate::Event::Listening(endpoint.clone()));
+            let registered = core.register_bound(endpoint.clone());
+            match io::bind_inproc(core, name, &registered) {
+                Ok(bound) => core.guard(&registered, Guard::new(bound)),
+                Err(error) => {
+                    core.close_endpoint(&registered.endpoint, true);
+                    return Err(error);
+                }
+            }
+            core.announce(&Event::Listening(endpoint.clone()));
             return Ok(endpoint);
         }
         let entered = core.driver.enter();
-        let (listener, endpoint) = Listener::bind(&endpoint)?;
+        let (listener, endpoint) = Listener::bind(&endpoint, core.options.connect_timeout)?;
         drop(entered);
-        let life = core.hold(endpoint.clone(), true, None);
-        core.tell(&crate::Event::Listening(endpoint.clone()));
-        core.spawn(io::listen(core.clone(), endpoint.clone(), listener, life));
+        let registered = core.register_bound(endpoint.clone());
+        let (shared, guard) = listener.share();
+        core.guard(&registered, guard);
+        core.announce(&Event::Listening(endpoint.clone()));
+        core.spawn(&registered, io::listen(core.clone(), registered.clone(), shared));
         Ok(endpoint)
     }
 
-    /// Connects to `endpoint`, now or as soon as somebody listens there, and again whenever the connection is lost. It returns
-    /// at once.
+    /// Connects to `endpoint`, which is text or an [`Endpoint`], now or as soon as somebody listens there, and again whenever the
+    /// connection is lost. It returns at once. The addresses of a name are tried in turn.
     ///
-    /// What waits for this peer, and what it has subscribed to, stays while it is away.
+    /// What waits for this peer, and what it has subscribed to, stays while it is away. A PUB or SUB that is connected to the endpoint
+    /// already stays as it is.
     ///
     /// # Errors
     ///
     /// [`Error::Endpoint`].
-    pub fn connect(&self, endpoint: &str) -> Result<(), Error> {
-        let endpoint: Endpoint = endpoint.parse()?;
+    pub fn connect<E>(&self, endpoint: E) -> Result<(), Error>
+    where
+        E: TryInto<Endpoint>,
+        Error: From<E::Error>,
+    {
+        let endpoint: Endpoint = endpoint.try_into()?;
         endpoint.check_connect()?;
         let core = &self.core;
+        // A second connection would bring every message twice.
+        if matches!(core.kind, SocketType::Pub | SocketType::Sub) && core.is_connected_to(&endpoint) {
+            return Ok(());
+        }
         let peer = Peer::new(core);
-        let life = core.hold(endpoint.clone(), false, peer.pipe);
-        match endpoint {
-            Endpoint::Inproc(name) => core.spawn(io::connect_inproc(core.clone(), name, peer, life)),
-            endpoint => core.spawn(io::dial(core.clone(), endpoint, peer, life)),
+        let registered = core.register(endpoint, peer.pipe);
+        let of = registered.clone();
+        match &of.endpoint {
+            Endpoint::Inproc(_) => core.spawn(&of, io::connect_inproc(core.clone(), peer, registered)),
+            _ => core.spawn(&of, io::dial(core.clone(), peer, registered)),
         }
         Ok(())
     }
 
-    /// Listens there no longer. Peers that are connected stay.
+    /// Stops listening there. The port is free when this returns. Peers that have connected there are disconnected, after what waits for
+    /// them is sent or `linger` is over.
     ///
     /// # Errors
     ///
     /// [`Error::Endpoint`], [`Error::NoSuchEndpoint`].
-    pub fn unbind(&self, endpoint: &str) -> Result<(), Error> {
-        self.let_go(endpoint, true)
+    pub fn unbind<E>(&self, endpoint: E) -> Result<(), Error>
+    where
+        E: TryInto<Endpoint>,
+        Error: From<E::Error>,
+    {
+        self.close_endpoint(&endpoint.try_into()?, true)
     }
 
     /// Ends the connection, after what waits for this peer is sent or `linger` is over, and does not make it again.
@@ -93,28 +123,32 @@ impl Socket {
     /// # Errors
     ///
     /// [`Error::Endpoint`], [`Error::NoSuchEndpoint`].
-    pub fn disconnect(&self, endpoint: &str) -> Result<(), Error> {
-        self.let_go(endpoint, false)
+    pub fn disconnect<E>(&self, endpoint: E) -> Result<(), Error>
+    where
+        E: TryInto<Endpoint>,
+        Error: From<E::Error>,
+    {
+        self.close_endpoint(&endpoint.try_into()?, false)
     }
 
-    fn let_go(&self, endpoint: &str, bound: bool) -> Result<(), Error> {
-        if self.core.let_go(&endpoint.parse()?, bound) {
+    fn close_endpoint(&self, endpoint: &Endpoint, bound: bool) -> Result<(), Error> {
+        if self.core.close_endpoint(endpoint, bound) {
             return Ok(());
         }
         let what = if bound { "bound" } else { "connected" };
-        Err(Error::NoSuchEndpoint { endpoint: endpoint.into(), what })
+        Err(Error::NoSuchEndpoint { endpoint: endpoint.to_string(), what })
     }
 
-    /// Where it was bound last.
+    /// The endpoint that was bound last.
     #[must_use]
     pub fn last_endpoint(&self) -> Option<Endpoint> {
-        self.core.endpoints_of(true).pop()
+        self.core.last_bound()
     }
 
-    /// What happens to its connections from now on.
+    /// The events of its connections, from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.core.events.listen()
+        Events::new(self.core.events.subscribe())
     }
 
     /// How many messages were dropped: for peers that had no room (PUB, XPUB), or that were gone before all was sent.
@@ -122,25 +156,36 @@ impl Socket {
     pub fn dropped(&self) -> u64 {
         self.core.outbox().dropped()
     }
+
+    /// Waits until everything that was accepted so far is written to the connections: `flush().await` on any executor,
+    /// `flush().wait()` in a plain thread. Messages for a peer that is away wait for it, however long that is. Written is not received:
+    /// ZeroMQ acknowledges nothing.
+    pub fn flush(&self) -> Flushing<'_> {
+        Flushing::new(&self.core)
+    }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if *self.core.life.borrow() == Life::Open {
-            self.core.close();
+        if !self.core.is_open() {
+            return;
+        }
+        self.core.close();
+        if self.core.blocks_at_drop() {
+            // `close` reports what could not be sent; here there is nobody to report it to.
+            let _ = block_on(self.core.closed(), None);
         }
     }
 }
 
-/// A socket that is being closed: to be awaited on any executor, or waited for in a plain thread. To drop it lets that go
-/// on in the background.
+/// A socket that is being closed: to be awaited on any executor, or waited for in a plain thread. If it is dropped, closing
+/// goes on in the background.
 #[must_use = "await it or wait() for it to know that everything was sent"]
-pub struct Closing(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>);
+pub struct Closing(Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>);
 
 impl Closing {
-    pub(crate) fn new(socket: Socket) -> Closing {
-        let core = socket.core.clone();
-        drop(socket);
+    pub(crate) fn new(core: Arc<Core>) -> Closing {
+        core.close();
         Closing(Box::pin(async move { core.closed().await }))
     }
 

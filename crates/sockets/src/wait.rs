@@ -1,10 +1,10 @@
-//! Waiting: in a thread for what would be awaited, and for room.
+//! Waiting: a thread for a future, and senders for room.
 
 use std::cell::OnceCell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -12,6 +12,8 @@ use std::time::Instant;
 struct Parker {
     thread: Thread,
     woken: AtomicBool,
+    /// How many waits of this thread are within each other: a future may drop a socket, which waits.
+    depth: AtomicUsize,
 }
 
 impl Wake for Parker {
@@ -26,6 +28,24 @@ impl Wake for Parker {
     }
 }
 
+/// A wait within another one may take a wake that was meant for that.
+struct Nested<'a>(&'a Parker);
+
+impl<'a> Nested<'a> {
+    fn enter(parker: &'a Parker) -> Nested<'a> {
+        parker.depth.fetch_add(1, Ordering::Relaxed);
+        Nested(parker)
+    }
+}
+
+impl Drop for Nested<'_> {
+    fn drop(&mut self) {
+        if self.0.depth.fetch_sub(1, Ordering::Relaxed) > 1 {
+            self.0.woken.store(true, Ordering::Release);
+        }
+    }
+}
+
 thread_local! {
     static PARKER: OnceCell<(Arc<Parker>, Waker)> = const { OnceCell::new() };
 }
@@ -35,9 +55,14 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
     let mut future = pin!(future);
     PARKER.with(|parker| {
         let (parker, waker) = parker.get_or_init(|| {
-            let parker = Arc::new(Parker { thread: thread::current(), woken: AtomicBool::new(false) });
+            let parker = Arc::new(Parker {
+                thread: thread::current(),
+                woken: AtomicBool::new(false),
+                depth: AtomicUsize::new(0),
+            });
             (parker.clone(), parker.into())
         });
+        let _nested = Nested::enter(parker);
         let mut context = Context::from_waker(waker);
         loop {
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
@@ -54,11 +79,11 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
     })
 }
 
-/// Those who wait for room, each under a key of its own, so that one who gives up leaves nothing behind.
+/// Those who wait for something, each under a key of its own, so that one that gives up leaves nothing behind.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     wakers: Vec<Option<Waker>>,
-    waiting: usize,
+    free: Vec<usize>,
 }
 
 impl Waiters {
@@ -67,7 +92,7 @@ impl Waiters {
         let slot = match *key {
             Some(key) => key,
             None => {
-                let free = self.wakers.iter().position(Option::is_none).unwrap_or(self.wakers.len());
+                let free = self.free.pop().unwrap_or(self.wakers.len());
                 if free == self.wakers.len() {
                     self.wakers.push(None);
                 }
@@ -77,10 +102,7 @@ impl Waiters {
         };
         match &mut self.wakers[slot] {
             Some(known) => known.clone_from(waker),
-            empty => {
-                *empty = Some(waker.clone());
-                self.waiting += 1;
-            }
+            empty => *empty = Some(waker.clone()),
         }
     }
 
@@ -89,13 +111,13 @@ impl Waiters {
         if let Some(key) = key.take()
             && self.wakers[key].take().is_some()
         {
-            self.waiting -= 1;
+            self.free.push(key);
         }
     }
 
     /// Those to wake. They stay until they leave, for there may be no room for all of them.
     pub(crate) fn all(&self) -> Vec<Waker> {
-        if self.waiting == 0 { Vec::new() } else { self.wakers.iter().flatten().cloned().collect() }
+        if self.wakers.len() == self.free.len() { Vec::new() } else { self.wakers.iter().flatten().cloned().collect() }
     }
 }
 
@@ -117,6 +139,22 @@ mod tests {
             if polls > 3 { Poll::Ready(polls) } else { Poll::Pending }
         });
         assert_eq!(block_on(woken, None), Some(4));
+    }
+
+    #[test]
+    fn a_wait_within_a_wait_takes_no_wake_from_it() {
+        let mut polls = 0;
+        let outer = poll_fn(|context| {
+            polls += 1;
+            if polls == 1 {
+                // The outer future is woken, and the inner wait is woken by that.
+                context.waker().wake_by_ref();
+                assert_eq!(block_on(pending::<()>(), Some(Instant::now() + Duration::from_millis(1))), None);
+                return Poll::Pending;
+            }
+            Poll::Ready(polls)
+        });
+        assert_eq!(block_on(outer, Some(Instant::now() + Duration::from_secs(30))), Some(2));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 struct Program(Child);
 
@@ -52,11 +52,11 @@ fn check(mut server: Command, mut poller: Command) {
     let mut child = poller.stdout(Stdio::piped()).spawn().expect("a poller");
     let output = BufReader::new(child.stdout.take().expect("piped"));
     let _poller = Program(child);
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(tell.send(line))));
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
     let (mut pulled, mut seen): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
     while pulled.len() < 20 || seen.len() < 20 {
-        let line = told.recv_timeout(PATIENCE).expect("a line, in time");
+        let line = receiver.recv_timeout(DEADLINE).expect("a line, in time");
         match line.split_once(": ") {
             Some(("Via PULL", number)) => pulled.push(number.parse().expect("a number")),
             Some(("Via SUB", number)) => seen.push(number.parse().expect("a number")),

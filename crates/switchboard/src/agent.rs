@@ -1,59 +1,89 @@
 //! `switchboard agent`.
 
 use crate::output::note;
+use crate::server_address::{AddressError, Door, ServerAddress};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 use switchboard_monitor::agent::{self, Failed};
 use switchboard_monitor::report::{Options, Outcome};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  switchboard agent -- python3 worker.py --verbose
-  switchboard agent --service orders --version 1.4.2 -- ./orders
+  switchboard agent python3 worker.py --verbose
+  switchboard agent --service orders --version 1.4.2 ./orders
   switchboard agent --pid 1234";
 
 #[derive(Args, Debug)]
 pub(crate) struct Agent {
-    /// The command and its arguments.
-    #[arg(last = true, required_unless_present = "pid", value_name = "COMMAND")]
+    /// The command and its arguments; options of the agent stand before it.
+    #[arg(trailing_var_arg = true, required_unless_present = "pid", value_name = "COMMAND")]
     command: Vec<OsString>,
-    /// Report a process that runs already, and all that it starts.
+    /// Report a running process, and all that it starts.
     #[arg(long, value_name = "N", conflicts_with = "command")]
     pid: Option<u32>,
-    /// Where the collector is.
-    #[arg(long, value_name = "URL", default_value_t = Options::default().collector)]
-    to: String,
-    /// What a collector asks for that listens beyond loopback.
-    #[arg(long, env = "SWITCHBOARD_MONITOR_TOKEN", hide_env_values = true)]
+    /// Where the collector is: a host, HOST:PORT, tcp:// or ipc:// for ZeroMQ (port 5555 unless given), http:// for the
+    /// monitor's page (port 8088 unless given).
+    #[arg(
+        long,
+        short = 's',
+        value_name = "URL",
+        env = "SWITCHBOARD_URL",
+        default_value = "127.0.0.1",
+        hide_env_values = true
+    )]
+    server: Collector,
+    /// The access token, which a collector asks for that other machines can reach.
+    #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
-    /// What the process is an instance of [default: the command's name].
+    /// Service name, up to 128 bytes [default: the script's or the command's name].
     #[arg(long)]
     service: Option<String>,
-    /// Which of them it is [default: the service and the first number that is free on this machine].
+    /// Instance name, up to 128 bytes [default: the service and the first number that is free on this machine].
     #[arg(long)]
     instance: Option<String>,
-    /// The colour of its line [default: one that follows from the instance].
+    /// Color of its line [default: one that follows from the instance].
     #[arg(long)]
     color: Option<String>,
-    /// What was deployed.
+    /// Version of the watched program.
     #[arg(long)]
     version: Option<String>,
-    /// How many reports wait for a collector that is away, one a second.
+    /// Reports that wait for a collector that is away, one a second.
     #[arg(long, value_name = "N", default_value_t = Options::default().backlog)]
     backlog: usize,
-    /// How long the last reports may take at the end.
+    /// Longest time for the last reports at the end.
     #[arg(long, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
+}
+
+/// A collector's address, as reports take it.
+#[derive(Clone, Debug)]
+struct Collector(String);
+
+impl FromStr for Collector {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Collector, AddressError> {
+        if text.starts_with("ipc://") {
+            return Ok(Collector(text.to_owned()));
+        }
+        let address: ServerAddress = text.parse()?;
+        Ok(Collector(match (address.is_explicitly(Door::MonitorHttp), address.is_https()) {
+            (true, true) => format!("https://{}", address.authority(Door::MonitorHttp)),
+            (true, false) => format!("http://{}", address.authority(Door::MonitorHttp)),
+            _ => format!("tcp://{}", address.authority(Door::Collector)),
+        }))
+    }
 }
 
 /// Its exit code is the command's.
 pub(crate) fn run(args: Agent) -> Result<ExitCode> {
     let options = Options {
-        collector: args.to,
-        token: args.token,
+        collector: args.server.0,
+        token: args.token.filter(|token| !token.is_empty()),
         service: args.service,
         instance: args.instance,
         color: args.color,
@@ -62,28 +92,84 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
         linger: args.linger,
     };
     let (code, reports) = match args.pid {
-        Some(pid) => (0, agent::watch(pid, &options)?),
+        // Without the causes: the sentence has them.
+        Some(pid) => (0, agent::watch(pid, &options).map_err(|error| anyhow!("{error}"))?),
         None => match agent::run(&args.command, &options) {
             Ok(ended) => (ended.code, ended.reports),
             Err(Failed::NotRun(error)) => {
                 note(format_args!("switchboard agent: {error}"));
                 return Ok(error.code().into());
             }
-            Err(Failed::Report(error)) => return Err(error.into()),
-            Err(error) => return Err(anyhow!(error)),
+            Err(error) => return Err(anyhow!("{error}")),
         },
     };
     // The standard error is the command's: a word is said there only when something is missing.
     match reports {
         Some(Outcome { lost: 0, .. }) => {}
         Some(Outcome { lost, problem, .. }) => {
-            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
-            note(format_args!(
-                "switchboard agent: reports that have not reached {}: {lost}{problem}",
-                options.collector
-            ));
+            note(format_args!("switchboard agent: {}", undelivered(lost, &options.collector, problem.as_deref())));
         }
         None => note(format_args!("switchboard agent: it is not known whether the reports have arrived")),
     }
     Ok(code.into())
+}
+
+fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {
+    let reports = if lost == 1 { "1 report was".to_owned() } else { format!("{lost} reports were") };
+    let problem = problem.map_or_else(String::new, |problem| format!(": {}", plain(problem)));
+    format!("{reports} not delivered to {collector}{problem}")
+}
+
+/// A system's error inside a sentence: "Connection refused (os error 111)" as "connection refused".
+fn plain(problem: &str) -> String {
+    let words = match problem.rsplit_once(" (os error ") {
+        Some((words, number)) if number.trim_end_matches(')').parse::<u32>().is_ok() => words,
+        _ => problem,
+    };
+    let mut letters = words.chars();
+    match (letters.next(), letters.clone().next()) {
+        // An abbreviation stays as it is.
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
+        _ => words.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        agent: Agent,
+    }
+
+    fn command(line: &str) -> Result<Vec<String>, String> {
+        let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
+        Ok(cli.agent.command.iter().map(|part| part.to_string_lossy().into_owned()).collect())
+    }
+
+    #[test]
+    fn a_command_needs_no_dashes_before_it_and_keeps_its_own_options() {
+        for (line, expected) in [
+            ("agent python3 x.py -v --pid 5", vec!["python3", "x.py", "-v", "--pid", "5"]),
+            ("agent --service s -- ./a --service b", vec!["./a", "--service", "b"]),
+            ("agent --service s env -- x", vec!["env", "--", "x"]),
+            ("agent -- a -- b", vec!["a", "--", "b"]),
+        ] {
+            assert_eq!(command(line), Ok(expected.into_iter().map(str::to_owned).collect()), "{line}");
+        }
+        assert!(command("agent --sevice s x").is_err_and(|error| error.contains("--service")));
+        assert!(command("agent --pid 5 x").is_err());
+        assert!(command("agent").is_err());
+    }
+
+    #[test]
+    fn what_was_not_delivered_is_a_sentence() {
+        let refused = Some("Connection refused (os error 111)");
+        assert_eq!(undelivered(1, "tcp://a:1", refused), "1 report was not delivered to tcp://a:1: connection refused");
+        assert_eq!(undelivered(2, "http://a:1", Some("EOF")), "2 reports were not delivered to http://a:1: EOF");
+        assert_eq!(undelivered(2, "http://a:1", None), "2 reports were not delivered to http://a:1");
+    }
 }

@@ -2,15 +2,18 @@
 
 use crate::cli::Bench;
 use crate::output::{self, refused};
+use crate::server_address::Door;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::SocketAddr;
+use std::time::Duration;
 use switchboard_load::{Native, Outcome, Plan, run as load};
 
 /// Loads a broker that runs already, and prints what it did.
 pub(crate) fn run(args: &Bench) -> Result<()> {
-    let native = Native(address(&args.host, args.port)?);
+    let server = &args.server.address;
+    let native = Native(address(server.host(), server.port(Door::Native))?);
     let plan = Plan {
         publishers: args.publishers.into(),
         subscribers: args.subscribers.into(),
@@ -31,18 +34,15 @@ pub(crate) fn run(args: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// A name may have addresses where nobody listens.
+/// For one address of a name.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// The address of `host` that answers.
 fn address(host: &str, port: u16) -> Result<SocketAddr> {
-    let mut last = None;
-    for address in (host, port).to_socket_addrs().with_context(|| format!("cannot resolve {host}"))? {
-        match TcpStream::connect(address) {
-            Ok(_) => return Ok(address),
-            Err(error) => last = Some(error),
-        }
-    }
-    match last {
-        Some(error) => bail!("cannot connect to {host}:{port}: {error}{}", refused(&error)),
-        None => bail!("{host} has no address"),
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(switchboard_driver::connect(host, port, CONNECT)) {
+        Ok(stream) => Ok(stream.peer_addr()?),
+        Err(error) => bail!("cannot connect to {host}:{port}: {error}{}", refused(&error)),
     }
 }
 

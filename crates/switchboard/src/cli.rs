@@ -2,7 +2,10 @@
 
 use crate::agent::{self, Agent};
 use crate::config::{Settings, parse_duration, parse_size};
+use crate::http::HttpArgs;
 use crate::monitor::{self, Monitored};
+use crate::output::UsageError;
+use crate::server_address::{Door, Server, ServerAddress};
 use crate::top::Top;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -50,8 +53,8 @@ pub(crate) enum Command {
     /// Start the monitor alone: it collects what processes report, and shows it on a page.
     #[command(after_help = monitor::EXAMPLES)]
     Monitor(Monitored),
-    /// Print all settings in force, each explained, as a configuration file.
-    Config(Chosen),
+    /// Print all settings, each explained, as a configuration file; or check one.
+    Config(ConfigArgs),
     /// Print what is published to a channel, one message a line.
     Listen(Listen),
     /// Publish messages to a channel.
@@ -79,19 +82,44 @@ pub(crate) enum Command {
         /// The queue's name.
         queue: String,
         #[command(flatten)]
-        http: Http,
+        http: HttpArgs,
     },
     /// Close a connection.
     Kick {
         /// The connection's number, as `status` shows it.
         connection: u64,
         #[command(flatten)]
-        http: Http,
+        http: HttpArgs,
+    },
+    /// Ask a server whether it is alive: for scripts and containers. Exit code 0 if it is, else 1.
+    Health {
+        /// The broker's HTTP or the monitor's page, as the banner prints it [default: the broker's, at --server].
+        url: Option<ServerAddress>,
+        #[command(flatten)]
+        http: HttpArgs,
     },
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<ConfigAction>,
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Read a configuration file, and say whether it is right.
+    Check {
+        /// The file.
+        file: PathBuf,
     },
 }
 
@@ -117,17 +145,20 @@ pub(crate) struct Chosen {
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
+    data: Option<String>,
     /// All buffered bytes together.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "SIZE")]
     memory: Option<String>,
     /// How long connections may take what is queued for them at shutdown.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS")]
     drain: Option<String>,
     /// off, error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
     /// Any setting that `switchboard config` prints (repeatable).
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
     #[arg(long, value_name = "RULE")]
@@ -137,6 +168,10 @@ pub(crate) struct Chosen {
 impl Chosen {
     /// What is in force.
     pub(crate) fn settings(&self) -> Result<Settings> {
+        self.read().map_err(UsageError::of)
+    }
+
+    fn read(&self) -> Result<Settings> {
         let mut settings = Settings::default();
         if let Some(path) = &self.config {
             settings.read_file(path)?;
@@ -147,7 +182,8 @@ impl Chosen {
                 settings.set(key, &list.join(",")).context("command line")?;
             }
         }
-        for (key, value) in [("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)] {
+        for (key, value) in [("data", &self.data), ("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)]
+        {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }
@@ -161,15 +197,11 @@ impl Chosen {
     }
 }
 
-/// Where the broker is.
+/// Where the broker is, and whether a connection that ends is made again.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Peer {
-    /// The broker's host.
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
-    /// The broker's port.
-    #[arg(long, default_value_t = 25000)]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// End when the connection ends, instead of connecting again.
     #[arg(long)]
     pub(crate) once: bool,
@@ -177,11 +209,7 @@ pub(crate) struct Peer {
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        f.write_str(&self.server.address.authority(Door::Native))
     }
 }
 
@@ -191,11 +219,14 @@ pub(crate) struct Listen {
     pub(crate) channel: String,
     #[command(flatten)]
     pub(crate) peer: Peer,
-    /// Print {"channel", "data"} a line; "hex" instead of "data" when that is not UTF-8.
+    /// Print {"subscription", "data"} a line; "hex" instead of "data" when that is not UTF-8.
     #[arg(long)]
     pub(crate) json: bool,
-    /// End after so many messages. A queue's further ones that are on their way by then are lost.
-    #[arg(long, value_name = "N")]
+    /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+    /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     pub(crate) count: Option<u64>,
 }
 
@@ -211,15 +242,18 @@ pub(crate) struct Send {
     /// Send each line of the standard input.
     #[arg(long, conflicts_with = "size")]
     pub(crate) stdin: bool,
-    /// Wait so long between messages [default: 1 for made-up ones, else 0].
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    /// Wait so long between messages [default: 1 for generated ones without --count, else 0].
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
-    /// Send messages of so many bytes, all X.
-    #[arg(long, value_parser = size)]
+    /// Send messages of SIZE bytes, filled with X.
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub(crate) size: Option<usize>,
     /// End after so many messages [default: 1 for DATA, else no end].
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     pub(crate) count: Option<u64>,
+    /// Fail if there is no broker for so long; 0 waits for ever.
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = duration, default_value = "10")]
+    pub(crate) timeout: Duration,
     /// Report what was sent as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -228,7 +262,7 @@ pub(crate) struct Send {
 #[derive(Args, Debug)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) http: Http,
+    pub(crate) http: HttpArgs,
     /// Print the JSON as it came.
     #[arg(long)]
     pub(crate) json: bool,
@@ -239,47 +273,37 @@ pub(crate) struct Status {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// The broker's host.
-    #[arg(long, default_value = "localhost")]
-    pub(crate) host: String,
-    /// The broker's port.
-    #[arg(long, default_value_t = 25000)]
-    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// How many connections publish.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) publishers: u16,
     /// How many connections subscribe.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) subscribers: u16,
     /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.
     #[arg(long)]
     pub(crate) queue: bool,
     /// Bytes of a message; 16 at least.
-    #[arg(long, value_parser = size, default_value = "128")]
+    #[arg(long, allow_hyphen_values = true, value_parser = size, default_value = "128")]
     pub(crate) size: usize,
     /// For how long to publish.
-    #[arg(long, value_parser = duration, default_value = "5")]
+    #[arg(long, allow_hyphen_values = true, value_parser = duration, default_value = "5")]
     pub(crate) seconds: Duration,
     /// Messages per second, over all publishers [default: as fast as the broker takes them].
-    #[arg(long, value_name = "N", value_parser = rate)]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<f64>,
     /// Print the figures as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Http {
-    /// Where the broker serves HTTP.
-    #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:25080")]
-    pub(crate) address: String,
-}
-
 fn size(text: &str) -> Result<usize, String> {
     // Every frame has a 4-byte length.
-    parse_size(text)
-        .filter(|&bytes| u32::try_from(bytes).is_ok())
-        .ok_or_else(|| "it must be a size below 4GiB, such as 64KiB or 123".to_owned())
+    parse_size(text).and_then(|bytes| match u32::try_from(bytes) {
+        Ok(_) => Ok(bytes),
+        Err(_) => Err("it is too large: a message has at most 4294967295 bytes".to_owned()),
+    })
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -288,7 +312,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "it must be seconds, or a duration such as 50ms".to_owned())
+    parse_duration(text)
 }
 
 #[cfg(test)]

@@ -2,16 +2,19 @@
 
 use crate::cli::Peer;
 use crate::output::{note, refused};
+use crate::server_address::Door;
 use anyhow::{Result, anyhow};
 use std::time::Duration;
 use switchboard_client::{Client, Error, Event, Events, Link, Options, Reason};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-/// A client that goes on for ever, unless it is to be tried once.
-pub(crate) async fn connect(peer: &Peer, options: Options) -> Result<Client> {
+/// Connects a client that goes on for ever, unless it is to be tried once. The first connection is tried for `patience`; zero is
+/// for ever.
+pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -> Result<Client> {
     let options = Options {
-        host: peer.host.clone(),
-        port: peer.port,
+        host: peer.server.address.host().to_owned(),
+        port: peer.server.address.port(Door::Native),
         // A broker may hold a publisher for as long as it likes, and be away for as long.
         timeout: Duration::MAX,
         reconnect: !peer.once,
@@ -25,27 +28,37 @@ pub(crate) async fn connect(peer: &Peer, options: Options) -> Result<Client> {
             Err(anyhow!("cannot connect to {peer}: {source}{}", refused(&source)))
         }
         Err(Error::Connect { source, .. }) => {
-            note(format_args!("Cannot connect to {peer} yet ({source}){}; trying on.", refused(&source)));
-            Ok(Client::with(Options { retry_first: true, ..options }).await?)
+            note(format_args!("Cannot connect to {peer} yet ({source}){}; retrying.", refused(&source)));
+            let client = Client::with(Options { retry_first: true, ..options });
+            if patience.is_zero() {
+                return Ok(client.await?);
+            }
+            match timeout(patience, client).await {
+                Ok(client) => Ok(client?),
+                Err(_) => Err(anyhow!(
+                    "there was no broker at {peer} for {} s ({source}); --timeout 0 waits for one for ever",
+                    patience.as_secs_f64()
+                )),
+            }
         }
         result => Ok(result?),
     }
 }
 
-/// Tells people what happens to the connections, until the client has ended. Who listens is told of the
-/// subscription, who sends of the connection that publishes.
+/// Says what happens to the connections, until the client has ended: for a listener to that of the subscription, for a sender to
+/// that of the publisher.
 ///
 /// The result is why the first connection has ended, which is the reason of the end with `--once`.
 pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) -> JoinHandle<Option<Reason>> {
     let (peer, channel) = (peer.clone(), channel.map(str::to_owned));
     tokio::spawn(async move {
-        let (mut ended, mut told) = (None, false);
+        let (mut ended, mut logged) = (None, false);
         while let Some(event) = events.next().await {
             if let Event::Disconnected { reason, .. } = &event {
                 ended.get_or_insert_with(|| reason.clone());
             }
             if is_about(&event, channel.is_some()) {
-                say(&event, &peer, channel.as_deref(), &mut told);
+                say(&event, &peer, channel.as_deref(), &mut logged);
             }
         }
         ended
@@ -61,24 +74,86 @@ fn is_about(event: &Event, listens: bool) -> bool {
     }
 }
 
-/// `told` is whether it was said that the broker cannot be reached: once is enough, however often it is tried.
-fn say(event: &Event, peer: &Peer, channel: Option<&str>, told: &mut bool) {
+/// `logged` is true once it was said that the broker cannot be reached: once is enough, however often it is tried.
+fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
     match (event, channel) {
         (Event::Connected(_), channel) => {
-            *told = false;
+            *logged = false;
             if let Some(channel) = channel {
                 note(format_args!("Listening on {channel} at {peer}."));
             }
         }
-        // Of the end of it all its caller tells.
+        // The caller reports the end.
         (Event::Disconnected { .. }, _) if peer.once => {}
         (Event::Disconnected { reason: Reason::Closed, .. }, Some(_)) => note(format_args!("Server closed.")),
-        (Event::Disconnected { reason, .. }, _) => note(format_args!("{reason}; connecting again.")),
-        (Event::Reconnecting { failure: Some(failure), .. }, _) if !*told => {
-            *told = true;
-            note(format_args!("Cannot connect to {peer} yet ({failure}); trying on."));
+        (Event::Disconnected { reason: Reason::Closed, .. }, _) => {
+            note(format_args!("The broker closed the connection; connecting again."));
         }
-        (Event::Held, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
+        (Event::Disconnected { reason, .. }, _) => note(format_args!("Disconnected: {reason}; connecting again.")),
+        (Event::Reconnecting { failure: Some(failure), .. }, _) if !*logged => {
+            *logged = true;
+            note(format_args!("Cannot connect to {peer} yet ({failure}); retrying."));
+        }
+        (Event::Paused, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
         _ => {}
+    }
+}
+
+/// What is legal, and hardly meant.
+pub(crate) fn doubtful(channel: &str, listens: bool) -> Option<String> {
+    let levels: Vec<_> = channel.split('/').collect();
+    let is_wildcard = |(at, level): (usize, &&str)| *level == "*" || (*level == ">" && at + 1 == levels.len());
+    if !channel.starts_with('/') && !channel.is_empty() {
+        let kind = if channel.starts_with("queue") { "a topic, no queue" } else { "another channel than" };
+        let rest = if channel.starts_with("queue") { String::new() } else { format!(" /{channel}") };
+        return Some(format!("{channel} is {kind}{rest}: the names of queues and most topics begin with a slash."));
+    }
+    if listens && channel == "/switchboard/echo" {
+        return Some(format!("Nothing is published to {channel}: the broker returns it to its sender."));
+    }
+    if !listens && levels.iter().enumerate().any(is_wildcard) {
+        return Some(format!("{channel} is taken literally: patterns are for `listen`."));
+    }
+    let stray = |(at, level): (usize, &&str)| level.contains(['*', '>']) && !is_wildcard((at, level));
+    if listens && levels.iter().enumerate().any(stray) {
+        return Some(format!(
+            "{channel} is taken literally: `*` stands for a whole level, and `>`, as the last level, for the rest."
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::doubtful;
+
+    #[test]
+    fn names_that_are_hardly_meant_are_pointed_out_and_no_others() {
+        let queue = doubtful("queue/jobs", false).unwrap();
+        assert_eq!(queue, "queue/jobs is a topic, no queue: the names of queues and most topics begin with a slash.");
+        let topic = doubtful("topic/a", true).unwrap();
+        assert!(topic.starts_with("topic/a is another channel than /topic/a:"), "{topic}");
+        for (channel, listens) in [
+            ("/topic/*", false),
+            ("/topic/>", false),
+            ("/topic/a*", true),
+            ("/topic/>/x", true),
+            ("/topic/a>", true),
+            ("/switchboard/echo", true),
+        ] {
+            assert!(doubtful(channel, listens).is_some_and(|text| text.contains(channel)), "{channel}");
+        }
+        for (channel, listens) in [
+            ("", true),
+            ("/topic/a", true),
+            ("/topic/a", false),
+            ("/topic/*", true),
+            ("/topic/*/price", true),
+            ("/queue/>", true),
+            ("/topic/a*", false),
+            ("/switchboard/echo", false),
+        ] {
+            assert_eq!(doubtful(channel, listens), None, "{channel}");
+        }
     }
 }

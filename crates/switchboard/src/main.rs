@@ -2,13 +2,19 @@
 
 mod cli;
 mod config;
+mod data;
+mod escape;
+mod http;
 mod log;
 mod output;
 mod ready;
+mod server_address;
 mod service;
 mod signals;
 
 mod client;
+mod lines;
+mod stop;
 
 mod agent;
 mod bench;
@@ -22,7 +28,8 @@ mod up;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
-use cli::{Cli, Command};
+use cli::{Cli, Command, ConfigAction, ConfigArgs};
+use config::Settings;
 use std::process::ExitCode;
 use up::Chosen;
 
@@ -33,7 +40,7 @@ fn main() -> ExitCode {
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
             output::note_within(output::LAST_WORD, format!("switchboard: {error:#}"));
-            ExitCode::FAILURE
+            if error.is::<output::UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -45,16 +52,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
-        Command::Config(chosen) => output::write(chosen.settings()?.print().as_bytes()),
-        Command::Listen(args) => block_on(listen::run(&args)),
-        Command::Send(args) => block_on(send::run(&args)),
+        Command::Config(args) => config(&args),
+        Command::Listen(args) => return block_on(listen::run(&args)),
+        Command::Send(args) => return block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
-        Command::Purge { queue, http } => block_on(status::post(&http.address, "/purge", "queue", &queue)),
+        Command::Purge { queue, http } => block_on(status::post(&http, "/purge", "queue", &queue)),
         Command::Kick { connection, http } => {
-            block_on(status::post(&http.address, "/kick", "connection", &connection.to_string()))
+            block_on(status::post(&http, "/kick", "connection", &connection.to_string()))
         }
+        Command::Health { url, http } => block_on(status::health(url.as_ref(), &http)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
@@ -64,8 +72,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A client needs one thread. It leaves Ctrl-C to the system, which ends it without a word.
-fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
+fn config(args: &ConfigArgs) -> Result<()> {
+    let Some(ConfigAction::Check { file }) = &args.action else {
+        return output::write(args.chosen.settings()?.print().as_bytes());
+    };
+    let mut settings = Settings::default();
+    settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of)?;
+    output::write(format!("{} is right.\n", file.display()).as_bytes())
+}
+
+/// A client needs one thread.
+fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(command)

@@ -1,6 +1,8 @@
 //! `switchboard monitor`: the collector alone.
 
 use crate::config::Settings;
+use crate::output::UsageError;
+use crate::server_address::{Door, ServerAddress};
 use crate::up::{self, Chosen};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -21,12 +23,12 @@ pub(crate) struct Monitored {
     /// Where to serve the page and the API (repeatable) [default: 127.0.0.1:8088].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
-    /// Where to keep the history [default: switchboard/monitor in $XDG_STATE_HOME or ~/.local/state].
-    #[arg(long, value_name = "DIR")]
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
     /// A broker whose /topic/metrics has samples, and whose /topic/alerts is told of alerts.
-    #[arg(long, value_name = "URL")]
-    broker: Option<String>,
+    #[arg(long, short = 's', value_name = "URL")]
+    server: Option<ServerAddress>,
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -43,23 +45,29 @@ pub(crate) struct Monitored {
 
 impl Monitored {
     fn settings(&self) -> Result<Settings> {
+        self.read().map_err(UsageError::of)
+    }
+
+    fn read(&self) -> Result<Settings> {
         let mut settings = Settings::default();
         if let Some(path) = &self.config {
             settings.read_file(path)?;
         }
         settings.set_pairs(&self.set)?;
+        let broker = self.server.as_ref().map(|server| format!("switchboard://{}", server.authority(Door::Native)));
         let listen = Some(self.listen.join(",")).filter(|list| !list.is_empty());
         for (key, value) in [
             ("monitor.collect", &self.collect),
             ("monitor.listen", &listen),
-            ("monitor.data", &self.data),
-            ("monitor.broker", &self.broker),
+            ("data", &self.data),
+            ("monitor.broker", &broker),
             ("log", &self.log),
         ] {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }
         }
+        settings.web.limits.check()?;
         if settings.monitor.listen.is_empty() {
             bail!("monitor.listen is empty: at least one HOST:PORT is needed");
         }

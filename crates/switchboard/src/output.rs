@@ -22,6 +22,25 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// What was asked for is wrong: exit code 2, as for what clap refuses.
+#[derive(Debug)]
+pub(crate) struct UsageError(anyhow::Error);
+
+impl UsageError {
+    pub(crate) fn of(error: anyhow::Error) -> anyhow::Error {
+        UsageError(error).into()
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // With its causes: this is the last of them.
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
 /// Writes all of it, at once.
 pub(crate) fn write(bytes: &[u8]) -> Result<()> {
     let mut output = std::io::stdout().lock();

@@ -1,14 +1,16 @@
 //! What tells that the services run: the banner to people, the ready file to programs.
 
 use crate::output;
+use crate::status::percent;
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::fmt::Write;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use switchboard_monitor::Monitor;
 use switchboard_server::Server;
+use switchboard_web::{Token, reachable};
 
 /// Addresses of the services that run, and why the others do not.
 #[derive(Default)]
@@ -17,7 +19,7 @@ pub(crate) struct Addresses {
     http: Vec<SocketAddr>,
     monitor: Vec<SocketAddr>,
     collect: Option<String>,
-    login: Option<String>,
+    token: Option<Token>,
     down: Vec<(&'static str, String)>,
 }
 
@@ -25,13 +27,14 @@ impl Addresses {
     pub(crate) fn add_broker(&mut self, server: &Server) {
         self.native = server.native_addresses();
         self.http = server.http_addresses();
+        self.token = server.http_token().or(self.token.as_ref()).cloned();
         self.down.retain(|(name, _)| *name != "broker");
     }
 
     pub(crate) fn add_monitor(&mut self, monitor: &Monitor) {
         self.monitor = monitor.http_addresses();
         self.collect = monitor.collect_endpoint();
-        self.login = monitor.token().map(|token| format!("?token={token}"));
+        self.token = monitor.token().or(self.token.as_ref()).cloned();
         self.down.retain(|(name, _)| *name != "monitor");
     }
 
@@ -52,31 +55,57 @@ impl Addresses {
 
     fn banner(&self) -> String {
         let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |what: &str, value: &str| text.push_str(&format!("  {what:<24} {value}\n"));
         for address in &self.native {
-            let _ = writeln!(text, "  broker, native protocol  {address}");
+            line("broker, native protocol", &address.to_string());
         }
-        for address in &self.http {
-            let _ = writeln!(text, "  broker, HTTP             http://{address}/status");
+        for address in shown(&self.http) {
+            line("broker, HTTP", &format!("http://{address}/"));
         }
-        let login = self.login.as_deref().unwrap_or_default();
-        for address in &self.monitor {
-            let _ = writeln!(text, "  monitor, page            http://{address}/{login}");
+        for address in shown(&self.monitor) {
+            line("monitor, page", &format!("http://{address}/{}", self.login(&address)));
         }
         if let Some(endpoint) = &self.collect {
-            let _ = writeln!(text, "  monitor, collects at     {endpoint}");
+            line("monitor, collects at", endpoint);
+        }
+        match self.token.as_ref().map(Token::file) {
+            Some(Some(file)) => line("access token", &format!("in {}", file.display())),
+            Some(None) => line("access token", "as set by SWITCHBOARD_TOKEN or the setting http.token"),
+            None => {}
         }
         for (name, reason) in &self.down {
             let _ = writeln!(text, "  {name} DOES NOT RUN, and is tried again: {reason}");
         }
-        let open = [self.native.as_slice(), &self.http].concat();
-        let open = open.iter().filter(|address| !address.ip().to_canonical().is_loopback());
-        let open: Vec<String> = open.map(SocketAddr::to_string).collect();
-        if !open.is_empty() {
-            let _ = writeln!(
+        text + &self.warnings()
+    }
+
+    /// What is appended to a page's address to log in. A log keeps what is printed to it: the token is shown to
+    /// a person only.
+    fn login(&self, address: &SocketAddr) -> String {
+        let terminal = std::io::stdout().is_terminal();
+        let token = self.token.as_ref().filter(|token| terminal && (is_open(address) || token.file().is_none()));
+        token.map_or_else(String::new, |token| format!("?token={}", percent(token.as_str())))
+    }
+
+    fn warnings(&self) -> String {
+        let list = |addresses: &[SocketAddr]| {
+            let open = addresses.iter().filter(|address| is_open(address)).map(SocketAddr::to_string);
+            open.collect::<Vec<_>>().join(", ")
+        };
+        let (native, http) = (list(&self.native), list(&[&self.http[..], &self.monitor].concat()));
+        let mut text = String::new();
+        if !native.is_empty() {
+            let _ = write!(
                 text,
-                "  WARNING: {} can be reached from other machines, and there is no authentication yet:\n  \
-                 whoever reaches it can do everything that you can.",
-                open.join(", ")
+                "  WARNING: {native} can be reached from other machines, and the native protocol has no authentication \
+                 yet:\n  whoever reaches it can publish, subscribe and take from queues.\n",
+            );
+        }
+        if !http.is_empty() {
+            let _ = write!(
+                text,
+                "  WARNING: {http} can be reached from other machines without TLS: the access token and all data can \
+                 be\n  read on the way. Put a proxy with TLS in front, or use a private network.\n",
             );
         }
         text
@@ -128,6 +157,17 @@ fn write(path: &Path, addresses: &serde_json::Value) -> std::io::Result<()> {
     temporary.push(format!(".{}", std::process::id()));
     std::fs::write(&temporary, format!("{addresses}\n"))?;
     std::fs::rename(&temporary, path)
+}
+
+/// The addresses that can be opened. `[::1]` is not shown where 127.0.0.1 is.
+fn shown(listeners: &[SocketAddr]) -> Vec<SocketAddr> {
+    let all: Vec<SocketAddr> = listeners.iter().flat_map(|listener| reachable(*listener)).collect();
+    let twin = |address: &SocketAddr| SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+    all.iter().filter(|address| address.ip() != Ipv6Addr::LOCALHOST || !all.contains(&twin(address))).copied().collect()
+}
+
+fn is_open(address: &SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
 }
 
 fn strings(addresses: &[SocketAddr]) -> Vec<String> {

@@ -1,29 +1,49 @@
 //! `switchboard send`.
 
-use crate::cli::Send;
-use crate::client::{connect, narrate};
-use crate::output;
-use anyhow::{Result, anyhow};
+use crate::cli::{Peer, Send};
+use crate::client::{connect, doubtful, narrate};
+use crate::lines::Lines;
+use crate::output::{self, note};
+use crate::stop::{Stop, exit_code};
+use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::BufRead;
+use std::process::ExitCode;
 use std::time::Duration;
-use switchboard_client::{Client, Error, Options, Reason, Reply};
-use tokio::sync::mpsc;
+use switchboard_client::native::LIMIT;
+use switchboard_client::{Client, Completion, Error, Options, Reason};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// What is sent before the broker is asked whether it has it, at most, give or take one message. As much
 /// may be sent meanwhile.
 const FLUSH: usize = 1 << 20;
+/// The longest name that a broker takes unless it is configured otherwise.
+const CHANNEL_NAME: usize = 1024;
 /// How often a message is sent: one that the broker refuses, for being too big, it refuses for ever.
 const ATTEMPTS: u32 = 5;
 
-/// Sends what was asked for, and returns when the broker has all of it.
-pub(crate) async fn run(args: &Send) -> Result<()> {
-    let mut sender = Sender::start(args).await?;
-    let done = match send_all(args, &mut sender).await {
-        Ok(()) => sender.client.close().await.map_err(anyhow::Error::from),
+/// Sends what was asked for, and returns when the broker has all of it. A signal ends it early: what was accepted by then is
+/// still sent.
+pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
+    let mut stop = Stop::new()?;
+    if let Some(text) = doubtful(&args.channel, false) {
+        note(format_args!("{text}"));
+    }
+    let mut sender = tokio::select! {
+        sender = Sender::start(args) => sender?,
+        code = stop.next() => return Ok(exit_code(Some(code))),
+    };
+    let mut signal = None;
+    let done = tokio::select! {
+        done = send_all(args, &mut sender) => done,
+        code = stop.next() => {
+            signal = Some(code);
+            Ok(())
+        }
+    };
+    let done = match done {
+        Ok(()) => stop.unless_again(sender.client.close()).await.map_err(anyhow::Error::from),
         error => error,
     };
     let Sender { client, narrator, sent, .. } = sender;
@@ -41,23 +61,26 @@ pub(crate) async fn run(args: &Send) -> Result<()> {
     }
     drop(client);
     // Not before the session has ended.
-    narrator.await?;
+    stop.unless_again(narrator).await?;
+    if signal.is_some() {
+        note(format_args!("Interrupted: {sent} messages were sent."));
+    }
     if args.json {
         output::write(format!("{}\n", json!({ "channel": args.channel, "sent": sent })).as_bytes())?;
     }
-    Ok(())
+    Ok(exit_code(signal))
 }
 
 async fn send_all(args: &Send, sender: &mut Sender) -> Result<()> {
-    if args.stdin { from_stdin(args, sender).await } else { made_up(args, sender).await }
+    if args.stdin { from_stdin(args, sender).await } else { generated(args, sender).await }
 }
 
-async fn made_up(args: &Send, sender: &mut Sender) -> Result<()> {
+async fn generated(args: &Send, sender: &mut Sender) -> Result<()> {
     // The standard library's hash keys are random, which is random enough for a name.
     let me = format!("{:08x}", RandomState::new().build_hasher().finish() as u32);
     let fill = args.size.map(|size| "X".repeat(size));
     let count = args.count.unwrap_or(if args.data.is_some() { 1 } else { u64::MAX });
-    let pause = if args.data.is_some() { Duration::ZERO } else { Duration::from_secs(1) };
+    let pause = if args.data.is_some() || args.count.is_some() { Duration::ZERO } else { Duration::from_secs(1) };
     let pause = args.interval.unwrap_or(pause);
     for i in 0..count {
         let made;
@@ -68,42 +91,53 @@ async fn made_up(args: &Send, sender: &mut Sender) -> Result<()> {
                 &made
             }
         };
-        sender.push(&args.channel, message.as_bytes()).await?;
+        sender.push(args, message.as_bytes()).await?;
         sender.pause(pause, i + 1 == count).await?;
     }
     Ok(())
 }
 
 async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
-    let (give, mut take) = mpsc::channel(1024);
-    // A thread of its own: a read of the standard input cannot be interrupted, so nothing may wait for it.
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().split(b'\n') {
-            let last = line.is_err();
-            if give.blocking_send(line).is_err() || last {
-                return;
-            }
-        }
-    });
+    let mut lines = Lines::of_stdin();
     let pause = args.interval.unwrap_or_default();
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
-        let line = match take.try_recv() {
-            Ok(line) => line,
-            Err(_) => {
+        let line = match lines.try_next()? {
+            Some(line) => line,
+            None => {
                 // The next line may be long in coming: whether the broker has what there is, is to be known now.
                 sender.flush().await?;
-                match take.recv().await {
+                match lines.next().await? {
                     Some(line) => line,
                     None => return Ok(()),
                 }
             }
         };
         left -= 1;
-        sender.push(&args.channel, &line?).await?;
+        sender.push(args, &line).await?;
         sender.pause(pause, left == 0).await?;
     }
     Ok(())
+}
+
+/// Sends what only a broker takes that is configured for it, and only once: one that is not ends the connection.
+async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
+    let client = connect(&Peer { once: true, ..args.peer.clone() }, args.timeout, Options::default()).await?;
+    client.publish(&args.channel, message).await?;
+    match client.close().await {
+        Ok(()) => Ok(()),
+        Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) if message.len() > LIMIT => bail!(
+            "the broker closed the connection on a message of {} bytes: its limit is {LIMIT} bytes, unless it is configured \
+             otherwise (setting message)",
+            message.len()
+        ),
+        Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) => bail!(
+            "the broker closed the connection on a channel name of {} bytes: its limit is {CHANNEL_NAME} bytes, unless it is \
+             configured otherwise (setting channel-name)",
+            args.channel.len()
+        ),
+        Err(error) => Err(error.into()),
+    }
 }
 
 struct Sender {
@@ -111,19 +145,27 @@ struct Sender {
     narrator: JoinHandle<Option<Reason>>,
     /// Bytes since the last flush was asked for.
     unflushed: usize,
-    flushing: Option<Reply<()>>,
+    flushing: Option<Completion<()>>,
     sent: u64,
 }
 
 impl Sender {
     async fn start(args: &Send) -> Result<Sender> {
         // At least once, but not for ever.
-        let client = connect(&args.peer, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
+        let client = connect(&args.peer, args.timeout, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
         let narrator = narrate(client.events(), &args.peer, None);
         Ok(Sender { client, narrator, unflushed: 0, flushing: None, sent: 0 })
     }
 
-    async fn push(&mut self, channel: &str, message: &[u8]) -> Result<()> {
+    async fn push(&mut self, args: &Send, message: &[u8]) -> Result<()> {
+        let channel = &args.channel;
+        if message.len() > LIMIT || channel.len() > CHANNEL_NAME {
+            // In its place behind the others.
+            self.flush().await?;
+            push_large(args, message).await?;
+            self.sent += 1;
+            return Ok(());
+        }
         self.client.publish(channel, message).await?;
         self.sent += 1;
         self.unflushed += channel.len() + message.len();

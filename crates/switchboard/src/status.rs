@@ -1,22 +1,26 @@
 //! `switchboard status`, `purge` and `kick`: over the broker's HTTP.
 
 use crate::cli::Status;
-use crate::output::{self, refused};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::escape::escape;
+use crate::http::{HttpArgs, HttpServer};
+use crate::output;
+use crate::server_address::{Door, ServerAddress};
+use anyhow::{Context, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-const ANSWER: Duration = Duration::from_secs(10);
+/// Time between two looks with `--watch`.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Prints the status, once or every second.
 pub(crate) async fn show(args: &Status) -> Result<()> {
+    let server = HttpServer::new(&args.http, Door::BrokerHttp)?;
     loop {
-        let body = request(&args.http.address, "GET", "/status").await?;
+        let body = server.get("/status").await?;
         let mut text = if args.json {
             body.trim_end().to_owned() + "\n"
         } else {
@@ -30,104 +34,30 @@ pub(crate) async fn show(args: &Status) -> Result<()> {
         if !args.watch {
             return Ok(());
         }
-        sleep(Duration::from_secs(1)).await;
+        sleep(PERIOD).await;
     }
 }
 
 /// Asks for something to be done to what `value` names.
-pub(crate) async fn post(address: &str, path: &str, name: &str, value: &str) -> Result<()> {
-    let body = request(address, "POST", &format!("{path}?{name}={}", percent(value))).await?;
+pub(crate) async fn post(http: &HttpArgs, path: &str, name: &str, value: &str) -> Result<()> {
+    let server = HttpServer::new(http, Door::BrokerHttp)?;
+    let body = server.post(&format!("{path}?{name}={}", percent(value))).await?;
     let body = body.trim_end();
     if body.is_empty() { Ok(()) } else { output::write(format!("{body}\n").as_bytes()) }
 }
 
-pub(crate) async fn request(address: &str, method: &str, target: &str) -> Result<String> {
-    request_with(address, method, target, None).await
+/// Says whether a server is alive.
+pub(crate) async fn health(url: Option<&ServerAddress>, http: &HttpArgs) -> Result<()> {
+    let http = url.map_or_else(|| http.clone(), |url| http.at(url));
+    let server = HttpServer::new(&http, Door::BrokerHttp)?;
+    let answer = server.get("/healthz").await?;
+    output::write(format!("{}\n", answer.trim()).as_bytes())
 }
 
-/// As one who knows the token.
-pub(crate) async fn request_with(address: &str, method: &str, target: &str, token: Option<&str>) -> Result<String> {
-    let answer = timeout(ANSWER, exchange(address, method, target, token))
-        .await
-        .map_err(|_| anyhow!("no answer within {} s", ANSWER.as_secs()))
-        .and_then(|result| result)
-        .with_context(|| format!("cannot ask http://{address}"))?;
-    let (status, body) = parse(&answer).with_context(|| format!("http://{address} does not speak HTTP"))?;
-    if !(200..300).contains(&status) {
-        let body = body.trim();
-        bail!("{method} {target}: HTTP {status}{}{body}", if body.is_empty() { "" } else { ": " });
-    }
-    Ok(body)
-}
-
-async fn exchange(address: &str, method: &str, target: &str, token: Option<&str>) -> Result<Vec<u8>> {
-    let bearer = match token {
-        Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            bail!("a token has visible ASCII characters only")
-        }
-        Some(token) => format!("Authorization: Bearer {token}\r\n"),
-        None => String::new(),
-    };
-    let mut stream = TcpStream::connect(address).await.map_err(|error| match refused(&error) {
-        "" => error.into(),
-        advice => anyhow!("{error}{advice}"),
-    })?;
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n\
-         {bearer}Content-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    Ok(answer)
-}
-
-/// The status code and the body of a whole answer.
-fn parse(answer: &[u8]) -> Result<(u16, String)> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").context("the answer has no end of head")?;
-    let head = std::str::from_utf8(&answer[..end]).context("the head is not text")?;
-    let mut body = &answer[end + 4..];
-    let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
-    let status = status.context("the answer has no status line")?;
-    let header = |wanted: &str| {
-        head.lines().skip(1).find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case(wanted).then(|| value.trim())
-        })
-    };
-    if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-        return Ok((status, String::from_utf8(unchunk(body)?)?));
-    }
-    if let Some(length) = header("content-length") {
-        body = body.get(..length.parse()?).context("the answer was cut short")?;
-    }
-    Ok((status, String::from_utf8(body.to_vec())?))
-}
-
-fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let line = rest.windows(2).position(|two| two == b"\r\n").context("the answer was cut short")?;
-        let size = std::str::from_utf8(&rest[..line])?.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(size, 16)?;
-        if size == 0 {
-            return Ok(body);
-        }
-        rest = &rest[line + 2..];
-        body.extend_from_slice(rest.get(..size).context("the answer was cut short")?);
-        rest = rest.get(size.saturating_add(2)..).context("the answer was cut short")?;
-    }
-}
-
-fn percent(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(byte as char);
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
+/// Encodes a value of an address, all but what never needs it.
+pub(crate) fn percent(text: &str) -> String {
+    const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, VALUE).to_string()
 }
 
 /// Plain values as `key: value`, lists of objects as tables. It knows none of the keys, so that a
@@ -201,27 +131,13 @@ fn cell(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     };
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    escape(&text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn answers() {
-        let plain = b"HTTP/1.1 404 Not Found\r\ncontent-length: 3\r\n\r\nno\n";
-        assert_eq!(parse(plain).unwrap(), (404, "no\n".to_owned()));
-        let chunked =
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n";
-        assert_eq!(parse(chunked).unwrap(), (200, "abc0123456789".to_owned()));
-        for bad in [&b""[..], b"x\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", b"HTTP/1.1\r\n\r\n"] {
-            assert!(parse(bad).is_err());
-        }
-        assert!(unchunk(b"ffffffffffffffff\r\nabc").is_err());
-        assert!(unchunk(b"3\r\nabc").is_err());
-    }
 
     #[test]
     fn names_are_encoded() {

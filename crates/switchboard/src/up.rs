@@ -1,6 +1,7 @@
 //! `switchboard up`, `broker` and `monitor`: the services, until a signal ends them.
 
 use crate::config::{Settings, show_duration};
+use crate::data;
 use crate::log::Log;
 use crate::memory;
 use crate::output::note;
@@ -32,6 +33,11 @@ pub(crate) enum Chosen {
 
 /// Runs services until a signal ends them. `read` gives the settings, at SIGHUP once more.
 pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> Result<Settings>) -> Result<()> {
+    let read = || {
+        let mut settings = read()?;
+        settings.share_web()?;
+        anyhow::Ok(settings)
+    };
     let settings = read()?;
     let log = Log::start(&settings.log);
     let ready = Ready::begin(ready_file)?;
@@ -91,38 +97,42 @@ impl Services {
         tokio::spawn(memory::watch());
 
         let (sender, stop) = Stop::new();
-        let drain_text = show_duration(drain);
-        let (report, monitored, ()) = tokio::join!(
-            async {
-                let Some(server) = self.keep("broker", broker, start_broker, Addresses::add_broker, &stop).await?
-                else {
-                    return Ok(None);
-                };
-                anyhow::Ok(Some(server.run(stop.clone().requested()).await?))
-            },
-            async {
-                let Some(monitor) = self.keep("monitor", monitor, start_monitor, Addresses::add_monitor, &stop).await?
-                else {
-                    return Ok(());
-                };
-                tokio::select! {
-                    () = monitor.run(stop.clone().requested()) => Ok(()),
-                    () = async {
-                        stop.clone().requested().await;
-                        sleep(drain.saturating_add(CLOSING)).await;
-                    } => Err(anyhow!("the monitor did not stop within {CLOSING:?}: its latest samples may be lost")),
-                }
-            },
-            async {
-                signals.stop(&format!("Stopping: connections have {drain_text} to take what is queued for them; a second signal stops at once."), reload).await;
-                sender.send_replace(true);
-            },
-        );
-        if let Some(report) = report? {
-            tell_losses(&report);
+        let serving = async {
+            let server = self.keep("broker", broker, start_broker, Addresses::add_broker, &stop).await?;
+            let Some(server) = server else { return Ok(None) };
+            let ended = server.run(stop.clone().requested()).await;
+            // A broker that has failed ends the program, and the others in order.
+            sender.send_replace(true);
+            anyhow::Ok(Some(ended?))
+        };
+        let watching = async {
+            let monitor = self.keep("monitor", monitor, start_monitor, Addresses::add_monitor, &stop).await?;
+            let Some(monitor) = monitor else { return Ok(()) };
+            tokio::select! {
+                () = monitor.run(stop.clone().requested()) => Ok(()),
+                () = async {
+                    stop.clone().requested().await;
+                    sleep(drain.saturating_add(CLOSING)).await;
+                } => Err(anyhow!("the monitor did not stop within {CLOSING:?}: its latest samples may be lost")),
+            }
+        };
+        let asked = async {
+            let drain = show_duration(drain);
+            let stopping = format!(
+                "Stopping: connections have {drain} to take what is queued for them; a signal after a second stops at once."
+            );
+            tokio::select! {
+                () = signals.stop(&stopping, reload) => {}
+                () = stop.clone().requested() => {}
+            }
+            sender.send_replace(true);
+        };
+        let (shutdown, watched, ()) = tokio::join!(serving, watching, asked);
+        if let Some(shutdown) = shutdown? {
+            tell_losses(&shutdown);
         }
         note(format_args!("Stopped."));
-        monitored
+        watched
     }
 
     /// The service, as soon as it can be started.
@@ -149,6 +159,8 @@ impl Services {
     /// A monitor that uses this program's broker, if it was told of no other.
     async fn start_monitor(&self, settings: &switchboard_monitor::Settings) -> Result<Monitor> {
         let mut settings = settings.clone();
+        let data = data::directory(self.settings.borrow().data.as_deref())?;
+        settings.data = data::folder(&data, "monitor")?;
         if settings.broker.is_none() && self.chosen == Chosen::All {
             settings.broker = self.addresses.borrow().broker().map(|address| format!("switchboard://{address}"));
         }
@@ -172,6 +184,8 @@ impl Services {
                 Err(error) => tracing::error!("{error:#}"),
             }
         }
+        // The services share them.
+        settings.web.hosts.set(&new.web.hosts.names());
         let changed = settings.differences(&new);
         if changed.is_empty() {
             tracing::info!("the settings were read again");

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 const NOWHERE: &str = "tcp://127.0.0.1:1";
 
 fn agent(args: &[&str]) -> Command {
-    switchboard(&[&["agent", "--to", NOWHERE, "--linger", "0"], args].concat())
+    switchboard(&[&["agent", "--server", NOWHERE, "--linger", "0"], args].concat())
 }
 
 fn run(args: &[&str]) -> Output {
@@ -56,7 +56,7 @@ fn a_process_that_is_not_there_is_named() {
     let output = run(&["--pid", "4194305"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("cannot measure process 4194305"), "{text}");
+    assert_eq!(text, "switchboard: there is no process 4194305\n");
 }
 
 #[test]
@@ -94,10 +94,45 @@ fn a_signal_that_is_ignored_stays_so_for_the_command() {
 #[test]
 fn at_a_terminal_ctrl_z_and_fg_and_ctrl_c_do_what_they_do_without_it() {
     let agent = env!("CARGO_BIN_EXE_switchboard");
-    let line = [agent, "agent", "--to", NOWHERE, "--linger", "0", "--", "cat"];
+    let line = [agent, "agent", "--server", NOWHERE, "--linger", "0", "--", "cat"];
     let mut user = Program::python("python3", "job_control.py", &line).unwrap_or_else(|error| panic!("{error}"));
     user.until("Done.");
     assert!(user.end().success());
+}
+
+#[test]
+fn every_signal_reaches_the_command_once_and_ends_what_it_would_without_the_agent() {
+    let agent = env!("CARGO_BIN_EXE_switchboard");
+    for kind in ["pipe", "pty"] {
+        let line = [kind, agent, "agent", "--server", NOWHERE, "--linger", "0"];
+        let mut sender =
+            Program::python("python3", "agent_signals.py", &line).unwrap_or_else(|error| panic!("{error}"));
+        sender.until("Done.");
+        assert!(sender.end().success(), "{kind}");
+    }
+}
+
+#[test]
+fn a_name_that_no_collector_takes_is_refused_and_nothing_is_run() {
+    let (at_limit, beyond) = ("x".repeat(128), "x".repeat(129));
+    for option in ["--service", "--instance", "--color", "--version"] {
+        assert!(run(&[option, &at_limit, "true"]).status.success());
+        for wrong in ["", beyond.as_str()] {
+            let output = run(&[option, wrong, "echo", "run"]);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{option}");
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            let name = option.trim_start_matches('-');
+            assert_eq!(text, format!("switchboard: {name} of {} bytes: from 1 to 128 bytes are taken\n", wrong.len()));
+        }
+    }
+}
+
+#[test]
+fn reports_that_are_not_delivered_are_a_sentence() {
+    let output = run(&["true"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.starts_with("switchboard agent: 1 report was not delivered to tcp://127.0.0.1:1"), "{text}");
+    assert!(!text.contains("os error"), "{text}");
 }
 
 #[test]

@@ -122,24 +122,24 @@ fn what_is_no_text_is_printed_in_hexadecimal() {
 fn the_broker_is_administered_over_http() {
     let broker = Broker::start(&[]);
     sends(&broker, &["/queue/a b", "x"]);
-    let status = output(&["status", "--http", &broker.http]);
+    let status = output(&["status", "--server", &broker.http]);
     assert!(text(&status.stdout).contains("/queue/a b"), "{status:?}");
-    let status = output(&["status", "--json", "--http", &broker.http]);
+    let status = output(&["status", "--json", "--server", &broker.http]);
     serde_json::from_slice::<serde_json::Value>(&status.stdout).expect("JSON");
-    let purge = output(&["purge", "/queue/a b", "--http", &broker.http]);
+    let purge = output(&["purge", "/queue/a b", "--server", &broker.http]);
     assert!(purge.status.success(), "{purge:?}");
-    assert_eq!(output(&["kick", "999999", "--http", &broker.http]).status.code(), Some(1));
+    assert_eq!(output(&["kick", "999999", "--server", &broker.http]).status.code(), Some(1));
 }
 
 #[test]
 fn nobody_there_is_one_line_that_says_what_to_do() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let (address, port) = (free.to_string(), free.port().to_string());
+    let address = free.to_string();
     for args in [
-        &["send", "/topic/a", "x", "--once", "--host", "127.0.0.1", "--port", &port][..],
-        &["listen", "/topic/a", "--once", "--host", "127.0.0.1", "--port", &port],
-        &["bench", "--host", "127.0.0.1", "--port", &port],
-        &["status", "--http", &address],
+        &["send", "/topic/a", "x", "--once", "--server", &address][..],
+        &["listen", "/topic/a", "--once", "--server", &address],
+        &["bench", "--server", &address],
+        &["status", "--server", &address],
     ] {
         let refused = output(args);
         assert_eq!(refused.status.code(), Some(1));
@@ -172,7 +172,7 @@ fn who_sends_may_come_before_the_broker() {
     first.stop(Vec::new());
     let mut sender = Program::start(sender.stderr(Stdio::piped())).expect("a sender");
     let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
-    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; trying on."]);
+    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; retrying."]);
     let broker = Broker::start_at(&address, &[]);
     assert!(sender.end().success());
     let listener = broker.client(&["listen", "/queue/a", "--count", "1"]).output().expect("an end");
@@ -234,4 +234,97 @@ fn a_bench_delivers_everything_once() {
         assert_eq!(found["delivered"], 400 * copies, "{found}");
         assert_eq!((&found["lost"], &found["doubled"], &found["out_of_order"]), (&0.into(), &0.into(), &0.into()));
     }
+}
+
+#[test]
+fn usage_errors_have_one_exit_code_and_the_real_reason() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bad.toml");
+    std::fs::write(&file, "[broker]\nmemory = '12parsecs'\n").expect("written");
+    let file = file.to_str().expect("text");
+    for (args, reason) in [
+        (&["broker", "--memory", "-5"][..], "it must not be negative"),
+        (&["broker", "--memory", "12parsecs"], "it must be a size"),
+        (&["broker", "--memory=0"], "it must be a size of at least 1 byte"),
+        (&["broker", "--set", "monitor.keep=99999999999d"], "it is too long: at most 213503d"),
+        (&["broker", "--set", "nope=1"], "there is no setting `nope`; `switchboard config` prints all"),
+        (&["broker", "--set", "memmory=1"], "the nearest is `memory`"),
+        (&["broker", "--set", "keep=1d"], "the nearest is `monitor.keep`"),
+        (&["broker", "--config", file], "memory = 12parsecs is not allowed"),
+        (&["monitor", "--set", "monitor.silent=-1s"], "it must not be negative"),
+        (&["config", "check", file], "memory = 12parsecs is not allowed"),
+        (&["send", "/topic/a", "--interval", "-1"], "it must not be negative"),
+        (&["send", "/topic/a", "--size", "5GiB"], "it is too large"),
+        (&["send", "/topic/a", "--count", "-1"], "invalid digit found in string"),
+        (&["listen", "/topic/a", "--server", "ftp://x"], "ftp:// is not known"),
+        (&["status", "--server", "host:0"], "from 1 to 65535"),
+    ] {
+        let refused = output(args);
+        assert_eq!(refused.status.code(), Some(2), "{args:?}: {refused:?}");
+        assert!(text(&refused.stderr).contains(reason), "{args:?}: {}", text(&refused.stderr));
+    }
+}
+
+#[test]
+fn a_configuration_that_is_right_is_said_to_be() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("good.toml");
+    std::fs::write(&file, output(&["config", "--set", "outbox=16MiB"]).stdout).expect("written");
+    let printed = std::fs::read_to_string(&file).expect("text");
+    assert!(printed.contains("\noutbox = \"16MiB\"\n") && printed.contains("\n# memory = \"512MiB\"\n"), "{printed}");
+    let checked = output(&["config", "check", file.to_str().expect("text")]);
+    assert!(checked.status.success(), "{checked:?}");
+    assert!(text(&checked.stdout).contains("is right"), "{checked:?}");
+}
+
+#[test]
+fn health_is_an_exit_code() {
+    let broker = Broker::start(&[]);
+    let url = format!("http://{}/status", broker.http);
+    for args in [&["health", &url][..], &["health", "--server", &broker.http], &["health", &broker.http]] {
+        let healthy = output(args);
+        assert_eq!((healthy.status.code(), text(&healthy.stdout).as_str()), (Some(0), "ok\n"), "{healthy:?}");
+    }
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    assert_eq!(output(&["health", &free.to_string()]).status.code(), Some(1));
+}
+
+#[test]
+fn a_server_is_named_by_whatever_the_banner_prints() {
+    let broker = Broker::start(&[]);
+    let native = format!("switchboard://{}", broker.native[0]);
+    let http = format!("http://{}/", broker.http);
+    for server in [&native, &broker.native[0]] {
+        let sent = switchboard(&["send", "/queue/a", "x", "-s", server]).output().expect("it runs");
+        assert!(sent.status.success(), "{sent:?}");
+        let sent = switchboard(&["send", "/queue/a", "x"]).env("SWITCHBOARD_URL", server).output().expect("it runs");
+        assert!(sent.status.success(), "{sent:?}");
+    }
+    for server in [&http, &broker.http] {
+        let status = output(&["status", "--json", "--server", server]);
+        assert!(text(&status.stdout).contains("/queue/a"), "{status:?}");
+    }
+    // A command takes the host, and the port where the scheme is its own.
+    let port = broker.native[0].rsplit_once(':').expect("a port").1;
+    let wrong = output(&["status", "--server", &format!("switchboard://127.9.9.9:{port}")]);
+    assert!(text(&wrong.stderr).contains("http://127.9.9.9:25080"), "{wrong:?}");
+}
+
+#[test]
+fn a_wrong_door_says_which_it_is() {
+    let broker = Broker::start(&[]);
+    let top = output(&["top", "--once", "--server", &broker.http]);
+    assert!(text(&top.stderr).contains("the monitor's page is on port 8088"), "{top:?}");
+    let native = output(&["status", "--server", &broker.native[0]]);
+    assert_eq!(native.status.code(), Some(1));
+    assert!(text(&native.stderr).contains("native"), "{native:?}");
+}
+
+#[test]
+fn a_sender_without_a_broker_fails_after_its_time_limit_and_says_how_to_wait() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let failed = output(&["send", "/topic/a", "x", "--timeout", "300ms", "--server", &free.to_string()]);
+    assert_eq!(failed.status.code(), Some(1));
+    let error = text(&failed.stderr);
+    assert!(error.contains("there was no broker at") && error.contains("--timeout 0"), "{error}");
 }

@@ -21,7 +21,7 @@ impl Monitor {
         let ready = data.with_extension("ready");
         // One that was killed has left it.
         let _ = std::fs::remove_file(&ready);
-        let data = format!("monitor.data={}", data.display());
+        let data = format!("data={}", data.display());
         let settings = ["--set", &data, "--set", "monitor.collect=tcp://127.0.0.1:0", "--set"];
         let mut command = switchboard(&[&[command], args, &settings, &["monitor.listen=127.0.0.1:0"]].concat());
         command.arg("--ready-file").arg(&ready).stderr(Stdio::piped());
@@ -106,7 +106,7 @@ fn up_shows_a_line_that_moves_and_passes_on_what_the_broker_has() {
     let args = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
     let mut monitor = Monitor::start("up", &directory.path().join("data"), &args);
     let banner = monitor.program.lines.find(&["native protocol"]);
-    let port = banner.rsplit_once(':').expect("a port").1.to_owned();
+    let address = banner.rsplit_once(' ').expect("an address").1.to_owned();
     assert!(monitor.program.lines.find(&["monitor, page"]).contains(&monitor.http));
     let last = |processes: &Value| processes["processes"][0]["last"].as_u64();
     let processes = poll("it reports itself", || {
@@ -117,7 +117,7 @@ fn up_shows_a_line_that_moves_and_passes_on_what_the_broker_has() {
     poll("the line moves", || (last(&monitor.ask("GET", "/api/processes", "")) > last(&processes)).then_some(()));
     monitor.log.find(&["samples are taken from /topic/metrics"]);
     let sample = seconds(1, "teal");
-    let mut send = switchboard(&["send", "/topic/metrics", sample.trim(), "--port", &port]);
+    let mut send = switchboard(&["send", "/topic/metrics", sample.trim(), "--server", &address]);
     assert!(send.status().expect("it runs").success());
     poll("the sample is there", || {
         let processes = monitor.ask("GET", "/api/processes", "");

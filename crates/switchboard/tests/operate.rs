@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 const INTERRUPT: i32 = 2;
 
 fn ask(broker: &Broker, args: &[&str]) -> Output {
-    switchboard(&[args, &["--http", &broker.http]].concat()).output().expect("the program starts")
+    switchboard(&[args, &["--server", &broker.http]].concat()).output().expect("the program starts")
 }
 
 /// A client whose notes can be read, too.
@@ -60,9 +60,9 @@ fn a_queue_can_be_purged_and_its_held_publisher_goes_on() {
 fn a_watched_status_comes_again_and_again_and_ends_quietly() {
     let broker = Broker::start(&[]);
     let mut bystanders = Bystanders::of(&broker);
-    let (mut watch, notes) = noted(&mut switchboard(&["status", "--watch", "--http", &broker.http]));
+    let (mut watch, notes) = noted(&mut switchboard(&["status", "--watch", "--server", &broker.http]));
     watch.until("totals").until("totals");
-    let (mut json, json_notes) = noted(&mut switchboard(&["status", "--watch", "--json", "--http", &broker.http]));
+    let (mut json, json_notes) = noted(&mut switchboard(&["status", "--watch", "--json", "--server", &broker.http]));
     for _ in 0..2 {
         let line = json.line().expect("a line");
         let status: serde_json::Value = serde_json::from_str(&line).expect("JSON");

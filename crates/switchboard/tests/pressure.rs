@@ -57,7 +57,7 @@ fn what_a_paused_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
     let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     let id = status["connections"][0]["id"].to_string();
     assert_eq!(status["connections"][0]["gone"], false);
-    assert!(switchboard(&["kick", &id, "--http", &broker.http]).output().expect("an end").status.success());
+    assert!(switchboard(&["kick", &id, "--server", &broker.http]).output().expect("an end").status.success());
     assert_eq!(held.rest(), Vec::<Vec<u8>>::new());
     let status = broker.status_until("it is gone", |status| status["totals"]["connections"] == 2);
     assert_eq!(status["connections"][0]["gone"], true);

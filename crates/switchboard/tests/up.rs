@@ -19,7 +19,7 @@ impl Up {
     fn start(listen: &str, page: &str) -> Up {
         let directory = tempfile::tempdir().expect("a directory");
         let page = format!("monitor.listen={page}");
-        let data = format!("monitor.data={}", directory.path().join("data").display());
+        let data = format!("data={}", directory.path().join("data").display());
         let mut command = switchboard(&["up", "--listen", listen, "--http", "", "--set", &page, "--set", &data]);
         command.args(["--set", "monitor.collect=tcp://127.0.0.1:0", "--ready-file"]);
         command.arg(ready_file(directory.path())).stderr(Stdio::piped());

@@ -62,7 +62,7 @@ fn a_monitor_that_is_killed_has_what_an_agent_measured_meanwhile_when_it_is_back
     let directory = tempfile::tempdir().expect("a directory");
     let mut monitor = Monitor::start(directory.path(), "127.29.29.29:0", "tcp://127.29.29.29:0");
     let (page, collect) = (monitor.page.clone(), monitor.collect.clone());
-    let args = ["agent", "--to", &collect, "--instance", "kept", "--", "sh", "-c", "echo $$; read _; exit 5"];
+    let args = ["agent", "--server", &collect, "--instance", "kept", "--", "sh", "-c", "echo $$; read _; exit 5"];
     let mut agent = Program::start(switchboard(&args).stdin(Stdio::piped())).expect("the program starts");
     let process = monitor.until("kept", |process| process["state"] == "live");
     assert_eq!(process["pid"].to_string(), agent.line().expect("a line"), "it is the command's, not the agent's");
@@ -92,30 +92,75 @@ fn a_monitor_that_is_killed_has_what_an_agent_measured_meanwhile_when_it_is_back
 fn top_is_a_screen_at_a_terminal_and_a_table_elsewhere() {
     let directory = tempfile::tempdir().expect("a directory");
     let monitor = Monitor::start(directory.path(), "127.0.0.1:0", "tcp://127.0.0.1:0");
-    let args = ["agent", "--to", &monitor.collect, "--instance", "watched", "--", "sleep", "60"];
+    let args = ["agent", "--server", &monitor.collect, "--instance", "watched", "--", "sleep", "60"];
     let _agent = Program::start(&mut switchboard(&args)).expect("the program starts");
     monitor.until("watched", |process| process["state"] == "live");
 
-    let output = switchboard(&["top", "--once", "--http", &monitor.page]).output().expect("the program starts");
+    let output = switchboard(&["top", "--once", "--server", &monitor.page]).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.starts_with("NAME"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("watched") && line.contains("live")), "{text}");
 
-    let table = Program::start(&mut switchboard(&["top", "--http", &monitor.page])).expect("the program starts");
+    let table = Program::start(&mut switchboard(&["top", "--server", &monitor.page])).expect("the program starts");
     let heads = std::iter::from_fn(|| table.line()).filter(|line| line.starts_with("NAME"));
     assert_eq!(heads.take(2).count(), 2);
     table.lines.find(&["watched", "live"]);
 
     let program = env!("CARGO_BIN_EXE_switchboard");
-    let line = ["watched", "quit", "memory", "--", program, "top", "--http", &monitor.page];
+    let line = ["watched", "quit", "memory", "--", program, "top", "--server", &monitor.page];
     let user = Program::python("python3", "top.py", &line).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(user.line().as_deref(), Some("Done: 0"));
+
+    let json = switchboard(&["top", "--json", "--server", &format!("http://{}/", monitor.page)]).output().expect("run");
+    let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    let mut processes = json["processes"].as_array().into_iter().flatten();
+    assert!(processes.any(|process| process["name"] == "watched"), "{json}");
+}
+
+#[test]
+fn top_gives_the_terminal_back_whatever_ends_or_stops_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let monitor = Monitor::start(directory.path(), "127.0.0.1:0", "tcp://127.0.0.1:0");
+    let args = ["agent", "--server", &monitor.collect, "--instance", "watched", "--", "sleep", "600"];
+    let _agent = Program::start(&mut switchboard(&args)).expect("the program starts");
+    monitor.until("watched", |process| process["state"] == "live");
+    let line = [env!("CARGO_BIN_EXE_switchboard"), "top", "--server", &monitor.page];
+    let mut user = Program::python("python3", "top_signals.py", &line).unwrap_or_else(|error| panic!("{error}"));
+    user.until("Done.");
+    assert!(user.end().success());
+}
+
+#[test]
+fn an_agent_of_a_command_that_ends_at_once_reports_no_use_that_nobody_had() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let monitor = Monitor::start(directory.path(), "127.0.0.1:0", "tcp://127.0.0.1:0");
+    let args = ["agent", "--server", &monitor.collect, "--linger", "20", "--instance", "short", "true"];
+    let mut agent = Program::start(&mut switchboard(&args)).expect("the program starts");
+    let process = monitor.until("short", |process| process["ended"] == 0);
+    assert_eq!(agent.end().code(), Some(0));
+    // Some milliseconds of a second.
+    assert!(process["cpu"].as_f64().is_some_and(|cpu| cpu < 20.0), "{process}");
+}
+
+#[test]
+fn an_address_where_no_collector_is_says_so() {
+    let broker = common::Broker::start(&[]);
+    let to = format!("http://{}", broker.http);
+    let output = switchboard(&["agent", "--server", &to, "true"]).output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(&format!("1 report was not delivered to {to}: this is no collector")), "{text}");
+    let output = switchboard(&["top", "--once", "--server", &to]).output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("there is no monitor at") && text.contains("broker"), "{text}");
 }
 
 #[test]
 fn top_without_a_monitor_says_where_it_has_asked() {
-    let output = switchboard(&["top", "--once", "--http", "127.0.0.1:1"]).output().expect("the program starts");
+    let output = switchboard(&["top", "--once", "--server", "127.0.0.1:1"]).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("cannot ask http://127.0.0.1:1"), "{text}");
+    assert!(text.contains("cannot ask http://127.0.0.1:1") && text.contains("`switchboard monitor`"), "{text}");
+    let output = switchboard(&["top", "--once", "--server", "ftp://x"]).output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("--http ftp://x") && text.contains("http://"), "{text}");
 }

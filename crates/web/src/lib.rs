@@ -1,11 +1,40 @@
-//! What every listener and page of Switchboard shares: how addresses are bound, and which requests are
-//! answered.
+//! HTTP listeners for every service of Switchboard: addresses, hosts, the access token, limits and time-outs.
 //!
-//! Nothing here has a password: what protects a page on loopback is that no other site, open in the same
-//! browser, can read it or act on it. That is [`Guard`].
+//! [`HttpServer::bind`] listens and decides whether a token is needed; [`HttpServer::serve`] answers with an axum router
+//! until it is told to stop. The rules are the same for each service:
+//!
+//! - **Hosts.** A request is answered if its `Host` is `localhost`, an IP address, or a name of [`Options::hosts`]. Any
+//!   other name may have been rebound to this machine (DNS rebinding) and gets 421.
+//! - **Token.** A request that does not come over loopback needs the token, except for `/healthz`, `/readyz` and, with
+//!   [`Options::metrics_open`], `/metrics`. See [`Token`].
+//! - **CSRF.** A request that changes something and comes from another site's page gets 403.
+//! - **Limits.** See [`Limits`]. At the limit of connections the oldest connection without a complete request is closed.
 
+mod addresses;
 mod bind;
-mod guard;
 
+mod session;
+mod token;
+
+mod access;
+mod hosts;
+mod login;
+
+mod answers;
+mod body;
+mod connections;
+mod errors;
+mod head;
+mod limits;
+mod stream;
+
+mod options;
+mod server;
+
+pub use addresses::{reachable, url};
 pub use bind::{BindError, bind_all};
-pub use guard::{Guard, guard};
+pub use hosts::Hosts;
+pub use limits::{LimitError, Limits};
+pub use options::Options;
+pub use server::{HttpServer, max_connections};
+pub use token::{ENVIRONMENT, Token, TokenError};

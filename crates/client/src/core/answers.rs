@@ -1,4 +1,4 @@
-//! What the broker says to a publisher: nothing but that marks come back.
+//! What the broker says to a publisher: nothing but that barriers come back.
 
 use super::Publisher;
 use crate::protocol::{self, Incoming};
@@ -6,18 +6,18 @@ use std::time::Instant;
 
 impl Publisher {
     pub(crate) fn received(&mut self, bytes: &[u8], now: Instant) -> Result<(), String> {
-        let Some((token, pulse)) = &mut self.up else { return Ok(()) };
+        let Some((token, keepalive)) = &mut self.up else { return Ok(()) };
         let token = *token;
-        pulse.heard(now);
-        self.held = false;
+        keepalive.heard(now);
+        self.paused = false;
         self.input.extend_from_slice(bytes);
         let mut used = 0;
         let result = loop {
             match protocol::incoming(&self.input[used..], token, self.options.max_frame) {
                 Ok(Incoming::Need(_)) => break Ok(()),
-                // Nobody publishes there; who does, is not heard.
+                // A message for `/null`: ignored.
                 Ok(Incoming::Message { consumed }) => used += consumed,
-                Ok(Incoming::Mark { number, consumed }) => {
+                Ok(Incoming::Barrier { number, consumed }) => {
                     used += consumed;
                     self.confirmed(number);
                 }
@@ -29,9 +29,9 @@ impl Publisher {
     }
 
     fn confirmed(&mut self, number: u64) {
-        self.marks_back = self.marks_back.max(number);
-        self.attempts = 0;
-        let last = self.unconfirmed.iter().rposition(|sent| sent.mark.is_some_and(|mark| mark <= number));
+        self.barriers_back = self.barriers_back.max(number);
+        (self.attempts, self.stuck) = (0, 0);
+        let last = self.unconfirmed.iter().rposition(|sent| sent.barrier.is_some_and(|barrier| barrier <= number));
         for sent in self.unconfirmed.drain(..last.map_or(0, |last| last + 1)) {
             let bytes = sent.doubt.bytes as usize;
             self.unconfirmed_bytes -= bytes;

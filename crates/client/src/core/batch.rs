@@ -2,7 +2,7 @@ use crate::Doubt;
 use crate::protocol;
 use std::sync::Arc;
 
-/// Messages on their way to the socket, or back from it. `bytes` may have a mark behind them.
+/// Messages on their way to the socket, or back from it. `bytes` may have a barrier behind them.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub(crate) bytes: Arc<Vec<u8>>,
@@ -22,7 +22,7 @@ impl Batch {
     }
 
     /// The connection broke at `written`: what was wholly written, and what was not.
-    pub(crate) fn cut(self, written: usize) -> (Batch, Batch) {
+    pub(crate) fn split_at(self, written: usize) -> (Batch, Batch) {
         let written = written.clamp(self.start, self.end) - self.start;
         let (messages, whole) = protocol::whole(&self.bytes[self.start..self.end], written);
         let middle = self.start + whole;
@@ -38,6 +38,6 @@ impl Batch {
 pub(crate) struct Sent {
     pub(crate) doubt: Doubt,
     pub(crate) again: Option<Batch>,
-    /// The number of the first mark behind it, once there is one.
-    pub(crate) mark: Option<u64>,
+    /// The number of the first barrier behind it, once there is one.
+    pub(crate) barrier: Option<u64>,
 }

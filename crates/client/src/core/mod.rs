@@ -1,8 +1,7 @@
-//! What a client decides, without I/O: bytes, time and randomness come in as arguments, bytes, replies
+//! What a client decides, without I/O: bytes, time and randomness come in as arguments, bytes, completions
 //! and events go out.
 
-mod backoff;
-mod pulse;
+mod keepalive;
 
 mod batch;
 mod requests;
@@ -13,7 +12,7 @@ mod writing;
 
 mod answers;
 
-mod cut;
+mod disconnect;
 
 mod subscriber;
 
@@ -22,7 +21,6 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use backoff::Backoff;
 pub(crate) use publisher::Publisher;
-pub(crate) use subscriber::{Beat, Subscriber};
+pub(crate) use subscriber::{Effect, Subscriber};
 pub(crate) use writing::Step;

@@ -1,10 +1,11 @@
 use super::batch::{Batch, Sent};
-use super::pulse::{Feel, Pulse};
+use super::keepalive::{Keepalive, Liveness};
 use super::requests::{Due, Flush, Flushes, Queue, Waiting};
-use super::writing::UNMARKED_FOR;
+use super::writing::WITHOUT_BARRIER_FOR;
 use crate::clock::later;
+use crate::completion::{Completer, Completion};
 use crate::protocol::{self, Token};
-use crate::reply::{Promise, Reply};
+use crate::runner::Runner;
 use crate::{Doubt, Error, Event, Link, Options, WhenFull};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,64 +15,78 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Publisher {
     pub(super) options: Arc<Options>,
+    runner: Arc<Runner>,
     /// Where publishes are encoded to, behind everything else.
     pub(super) filling: Vec<u8>,
     pub(super) messages: u64,
     pub(super) spare: Vec<u8>,
-    /// What a cut has brought back, to be written before `filling`.
+    /// What a disconnect has brought back, to be written before `filling`.
     pub(super) again: VecDeque<Batch>,
     pub(super) writing: Option<(Batch, usize)>,
-    pub(super) writing_mark: Option<u64>,
+    pub(super) writing_barrier: Option<u64>,
     pub(super) unconfirmed: VecDeque<Sent>,
     pub(super) unconfirmed_bytes: usize,
-    pub(super) unmarked_since: Option<Instant>,
+    pub(super) without_barrier_since: Option<Instant>,
     /// What counts against the buffer's bound.
     pub(super) buffered: usize,
     pub(super) flushes: Flushes,
     pub(super) waiting: Queue,
-    /// In doubt, and no flush was told.
+    /// In doubt, and no flush has reported it.
     pub(super) lost: Doubt,
-    pub(super) up: Option<(Token, Pulse)>,
-    pub(super) marks: u64,
-    pub(super) marks_back: u64,
+    /// The length of a message that the broker does not take, and that no flush has reported.
+    pub(super) rejected: Option<usize>,
+    pub(super) up: Option<(Token, Keepalive)>,
+    pub(super) barriers: u64,
+    pub(super) barriers_back: u64,
     pub(super) must_ask: bool,
-    pub(super) held: bool,
-    pub(super) suspects: bool,
+    pub(super) paused: bool,
+    pub(super) wants_probe: bool,
     pub(super) input: Vec<u8>,
-    /// Cuts since a mark came back.
+    /// Disconnects since a barrier came back.
     pub(super) attempts: u32,
+    /// Disconnects within the message that is to be written next.
+    pub(super) stuck: u32,
     pub(super) asleep: bool,
+    /// Something was published, or a flush was asked for: the connection is wanted.
+    needed: bool,
+    /// The connection goes unless it is needed.
+    retiring: bool,
     pub(super) closing: Option<Instant>,
     pub(super) ended: bool,
     pub(super) due: Due,
 }
 
 impl Publisher {
-    pub(crate) fn new(options: Arc<Options>) -> Publisher {
+    pub(crate) fn new(options: Arc<Options>, runner: Arc<Runner>) -> Publisher {
         Publisher {
             options,
+            runner,
             filling: Vec::new(),
             messages: 0,
             spare: Vec::new(),
             again: VecDeque::new(),
             writing: None,
-            writing_mark: None,
+            writing_barrier: None,
             unconfirmed: VecDeque::new(),
             unconfirmed_bytes: 0,
-            unmarked_since: None,
+            without_barrier_since: None,
             buffered: 0,
             flushes: Flushes::default(),
             waiting: Queue::default(),
             lost: Doubt::default(),
+            rejected: None,
             up: None,
-            marks: 0,
-            marks_back: 0,
+            barriers: 0,
+            barriers_back: 0,
             must_ask: false,
-            held: false,
-            suspects: false,
+            paused: false,
+            wants_probe: false,
             input: Vec::new(),
             attempts: 0,
+            stuck: 0,
             asleep: false,
+            needed: false,
+            retiring: false,
             closing: None,
             ended: false,
             due: Due::default(),
@@ -92,26 +107,27 @@ impl Publisher {
         self.buffered
     }
 
-    /// Whether nothing is accepted any more.
+    /// Returns true if nothing is accepted any more.
     pub(crate) fn is_closing(&self) -> bool {
         self.ended || self.closing.is_some()
     }
 
     /// Accepts a message if there is room, which is nearly always: so time is asked for only if not.
     #[inline]
-    pub(crate) fn publish(&mut self, channel: &[u8], data: &[u8], now: impl FnOnce() -> Instant) -> Reply<()> {
+    pub(crate) fn publish(&mut self, channel: &[u8], data: &[u8], now: impl FnOnce() -> Instant) -> Completion<()> {
         if self.is_closing() {
-            return Reply::known(Err(Error::Closed));
+            return Completion::ready(Err(Error::Closed));
         }
+        self.needed = true;
         let size = protocol::size(channel, data);
         if self.waiting.0.is_empty() && self.has_room(size) {
             protocol::message(channel, data, &mut self.filling);
             self.messages += 1;
             self.buffered += size;
-            return Reply::known(Ok(()));
+            return Completion::ready(Ok(()));
         }
         if self.options.when_full == WhenFull::Fail {
-            return Reply::known(Err(Error::Full {
+            return Completion::ready(Err(Error::Full {
                 buffered: self.buffered,
                 limit: self.options.buffer,
                 option: "buffer",
@@ -126,53 +142,58 @@ impl Publisher {
         self.buffered == 0 || self.buffered + size <= self.options.buffer
     }
 
-    fn park(&mut self, frames: Option<Vec<u8>>, what: &'static str, now: Instant) -> Reply<()> {
+    fn park(&mut self, frames: Option<Vec<u8>>, what: &'static str, now: Instant) -> Completion<()> {
         let (buffered, limit) = (self.waiting.0.len(), self.options.waiting);
         if buffered >= limit {
-            return Reply::known(Err(Error::Full { buffered, limit, option: "waiting" }));
+            return Completion::ready(Err(Error::Full { buffered, limit, option: "waiting" }));
         }
-        let (mut flush, reply) = self.request(what, now);
+        let (mut flush, completion) = self.request(what, now);
         if frames.is_none() {
             flush.doubt = std::mem::take(&mut self.lost);
+            flush.rejected = self.rejected.take();
         }
         self.waiting.0.push_back(Waiting { frames, flush });
-        reply
+        completion
     }
 
-    fn request(&self, what: &'static str, now: Instant) -> (Flush, Reply<()>) {
-        let (promise, reply) = Promise::new();
-        (Flush { promise, deadline: later(now, self.options.timeout), what, doubt: Doubt::default() }, reply)
+    fn request(&self, what: &'static str, now: Instant) -> (Flush, Completion<()>) {
+        let (completer, completion) = Completer::new(&self.runner);
+        let deadline = later(now, self.options.timeout);
+        (Flush { completer, deadline, what, doubt: Doubt::default(), rejected: None }, completion)
     }
 
-    /// Whether the writer sleeps, and has to be woken; it is told once.
+    /// Returns true once if the writer sleeps, and has to be woken.
     #[inline]
     pub(crate) fn takes_wake_up(&mut self) -> bool {
         std::mem::take(&mut self.asleep)
     }
 
-    /// Done when everything before it is confirmed, but for what is in doubt.
-    pub(crate) fn flush(&mut self, what: &'static str, now: Instant) -> Reply<()> {
+    /// Completes when everything before it is confirmed, except for what is in doubt.
+    pub(crate) fn flush(&mut self, what: &'static str, now: Instant) -> Completion<()> {
         if self.is_closing() {
-            return Reply::known(Err(Error::Closed));
+            return Completion::ready(Err(Error::Closed));
         }
+        self.needed = true;
         if !self.waiting.0.is_empty() {
             return self.park(None, what, now);
         }
-        let (flush, reply) = self.request(what, now);
-        self.flushes.push(Flush { doubt: std::mem::take(&mut self.lost), ..flush });
-        reply
+        let (flush, completion) = self.request(what, now);
+        let (doubt, rejected) = (std::mem::take(&mut self.lost), self.rejected.take());
+        self.flushes.push(Flush { doubt, rejected, ..flush });
+        completion
     }
 
     /// Accepts nothing more; done when all that was accepted is confirmed.
-    pub(crate) fn close(&mut self, now: Instant) -> Reply<()> {
-        let nothing = self.buffered == 0 && self.unconfirmed.is_empty() && self.waiting.0.is_empty();
-        let reply = if nothing && self.lost.messages == 0 && self.closing.is_none() && !self.ended {
-            Reply::known(Ok(()))
+    pub(crate) fn close(&mut self, now: Instant) -> Completion<()> {
+        let nothing =
+            self.buffered == 0 && self.unconfirmed.is_empty() && self.waiting.0.is_empty() && self.rejected.is_none();
+        let completion = if nothing && self.lost.messages == 0 && self.closing.is_none() && !self.ended {
+            Completion::ready(Ok(()))
         } else {
             self.flush("close", now)
         };
         self.closing.get_or_insert(later(now, self.options.timeout));
-        reply
+        completion
     }
 
     /// Nothing will be sent any more.
@@ -180,16 +201,40 @@ impl Publisher {
         self.ended = true;
         self.flushes.fail(error, &mut self.due);
         let waiting = self.waiting.0.drain(..);
-        self.due.replies.extend(waiting.map(|waiting| (waiting.flush.promise, Err(error.clone()))));
+        self.due.completions.extend(waiting.map(|waiting| (waiting.flush.completer, Err(error.clone()))));
     }
 
     /// The broker has answered on a new connection.
     pub(crate) fn connected(&mut self, token: Token, now: Instant) {
-        self.up = Some((token, Pulse::new(self.options.heartbeat, now)));
+        self.up = Some((token, Keepalive::new(self.options.heartbeat, now)));
         self.due.events.push(Event::Connected(Link::Publisher));
     }
 
-    /// Lets in those who wait, once half of the buffer is free.
+    /// Gives up a connection that was not needed yet; the first publish or flush opens the next one. Returns true if the
+    /// writer has to be woken.
+    pub(crate) fn retire(&mut self) -> bool {
+        self.retiring = !self.needed;
+        self.retiring
+    }
+
+    /// Returns true if the connection is to be given up now.
+    pub(super) fn is_retiring(&self) -> bool {
+        self.retiring && !self.needed
+    }
+
+    /// It was given up in good order: nothing was on it.
+    pub(crate) fn retired(&mut self) {
+        self.up = None;
+        self.barriers_back = self.barriers;
+        self.input.clear();
+        (self.must_ask, self.paused, self.wants_probe, self.retiring) = (false, false, false, false);
+    }
+
+    pub(crate) fn is_needed(&self) -> bool {
+        self.needed
+    }
+
+    /// Accepts publishes that wait, once half of the buffer is free.
     pub(super) fn admit(&mut self) {
         if self.buffered > self.options.buffer / 2 {
             return;
@@ -204,7 +249,7 @@ impl Publisher {
                     self.filling.extend_from_slice(&frames);
                     self.messages += 1;
                     self.buffered += frames.len();
-                    self.due.replies.push((flush.promise, Ok(())));
+                    self.due.completions.push((flush.completer, Ok(())));
                 }
                 None => self.flushes.push(flush),
             }
@@ -212,12 +257,15 @@ impl Publisher {
     }
 
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        let pulse = self.up.as_ref().map(|(_, pulse)| pulse.due());
+        let keepalive = self.up.as_ref().map(|(_, keepalive)| keepalive.due());
         let unmarked = self
-            .unmarked_since
-            .filter(|_| self.marks == self.marks_back && self.writing.is_none())
-            .map(|since| since + UNMARKED_FOR);
-        [pulse, unmarked, self.flushes.deadline(), self.waiting.deadline(), self.closing].into_iter().flatten().min()
+            .without_barrier_since
+            .filter(|_| self.barriers == self.barriers_back && self.writing.is_none())
+            .map(|since| since + WITHOUT_BARRIER_FOR);
+        [keepalive, unmarked, self.flushes.deadline(), self.waiting.deadline(), self.closing]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -227,26 +275,26 @@ impl Publisher {
         if self.closing.is_some_and(|deadline| deadline <= now) {
             self.end(&Error::Closed);
         }
-        let waiting = self.marks > self.marks_back || self.writing.is_some();
-        match self.up.as_mut().map(|(_, pulse)| pulse.feel(now, waiting)) {
-            Some(Feel::Ask) => self.must_ask = true,
-            Some(Feel::Silent) => self.suspects = true,
-            Some(Feel::Well) | None => {}
+        let waiting = self.barriers > self.barriers_back || self.writing.is_some();
+        match self.up.as_mut().map(|(_, keepalive)| keepalive.poll(now, waiting)) {
+            Some(Liveness::Check) => self.must_ask = true,
+            Some(Liveness::Silent) => self.wants_probe = true,
+            Some(Liveness::Alive) | None => {}
         }
     }
 
-    /// Whether somebody is to find out if the broker is there. A broker may hold a publisher for as
+    /// Returns true once if another connection is to probe the broker. A broker may pause a publisher for as
     /// long as it likes, and answers nothing meanwhile: silence alone proves nothing.
-    pub(crate) fn takes_suspicion(&mut self) -> bool {
-        std::mem::take(&mut self.suspects)
+    pub(crate) fn takes_probe(&mut self) -> bool {
+        std::mem::take(&mut self.wants_probe)
     }
 
     /// Another connection was answered.
-    pub(crate) fn vouched(&mut self, now: Instant) {
-        if let Some((_, pulse)) = &mut self.up {
-            pulse.heard(now);
-            if !std::mem::replace(&mut self.held, true) {
-                self.due.events.push(Event::Held);
+    pub(crate) fn probe_ok(&mut self, now: Instant) {
+        if let Some((_, keepalive)) = &mut self.up {
+            keepalive.heard(now);
+            if !std::mem::replace(&mut self.paused, true) {
+                self.due.events.push(Event::Paused);
             }
         }
     }

@@ -1,4 +1,4 @@
-use crate::reply::Promise;
+use crate::completion::Completer;
 use crate::{Doubt, Error, Event};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,38 +6,49 @@ use std::time::{Duration, Instant};
 /// What the outside has to do when it holds no lock: a callback may call the client.
 #[derive(Debug, Default)]
 pub(crate) struct Due {
-    pub(crate) replies: Vec<(Promise<()>, Result<(), Error>)>,
+    pub(crate) completions: Vec<(Completer<()>, Result<(), Error>)>,
     pub(crate) events: Vec<Event>,
 }
 
 impl Due {
     pub(crate) fn is_empty(&self) -> bool {
-        self.replies.is_empty() && self.events.is_empty()
+        self.completions.is_empty() && self.events.is_empty()
     }
 }
 
-/// Somebody who waits for a flush, and since when.
+/// A flush that waits for its barrier.
 #[derive(Debug)]
 pub(crate) struct Flush {
-    pub(crate) promise: Promise<()>,
+    pub(crate) completer: Completer<()>,
     pub(crate) deadline: Instant,
     pub(crate) what: &'static str,
     /// What before it is in doubt, by now.
     pub(crate) doubt: Doubt,
+    /// The length of a message before it that the broker does not take.
+    pub(crate) rejected: Option<usize>,
 }
 
 impl Flush {
-    fn done(self) -> (Promise<()>, Result<(), Error>) {
-        let result = if self.doubt.messages > 0 { Err(Error::InDoubt(self.doubt)) } else { Ok(()) };
-        (self.promise, result)
+    pub(crate) fn add(&mut self, doubt: Doubt, rejected: Option<usize>) {
+        self.doubt.add(doubt);
+        self.rejected = self.rejected.or(rejected);
+    }
+
+    fn done(self) -> (Completer<()>, Result<(), Error>) {
+        let result = match self.rejected {
+            Some(length) => Err(Error::Rejected { length, in_doubt: self.doubt }),
+            None if self.doubt.messages > 0 => Err(Error::InDoubt(self.doubt)),
+            None => Ok(()),
+        };
+        (self.completer, result)
     }
 
     /// That something is in doubt is worth more to know than that it is late.
-    fn late(self, after: Duration) -> (Promise<()>, Result<(), Error>) {
-        if self.doubt.messages > 0 {
+    fn late(self, after: Duration) -> (Completer<()>, Result<(), Error>) {
+        if self.doubt.messages > 0 || self.rejected.is_some() {
             return self.done();
         }
-        (self.promise, Err(Error::TimedOut { what: self.what, after, option: "timeout" }))
+        (self.completer, Err(Error::TimedOut { what: self.what, after, option: "timeout" }))
     }
 }
 
@@ -49,7 +60,7 @@ pub(crate) struct Waiting {
     pub(crate) flush: Flush,
 }
 
-/// Flushes in the order in which they were asked for: those without a mark yet come last.
+/// Flushes in the order in which they were asked for: those without a barrier yet come last.
 #[derive(Debug, Default)]
 pub(crate) struct Flushes {
     marked: VecDeque<(u64, Vec<Flush>)>,
@@ -61,8 +72,8 @@ impl Flushes {
         self.unmarked.push_back(flush);
     }
 
-    /// Whether somebody waits for a mark that was not asked for.
-    pub(crate) fn want_mark(&self) -> bool {
+    /// Returns true if a flush waits for a barrier that was not asked for.
+    pub(crate) fn wants_barrier(&self) -> bool {
         !self.unmarked.is_empty()
     }
 
@@ -70,8 +81,8 @@ impl Flushes {
         self.marked.is_empty() && self.unmarked.is_empty()
     }
 
-    /// A mark goes out behind everything that was asked for so far.
-    pub(crate) fn mark(&mut self, number: u64) {
+    /// A barrier goes out behind everything that was asked for so far.
+    pub(crate) fn barrier(&mut self, number: u64) {
         if !self.unmarked.is_empty() {
             self.marked.push_back((number, self.unmarked.drain(..).collect()));
         }
@@ -80,25 +91,25 @@ impl Flushes {
     pub(crate) fn confirm(&mut self, number: u64, due: &mut Due) {
         while self.marked.front().is_some_and(|(marked, _)| *marked <= number) {
             let flushes = self.marked.pop_front().into_iter().flat_map(|(_, flushes)| flushes);
-            due.replies.extend(flushes.map(Flush::done));
+            due.completions.extend(flushes.map(Flush::done));
         }
     }
 
-    /// The marks will not come back; they are to be asked for again.
-    pub(crate) fn unmark(&mut self) {
+    /// The barriers will not come back; they are to be asked for again.
+    pub(crate) fn reset(&mut self) {
         let marked = self.marked.drain(..).flat_map(|(_, flushes)| flushes);
         self.unmarked = marked.chain(self.unmarked.drain(..)).collect();
     }
 
     /// They still wait for the rest, which goes out over another connection.
-    pub(crate) fn doubt(&mut self, doubt: Doubt) {
-        self.unmark();
-        self.unmarked.iter_mut().for_each(|flush| flush.doubt.add(doubt));
+    pub(crate) fn doubt(&mut self, doubt: Doubt, rejected: Option<usize>) {
+        self.reset();
+        self.unmarked.iter_mut().for_each(|flush| flush.add(doubt, rejected));
     }
 
     pub(crate) fn fail(&mut self, error: &Error, due: &mut Due) {
-        self.unmark();
-        due.replies.extend(self.unmarked.drain(..).map(|flush| (flush.promise, Err(error.clone()))));
+        self.reset();
+        due.completions.extend(self.unmarked.drain(..).map(|flush| (flush.completer, Err(error.clone()))));
     }
 
     /// All have the same time, so the oldest is due first.
@@ -110,11 +121,11 @@ impl Flushes {
     pub(crate) fn expire(&mut self, now: Instant, after: Duration, due: &mut Due) {
         for (_, flushes) in &mut self.marked {
             let late = flushes.iter().take_while(|flush| flush.deadline <= now).count();
-            due.replies.extend(flushes.drain(..late).map(|flush| flush.late(after)));
+            due.completions.extend(flushes.drain(..late).map(|flush| flush.late(after)));
         }
         self.marked.retain(|(_, flushes)| !flushes.is_empty());
         while self.unmarked.front().is_some_and(|flush| flush.deadline <= now) {
-            due.replies.extend(self.unmarked.pop_front().map(|flush| flush.late(after)));
+            due.completions.extend(self.unmarked.pop_front().map(|flush| flush.late(after)));
         }
     }
 }
@@ -130,7 +141,7 @@ impl Queue {
 
     pub(crate) fn expire(&mut self, now: Instant, after: Duration, due: &mut Due) {
         while self.0.front().is_some_and(|waiting| waiting.flush.deadline <= now) {
-            due.replies.extend(self.0.pop_front().map(|waiting| waiting.flush.late(after)));
+            due.completions.extend(self.0.pop_front().map(|waiting| waiting.flush.late(after)));
         }
     }
 }

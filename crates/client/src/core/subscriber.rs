@@ -1,4 +1,4 @@
-use super::pulse::{Feel, Pulse};
+use super::keepalive::{Keepalive, Liveness};
 use crate::protocol::{self, Incoming, Token};
 use bytes::{Buf, Bytes, BytesMut};
 use std::time::{Duration, Instant};
@@ -7,20 +7,22 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     token: Token,
-    pulse: Pulse,
-    /// The number of the mark that was asked for last.
+    keepalive: Keepalive,
+    /// The number of the barrier that was asked for last.
     asked: u64,
     back: u64,
+    confirmed: bool,
     max_frame: usize,
 }
 
-/// What is to be done for the pulse.
+/// What a timeout makes the connection do.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Beat {
+pub(crate) enum Effect {
     Nothing,
-    /// These bytes are to be written.
-    Ask(Vec<u8>),
-    Dead,
+    /// Write these bytes.
+    Check(Vec<u8>),
+    /// The broker is dead.
+    Disconnect,
 }
 
 impl Subscriber {
@@ -34,13 +36,25 @@ impl Subscriber {
     ) -> (Self, Vec<u8>) {
         let mut first = Vec::new();
         protocol::hello(pattern, &mut first);
-        protocol::mark(token, 1, &mut first);
-        (Subscriber { token, pulse: Pulse::new(heartbeat, now), asked: 1, back: 0, max_frame }, first)
+        protocol::barrier(token, 1, &mut first);
+        (
+            Subscriber {
+                token,
+                keepalive: Keepalive::new(heartbeat, now),
+                asked: 1,
+                back: 0,
+                confirmed: false,
+                max_frame,
+            },
+            first,
+        )
     }
 
-    /// Whether the subscription is in force.
+    /// Returns true if the subscription is in force. The broker sends nothing before that, so its first byte says so, whatever
+    /// it belongs to. The answer to the first barrier would come too late: it stands behind everything that waits in the
+    /// channel, which may be more than the inbox takes until the program has the subscription.
     pub(crate) fn is_confirmed(&self) -> bool {
-        self.back > 0
+        self.confirmed
     }
 
     /// Moves whole messages, as frames one behind the other, from `input` to `messages`. What is left
@@ -51,12 +65,13 @@ impl Subscriber {
         messages: &mut Vec<Bytes>,
         now: Instant,
     ) -> Result<usize, String> {
-        self.pulse.heard(now);
+        self.keepalive.heard(now);
+        self.confirmed |= !input.is_empty();
         let mut whole = 0;
         loop {
             match protocol::incoming(&input[whole..], self.token, self.max_frame) {
                 Ok(Incoming::Message { consumed }) => whole += consumed,
-                Ok(Incoming::Mark { number, consumed }) => {
+                Ok(Incoming::Barrier { number, consumed }) => {
                     self.back = self.back.max(number);
                     hand_over(input, whole, messages);
                     input.advance(consumed);
@@ -74,24 +89,24 @@ impl Subscriber {
         }
     }
 
-    /// Nobody has listened meanwhile, so silence means nothing.
+    /// The connection was not read meanwhile, so silence means nothing.
     pub(crate) fn resumed(&mut self, now: Instant) {
-        self.pulse.heard(now);
+        self.keepalive.heard(now);
     }
 
     pub(crate) fn timeout(&self) -> Instant {
-        self.pulse.due()
+        self.keepalive.due()
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Beat {
-        match self.pulse.feel(now, self.asked > self.back) {
-            Feel::Well => Beat::Nothing,
-            Feel::Silent => Beat::Dead,
-            Feel::Ask => {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Effect {
+        match self.keepalive.poll(now, self.asked > self.back) {
+            Liveness::Alive => Effect::Nothing,
+            Liveness::Silent => Effect::Disconnect,
+            Liveness::Check => {
                 self.asked += 1;
                 let mut bytes = Vec::new();
-                protocol::mark(self.token, self.asked, &mut bytes);
-                Beat::Ask(bytes)
+                protocol::barrier(self.token, self.asked, &mut bytes);
+                Effect::Check(bytes)
             }
         }
     }

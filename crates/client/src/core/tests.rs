@@ -1,7 +1,8 @@
-use super::{Publisher, Step};
-use crate::protocol::{Incoming, Token, incoming, mark};
-use crate::reply::Reply;
+use super::{Publisher, Step, Subscriber};
+use crate::completion::Completion;
+use crate::protocol::{Incoming, Token, barrier, incoming};
 use crate::{Doubt, Error, Event, Options, WhenFull};
+use bytes::BytesMut;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,21 +15,25 @@ pub(super) fn options(url: &str) -> Arc<Options> {
     Arc::new(format!("switchboard://h?{url}").parse().unwrap())
 }
 
+pub(super) fn publisher(url: &str) -> Publisher {
+    Publisher::new(options(url), Arc::default())
+}
+
 /// Fires what is due, and returns the events.
 pub(super) fn fire(core: &mut Publisher) -> Vec<Event> {
     let due = core.take_due();
-    due.replies.into_iter().for_each(|(promise, result)| promise.fulfil(result));
+    due.completions.into_iter().for_each(|(completer, result)| completer.complete(result));
     due.events
 }
 
-pub(super) fn answer(reply: &mut Reply<()>) -> Option<Result<(), Error>> {
-    match Pin::new(reply).poll(&mut Context::from_waker(Waker::noop())) {
+pub(super) fn answer(completion: &mut Completion<()>) -> Option<Result<(), Error>> {
+    match Pin::new(completion).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result),
         Poll::Pending => None,
     }
 }
 
-fn publish(core: &mut Publisher, data: &[u8], now: Instant) -> Reply<()> {
+fn publish(core: &mut Publisher, data: &[u8], now: Instant) -> Completion<()> {
     core.publish(b"/c", data, || now)
 }
 
@@ -43,15 +48,15 @@ pub(super) fn drain(core: &mut Publisher, now: Instant) -> Vec<u8> {
     all
 }
 
-/// What the broker makes of it: the messages, and the numbers of the marks that it returns.
+/// What the broker makes of it: the messages, and the numbers of the barriers that it returns.
 pub(super) fn broker(mut bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u64>) {
-    let (mut messages, mut marks) = (Vec::new(), Vec::new());
+    let (mut messages, mut barriers) = (Vec::new(), Vec::new());
     let mut channel = true;
     while let Ok(frame) = incoming(bytes, TOKEN, usize::MAX) {
         match frame {
             Incoming::Need(_) => break,
-            Incoming::Mark { number, consumed } => {
-                marks.push(number);
+            Incoming::Barrier { number, consumed } => {
+                barriers.push(number);
                 bytes = &bytes[consumed..];
             }
             Incoming::Message { consumed } => {
@@ -65,20 +70,20 @@ pub(super) fn broker(mut bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u64>) {
         }
         channel = true;
     }
-    (messages, marks)
+    (messages, barriers)
 }
 
-/// The frame by which a mark comes back.
+/// The frame by which a barrier comes back.
 pub(super) fn back(number: u64) -> Vec<u8> {
     let mut asked = Vec::new();
-    mark(TOKEN, number, &mut asked);
+    barrier(TOKEN, number, &mut asked);
     asked.split_off(asked.len() - 28)
 }
 
 #[test]
-fn what_is_published_goes_out_in_one_piece_with_a_mark_for_who_flushes() {
+fn what_is_published_goes_out_in_one_piece_with_a_barrier_for_a_flush() {
     let now = Instant::now();
-    let mut core = Publisher::new(options(""));
+    let mut core = publisher("");
     core.connected(TOKEN, now);
     assert!(matches!(core.step(now), Step::Sleep));
     for data in [&b"one"[..], b"", b"three"] {
@@ -87,8 +92,8 @@ fn what_is_published_goes_out_in_one_piece_with_a_mark_for_who_flushes() {
     assert!(core.takes_wake_up() && !core.takes_wake_up());
     let mut flush = core.flush("flush", now);
     let Step::Write(bytes, range) = core.step(now) else { panic!("nothing to write") };
-    let (messages, marks) = broker(&bytes[range.clone()]);
-    assert_eq!((messages, marks), (vec![b"one".to_vec(), b"".to_vec(), b"three".to_vec()], vec![1]));
+    let (messages, barriers) = broker(&bytes[range.clone()]);
+    assert_eq!((messages, barriers), (vec![b"one".to_vec(), b"".to_vec(), b"three".to_vec()], vec![1]));
     drop(bytes);
     core.written(range.len(), now);
     fire(&mut core);
@@ -101,7 +106,7 @@ fn what_is_published_goes_out_in_one_piece_with_a_mark_for_who_flushes() {
 #[test]
 fn a_mark_is_asked_for_when_nobody_flushes_but_not_for_each_message() {
     let now = Instant::now();
-    let mut core = Publisher::new(options(""));
+    let mut core = publisher("");
     core.connected(TOKEN, now);
     drop(publish(&mut core, b"one", now));
     assert_eq!(broker(&drain(&mut core, now)).1, Vec::<u64>::new());
@@ -115,38 +120,38 @@ fn a_mark_is_asked_for_when_nobody_flushes_but_not_for_each_message() {
 fn at_the_bound_a_publish_fails_or_waits_and_one_of_any_size_fits_into_an_empty_buffer() {
     let now = Instant::now();
     // A message of 10 bytes takes 20.
-    let mut core = Publisher::new(options("buffer=40&when_full=fail"));
+    let mut core = publisher("buffer=40&when_full=fail");
     for fits in [true, true, false] {
         assert_eq!(answer(&mut publish(&mut core, &[0; 10], now)).unwrap().is_ok(), fits);
     }
     let error = answer(&mut publish(&mut core, b"", now)).unwrap().unwrap_err();
     assert!(matches!(error, Error::Full { buffered: 40, limit: 40, option: "buffer" }), "{error}");
-    let mut large = Publisher::new(options("buffer=40&when_full=fail"));
+    let mut large = publisher("buffer=40&when_full=fail");
     assert!(answer(&mut publish(&mut large, &[0; 1000], now)).unwrap().is_ok());
 
     assert_eq!(options("").when_full, WhenFull::Wait);
-    let mut core = Publisher::new(options("buffer=40&waiting=3&timeout=1s"));
-    let mut replies: Vec<_> = (0..3).map(|n| publish(&mut core, &[n; 10], now)).collect();
+    let mut core = publisher("buffer=40&waiting=3&timeout=1s");
+    let mut completions: Vec<_> = (0..3).map(|n| publish(&mut core, &[n; 10], now)).collect();
     let mut flush = core.flush("flush", now);
     // What is published while others wait waits behind them, though it would fit.
-    replies.push(publish(&mut core, b"", now));
+    completions.push(publish(&mut core, b"", now));
     let error = answer(&mut publish(&mut core, b"", now)).unwrap().unwrap_err();
     assert!(matches!(error, Error::Full { buffered: 3, limit: 3, option: "waiting" }), "{error}");
-    assert!(replies.iter_mut().skip(2).all(|reply| answer(reply).is_none()));
+    assert!(completions.iter_mut().skip(2).all(|completion| answer(completion).is_none()));
     core.connected(TOKEN, now);
-    let (messages, marks) = broker(&drain(&mut core, now));
+    let (messages, barriers) = broker(&drain(&mut core, now));
     assert_eq!(messages, [vec![0; 10], vec![1; 10], vec![2; 10], vec![]]);
     fire(&mut core);
-    assert!(replies.iter_mut().skip(2).all(|reply| answer(reply).unwrap().is_ok()));
-    core.received(&back(*marks.last().unwrap()), now).unwrap();
+    assert!(completions.iter_mut().skip(2).all(|completion| answer(completion).unwrap().is_ok()));
+    core.received(&back(*barriers.last().unwrap()), now).unwrap();
     fire(&mut core);
     assert!(answer(&mut flush).unwrap().is_ok());
 }
 
 #[test]
-fn a_cut_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
+fn a_disconnect_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
     let now = Instant::now();
-    let mut core = Publisher::new(options(""));
+    let mut core = publisher("");
     core.connected(TOKEN, now);
     for n in 0..4u8 {
         drop(publish(&mut core, &[n; 10], now));
@@ -163,9 +168,9 @@ fn a_cut_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
     assert_eq!(broker(&drain(&mut core, now)).0, [[2; 10], [3; 10]]);
     // It is told once, to the next who asks, and when all the rest has arrived.
     let mut flushes = [core.flush("flush", now), core.flush("flush", now)];
-    let marks = broker(&drain(&mut core, now)).1;
+    let barriers = broker(&drain(&mut core, now)).1;
     assert!(answer(&mut flushes[0]).is_none());
-    core.received(&back(marks[0]), now).unwrap();
+    core.received(&back(barriers[0]), now).unwrap();
     fire(&mut core);
     assert!(matches!(answer(&mut flushes[0]).unwrap(), Err(Error::InDoubt(d)) if d == in_doubt));
     assert!(answer(&mut flushes[1]).unwrap().is_ok());
@@ -175,7 +180,7 @@ fn a_cut_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again() {
 fn a_message_that_no_connection_survives_is_given_up_at_last() {
     let now = Instant::now();
     for resend in [0, 3] {
-        let mut core = Publisher::new(options(&format!("resend={resend}")));
+        let mut core = publisher(&format!("resend={resend}"));
         drop(publish(&mut core, &[1; 100], now));
         drop(publish(&mut core, &[2; 10], now));
         let mut flush = core.flush("flush", now);
@@ -187,40 +192,40 @@ fn a_message_that_no_connection_survives_is_given_up_at_last() {
             fire(&mut core);
         }
         core.connected(TOKEN, now);
-        let (messages, marks) = broker(&drain(&mut core, now));
+        let (messages, barriers) = broker(&drain(&mut core, now));
         assert_eq!(messages, [[2; 10]]);
-        core.received(&back(marks[0]), now).unwrap();
+        core.received(&back(barriers[0]), now).unwrap();
         fire(&mut core);
         let told = answer(&mut flush).unwrap();
-        assert!(matches!(told, Err(Error::InDoubt(Doubt { messages: 1, bytes: 110 }))));
+        assert!(matches!(told, Err(Error::Rejected { length: 100, in_doubt: Doubt { messages: 1, bytes: 110 } })));
     }
 }
 
 #[test]
-fn silence_is_a_question_then_a_suspicion_and_a_witness_clears_it() {
+fn silence_is_checked_then_probed_and_an_answered_probe_ends_the_doubt() {
     let now = Instant::now();
-    let mut core = Publisher::new(options("heartbeat=1s"));
+    let mut core = publisher("heartbeat=1s");
     core.connected(TOKEN, now);
     assert!(drain(&mut core, now).is_empty());
     let now = core.timeout().unwrap();
     core.handle_timeout(now);
     assert_eq!(broker(&drain(&mut core, now)).1, [1]);
-    assert!(!core.takes_suspicion());
+    assert!(!core.takes_probe());
     let now = core.timeout().unwrap();
     core.handle_timeout(now);
-    assert!(core.takes_suspicion() && !core.takes_suspicion());
-    core.vouched(now);
-    assert!(fire(&mut core).contains(&Event::Held));
+    assert!(core.takes_probe() && !core.takes_probe());
+    core.probe_ok(now);
+    assert!(fire(&mut core).contains(&Event::Paused));
     core.received(&back(1), now).unwrap();
     let now = core.timeout().unwrap();
     core.handle_timeout(now);
-    assert!(!core.takes_suspicion());
+    assert!(!core.takes_probe());
 }
 
 #[test]
 fn time_outs_come_in_their_time_and_close_ends_everything() {
     let now = Instant::now();
-    let mut core = Publisher::new(options("timeout=2s"));
+    let mut core = publisher("timeout=2s");
     drop(publish(&mut core, b"one", now));
     let mut flush = core.flush("flush", now);
     let mut close = core.close(now + Duration::from_secs(1));
@@ -234,7 +239,7 @@ fn time_outs_come_in_their_time_and_close_ends_everything() {
     assert!(matches!(answer(&mut close), Some(Err(Error::TimedOut { what: "close", .. }))));
     assert!(core.is_ended());
 
-    let mut idle = Publisher::new(options(""));
+    let mut idle = publisher("");
     assert!(answer(&mut idle.close(now)).unwrap().is_ok());
     assert!(matches!(idle.step(now), Step::Finish));
 }
@@ -242,7 +247,7 @@ fn time_outs_come_in_their_time_and_close_ends_everything() {
 #[test]
 fn close_sends_what_it_has_also_when_something_is_in_doubt() {
     let now = Instant::now();
-    let mut core = Publisher::new(options(""));
+    let mut core = publisher("");
     core.connected(TOKEN, now);
     drop(publish(&mut core, b"one", now));
     drain(&mut core, now);
@@ -251,11 +256,125 @@ fn close_sends_what_it_has_also_when_something_is_in_doubt() {
     let mut close = core.close(now);
     assert!(!core.is_finished());
     core.connected(TOKEN, now);
-    let (messages, marks) = broker(&drain(&mut core, now));
+    let (messages, barriers) = broker(&drain(&mut core, now));
     assert_eq!(messages, [b"two"]);
     assert!(answer(&mut close).is_none());
-    core.received(&back(marks[0]), now).unwrap();
+    core.received(&back(barriers[0]), now).unwrap();
     fire(&mut core);
     assert!(matches!(answer(&mut close), Some(Err(Error::InDoubt(Doubt { messages: 1, .. })))));
     assert!(core.is_finished());
+}
+
+#[test]
+fn only_disconnects_within_one_message_give_it_up() {
+    let now = Instant::now();
+    let mut core = publisher("");
+    for n in 0..10u8 {
+        drop(publish(&mut core, &[n; 10], now));
+        core.connected(TOKEN, now);
+        assert!(matches!(core.step(now), Step::Write(..)));
+        // None of it, or one message and a part of the next: there is progress each time.
+        core.written(if n % 2 == 0 { 0 } else { 25 }, now);
+        core.disconnected("reset".to_owned().into());
+    }
+    fire(&mut core);
+    core.connected(TOKEN, now);
+    let left: Vec<u8> = broker(&drain(&mut core, now)).0.iter().map(|message| message[0]).collect();
+    assert_eq!(left, [5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_late_flush_reports_what_is_in_doubt() {
+    let now = Instant::now();
+    let mut core = publisher("timeout=2s");
+    core.connected(TOKEN, now);
+    drop(publish(&mut core, b"one", now));
+    let mut waits = core.flush("flush", now);
+    drain(&mut core, now);
+    core.disconnected("reset".to_owned().into());
+    // Nothing was in doubt before this one, for the first has it.
+    let mut other = core.flush("flush", now);
+    core.handle_timeout(now + Duration::from_secs(2));
+    fire(&mut core);
+    assert!(matches!(answer(&mut waits), Some(Err(Error::InDoubt(Doubt { messages: 1, bytes: 13 })))));
+    assert!(matches!(answer(&mut other), Some(Err(Error::TimedOut { .. }))));
+}
+
+#[test]
+fn a_message_over_the_usual_limit_is_given_up_at_the_first_disconnect_within_it() {
+    let now = Instant::now();
+    for (length, given_up) in [(16 << 20, false), ((16 << 20) + 1, true)] {
+        let mut core = publisher("max_frame=64MiB&buffer=64MiB");
+        core.connected(TOKEN, now);
+        drop(publish(&mut core, &vec![1; length], now));
+        drop(publish(&mut core, b"two", now));
+        let mut flush = core.flush("flush", now);
+        assert!(matches!(core.step(now), Step::Write(..)));
+        core.written(1000, now);
+        core.disconnected(crate::Reason::Closed);
+        core.connected(TOKEN, now);
+        let (messages, barriers) = broker(&drain(&mut core, now));
+        assert_eq!(messages.len(), if given_up { 1 } else { 2 });
+        core.received(&back(*barriers.last().unwrap()), now).unwrap();
+        fire(&mut core);
+        match answer(&mut flush).unwrap() {
+            Err(Error::Rejected { length: reported, in_doubt }) => {
+                assert!(given_up && reported == length && in_doubt.messages == 1);
+            }
+            result => assert!(!given_up && result.is_ok(), "{result:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_rejected_message_is_reported_by_the_next_flush_or_by_close() {
+    let now = Instant::now();
+    let mut core = publisher("max_frame=64MiB");
+    core.connected(TOKEN, now);
+    drop(publish(&mut core, &vec![1; (16 << 20) + 1], now));
+    assert!(matches!(core.step(now), Step::Write(..)));
+    core.written(1000, now);
+    core.disconnected(crate::Reason::Closed);
+    let mut close = core.close(now);
+    core.connected(TOKEN, now);
+    let barriers = broker(&drain(&mut core, now)).1;
+    core.received(&back(barriers[0]), now).unwrap();
+    fire(&mut core);
+    assert!(matches!(answer(&mut close), Some(Err(Error::Rejected { .. }))));
+}
+
+#[test]
+fn a_connection_that_nobody_needs_retires_and_one_that_is_needed_stays() {
+    let now = Instant::now();
+    let mut core = publisher("");
+    core.connected(TOKEN, now);
+    assert!(core.retire());
+    assert!(matches!(core.step(now), Step::Retire));
+    core.retired();
+    assert!(!core.is_needed() && core.timeout().is_none());
+    assert!(fire(&mut core).iter().all(|event| !matches!(event, Event::Disconnected { .. })));
+    drop(publish(&mut core, b"one", now));
+    assert!(core.is_needed() && !core.retire());
+    core.connected(TOKEN, now);
+    assert_eq!(broker(&drain(&mut core, now)).0, [b"one"]);
+
+    // Needed before it has retired.
+    let mut core = publisher("");
+    core.connected(TOKEN, now);
+    assert!(core.retire());
+    drop(core.flush("flush", now));
+    assert!(matches!(core.step(now), Step::Write(..)));
+}
+
+#[test]
+fn any_byte_puts_a_subscription_in_force() {
+    let now = Instant::now();
+    let (mut core, first) = Subscriber::new(b"/queue/a", TOKEN, Duration::from_secs(1), 1000, now);
+    assert!(first.starts_with(b"\0\0\0\x08/queue/a"));
+    let (mut input, mut messages) = (BytesMut::new(), Vec::new());
+    core.received(&mut input, &mut messages, now).unwrap();
+    assert!(!core.is_confirmed());
+    input.extend_from_slice(&[0]);
+    core.received(&mut input, &mut messages, now).unwrap();
+    assert!(core.is_confirmed() && messages.is_empty());
 }

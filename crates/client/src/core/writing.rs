@@ -7,14 +7,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// So much may be written without a mark behind it, and for so long: it is what a cut puts in doubt.
+/// The most bytes, and the longest time, without a barrier behind what was written: a disconnect puts these in doubt.
 /// Less would cost the broker more answers than it saves messages.
-const UNMARKED: usize = 256 << 10;
-pub(super) const UNMARKED_FOR: Duration = Duration::from_millis(100);
+const WITHOUT_BARRIER: usize = 256 << 10;
+pub(super) const WITHOUT_BARRIER_FOR: Duration = Duration::from_millis(100);
 /// An idle client keeps no buffer larger than this.
 const SPARE: usize = 64 << 10;
 
-/// What the one who writes has to do.
+/// What the writer does next.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Write this range of the bytes; then say how many were written.
@@ -23,15 +23,17 @@ pub(crate) enum Step {
     Sleep,
     /// All that was accepted is confirmed, or was given up: end the session.
     Finish,
+    /// The connection is not needed yet: end its session, without an event.
+    Retire,
 }
 
 impl Publisher {
-    /// Whether it was closed and owes nobody anything.
+    /// Returns true if it was closed, and every operation is complete.
     pub(crate) fn is_finished(&self) -> bool {
         self.closing.is_some() && self.flushes.is_empty() && self.waiting.0.is_empty()
     }
 
-    /// There is no connection: whoever wants something wakes the one who makes it.
+    /// There is no connection: the next operation wakes the task that makes it.
     pub(crate) fn rest(&mut self) {
         self.asleep = true;
     }
@@ -39,6 +41,9 @@ impl Publisher {
     pub(crate) fn step(&mut self, now: Instant) -> Step {
         if self.is_finished() {
             return Step::Finish;
+        }
+        if self.is_retiring() {
+            return Step::Retire;
         }
         if self.writing.is_none() {
             self.fetch(now);
@@ -55,21 +60,21 @@ impl Publisher {
         }
     }
 
-    /// What stands behind a batch that a cut brought back is another connection's mark.
+    /// What stands behind a batch that a disconnect brought back is another connection's barrier.
     fn writing_end(&self, batch: &Batch) -> usize {
-        if self.writing_mark.is_some() { batch.bytes.len() } else { batch.end }
+        if self.writing_barrier.is_some() { batch.bytes.len() } else { batch.end }
     }
 
     /// Takes what is to be written next.
     fn fetch(&mut self, now: Instant) {
         let Some((token, _)) = self.up else { return };
-        self.writing_mark = None;
+        self.writing_barrier = None;
         if let Some(batch) = self.again.pop_front() {
             let start = batch.start;
             self.writing = Some((batch, start));
             return;
         }
-        let asks = self.wants_mark(now);
+        let asks = self.wants_barrier(now);
         if self.filling.is_empty() && !asks {
             return;
         }
@@ -77,29 +82,29 @@ impl Publisher {
         let batch_end = bytes.len();
         if asks {
             self.must_ask = false;
-            self.unmarked_since = None;
-            self.marks += 1;
-            self.writing_mark = Some(self.marks);
-            self.flushes.mark(self.marks);
-            protocol::mark(token, self.marks, &mut bytes);
+            self.without_barrier_since = None;
+            self.barriers += 1;
+            self.writing_barrier = Some(self.barriers);
+            self.flushes.barrier(self.barriers);
+            protocol::barrier(token, self.barriers, &mut bytes);
         }
         let messages = std::mem::take(&mut self.messages);
         self.writing = Some((Batch { bytes: Arc::new(bytes), start: 0, end: batch_end, messages }, 0));
     }
 
-    fn wants_mark(&self, now: Instant) -> bool {
-        let bound = UNMARKED.min(self.options.buffer / 4);
-        self.flushes.want_mark()
+    fn wants_barrier(&self, now: Instant) -> bool {
+        let bound = WITHOUT_BARRIER.min(self.options.buffer / 4);
+        self.flushes.wants_barrier()
             || self.must_ask
-            || self.marks == self.marks_back
+            || self.barriers == self.barriers_back
                 && (self.unconfirmed_bytes + self.filling.len() >= bound.max(1)
-                    || self.unmarked_since.is_some_and(|since| since + UNMARKED_FOR <= now))
+                    || self.without_barrier_since.is_some_and(|since| since + WITHOUT_BARRIER_FOR <= now))
     }
 
-    /// The socket has taken so many bytes of the step's.
+    /// The socket has taken this many bytes of the step.
     pub(crate) fn written(&mut self, bytes: usize, now: Instant) {
-        if let Some((_, pulse)) = &mut self.up {
-            pulse.heard(now);
+        if let Some((_, keepalive)) = &mut self.up {
+            keepalive.heard(now);
         }
         let Some((batch, written)) = self.writing.take() else { return };
         if written + bytes < self.writing_end(&batch) {
@@ -117,13 +122,13 @@ impl Publisher {
         if !keeps {
             self.buffered -= batch.size();
         }
-        if self.writing_mark.is_none() && doubt.messages > 0 {
-            self.unmarked_since.get_or_insert(now);
+        if self.writing_barrier.is_none() && doubt.messages > 0 {
+            self.without_barrier_since.get_or_insert(now);
         }
         let again = if keeps {
             Some(batch)
         } else {
-            // The buffer is used again, unless a cut has split it.
+            // The buffer is used again, unless a disconnect has split it.
             if let Ok(mut spare) = Arc::try_unwrap(batch.bytes)
                 && spare.capacity() <= self.options.buffer.saturating_mul(2).max(SPARE)
             {
@@ -132,6 +137,6 @@ impl Publisher {
             }
             None
         };
-        self.unconfirmed.push_back(Sent { doubt, again, mark: self.writing_mark.take() });
+        self.unconfirmed.push_back(Sent { doubt, again, barrier: self.writing_barrier.take() });
     }
 }

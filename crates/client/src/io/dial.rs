@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -35,12 +34,15 @@ pub(crate) struct Open {
 
 impl Dial {
     pub(crate) fn tcp(options: Arc<Options>) -> Dial {
-        let place = options.clone();
+        let target = options.clone();
         let make = move || -> Dialing {
-            let place = place.clone();
+            let target = target.clone();
             Box::pin(async move {
-                let stream = TcpStream::connect((place.host.as_str(), place.port)).await?;
-                stream.set_nodelay(true)?;
+                let dialing = switchboard_driver::connect(&target.host, target.port, target.connect_timeout);
+                let stream = dialing.await.map_err(|error| match error.kind() {
+                    ErrorKind::TimedOut => io::Error::new(error.kind(), format!("{error} (option connect_timeout)")),
+                    _ => error,
+                })?;
                 let (reader, writer) = stream.into_split();
                 Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
             })
@@ -54,35 +56,37 @@ impl Dial {
         Fut: Future<Output = io::Result<S>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let limits = options.clone();
         let make = move || -> Dialing {
-            let dialing = factory();
+            let (dialing, limits) = (factory(), limits.clone());
             Box::pin(async move {
-                let (reader, writer) = tokio::io::split(dialing.await?);
+                let (reader, writer) = tokio::io::split(in_time(&limits, "connecting", dialing).await?);
                 Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
             })
         };
         Dial { make: Arc::new(make), options }
     }
 
+    /// Connects. Each address of a name has `connect_timeout` for itself.
     pub(crate) async fn connect(&self) -> io::Result<(Reader, Writer)> {
-        in_time(&self.options, "connecting", (self.make)()).await
+        (self.make)().await
     }
 
     /// Connects, subscribes to nothing, and waits until the broker has answered: a connection that
     /// was accepted by a kernel alone would only put messages in doubt.
     pub(crate) async fn open(&self) -> io::Result<Open> {
+        let (mut reader, mut writer) = self.connect().await?;
         in_time(&self.options, "connecting", async {
-            let (mut reader, mut writer) = (self.make)().await?;
             let token = new_token();
             let mut bytes = Vec::new();
             protocol::hello(protocol::NOTHING, &mut bytes);
-            protocol::mark(token, 0, &mut bytes);
+            protocol::barrier(token, 0, &mut bytes);
             writer.write_all(&bytes).await?;
             writer.flush().await?;
             let mut input = Vec::with_capacity(64);
             loop {
                 match protocol::incoming(&input, token, self.options.max_frame) {
-                    Ok(Incoming::Mark { .. }) => return Ok(Open { reader, writer, token }),
+                    Ok(Incoming::Barrier { .. }) => return Ok(Open { reader, writer, token }),
                     Ok(Incoming::Message { consumed }) => drop(input.drain(..consumed)),
                     Ok(Incoming::Need(_)) => {
                         if reader.read_buf(&mut input).await? == 0 {

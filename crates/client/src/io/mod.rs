@@ -1,6 +1,7 @@
 //! The tasks that move bytes between the sockets and the core.
 
 mod dial;
+mod outgoing;
 mod shared;
 
 mod publish;
@@ -9,4 +10,4 @@ mod subscribe;
 pub(crate) use dial::Dial;
 pub(crate) use publish::{first, run as publish};
 pub(crate) use shared::Shared;
-pub(crate) use subscribe::{Order, run as subscribe};
+pub(crate) use subscribe::{SubscribeRequest, run as subscribe};

@@ -2,13 +2,14 @@
 
 use super::dial::{Open, Writer};
 use super::shared::Shared;
-use crate::core::{Backoff, Step};
-use crate::{Error, Event, Link, Reason, protocol};
+use crate::core::Step;
+use crate::{Doubt, Error, Event, Link, Reason, protocol};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use switchboard_driver::Backoff;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -18,7 +19,9 @@ const LONG: Duration = Duration::from_secs(3600);
 enum Ending {
     /// All was sent, or the client has ended otherwise.
     Finished,
-    Cut(Reason),
+    Disconnected(Reason),
+    /// The connection was not needed.
+    Retired,
 }
 
 /// The first connection, which fails unless it is to be tried again.
@@ -48,20 +51,45 @@ pub(crate) async fn first(shared: &Shared) -> Result<Open, Error> {
 
 /// Writes until the client is closed; connects again as often as it has to.
 pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
-    // Also when the runtime is shut down, those who wait have to know.
+    // Completes every operation, also when the runtime is shut down.
     let _ended = Ended(&shared);
     let mut open = open;
     loop {
-        let Ending::Cut(reason) = serve(&shared, open).await else { return };
-        shared.with(|core| core.disconnected(reason));
-        if !shared.options.reconnect {
-            return;
-        }
-        match away(&shared, reconnect(&shared)).await {
-            Some(again) => open = again,
-            None => return,
-        }
+        let again = match serve(&shared, open).await {
+            Ending::Finished => return,
+            Ending::Retired => {
+                shared.with(crate::core::Publisher::retired);
+                when_needed(&shared).await
+            }
+            Ending::Disconnected(reason) => {
+                shared.with(|core| core.disconnected(reason));
+                if !shared.options.reconnect {
+                    return;
+                }
+                away(&shared, reconnect(&shared, None)).await
+            }
+        };
+        let Some(again) = again else { return };
+        open = again;
         shared.with(|core| core.connected(open.token, Instant::now()));
+    }
+}
+
+/// Opens the connection when it is needed. `None` if the client has ended meanwhile.
+async fn when_needed(shared: &Shared) -> Option<Open> {
+    let needed = std::future::poll_fn(|_| {
+        if shared.lock().is_needed() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    });
+    away(shared, needed).await?;
+    match away(shared, shared.dial.open()).await? {
+        Ok(open) => Some(open),
+        Err(error) if !shared.options.reconnect => {
+            let reason = Reason::Broken(format!("cannot connect to {}: {error}", shared.options.address()));
+            let in_doubt = Doubt::default();
+            shared.with(|core| core.note(Event::Disconnected { link: Link::Publisher, reason, in_doubt }));
+            None
+        }
+        Err(error) => away(shared, reconnect(shared, Some(error.to_string()))).await,
     }
 }
 
@@ -73,9 +101,8 @@ impl Drop for Ended<'_> {
     }
 }
 
-async fn reconnect(shared: &Shared) -> Open {
+async fn reconnect(shared: &Shared, mut failure: Option<String>) -> Open {
     let mut backoff = Backoff::new(shared.options.backoff_min, shared.options.backoff_max);
-    let mut failure = None;
     loop {
         let after = backoff.pause(fastrand::f64());
         shared.with(|core| core.note(Event::Reconnecting { link: Link::Publisher, after, failure }));
@@ -111,20 +138,20 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
     let mut input = [0; 1024];
     let mut unflushed = false;
     let mut alarm = pin!(sleep(LONG));
-    // Where there is doubt about the connection: whether another one is answered.
-    let mut witness: Option<Pin<Box<dyn Future<Output = bool> + Send>>> = None;
+    // The connection is silent: whether another one is answered.
+    let mut probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>> = None;
     loop {
-        let (step, until, suspects) = shared.with(|core| {
+        let (step, until, wants_probe) = shared.with(|core| {
             let step = core.step(Instant::now());
-            (step, core.timeout(), core.takes_suspicion())
+            (step, core.timeout(), core.takes_probe())
         });
-        if suspects && witness.is_none() {
+        if wants_probe && probe.is_none() {
             let dial = shared.dial.clone();
-            witness = Some(Box::pin(async move { dial.open().await.is_ok() }));
+            probe = Some(Box::pin(async move { dial.open().await.is_ok() }));
         }
-        if matches!(step, Step::Finish) {
+        if matches!(step, Step::Finish | Step::Retire) {
             finish(shared, &mut writer).await;
-            return Ending::Finished;
+            return if matches!(step, Step::Finish) { Ending::Finished } else { Ending::Retired };
         }
         // It may well ring too early, and then finds nothing; so it is seldom set.
         if let Some(until) = until.map(tokio::time::Instant::from)
@@ -134,7 +161,7 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
         }
         tokio::select! {
             written = write(&mut writer, &step), if unflushed || matches!(step, Step::Write(..)) => {
-                // Before the core hears of it: it uses the buffer again if nobody else has it.
+                // Before the core knows: it uses the buffer again if this was the last reference.
                 drop(step);
                 match written {
                     Ok(None) => unflushed = false,
@@ -147,8 +174,10 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
                 }
             }
             read = reader.read(&mut input) => match read {
-                Ok(0) => return Ending::Cut(Reason::Closed),
+                Ok(0) => return Ending::Disconnected(Reason::Closed),
                 Ok(bytes) => {
+                    // Whatever becomes of the other connection: this one is alive.
+                    probe = None;
                     if let Err(error) = shared.with(|core| core.received(&input[..bytes], Instant::now())) {
                         return broken(error);
                     }
@@ -157,13 +186,13 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
             },
             () = shared.wake.notified() => {}
             () = alarm.as_mut(), if !alarm.is_elapsed() => shared.with(|core| core.handle_timeout(Instant::now())),
-            there = async { witness.as_mut().expect("checked").await }, if witness.is_some() => {
-                witness = None;
-                if !there {
+            answered = async { probe.as_mut().expect("checked").await }, if probe.is_some() => {
+                probe = None;
+                if !answered {
                     let seconds = shared.options.heartbeat.as_secs_f32();
                     return broken(format!("no answer for {seconds} s (option heartbeat)"));
                 }
-                shared.with(|core| core.vouched(Instant::now()));
+                shared.with(|core| core.probe_ok(Instant::now()));
             }
         }
         if shared.lock().is_ended() {
@@ -173,15 +202,15 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
 }
 
 fn broken(why: impl ToString) -> Ending {
-    Ending::Cut(Reason::Broken(why.to_string()))
+    Ending::Disconnected(Reason::Broken(why.to_string()))
 }
 
-/// One write, or a flush when there is nothing to write: never both, for whoever drops this future in
+/// One write, or a flush when there is nothing to write: never both, because dropping this future in
 /// between would not know how much was written. A TCP stream has nothing to flush; another may.
 async fn write(writer: &mut Writer, step: &Step) -> io::Result<Option<usize>> {
     match step {
         Step::Write(bytes, range) => writer.write(&bytes[range.clone()]).await.map(Some),
-        Step::Sleep | Step::Finish => writer.flush().await.map(|()| None),
+        Step::Sleep | Step::Finish | Step::Retire => writer.flush().await.map(|()| None),
     }
 }
 

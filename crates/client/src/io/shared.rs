@@ -1,9 +1,12 @@
 use crate::core::Publisher;
 use crate::io::Dial;
 use crate::mailbox::Mailbox;
+use crate::runner::Runner;
 use crate::{Event, Options};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use switchboard_driver::Driver;
+use parking_lot::{Mutex, MutexGuard};
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use switchboard_driver::{Driver, Task};
 use tokio::sync::{Notify, watch};
 
 /// What a client and its tasks have in common.
@@ -11,7 +14,8 @@ use tokio::sync::{Notify, watch};
 pub(crate) struct Shared {
     pub(crate) options: Arc<Options>,
     pub(crate) dial: Dial,
-    pub(crate) driver: Driver,
+    driver: Driver,
+    pub(crate) runner: Arc<Runner>,
     core: Mutex<Publisher>,
     /// Wakes the task that writes.
     pub(crate) wake: Notify,
@@ -23,20 +27,30 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(dial: Dial, driver: Driver) -> Shared {
         let options = dial.options.clone();
+        let runner = {
+            let _inside = driver.enter();
+            Arc::new(Runner::of(&tokio::runtime::Handle::current()))
+        };
         Shared {
-            core: Mutex::new(Publisher::new(options.clone())),
+            core: Mutex::new(Publisher::new(options.clone(), runner.clone())),
             options,
             dial,
             driver,
+            runner,
             wake: Notify::new(),
             listeners: Mutex::default(),
             closed: watch::Sender::new(false),
         }
     }
 
-    /// Whoever changes something that replies or events come of uses [`Shared::with`].
+    /// Runs a task of the client.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task<()> {
+        self.driver.spawn(self.runner.track(task))
+    }
+
+    /// For changes that complete nothing and cause no event; all others use [`Shared::with`].
     pub(crate) fn lock(&self) -> MutexGuard<'_, Publisher> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock()
     }
 
     /// Works on the core, then answers without its lock.
@@ -47,19 +61,19 @@ impl Shared {
         drop(core);
         if !due.is_empty() {
             for event in due.events {
-                self.tell(&event);
+                self.emit(&event);
             }
-            for (promise, result) in due.replies {
-                promise.fulfil(result);
+            for (completer, result) in due.completions {
+                completer.complete(result);
             }
         }
         result
     }
 
     pub(crate) fn listen(&self) -> Arc<Mailbox<Event>> {
-        let mailbox = Arc::new(Mailbox::new(EVENTS));
+        let mailbox = Arc::new(Mailbox::new(EVENTS, self.runner.clone()));
         // Under the lock, or the end might come in between.
-        let mut listeners = self.listeners();
+        let mut listeners = self.listeners.lock();
         if *self.closed.borrow() {
             mailbox.end();
         }
@@ -67,11 +81,11 @@ impl Shared {
         mailbox
     }
 
-    pub(crate) fn tell(&self, event: &Event) {
-        let mut there = Vec::new();
-        self.listeners().retain(|listener| listener.upgrade().map(|mailbox| there.push(mailbox)).is_some());
-        // Without the lock: whoever is woken may ask for events.
-        for mailbox in there {
+    pub(crate) fn emit(&self, event: &Event) {
+        let mut listening = Vec::new();
+        self.listeners.lock().retain(|listener| listener.upgrade().map(|mailbox| listening.push(mailbox)).is_some());
+        // Without the lock: a task that is woken may ask for events.
+        for mailbox in listening {
             mailbox.put_or_miss(event.clone());
         }
     }
@@ -80,16 +94,12 @@ impl Shared {
     pub(crate) fn end(&self) {
         self.with(|core| core.end(&crate::Error::Closed));
         self.closed.send_replace(true);
-        let listeners = std::mem::take(&mut *self.listeners());
+        let listeners = std::mem::take(&mut *self.listeners.lock());
         for mailbox in listeners.iter().filter_map(Weak::upgrade) {
             mailbox.end();
         }
     }
-
-    fn listeners(&self) -> MutexGuard<'_, Vec<Weak<Mailbox<Event>>>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Events that wait for one who listens; the oldest are left out, and counted.
+/// Events that wait for one reader; the oldest beyond are left out, and counted.
 const EVENTS: usize = 1024;

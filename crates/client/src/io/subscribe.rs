@@ -1,77 +1,98 @@
 //! The task of a subscription: a connection of its own.
 
 use super::dial::{Reader, Writer, new_token};
+use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::clock::later;
-use crate::core::{Backoff, Beat, Subscriber};
-use crate::mailbox::Mailbox;
-use crate::reply::Promise;
-use crate::{Doubt, Error, Event, Link, Reason, Subscription, protocol};
+use crate::completion::Completer;
+use crate::core::{Effect, Subscriber};
+use crate::inbox::{Inbox, Taker, Unread};
+use crate::options::MAX_CHANNEL;
+use crate::{Doubt, Error, Event, Link, Options, Reason, Subscription, protocol};
 use bytes::{Bytes, BytesMut};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use switchboard_driver::Backoff;
+use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, sleep_until, timeout};
 
-/// What is read at a time: as much as the last reads have brought, between these.
+/// The size of a read follows the last reads, between these bounds.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 
-/// What somebody has subscribed to.
-pub(crate) struct Order {
+/// A call of `subscribe`.
+pub(crate) struct SubscribeRequest {
     pub(crate) pattern: Bytes,
-    pub(crate) inbox: Arc<Mailbox<Bytes>>,
-    /// Until it is in force for the first time.
-    pub(crate) first: Option<(Promise<Subscription>, Subscription)>,
+    pub(crate) inbox: Arc<Inbox>,
+    /// Until the subscription is in force for the first time.
+    pub(crate) first: Option<(Completer<Subscription>, Subscription)>,
 }
 
 enum Ending {
-    /// Nobody listens any more, or the client was closed.
+    /// The subscription has ended: it was dropped or drained, or the client was closed.
     Finished,
-    Cut(Reason),
+    Disconnected(Reason),
+    /// The connection ended before the subscription was in force.
+    Refused(Reason),
 }
 
-/// Receives until nobody listens any more; connects again as often as it has to.
-pub(crate) async fn run(shared: Arc<Shared>, mut order: Order) {
-    let inbox = order.inbox.clone();
+/// Receives until the subscription ends; connects again as often as it has to.
+pub(crate) async fn run(shared: Arc<Shared>, mut request: SubscribeRequest) {
+    let inbox = request.inbox.clone();
     let _ended = Ended(&inbox);
     let options = &shared.options;
-    let link = Link::Subscription(order.pattern.clone());
+    let link = Link::Subscription(request.pattern.clone());
     let mut backoff = Backoff::new(options.backoff_min, options.backoff_max);
     let deadline = later(Instant::now(), options.timeout).into();
     loop {
         let dialled = tokio::select! {
             dialled = shared.dial.connect() => dialled,
-            () = given_up(&shared, &order, deadline) => return late(&shared, order),
+            () = given_up(&shared, &request, deadline) => return late(&shared, request),
         };
         let failure = match dialled {
-            Ok((reader, writer)) => match follow(&shared, &mut order, reader, writer, deadline).await {
+            Ok((reader, writer)) => match follow(&shared, &mut request, reader, writer, deadline).await {
                 Ok(Ending::Finished) => return,
-                Err(()) => return late(&shared, order),
-                Ok(Ending::Cut(reason)) => {
+                Err(()) => return late(&shared, request),
+                Ok(Ending::Disconnected(reason)) => {
                     backoff.reset();
-                    shared.tell(&Event::Disconnected { link: link.clone(), reason, in_doubt: Doubt::default() });
-                    // Until it was in force for the first time, `subscribe` goes on.
-                    if !options.reconnect && order.first.is_none() {
+                    shared.emit(&Event::Disconnected { link: link.clone(), reason, in_doubt: Doubt::default() });
+                    if !options.reconnect {
                         return;
                     }
                     None
+                }
+                // The next pause is longer: a broker that refuses is not to be asked ten times a second.
+                Ok(Ending::Refused(reason)) => {
+                    if let Some(error) = cannot_heal(options, &request.pattern, &reason)
+                        && let Some((completer, _)) = request.first.take()
+                    {
+                        return completer.complete(Err(error));
+                    }
+                    Some(format!("the subscription was refused: {reason}"))
                 }
             },
             Err(error) => Some(error.to_string()),
         };
         let after = backoff.pause(fastrand::f64());
-        shared.tell(&Event::Reconnecting { link: link.clone(), after, failure });
+        shared.emit(&Event::Reconnecting { link: link.clone(), after, failure });
         tokio::select! {
             () = sleep(after) => {}
-            () = given_up(&shared, &order, deadline) => return late(&shared, order),
+            () = given_up(&shared, &request, deadline) => return late(&shared, request),
         }
     }
 }
 
-/// Those who listen see the end, also when the runtime is shut down.
-struct Ended<'a>(&'a Mailbox<Bytes>);
+/// Why it is of no use to try again.
+fn cannot_heal(options: &Options, pattern: &[u8], reason: &Reason) -> Option<Error> {
+    if *reason == Reason::Closed && pattern.len() > MAX_CHANNEL {
+        return Some(Error::ChannelName { length: pattern.len(), limit: MAX_CHANNEL });
+    }
+    (!options.reconnect).then(|| Error::Refused { reason: reason.clone() })
+}
+
+/// Ends the inbox also when the runtime is shut down.
+struct Ended<'a>(&'a Inbox);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
@@ -80,42 +101,44 @@ impl Drop for Ended<'_> {
 }
 
 /// Ready when there is no reason to connect any more.
-async fn given_up(shared: &Shared, order: &Order, deadline: tokio::time::Instant) {
+async fn given_up(shared: &Shared, request: &SubscribeRequest, deadline: tokio::time::Instant) {
     let mut closed = shared.closed.subscribe();
-    let left = async {
-        while !order.inbox.has_left() {
-            order.inbox.changed().await;
+    let stopped = async {
+        while request.inbox.taker() == Taker::Listening {
+            request.inbox.changed().await;
         }
     };
     tokio::select! {
-        () = left => {}
+        () = stopped => {}
         _ = closed.wait_for(|closed| *closed) => {}
-        () = sleep_until(deadline), if order.first.is_some() => {}
+        () = sleep_until(deadline), if request.first.is_some() => {}
     }
 }
 
-fn late(shared: &Shared, order: Order) {
-    if let Some((promise, _)) = order.first
+fn late(shared: &Shared, request: SubscribeRequest) {
+    if let Some((completer, _)) = request.first
         && !*shared.closed.borrow()
     {
-        promise.fulfil(Err(Error::TimedOut { what: "subscribe", after: shared.options.timeout, option: "timeout" }));
+        completer.complete(Err(Error::TimedOut {
+            what: "subscribe",
+            after: shared.options.timeout,
+            option: "timeout",
+        }));
     }
 }
 
 /// One connection, to its end; an error if it took too long until the subscription was in force.
 async fn follow(
     shared: &Shared,
-    order: &mut Order,
+    request: &mut SubscribeRequest,
     mut reader: Reader,
     mut writer: Writer,
     deadline: tokio::time::Instant,
 ) -> Result<Ending, ()> {
     let options = &shared.options;
     let (mut core, first) =
-        Subscriber::new(&order.pattern, new_token(), options.heartbeat, options.max_frame, Instant::now());
-    if let Err(error) = say(options.connect_timeout, &mut writer, &first).await {
-        return broken(error);
-    }
+        Subscriber::new(&request.pattern, new_token(), options.heartbeat, options.max_frame, Instant::now());
+    let mut outgoing = Outgoing::new(first);
     let mut closed = shared.closed.subscribe();
     let mut closing = false;
     let mut confirmed = false;
@@ -123,17 +146,22 @@ async fn follow(
     let (mut input, mut messages) = (BytesMut::new(), Vec::new());
     let (mut size, mut need) = (SMALL, 0);
     loop {
-        let full = order.inbox.is_full();
-        if order.inbox.has_left() || (*closed.borrow() && !closing) {
-            let mut last = Vec::new();
-            protocol::end(&mut last);
-            // A peer that is gone does not mind.
-            let _ = say(options.connect_timeout, &mut writer, &last).await;
-            if order.inbox.has_left() {
+        let full = request.inbox.is_full();
+        match request.inbox.taker() {
+            Taker::Left => {
+                leave(shared, request, core, (reader, writer, outgoing, input)).await;
                 return Ok(Ending::Finished);
             }
-            // What was on its way to us is still received.
-            closing = true;
+            Taker::Draining if !closing => {
+                closing = true;
+                outgoing.shut_down();
+            }
+            Taker::Listening if !closing && *closed.borrow() => {
+                // What was on its way to us is still received.
+                closing = true;
+                outgoing.push(protocol::end);
+            }
+            Taker::Draining | Taker::Listening => {}
         }
         if alarm.is_elapsed() {
             alarm.as_mut().reset(core.timeout().into());
@@ -143,47 +171,54 @@ async fn follow(
             input.reserve(size.max(need.saturating_sub(input.len())));
         }
         tokio::select! {
+            // Writing never keeps reading waiting, nor the other way round: the broker may do the one only
+            // after the other. Reading comes before the alarm: what has arrived was no silence.
+            biased;
+            written = outgoing.write(&mut writer), if outgoing.is_due() => {
+                if let Err(error) = written {
+                    return ended(confirmed, error.to_string().into());
+                }
+            }
             read = reader.read_buf(&mut input), if !full => {
                 match read {
                     Ok(0) if closing => return Ok(Ending::Finished),
-                    Ok(0) if input.is_empty() => return Ok(Ending::Cut(Reason::Closed)),
-                    Ok(0) => return broken("the connection ended within a message"),
+                    Ok(0) if input.is_empty() => return ended(confirmed, Reason::Closed),
+                    Ok(0) => return ended(confirmed, "the connection ended within a message".to_owned().into()),
                     Ok(bytes) => size = (bytes * 2).clamp(size / 2, LARGE).max(SMALL),
-                    Err(error) => return broken(error),
+                    Err(_) if closing => return Ok(Ending::Finished),
+                    Err(error) => return ended(confirmed, error.to_string().into()),
                 }
                 let result = core.received(&mut input, &mut messages, Instant::now());
-                order.inbox.put(messages.drain(..).map(|bytes| (bytes.len(), bytes)));
-                match result {
-                    Ok(bytes) => need = bytes,
-                    Err(error) => return broken(error),
-                }
+                request.inbox.put(messages.drain(..));
+                // Before the inbox counts as full: only the holder of the subscription can empty it.
                 if !confirmed && core.is_confirmed() {
                     confirmed = true;
-                    shared.tell(&Event::Connected(Link::Subscription(order.pattern.clone())));
-                    if let Some((promise, subscription)) = order.first.take() {
-                        promise.fulfil(Ok(subscription));
+                    shared.emit(&Event::Connected(Link::Subscription(request.pattern.clone())));
+                    if let Some((completer, subscription)) = request.first.take() {
+                        completer.complete(Ok(subscription));
                     }
                 }
+                match result {
+                    Ok(bytes) => need = bytes,
+                    Err(error) => return ended(confirmed, error.to_string().into()),
+                }
             }
-            () = order.inbox.changed() => core.resumed(Instant::now()),
+            () = request.inbox.changed() => core.resumed(Instant::now()),
             _ = closed.changed(), if !closing => {}
-            () = sleep_until(deadline), if order.first.is_some() => return Err(()),
+            () = sleep_until(deadline), if request.first.is_some() => return Err(()),
             () = alarm.as_mut(), if !alarm.is_elapsed() => {
                 let now = Instant::now();
                 if full {
                     core.resumed(now);
                 }
                 match core.handle_timeout(now) {
-                    Beat::Nothing => {}
-                    Beat::Ask(bytes) => {
-                        if let Err(error) = say(options.heartbeat, &mut writer, &bytes).await {
-                            return broken(error);
-                        }
-                    }
-                    Beat::Dead if closing => return Ok(Ending::Finished),
-                    Beat::Dead => {
+                    Effect::Nothing => {}
+                    Effect::Check(_) if closing => {}
+                    Effect::Check(check) => outgoing.push(|bytes| bytes.extend_from_slice(&check)),
+                    Effect::Disconnect if closing => return Ok(Ending::Finished),
+                    Effect::Disconnect => {
                         let seconds = options.heartbeat.as_secs_f32();
-                        return broken(format!("no answer for {seconds} s (option heartbeat)"));
+                        return ended(confirmed, format!("no answer for {seconds} s (option heartbeat)").into());
                     }
                 }
             }
@@ -191,14 +226,38 @@ async fn follow(
     }
 }
 
-fn broken(why: impl ToString) -> Result<Ending, ()> {
-    Ok(Ending::Cut(Reason::Broken(why.to_string())))
+fn ended(confirmed: bool, reason: Reason) -> Result<Ending, ()> {
+    Ok(if confirmed { Ending::Disconnected(reason) } else { Ending::Refused(reason) })
 }
 
-async fn say(limit: std::time::Duration, writer: &mut Writer, bytes: &[u8]) -> std::io::Result<()> {
-    let saying = async {
-        writer.write_all(bytes).await?;
-        writer.flush().await
+/// The subscription was dropped. The broker is told by a half-close: of a queue's messages it keeps those that it
+/// has not sent yet, for other consumers. Those that it has sent are counted.
+async fn leave(
+    shared: &Shared,
+    request: &SubscribeRequest,
+    mut core: Subscriber,
+    (mut reader, mut writer, mut outgoing, mut input): (Reader, Writer, Outgoing, BytesMut),
+) {
+    let mut unread = request.inbox.unread();
+    outgoing.shut_down();
+    let writing = async { while outgoing.is_due() && outgoing.write(&mut writer).await.is_ok() {} };
+    let reading = async {
+        let mut messages = Vec::new();
+        loop {
+            input.reserve(LARGE);
+            if !matches!(reader.read_buf(&mut input).await, Ok(1..)) {
+                return;
+            }
+            let received = core.received(&mut input, &mut messages, Instant::now());
+            messages.drain(..).for_each(|bytes| unread.add(&bytes));
+            if received.is_err() {
+                return;
+            }
+        }
     };
-    timeout(limit, saying).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
+    let _ = timeout(shared.options.connect_timeout, async { tokio::join!(writing, reading) }).await;
+    if unread.messages > 0 && protocol::is_queue(&request.pattern) {
+        let Unread { messages, bytes } = unread;
+        shared.emit(&Event::Discarded { pattern: request.pattern.clone(), messages, bytes });
+    }
 }

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 const MIB: usize = 1 << 20;
+/// What brokers allow unless they are configured otherwise.
+pub(crate) const MAX_CHANNEL: usize = 1024;
 
 /// Where the broker is, and the limits of a client. Each field but the first two is an option of
 /// the URL, by its name: `switchboard://[::1]:25000?timeout=5s&buffer=1MiB&when_full=fail`.
@@ -24,7 +26,7 @@ pub struct Options {
     /// How long `flush`, `subscribe`, `close`, and a publish that waits for room may take; default 30 s.
     /// `timeout=never` is as long as it takes, as is any time that no clock can count.
     pub timeout: Duration,
-    /// How long a connection may be silent until the broker is asked whether it is there, and again
+    /// How long a connection may be silent until it is checked, and again
     /// how long the answer may take; default 15 s.
     pub heartbeat: Duration,
     /// The first pause before a connection is tried again; default 100 ms. It doubles up to
@@ -54,25 +56,25 @@ pub struct Options {
     /// Whether the first connection is tried again, too, until `timeout`; default `false`.
     pub retry_first: bool,
     /// Whether a connection that has ended is made anew; default `true`. Else a subscription ends with its
-    /// connection, and the client with the one that publishes.
+    /// connection, and the client with the one that publishes, if it has one.
     pub reconnect: bool,
     /// Where I/O runs; default `current`.
-    pub driver: Place,
+    pub driver: Runtime,
 }
 
 /// What a publish does that finds the buffer full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Its reply is late: `when_full=wait`.
+    /// Its completion is late: `when_full=wait`.
     #[default]
     Wait,
-    /// Its reply is [`Error::Full`]: `when_full=fail`.
+    /// Its completion is [`Error::Full`]: `when_full=fail`.
     Fail,
 }
 
 /// Where a client's I/O runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum Runtime {
     /// On the tokio runtime that `connect` is called in, if there is one; else as `Shared`: `driver=current`.
     #[default]
     Current,
@@ -96,10 +98,10 @@ impl Default for Options {
             resend: 0,
             inbox: 8 * MIB,
             max_frame: 16 * MIB,
-            max_channel: 1024,
+            max_channel: MAX_CHANNEL,
             retry_first: false,
             reconnect: true,
-            driver: Place::Current,
+            driver: Runtime::Current,
         }
     }
 }
@@ -119,6 +121,37 @@ impl Options {
         } else {
             format!("{}:{}", self.host, self.port)
         }
+    }
+
+    /// What the URL's grammar refuses must not come in by the fields.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let fail = |option, problem| Err(Error::Option { option, problem });
+        if self.host.is_empty() {
+            return fail("host", "it is empty");
+        }
+        let durations = [
+            ("connect_timeout", self.connect_timeout),
+            ("timeout", self.timeout),
+            ("heartbeat", self.heartbeat),
+            ("backoff_min", self.backoff_min),
+            ("backoff_max", self.backoff_max),
+        ];
+        if let Some((option, _)) = durations.into_iter().find(|(_, duration)| duration.is_zero()) {
+            return fail(option, "it must be more than zero");
+        }
+        let sizes = [
+            ("buffer", self.buffer),
+            ("inbox", self.inbox),
+            ("max_frame", self.max_frame),
+            ("max_channel", self.max_channel),
+        ];
+        if let Some((option, _)) = sizes.into_iter().find(|(_, size)| *size == 0 || u32::try_from(*size).is_err()) {
+            return fail(option, "it must be from 1 byte to less than 4GiB");
+        }
+        if self.backoff_max < self.backoff_min {
+            return fail("backoff_max", "it is less than backoff_min");
+        }
+        Ok(())
     }
 
     pub(crate) fn check_channel(&self, name: &[u8]) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-use super::{Options, Place, WhenFull};
+use super::{Options, Runtime, WhenFull};
 use std::time::Duration;
 
 const SCHEME: &str = "switchboard://";
@@ -52,7 +52,7 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
         "when_full" => options.when_full = one_of(value, &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?,
         "retry_first" => options.retry_first = one_of(value, &[("true", true), ("false", false)])?,
         "reconnect" => options.reconnect = one_of(value, &[("true", true), ("false", false)])?,
-        "driver" => options.driver = one_of(value, &[("current", Place::Current), ("shared", Place::Shared)])?,
+        "driver" => options.driver = one_of(value, &[("current", Runtime::Current), ("shared", Runtime::Shared)])?,
         _ => {
             return Err("there is no such option; there are connect_timeout, timeout, heartbeat, backoff_min, \
                  backoff_max, buffer, when_full, waiting, resend, inbox, max_frame, max_channel, retry_first, reconnect, \

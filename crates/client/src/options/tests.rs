@@ -1,4 +1,4 @@
-use super::{Options, Place, WhenFull};
+use super::{Options, Runtime, WhenFull};
 use std::time::Duration;
 
 fn refused(url: &str) -> String {
@@ -42,7 +42,7 @@ fn every_limit_can_be_set() {
         max_channel: 11,
         retry_first: true,
         reconnect: false,
-        driver: Place::Shared,
+        driver: Runtime::Shared,
     };
     assert_eq!(url.parse::<Options>().unwrap(), set);
     assert_eq!("switchboard://h?timeout=never".parse::<Options>().unwrap().timeout, Duration::MAX);

@@ -42,7 +42,7 @@ impl Collector {
                     "--set",
                     "monitor.feed=64MiB",
                     "--set",
-                    "monitor.own=",
+                    "monitor.report-as=",
                 ]);
                 command
             }

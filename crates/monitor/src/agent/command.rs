@@ -4,25 +4,18 @@
 //! group (Ctrl-C, Ctrl-Z, a new window size) the command has already, and it is not passed on. What a
 //! process sends to the agent is.
 
+use super::signals::Signals;
 use crate::process::Stat;
-use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill, raise};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-use signal_hook::consts::signal::{
-    SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH,
-};
-use signal_hook::iterator::SignalsInfo;
-use signal_hook::iterator::exfiltrator::origin::WithOrigin;
-use signal_hook::low_level::siginfo::{Cause, Origin};
+use nix::sys::signal::{Signal, raise};
+use rustix::process::{Pid, WaitOptions, wait};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::process;
+use std::time::Duration;
 
-const PASSED_ON: [i32; 9] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT];
-/// How many generations a signal's sender is followed back.
-const GENERATIONS: usize = 64;
+/// How often the command's end is looked for where signals cannot be read.
+const UNSIGNALED: Duration = Duration::from_millis(100);
 
 /// It could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -62,109 +55,74 @@ impl NotRun {
 /// A command that runs.
 pub(crate) struct Running {
     child: Pid,
-    signals: SignalsInfo<WithOrigin>,
+    signals: Signals,
 }
 
 impl Running {
     /// This process becomes the one that inherits orphans, waits for every child there is, and takes the
-    /// signals that are to be passed on.
+    /// signals that are to be passed on. To be called before other threads are started.
     pub(crate) fn start(command: &[OsString]) -> Result<Running, NotRun> {
-        let [program, arguments @ ..] = command else {
+        let Some(program) = command.first() else {
             return Err(NotRun::NotFound { command: String::new() });
         };
-        // One that is ignored (nohup) stays so for the command. A handler would not be inherited: the
-        // command starts with what it would have had without us.
-        let ignored = ignored_signals();
-        let taken = PASSED_ON.into_iter().filter(|signal| !ignored.contains(signal)).chain([SIGCHLD]);
-        let signals = SignalsInfo::new(taken).map_err(NotRun::NotReady)?;
+        let signals = Signals::block().map_err(NotRun::NotReady)?;
         prctl::set_child_subreaper(true).map_err(|error| NotRun::NotReady(error.into()))?;
-        let child = process::Command::new(program).args(arguments).spawn().map_err(|source| {
+        // Waited for below, together with the orphans.
+        let child = signals.spawn(command).map_err(|source| {
             let command = program.to_string_lossy().into_owned();
             match source.kind() {
                 ErrorKind::NotFound => NotRun::NotFound { command },
                 _ => NotRun::NotAllowed { command, source },
             }
         })?;
-        // Waited for below, together with the orphans.
-        Ok(Running { child: Pid::from_raw(child.id().cast_signed()), signals })
+        Ok(Running { child, signals })
     }
 
     pub(crate) fn pid(&self) -> i32 {
-        self.child.as_raw()
+        self.child.as_raw_nonzero().get()
     }
 
     /// Its exit code, or 128 and the signal that has ended it.
-    pub(crate) fn wait(mut self) -> u8 {
-        // It may have ended before anybody watched.
-        if let Some(code) = self.reap() {
-            return code;
-        }
+    pub(crate) fn wait(self) -> u8 {
         loop {
-            let arrived: Vec<Origin> = self.signals.wait().collect();
-            for origin in arrived {
-                if origin.signal != SIGCHLD && self.is_to_be_passed_on(&origin) {
-                    self.pass_on(origin.signal);
-                }
-            }
+            // First: it may have ended before anybody watched.
             if let Some(code) = self.reap() {
                 return code;
             }
-        }
-    }
-
-    fn is_to_be_passed_on(&self, origin: &Origin) -> bool {
-        if matches!(origin.cause, Cause::Kernel) {
-            return false;
-        }
-        // An editor that stops itself does so with its whole group: it need not be told.
-        !origin.process.is_some_and(|sender| comes_from_us(sender.pid))
-    }
-
-    fn pass_on(&self, signal: i32) {
-        if let Ok(signal) = Signal::try_from(signal) {
-            // It may just have ended.
-            let _ = kill(self.child, signal);
+            match self.signals.next() {
+                Ok(arrived) if arrived.is_to_be_passed_on() => arrived.pass_on(self.child),
+                Ok(_) => {}
+                // Without them the command's end is all that is left to wait for.
+                Err(_) => std::thread::sleep(UNSIGNALED),
+            }
         }
     }
 
     /// Waits for all who have ended; the command's code if it is among them.
     fn reap(&self) -> Option<u8> {
         loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == self.child => {
-                    // What the kernel keeps of it is one byte.
-                    return Some(u8::try_from(code & 0xff).unwrap_or(u8::MAX));
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.child => {
-                    return Some(u8::try_from(128 + signal as i32).unwrap_or(u8::MAX));
-                }
-                Ok(WaitStatus::Stopped(pid, signal)) if pid == self.child => self.stop_too(signal),
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
-                Ok(_) | Err(_) => {}
+            let (pid, status) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED).ok()??;
+            if pid != self.child {
+                continue;
+            }
+            if let Some(code) = status.exit_status() {
+                // What the kernel keeps of it is one byte.
+                return Some(u8::try_from(code & 0xff).unwrap_or(u8::MAX));
+            }
+            if let Some(signal) = status.terminating_signal() {
+                return Some(u8::try_from(128 + signal).unwrap_or(u8::MAX));
+            }
+            if status.stopped() {
+                self.stop_too();
             }
         }
     }
 
     /// The shell gets its terminal back when the agent stops; `fg` wakes both.
-    fn stop_too(&self, signal: Signal) {
+    fn stop_too(&self) {
         let has_terminal = Stat::of(process::id().cast_signed()).is_ok_and(|stat| stat.terminal != 0);
-        // Reading or writing as a background job has stopped the whole group already.
-        if has_terminal && !matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU) && raise(Signal::SIGSTOP).is_ok() {
-            let _ = kill(self.child, Signal::SIGCONT);
+        if has_terminal && raise(Signal::SIGSTOP).is_ok() {
+            let _ = super::signals::send(self.child, Signal::SIGCONT as i32);
         }
     }
-}
-
-fn comes_from_us(sender: i32) -> bool {
-    let own = process::id().cast_signed();
-    let parents =
-        std::iter::successors(Some(sender), |&pid| Some(Stat::of(pid).ok()?.parent).filter(|&parent| parent > 1));
-    parents.take(GENERATIONS).skip(1).any(|pid| pid == own)
-}
-
-fn ignored_signals() -> Vec<i32> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    (1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect()
 }

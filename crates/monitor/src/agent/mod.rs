@@ -1,15 +1,16 @@
 //! Watches any program from outside, with nothing changed in it.
 
+mod name;
 mod tree;
 
 mod command;
+mod signals;
 
 pub use command::NotRun;
 
 use crate::report::{Error, Identity, Options, Outcome, Reporting};
 use command::Running;
 use std::ffi::OsString;
-use std::path::Path;
 use tree::Tree;
 
 /// What is left to say when the command has ended.
@@ -46,7 +47,7 @@ pub fn run(command: &[OsString], options: &Options) -> Result<Ended, Failed> {
     let unmeasured = |source| Error::Unmeasured { what: "the command".into(), source };
     let mut tree = Tree::of_own_children().map_err(unmeasured)?;
     let running = Running::start(command)?;
-    let name = Path::new(&command[0]).file_name().unwrap_or(&command[0]).to_string_lossy().into_owned();
+    let name = name::of(command);
     let identity = Identity::of(running.pid().cast_unsigned(), &name, options);
     // From here on the command runs, and whatever happens to the reports must not harm it.
     let reporting = Reporting::start(identity, options, Box::new(move || tree.sample()));
@@ -61,10 +62,14 @@ pub fn run(command: &[OsString], options: &Options) -> Result<Ended, Failed> {
 ///
 /// The options make no sense, or there is no such process.
 pub fn watch(pid: u32, options: &Options) -> Result<Option<Outcome>, Error> {
-    let unmeasured = |source| Error::Unmeasured { what: format!("process {pid}"), source };
-    let number = i32::try_from(pid).map_err(|_| unmeasured(std::io::ErrorKind::NotFound.into()))?;
-    let mut tree = Tree::of(number).map_err(unmeasured)?;
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).map_err(unmeasured)?;
-    let identity = Identity::of(pid, name.trim(), options);
+    options.check()?;
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::NoProcess { pid },
+        _ => Error::Unmeasured { what: format!("process {pid}"), source },
+    };
+    let number = i32::try_from(pid).map_err(|_| Error::NoProcess { pid })?;
+    let mut tree = Tree::of(number).map_err(failed)?;
+    let name = name::of_process(pid).map_err(failed)?;
+    let identity = Identity::of(pid, &name, options);
     Ok(Reporting::start(identity, options, Box::new(move || tree.sample()))?.wait())
 }

@@ -1,34 +1,34 @@
 //! A process and all that come from it.
 
-use crate::figures::{Figures, MB, Meter};
 use crate::process::{Process, Stat};
+use crate::usage::{MB, Meter, Usage};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::ClockId;
 use std::collections::HashSet;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// What part of a core may go into looking for new children. Where a look costs more (thousands of
-/// threads), it is taken less often; those known are read each time all the same.
+/// The search for new children may take one part in so many of a core. Where a search costs more (thousands of
+/// threads) it is rarer; known processes are read each time.
 const LOOKING: u32 = 1000;
 
-/// Whose children are watched.
+/// The root of a tree.
 #[derive(Debug)]
 enum Root {
-    /// All of this very process: what it has started, and, as it is their subreaper, what those have left
-    /// behind. The account of those that have ended is the kernel's.
+    /// This process, whose descendants are watched without it. It is their subreaper, so orphans stay in the tree; the
+    /// kernel keeps the CPU time of those that have ended.
     Own(Process),
-    /// Another one, itself included.
+    /// Another process, which is watched together with its descendants.
     Other,
 }
 
-/// All of them at one time.
+/// The usage of a tree at one time.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     used: Duration,
     /// In bytes.
     resident: u64,
-    /// How many have not ended.
+    /// Number of processes that have not ended.
     living: usize,
 }
 
@@ -36,8 +36,8 @@ struct Reading {
 #[derive(Debug)]
 pub(crate) struct Tree {
     root: Root,
-    /// In the order in which they were found, so parents first: one that ends while they are read is missed,
-    /// and never counted twice, once itself and once with its parent.
+    /// Parents first. A process that ends during a reading is then missed once, and never counted twice: by itself and
+    /// in its parent's account.
     members: Vec<Process>,
     known: HashSet<i32>,
     meter: Option<Meter>,
@@ -53,7 +53,7 @@ impl Tree {
         Ok(Tree { root: Root::Own(own), members: Vec::new(), known: HashSet::new(), meter, look_again: now })
     }
 
-    /// A process that runs already. What it has used so far is not counted.
+    /// A running process. Its usage so far is not counted.
     pub(crate) fn of(pid: i32) -> io::Result<Tree> {
         let process = Process::open(pid)?;
         let known = HashSet::from([pid]);
@@ -64,13 +64,13 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Since the last call. `None` when nobody is left.
-    pub(crate) fn sample(&mut self) -> Option<Figures> {
+    /// The usage since the last call. `None` when no process is left.
+    pub(crate) fn sample(&mut self) -> Option<Usage> {
         let Reading { used, resident, living } = self.read();
         let now = Instant::now();
         let cpu = self.meter.as_mut().map_or(0.0, |meter| meter.cpu(now, used));
         let over = living == 0 && matches!(self.root, Root::Other);
-        (!over).then_some(Figures { cpu, mem: resident as f64 / MB })
+        (!over).then_some(Usage { cpu, mem: resident as f64 / MB })
     }
 
     fn read(&mut self) -> Reading {
@@ -103,7 +103,7 @@ impl Tree {
             at += 1;
         }
         if looks {
-            // Not by the wall's clock: on a busy machine everything takes long, and costs no more for that.
+            // By CPU time: on a busy machine a search takes long and costs no more.
             self.look_again = Instant::now() + own_time().saturating_sub(began) * LOOKING;
         }
         Reading { used: total, resident, living }
@@ -124,12 +124,12 @@ fn find(parent: &Process, stat: &Stat, known: &mut HashSet<i32>, found: &mut Vec
     });
 }
 
-/// Used by this thread.
+/// CPU time of this thread.
 fn own_time() -> Duration {
     ClockId::CLOCK_THREAD_CPUTIME_ID.now().map_or(Duration::ZERO, Duration::from)
 }
 
-/// Used by all who came from this process, have ended, and were waited for.
+/// CPU time of all descendants that have ended and were waited for.
 fn ended_children() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Duration::ZERO };
     [usage.user_time(), usage.system_time()]

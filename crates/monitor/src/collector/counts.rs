@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 /// Where a sample came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The ØMQ socket.
+    /// The ZeroMQ socket.
     Zmq,
     /// The broker's topic.
     Broker,
@@ -22,7 +22,7 @@ impl Source {
         [(Source::Zmq, "zmq"), (Source::Broker, "broker"), (Source::Http, "http"), (Source::Own, "own")];
 }
 
-/// How many arrivals the lag is told of.
+/// Arrivals over which the lag is computed.
 const LAGS: usize = 1024;
 
 #[derive(Clone, Debug, Default)]

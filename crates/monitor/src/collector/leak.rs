@@ -1,26 +1,52 @@
-//! Whether the memory of a process grows steadily.
+//! Detects steady growth of a process's memory.
 //!
-//! Each minute has a median, so that a moment's peak is nothing. Over the last hour of these, the slope is
-//! the median of the slopes between all pairs (Theil and Sen): a sawtooth of a garbage collector, or one
-//! jump, leaves it near zero. That it is no accident is the test of Mann and Kendall; that it still goes on,
-//! the slope of the newer half.
+//! Only the *floor* is judged: the level that memory never fell below again. A garbage collector's sawtooth
+//! has a flat floor, whatever its height; a leak under a sawtooth has a rising one. The floor at a time is
+//! known only after as long as the slowest sawtooth takes ([`HORIZON`]), so that an alarm takes hours.
+//!
+//! A minute is the median of its samples, a bucket of ten minutes the least of its minutes, and the floor at
+//! a bucket the least of all buckets from there on. What a process does in its first hour is not judged.
+
+#[cfg(test)]
+mod tests;
 
 use crate::Millis;
 use std::collections::VecDeque;
 
-/// Minutes that are looked at.
-const WINDOW: i64 = 60;
-/// Minutes that must be known.
-const LEAST: usize = 30;
-/// Standard deviations by which pairs must rise more often than they fall.
-const SURE: f64 = 4.0;
+/// Milliseconds of a bucket.
+const BUCKET: i64 = 10 * MINUTE;
+const MINUTE: i64 = 60_000;
+const BUCKETS_PER_HOUR: f64 = 6.0;
+/// Buckets that are kept: a day.
+const KEPT: i64 = 144;
+/// Buckets after the start of a process that are not judged: caches fill.
+const WARM_UP: i64 = 6;
+/// Buckets that the slowest sawtooth may take: 3 h 20 min.
+const HORIZON: i64 = 20;
+/// Buckets over which the floor must rise; the longest that fits is tried, too.
+const SPANS: [i64; 5] = [6, 12, 24, 48, 96];
+/// Buckets at the end in which the floor must still rise.
+const TAIL: i64 = 12;
+/// Jumps that are taken for no growth: the largest ones of a span.
+const JUMPS: usize = 2;
+/// By how much a rise must exceed the usual change from one bucket to the next.
+const OVER_NOISE: f64 = 4.0;
+/// A rise without a fall raises the alarm at once from this many times the hourly limit on (1 GB by default).
+const FAST: f64 = 100.0;
+/// Buckets whose floor must be flat before an alarm is over, and for how many buckets in a row.
+const FLAT: (i64, u32) = (24, 6);
 
-/// The memory of one process over the last hour.
+/// The memory of one process over the last day.
 #[derive(Debug, Default)]
 pub(crate) struct Leak {
+    /// The bucket in which the process was started.
+    start: i64,
     minute: i64,
     samples: Vec<f32>,
-    medians: VecDeque<(i64, f32)>,
+    /// Number and least minute of each bucket, the last one unfinished.
+    buckets: VecDeque<(i64, f32)>,
+    /// Buckets in a row for which the floor has been flat.
+    flat: u32,
     /// MB an hour, and since when.
     pub(crate) alarm: Option<(f64, Millis)>,
 }
@@ -28,19 +54,41 @@ pub(crate) struct Leak {
 /// What has changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
-    /// It grows by so many MB an hour.
+    /// Memory grows by so many MB an hour.
     Leaks(f64),
     /// It no longer does.
     Over,
 }
 
 impl Leak {
-    /// Takes a sample; at the end of a minute there may be a verdict. `limit` is in MB an hour.
+    /// Of a process that was started then.
+    pub(crate) fn new(start: Millis) -> Leak {
+        Leak { start: start.0.div_euclid(BUCKET), ..Leak::default() }
+    }
+
+    /// The process was started anew then.
+    pub(crate) fn restart(&mut self, start: Millis) {
+        *self = Leak::new(start);
+    }
+
+    /// Takes a sample; at the end of a bucket there may be a verdict. `limit` is in MB an hour.
     pub(crate) fn sample(&mut self, time: Millis, mem: f64, limit: f64) -> Option<Verdict> {
-        let minute = time.0.div_euclid(60_000);
-        // What comes late changes no median.
-        let done = minute > self.minute && !self.samples.is_empty();
-        let verdict = done.then(|| self.end_minute(time, limit)).flatten();
+        let minute = time.0.div_euclid(MINUTE);
+        if minute < self.minute - BUCKET / MINUTE {
+            // The clock was set back: what was measured before lies in the future.
+            *self = Leak { alarm: self.alarm, ..Leak::new(time) };
+        }
+        let mut verdict = None;
+        if minute > self.minute && !self.samples.is_empty() {
+            let middle = self.samples.len() / 2;
+            let (_, median, _) = self.samples.select_nth_unstable_by(middle, f32::total_cmp);
+            let median = *median;
+            self.samples.clear();
+            self.remember(self.minute, median.into());
+            if minute.div_euclid(BUCKET / MINUTE) > self.minute.div_euclid(BUCKET / MINUTE) {
+                verdict = self.judge(time, limit);
+            }
+        }
         if minute >= self.minute {
             self.minute = minute;
             if self.samples.len() < 60 {
@@ -50,117 +98,122 @@ impl Leak {
         verdict
     }
 
-    /// Takes a minute that an earlier run has kept.
+    /// Takes a minute, in the order of time.
     pub(crate) fn remember(&mut self, minute: i64, mem: f64) {
-        if self.medians.back().is_none_or(|(last, _)| *last < minute) {
-            self.medians.push_back((minute, mem as f32));
+        let (bucket, mem) = (minute.div_euclid(BUCKET / MINUTE), mem as f32);
+        self.minute = self.minute.max(minute);
+        if bucket < self.start {
+            return;
+        }
+        match self.buckets.back_mut() {
+            Some((last, least)) if *last == bucket => *least = least.min(mem),
+            Some((last, _)) if *last > bucket => {}
+            _ => self.buckets.push_back((bucket, mem)),
+        }
+        while self.buckets.front().is_some_and(|(first, _)| *first <= bucket - KEPT) {
+            self.buckets.pop_front();
         }
     }
 
-    fn end_minute(&mut self, time: Millis, limit: f64) -> Option<Verdict> {
-        let middle = self.samples.len() / 2;
-        let (_, median, _) = self.samples.select_nth_unstable_by(middle, f32::total_cmp);
-        let median = *median;
-        self.samples.clear();
-        self.remember(self.minute, median.into());
-        while self.medians.front().is_some_and(|(minute, _)| *minute <= self.minute - WINDOW) {
-            self.medians.pop_front();
-        }
-        let medians = self.medians.make_contiguous();
-        let growth = growth(medians);
-        let newer = slope(&medians[medians.len() / 2..]).0;
-        match (&mut self.alarm, growth) {
-            (None, Some(growth)) if growth >= limit && newer >= limit / 2.0 => {
+    fn judge(&mut self, time: Millis, limit: f64) -> Option<Verdict> {
+        let floor = Floor::of(self.buckets.iter().copied().filter(|(bucket, _)| *bucket >= self.start + WARM_UP));
+        let growth = floor.growth(limit);
+        match &mut self.alarm {
+            None => {
+                let growth = growth.or_else(|| floor.fast_growth(limit))?;
                 self.alarm = Some((growth, time));
+                self.flat = 0;
                 Some(Verdict::Leaks(growth))
             }
-            // Half of the limit, lest it come and go.
-            (Some(_), growth) if growth.is_none_or(|growth| growth < limit / 2.0) => {
+            Some((now, _)) => {
+                *now = growth.unwrap_or(*now);
+                self.flat = if floor.is_flat(limit) { self.flat + 1 } else { 0 };
+                if self.flat < FLAT.1 {
+                    return None;
+                }
+                // What it grew by until now raises no second alarm.
+                let kept = self.buckets.back().map_or(0, |(last, _)| last - FLAT.0);
+                self.buckets.retain(|(bucket, _)| *bucket >= kept);
                 self.alarm = None;
                 Some(Verdict::Over)
             }
-            (Some((now, _)), Some(growth)) => {
-                *now = growth;
-                None
-            }
-            _ => None,
         }
     }
 }
 
-/// MB an hour, if enough is known and it is no accident.
-fn growth(medians: &[(i64, f32)]) -> Option<f64> {
-    let count = medians.len();
-    if count < LEAST {
-        return None;
-    }
-    let (slope, rises) = slope(medians);
-    let n = count as f64;
-    let deviation = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
-    (rises as f64 - 1.0 >= SURE * deviation).then_some(slope)
+/// The floor of finished buckets, and how much a bucket usually differs from the one before.
+struct Floor {
+    /// Number, least minute, floor.
+    buckets: Vec<(i64, f64, f64)>,
+    noise: f64,
 }
 
-/// The median slope in MB an hour, and how many more pairs rise than fall.
-fn slope(medians: &[(i64, f32)]) -> (f64, i64) {
-    let mut slopes = Vec::with_capacity(medians.len() * medians.len() / 2);
-    let mut rises = 0;
-    for (at, (minute, mem)) in medians.iter().enumerate() {
-        for (later, more) in &medians[at + 1..] {
-            let rise = f64::from(more - mem);
-            rises += i64::from(rise > 0.0) - i64::from(rise < 0.0);
-            slopes.push(rise * 60.0 / (later - minute).max(1) as f64);
+impl Floor {
+    fn of(buckets: impl Iterator<Item = (i64, f32)>) -> Floor {
+        let mut buckets: Vec<(i64, f64, f64)> = buckets.map(|(at, mem)| (at, mem.into(), mem.into())).collect();
+        let mut changes: Vec<f64> = buckets.windows(2).map(|two| (two[1].1 - two[0].1).abs()).collect();
+        let middle = changes.len() / 2;
+        let noise = if changes.is_empty() { 0.0 } else { *changes.select_nth_unstable_by(middle, f64::total_cmp).1 };
+        let mut least = f64::INFINITY;
+        for (.., floor) in buckets.iter_mut().rev() {
+            least = least.min(*floor);
+            *floor = least;
         }
-    }
-    if slopes.is_empty() {
-        return (0.0, 0);
-    }
-    let middle = slopes.len() / 2;
-    (*slopes.select_nth_unstable_by(middle, f64::total_cmp).1, rises)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The verdicts over so many minutes, four samples in each.
-    fn judged(minutes: i64, mem: impl Fn(f64) -> f64) -> Vec<(i64, Verdict)> {
-        let mut leak = Leak::default();
-        (0..minutes * 4)
-            .filter_map(|at| {
-                let time = Millis(1_800_000_000_000 + at * 15_000);
-                Some((at / 4, leak.sample(time, mem(at as f64 / 240.0), 10.0)?))
-            })
-            .collect()
+        Floor { buckets, noise }
     }
 
-    /// From -1 to 1, without a pattern.
-    fn noise(hours: f64) -> f64 {
-        (hours * 240.0 * 12.9898).sin() * 43_758.545_3 % 1.0
+    fn last(&self) -> i64 {
+        self.buckets.last().map_or(0, |(bucket, ..)| *bucket)
     }
 
-    #[test]
-    fn a_steady_growth_of_ten_megabytes_an_hour_is_a_leak() {
-        let verdicts = judged(120, |hours| 200.0 + 11.0 * hours + 0.5 * noise(hours));
-        let [(minute, Verdict::Leaks(growth))] = verdicts[..] else { panic!("{verdicts:?}") };
-        assert!((30..60).contains(&minute), "after {minute} minutes");
-        assert!((9.0..14.0).contains(&growth), "{growth}");
-        assert_eq!(judged(120, |hours| 200.0 + 8.0 * hours + 0.5 * noise(hours)), []);
+    /// MB an hour, if the floor has risen for long enough, in more than a few jumps, and still does.
+    fn growth(&self, limit: f64) -> Option<f64> {
+        let end = self.last() - HORIZON;
+        let known = self.buckets.partition_point(|(bucket, ..)| *bucket <= end);
+        let known = &self.buckets[..known];
+        let longest = end - known.first()?.0;
+        let tail = self.rise_since(self.last() - TAIL) * BUCKETS_PER_HOUR / TAIL as f64;
+        let spans = SPANS.into_iter().filter(|span| *span < longest).chain([longest]);
+        let growths = spans.filter_map(|span| {
+            let known = &known[known.partition_point(|(bucket, ..)| *bucket < end - span)..];
+            let (Some(first), Some(last)) = (known.first(), known.last()) else { return None };
+            let hours = (last.0 - first.0) as f64 / BUCKETS_PER_HOUR;
+            let rise = last.2 - first.2;
+            let mut steps: Vec<f64> = known.windows(2).map(|two| two[1].2 - two[0].2).collect();
+            steps.sort_unstable_by(f64::total_cmp);
+            let without_jumps: f64 = steps.iter().rev().skip(JUMPS).sum();
+            let growth = rise / hours;
+            let is_long = last.0 - first.0 >= SPANS[0];
+            let is_steady = without_jumps / hours >= limit / 3.0 && rise >= OVER_NOISE * self.noise;
+            let goes_on = tail >= f64::max(limit / 2.0, growth / 2.0);
+            (is_long && growth >= limit && is_steady && goes_on).then_some(growth)
+        });
+        growths.reduce(f64::min)
     }
 
-    #[test]
-    fn what_is_no_leak_is_none() {
-        assert_eq!(judged(240, |_| 100.0), []);
-        assert_eq!(judged(240, |hours| 100.0 + 50.0 * noise(hours)), []);
-        // A cache that fills, a garbage collector's sawtooth, one jump, a shrinking one.
-        assert_eq!(judged(240, |hours| 100.0 + 500.0 * f64::min(hours, 0.2)), []);
-        assert_eq!(judged(240, |hours| 100.0 + 60.0 * (hours * 4.0).fract()), []);
-        assert_eq!(judged(240, |hours| if hours > 1.5 { 300.0 } else { 100.0 }), []);
-        assert_eq!(judged(240, |hours| 1000.0 - 50.0 * hours), []);
+    /// MB an hour, of a rise that is so large that no fall is waited for.
+    fn fast_growth(&self, limit: f64) -> Option<f64> {
+        let (first, last) = (self.buckets.first()?, self.buckets.last()?);
+        let hours = (last.0 - first.0) as f64 / BUCKETS_PER_HOUR;
+        let rise = last.1 - first.1;
+        let growth = rise / hours;
+        let newest = SPANS[0] / 2;
+        let tail = self.rise_since(last.0 - newest) * BUCKETS_PER_HOUR / newest as f64;
+        let never_falls = self.buckets.iter().all(|(_, mem, floor)| mem - floor <= rise / 20.0);
+        let is_fast = last.0 - first.0 >= SPANS[0] && rise >= FAST * limit && never_falls && tail >= growth / 2.0;
+        is_fast.then_some(growth)
     }
 
-    #[test]
-    fn a_leak_that_was_mended_is_over() {
-        let verdicts = judged(240, |hours| 100.0 + 60.0 * f64::min(hours, 1.5));
-        assert!(matches!(verdicts[..], [(_, Verdict::Leaks(_)), (_, Verdict::Over)]), "{verdicts:?}");
+    fn is_flat(&self, limit: f64) -> bool {
+        let hours = FLAT.0 as f64 / BUCKETS_PER_HOUR;
+        self.rise_since(self.last() - FLAT.0) < hours * limit / 2.0
+    }
+
+    fn rise_since(&self, bucket: i64) -> f64 {
+        let at = self.buckets.partition_point(|(other, ..)| *other < bucket);
+        match (self.buckets.get(at), self.buckets.last()) {
+            (Some(first), Some(last)) => last.2 - first.2,
+            _ => 0.0,
+        }
     }
 }

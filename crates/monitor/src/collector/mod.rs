@@ -1,24 +1,29 @@
-//! The rules: what a sample does to the lines, and what time does. No I/O, and no clock: time is an
-//! argument, and what is to be kept or told is collected in [`Effects`].
+//! The rules: what a sample does to the series, and what time does. No I/O and no clock: time is an
+//! argument, and what is to be stored or published is collected in [`Effects`].
 
+mod clock;
 mod counts;
 mod leak;
 mod names;
+mod restore;
+mod room;
+mod skew;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use counts::Counts;
 pub use counts::Source;
 pub(crate) use leak::Leak;
+pub(crate) use restore::Earlier;
+pub(crate) use skew::Skew;
 
-use crate::line::{Facts, Known, Line, State};
-use crate::mark::{Mark, MarkKind};
-use crate::point::{CPU, LineId, MEM, Point, Row};
+use crate::annotation::{Annotation, AnnotationKind};
+use crate::point::{CPU, MEM, Point, Row, SeriesId};
+use crate::series::{Labels, Series, SeriesMeta, State};
 use crate::time::millis;
 use crate::{Millis, Refusal, Sample};
 use leak::Verdict;
 use names::{Found, Names, away, call, compose};
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -27,15 +32,14 @@ use std::time::Duration;
 pub struct Rules {
     /// The longest message, in bytes; default 4 KiB.
     pub message: usize,
-    /// How many processes may be known; default 10,000. At that, a process that was seen for less than a
-    /// minute and is gone makes room.
-    pub keys: usize,
+    /// How many series may be known; default 10,000. At that, the one that is gone for longest makes room.
+    pub series: usize,
     /// New processes a second, after ten times as many at once; default 100.
-    pub key_rate: u32,
+    pub series_rate: u32,
     /// How old a sample may be; default 14 days.
     pub keep: Duration,
     /// How far a sample may be ahead of the collector's clock before that is taken for it; default 5 s.
-    pub ahead: Duration,
+    pub clock_tolerance: Duration,
     /// After how long without a sample a process is silent, and a hole is a gap; default 10 s.
     pub silent: Duration,
     /// After how long a silent process is gone; default 1 h.
@@ -48,10 +52,10 @@ impl Default for Rules {
     fn default() -> Rules {
         Rules {
             message: 4096,
-            keys: 10_000,
-            key_rate: 100,
+            series: 10_000,
+            series_rate: 100,
             keep: Duration::from_secs(14 * 86_400),
-            ahead: Duration::from_secs(5),
+            clock_tolerance: Duration::from_secs(5),
             silent: Duration::from_secs(10),
             gone: Duration::from_secs(3600),
             leak: 10.0,
@@ -62,29 +66,30 @@ impl Default for Rules {
 /// What is to be done now.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// To be kept.
+    /// To be stored.
     pub(crate) points: Vec<Point>,
-    /// To be kept before the points; an empty text takes a line out.
-    pub(crate) names: Vec<(LineId, String)>,
-    /// To be kept, and told if they are alerts; with the name of the process.
-    pub(crate) marks: Vec<(Mark, String)>,
-    /// To be told: Server-Sent Events.
+    /// To be stored before the points; an empty text removes a name.
+    pub(crate) names: Vec<(SeriesId, String)>,
+    /// To be stored, and delivered if they are alerts; with the name of the process.
+    pub(crate) annotations: Vec<(Annotation, String)>,
+    /// To be published: Server-Sent Events.
     pub(crate) events: Vec<u8>,
     /// How many they are.
     pub(crate) count: u64,
 }
 
-/// All lines.
+/// All series.
 #[derive(Debug)]
 pub(crate) struct Collector {
     rules: Rules,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) series: Vec<Series>,
     pub(crate) counts: Counts,
     names: Names,
-    next: LineId,
-    /// New keys that may come at once, and when that was reckoned.
+    next: SeriesId,
+    /// Tokens for new series, and when they were last refilled.
     tokens: (f64, Millis),
-    ticked: Millis,
+    /// When something happened last, by the collector's clock.
+    observed: Millis,
     effects: Effects,
     /// What events' numbers begin with: they are of this run.
     epoch: String,
@@ -94,47 +99,15 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// With what an earlier run has left: each line, and its last second.
-    pub(crate) fn new(rules: Rules, now: Millis, known: Vec<Known>, last: &HashMap<LineId, u32>) -> Collector {
-        let mut names = Names::new();
-        let mut lines = Vec::new();
-        let next = known.iter().map(|known| known.id + 1).max().unwrap_or(1);
-        for known in known {
-            let last = last.get(&known.id).map_or(known.first, |second| Millis::of_second(*second));
-            if now.since(last) > millis(rules.keep) {
-                continue;
-            }
-            let waited_for = known.ended.is_none() && now.since(last) < millis(rules.gone);
-            let state = if waited_for { State::Live } else { State::Gone };
-            names.entry(known.key.clone()).or_default().places.push(lines.len());
-            // It has as long to report as if it had just done so.
-            lines.push(Line::new(known, last, now, state));
-        }
-        for group in names.values_mut() {
-            group.shared = group.places.len() > 1;
-        }
-        let tokens = (f64::from(rules.key_rate) * 10.0, now);
-        Collector {
-            rules,
-            lines,
-            counts: Counts::default(),
-            names,
-            next,
-            tokens,
-            ticked: now,
-            effects: Effects::default(),
-            epoch: format!("{:x}", now.0),
-            sequence: 0,
-            key: String::new(),
-        }
-    }
-
     /// Takes one message: a JSON object.
     pub(crate) fn ingest(&mut self, bytes: &[u8], source: Source, now: Millis) -> Result<(), Refusal> {
-        let limit = self.rules.message;
-        let sample =
-            if bytes.len() > limit { Err(Refusal::Long { length: bytes.len(), limit }) } else { Sample::parse(bytes) };
-        self.take(sample, source, now)
+        self.take(Sample::read(bytes, self.rules.message), source, now)
+    }
+
+    /// Counts messages that nobody has looked at.
+    pub(crate) fn skip(&mut self, count: u64, source: Source) {
+        self.counts.received[source as usize] += count;
+        self.counts.refused[Refusal::Skipped.index()] += count;
     }
 
     /// Takes a sample, or counts why it is none.
@@ -144,6 +117,7 @@ impl Collector {
         source: Source,
         now: Millis,
     ) -> Result<(), Refusal> {
+        self.observe(now);
         self.counts.received[source as usize] += 1;
         let result = sample.and_then(|sample| self.accept(sample, now));
         match &result {
@@ -169,147 +143,148 @@ impl Collector {
         if age > keep {
             return Err(Refusal::Old { seconds: age / 1000, limit: keep / 1000 });
         }
-        if -age > millis(self.rules.ahead) {
+        let is_ahead = -age > millis(self.rules.clock_tolerance);
+        if is_ahead {
             self.counts.ahead += 1;
             sample.time = now;
         }
         compose(&sample, &mut self.key);
-        let (place, late) = match self.find(&sample) {
-            Found::Same(place) => (place, false),
-            Found::Late(place) => (place, true),
+        let (place, is) = match self.find(&sample) {
+            Found::Same(place) => (place, Is::Next),
+            Found::Late(place) => (place, Is::Late),
             Found::Restart(place) => {
                 self.restart(place, &sample);
-                (place, false)
+                (place, Is::First)
             }
-            Found::Nowhere => (self.begin(&sample, now)?, false),
+            Found::Nowhere => (self.begin(&sample, now)?, Is::First),
         };
         self.counts.lag(now.since(sample.time));
-        self.extend(place, &sample, now, late);
+        if self.series[place].skew.arrive(age, sample.has_zone, now) {
+            let text = self.series[place].skew.text().unwrap_or_default();
+            self.annotate(place, now, AnnotationKind::Clock, text);
+        }
+        self.extend(place, &sample, now, is);
         Ok(())
     }
 
     fn restart(&mut self, place: usize, sample: &Sample<'_>) {
-        let line = &mut self.lines[place];
-        let (was, is) = (line.known.facts.pid, sample.pid);
-        let pids = match (was, is) {
-            (Some(was), Some(is)) if was != is => format!(", process {was} is {is}"),
+        let series = &mut self.series[place];
+        let was = series.meta.labels.pid;
+        let pids = match (was, sample.pid) {
+            (Some(was), Some(is)) if was != is => format!(" (PID {was} -> {is})"),
             _ => String::new(),
         };
-        let text = format!("restarted{pids}, after {}", away(line.last, sample.time));
-        line.before = Some((was, line.last));
-        line.known.ended = None;
-        line.leak = Leak::default();
+        let text = format!("restarted after {}{pids}", away(series.last, sample.time));
+        let leaked = series.leak.alarm.is_some();
+        series.before = Some((was, series.last));
+        series.meta.ended = None;
+        series.leak = Leak::new(sample.started.unwrap_or(sample.time).min(sample.time));
         // That of the one before; the new one may not say it.
-        line.known.facts.started = None;
-        self.mark(place, sample.time, MarkKind::Restart, text);
+        series.meta.labels.started = None;
+        self.annotate(place, sample.time, AnnotationKind::Restart, text);
+        if leaked {
+            let text = format!("memory of {} no longer grows: it was restarted", self.series[place].meta.name);
+            self.annotate(place, sample.time, AnnotationKind::LeakOver, text);
+        }
     }
 
     fn begin(&mut self, sample: &Sample<'_>, now: Millis) -> Result<usize, Refusal> {
-        let rate = f64::from(self.rules.key_rate);
+        let rate = f64::from(self.rules.series_rate);
         let (tokens, reckoned) = self.tokens;
         let tokens = (tokens + rate * now.since(reckoned).max(0) as f64 / 1000.0).min(rate * 10.0);
         self.tokens = (tokens, now);
         if tokens < 1.0 {
-            return Err(Refusal::KeyRate { limit: self.rules.key_rate });
+            return Err(Refusal::SeriesRate { limit: self.rules.series_rate });
         }
-        let free = if self.lines.len() < self.rules.keys { None } else { Some(self.give_up()?) };
+        let free = if self.series.len() < self.rules.series { None } else { Some(self.make_room()?) };
         self.tokens.0 -= 1.0;
         let group = self.names.entry(self.key.clone()).or_default();
-        let known = Known {
+        let known = SeriesMeta {
             id: self.next,
             name: call(sample, group.places.len()),
             key: self.key.clone(),
             first: sample.time,
             ended: None,
-            facts: Facts::default(),
+            labels: Labels { started: sample.started.map(|started| started.min(sample.time)), ..Labels::default() },
         };
         self.next += 1;
-        let line = Line::new(known, sample.time, now, State::Live);
-        let place = free.unwrap_or(self.lines.len());
+        let series = Series::new(known, sample.time, now, State::Live);
+        let place = free.unwrap_or(self.series.len());
         group.places.push(place);
-        if place == self.lines.len() {
-            self.lines.push(line);
+        if place == self.series.len() {
+            self.series.push(series);
         } else {
-            self.lines[place] = line;
+            self.series[place] = series;
         }
         Ok(place)
     }
 
-    /// The place of a line that hardly was one.
-    fn give_up(&mut self) -> Result<usize, Refusal> {
-        let gone = |line: &Line| line.state != State::Live && line.last.since(line.known.first) < 60_000;
-        let place = self.lines.iter().position(gone).ok_or(Refusal::Keys { limit: self.rules.keys })?;
-        let Known { id, key, .. } = &self.lines[place].known;
-        // Nothing is to be kept of it.
-        self.effects.names.push((*id, String::new()));
-        if let Some(group) = self.names.get_mut(key) {
-            group.places.retain(|other| *other != place);
-            if group.places.is_empty() {
-                self.names.remove(&key.clone());
-            }
-        }
-        Ok(place)
-    }
-
-    fn extend(&mut self, place: usize, sample: &Sample<'_>, now: Millis, late: bool) {
-        let line = &mut self.lines[place];
-        let (first, last) = (line.samples == 0, line.last);
-        line.samples += 1;
-        let mut news = !late && line.learn(sample);
-        line.last = last.max(sample.time);
-        let id = line.known.id;
-        line.arrived = now;
-        let mut marks = Vec::new();
-        if !first || line.known.first < last {
+    fn extend(&mut self, place: usize, sample: &Sample<'_>, now: Millis, is: Is) {
+        let series = &mut self.series[place];
+        let (first, last, late) = (series.samples == 0, series.last, is == Is::Late);
+        series.samples += 1;
+        let mut news = !late && series.learn(sample);
+        series.last = last.max(sample.time);
+        // Not written for that alone: after a restart the files say it.
+        series.meta.first = series.meta.first.min(sample.time);
+        let id = series.meta.id;
+        series.arrived = now;
+        let mut annotations = Vec::new();
+        if !first || series.meta.first < last {
             let hole = sample.time.since(last);
-            if hole > millis(self.rules.silent) {
-                marks.push((sample.time, MarkKind::Gap, format!("nothing for {}", away(last, sample.time))));
+            // A restart says more than the gap that it makes.
+            if hole > millis(self.rules.silent) && is != Is::First {
+                annotations.push((
+                    sample.time,
+                    AnnotationKind::Gap,
+                    format!("nothing for {}", away(last, sample.time)),
+                ));
             } else if hole < 0 {
                 self.counts.backwards += 1;
             } else if sample.time.second() == last.second() && !first {
                 self.counts.same_second += 1;
             }
         }
-        if line.state == State::Silent {
-            marks.push((now, MarkKind::Back, format!("{} reports again", line.known.name)));
+        if series.state == State::Silent {
+            annotations.push((now, AnnotationKind::Back, format!("{} reports again", series.meta.name)));
         }
         if !late {
-            line.state = if sample.ended.is_some() { State::Gone } else { State::Live };
-            if line.known.ended != sample.ended {
-                line.known.ended = sample.ended;
+            series.state = if sample.ended.is_some() { State::Gone } else { State::Live };
+            if series.meta.ended != sample.ended {
+                series.meta.ended = sample.ended;
                 news = true;
                 if let Some(code) = sample.ended {
-                    marks.push((sample.time, MarkKind::Ended, format!("ended with exit code {code}")));
+                    annotations.push((sample.time, AnnotationKind::Ended, format!("ended with exit code {code}")));
                 }
             }
         }
         if sample.time >= last {
-            line.figures = Some((sample.cpu, sample.mem));
-            match line.leak.sample(sample.time, sample.mem, self.rules.leak) {
+            series.usage = Some((sample.cpu, sample.mem));
+            match series.leak.sample(sample.time, sample.mem, self.rules.leak) {
                 Some(Verdict::Leaks(growth)) => {
-                    let text = format!("memory of {} grows by {growth:.0} MB an hour", line.known.name);
-                    marks.push((sample.time, MarkKind::Leak, text));
+                    let text = format!("memory of {} grows by {growth:.0} MB an hour", series.meta.name);
+                    annotations.push((sample.time, AnnotationKind::Leak, text));
                 }
                 Some(Verdict::Over) => {
-                    let text = format!("memory of {} no longer grows", line.known.name);
-                    marks.push((sample.time, MarkKind::LeakOver, text));
+                    let text = format!("memory of {} no longer grows", series.meta.name);
+                    annotations.push((sample.time, AnnotationKind::LeakOver, text));
                 }
                 None => {}
             }
         }
         if news {
-            self.effects.names.extend(serde_json::to_string(&line.known).ok().map(|json| (id, json)));
+            self.effects.names.extend(serde_json::to_string(&series.meta).ok().map(|json| (id, json)));
         }
         let row = Row { second: sample.time.second(), cpu: CPU.code(sample.cpu), mem: MEM.code(sample.mem) };
-        self.effects.points.push(Point { line: id, row });
-        self.tell(place, sample);
-        for (time, kind, text) in marks {
-            self.mark(place, time, kind, text);
+        self.effects.points.push(Point { series: id, row });
+        self.publish(place, sample);
+        for (time, kind, text) in annotations {
+            self.annotate(place, time, kind, text);
         }
     }
 
-    fn tell(&mut self, place: usize, sample: &Sample<'_>) {
-        let (epoch, sequence, prefix) = (&self.epoch, self.sequence, &self.lines[place].prefix);
+    fn publish(&mut self, place: usize, sample: &Sample<'_>) {
+        let (epoch, sequence, prefix) = (&self.epoch, self.sequence, &self.series[place].prefix);
         let ended = sample.ended.map_or_else(String::new, |code| format!(",\"ended\":{code}"));
         let events = &mut self.effects.events;
         // Writing to a vector does not fail.
@@ -324,38 +299,41 @@ impl Collector {
         self.effects.count += 1;
     }
 
-    fn mark(&mut self, place: usize, time: Millis, kind: MarkKind, text: String) {
-        let known = &self.lines[place].known;
-        let mark = Mark { time, id: known.id, kind, text };
-        let json = serde_json::to_string(&mark).unwrap_or_default();
+    fn annotate(&mut self, place: usize, time: Millis, kind: AnnotationKind, text: String) {
+        let known = &self.series[place].meta;
+        let annotation = Annotation { time, id: known.id, kind, text };
+        let json = serde_json::to_string(&annotation).unwrap_or_default();
         let mut event = String::new();
-        let _ = write!(event, "id: {}-{}\nevent: mark\ndata: {json}\n\n", self.epoch, self.sequence);
+        let _ = write!(event, "id: {}-{}\nevent: annotation\ndata: {json}\n\n", self.epoch, self.sequence);
         self.effects.events.extend(event.into_bytes());
         self.sequence += 1;
         self.effects.count += 1;
-        self.effects.marks.push((mark, known.name.clone()));
+        self.effects.annotations.push((annotation, known.name.clone()));
     }
 
     /// Time passes: to be called once a second.
     pub(crate) fn tick(&mut self, now: Millis) {
-        let passed = now.since(self.ticked);
-        self.ticked = now;
-        // The clock was set, or the machine slept: nobody was silent because of that.
-        if !(0..=5000).contains(&passed) {
-            self.counts.jumps += 1;
-            let jump = passed - 1000;
-            self.lines.iter_mut().for_each(|line| line.arrived = Millis(line.arrived.0.saturating_add(jump)));
-        }
-        for place in 0..self.lines.len() {
-            let line = &mut self.lines[place];
-            let quiet = now.since(line.arrived);
-            if line.state == State::Live && quiet > millis(self.rules.silent) {
-                line.state = State::Silent;
-                let text = format!("{} is silent: nothing for {}", line.known.name, away(line.arrived, now));
-                self.mark(place, now, MarkKind::Silent, text);
-            } else if line.state == State::Silent && quiet > millis(self.rules.gone) {
-                line.state = State::Gone;
+        self.observe(now);
+        for place in 0..self.series.len() {
+            let series = &mut self.series[place];
+            let quiet = now.since(series.arrived);
+            if series.state == State::Live && quiet > millis(self.rules.silent) {
+                series.state = State::Silent;
+                let text = format!("{} is silent: nothing for {}", series.meta.name, away(series.arrived, now));
+                self.annotate(place, now, AnnotationKind::Silent, text);
+            } else if series.state == State::Silent && quiet > millis(self.rules.gone) {
+                series.state = State::Gone;
             }
         }
     }
+}
+
+/// What a sample is to its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    /// The first of a process.
+    First,
+    Next,
+    /// Of the process that the series was before.
+    Late,
 }

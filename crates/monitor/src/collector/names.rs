@@ -1,19 +1,19 @@
-//! Which line a sample belongs to.
+//! Which series a sample belongs to.
 //!
 //! A process is known by its `service`, `instance` and `host`; one without a service by its `color` and
-//! `host`, as the text books' are. A new process under a known name is that one started anew, and goes on with
-//! its line, unless the one before is known to live: because its samples still come, or since the new one
-//! was started before the last of them. Then both have a line.
+//! `host`, as a typical sender is. A new process under a known name is a restart, and continues
+//! its series, unless the one before is known to live: because its samples still come, or since the new one
+//! was started before the last of them. Then both have a series.
 
 use super::Collector;
-use crate::line::{Line, State};
+use crate::series::{Series, State};
 use crate::{Millis, Sample};
 use std::collections::HashMap;
 
 /// How far the clocks of two processes on one machine may be apart, in milliseconds.
 const SLACK: i64 = 1000;
 
-/// The lines of one name, by their places.
+/// The series of one name, by their places.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) places: Vec<usize>,
@@ -23,16 +23,16 @@ pub(super) struct Group {
 
 pub(super) type Names = HashMap<String, Group>;
 
-/// What a sample is to the lines that there are.
+/// What a sample is to the series that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It is the next of this line.
+    /// It is the next of this series.
     Same(usize),
-    /// It is of the process that this line was before.
+    /// It is of the process that this series was before.
     Late(usize),
-    /// It is the first of a new process on this line.
+    /// It is the first of a new process on this series.
     Restart(usize),
-    /// It has no line yet.
+    /// It has no series yet.
     Nowhere,
 }
 
@@ -52,41 +52,43 @@ pub(super) fn compose(sample: &Sample<'_>, key: &mut String) {
 impl Collector {
     pub(super) fn find(&mut self, sample: &Sample<'_>) -> Found {
         let Some(group) = self.names.get_mut(self.key.as_str()) else { return Found::Nowhere };
-        if let Some(place) = find(&self.lines, group, |line| is_same(line, sample)) {
+        if let Some(place) = find(&self.series, group, |series| is_same(series, sample)) {
             return Found::Same(place);
         }
-        let was = |line: &Line| line.before.filter(|(pid, _)| *pid == sample.pid).map(|(_, until)| until);
-        if let Some(place) = find(&self.lines, group, |line| was(line).is_some_and(|until| sample.time <= until)) {
+        let was = |series: &Series| series.before.filter(|(pid, _)| *pid == sample.pid).map(|(_, until)| until);
+        if let Some(place) = find(&self.series, group, |series| was(series).is_some_and(|until| sample.time <= until)) {
             return Found::Late(place);
         }
         // The one before is still there: it was no restart.
-        group.shared |= find(&self.lines, group, |line| sample.pid.is_some() && was(line).is_some()).is_some();
+        group.shared |= find(&self.series, group, |series| sample.pid.is_some() && was(series).is_some()).is_some();
         let shared = group.shared;
-        match find(&self.lines, group, |line| may_follow(line, sample, shared)) {
+        match find(&self.series, group, |series| may_follow(series, sample, shared)) {
             Some(place) => Found::Restart(place),
             None => Found::Nowhere,
         }
     }
 }
 
-fn find(lines: &[Line], group: &Group, is: impl Fn(&Line) -> bool) -> Option<usize> {
-    group.places.iter().copied().find(|place| is(&lines[*place]))
+fn find(series: &[Series], group: &Group, is: impl Fn(&Series) -> bool) -> Option<usize> {
+    group.places.iter().copied().find(|place| is(&series[*place]))
 }
 
-fn is_same(line: &Line, sample: &Sample<'_>) -> bool {
-    let facts = &line.known.facts;
-    let pid = facts.pid.is_none() || sample.pid.is_none() || facts.pid == sample.pid;
-    let started = match (facts.started, sample.started) {
+fn is_same(series: &Series, sample: &Sample<'_>) -> bool {
+    let labels = &series.meta.labels;
+    let pid = labels.pid.is_none() || sample.pid.is_none() || labels.pid == sample.pid;
+    let started = match (labels.started, sample.started) {
         (Some(known), Some(said)) => said.since(known).abs() <= 2 * SLACK,
         _ => true,
     };
-    pid && started
+    // What comes after an announced end is another process.
+    let is_over = series.meta.ended.is_some() && sample.ended.is_none() && sample.time > series.last;
+    pid && started && !is_over
 }
 
-fn may_follow(line: &Line, sample: &Sample<'_>, shared: bool) -> bool {
-    let over = line.known.ended.is_some() || line.state != State::Live;
+fn may_follow(series: &Series, sample: &Sample<'_>, shared: bool) -> bool {
+    let over = series.meta.ended.is_some() || series.state != State::Live;
     over || match sample.started {
-        Some(started) => started.since(line.last) >= -SLACK,
+        Some(started) => started.since(series.last) >= -SLACK,
         None => !shared,
     }
 }

@@ -9,7 +9,7 @@ const ESCAPE: u32 = 24;
 /// The difference of two 16-bit numbers has a sign, too.
 const RAW: u32 = 17;
 /// More low bits are never better.
-const MOST_LOW: u8 = 16;
+const LOW_BITS_MAX: u8 = 16;
 
 const CONSTANT: u8 = 0;
 const BEFORE: u8 = 1;
@@ -53,7 +53,8 @@ pub(super) fn put_column(column: &[u16], out: &mut Vec<u8>) {
     let (_, &mut middle, _) = sorted.select_nth_unstable(column.len() / 2);
     let ways = [(BEFORE, first), (BASE, middle)].map(|(way, base)| {
         let folded = || differences(column, way, base).map(fold);
-        let (bits, low) = (0..=MOST_LOW).map(|low| (folded().map(|n| cost(n, low)).sum::<u64>(), low)).min().unwrap();
+        let (bits, low) =
+            (0..=LOW_BITS_MAX).map(|low| (folded().map(|n| cost(n, low)).sum::<u64>(), low)).min().unwrap();
         (bits, low, way, base)
     });
     let (_, low, way, base) = ways[0].min(ways[1]);
@@ -85,7 +86,7 @@ pub(super) fn take_column(bytes: &mut &[u8], length: usize) -> Option<Vec<u16>> 
     let base = u16::try_from(take_varint(bytes)?).ok()?;
     match way {
         CONSTANT if low == 0 => return Some(vec![base; length]),
-        BEFORE | BASE if low <= MOST_LOW => {}
+        BEFORE | BASE if low <= LOW_BITS_MAX => {}
         _ => return None,
     }
     let mut reader = Reader { bytes, hold: 0, held: 0 };

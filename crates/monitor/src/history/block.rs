@@ -1,13 +1,13 @@
-//! Some time of one line as bytes: which seconds are there, then a column for each figure.
+//! Some time of one series as bytes: which seconds are there, then a column for each value.
 
 use super::bits::{put_column, put_varint, take_column, take_varint};
-use crate::point::{LineId, Row};
+use crate::point::{Row, SeriesId};
 
 /// The most rows of a block: a little more than four hours of seconds, so that a decoder knows what it
 /// may be asked to allocate.
-pub(super) const MOST: usize = 16_384;
+pub(super) const ROWS_MAX: usize = 16_384;
 
-/// A minute of a line. Each figure is a code, as in a [`Row`].
+/// A minute of a series. Each value is a code, as in a [`Row`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Minute {
     /// Since 1970.
@@ -18,63 +18,63 @@ pub(crate) struct Minute {
     pub(crate) mem: Span,
 }
 
-/// What a figure was within some time.
+/// What a value was within some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) least: u16,
+    pub(crate) min: u16,
     pub(crate) mean: u16,
-    pub(crate) most: u16,
+    pub(crate) max: u16,
 }
 
-/// Seconds as bytes. They are in order, each there once, and at most [`MOST`].
-pub(super) fn put_rows(line: LineId, rows: &[Row], out: &mut Vec<u8>) {
-    put_varint(line, out);
+/// Seconds as bytes. They are in order, each there once, and at most [`ROWS_MAX`].
+pub(super) fn put_rows(series: SeriesId, rows: &[Row], out: &mut Vec<u8>) {
+    put_varint(series, out);
     put_times(rows.iter().map(|row| row.second), rows.len(), out);
     put_column(&rows.iter().map(|row| row.cpu).collect::<Vec<_>>(), out);
     put_column(&rows.iter().map(|row| row.mem).collect::<Vec<_>>(), out);
 }
 
 /// `None` if the bytes are not what [`put_rows`] writes.
-pub(super) fn take_rows(mut bytes: &[u8]) -> Option<(LineId, Vec<Row>)> {
-    let line = take_varint(&mut bytes)?;
+pub(super) fn take_rows(mut bytes: &[u8]) -> Option<(SeriesId, Vec<Row>)> {
+    let series = take_varint(&mut bytes)?;
     let times = take_times(&mut bytes)?;
     let cpu = take_column(&mut bytes, times.len())?;
     let mem = take_column(&mut bytes, times.len())?;
     let rows = times.into_iter().zip(cpu).zip(mem).map(|((second, cpu), mem)| Row { second, cpu, mem });
-    bytes.is_empty().then(|| (line, rows.collect()))
+    bytes.is_empty().then(|| (series, rows.collect()))
 }
 
 /// Minutes as bytes, in the same way.
-pub(super) fn put_minutes(line: LineId, minutes: &[Minute], out: &mut Vec<u8>) {
-    put_varint(line, out);
+pub(super) fn put_minutes(series: SeriesId, minutes: &[Minute], out: &mut Vec<u8>) {
+    put_varint(series, out);
     put_times(minutes.iter().map(|minute| minute.minute), minutes.len(), out);
     let mut column = |of: &dyn Fn(&Minute) -> u16| put_column(&minutes.iter().map(of).collect::<Vec<_>>(), out);
     column(&|minute| minute.count);
     for span in [|minute: &Minute| minute.cpu, |minute: &Minute| minute.mem] {
         column(&|minute| span(minute).mean);
         // Extremes are near the mean, and mostly at the same distance.
-        column(&|minute| span(minute).mean - span(minute).least);
-        column(&|minute| span(minute).most - span(minute).mean);
+        column(&|minute| span(minute).mean - span(minute).min);
+        column(&|minute| span(minute).max - span(minute).mean);
     }
 }
 
 /// `None` if the bytes are not what [`put_minutes`] writes.
-pub(super) fn take_minutes(mut bytes: &[u8]) -> Option<(LineId, Vec<Minute>)> {
-    let line = take_varint(&mut bytes)?;
+pub(super) fn take_minutes(mut bytes: &[u8]) -> Option<(SeriesId, Vec<Minute>)> {
+    let series = take_varint(&mut bytes)?;
     let times = take_times(&mut bytes)?;
     let counts = take_column(&mut bytes, times.len())?;
     let cpu = take_spans(&mut bytes, times.len())?;
     let mem = take_spans(&mut bytes, times.len())?;
     let minutes = times.into_iter().zip(counts).zip(cpu.into_iter().zip(mem));
     let minutes = minutes.map(|((minute, count), (cpu, mem))| Minute { minute, count, cpu, mem });
-    bytes.is_empty().then(|| (line, minutes.collect()))
+    bytes.is_empty().then(|| (series, minutes.collect()))
 }
 
 fn take_spans(bytes: &mut &[u8], length: usize) -> Option<Vec<Span>> {
     let [means, below, above] = [(); 3].map(|()| take_column(bytes, length));
     let (means, below, above) = (means?, below?, above?);
     let spans = means.into_iter().zip(below).zip(above).map(|((mean, below), above)| {
-        Some(Span { least: mean.checked_sub(below)?, mean, most: mean.checked_add(above)? })
+        Some(Span { min: mean.checked_sub(below)?, mean, max: mean.checked_add(above)? })
     });
     spans.collect()
 }
@@ -101,7 +101,7 @@ fn put_times(times: impl Iterator<Item = u32>, length: usize, out: &mut Vec<u8>)
 
 fn take_times(bytes: &mut &[u8]) -> Option<Vec<u32>> {
     let length = take_varint(bytes)? as usize;
-    if length > MOST {
+    if length > ROWS_MAX {
         return None;
     }
     let mut times = Vec::with_capacity(length);
@@ -138,30 +138,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_are_read_as_written(line in any::<u32>(), times in times(), cpu in any::<u16>(), mem in any::<u16>()) {
+        fn rows_are_read_as_written(series in any::<u32>(), times in times(), cpu in any::<u16>(), mem in any::<u16>()) {
             let rows: Vec<Row> = times.iter().map(|&second| Row {
                 second,
                 cpu: cpu.wrapping_mul(second as u16) % 300,
                 mem: mem.wrapping_add(second as u16 % 7),
             }).collect();
             let mut bytes = Vec::new();
-            put_rows(line, &rows, &mut bytes);
-            prop_assert_eq!(take_rows(&bytes), Some((line, rows)));
+            put_rows(series, &rows, &mut bytes);
+            prop_assert_eq!(take_rows(&bytes), Some((series, rows)));
             prop_assert_eq!(take_rows(&bytes[..bytes.len() - 1]), None);
         }
 
         #[test]
-        fn minutes_are_read_as_written(line in any::<u32>(), times in times(), seed in any::<u16>()) {
+        fn minutes_are_read_as_written(series in any::<u32>(), times in times(), seed in any::<u16>()) {
             let span = |at: u32| {
-                let least = seed.wrapping_mul(at as u16) % 1000;
-                Span { least, mean: least + at as u16 % 9, most: least + at as u16 % 9 + seed % 17 }
+                let min = seed.wrapping_mul(at as u16) % 1000;
+                Span { min, mean: min + at as u16 % 9, max: min + at as u16 % 9 + seed % 17 }
             };
             let minutes: Vec<Minute> = times.iter().map(|&minute| Minute {
                 minute, count: 60 - minute as u16 % 3, cpu: span(minute), mem: span(minute / 2),
             }).collect();
             let mut bytes = Vec::new();
-            put_minutes(line, &minutes, &mut bytes);
-            prop_assert_eq!(take_minutes(&bytes), Some((line, minutes)));
+            put_minutes(series, &minutes, &mut bytes);
+            prop_assert_eq!(take_minutes(&bytes), Some((series, minutes)));
         }
 
         #[test]

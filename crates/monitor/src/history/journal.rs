@@ -2,37 +2,59 @@
 //! process is killed.
 
 use super::bits::{put_varint, take_varint};
+use super::disk::Disk;
 use super::record::{self, Kind, MAGIC};
 use crate::point::{Point, Row};
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
 
 /// A journal that is written to.
 #[derive(Debug)]
 pub(super) struct Journal {
+    disk: Disk,
     file: File,
-    /// In the file.
+    pub(super) path: PathBuf,
+    /// In the file, as far as it is whole.
     pub(super) bytes: u64,
+    /// A write has failed, and what it left could not be cut off.
+    is_torn: bool,
 }
 
 impl Journal {
-    /// Begins one; what was in a file of this name is gone.
-    pub(super) fn create(path: &Path) -> io::Result<Journal> {
-        let mut file = File::create(path)?;
-        file.write_all(&MAGIC)?;
-        Ok(Journal { file, bytes: MAGIC.len() as u64 })
+    /// Begins one. After an error there is no trace of it.
+    pub(super) fn create(disk: &Disk, path: PathBuf) -> io::Result<Journal> {
+        let file = disk.create(&path)?;
+        if let Err(error) = disk.write(&file, &MAGIC) {
+            let _ = disk.remove(&path);
+            return Err(error);
+        }
+        Ok(Journal { disk: disk.clone(), file, path, bytes: MAGIC.len() as u64, is_torn: false })
     }
 
-    /// Appends points. When this returns they survive the end of the process, though not of the machine.
+    /// Appends points. When this returns they survive the end of the process, though not of the machine. After an
+    /// error none of them is in the file.
     pub(super) fn write(&mut self, points: &[Point]) -> io::Result<()> {
+        self.cut()?;
         let mut bytes = Vec::new();
         // So that no record is too long to be read.
         for points in points.chunks(100_000) {
             record::put(Kind::Points, &encode(points), &mut bytes);
         }
-        self.file.write_all(&bytes)?;
+        if let Err(error) = self.disk.write(&self.file, &bytes) {
+            self.is_torn = true;
+            let _ = self.cut();
+            return Err(error);
+        }
         self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.disk.truncate(&self.file, self.bytes)?;
+            self.is_torn = false;
+        }
         Ok(())
     }
 }
@@ -41,10 +63,10 @@ pub(super) fn encode(points: &[Point]) -> Vec<u8> {
     let base = points.first().map_or(0, |point| point.row.second);
     let mut payload = Vec::with_capacity(8 * points.len() + 5);
     put_varint(base, &mut payload);
-    for Point { line, row } in points {
+    for Point { series, row } in points {
         // Around the base in both directions: wrapped, then folded.
         let difference = row.second.wrapping_sub(base).cast_signed();
-        put_varint(*line, &mut payload);
+        put_varint(*series, &mut payload);
         put_varint(((difference << 1) ^ (difference >> 31)).cast_unsigned(), &mut payload);
         put_varint(row.cpu.into(), &mut payload);
         put_varint(row.mem.into(), &mut payload);
@@ -58,12 +80,12 @@ pub(super) fn decode(mut payload: &[u8]) -> Option<Vec<Point>> {
     let base = take_varint(bytes)?;
     let mut points = Vec::new();
     while !bytes.is_empty() {
-        let line = take_varint(bytes)?;
+        let series = take_varint(bytes)?;
         let folded = take_varint(bytes)?;
         let difference = (folded >> 1).cast_signed() ^ -(folded & 1).cast_signed();
         let second = base.wrapping_add_signed(difference);
         let [cpu, mem] = [(); 2].map(|()| take_varint(bytes).and_then(|code| u16::try_from(code).ok()));
-        points.push(Point { line, row: Row { second, cpu: cpu?, mem: mem? } });
+        points.push(Point { series, row: Row { second, cpu: cpu?, mem: mem? } });
     }
     Some(points)
 }
@@ -78,7 +100,7 @@ mod tests {
         fn points_are_read_as_written(of in proptest::collection::vec(any::<(u32, u32, u16, u16)>(), 0..50)) {
             let points: Vec<Point> = of
                 .into_iter()
-                .map(|(line, second, cpu, mem)| Point { line, row: Row { second, cpu, mem } })
+                .map(|(series, second, cpu, mem)| Point { series, row: Row { second, cpu, mem } })
                 .collect();
             prop_assert_eq!(decode(&encode(&points)), Some(points));
         }

@@ -18,9 +18,9 @@ pub(super) fn of_rows(rows: &[Row]) -> Vec<Minute> {
 }
 
 fn span(scale: Scale, codes: impl Iterator<Item = u16> + Clone) -> Span {
-    let (least, most) = codes.clone().fold((u16::MAX, 0), |(least, most), code| (least.min(code), most.max(code)));
+    let (min, max) = codes.clone().fold((u16::MAX, 0), |(min, max), code| (min.min(code), max.max(code)));
     let (sum, count) = codes.fold((0.0, 0.0), |(sum, count), code| (sum + scale.value(code), count + 1.0));
-    Span { least, mean: scale.code(sum / count).clamp(least, most), most }
+    Span { min, mean: scale.code(sum / count).clamp(min, max), max }
 }
 
 /// In order, each once: what is known of one minute from two sides is put together.
@@ -39,9 +39,9 @@ pub(super) fn in_order(minutes: &mut Vec<Minute>) {
 }
 
 fn together(scale: Scale, (a, b): (Span, Span), (of_a, of_b): (f64, f64)) -> Span {
-    let (least, most) = (a.least.min(b.least), a.most.max(b.most));
+    let (min, max) = (a.min.min(b.min), a.max.max(b.max));
     let mean = (scale.value(a.mean) * of_a + scale.value(b.mean) * of_b) / f64::max(of_a + of_b, 1.0);
-    Span { least, mean: scale.code(mean).clamp(least, most), most }
+    Span { min, mean: scale.code(mean).clamp(min, max), max }
 }
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
             minutes.iter().map(|minute| (minute.minute, minute.count)).collect::<Vec<_>>(),
             [(0, 1), (1, 3), (3, 1)]
         );
-        assert_eq!(minutes[1].cpu, Span { least: 5, mean: 7, most: 9 });
+        assert_eq!(minutes[1].cpu, Span { min: 5, mean: 7, max: 9 });
     }
 
     #[test]
@@ -67,6 +67,6 @@ mod tests {
         let mut minutes = [of_rows(&[row(70, 3), row(71, 3), row(72, 3)]), of_rows(&[row(60, 7)])].concat();
         in_order(&mut minutes);
         assert_eq!(minutes.len(), 1);
-        assert_eq!((minutes[0].count, minutes[0].cpu), (4, Span { least: 3, mean: 4, most: 7 }));
+        assert_eq!((minutes[0].count, minutes[0].cpu), (4, Span { min: 3, mean: 4, max: 7 }));
     }
 }

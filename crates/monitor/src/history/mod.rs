@@ -5,34 +5,45 @@
 
 mod bits;
 mod block;
+mod disk;
 mod record;
 
 mod journal;
-mod lines;
+mod jsonl;
 mod minutes;
 mod sealed;
 
+mod damage;
 mod store;
 
+mod annotations;
 pub(crate) mod fuzzing;
 mod query;
+mod recovery;
 mod sealing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_damage;
 mod writer;
 
+pub(crate) use damage::Counts;
 pub(crate) use query::{Columns, Range};
-pub(crate) use store::Counts;
+pub(crate) use recovery::Spans;
+pub(crate) use writer::BRIEF;
 
-use crate::mark::Mark;
-use crate::point::{LineId, Point, Row};
+use crate::annotation::Annotation;
+use crate::point::{Point, Row, SeriesId};
 use crate::{Millis, point};
-use std::collections::{HashMap, VecDeque};
+use annotations::Annotations;
+pub(crate) use annotations::Kept;
+use disk::Disk;
+use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::Shared;
@@ -58,11 +69,13 @@ pub struct HistorySettings {
     pub checkpoint: Duration,
     /// How often the active file is sealed; default 4 hours.
     pub seal: Duration,
-    /// How many seconds of all lines may be in memory, 8 bytes each; default 4 million. A disk that takes
+    /// How many seconds of all series may be in memory, 8 bytes each; default 4 million. A disk that takes
     /// none for so long costs the newest.
-    pub most_open: usize,
-    /// How many marks are kept; default 10,000.
-    pub marks: usize,
+    pub open_rows_max: usize,
+    /// How many annotations are kept; default 10,000. The oldest of the series that has most go first.
+    pub annotations: usize,
+    /// How many names of series are kept; default 40,000. The oldest go first.
+    pub names: usize,
 }
 
 impl Default for HistorySettings {
@@ -75,8 +88,9 @@ impl Default for HistorySettings {
             flush: Duration::from_secs(2),
             checkpoint: Duration::from_secs(600),
             seal: Duration::from_secs(4 * 3600),
-            most_open: 4_000_000,
-            marks: 10_000,
+            open_rows_max: 4_000_000,
+            annotations: 10_000,
+            names: 40_000,
         }
     }
 }
@@ -84,18 +98,19 @@ impl Default for HistorySettings {
 /// What an earlier run has left.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
-    /// What was appended with [`History::name`], the newest of each line.
+    /// What was appended with [`History::name`], the newest of each series.
     pub(crate) names: Vec<String>,
-    /// The last second of each line that is kept.
-    pub(crate) last: HashMap<LineId, u32>,
+    /// The first and the last second of each series that files hold something of, whether it has a name or not.
+    pub(crate) spans: Spans,
+    /// The newest annotations.
+    pub(crate) annotations: Vec<Kept>,
 }
 
-/// The history of all lines.
+/// The history of all series.
 #[derive(Debug)]
 pub(crate) struct History {
     shared: Arc<Shared>,
-    marks: Mutex<VecDeque<Mark>>,
-    most_marks: usize,
+    annotations: Mutex<Annotations>,
     orders: Sender<Order>,
     waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -104,55 +119,49 @@ pub(crate) struct History {
 
 impl History {
     /// Takes over a directory, which no other process may use meanwhile.
+    ///
+    /// # Errors
+    /// Another process uses it, a file is of another version, or the disk fails. What is damaged is no error.
     pub(crate) fn open(directory: &Path, settings: HistorySettings, now: Millis) -> io::Result<(History, Restored)> {
         let shared = Arc::<Shared>::default();
-        let most_marks = settings.marks;
-        let (writer, names, marks) = Writer::open(directory, settings, shared.clone(), now)?;
-        let restored = Restored { names, last: last_seconds(&shared)? };
+        let annotations_max = settings.annotations;
+        let (writer, restored) = Writer::open(Disk::default(), directory, settings, shared.clone(), now)?;
+        let annotations = Annotations::new(annotations_max, restored.annotations.clone());
         let (orders, receiver) = channel();
         let waiting = Arc::<AtomicUsize>::default();
         let taken = waiting.clone();
         let writer =
             std::thread::Builder::new().name("monitor-history".into()).spawn(move || writer.run(&receiver, &taken))?;
-        let (marks, writer) = (Mutex::new(marks), Mutex::new(Some(writer)));
-        Ok((History { shared, marks, most_marks, orders, waiting, writer, dropped: AtomicU64::new(0) }, restored))
+        let (annotations, writer) = (Mutex::new(annotations), Mutex::new(Some(writer)));
+        Ok((History { shared, annotations, orders, waiting, writer, dropped: AtomicU64::new(0) }, restored))
     }
 
     /// Keeps points; never blocks. What the writer cannot take is dropped, and counted.
     pub(crate) fn append(&self, points: Vec<Point>) {
         let count = points.len();
-        if self.waiting.fetch_add(count, Ordering::Relaxed) > WAITING {
+        let is_full = self.waiting.fetch_add(count, Ordering::Relaxed) > WAITING;
+        // Nobody takes it when the writer has panicked.
+        if is_full || self.orders.send(Order::Points(points)).is_err() {
             self.waiting.fetch_sub(count, Ordering::Relaxed);
             self.dropped.fetch_add(count as u64, Ordering::Relaxed);
-            return;
         }
-        // Nobody takes it only when the writer has ended, which was noticed then.
-        let _ = self.orders.send(Order::Points(points));
     }
 
-    /// Keeps what is known of lines: a text each, without a line break.
-    pub(crate) fn name(&self, names: Vec<(LineId, String)>) {
+    /// Keeps what is known of series: a text each, without a line break.
+    pub(crate) fn name(&self, names: Vec<(SeriesId, String)>) {
         let _ = self.orders.send(Order::Names(names));
     }
 
-    /// Keeps marks.
-    pub(crate) fn mark(&self, new: Vec<Mark>) {
-        let mut marks = self.marks();
-        marks.extend(new.iter().cloned());
-        while marks.len() > self.most_marks {
-            marks.pop_front();
-        }
-        drop(marks);
-        let _ = self.orders.send(Order::Marks(new));
+    /// Keeps annotations.
+    pub(crate) fn annotate(&self, new: Vec<Annotation>) {
+        let changes = self.annotations.lock().add(new);
+        let _ = self.orders.send(Order::Annotations(changes));
     }
 
-    fn marks(&self) -> MutexGuard<'_, VecDeque<Mark>> {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The marks of some time, in the order in which they were made.
-    pub(crate) fn marks_between(&self, from: Millis, to: Millis) -> Vec<Mark> {
-        self.marks().iter().filter(|mark| (from..=to).contains(&mark.time)).cloned().collect()
+    /// The annotations of some time, in the order in which they were made.
+    pub(crate) fn annotations_between(&self, from: Millis, to: Millis) -> Vec<Annotation> {
+        let annotations = self.annotations.lock();
+        annotations.iter().filter(|annotation| (from..=to).contains(&annotation.time)).cloned().collect()
     }
 
     /// The first second that is kept as such, as far as a sealed file has one.
@@ -163,18 +172,26 @@ impl History {
         if state.minutes.is_empty() { 0 } else { oldest.unwrap_or(0) }
     }
 
-    /// The columns of a line; blocks while it reads.
-    pub(crate) fn columns(&self, line: LineId, range: Range) -> io::Result<Columns> {
-        query::columns(&self.shared, line, range)
+    /// The columns of a series; blocks while it reads.
+    pub(crate) fn columns(&self, series: SeriesId, range: Range) -> Columns {
+        query::columns(&self.shared, series, range)
     }
 
-    /// The seconds of a line; blocks while it reads.
-    pub(crate) fn rows(&self, line: LineId, from: u32, to: u32) -> io::Result<Vec<(u32, f64, f64)>> {
-        let rows = query::rows(&self.shared, line, from, to)?;
-        Ok(rows
-            .into_iter()
-            .map(|Row { second, cpu, mem }| (second, point::CPU.value(cpu), point::MEM.value(mem)))
-            .collect())
+    /// The seconds of a series; blocks while it reads.
+    pub(crate) fn rows(&self, series: SeriesId, from: u32, to: u32) -> Vec<(u32, f64, f64)> {
+        let rows = query::rows(&self.shared, series, from, to);
+        let values = |Row { second, cpu, mem }| (second, point::CPU.value(cpu), point::MEM.value(mem));
+        rows.into_iter().map(values).collect()
+    }
+
+    /// The mean memory in each minute of every series from a time on, in no order; blocks while it reads.
+    pub(crate) fn visit_minutes(&self, from: Millis, visit: &mut dyn FnMut(SeriesId, u32, f64)) {
+        query::visit_minutes(&self.shared, from.second() / 60, visit);
+    }
+
+    /// Names of files that could not be read wholly, and are kept as they were found; the first hundred.
+    pub(crate) fn set_aside(&self) -> Vec<String> {
+        self.shared.lock().set_aside.clone()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -186,29 +203,9 @@ impl History {
     /// Writes everything, and waits until that is done.
     pub(crate) fn close(&self) {
         let _ = self.orders.send(Order::Stop);
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.writer.lock().take();
         if let Some(Err(_)) = writer.map(JoinHandle::join) {
             tracing::error!("the writer of the history has panicked");
         }
     }
-}
-
-fn last_seconds(shared: &Shared) -> io::Result<HashMap<LineId, u32>> {
-    let state = shared.lock();
-    let sealed = state.seconds.clone();
-    let active = state.active.as_ref().map_or_else(Vec::new, |active| active.entries.clone());
-    let open: Vec<(LineId, u32)> =
-        state.open.iter().filter_map(|(line, rows)| Some((*line, rows.iter().map(|row| row.second).max()?))).collect();
-    drop(state);
-    let mut last = HashMap::new();
-    let mut seen = |line: LineId, second: u32| {
-        let known = last.entry(line).or_insert(second);
-        *known = second.max(*known);
-    };
-    for sealed in sealed {
-        sealed.entries()?.unwrap_or_default().iter().for_each(|entry| seen(entry.line, entry.to));
-    }
-    active.iter().for_each(|entry| seen(entry.line, entry.to));
-    open.into_iter().for_each(|(line, second)| seen(line, second));
-    Ok(last)
 }

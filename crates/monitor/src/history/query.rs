@@ -2,17 +2,20 @@
 
 use super::block::{self, Minute};
 use super::minutes;
-use super::sealed::{Entry, Sealed, read_block};
-use super::store::{Shared, in_order};
+use super::sealed::{Entry, Sealed, read_block, take_name};
+use super::store::{Active, Names, Shared, in_order};
 use crate::Millis;
-use crate::point::{CPU, LineId, MEM, Row, Scale};
-use std::io;
+use crate::point::{CPU, MEM, Row, Scale, SeriesId};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Steps that a reader of a chart finds natural, in seconds.
 const STEPS: [u32; 20] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];
 
-/// Which figures a range is answered from.
+/// Which values a range is answered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tier {
     Second,
@@ -41,8 +44,8 @@ impl Range {
     /// At most about `points` columns; `oldest` is the first second that is kept as such.
     pub(crate) fn new(from: Millis, to: Millis, points: u32, oldest: u32) -> Range {
         let (from, to) = (from.second(), to.second().max(from.second()));
-        let least = (to - from) / points.max(1);
-        let mut step = STEPS.into_iter().find(|&step| step >= least).unwrap_or(least.next_multiple_of(86_400));
+        let min = (to - from) / points.max(1);
+        let mut step = STEPS.into_iter().find(|&step| step >= min).unwrap_or(min.next_multiple_of(86_400));
         if from < oldest {
             step = step.max(60);
         }
@@ -51,121 +54,168 @@ impl Range {
         Range { from, to, step, tier: if step < 60 { Tier::Second } else { Tier::Minute } }
     }
 
-    /// Each minute of some time.
-    pub(crate) fn minutes(from: Millis, to: Millis) -> Range {
-        Range { from: from.second() / 60 * 60, to: to.second(), step: 60, tier: Tier::Minute }
-    }
-
     pub(crate) fn columns(&self) -> usize {
         ((self.to - self.from) / self.step + 1) as usize
     }
 }
 
-/// A figure in each step; `least` and `most` are empty where a step is one sample.
+/// A value in each step; `min` and `max` are empty where a step is one sample.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Column {
     pub(crate) mean: Vec<Option<f64>>,
-    pub(crate) least: Vec<Option<f64>>,
-    pub(crate) most: Vec<Option<f64>>,
+    pub(crate) min: Vec<Option<f64>>,
+    pub(crate) max: Vec<Option<f64>>,
 }
 
-/// CPU and memory of a line.
+/// CPU and memory of a series.
 pub(crate) type Columns = (Column, Column);
 
-/// Reads a line; blocks while it does.
-pub(super) fn columns(shared: &Shared, line: LineId, range: Range) -> io::Result<Columns> {
+/// Reads a series; blocks while it does.
+pub(super) fn columns(shared: &Shared, series: SeriesId, range: Range) -> Columns {
     match range.tier {
         Tier::Second => {
-            let rows = rows(shared, line, range.from, range.to)?;
+            let rows = rows(shared, series, range.from, range.to);
             let minutes: Vec<Minute> = rows
                 .iter()
                 .map(|row| {
-                    let span = |code| block::Span { least: code, mean: code, most: code };
+                    let span = |code| block::Span { min: code, mean: code, max: code };
                     Minute { minute: row.second, count: 1, cpu: span(row.cpu), mem: span(row.mem) }
                 })
                 .collect();
-            Ok(gather(&minutes, range, 1))
+            gather(&minutes, range, 1)
         }
-        Tier::Minute => Ok(gather(&minutes(shared, line, range.from / 60, range.to / 60)?, range, 60)),
+        Tier::Minute => gather(&minutes(shared, series, range.from / 60, range.to / 60), range, 60),
     }
 }
 
-/// The seconds of a line, in order.
-pub(super) fn rows(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Row>> {
+/// The seconds of a series, in order.
+pub(super) fn rows(shared: &Shared, series: SeriesId, from: u32, to: u32) -> Vec<Row> {
     let state = shared.lock();
     let sealed = state.seconds.clone();
-    let active = state.active.as_ref().map(|active| (active.file.clone(), wanted(&active.entries, line, from, to)));
-    let open = state.open.get(&line).cloned().unwrap_or_default();
+    let active = state.active.as_ref().map(|active| ActivePart::of(active, series, from, to));
+    let open = state.open.get(&series).cloned().unwrap_or_default();
     drop(state);
     let mut rows = Vec::new();
-    let mut damaged = 0;
-    let mut take = |block: Option<Vec<u8>>| match block.as_deref().and_then(block::take_rows) {
-        Some((_, more)) => rows.extend(more),
-        None => damaged += 1,
-    };
     for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
-        blocks(sealed, line, from, to, &mut take)?;
+        sealed_rows(shared, sealed, series, from, to, &mut rows);
     }
-    if let Some((file, entries)) = active {
-        for entry in entries {
-            take(read_block(&file, &entry)?);
-        }
+    if let Some(active) = active {
+        active.rows(shared, &mut rows);
     }
     rows.extend(open);
     rows.retain(|row| (from..=to).contains(&row.second));
     in_order(&mut rows);
-    shared.lock().counts.damaged += damaged;
-    Ok(rows)
+    rows
 }
 
-/// The minutes of a line, in order: kept ones, and those that are not sealed yet.
-fn minutes(shared: &Shared, line: LineId, from: u32, to: u32) -> io::Result<Vec<Minute>> {
+/// The minutes of a series, in order: kept ones, and those that are not sealed yet.
+fn minutes(shared: &Shared, series: SeriesId, from: u32, to: u32) -> Vec<Minute> {
     let state = shared.lock();
     let sealed = state.minutes.clone();
-    let active = state.active.as_ref().map(|active| {
-        (active.file.clone(), wanted(&active.entries, line, from.saturating_mul(60), to.saturating_mul(60) + 59))
-    });
-    let mut rows = state.open.get(&line).cloned().unwrap_or_default();
+    let (first, last) = (from.saturating_mul(60), to.saturating_mul(60).saturating_add(59));
+    let active = state.active.as_ref().map(|active| ActivePart::of(active, series, first, last));
+    let open = state.open.get(&series).cloned().unwrap_or_default();
     drop(state);
     let mut found = Vec::new();
-    let mut damaged = 0;
     for sealed in sealed.iter().filter(|sealed| sealed.from <= to && sealed.to >= from) {
-        blocks(sealed, line, from, to, &mut |block| match block.as_deref().and_then(block::take_minutes) {
-            Some((_, more)) => found.extend(more),
-            None => damaged += 1,
-        })?;
-    }
-    let mut earlier = Vec::new();
-    if let Some((file, entries)) = active {
-        for entry in entries {
-            match read_block(&file, &entry)?.as_deref().and_then(block::take_rows) {
-                Some((_, more)) => earlier.extend(more),
-                None => damaged += 1,
-            }
+        for entry in wanted(&sealed_entries(shared, sealed), series, from, to) {
+            let minutes = shared.readable(&sealed.path, &entry, sealed.block(&entry), block::take_minutes);
+            found.extend(minutes.into_iter().flat_map(|(_, minutes)| minutes));
         }
     }
-    earlier.append(&mut rows);
+    let mut earlier = Vec::new();
+    if let Some(active) = active {
+        active.rows(shared, &mut earlier);
+    }
+    earlier.extend(open);
     in_order(&mut earlier);
     found.extend(minutes::of_rows(&earlier));
     found.retain(|minute| (from..=to).contains(&minute.minute));
     minutes::in_order(&mut found);
-    shared.lock().counts.damaged += damaged;
-    Ok(found)
+    found
 }
 
-fn wanted(entries: &[Entry], line: LineId, from: u32, to: u32) -> Vec<Entry> {
-    entries.iter().filter(|entry| entry.line == line && entry.overlaps(from, to)).copied().collect()
-}
-
-fn blocks(sealed: &Sealed, line: LineId, from: u32, to: u32, take: &mut dyn FnMut(Option<Vec<u8>>)) -> io::Result<()> {
-    let Some(entries) = sealed.entries()? else {
-        take(None);
-        return Ok(());
+/// The minutes of all series from one on, in no order, with their means. A file is read once, whatever it holds.
+pub(super) fn visit_minutes(shared: &Shared, from: u32, visit: &mut dyn FnMut(SeriesId, u32, f64)) {
+    let state = shared.lock();
+    let (sealed, active) = (state.minutes.clone(), state.active.clone());
+    let open = state.open.clone();
+    drop(state);
+    let mut take = |series, minutes: Vec<Minute>| {
+        for minute in minutes.into_iter().filter(|minute| minute.minute >= from) {
+            visit(series, minute.minute, MEM.value(minute.mem.mean));
+        }
     };
-    for entry in wanted(&entries, line, from, to) {
-        take(sealed.block(&entry)?);
+    for sealed in sealed.iter().filter(|sealed| sealed.to >= from) {
+        for entry in sealed_entries(shared, sealed).into_iter().filter(|entry| entry.to >= from) {
+            let block = shared.readable(&sealed.path, &entry, sealed.block(&entry), block::take_minutes);
+            block.into_iter().for_each(|(series, minutes)| take(series, minutes));
+        }
     }
-    Ok(())
+    let mut earlier: HashMap<SeriesId, Vec<Row>> = HashMap::new();
+    if let Some(active) = active {
+        for entry in active.entries.iter().filter(|entry| entry.to / 60 >= from) {
+            let block = shared.readable(&active.path, entry, read_block(&active.file, entry), block::take_rows);
+            block.into_iter().for_each(|(series, rows)| earlier.entry(series).or_default().extend(rows));
+        }
+    }
+    open.into_iter().for_each(|(series, rows)| earlier.entry(series).or_default().extend(rows));
+    for (series, mut rows) in earlier {
+        in_order(&mut rows);
+        take(series, minutes::of_rows(&rows));
+    }
+}
+
+/// What is to be read of the active file.
+struct ActivePart {
+    path: PathBuf,
+    file: Arc<File>,
+    entries: Vec<Entry>,
+}
+
+impl ActivePart {
+    fn of(active: &Active, series: SeriesId, from: u32, to: u32) -> ActivePart {
+        let entries = wanted(&active.entries, series, from, to);
+        ActivePart { path: active.path.clone(), file: active.file.clone(), entries }
+    }
+
+    fn rows(self, shared: &Shared, rows: &mut Vec<Row>) {
+        for entry in self.entries {
+            let block = shared.readable(&self.path, &entry, read_block(&self.file, &entry), block::take_rows);
+            rows.extend(block.into_iter().flat_map(|(_, rows)| rows));
+        }
+    }
+}
+
+fn wanted(entries: &[Entry], series: SeriesId, from: u32, to: u32) -> Vec<Entry> {
+    let is_wanted = |entry: &&Entry| entry.series == series && !entry.is_name() && entry.overlaps(from, to);
+    entries.iter().filter(is_wanted).copied().collect()
+}
+
+/// The index of a sealed file; empty, logged and counted, if it cannot be read any more.
+fn sealed_entries(shared: &Shared, sealed: &Sealed) -> Vec<Entry> {
+    let what = match sealed.entries() {
+        Ok(Some(entries)) => return entries,
+        Ok(None) => "its index is damaged".to_owned(),
+        Err(error) => format!("its index cannot be read: {error}"),
+    };
+    shared.damaged(&sealed.path, None, &what);
+    Vec::new()
+}
+
+/// Names out of a sealed file, of the series that are asked for.
+pub(super) fn sealed_names(shared: &Shared, sealed: &Sealed, is_wanted: &mut dyn FnMut(SeriesId) -> bool) -> Names {
+    let entries = sealed_entries(shared, sealed).into_iter();
+    let entries = entries.filter(|entry| entry.is_name() && is_wanted(entry.series));
+    entries.filter_map(|entry| shared.readable(&sealed.path, &entry, sealed.block(&entry), take_name)).collect()
+}
+
+/// Seconds of a series out of a sealed file.
+pub(super) fn sealed_rows(shared: &Shared, sealed: &Sealed, series: SeriesId, from: u32, to: u32, rows: &mut Vec<Row>) {
+    for entry in wanted(&sealed_entries(shared, sealed), series, from, to) {
+        let block = shared.readable(&sealed.path, &entry, sealed.block(&entry), block::take_rows);
+        rows.extend(block.into_iter().flat_map(|(_, rows)| rows));
+    }
 }
 
 /// Puts what is known into steps; `unit` is how many seconds one of it is.
@@ -174,7 +224,7 @@ fn gather(known: &[Minute], range: Range, unit: u32) -> Columns {
     let of = |scale: Scale, span: fn(&Minute) -> block::Span| {
         let mut column = Column { mean: vec![None; range.columns()], ..Column::default() };
         if several {
-            (column.least, column.most) = (column.mean.clone(), column.mean.clone());
+            (column.min, column.max) = (column.mean.clone(), column.mean.clone());
         }
         let place = |minute: &Minute| ((minute.minute * unit).saturating_sub(range.from) / range.step) as usize;
         for known in known.chunk_by(|a, b| place(a) == place(b)) {
@@ -187,8 +237,8 @@ fn gather(known: &[Minute], range: Range, unit: u32) -> Columns {
             // The digits beyond are none that were measured.
             column.mean[at] = Some((sum / f64::max(count, 1.0) * 100.0).round() / 100.0);
             if several {
-                column.least[at] = known.iter().map(|m| span(m).least).min().map(|code| scale.value(code));
-                column.most[at] = known.iter().map(|m| span(m).most).max().map(|code| scale.value(code));
+                column.min[at] = known.iter().map(|m| span(m).min).min().map(|code| scale.value(code));
+                column.max[at] = known.iter().map(|m| span(m).max).max().map(|code| scale.value(code));
             }
         }
         column
@@ -199,6 +249,29 @@ fn gather(known: &[Minute], range: Range, unit: u32) -> Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_peak_vanishes_at_any_resolution(
+            codes in proptest::collection::btree_map(0u32..7200, 0u16..3000, 1..200),
+            points in 1u32..8000,
+        ) {
+            let rows: Vec<Row> = codes.iter().map(|(&second, &cpu)| Row { second, cpu, mem: cpu }).collect();
+            let range = Range::new(Millis(0), Millis(7_199_000), points, 0);
+            let one = |row: &Row| {
+                let span = |code| block::Span { min: code, mean: code, max: code };
+                Minute { minute: row.second, count: 1, cpu: span(row.cpu), mem: span(row.mem) }
+            };
+            let seconds: Vec<Minute> = rows.iter().map(one).collect();
+            let (known, unit) = if range.tier == Tier::Second { (seconds, 1) } else { (minutes::of_rows(&rows), 60) };
+            let (cpu, _) = gather(&known, range, unit);
+            let (highs, lows) = if cpu.max.is_empty() { (&cpu.mean, &cpu.mean) } else { (&cpu.max, &cpu.min) };
+            let find = |values: &[Option<f64>], of: fn(f64, f64) -> f64| values.iter().flatten().copied().reduce(of);
+            prop_assert_eq!(find(highs, f64::max), codes.values().max().map(|code| CPU.value(*code)));
+            prop_assert_eq!(find(lows, f64::min), codes.values().min().map(|code| CPU.value(*code)));
+        }
+    }
 
     #[test]
     fn a_range_has_about_as_many_columns_as_were_asked_for() {
@@ -215,16 +288,16 @@ mod tests {
     #[test]
     fn steps_of_several_samples_have_extremes() {
         let row = |minute, code| {
-            let span = block::Span { least: code, mean: code, most: code };
+            let span = block::Span { min: code, mean: code, max: code };
             Minute { minute, count: 1, cpu: span, mem: span }
         };
         let range = Range { from: 10, to: 19, step: 5, tier: Tier::Second };
         let (cpu, _) = gather(&[row(10, 10), row(14, 30)], range, 1);
         assert_eq!(cpu.mean, [Some(2.0), None]);
-        assert_eq!((cpu.least, cpu.most), (vec![Some(1.0), None], vec![Some(3.0), None]));
+        assert_eq!((cpu.min, cpu.max), (vec![Some(1.0), None], vec![Some(3.0), None]));
         let range = Range { step: 1, ..range };
         let (cpu, _) = gather(&[row(10, 10), row(14, 30)], range, 1);
         assert_eq!((cpu.mean[0], cpu.mean[1], cpu.mean[4]), (Some(1.0), None, Some(3.0)));
-        assert!(cpu.least.is_empty() && cpu.most.is_empty());
+        assert!(cpu.min.is_empty() && cpu.max.is_empty());
     }
 }

@@ -16,17 +16,19 @@ const LONGEST: usize = 16 << 20;
 pub(super) enum Kind {
     /// Points as they came, in the journal.
     Points = 1,
-    /// Seconds of a line.
+    /// Seconds of a series.
     Rows = 2,
-    /// Minutes of a line.
+    /// Minutes of a series.
     Minutes = 3,
     /// Where the records of a sealed file are.
     Index = 4,
+    /// What is known of a series, so that it does not depend on one file of names.
+    Name = 5,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Points, Kind::Rows, Kind::Minutes, Kind::Index].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Points, Kind::Rows, Kind::Minutes, Kind::Index, Kind::Name].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -73,23 +75,52 @@ fn checksum(kind: Kind, length: [u8; 4], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// What the first bytes of a file say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// [`MAGIC`].
+    Ours,
+    /// Less than that: it was being created.
+    Torn,
+    /// That of another version, which this byte names.
+    Version(u8),
+    /// Anything else.
+    Damaged,
+}
+
+impl Head {
+    pub(super) fn of(bytes: &[u8]) -> Head {
+        match bytes.get(..MAGIC.len()) {
+            None if MAGIC.starts_with(bytes) => Head::Torn,
+            Some(head) if head == MAGIC => Head::Ours,
+            Some(head) if head[..MAGIC.len() - 1] == MAGIC[..MAGIC.len() - 1] => Head::Version(head[MAGIC.len() - 1]),
+            _ => Head::Damaged,
+        }
+    }
+}
+
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(super) struct Scan<'a> {
     pub(super) records: Vec<Record<'a>>,
-    /// Where the last whole record ends: what is behind was not written wholly.
+    /// Where the last whole record ends.
     pub(super) end: usize,
-    /// What is damaged before that, in bytes.
+    /// Bytes of a record at the end that was not written wholly.
+    pub(super) torn: usize,
+    /// Other bytes that are no record.
     pub(super) damaged: usize,
 }
 
-/// Finds all whole records behind the magic. `None` if it is not a file of the history.
-pub(super) fn scan(bytes: &[u8]) -> Option<Scan<'_>> {
-    if !bytes.starts_with(&MAGIC) {
-        return None;
+/// Finds all whole records behind the head, whatever that says.
+pub(super) fn scan(bytes: &[u8]) -> Scan<'_> {
+    let begin = MAGIC.len().min(bytes.len());
+    let mut scan = Scan { end: begin, ..Scan::default() };
+    match Head::of(bytes) {
+        Head::Ours => {}
+        Head::Torn => scan.torn = begin,
+        Head::Version(_) | Head::Damaged => scan.damaged = begin,
     }
-    let mut scan = Scan { end: MAGIC.len(), ..Scan::default() };
-    let mut offset = scan.end;
+    let mut offset = begin;
     while offset < bytes.len() {
         if let Some(record) = at(bytes, offset) {
             scan.damaged += offset - scan.end;
@@ -103,7 +134,18 @@ pub(super) fn scan(bytes: &[u8]) -> Option<Scan<'_>> {
             offset += rest.iter().position(|&byte| byte == MARK[0]).unwrap_or(rest.len());
         }
     }
-    Some(scan)
+    let rest = &bytes[scan.end..];
+    *(if is_begun(rest) { &mut scan.torn } else { &mut scan.damaged }) += rest.len();
+    scan
+}
+
+/// Whether this is the beginning of a record, and less than all of it.
+fn is_begun(bytes: &[u8]) -> bool {
+    let mark = &MARK[..bytes.len().min(MARK.len())];
+    let is_kind = bytes.get(2).is_none_or(|kind| Kind::of(*kind).is_some());
+    let length = bytes.get(3..7).and_then(|length| Some(u32::from_le_bytes(length.try_into().ok()?) as usize));
+    let is_short = length.is_none_or(|length| length <= LONGEST && bytes.len() < HEAD + length);
+    bytes.starts_with(mark) && is_kind && is_short
 }
 
 #[cfg(test)]
@@ -125,24 +167,45 @@ mod tests {
         let bytes = file(&[b"one", b"two", b"three"]);
         let two_end = file(&[b"one", b"two"]).len();
         for cut in two_end..bytes.len() {
-            let scan = scan(&bytes[..cut]).unwrap();
+            let scan = scan(&bytes[..cut]);
             assert_eq!((payloads(&scan), scan.end, scan.damaged), (vec![&b"one"[..], b"two"], two_end, 0));
+            assert_eq!(scan.torn, cut - two_end);
         }
         let one_end = file(&[b"one"]).len();
         for at in one_end..two_end {
             let mut bytes = bytes.clone();
             bytes[at] ^= 0x10;
-            let scan = scan(&bytes).unwrap();
+            let scan = scan(&bytes);
             assert_eq!(payloads(&scan), [&b"one"[..], b"three"], "flipped at {at}");
             assert_eq!((scan.end, scan.damaged), (bytes.len(), two_end - one_end));
         }
     }
 
     #[test]
-    fn a_strangers_file_is_none_of_ours() {
-        assert!(scan(b"").is_none());
-        assert!(scan(b"SWBHIST").is_none());
-        assert!(scan(b"SWBHIST2").is_none());
-        assert_eq!(scan(b"SWBHIST1").unwrap().end, 8);
+    fn a_changed_byte_is_noticed_wherever_it_is() {
+        let bytes = file(&[b"one", b"two", b"three"]);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 1 << bit;
+                let scan = scan(&bytes);
+                assert!(scan.damaged + scan.torn > 0, "bit {bit} of byte {at}");
+                assert!(scan.records.len() >= 2, "bit {bit} of byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn heads_are_told_apart() {
+        for (head, is) in [
+            (&b""[..], Head::Torn),
+            (b"SWBHIST", Head::Torn),
+            (b"SWBHIST1", Head::Ours),
+            (b"SWBHIST2", Head::Version(b'2')),
+            (b"SWBHISU1", Head::Damaged),
+            (b"x", Head::Damaged),
+        ] {
+            assert_eq!(Head::of(head), is);
+        }
     }
 }

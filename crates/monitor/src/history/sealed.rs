@@ -1,21 +1,27 @@
-//! Files that are written once: all lines of some hours, a block or more for each, and an index.
+//! Files that are written once: all series of some hours, a block or more for each, and an index.
 
+use super::bits::{put_varint, take_varint};
+use super::disk::Disk;
 use super::record::{self, Kind, MAGIC};
-use crate::point::LineId;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use crate::point::SeriesId;
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The offset of the index, and [`MAGIC`] once more.
 const TRAILER: usize = 16;
+/// What is written at once, in bytes.
+const BUFFER: usize = 64 << 10;
+/// What the name of a file that is being written ends in.
+pub(super) const TEMPORARY: &str = "tmp";
 /// An entry of the index.
 const ENTRY: usize = 20;
 
 /// Where a block is, and what it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub(super) line: LineId,
+    pub(super) series: SeriesId,
     /// Seconds or minutes since 1970, as the file's blocks have them; both are in the block.
     pub(super) from: u32,
     pub(super) to: u32,
@@ -25,6 +31,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// The name of a series is of no time.
+    pub(super) fn is_name(&self) -> bool {
+        self.from > self.to
+    }
+
     pub(super) fn overlaps(&self, from: u32, to: u32) -> bool {
         self.from <= to && self.to >= from
     }
@@ -44,26 +55,28 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
-    /// Opens a file; `None` if it has no whole index.
-    pub(super) fn open(path: &Path, number: u64) -> io::Result<Option<Sealed>> {
+    /// Opens a file, with its index; `None` if head, index or trailer are damaged.
+    pub(super) fn open(path: &Path, number: u64) -> io::Result<Option<(Sealed, Vec<Entry>)>> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
-        let mut trailer = [0; TRAILER];
-        if bytes < TRAILER as u64 || file.read_exact_at(&mut trailer, bytes - TRAILER as u64).is_err() {
+        let (mut head, mut trailer) = (MAGIC, [0; TRAILER]);
+        if bytes < (MAGIC.len() + TRAILER) as u64 {
             return Ok(None);
         }
+        file.read_exact_at(&mut head, 0)?;
+        file.read_exact_at(&mut trailer, bytes - TRAILER as u64)?;
         let (index, magic) = trailer.split_at(8);
         let index = u64::from_le_bytes(index.try_into().unwrap_or_default());
-        if magic != MAGIC || index > bytes {
+        if head != MAGIC || magic != MAGIC || index > bytes - TRAILER as u64 {
             return Ok(None);
         }
         let (from, to) = (u32::MAX, 0);
         let mut sealed = Sealed { number, path: path.to_owned(), bytes, from, to, file, index };
         let Some(entries) = sealed.entries()? else { return Ok(None) };
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| !entry.is_name()) {
             (sealed.from, sealed.to) = (sealed.from.min(entry.from), sealed.to.max(entry.to));
         }
-        Ok(Some(sealed))
+        Ok(Some((sealed, entries)))
     }
 
     /// The index; `None` if it is damaged. It is not kept in memory: a year of it would be as large as
@@ -72,11 +85,12 @@ impl Sealed {
         let length = (self.bytes - TRAILER as u64).saturating_sub(self.index);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
         self.file.read_exact_at(&mut bytes, self.index)?;
-        Ok(record::at(&bytes, 0).filter(|record| record.kind == Kind::Index).map(|record| {
+        let record = record::at(&bytes, 0).filter(|record| record.kind == Kind::Index && record.length == bytes.len());
+        Ok(record.map(|record| {
             let number =
                 |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[4 * at..4 * at + 4].try_into().unwrap_or_default());
             let entries = record.payload.chunks_exact(ENTRY).map(|bytes| Entry {
-                line: number(bytes, 0),
+                series: number(bytes, 0),
                 from: number(bytes, 1),
                 to: number(bytes, 2),
                 offset: number(bytes, 3),
@@ -92,6 +106,21 @@ impl Sealed {
     }
 }
 
+/// The payload of a name.
+pub(super) fn put_name(series: SeriesId, name: &str) -> Vec<u8> {
+    let mut payload = Vec::new();
+    put_varint(series, &mut payload);
+    payload.extend(name.bytes());
+    payload
+}
+
+/// `None` if it is none.
+pub(super) fn take_name(mut payload: &[u8]) -> Option<(SeriesId, String)> {
+    let series = take_varint(&mut payload)?;
+    let name = std::str::from_utf8(payload).ok()?;
+    Some((series, name.to_owned()))
+}
+
 /// The payload of the record that is there; `None` if it is damaged.
 pub(super) fn read_block(file: &File, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; entry.length as usize];
@@ -104,55 +133,81 @@ pub(super) fn read_block(file: &File, entry: &Entry) -> io::Result<Option<Vec<u8
 
 /// Writes a sealed file under another name first, so that there is never half of one.
 pub(super) struct Sealing {
-    out: BufWriter<File>,
+    disk: Disk,
+    file: File,
     temporary: PathBuf,
     entries: Vec<Entry>,
     offset: u64,
     buffer: Vec<u8>,
+    is_done: bool,
 }
 
 impl Sealing {
-    pub(super) fn begin(path: &Path) -> io::Result<Sealing> {
-        let temporary = path.with_extension("tmp");
-        let mut out = BufWriter::new(File::create(&temporary)?);
-        out.write_all(&MAGIC)?;
-        Ok(Sealing { out, temporary, entries: Vec::new(), offset: MAGIC.len() as u64, buffer: Vec::new() })
+    pub(super) fn begin(disk: &Disk, path: &Path) -> io::Result<Sealing> {
+        let temporary = path.with_extension(TEMPORARY);
+        disk.remove(&temporary)?;
+        let (disk, file) = (disk.clone(), disk.create(&temporary)?);
+        let (offset, buffer) = (MAGIC.len() as u64, MAGIC.to_vec());
+        Ok(Sealing { disk, file, temporary, entries: Vec::new(), offset, buffer, is_done: false })
     }
 
-    pub(super) fn block(&mut self, kind: Kind, line: LineId, (from, to): (u32, u32), payload: &[u8]) -> io::Result<()> {
-        self.buffer.clear();
+    pub(super) fn block(
+        &mut self,
+        kind: Kind,
+        series: SeriesId,
+        (from, to): (u32, u32),
+        payload: &[u8],
+    ) -> io::Result<()> {
+        let before = self.buffer.len();
         record::put(kind, payload, &mut self.buffer);
+        let length = self.buffer.len() - before;
         let offset = u32::try_from(self.offset)
             .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "a file of the history is over 4 GiB"))?;
-        self.out.write_all(&self.buffer)?;
-        self.entries.push(Entry { line, from, to, offset, length: self.buffer.len() as u32 });
-        self.offset += self.buffer.len() as u64;
+        self.entries.push(Entry { series, from, to, offset, length: length as u32 });
+        self.offset += length as u64;
+        if self.buffer.len() >= BUFFER { self.write() } else { Ok(()) }
+    }
+
+    pub(super) fn name(&mut self, series: SeriesId, name: &str) -> io::Result<()> {
+        self.block(Kind::Name, series, (u32::MAX, 0), &put_name(series, name))
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.disk.write(&self.file, &self.buffer)?;
+        self.buffer.clear();
         Ok(())
     }
 
-    /// The file is on the disk, and has its name, when this returns.
+    /// The file is on the disk, and has its name, when this returns. After an error there is no trace of it.
     pub(super) fn end(mut self, path: &Path, number: u64) -> io::Result<Sealed> {
         let mut payload = Vec::with_capacity(ENTRY * self.entries.len());
-        let (mut least, mut most) = (u32::MAX, 0);
-        for Entry { line, from, to, offset, length } in self.entries {
-            (least, most) = (least.min(from), most.max(to));
-            [line, from, to, offset, length].iter().for_each(|number| payload.extend(number.to_le_bytes()));
+        let (mut min, mut max) = (u32::MAX, 0);
+        for Entry { series, from, to, offset, length } in std::mem::take(&mut self.entries) {
+            if from <= to {
+                (min, max) = (min.min(from), max.max(to));
+            }
+            [series, from, to, offset, length].iter().for_each(|number| payload.extend(number.to_le_bytes()));
         }
-        self.buffer.clear();
+        let before = self.buffer.len();
         record::put(Kind::Index, &payload, &mut self.buffer);
         self.buffer.extend(self.offset.to_le_bytes());
         self.buffer.extend(MAGIC);
-        self.out.write_all(&self.buffer)?;
-        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        fs::rename(&self.temporary, path)?;
-        // A name is its directory's, and that is written when the system likes, else.
-        if let Some(directory) = path.parent() {
-            File::open(directory)?.sync_all()?;
-        }
-        let bytes = self.offset + self.buffer.len() as u64;
-        // Opened anew, for it was opened for writing only.
+        let bytes = self.offset + (self.buffer.len() - before) as u64;
+        self.write()?;
+        self.disk.sync(&self.file)?;
+        self.disk.rename(&self.temporary, path)?;
+        self.is_done = true;
+        // Opened anew, for it was opened for writing.
         let file = File::open(path)?;
-        Ok(Sealed { number, path: path.to_owned(), bytes, from: least, to: most, file, index: self.offset })
+        Ok(Sealed { number, path: path.to_owned(), bytes, from: min, to: max, file, index: self.offset })
+    }
+}
+
+impl Drop for Sealing {
+    fn drop(&mut self) {
+        if !self.is_done {
+            // What is left in spite of this is deleted at the next start.
+            let _ = self.disk.remove(&self.temporary);
+        }
     }
 }

@@ -2,20 +2,23 @@
 //!
 //! Points go into memory and into a journal. At a checkpoint, what is in memory is appended to the active
 //! file, in blocks, and a new journal begins. After some hours the active file is written anew as a sealed
-//! one, a block a line, and its minutes as another; sealed files are deleted by age and by the cap.
+//! one, a block a series, and its minutes as another; sealed files are deleted by age and by the cap.
 
 use super::block::{self, Minute};
-use super::journal::{self, Journal};
+use super::damage::{Counts, Place};
+use super::disk::Disk;
+use super::journal::Journal;
 use super::record::{self, Kind, MAGIC};
-use super::sealed::{Entry, Sealed, Sealing, read_block};
+use super::sealed::{Entry, Sealed, put_name, read_block};
 use super::{HistorySettings, minutes};
 use crate::Millis;
-use crate::point::{LineId, Point, Row};
-use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use crate::point::{Point, Row, SeriesId};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What readers share with the writer.
 #[derive(Debug, Default)]
@@ -25,47 +28,44 @@ pub(super) struct Shared(Mutex<State>);
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Since the last checkpoint, as it came.
-    pub(super) open: HashMap<LineId, Vec<Row>>,
+    pub(super) open: HashMap<SeriesId, Vec<Row>>,
     pub(super) open_rows: usize,
     pub(super) active: Option<Active>,
     /// The oldest first.
     pub(super) seconds: Vec<Arc<Sealed>>,
     pub(super) minutes: Vec<Arc<Sealed>>,
     pub(super) counts: Counts,
-}
-
-/// What went wrong, and how much there is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    /// Bytes on the disk.
-    pub(crate) bytes: u64,
-    /// Bytes, or blocks, that could not be read and were set aside or passed over.
-    pub(crate) damaged: u64,
-    /// Writes that failed.
-    pub(crate) failed: u64,
-    /// Points that were not kept, for the disk did not take them in time.
-    pub(crate) dropped: u64,
+    /// Damage that is counted already.
+    pub(super) damage: HashSet<Place>,
+    /// Names of files that could not be read wholly, and are kept as they were found.
+    pub(super) set_aside: Vec<String>,
 }
 
 /// The file that blocks are appended to.
 #[derive(Clone, Debug)]
 pub(super) struct Active {
     pub(super) number: u64,
+    pub(super) path: PathBuf,
     pub(super) file: Arc<File>,
     pub(super) entries: Vec<Entry>,
+    /// What the file says of each series in it.
+    pub(super) names: Names,
     pub(super) bytes: u64,
 }
 
+/// What is known of series, in JSON.
+pub(super) type Names = HashMap<SeriesId, String>;
+
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
 impl State {
-    fn add(&mut self, points: &[Point]) {
-        for &Point { line, row } in points {
-            let rows = self.open.entry(line).or_default();
+    pub(super) fn add(&mut self, points: &[Point]) {
+        for &Point { series, row } in points {
+            let rows = self.open.entry(series).or_default();
             match rows.last_mut() {
                 // The later one is in force.
                 Some(last) if last.second == row.second => *last = row,
@@ -81,136 +81,70 @@ impl State {
 /// The writer's own.
 #[derive(Debug)]
 pub(super) struct Store {
+    pub(super) disk: Disk,
     pub(super) directory: PathBuf,
     pub(super) settings: HistorySettings,
     pub(super) shared: Arc<Shared>,
-    journal: Journal,
-    journal_path: PathBuf,
+    pub(super) journal: Journal,
     /// The highest number of a file.
-    number: u64,
+    pub(super) number: u64,
     /// Not in the journal yet.
-    pending: Vec<Point>,
+    pub(super) pending: Vec<Point>,
     /// When the active file was begun.
     pub(super) begun: Millis,
+    /// Files whose content is elsewhere, and that could not be deleted yet.
+    pub(super) unwanted: Vec<PathBuf>,
 }
 
 impl Store {
-    /// Takes over what is in the directory, whatever state it is in.
-    pub(super) fn open(
-        directory: &Path,
-        settings: HistorySettings,
-        shared: Arc<Shared>,
-        now: Millis,
-    ) -> io::Result<Store> {
-        let mut numbers = BTreeSet::from([0]);
-        let mut state = State::default();
-        let mut journals = Vec::new();
-        let mut active = Vec::new();
-        for (path, kind, number) in listed(directory)? {
-            numbers.insert(number);
-            match kind.as_str() {
-                "journal" => journals.push((number, path)),
-                "active" => active.push((number, path)),
-                // The active file is still there: this was not the end of sealing it.
-                "minutes" if file(directory, "active", number).exists() => fs::remove_file(path)?,
-                "seconds" | "minutes" => {
-                    let sealed = match Sealed::open(&path, number)? {
-                        Some(sealed) => sealed,
-                        None => repair(&path, number, &mut state.counts)?,
-                    };
-                    let list = if kind == "seconds" { &mut state.seconds } else { &mut state.minutes };
-                    list.push(Arc::new(sealed));
-                }
-                _ => {}
-            }
-        }
-        for list in [&mut state.seconds, &mut state.minutes] {
-            list.sort_unstable_by_key(|sealed| sealed.number);
-        }
-        journals.sort();
-        for (_, path) in &journals {
-            read_journal(path, &mut state)?;
-        }
-        // There is one, or none; were there more, all but the newest would be sealed next.
-        active.sort();
-        if let Some((number, path)) = active.pop() {
-            state.active = open_active(&path, number, &mut state.counts)?;
-        }
-        // Its first block was written soon after that second.
-        let first = state.active.as_ref().and_then(|active| active.entries.first());
-        let begun = first.map_or(now, |entry| Millis::of_second(entry.to));
-        *shared.lock() = state;
-        let number = numbers.last().map_or(1, |last| last + 1);
-        let journal_path = file(directory, "journal", number);
-        let journal = Journal::create(&journal_path)?;
-        let mut store = Store {
-            directory: directory.to_owned(),
-            settings,
-            shared,
-            journal,
-            journal_path,
-            number,
-            pending: Vec::new(),
-            begun,
-        };
-        // What old journals held is in blocks now; only then may they go.
-        if !store.shared.lock().open.is_empty() {
-            store.write_blocks()?;
-        }
-        for (_, path) in journals {
-            fs::remove_file(path)?;
-        }
-        store.count_bytes();
-        Ok(store)
-    }
-
     /// Takes points over into memory; [`Store::flush`] makes them outlive the process.
     pub(super) fn add(&mut self, points: Vec<Point>) {
         let mut state = self.shared.lock();
-        if state.open_rows + points.len() > self.settings.most_open {
+        if state.open_rows + points.len() > self.settings.open_rows_max {
             state.counts.dropped += points.len() as u64;
             return;
         }
         state.add(&points);
         drop(state);
+        // What a failing disk does not take stays in memory until a checkpoint; one copy of it is enough.
+        if self.pending.len() + points.len() > self.settings.open_rows_max {
+            self.pending.clear();
+        }
         self.pending.extend(points);
     }
 
-    /// Writes the journal.
+    /// Writes the journal. What it does not take is tried again with the next.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let before = self.journal.bytes;
-        let result = self.journal.write(&self.pending);
+        self.journal.write(&self.pending)?;
         self.shared.lock().counts.bytes += self.journal.bytes - before;
-        // If it failed, they still are in memory until the checkpoint.
         self.pending.clear();
-        result
+        Ok(())
     }
 
     /// Whether so much is in memory that it should not wait for its time.
     pub(super) fn is_full(&self) -> bool {
-        self.shared.lock().open_rows >= self.settings.most_open / 2
+        self.shared.lock().open_rows >= self.settings.open_rows_max / 2
     }
 
     /// Moves what is in memory to the active file, seals that if it is time, and deletes what is old.
-    pub(super) fn checkpoint(&mut self, now: Millis) -> io::Result<()> {
-        self.flush()?;
-        self.write_blocks()?;
-        let number = self.next_number();
-        let path = file(&self.directory, "journal", number);
-        self.journal = Journal::create(&path)?;
-        fs::remove_file(std::mem::replace(&mut self.journal_path, path))?;
-        self.seal_if_due(now)?;
-        self.delete_old(now)?;
+    /// `names` is what is known of each series.
+    pub(super) fn checkpoint(&mut self, now: Millis, names: &HashMap<u64, String>) -> io::Result<()> {
+        let result = self.write_blocks(names).and_then(|()| self.begin_journal());
+        // A full disk may have room again after this, and else nothing depends on it.
+        let sealed = result.and_then(|()| self.seal_if_due(now));
+        self.delete_old(now);
+        let removed = self.remove_unwanted();
         self.count_bytes();
-        Ok(())
+        sealed.and(removed)
     }
 
-    fn write_blocks(&mut self) -> io::Result<()> {
-        let lines: BTreeSet<LineId> = self.shared.lock().open.keys().copied().collect();
-        if lines.is_empty() {
+    pub(super) fn write_blocks(&mut self, names: &HashMap<u64, String>) -> io::Result<()> {
+        let series: BTreeSet<SeriesId> = self.shared.lock().open.keys().copied().collect();
+        if series.is_empty() {
             return Ok(());
         }
         let active = self.shared.lock().active.clone();
@@ -218,18 +152,26 @@ impl Store {
             Some(active) => active,
             None => self.begin_active()?,
         };
+        if active.file.metadata()?.len() != active.bytes {
+            // A write has failed earlier, and what it left was not cut off.
+            self.disk.truncate(&active.file, active.bytes)?;
+        }
         let mut bytes = Vec::new();
         let mut payload = Vec::new();
-        for line in lines {
-            let mut rows = self.shared.lock().open.get(&line).cloned().unwrap_or_default();
+        for series in series {
+            let mut rows = self.shared.lock().open.get(&series).cloned().unwrap_or_default();
             in_order(&mut rows);
-            for rows in rows.chunks(block::MOST) {
+            if let Some(name) = names.get(&series.into()).filter(|name| active.names.get(&series) != Some(name)) {
+                record::put(Kind::Name, &put_name(series, name), &mut bytes);
+                active.names.insert(series, name.clone());
+            }
+            for rows in rows.chunks(block::ROWS_MAX) {
                 payload.clear();
-                block::put_rows(line, rows, &mut payload);
+                block::put_rows(series, rows, &mut payload);
                 let begin = bytes.len();
                 record::put(Kind::Rows, &payload, &mut bytes);
                 active.entries.push(Entry {
-                    line,
+                    series,
                     from: rows[0].second,
                     to: rows[rows.len() - 1].second,
                     offset: (active.bytes + begin as u64) as u32,
@@ -237,9 +179,9 @@ impl Store {
                 });
             }
         }
-        if let Err(error) = (&*active.file).write_all(&bytes).and_then(|()| active.file.sync_data()) {
+        if let Err(error) = self.disk.write(&active.file, &bytes).and_then(|()| self.disk.sync(&active.file)) {
             // What was written of it would otherwise be where the next blocks are thought to be.
-            active.file.set_len(active.bytes)?;
+            let _ = self.disk.truncate(&active.file, active.bytes);
             return Err(error);
         }
         active.bytes += bytes.len() as u64;
@@ -247,23 +189,63 @@ impl Store {
         state.active = Some(active);
         state.open.clear();
         state.open_rows = 0;
+        drop(state);
+        self.pending.clear();
         Ok(())
     }
 
     fn begin_active(&mut self) -> io::Result<Active> {
         let number = self.next_number();
         let path = file(&self.directory, "active", number);
-        let mut active = OpenOptions::new().create_new(true).append(true).read(true).open(path)?;
-        active.write_all(&MAGIC)?;
-        Ok(Active { number, file: Arc::new(active), entries: Vec::new(), bytes: MAGIC.len() as u64 })
+        let created = self.disk.create(&path)?;
+        if let Err(error) = self.disk.write(&created, &MAGIC) {
+            self.unwanted.push(path);
+            return Err(error);
+        }
+        let active = Active {
+            number,
+            path,
+            file: Arc::new(created),
+            entries: Vec::new(),
+            names: Names::new(),
+            bytes: MAGIC.len() as u64,
+        };
+        // There until it is sealed, even if nothing can be written to it now.
+        self.shared.lock().active = Some(active.clone());
+        Ok(active)
     }
 
-    fn next_number(&mut self) -> u64 {
+    /// What the journal holds is in blocks.
+    fn begin_journal(&mut self) -> io::Result<()> {
+        if self.journal.bytes == MAGIC.len() as u64 {
+            return Ok(());
+        }
+        let number = self.next_number();
+        let path = file(&self.directory, "journal", number);
+        let journal = Journal::create(&self.disk, path)?;
+        self.unwanted.push(std::mem::replace(&mut self.journal, journal).path);
+        Ok(())
+    }
+
+    pub(super) fn remove_unwanted(&mut self) -> io::Result<()> {
+        let mut result = Ok(());
+        let disk = &self.disk;
+        self.unwanted.retain(|path| match disk.remove(path) {
+            Ok(()) => false,
+            Err(error) => {
+                result = Err(error);
+                true
+            }
+        });
+        result
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
         self.number += 1;
         self.number
     }
 
-    fn count_bytes(&self) {
+    pub(super) fn count_bytes(&self) {
         let bytes = listed(&self.directory).map_or(0, |files| {
             files.iter().filter_map(|(path, ..)| fs::metadata(path).ok()).map(|file| file.len()).sum()
         });
@@ -304,90 +286,16 @@ pub(super) fn in_order(rows: &mut Vec<Row>) {
     });
 }
 
-fn read_journal(path: &Path, state: &mut State) -> io::Result<()> {
-    let bytes = fs::read(path)?;
-    let Some(scan) = record::scan(&bytes) else { return Ok(()) };
-    state.counts.damaged += scan.damaged as u64;
-    for record in scan.records {
-        if let Some(points) = journal::decode(record.payload).filter(|_| record.kind == Kind::Points) {
-            state.add(&points);
-        }
-    }
-    Ok(())
-}
-
-/// Cuts what was not written wholly, and lists what is there.
-fn open_active(path: &Path, number: u64, counts: &mut Counts) -> io::Result<Option<Active>> {
-    let bytes = fs::read(path)?;
-    let Some(scan) = record::scan(&bytes) else {
-        set_aside(path)?;
-        counts.damaged += bytes.len() as u64;
-        return Ok(None);
-    };
-    if scan.damaged > 0 {
-        // Kept as it was found, for whoever wants to look into it.
-        fs::copy(path, aside(path))?;
-        counts.damaged += scan.damaged as u64;
-    }
-    let entries = entries(&scan.records);
-    let end = scan.end as u64;
-    let file = OpenOptions::new().append(true).read(true).open(path)?;
-    file.set_len(end)?;
-    Ok(Some(Active { number, file: Arc::new(file), entries, bytes: end }))
-}
-
-fn entries(records: &[record::Record<'_>]) -> Vec<Entry> {
-    let of = |record: &record::Record<'_>| {
-        let (line, from, to) = match record.kind {
-            Kind::Rows => {
-                let (line, rows) = block::take_rows(record.payload)?;
-                (line, rows.first()?.second, rows.last()?.second)
-            }
-            Kind::Minutes => {
-                let (line, minutes) = block::take_minutes(record.payload)?;
-                (line, minutes.first()?.minute, minutes.last()?.minute)
-            }
-            Kind::Points | Kind::Index => return None,
-        };
-        Some(Entry { line, from, to, offset: record.offset as u32, length: record.length as u32 })
-    };
-    records.iter().filter_map(of).collect()
-}
-
-/// Saves the whole blocks of a sealed file without an index.
-fn repair(path: &Path, number: u64, counts: &mut Counts) -> io::Result<Sealed> {
-    let bytes = fs::read(path)?;
-    let scan = record::scan(&bytes).unwrap_or_default();
-    counts.damaged += (bytes.len() - scan.end + scan.damaged) as u64;
-    set_aside(path)?;
-    let mut sealing = Sealing::begin(path)?;
-    for record in &scan.records {
-        if let [entry] = entries(&[*record])[..] {
-            sealing.block(record.kind, entry.line, (entry.from, entry.to), record.payload)?;
-        }
-    }
-    sealing.end(path, number)
-}
-
-fn set_aside(path: &Path) -> io::Result<()> {
-    fs::rename(path, aside(path))
-}
-
-fn aside(path: &Path) -> PathBuf {
-    path.with_extension("damaged")
-}
-
-/// What blocks of the active file hold of a line, in the order in which they were written.
-pub(super) fn active_rows(active: &Active, line: LineId, damaged: &mut u64) -> io::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for entry in active.entries.iter().filter(|entry| entry.line == line) {
-        match read_block(&active.file, entry)?.as_deref().and_then(block::take_rows) {
+/// What blocks of the active file hold of a series, in the order in which they were written; whether one could not be read.
+pub(super) fn active_rows(shared: &Shared, active: &Active, series: SeriesId) -> (Vec<Row>, bool) {
+    let (mut rows, mut is_damaged) = (Vec::new(), false);
+    for entry in active.entries.iter().filter(|entry| entry.series == series) {
+        match shared.readable(&active.path, entry, read_block(&active.file, entry), block::take_rows) {
             Some((_, more)) => rows.extend(more),
-            None => *damaged += 1,
+            None => is_damaged = true,
         }
     }
-    in_order(&mut rows);
-    Ok(rows)
+    (rows, is_damaged)
 }
 
 /// The minutes of rows that are in order.

@@ -1,11 +1,14 @@
+use super::disk::Disk;
 use super::query::Tier;
 use super::store::{Shared, Store, listed};
 use super::{History, HistorySettings, Range, query};
 use crate::Millis;
-use crate::mark::{Mark, MarkKind};
+use crate::annotation::{Annotation, AnnotationKind};
 use crate::point::{Point, Row};
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +18,8 @@ fn row(at: u32) -> Row {
     Row { second: BEGIN + at, cpu: (at % 200) as u16, mem: (1000 + at / 30) as u16 }
 }
 
-fn points(line: u32, range: std::ops::Range<u32>) -> Vec<Point> {
-    range.map(|at| Point { line, row: row(at) }).collect()
+fn points(series: u32, range: std::ops::Range<u32>) -> Vec<Point> {
+    range.map(|at| Point { series, row: row(at) }).collect()
 }
 
 fn rows(range: std::ops::Range<u32>) -> Vec<Row> {
@@ -28,11 +31,17 @@ fn now(at: u32) -> Millis {
 }
 
 fn open(directory: &Path, at: u32) -> Store {
-    Store::open(directory, HistorySettings::default(), Arc::<Shared>::default(), now(at)).unwrap()
+    open_on(Disk::default(), directory, at).unwrap()
 }
 
-fn read(store: &Store, line: u32) -> Vec<Row> {
-    query::rows(&store.shared, line, 0, u32::MAX).unwrap()
+fn open_on(disk: Disk, directory: &Path, at: u32) -> io::Result<Store> {
+    let opened =
+        Store::open(disk, directory, HistorySettings::default(), Arc::<Shared>::default(), &HashMap::new(), now(at));
+    opened.map(|(store, _)| store)
+}
+
+fn read(store: &Store, series: u32) -> Vec<Row> {
+    query::rows(&store.shared, series, 0, u32::MAX)
 }
 
 fn kinds(directory: &Path) -> Vec<String> {
@@ -41,7 +50,11 @@ fn kinds(directory: &Path) -> Vec<String> {
     kinds
 }
 
-fn the(directory: &Path, kind: &str) -> std::path::PathBuf {
+fn aside(path: &Path) -> PathBuf {
+    path.with_file_name(format!("{}.damaged", path.file_name().unwrap().to_string_lossy()))
+}
+
+fn the(directory: &Path, kind: &str) -> PathBuf {
     let found = listed(directory).unwrap().into_iter().find(|(_, found, _)| found == kind);
     found.unwrap_or_else(|| panic!("no file {kind}")).0
 }
@@ -76,9 +89,10 @@ fn a_tail_that_was_not_written_wholly_is_cut() {
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     let mut store = open(directory.path(), 60);
     assert_eq!(read(&store, 7), rows(0..50));
-    assert_eq!(store.shared.lock().counts.damaged, 0);
+    let counts = store.shared.lock().counts;
+    assert_eq!((counts.damaged, counts.torn > 0), (0, true));
     store.add(points(7, 50..100));
-    store.checkpoint(now(100)).unwrap();
+    store.checkpoint(now(100), &HashMap::new()).unwrap();
     drop(store);
     let path = the(directory.path(), "active");
     let bytes = fs::read(&path).unwrap();
@@ -87,7 +101,7 @@ fn a_tail_that_was_not_written_wholly_is_cut() {
     assert_eq!(read(&store, 7), rows(0..50));
     // And is written on from there.
     store.add(points(7, 50..90));
-    store.checkpoint(now(100)).unwrap();
+    store.checkpoint(now(100), &HashMap::new()).unwrap();
     drop(store);
     assert_eq!(read(&open(directory.path(), 100), 7), rows(0..90));
 }
@@ -98,7 +112,7 @@ fn damage_in_the_middle_is_set_aside_and_counted() {
     let mut store = open(directory.path(), 0);
     for part in 0..3 {
         store.add(points(7, part * 50..part * 50 + 50));
-        store.checkpoint(now(part * 50)).unwrap();
+        store.checkpoint(now(part * 50), &HashMap::new()).unwrap();
     }
     let middle = store.shared.lock().active.as_ref().unwrap().entries[1].offset as usize;
     drop(store);
@@ -109,7 +123,10 @@ fn damage_in_the_middle_is_set_aside_and_counted() {
     let store = open(directory.path(), 200);
     assert_eq!(read(&store, 7), [rows(0..50), rows(100..150)].concat());
     assert!(store.shared.lock().counts.damaged > 0);
-    assert_eq!(fs::read(path.with_extension("damaged")).unwrap(), bytes);
+    assert_eq!(fs::read(aside(&path)).unwrap(), bytes);
+    // The damage is counted once: what is whole of it was written anew.
+    drop(store);
+    assert_eq!(open(directory.path(), 200).shared.lock().counts.damaged, 0);
 }
 
 #[test]
@@ -117,7 +134,7 @@ fn a_sealed_file_without_an_index_is_mended() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path(), 0);
     store.add([points(7, 0..50), points(8, 10..20)].concat());
-    store.checkpoint(now(5 * 3600)).unwrap();
+    store.checkpoint(now(5 * 3600), &HashMap::new()).unwrap();
     assert_eq!(kinds(directory.path()), ["journal", "minutes", "seconds"]);
     drop(store);
     let path = the(directory.path(), "seconds");
@@ -125,7 +142,7 @@ fn a_sealed_file_without_an_index_is_mended() {
     fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
     let store = open(directory.path(), 5 * 3600);
     assert_eq!((read(&store, 7), read(&store, 8)), (rows(0..50), rows(10..20)));
-    assert!(path.with_extension("damaged").exists());
+    assert!(aside(&path).exists());
 }
 
 #[test]
@@ -133,10 +150,10 @@ fn a_restart_in_the_middle_of_sealing_loses_and_doubles_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path(), 0);
     store.add(points(7, 0..120));
-    store.checkpoint(now(0)).unwrap();
+    store.checkpoint(now(0), &HashMap::new()).unwrap();
     let active = the(directory.path(), "active");
     let bytes = fs::read(&active).unwrap();
-    store.checkpoint(now(5 * 3600)).unwrap();
+    store.checkpoint(now(5 * 3600), &HashMap::new()).unwrap();
     let seconds = the(directory.path(), "seconds");
     drop(store);
     // As if it had been killed after the second of three steps, then after the first.
@@ -145,11 +162,11 @@ fn a_restart_in_the_middle_of_sealing_loses_and_doubles_nothing() {
         kill.iter().for_each(|path| fs::remove_file(path).unwrap());
         let mut store = open(directory.path(), 5 * 3600);
         assert_eq!(read(&store, 7), rows(0..120));
-        store.checkpoint(now(5 * 3600)).unwrap();
+        store.checkpoint(now(5 * 3600), &HashMap::new()).unwrap();
         assert_eq!(read(&store, 7), rows(0..120));
         let range = Range { from: BEGIN, to: BEGIN + 119, step: 60, tier: Tier::Minute };
-        let (cpu, _) = query::columns(&store.shared, 7, range).unwrap();
-        assert_eq!(cpu.most, [Some(5.9), Some(11.9)]);
+        let (cpu, _) = query::columns(&store.shared, 7, range);
+        assert_eq!(cpu.max, [Some(5.9), Some(11.9)]);
     }
 }
 
@@ -157,16 +174,16 @@ fn a_restart_in_the_middle_of_sealing_loses_and_doubles_nothing() {
 fn the_later_of_two_samples_in_one_second_is_in_force() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path(), 0);
-    let of = |at: u32, cpu| vec![Point { line: 7, row: Row { cpu, ..row(at) } }];
+    let of = |at: u32, cpu| vec![Point { series: 7, row: Row { cpu, ..row(at) } }];
     store.add([of(5, 1), of(5, 2), of(6, 3)].concat());
     store.add(of(5, 4));
     assert_eq!(read(&store, 7).iter().map(|row| row.cpu).collect::<Vec<_>>(), [4, 3]);
-    store.checkpoint(now(0)).unwrap();
+    store.checkpoint(now(0), &HashMap::new()).unwrap();
     store.add(of(6, 5));
     assert_eq!(read(&store, 7).iter().map(|row| row.cpu).collect::<Vec<_>>(), [4, 5]);
-    store.checkpoint(now(5 * 3600)).unwrap();
+    store.checkpoint(now(5 * 3600), &HashMap::new()).unwrap();
     store.add(of(5, 6));
-    store.checkpoint(now(6 * 3600)).unwrap();
+    store.checkpoint(now(6 * 3600), &HashMap::new()).unwrap();
     assert_eq!(read(&store, 7).iter().map(|row| row.cpu).collect::<Vec<_>>(), [6, 5]);
 }
 
@@ -175,10 +192,10 @@ fn what_comes_late_finds_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path(), 0);
     store.add(points(7, 100..200));
-    store.checkpoint(now(200)).unwrap();
+    store.checkpoint(now(200), &HashMap::new()).unwrap();
     store.add(points(7, 0..100));
     assert_eq!(read(&store, 7), rows(0..200));
-    store.checkpoint(now(5 * 3600)).unwrap();
+    store.checkpoint(now(5 * 3600), &HashMap::new()).unwrap();
     assert_eq!(read(&store, 7), rows(0..200));
 }
 
@@ -188,17 +205,17 @@ fn seconds_go_by_age_and_their_minutes_stay() {
     let mut store = open(directory.path(), 0);
     let day = 86_400;
     store.add(points(7, 0..60));
-    store.checkpoint(now(day)).unwrap();
+    store.checkpoint(now(day), &HashMap::new()).unwrap();
     store.add(points(7, day..day + 60));
-    store.checkpoint(now(2 * day)).unwrap();
+    store.checkpoint(now(2 * day), &HashMap::new()).unwrap();
     assert_eq!(read(&store, 7).len(), 120);
-    store.checkpoint(now(14 * day + 59)).unwrap();
+    store.checkpoint(now(14 * day + 59), &HashMap::new()).unwrap();
     assert_eq!(read(&store, 7).len(), 120);
-    store.checkpoint(now(14 * day + 60)).unwrap();
+    store.checkpoint(now(14 * day + 60), &HashMap::new()).unwrap();
     assert_eq!(read(&store, 7), rows(day..day + 60));
     let range = Range { from: BEGIN, to: BEGIN + 59, step: 60, tier: Tier::Minute };
-    let (cpu, _) = query::columns(&store.shared, 7, range).unwrap();
-    assert_eq!((cpu.least[0], cpu.most[0]), (Some(0.0), Some(5.9)));
+    let (cpu, _) = query::columns(&store.shared, 7, range);
+    assert_eq!((cpu.min[0], cpu.max[0]), (Some(0.0), Some(5.9)));
 }
 
 #[test]
@@ -207,7 +224,7 @@ fn the_cap_on_disk_is_kept_with_the_oldest_going_first() {
     let mut store = open(directory.path(), 0);
     for day in 0..10 {
         store.add(points(7, day * 86_400..day * 86_400 + 3600));
-        store.checkpoint(now((day + 1) * 86_400)).unwrap();
+        store.checkpoint(now((day + 1) * 86_400), &HashMap::new()).unwrap();
     }
     let sizes: Vec<u64> = store.shared.lock().seconds.iter().map(|sealed| sealed.bytes).collect();
     let minutes: u64 = store.shared.lock().minutes.iter().map(|sealed| sealed.bytes).sum();
@@ -216,20 +233,21 @@ fn the_cap_on_disk_is_kept_with_the_oldest_going_first() {
         [(minutes + sizes[7..].iter().sum::<u64>(), 3), (minutes + sizes[7..].iter().sum::<u64>() - 1, 2)]
     {
         store.settings.disk = disk;
-        store.checkpoint(now(11 * 86_400)).unwrap();
+        store.checkpoint(now(11 * 86_400), &HashMap::new()).unwrap();
         assert_eq!(store.shared.lock().seconds.len(), left);
         assert_eq!(store.shared.lock().minutes.len(), 10);
     }
     store.settings.disk = 0;
-    store.checkpoint(now(11 * 86_400)).unwrap();
+    store.checkpoint(now(11 * 86_400), &HashMap::new()).unwrap();
     assert_eq!(kinds(directory.path()), ["journal"]);
 }
 
 #[test]
 fn memory_is_bounded_when_the_disk_takes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = HistorySettings { most_open: 100, ..HistorySettings::default() };
-    let mut store = Store::open(directory.path(), settings, Arc::default(), now(0)).unwrap();
+    let settings = HistorySettings { open_rows_max: 100, ..HistorySettings::default() };
+    let (mut store, _) =
+        Store::open(Disk::default(), directory.path(), settings, Arc::default(), &HashMap::new(), now(0)).unwrap();
     for at in 0..100 {
         store.add(points(7, at..at + 1));
     }
@@ -248,14 +266,14 @@ fn one_collector_at_a_time_uses_a_directory() {
     assert!(error.to_string().contains("another collector"), "{error}");
     history.append(points(7, 0..10));
     history.name(vec![(7, r#"{"id":7}"#.into())]);
-    let mark = Mark { time: now(3), id: 7, kind: MarkKind::LeakOver, text: "it is over".into() };
-    history.mark(vec![mark.clone()]);
+    let annotation = Annotation { time: now(3), id: 7, kind: AnnotationKind::LeakOver, text: "it is over".into() };
+    history.annotate(vec![annotation.clone()]);
     history.close();
     drop(history);
     let (history, restored) = History::open(directory.path(), settings, now(0)).unwrap();
     assert_eq!(restored.names, [r#"{"id":7}"#]);
-    assert_eq!(restored.last.get(&7), Some(&(BEGIN + 9)));
-    assert_eq!(history.marks_between(now(3), now(3)), [mark]);
-    assert_eq!(history.rows(7, 0, u32::MAX).unwrap().len(), 10);
+    assert_eq!(restored.spans.get(&7), Some(&(BEGIN, BEGIN + 9)));
+    assert_eq!(history.annotations_between(now(3), now(3)), [annotation]);
+    assert_eq!(history.rows(7, 0, u32::MAX).len(), 10);
     history.close();
 }

@@ -1,81 +1,99 @@
 //! The thread that writes.
 
-use super::HistorySettings;
-use super::lines::Lines;
+use super::annotations::{Changes, Kept};
+use super::disk::Disk;
+use super::jsonl::JsonLines;
+use super::recovery::{Found, check_versions};
 use super::store::{Shared, Store};
+use super::{HistorySettings, Restored};
 use crate::Millis;
-use crate::mark::Mark;
-use crate::point::{LineId, Point};
-use std::cell::Cell;
-use std::collections::VecDeque;
-use std::fs::{self, File};
+use crate::point::{Point, SeriesId};
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Seconds for which a series must have been there to be found again without its name.
+pub(crate) const BRIEF: u32 = 60;
+/// More often the journal is not written, whatever the settings say.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(super) enum Order {
     Points(Vec<Point>),
-    Names(Vec<(LineId, String)>),
-    Marks(Vec<Mark>),
+    Names(Vec<(SeriesId, String)>),
+    Annotations(Changes),
     /// Write everything, and end.
     Stop,
 }
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    store: Store,
-    names: Lines,
-    marks: Lines,
-    next_mark: u64,
+    pub(super) store: Store,
+    names: JsonLines,
+    annotations: JsonLines,
     shared: Arc<Shared>,
+    /// What the disk did not take the last time.
+    failing: HashSet<&'static str>,
     /// One process at a time; the system unlocks it with the process's end.
     _lock: File,
 }
 
 impl Writer {
-    /// Also what is kept of names and marks.
+    /// Also what an earlier run has left.
     pub(super) fn open(
+        disk: Disk,
         directory: &Path,
         settings: HistorySettings,
         shared: Arc<Shared>,
         now: Millis,
-    ) -> io::Result<(Writer, Vec<String>, VecDeque<Mark>)> {
+    ) -> io::Result<(Writer, Restored)> {
         // What runs here is nobody else's business.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let lock = File::create(directory.join("lock"))?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => {
-                io::Error::new(io::ErrorKind::ResourceBusy, "another collector uses this directory")
-            }
-            fs::TryLockError::Error(error) => error,
-        })?;
-        let names = Lines::open(&directory.join("names.jsonl"), usize::MAX, |line| {
+        let lock = lock(directory)?;
+        check_versions(directory)?;
+        let open = |name: &str, max, key: fn(&str) -> Option<u64>| {
+            let path = directory.join(name);
+            JsonLines::open(&disk, &path, max, key, |unread| {
+                if unread.torn > 0 {
+                    shared.torn(&path, unread.torn);
+                }
+                if unread.damaged == 0 {
+                    return Ok(());
+                }
+                shared.set_aside(&disk, &path, &format!("{} lines of it cannot be read", unread.damaged))
+            })
+        };
+        let mut names = open("names.jsonl", settings.names, |line| {
             serde_json::from_str::<serde_json::Value>(line).ok()?.get("id")?.as_u64()
         })?;
-        let count = Cell::new(0);
-        let marks = Lines::open(&directory.join("marks.jsonl"), settings.marks, |line| {
-            serde_json::from_str::<Mark>(line).ok()?;
-            Some(count.replace(count.get() + 1))
-        })?;
-        let kept_names = names.latest().into_iter().map(str::to_owned).collect();
-        let kept_marks: Vec<Mark> =
-            marks.latest().into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let newest = kept_marks.len().saturating_sub(settings.marks);
-        let kept_marks = kept_marks.into_iter().skip(newest).collect();
-        let store = Store::open(directory, settings, shared.clone(), now)?;
-        let writer = Writer { store, names, marks, next_mark: count.get(), shared, _lock: lock };
-        Ok((writer, kept_names, kept_marks))
+        let annotations =
+            open("annotations.jsonl", usize::MAX, |line| serde_json::from_str::<Kept>(line).ok().map(|kept| kept.key))?;
+        let (store, found) = Store::open(disk.clone(), directory, settings, shared.clone(), &names.latest, now)?;
+        let Found { spans, mut lost } = found;
+        // Who was hardly there was forgotten on purpose.
+        lost.retain(|series, _| spans.get(series).is_some_and(|(first, last)| last - first >= BRIEF));
+        if !lost.is_empty() {
+            tracing::warn!("the names of {} series are lost, and taken from the history's other files", lost.len());
+            names.append(lost.into_iter().map(|(series, name)| (series.into(), name)))?;
+        }
+        let restored = Restored {
+            names: names.latest().into_iter().map(str::to_owned).collect(),
+            spans,
+            annotations: annotations.latest().into_iter().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+        };
+        Ok((Writer { store, names, annotations, shared, failing: HashSet::new(), _lock: lock }, restored))
     }
 
-    /// Writes until it is told to stop, or nobody is left who could tell it.
+    /// Writes until it is stopped, or nobody is left who could stop it.
     pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize) {
-        let (flush, checkpoint) = (self.store.settings.flush, self.store.settings.checkpoint);
+        let (flush, checkpoint) = (self.store.settings.flush.max(SHORTEST), self.store.settings.checkpoint);
         let (mut flushed, mut checked) = (Instant::now(), Instant::now());
         loop {
             match orders.recv_timeout(flush.saturating_sub(flushed.elapsed())) {
@@ -88,46 +106,79 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if flushed.elapsed() >= flush {
-                flushed = Instant::now();
-                let result = self.store.flush();
-                self.noted("journal", result);
+            if flushed.elapsed() < flush {
+                continue;
             }
+            self.flush();
             // A checkpoint that failed waits for the next flush, not for ten minutes.
-            if checked.elapsed() >= checkpoint || self.store.is_full() && flushed.elapsed() < flush {
-                let result = self.store.checkpoint(Millis::now());
-                if self.noted("blocks", result) {
-                    checked = Instant::now();
-                }
+            if (checked.elapsed() >= checkpoint || self.store.is_full()) && self.checkpoint(Millis::now()) {
+                checked = Instant::now();
             }
+            flushed = Instant::now();
         }
-        let result = self.store.checkpoint(Millis::now());
-        self.noted("blocks", result);
+        self.checkpoint(Millis::now());
     }
 
-    fn take(&mut self, order: Order) {
+    pub(super) fn take(&mut self, order: Order) {
         let result = match order {
             Order::Points(points) => {
                 self.store.add(points);
                 Ok(())
             }
-            Order::Names(names) => self.names.append(names.into_iter().map(|(line, text)| (line.into(), text))),
-            Order::Marks(marks) => {
-                let first = self.next_mark;
-                self.next_mark += marks.len() as u64;
-                let texts = marks.iter().filter_map(|mark| serde_json::to_string(mark).ok());
-                self.marks.append((first..).zip(texts))
-            }
+            Order::Names(names) => self.names.append(names.into_iter().map(|(series, text)| (series.into(), text))),
+            Order::Annotations(changes) => self.annotations.append(changes),
             Order::Stop => Ok(()),
         };
-        self.noted("names and marks", result);
+        self.note("names and annotations", result);
     }
 
-    fn noted(&self, what: &str, result: io::Result<()>) -> bool {
-        if let Err(error) = &result {
-            self.shared.lock().counts.failed += 1;
-            tracing::error!("cannot write the history's {what} in {}: {error}", self.store.directory.display());
+    /// What was taken outlives the process when this succeeds; names outlive the machine.
+    pub(super) fn flush(&mut self) -> bool {
+        // Names first: a series must not be without its name.
+        let names = self.names.flush().and(self.annotations.flush());
+        let points = self.store.flush();
+        self.note("names and annotations", names) & self.note("journal", points)
+    }
+
+    /// What was taken outlives the machine when this succeeds.
+    pub(super) fn checkpoint(&mut self, now: Millis) -> bool {
+        let names = self.names.flush().and(self.annotations.flush());
+        let points = self.store.checkpoint(now, &self.names.latest);
+        self.note("names and annotations", names) & self.note("blocks", points)
+    }
+
+    fn note(&mut self, what: &'static str, result: io::Result<()>) -> bool {
+        let directory = self.store.directory.display();
+        match &result {
+            Err(error) => {
+                self.shared.lock().counts.failed += 1;
+                // Once, and not every two seconds for as long as the disk is full.
+                if self.failing.insert(what) {
+                    tracing::error!("cannot write the history's {what} in {directory}: {error}; it is tried again");
+                }
+            }
+            Ok(()) => {
+                if self.failing.remove(what) {
+                    tracing::info!("the history's {what} in {directory} are written again");
+                }
+            }
         }
         result.is_ok()
     }
+}
+
+/// One process at a time. Nothing is followed or truncated that another one has put there.
+fn lock(directory: &Path) -> io::Result<File> {
+    let path = directory.join("lock");
+    if fs::symlink_metadata(&path).is_ok_and(|file| !file.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "`lock` in it is no file"));
+    }
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    lock.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => {
+            io::Error::new(io::ErrorKind::ResourceBusy, "another collector uses this directory")
+        }
+        fs::TryLockError::Error(error) => error,
+    })?;
+    Ok(lock)
 }

@@ -5,8 +5,9 @@ use super::parts::Parts;
 use crate::collector::Source;
 use crate::history::{Columns, Range};
 use crate::hub::Hub;
-use crate::line::{Line, State as LineState};
-use crate::point::LineId;
+use crate::point::SeriesId;
+use crate::series::{Series, State as SeriesState};
+use crate::time::millis;
 use crate::{Millis, Refusal};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -17,11 +18,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+/// The range of a request that names none.
+const PAST_HOUR: Duration = Duration::from_secs(3600);
 /// Columns of one answer, over all series.
 const COLUMNS: usize = 4_000_000;
-/// What is written at once, in bytes.
-const TOGETHER: usize = 64 << 10;
 /// Columns of one series.
 const POINTS: u32 = 100_000;
 
@@ -33,30 +35,33 @@ pub(super) async fn description() -> Response {
 /// `GET /api/processes`.
 pub(super) async fn processes(State(hub): State<Arc<Hub>>) -> Json<Value> {
     let collector = hub.collector();
-    let processes: Vec<Value> = collector.lines.iter().map(process).collect();
-    Json(json!({ "now": Millis::now(), "processes": processes }))
+    let processes: Vec<Value> = collector.series.iter().map(process).collect();
+    let silent_after = millis(hub.settings.rules.silent);
+    Json(json!({ "now": Millis::now(), "silent_after": silent_after, "processes": processes }))
 }
 
-fn process(line: &Line) -> Value {
-    let facts = &line.known.facts;
+fn process(series: &Series) -> Value {
+    let labels = &series.meta.labels;
     json!({
-        "id": line.known.id,
-        "name": line.known.name,
-        "color": facts.color,
-        "service": facts.service,
-        "instance": facts.instance,
-        "pid": facts.pid,
-        "host": facts.host,
-        "version": facts.version,
-        "started": facts.started,
-        "ncpu": facts.ncpu,
-        "first": line.known.first,
-        "last": line.last,
-        "cpu": line.figures.map(|(cpu, _)| cpu),
-        "mem": line.figures.map(|(_, mem)| mem),
-        "state": line.state,
-        "ended": line.known.ended,
-        "leak": line.leak.alarm.map(|(growth, since)| json!({
+        "id": series.meta.id,
+        "name": series.meta.name,
+        "color": labels.color,
+        "service": labels.service,
+        "instance": labels.instance,
+        "pid": labels.pid,
+        "host": labels.host,
+        "version": labels.version,
+        "started": labels.started,
+        "ncpu": labels.ncpu,
+        "first": series.meta.first,
+        "last": series.last,
+        "cpu": series.usage.map(|(cpu, _)| cpu),
+        "mem": series.usage.map(|(_, mem)| mem),
+        "state": series.state,
+        "ended": series.meta.ended,
+        "clock_offset": series.skew.offset,
+        "clock": series.skew.text(),
+        "leak": series.leak.alarm.map(|(growth, since)| json!({
             "mb_per_hour": (growth * 10.0).round() / 10.0,
             "since": since,
         })),
@@ -68,7 +73,7 @@ pub(super) struct Asked {
     pub(super) from: Millis,
     pub(super) to: Millis,
     points: Option<u32>,
-    ids: Vec<LineId>,
+    ids: Vec<SeriesId>,
 }
 
 impl Asked {
@@ -86,8 +91,15 @@ impl Asked {
                 _ => {}
             }
         }
-        let (Some(from), Some(to)) = (from, to) else {
-            return Err(bad("`from` and `to` must be given, in milliseconds since 1970"));
+        let (from, to) = match (from, to) {
+            (Some(from), Some(to)) => (from, to),
+            // What a plain link asks for.
+            (None, None) => (Millis::now().before(PAST_HOUR), Millis::now()),
+            _ => {
+                return Err(bad(
+                    "`from` and `to` are given together, in milliseconds since 1970, or none: the past hour",
+                ));
+            }
         };
         if to < from {
             return Err(bad(format!("from={} is after to={}", from.0, to.0)));
@@ -99,22 +111,22 @@ impl Asked {
     }
 
     /// Those that were named, or all that may have something in that time; with their names.
-    pub(super) fn lines(&self, hub: &Hub) -> Vec<(LineId, String)> {
+    pub(super) fn series(&self, hub: &Hub) -> Vec<(SeriesId, String)> {
         let collector = hub.collector();
-        let wanted = |line: &&Line| {
+        let wanted = |series: &&Series| {
             if self.ids.is_empty() {
-                line.known.first <= self.to && line.last >= self.from
+                series.meta.first <= self.to && series.last >= self.from
             } else {
-                self.ids.contains(&line.known.id)
+                self.ids.contains(&series.meta.id)
             }
         };
-        collector.lines.iter().filter(wanted).map(|line| (line.known.id, line.known.name.clone())).collect()
+        collector.series.iter().filter(wanted).map(|series| (series.meta.id, series.meta.name.clone())).collect()
     }
 }
 
 #[derive(Serialize)]
-struct Series {
-    id: LineId,
+struct SeriesJson {
+    id: SeriesId,
     cpu: Vec<Option<f64>>,
     mem: Vec<Option<f64>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -130,68 +142,73 @@ struct Series {
 /// `GET /api/history`.
 pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let asked = Asked::read(query.as_deref())?;
-    let lines = asked.lines(&hub);
+    let series = asked.series(&hub);
     let range = Range::new(asked.from, asked.to, asked.points.unwrap_or(1000), hub.history.oldest_second());
-    let columns = range.columns().saturating_mul(lines.len());
+    let columns = range.columns().saturating_mul(series.len());
     if columns > COLUMNS {
         let text = format!(
             "{} series of {} columns are over the limit of {COLUMNS} together: ask for fewer `points`, or some `id`s",
-            lines.len(),
+            series.len(),
             range.columns()
         );
         return Err(Problem(StatusCode::PAYLOAD_TOO_LARGE, text));
     }
     let head = format!(
-        "{{\"from\":{},\"to\":{},\"step\":{},\"tier\":\"{}\",\"series\":[",
+        "{{\"from\":{},\"to\":{},\"step\":{},\"tier\":\"{}\",\"silent_after\":{},\"series\":[",
         Millis::of_second(range.from).0,
         Millis::of_second(range.to).0,
         i64::from(range.step) * 1000,
-        range.tier.name()
+        range.tier.name(),
+        millis(hub.settings.rules.silent),
     );
+    let (mut head, mut series) = (Some(head), series.into_iter());
     // A series at a time: all of a thousand together would be as large as everything else in memory.
-    let body = Parts::read(hub, move |hub, parts| {
-        let mut text = head.into_bytes();
-        for (at, (id, _)) in lines.into_iter().enumerate() {
-            if at > 0 {
-                text.push(b',');
-            }
-            serde_json::to_writer(&mut text, &Series::of(id, hub.history.columns(id, range)?))?;
-            if text.len() > TOGETHER && parts.blocking_send(std::mem::take(&mut text).into()).is_err() {
-                return Ok(());
-            }
+    let body = Parts::read(hub, move |hub, text| {
+        match head.take() {
+            Some(head) => text.extend(head.into_bytes()),
+            None if series.len() > 0 => text.push(b','),
+            None => {}
         }
-        text.extend(b"]}");
-        let _ = parts.blocking_send(text.into());
-        Ok(())
+        if let Some((id, _)) = series.next() {
+            // Writing to a vector does not fail.
+            let _ = serde_json::to_writer(&mut *text, &SeriesJson::of(id, hub.history.columns(id, range)));
+        }
+        if series.len() == 0 {
+            text.extend(b"]}");
+        }
+        series.len() > 0
     });
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-impl Series {
-    fn of(id: LineId, (cpu, mem): Columns) -> Series {
-        Series {
+impl SeriesJson {
+    fn of(id: SeriesId, (cpu, mem): Columns) -> SeriesJson {
+        SeriesJson {
             id,
             cpu: cpu.mean,
             mem: mem.mean,
-            cpu_min: cpu.least,
-            cpu_max: cpu.most,
-            mem_min: mem.least,
-            mem_max: mem.most,
+            cpu_min: cpu.min,
+            cpu_max: cpu.max,
+            mem_min: mem.min,
+            mem_max: mem.max,
         }
     }
 }
 
-/// `GET /api/marks`.
-pub(super) async fn marks(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Json<Value>, Problem> {
+/// `GET /api/annotations`.
+pub(super) async fn annotations(
+    State(hub): State<Arc<Hub>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Problem> {
     let asked = Asked::read(query.as_deref())?;
-    Ok(Json(json!({ "marks": hub.history.marks_between(asked.from, asked.to) })))
+    Ok(Json(json!({ "annotations": hub.history.annotations_between(asked.from, asked.to) })))
 }
 
 /// `GET /api/self`.
 pub(super) async fn own(State(hub): State<Arc<Hub>>) -> Json<Value> {
-    let (counts, keys) = {
+    let (counts, series) = {
         let collector = hub.collector();
-        (collector.counts.clone(), collector.lines.len())
+        (collector.counts.clone(), collector.series.len())
     };
     let history = hub.history.counts();
     let own = hub.own();
@@ -211,20 +228,22 @@ pub(super) async fn own(State(hub): State<Arc<Hub>>) -> Json<Value> {
         "accepted": counts.accepted,
         "refused": by(&Refusal::REASONS, &counts.refused),
         "dropped": history.dropped,
-        "ahead": counts.ahead,
+        "clock_ahead": counts.ahead,
         "backwards": counts.backwards,
         "same_second": counts.same_second,
         "clock_jumps": counts.jumps,
         "lag_ms": { "p50": p50, "p99": p99 },
-        "clients": hub.feed.clients.load(Ordering::Relaxed),
+        "feed_clients": hub.feed.clients.load(Ordering::Relaxed),
         "events_missed": load(&hub.feed.missed),
-        "keys": keys,
-        "keys_limit": hub.settings.rules.keys,
+        "series": series,
+        "series_limit": hub.settings.rules.series,
         "alerts_delivered": load(&hub.delivered),
         "alerts_undelivered": load(&hub.undelivered),
         "disk_bytes": history.bytes,
         "disk_limit": hub.settings.history.disk,
         "history_damaged": history.damaged,
+        "history_torn_bytes": history.torn,
+        "history_set_aside": hub.history.set_aside(),
         "history_failed_writes": history.failed,
         "cpu": own.cpu,
         "mem": own.mem,
@@ -234,6 +253,6 @@ pub(super) async fn own(State(hub): State<Arc<Hub>>) -> Json<Value> {
 }
 
 /// Whether somebody may still want to see it.
-pub(super) fn is_there(line: &&Line) -> bool {
-    line.state != LineState::Gone
+pub(super) fn is_there(series: &&Series) -> bool {
+    series.state != SeriesState::Gone
 }

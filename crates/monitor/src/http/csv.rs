@@ -8,37 +8,33 @@ use crate::hub::Hub;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use std::fmt::Write;
+use std::io::Write;
 use std::sync::Arc;
 
-/// Seconds that are read at once, of one line.
+/// Seconds that are read at once, of one series.
 const SPAN: u32 = 4 * 3600;
 
-/// `GET /api/history.csv`: every second of every line that is kept as such.
+/// `GET /api/history.csv`: every second of every series that is kept as such.
 pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let asked = Asked::read(query.as_deref())?;
-    let lines = asked.lines(&hub);
+    let series = asked.series(&hub);
     // Nothing older is kept as seconds, so that a range since 1970 is no work.
     let oldest = Millis::now().before(hub.settings.rules.keep).second();
     let (from, to) = (asked.from.second().max(oldest), asked.to.second().min(Millis::now().second() + SPAN));
-    let body = Parts::read(hub, move |hub, parts| {
-        let mut text = String::from("time,id,name,cpu,mem\r\n");
-        for (id, name) in lines {
-            let name = quoted(&name);
-            for from in (from..=to).step_by(SPAN as usize) {
-                for (second, cpu, mem) in hub.history.rows(id, from, to.min(from + SPAN - 1))? {
-                    let time = Millis::of_second(second);
-                    // Writing to a string does not fail.
-                    let _ = write!(text, "{time},{id},{name},{cpu:.1},{mem:.1}\r\n");
-                }
-                // Nobody reads any more.
-                if !text.is_empty() && parts.blocking_send(std::mem::take(&mut text).into()).is_err() {
-                    return Ok(());
-                }
-            }
+    let mut spans = series.into_iter().flat_map(move |(id, name)| {
+        let name = quoted(&name);
+        (from..=to).step_by(SPAN as usize).map(move |from| (id, name.clone(), from))
+    });
+    let mut head = Some("time,id,name,cpu,mem\r\n");
+    let body = Parts::read(hub, move |hub, text| {
+        text.extend(head.take().unwrap_or_default().bytes());
+        let Some((id, name, from)) = spans.next() else { return false };
+        for (second, cpu, mem) in hub.history.rows(id, from, to.min(from + SPAN - 1)) {
+            let time = Millis::of_second(second);
+            // Writing to a vector does not fail.
+            let _ = write!(text, "{time},{id},{name},{cpu:.1},{mem:.1}\r\n");
         }
-        let _ = parts.blocking_send(text.into());
-        Ok(())
+        true
     });
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8"),

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How often something is said, if only a comment.
+/// The longest time between two writes; then a comment is sent.
 const BEAT: Duration = Duration::from_secs(15);
 /// What comes within so long of the last write is written together.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -35,7 +35,7 @@ struct Listening(Arc<Hub>);
 
 impl Listening {
     fn begin(hub: Arc<Hub>) -> Result<Listening, Problem> {
-        let limit = hub.settings.clients;
+        let limit = hub.settings.feed_clients;
         let listening = Listening(hub);
         let before = listening.0.feed.clients.fetch_add(1, Ordering::Relaxed);
         if before >= limit {
@@ -65,7 +65,8 @@ pub(super) async fn stream(
     tokio::spawn(write(listening, position, parts));
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-cache"),
+        // A proxy that compresses would keep events until it has enough of them.
+        (CACHE_CONTROL, "no-cache, no-transform"),
         // What nginx asks for before it passes on events as they come.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
@@ -84,19 +85,19 @@ fn position(hub: &Hub, last: Option<&str>) -> u64 {
 
 async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Result<Bytes, io::Error>>) {
     let hub = &listening.0;
-    let mut told = hub.feed.listen();
+    let mut published = hub.feed.listen();
     let mut page = Page { parts, ending: hub.ending.subscribe() };
     let mut wrote = Instant::now();
     let mut here = page.say(HELLO.into()).await;
     while here {
-        let said = match hub.feed.after(position) {
+        let sent = match hub.feed.after(position) {
             After::Events(events, next) => {
                 position = next;
-                let said = !events.is_empty();
+                let sent = !events.is_empty();
                 for event in events {
                     here = here && page.say(event).await;
                 }
-                said
+                sent
             }
             After::Missed(count, next) => {
                 position = next;
@@ -104,15 +105,16 @@ async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Resu
                 true
             }
         };
-        if said {
+        if sent {
             wrote = Instant::now();
             // Only who has heard everything rests: what comes meanwhile is then one write.
-            if position == *told.borrow_and_update() {
+            if position == *published.borrow_and_update() {
                 here = here && page.stays(sleep_until(wrote + TOGETHER)).await;
             }
             continue;
         }
-        let news = async { timeout_at(wrote + BEAT, told.wait_for(|next| *next != position)).await.map(drop).is_ok() };
+        let news =
+            async { timeout_at(wrote + BEAT, published.wait_for(|next| *next != position)).await.map(drop).is_ok() };
         let mut is_news = false;
         here = page.stays(async { is_news = news.await }).await;
         if here && !is_news {

@@ -49,33 +49,33 @@ pub(super) async fn exposition(State(hub): State<Arc<Hub>>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.0).into_response()
 }
 
-/// The processes that report. Their number is bounded by the limit of keys.
+/// The processes that report. Their number is bounded by the limit of series.
 fn watched(hub: &Hub, text: &mut Text) {
     let collector = hub.collector();
-    let lines: Vec<_> = collector.lines.iter().filter(is_there).collect();
-    type Figure<'a> = &'a dyn Fn(&crate::line::Line) -> Option<f64>;
-    let families: [(&str, &str, Figure<'_>); 4] = [
-        ("cpu_percent", "CPU of a watched process, in percent of one core.", &|line| Some(line.figures?.0)),
-        ("memory_bytes", "Resident memory of a watched process.", &|line| Some((line.figures?.1 * MB).round())),
-        ("up", "Whether a watched process reports.", &|line| {
-            Some(f64::from(u8::from(line.state == crate::line::State::Live)))
+    let series: Vec<_> = collector.series.iter().filter(is_there).collect();
+    type Reading<'a> = &'a dyn Fn(&crate::series::Series) -> Option<f64>;
+    let families: [(&str, &str, Reading<'_>); 4] = [
+        ("cpu_percent", "CPU of a watched process, in percent of one core.", &|series| Some(series.usage?.0)),
+        ("memory_bytes", "Resident memory of a watched process.", &|series| Some((series.usage?.1 * MB).round())),
+        ("up", "Whether a watched process reports.", &|series| {
+            Some(f64::from(u8::from(series.state == crate::series::State::Live)))
         }),
-        ("leak_mb_per_hour", "Steady growth of a watched process's memory, where there is an alarm.", &|line| {
-            Some(line.leak.alarm?.0)
+        ("leak_mb_per_hour", "Steady growth of a watched process's memory, where there is an alarm.", &|series| {
+            Some(series.leak.alarm?.0)
         }),
     ];
-    for (name, help, figure) in families {
+    for (name, help, reading) in families {
         let name = format!("switchboard_watched_{name}");
         text.family(&name, "gauge", help);
-        for line in &lines {
-            let Some(value) = figure(line) else { continue };
-            let facts = &line.known.facts;
-            let id = line.known.id.to_string();
+        for series in &series {
+            let Some(value) = reading(series) else { continue };
+            let labels = &series.meta.labels;
+            let id = series.meta.id.to_string();
             let [service, instance, host] =
-                [&facts.service, &facts.instance, &facts.host].map(|text| text.as_deref().unwrap_or(""));
+                [&labels.service, &labels.instance, &labels.host].map(|text| text.as_deref().unwrap_or(""));
             let labels = [
                 ("id", &*id),
-                ("name", &line.known.name),
+                ("name", &series.meta.name),
                 ("service", service),
                 ("instance", instance),
                 ("host", host),
@@ -87,9 +87,9 @@ fn watched(hub: &Hub, text: &mut Text) {
 
 /// The collector itself.
 fn own(hub: &Hub, text: &mut Text) {
-    let (counts, keys) = {
+    let (counts, series) = {
         let collector = hub.collector();
-        (collector.counts.clone(), collector.lines.len())
+        (collector.counts.clone(), collector.series.len())
     };
     let history = hub.history.counts();
     text.family("switchboard_monitor_received_total", "counter", "Samples that came.");
@@ -114,16 +114,16 @@ fn own(hub: &Hub, text: &mut Text) {
         text.single(&format!("switchboard_monitor_{name}"), "counter", help, value);
     }
     let gauges = [
-        ("keys", "Processes that are known.", keys as u64),
-        ("clients", "Pages that listen to the feed.", hub.feed.clients.load(Ordering::Relaxed) as u64),
+        ("series", "Series that are known.", series as u64),
+        ("feed_clients", "Pages that listen to the feed.", hub.feed.clients.load(Ordering::Relaxed) as u64),
         ("disk_bytes", "Bytes of the history on the disk.", history.bytes),
     ];
     for (name, help, value) in gauges {
         text.single(&format!("switchboard_monitor_{name}"), "gauge", help, value);
     }
-    let figures = hub.own();
+    let usage = hub.own();
     let help = "Resident memory of the collector's process.";
-    text.single("process_resident_memory_bytes", "gauge", help, (figures.mem * MB).round());
+    text.single("process_resident_memory_bytes", "gauge", help, (usage.mem * MB).round());
     let used = Stat::of(std::process::id().cast_signed()).unwrap_or_default().own;
     let help = "CPU time of the collector's process.";
     text.single("process_cpu_seconds_total", "counter", help, used.as_secs_f64());

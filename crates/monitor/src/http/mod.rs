@@ -1,7 +1,6 @@
 //! The page and the API over HTTP. `openapi.json` describes it.
 
 mod answer;
-mod login;
 mod page;
 mod parts;
 
@@ -10,47 +9,39 @@ mod csv;
 mod feed;
 mod metrics;
 mod samples;
+#[cfg(test)]
+mod tests;
 
 use crate::hub::Hub;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{get, post};
 use std::sync::Arc;
-use switchboard_web::{Guard, guard};
-use tokio::net::TcpListener;
 
 /// No code, style or picture but this server's own files, nothing inline, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Answers until everything ends.
-pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>) {
-    let Ok(address) = listener.local_addr() else { return };
-    let mut ending = hub.ending.subscribe();
-    let router = Router::new()
+/// Everything that the monitor answers.
+pub(crate) fn router(hub: Arc<Hub>) -> Router {
+    Router::new()
         .route("/feed", get(feed::stream))
         .route("/metrics", get(metrics::exposition))
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(|| async { "ready\n" }))
         .route("/api/processes", get(api::processes))
         .route("/api/history", get(api::history))
         .route("/api/history.csv", get(csv::history))
-        .route("/api/marks", get(api::marks))
+        .route("/api/annotations", get(api::annotations))
         .route("/api/self", get(api::own))
         .route("/api/samples", post(samples::take))
         .route("/api/openapi.json", get(api::description))
         .fallback(page::file)
-        .layer(DefaultBodyLimit::max(hub.settings.body))
-        .layer(from_fn_with_state(hub.clone(), login::check))
         .layer(from_fn(secure))
-        .layer(from_fn_with_state(Guard::new(address, &hub.settings.hosts), guard))
-        .with_state(hub);
-    let end = async move { drop(ending.wait_for(|ending| *ending).await) };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(end).await {
-        tracing::error!("HTTP on {address} ended: {error}");
-    }
+        .with_state(hub)
 }
 
 /// What a browser is to make of all answers.

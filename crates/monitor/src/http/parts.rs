@@ -8,22 +8,17 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+
+/// What is read in one turn: until so many bytes are there, or so much time has passed.
+const PIECE: usize = 64 << 10;
+const TURN: Duration = Duration::from_millis(50);
 
 /// What a task sends, as a body. An error cuts it short, and the connection with it: half an answer must not
 /// look like a whole one.
 pub(super) struct Parts(mpsc::Receiver<Result<Bytes, io::Error>>);
-
-/// Where a reader of the history writes to.
-pub(super) struct Sender(mpsc::Sender<Result<Bytes, io::Error>>);
-
-impl Sender {
-    /// An error if nobody reads any more.
-    pub(super) fn blocking_send(&self, part: Bytes) -> Result<(), ()> {
-        self.0.blocking_send(Ok(part)).map_err(|_| ())
-    }
-}
 
 impl Parts {
     /// A body of what comes here.
@@ -31,19 +26,40 @@ impl Parts {
         Body::from_stream(Parts(receiver))
     }
 
-    /// A body that is read from the history, on a thread that may block, when it is its turn.
-    pub(super) fn read(hub: Arc<Hub>, work: impl FnOnce(&Hub, &Sender) -> io::Result<()> + Send + 'static) -> Body {
-        let (parts, receiver) = mpsc::channel(2);
+    /// A body that is read from the history, on threads that may block, a piece whenever it is its turn: `work` appends
+    /// a little more of it, and returns whether there is more. While a client does not read, it holds one piece, and
+    /// nobody's turn.
+    pub(super) fn read(hub: Arc<Hub>, mut work: impl FnMut(&Hub, &mut Vec<u8>) -> bool + Send + 'static) -> Body {
+        let (parts, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
-            let Ok(_permit) = hub.readers.acquire().await else { return };
-            let reader = hub.clone();
-            let read = spawn_blocking(move || {
-                if let Err(error) = work(&reader, &Sender(parts.clone())) {
-                    tracing::error!("cannot read the history: {error}");
-                    let _ = parts.blocking_send(Err(error));
+            let mut has_more = true;
+            while has_more && !parts.is_closed() {
+                let Ok(permit) = hub.readers.acquire().await else { return };
+                let reader = hub.clone();
+                let read = spawn_blocking(move || {
+                    let (mut text, begun, mut has_more) = (Vec::new(), Instant::now(), true);
+                    while has_more && text.len() < PIECE && begun.elapsed() < TURN {
+                        has_more = work(&reader, &mut text);
+                    }
+                    (work, text, has_more)
+                });
+                let read = read.await;
+                drop(permit);
+                let part = match read {
+                    Ok((rest, text, more)) => {
+                        (work, has_more) = (rest, more);
+                        Ok(text.into())
+                    }
+                    Err(error) => {
+                        tracing::error!("cannot read the history: {error}");
+                        let _ = parts.send(Err(io::Error::other(error))).await;
+                        return;
+                    }
+                };
+                if part.as_ref().is_ok_and(|text: &Bytes| !text.is_empty()) && parts.send(part).await.is_err() {
+                    return;
                 }
-            });
-            let _ = read.await;
+            }
         });
         Parts::body(receiver)
     }

@@ -9,31 +9,76 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{json, value::RawValue};
+use std::fmt;
 use std::sync::Arc;
 
+/// Refused samples of one request behind which no more are looked at.
+const REFUSED_MAX: u64 = 1000;
+/// A sample is not shorter than this: it has a name, a time and two values.
+const SHORTEST: usize = 32;
+
 pub(super) async fn take(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Response, Problem> {
-    let (taken, count) = match body.trim_ascii_start().first() {
+    // What is shorter is rubbish, and a list of it would be many times as large as the body.
+    let max = body.len() / SHORTEST + 1000;
+    let taken = match body.trim_ascii_start().first() {
         None => return Err(bad("an empty body: a sample in JSON is expected, an array of them, or one a line")),
         Some(b'[') => {
-            let samples: Vec<&RawValue> =
-                serde_json::from_slice(&body).map_err(|error| bad(format!("not an array of samples: {error}")))?;
-            (hub.ingest(samples.iter().map(|raw| raw.get().as_bytes()), Source::Http), samples.len())
+            let mut reader = serde_json::Deserializer::from_slice(&body);
+            let samples = Items { max }.deserialize(&mut reader);
+            let samples = samples.and_then(|samples| reader.end().map(|()| samples));
+            let samples = samples.map_err(|error| bad(format!("not an array of samples: {error}")))?;
+            hub.ingest(&samples, Source::Http, REFUSED_MAX).await
         }
         // One object may be written over several lines, and then its first line is none.
         Some(_) if serde_json::from_slice::<Written<'_>>(&body).is_ok() => {
-            (hub.ingest([body.trim_ascii()], Source::Http), 1)
+            hub.ingest(&[body.trim_ascii()], Source::Http, REFUSED_MAX).await
         }
         Some(_) => {
-            let lines: Vec<&[u8]> =
-                body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
-            (hub.ingest(lines.iter().copied(), Source::Http), lines.len())
+            let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+            let lines: Vec<&[u8]> = lines.take(max + 1).collect();
+            if lines.len() > max {
+                return Err(bad(format!("more than {max} lines, most of them cannot be samples")));
+            }
+            hub.ingest(&lines, Source::Http, REFUSED_MAX).await
         }
     };
-    hub.pace(count).await;
     let Taken { accepted, refused, why } = taken;
     // Who sends many is not to send the good ones again for the sake of a bad one.
     let status = if accepted == 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let why = why.map(|why| why.to_string());
     Ok((status, Json(json!({ "accepted": accepted, "refused": refused, "error": why }))).into_response())
+}
+
+/// Reads an array of `max` items at most.
+struct Items {
+    max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Items {
+    type Value = Vec<&'de [u8]>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Vec<&'de [u8]>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut read = Vec::new();
+        while let Some(item) = items.next_element::<&'de RawValue>()? {
+            if read.len() == self.max {
+                return Err(de::Error::custom(format_args!(
+                    "more than {} items, most of them cannot be samples",
+                    self.max
+                )));
+            }
+            read.push(item.get().as_bytes());
+        }
+        Ok(read)
+    }
 }

@@ -1,6 +1,6 @@
 use super::Outcome;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Reports that wait for the collector: the latest ones, when there is no room for all.
@@ -28,7 +28,7 @@ impl Backlog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock()
     }
 
     pub(crate) fn push(&self, report: String) {

@@ -2,28 +2,20 @@
 
 use super::backlog::Backlog;
 use super::{Error, Options};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use switchboard_http_client::{Client, Method, Options as Limits, StatusCode, Trust, Url, header};
+use tokio::time::sleep;
 
-/// What one request carries, at most, in bytes.
+/// The largest body of a request, in bytes.
 const REQUEST: usize = 64 << 10;
-/// How long a request may take.
-const ANSWER: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(2);
 
-pub(crate) struct Outlet {
-    authority: String,
+pub(crate) struct Sink {
+    url: Url,
     token: Option<String>,
-    connection: Option<SendRequest<Full<Bytes>>>,
+    client: Client,
 }
 
 enum Failure {
@@ -32,36 +24,31 @@ enum Failure {
     Refused(String),
 }
 
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure::Away(error.to_string())
-    }
-}
-
-impl Outlet {
-    pub(crate) fn new(options: &Options) -> Result<Outlet, Error> {
+impl Sink {
+    pub(crate) fn new(options: &Options) -> Result<Sink, Error> {
         let address = || Error::Address { address: options.collector.clone() };
-        let authority = options.collector.strip_prefix("http://").ok_or_else(address)?.trim_end_matches('/');
-        let (host, port) = authority.rsplit_once(':').ok_or_else(address)?;
-        if host.is_empty() || host.contains('/') || port.parse::<u16>().is_err() {
+        let collector = options.collector.trim_end_matches('/');
+        let has_path = collector.split_once("://").is_none_or(|(_, rest)| rest.contains(['/', '?', '#']));
+        let url: Url = format!("{collector}/api/samples").parse().map_err(|_| address())?;
+        if has_path {
             return Err(address());
         }
-        Ok(Outlet { authority: authority.to_owned(), token: options.token.clone(), connection: None })
+        let trust = if url.is_https() { Trust::System } else { Trust::Nobody };
+        let client = Client::new(&Limits { trust, ..Limits::default() })?;
+        Ok(Sink { url, token: options.token.clone(), client })
     }
 
     /// Delivers until the backlog ends.
-    pub(crate) async fn run(mut self, backlog: Arc<Backlog>) {
+    pub(crate) async fn run(self, backlog: Arc<Backlog>) {
         let mut pause = SHORTEST;
         while let Some((lines, count)) = backlog.next(REQUEST).await {
-            let posted = timeout(ANSWER, self.post(lines));
-            match posted.await.unwrap_or_else(|_| Err(Failure::Away(format!("no answer within {ANSWER:?}")))) {
+            match self.post(lines).await {
                 Ok(()) => {
                     backlog.done(count, None);
                     pause = SHORTEST;
                 }
                 Err(Failure::Refused(problem)) => backlog.done(count, Some(problem)),
                 Err(Failure::Away(problem)) => {
-                    self.connection = None;
                     backlog.failed(count, problem);
                     // Not in step with all others that have lost the same collector.
                     sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
@@ -71,36 +58,28 @@ impl Outlet {
         }
     }
 
-    async fn post(&mut self, lines: String) -> Result<(), Failure> {
-        let connection = match &mut self.connection {
-            Some(connection) if !connection.is_closed() => connection,
-            none => none.insert(connect(&self.authority).await?),
-        };
-        connection.ready().await?;
-        let mut request = Request::builder().method(Method::POST).uri("/api/samples");
-        request = request.header(HOST, &self.authority).header(CONTENT_TYPE, "application/x-ndjson");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let answer = connection.send_request(request.body(Full::new(lines.into()))?).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
+    async fn post(&self, lines: String) -> Result<(), Failure> {
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers = vec![(header::CONTENT_TYPE, "application/x-ndjson")];
+        headers.extend(bearer.as_deref().map(|bearer| (header::AUTHORIZATION, bearer)));
+        let answer = self.client.send(Method::POST, &self.url, &headers, lines).await;
+        let answer = answer.map_err(|error| Failure::Away(error.to_string()))?;
+        let status = answer.status;
         if status.is_success() {
             return Ok(());
         }
-        let text = format!("the collector answers {status}: {}", String::from_utf8_lossy(&body).trim());
+        let body = String::from_utf8_lossy(&answer.body);
+        let text = match (status, body.trim()) {
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {
+                format!("this is no collector (it answers {status})")
+            }
+            (status, "") => format!("the collector answers {status}"),
+            (status, body) => format!("the collector answers {status}: {body}"),
+        };
         // Too many for now are not too many for ever.
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failure::Away(text));
         }
         Err(Failure::Refused(text))
     }
-}
-
-async fn connect(authority: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
-    let stream = TcpStream::connect(authority).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    drop(tokio::spawn(connection));
-    Ok(sender)
 }

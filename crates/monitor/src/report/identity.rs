@@ -1,9 +1,9 @@
 //! Who a process is, for the collector.
 
-use super::Options;
+use super::{Options, TEXT};
 use crate::Millis;
-use crate::figures::Figures;
 use crate::process::Stat;
+use crate::usage::Usage;
 use serde::Serialize;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -15,7 +15,12 @@ const PALETTE: [&str; 10] =
 /// How many instances of one service count themselves on one machine. Further ones go by their process number.
 const SLOTS: usize = 256;
 
-/// Says who a process is, once a second, beside its figures.
+/// Bytes of the longest name of an abstract socket.
+const SLOT_NAME: usize = 107;
+/// Bytes of the longest ending of an instance's name, `-pid-` and a process number.
+const NUMBER: usize = 15;
+
+/// Says who a process is, once a second, beside its usage.
 #[derive(Debug)]
 pub(crate) struct Identity {
     color: String,
@@ -55,7 +60,7 @@ struct Report<'a> {
 impl Identity {
     /// `name` is the service if the options say none.
     pub(crate) fn of(pid: u32, name: &str, options: &Options) -> Identity {
-        let service = options.service.clone().unwrap_or_else(|| name.to_owned());
+        let service = options.service.clone().unwrap_or_else(|| cut(name, TEXT).to_owned());
         let (instance, slot) = match &options.instance {
             Some(instance) => (instance.clone(), None),
             None => first_free(&service, pid),
@@ -75,14 +80,14 @@ impl Identity {
         }
     }
 
-    pub(crate) fn report(&self, figures: Figures, ended: Option<i32>) -> String {
+    pub(crate) fn report(&self, usage: Usage, ended: Option<i32>) -> String {
         // More digits would be noise, and go into every message.
         let digits = |value: f64| (value * 1000.0).round() / 1000.0;
         let report = Report {
             color: &self.color,
             timestamp: Millis::now().to_string(),
-            cpu: digits(figures.cpu),
-            mem: digits(figures.mem),
+            cpu: digits(usage.cpu),
+            mem: digits(usage.mem),
             service: &self.service,
             instance: &self.instance,
             pid: self.pid,
@@ -100,23 +105,38 @@ impl Identity {
 /// when its process has ended, whatever has ended it.
 fn first_free(service: &str, pid: u32) -> (String, Option<UnixListener>) {
     for number in 1..=SLOTS {
-        let instance = format!("{service}-{number}");
-        let Ok(name) = SocketAddr::from_abstract_name(format!("switchboard/{instance}")) else { break };
+        let instance = format!("{}-{number}", cut(service, TEXT - NUMBER));
+        let Ok(name) = SocketAddr::from_abstract_name(slot_name(&instance)) else { break };
         if let Ok(slot) = UnixListener::bind_addr(&name) {
             return (instance, Some(slot));
         }
     }
-    (format!("{service}-pid-{pid}"), None)
+    (format!("{}-pid-{pid}", cut(service, TEXT - NUMBER)), None)
 }
 
-/// The same for the same instance, on every machine and in every version of this program (FNV-1a).
-fn color_of(instance: &str) -> &'static str {
-    let hash = instance.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    PALETTE[hash as usize % PALETTE.len()]
+/// The beginning of a text, at most so many bytes of whole characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
-/// When a process was started.
-fn started(pid: u32) -> Option<Millis> {
+/// A socket's name has at most 107 bytes.
+fn slot_name(instance: &str) -> String {
+    let name = format!("switchboard/{instance}");
+    if name.len() <= SLOT_NAME { name } else { format!("{}~{:08x}", cut(&name, SLOT_NAME - 9), hash(instance)) }
+}
+
+/// The same for the same instance, on every machine and in every version of this program.
+pub(crate) fn color_of(instance: &str) -> &'static str {
+    PALETTE[hash(instance) as usize % PALETTE.len()]
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// When a process was started, as far as /proc says.
+pub(crate) fn started(pid: u32) -> Option<Millis> {
     let started = Stat::of(pid.cast_signed()).ok()?.started;
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let uptime = Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()?;
@@ -138,17 +158,31 @@ mod tests {
         assert_eq!(identity().instance, format!("{name}-1"));
     }
 
+    #[cfg(feature = "collector")]
+    #[test]
+    fn a_long_name_is_cut_to_what_a_collector_takes() {
+        for length in [TEXT - 1, TEXT, TEXT + 1, 1000] {
+            // Two bytes a character.
+            let name = "\u{e9}".repeat(length);
+            let identity = Identity::of(std::process::id(), &name, &Options::default());
+            let report = identity.report(Usage::default(), None);
+            let sample =
+                crate::Sample::parse(report.as_bytes()).unwrap_or_else(|refusal| panic!("{length}: {refusal}"));
+            assert!(sample.instance.is_some_and(|instance| instance.ends_with("-1")), "{report}");
+        }
+    }
+
     #[test]
     fn a_report_says_what_is_known_and_no_more() {
         let options = Options { color: Some("red".into()), instance: Some("a".into()), ..Options::default() };
         let mut identity = Identity::of(std::process::id(), "s", &options);
         identity.host = None;
-        let report = identity.report(Figures { cpu: 12.345_678, mem: 0.5 }, None);
+        let report = identity.report(Usage { cpu: 12.345_678, mem: 0.5 }, None);
         let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
         assert_eq!((&report["color"], &report["cpu"], &report["mem"]), (&"red".into(), &12.346.into(), &0.5.into()));
         assert_eq!((report.get("host"), report.get("version"), report.get("ended")), (None, None, None));
         let since = |field: &str| Millis::parse(report[field].as_str().expect("text")).expect("a time");
         assert!(since("started") <= since("timestamp"));
-        assert!(identity.report(Figures::default(), Some(3)).contains("\"ended\":3"));
+        assert!(identity.report(Usage::default(), Some(3)).contains("\"ended\":3"));
     }
 }

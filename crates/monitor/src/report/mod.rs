@@ -1,4 +1,4 @@
-//! Reports: a process's figures once a second, on their way to the collector.
+//! Reports: a process's usage once a second, on their way to the collector.
 
 mod backlog;
 mod http;
@@ -6,8 +6,10 @@ mod identity;
 mod zmq;
 
 pub(crate) use identity::Identity;
+#[cfg(feature = "collector")]
+pub(crate) use identity::{color_of, started};
 
-use crate::figures::Figures;
+use crate::usage::Usage;
 use backlog::Backlog;
 use std::io;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use switchboard_driver::{Driver, NoThread};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+/// The longest text of a sample, in bytes.
+pub(crate) const TEXT: usize = 128;
 const BEAT: Duration = Duration::from_secs(1);
 /// For a socket to say what it could not send within `linger`.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -26,7 +30,7 @@ const UNKNOWN: i32 = -1;
 /// Where reports go, and how the process is called there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the collector is: its ØMQ endpoint, or where it serves its page, as `http://HOST:PORT`. Default:
+    /// Where the collector is: its ØMQ endpoint, or where it serves its page, as `http://HOST:PORT` or `https://HOST:PORT` (behind a proxy). Default:
     /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ØMQ when
     /// it is written to the connection: what a collector that is killed has not read yet is lost.
     pub collector: String,
@@ -68,7 +72,18 @@ impl Options {
         if self.backlog == 0 {
             return Err(Error::Backlog);
         }
-        Outlet::new(self).map(drop)
+        let texts = [
+            ("service", &self.service),
+            ("instance", &self.instance),
+            ("color", &self.color),
+            ("version", &self.version),
+        ];
+        for (option, text) in texts {
+            if let Some(text) = text.as_deref().filter(|text| text.is_empty() || text.len() > TEXT) {
+                return Err(Error::Text { option, length: text.len(), limit: TEXT });
+            }
+        }
+        Sink::new(self).map(drop)
     }
 }
 
@@ -84,9 +99,28 @@ pub enum Error {
         /// What was given.
         address: String,
     },
+    /// There are no certificates to trust, for `https`.
+    #[error(transparent)]
+    Trust(#[from] switchboard_http_client::TrustError),
     /// A limit that leaves nothing.
     #[error("a backlog of 0 reports: 1 at least")]
     Backlog,
+    /// A name that no collector would take.
+    #[error("{option} of {length} bytes: from 1 to {limit} bytes are taken")]
+    Text {
+        /// Which option.
+        option: &'static str,
+        /// Its bytes.
+        length: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The process to watch is not there.
+    #[error("there is no process {pid}")]
+    NoProcess {
+        /// Its number.
+        pid: u32,
+    },
     /// It cannot be found out what the process uses.
     #[error("cannot measure {what}: {source}")]
     Unmeasured {
@@ -112,32 +146,32 @@ pub struct Outcome {
 }
 
 /// How reports leave.
-enum Outlet {
-    Http(http::Outlet),
-    Zmq(Box<zmq::Outlet>),
+enum Sink {
+    Http(http::Sink),
+    Zmq(Box<zmq::Sink>),
 }
 
-impl Outlet {
-    fn new(options: &Options) -> Result<Outlet, Error> {
-        if options.collector.starts_with("http://") {
-            return http::Outlet::new(options).map(Outlet::Http);
+impl Sink {
+    fn new(options: &Options) -> Result<Sink, Error> {
+        if options.collector.contains("://") && options.collector.to_ascii_lowercase().starts_with("http") {
+            return http::Sink::new(options).map(Sink::Http);
         }
-        zmq::Outlet::new(options).map(Box::new).map(Outlet::Zmq)
+        zmq::Sink::new(options).map(Box::new).map(Sink::Zmq)
     }
 
     /// Delivers until the backlog ends.
     async fn run(self, backlog: Arc<Backlog>) {
         match self {
-            Outlet::Http(outlet) => outlet.run(backlog).await,
-            Outlet::Zmq(outlet) => outlet.run(backlog).await,
+            Sink::Http(sink) => sink.run(backlog).await,
+            Sink::Zmq(sink) => sink.run(backlog).await,
         }
     }
 }
 
 /// Measures; `None` when there is nothing left to measure.
-pub(crate) type Measure = Box<dyn FnMut() -> Option<Figures> + Send>;
+pub(crate) type Measure = Box<dyn FnMut() -> Option<Usage> + Send>;
 
-/// A process that is being reported. To drop it ends that without a farewell: the process falls silent.
+/// A process that is being reported. To drop it ends that without a final report: the process falls silent.
 #[derive(Debug)]
 pub struct Reporting {
     end: oneshot::Sender<i32>,
@@ -149,12 +183,12 @@ impl Reporting {
     pub(crate) fn start(identity: Identity, options: &Options, measure: Measure) -> Result<Reporting, Error> {
         options.check()?;
         let backlog = Arc::new(Backlog::new(options.backlog));
-        let outlet = Outlet::new(options)?;
+        let sink = Sink::new(options)?;
         let (end, told) = oneshot::channel();
         let (tell, ended) = mpsc::sync_channel(1);
         let linger = options.linger;
         drop(Driver::current()?.spawn(async move {
-            let delivering = tokio::spawn(outlet.run(backlog.clone()));
+            let delivering = tokio::spawn(sink.run(backlog.clone()));
             beat(&identity, measure, &backlog, told).await;
             backlog.close();
             let stop = delivering.abort_handle();
@@ -172,34 +206,34 @@ impl Reporting {
         self.ended.recv_timeout(self.linger + BEAT).ok()
     }
 
-    /// Waits until there is nothing left to measure, and the farewell is delivered as in [`Reporting::end`].
+    /// Waits until there is nothing left to measure, and the final report is delivered as in [`Reporting::end`].
     pub(crate) fn wait(self) -> Option<Outcome> {
         self.ended.recv().ok()
     }
 }
 
-/// Measures once a second, at the same fraction of each. The last report is the farewell.
+/// Measures once a second, at the same fraction of each. The last one is the final report.
 async fn beat(identity: &Identity, mut measure: Measure, backlog: &Backlog, mut told: oneshot::Receiver<i32>) {
     let mut beat = interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut last = Figures::default();
+    let mut last = Usage::default();
     loop {
         tokio::select! {
             code = &mut told => {
                 if let Ok(code) = code {
                     // What it used since the last beat; its memory is gone, and the last that it had is said.
-                    let cpu = measure().map_or(0.0, |figures| figures.cpu);
-                    backlog.push(identity.report(Figures { cpu, ..last }, Some(code)));
+                    let cpu = measure().map_or(0.0, |usage| usage.cpu);
+                    backlog.push(identity.report(Usage { cpu, ..last }, Some(code)));
                 }
                 return;
             }
             _ = beat.tick() => match measure() {
-                Some(figures) => {
-                    last = figures;
-                    backlog.push(identity.report(figures, None));
+                Some(usage) => {
+                    last = usage;
+                    backlog.push(identity.report(usage, None));
                 }
                 None => {
-                    backlog.push(identity.report(Figures { cpu: 0.0, ..last }, Some(UNKNOWN)));
+                    backlog.push(identity.report(Usage { cpu: 0.0, ..last }, Some(UNKNOWN)));
                     return;
                 }
             }

@@ -1,4 +1,4 @@
-//! Reports as the text books' senders send them: over ØMQ, from a publisher that connects.
+//! Reports over ZeroMQ, from a publisher that connects.
 //!
 //! A publisher drops what nobody has subscribed to, and so would lose all before the collector comes. This one is
 //! an XPUB, which hears of subscriptions, and sends only while the collector is there; until then reports wait.
@@ -8,6 +8,7 @@ use super::{Error, Options};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_sockets::{Endpoint, Event, Heartbeat, Options as SocketOptions, Security, XPub};
+use tokio::time::sleep;
 
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(2);
@@ -16,23 +17,31 @@ const ASK: Duration = Duration::from_secs(5);
 
 /// The collector looks at the password only.
 const USER: &[u8] = b"agent";
+const NO_TOKEN: &str = " (a collector that other machines can reach asks for its token: SWITCHBOARD_TOKEN)";
 
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct Sink {
     endpoint: String,
     options: SocketOptions,
+    /// As the password of PLAIN, if there is one.
+    token: Option<Security>,
 }
 
-impl Outlet {
-    pub(crate) fn new(options: &Options) -> Result<Outlet, Error> {
+/// Why a socket is done.
+enum Done {
+    /// The backlog has ended.
+    Delivered,
+    /// The collector did not take part in the handshake: it may ask for the other mechanism.
+    Refused,
+}
+
+impl Sink {
+    pub(crate) fn new(options: &Options) -> Result<Sink, Error> {
         if options.collector.parse::<Endpoint>().is_err() {
             return Err(Error::Address { address: options.collector.clone() });
         }
         let endpoint = options.collector.clone();
-        let security = options.token.as_ref().map_or(Security::Null, |token| Security::PlainClient {
-            username: USER.into(),
-            password: token.as_bytes().to_vec(),
-        });
+        let token = options.token.as_ref().map(|token| Security::plain(USER, token.as_bytes()));
         let options = SocketOptions {
             // What is handed over just before a connection is seen to break.
             send_hwm: options.backlog,
@@ -40,10 +49,9 @@ impl Outlet {
             reconnect: SHORTEST,
             reconnect_max: Some(LONGEST),
             heartbeat: Some(Heartbeat::every(ASK)),
-            security,
             ..SocketOptions::default()
         };
-        Ok(Outlet { endpoint, options })
+        Ok(Sink { endpoint, options, token })
     }
 
     /// Delivers until the backlog ends.
@@ -53,41 +61,76 @@ impl Outlet {
         }
     }
 
+    /// A collector on loopback asks for no token, one beyond asks for it. Who has a token cannot know which it is, and
+    /// tries the other mechanism when one is refused. Reports are no secret: nothing is lost by sending them without.
     async fn deliver(self, backlog: &Backlog) -> Result<(), switchboard_sockets::Error> {
-        let mut socket = XPub::with(self.options)?;
+        let (mut with_token, mut pause) = (self.token.is_some(), SHORTEST);
+        loop {
+            let security = self.token.clone().filter(|_| with_token).unwrap_or_default();
+            let socket = XPub::with(SocketOptions { security, ..self.options.clone() })?;
+            // With the wrong token the other mechanism is refused as well, and that says nothing.
+            let says_why = with_token || self.token.is_none();
+            match self.deliver_over(socket, backlog, says_why, &mut pause).await? {
+                Done::Delivered => return Ok(()),
+                Done::Refused => with_token = !with_token,
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    async fn deliver_over(
+        &self,
+        mut socket: XPub,
+        backlog: &Backlog,
+        says_why: bool,
+        pause: &mut Duration,
+    ) -> Result<Done, switchboard_sockets::Error> {
         let mut events = socket.events();
         socket.connect(&self.endpoint)?;
-        let (mut there, mut subscribed) = (false, false);
-        loop {
+        let (mut connected, mut subscribed) = (false, false);
+        let done = loop {
             tokio::select! {
                 // An end of the connection first: what is kept here is the latest, what is handed over the oldest.
                 biased;
                 event = events.next() => match event {
-                    Some(Event::HandshakeSucceeded { .. }) => there = true,
+                    Some(Event::HandshakeSucceeded { .. }) => (connected, *pause) = (true, SHORTEST),
                     Some(Event::Disconnected { reason, .. }) => {
-                        there = false;
+                        connected = false;
                         backlog.problem(reason);
                     }
-                    Some(Event::ConnectFailed { reason, .. } | Event::HandshakeFailed { reason, .. }) => {
-                        backlog.problem(reason);
+                    Some(Event::HandshakeFailed { reason, .. }) => {
+                        if says_why {
+                            let hint = if self.token.is_none() { NO_TOKEN } else { "" };
+                            backlog.problem(format!("{reason}{hint}"));
+                        }
+                        if self.token.is_some() {
+                            break Done::Refused;
+                        }
                     }
+                    Some(Event::ConnectFailed { reason, .. }) => backlog.problem(reason),
                     Some(_) => {}
-                    None => return Ok(()),
+                    None => return Ok(Done::Delivered),
                 },
                 message = socket.recv() => subscribed = message?.data().first() == Some(&1),
-                report = backlog.next(1), if there && subscribed => match report {
+                report = backlog.next(1), if connected && subscribed => match report {
                     Some((line, count)) => {
                         socket.send(line.trim_end()).await?;
                         backlog.done(count, None);
                     }
-                    None => break,
+                    None => break Done::Delivered,
                 },
             }
+        };
+        match socket.close().await {
+            Err(switchboard_sockets::Error::Unsent { messages }) => {
+                backlog.unsent(messages as u64);
+                match done {
+                    Done::Delivered => Err(switchboard_sockets::Error::Unsent { messages }),
+                    Done::Refused => Ok(done),
+                }
+            }
+            closed => closed.map(|()| done),
         }
-        let closed = socket.close().await;
-        if let Err(switchboard_sockets::Error::Unsent { messages }) = &closed {
-            backlog.unsent(*messages as u64);
-        }
-        closed
     }
 }

@@ -15,18 +15,18 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Takes samples for ever, and hands out the client meanwhile. A broker that is not there is waited for.
 pub(crate) async fn run(hub: Arc<Hub>, url: String, client: watch::Sender<Option<Client>>) {
-    let mut told = false;
+    let mut logged = false;
     loop {
         match connect(&url, &hub.settings.samples).await {
             Ok((connected, subscription)) => {
                 tracing::info!("samples are taken from {} of {url}", hub.settings.samples);
-                told = false;
+                logged = false;
                 client.send_replace(Some(connected));
                 // It reconnects by itself; it ends with the client.
                 take(&hub, subscription).await;
             }
-            Err(error) if !told => {
-                told = true;
+            Err(error) if !logged => {
+                logged = true;
                 tracing::warn!("{error}; it is tried again every {} s", PAUSE.as_secs());
             }
             Err(_) => {}
@@ -50,8 +50,8 @@ async fn take(hub: &Hub, mut subscription: Subscription) {
         while let Some(message) = (messages.len() < TOGETHER).then(|| subscription.try_next()).flatten() {
             messages.push(message);
         }
-        hub.ingest(messages.iter().map(AsRef::as_ref), Source::Broker);
-        hub.pace(messages.len()).await;
+        let bodies: Vec<&[u8]> = messages.iter().map(AsRef::as_ref).collect();
+        hub.ingest(&bodies, Source::Broker, u64::MAX).await;
         messages.clear();
     }
 }

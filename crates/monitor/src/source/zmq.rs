@@ -1,6 +1,6 @@
-//! Samples as the text books' senders send them: they connect and publish, the collector subscribes.
+//! Samples over ZeroMQ: senders connect and publish, the collector subscribes.
 //!
-//! The port is bounded in what a message may be, in what waits of a peer, in peers, and by the rules in keys;
+//! The port is bounded in what a message may be, in what waits of a peer, in peers, and by the rules in series;
 //! a peer that is faster than the rate is not read meanwhile.
 
 use crate::collector::Source;
@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_sockets::{Endpoint, Error, Heartbeat, Message, Options, Security, Sub};
+use switchboard_web::Token;
 
 /// Messages that are taken together, at most.
 const TOGETHER: usize = 4096;
@@ -20,15 +21,15 @@ const LONGEST: usize = 64 << 10;
 const PEERS: usize = 10_000;
 
 /// Listens. Beyond loopback a peer must say the token as its password, by PLAIN.
-pub(crate) fn bind(endpoint: &str, token: Option<&str>) -> Result<Sub, Error> {
-    let security = match token.filter(|_| is_open(endpoint)).map(str::to_owned) {
-        Some(token) => Security::plain_server(move |_, password| password == token.as_bytes()),
+pub(crate) fn bind(endpoint: &str, token: Option<Token>) -> Result<Sub, Error> {
+    let security = match token.filter(|_| is_open(endpoint)) {
+        Some(token) => Security::plain_server(move |_, password| token.is_same(password)),
         None => Security::Null,
     };
     let options = Options {
         recv_bytes: WAITING,
         max_message: LONGEST,
-        max_connections: PEERS,
+        max_connections: switchboard_web::max_connections(PEERS),
         // Finds peers whose machine is gone without a word.
         heartbeat: Some(Heartbeat::every(Duration::from_secs(30))),
         security,
@@ -59,9 +60,9 @@ pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
             messages.push(message);
         }
         // The last part: who publishes under a topic sends that first.
-        let bodies = messages.iter().map(|message| message.part(message.parts() - 1).unwrap_or_default());
-        hub.ingest(bodies, Source::Zmq);
-        hub.pace(messages.len()).await;
+        let bodies: Vec<&[u8]> =
+            messages.iter().map(|message| message.iter().next_back().unwrap_or_default()).collect();
+        hub.ingest(&bodies, Source::Zmq, u64::MAX).await;
         messages.clear();
     }
 }

@@ -15,19 +15,36 @@ pub(crate) const ESCAPE: &str = "\u{e00c}";
 pub(crate) const LEFT: &str = "\u{e012}";
 pub(crate) const RIGHT: &str = "\u{e014}";
 
-/// How many pixels of a chart have about this colour: `[red, green, blue]`, in these parts of its width.
+/// How many pixels of a chart have about this color: `[red, green, blue]`, in these parts of its width.
 pub(crate) fn pixels(chart: &str, color: [u8; 3], from: f64, to: f64) -> String {
+    count(chart, color, from, to, 1.0, "n++")
+}
+
+/// The same in the upper part of its height.
+pub(crate) fn pixels_above(chart: &str, color: [u8; 3], height: f64) -> String {
+    count(chart, color, 0.0, 1.0, height, "n++")
+}
+
+/// How many of its columns have such a pixel, in parts of those between the two.
+pub(crate) fn columns(chart: &str, color: [u8; 3], from: f64, to: f64) -> String {
+    let found = count(chart, color, from, to, 1.0, "(seen[(i / 4) % width] ??= ++n)");
+    found.replace("return n", "return n / width")
+}
+
+fn count(chart: &str, color: [u8; 3], from: f64, to: f64, height: f64, found: &str) -> String {
     format!(
         "const c = document.querySelector('#{chart} canvas'); if (!c) return 0;
          // A copy: Chromium complains of many looks at one that it draws on.
          const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', {{ willReadFrequently: true }});
          copy.drawImage(c, 0, 0);
          const x = Math.floor(c.width * {from});
-         const d = copy.getImageData(x, 0, Math.floor(c.width * {to}) - x, c.height).data;
+         const width = Math.floor(c.width * {to}) - x;
+         const d = copy.getImageData(x, 0, width, Math.floor(c.height * {height})).data;
+         const seen = [];
          let n = 0;
          for (let i = 0; i < d.length; i += 4) {{
              const far = Math.abs(d[i] - {0}) + Math.abs(d[i + 1] - {1}) + Math.abs(d[i + 2] - {2});
-             n += d[i + 3] > 200 && far < 60;
+             if (d[i + 3] > 200 && far < 60) {{ {found}; }}
          }}
          return n",
         color[0], color[1], color[2]

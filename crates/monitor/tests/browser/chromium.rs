@@ -62,6 +62,36 @@ impl Browser {
         self.client.goto(url).await.expect("the page opens");
     }
 
+    /// Opens a page in a tab of its own, which is looked at from then on.
+    pub(crate) async fn open_tab(&self, url: &str) {
+        let tab = self.client.new_window(true).await.expect("a tab");
+        self.client.switch_to_window(tab.handle).await.expect("the tab is there");
+        self.open(url).await;
+    }
+
+    /// Looks at the tab of this number, in the order in which they were opened.
+    pub(crate) async fn look_at(&self, tab: usize) {
+        let tabs = self.client.windows().await.expect("tabs");
+        self.client.switch_to_window(tabs[tab].clone()).await.expect("the tab is there");
+    }
+
+    /// Runs a script before those of every page that is opened from now on.
+    pub(crate) async fn before_each_page(&self, script: &str) {
+        self.tell_chromium("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
+    }
+
+    /// Tells the page that nobody looks at it, or that somebody does again.
+    pub(crate) async fn set_visible(&self, visible: bool) {
+        let state = if visible { "visible" } else { "hidden" };
+        self.run(&format!(
+            "Object.defineProperty(document, 'visibilityState', {{ value: '{state}', configurable: true }});
+             Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }});
+             document.dispatchEvent(new Event('visibilitychange'))",
+            !visible
+        ))
+        .await;
+    }
+
     pub(crate) async fn reload(&self) {
         self.client.refresh().await.expect("the page opens again");
     }

@@ -97,6 +97,15 @@ impl Collector {
     }
 }
 
+/// Two processes of one service.
+pub(crate) fn blue() -> Value {
+    json!({ "color": "#1f77b4", "service": "orders", "instance": "orders-1" })
+}
+
+pub(crate) fn orange() -> Value {
+    json!({ "color": "#c2410c", "service": "orders", "instance": "orders-2" })
+}
+
 /// What is said of one process at a time that is so many seconds ago.
 pub(crate) fn sample(name: &Value, ago: u32, cpu: f64, mem: f64) -> Value {
     let mut sample = name.clone();

@@ -7,9 +7,11 @@ mod asks;
 mod chromium;
 mod collector;
 
-pub(crate) use asks::{BLUE, CPU, ESCAPE, LEFT, LIVE, MEMORY, RIGHT, STATE, cell, differs, equals, pixels};
+pub(crate) use asks::{
+    BLUE, CPU, ESCAPE, LEFT, LIVE, MEMORY, RIGHT, STATE, cell, columns, differs, equals, pixels, pixels_above,
+};
 pub(crate) use chromium::{Browser, Look};
-pub(crate) use collector::{Collector, Sender, past, sample};
+pub(crate) use collector::{Collector, Sender, blue, orange, past, sample};
 
 use std::time::Duration;
 

@@ -55,7 +55,7 @@ impl Running {
         Running {
             address: monitor.http_addresses()[0],
             collect: monitor.collect_endpoint(),
-            token: monitor.token().map(str::to_owned),
+            token: monitor.token().map(|token| token.as_str().to_owned()),
             task: Some(tokio::spawn(monitor.run(async { drop(stopped.await) }))),
             stop: Some(stop),
             directory: None,
@@ -121,7 +121,7 @@ impl Running {
             assert_ne!(events.line(&mut head).await, 0, "{head}");
         }
         assert!(head.starts_with("HTTP/1.0 200"), "{head}");
-        for header in ["text/event-stream", "cache-control: no-cache", "x-accel-buffering: no"] {
+        for header in ["text/event-stream", "cache-control: no-cache, no-transform", "x-accel-buffering: no"] {
             assert!(head.to_lowercase().contains(header), "{head}");
         }
         events

@@ -32,6 +32,12 @@ fn rows() -> Vec<Row> {
             rows.push(Row { name, order, all: false });
         }
     }
+    for subscribers in [1, 8] {
+        let (size, count) = COUNT[2];
+        let order = ["share", &(count / 3 / subscribers).to_string(), size, &subscribers.to_string()];
+        let name = format!("PUB to {subscribers} SUB, {size} B that are not copied, M deliveries/s");
+        rows.push(Row { name, order: order.map(str::to_owned).to_vec(), all: false });
+    }
     let order = ["trip", "20000", "64"].map(str::to_owned).to_vec();
     rows.push(Row { name: "round trip, 64 B, p50 in us".into(), order, all: true });
     rows
@@ -49,12 +55,13 @@ fn run(program: &str, first: &[&str], order: &[String]) -> f64 {
     text.trim().parse().unwrap_or_else(|_| panic!("{program} {order:?} says {text:?}, {}", output.status))
 }
 
-fn compare(rounds: usize) {
+/// The rows whose names contain `only`.
+fn compare(rounds: usize, only: &str) {
     let me = std::env::current_exe().expect("a path").display().to_string();
     let libzmq = std::env::var("LIBZMQ_HARNESS").expect("LIBZMQ_HARNESS; use the script `run`");
     println!("| | this | libzmq | ratio | rzmq | omq-tokio |");
     println!("|---|---:|---:|---:|---:|---:|");
-    for row in rows() {
+    for row in rows().into_iter().filter(|row| row.name.contains(only)) {
         let mut figures: [Vec<f64>; 4] = Default::default();
         for _ in 0..rounds {
             figures[0].push(run(&me, &["ours"], &row.order));
@@ -74,12 +81,13 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let order: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match order[..] {
-        [] => compare(5),
-        [rounds] => compare(rounds.parse().expect("a number of rounds")),
+        [] => compare(5, ""),
+        [rounds] => compare(number(rounds), ""),
+        ["only", rounds, rows] => compare(number(rounds), rows),
         ["ours", ref order @ ..] => ours::run(order),
         ["rzmq", ref order @ ..] => rzmq::run(order),
         ["omq", ref order @ ..] => omq::run(order),
-        _ => panic!("switchboard-sockets-compare [ROUNDS]"),
+        _ => panic!("switchboard-sockets-compare [ROUNDS], or only ROUNDS NAME"),
     }
 }
 

@@ -22,14 +22,19 @@ pub(crate) fn run(order: &[&str]) {
             (1..number(count)).for_each(|_| drop(pull.recv().wait().unwrap()));
             println!("{}", rate(number(count), began));
         }
-        ["fan", count, size, subscribers] => {
+        [fan @ ("fan" | "share"), count, size, subscribers] => {
             let options = Options { send_hwm: 0, send_bytes: 0, verbose: true, ..Options::default() };
             let mut publisher = XPub::with(options).unwrap();
             let endpoint = publisher.bind("tcp://127.0.0.1:*").unwrap().to_string();
             let mut other = other("ours", &["subs", &endpoint, count, subscribers]);
             (0..number(subscribers)).for_each(|_| drop(publisher.recv().wait().unwrap()));
             let data = vec![b'x'; number(size)];
-            (0..number(count)).for_each(|_| publisher.send(&data).wait().unwrap());
+            if *fan == "share" {
+                let data = bytes::Bytes::from(data);
+                (0..number(count)).for_each(|_| publisher.send(&data).wait().unwrap());
+            } else {
+                (0..number(count)).for_each(|_| publisher.send(&data).wait().unwrap());
+            }
             publisher.close().wait().unwrap();
             other.wait().unwrap();
         }

@@ -1,22 +1,22 @@
-use super::life;
-use crate::core::Life;
+use super::lifecycle;
+use crate::core::Registered;
 use crate::peer::Peer;
-use crate::session::{Brought, Session};
-use crate::{Endpoint, Event};
+use crate::session::{Incoming, Session};
+use crate::{Event, PeerId};
 use bytes::BytesMut;
 use std::io::IoSlice;
 use std::pin::pin;
 use std::time::{Duration, Instant};
+use switchboard_driver::Deadline;
 use switchboard_wire::zmtp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout_at};
 
 /// What is read at a time: as much as the last reads have brought, between these.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
-/// The same where messages are longer than a quarter of `LARGE`: the less often one is cut by the end of a buffer, and moved to
-/// the next, the better.
+/// The same where messages are longer than a quarter of `LARGE`: fewer messages are cut by the end of a buffer, and moved to
+/// the next.
 const HUGE: usize = 256 << 10;
 /// How many pieces are written at a time.
 const SLICES: usize = 64;
@@ -33,11 +33,11 @@ pub(super) enum Ending {
 /// Serves a connection whose handshake has just succeeded.
 pub(super) async fn begin<R, W>(
     peer: &mut Peer,
-    endpoint: &Endpoint,
+    of: &Registered,
+    id: PeerId,
     other: zmtp::Peer,
     halves: (&mut R, &mut W),
     input: BytesMut,
-    life: watch::Receiver<Life>,
 ) -> Ending
 where
     R: AsyncRead + Unpin,
@@ -46,22 +46,23 @@ where
     let core = peer.core();
     let mut session = Session::new(core.kind, other.minor, &core.options, Instant::now());
     peer.begin();
-    core.tell(&Event::HandshakeSucceeded {
-        endpoint: endpoint.clone(),
-        peer: other.socket_type,
+    core.announce(&Event::HandshakeSucceeded {
+        endpoint: of.endpoint.clone(),
+        peer: id,
+        socket_type: other.socket_type,
         minor: other.minor,
         identity: other.identity,
     });
-    serve(peer, &mut session, halves, input, life).await
+    serve(peer, &mut session, halves, input, of).await
 }
 
-/// Moves messages both ways, to the end of the connection. `input` is what has come already.
+/// Moves messages both ways, to the end of the connection. `input` has arrived already.
 async fn serve<R, W>(
     peer: &mut Peer,
     session: &mut Session,
     (reader, writer): (&mut R, &mut W),
     mut input: BytesMut,
-    mut life: watch::Receiver<Life>,
+    of: &Registered,
 ) -> Ending
 where
     R: AsyncRead + Unpin,
@@ -69,43 +70,55 @@ where
 {
     let core = peer.core();
     let notify = peer.wake.clone();
-    let mut brought = Brought::default();
+    let mut lifecycle = of.lifecycle.clone();
+    let mut incoming = Incoming::default();
     let mut size = SMALL;
     let mut fresh = !input.is_empty();
+    // The last write has filled the kernel's buffer.
+    let mut blocked = false;
     let mut alarm = pin!(sleep(LONG));
     loop {
         if std::mem::take(&mut fresh) {
-            if let Err(fault) = session.received(&mut input, &core.wants, Instant::now(), &mut brought) {
-                // What came before the fault is good.
-                let _ = peer.brought(&mut brought);
+            let received = session.received(&mut input, &core.subscriptions, Instant::now(), &mut incoming);
+            // What came before a fault is good.
+            let delivered = peer.deliver(&mut incoming);
+            if let Err(fault) = received {
                 return Ending::Broken(fault.to_string());
             }
-            if let Err(error) = peer.brought(&mut brought) {
+            if let Err(error) = delivered {
                 return Ending::Broken(error.to_string());
             }
         }
+        let end = lifecycle::end(&lifecycle);
+        if end.is_some() {
+            peer.retire();
+        }
         peer.fill(session);
-        let end = life::end(&life);
         if let Some(end) = end
-            && (peer.flight.is_empty() || end <= Instant::now())
+            && (peer.flight.is_empty() || end.has_passed(Instant::now()))
         {
             part(end, reader, writer, &mut input).await;
             return Ending::Finished;
         }
         let has_room = peer.lane.has_room() && !session.is_overdue();
-        let until = session.timeout().into_iter().chain(end).min();
-        if let Some(until) = until.map(tokio::time::Instant::from)
+        let until = session.deadline().earlier(end.unwrap_or(Deadline::NEVER));
+        if let Some(until) = until.instant().map(tokio::time::Instant::from)
             && (until < alarm.deadline() || alarm.is_elapsed())
         {
             alarm.as_mut().reset(until);
         }
-        reserve(&mut input, size, brought.need);
+        reserve(&mut input, size, incoming.need);
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = peer.flight.slices(&mut slices);
+        let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
         tokio::select! {
             written = writer.write_vectored(&slices[..count]), if count > 0 => match written {
                 Ok(0) => return Ending::Broken("the connection takes nothing more".into()),
-                Ok(bytes) => peer.flight.advance(bytes),
+                Ok(bytes) => {
+                    peer.flight.advance(bytes);
+                    session.wrote(Instant::now(), bytes, blocked, peer.flight.has_command());
+                    blocked = bytes < offered;
+                }
                 Err(error) => return Ending::Broken(error.to_string()),
             },
             read = reader.read_buf(&mut input), if has_room => match read {
@@ -113,14 +126,14 @@ where
                 Ok(0) => return Ending::Broken("the connection ended within a message".into()),
                 Ok(bytes) => {
                     fresh = true;
-                    let most = if brought.need > LARGE / 4 { HUGE } else { LARGE };
+                    let most = if incoming.need > LARGE / 4 { HUGE } else { LARGE };
                     size = (bytes * 2).clamp(size / 2, most.max(size / 2)).max(SMALL);
                 }
                 Err(error) => return Ending::Broken(error.to_string()),
             },
             () = notify.notified() => {}
-            // Whoever could close it may be gone; then it is closed.
-            _ = life.changed(), if end.is_none() => {}
+            // An endpoint whose socket is gone is closed, too.
+            _ = lifecycle.changed(), if end.is_none() => {}
             () = alarm.as_mut(), if !alarm.is_elapsed() => {
                 if let Err(fault) = session.handle_timeout(Instant::now(), has_room) {
                     return Ending::Broken(fault.to_string());
@@ -130,7 +143,7 @@ where
     }
 }
 
-/// Room for what comes next. A long message's buffer grows with what has come of it, for who only announces it gets none.
+/// Room for the next read. The buffer of a long message grows with what has arrived of it: a peer that only announces one gets none.
 fn reserve(input: &mut BytesMut, size: usize, need: usize) {
     let missing = need.saturating_sub(input.len());
     let wanted = size.max(missing.min(2 * input.len()));
@@ -141,14 +154,15 @@ fn reserve(input: &mut BytesMut, size: usize, need: usize) {
     }
 }
 
-/// Says good-bye. Whoever closes with something unread resets the connection, and the peer may lose what it has not read
-/// yet; so that is read to its end, for a while.
-async fn part<R, W>(end: Instant, reader: &mut R, writer: &mut W, input: &mut BytesMut)
+/// Closes gracefully. Closing with something unread would reset the connection, and the peer might lose what it has not read
+/// yet; so the connection is read to its end, for a while.
+async fn part<R, W>(end: Deadline, reader: &mut R, writer: &mut W, input: &mut BytesMut)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let end = end.min(Instant::now() + Duration::from_secs(1));
+    let grace = Instant::now() + Duration::from_secs(1);
+    let end = end.earlier(Deadline::at(grace)).instant().unwrap_or(grace);
     let _ = timeout_at(end.into(), async {
         writer.shutdown().await?;
         loop {

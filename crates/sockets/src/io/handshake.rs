@@ -4,7 +4,7 @@ use switchboard_wire::zmtp::{Handshake, Local, Peer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Gets acquainted, within the time for that. What has come behind it is left in `input`.
+/// The handshake, within its time limit. What has arrived behind it is left in `input`.
 pub(super) async fn shake<R, W>(
     core: &Core,
     reader: &mut R,
@@ -31,12 +31,11 @@ where
                     return Ok(peer);
                 }
                 Err(error) => {
-                    // It is told why, if it still listens.
+                    // The peer is told the reason, if it still reads.
                     let _ = writer.write_all(&handshake.take_output()).await;
                     return Err(error.to_string());
                 }
             }
-            // Something to say has come of what was received.
             writer.write_all(&handshake.take_output()).await.map_err(|error| error.to_string())?;
             match reader.read_buf(input).await {
                 Ok(0) => return Err("the peer closed the connection; it may not like our type or mechanism".into()),

@@ -2,103 +2,114 @@
 //! if it had read it, so that both keep to the same rules.
 
 use super::connection::Ending;
-use super::dial::Backoff;
-use super::life;
-use crate::core::{Core, Life};
+use super::dial::backoff;
+use super::lifecycle;
+use crate::core::{Core, Lifecycle, Registered};
 use crate::peer::Peer;
-use crate::session::{Brought, Session};
+use crate::session::{Incoming, Session};
+use crate::subscriptions::Subscriptions;
 use crate::{Endpoint, Error, Event};
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-/// Who listens, by name.
-static LISTENERS: LazyLock<Mutex<HashMap<String, Arc<Core>>>> = LazyLock::new(Mutex::default);
-/// Told when somebody new does.
+/// The bound sockets, by name.
+static LISTENERS: LazyLock<Mutex<HashMap<String, Listener>>> = LazyLock::new(Mutex::default);
+/// Notified when a name is bound.
 static NEW: Notify = Notify::const_new();
 
-fn listeners() -> MutexGuard<'static, HashMap<String, Arc<Core>>> {
-    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Clone)]
+struct Listener {
+    core: Arc<Core>,
+    lifecycle: watch::Receiver<Lifecycle>,
 }
 
 /// A name that is free again when this is dropped.
-pub(crate) struct Bound(String);
+pub(crate) struct BoundName(String);
 
-impl Drop for Bound {
+impl Drop for BoundName {
     fn drop(&mut self) {
-        listeners().remove(&self.0);
+        let listener = LISTENERS.lock().remove(&self.0);
+        // Without the lock: it may be the last owner of its socket.
+        drop(listener);
     }
 }
 
-pub(crate) fn bind(core: &Arc<Core>, name: &str) -> Result<Bound, Error> {
-    let mut listeners = listeners();
+pub(crate) fn bind(core: &Arc<Core>, name: &str, of: &Registered) -> Result<BoundName, Error> {
+    let mut listeners = LISTENERS.lock();
     if listeners.contains_key(name) {
         let source = io::Error::new(io::ErrorKind::AddrInUse, "another socket of this process listens there");
-        return Err(Error::Bind { endpoint: format!("inproc://{name}"), source: Arc::new(source) });
+        return Err(Error::Bind { endpoint: of.endpoint.to_string(), source: Arc::new(source) });
     }
-    listeners.insert(name.into(), core.clone());
+    listeners.insert(name.into(), Listener { core: core.clone(), lifecycle: of.lifecycle.clone() });
     drop(listeners);
     NEW.notify_waiters();
-    Ok(Bound(name.into()))
+    Ok(BoundName(name.into()))
 }
 
-/// Listens until the endpoint is let go of.
-pub(crate) async fn serve(_bound: Bound, life: watch::Receiver<Life>) {
-    life::closing(&life).await;
-}
-
-/// Connects, and connects again, until the endpoint is let go of.
-pub(crate) async fn connect(core: Arc<Core>, name: String, mut peer: Peer, life: watch::Receiver<Life>) {
-    let endpoint = Endpoint::Inproc(name.clone());
-    let mut backoff = Backoff::new(&core.options);
+/// Connects, and connects again, until the endpoint is disconnected.
+pub(crate) async fn connect(core: Arc<Core>, mut peer: Peer, of: Registered) {
+    let Endpoint::Inproc(name) = &of.endpoint else { unreachable!("of another kind") };
+    let endpoint = &of.endpoint;
+    let mut backoff = backoff(&core.options);
     loop {
         let listener = tokio::select! {
-            listener = listener(&name) => listener,
-            () = life::over(&life, || peer.unsent()) => return,
+            listener = listener(name) => listener,
+            () = lifecycle::over(&of.lifecycle, || peer.unsent()) => return,
         };
-        if core.kind.talks_to(listener.kind) {
-            for (core, other) in [(&core, listener.kind), (&listener, core.kind)] {
-                let identity = Vec::new();
-                let endpoint = endpoint.clone();
-                core.tell(&Event::HandshakeSucceeded { endpoint, peer: other, minor: 1, identity });
+        let ids = [core.new_peer(None), listener.core.new_peer(None)];
+        let both = [(&core, ids[0], listener.core.kind), (&listener.core, ids[1], core.kind)];
+        if core.kind.talks_to(listener.core.kind) {
+            for (core, peer, socket_type) in both {
+                let (endpoint, identity) = (endpoint.clone(), Vec::new());
+                core.announce(&Event::HandshakeSucceeded { endpoint, peer, socket_type, minor: 1, identity });
             }
-            let ending = meet(&core, &mut peer, &listener, &life).await;
+            let ending = serve(&core, &mut peer, &listener, &of.lifecycle).await;
             peer.end();
             let Ending::Broken(reason) = ending else { return };
-            for core in [&core, &listener] {
-                core.tell(&Event::Disconnected { endpoint: endpoint.clone(), reason: reason.clone() });
+            for (core, peer, _) in both {
+                core.announce(&Event::Disconnected { endpoint: endpoint.clone(), peer, reason: reason.clone() });
             }
             backoff.reset();
         } else {
-            let reason = format!("a {} does not talk to a {}", listener.kind, core.kind);
-            core.tell(&Event::HandshakeFailed { endpoint: endpoint.clone(), reason });
+            let reason = format!("a {} does not talk to a {}", listener.core.kind, core.kind);
+            core.announce(&Event::HandshakeFailed { endpoint: endpoint.clone(), peer: ids[0], reason });
         }
         drop(listener);
         let after = backoff.pause(fastrand::f64());
-        core.tell(&Event::RetryIn { endpoint: endpoint.clone(), after });
+        core.announce(&Event::RetryIn { endpoint: endpoint.clone(), after });
         tokio::select! {
             () = sleep(after) => {}
-            () = life::over(&life, || peer.unsent()) => return,
+            () = lifecycle::over(&of.lifecycle, || peer.unsent()) => return,
         }
     }
 }
 
-async fn listener(name: &str) -> Arc<Core> {
+async fn listener(name: &str) -> Listener {
     loop {
         let new = NEW.notified();
-        if let Some(core) = listeners().get(name).filter(|core| *core.life.borrow() == Life::Open) {
-            return core.clone();
+        let listener = LISTENERS.lock().get(name).cloned();
+        if let Some(listener) = listener.filter(|listener| *listener.lifecycle.borrow() == Lifecycle::Open) {
+            return listener;
         }
         new.await;
     }
 }
 
 /// Moves messages both ways, until one of the two is closed.
-async fn meet(core: &Arc<Core>, peer: &mut Peer, listener: &Arc<Core>, life: &watch::Receiver<Life>) -> Ending {
+async fn serve(
+    core: &Arc<Core>,
+    peer: &mut Peer,
+    listener: &Listener,
+    lifecycle: &watch::Receiver<Lifecycle>,
+) -> Ending {
+    let other_lifecycle = &listener.lifecycle;
+    let listener = &listener.core;
     let _counted = listener.count();
     let mut other = Peer::new(listener);
     peer.begin();
@@ -107,10 +118,10 @@ async fn meet(core: &Arc<Core>, peer: &mut Peer, listener: &Arc<Core>, life: &wa
     let mut session = Session::new(core.kind, 1, &core.options, now);
     let mut other_session = Session::new(listener.kind, 1, &listener.options, now);
     let (mut input, mut other_input) = (BytesMut::new(), BytesMut::new());
-    let other_life = listener.life.subscribe();
     loop {
-        let moved = transfer((peer, &mut session), (&mut other, &mut other_session, &listener.wants), &mut other_input);
-        let back = transfer((&mut other, &mut other_session), (peer, &mut session, &core.wants), &mut input);
+        let moved =
+            transfer((peer, &mut session), (&mut other, &mut other_session, &listener.subscriptions), &mut other_input);
+        let back = transfer((&mut other, &mut other_session), (peer, &mut session, &core.subscriptions), &mut input);
         let moved = match (moved, back) {
             (Ok(moved), Ok(back)) => moved || back,
             (Err(reason), _) | (_, Err(reason)) => return Ending::Broken(reason),
@@ -119,26 +130,29 @@ async fn meet(core: &Arc<Core>, peer: &mut Peer, listener: &Arc<Core>, life: &wa
             tokio::task::yield_now().await;
             continue;
         }
-        let (this, that) = (life::end(life), life::end(&other_life));
-        if this.is_some_and(|end| peer.unsent() == 0 || end <= Instant::now()) {
+        let (this, that) = (lifecycle::end(lifecycle), lifecycle::end(other_lifecycle));
+        if that.is_some() {
+            other.retire();
+        }
+        if this.is_some_and(|end| peer.unsent() == 0 || end.has_passed(Instant::now())) {
             return Ending::Finished;
         }
-        if that.is_some_and(|end| other.unsent() == 0 || end <= Instant::now()) {
+        if that.is_some_and(|end| other.unsent() == 0 || end.has_passed(Instant::now())) {
             return Ending::Broken("the other socket was closed".into());
         }
         tokio::select! {
             () = peer.wake.notified() => {}
             () = other.wake.notified() => {}
-            () = life::over(life, || usize::from(this.is_some())) => {}
-            () = life::over(&other_life, || usize::from(that.is_some())) => {}
+            () = lifecycle::over(lifecycle, || usize::from(this.is_some())) => {}
+            () = lifecycle::over(other_lifecycle, || usize::from(that.is_some())) => {}
         }
     }
 }
 
-/// Moves what there is, as one would write and the other read. Says whether there was anything.
+/// Moves what there is, as one would write and the other read. Returns true if there was anything.
 fn transfer(
     (from, from_session): (&mut Peer, &mut Session),
-    (to, to_session, wants): (&mut Peer, &mut Session, &crate::wants::Wants),
+    (to, to_session, subscriptions): (&mut Peer, &mut Session, &Subscriptions),
     input: &mut BytesMut,
 ) -> Result<bool, String> {
     if !to.lane.has_room() {
@@ -153,8 +167,8 @@ fn transfer(
     slices[..count].iter().for_each(|slice| input.extend_from_slice(slice));
     let moved = slices[..count].iter().map(|slice| slice.len()).sum();
     from.flight.advance(moved);
-    let mut brought = Brought::default();
-    to_session.received(input, wants, Instant::now(), &mut brought).map_err(|fault| fault.to_string())?;
-    to.brought(&mut brought).map_err(|error| error.to_string())?;
+    let mut incoming = Incoming::default();
+    to_session.received(input, subscriptions, Instant::now(), &mut incoming).map_err(|fault| fault.to_string())?;
+    to.deliver(&mut incoming).map_err(|error| error.to_string())?;
     Ok(true)
 }

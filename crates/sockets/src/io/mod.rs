@@ -1,14 +1,16 @@
 //! The tasks: one that listens for each bound endpoint, one for each peer.
 
-mod life;
+mod lifecycle;
 
 mod connection;
 mod handshake;
 
+mod bind;
 mod dial;
 mod inproc;
 mod listen;
 
+pub(crate) use bind::Listener;
 pub(crate) use dial::dial;
-pub(crate) use inproc::{bind as bind_inproc, connect as connect_inproc, serve as serve_inproc};
-pub(crate) use listen::{Listener, listen};
+pub(crate) use inproc::{bind as bind_inproc, connect as connect_inproc};
+pub(crate) use listen::listen;

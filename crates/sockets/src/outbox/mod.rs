@@ -1,57 +1,69 @@
 //! What is to be sent: a pipe for each peer, and one open buffer that they share.
 //!
-//! A message is encoded once, at the end of the open buffer, and a pipe that gets it remembers the range. So a message costs a
+//! A message is encoded once, at the end of the open buffer, and each pipe that gets it remembers the range. So a message costs a
 //! subscriber an addition, not a copy. When a peer's task takes what its pipe has, the buffer is sealed: it cannot
-//! change any more, and all pipes keep their part of it.
+//! change any more, and each pipe keeps its part of it.
+//!
+//! No operation for one message or one peer visits peers that it does not concern.
 
+mod encode;
+mod flush;
 mod pipe;
+mod pipes;
 mod segment;
 mod subscribers;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use flush::FlushTarget;
+pub(crate) use pipes::PipeId;
 pub(crate) use segment::{InFlight, Segment};
-pub(crate) use subscribers::TooManySubscriptions;
+pub(crate) use subscribers::{Subscribed, TooManySubscriptions};
 
-use crate::options::Bound;
+use crate::options::HighWaterMark;
 use crate::payload::sealed::Payload;
 use crate::prefixes::Prefixes;
 use crate::wait::Waiters;
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use pipe::Pipe;
+use pipes::Pipes;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use switchboard_wire::zmtp::frame;
 use tokio::sync::Notify;
 
-/// The open buffer is sealed when it has so many bytes.
-const BUFFER: usize = 64 << 10;
-/// A part of so many bytes is not copied into the buffer if it can be shared.
-const LARGE: usize = 16 << 10;
 /// So many bytes are taken at a time, or one message.
 const TAKEN: usize = 256 << 10;
-
-/// Which of a socket's pipes.
-pub(crate) type PipeId = usize;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
     open: BytesMut,
-    pipes: Vec<Option<Pipe>>,
-    /// Whose turn it is.
-    next: PipeId,
-    bound: Bound,
+    /// The pipes that have a range of the open buffer.
+    open_pipes: Vec<PipeId>,
+    headers: BytesMut,
+    pipes: Pipes,
+    /// Round robin over the pipes that may have room. One that was found without leaves, and returns when it has some.
+    ring: VecDeque<PipeId>,
+    high_water_mark: HighWaterMark,
     conflate: bool,
     subscribers: Prefixes<Vec<PipeId>>,
     /// How many messages were accepted.
-    number: u64,
+    accepted: u64,
     chosen: Vec<PipeId>,
+    /// Bytes that were copied since a sender let others run.
+    pub(crate) run_bytes: usize,
     dropped: u64,
+    /// Those who wait for room.
     pub(crate) waiters: Waiters,
-    /// The runtime is gone.
+    /// Those who wait until everything is written.
+    pub(crate) flushers: Waiters,
+    /// The runtime has ended.
     pub(crate) ended: bool,
+    /// Pipes that were visited, to test what an operation costs.
+    #[cfg(test)]
+    pub(crate) steps: u64,
 }
 
-/// Whom to wake when the lock is released.
+/// The tasks to wake when the lock is released.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes(Vec<Arc<Notify>>);
 
@@ -65,48 +77,65 @@ impl Wakes {
 }
 
 impl Outbox {
-    pub(crate) fn new(bound: Bound, conflate: bool) -> Outbox {
+    pub(crate) fn new(high_water_mark: HighWaterMark, conflate: bool) -> Outbox {
         Outbox {
             open: BytesMut::new(),
-            pipes: Vec::new(),
-            next: 0,
-            bound,
+            open_pipes: Vec::new(),
+            headers: BytesMut::new(),
+            pipes: Pipes::default(),
+            ring: VecDeque::new(),
+            high_water_mark,
             conflate,
             subscribers: Prefixes::default(),
-            number: 0,
+            accepted: 0,
             chosen: Vec::new(),
+            run_bytes: 0,
             dropped: 0,
             waiters: Waiters::default(),
+            flushers: Waiters::default(),
             ended: false,
+            #[cfg(test)]
+            steps: 0,
         }
     }
 
-    /// A pipe for a new peer. Who waits for one is to be woken.
-    pub(crate) fn add_pipe(&mut self, wake: Arc<Notify>) -> PipeId {
-        let id = self.pipes.iter().position(Option::is_none).unwrap_or(self.pipes.len());
-        if id == self.pipes.len() {
-            self.pipes.push(None);
+    #[inline]
+    fn step(&mut self) {
+        #[cfg(test)]
+        {
+            self.steps += 1;
         }
-        self.pipes[id] = Some(Pipe::new(wake));
+    }
+
+    /// A pipe for a new peer. Senders that wait for room are to be woken.
+    pub(crate) fn add_pipe(&mut self, wake: Arc<Notify>) -> PipeId {
+        let id = self.pipes.add(Pipe::new(wake));
+        self.enter_ring(id);
         id
+    }
+
+    fn enter_ring(&mut self, id: PipeId) {
+        let slot = self.pipes.slot(id);
+        if !std::mem::replace(&mut slot.in_ring, true) {
+            self.ring.push_back(id);
+        }
     }
 
     /// Nothing more is added for this peer; what waits is still sent.
     pub(crate) fn retire(&mut self, id: PipeId) {
-        if let Some(pipe) = &mut self.pipes[id] {
+        if let Some(pipe) = self.pipes.get_mut(id) {
             pipe.retired = true;
         }
     }
 
-    /// The peer is gone for good. Says how many messages waited for it.
+    /// The peer is gone for good. Returns how many messages waited for it.
     pub(crate) fn remove_pipe(&mut self, id: PipeId) -> usize {
-        let pipe = self.pipes[id].take().expect("a pipe is removed once, by its peer");
-        pipe.messages
+        self.pipes.remove(id).messages
     }
 
     /// How many messages were accepted.
     pub(crate) fn accepted(&self) -> u64 {
-        self.number
+        self.accepted
     }
 
     /// How many messages were dropped.
@@ -118,44 +147,42 @@ impl Outbox {
         self.dropped += messages as u64;
     }
 
-    /// Deals a message to the next peer that has room; `false` if there is none.
+    /// Gives a message to the next peer that has room; returns false if there is none.
     #[inline]
-    pub(crate) fn deal(&mut self, message: &(impl Payload + ?Sized), wakes: &mut Wakes) -> bool {
-        let count = self.pipes.len();
-        let (bound, conflate) = (self.bound, self.conflate);
-        for step in 0..count {
-            let id = self.next + step;
-            let id = if id < count { id } else { id - count };
-            if let Some(pipe) = &self.pipes[id]
-                && !pipe.retired
-                && (conflate || bound.has_room(pipe.messages, pipe.bytes))
-            {
-                self.number += 1;
-                self.next = if id + 1 < count { id + 1 } else { 0 };
+    pub(crate) fn dispatch(&mut self, message: &(impl Payload + ?Sized), wakes: &mut Wakes) -> bool {
+        while let Some(id) = self.ring.pop_front() {
+            self.step();
+            let has_room = self.pipes.get(id).is_some_and(|pipe| {
+                !pipe.retired && (self.conflate || self.high_water_mark.has_room(pipe.messages, pipe.bytes))
+            });
+            if has_room {
+                self.ring.push_back(id);
+                self.accepted += 1;
                 self.chosen.clear();
                 self.chosen.push(id);
                 self.append(message, wakes);
                 return true;
             }
+            self.pipes.slot(id).in_ring = false;
         }
         false
     }
 
-    /// Publishes a message to whom it matches and who has room.
+    /// Publishes a message to the subscribers that it matches and that have room.
     #[inline]
     pub(crate) fn publish(&mut self, message: &(impl Payload + ?Sized), wakes: &mut Wakes) {
-        self.number += 1;
+        self.accepted += 1;
         self.chosen.clear();
-        let Outbox { pipes, number, bound, conflate, chosen, dropped, subscribers, .. } = self;
+        let Outbox { pipes, accepted, high_water_mark, conflate, chosen, dropped, subscribers, .. } = self;
         subscribers.each_match(message.part(0), |ids| {
             for &id in ids {
-                let pipe = pipes[id].as_mut().expect("subscribers have pipes");
+                let pipe = pipes.get_mut(id).expect("subscribers have pipes");
                 // Several of its prefixes may match.
-                if pipe.chosen == *number || pipe.retired {
+                if pipe.chosen == *accepted || pipe.retired {
                     continue;
                 }
-                pipe.chosen = *number;
-                if *conflate || bound.has_room(pipe.messages, pipe.bytes) {
+                pipe.chosen = *accepted;
+                if *conflate || high_water_mark.has_room(pipe.messages, pipe.bytes) {
                     chosen.push(id);
                 } else {
                     *dropped += 1;
@@ -167,119 +194,37 @@ impl Outbox {
         }
     }
 
-    /// To those that were chosen.
-    #[inline]
-    fn append(&mut self, message: &(impl Payload + ?Sized), wakes: &mut Wakes) {
-        let parts = message.parts();
-        if (0..parts).any(|number| message.part(number).len() >= LARGE) {
-            return self.append_large(message, wakes);
-        }
-        let size: usize = (0..parts).map(|number| frame::size(message.part(number).len())).sum();
-        if self.open.len() + size > BUFFER {
-            self.seal();
-        }
-        if self.open.capacity() - self.open.len() < size {
-            self.open.reserve(BUFFER.max(size));
-        }
-        let start = self.open.len();
-        for number in 0..parts {
-            let part = message.part(number);
-            let (header, size) = frame::header_bytes(part.len(), number + 1 < parts);
-            self.open.put_slice(&header[..size]);
-            self.open.put_slice(part);
-        }
-        let range = start..self.open.len();
-        for &id in &self.chosen {
-            let pipe = self.pipes[id].as_mut().expect("a pipe that was chosen");
-            if self.conflate {
-                pipe.clear();
-            }
-            pipe.add_open(range.clone());
-            rouse(pipe, wakes);
-        }
-    }
-
-    /// Long parts are segments of their own.
-    #[cold]
-    fn append_large(&mut self, message: &(impl Payload + ?Sized), wakes: &mut Wakes) {
-        self.seal();
-        let mut segments = Vec::new();
-        let mut small = BytesMut::new();
-        let parts = message.parts();
-        let mut push = |bytes: bytes::Bytes| {
-            let first = segments.is_empty();
-            let segment = Segment { bytes, messages: usize::from(first), continues: !first, command: false };
-            segments.push(segment);
-        };
-        for number in 0..parts {
-            let part = message.part(number);
-            let (header, size) = frame::header_bytes(part.len(), number + 1 < parts);
-            small.put_slice(&header[..size]);
-            if part.len() < LARGE {
-                small.put_slice(part);
-                continue;
-            }
-            push(small.split().freeze());
-            push(message.shared(number).unwrap_or_else(|| bytes::Bytes::copy_from_slice(part)));
-        }
-        if !small.is_empty() {
-            push(small.freeze());
-        }
-        for &id in &self.chosen {
-            let pipe = self.pipes[id].as_mut().expect("a pipe that was chosen");
-            if self.conflate {
-                pipe.clear();
-            }
-            pipe.add_segments(&segments);
-            rouse(pipe, wakes);
-        }
-    }
-
-    fn seal(&mut self) {
-        if self.open.is_empty() {
-            return;
-        }
-        let buffer = self.open.split().freeze();
-        let mut last = None;
-        for pipe in self.pipes.iter_mut().flatten() {
-            pipe.seal(&buffer, &mut last);
-        }
-    }
-
-    /// Moves what waits for a peer to what its connection writes, as much as is written at a time. If that is nothing, the
-    /// peer's task is woken by the next message.
+    /// Moves what waits for a peer to what its connection writes, as much as is written at a time. `into` must be empty: what was
+    /// taken before is written. If there is nothing, the peer's task is woken by the next message.
     pub(crate) fn take(&mut self, id: PipeId, into: &mut InFlight) {
-        let pipe = self.pipes[id].as_ref().expect("the pipe of a peer");
+        let pipe = self.pipes.expect(id);
+        pipe.in_flight = 0;
         if pipe.has_open() && pipe.sealed_bytes() < TAKEN {
             self.seal();
         }
-        let pipe = self.pipes[id].as_mut().expect("the pipe of a peer");
+        let pipe = self.pipes.expect(id);
         let mut taken = 0;
         while taken < TAKEN || pipe.continues() {
             let Some(segment) = pipe.take() else { break };
             taken += segment.bytes.len();
+            pipe.in_flight += segment.messages;
             into.push(segment);
         }
         if taken == 0 {
             pipe.awake = false;
         }
+        if !pipe.retired && self.high_water_mark.has_room(pipe.messages, pipe.bytes) {
+            self.enter_ring(id);
+        }
     }
 
-    /// Whether there is room where none was: who waits for it is to be woken.
+    /// Returns true if there is room where none was: those who wait for it are to be woken.
     pub(crate) fn is_low(&self, id: PipeId) -> bool {
-        self.pipes[id].as_ref().is_some_and(|pipe| self.bound.is_low(pipe.messages, pipe.bytes))
+        self.pipes.get(id).is_some_and(|pipe| self.high_water_mark.is_low(pipe.messages, pipe.bytes))
     }
 
     /// How many messages wait for a peer.
     pub(crate) fn waiting(&self, id: PipeId) -> usize {
-        self.pipes[id].as_ref().map_or(0, |pipe| pipe.messages)
-    }
-}
-
-#[inline]
-fn rouse(pipe: &mut Pipe, wakes: &mut Wakes) {
-    if !pipe.awake {
-        pipe.awake = true;
-        wakes.0.push(pipe.wake.clone());
+        self.pipes.get(id).map_or(0, |pipe| pipe.messages)
     }
 }

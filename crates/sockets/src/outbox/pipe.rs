@@ -1,5 +1,5 @@
 use super::segment::Segment;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -18,16 +18,22 @@ pub(super) struct Pipe {
     /// Whether the peer's task knows that there is something.
     pub(super) awake: bool,
     pub(super) wake: Arc<Notify>,
-    /// Its endpoint was let go of: nothing more is to be added.
+    /// Its endpoint was disconnected: nothing more is to be added.
     pub(super) retired: bool,
     /// The last message that it was chosen for.
     pub(super) chosen: u64,
-    /// What the peer has subscribed to.
-    pub(super) prefixes: BTreeSet<Box<[u8]>>,
+    /// See [`Pipes`](super::pipes::Pipes).
+    pub(super) serial: u64,
+    /// All messages that were ever added.
+    pub(super) added: u64,
+    /// Messages that were taken, and are not wholly written as far as is known.
+    pub(super) in_flight: usize,
+    /// What the peer has subscribed to, each with its position among the prefix's subscribers.
+    pub(super) prefixes: BTreeMap<Box<[u8]>, usize>,
     pub(super) prefixes_bytes: usize,
 }
 
-/// Up to so many bytes are copied rather than shared, so that little never holds much: a buffer has 64 KiB.
+/// Up to so many bytes are copied rather than shared, so that a short range does not pin a buffer of 64 KiB.
 const COPIED: usize = 4 << 10;
 
 impl Pipe {
@@ -43,7 +49,10 @@ impl Pipe {
             wake,
             retired: false,
             chosen: 0,
-            prefixes: BTreeSet::new(),
+            serial: 0,
+            added: 0,
+            in_flight: 0,
+            prefixes: BTreeMap::new(),
             prefixes_bytes: 0,
         }
     }
@@ -52,6 +61,7 @@ impl Pipe {
     #[inline]
     pub(super) fn add_open(&mut self, range: Range<usize>) {
         self.messages += 1;
+        self.added += 1;
         self.bytes += range.len();
         self.open_messages += 1;
         match self.open.last_mut() {
@@ -65,6 +75,7 @@ impl Pipe {
         debug_assert!(self.open.is_empty(), "what is open would be overtaken");
         for segment in segments {
             self.messages += segment.messages;
+            self.added += segment.messages as u64;
             self.bytes += segment.bytes.len();
             self.sealed_bytes += segment.bytes.len();
             self.sealed.push_back(segment.clone());
@@ -98,6 +109,12 @@ impl Pipe {
         self.sealed.push_back(Segment { bytes, messages, continues: false, command: false });
     }
 
+    /// How many messages are not written yet.
+    pub(super) fn unwritten(&self) -> usize {
+        self.messages + self.in_flight
+    }
+
+    #[inline]
     pub(super) fn has_open(&self) -> bool {
         !self.open.is_empty()
     }

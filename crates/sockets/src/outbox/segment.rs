@@ -9,7 +9,7 @@ pub(crate) struct Segment {
     pub(crate) bytes: Bytes,
     /// How many messages begin in it.
     pub(crate) messages: usize,
-    /// Whether it goes on with the message of the segment before it. Else a frame begins here.
+    /// It continues the message of the segment before it. Else a frame begins here.
     pub(crate) continues: bool,
     /// Commands belong to the connection, messages to the peer.
     pub(crate) command: bool,
@@ -21,8 +21,8 @@ impl Segment {
     }
 }
 
-/// What a connection is writing. Its first segment never continues another: what a message begins in is kept until it is
-/// wholly written, so that it can begin again on another connection.
+/// What a connection is writing. Its first segment never continues another: the segment in which a message begins is kept until the
+/// message is wholly written, so that it can be written again on another connection.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     segments: VecDeque<Segment>,
@@ -38,7 +38,7 @@ impl InFlight {
         self.segments.push_back(segment);
     }
 
-    /// Whether everything is written.
+    /// Returns true if everything is written.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes == self.written
     }
@@ -48,7 +48,12 @@ impl InFlight {
         self.segments.iter().map(|segment| segment.messages).sum()
     }
 
-    /// What to write next; says how many of `slices` there are.
+    /// Returns true if a command is not wholly written.
+    pub(crate) fn has_command(&self) -> bool {
+        self.segments.front().is_some_and(|first| first.command)
+    }
+
+    /// What to write next; returns how many of `slices` there are.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut skip, mut count) = (self.written, 0);
         for segment in &self.segments {
@@ -63,11 +68,11 @@ impl InFlight {
         count
     }
 
-    /// So many bytes more were written.
+    /// `written` more bytes were written.
     pub(crate) fn advance(&mut self, written: usize) {
         self.written += written;
         while !self.segments.is_empty() {
-            // What a message begins in leaves with what it ends in.
+            // The segments of a message leave together.
             let whole = 1 + self.segments.iter().skip(1).take_while(|segment| segment.continues).count();
             let size: usize = self.segments.iter().take(whole).map(|segment| segment.bytes.len()).sum();
             if self.written < size {
@@ -79,8 +84,8 @@ impl InFlight {
         }
     }
 
-    /// The connection has gone: messages that were not wholly written are to be written from their first byte
-    /// on, commands not at all.
+    /// The connection is gone: messages that were not wholly written are to be written from their first byte
+    /// on, and commands not at all, because they belong to the connection.
     pub(crate) fn rewind(&mut self) {
         if self.segments.front().is_some_and(|first| first.command) {
             self.written = 0;

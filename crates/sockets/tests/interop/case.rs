@@ -2,7 +2,7 @@
 
 use crate::ours::{Ours, SYNC, payload};
 use crate::proxy::Bytewise;
-use crate::python::{PATIENCE, Python};
+use crate::python::{DEADLINE, Python};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -80,7 +80,7 @@ impl Case {
     pub(crate) fn open(&self, python: &mut Python, options: Options, theirs: &Value) -> (Ours, String) {
         let ours = self.ours(options);
         let endpoint = if self.we_bind {
-            let endpoint = ours.socket().bind(&self.anywhere()).unwrap().to_string();
+            let endpoint = ours.socket().bind(self.anywhere()).unwrap().to_string();
             python.open(self.theirs, false, &endpoint, theirs);
             endpoint
         } else {
@@ -110,7 +110,7 @@ impl Case {
         let ours = self.ours(Options::default());
         let entry = self.anywhere();
         if self.we_bind {
-            let endpoint = ours.socket().bind(&self.anywhere()).unwrap().to_string();
+            let endpoint = ours.socket().bind(self.anywhere()).unwrap().to_string();
             let proxy = Bytewise::before(&endpoint, &entry, false);
             python.open(self.theirs, false, &proxy.endpoint, &json!({}));
             (ours, proxy)
@@ -148,10 +148,10 @@ impl Case {
         let expected: Vec<u64> = (first..first + count).collect();
         if self.we_send() {
             expected.iter().for_each(|number| ours.send(payload(*number, 40)));
-            assert_eq!(python.receive(count, PATIENCE).0, expected);
+            assert_eq!(python.receive(count, DEADLINE).0, expected);
         } else {
             python.send(first, count, 40, 1);
-            assert_eq!(ours.receive(count, PATIENCE), expected);
+            assert_eq!(ours.receive(count, DEADLINE), expected);
         }
     }
 }

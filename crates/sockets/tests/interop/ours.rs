@@ -1,6 +1,6 @@
 //! This side, of whatever type.
 
-use crate::python::PATIENCE;
+use crate::python::DEADLINE;
 use std::time::Duration;
 use switchboard_sockets::{Error, Event, Message, Options, Pub, Pull, Push, Socket, Sub, XPub, XSub};
 
@@ -29,7 +29,7 @@ impl Ours {
             }
             "XSUB" => {
                 let sub = XSub::with(options).unwrap();
-                sub.send(&Message::from("\x01m")).unwrap();
+                sub.send(Message::from("\x01m")).unwrap();
                 Ours::XSub(sub)
             }
             _ => unreachable!("{kind}"),
@@ -49,7 +49,7 @@ impl Ours {
 
     pub(crate) fn send(&self, message: impl switchboard_sockets::Payload) {
         match self {
-            Ours::Push(socket) => socket.send(message).wait_timeout(PATIENCE).unwrap(),
+            Ours::Push(socket) => socket.send(message).wait_timeout(DEADLINE).unwrap(),
             Ours::Pub(socket) => socket.send(message).wait().unwrap(),
             Ours::XPub(socket) => socket.send(message).wait().unwrap(),
             _ => unreachable!("it receives"),
@@ -123,14 +123,14 @@ pub(crate) fn number(message: &Message) -> u64 {
 
 /// Waits for an event, with a bound.
 pub(crate) fn until(mut events: switchboard_sockets::Events, what: &'static str, is_it: fn(&Event) -> bool) {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         while let Some(event) = events.wait() {
             if is_it(&event) {
-                let _ = tell.send(());
+                let _ = sender.send(());
                 return;
             }
         }
     });
-    told.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not in time: {what}"));
+    receiver.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("not in time: {what}"));
 }

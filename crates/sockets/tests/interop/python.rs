@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// How long something may take that will happen. Nothing is ever waited for as long as this.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Python {
     child: Child,
@@ -50,7 +50,7 @@ impl Python {
     }
 
     pub(crate) fn answer(&mut self) -> Value {
-        let line = self.answers.recv_timeout(PATIENCE).expect("an answer of python, in time");
+        let line = self.answers.recv_timeout(DEADLINE).expect("an answer of python, in time");
         serde_json::from_str(&line).expect("JSON")
     }
 

@@ -1,7 +1,7 @@
 //! Who is let in.
 
 use crate::ours::{number, payload};
-use crate::python::{PATIENCE, Python};
+use crate::python::{DEADLINE, Python};
 use serde_json::json;
 use std::sync::mpsc;
 use switchboard_sockets::{Event, Options, Pull, Push, Security};
@@ -14,19 +14,19 @@ fn plain_lets_libzmq_in_with_the_right_password_only() {
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap().to_string();
     let mut events = pull.events();
     python.open("PUSH", false, &endpoint, &json!({ "PLAIN_USERNAME": "admin", "PLAIN_PASSWORD": "guess" }));
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         while let Some(event) = events.wait() {
             if let Event::HandshakeFailed { reason, .. } = event {
-                let _ = tell.send(reason);
+                let _ = sender.send(reason);
             }
         }
     });
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "the password of admin is not right");
+    assert_eq!(receiver.recv_timeout(DEADLINE).unwrap(), "the password of admin is not right");
     python.close(true);
     python.open("PUSH", false, &endpoint, &json!({ "PLAIN_USERNAME": "admin", "PLAIN_PASSWORD": "secret" }));
     python.send(1, 1, 20, 1);
-    assert_eq!(number(&pull.recv().wait_timeout(PATIENCE).unwrap()), 1);
+    assert_eq!(number(&pull.recv().wait_timeout(DEADLINE).unwrap()), 1);
 }
 
 #[test]
@@ -36,8 +36,8 @@ fn libzmq_lets_us_in_with_plain() {
     let endpoint = python.open("PULL", true, "tcp://127.0.0.1:*", &json!({ "PLAIN_SERVER": 1 }));
     let push = Push::with(Options { security: Security::plain("me", "secret"), ..Options::default() }).unwrap();
     push.connect(&endpoint).unwrap();
-    push.send(payload(3, 20)).wait_timeout(PATIENCE).unwrap();
-    assert_eq!(python.receive(1, PATIENCE).0, [3]);
+    push.send(payload(3, 20)).wait_timeout(DEADLINE).unwrap();
+    assert_eq!(python.receive(1, DEADLINE).0, [3]);
 }
 
 #[test]
@@ -50,14 +50,14 @@ fn a_libzmq_that_demands_curve_is_refused_with_the_reason() {
     let push = Push::new().unwrap();
     let mut events = push.events();
     push.connect(&endpoint).unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         while let Some(event) = events.wait() {
             if let Event::HandshakeFailed { reason, .. } = event {
-                let _ = tell.send(reason);
+                let _ = sender.send(reason);
             }
         }
     });
-    let reason = told.recv_timeout(PATIENCE).unwrap();
+    let reason = receiver.recv_timeout(DEADLINE).unwrap();
     assert_eq!(reason, "the peer demands the mechanism CURVE, which is not known here; use NULL or PLAIN there");
 }

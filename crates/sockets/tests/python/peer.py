@@ -80,17 +80,17 @@ def close(order):
 
 for line in sys.stdin:
     order = json.loads(line)
-    deed = order["do"]
-    if deed == "open":
+    action = order["do"]
+    if action == "open":
         answer = open_socket(order)
-    elif deed == "authenticate":
+    elif action == "authenticate":
         answer = authenticate(order)
-    elif deed == "close":
+    elif action == "close":
         answer = close(order)
-    elif deed == "sync":
+    elif action == "sync":
         sockets[order["name"]].send(SYNC)
         answer = {}
     else:
-        deeds = {"send": send, "try_send": try_send, "receive": receive, "got_sync": got_sync}
-        answer = deeds[deed](sockets[order["name"]], order)
+        actions = {"send": send, "try_send": try_send, "receive": receive, "got_sync": got_sync}
+        answer = actions[action](sockets[order["name"]], order)
     print(json.dumps(answer), flush=True)

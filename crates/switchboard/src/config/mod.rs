@@ -6,11 +6,13 @@ mod size;
 pub(crate) use settings::{Rule, Settings};
 pub(crate) use size::{parse_duration, parse_size, show_duration};
 
+use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
 use settings::{Count, Kind, Policy, Setting, Size, TABLES, quote};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Pattern};
+use switchboard_web::Token;
 
 impl Settings {
     /// Takes over what a configuration file says.
@@ -51,10 +53,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets one setting from text: `KEY` is one of the broker's, `monitor.KEY` one of the monitor's.
+    /// Sets one setting from text: `KEY` is one of the broker's (or `hosts`, `token`, `metrics-open` of all HTTP),
+    /// `TABLE.KEY` one of another table.
     pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
         match key.split_once('.') {
             Some((table, key)) if is_table(table) => self.set_in(table, key, text),
+            // The broker has no setting of these names.
+            _ if matches!(key, "hosts" | "token" | "metrics-open") => self.set_in("http", key, text),
             _ => self.set_in("broker", key, text),
         }
     }
@@ -72,10 +77,9 @@ impl Settings {
     fn set_in(&mut self, table: &str, key: &str, text: &str) -> Result<()> {
         let settings: &[Setting] = TABLES.iter().find(|(name, _)| *name == table).map_or(&[], |(_, settings)| settings);
         let Some(setting) = settings.iter().find(|setting| setting.key == key) else {
-            let known: Vec<&str> = settings.iter().map(|setting| setting.key).collect();
-            return Err(unknown("setting", key, &known));
+            return Err(unknown_setting(table, key));
         };
-        (setting.parse)(self, text).ok_or_else(|| not_allowed(key, text, setting.allowed))
+        (setting.parse)(self, text).map_err(|reason| refused(key, text, &reason))
     }
 
     /// Reads `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`.
@@ -96,6 +100,7 @@ impl Settings {
     /// What no setting can judge by itself.
     pub(crate) fn check(&self) -> Result<()> {
         self.server.limits.check()?;
+        self.web.limits.check()?;
         if self.server.listen.is_empty() {
             return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
         }
@@ -106,14 +111,17 @@ impl Settings {
     pub(crate) fn print(&self) -> String {
         let defaults = Settings::default();
         let mut text = String::from(
-            "# Switchboard's settings in force. Each can also be given as --set KEY=VALUE, those of another table\n\
-             # than the broker's as --set TABLE.KEY=VALUE.\n",
+            "# Switchboard's settings. Defaults are commented out. Each setting can also be given on the command line:\n\
+             # those of [broker] as --set KEY=VALUE, the others as --set TABLE.KEY=VALUE.\n",
         );
         for (table, settings) in TABLES {
             let _ = write!(text, "\n[{table}]\n");
             for setting in settings {
                 let (value, default) = ((setting.show)(self), (setting.show)(&defaults));
-                let _ = write!(text, "\n# {} Default: {default}\n{} = {value}\n", setting.about, setting.key);
+                let _ = writeln!(text, "\n# {}", setting.about);
+                // A default is no decision: a later version may have a better one.
+                let mark = if value == default { "# " } else { "" };
+                let _ = writeln!(text, "{mark}{} = {value}", setting.key);
             }
         }
         text.push_str(
@@ -149,6 +157,19 @@ impl Settings {
         names
     }
 
+    /// Gives every service the same HTTP options: the token of the environment if the settings have none, and one file
+    /// for the token that is made otherwise.
+    pub(crate) fn share_web(&mut self) -> Result<()> {
+        if self.web.token.is_none() {
+            self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT)?;
+        }
+        // Where there is none, a token can only come from settings or environment, and the error says so.
+        self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
+        self.server.web = self.web.clone();
+        self.monitor.web = self.web.clone();
+        Ok(())
+    }
+
     /// What the server takes.
     pub(crate) fn into_server(self) -> switchboard_server::Settings {
         let rules = self.rules.into_iter().map(|rule| ChannelRule {
@@ -173,11 +194,11 @@ fn misplaced(key: &str, value: &toml::Value) -> anyhow::Error {
         return anyhow!("`{key}` belongs under [{table}]");
     }
     if value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table)) {
-        return unknown("table", key, &["broker", "monitor", "channel"]);
+        return unknown("table", key, ["broker", "monitor", "http", "channel"]);
     }
-    let known: Vec<&str> = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key).collect();
-    let outside = "stands outside of [broker], [monitor] and [[channel]]";
-    unknown("setting", key, &known).context(format!("`{key}` {outside}"))
+    let known = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key);
+    let outside = "stands outside of [broker], [monitor], [http] and [[channel]]";
+    unknown("setting", key, known).context(format!("`{key}` {outside}"))
 }
 
 fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<Rule> {
@@ -189,7 +210,7 @@ fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<R
             "policy" => rule.policy = Some(kind::<Policy>(key, text)?),
             "buffer-unsubscribed" => rule.buffer_unsubscribed = Some(kind::<Count<usize>>(key, text)?),
             "queue" => rule.queue = Some(kind::<Size>(key, text)?),
-            _ => return Err(unknown("key", key, &["match", "policy", "buffer-unsubscribed", "queue"])),
+            _ => return Err(unknown("key", key, ["match", "policy", "buffer-unsubscribed", "queue"])),
         }
     }
     if rule.pattern.is_empty() {
@@ -199,7 +220,7 @@ fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<R
 }
 
 fn kind<K: Kind>(key: &str, text: &str) -> Result<K::Value> {
-    K::parse(text).ok_or_else(|| not_allowed(key, text, K::ALLOWED))
+    K::read(text).map_err(|reason| refused(key, text, &reason))
 }
 
 /// A TOML value as it would be written on the command line, so that one reader serves both.
@@ -216,15 +237,46 @@ fn plain(value: &toml::Value) -> Option<String> {
 }
 
 fn not_allowed(key: &str, value: &str, allowed: &str) -> anyhow::Error {
-    anyhow!("{key} = {value} is not allowed: it must be {allowed}")
+    refused(key, value, &format!("it must be {allowed}"))
 }
 
-fn unknown(what: &str, key: &str, known: &[&str]) -> anyhow::Error {
+fn refused(key: &str, value: &str, reason: &str) -> anyhow::Error {
+    anyhow!("{key} = {value} is not allowed: {reason}")
+}
+
+/// How alike two names are that one can be a slip of the pen for, from 0 to 1.
+const ALIKE: f64 = 0.88;
+
+/// An unknown name, with the nearest known one if that is near.
+fn unknown<'a>(what: &str, key: &str, known: impl IntoIterator<Item = &'a str>) -> anyhow::Error {
     let nearest = known
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)))
-        .unwrap_or(&"");
-    anyhow!("there is no {what} `{key}`; the nearest is `{nearest}`")
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(key, known), known))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, nearest)) => anyhow!("there is no {what} `{key}`; the nearest is `{nearest}`"),
+        None => anyhow!("there is no {what} `{key}`; `switchboard config` prints all"),
+    }
+}
+
+/// An unknown setting of a table. One of another table, or one that is nearly so called, is named.
+fn unknown_setting(table: &str, key: &str) -> anyhow::Error {
+    let full = |table: &str, setting: &Setting| match table {
+        "broker" => setting.key.to_owned(),
+        _ => format!("{table}.{}", setting.key),
+    };
+    let own = TABLES.iter().filter(|(name, _)| *name == table).flat_map(|(_, settings)| *settings);
+    let own: Vec<&str> = own.map(|setting| setting.key).collect();
+    let near_own = own.iter().any(|known| strsim::jaro_winkler(key, known) >= ALIKE);
+    let others = || TABLES.iter().flat_map(|(table, settings)| settings.iter().map(move |setting| (*table, setting)));
+    let alike = |setting: &Setting| strsim::jaro_winkler(key, setting.key);
+    match others().filter(|(_, setting)| alike(setting) >= ALIKE).max_by(|a, b| alike(a.1).total_cmp(&alike(b.1))) {
+        Some((other, setting)) if !near_own => {
+            anyhow!("there is no setting `{key}` in [{table}]; the nearest is `{}`", full(other, setting))
+        }
+        _ => unknown("setting", key, own),
+    }
 }
 
 #[cfg(test)]
@@ -255,7 +307,10 @@ mod tests {
             ("monitor.collect", ""),
             ("monitor.keep", "7d"),
             ("monitor.leak", "2.5"),
-            ("monitor.hosts", "a.example,b.example"),
+            ("hosts", "a.example,b.example"),
+            ("http.token", "0123456789&b=c%d+\"'"),
+            ("metrics-open", "true"),
+            ("http.header-timeout", "10ms"),
         ] {
             settings.set(key, value).unwrap();
         }
@@ -291,7 +346,7 @@ mod tests {
         assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
         assert_eq!(
             error("memmory = 1"),
-            "my.toml: `memmory` stands outside of [broker], [monitor] and [[channel]]: \
+            "my.toml: `memmory` stands outside of [broker], [monitor], [http] and [[channel]]: \
              there is no setting `memmory`; the nearest is `memory`"
         );
         assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
@@ -322,6 +377,29 @@ mod tests {
             assert!(error.contains("must be"), "{error}");
         }
         assert!(error("[broker]\n\nmemory =").starts_with("my.toml, line 3: "));
+    }
+
+    #[test]
+    fn settings_of_http_are_of_every_service() {
+        let mut settings = Settings::default();
+        settings.read("[http]\nhosts = ['a.example']\ntoken = '0123456789abcdef'\nmetrics-open = true", "x").unwrap();
+        settings.set("data", "/data").unwrap();
+        settings.share_web().unwrap();
+        for web in [&settings.server.web, &settings.monitor.web] {
+            assert_eq!((web.hosts.names(), web.metrics_open), (vec!["a.example".to_owned()], true));
+            assert!(web.token.as_ref().is_some_and(|token| token.is_same(b"0123456789abcdef")));
+            assert_eq!(web.token_file.as_deref(), Some(Path::new("/data/token")));
+        }
+        // What is read again at SIGHUP is in force for those that run.
+        settings.web.hosts.set(&["b.example".to_owned()]);
+        assert_eq!(settings.server.web.hosts.names(), ["b.example"]);
+        assert_eq!(settings.monitor.web.hosts.names(), ["b.example"]);
+        for (text, allowed) in [("token = 'short'", "16 to 255"), ("token = '0123456789 abcdef'", "without blanks")] {
+            assert!(error(&format!("[http]\n{text}")).contains(allowed), "{text}");
+        }
+        for limit in ["header-timeout = 0", "write-timeout = '2d'", "header = 1", "connections = 1000000"] {
+            assert!(error(&format!("[http]\n{limit}")).contains("must be"), "{limit}");
+        }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use super::size::{parse_duration, parse_size, show_duration, show_size};
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use switchboard_broker::OverflowPolicy;
+use switchboard_monitor::Secret;
+use switchboard_web::{Hosts, Token};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -17,8 +19,12 @@ pub(crate) struct Settings {
     pub(crate) server: switchboard_server::Settings,
     /// What the monitor takes.
     pub(crate) monitor: switchboard_monitor::Settings,
+    /// Who is answered over HTTP by all of them, and within which limits.
+    pub(crate) web: switchboard_web::Options,
     /// What is logged.
     pub(crate) log: String,
+    /// The data directory, if one was chosen.
+    pub(crate) data: Option<PathBuf>,
     /// What differs for some channels, as it was written.
     pub(crate) rules: Vec<Rule>,
 }
@@ -34,26 +40,25 @@ pub(crate) struct Rule {
 
 impl Default for Settings {
     fn default() -> Settings {
-        let mut monitor = switchboard_monitor::Settings::new(data());
-        monitor.own = Some("switchboard".to_owned());
-        Settings { server: switchboard_server::Settings::default(), monitor, log: "info".to_owned(), rules: Vec::new() }
+        let mut monitor = switchboard_monitor::Settings::new(PathBuf::new());
+        monitor.report_as = Some("switchboard".to_owned());
+        Settings {
+            server: switchboard_server::Settings::default(),
+            monitor,
+            web: switchboard_web::Options::default(),
+            log: "info".to_owned(),
+            data: None,
+            rules: Vec::new(),
+        }
     }
-}
-
-/// Where programs keep what they should find again, by the convention of the XDG.
-fn data() -> PathBuf {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("switchboard/monitor")
 }
 
 /// One row of the table.
 pub(crate) struct Setting {
     pub(crate) key: &'static str,
     pub(crate) about: &'static str,
-    pub(crate) allowed: &'static str,
-    /// `None` when the text is not [`Setting::allowed`].
-    pub(crate) parse: fn(&mut Settings, &str) -> Option<()>,
+    /// The error is the reason, as a sentence without its end.
+    pub(crate) parse: fn(&mut Settings, &str) -> Result<(), String>,
     /// As TOML.
     pub(crate) show: fn(&Settings) -> String,
 }
@@ -64,10 +69,9 @@ macro_rules! settings {
         const $name: &[Setting] = &[$(Setting {
             key: $key,
             about: $about,
-            allowed: <$kind as Kind>::ALLOWED,
             parse: |settings, text| {
-                settings.$($field).+ = <$kind as Kind>::parse(text)?;
-                Some(())
+                settings.$($field).+ = <$kind as Kind>::read(text)?;
+                Ok(())
             },
             show: |settings| <$kind as Kind>::show(&settings.$($field).+),
         }),+];
@@ -75,7 +79,7 @@ macro_rules! settings {
 }
 
 /// All settings by their tables, in the order in which they are printed.
-pub(crate) const TABLES: [(&str, &[Setting]); 2] = [("broker", BROKER), ("monitor", MONITOR)];
+pub(crate) const TABLES: [(&str, &[Setting]); 3] = [("broker", BROKER), ("monitor", MONITOR), ("http", HTTP)];
 
 settings! {
     /// What `--set KEY=VALUE` sets.
@@ -85,6 +89,7 @@ settings! {
     "memory" Size => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "How long connections may take what is queued for them at shutdown.";
     "log" Level => log, "What is logged.";
+    "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
     "read-timeout" Span => server.read_timeout, "How long a frame that was begun may go without a byte; 0 for ever.";
     "send-buffer" Size => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
@@ -113,14 +118,14 @@ settings! {
     MONITOR:
     "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
     "collect" Optional => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
-    "data" Folder => monitor.data, "Where the history is kept.";
-    "hosts" Names => monitor.hosts, "Names that the page may be asked for by, beyond localhost and the addresses.";
-    "token" Optional => monitor.token, "What everybody must know who asks for anything; beyond loopback one is made if there is none.";
     "broker" Optional => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
     "samples" Text => monitor.samples, "The topic that samples come from.";
     "alerts" Text => monitor.alerts, "The topic that alerts go to.";
-    "webhook" Optional => monitor.webhook, "Where alerts are posted to, as http://HOST:PORT/PATH; \"\" for nowhere.";
-    "own" Optional => monitor.own, "The service as which this program reports itself; \"\" for not at all.";
+    "webhook" Webhooks => monitor.webhook, "Where alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
+    "webhook-ca" OptionalPath => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
+    "alert-interval" Span => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
+    "alert-repeat" Span => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
+    "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
     "keep" Span => monitor.rules.keep, "How long seconds are kept.";
     "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
     "disk" Bytes => monitor.history.disk, "How much of the disk the history may take; the oldest goes first.";
@@ -128,22 +133,41 @@ settings! {
     "checkpoint" Span => monitor.history.checkpoint, "What is lost at most when the machine loses its power.";
     "silent" Span => monitor.rules.silent, "After how long without a sample a process is silent.";
     "gone" Span => monitor.rules.gone, "After how long a silent process is gone.";
-    "ahead" Span => monitor.rules.ahead, "How far a sample may be ahead of this clock before that is taken for it.";
+    "clock-tolerance" Span => monitor.rules.clock_tolerance, "How far a sample's time may be ahead of this clock; beyond that the collector's time is used.";
     "leak" Positive<f64> => monitor.rules.leak, "From what steady growth on memory leaks, in MB an hour.";
-    "keys" Positive<usize> => monitor.rules.keys, "How many processes may be known.";
-    "key-rate" Positive<u32> => monitor.rules.key_rate, "New processes a second, after ten times as many at once.";
+    "series" Positive<usize> => monitor.rules.series, "Maximum number of series; at that, the one gone longest makes room.";
+    "series-rate" Positive<u32> => monitor.rules.series_rate, "New series a second, after ten times as many at once.";
     "message" Size => monitor.rules.message, "The length of one sample.";
     "rate" Positive<u32> => monitor.rate, "Samples a second; more wait where they come from.";
     "body" Size => monitor.body, "The length of a POST.";
     "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
-    "clients" Positive<usize> => monitor.clients, "Pages that listen at a time.";
+    "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of pages on the feed.";
+}
+
+settings! {
+    /// What `--set http.KEY=VALUE` sets: the HTTP of every service.
+    HTTP:
+    "hosts" Names => web.hosts, "Names that HTTP requests may ask for, beside localhost and every IP address.";
+    "token" AccessToken => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
+    "metrics-open" Flag => web.metrics_open, "Whether /metrics is answered without the token.";
+    "connections" Positive<usize> => web.limits.connections, "Maximum number of HTTP connections of a service; never more than an eighth of the open files.";
+    "header" Size => web.limits.header, "Maximum size of a request's headers, from 1KiB to 64KiB.";
+    "header-timeout" Span => web.limits.header_timeout, "Time limit for a request's headers, from 10ms to 1d.";
+    "body-timeout" Span => web.limits.body_timeout, "Time limit for a request's body, from 10ms to 1d.";
+    "idle-timeout" Span => web.limits.idle_timeout, "How long a connection stays open between requests, from 10ms to 1d.";
+    "write-timeout" Span => web.limits.write_timeout, "How long a client may take to read 16 KiB that wait for it, from 10ms to 1d.";
 }
 
 /// How values of one kind are written.
 pub(crate) trait Kind {
     type Value;
     const ALLOWED: &'static str;
+    /// `None` when the text is not [`Kind::ALLOWED`].
     fn parse(text: &str) -> Option<Self::Value>;
+    /// The error is the reason, as a sentence without its end.
+    fn read(text: &str) -> Result<Self::Value, String> {
+        Self::parse(text).ok_or_else(|| format!("it must be {}", Self::ALLOWED))
+    }
     fn show(value: &Self::Value) -> String;
 }
 
@@ -154,8 +178,11 @@ struct Positive<T>(PhantomData<T>);
 struct Addresses;
 struct Names;
 struct Optional;
+struct AccessToken;
+struct Flag;
+struct OptionalPath;
+struct Webhooks;
 struct Text;
-struct Folder;
 struct Bytes;
 pub(crate) struct Policy;
 struct Level;
@@ -164,7 +191,13 @@ impl Kind for Size {
     type Value = usize;
     const ALLOWED: &'static str = "a size of at least 1 byte, such as \"8MiB\", \"64 KiB\" or 123";
     fn parse(text: &str) -> Option<usize> {
-        parse_size(text).filter(|&bytes| bytes > 0)
+        Self::read(text).ok()
+    }
+    fn read(text: &str) -> Result<usize, String> {
+        match parse_size(text)? {
+            0 => Err(format!("it must be {}", Self::ALLOWED)),
+            bytes => Ok(bytes),
+        }
     }
     fn show(&bytes: &usize) -> String {
         let text = show_size(bytes);
@@ -177,6 +210,9 @@ impl Kind for Span {
     type Value = Duration;
     const ALLOWED: &'static str = "a duration such as \"50ms\", \"10s\" or 2 (seconds)";
     fn parse(text: &str) -> Option<Duration> {
+        parse_duration(text).ok()
+    }
+    fn read(text: &str) -> Result<Duration, String> {
         parse_duration(text)
     }
     fn show(duration: &Duration) -> String {
@@ -219,14 +255,16 @@ impl Kind for Addresses {
 }
 
 impl Kind for Names {
-    type Value = Vec<String>;
+    type Value = Hosts;
     const ALLOWED: &'static str = "a name, or a list of them, such as [\"monitor.example\"]";
-    fn parse(text: &str) -> Option<Vec<String>> {
+    fn parse(text: &str) -> Option<Hosts> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect()
+        let names: Option<Vec<String>> =
+            names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect();
+        names.map(|names| Hosts::new(&names))
     }
-    fn show(names: &Vec<String>) -> String {
-        Addresses::show(names)
+    fn show(hosts: &Hosts) -> String {
+        Addresses::show(&hosts.names())
     }
 }
 
@@ -241,6 +279,60 @@ impl Kind for Optional {
     }
 }
 
+impl Kind for AccessToken {
+    type Value = Option<Token>;
+    const ALLOWED: &'static str = "16 to 255 visible ASCII characters, without blanks; an empty text for none";
+    fn parse(text: &str) -> Option<Option<Token>> {
+        if text.is_empty() { Some(None) } else { Token::new(text).ok().map(Some) }
+    }
+    fn show(token: &Option<Token>) -> String {
+        quote(token.as_ref().map_or("", Token::as_str))
+    }
+}
+
+impl Kind for Flag {
+    type Value = bool;
+    const ALLOWED: &'static str = "true or false";
+    fn parse(text: &str) -> Option<bool> {
+        text.trim().parse().ok()
+    }
+    fn show(flag: &bool) -> String {
+        flag.to_string()
+    }
+}
+
+impl Kind for OptionalPath {
+    type Value = Option<PathBuf>;
+    const ALLOWED: &'static str = "a path; an empty one for none";
+    fn parse(text: &str) -> Option<Option<PathBuf>> {
+        Some((!text.is_empty()).then(|| text.into()))
+    }
+    fn show(path: &Option<PathBuf>) -> String {
+        quote(&path.as_deref().map(Path::to_string_lossy).unwrap_or_default())
+    }
+}
+
+/// What is wrong with an address says the monitor when it starts, without the address.
+impl Kind for Webhooks {
+    type Value = Vec<Secret>;
+    const ALLOWED: &'static str = "an address, or a list of them";
+    fn parse(text: &str) -> Option<Vec<Secret>> {
+        // A comma may be a part of an address; before the next one it is none.
+        let mut addresses: Vec<String> = Vec::new();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            match addresses.last_mut() {
+                Some(last) if !part.contains("://") => *last += &format!(",{part}"),
+                _ => addresses.push(part.trim().to_owned()),
+            }
+        }
+        Some(addresses.into_iter().map(Secret::from).collect())
+    }
+    fn show(addresses: &Vec<Secret>) -> String {
+        let quoted: Vec<String> = addresses.iter().map(|address| quote(address.reveal())).collect();
+        format!("[{}]", quoted.join(", "))
+    }
+}
+
 impl Kind for Text {
     type Value = String;
     const ALLOWED: &'static str = "a text";
@@ -249,17 +341,6 @@ impl Kind for Text {
     }
     fn show(text: &String) -> String {
         quote(text)
-    }
-}
-
-impl Kind for Folder {
-    type Value = PathBuf;
-    const ALLOWED: &'static str = "the path of a directory";
-    fn parse(text: &str) -> Option<PathBuf> {
-        (!text.is_empty()).then(|| text.into())
-    }
-    fn show(path: &PathBuf) -> String {
-        quote(&path.to_string_lossy())
     }
 }
 

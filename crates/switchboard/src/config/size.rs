@@ -14,22 +14,35 @@ const SIZES: [(&str, u64); 9] = [
     ("tib", 1 << 40),
 ];
 
+const SIZE: &str = "it must be a size, such as 64KiB, 1.5MB or 123";
+const DURATION: &str = "it must be a duration, such as 50ms, 10s, 1.5h or 2 (seconds)";
+const NEGATIVE: &str = "it must not be negative";
+
 /// Reads `8MiB`, `64 KiB`, `1.5GB`, `123`.
-pub(crate) fn parse_size(text: &str) -> Option<usize> {
-    let (number, unit) = split_unit(text)?;
-    let unit = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1;
+///
+/// # Errors
+/// The reason, as a sentence without its end.
+pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+    let (number, unit) = split_unit(text).ok_or_else(|| reason(text, SIZE))?;
+    let known = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or(SIZE)?;
+    let too_large = || format!("it is too large: at most {} bytes", usize::MAX);
     let bytes = match number.parse::<u64>() {
-        Ok(whole) => whole.checked_mul(unit)?,
+        Ok(whole) => whole.checked_mul(known.1).ok_or_else(too_large)?,
+        // Digits alone are a number that does not fit.
+        Err(_) if !number.contains('.') => return Err(too_large()),
         Err(_) => {
-            let bytes = number.parse::<f64>().ok()? * unit as f64;
+            let bytes = number.parse::<f64>().map_err(|_| SIZE)? * known.1 as f64;
             // Half a byte is a slip of the pen, and beyond 2^53 a float no longer is exact.
-            if bytes.fract() != 0.0 || bytes > (1u64 << 53) as f64 {
-                return None;
+            if bytes > (1u64 << 53) as f64 {
+                return Err("it is too large for a number with a point: write whole bytes".to_owned());
+            }
+            if bytes.fract() != 0.0 {
+                return Err("it must be a whole number of bytes".to_owned());
             }
             bytes as u64
         }
     };
-    usize::try_from(bytes).ok()
+    usize::try_from(bytes).map_err(|_| too_large())
 }
 
 /// The shortest exact way to write a size.
@@ -55,13 +68,33 @@ const DURATIONS: [(&str, u64); 9] = [
     ("d", 86_400_000_000_000),
 ];
 
+/// The longest duration that can be written.
+const LONGEST: Duration = Duration::from_nanos(u64::MAX);
+
 /// Reads `50ms`, `10s`, `1.5 s`, `2` (seconds).
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split_unit(text)?;
-    let unit = DURATIONS.iter().find(|(name, _)| *name == unit)?.1;
+///
+/// # Errors
+/// The reason, as a sentence without its end.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_unit(text).ok_or_else(|| reason(text, DURATION))?;
+    let known = DURATIONS.iter().find(|(name, _)| *name == unit).ok_or(DURATION)?;
+    let too_long = || format!("it is too long: at most {}d", LONGEST.as_secs() / 86_400);
     match number.parse::<u64>() {
-        Ok(whole) => whole.checked_mul(unit).map(Duration::from_nanos),
-        Err(_) => Duration::try_from_secs_f64(number.parse::<f64>().ok()? * (unit as f64 / 1e9)).ok(),
+        Ok(whole) => whole.checked_mul(known.1).map(Duration::from_nanos).ok_or_else(too_long),
+        Err(_) if !number.contains('.') => Err(too_long()),
+        Err(_) => {
+            let seconds = number.parse::<f64>().map_err(|_| DURATION)? * (known.1 as f64 / 1e9);
+            Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST).ok_or_else(too_long)
+        }
+    }
+}
+
+/// Why a text is no number with a unit.
+fn reason(text: &str, otherwise: &str) -> String {
+    let text = text.trim();
+    match text.strip_prefix('-') {
+        Some(rest) if split_unit(rest).is_some() => NEGATIVE.to_owned(),
+        _ => otherwise.to_owned(),
     }
 }
 
@@ -103,13 +136,13 @@ mod tests {
             ("2gib", 2 << 30),
             (" 7 B ", 7),
         ] {
-            assert_eq!(parse_size(text), Some(bytes), "{text}");
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         for text in ["", "MiB", "-1", "1e3", "inf", "8 MiBs", "0.3", "99999999999999999999", "20000000 TiB", "1.2.3"] {
-            assert_eq!(parse_size(text), None, "{text}");
+            assert!(parse_size(text).is_err(), "{text}");
         }
         for bytes in [0, 1, 1023, 1024, 1025, 8 << 20, 3 << 30, usize::MAX] {
-            assert_eq!(parse_size(&show_size(bytes)), Some(bytes));
+            assert_eq!(parse_size(&show_size(bytes)), Ok(bytes));
         }
         assert_eq!(show_size(8 << 20), "8MiB");
     }
@@ -117,15 +150,35 @@ mod tests {
     #[test]
     fn durations() {
         for (text, millis) in [("50ms", 50), ("10s", 10_000), ("2", 2000), ("1.5 s", 1500), ("0", 0), ("2m", 120_000)] {
-            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "ms", "-1s", "1 year", "inf", "99999999999999999999h", "1..2"] {
-            assert_eq!(parse_duration(text), None, "{text}");
+            assert!(parse_duration(text).is_err(), "{text}");
         }
         for nanos in [0, 1, 1500, 50_000_000, 10_000_000_000, 1_500_000_000] {
             let duration = Duration::from_nanos(nanos);
-            assert_eq!(parse_duration(&show_duration(duration)), Some(duration));
+            assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
         }
         assert_eq!(show_duration(Duration::from_millis(50)), "50ms");
+    }
+
+    #[test]
+    fn the_real_reason_is_given() {
+        let reason = |result: Result<(), String>| result.expect_err("a reason");
+        let size = |text| reason(parse_size(text).map(drop));
+        let duration = |text| reason(parse_duration(text).map(drop));
+        assert_eq!(size("-5"), NEGATIVE);
+        assert_eq!(duration("-1s"), NEGATIVE);
+        assert_eq!(size("12parsecs"), SIZE);
+        assert_eq!(size("-"), SIZE);
+        assert_eq!(duration("1 fortnight"), DURATION);
+        assert_eq!(size("0.3"), "it must be a whole number of bytes");
+        for text in ["99999999999999999999", "20000000TiB"] {
+            assert!(size(text).starts_with("it is too large: at most 18446744073709551615"), "{text}");
+        }
+        for text in ["99999999999d", "99999999999999999999h", "213504d"] {
+            assert_eq!(duration(text), "it is too long: at most 213503d", "{text}");
+        }
+        assert_eq!(parse_duration("213503d"), Ok(Duration::from_secs(213_503 * 86_400)));
     }
 }

@@ -1,13 +1,18 @@
 //! `switchboard top`: the processes of a monitor, in a terminal.
 
 mod processes;
+mod text;
 
 mod plain;
-mod screen;
 
+mod draw;
+mod screen;
+mod terminal;
+
+use crate::http::{HttpArgs, HttpServer};
 use crate::output;
-use crate::status::request_with;
-use anyhow::{Context, Result};
+use crate::server_address::Door;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use processes::Processes;
 use std::io::IsTerminal;
@@ -15,30 +20,38 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 const BEAT: Duration = Duration::from_secs(1);
+const PROCESSES: &str = "/api/processes";
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Top {
-    /// Where the monitor serves its page.
-    #[arg(long = "http", value_name = "HOST:PORT", default_value = "127.0.0.1:8088")]
-    address: String,
-    /// What a monitor asks for that listens beyond loopback.
-    #[arg(long, env = "SWITCHBOARD_MONITOR_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    http: HttpArgs,
     /// Print one table and end.
     #[arg(long)]
     once: bool,
+    /// Print the monitor's answer as JSON and end.
+    #[arg(long, conflicts_with = "once")]
+    json: bool,
 }
 
-/// A screen if there is one; else a table a second, until whoever reads it has seen enough.
+/// The monitor that is asked.
+#[derive(Clone, Debug)]
+struct Monitor(HttpServer);
+
+/// A screen if there is one; else a table a second, until the reader of the output leaves.
 pub(crate) async fn run(args: &Top) -> Result<()> {
+    let monitor = Monitor::of(args)?;
+    if args.json {
+        return output::write(format!("{}\n", monitor.0.get(PROCESSES).await?.trim_end()).as_bytes());
+    }
     if !args.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
-        return screen::run(args).await;
+        return screen::run(&monitor).await;
     }
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        let known = ask(args).await?;
+        let known = monitor.processes().await?;
         output::write(plain::table(&known).as_bytes())?;
         if args.once {
             return Ok(());
@@ -46,13 +59,17 @@ pub(crate) async fn run(args: &Top) -> Result<()> {
     }
 }
 
-async fn ask(args: &Top) -> Result<Processes> {
-    let body = args.get("/api/processes").await?;
-    serde_json::from_str(&body).context("the monitor's answer is none that is understood here")
-}
+impl Monitor {
+    fn of(args: &Top) -> Result<Monitor> {
+        Ok(Monitor(HttpServer::new(&args.http, Door::MonitorHttp)?))
+    }
 
-impl Top {
-    async fn get(&self, path: &str) -> Result<String> {
-        request_with(&self.address, "GET", path, self.token.as_deref()).await
+    fn shown(&self) -> &str {
+        self.0.base()
+    }
+
+    async fn processes(&self) -> Result<Processes> {
+        let body = self.0.get(PROCESSES).await?;
+        serde_json::from_str(&body).map_err(|_| anyhow!("{} is no monitor: its answer is another", self.shown()))
     }
 }

@@ -1,4 +1,4 @@
-//! A table for whoever reads it: a person, a file, a pipe.
+//! A table for a file, a pipe, or `--once`.
 
 use super::processes::{Processes, Sort, figure};
 use std::fmt::Write;
@@ -12,7 +12,7 @@ pub(super) fn table(known: &Processes) -> String {
         .processes
         .iter()
         .map(|process| {
-            let (cpu, mem) = (figure(process.cpu), figure(process.mem));
+            let (cpu, mem) = (figure(process.cpu()), figure(process.mem()));
             [process.name(), process.service(), cpu, mem, process.state(known.now), process.up(known.now)]
         })
         .collect();
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(lines[0], "NAME        SERVICE  CPU%  MEM MB  STATE          UP");
         assert_eq!(lines[1], "a           -         1.0    30.0  live           -");
         assert_eq!(lines[2], "b\\u{1b}[2J  s        50.0    20.0  leaks 12 MB/h  1m30s");
-        assert_eq!(lines[4], "c           s        90.0    10.0  ended 1m00s    -");
+        assert_eq!(lines[4], "c           s           -       -  ended 1m00s    -");
         assert_eq!(lines.len(), 5);
     }
 }

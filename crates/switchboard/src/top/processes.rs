@@ -1,7 +1,11 @@
+//! The processes of a monitor, as `top` shows them.
+
+use super::text::processes;
+use crate::escape::escape;
 use serde::Deserialize;
 
-/// What /api/processes answers, as far as it is shown here. Times are in milliseconds since 1970.
-#[derive(Debug, Deserialize)]
+/// The answer of /api/processes, as far as it is shown here. Times are in milliseconds since 1970.
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Processes {
     pub(super) now: i64,
     pub(super) processes: Vec<Process>,
@@ -13,8 +17,8 @@ pub(super) struct Process {
     name: String,
     pub(super) color: Option<String>,
     service: Option<String>,
-    pub(super) cpu: Option<f64>,
-    pub(super) mem: Option<f64>,
+    cpu: Option<f64>,
+    mem: Option<f64>,
     started: Option<i64>,
     last: i64,
     state: State,
@@ -46,7 +50,6 @@ pub(super) enum Sort {
 }
 
 impl Process {
-    /// Names come from strangers: what would steer the terminal is escaped.
     pub(super) fn name(&self) -> String {
         escape(&self.name)
     }
@@ -62,6 +65,31 @@ impl Process {
             (State::Silent, _) => format!("silent {}", span(now - self.last)),
             (State::Gone, _) => format!("ended {}", span(now - self.last)),
         }
+    }
+
+    /// Percent of one core; `None` unless it reports.
+    pub(super) fn cpu(&self) -> Option<f64> {
+        self.cpu.filter(|_| self.is_live())
+    }
+
+    /// Megabytes; `None` unless it reports.
+    pub(super) fn mem(&self) -> Option<f64> {
+        self.mem.filter(|_| self.is_live())
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.state == State::Live
+    }
+
+    /// Whether its name or its service has this text, which is in lower case.
+    pub(super) fn matches(&self, wanted: &str) -> bool {
+        let has = |text: &str| text.to_lowercase().contains(wanted);
+        has(&self.name) || self.service.as_deref().is_some_and(has)
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_cpu(&mut self, cpu: f64) {
+        self.cpu = Some(cpu);
     }
 
     /// Somebody should look.
@@ -82,8 +110,8 @@ impl Processes {
     /// Those that have ended come last, whatever they used.
     pub(super) fn sort(&mut self, by: Sort) {
         let figure = |process: &Process| match by {
-            Sort::Cpu => process.cpu,
-            Sort::Memory => process.mem,
+            Sort::Cpu => process.cpu(),
+            Sort::Memory => process.mem(),
             Sort::Name => None,
         };
         self.processes.sort_by(|a, b| {
@@ -91,6 +119,16 @@ impl Processes {
             a.is_gone().cmp(&b.is_gone()).then(larger).then_with(|| a.name.cmp(&b.name))
         });
     }
+}
+
+/// How many there are and what they use together.
+pub(super) fn totals<'a>(all: impl Iterator<Item = &'a Process> + Clone) -> String {
+    let count = all.clone().filter(|process| !process.is_gone()).count();
+    let ended = all.clone().count() - count;
+    let cpu: f64 = all.clone().filter_map(Process::cpu).sum();
+    let mem: f64 = all.filter_map(Process::mem).sum();
+    let ended = if ended == 0 { String::new() } else { format!(", {ended} ended") };
+    format!("{}{ended}, {cpu:.1} % CPU, {mem:.1} MB", processes(count))
 }
 
 pub(super) fn figure(value: Option<f64>) -> String {
@@ -105,10 +143,6 @@ pub(super) fn span(millis: i64) -> String {
         3600..86400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{}d{:02}h", seconds / 86400, seconds % 86400 / 3600),
     }
-}
-
-fn escape(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -129,6 +163,14 @@ pub(super) mod tests {
         .expect("an answer")
     }
 
+    pub(crate) fn named(name: &str, cpu: f64, mem: f64) -> Processes {
+        serde_json::from_value(serde_json::json!({ "now": 100_000, "processes": [
+            { "id": 1, "name": name, "color": "red", "service": name, "cpu": cpu, "mem": mem, "started": 10_000,
+              "last": 99_000, "state": "live", "leak": null },
+        ] }))
+        .expect("an answer")
+    }
+
     #[test]
     fn those_that_use_most_stand_first_and_those_that_have_ended_last() {
         let mut processes = some();
@@ -136,6 +178,15 @@ pub(super) mod tests {
             processes.sort(by);
             assert_eq!(processes.processes.iter().map(|process| process.id).collect::<Vec<_>>(), order, "{by:?}");
         }
+    }
+
+    #[test]
+    fn only_those_that_report_have_figures_and_count_in_the_totals() {
+        let known = some();
+        let figures: Vec<_> = known.processes.iter().map(|process| (process.cpu(), process.mem())).collect();
+        assert_eq!(figures, [(Some(1.0), Some(30.0)), (Some(50.0), Some(20.0)), (None, None), (None, None)]);
+        assert_eq!(totals(known.processes.iter()), "3 processes, 1 ended, 51.0 % CPU, 50.0 MB");
+        assert_eq!(totals(known.processes[..1].iter()), "1 process, 1.0 % CPU, 30.0 MB");
     }
 
     #[test]

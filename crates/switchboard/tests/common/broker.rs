@@ -65,8 +65,7 @@ impl Broker {
 
     /// One of the program's own clients.
     pub(crate) fn client(&self, args: &[&str]) -> Command {
-        let (host, port) = self.host_and_port();
-        switchboard(&[args, &["--host", host, "--port", port]].concat())
+        switchboard(&[args, &["--server", &self.native[0]]].concat())
     }
 
     pub(crate) fn python(&self, script: &str, args: &[&str]) -> Program {

@@ -6,11 +6,13 @@
 mod broker;
 mod bystanders;
 mod client;
+mod network;
 mod program;
 
 pub(crate) use broker::{Broker, listening, switchboard};
 pub(crate) use bystanders::Bystanders;
 pub(crate) use client::{Client, frame};
+pub(crate) use network::{Machine, Network, SERVER};
 pub(crate) use program::{Lines, Program};
 
 use std::time::{Duration, Instant};

@@ -16,15 +16,15 @@ def main():
     if child == 0:
         environment = {"PATH": os.environ["PATH"], "PS1": "prompt> ", "TERM": "dumb", "LC_ALL": "C"}
         os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)
-    seen = ""
+    seen = passed = ""
 
     def until(text):
-        nonlocal seen
+        nonlocal seen, passed
         while text not in seen:
             if not select.select([terminal], [], [], PATIENCE)[0]:
                 sys.exit(f"no {text!r} within {PATIENCE} s; seen: {seen!r}")
             seen += os.read(terminal, 4096).decode()
-        seen = seen[seen.index(text) + len(text) :]
+        passed, seen = seen.split(text, 1)
 
     def write(text):
         os.write(terminal, text.encode())
@@ -49,6 +49,20 @@ def main():
     until("prompt> ")
     write("echo code=$?\n")
     until("code=130")
+    # In the background it stops when it reads.
+    write(" ".join(sys.argv[1:]) + " &\n")
+    until("prompt> ")
+    stopped = False
+    while not stopped:
+        write("jobs\n")
+        until("prompt> ")
+        stopped = "Stopped" in passed
+    write("fg\n")
+    until("cat")
+    write("three\n")
+    until("three\r\n")
+    write("\x03")
+    until("prompt> ")
     write("exit\n")
     print("Done.", flush=True)
 

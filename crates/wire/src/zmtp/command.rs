@@ -1,14 +1,15 @@
 use super::frame;
+use std::fmt;
 use thiserror::Error;
 
-/// What the two sides say to each other besides messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A command: what the two sides exchange besides messages. `Debug` prints no password and no body.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// NULL, and the end of PLAIN: who this side is, as metadata.
+    /// NULL, and the end of PLAIN: this side's metadata.
     Ready(&'a [u8]),
     /// The handshake is over, for this reason.
     Error(&'a [u8]),
-    /// PLAIN: who the client is.
+    /// PLAIN: the client's credentials.
     Hello {
         /// At most 255 bytes.
         username: &'a [u8],
@@ -19,31 +20,40 @@ pub enum Command<'a> {
     Welcome,
     /// PLAIN: the client's metadata.
     Initiate(&'a [u8]),
-    /// Messages that begin so are wanted.
+    /// Subscribes to messages that begin with this prefix.
     Subscribe(&'a [u8]),
-    /// Messages that begin so are wanted no more.
+    /// Unsubscribes from this prefix.
     Cancel(&'a [u8]),
-    /// Are you there?
+    /// A heartbeat, to be answered.
     Ping {
-        /// In tenths of a second: who hears nothing for so long takes the other for dead. 0 is never.
+        /// In tenths of a second: the receiver gives the sender up after so long a silence. 0 is never.
         ttl: u16,
         /// Comes back with the answer; at most 16 bytes.
         context: &'a [u8],
     },
-    /// Yes.
+    /// The answer to a PING, with its context.
     Pong(&'a [u8]),
-    /// One that is not known here, by its name. Such commands are ignored.
+    /// An unknown command, by its name. Such commands are ignored.
     Other(&'a [u8]),
 }
 
-/// A command's body that makes no sense.
+impl fmt::Debug for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Other(name) => write!(f, "{}", name.escape_ascii()),
+            known => f.write_str(known.name()),
+        }
+    }
+}
+
+/// A command's body that cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CommandError {
     /// The name is not there.
     #[error("a command of {0} bytes ends within its name")]
     NoName(usize),
     /// What stands behind the name.
-    #[error("the command {0} has a body that makes no sense")]
+    #[error("the command {0} has an invalid body")]
     Body(&'static str),
 }
 
@@ -51,6 +61,23 @@ pub enum CommandError {
 const CONTEXT: usize = 16;
 
 impl<'a> Command<'a> {
+    /// Its name, as it stands in the frame; of an unknown one "another command".
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Ready(_) => "READY",
+            Command::Error(_) => "ERROR",
+            Command::Hello { .. } => "HELLO",
+            Command::Welcome => "WELCOME",
+            Command::Initiate(_) => "INITIATE",
+            Command::Subscribe(_) => "SUBSCRIBE",
+            Command::Cancel(_) => "CANCEL",
+            Command::Ping { .. } => "PING",
+            Command::Pong(_) => "PONG",
+            Command::Other(_) => "another command",
+        }
+    }
+
     /// The command of a command frame's body.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use thiserror::Error;
 
 /// Finds messages and commands in what a peer sends after the handshake.
 ///
-/// It copies nothing. It remembers how far it has looked, so that a message that comes in many small pieces
-/// is looked at once.
+/// It copies nothing. It remembers how far it has scanned, so that a message that arrives in many small pieces
+/// is scanned once.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     limits: Limits,
@@ -30,7 +30,7 @@ pub enum Found {
         /// How many parts it has.
         parts: usize,
     },
-    /// A command. Where it stood between the parts of a message, as libzmq's heart-beats may, `length` is 0:
+    /// A command. Where it stood between the parts of a message, as libzmq's heartbeats may, `length` is 0:
     /// those parts stay at the start of the input, and the command's frame among them.
     Command {
         /// How many bytes of the input are done with; the next call begins behind them.
@@ -42,13 +42,13 @@ pub enum Found {
     Need(usize),
 }
 
-/// A peer that cannot be read on: where its next message begins nobody knows.
+/// The stream cannot be decoded any further: the start of the next message is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// No frame begins so.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A command that makes no sense.
+    /// A command that cannot be decoded.
     #[error(transparent)]
     Command(#[from] CommandError),
     /// Known as soon as the last header is there, so that nobody reserves memory for it.

@@ -1,10 +1,10 @@
 use std::fmt;
 use thiserror::Error;
 
-/// How two sides prove who they are.
+/// A security mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
-    /// Not at all.
+    /// No authentication.
     Null,
     /// A name and a password, in plain text.
     Plain,
@@ -33,13 +33,13 @@ pub struct Greeting {
     /// The minor version: 0 of ZMTP 3.0, 1 of ZMTP 3.1. Later ones count as 1, for a side
     /// speaks what the older of the two can.
     pub minor: u8,
-    /// What the side demands.
+    /// The mechanism that the side demands.
     pub mechanism: Mechanism,
     /// Whether the side is the server of its mechanism. Always `false` with NULL.
     pub as_server: bool,
 }
 
-/// A peer that cannot be talked to, and what to do about it.
+/// A peer whose protocol is not spoken here, with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GreetingError {
     /// It does not begin as ZMTP 2 and later do.
@@ -48,7 +48,7 @@ pub enum GreetingError {
     /// ZMTP 2 or older.
     #[error("the peer speaks ZMTP {}, this side 3.0 and 3.1; use libzmq 4 or later there", revision(*.0))]
     Old(u8),
-    /// A mechanism that is not known here.
+    /// An unknown mechanism.
     #[error("the peer demands the mechanism {}, which is not known here; use NULL or PLAIN there", .0.escape_ascii())]
     Unknown(Vec<u8>),
 }

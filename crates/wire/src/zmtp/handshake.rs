@@ -2,36 +2,37 @@ use super::frame::{self, FrameError};
 use super::greeting::{Greeting, GreetingError};
 use super::metadata::{self, MetadataError};
 use super::{Command, CommandError, Limits, Mechanism, Security, SocketType};
+use std::fmt;
 use thiserror::Error;
 
-/// What this side says of itself.
+/// This side.
 #[derive(Debug, Clone)]
 pub struct Local {
     /// Its type.
     pub socket_type: SocketType,
-    /// What it is called; often nothing.
+    /// Its identity; often empty.
     pub identity: Vec<u8>,
-    /// What it demands.
+    /// How it authenticates.
     pub security: Security,
 }
 
-/// What the other side has said of itself.
+/// The other side, by its own account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Its type.
     pub socket_type: SocketType,
-    /// What it is called; often nothing.
+    /// Its identity; often empty.
     pub identity: Vec<u8>,
     /// 0 of ZMTP 3.0, 1 of ZMTP 3.1.
     pub minor: u8,
-    /// With PLAIN, for the server: who it is.
+    /// With PLAIN, for the server: the client's name.
     pub username: Vec<u8>,
 }
 
-/// Why a peer was not let in, and what to do about it.
+/// The reason why a peer was not admitted, with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HandshakeError {
-    /// It is of another world.
+    /// It does not speak this protocol.
     #[error(transparent)]
     Greeting(#[from] GreetingError),
     /// The two demand different things.
@@ -51,7 +52,7 @@ pub enum HandshakeError {
     /// This side was refused.
     #[error("the peer refuses: {}", .0.escape_ascii())]
     Refused(Vec<u8>),
-    /// Two types that have nothing to say to each other.
+    /// The two types cannot be connected.
     #[error("the peer is a {}, which does not talk to a {local}", .peer.escape_ascii())]
     SocketType {
         /// What it is.
@@ -59,10 +60,10 @@ pub enum HandshakeError {
         /// What is here.
         local: SocketType,
     },
-    /// It does not say what it is.
+    /// Its metadata has no type.
     #[error("the peer does not say its type of socket")]
     NoSocketType,
-    /// It is longer than a name may be.
+    /// Its identity is too long.
     #[error("the peer's identity has {0} bytes, at most 255 are allowed")]
     Identity(usize),
     /// Not a command, or not the one that is due.
@@ -84,17 +85,17 @@ pub enum HandshakeError {
     /// No frame begins so.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A command that makes no sense.
+    /// A command that cannot be decoded.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// What it says of itself makes no sense.
+    /// Its metadata cannot be decoded.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
 }
 
-/// From the first byte to the last before messages: a state machine, which is given what has come and says what
-/// is to be sent.
-#[derive(Debug)]
+/// The handshake, from the first byte to the last one before messages: a state machine without I/O. Give it what was received
+/// ([`received`](Handshake::received)), and send its output ([`take_output`](Handshake::take_output)) after each call and after
+/// `new`.
 pub struct Handshake {
     local: Local,
     limits: Limits,
@@ -104,6 +105,13 @@ pub struct Handshake {
     output: Vec<u8>,
     /// The rest of our greeting, until the peer's version is there.
     rest: Vec<u8>,
+}
+
+/// Without what was received and what is to be sent: there may be a password in it.
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake").field("local", &self.local).field("due", &self.due).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +242,7 @@ impl Handshake {
                 Ok(Some(peer))
             }
             (Due::Welcome, Command::Hello { .. }) => Err(HandshakeError::Roles(false)),
-            (due, other) => Err(HandshakeError::Unexpected { found: name(&other), due: due.name() }),
+            (due, other) => Err(HandshakeError::Unexpected { found: other.name(), due: due.name() }),
         }
     }
 
@@ -270,20 +278,5 @@ impl Handshake {
                 Err(HandshakeError::SocketType { peer: kind.to_vec(), local })
             }
         }
-    }
-}
-
-fn name(command: &Command<'_>) -> &'static str {
-    match command {
-        Command::Ready(_) => "READY",
-        Command::Error(_) => "ERROR",
-        Command::Hello { .. } => "HELLO",
-        Command::Welcome => "WELCOME",
-        Command::Initiate(_) => "INITIATE",
-        Command::Subscribe(_) => "SUBSCRIBE",
-        Command::Cancel(_) => "CANCEL",
-        Command::Ping { .. } => "PING",
-        Command::Pong(_) => "PONG",
-        Command::Other(_) => "another command",
     }
 }

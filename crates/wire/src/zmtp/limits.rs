@@ -1,4 +1,4 @@
-/// How much of what a peer may send. Who wants a limit to be out of the way sets it to `usize::MAX`.
+/// Limits on what a peer may send. `usize::MAX` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a message, all its parts together; default 64 MiB.

@@ -1,4 +1,4 @@
-//! ZMTP 3.1, the protocol of ØMQ's sockets (RFC 37 of the ZeroMQ project), with peers of version 3.0
+//! ZMTP 3.1, the protocol of ZeroMQ's sockets (RFC 37 of the ZeroMQ project), with peers of version 3.0
 //! accepted: the [`Handshake`], and after it the [`Decoder`] for what comes and [`frame`] and
 //! [`Command`] for what goes.
 //!

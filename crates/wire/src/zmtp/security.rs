@@ -2,11 +2,11 @@ use super::Mechanism;
 use std::fmt;
 use std::sync::Arc;
 
-/// How a side shows who it is. Both sides must have chosen the same mechanism, and for PLAIN one of
-/// them must be the server; which of them bound and which connected does not matter.
-#[derive(Debug, Clone, Default)]
+/// How a side authenticates. Both sides must have chosen the same mechanism, and for PLAIN one of
+/// them must be the server; which of them bound and which connected does not matter. `Debug` does not print the password.
+#[derive(Clone, Default)]
 pub enum Security {
-    /// Not at all.
+    /// It does not.
     #[default]
     Null,
     /// With a name and a password, which travel as plain text.
@@ -16,7 +16,7 @@ pub enum Security {
         /// At most 255 bytes.
         password: Vec<u8>,
     },
-    /// It looks at the clients' names and passwords.
+    /// It checks the clients' names and passwords.
     PlainServer(Check),
 }
 
@@ -27,7 +27,8 @@ pub struct Check(Arc<CheckFn>);
 type CheckFn = dyn Fn(&[u8], &[u8]) -> bool + Send + Sync;
 
 impl Security {
-    /// A PLAIN server: `check` is called with each client's name and password. It must not block.
+    /// A PLAIN server: `check` is called with each client's name and password. It must not block. A panic of it refuses the
+    /// client.
     pub fn plain_server(check: impl Fn(&[u8], &[u8]) -> bool + Send + Sync + 'static) -> Security {
         Security::PlainServer(Check(Arc::new(check)))
     }
@@ -54,6 +55,19 @@ impl Security {
 impl Check {
     pub(super) fn passes(&self, username: &[u8], password: &[u8]) -> bool {
         (self.0)(username, password)
+    }
+}
+
+impl fmt::Debug for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Security::Null => f.write_str("Null"),
+            Security::PlainClient { username, .. } => {
+                let username = username.escape_ascii();
+                f.debug_struct("PlainClient").field("username", &format_args!("\"{username}\"")).finish_non_exhaustive()
+            }
+            Security::PlainServer(check) => f.debug_tuple("PlainServer").field(check).finish(),
+        }
     }
 }
 

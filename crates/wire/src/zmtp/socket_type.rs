@@ -1,24 +1,24 @@
 use std::fmt;
 
-/// What kind of socket a side is. Request and router types are not spoken yet.
+/// The type of a socket. Request and router types are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SocketType {
     /// Sends each message to every subscriber.
     Pub,
     /// Receives what it has subscribed to.
     Sub,
-    /// As PUB, and is told of subscriptions.
+    /// As PUB, and receives subscriptions.
     XPub,
     /// As SUB, with subscriptions as messages.
     XSub,
-    /// Deals its messages out, one to each peer in turn.
+    /// Distributes its messages round robin over its peers.
     Push,
-    /// Receives from all its peers in turn.
+    /// Receives from its peers round robin.
     Pull,
 }
 
 impl SocketType {
-    /// All of them.
+    /// All types.
     pub const ALL: [SocketType; 6] =
         [SocketType::Pub, SocketType::Sub, SocketType::XPub, SocketType::XSub, SocketType::Push, SocketType::Pull];
 
@@ -41,7 +41,7 @@ impl SocketType {
         SocketType::ALL.into_iter().find(|kind| kind.name().as_bytes() == name)
     }
 
-    /// Whether the two may be connected.
+    /// Returns true if the two may be connected.
     #[must_use]
     pub fn talks_to(self, other: SocketType) -> bool {
         use SocketType::{Pub, Pull, Push, Sub, XPub, XSub};
@@ -53,13 +53,13 @@ impl SocketType {
         }
     }
 
-    /// Whether it sends messages to those who have subscribed.
+    /// Returns true if it sends messages to subscribers.
     #[must_use]
     pub fn publishes(self) -> bool {
         matches!(self, SocketType::Pub | SocketType::XPub)
     }
 
-    /// Whether it subscribes.
+    /// Returns true if it subscribes.
     #[must_use]
     pub fn subscribes(self) -> bool {
         matches!(self, SocketType::Sub | SocketType::XSub)

@@ -200,6 +200,29 @@ fn two_that_fit_get_acquainted_however_their_bytes_are_cut() {
 }
 
 #[test]
+fn no_debug_output_has_a_password() {
+    let plain = || Security::plain("me", "s3cret");
+    let mut handshake = Handshake::new(local(SocketType::Pull, plain()), LIMITS);
+    let greeting = Greeting { minor: 1, mechanism: Mechanism::Plain, as_server: true };
+    handshake.received(&greeting.encode()).unwrap();
+    let output = handshake.take_output();
+    assert!(output.windows(6).any(|window| window == b"s3cret"), "no HELLO yet");
+    let again = {
+        let mut handshake = Handshake::new(local(SocketType::Pull, plain()), LIMITS);
+        handshake.received(&greeting.encode()).unwrap();
+        format!("{handshake:?} {handshake:#?}")
+    };
+    let hello = Command::Hello { username: b"me", password: b"s3cret" };
+    let server = Security::plain_server(|_, password| password == b"s3cret");
+    let all = format!("{again} {:?} {hello:?} {:?} {server:?}", plain(), local(SocketType::Pull, plain()));
+    let as_numbers = format!("{:?}", b"s3cret");
+    for secret in ["s3cret", "115, 51", as_numbers.trim_matches(['[', ']'])] {
+        assert!(!all.contains(secret), "{all}");
+    }
+    assert!(all.contains("me") && all.contains("HELLO"));
+}
+
+#[test]
 fn plain_lets_in_who_has_the_password() {
     let server = || Security::plain_server(|name, password| (name, password) == (b"admin", b"secret"));
     for piece in [1, usize::MAX >> 1] {

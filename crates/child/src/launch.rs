@@ -1,0 +1,88 @@
+use crate::child::Child;
+use crate::workplace::Workplace;
+use crate::{Error, GUARDIAN, User};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A command that is to be started under a guardian, and its private directory, which is its working directory.
+#[derive(Debug)]
+pub struct Launch {
+    /// `None` once a guardian looks after it.
+    workplace: Option<Workplace>,
+    directory: PathBuf,
+    user: User,
+    guardian: Command,
+}
+
+impl Launch {
+    /// Makes a private directory in `base` for a command that runs as `user`.
+    ///
+    /// # Errors
+    /// If the directory cannot be made, or this program cannot be found.
+    pub fn new(base: &Path, user: User) -> Result<Launch, Error> {
+        let program = std::env::current_exe().map_err(|source| Error::Guardian { source })?;
+        // Guardian and command may have another working directory than this process.
+        let base = std::path::absolute(base).map_err(|source| Error::Directory { base: base.to_owned(), source })?;
+        let workplace = Workplace::make(&base, &user)?;
+        let directory = workplace.inner();
+        Ok(Launch { workplace: Some(workplace), directory, user, guardian: Command::new(program) })
+    }
+
+    /// The private directory: mode 0700, the command's user's. It is removed with everything in it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Sets an environment variable of the command.
+    pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Launch {
+        self.guardian.env(key, value);
+        self
+    }
+
+    /// Where the command's standard output goes; nowhere unless told.
+    pub fn stdout(&mut self, output: impl Into<Stdio>) -> &mut Launch {
+        self.guardian.stdout(output);
+        self
+    }
+
+    /// Where the command's standard error goes; to ours unless told.
+    pub fn stderr(&mut self, output: impl Into<Stdio>) -> &mut Launch {
+        self.guardian.stderr(output);
+        self
+    }
+
+    /// Starts the command. One that cannot be executed says so on its standard error, and ends with exit code 127.
+    ///
+    /// # Errors
+    /// If the guardian or the command cannot be started. The directory is removed then.
+    pub fn spawn<S: AsRef<OsStr>>(
+        mut self,
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<Child, Error> {
+        let failed = |source| Error::Guardian { source };
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let Some(workplace) = &self.workplace else { return Err(failed(std::io::ErrorKind::NotFound.into())) };
+        let is_other = self.user != User::current();
+        let number = |number: u32| OsString::from(if is_other { number.to_string() } else { "-".to_owned() });
+        self.guardian.arg(GUARDIAN).arg(&workplace.path).args([number(self.user.uid), number(self.user.gid)]);
+        self.guardian.arg(program.as_ref()).args(arguments).stdin(Stdio::from(OwnedFd::from(theirs)));
+        let guardian = self.guardian.spawn().map_err(failed)?;
+        // Closes our copy of the guardian's end, or we would never see it close.
+        self.guardian.stdin(Stdio::null());
+        let workplace = self.workplace.take().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        Child::begin(&program.as_ref().to_string_lossy(), workplace, guardian, ours)
+    }
+}
+
+impl Drop for Launch {
+    fn drop(&mut self) {
+        if let Some(workplace) = &self.workplace {
+            workplace.remove();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What becomes of messages when their connection breaks.
+
+use super::Publisher;
+use super::batch::Sent;
+use crate::native::LIMIT;
+use crate::options::MAX_CHANNEL;
+use crate::protocol;
+use crate::{Doubt, Event, Link, Reason};
+
+/// A broker that ends the connection this often within the same message will not take it. Where a message is over the
+/// usual limits, once is enough.
+const STUCK: u32 = 5;
+
+impl Publisher {
+    /// The connection is gone. What it had taken wholly and the broker has not confirmed is in doubt.
+    pub(crate) fn disconnected(&mut self, reason: Reason) {
+        if self.up.take().is_none() {
+            return;
+        }
+        self.attempts += 1;
+        self.input.clear();
+        (self.must_ask, self.paused, self.wants_probe, self.without_barrier_since) = (false, false, false, None);
+        self.barriers_back = self.barriers;
+        self.flushes.reset();
+        let mut partly = None;
+        if let Some((batch, written)) = self.writing.take() {
+            self.writing_barrier = None;
+            let (whole, rest) = batch.split_at(written);
+            if whole.messages > 0 {
+                self.stuck = 0;
+            }
+            if written > rest.start && rest.messages > 0 {
+                self.stuck += 1;
+                partly = Some(protocol::first_lengths(&rest.bytes[rest.start..rest.end]));
+            }
+            if rest.size() > 0 {
+                self.again.push_front(rest);
+            }
+            if whole.messages > 0 {
+                self.unconfirmed_bytes += whole.size();
+                let keeps = self.options.resend > 0;
+                if !keeps {
+                    self.buffered -= whole.size();
+                }
+                self.unconfirmed.push_back(Sent { doubt: whole.doubt(), again: keeps.then_some(whole), barrier: None });
+            }
+        }
+        let mut in_doubt = Doubt::default();
+        let mut rejected = None;
+        if let Some((name, length)) = partly
+            && (self.stuck >= self.options.resend.max(STUCK) || length > LIMIT || name > MAX_CHANNEL)
+        {
+            in_doubt = self.give_up_first();
+            rejected = Some(length);
+            self.stuck = 0;
+        }
+        let resend = self.attempts <= self.options.resend;
+        for sent in self.unconfirmed.drain(..).rev() {
+            match sent.again {
+                Some(batch) if resend => {
+                    if batch.messages > 0 {
+                        self.again.push_front(batch);
+                    }
+                }
+                again => {
+                    in_doubt.add(sent.doubt);
+                    if again.is_some() {
+                        self.buffered -= sent.doubt.bytes as usize;
+                    }
+                }
+            }
+        }
+        self.unconfirmed_bytes = 0;
+        self.doubts(in_doubt, rejected);
+        // What is in doubt takes no room any more.
+        self.admit();
+        self.due.events.push(Event::Disconnected { link: Link::Publisher, reason, in_doubt });
+    }
+
+    /// Every flush that waits reports it when it is done; if none does, the next one.
+    fn doubts(&mut self, doubt: Doubt, rejected: Option<usize>) {
+        let parked = self.waiting.0.iter_mut().filter(|waiting| waiting.frames.is_none());
+        let parked = parked.map(|waiting| waiting.flush.add(doubt, rejected)).count();
+        if self.flushes.is_empty() && parked == 0 {
+            self.lost.add(doubt);
+            self.rejected = self.rejected.or(rejected);
+        }
+        self.flushes.doubt(doubt, rejected);
+    }
+
+    /// The message at the head is one that no connection survives.
+    fn give_up_first(&mut self) -> Doubt {
+        let Some(batch) = self.again.pop_front() else { return Doubt::default() };
+        let size = protocol::first(&batch.bytes[batch.start..batch.end]);
+        let (first, rest) = {
+            let written = batch.start + size;
+            batch.split_at(written)
+        };
+        self.buffered -= first.size();
+        if rest.messages > 0 {
+            self.again.push_front(rest);
+        }
+        first.doubt()
+    }
+}

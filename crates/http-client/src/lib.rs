@@ -1,0 +1,175 @@
+#![doc = include_str!("../README.md")]
+
+mod dialer;
+mod tls;
+mod url;
+
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+pub use tls::{Trust, TrustError};
+pub use url::{Url, UrlError};
+
+use bytes::Bytes;
+use dialer::Dialer;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as Pooled;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error as StdError;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long an unused connection is kept.
+const IDLE: Duration = Duration::from_secs(30);
+/// Unused connections that are kept to one host.
+const IDLE_CONNECTIONS: usize = 2;
+
+/// The limits of a client.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The longest duration of a request, from the look-up of the name to the last byte of the answer. Default: 10 s.
+    pub timeout: Duration,
+    /// The longest duration of connecting to one address of a name. Default: 3 s, so that a second one has its turn.
+    pub connect_timeout: Duration,
+    /// How many bytes of an answer are kept. Default: 64 KiB.
+    pub answer_limit: usize,
+    /// Whose certificates count for `https`. Default: [`Trust::System`].
+    pub trust: Trust,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(3),
+            answer_limit: 64 << 10,
+            trust: Trust::System,
+        }
+    }
+}
+
+/// Why a request has no answer. The text never contains the address.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The answer was not there in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// There is no connection, no TLS session, or no HTTP on it.
+    #[error("{0}")]
+    Failed(String),
+    /// A header cannot be sent.
+    #[error("a header has bytes that HTTP does not allow")]
+    Header,
+}
+
+/// What a server has answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, up to [`Options::answer_limit`] bytes.
+    pub body: Bytes,
+    /// Why the body is not whole, if it is not.
+    pub cut: Option<String>,
+}
+
+/// Sends requests, over connections that it keeps. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pooled: Pooled<tls::Connector, Full<Bytes>>,
+    timeout: Duration,
+    answer_limit: usize,
+}
+
+impl Client {
+    /// A client with these limits. To be used inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The certificates to trust cannot be read.
+    pub fn new(options: &Options) -> Result<Client, TrustError> {
+        let connector = tls::connector(Dialer { limit: options.connect_timeout }, &options.trust)?;
+        let pooled = Pooled::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(connector);
+        Ok(Client { pooled, timeout: options.timeout, answer_limit: options.answer_limit })
+    }
+
+    /// Asks for what is at this address.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer; any status is one.
+    pub async fn get(&self, url: &Url) -> Result<Answer, Error> {
+        self.send(Method::GET, url, &[], Bytes::new()).await
+    }
+
+    /// Sends a request with these headers and this body.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer; any status is one.
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &[(HeaderName, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, Error> {
+        let mut request = Request::builder().method(method).uri(url.uri().clone());
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let request = request.body(Full::new(body.into())).map_err(|_| Error::Header)?;
+        match timeout(self.timeout, self.exchange(request)).await {
+            Ok(result) => result.map_err(|error| Error::Failed(url.redact(&reason(&error)))),
+            Err(_) => Err(Error::Timeout(self.timeout)),
+        }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, hyper_util::client::legacy::Error> {
+        let (head, mut incoming) = self.pooled.request(request).await?.into_parts();
+        let (mut body, mut cut) = (Vec::new(), None);
+        while let Some(frame) = incoming.frame().await {
+            let data = match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(data)) => data,
+                // Trailers.
+                Ok(Err(_)) => continue,
+                Err(error) => {
+                    cut = Some(reason(&error));
+                    break;
+                }
+            };
+            let room = self.answer_limit - body.len();
+            body.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                cut = Some(format!("the answer is longer than {} bytes", self.answer_limit));
+                break;
+            }
+        }
+        Ok(Answer { status: head.status, headers: head.headers, body: body.into(), cut })
+    }
+}
+
+/// An error and its causes in one line, each said once.
+fn reason(error: &dyn StdError) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let part = error.to_string();
+        // hyper-util's own says that it is one, and contains the kind of the next.
+        if next.is_some() && part.starts_with("client error") || text.contains(&part) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&part);
+    }
+    text
+}

@@ -1,0 +1,288 @@
+//! What happens to the files of an earlier run, in whatever state they are.
+
+use super::block;
+use super::disk::Disk;
+use super::journal::{self, Journal};
+use super::record::{self, Head, Kind, MAGIC, Record};
+use super::sealed::{Entry, Sealed, Sealing, TEMPORARY, take_name};
+use super::store::{Active, Names, Shared, Store, file, listed};
+use super::{HistorySettings, jsonl, query};
+use crate::Millis;
+use crate::point::SeriesId;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The first and the last second of each series that is kept.
+pub(crate) type Spans = HashMap<SeriesId, (u32, u32)>;
+
+/// An error if a file is of another version; nothing is changed by then.
+pub(super) fn check_versions(directory: &Path) -> io::Result<()> {
+    for (path, ..) in listed(directory)? {
+        let mut head = Vec::new();
+        File::open(&path)?.take(MAGIC.len() as u64).read_to_end(&mut head)?;
+        // The head may be damaged: a record of ours says more.
+        if let Head::Version(version) = Head::of(&head)
+            && record::scan(&fs::read(&path)?).records.is_empty()
+        {
+            return Err(other_version(&path, version));
+        }
+    }
+    for name in ["names.jsonl", "annotations.jsonl"] {
+        let path = directory.join(name);
+        if let Some(version) = fs::read(&path).ok().and_then(|bytes| jsonl::other_version(&bytes)) {
+            return Err(other_version(&path, version));
+        }
+    }
+    Ok(())
+}
+
+fn other_version(path: &Path, version: u8) -> io::Error {
+    let (name, version) = (path.file_name().unwrap_or_default().to_string_lossy(), char::from(version));
+    let text = format!(
+        "{name} is of version {version:?} of the history's format, and this program reads version 1: \
+         start the program that wrote it, or move the file away"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// What the files of an earlier run hold.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) spans: Spans,
+    /// Names that only they have.
+    pub(super) lost: Names,
+}
+
+impl Store {
+    /// Takes over what is in the directory, whatever state it is in.
+    pub(super) fn open(
+        disk: Disk,
+        directory: &Path,
+        settings: HistorySettings,
+        shared: Arc<Shared>,
+        names: &HashMap<u64, String>,
+        now: Millis,
+    ) -> io::Result<(Store, Found)> {
+        remove_temporaries(&disk, directory)?;
+        let mut spans = Spans::new();
+        let mut unwanted = Vec::new();
+        let (mut journals, mut actives, mut number) = (Vec::new(), Vec::new(), 0);
+        for (path, kind, of) in listed(directory)? {
+            number = of.max(number);
+            match kind.as_str() {
+                "journal" => journals.push((of, path)),
+                "active" => actives.push((of, path)),
+                // The active file is still there, and what was sealed from it is sealed again.
+                "minutes" if file(directory, "active", of).exists() => unwanted.push(path),
+                "seconds" | "minutes" => {
+                    let sealed = Arc::new(open_sealed(&disk, &shared, &path, &kind, of, &mut spans)?);
+                    let mut state = shared.lock();
+                    (if kind == "seconds" { &mut state.seconds } else { &mut state.minutes }).push(sealed);
+                }
+                _ => {}
+            }
+        }
+        {
+            let state = &mut *shared.lock();
+            for list in [&mut state.seconds, &mut state.minutes] {
+                list.sort_unstable_by_key(|sealed| sealed.number);
+            }
+        }
+        journals.sort();
+        for (_, path) in &journals {
+            read_journal(&disk, &shared, path)?;
+        }
+        actives.sort();
+        let mut opened = Vec::new();
+        for (number, path) in actives {
+            opened.push(open_active(&disk, &shared, path, number)?);
+        }
+        for entry in opened.iter().flat_map(|active| &active.entries) {
+            see(&mut spans, entry.series, entry.from, entry.to);
+        }
+        for (series, rows) in &shared.lock().open {
+            rows.iter().for_each(|row| see(&mut spans, *series, row.second, row.second));
+        }
+        let lost = lost_names(&shared, &opened, &spans, names);
+        let newest = opened.pop();
+        // Its first block was written soon after that second.
+        let first = newest.as_ref().and_then(|active| active.entries.first());
+        let begun = first.map_or(now, |entry| Millis::of_second(entry.to));
+        shared.lock().active = newest;
+        number += 1;
+        let journal = Journal::create(&disk, file(directory, "journal", number))?;
+        let (directory, pending) = (directory.to_owned(), Vec::new());
+        let mut store = Store { disk, directory, settings, shared, journal, number, pending, begun, unwanted };
+        // There is one active file, unless one could not be deleted after it was sealed.
+        for active in opened {
+            store.seal(&active)?;
+        }
+        // What old journals held is in blocks now; only then may they go.
+        store.write_blocks(names)?;
+        store.unwanted.extend(journals.into_iter().map(|(_, path)| path));
+        store.remove_unwanted()?;
+        store.count_bytes();
+        store.shared.list_set_aside(&store.directory);
+        Ok((store, Found { spans, lost }))
+    }
+}
+
+/// What files say of series that have no name any more.
+fn lost_names(shared: &Shared, actives: &[Active], spans: &Spans, names: &HashMap<u64, String>) -> Names {
+    let mut wanted: HashSet<SeriesId> = spans.keys().copied().filter(|id| !names.contains_key(&(*id).into())).collect();
+    let mut found = Names::new();
+    for (series, name) in actives.iter().rev().flat_map(|active| &active.names) {
+        if wanted.remove(series) {
+            found.insert(*series, name.clone());
+        }
+    }
+    let seconds = shared.lock().seconds.clone();
+    for sealed in seconds.iter().rev() {
+        if wanted.is_empty() {
+            break;
+        }
+        found.extend(query::sealed_names(shared, sealed, &mut |series| wanted.remove(&series)));
+    }
+    found
+}
+
+fn see(spans: &mut Spans, series: SeriesId, from: u32, to: u32) {
+    let span = spans.entry(series).or_insert((from, to));
+    *span = (span.0.min(from), span.1.max(to));
+}
+
+/// Files that were being written when the process ended.
+fn remove_temporaries(disk: &Disk, directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == TEMPORARY) {
+            disk.remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn open_sealed(
+    disk: &Disk,
+    shared: &Shared,
+    path: &Path,
+    kind: &str,
+    number: u64,
+    spans: &mut Spans,
+) -> io::Result<Sealed> {
+    let (sealed, entries) = match Sealed::open(path, number)? {
+        Some(opened) => opened,
+        None => {
+            repair(disk, shared, path, number)?;
+            let unreadable = || io::Error::other(format!("{} cannot be read after its repair", path.display()));
+            Sealed::open(path, number)?.ok_or_else(unreadable)?
+        }
+    };
+    for Entry { series, from, to, .. } in entries.into_iter().filter(|entry| !entry.is_name()) {
+        // Of a last minute it is not known which was the last second.
+        let (from, to) = if kind == "minutes" { (from.saturating_mul(60), to.saturating_mul(60)) } else { (from, to) };
+        see(spans, series, from, to);
+    }
+    Ok(sealed)
+}
+
+/// Writes a sealed file anew from its whole blocks.
+fn repair(disk: &Disk, shared: &Shared, path: &Path, number: u64) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    let scan = record::scan(&bytes);
+    shared.set_aside(disk, path, &format!("{} bytes of it cannot be read", scan.damaged + scan.torn))?;
+    let mut sealing = Sealing::begin(disk, path)?;
+    for record in &scan.records {
+        if let Some((series, name)) = name(record) {
+            sealing.name(series, &name)?;
+        } else if let Some(entry) = entry(record, record.offset) {
+            sealing.block(record.kind, entry.series, (entry.from, entry.to), record.payload)?;
+        }
+    }
+    sealing.end(path, number).map(drop)
+}
+
+fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    let scan = record::scan(&bytes);
+    let mut damaged = scan.damaged;
+    for record in &scan.records {
+        match journal::decode(record.payload).filter(|_| record.kind == Kind::Points) {
+            Some(points) => shared.lock().add(&points),
+            None => damaged += record.length,
+        }
+    }
+    if damaged > 0 {
+        shared.set_aside(disk, path, &format!("{damaged} bytes of it cannot be read"))?;
+    }
+    if scan.torn > 0 {
+        shared.torn(path, scan.torn);
+    }
+    Ok(())
+}
+
+/// Cuts what was not written wholly, and lists what is there.
+fn open_active(disk: &Disk, shared: &Shared, path: PathBuf, number: u64) -> io::Result<Active> {
+    let bytes = fs::read(&path)?;
+    let scan = record::scan(&bytes);
+    let makes_sense = |record: &Record<'_>| name(record).is_some() || entry(record, 0).is_some();
+    let senseless = scan.records.iter().filter(|record| !makes_sense(record)).map(|record| record.length);
+    let damaged = scan.damaged + senseless.sum::<usize>();
+    if scan.torn > 0 {
+        shared.torn(&path, scan.torn);
+    }
+    if damaged > 0 || Head::of(&bytes) == Head::Torn {
+        if damaged > 0 {
+            shared.set_aside(disk, &path, &format!("{damaged} bytes of it cannot be read"))?;
+        }
+        return rewrite_active(disk, path, number, &bytes, &scan.records);
+    }
+    let file = disk.append_to(&path)?;
+    if scan.torn > 0 {
+        disk.truncate(&file, scan.end as u64)?;
+    }
+    let entries = scan.records.iter().filter_map(|record| entry(record, record.offset)).collect();
+    let names = scan.records.iter().filter_map(name).collect();
+    Ok(Active { number, path, file: Arc::new(file), entries, names, bytes: scan.end as u64 })
+}
+
+fn rewrite_active(disk: &Disk, path: PathBuf, number: u64, bytes: &[u8], records: &[Record<'_>]) -> io::Result<Active> {
+    let (mut whole, mut entries) = (MAGIC.to_vec(), Vec::new());
+    for record in records {
+        let entry = entry(record, whole.len());
+        if entry.is_some() || name(record).is_some() {
+            entries.extend(entry);
+            whole.extend_from_slice(&bytes[record.offset..record.offset + record.length]);
+        }
+    }
+    let temporary = path.with_extension(TEMPORARY);
+    let file = disk.create(&temporary)?;
+    disk.write(&file, &whole)?;
+    disk.sync(&file)?;
+    disk.rename(&temporary, &path)?;
+    let names = records.iter().filter_map(name).collect();
+    Ok(Active { number, path, file: Arc::new(file), entries, names, bytes: whole.len() as u64 })
+}
+
+fn name(record: &Record<'_>) -> Option<(SeriesId, String)> {
+    take_name(record.payload).filter(|_| record.kind == Kind::Name)
+}
+
+/// The entry of a block that is at this offset; `None` if it is none.
+fn entry(record: &Record<'_>, offset: usize) -> Option<Entry> {
+    let (series, from, to) = match record.kind {
+        Kind::Rows => {
+            let (series, rows) = block::take_rows(record.payload)?;
+            (series, rows.first()?.second, rows.last()?.second)
+        }
+        Kind::Minutes => {
+            let (series, minutes) = block::take_minutes(record.payload)?;
+            (series, minutes.first()?.minute, minutes.last()?.minute)
+        }
+        Kind::Points | Kind::Index | Kind::Name => return None,
+    };
+    Some(Entry { series, from, to, offset: offset as u32, length: record.length as u32 })
+}

@@ -1,0 +1,88 @@
+//! What each surface shows, by a clock that a test sets.
+
+use super::{api, metrics};
+use crate::collector::Source;
+use crate::feed::After;
+use crate::hub::Hub;
+use crate::{Millis, Settings};
+use axum::extract::State;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn hub(directory: &tempfile::TempDir) -> Arc<Hub> {
+    Hub::open(Settings::new(directory.path().to_owned())).unwrap().0
+}
+
+/// A sample that comes at a time by the collector's clock.
+fn arrive(hub: &Hub, now: Millis, measured: Millis, cpu: f64) {
+    let sample = json!({ "color": "red", "timestamp": measured, "cpu": cpu, "mem": 20.0 }).to_string();
+    hub.with(|collector, _, taken| taken.count(collector.ingest(sample.as_bytes(), Source::Http, now)));
+}
+
+async fn process(hub: &Arc<Hub>) -> Value {
+    let mut processes = api::processes(State(hub.clone())).await.0;
+    processes["processes"][0].take()
+}
+
+async fn metrics(hub: &Arc<Hub>) -> String {
+    let body = metrics::exposition(State(hub.clone())).await.into_body().collect().await.unwrap();
+    String::from_utf8(body.to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn after_a_clock_was_set_back_no_surface_shows_what_was_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory);
+    let now = Millis::now();
+    let ahead = now.after(Duration::from_secs(3600));
+    arrive(&hub, ahead, ahead, 90.0);
+    assert_eq!(process(&hub).await["cpu"], 90.0);
+    arrive(&hub, now, now, 5.0);
+    // `switchboard top` shows what this says.
+    let process = process(&hub).await;
+    assert_eq!((&process["cpu"], &process["last"], &process["state"]), (&json!(5.0), &json!(now), &json!("live")));
+    let metrics = metrics(&hub).await;
+    let line = metrics.lines().find(|line| line.starts_with("switchboard_watched_cpu_percent{")).unwrap();
+    assert!(line.ends_with("} 5"), "{line}");
+    let After::Events(events, _) = hub.feed.after(0) else { panic!("no events") };
+    let events = String::from_utf8(events.concat()).unwrap();
+    assert!(events.trim_end().ends_with("\"cpu\":5.0,\"mem\":20.0}"), "{events}");
+    hub.history.close();
+    let rows = hub.history.rows(1, now.before(Duration::from_secs(60)).second(), now.second());
+    assert_eq!(rows, [(now.second(), 5.0, 20.0)]);
+}
+
+#[tokio::test]
+async fn samples_older_than_the_first_are_in_the_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory);
+    let now = Millis::now();
+    arrive(&hub, now, now, 5.0);
+    let old = now.before(Duration::from_secs(7200));
+    arrive(&hub, now, old, 7.0);
+    let query = format!("from={}&to={}", old.0 - 10_000, old.0 + 10_000);
+    let asked = api::Asked::read(Some(&query)).unwrap();
+    assert_eq!(asked.series(&hub), [(1, "red".to_owned())]);
+    assert_eq!(process(&hub).await["first"], json!(old));
+    hub.history.close();
+}
+
+#[tokio::test]
+async fn a_wrong_clock_and_what_was_set_aside_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("journal-00000001.swb"), b"SWBHISU1 and what else there was").unwrap();
+    let hub = hub(&directory);
+    let own = api::own(State(hub.clone())).await.0;
+    assert_eq!(own["history_set_aside"], json!(["journal-00000001.swb.damaged"]));
+    assert_eq!(own["history_damaged"], 1);
+    assert!(metrics(&hub).await.contains("\nswitchboard_monitor_history_damaged_total 1\n"));
+    let now = Millis::now();
+    let behind = now.before(Duration::from_secs(5 * 3600)).to_string().replace("+00:00", "");
+    let sample = json!({ "color": "red", "timestamp": behind, "cpu": 1, "mem": 2 }).to_string();
+    hub.with(|collector, now, taken| taken.count(collector.ingest(sample.as_bytes(), Source::Http, now)));
+    let process = process(&hub).await;
+    assert_eq!((&process["clock_offset"], &process["clock"]), (&json!(-18_000_000), &json!("its clock is 5 h behind")));
+    hub.history.close();
+}

@@ -1,0 +1,176 @@
+//! The data directory: where services keep what they should find again, a folder each.
+//!
+//! Chosen by `--data`, `SWITCHBOARD_DATA` or the setting `data`; else systemd's `STATE_DIRECTORY`; else
+//! `switchboard` in `XDG_STATE_HOME` or in `~/.local/state`. Never a directory that others can prepare.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Bits of a mode that let others write, and that keep them from removing what is not theirs.
+const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
+const REMEDY: &str = "name another one with --data DIR or SWITCHBOARD_DATA";
+
+/// There is no directory for data that is ours alone.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    #[error(
+        "there is no place for data: none of HOME, XDG_STATE_HOME and STATE_DIRECTORY is set; name a directory with \
+         --data DIR or SWITCHBOARD_DATA"
+    )]
+    NoPlace,
+    #[error("cannot use the data directory {}: {source}; {REMEDY}", path.display())]
+    Unusable { path: PathBuf, source: io::Error },
+    #[error("cannot use the data directory {}: {} {reason}; {REMEDY}", path.display(), culprit.display())]
+    Unsafe { path: PathBuf, culprit: PathBuf, reason: &'static str },
+}
+
+/// The data directory: the chosen one, or the one that the environment gives. It need not exist yet.
+pub(crate) fn directory(chosen: Option<&Path>) -> Result<PathBuf, DataError> {
+    directory_of(chosen, |name| std::env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+fn directory_of(chosen: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, DataError> {
+    let absolute = |path: PathBuf| Some(path).filter(|path| path.is_absolute());
+    if let Some(chosen) = chosen {
+        return std::path::absolute(chosen).map_err(|source| DataError::Unusable { path: chosen.to_owned(), source });
+    }
+    // systemd separates several by colons; the first is the unit's main one.
+    let state = variable("STATE_DIRECTORY").and_then(|list| std::env::split_paths(&list).next()).and_then(absolute);
+    let xdg = || variable("XDG_STATE_HOME").map(PathBuf::from).and_then(absolute).map(|path| path.join("switchboard"));
+    let home =
+        || variable("HOME").map(PathBuf::from).and_then(absolute).map(|path| path.join(".local/state/switchboard"));
+    state.or_else(xdg).or_else(home).ok_or(DataError::NoPlace)
+}
+
+/// Makes a service's folder in the data directory, where it is missing, and checks that it is ours alone.
+pub(crate) fn folder(directory: &Path, service: &str) -> Result<PathBuf, DataError> {
+    let folder = directory.join(service);
+    for path in [directory, &folder] {
+        let unusable = |source| DataError::Unusable { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        check(path)?;
+    }
+    Ok(folder)
+}
+
+/// Whether nobody but this user and root can have put something there.
+fn check(path: &Path) -> Result<(), DataError> {
+    let unusable = |source| DataError::Unusable { path: path.to_owned(), source };
+    let refused =
+        |culprit: &Path, reason| DataError::Unsafe { path: path.to_owned(), culprit: culprit.to_owned(), reason };
+    // A link may lead somewhere: what it leads to is judged.
+    let real = fs::canonicalize(path).map_err(unusable)?;
+    let own = fs::metadata("/proc/self").map(|process| process.uid()).map_err(unusable)?;
+    let data = fs::metadata(&real).map_err(unusable)?;
+    if !data.is_dir() {
+        return Err(unusable(ErrorKind::NotADirectory.into()));
+    }
+    if data.uid() != own {
+        return Err(refused(&real, "belongs to another user"));
+    }
+    if data.mode() & GROUP_OR_OTHERS_WRITE != 0 {
+        return Err(refused(&real, "can be written to by others (chmod go-w it)"));
+    }
+    for above in real.ancestors().skip(1) {
+        let data = fs::metadata(above).map_err(unusable)?;
+        if data.uid() != own && data.uid() != 0 {
+            return Err(refused(above, "belongs to another user, who can replace what is in it"));
+        }
+        if is_open_to_all(&data) {
+            return Err(refused(above, "can be written to by everybody, who can replace what is in it"));
+        }
+    }
+    Ok(())
+}
+
+fn is_open_to_all(directory: &Metadata) -> bool {
+    directory.mode() & OTHERS_WRITE != 0 && directory.mode() & STICKY == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn found(chosen: Option<&str>, variables: &[(&str, &str)]) -> Option<String> {
+        let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+        let path = directory_of(chosen.map(Path::new), variable).ok()?;
+        Some(path.to_str().expect("text").to_owned())
+    }
+
+    #[test]
+    fn a_chosen_directory_comes_before_systemds_and_that_before_the_users() {
+        let all = [("STATE_DIRECTORY", "/var/lib/sb:/var/lib/x"), ("XDG_STATE_HOME", "/state"), ("HOME", "/home/me")];
+        assert_eq!(found(Some("/data"), &all).as_deref(), Some("/data"));
+        assert_eq!(found(None, &all).as_deref(), Some("/var/lib/sb"));
+        assert_eq!(found(None, &all[1..]).as_deref(), Some("/state/switchboard"));
+        assert_eq!(found(None, &all[2..]).as_deref(), Some("/home/me/.local/state/switchboard"));
+        assert_eq!(found(None, &[]), None);
+        assert_eq!(found(None, &[("HOME", "relative"), ("XDG_STATE_HOME", "relative")]), None);
+    }
+
+    #[test]
+    fn a_folder_is_made_for_its_owner_only() {
+        let base = tempfile::tempdir().unwrap();
+        let made = folder(&base.path().join("a/b"), "monitor").unwrap();
+        for path in [&made, &base.path().join("a/b"), &base.path().join("a")] {
+            assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o700, "{}", path.display());
+        }
+        assert_eq!(folder(&base.path().join("a/b"), "monitor").unwrap(), made);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let data = base.path().join("data");
+        for mode in [0o700, 0o755, 0o750] {
+            fs::create_dir_all(&data).unwrap();
+            fs::set_permissions(&data, Permissions::from_mode(mode)).unwrap();
+            folder(&data, "monitor").unwrap();
+        }
+        for mode in [0o777, 0o770, 0o702, 0o1777] {
+            fs::set_permissions(&data, Permissions::from_mode(mode)).unwrap();
+            let error = folder(&data, "monitor").unwrap_err().to_string();
+            assert!(error.contains("can be written to by others"), "{mode:o}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_below_one_that_everybody_can_write_to_is_refused_unless_that_is_sticky() {
+        let base = tempfile::tempdir().unwrap();
+        let shared = base.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
+        let error = folder(&shared.join("data"), "monitor").unwrap_err().to_string();
+        assert!(error.contains("can be written to by everybody"), "{error}");
+        fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+        folder(&shared.join("data"), "monitor").unwrap();
+    }
+
+    #[test]
+    fn a_link_counts_as_what_it_leads_to() {
+        let base = tempfile::tempdir().unwrap();
+        let (real, link) = (base.path().join("real"), base.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        symlink(&real, &link).unwrap();
+        folder(&link, "monitor").unwrap();
+        fs::set_permissions(&real, Permissions::from_mode(0o777)).unwrap();
+        assert!(folder(&link, "monitor").is_err());
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = folder(&file, "monitor").unwrap_err().to_string();
+        assert!(error.contains(file.to_str().unwrap()) && error.contains("--data"), "{error}");
+    }
+}

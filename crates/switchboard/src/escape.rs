@@ -1,0 +1,48 @@
+//! Text of strangers on a terminal: names, messages, answers.
+
+use std::fmt::Write;
+
+/// Whether a character steers the terminal, or turns or hides what follows it.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Escapes what would steer the terminal.
+pub(crate) fn escape(text: &str) -> String {
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Escapes what would steer the terminal, and bytes that are not UTF-8, as `\xff`. New lines and tabs of a message stay.
+pub(crate) fn escape_message(message: &[u8]) -> String {
+    let mut text = String::with_capacity(message.len());
+    for chunk in message.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if steers(c) && c != '\n' && c != '\t' { text.extend(c.escape_default()) } else { text.push(c) }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_nothing_else() {
+        assert_eq!(escape("a\u{1b}[2J\u{202e}b\u{9b}\u{200b}"), "a\\u{1b}[2J\\u{202e}b\\u{9b}\\u{200b}");
+        assert_eq!(escape("\u{e9}\u{6ce8}\u{1f600}"), "\u{e9}\u{6ce8}\u{1f600}");
+        assert_eq!(escape("a\nb"), "a\\nb");
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines() {
+        assert_eq!(escape_message(b"a\tb\nc\r\x1b]0;x\x07"), "a\tb\nc\\r\\u{1b}]0;x\\u{7}");
+        assert_eq!(escape_message(b"\xff\xc3\xa9\x00"), "\\xff\u{e9}\\u{0}");
+    }
+}

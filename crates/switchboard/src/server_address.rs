@@ -1,0 +1,251 @@
+//! One way to say where a server is, for every client command: a URL, a host, or `HOST:PORT`.
+
+use clap::Args;
+use std::fmt;
+use std::str::FromStr;
+
+/// What a command talks to, and where that is unless told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The broker's native protocol.
+    Native,
+    /// The broker's HTTP.
+    BrokerHttp,
+    /// The monitor's page and API.
+    MonitorHttp,
+    /// The monitor's ZeroMQ collector.
+    Collector,
+}
+
+impl Door {
+    const ALL: [Door; 4] = [Door::Native, Door::BrokerHttp, Door::MonitorHttp, Door::Collector];
+
+    pub(crate) fn default_port(self) -> u16 {
+        match self {
+            Door::Native => 25000,
+            Door::BrokerHttp => 25080,
+            Door::MonitorHttp => 8088,
+            Door::Collector => 5555,
+        }
+    }
+
+    /// Schemes whose port is this door's.
+    fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Door::Native => &["switchboard"],
+            Door::BrokerHttp | Door::MonitorHttp => &["http", "https"],
+            Door::Collector => &["tcp"],
+        }
+    }
+}
+
+const HTTPS: u16 = 443;
+
+/// Where a server is, as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServerAddress {
+    scheme: Option<String>,
+    host: String,
+    port: Option<u16>,
+}
+
+/// A server's address that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AddressError {
+    #[error("it is empty; write a URL, a host, or HOST:PORT")]
+    Empty,
+    #[error("the scheme {0}:// is not known; write switchboard://, http://, https:// or tcp://, or leave it out")]
+    Scheme(String),
+    #[error("it names no host")]
+    NoHost,
+    #[error("{0} is no port: it must be a number from 1 to 65535")]
+    Port(String),
+    #[error("{0} is no host name")]
+    Host(String),
+    #[error("it names a user; the access token goes into SWITCHBOARD_TOKEN")]
+    User,
+}
+
+impl FromStr for ServerAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<ServerAddress, AddressError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+            None => (None, text),
+        };
+        match scheme.as_deref() {
+            Some(other) if !Door::ALL.iter().any(|door| door.schemes().contains(&other)) => {
+                return Err(AddressError::Scheme(other.to_owned()));
+            }
+            _ => {}
+        }
+        // What follows the authority, as in an address copied from a page, says nothing about where the server is.
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err(AddressError::User);
+        }
+        let (host, port) = split(authority)?;
+        Ok(ServerAddress { scheme, host, port })
+    }
+}
+
+/// The host, without the brackets of an IPv6 address, and the port.
+fn split(authority: &str) -> Result<(String, Option<u16>), AddressError> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, behind) = rest.split_once(']').ok_or_else(|| AddressError::Host(authority.to_owned()))?;
+        match behind.strip_prefix(':') {
+            None if !behind.is_empty() => return Err(AddressError::Host(authority.to_owned())),
+            port => (host, port),
+        }
+    } else if authority.matches(':').count() > 1 {
+        // An IPv6 address without brackets can have no port.
+        (authority, None)
+    } else {
+        authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
+    };
+    if host.is_empty() {
+        return Err(AddressError::NoHost);
+    }
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%".contains(&byte) || !byte.is_ascii());
+    if !is_name {
+        return Err(AddressError::Host(host.to_owned()));
+    }
+    let port = port.filter(|port| !port.is_empty()).map(|port| match port.parse() {
+        Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
+        _ => Err(AddressError::Port(port.to_owned())),
+    });
+    Ok((host.to_owned(), port.transpose()?))
+}
+
+impl ServerAddress {
+    /// The host: a name or an IP address, without brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port of a door: the given one if it is this door's, else the door's own. A port without a scheme is that of
+    /// whatever the command talks to.
+    pub(crate) fn port(&self, door: Door) -> u16 {
+        let is_own = self.scheme.as_deref().is_none_or(|scheme| door.schemes().contains(&scheme));
+        let own = if is_own && self.is_https() { HTTPS } else { door.default_port() };
+        self.port.filter(|_| is_own).unwrap_or(own)
+    }
+
+    /// Whether it is behind TLS: a proxy's, for no server of ours has any.
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme.as_deref() == Some("https")
+    }
+
+    /// `HOST:PORT`, with brackets where they are needed.
+    pub(crate) fn authority(&self, door: Door) -> String {
+        let port = self.port(door);
+        if self.host.contains(':') { format!("[{}]:{port}", self.host) } else { format!("{}:{port}", self.host) }
+    }
+
+    /// Whether this is the address of a door by its scheme.
+    pub(crate) fn is_explicitly(&self, door: Door) -> bool {
+        self.scheme.as_deref().is_some_and(|scheme| door.schemes().contains(&scheme))
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(scheme) = &self.scheme {
+            write!(f, "{scheme}://")?;
+        }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// Where the server is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Server {
+    /// Where the server is: a URL as the banner prints it, a host, or HOST:PORT. A port counts if the URL's scheme is
+    /// this command's, or without a scheme; else the default port is used.
+    #[arg(
+        long = "server",
+        short = 's',
+        value_name = "URL",
+        env = "SWITCHBOARD_URL",
+        default_value = "localhost",
+        hide_env_values = true
+    )]
+    pub(crate) address: ServerAddress,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn native(text: &str) -> String {
+        text.parse::<ServerAddress>().expect(text).authority(Door::Native)
+    }
+
+    fn http(text: &str) -> String {
+        text.parse::<ServerAddress>().expect(text).authority(Door::BrokerHttp)
+    }
+
+    #[test]
+    fn a_host_alone_has_the_port_of_the_command() {
+        assert_eq!(native("localhost"), "localhost:25000");
+        assert_eq!(http("broker.example"), "broker.example:25080");
+        assert_eq!(http(" 192.0.2.7 "), "192.0.2.7:25080");
+        assert_eq!(native("::1"), "[::1]:25000");
+        assert_eq!(native("[::1]"), "[::1]:25000");
+        assert_eq!("[::1]".parse::<ServerAddress>().expect("an address").host(), "::1");
+    }
+
+    #[test]
+    fn a_port_without_a_scheme_counts() {
+        assert_eq!(native("localhost:1"), "localhost:1");
+        assert_eq!(http("[::1]:65535"), "[::1]:65535");
+    }
+
+    #[test]
+    fn a_port_counts_only_where_the_scheme_is_the_commands_own() {
+        assert_eq!(native("switchboard://broker:7"), "broker:7");
+        assert_eq!(http("switchboard://broker:7"), "broker:25080");
+        assert_eq!(native("http://127.0.0.1:25080/status?limit=1"), "127.0.0.1:25000");
+        assert_eq!(http("HTTP://127.0.0.1:99/"), "127.0.0.1:99");
+        assert_eq!(http("https://proxy.example"), "proxy.example:443");
+        assert_eq!(http("https://proxy.example:444"), "proxy.example:444");
+        assert_eq!(native("https://proxy.example"), "proxy.example:25000");
+        let collector: ServerAddress = "tcp://[::1]:5556".parse().expect("an address");
+        assert_eq!(collector.authority(Door::Collector), "[::1]:5556");
+        assert_eq!(collector.authority(Door::MonitorHttp), "[::1]:8088");
+        assert!(collector.is_explicitly(Door::Collector) && !collector.is_explicitly(Door::Native));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |text: &str| text.parse::<ServerAddress>().expect_err(text).to_string();
+        assert!(error("").contains("empty"));
+        assert!(error("ftp://x").contains("ftp://"));
+        assert!(error("http://").contains("no host"));
+        assert!(error(":25000").contains("no host"));
+        assert!(error("me:secret@host").contains("SWITCHBOARD_TOKEN"));
+        for port in ["0", "65536", "-1", "x", "+5"] {
+            assert!(error(&format!("host:{port}")).contains("from 1 to 65535"), "{port}");
+        }
+        assert!(error("a b").contains("no host name"));
+        assert!(error("[::1").contains("no host name"));
+        assert!(error("[::1]x").contains("no host name"));
+    }
+
+    #[test]
+    fn it_is_shown_as_it_was_given() {
+        for text in ["localhost", "switchboard://[::1]:7", "http://a.example:80", "host:1"] {
+            assert_eq!(text.parse::<ServerAddress>().expect(text).to_string(), text);
+        }
+    }
+}

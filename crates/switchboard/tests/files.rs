@@ -1,0 +1,62 @@
+//! HTTP and the native port share the open files of the process: neither takes those of the other.
+
+mod common;
+
+use common::{Broker, Bystanders, Client, poll, switchboard};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+/// The hard limit too: the program raises the other one by itself.
+const FILES: usize = 256;
+
+fn limited() -> Broker {
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &format!("ulimit -n {FILES} && exec \"$0\" \"$@\"")]);
+    let broker = switchboard(&["broker", "--listen", "127.0.0.1:0"]);
+    Broker::launch(shell.arg(broker.get_program()).args(broker.get_args()))
+}
+
+fn answers(broker: &Broker, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(&broker.http).ok()?;
+    stream.set_read_timeout(Some(common::PATIENCE)).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.starts_with("HTTP/1.0 200").then_some(answer)
+}
+
+#[test]
+fn half_requests_shut_out_neither_the_native_port_nor_other_requests() {
+    let broker = limited();
+    let mut bystanders = Bystanders::of(&broker);
+    let mut half = Vec::new();
+    for at in 0..300 {
+        let mut stream = TcpStream::connect(&broker.http).expect("HTTP");
+        // One that was closed for another does not take more.
+        let _ = stream.write_all(b"GET /status HTTP/1.1\r\nHost: local");
+        half.push(stream);
+        if at % 50 == 49 {
+            drop(Client::publisher(&broker));
+            assert!(answers(&broker, "/healthz").is_some());
+            bystanders.are_well();
+        }
+    }
+    assert!(broker.log.all().iter().all(|line| !line.contains("cannot accept")), "{:?}", broker.log.all());
+    drop(half);
+    bystanders.are_alone(&broker);
+}
+
+#[test]
+fn a_full_native_port_does_not_shut_out_http() {
+    let broker = limited();
+    let crowd: Vec<Client> = (0..FILES + 100).map(|_| Client::silent(&broker)).collect();
+    for _ in 0..3 {
+        assert!(answers(&broker, "/healthz").is_some());
+        assert!(answers(&broker, "/status").is_some());
+    }
+    drop(crowd);
+    poll("the native port has room again", || {
+        answers(&broker, "/metrics").filter(|metrics| metrics.contains("switchboard_connections 0\n"))
+    });
+}

@@ -1,0 +1,301 @@
+//! The open connections of one service, and which of them goes when there are too many.
+
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Instant;
+
+/// How long a client may read nothing before it can be closed in favor of a new one.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// The way that a request came: an extension of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Via {
+    pub(crate) listener: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) slot: Arc<Slot>,
+}
+
+/// All connections of a service, over its listeners.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    limit: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    /// Those that were not told to end.
+    open: HashMap<u64, Entry>,
+    /// By the order of their coming there.
+    waiting: BTreeMap<u64, u64>,
+    stalled: BTreeMap<u64, (Instant, u64)>,
+    /// Those that still have a socket.
+    alive: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    phase: Phase,
+    order: u64,
+    end: Arc<Notify>,
+}
+
+/// What a connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It has no complete request: it is idle, or sends one.
+    Waiting,
+    /// Its request is being answered.
+    Busy,
+    /// It does not read its answer.
+    Stalled,
+}
+
+/// The place of one connection, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    connections: Arc<Connections>,
+    id: u64,
+    end: Arc<Notify>,
+    /// Odd from the end of a request's head to the end of its answer.
+    generation: AtomicU64,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Connections {
+    pub(crate) fn new(limit: usize) -> Connections {
+        Connections { limit, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Takes a new connection. At the limit the oldest one without a complete request ends, else the one that has not
+    /// read for longest; `None` if all others are being answered.
+    pub(crate) fn admit(self: &Arc<Connections>) -> Option<Arc<Slot>> {
+        self.admit_at(Instant::now())
+    }
+
+    fn admit_at(self: &Arc<Connections>, now: Instant) -> Option<Arc<Slot>> {
+        let mut state = self.state.lock();
+        if state.open.len() >= self.limit && !state.evict(now) {
+            return None;
+        }
+        let id = state.next();
+        let end = Arc::new(Notify::new());
+        state.open.insert(id, Entry { phase: Phase::Waiting, order: id, end: end.clone() });
+        state.waiting.insert(id, id);
+        state.alive += 1;
+        Some(Arc::new(Slot { connections: self.clone(), id, end, generation: 0.into(), permit: Mutex::default() }))
+    }
+
+    /// Ends one connection as [`Connections::admit`] does, so that its file becomes free.
+    pub(crate) fn evict(&self) -> bool {
+        self.state.lock().evict(Instant::now())
+    }
+
+    /// Ends all of them.
+    pub(crate) fn end_all(&self) {
+        let mut state = self.state.lock();
+        state.waiting.clear();
+        state.stalled.clear();
+        for (_, entry) in state.open.drain() {
+            entry.end.notify_one();
+        }
+    }
+
+    /// Returns when no connection has a socket any more.
+    pub(crate) async fn empty(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.state.lock().alive == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl State {
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn evict(&mut self, now: Instant) -> bool {
+        let is_long = |since: Instant| now.saturating_duration_since(since) >= STALLED;
+        let stalled = self.stalled.values().next().filter(|(since, _)| is_long(*since)).map(|(_, id)| *id);
+        let Some(id) = self.waiting.values().next().copied().or(stalled) else { return false };
+        if let Some(entry) = self.remove(id) {
+            entry.end.notify_one();
+        }
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.open.remove(&id)?;
+        self.waiting.remove(&entry.order);
+        self.stalled.remove(&entry.order);
+        Some(entry)
+    }
+
+    fn set(&mut self, id: u64, phase: Phase) {
+        let order = self.next();
+        let Some(entry) = self.open.get_mut(&id) else { return };
+        self.waiting.remove(&entry.order);
+        self.stalled.remove(&entry.order);
+        (entry.phase, entry.order) = (phase, order);
+        match phase {
+            Phase::Waiting => drop(self.waiting.insert(order, id)),
+            Phase::Stalled => drop(self.stalled.insert(order, (Instant::now(), id))),
+            Phase::Busy => {}
+        }
+    }
+}
+
+impl Slot {
+    /// Even while a head is awaited or read, and another number for each.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// A request's head is complete.
+    pub(crate) fn begin(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request is complete; what it holds is given back with its answer.
+    pub(crate) fn complete(&self, permit: Option<OwnedSemaphorePermit>) {
+        *self.permit.lock() = permit;
+        self.connections.state.lock().set(self.id, Phase::Busy);
+    }
+
+    /// A request is answered.
+    pub(crate) fn finish(&self) {
+        drop(self.permit.lock().take());
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.connections.state.lock();
+        // The end of the answer still waits for a client that does not read.
+        if state.open.get(&self.id).is_some_and(|entry| entry.phase != Phase::Stalled) {
+            state.set(self.id, Phase::Waiting);
+        }
+    }
+
+    /// The client does not take what is written to it.
+    pub(crate) fn stall(&self) {
+        self.connections.state.lock().set(self.id, Phase::Stalled);
+    }
+
+    /// The client takes it again.
+    pub(crate) fn resume(&self) {
+        let phase = if self.generation().is_multiple_of(2) { Phase::Waiting } else { Phase::Busy };
+        self.connections.state.lock().set(self.id, phase);
+    }
+
+    /// Returns when the connection is to end.
+    pub(crate) async fn ended(&self) {
+        self.end.notified().await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.connections.state.lock();
+        state.remove(self.id);
+        state.alive -= 1;
+        drop(state);
+        self.connections.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn is_ended(slot: &Slot) -> bool {
+        let ended = pin!(slot.ended()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(());
+        if ended {
+            slot.end.notify_one();
+        }
+        ended
+    }
+
+    fn busy(connections: &Arc<Connections>) -> Arc<Slot> {
+        let slot = connections.admit().unwrap();
+        slot.begin();
+        slot.complete(None);
+        slot
+    }
+
+    #[test]
+    fn at_the_limit_the_oldest_without_a_complete_request_goes_first() {
+        let connections = Arc::new(Connections::new(3));
+        let first = busy(&connections);
+        let (second, third) = (connections.admit().unwrap(), connections.admit().unwrap());
+        // Its head is there, its body is not.
+        second.begin();
+        assert!(!is_ended(&second));
+        let fourth = connections.admit().unwrap();
+        assert!(is_ended(&second) && !is_ended(&first) && !is_ended(&third));
+        // It was idle more recently than the fourth has come.
+        third.begin();
+        third.complete(None);
+        third.finish();
+        let _fifth = connections.admit().unwrap();
+        assert!(is_ended(&fourth) && !is_ended(&third) && !is_ended(&first));
+    }
+
+    #[test]
+    fn where_all_are_answered_nobody_goes_and_a_place_comes_back() {
+        let connections = Arc::new(Connections::new(2));
+        let (first, second) = (busy(&connections), busy(&connections));
+        assert!(connections.admit().is_none() && !connections.evict());
+        drop(first);
+        let third = connections.admit().unwrap();
+        assert!(!is_ended(&second) && !is_ended(&third));
+    }
+
+    #[test]
+    fn who_does_not_read_for_a_second_goes_after_those_that_wait() {
+        let connections = Arc::new(Connections::new(2));
+        let (first, second) = (busy(&connections), busy(&connections));
+        first.stall();
+        second.stall();
+        let later = Instant::now() + STALLED;
+        assert!(connections.admit().is_none());
+        // It has the rest of an answer to read still.
+        first.finish();
+        let third = connections.admit_at(later).unwrap();
+        assert!(is_ended(&first) && !is_ended(&second));
+        let fourth = connections.admit_at(later).unwrap();
+        assert!(is_ended(&third) && !is_ended(&second));
+        fourth.begin();
+        fourth.complete(None);
+        second.resume();
+        assert!(connections.admit_at(later).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_all_is_awaited() {
+        let connections = Arc::new(Connections::new(2));
+        let (first, second) = (busy(&connections), connections.admit().unwrap());
+        connections.end_all();
+        assert!(is_ended(&first) && is_ended(&second));
+        let waiting = tokio::spawn({
+            let connections = connections.clone();
+            async move { connections.empty().await }
+        });
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(second);
+        waiting.await.unwrap();
+    }
+}

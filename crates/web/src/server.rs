@@ -1,0 +1,297 @@
+//! Listeners, and the connections that they accept.
+
+use crate::access::{self, Access};
+use crate::answers::{self, Answers};
+use crate::body::{self, Bodies};
+use crate::connections::{Connections, Slot, Via};
+use crate::errors::{self, raw};
+use crate::stream::Stream;
+use crate::{BindError, Options, Token, bind_all};
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower_service::Service;
+
+/// How long to wait for files to become free.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long open connections may take for their answers when the server ends.
+const GRACE: Duration = Duration::from_secs(1);
+/// Connections that are told at a time that there are too many; more are just closed.
+const REFUSALS: usize = 16;
+/// What hyper may buffer of a connection, each way.
+const BUFFER: usize = 128 << 10;
+
+/// HTTP that listens, and answers from [`HttpServer::serve`] on.
+#[derive(Debug)]
+pub struct HttpServer {
+    listeners: Vec<TcpListener>,
+    options: Options,
+}
+
+impl HttpServer {
+    /// Listens on all addresses, which the user chooses by `option` (`--http `, for example). A token is made where one is
+    /// needed and none is given. Raises the soft limit of open files to the hard one.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, a limit is out of bounds, or a token is needed and cannot be made.
+    pub async fn bind(
+        addresses: &[String],
+        option: &'static str,
+        mut options: Options,
+    ) -> Result<HttpServer, BindError> {
+        options.limits.check()?;
+        // The usual soft limit is 1,024 files, of which every connection is one.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!("cannot raise the number of open files: {error}");
+        }
+        let listeners = bind_all(addresses, option).await?;
+        options.ensure_token(&addresses_of(&listeners))?;
+        Ok(HttpServer { listeners, options })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        addresses_of(&self.listeners)
+    }
+
+    /// The token that clients need, if they need one.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        self.options.token.as_ref()
+    }
+
+    /// Answers until `shutdown` is ready. Then open requests have one second for their answers, and every connection
+    /// ends. If the future is dropped, all connections end at once.
+    pub async fn serve(self, router: Router, shutdown: impl Future<Output = ()>) {
+        let HttpServer { listeners, options } = self;
+        let connections = max_connections(options.limits.connections);
+        let mut http = http1::Builder::new();
+        // The limit of the head is below that, and is checked before.
+        http.max_buf_size(BUFFER).half_close(false);
+        let context = Arc::new(Shared {
+            router: layered(router, &options, connections),
+            connections: Arc::new(Connections::new(connections)),
+            http,
+            ending: watch::Sender::new(false),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            options,
+        });
+        let _end = EndAll(context.connections.clone());
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(accept(listener, context.clone()));
+        }
+        shutdown.await;
+        accepting.shutdown().await;
+        context.ending.send_replace(true);
+        let _ = timeout(GRACE, context.connections.empty()).await;
+    }
+}
+
+/// Returns how many connections a listener beside the native port may have: as many as its limit says, but no more than
+/// an eighth of the files that this process may open, so that no port takes the files of another.
+#[must_use]
+pub fn max_connections(limit: usize) -> usize {
+    let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
+    limit.min(usize::try_from(files / 8).unwrap_or(usize::MAX)).max(1)
+}
+
+fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+}
+
+fn layered(router: Router, options: &Options, connections: usize) -> Router {
+    let bodies = Bodies::new(options.limits.body, options.limits.body_timeout);
+    let answers = Answers::new(connections);
+    router
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(answers, answers::limit))
+        .layer(from_fn_with_state(bodies, body::read))
+        .layer(from_fn_with_state(Arc::new(Access::new(options)), access::check))
+}
+
+/// What all connections share.
+struct Shared {
+    router: Router,
+    connections: Arc<Connections>,
+    http: http1::Builder,
+    ending: watch::Sender<bool>,
+    refusals: Arc<Semaphore>,
+    options: Options,
+}
+
+struct EndAll(Arc<Connections>);
+
+impl Drop for EndAll {
+    fn drop(&mut self) {
+        self.0.end_all();
+    }
+}
+
+/// Accepts for ever.
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut failing = false;
+    loop {
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if is_about_one_connection(&error) => continue,
+            Err(error) => {
+                if !failing {
+                    failing = true;
+                    tracing::error!(
+                        "HTTP on {address} cannot accept connections, and tries again every 0.1 s: {error}"
+                    );
+                }
+                // Its file may be the one that is missing.
+                shared.connections.evict();
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        if std::mem::take(&mut failing) {
+            tracing::info!("HTTP on {address} accepts connections again");
+        }
+        match shared.connections.admit() {
+            Some(slot) => {
+                tokio::spawn(converse(shared.clone(), socket, Via { listener: address, peer, slot }));
+            }
+            None => refuse(&shared, socket),
+        }
+        // A connection that has to end for this one does so before the next one comes.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Errors of a connection that was gone before it was accepted; the listener is well.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
+/// Says that there are too many connections.
+fn refuse(shared: &Shared, mut socket: TcpStream) {
+    let Ok(permit) = shared.refusals.clone().try_acquire_owned() else { return };
+    let limit = max_connections(shared.options.limits.connections);
+    let text = format!("{limit} connections are being answered, and that is the limit (http.connections)");
+    tokio::spawn(async move {
+        let _ = timeout(PAUSE, async {
+            let _ = socket.try_write(raw(StatusCode::SERVICE_UNAVAILABLE, &text).as_bytes());
+            socket.shutdown().await?;
+            // Unread bytes would make the end a reset, which takes the answer with it.
+            tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+        })
+        .await;
+        drop(permit);
+    });
+}
+
+/// Serves one connection to its end.
+async fn converse(shared: Arc<Shared>, socket: TcpStream, via: Via) {
+    let limits = &shared.options.limits;
+    if let Err(error) = prepare(&socket, limits.write_timeout) {
+        tracing::debug!(peer = %via.peer, "socket options: {error}");
+    }
+    let slot = via.slot.clone();
+    let stream = Stream::new(socket, slot.clone(), limits);
+    let service = service_fn(|request| answer(&shared, &via, request));
+    let mut connection = shared.http.serve_connection(TokioIo::new(stream), service);
+    let mut ending = shared.ending.subscribe();
+    let mut told = false;
+    let ended = slot.ended();
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut ended => return,
+            _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break,
+            _ = ending.wait_for(|ending| *ending), if !told => {
+                told = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    }
+    let stream = connection.into_parts().io.into_inner();
+    tokio::select! {
+        () = ended => {}
+        () = stream.close() => {}
+    }
+}
+
+fn prepare(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    // Finds a client whose machine is gone without a FIN, though its kernel buffer is not full.
+    SockRef::from(socket).set_tcp_user_timeout(Some(write_timeout))
+}
+
+/// One request, which is answered before the next one of its connection is read.
+fn answer(
+    shared: &Shared,
+    via: &Via,
+    request: hyper::Request<Incoming>,
+) -> Pin<Box<dyn Future<Output = Result<hyper::Response<Answer>, Infallible>> + Send>> {
+    let slot = via.slot.clone();
+    slot.begin();
+    let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(via.clone());
+    let path = request.uri().path().to_owned();
+    // Also if the future is dropped or panics, the connection has no request any more.
+    let finish = Finish(slot);
+    let future = shared.router.clone().call(request);
+    Box::pin(async move { Ok(errors::fill(&path, future.await?).map(|body| Answer { body, _finish: finish })) })
+}
+
+/// The body of an answer; the request is done when it is dropped.
+struct Answer {
+    body: Body,
+    _finish: Finish,
+}
+
+struct Finish(Arc<Slot>);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
