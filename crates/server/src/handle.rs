@@ -61,6 +61,15 @@ pub(crate) struct ConnectionHandle {
     notify: Notify,
 }
 
+/// What a task has written of what there was.
+enum Written {
+    All,
+    /// The socket is full: the own task waits for room.
+    Full,
+    /// As much as one task may: the own task goes on.
+    Part,
+}
+
 #[derive(Debug, Default)]
 struct Writer {
     outbox: Outbox,
@@ -246,10 +255,13 @@ impl ConnectionHandle {
         let mut most = FLUSH;
         loop {
             let Some(mut writer) = self.writer.try_lock() else { return };
-            let is_done = self.write(&mut writer, &mut most);
+            let written = self.write(&mut writer, &mut most);
             drop(writer);
-            if !is_done {
-                return;
+            match written {
+                Written::All => {}
+                Written::Full => return,
+                // Only now: its own task could not write while the writer was locked.
+                Written::Part => return self.wake(),
             }
             // A task that came while the writer was locked has left it to this one.
             if self.incoming.lock().is_empty() {
@@ -258,21 +270,19 @@ impl ConnectionHandle {
         }
     }
 
-    /// Whether everything is written; otherwise the own task goes on.
-    fn write(&self, writer: &mut Writer, most: &mut usize) -> bool {
+    fn write(&self, writer: &mut Writer, most: &mut usize) -> Written {
         loop {
             let incoming = std::mem::take(&mut *self.incoming.lock());
             if writer.closed {
-                return true;
+                return Written::All;
             }
             incoming.into_iter().for_each(|packed| writer.outbox.push(packed));
             if writer.outbox.is_empty() {
                 self.blocked.store(false, Ordering::Release);
-                return true;
+                return Written::All;
             }
             if *most == 0 {
-                self.wake();
-                return false;
+                return Written::Part;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let used = writer.outbox.slices(&mut slices);
@@ -288,7 +298,7 @@ impl ConnectionHandle {
                     if !self.blocked.swap(true, Ordering::AcqRel) {
                         self.wake();
                     }
-                    return false;
+                    return Written::Full;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -298,7 +308,7 @@ impl ConnectionHandle {
                     self.blocked.store(false, Ordering::Release);
                     self.failed.store(true, Ordering::Release);
                     self.wake();
-                    return true;
+                    return Written::All;
                 }
             }
         }

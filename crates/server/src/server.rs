@@ -68,7 +68,7 @@ impl Server {
             );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;
-let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
+        let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
         Ok(Server { settings, native, http, arrivals: arrivals(), sockets })
     }
 

@@ -179,9 +179,12 @@ pub(crate) fn acknowledgements_beside_writes() {
                 bytes += block_on(socket.read());
             }
         });
+        // The slow timer asks in the middle of it.
+        consumer.handle.sample();
+        consumer.pumps();
         publishing.join().unwrap();
         peer.join().unwrap();
-        // The slow timer asks until everything has arrived.
+        // It asks until everything has arrived.
         while world.0.totals().delivered < 2 {
             consumer.socket.try_read();
             consumer.handle.sample();
