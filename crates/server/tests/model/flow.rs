@@ -231,8 +231,7 @@ pub(crate) fn a_task_that_ends_before_it_has_flushed() {
             let mut dirty = Dirty::default();
             let mut commands = vec![publish("/topic/a", "0"), publish("/topic/a", "1")];
             publisher.hub.apply(publisher.handle.id(), &mut commands, &mut dirty, &Slice::begin());
-            // Its turn is over, and it gets no other.
-            publisher.hub.pump(&mut dirty, &Slice::ended());
+            // It gets no other turn.
         });
         subscriber.serves_until(&ended, || world.0.totals().delivered == 2);
         publishing.join().unwrap();
