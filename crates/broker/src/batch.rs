@@ -65,7 +65,7 @@ impl Batch {
         self.count
     }
 
-    /// Bytes of the packed buffer. This is what bounds, credit and the budget count.
+    /// Bytes of the packed buffer. This is what bounds, credit and bounds and credit count.
     pub fn bytes(&self) -> usize {
         self.packed.len()
     }
@@ -85,9 +85,14 @@ impl Batch {
         })
     }
 
-    /// A batch of one message that stands behind its length already.
-    pub(crate) fn one_packed(message: &[u8]) -> Batch {
-        Batch { packed: Bytes::copy_from_slice(message), count: 1 }
+    /// Takes a buffer that holds so many whole messages.
+    pub(crate) fn from_parts(packed: Bytes, count: usize) -> Batch {
+        Batch { packed, count }
+    }
+
+    /// Packed size of the first `count` messages.
+    pub(crate) fn size_of_first(&self, count: usize) -> usize {
+        self.iter_packed().take(count).map(<[u8]>::len).sum()
     }
 
     /// Packed size of the first message.

@@ -1,59 +1,132 @@
-use crate::slots::Slots;
+use crate::cost;
+use crate::slots::{AllocationSlot, ChannelSlot, Slots};
 
-/// Names a counted allocation.
-pub(crate) type AllocationId = usize;
-
+/// A charged buffer.
 #[derive(Debug)]
-struct Block {
-    bytes: usize,
-    holders: usize,
-    channel: usize,
+pub(crate) struct Allocation {
+    /// What is charged for it.
+    charged: usize,
+    refs: u32,
+    channel: ChannelSlot,
 }
 
-/// Counts every buffered byte, a shared allocation once.
+/// Counts every buffered byte and the overhead of every entry; a shared buffer once.
+///
+/// The cost of as many idle connections as there may be is set aside from the beginning, so that
+/// messages never take what a consumer needs to come and drain them.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
-    pub(crate) used: usize,
-    pub(crate) budget: usize,
-    blocks: Slots<Block>,
+    used: usize,
+    limit: usize,
+    /// Of `limit`, what is set aside for connections.
+    set_aside: usize,
+    allocations: Slots<AllocationSlot, Allocation>,
+    /// Something was released since this was last asked.
+    freed: bool,
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(budget: usize) -> MemoryBudget {
-        MemoryBudget { used: 0, budget, blocks: Slots::new() }
+    pub(crate) fn new(limit: usize, connections: usize) -> MemoryBudget {
+        let set_aside = connections.saturating_mul(cost::CONNECTION);
+        MemoryBudget { used: 0, limit, set_aside, allocations: Slots::new(), freed: false }
+    }
+
+    /// What is counted, without idle connections.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// What may still be buffered.
+    #[inline]
     pub(crate) fn free(&self) -> usize {
-        self.budget.saturating_sub(self.used)
+        self.limit.saturating_sub(self.set_aside).saturating_sub(self.used)
     }
 
-    /// Counts an allocation that has one holder and belongs to a channel.
-    pub(crate) fn charge(&mut self, channel: usize, bytes: usize) -> AllocationId {
+    /// Whether there is no memory even for what helps to drain it: 1/16 more than the budget.
+    /// Those that have left do not count: only a consumer can let them go.
+    pub(crate) fn is_exhausted(&self, gone: usize) -> bool {
+        let used = self.used.saturating_sub(gone * cost::GONE);
+        used > self.limit.saturating_sub(self.set_aside).saturating_add(self.limit / 16)
+    }
+
+    #[inline]
+    pub(crate) fn charge(&mut self, bytes: usize) {
         self.used += bytes;
-        self.blocks.insert(Block { bytes, holders: 1, channel })
     }
 
-    /// One more holder.
-    pub(crate) fn share(&mut self, id: AllocationId) -> AllocationId {
-        self.blocks[id].holders += 1;
-        id
+    #[inline]
+    pub(crate) fn release(&mut self, bytes: usize) {
+        self.used -= bytes;
+        self.freed = true;
     }
 
-    /// One holder less. The last one frees the allocation: its channel and its bytes.
-    pub(crate) fn release(&mut self, id: AllocationId) -> Option<(usize, usize)> {
-        let block = &mut self.blocks[id];
-        block.holders -= 1;
-        if block.holders > 0 {
+    /// As [`MemoryBudget::release`] for what is about to be charged again: nobody is woken for it.
+    pub(crate) fn lend(&mut self, bytes: usize) {
+        self.used -= bytes;
+    }
+
+    /// Something was released in the end of what was lent.
+    pub(crate) fn note_freed(&mut self) {
+        self.freed = true;
+    }
+
+    /// Whether something was released since the last call.
+    pub(crate) fn take_freed(&mut self) -> bool {
+        std::mem::take(&mut self.freed)
+    }
+
+    /// Counts a buffer that has one reference. Its channel's load grows by what is charged.
+    pub(crate) fn allocate(&mut self, channel: ChannelSlot, bytes: usize) -> (AllocationSlot, usize) {
+        let charged = cost::buffer(bytes);
+        self.used += charged;
+        (self.allocations.insert(Allocation { charged, refs: 1, channel }), charged)
+    }
+
+    /// One more reference.
+    #[inline]
+    pub(crate) fn retain(&mut self, slot: AllocationSlot) -> AllocationSlot {
+        self.allocations.row(slot).refs += 1;
+        slot
+    }
+
+    /// One reference less. The last one frees the buffer: gives its channel and what was charged.
+    #[inline]
+    pub(crate) fn free_reference(&mut self, slot: AllocationSlot) -> Option<(ChannelSlot, usize)> {
+        let allocation = self.allocations.row(slot);
+        allocation.refs -= 1;
+        if allocation.refs > 0 {
             return None;
         }
-        let block = self.blocks.remove(id);
-        self.used -= block.bytes;
-        Some((block.channel, block.bytes))
+        let Allocation { charged, channel, .. } = self.allocations.remove(slot);
+        self.release(charged);
+        Some((channel, charged))
     }
 
-    /// Size of an allocation.
-    pub(crate) fn size(&self, id: AllocationId) -> usize {
-        self.blocks[id].bytes
+    /// Whether nothing else refers to the buffer.
+    pub(crate) fn is_unshared(&self, slot: AllocationSlot) -> bool {
+        self.allocations[slot].refs == 1
+    }
+
+    /// What is charged for a buffer.
+    pub(crate) fn charged(&self, slot: AllocationSlot) -> usize {
+        self.allocations[slot].charged
+    }
+
+    /// The buffer has another size now: gives what was charged before, and what is now.
+    pub(crate) fn resize(&mut self, slot: AllocationSlot, bytes: usize) -> (usize, usize) {
+        let now = cost::buffer(bytes);
+        let before = std::mem::replace(&mut self.allocations.row(slot).charged, now);
+        self.used = self.used - before + now;
+        self.freed |= now < before;
+        (before, now)
+    }
+
+    /// Sum of all buffers.
+    pub(crate) fn buffers(&self) -> usize {
+        self.allocations.iter().map(|(_, allocation)| allocation.charged).sum()
     }
 }

@@ -104,6 +104,12 @@ pub enum PauseReason {
         /// In messages.
         buffered: usize,
     },
+    /// Its subscription to a pattern is still being joined to the channels that are there.
+    #[error("the subscription to {} is joining its channels", pattern.escape_ascii())]
+    Subscribing {
+        /// The pattern.
+        pattern: Bytes,
+    },
     /// Memory is short, and the channel has more than is free, or a new channel or a large buffer
     /// is needed.
     #[error("the memory budget of {budget} bytes is used up")]

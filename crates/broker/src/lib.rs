@@ -33,11 +33,14 @@ mod name;
 mod status;
 mod time;
 
+mod backlog;
 mod budget;
+mod lease;
+mod list;
 mod meter;
 mod outbox;
-mod queue;
 mod slots;
+mod trie;
 
 mod broker;
 

@@ -105,6 +105,9 @@ const SAVED_GRACE: u32 = 10;
 const INITIAL_GRACE_FOR_READING: u32 = 6;
 
 impl Limits {
+    /// What the memory budget charges for an idle connection, in bytes.
+    pub const CONNECTION: usize = cost::CONNECTION;
+
     /// The shortest time limit that is not 0.
     pub const SHORTEST: Duration = Duration::from_millis(1);
 

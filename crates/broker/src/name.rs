@@ -64,7 +64,7 @@ impl Pattern {
     }
 }
 
-fn levels(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn levels(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.split(|&byte| byte == b'/')
 }
 

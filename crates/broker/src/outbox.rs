@@ -1,55 +1,130 @@
-use crate::budget::{AllocationId, MemoryBudget};
-use crate::{Batch, DeliveryTag, SubscriptionId};
+use crate::Batch;
+use crate::backlog::{OPEN, SMALL};
+use crate::slots::{AllocationSlot, MemberSlot};
 use std::collections::VecDeque;
 
-/// Why a entry is in an outbox.
+/// Why an entry is in an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Topic {
-        channel: usize,
-        subscription: SubscriptionId,
+        member: MemberSlot,
     },
-    /// Message `i` of the batch has the place `first + i * step` in its queue.
+    /// Message `i` of the batch has the sequence number `first + i * step` in its queue.
     Queue {
-        channel: usize,
-        subscription: SubscriptionId,
+        member: MemberSlot,
         first: u64,
         step: u64,
     },
-    /// One message of a queue that waits for its ack elsewhere too.
-    Tagged {
-        channel: usize,
-        subscription: SubscriptionId,
-        tag: DeliveryTag,
+    /// Message `i` of the batch waits for its ack under the tag `first_tag + i`.
+    Leased {
+        member: MemberSlot,
+        first_tag: u64,
     },
     Barrier,
 }
 
-/// Room for so many entries is kept.
-const ENTRIES: usize = 64;
-
 impl Origin {
+    pub(crate) fn member(&self) -> Option<MemberSlot> {
+        match *self {
+            Origin::Topic { member } | Origin::Queue { member, .. } | Origin::Leased { member, .. } => Some(member),
+            Origin::Barrier => None,
+        }
+    }
+
+    /// Whether it is a queue's, and done when it is written or acknowledged.
+    pub(crate) fn is_auto(&self) -> bool {
+        matches!(self, Origin::Queue { .. })
+    }
+
     pub(crate) fn is_of_queue(&self) -> bool {
-        matches!(self, Origin::Queue { .. } | Origin::Tagged { .. })
+        matches!(self, Origin::Queue { .. } | Origin::Leased { .. })
+    }
+
+    /// The origin of what is behind the first `count` messages.
+    pub(crate) fn skip(self, count: usize) -> Origin {
+        let count = count as u64;
+        match self {
+            Origin::Queue { member, first, step } => Origin::Queue { member, first: first + step * count, step },
+            Origin::Leased { member, first_tag } => Origin::Leased { member, first_tag: first_tag + count },
+            other => other,
+        }
+    }
+
+    /// The origin of `count` messages and those of `next`, if they are one.
+    fn join(self, count: usize, next: Origin, next_count: usize) -> Option<Origin> {
+        match (self, next) {
+            (Origin::Topic { member }, Origin::Topic { member: other }) => {
+                (member == other).then_some(Origin::Topic { member })
+            }
+            (Origin::Queue { member, first, step }, Origin::Queue { member: other, first: next, step: next_step }) => {
+                let step = if count == 1 { next.checked_sub(first)? } else { step };
+                let same = member == other && (next_count == 1 || next_step == step);
+                (same && step > 0 && first + step * count as u64 == next).then_some(Origin::Queue {
+                    member,
+                    first,
+                    step,
+                })
+            }
+            _ => None,
+        }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct OutboxEntry {
     pub(crate) batch: Batch,
-    pub(crate) block: Option<AllocationId>,
+    pub(crate) allocation: Option<AllocationSlot>,
     pub(crate) origin: Origin,
 }
 
-/// What waits to be written to one connection. The first `handed` entries are in the caller's
+/// A buffer that still grows.
+#[derive(Debug)]
+struct Open {
+    packed: Vec<u8>,
+    count: usize,
+    allocation: Option<AllocationSlot>,
+    origin: Origin,
+}
+
+/// How an entry was copied to its neighbor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coalesced {
+    /// Into a buffer that was there, which has this capacity now.
+    Into(AllocationSlot, usize),
+    /// Into a new buffer of this capacity, together with an entry whose buffer this was.
+    Opened(Option<AllocationSlot>, usize),
+}
+
+/// Room for so many entries is kept.
+const ENTRIES: usize = 64;
+/// Entries in flight at most: a recall looks at each.
+const IN_FLIGHT: usize = 1024;
+/// A search for the oldest entry of a topic goes so far.
+const SEARCHED: usize = 64;
+
+/// What waits to be written to one connection. The first entries are in flight: in the driver's
 /// hands already.
+///
+/// A sweep passes over all entries that are not in flight, some at a time, and takes out some.
+/// Until it is over nothing is handed out.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     entries: VecDeque<OutboxEntry>,
-    handed: usize,
+    /// During a sweep: what it has not come to, and everything behind.
+    unswept: VecDeque<OutboxEntry>,
+    is_swept: bool,
+    /// Behind all entries: small ones, copied together.
+    open: Option<Box<Open>>,
+    in_flight: usize,
     in_flight_bytes: usize,
     front_written: usize,
+    /// The first entry's place in everything that was ever written.
+    position: u64,
     bytes: usize,
+    messages: usize,
+    /// Of entries that are done when they are written or acknowledged, whole.
+    auto_bytes: usize,
+    queue_entries: usize,
 }
 
 impl Outbox {
@@ -58,134 +133,271 @@ impl Outbox {
         self.bytes
     }
 
-    /// Unwritten bytes in the caller's hands.
-    pub(crate) fn in_flight_bytes(&self) -> usize {
-        self.in_flight_bytes
+    /// Messages that are not wholly written.
+    pub(crate) fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Bytes of a queue's entries that are not wholly written.
+    pub(crate) fn auto_bytes(&self) -> usize {
+        self.auto_bytes
+    }
+
+    /// Entries, each of which is charged.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() + self.unswept.len() + usize::from(self.open.is_some())
+    }
+
+    /// Bytes that were ever written.
+    pub(crate) fn written(&self) -> u64 {
+        self.position + self.front_written as u64
+    }
+
+    /// All entries but one that still grows.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &OutboxEntry> {
+        self.entries.iter().chain(&self.unswept)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
-    pub(crate) fn has_handed(&self) -> bool {
-        self.handed > 0
+    pub(crate) fn has_in_flight(&self) -> bool {
+        self.in_flight > 0
     }
 
-    pub(crate) fn holds_queue_messages(&self) -> bool {
-        self.entries.iter().any(|entry| entry.origin.is_of_queue())
+    pub(crate) fn has_queue_entries(&self) -> bool {
+        self.queue_entries > 0
+    }
+
+    pub(crate) fn is_swept(&self) -> bool {
+        self.is_swept
     }
 
     pub(crate) fn push(&mut self, entry: OutboxEntry) {
-        self.bytes += entry.batch.bytes();
-        self.entries.push_back(entry);
+        self.close();
+        self.count(&entry);
+        if self.is_swept { self.unswept.push_back(entry) } else { self.entries.push_back(entry) }
     }
 
-    /// The next entry to hand out, unless a window's worth is out already.
-    pub(crate) fn hand_out(&mut self, window: usize) -> Option<&OutboxEntry> {
-        if self.handed == self.entries.len() || self.in_flight_bytes >= window {
+    fn count(&mut self, entry: &OutboxEntry) {
+        let bytes = entry.batch.bytes();
+        self.bytes += bytes;
+        self.messages += entry.batch.len();
+        self.auto_bytes += if entry.origin.is_auto() { bytes } else { 0 };
+        self.queue_entries += usize::from(entry.origin.is_of_queue());
+    }
+
+    fn uncount(&mut self, entry: &OutboxEntry) {
+        let bytes = entry.batch.bytes();
+        self.messages -= entry.batch.len();
+        self.auto_bytes -= if entry.origin.is_auto() { bytes } else { 0 };
+        self.queue_entries -= usize::from(entry.origin.is_of_queue());
+    }
+
+    /// Copies a small entry to its small neighbor, if that is not in flight and of the same origin.
+    pub(crate) fn coalesce(&mut self, entry: &OutboxEntry) -> Option<Coalesced> {
+        let (batch, origin) = (&entry.batch, entry.origin);
+        if batch.bytes() > SMALL || self.is_swept {
             return None;
         }
-        let entry = &self.entries[self.handed];
-        self.handed += 1;
+        let mut coalesced = None;
+        if self.open.is_none() {
+            if self.entries.len() == self.in_flight {
+                return None;
+            }
+            let fits = |last: &mut OutboxEntry| {
+                last.batch.bytes() <= SMALL && last.origin.join(last.batch.len(), origin, batch.len()).is_some()
+            };
+            let last = self.entries.pop_back_if(fits)?;
+            let mut packed = Vec::with_capacity(2 * (last.batch.bytes() + batch.bytes()));
+            packed.extend_from_slice(last.batch.packed());
+            let open = Open { packed, count: last.batch.len(), allocation: None, origin: last.origin };
+            self.open = Some(Box::new(open));
+            coalesced = Some(last.allocation);
+        }
+        let open = self.open.as_mut()?;
+        if open.packed.len() + batch.bytes() > OPEN {
+            return None;
+        }
+        open.origin = open.origin.join(open.count, origin, batch.len())?;
+        open.packed.extend_from_slice(batch.packed());
+        open.count += batch.len();
+        let capacity = open.packed.capacity();
+        let result = match coalesced {
+            Some(replaced) => Coalesced::Opened(replaced, capacity),
+            None => Coalesced::Into(open.allocation?, capacity),
+        };
+        self.bytes += batch.bytes();
+        self.messages += batch.len();
+        self.auto_bytes += if origin.is_auto() { batch.bytes() } else { 0 };
+        Some(result)
+    }
+
+    /// The buffer of [`Coalesced::Opened`] is counted as this.
+    pub(crate) fn opened(&mut self, allocation: AllocationSlot) {
+        if let Some(open) = &mut self.open {
+            open.allocation = Some(allocation);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            let Open { packed, count, allocation, origin } = *open;
+            let entry = OutboxEntry { batch: Batch::from_parts(packed.into(), count), allocation, origin };
+            if self.is_swept { self.unswept.push_back(entry) } else { self.entries.push_back(entry) }
+        }
+    }
+
+    /// The next entry to hand out, unless a window's worth is in flight already.
+    pub(crate) fn hand_out(&mut self, window: usize) -> Option<&OutboxEntry> {
+        if self.in_flight_bytes >= window || self.in_flight >= IN_FLIGHT {
+            return None;
+        }
+        if self.in_flight == self.entries.len() {
+            self.open.as_ref()?;
+            self.close();
+        }
+        let entry = &self.entries[self.in_flight];
+        self.in_flight += 1;
         self.in_flight_bytes += entry.batch.bytes();
         Some(entry)
     }
 
-    /// Takes credit for written bytes; gives the entries that are wholly written.
-    pub(crate) fn credit(&mut self, bytes: usize, mut done: impl FnMut(OutboxEntry)) {
+    /// Takes credit for written bytes; gives the entries that are wholly written, and where they
+    /// end in everything that was ever written.
+    pub(crate) fn credit(&mut self, bytes: usize, mut done: impl FnMut(OutboxEntry, u64)) {
         let bytes = bytes.min(self.in_flight_bytes);
         self.in_flight_bytes -= bytes;
         self.bytes -= bytes;
         self.front_written += bytes;
-        while self.handed > 0 && self.front_written >= self.entries[0].batch.bytes() {
-            let entry = self.entries.pop_front().expect("a handed entry");
+        while self.in_flight > 0 && self.front_written >= self.entries[0].batch.bytes() {
+            let entry = self.entries.pop_front().expect("an entry in flight");
             self.front_written -= entry.batch.bytes();
-            self.handed -= 1;
-            done(entry);
+            self.position += entry.batch.bytes() as u64;
+            self.in_flight -= 1;
+            self.uncount(&entry);
+            done(entry, self.position);
         }
-        if self.entries.is_empty() && self.entries.capacity() > ENTRIES {
-            // A burst must not leave its bookkeeping behind with an idle connection.
-            self.entries = VecDeque::new();
+        self.shrink();
+    }
+
+    /// A burst must not leave its bookkeeping behind with an idle connection.
+    fn shrink(&mut self) {
+        if self.entries.capacity() > ENTRIES && self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to((self.entries.len() * 2).min(ENTRIES));
         }
     }
 
-    /// Takes out the oldest topic entry that is not handed out.
+    /// Takes out the oldest topic entry that is not in flight.
     pub(crate) fn drop_oldest(&mut self) -> Option<OutboxEntry> {
-        let oldest = (self.handed..self.entries.len())
-            .find(|&place| matches!(self.entries[place].origin, Origin::Topic { .. }))?;
+        if self.is_swept {
+            return None;
+        }
+        self.close();
+        let end = self.entries.len().min(self.in_flight + SEARCHED);
+        let oldest = (self.in_flight..end).find(|&index| matches!(self.entries[index].origin, Origin::Topic { .. }))?;
         let entry = self.entries.remove(oldest)?;
         self.bytes -= entry.batch.bytes();
+        self.uncount(&entry);
         Some(entry)
     }
 
-    /// After a recall, only `kept` further bytes are in the caller's hands. Takes out the entries
-    /// behind them that `taken` names, and the unwritten rest of one that is cut.
-    pub(crate) fn reclaim(
+    /// After a recall only `kept` further bytes are in flight. An entry that is cut becomes two:
+    /// gives the origin of the second.
+    pub(crate) fn recall(
         &mut self,
         kept: usize,
-        budget: &mut MemoryBudget,
-        taken: impl Fn(&Origin) -> bool,
-    ) -> Vec<OutboxEntry> {
+        mut retain: impl FnMut(AllocationSlot) -> AllocationSlot,
+    ) -> Option<Origin> {
         let mut limit = self.front_written + kept;
-        let mut stay = Outbox { front_written: self.front_written, ..Outbox::default() };
-        let mut out = Vec::new();
-        for entry in std::mem::take(&mut self.entries) {
-            let size = entry.batch.bytes();
-            if limit >= size {
-                limit -= size;
-                stay.handed += 1;
-                stay.entries.push_back(entry);
-                continue;
-            }
-            let (count, cut) = entry.batch.whole_within(limit);
-            limit = 0;
-            let (block, origin) = (entry.block, entry.origin);
-            let (written, rest) = entry.batch.split(count, cut);
-            let has_written = written.is_some();
-            if let Some(batch) = written {
-                stay.handed += 1;
-                let block = if rest.is_some() { block.map(|block| budget.share(block)) } else { block };
-                stay.entries.push_back(OutboxEntry { batch, block, origin });
-            }
-            let Some(batch) = rest else { continue };
-            let origin = if has_written { skip(origin, count) } else { origin };
-            let entry = OutboxEntry { batch, block, origin };
-            if taken(&entry.origin) { out.push(entry) } else { stay.entries.push_back(entry) }
+        let mut keep = 0;
+        while keep < self.in_flight && limit >= self.entries[keep].batch.bytes() {
+            limit -= self.entries[keep].batch.bytes();
+            keep += 1;
         }
+        let mut second = None;
+        let mut in_flight_bytes: usize = self.entries.iter().take(keep).map(|entry| entry.batch.bytes()).sum();
+        let cut = if keep < self.in_flight { self.entries[keep].batch.whole_within(limit) } else { (0, 0) };
+        if cut.0 > 0 {
+            let (count, bytes) = cut;
+            let entry = &mut self.entries[keep];
+            let allocation = entry.allocation.map(&mut retain);
+            let (Some(head), Some(rest)) = entry.batch.clone().split(count, bytes) else {
+                unreachable!("a cut inside")
+            };
+            let rest = OutboxEntry { batch: rest, allocation, origin: entry.origin.skip(count) };
+            entry.batch = head;
+            second = Some(rest.origin);
+            self.queue_entries += usize::from(rest.origin.is_of_queue());
+            self.entries.insert(keep + 1, rest);
+            in_flight_bytes += bytes;
+            keep += 1;
+        }
+        self.in_flight = keep;
         // Where the socket failed, not even the rest of a message that was begun is kept.
-        let handed: usize = stay.entries.iter().take(stay.handed).map(|entry| entry.batch.bytes()).sum();
-        stay.front_written = stay.front_written.min(handed);
-        stay.in_flight_bytes = handed - stay.front_written;
-        let total: usize = stay.entries.iter().map(|entry| entry.batch.bytes()).sum();
-        stay.bytes = total - stay.front_written;
-        *self = stay;
-        out
+        let lost = self.front_written.saturating_sub(in_flight_bytes);
+        self.front_written -= lost;
+        self.bytes += lost;
+        self.in_flight_bytes = in_flight_bytes - self.front_written;
+        second
     }
 
-    /// Everything, the front without its messages that are wholly written.
-    pub(crate) fn take_all(&mut self) -> (Vec<OutboxEntry>, Option<OutboxEntry>) {
-        let written = self.front_written;
-        let mut entries: VecDeque<OutboxEntry> = std::mem::take(self).entries;
-        let mut done = None;
-        if let Some(front) = entries.pop_front() {
-            let (count, cut) = front.batch.whole_within(written);
-            let (head, rest) = front.batch.split(count, cut);
-            let (mut block, origin) = (front.block, front.origin);
-            if let Some(batch) = rest {
-                entries.push_front(OutboxEntry { batch, block: block.take(), origin: skip(origin, count) });
-            }
-            done = head.map(|batch| OutboxEntry { batch, block, origin });
+    /// Begins a sweep over what is not in flight.
+    pub(crate) fn begin_sweep(&mut self) {
+        self.close();
+        debug_assert!(!self.is_swept, "one sweep at a time");
+        self.is_swept = true;
+        self.unswept = std::mem::take(&mut self.entries);
+        for _ in 0..self.in_flight {
+            self.entries.extend(self.unswept.pop_front());
         }
-        (entries.into(), done)
     }
-}
 
-/// The origin of what is behind the first `count` messages.
-fn skip(origin: Origin, count: usize) -> Origin {
-    match origin {
-        Origin::Queue { channel, subscription, first, step } => {
-            Origin::Queue { channel, subscription, first: first + step * count as u64, step }
+    /// The next entry of a sweep: taken out if it is `wanted`, or passed over. `None` at the end.
+    pub(crate) fn sweep(&mut self, wanted: impl FnOnce(&Origin) -> bool) -> Option<Option<OutboxEntry>> {
+        let Some(entry) = self.unswept.pop_front() else {
+            self.is_swept = false;
+            self.unswept = VecDeque::new();
+            return None;
+        };
+        if !wanted(&entry.origin) {
+            self.entries.push_back(entry);
+            return Some(None);
         }
-        other => other,
+        self.bytes -= entry.batch.bytes();
+        self.uncount(&entry);
+        Some(Some(entry))
+    }
+
+    /// The connection is gone: nothing is in flight any more. The part of the first entry that is
+    /// written as whole messages becomes an entry of its own, and is taken out: gives it, where it
+    /// ends in everything that was ever written, and whether a rest is left.
+    pub(crate) fn abandon(
+        &mut self,
+        retain: impl FnMut(AllocationSlot) -> AllocationSlot,
+    ) -> Option<(OutboxEntry, u64, bool)> {
+        self.close();
+        let written = std::mem::take(&mut self.front_written);
+        (self.in_flight, self.in_flight_bytes) = (0, 0);
+        self.bytes += written;
+        let front = self.entries.front_mut()?;
+        let (count, bytes) = front.batch.whole_within(written);
+        if count == 0 {
+            return None;
+        }
+        self.position += bytes as u64;
+        self.bytes -= bytes;
+        let mut head = self.entries.pop_front()?;
+        let (whole, rest) = head.batch.clone().split(count, bytes);
+        let is_cut = rest.is_some();
+        if let Some(batch) = rest {
+            let rest = OutboxEntry { batch, allocation: head.allocation.map(retain), origin: head.origin.skip(count) };
+            self.queue_entries += usize::from(rest.origin.is_of_queue());
+            self.entries.push_front(rest);
+        }
+        head.batch = whole?;
+        self.uncount(&head);
+        Some((head, self.position, is_cut))
     }
 }

@@ -1,82 +1,132 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::ops::{Index, IndexMut};
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+use std::ops::Index;
 
-/// A table whose rows keep their place until they are removed. The lowest free place is used
-/// first, so that the table becomes short again when most of its rows are gone.
-#[derive(Debug)]
-pub(crate) struct Slots<T> {
-    rows: Vec<Option<T>>,
-    /// Places that were free once; some of them may be used again, or behind the end.
-    free: BinaryHeap<Reverse<usize>>,
-    used: usize,
+/// Names a row of one kind of table.
+pub(crate) trait Key: Copy + Eq {
+    fn new(index: usize) -> Self;
+    fn index(self) -> usize;
 }
 
-impl<T> Slots<T> {
-    pub(crate) fn new() -> Slots<T> {
-        Slots { rows: Vec::new(), free: BinaryHeap::new(), used: 0 }
+macro_rules! keys {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) struct $name(NonZeroU32);
+
+        impl Key for $name {
+            fn new(index: usize) -> $name {
+                let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
+                $name(number.expect("a table has fewer than 2^32 rows"))
+            }
+
+            #[inline]
+            fn index(self) -> usize {
+                self.0.get() as usize - 1
+            }
+        }
+    )+};
+}
+
+keys! {
+    /// A connection that is there, or has left and is still being dealt with.
+    ConnectionSlot,
+    /// A channel.
+    ChannelSlot,
+    /// A subscription.
+    SubscriptionSlot,
+    /// A subscription's membership in one channel.
+    MemberSlot,
+    /// A charged buffer.
+    AllocationSlot,
+    /// A node of a trie of patterns.
+    NodeSlot,
+}
+
+/// A table whose rows keep their slots until they are removed. The lowest free slot is used first,
+/// so that the table becomes short again when most of its rows are gone.
+#[derive(Debug)]
+pub(crate) struct Slots<K, T> {
+    rows: Vec<Option<T>>,
+    /// Slots that were free once; some of them may be used again, or behind the end.
+    free: BinaryHeap<Reverse<u32>>,
+    used: usize,
+    key: PhantomData<K>,
+}
+
+impl<K: Key, T> Slots<K, T> {
+    pub(crate) fn new() -> Slots<K, T> {
+        Slots { rows: Vec::new(), free: BinaryHeap::new(), used: 0, key: PhantomData }
     }
 
-    pub(crate) fn insert(&mut self, row: T) -> usize {
+    pub(crate) fn insert(&mut self, row: T) -> K {
         self.used += 1;
-        while let Some(Reverse(place)) = self.free.pop() {
-            if let Some(free @ None) = self.rows.get_mut(place) {
+        while let Some(Reverse(slot)) = self.free.pop() {
+            let slot = slot as usize;
+            if let Some(free @ None) = self.rows.get_mut(slot) {
                 *free = Some(row);
-                return place;
+                return K::new(slot);
             }
         }
         self.rows.push(Some(row));
-        self.rows.len() - 1
+        K::new(self.rows.len() - 1)
     }
 
-    pub(crate) fn remove(&mut self, place: usize) -> T {
-        let row = self.rows[place].take().expect("the row is there");
+    pub(crate) fn remove(&mut self, key: K) -> T {
+        let row = self.rows[key.index()].take().expect("the row is there");
         self.used -= 1;
         while let Some(None) = self.rows.last() {
             self.rows.pop();
         }
-        if place < self.rows.len() {
-            self.free.push(Reverse(place));
+        if key.index() < self.rows.len() {
+            self.free.push(Reverse(key.index() as u32));
         }
         if self.rows.len() < self.rows.capacity() / 4 {
             self.rows.shrink_to(self.rows.len() * 2);
             let end = self.rows.len();
-            self.free.retain(|&Reverse(place)| place < end);
+            self.free.retain(|&Reverse(slot)| (slot as usize) < end);
             self.free.shrink_to(self.free.len() * 2);
         }
         row
     }
 
-    pub(crate) fn get(&self, place: usize) -> Option<&T> {
-        self.rows.get(place)?.as_ref()
+    #[inline]
+    pub(crate) fn get(&self, key: K) -> Option<&T> {
+        self.rows.get(key.index())?.as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
-        self.rows.get_mut(place)?.as_mut()
+    /// A row to change. Tables with dirty marks hide this behind an accessor that sets the mark.
+    #[inline]
+    pub(crate) fn row(&mut self, key: K) -> &mut T {
+        self.rows[key.index()].as_mut().expect("the row is there")
     }
 
     pub(crate) fn len(&self) -> usize {
         self.used
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.rows.iter().enumerate().filter_map(|(place, row)| Some((place, row.as_ref()?)))
+    /// One more than the highest index in use.
+    pub(crate) fn end(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn at(&self, index: usize) -> Option<(K, &T)> {
+        Some((K::new(index), self.rows.get(index)?.as_ref()?))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
+        self.rows.iter().enumerate().filter_map(|(index, row)| Some((K::new(index), row.as_ref()?)))
     }
 }
 
-impl<T> Index<usize> for Slots<T> {
+impl<K: Key, T> Index<K> for Slots<K, T> {
     type Output = T;
 
     #[inline]
-    fn index(&self, place: usize) -> &T {
-        self.rows[place].as_ref().expect("the row is there")
-    }
-}
-
-impl<T> IndexMut<usize> for Slots<T> {
-    #[inline]
-    fn index_mut(&mut self, place: usize) -> &mut T {
-        self.rows[place].as_mut().expect("the row is there")
+    fn index(&self, key: K) -> &T {
+        self.rows[key.index()].as_ref().expect("the row is there")
     }
 }
 
@@ -88,34 +138,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_keep_their_places_whatever_comes_and_goes(steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..400)) {
-            let mut slots = Slots::new();
+        fn rows_keep_their_slots_whatever_comes_and_goes(steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..400)) {
+            let mut slots = Slots::<MemberSlot, usize>::new();
             let mut model = BTreeMap::new();
             for (number, (comes, index)) in steps.into_iter().enumerate() {
                 if comes || model.is_empty() {
-                    let place = slots.insert(number);
-                    prop_assert!(model.insert(place, number).is_none());
+                    let slot = slots.insert(number);
+                    prop_assert!(model.insert(slot, number).is_none());
                 } else {
-                    let place = *index.get(&model.keys().copied().collect::<Vec<_>>());
-                    prop_assert_eq!(Some(slots.remove(place)), model.remove(&place));
+                    let slot = *index.get(&model.keys().copied().collect::<Vec<_>>());
+                    prop_assert_eq!(Some(slots.remove(slot)), model.remove(&slot));
                 }
                 prop_assert_eq!(slots.len(), model.len());
-                prop_assert!(slots.iter().map(|(place, &row)| (place, row)).eq(model.iter().map(|(&place, &row)| (place, row))));
+                prop_assert!(slots.iter().map(|(slot, &row)| (slot, row)).eq(model.iter().map(|(&slot, &row)| (slot, row))));
             }
         }
     }
 
     #[test]
     fn a_table_becomes_short_again() {
-        let mut slots = Slots::new();
+        let mut slots = Slots::<MemberSlot, usize>::new();
         for number in 0..10_000 {
             slots.insert(number);
         }
-        for place in 1..10_000 {
-            slots.remove(place);
+        for slot in 1..10_000 {
+            slots.remove(MemberSlot::new(slot));
         }
         assert!(slots.rows.capacity() < 10, "{}", slots.rows.capacity());
         assert!(slots.free.capacity() < 10, "{}", slots.free.capacity());
-        assert_eq!(slots.insert(7), 1);
+        assert_eq!(slots.insert(7), MemberSlot::new(1));
     }
 }

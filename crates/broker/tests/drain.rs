@@ -87,11 +87,14 @@ fn a_held_publisher_that_a_worker_may_release_is_waited_for() {
 
 #[test]
 fn once_nobody_is_owed_anything_all_are_closed_whoever_is_held() {
-    let mut broker = Broker::new(Limits { memory: 60, queue: 1000, ..Limits::default() }, Vec::new());
+    let mut broker = Broker::new(
+        Limits { connections: 2, memory: 2 * Limits::CONNECTION + 6000, queue: 10_000, ..Limits::default() },
+        Vec::new(),
+    );
     connect(&mut broker, 1, "/topic/a");
     connect(&mut broker, 2, "/null");
     publish(&mut broker, 2, "/topic/a", "owed");
-    publish(&mut broker, 2, "/queue/a", "0123456789012345678901234567890123");
+    publish(&mut broker, 2, "/queue/a", &"x".repeat(3000));
     assert_eq!(broker.totals().paused, 1);
     closed(&mut broker);
     broker.drain(Time::ZERO);

@@ -57,7 +57,10 @@ impl Acceptor {
         settings: &Settings,
         alive: mpsc::Sender<()>,
     ) -> Acceptor {
-        let per_address = settings.handshakes_per_address.unwrap_or(settings.handshakes / 4);
+        let per_address = match settings.handshakes_per_address {
+            0 => settings.handshakes / 4,
+            some => some,
+        };
         let handshakes = Handshakes::new(settings.handshakes, per_address, settings.connection_rate, Instant::now());
         Acceptor {
             context,
@@ -125,7 +128,7 @@ impl Acceptor {
             let Some(oldest) = self.handshakes.lock().evict_oldest() else {
                 if self.context.hub.log_quota().allows(Kind::Limit) {
                     let limit = self.open.limit();
-                    tracing::warn!(peer = %address, "refused: {limit} connections are open, as many as may be (limits: connections, open files)");
+                    tracing::warn!(peer = %address, "closed: there are {limit} connections already (limit: open files)");
                 }
                 return;
             };

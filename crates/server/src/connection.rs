@@ -110,7 +110,7 @@ struct Connection<'a> {
     spent: Duration,
     /// When a byte of the frame that was begun came last, or reading was taken up again.
     progress: Option<Instant>,
-    /// When to ask again what was acknowledged, and how long to wait after that.
+    /// When to ask the kernel again what was acknowledged, and how long to wait after that.
     asks: Option<(Instant, Duration)>,
 }
 
@@ -323,9 +323,13 @@ impl<'a> Connection<'a> {
         self.progress.get_or_insert_with(Instant::now).checked_add(limit)
     }
 
-    /// When to ask what was acknowledged: soon where the broker may wait for it, then ever more rarely.
+    /// Asks what was acknowledged where the broker may wait for it, soon at first, then ever more rarely. Returns when to
+    /// ask again. It waits where a whole window is on its way, and where nothing else keeps the connection open.
     fn asks(&mut self) -> Option<Instant> {
-        if !self.handle.lags() {
+        let (handle, hub) = (self.handle, self.hub);
+        let ends = self.session.is_ended() || hub.is_draining();
+        let waits = ends && handle.consumes() && handle.unreported() > 0;
+        if !waits && !handle.lags() {
             self.asks = None;
             return None;
         }
@@ -334,6 +338,12 @@ impl<'a> Connection<'a> {
         if *at <= now {
             *gap = (*gap * 2).min(LATER);
             *at = now + *gap;
+            handle.sample();
+            if handle.owes_credit() {
+                // The broker is told in the next turn, which comes at once.
+                handle.wake();
+                *gap = SOON;
+            }
         }
         Some(*at)
     }

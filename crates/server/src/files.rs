@@ -39,11 +39,10 @@ impl Drop for OpenConnection {
     }
 }
 
-/// How many connections the native port may have: as many as the broker may, but a part of the open files, at most
-/// half of them, stays for others.
-pub(crate) fn connection_limit(connections: usize, open_files: u64) -> usize {
+/// How many sockets the native port may have: a part of the open files, at most half of them, stays for others.
+pub(crate) fn connection_limit(open_files: u64) -> usize {
     let files = usize::try_from(open_files).unwrap_or(usize::MAX);
-    connections.min(files - RESERVE.min(files / 2)).max(1)
+    (files - RESERVE.min(files / 2)).max(1)
 }
 
 #[cfg(test)]
@@ -52,15 +51,14 @@ mod tests {
 
     #[test]
     fn a_part_of_the_open_files_is_kept_for_others() {
-        assert_eq!(connection_limit(20_000, 1 << 20), 20_000);
-        assert_eq!(connection_limit(20_000, 20_512), 20_000);
-        assert_eq!(connection_limit(20_000, 20_511), 19_999);
-        assert_eq!(connection_limit(20_000, 1024), 512);
-        assert_eq!(connection_limit(20_000, 256), 128);
-        assert_eq!(connection_limit(20_000, 1), 1);
-        assert_eq!(connection_limit(20_000, 0), 1);
-        assert_eq!(connection_limit(0, 1024), 1);
-        assert_eq!(connection_limit(usize::MAX, u64::MAX), usize::MAX - RESERVE);
+        assert_eq!(connection_limit(20_512), 20_000);
+        assert_eq!(connection_limit(1025), 513);
+        assert_eq!(connection_limit(1024), 512);
+        assert_eq!(connection_limit(1023), 512);
+        assert_eq!(connection_limit(256), 128);
+        assert_eq!(connection_limit(1), 1);
+        assert_eq!(connection_limit(0), 1);
+        assert_eq!(connection_limit(u64::MAX), usize::MAX - RESERVE);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The side of a connection that every task may touch.
 
 use crate::outbox::Outbox;
+use crate::slice::FLUSH;
 use crate::socket::{Origin, Socket};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Notify, Ordering};
 use crate::transport::Transport;
@@ -10,8 +11,6 @@ use switchboard_broker::{CloseReason, ConnectionId, Refusal};
 
 /// Buffers handed to one system call.
 const SLICES: usize = 64;
-/// Bytes that one flush writes, about: a peer that takes everything must not keep the task that serves it.
-const FLUSH: usize = 1 << 20;
 
 /// Why the server ends a connection.
 #[derive(Clone, Debug)]
@@ -43,6 +42,8 @@ pub(crate) struct ConnectionHandle {
     /// All bytes that the broker knows to be written, and to be acknowledged. Changed under the hub's lock only.
     credited: AtomicU64,
     reported: AtomicU64,
+    /// Whether the kernel says what the peer's machine has acknowledged.
+    has_transport: bool,
     /// Whether it takes from queues, so that the broker asks what was acknowledged.
     consumes: AtomicBool,
     /// Whether it is among those that [`Watch`](crate::watch::Watch) looks after.
@@ -60,6 +61,15 @@ pub(crate) struct ConnectionHandle {
     notify: Notify,
 }
 
+/// What a task has written of what there was.
+enum Written {
+    All,
+    /// The socket is full: the own task waits for room.
+    Full,
+    /// As much as one task may: the own task goes on.
+    Part,
+}
+
 #[derive(Debug, Default)]
 struct Writer {
     outbox: Outbox,
@@ -69,6 +79,7 @@ struct Writer {
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, origin: Origin, socket: Socket) -> ConnectionHandle {
         ConnectionHandle {
+            has_transport: socket.transport().is_some(),
             id,
             origin,
             socket,
@@ -154,13 +165,18 @@ impl ConnectionHandle {
         self.credited.store(credited, Ordering::Relaxed);
         let before = self.reported.load(Ordering::Relaxed);
         let reported = acknowledged.min(credited).max(before);
+        debug_assert!(reported <= credited, "acknowledged before it is known to be written");
         self.reported.store(reported, Ordering::Release);
         (bytes, usize::try_from(reported - before).unwrap_or(usize::MAX))
     }
 
+    pub(crate) fn has_transport(&self) -> bool {
+        self.has_transport
+    }
+
     /// From now on the broker is told what the peer's machine acknowledges.
     pub(crate) fn set_consumes(&self) {
-        self.consumes.store(true, Ordering::Release);
+        self.consumes.store(self.has_transport, Ordering::Release);
     }
 
     pub(crate) fn consumes(&self) -> bool {
@@ -191,7 +207,8 @@ impl ConnectionHandle {
     }
 
     pub(crate) fn end_watch(&self) {
-        self.watched.store(false, Ordering::Release);
+        // Not a store: what was written before somebody else's failed `begin_watch` has to be seen after this.
+        self.watched.swap(false, Ordering::AcqRel);
     }
 
     /// Lets the own task ask soon what was acknowledged.
@@ -238,10 +255,13 @@ impl ConnectionHandle {
         let mut most = FLUSH;
         loop {
             let Some(mut writer) = self.writer.try_lock() else { return };
-            let is_done = self.write(&mut writer, &mut most);
+            let written = self.write(&mut writer, &mut most);
             drop(writer);
-            if !is_done {
-                return;
+            match written {
+                Written::All => {}
+                Written::Full => return,
+                // Only now: its own task could not write while the writer was locked.
+                Written::Part => return self.wake(),
             }
             // A task that came while the writer was locked has left it to this one.
             if self.incoming.lock().is_empty() {
@@ -250,21 +270,19 @@ impl ConnectionHandle {
         }
     }
 
-    /// Whether everything is written; otherwise the own task goes on.
-    fn write(&self, writer: &mut Writer, most: &mut usize) -> bool {
+    fn write(&self, writer: &mut Writer, most: &mut usize) -> Written {
         loop {
             let incoming = std::mem::take(&mut *self.incoming.lock());
             if writer.closed {
-                return true;
+                return Written::All;
             }
             incoming.into_iter().for_each(|packed| writer.outbox.push(packed));
             if writer.outbox.is_empty() {
                 self.blocked.store(false, Ordering::Release);
-                return true;
+                return Written::All;
             }
             if *most == 0 {
-                self.wake();
-                return false;
+                return Written::Part;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let used = writer.outbox.slices(&mut slices);
@@ -280,7 +298,7 @@ impl ConnectionHandle {
                     if !self.blocked.swap(true, Ordering::AcqRel) {
                         self.wake();
                     }
-                    return false;
+                    return Written::Full;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -290,7 +308,7 @@ impl ConnectionHandle {
                     self.blocked.store(false, Ordering::Release);
                     self.failed.store(true, Ordering::Release);
                     self.wake();
-                    return true;
+                    return Written::All;
                 }
             }
         }

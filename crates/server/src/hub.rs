@@ -1,5 +1,6 @@
 //! The one broker, and who is connected to it.
 
+use crate::clock::Clock;
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::log::{Kind, LogQuota};
@@ -12,7 +13,6 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::thread::panicking;
-use std::time::{Duration, Instant};
 use switchboard_broker::{
     Broker, ChannelRule, Command, ConnectionId, ConnectionStatus, Event, Limits, PauseReason, Status, StatusQuery,
     Time, Totals,
@@ -32,7 +32,7 @@ const UNCLOCKED: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Hub {
     state: Mutex<State>,
-    start: Instant,
+    clock: Clock,
     earlier: Notify,
     failed: Notify,
     pressed: AtomicBool,
@@ -105,9 +105,9 @@ impl Drop for Locked<'_> {
         }
         let lines = std::mem::take(&mut state.lines);
         if self.fair {
-            unlock_fairly(state)
+            unlock_fairly(state);
         } else {
-            drop(state)
+            drop(state);
         }
         if earlier {
             self.hub.earlier.notify_one();
@@ -132,7 +132,7 @@ impl Hub {
         let broker = Broker::new(limits.clone(), rules);
         Hub {
             state: Mutex::new(State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }),
-            start: Instant::now(),
+            clock: Clock::start(),
             earlier: Notify::new(),
             failed: Notify::new(),
             pressed: AtomicBool::new(false),
@@ -189,7 +189,7 @@ impl Hub {
 
     /// The broker knows the connection from now on.
     pub(crate) fn connect(&self, handle: &Arc<ConnectionHandle>) {
-        let transport_acks = handle.sample().is_some();
+        let transport_acks = handle.has_transport();
         self.change(|state, now, dirty| {
             state.handles.insert(handle.id(), handle.clone());
             state.broker.handle(now, handle.id(), Command::Connect { transport_acks });
@@ -283,6 +283,9 @@ impl Hub {
 
     /// Sees to it that somebody asks what the peer's machine has acknowledged of what was written.
     fn look_after(&self, handle: &Arc<ConnectionHandle>) {
+        if !handle.has_transport() {
+            return;
+        }
         if handle.consumes() {
             // The broker stops at a whole window.
             let lag = (self.limits.window / 4).max(1) as u64;
@@ -313,25 +316,28 @@ impl Hub {
                 continue;
             };
             if at > self.now() {
-                let at = tokio::time::Instant::from_std(self.start + Duration::from_micros(at.0));
                 tokio::select! {
-                    () = tokio::time::sleep_until(at) => {}
+                    () = self.clock.sleep_until(at) => {}
                     () = self.earlier.notified() => continue,
                 }
             }
             let mut dirty = Dirty::default();
-            if let Some(mut locked) = self.lock() {
-                let now = self.now();
-                locked.broker.handle_timeout(now);
-                locked.dispatch(now, &mut dirty);
-                locked.fair = true;
-            }
+            self.pass_time(&mut dirty);
             while !self.pump(&mut dirty, &Slice::begin()) {
                 tokio::task::yield_now().await;
             }
             // The broker may have more to do at once, step by step.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Does the next step of what is due.
+    pub(crate) fn pass_time(&self, dirty: &mut Dirty) {
+        let Some(mut locked) = self.lock() else { return };
+        let now = self.now();
+        locked.broker.handle_timeout(now);
+        locked.dispatch(now, dirty);
+        locked.fair = true;
     }
 
     pub(crate) fn drain(&self) {
@@ -398,8 +404,14 @@ impl Hub {
         Some(result)
     }
 
+    /// What a bug in the broker does.
+    #[cfg(test)]
+    pub(crate) fn panic(&self) {
+        self.change(|_, _, _| panic!("a bug"));
+    }
+
     fn now(&self) -> Time {
-        Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+        self.clock.now()
     }
 
     /// `None` if the books cannot be trusted.

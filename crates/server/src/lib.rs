@@ -19,6 +19,7 @@ mod socket;
 mod sync;
 mod transport;
 
+mod clock;
 mod dirty;
 mod handle;
 mod hub;
@@ -35,6 +36,8 @@ mod files;
 mod handshakes;
 mod http;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use connector::Connector;
 pub use native::{NativeError, Session};

@@ -27,8 +27,8 @@ pub struct Server {
     native: Vec<TcpListener>,
     http: HttpServer,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
-    /// Connections of the native port at a time.
-    connections: usize,
+    /// Sockets of the native port at a time.
+    pub(crate) sockets: usize,
 }
 
 /// How a [`Server`] ended.
@@ -60,16 +60,16 @@ impl Server {
             rlimit::Resource::NOFILE.get_soft().unwrap_or(1024)
         });
         let allowed = settings.limits.connections;
-        let connections = connection_limit(allowed, files);
-        if connections < allowed {
+        let sockets = connection_limit(files);
+        if sockets < allowed {
             tracing::warn!(
-                "at most {connections} connections, though `connections` allows {allowed}: \
+                "at most {sockets} connections, though `connections` allows {allowed}: \
                  this process may open {files} files (raise it with ulimit -n)"
             );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;
         let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
-        Ok(Server { settings, native, http, arrivals: arrivals(), connections })
+        Ok(Server { settings, native, http, arrivals: arrivals(), sockets })
     }
 
     /// Where the native protocol is spoken.
@@ -99,9 +99,17 @@ impl Server {
     /// If the broker panics. It does not go on with a state that may be half changed; the panic's own message is on
     /// standard error.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Shutdown, RunError> {
+        let hub = Arc::new(Hub::new(self.settings.limits.clone(), self.settings.rules.clone()));
+        self.run_with(hub, shutdown).await
+    }
+
+    pub(crate) async fn run_with(
+        self,
+        hub: Arc<Hub>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Shutdown, RunError> {
         let http_address = self.http_addresses().first().map(ToString::to_string);
-        let Server { settings, native, http, arrivals: (_, arrivals), connections } = self;
-        let hub = Arc::new(Hub::new(settings.limits.clone(), settings.rules.clone()));
+        let Server { settings, native, http, arrivals: (_, arrivals), sockets } = self;
         let (alive, mut ended) = mpsc::channel(1);
         let context = Arc::new(Context {
             hub: hub.clone(),
@@ -110,7 +118,7 @@ impl Server {
             send_buffer: settings.send_buffer,
             http: http_address,
         });
-        let open = OpenConnections::new(connections);
+        let open = OpenConnections::new(sockets);
         let acceptor = Arc::new(Acceptor::new(context, open, &settings, alive));
         let mut accepting = JoinSet::new();
         for listener in native {

@@ -22,8 +22,8 @@ pub struct Settings {
     pub connection_rate: u32,
     /// Connections at a time that have not sent their first frame. One more ends the oldest. 0 counts as 1.
     pub handshakes: usize,
-    /// The same, of one address (an IPv6 address counts by its first 64 bits); `None` for a quarter of `handshakes`.
-    pub handshakes_per_address: Option<usize>,
+    /// The same, of one address (an IPv6 address counts by its first 64 bits); 0 for a quarter of `handshakes`.
+    pub handshakes_per_address: usize,
     /// The kernel's send buffer of a queue's consumer, in bytes: with [`Limits::window`], what this side may have ahead of a
     /// consumer. The kernel doubles it for its own overhead. 0 leaves it to the system, which lets it grow to some MiB.
     pub send_buffer: usize,
@@ -43,7 +43,7 @@ impl Default for Settings {
             read_timeout: Duration::from_secs(10),
             connection_rate: 5000,
             handshakes: 4096,
-            handshakes_per_address: None,
+            handshakes_per_address: 0,
             send_buffer: 64 << 10,
             drain: Duration::from_secs(5),
         }

@@ -18,8 +18,9 @@ pub(crate) struct Watch {
     added: Notify,
 }
 
+/// One of them.
 #[derive(Debug)]
-struct Watched {
+pub(crate) struct Watched {
     handle: Weak<ConnectionHandle>,
     /// Whether the last look found the peer's machine silent for too long.
     is_suspect: bool,
@@ -34,10 +35,28 @@ impl Watch {
     pub(crate) fn add(&self, handle: &Arc<ConnectionHandle>) {
         if handle.begin_watch() {
             let mut connections = self.connections.lock();
-            connections.push(Watched { handle: Arc::downgrade(handle), is_suspect: false });
+            connections.push(Watched::new(handle));
             if connections.len() == 1 {
                 self.added.notify_one();
             }
+        }
+    }
+
+    /// All that are watched now.
+    pub(crate) fn take(&self) -> Vec<Watched> {
+        std::mem::take(&mut *self.connections.lock())
+    }
+
+    /// Asks what was acknowledged, and puts the connection back if something is missing.
+    pub(crate) fn look_at(&self, mut watched: Watched, limit: Duration, dirty: &mut Dirty) {
+        let Some(handle) = watched.handle.upgrade() else { return };
+        if watched.look(&handle, limit, dirty) {
+            return self.connections.lock().push(watched);
+        }
+        handle.end_watch();
+        // Written between the look and now: its writer found it watched.
+        if handle.closing().is_none() && handle.unacknowledged() > 0 {
+            self.add(&handle);
         }
     }
 
@@ -51,20 +70,10 @@ impl Watch {
                 hub.watch().added.notified().await;
             }
             tokio::time::sleep(PERIOD).await;
-            let connections = std::mem::take(&mut *hub.watch().connections.lock());
             let mut dirty = Dirty::default();
             let mut slice = Slice::begin();
-            for mut watched in connections {
-                let Some(handle) = watched.handle.upgrade() else { continue };
-                if watched.look(&handle, limit, &mut dirty) {
-                    hub.watch().connections.lock().push(watched);
-                } else {
-                    handle.end_watch();
-                    // Written between the look and now: its writer has seen it watched.
-                    if handle.unacknowledged() > 0 {
-                        hub.watch().add(&handle);
-                    }
-                }
+            for watched in hub.watch().take() {
+                hub.watch().look_at(watched, limit, &mut dirty);
                 while slice.is_over() || !hub.pump(&mut dirty, &slice) {
                     tokio::task::yield_now().await;
                     slice = Slice::begin();
@@ -75,8 +84,12 @@ impl Watch {
 }
 
 impl Watched {
+    pub(crate) fn new(handle: &Arc<ConnectionHandle>) -> Watched {
+        Watched { handle: Arc::downgrade(handle), is_suspect: false }
+    }
+
     /// Returns whether to look again.
-    fn look(&mut self, handle: &Arc<ConnectionHandle>, limit: Duration, dirty: &mut Dirty) -> bool {
+    pub(crate) fn look(&mut self, handle: &Arc<ConnectionHandle>, limit: Duration, dirty: &mut Dirty) -> bool {
         let Some(transport) = handle.sample() else { return false };
         if handle.owes_credit() {
             dirty.uncredited.push(handle.clone());
@@ -92,78 +105,5 @@ impl Watched {
             return false;
         }
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::socket::scripted::Scripted;
-    use crate::socket::{Origin, Socket};
-    use switchboard_broker::ConnectionId;
-
-    const LIMIT: Duration = Duration::from_secs(10);
-
-    /// A consumer's connection to which 100 bytes are written.
-    fn written() -> (Scripted, Arc<ConnectionHandle>, Watched) {
-        let script = Scripted::default();
-        let socket = Socket::Scripted(script.clone());
-        let handle = Arc::new(ConnectionHandle::new(ConnectionId(1), Origin::Service("test"), socket));
-        handle.set_consumes();
-        handle.incoming(vec![0; 100].into());
-        script.takes(&[Ok(100)]);
-        handle.flush();
-        let watched = Watched { handle: Arc::downgrade(&handle), is_suspect: false };
-        (script, handle, watched)
-    }
-
-    #[test]
-    fn a_machine_that_leaves_two_looks_unanswered_has_vanished() {
-        let (script, handle, mut watched) = written();
-        let mut dirty = Dirty::default();
-        script.acknowledges(60, true, LIMIT);
-        assert!(watched.look(&handle, LIMIT, &mut dirty));
-        assert!(handle.closing().is_none());
-        assert!(!watched.look(&handle, LIMIT, &mut dirty));
-        assert!(matches!(handle.closing(), Some(CloseMode::Vanished)));
-    }
-
-    #[test]
-    fn a_machine_that_answers_probes_has_not_vanished_however_long_its_program_takes_nothing() {
-        let (script, handle, mut watched) = written();
-        let mut dirty = Dirty::default();
-        for look in 0..100 {
-            // Now and then a probe has just been sent.
-            script.acknowledges(60, look % 2 == 0, LIMIT * 10);
-            assert!(watched.look(&handle, LIMIT, &mut dirty));
-        }
-        // Not long enough.
-        script.acknowledges(60, true, LIMIT - Duration::from_millis(1));
-        assert!(watched.look(&handle, LIMIT, &mut dirty));
-        assert!(watched.look(&handle, LIMIT, &mut dirty));
-        assert!(handle.closing().is_none());
-    }
-
-    #[test]
-    fn without_a_limit_nobody_vanishes() {
-        let (script, handle, mut watched) = written();
-        script.acknowledges(60, true, Duration::MAX);
-        for _ in 0..3 {
-            assert!(watched.look(&handle, Duration::ZERO, &mut Dirty::default()));
-        }
-        assert!(handle.closing().is_none());
-    }
-
-    #[test]
-    fn a_connection_is_watched_until_everything_is_acknowledged() {
-        let (script, handle, mut watched) = written();
-        handle.take_credit();
-        for (acknowledged, more) in [(0, true), (99, true), (100, false)] {
-            script.acknowledges(acknowledged, false, Duration::ZERO);
-            let mut dirty = Dirty::default();
-            assert_eq!(watched.look(&handle, LIMIT, &mut dirty), more, "{acknowledged} bytes");
-            assert_eq!(dirty.uncredited.len(), usize::from(acknowledged > 0));
-            handle.take_credit();
-        }
     }
 }

@@ -42,7 +42,7 @@ fn a_full_queue_holds_those_who_feed_it_and_only_those() {
     assert_eq!(worker.receive_some(100), all);
     assert_eq!(feeding.until_echo(), Vec::<Vec<u8>>::new());
     assert!(listening(&broker.status(), "/topic/feeding")["paused"].is_null());
-    broker.log.find(&["INFO", "resumed", &format!("connection={}", held["id"])]);
+    broker.log.find(&["DEBUG", "resumed", &format!("connection={}", held["id"])]);
     assert_eq!(Client::listening_late(&broker, "/queue/other").until_echo(), all);
     drop((feeding, other, worker));
     bystanders.are_alone(&broker);

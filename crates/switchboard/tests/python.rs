@@ -66,7 +66,7 @@ fn a_topic_that_holds_holds_its_publisher_until_a_late_listener_gets_all() {
     assert_eq!(late.numbers(25), up_to(25));
     sender.until("Connection ended.");
     assert_eq!(sender.end().code(), Some(0));
-    broker.log.find(&["INFO", "resumed"]);
+    broker.log.find(&["DEBUG", "resumed"]);
     broker.stop(vec![late]);
 }
 

@@ -1,58 +1,124 @@
 //! Messages of queues that wait for an ack.
 
 use super::Broker;
-use super::connection::Unacked;
-use super::pause::Effect;
-use crate::queue::Segment;
-use crate::{AckMode, DeliveryTag, Refusal, SubscriptionId};
+use crate::slots::{ConnectionSlot, MemberSlot};
+use crate::{DeliveryTag, Refusal};
+
+/// An ack or nack of a range of tags, as far as it is not carried out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settling {
+    next: u64,
+    /// The last tag, inclusive.
+    last: u64,
+    /// The first tag of the range that nothing waits for.
+    unknown: Option<u64>,
+    nacks: bool,
+}
 
 impl Broker {
-    pub(super) fn forget_unacked(&mut self, place: usize, subscription: SubscriptionId) {
-        let Some(subscription) = self.connections[place].subscription(subscription) else { return };
-        subscription.unacked -= 1;
-        // It may work for more queues than the message's own.
-        if matches!(subscription.ack, AckMode::Manual { prefetch } if subscription.unacked + 1 == prefetch.max(1)) {
-            self.effects.push_back(Effect::OutboxFreed(place));
+    pub(super) fn ack(&mut self, slot: ConnectionSlot, first: u64, last: u64) {
+        self.settle(slot, Settling { next: first, last, unknown: None, nacks: false });
+    }
+
+    pub(super) fn nack(&mut self, slot: ConnectionSlot, first: u64, last: u64) {
+        self.settle(slot, Settling { next: first, last, unknown: None, nacks: true });
+    }
+
+    fn settle(&mut self, slot: ConnectionSlot, mut settling: Settling) {
+        if settling.next > settling.last {
+            settling.unknown = Some(settling.next);
         }
-    }
-
-    pub(super) fn requeue(&mut self, message: Unacked) {
-        let Unacked { channel, message: batch, block, place, .. } = message;
-        self.channels[channel].backlog.requeue_segment(Segment { batch, block, first: place });
-        self.totals.requeued += 1;
-        self.effects.push_back(Effect::Dispatch(channel));
-    }
-
-    pub(super) fn ack(&mut self, place: usize, first: DeliveryTag, last: DeliveryTag) {
-        for message in self.settle(place, first, last) {
-            self.forget_unacked(place, message.subscription);
-            self.release(message.block);
-            self.effects.push_back(Effect::Dispatch(message.channel));
+        // What is to come, no lease has; so the tags that are looked at are bounded by those given.
+        let next_tag = self.connections[slot].next_tag;
+        if settling.last >= next_tag {
+            settling.unknown = settling.unknown.or(Some(next_tag.max(settling.next)));
+            settling.last = next_tag - 1;
         }
+        self.connections.edit(slot).settling.push_back(settling);
+        self.go_on_settling(slot);
     }
 
-    pub(super) fn nack(&mut self, place: usize, first: DeliveryTag, last: DeliveryTag) {
-        for message in self.settle(place, first, last) {
-            self.forget_unacked(place, message.subscription);
-            self.requeue(message);
-        }
-    }
-
-    /// Takes out what waits for an ack in a range of tags; refuses the first unknown tag.
-    fn settle(&mut self, place: usize, first: DeliveryTag, last: DeliveryTag) -> Vec<Unacked> {
-        let unacked = &mut self.connections[place].unacked;
-        let known: Vec<_> =
-            if first <= last { unacked.extract_if(first..=last, |_, _| true).collect() } else { Vec::new() };
-        let mut expected = first;
-        for &(tag, _) in &known {
-            if tag != expected {
-                break;
+    /// Goes on with acks and nacks, some leases a step.
+    pub(super) fn go_on_settling(&mut self, slot: ConnectionSlot) {
+        while let Some(&(mut settling)) = self.connections[slot].settling.front() {
+            while settling.next <= settling.last {
+                if !self.spend(4) {
+                    if let Some(front) = self.connections.edit(slot).settling.front_mut() {
+                        *front = settling;
+                    }
+                    return;
+                }
+                self.settle_next(slot, &mut settling);
             }
-            expected.0 += 1;
+            self.connections.edit(slot).settling.pop_front();
+            if let Some(tag) = settling.unknown {
+                self.refuse(slot, None, Refusal::UnknownTag { tag: DeliveryTag(tag) });
+            }
         }
-        if expected <= last || known.is_empty() {
-            self.refuse(place, None, Refusal::UnknownTag { tag: expected });
+    }
+
+    /// Settles what one lease has of a range.
+    fn settle_next(&mut self, slot: ConnectionSlot, settling: &mut Settling) {
+        let leases = &mut self.connections.edit(slot).leases;
+        let mut unknown = |tag: u64| settling.unknown = Some(settling.unknown.map_or(tag, |known| known.min(tag)));
+        let within =
+            leases.range_mut(..=settling.next).next_back().filter(|(_, lease)| lease.end_tag() > settling.next);
+        let Some((&key, lease)) = within else {
+            unknown(settling.next);
+            let next = leases.range(settling.next..).next().map(|(&tag, _)| tag);
+            settling.next = next.map_or(settling.last + 1, |tag| tag.min(settling.last + 1));
+            return;
+        };
+        let tags = settling.next..lease.end_tag().min(settling.last + 1);
+        if let Some(tag) = lease.first_settled(&tags) {
+            unknown(tag);
         }
-        known.into_iter().map(|(_, message)| message).collect()
+        settling.next = tags.end;
+        let pieces = if settling.nacks { lease.pieces(tags.clone()) } else { Vec::new() };
+        let count = lease.settle(tags);
+        let (member, is_over) = (lease.member, lease.left == 0);
+        let compacted = lease.compact();
+        if settling.nacks {
+            self.spend(pieces.len());
+            let lease = self.connections.edit(slot).leases.remove(&key).expect("it was found");
+            self.return_pieces(&lease, pieces);
+            self.connections.edit(slot).leases.insert(key, lease);
+        } else {
+            self.count_delivered(slot, self.members[member].channel, count as usize);
+        }
+        self.count_settled(slot, member, count);
+        if is_over {
+            let lease = self.connections.edit(slot).leases.remove(&key);
+            lease.into_iter().for_each(|lease| self.end_lease(lease));
+        } else if let Some(bytes) = compacted {
+            let allocation = self.allocate(self.members[member].channel, bytes);
+            let lease = self.connections.edit(slot).leases.get_mut(&key).expect("it was found");
+            let before = std::mem::replace(&mut lease.allocation, allocation);
+            self.release(before);
+        }
+    }
+
+    /// Messages no longer wait for an ack: their subscription may get others.
+    pub(super) fn count_settled(&mut self, slot: ConnectionSlot, member: MemberSlot, messages: u32) {
+        let connection = self.connections.edit(slot);
+        connection.unacked -= messages as usize;
+        let row = &self.members[member];
+        if row.has_left {
+            return;
+        }
+        let subscription = row.subscription;
+        let row = self.subscriptions.row(subscription);
+        row.unacked -= messages;
+        if !row.skipped.is_empty() && connection.freed.back() != Some(&subscription) {
+            connection.freed.push_back(subscription);
+        }
+    }
+
+    /// The messages of an outbox entry that came back no longer wait for their acks.
+    pub(super) fn return_tags(&mut self, slot: ConnectionSlot, first: u64, end: u64) {
+        let mut settling = Settling { next: first, last: end - 1, unknown: None, nacks: true };
+        while settling.next < end {
+            self.settle_next(slot, &mut settling);
+        }
     }
 }

@@ -1,70 +1,133 @@
-//! Connections: their coming, their going, and what is handed to them.
+//! Connections: their coming, their going, and the follow-up work of what changed for them.
 
-use super::pause::{Blocked, Effect, Pending};
+use super::ack::Settling;
+use super::member::{Skipped, skipped};
+use super::pause::{Blocked, Pending};
+use super::subscribe::Joining;
+use super::table::Marked;
 use super::{Broker, Timer, shrink};
-use crate::budget::AllocationId;
-use crate::outbox::{Origin, Outbox, OutboxEntry};
-use crate::queue::Segment;
-use crate::{
-    AckMode, Batch, CloseReason, ConnectionId, DeliveryTag, Event, Limits, Pattern, PauseReason, Refusal,
-    SubscriptionId, Time,
-};
+use crate::lease::Lease;
+use crate::list::{Link, List};
+use crate::outbox::{Outbox, OutboxEntry};
+use crate::slots::{ConnectionSlot, MemberSlot, SubscriptionSlot};
+use crate::{CloseReason, ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, Time, cost};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+
+/// How far a connection's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Open,
+    /// It sends nothing more, and closes once it has got everything.
+    Finishing,
+    /// The driver was asked to close it.
+    Closing,
+    /// Only its last messages may still wait for room.
+    Gone,
+}
+
+/// Down to where an outbox must drain before it has room again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Full {
+    bytes: usize,
+    ahead: usize,
+    messages: usize,
+    entries: usize,
+}
+
+/// A written entry that the peer's machine has not acknowledged.
+#[derive(Debug)]
+pub(super) struct Retained {
+    pub(super) entry: OutboxEntry,
+    /// Where it ends in everything that was ever written.
+    pub(super) end: u64,
+}
+
+/// What a sweep over outbox and leases takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sweep {
+    No,
+    /// What belongs to subscriptions that have ended.
+    Ended,
+    /// What belongs to queues and is not in flight.
+    Queues,
+}
 
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
-    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) transport_acks: bool,
+    is_dirty: bool,
+    is_owed: bool,
+    pub(super) phase: Phase,
+    /// By the connection's own names.
+    pub(super) subscriptions: Vec<(SubscriptionId, SubscriptionSlot)>,
+    /// All subscriptions are being ended.
+    pub(super) leaves: bool,
+    /// Ended subscriptions that still have members.
+    pub(super) ending: VecDeque<SubscriptionSlot>,
+    pub(super) joining: VecDeque<Joining>,
     pub(super) outbox: Outbox,
-    /// Bytes of an assembly that will be in the outbox before this command is over.
-    pub(super) reserved_outbox: usize,
-    pub(super) unacked: BTreeMap<DeliveryTag, Unacked>,
+    /// Bytes and messages of an assembly that will be in the outbox before this command is over.
+    pub(super) assembled: usize,
+    pub(super) retained: VecDeque<Retained>,
+    pub(super) retained_bytes: usize,
+    /// How much of what was ever written the peer's machine acknowledged.
+    pub(super) acknowledged: u64,
+    pub(super) leases: BTreeMap<u64, Lease>,
+    pub(super) unacked: usize,
     pub(super) next_tag: u64,
+    pub(super) sweep: Sweep,
+    /// How far a sweep has come with the leases.
+    pub(super) lease_sweep: Option<u64>,
+    /// What is to be swept next.
+    pub(super) wanted: Sweep,
+    /// Acks and nacks of ranges that are not settled wholly.
+    pub(super) settling: VecDeque<Settling>,
+    /// Members whose queues wait for the end of the sweep.
+    pub(super) returning: VecDeque<MemberSlot>,
     /// What the connection sent and nobody could take yet.
     pub(super) pending: VecDeque<Pending>,
-    pub(super) blocked: Option<(Blocked, PauseReason)>,
+    pub(super) blocked: Option<Blocked>,
+    pub(super) reason: Option<PauseReason>,
+    pub(super) paused_on: Option<crate::slots::ChannelSlot>,
     pub(super) reserved: usize,
-    /// The outbox has no room until it is down to this many bytes.
-    pub(super) resume_below: Option<usize>,
+    /// Its neighbors among those that wait for the same.
+    pub(super) wait: Link<ConnectionSlot>,
+    /// Publishers that wait for room in the outbox.
+    pub(super) waiters: List<ConnectionSlot>,
+    /// Each of them is to be tried again, from this one on: something else than room changed.
+    pub(super) pass: Option<ConnectionSlot>,
+    pub(super) wakes_all: bool,
+    /// Members whose queues found no room here, the longest waiting first.
+    pub(super) skipped: List<MemberSlot>,
+    /// Subscriptions whose prefetch has room again.
+    pub(super) freed: VecDeque<SubscriptionSlot>,
+    pub(super) full: Option<Full>,
     /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
     pub(super) grace: Duration,
     /// What it may have on top while it takes something, before it has saved anything.
     pub(super) initial_grace: Duration,
-    /// Whether some byte was written since the patience was last prolonged.
+    /// Some byte was written since the grace was last prolonged.
     pub(super) took: bool,
-    /// When the patience of the publishers that wait for room ends.
+    /// When the grace period ends for which publishers wait.
     pub(super) grace_ends: Option<Time>,
     pub(super) slow_until: Time,
     /// Some byte was written since it last was slow.
     pub(super) draining: bool,
     pub(super) last_credit: Time,
-    pub(super) stall_armed: bool,
+    pub(super) timeout_armed: bool,
     pub(super) stalled: bool,
     pub(super) recalling: bool,
-    pub(super) finishing: bool,
-    pub(super) gone: bool,
-    pub(super) closing: bool,
     pub(super) published: u64,
     pub(super) delivered: u64,
     pub(super) dropped: u64,
 }
 
-#[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) id: SubscriptionId,
-    pub(super) pattern: Pattern,
-    pub(super) ack: AckMode,
-    pub(super) unacked: u32,
-}
-
-#[derive(Debug)]
-pub(super) struct Unacked {
-    pub(super) channel: usize,
-    pub(super) subscription: SubscriptionId,
-    pub(super) message: Batch,
-    pub(super) block: AllocationId,
-    pub(super) place: u64,
+impl Marked for Connection {
+    fn mark(&mut self) -> &mut bool {
+        &mut self.is_dirty
+    }
 }
 
 impl Connection {
@@ -72,50 +135,144 @@ impl Connection {
         self.slow_until > now
     }
 
+    /// Whether it has left its channels, or is about to.
+    pub(super) fn has_left(&self) -> bool {
+        self.leaves
+    }
+
+    /// Whether it is asked to close, or gone.
+    pub(super) fn is_closing(&self) -> bool {
+        self.phase >= Phase::Closing
+    }
+
+    /// Whether a queue may give it messages, as far as there is room.
+    pub(super) fn is_able(&self) -> bool {
+        self.phase == Phase::Open
+            && !self.stalled
+            && !self.recalling
+            && self.sweep == Sweep::No
+            && self.wanted == Sweep::No
+    }
+
+    /// Bytes of queues that are ahead of a consumer without acks.
+    pub(super) fn ahead(&self) -> usize {
+        self.outbox.auto_bytes() + self.retained_bytes
+    }
+
     /// Whether the outbox takes so many bytes; an empty one takes one message of any size.
-    pub(super) fn fits(&self, bytes: usize, bound: usize) -> bool {
-        let waiting = self.outbox.bytes() + self.reserved_outbox;
-        waiting == 0 || waiting.saturating_add(bytes) <= bound
+    pub(super) fn fits(&self, bytes: usize, messages: usize, limits: &Limits) -> bool {
+        let waiting = self.outbox.bytes() + self.assembled;
+        if waiting == 0 {
+            return true;
+        }
+        let most = if limits.outbox_messages == 0 { usize::MAX } else { limits.outbox_messages };
+        waiting.saturating_add(bytes) <= limits.outbox
+            && self.outbox.messages().saturating_add(messages) <= most
+            && self.outbox.len() < entries(limits)
     }
 
     /// Notes that there was no room, and down to where the outbox must drain for it.
-    pub(super) fn set_full(&mut self, bytes: usize, bound: usize) {
-        self.resume_below = Some((bound / 2).min(bound.saturating_sub(bytes)));
+    pub(super) fn set_full(&mut self, bytes: usize, limits: &Limits) {
+        let bound = limits.outbox;
+        let messages = if limits.outbox_messages == 0 { usize::MAX } else { limits.outbox_messages / 2 };
+        self.full = Some(Full {
+            bytes: (bound / 2).min(bound.saturating_sub(bytes)),
+            ahead: usize::MAX,
+            messages,
+            entries: entries(limits) / 2,
+        });
+    }
+
+    /// Notes that a queue's window was used up.
+    pub(super) fn set_ahead(&mut self, bytes: usize, limits: &Limits) {
+        let ahead = (limits.window / 2).min(limits.window.saturating_sub(bytes));
+        self.full = Some(Full { bytes: usize::MAX, ahead, messages: usize::MAX, entries: usize::MAX });
+    }
+
+    /// Whether there is room again for what there was none for.
+    fn has_room_again(&self) -> bool {
+        self.full.is_some_and(|full| {
+            self.outbox.bytes() <= full.bytes
+                && self.ahead() <= full.ahead
+                && self.outbox.messages() <= full.messages
+                && self.outbox.len() <= full.entries
+        })
+    }
+
+    /// Whether something is still to be taken back from it.
+    pub(super) fn has_anything(&self) -> bool {
+        !self.outbox.is_empty() || self.outbox.is_swept() || !self.leases.is_empty() || !self.retained.is_empty()
     }
 
     /// Whether it has not got, or not acked, all that is its own.
-    fn is_owed(&self) -> bool {
-        !self.outbox.is_empty() || !self.unacked.is_empty()
+    pub(super) fn is_owed(&self) -> bool {
+        !self.outbox.is_empty() || self.unacked > 0
     }
 
-    /// Adds to the patience with it.
-    fn accrue(&mut self, grace: Duration, limits: &Limits) {
+    /// Adds to the grace period that it has saved.
+    pub(super) fn accrue(&mut self, grace: Duration, limits: &Limits) {
         self.grace = self.grace.saturating_add(grace).min(limits.longest_grace());
     }
 
-    pub(super) fn subscription(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
-        self.subscriptions.iter_mut().find(|subscription| subscription.id == id)
+    pub(super) fn is_joining_paused(&self) -> bool {
+        self.blocked == Some(Blocked::Joining)
     }
 }
 
+/// How many entries an outbox has at most: their overhead is as bounded as their bytes are.
+pub(super) fn entries(limits: &Limits) -> usize {
+    64 + limits.outbox / 128
+}
+
+pub(super) fn wait(connection: &mut Connection) -> &mut Link<ConnectionSlot> {
+    &mut connection.wait
+}
+
 impl Broker {
-    pub(super) fn connect(&mut self, id: ConnectionId) {
+    pub(super) fn connect(&mut self, id: ConnectionId, transport_acks: bool) {
         if self.ids.len() >= self.limits.connections {
             let refusal = Refusal::Connections { limit: self.limits.connections };
             self.events.push_back(Event::Refused { connection: id, channel: None, refusal });
             return;
         }
-        let place = self.connections.insert(Connection {
+        if self.ids.contains_key(&id) {
+            return;
+        }
+        let slot = self.connections.insert(Connection {
             id,
+            transport_acks,
+            is_dirty: false,
+            is_owed: false,
+            phase: Phase::Open,
             subscriptions: Vec::new(),
+            leaves: false,
+            ending: VecDeque::new(),
+            joining: VecDeque::new(),
             outbox: Outbox::default(),
-            reserved_outbox: 0,
-            unacked: BTreeMap::new(),
+            assembled: 0,
+            retained: VecDeque::new(),
+            retained_bytes: 0,
+            acknowledged: 0,
+            leases: BTreeMap::new(),
+            unacked: 0,
             next_tag: 1,
+            sweep: Sweep::No,
+            lease_sweep: None,
+            wanted: Sweep::No,
+            settling: VecDeque::new(),
+            returning: VecDeque::new(),
             pending: VecDeque::new(),
             blocked: None,
+            reason: None,
+            paused_on: None,
             reserved: 0,
-            resume_below: None,
+            wait: Link::new(),
+            waiters: List::new(),
+            pass: None,
+            wakes_all: false,
+            skipped: List::new(),
+            freed: VecDeque::new(),
+            full: None,
             grace: Duration::ZERO,
             initial_grace: self.limits.longest_grace(),
             took: false,
@@ -123,252 +280,237 @@ impl Broker {
             slow_until: Time::ZERO,
             draining: true,
             last_credit: self.now,
-            stall_armed: false,
+            timeout_armed: false,
             stalled: false,
             recalling: false,
-            finishing: false,
-            gone: false,
-            closing: false,
             published: 0,
             delivered: 0,
             dropped: 0,
         });
-        self.ids.insert(id, place);
+        self.ids.insert(id, slot);
+        // One that comes while all are leaving is to leave, too.
+        self.connections.edit(slot);
     }
 
-    /// Puts a entry into an outbox and hands out what the window allows.
-    pub(super) fn push_entry(&mut self, place: usize, entry: OutboxEntry) {
-        let of_queue = entry.origin.is_of_queue();
-        let connection = &mut self.connections[place];
-        if connection.outbox.is_empty() {
-            connection.last_credit = self.now;
+    /// The follow-up work of a changed connection.
+    pub(super) fn check_connection(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if !row.joining.is_empty() {
+            self.go_on_joining(slot);
         }
-        connection.outbox.push(entry);
-        if of_queue && !connection.stall_armed && !self.limits.write_timeout.is_zero() {
-            connection.stall_armed = true;
-            self.timers.insert((self.now + self.limits.write_timeout, Timer::WriteTimeout(connection.id)));
+        if !self.connections[slot].settling.is_empty() {
+            self.go_on_settling(slot);
         }
-        self.hand_out(place);
+        let row = &self.connections[slot];
+        if row.leaves || !row.ending.is_empty() || row.wanted != Sweep::No || row.sweep != Sweep::No {
+            self.check_leaving(slot);
+        }
+        let row = &self.connections[slot];
+        let is_owed = row.is_owed();
+        if is_owed != row.is_owed {
+            self.connections.quietly().row(slot).is_owed = is_owed;
+            self.owed = if is_owed { self.owed + 1 } else { self.owed - 1 };
+        }
+        self.check_room(slot);
+        self.wake_subscriber(slot);
+        self.wake_skipped(slot);
+        self.check_trouble(slot);
+        self.close_if_done(slot);
+        if self.connections[slot].phase == Phase::Gone {
+            self.remove_if_done(slot);
+        }
     }
 
-    pub(super) fn hand_out(&mut self, place: usize) {
-        let Connection { id, outbox, recalling, gone, .. } = &mut self.connections[place];
-        if *recalling || *gone {
+    /// Notes when an outbox has room again.
+    fn check_room(&mut self, slot: ConnectionSlot) {
+        if !self.connections[slot].has_room_again() {
             return;
         }
-        while let Some(entry) = outbox.hand_out(self.limits.window) {
-            let (channel, subscription, tag) = match entry.origin {
-                Origin::Topic { channel, subscription } | Origin::Queue { channel, subscription, .. } => {
-                    (channel, subscription, None)
-                }
-                Origin::Tagged { channel, subscription, tag } => (channel, subscription, Some(tag)),
-                Origin::Barrier => {
-                    self.events.push_back(Event::Barrier { connection: *id, batch: entry.batch.clone() });
-                    continue;
-                }
-            };
-            self.events.push_back(Event::Deliver {
-                connection: *id,
-                subscription,
-                channel: self.channels[channel].name.clone(),
-                batch: entry.batch.clone(),
-                tag,
-            });
-        }
-    }
-
-    pub(super) fn credit(&mut self, place: usize, bytes: usize) {
-        let connection = &mut self.connections[place];
-        if bytes == 0 && !connection.stalled {
-            return;
-        }
-        connection.last_credit = self.now;
-        connection.draining = true;
-        connection.took = true;
-        if !connection.is_slow(self.now) {
-            connection.accrue(self.limits.grace_for(bytes), &self.limits);
-        }
-        let had_stalled = std::mem::take(&mut connection.stalled);
-        self.count_written(place, bytes);
-        self.hand_out(place);
-        self.check_room(place, had_stalled);
-        self.effects.push_back(Effect::Reap(place));
-    }
-
-    /// So many further bytes are written, and with them perhaps whole entries.
-    fn count_written(&mut self, place: usize, bytes: usize) {
-        let mut done = Vec::new();
-        self.connections[place].outbox.credit(bytes, |entry| done.push(entry));
-        for entry in done {
-            self.written(place, entry);
-        }
-    }
-
-    /// The entry was wholly written.
-    fn written(&mut self, place: usize, entry: OutboxEntry) {
-        if entry.origin != Origin::Barrier {
-            let count = entry.batch.len() as u64;
-            self.connections[place].delivered += count;
-            self.totals.delivered += count;
-        }
-        match entry.block {
-            Some(block) => self.release(block),
-            None if entry.origin == Origin::Barrier => self.uncount(entry.batch.bytes()),
-            None => {}
-        }
-    }
-
-    /// Tells those who wait when an outbox has room again.
-    pub(super) fn check_room(&mut self, place: usize, even_so: bool) {
-        let connection = &mut self.connections[place];
-        let waiting = connection.outbox.bytes();
-        let has_room = connection.resume_below.is_some_and(|target| waiting <= target);
-        if has_room {
-            connection.resume_below = None;
-            if let Some(time) = connection.grace_ends.take() {
-                self.timers.remove(&(time, Timer::Grace(connection.id)));
-                connection.accrue(time.since(self.now), &self.limits);
-            }
-        }
-        if has_room || even_so {
-            self.effects.push_back(Effect::OutboxFreed(place));
-        }
-    }
-
-    pub(super) fn finish(&mut self, place: usize) {
-        self.leave_channels(place);
-        self.connections[place].finishing = true;
-        self.effects.push_back(Effect::Reap(place));
-    }
-
-    pub(super) fn disconnect(&mut self, place: usize) {
-        // Who comes, fills what there is, and leaves again and again must not fill all memory.
-        let gone = self.connections.len() - self.ids.len();
-        let no_room = self.budget.free() == 0 || gone >= self.limits.connections;
-        self.leave_channels(place);
-        let (entries, done) = self.connections[place].outbox.take_all();
-        if let Some(entry) = done {
-            self.written(place, entry);
-        }
-        for entry in entries {
-            self.reclaim(place, entry);
-        }
-        let unacked = std::mem::take(&mut self.connections[place].unacked);
-        for (_, message) in unacked {
-            self.requeue(message);
-        }
-        let connection = &mut self.connections[place];
-        connection.gone = true;
-        connection.resume_below = None;
-        let reserved = std::mem::take(&mut connection.reserved);
+        let limits = &self.limits;
+        let connection = self.connections.quietly().row(slot);
+        connection.full = None;
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(connection.id)));
+            let rest = time.since(self.now);
+            connection.accrue(rest, limits);
         }
-        let pending = std::mem::take(&mut connection.pending);
+    }
+
+    /// Lets queues go on that found no room, as far as there is some now.
+    fn wake_skipped(&mut self, slot: ConnectionSlot) {
+        while let Some(&subscription) = self.connections[slot].freed.front() {
+            let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot);
+            let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
+            let able = self.connections[slot].is_able() && self.connections[slot].full.is_none();
+            let Some(member) = first.filter(|_| able) else {
+                // Those that are left find no room, and are told of it by what they wait for.
+                if let Some(member) = first {
+                    self.unskip(member);
+                    self.skip(member, Skipped::Outbox);
+                    continue;
+                }
+                self.connections.quietly().row(slot).freed.pop_front();
+                continue;
+            };
+            if !self.wake_member(slot, member) {
+                return;
+            }
+        }
+        while self.connections[slot].is_able() && self.connections[slot].full.is_none() {
+            let Some(member) = self.connections[slot].skipped.first else { return };
+            if !self.wake_member(slot, member) {
+                return;
+            }
+        }
+    }
+
+    /// Dispatches from the queue that skipped a member; false if this call has done enough.
+    fn wake_member(&mut self, slot: ConnectionSlot, member: MemberSlot) -> bool {
+        if !self.spend(4) {
+            self.connections.edit(slot);
+            return false;
+        }
+        self.unskip(member);
+        let channel = self.members[member].channel;
+        self.channels.edit(channel).is_stuck = false;
+        self.dispatch_backlog(channel);
+        true
+    }
+
+    /// Keeps the set of those that an operator wants to see first.
+    fn check_trouble(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if row.stalled || row.blocked.is_some() || row.is_slow(self.now) {
+            self.troubled.insert(slot);
+        } else if !self.troubled.is_empty() {
+            self.troubled.remove(&slot);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, slot: ConnectionSlot) {
+        // Who comes, fills what there is, and leaves again and again must not fill all memory.
+        let no_room = self.budget.free() == 0 || self.gone >= self.limits.connections;
+        self.abandon_outbox(slot);
+        let connection = self.connections.edit(slot);
+        connection.phase = Phase::Gone;
+        connection.full = None;
+        connection.wakes_all = true;
+        connection.joining.clear();
+        (connection.stalled, connection.recalling) = (false, false);
+        let reserved = std::mem::take(&mut connection.reserved);
+        let id = connection.id;
+        if let Some(time) = connection.grace_ends.take() {
+            self.timers.remove(&(time, Timer::Grace(id)));
+        }
+        self.gone += 1;
+        self.budget.charge(cost::GONE);
+        self.budget.release(reserved);
+        self.ids.remove(&id);
+        shrink(&mut self.ids);
+        self.leave_all(slot);
+        self.leave_pending(slot, no_room);
+    }
+
+    /// What it had sent counts as sent, but for barriers, and where there is no room for it.
+    fn leave_pending(&mut self, slot: ConnectionSlot, no_room: bool) {
+        let pending = std::mem::take(&mut self.connections.edit(slot).pending);
         for command in pending {
             match command {
-                Pending::Publish { batch, .. } if no_room => {
+                Pending::Publish { .. } if !no_room => self.connections.edit(slot).pending.push_back(command),
+                Pending::Publish { ref batch, .. } => {
                     self.totals.dropped_publisher_gone += batch.len() as u64;
-                    self.uncount(batch.bytes());
+                    self.forget_pending(&command);
                 }
-                // It was read, so it counts as sent.
-                Pending::Publish { .. } => self.connections[place].pending.push_back(command),
-                Pending::Barrier { batch } => self.uncount(batch.bytes()),
-                Pending::Reserve { .. } => {}
+                _ => self.forget_pending(&command),
             }
         }
-        self.ids.remove(&self.connections[place].id);
-        shrink(&mut self.ids);
-        self.uncount(reserved);
-        if self.connections[place].blocked.is_some() {
-            self.advance(place);
-        }
-        self.effects.push_back(Effect::Retry(Blocked::Subscriber(place)));
-        self.effects.push_back(Effect::Reap(place));
-    }
-
-    /// An unwritten entry comes back: a queue's messages go to the head of their queue.
-    pub(super) fn reclaim(&mut self, place: usize, entry: OutboxEntry) {
-        match (entry.origin, entry.block) {
-            (Origin::Queue { channel, first, step, .. }, Some(block)) => {
-                let mut next = first;
-                for body in entry.batch.iter() {
-                    let batch = Batch::one(body);
-                    let block = self.charge_block(channel, batch.bytes());
-                    self.channels[channel].backlog.requeue_segment(Segment { batch, block, first: next });
-                    next += step;
-                }
-                self.totals.requeued += entry.batch.len() as u64;
-                self.release(block);
-                self.effects.push_back(Effect::Dispatch(channel));
-            }
-            (Origin::Tagged { tag, .. }, block) => {
-                if let Some(block) = block {
-                    self.release(block);
-                }
-                if let Some(message) = self.connections[place].unacked.remove(&tag) {
-                    self.forget_unacked(place, message.subscription);
-                    self.requeue(message);
-                }
-            }
-            (Origin::Barrier, _) => self.uncount(entry.batch.bytes()),
-            (_, Some(block)) => self.release(block),
-            (_, None) => {}
+        if self.connections[slot].blocked.is_some() {
+            self.advance(slot);
         }
     }
 
-    pub(super) fn recalled(&mut self, place: usize, kept: usize) {
-        let connection = &mut self.connections[place];
-        if !std::mem::take(&mut connection.recalling) {
-            return;
+    /// Removes a connection that is gone once nothing of it is left.
+    fn remove_if_done(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let has_left = row.subscriptions.is_empty() && row.ending.is_empty() && row.returning.is_empty();
+        if has_left && !row.has_anything() && row.pending.is_empty() && row.blocked.is_none() && row.waiters.is_empty()
+        {
+            debug_assert!(!row.is_owed && row.skipped.is_empty());
+            self.connections.remove(slot);
+            self.troubled.remove(&slot);
+            self.gone -= 1;
+            self.budget.release(cost::GONE);
         }
-        let back = connection.outbox.reclaim(kept, &mut self.budget, Origin::is_of_queue);
-        // The cut may have left a entry of which everything is written.
-        self.count_written(place, 0);
-        for entry in back {
-            self.reclaim(place, entry);
-        }
-        self.hand_out(place);
-        self.check_room(place, false);
-        self.effects.push_back(Effect::Reap(place));
     }
 
     /// Closes a connection that has got everything: because it wants to, or because all are to.
-    pub(super) fn close_if_done(&mut self, place: usize, all: bool) {
-        let Some(connection) = self.connections.get(place) else { return };
-        if connection.gone || connection.closing || connection.is_owed() {
+    fn close_if_done(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if row.is_closing() || row.is_owed() {
             return;
         }
-        let reason = if connection.finishing && connection.pending.is_empty() {
+        let reason = if row.phase == Phase::Finishing && row.pending.is_empty() && row.sweep == Sweep::No {
             CloseReason::Finished
-        } else if all && !self.has_waiting_queue(place) {
+        } else if self.draining && !self.awaits_room() && !self.has_waiting_queue(slot) {
             CloseReason::Drained
         } else {
             return;
         };
-        self.close(place, reason);
+        self.close(slot, reason);
     }
 
-    pub(super) fn close(&mut self, place: usize, reason: CloseReason) {
-        let connection = &mut self.connections[place];
-        if !connection.closing {
-            connection.closing = true;
+    pub(super) fn close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        let connection = self.connections.edit(slot);
+        if !connection.is_closing() {
+            connection.phase = Phase::Closing;
             self.events.push_back(Event::Close { connection: connection.id, reason });
         }
     }
 
-    /// Whether somebody is held who may yet be released while the broker drains. Room comes from
-    /// those who take what is theirs, and nobody subscribes any more.
-    pub(super) fn awaits_room(&self) -> bool {
-        let held = self.paused.iter().filter_map(|&place| self.connections[place].blocked.as_ref());
-        let mut on = held.map(|(on, _)| *on);
-        on.any(|on| match on {
-            Blocked::Channel(channel) => self.channels.get(channel).is_some_and(|c| c.subscribers.len() > 0),
-            Blocked::Subscriber(_) | Blocked::Share(_) | Blocked::Memory => true,
-        }) && self.connections.iter().any(|(_, connection)| connection.is_owed())
+    /// Closes all that are done, some a step, while the broker drains.
+    pub(super) fn close_all(&mut self, from: usize) {
+        if self.awaits_room() {
+            return;
+        }
+        for index in from..self.connections.end() {
+            if !self.spend(1) {
+                self.drained_to = Some(index);
+                return;
+            }
+            if let Some((slot, _)) = self.connections.at(index) {
+                self.close_if_done(slot);
+            }
+        }
     }
 
-    fn has_waiting_queue(&self, place: usize) -> bool {
-        self.queues_of(place).into_iter().any(|queue| !self.channels[queue].backlog.is_empty())
+    /// Looks at all connections anew once nobody is waited for any more, while the broker drains.
+    pub(super) fn check_drain(&mut self) {
+        let awaits = self.awaits_room();
+        if std::mem::replace(&mut self.awaited, awaits) && !awaits {
+            self.drained_to = Some(0);
+        }
+    }
+
+    /// Whether somebody is paused who may yet go on while the broker drains. Room comes from those
+    /// who take what is theirs, and nobody subscribes any more.
+    fn awaits_room(&self) -> bool {
+        self.paused > self.stuck && self.owed > 0
+    }
+
+    /// Whether a queue has something for the connection, and waits for it.
+    fn has_waiting_queue(&mut self, slot: ConnectionSlot) -> bool {
+        if !self.channels.is_clean() {
+            // Something may be dispatched yet; the end of that is looked at anew.
+            self.drained_to = Some(0);
+            return true;
+        }
+        while let Some(member) = self.connections[slot].skipped.first {
+            if !self.channels[self.members[member].channel].backlog.is_empty() {
+                return true;
+            }
+            self.connections.quietly().row(slot).skipped.remove(&mut self.members, member, skipped);
+            self.members.row(member).skipped_in = Skipped::No;
+        }
+        false
     }
 }

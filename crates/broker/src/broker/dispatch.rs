@@ -1,167 +1,279 @@
-//! A queue's messages to its workers, one by one in strict rotation.
+//! A queue's messages to its consumers, one by one, round robin.
 
 use super::Broker;
-use super::connection::Unacked;
-use super::pause::{Blocked, Effect};
+use super::connection::entries;
+use super::member::Skipped;
+use crate::backlog::Segment;
+use crate::lease::{LEASE_MESSAGES, Lease};
 use crate::outbox::{Origin, OutboxEntry};
-use crate::queue::{Segment, Subscriber};
-use crate::{AckMode, Batch, DeliveryTag, Packer};
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
+use crate::{AckMode, Batch, Packer, cost};
 
-/// What one worker gets of a batch: message `i` has the place `first + i * step`.
+/// What one consumer gets of a batch: message `i` has the sequence number `first + i * step`.
 struct Lot {
     first: u64,
     step: u64,
-    count: u64,
+    count: usize,
     packer: Packer,
 }
 
 impl Lot {
-    fn takes(&self, place: u64) -> bool {
-        self.count == 1 || place == self.first + self.step * self.count
+    #[inline]
+    fn takes(&self, seq: u64, most: usize) -> bool {
+        (self.count == 1 || seq == self.first + self.step * self.count as u64) && self.count < most
     }
 
-    fn push(&mut self, message: &[u8], place: u64) {
+    #[inline]
+    fn push(&mut self, message: &[u8], seq: u64) {
         if self.count == 1 {
-            self.step = place - self.first;
+            self.step = seq - self.first;
         }
         self.count += 1;
         self.packer.push_packed(message);
     }
 }
 
-/// A worker's part in the dealing of one batch.
+/// A consumer's part in the dispatch of one batch.
 struct Lane {
-    worker: Subscriber,
-    ack: AckMode,
-    /// Whether it may get more of this batch: while it is dealt, nobody's room grows.
-    is_open: bool,
+    member: MemberSlot,
+    connection: ConnectionSlot,
+    is_manual: bool,
+    /// Why it gets no more of this batch: while it is dispatched, nobody's room grows.
+    skipped: Skipped,
+    /// Up to how many bytes the outbox may be filled by the next message, and by those behind it.
+    stop: usize,
+    stop_behind: usize,
+    /// Nothing is ahead of it: then a message of any size fits.
+    is_idle: bool,
+    messages: usize,
+    prefetch: u32,
     lot: Option<Lot>,
 }
 
 impl Broker {
-    /// Deals as much of a batch as the workers have room for; gives the rest and its place.
-    pub(super) fn deal(&mut self, channel: usize, batch: &Batch, first: u64) -> Option<(Batch, u64)> {
-        let workers = self.channels[channel].subscribers.len();
-        // The workers in the order of their turns, as far as the batch comes round.
+    /// Dispatches as much of a batch as the consumers have room for; gives the rest, and the
+    /// sequence number of its first message.
+    pub(super) fn dispatch(
+        &mut self,
+        channel: ChannelSlot,
+        batch: &Batch,
+        first: u64,
+        step: u64,
+    ) -> Option<(Batch, u64)> {
+        let mut unvisited = self.channels[channel].members as usize;
+        let mut next_member = self.channels[channel].next_member;
         let mut lanes: Vec<Lane> = Vec::new();
-        let mut turns = 0;
-        let (mut dealt, mut bytes) = (0, 0);
+        // The lanes that may get more, once all members were visited.
+        let mut open: Vec<usize> = Vec::new();
+        let mut at = 0;
+        let (mut count, mut bytes) = (0, 0);
+        let share = batch.bytes() / unvisited.max(1);
+        let mut last = None;
         'messages: for message in batch.iter_packed() {
-            let mut skipped = 0;
             let lane = loop {
-                if skipped == workers {
-                    break 'messages;
-                }
-                let turn = turns % workers;
-                turns += 1;
-                if turn == lanes.len() {
-                    lanes.push(self.lane(channel, turn));
-                }
-                if self.has_room(&mut lanes[turn], message.len()) {
-                    break &mut lanes[turn];
-                }
-                skipped += 1;
-            };
-            let place = first + dealt as u64;
-            if lane.ack == AckMode::Auto {
-                self.connections[lane.worker.connection].reserved_outbox += message.len();
-                match &mut lane.lot {
-                    Some(lot) if lot.takes(place) => lot.push(message, place),
-                    lot => {
-                        let share = (batch.bytes() - bytes) / workers + message.len();
-                        let mut packer = Packer::with_capacity(share.min(batch.bytes() - bytes));
-                        packer.push_packed(message);
-                        let full = lot.replace(Lot { first: place, step: 1, count: 1, packer });
-                        self.hand_lot(channel, lane.worker, full);
+                if unvisited > 0 {
+                    let Some(member) = next_member else { break 'messages };
+                    unvisited -= 1;
+                    next_member = self.members[member].ring.next;
+                    let mut lane = self.lane(member);
+                    let has_room = self.has_room(&mut lane, message.len());
+                    lanes.push(lane);
+                    if has_room {
+                        open.push(lanes.len() - 1);
+                        break lanes.len() - 1;
                     }
+                } else {
+                    if open.is_empty() {
+                        break 'messages;
+                    }
+                    at = if at >= open.len() { 0 } else { at };
+                    let index = open[at];
+                    if self.has_room(&mut lanes[index], message.len()) {
+                        at += 1;
+                        break index;
+                    }
+                    open.remove(at);
                 }
-            } else {
-                self.dispatch_tagged(channel, lane.worker, message, place);
+            };
+            last = Some(lane);
+            let lane = &mut lanes[lane];
+            let seq = first + count as u64 * step;
+            let connection = self.connections.quietly().row(lane.connection);
+            connection.assembled += message.len();
+            (lane.is_idle, lane.stop) = (false, lane.stop_behind);
+            lane.messages -= 1;
+            lane.prefetch -= u32::from(lane.is_manual);
+            let most = if lane.is_manual { LEASE_MESSAGES } else { usize::MAX };
+            match &mut lane.lot {
+                Some(lot) if lot.takes(seq, most) => lot.push(message, seq),
+                lot => {
+                    let rest = batch.bytes() - bytes;
+                    let mut packer = Packer::with_capacity((share + message.len()).min(rest));
+                    packer.push_packed(message);
+                    let full = lot.replace(Lot { first: seq, step: 1, count: 1, packer });
+                    let (member, is_manual) = (lane.member, lane.is_manual);
+                    self.give(channel, member, is_manual, full);
+                }
             }
-            dealt += 1;
+            count += 1;
             bytes += message.len();
         }
-        self.channels[channel].subscribers.turn(turns);
-        for lane in lanes {
-            self.hand_lot(channel, lane.worker, lane.lot);
+        if let Some(last) = last {
+            let next = self.members[lanes[last].member].ring.next;
+            self.channels.quietly().row(channel).next_member = next;
         }
-        self.channels[channel].delivered.add(self.now, dealt as u64);
-        let (_, rest) = batch.clone().split(dealt, bytes);
-        rest.map(|rest| (rest, first + dealt as u64))
+        let (_, rest) = batch.clone().split(count, bytes);
+        for lane in &mut lanes {
+            let lot = lane.lot.take();
+            self.give(channel, lane.member, lane.is_manual, lot);
+        }
+        if rest.is_some() {
+            lanes.iter().for_each(|lane| self.skip(lane.member, lane.skipped));
+            self.channels.quietly().row(channel).is_stuck = true;
+        }
+        rest.map(|rest| (rest, first + count as u64 * step))
     }
 
-    fn lane(&mut self, channel: usize, turn: usize) -> Lane {
-        let worker = self.channels[channel].subscribers.after(turn);
-        let connection = &mut self.connections[worker.connection];
-        let is_open = !connection.stalled && !connection.closing && connection.resume_below.is_none();
-        let subscription = connection.subscription(worker.subscription);
-        let ack = subscription.expect("a channel's subscriber has the subscription").ack;
-        Lane { worker, ack, is_open, lot: None }
+    fn lane(&mut self, member: MemberSlot) -> Lane {
+        let row = &self.members[member];
+        let connection = &self.connections[row.connection];
+        let subscription = &self.subscriptions[row.subscription];
+        let limits = &self.limits;
+        let has_entries = connection.outbox.len() < entries(limits);
+        let mut skipped = Skipped::No;
+        if subscription.is_ended || !connection.is_able() || connection.full.is_some() || !has_entries {
+            skipped = Skipped::Outbox;
+        } else if subscription.prefetch_left() == 0 {
+            skipped = Skipped::Prefetch;
+        }
+        let is_manual = subscription.ack != AckMode::Auto;
+        let outbox = &connection.outbox;
+        let is_idle = outbox.bytes() + connection.assembled + connection.retained_bytes == 0;
+        let (mut stop, mut stop_behind) = (limits.outbox, limits.outbox);
+        if !is_manual {
+            // A message of any size may be ahead of a consumer alone.
+            let ahead = connection.ahead() + connection.assembled;
+            stop_behind = stop.min(limits.window.saturating_sub(ahead).saturating_add(outbox.bytes()));
+            stop = if ahead == 0 { stop } else { stop_behind };
+        }
+        let messages = match limits.outbox_messages {
+            0 => usize::MAX,
+            most if is_idle => most.saturating_sub(outbox.messages()).max(1),
+            most => most.saturating_sub(outbox.messages()),
+        };
+        let (connection, prefetch) = (row.connection, subscription.prefetch_left());
+        Lane { member, connection, is_manual, skipped, stop, stop_behind, is_idle, messages, prefetch, lot: None }
     }
 
     #[inline]
     fn has_room(&mut self, lane: &mut Lane, size: usize) -> bool {
-        if !lane.is_open {
+        if lane.skipped != Skipped::No {
             return false;
         }
-        let connection = &mut self.connections[lane.worker.connection];
-        if !connection.fits(size, self.limits.outbox) {
-            connection.set_full(size, self.limits.outbox);
-            lane.is_open = false;
+        let connection = &self.connections[lane.connection];
+        let filled = connection.outbox.bytes() + connection.assembled;
+        let fits = lane.is_idle || filled.saturating_add(size) <= lane.stop;
+        if fits && lane.messages > 0 && lane.prefetch > 0 {
+            return true;
+        }
+        if fits && lane.messages > 0 {
+            lane.skipped = Skipped::Prefetch;
             return false;
         }
-        if let AckMode::Manual { prefetch } = lane.ack {
-            let subscription = connection.subscription(lane.worker.subscription);
-            let unacked = &mut subscription.expect("a channel's subscriber has the subscription").unacked;
-            lane.is_open = *unacked < prefetch.max(1);
-            *unacked += u32::from(lane.is_open);
+        lane.skipped = Skipped::Outbox;
+        let is_ahead = filled.saturating_add(size) <= self.limits.outbox && lane.messages > 0;
+        let connection = self.connections.edit(lane.connection);
+        if is_ahead {
+            connection.set_ahead(size, &self.limits);
+        } else {
+            connection.set_full(size, &self.limits);
         }
-        lane.is_open
+        false
     }
 
-    fn hand_lot(&mut self, channel: usize, worker: Subscriber, lot: Option<Lot>) {
+    /// A consumer gets what was assembled for it.
+    fn give(&mut self, channel: ChannelSlot, member: MemberSlot, is_manual: bool, lot: Option<Lot>) {
         let Some(Lot { first, step, packer, .. }) = lot else { return };
         let batch = packer.finish().expect("a lot has a message");
-        self.connections[worker.connection].reserved_outbox -= batch.bytes();
-        let block = self.charge_block(channel, batch.bytes());
-        let origin = Origin::Queue { channel, subscription: worker.subscription, first, step };
-        self.push_entry(worker.connection, OutboxEntry { batch, block: Some(block), origin });
+        let slot = self.members[member].connection;
+        self.connections.edit(slot).assembled -= batch.bytes();
+        let allocation = self.allocate(channel, batch.bytes());
+        let origin = if is_manual {
+            let first_tag = self.lease(channel, member, &batch);
+            let retained = self.budget.retain(allocation);
+            let lease = Lease::new(member, retained, first_tag, (first, step), batch.clone());
+            self.connections.edit(slot).leases.insert(first_tag, lease);
+            Origin::Leased { member, first_tag }
+        } else {
+            Origin::Queue { member, first, step }
+        };
+        self.push_entry(slot, OutboxEntry { batch, allocation: Some(allocation), origin });
     }
 
-    fn dispatch_tagged(&mut self, channel: usize, worker: Subscriber, message: &[u8], place: u64) {
-        let message = Batch::one_packed(message);
-        let block = self.charge_block(channel, message.bytes());
-        let connection = &mut self.connections[worker.connection];
-        let tag = DeliveryTag(connection.next_tag);
-        connection.next_tag += 1;
-        let subscription = worker.subscription;
-        let waits = Unacked { channel, subscription, message: message.clone(), block, place };
-        connection.unacked.insert(tag, waits);
-        // Two holders: it may be acked while it is being written, or written and not acked.
-        let block = Some(self.budget.share(block));
-        let origin = Origin::Tagged { channel, subscription, tag };
-        self.push_entry(worker.connection, OutboxEntry { batch: message, block, origin });
+    /// Counts messages that wait for their acks from now on: gives the first tag.
+    fn lease(&mut self, channel: ChannelSlot, member: MemberSlot, batch: &Batch) -> u64 {
+        let row = self.members.row(member);
+        row.refs += 1;
+        let (slot, subscription) = (row.connection, row.subscription);
+        self.charge(channel, cost::LEASE);
+        self.subscriptions.row(subscription).unacked += batch.len() as u32;
+        let connection = self.connections.edit(slot);
+        connection.unacked += batch.len();
+        let first_tag = connection.next_tag;
+        connection.next_tag += batch.len() as u64;
+        first_tag
     }
 
-    /// Deals what waits in a queue; gives a topic's first subscriber what was kept for it.
-    pub(super) fn dispatch_backlog(&mut self, place: usize) {
-        let Some(channel) = self.channels.get(place) else { return };
-        if channel.kind == crate::Kind::Topic || channel.backlog.is_empty() {
-            return;
-        }
-        let before = channel.backlog.depth;
-        while let Some(Segment { batch, block, first }) = self.channels[place].backlog.pop() {
-            match self.deal(place, &batch, first) {
-                None => self.release(block),
-                Some((batch, first)) => {
-                    let rest = self.keep(place, Segment { batch, block, first });
-                    self.channels[place].backlog.requeue_front(rest);
-                    break;
-                }
+    /// Dispatches what waits in a queue, as much as this call may.
+    pub(super) fn dispatch_backlog(&mut self, slot: ChannelSlot) {
+        loop {
+            let channel = &self.channels[slot];
+            let nothing = channel.backlog.is_empty() || channel.members == 0;
+            if nothing || channel.is_stuck || channel.returning > 0 {
+                return;
             }
+            if !self.spend(1) {
+                self.channels.edit(slot);
+                return;
+            }
+            let Some(segment) = self.pop_backlog(slot) else { return };
+            let (segment, later) = self.cut(segment);
+            let Segment { batch, allocation, first, step } = segment;
+            self.spend(batch.len());
+            let rest = self.dispatch(slot, &batch, first, step);
+            let later = match rest {
+                None => later,
+                Some((batch, first)) => {
+                    let allocation = self.budget.retain(allocation);
+                    if let Some(later) = later {
+                        self.requeue_front(slot, later);
+                    }
+                    Some(Segment { batch, allocation, first, step })
+                }
+            };
+            drop(batch);
+            if let Some(later) = later {
+                self.requeue_front(slot, later);
+            }
+            self.release(allocation);
         }
-        if self.channels[place].backlog.depth < before {
-            self.effects.push_back(Effect::Retry(Blocked::Channel(place)));
+    }
+
+    /// Cuts a segment to what this call may still do.
+    fn cut(&mut self, segment: Segment) -> (Segment, Option<Segment>) {
+        let most = self.steps.max(1);
+        if segment.batch.len() <= most {
+            return (segment, None);
         }
+        let Segment { batch, allocation, first, step } = segment;
+        let bytes = batch.size_of_first(most);
+        let (Some(head), Some(rest)) = batch.split(most, bytes) else { unreachable!("a cut in the middle") };
+        let later = Segment {
+            batch: rest,
+            allocation: self.budget.retain(allocation),
+            first: first + step * most as u64,
+            step,
+        };
+        (Segment { batch: head, allocation, first, step }, Some(later))
     }
 }

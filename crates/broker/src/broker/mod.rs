@@ -1,85 +1,155 @@
-//! The state, and the way of a command through it. What the commands do is in the siblings.
+//! The state, and the way of a command through it. The siblings say what the commands do.
+//!
+//! A command changes rows of [`Table`]s, which mark what was changed. The follow-up work is derived
+//! from the marks alone, by [`Broker::check_connection`] and [`Broker::check_channel`], so that no
+//! command can forget its own:
+//!
+//! | command or call | changes | follow-up work that the marks lead to |
+//! |---|---|---|
+//! | `Connect` | connection | close it while the broker drains |
+//! | `Publish`, `Barrier` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
+//! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
+//! | `Ack`, `Nack` | lease, subscription, channel, connection | dispatch to the freed prefetch; close if finished; free memory |
+//! | `Credit`, `TransportAck` | outbox, channel, connection | hand out; dispatch to the freed room; wake publishers; close if finished; free memory |
+//! | `Recalled` | outbox, channel | take back, dispatch, hand out, close if finished |
+//! | `Reserve` | memory | free memory |
+//! | `Finish` | connection | leave channels, close once nothing is owed |
+//! | `Disconnect` | connection | leave channels, take everything back, dispatch, wake publishers, remove the row |
+//! | `purge` | channel | wake publishers, free memory in steps, forget |
+//! | `drain` | all | close whoever is owed nothing |
+//! | freed memory | | wake who waits for memory, and who waits for a channel's share |
+//!
+//! All of it is done in steps ([`Broker::spend`]); what one call leaves over, the next goes on with.
 
 mod ack;
+mod audit;
+mod channel;
 mod connection;
+mod deliver;
 mod dispatch;
+mod leave;
+mod member;
 mod pause;
 mod publish;
 mod report;
 mod subscribe;
+mod table;
 #[cfg(test)]
 mod tests;
 mod timers;
 
-use crate::budget::{AllocationId, MemoryBudget};
-use crate::limits::{ChannelRule, Limits, OverflowPolicy};
-use crate::meter::Meter;
-use crate::name::{Kind, Pattern};
-use crate::queue::{Backlog, RoundRobin, Segment};
-use crate::slots::Slots;
-use crate::{Batch, Command, ConnectionId, Event, Refusal, SubscriptionId, Time, Totals};
+use crate::backlog::Backlog;
+use crate::budget::MemoryBudget;
+use crate::limits::{ChannelRule, Limits};
+use crate::list::List;
+use crate::name::Kind;
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, Slots, SubscriptionSlot};
+use crate::trie::Trie;
+use crate::{Command, ConnectionId, Event, Refusal, Time, Totals};
 use bytes::Bytes;
+use channel::Channel;
 use connection::Connection;
-use pause::{Blocked, Effect};
+use member::{Member, Subscription};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
+use table::Table;
 use timers::Timer;
-
-/// How many channels that only patterns keep in being are remembered while they are empty.
-const UNUSED: usize = 1024;
 
 /// Room for so many events is kept.
 const EVENTS: usize = 1024;
 
-/// The broker: channels, connections, and what waits where.
+/// What one call does at most, beside its own command: about so many messages, or a fraction of it
+/// of larger things.
+const STEPS: usize = 4096;
+
+/// The rules of a message broker: channels, connections, and what waits where.
+///
+/// A `Broker` does no I/O and knows no clock. Its driver calls, in any order and each with the
+/// present time, which never goes backwards:
+///
+/// - [`handle`](Broker::handle) with what a connection asks for, or what became of its socket,
+/// - [`handle_timeout`](Broker::handle_timeout) once the time of
+///   [`poll_timeout`](Broker::poll_timeout) has come,
+/// - [`purge`](Broker::purge) and [`drain`](Broker::drain) for an operator.
+///
+/// After **each** of these calls the driver
+///
+/// 1. calls [`poll`](Broker::poll) until it gives `None`, and does what the events say, in their
+///    order. What they lead to (credit, the answer to a recall) it hands in by further calls.
+/// 2. asks [`poll_timeout`](Broker::poll_timeout) anew: any call may change it.
+///
+/// **Bounded work.** No call does work that grows with what waits. What is left over is gone on with
+/// by every further call; as long as there is any, `poll_timeout` gives the time of the last call,
+/// which is due at once. A driver with a lock releases it between two such calls. Orders and counts
+/// are right meanwhile: what is published goes behind what is on its way back, and nothing is
+/// dispatched from a queue before everything that was to come back to it is there.
+///
+/// **A connection's life.** `Connect`, then any commands, then `Disconnect`, after which its id is
+/// never used again; commands for an unknown id do nothing. [`Event::Close`] asks for the
+/// `Disconnect`. Before it the driver hands in its last `Credit` (and `TransportAck`): what is not
+/// counted as written, or acknowledged, goes back to its queue.
+///
+/// **Pausing.** Between [`Event::Pause`] and [`Event::Resume`] a driver should hand in nothing that a
+/// connection publishes. What it hands in nevertheless waits in order, and is charged. Acks, nacks,
+/// unsubscribes, credit and `Disconnect` always take effect at once.
+///
+/// **Determinism.** The same calls give the same events.
 #[derive(Debug)]
 pub struct Broker {
     limits: Limits,
     rules: Vec<ChannelRule>,
     now: Time,
-    ids: HashMap<ConnectionId, usize>,
-    connections: Slots<Connection>,
-    names: HashMap<Bytes, usize>,
-    channels: Slots<Channel>,
-    wild: Vec<WildSubscription>,
+    /// What the call at hand may still do.
+    steps: usize,
+    steps_per_call: usize,
+    ids: HashMap<ConnectionId, ConnectionSlot>,
+    connections: Table<ConnectionSlot, Connection>,
+    names: HashMap<Bytes, ChannelSlot>,
+    channels: Table<ChannelSlot, Channel>,
+    subscriptions: Slots<SubscriptionSlot, Subscription>,
+    members: Slots<MemberSlot, Member>,
+    /// Patterns of topics, and of queues.
+    topics: Trie,
+    queues: Trie,
+    /// Counts channels and subscriptions as they are made.
+    born: u64,
     /// Channels that only patterns keep in being, the longest unused first.
-    unused: VecDeque<usize>,
+    unused: List<ChannelSlot>,
+    unused_count: usize,
+    /// Channels by the number of bits of their load.
+    by_load: [List<ChannelSlot>; usize::BITS as usize + 1],
     budget: MemoryBudget,
-    /// Paused publishers, the longest paused first.
-    paused: VecDeque<usize>,
-    effects: VecDeque<Effect>,
+    /// Connections that wait for memory, the longest waiting first.
+    memory_waiters: List<ConnectionSlot>,
+    /// Channels whose publishers wait until they have no more than is free, by their load.
+    share_waiting: BTreeSet<(usize, ChannelSlot)>,
+    /// Something may fit into the memory that was freed.
+    wakes_memory: bool,
+    /// What was purged and is not freed yet.
+    garbage: VecDeque<(ChannelSlot, Backlog)>,
     timers: BTreeSet<(Time, Timer)>,
     events: VecDeque<Event>,
     draining: bool,
-    subscriptions: usize,
+    /// Whether somebody paused was waited for when that was last looked at.
+    awaited: bool,
+    /// How far all connections have been looked at for closing, while the broker drains.
+    drained_to: Option<usize>,
+    paused: usize,
+    /// Paused connections that wait for a channel without consumers.
+    stuck: usize,
+    /// Connections that have not got, or not acked, all that is theirs.
+    owed: usize,
+    /// Connections that have left and are not yet removed.
+    gone: usize,
+    /// Connections that are paused, slow or stalled.
+    troubled: BTreeSet<ConnectionSlot>,
+    subscription_count: usize,
+    /// Messages in backlogs.
+    waiting: usize,
+    /// Messages of paused connections.
+    pending: usize,
     totals: Totals,
-}
-
-#[derive(Debug)]
-struct Channel {
-    name: Bytes,
-    kind: Kind,
-    policy: OverflowPolicy,
-    buffer_unsubscribed: usize,
-    bound: usize,
-    subscribers: RoundRobin,
-    exact_subscribers: usize,
-    backlog: Backlog,
-    next_place: u64,
-    /// Bytes that the budget counts for the channel, in outboxes too.
-    load: usize,
-    published: Meter,
-    delivered: Meter,
-    dropped: u64,
-    /// Whether it is among [`Broker::unused`].
-    is_unused: bool,
-}
-
-#[derive(Debug)]
-struct WildSubscription {
-    pattern: Pattern,
-    connection: usize,
-    subscription: SubscriptionId,
 }
 
 /// A table that was large once does not stay so.
@@ -89,76 +159,84 @@ fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
     }
 }
 
-impl Channel {
-    /// Whether nothing but patterns could be a reason to remember it.
-    fn is_idle(&self) -> bool {
-        self.exact_subscribers == 0 && self.load == 0 && self.backlog.is_empty()
-    }
-
-    /// How much of a batch its bound allows to wait: so many messages, and so many bytes. One of any
-    /// size may wait alone.
-    fn room_for(&self, batch: &Batch) -> (usize, usize) {
-        let room = self.bound.saturating_sub(self.backlog.bytes);
-        match batch.whole_within(room.min(batch.bytes())) {
-            (0, _) if self.backlog.is_empty() => (1, batch.first_size()),
-            within => within,
-        }
-    }
-}
-
 impl Broker {
-    /// A broker without connections or channels.
+    /// A broker without connections or channels. [`Limits::check`] says whether the limits are
+    /// allowed; a broker with others keeps its promises only as far as they can be kept.
     pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
         Broker {
-            budget: MemoryBudget::new(limits.memory),
+            budget: MemoryBudget::new(limits.memory, limits.connections),
             limits,
             rules,
             now: Time::ZERO,
+            steps: STEPS,
+            steps_per_call: STEPS,
             ids: HashMap::new(),
-            connections: Slots::new(),
+            connections: Table::new(),
             names: HashMap::new(),
-            channels: Slots::new(),
-            wild: Vec::new(),
-            unused: VecDeque::new(),
-            paused: VecDeque::new(),
-            effects: VecDeque::new(),
+            channels: Table::new(),
+            subscriptions: Slots::new(),
+            members: Slots::new(),
+            topics: Trie::new(),
+            queues: Trie::new(),
+            born: 0,
+            unused: List::new(),
+            unused_count: 0,
+            by_load: [const { List::new() }; usize::BITS as usize + 1],
+            memory_waiters: List::new(),
+            share_waiting: BTreeSet::new(),
+            wakes_memory: false,
+            garbage: VecDeque::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             draining: false,
-            subscriptions: 0,
+            awaited: false,
+            drained_to: None,
+            paused: 0,
+            stuck: 0,
+            owed: 0,
+            gone: 0,
+            troubled: BTreeSet::new(),
+            subscription_count: 0,
+            waiting: 0,
+            pending: 0,
             totals: Totals::default(),
         }
     }
 
-    /// Carries out a command. Those of unknown connections do nothing: their last words may
-    /// come after a `Disconnect`.
+    /// For tests: how much follow-up work one call does, at least 1.
+    #[doc(hidden)]
+    pub fn set_steps_per_call(&mut self, steps: usize) {
+        self.steps_per_call = steps.max(1);
+    }
+
+    /// Carries out a command. Those of unknown connections do nothing: their last words may come
+    /// after a `Disconnect`.
     pub fn handle(&mut self, now: Time, connection: ConnectionId, command: Command) {
-        self.now = self.now.max(now);
-        if matches!(command, Command::Connect { .. }) {
-            self.connect(connection);
-            // One that comes while all are leaving is to leave, too.
-            self.run_effects();
-            return;
+        self.begin(now);
+        if let Command::Connect { transport_acks } = command {
+            self.connect(connection, transport_acks);
+            return self.run_effects();
         }
-        let Some(&place) = self.ids.get(&connection) else { return };
+        let Some(&slot) = self.ids.get(&connection) else { return };
         match command {
-            Command::Connect { .. } | Command::TransportAck { .. } => {}
-            Command::Publish { channel, batch } => self.accept(place, pause::Pending::Publish { channel, batch }),
-            Command::Barrier { batch } => self.accept(place, pause::Pending::Barrier { batch }),
-            Command::Reserve { bytes } => self.reserve(place, bytes),
-            Command::Subscribe { subscription, pattern, ack } => self.subscribe(place, subscription, pattern, ack),
-            Command::Unsubscribe { subscription } => self.unsubscribe(place, subscription),
-            Command::Ack { first, last } => self.ack(place, first, last),
-            Command::Nack { first, last } => self.nack(place, first, last),
-            Command::Credit { bytes } => self.credit(place, bytes),
-            Command::Recalled { kept } => self.recalled(place, kept),
-            Command::Finish => self.finish(place),
-            Command::Disconnect => self.disconnect(place),
+            Command::Connect { .. } => {}
+            Command::Publish { channel, batch } => self.accept(slot, pause::Pending::Publish { channel, batch }),
+            Command::Barrier { batch } => self.accept(slot, pause::Pending::Barrier { batch }),
+            Command::Reserve { bytes } => self.reserve(slot, bytes),
+            Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
+            Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
+            Command::Ack { first, last } => self.ack(slot, first.0, last.0),
+            Command::Nack { first, last } => self.nack(slot, first.0, last.0),
+            Command::Credit { bytes } => self.credit(slot, bytes),
+            Command::TransportAck { bytes } => self.transport_ack(slot, bytes),
+            Command::Recalled { kept } => self.recalled(slot, kept),
+            Command::Finish => self.finish(slot),
+            Command::Disconnect => self.disconnect(slot),
         }
         self.run_effects();
     }
 
-    /// What is to be done next by the caller.
+    /// What is to be done next by the driver.
     pub fn poll(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
         if self.events.is_empty() && self.events.capacity() > EVENTS {
@@ -169,135 +247,77 @@ impl Broker {
     }
 
     /// Ends the service: what waits for connections is still delivered, then they are closed.
-    /// The caller reads no more publishers from now on.
+    /// The driver reads no more publishers from now on.
     pub fn drain(&mut self, now: Time) {
-        self.now = self.now.max(now);
+        self.begin(now);
         self.draining = true;
+        self.drained_to = Some(0);
         self.run_effects();
     }
 
-    /// Whether memory is short: the caller should read in small pieces.
+    /// Whether memory is short: the driver should read in small pieces.
     pub fn memory_pressed(&self) -> bool {
-        self.budget.free() < self.budget.budget / 8
+        self.budget.free() < self.budget.limit() / 8
     }
 
-    /// Drops what waits in a queue: how many messages, or `None` if there is no such channel.
-    pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
+    fn begin(&mut self, now: Time) {
         self.now = self.now.max(now);
-        let channel = *self.names.get(name)?;
-        let mut dropped = 0;
-        while let Some(segment) = self.channels[channel].backlog.pop() {
-            dropped += segment.batch.len();
-            self.release(segment.block);
-        }
-        self.channels[channel].dropped += dropped as u64;
-        self.effects.push_back(Effect::Retry(Blocked::Channel(channel)));
-        self.effects.push_back(Effect::Forget(channel));
-        self.run_effects();
-        Some(dropped)
+        self.steps = self.steps_per_call;
     }
 
-    fn refuse(&mut self, place: usize, channel: Option<Bytes>, refusal: Refusal) {
-        let connection = self.connections[place].id;
+    /// Takes some of what the call at hand may do; false if nothing is left.
+    fn spend(&mut self, steps: usize) -> bool {
+        if self.steps == 0 {
+            return false;
+        }
+        self.steps = self.steps.saturating_sub(steps);
+        true
+    }
+
+    /// Does the follow-up work that the marks name, until there is none or the call has done
+    /// enough.
+    fn run_effects(&mut self) {
+        loop {
+            self.wakes_memory |= self.budget.take_freed() && self.paused > 0;
+            if self.draining {
+                self.check_drain();
+            }
+            if self.steps == 0 || !self.has_work() {
+                return;
+            }
+            if let Some(slot) = self.connections.next_dirty() {
+                self.check_connection(slot);
+            } else if let Some(slot) = self.channels.next_dirty() {
+                self.check_channel(slot);
+            } else if std::mem::take(&mut self.wakes_memory) {
+                self.wake_memory();
+            } else if !self.garbage.is_empty() {
+                self.collect_garbage();
+            } else if let Some(from) = self.drained_to.take() {
+                self.close_all(from);
+            }
+            self.steps = self.steps.saturating_sub(1);
+        }
+    }
+
+    /// Whether a call has left work over.
+    fn has_work(&self) -> bool {
+        !self.connections.is_clean()
+            || !self.channels.is_clean()
+            || self.wakes_memory
+            || !self.garbage.is_empty()
+            || self.drained_to.is_some()
+    }
+
+    fn refuse(&mut self, slot: ConnectionSlot, channel: Option<Bytes>, refusal: Refusal) {
+        let connection = self.connections[slot].id;
         self.events.push_back(Event::Refused { connection, channel, refusal });
     }
 
-    /// Finds a channel or makes it, with everybody whose pattern matches.
-    fn channel(&mut self, name: &Bytes) -> Result<usize, Refusal> {
-        if let Some(&channel) = self.names.get(name) {
-            return Ok(channel);
+    fn trie(&mut self, kind: Kind) -> &mut Trie {
+        match kind {
+            Kind::Topic => &mut self.topics,
+            Kind::Queue => &mut self.queues,
         }
-        if self.channels.len() >= self.limits.channels {
-            return Err(Refusal::Channels { limit: self.limits.channels });
-        }
-        let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
-        // A copy, so that the name does not pin the buffer that it came in.
-        let name = Bytes::copy_from_slice(name);
-        let mut subscribers = RoundRobin::default();
-        for wild in self.wild.iter().filter(|wild| wild.pattern.matches(&name)) {
-            subscribers.join(wild.as_subscriber());
-        }
-        let channel = self.channels.insert(Channel {
-            kind: Kind::of(&name),
-            policy: rule.and_then(|rule| rule.policy).unwrap_or(self.limits.policy),
-            buffer_unsubscribed: rule
-                .and_then(|rule| rule.buffer_unsubscribed)
-                .unwrap_or(self.limits.buffer_unsubscribed),
-            bound: rule.and_then(|rule| rule.queue).unwrap_or(self.limits.queue),
-            name: name.clone(),
-            subscribers,
-            exact_subscribers: 0,
-            backlog: Backlog::default(),
-            next_place: 0,
-            load: 0,
-            published: Meter::default(),
-            delivered: Meter::default(),
-            dropped: 0,
-            is_unused: false,
-        });
-        self.names.insert(name, channel);
-        Ok(channel)
-    }
-
-    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
-    /// few are kept: the next batch need not find out anew who that is.
-    fn forget_if_unused(&mut self, place: usize) {
-        let Some(channel) = self.channels.get_mut(place) else { return };
-        if !channel.is_idle() {
-            return;
-        }
-        if channel.subscribers.len() == 0 {
-            return self.forget(place);
-        }
-        if channel.is_unused {
-            return;
-        }
-        channel.is_unused = true;
-        self.unused.push_back(place);
-        if self.unused.len() <= UNUSED {
-            return;
-        }
-        let Some(oldest) = self.unused.pop_front() else { return };
-        let channel = &mut self.channels[oldest];
-        channel.is_unused = false;
-        if channel.is_idle() {
-            self.forget(oldest);
-        }
-    }
-
-    fn forget(&mut self, place: usize) {
-        let channel = self.channels.remove(place);
-        self.names.remove(&channel.name);
-        shrink(&mut self.names);
-        if channel.is_unused {
-            self.unused.retain(|&unused| unused != place);
-        }
-    }
-
-    /// Counts a new allocation for a channel.
-    fn charge_block(&mut self, channel: usize, bytes: usize) -> AllocationId {
-        self.channels[channel].load += bytes;
-        self.budget.charge(channel, bytes)
-    }
-
-    /// One holder of an allocation less.
-    fn release(&mut self, block: AllocationId) {
-        if let Some((channel, bytes)) = self.budget.release(block) {
-            self.channels[channel].load -= bytes;
-            if self.channels[channel].load == 0 {
-                self.effects.push_back(Effect::Forget(channel));
-            }
-            self.memory_freed();
-        }
-    }
-
-    /// A piece of a backlog pins at most twice its size.
-    fn keep(&mut self, channel: usize, mut segment: Segment) -> Segment {
-        if self.budget.size(segment.block) > 2 * segment.batch.bytes() {
-            segment.batch = segment.batch.compact();
-            let block = self.charge_block(channel, segment.batch.bytes());
-            self.release(std::mem::replace(&mut segment.block, block));
-        }
-        segment
     }
 }

@@ -1,8 +1,12 @@
-//! Who is held, and what happens when there is room again.
+//! Who is paused, and what happens when there is room again.
 
 use super::Broker;
+use super::connection::wait;
+use super::publish::Taken;
+use crate::list::List;
 use crate::outbox::{Origin, OutboxEntry};
-use crate::{Batch, Event, PauseReason, Refusal};
+use crate::slots::{ChannelSlot, ConnectionSlot};
+use crate::{Batch, Event, Kind, PauseReason, Refusal, cost};
 use bytes::Bytes;
 
 /// What a connection sent and nobody could take yet.
@@ -13,30 +17,39 @@ pub(super) enum Pending {
     Reserve { bytes: usize },
 }
 
-/// What a held connection waits for.
+impl Pending {
+    pub(super) fn charge(&self) -> usize {
+        match self {
+            Pending::Publish { channel, batch } => {
+                cost::PENDING + cost::text(channel.len()) + cost::buffer(batch.bytes())
+            }
+            Pending::Barrier { batch } => cost::PENDING + cost::buffer(batch.bytes()),
+            Pending::Reserve { .. } => cost::PENDING,
+        }
+    }
+
+    pub(super) fn messages(&self) -> usize {
+        match self {
+            Pending::Publish { batch, .. } => batch.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// What a paused connection waits for. Those that wait for the same are a list, the longest waiting
+/// first; of a list, the first that does not fit keeps its place and the others waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocked {
     /// Room in a channel's backlog.
-    Channel(usize),
+    Channel(ChannelSlot),
     /// Room in a connection's outbox.
-    Subscriber(usize),
+    Subscriber(ConnectionSlot),
     /// Memory, because its channel has more than is free.
-    Share(usize),
-    /// Memory for a buffer.
+    Share(ChannelSlot),
+    /// Memory for a buffer or a new channel.
     Memory,
-}
-
-/// What is to be done before a command is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// Deal a queue's backlog.
-    Dispatch(usize),
-    /// The connection's outbox has room.
-    OutboxFreed(usize),
-    /// Let those go on who wait for this.
-    Retry(Blocked),
-    Forget(usize),
-    Reap(usize),
+    /// Its own subscriptions to have joined all channels.
+    Joining,
 }
 
 /// A command that could not be carried out wholly: its rest, and what it waits for.
@@ -44,197 +57,385 @@ pub(super) struct Stop {
     pub(super) rest: Pending,
     pub(super) on: Blocked,
     pub(super) reason: PauseReason,
+    pub(super) channel: Option<ChannelSlot>,
 }
 
 impl Broker {
     /// Takes what a connection sends, behind what it sent before.
-    pub(super) fn accept(&mut self, place: usize, command: Pending) {
+    pub(super) fn accept(&mut self, slot: ConnectionSlot, command: Pending) {
         if let Pending::Publish { channel, batch } = &command {
             let longest = || batch.iter().map(<[u8]>::len).max().unwrap_or(0);
             if channel.len() > self.limits.channel_name {
                 let refusal = Refusal::NameTooLong { length: channel.len(), limit: self.limits.channel_name };
-                return self.refuse(place, Some(channel.clone()), refusal);
+                return self.refuse(slot, Some(channel.clone()), refusal);
             }
             if batch.bytes() > self.limits.message && longest() > self.limits.message {
                 let refusal = Refusal::MessageTooLong { length: longest(), limit: self.limits.message };
-                return self.refuse(place, Some(channel.clone()), refusal);
+                return self.refuse(slot, Some(channel.clone()), refusal);
             }
         }
         if let Pending::Publish { batch, .. } | Pending::Barrier { batch } = &command {
             // What was reserved for it while it came is its own.
-            let covered = self.connections[place].reserved.min(batch.bytes());
-            self.connections[place].reserved -= covered;
-            self.budget.used += batch.bytes() - covered;
+            let reserved = self.connections[slot].reserved;
+            if reserved > 0 {
+                let covered = reserved.min(batch.bytes());
+                self.connections.edit(slot).reserved -= covered;
+                self.budget.release(covered);
+            }
         }
-        self.connections[place].pending.push_back(command);
-        if self.connections[place].blocked.is_none() {
-            self.advance(place);
+        let connection = &self.connections[slot];
+        if connection.blocked.is_none() && connection.pending.is_empty() && connection.joining.is_empty() {
+            // The way of nearly all: nothing waits before it.
+            match self.attempt(slot, command) {
+                Ok(Some(channel)) if self.over_share(channel) => self.pause_for_share(slot, channel),
+                Ok(_) => {}
+                Err(stop) => self.pause(slot, stop),
+            }
+            return;
+        }
+        let is_blocked = connection.blocked.is_some();
+        self.wait_behind(slot, command);
+        if !is_blocked {
+            self.advance(slot);
         }
     }
 
-    pub(super) fn reserve(&mut self, place: usize, bytes: usize) {
+    fn wait_behind(&mut self, slot: ConnectionSlot, command: Pending) {
+        self.budget.charge(command.charge());
+        self.pending += command.messages();
+        self.connections.edit(slot).pending.push_back(command);
+    }
+
+    fn wait_before(&mut self, slot: ConnectionSlot, command: Pending) {
+        self.budget.charge(command.charge());
+        self.pending += command.messages();
+        self.connections.edit(slot).pending.push_front(command);
+    }
+
+    /// A command no longer waits.
+    pub(super) fn forget_pending(&mut self, command: &Pending) {
+        self.budget.release(command.charge());
+        self.pending -= command.messages();
+    }
+
+    fn pause(&mut self, slot: ConnectionSlot, stop: Stop) {
+        self.wait_before(slot, stop.rest);
+        self.set_blocked(slot, Some((stop.on, stop.reason, stop.channel)));
+    }
+
+    fn pause_for_share(&mut self, slot: ConnectionSlot, channel: ChannelSlot) {
+        let reason = PauseReason::Memory { budget: self.budget.limit() };
+        self.set_blocked(slot, Some((Blocked::Share(channel), reason, Some(channel))));
+    }
+
+    pub(super) fn reserve(&mut self, slot: ConnectionSlot, bytes: usize) {
         // A size that still waits for memory is replaced, or it would be reserved later for nothing.
-        let pending = &mut self.connections[place].pending;
-        let waited = matches!(pending.front(), Some(Pending::Reserve { .. }));
-        pending.retain(|command| !matches!(command, Pending::Reserve { .. }));
-        let reserved = self.connections[place].reserved;
+        let connection = self.connections.edit(slot);
+        let waited = matches!(connection.pending.front(), Some(Pending::Reserve { .. }));
+        let mut dropped = Vec::new();
+        if !connection.pending.is_empty() {
+            let of_size = connection.pending.iter().position(|command| matches!(command, Pending::Reserve { .. }));
+            dropped.extend(of_size.and_then(|index| connection.pending.remove(index)));
+        }
+        let reserved = connection.reserved;
+        dropped.iter().for_each(|command| self.forget_pending(command));
         if bytes <= reserved {
-            self.connections[place].reserved = bytes;
-            self.uncount(reserved - bytes);
+            self.connections.edit(slot).reserved = bytes;
+            self.budget.release(reserved - bytes);
+        } else if waited {
+            // It keeps its place among those that wait.
+            self.wait_before(slot, Pending::Reserve { bytes });
         } else {
-            self.accept(place, Pending::Reserve { bytes });
+            self.accept(slot, Pending::Reserve { bytes });
         }
         if waited {
-            self.advance(place);
+            self.advance(slot);
         }
     }
 
-    /// Carries out what is pending as far as it goes; holds or releases the connection.
-    pub(super) fn advance(&mut self, place: usize) {
-        let before = self.connections[place].blocked.take();
-        let mut now = match &before {
-            Some((Blocked::Share(channel), _)) if self.over_share(*channel) => before.clone(),
-            _ => None,
-        };
-        while now.is_none() {
-            let Some(next) = self.connections[place].pending.pop_front() else { break };
-            match self.attempt(place, next) {
+    /// Carries out what is pending as far as it goes; pauses or resumes the connection.
+    pub(super) fn advance(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
+        if let Some(joining) = connection.joining.front() {
+            let pattern = self.subscriptions[joining.subscription].pattern.as_bytes().clone();
+            let reason = PauseReason::Subscribing { pattern };
+            if connection.blocked.is_none() {
+                self.set_blocked(slot, Some((Blocked::Joining, reason, None)));
+            }
+            return;
+        }
+        if let Some(Blocked::Share(channel)) = connection.blocked
+            && self.over_share(channel)
+        {
+            return;
+        }
+        let mut now = None;
+        let before = self.budget.used();
+        while let Some(next) = self.connections.edit(slot).pending.pop_front() {
+            self.budget.lend(next.charge());
+            self.pending -= next.messages();
+            match self.attempt(slot, next) {
                 Ok(Some(channel)) if self.over_share(channel) => {
-                    let budget = self.budget.budget;
-                    now = Some((Blocked::Share(channel), PauseReason::Memory { budget }));
+                    let reason = PauseReason::Memory { budget: self.budget.limit() };
+                    now = Some((Blocked::Share(channel), reason, Some(channel)));
                 }
                 Ok(_) => {}
                 Err(stop) => {
-                    self.connections[place].pending.push_front(stop.rest);
-                    now = Some((stop.on, stop.reason));
+                    self.wait_before(slot, stop.rest);
+                    now = Some((stop.on, stop.reason, stop.channel));
                 }
             }
+            if now.is_some() {
+                break;
+            }
         }
-        let connection = &mut self.connections[place];
-        let id = connection.id;
-        match (&before, &now) {
-            (None, Some((_, reason))) => {
-                self.paused.push_back(place);
+        if self.budget.used() < before {
+            self.budget.note_freed();
+        }
+        let connection = self.connections.edit(slot);
+        if connection.pending.is_empty() && connection.pending.capacity() > 64 {
+            connection.pending = std::collections::VecDeque::new();
+        }
+        self.set_blocked(slot, now);
+    }
+
+    /// Puts a connection among those that wait for something, or lets it go on.
+    fn set_blocked(&mut self, slot: ConnectionSlot, now: Option<(Blocked, PauseReason, Option<ChannelSlot>)>) {
+        let connection = self.connections.edit(slot);
+        let (id, before) = (connection.id, connection.blocked);
+        let (on, reason, channel) =
+            now.map_or((None, None, None), |(on, reason, channel)| (Some(on), Some(reason), channel));
+        let feeds = std::mem::replace(&mut connection.paused_on, channel);
+        let is_gone = connection.phase == super::connection::Phase::Gone;
+        match (before, &reason) {
+            (None, Some(reason)) => {
+                self.paused += 1;
                 self.events.push_back(Event::Pause { connection: id, reason: reason.clone() });
             }
             (Some(_), None) => {
-                self.paused.retain(|&held| held != place);
-                if !connection.gone {
+                self.paused -= 1;
+                if !is_gone {
                     self.events.push_back(Event::Resume { connection: id });
                 }
             }
             _ => {}
         }
-        self.connections[place].blocked = now;
-        self.effects.push_back(Effect::Reap(place));
-    }
-
-    fn attempt(&mut self, place: usize, command: Pending) -> Result<Option<usize>, Stop> {
-        match command {
-            Pending::Publish { channel, batch } => self.publish(place, channel, batch),
-            Pending::Barrier { batch } => self.barrier(place, batch),
-            Pending::Reserve { bytes } => self.grow_reserve(place, bytes),
+        self.connections.edit(slot).reason = reason;
+        if feeds != channel {
+            if let Some(channel) = feeds {
+                self.channels.edit(channel).paused_publishers -= 1;
+            }
+            if let Some(channel) = channel {
+                self.channels.edit(channel).paused_publishers += 1;
+            }
+        }
+        if before == on {
+            // It keeps its place.
+            return;
+        }
+        if let Some(before) = before {
+            self.unlist(slot, before);
+        }
+        self.connections.edit(slot).blocked = on;
+        if let Some(on) = on {
+            self.list(slot, on);
         }
     }
 
-    fn barrier(&mut self, place: usize, batch: Batch) -> Result<Option<usize>, Stop> {
-        let connection = &mut self.connections[place];
-        if !connection.fits(batch.bytes(), self.limits.outbox) {
-            connection.set_full(batch.bytes(), self.limits.outbox);
+    fn waiters(&mut self, on: Blocked) -> Option<&mut List<ConnectionSlot>> {
+        Some(match on {
+            Blocked::Channel(channel) => &mut self.channels.edit(channel).waiters,
+            Blocked::Share(channel) => &mut self.channels.edit(channel).share_waiters,
+            Blocked::Subscriber(slot) => &mut self.connections.quietly().row(slot).waiters,
+            Blocked::Memory => &mut self.memory_waiters,
+            Blocked::Joining => return None,
+        })
+    }
+
+    fn list(&mut self, slot: ConnectionSlot, on: Blocked) {
+        let Some(mut list) = self.waiters(on).copied() else { return };
+        list.push_back(self.connections.quietly(), slot, wait);
+        if let Some(waiters) = self.waiters(on) {
+            *waiters = list;
+        }
+        match on {
+            Blocked::Channel(channel) => {
+                let channel = self.channels.edit(channel);
+                channel.waiting += 1;
+                self.stuck += usize::from(channel.members == 0);
+            }
+            Blocked::Share(slot) => {
+                let channel = self.channels.edit(slot);
+                if channel.share_key.is_none() {
+                    channel.share_key = Some(channel.load);
+                    self.share_waiting.insert((channel.load, slot));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn unlist(&mut self, slot: ConnectionSlot, on: Blocked) {
+        if let Blocked::Subscriber(subscriber) = on
+            && self.connections[subscriber].pass == Some(slot)
+        {
+            let next = self.connections[slot].wait.next;
+            self.connections.quietly().row(subscriber).pass = next;
+        }
+        let Some(mut list) = self.waiters(on).copied() else { return };
+        list.remove(self.connections.quietly(), slot, wait);
+        let is_empty = list.is_empty();
+        if let Some(waiters) = self.waiters(on) {
+            *waiters = list;
+        }
+        match on {
+            Blocked::Channel(channel) => {
+                let channel = self.channels.edit(channel);
+                channel.waiting -= 1;
+                self.stuck -= usize::from(channel.members == 0);
+            }
+            Blocked::Share(slot) if is_empty => {
+                if let Some(key) = self.channels.edit(slot).share_key.take() {
+                    self.share_waiting.remove(&(key, slot));
+                }
+            }
+            // One that is gone may be waited for no more.
+            Blocked::Subscriber(subscriber) if is_empty => self.connections.touch(subscriber),
+            _ => {}
+        }
+    }
+
+    /// A channel has its first consumer: who waits for it may go on one day.
+    pub(super) fn consumers_came(&mut self, channel: ChannelSlot) {
+        self.stuck -= self.channels[channel].waiting as usize;
+    }
+
+    /// A channel has no consumers any more: who waits for it is stuck.
+    pub(super) fn consumers_left(&mut self, channel: ChannelSlot) {
+        self.stuck += self.channels[channel].waiting as usize;
+    }
+
+    fn attempt(&mut self, slot: ConnectionSlot, command: Pending) -> Result<Taken, Stop> {
+        match command {
+            Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
+            Pending::Barrier { batch } => self.barrier(slot, batch),
+            Pending::Reserve { bytes } => self.grow_reserve(slot, bytes),
+        }
+    }
+
+    fn barrier(&mut self, slot: ConnectionSlot, batch: Batch) -> Result<Taken, Stop> {
+        if !self.connections[slot].fits(batch.bytes(), batch.len(), &self.limits) {
+            let connection = self.connections.edit(slot);
+            connection.set_full(batch.bytes(), &self.limits);
             let reason =
                 PauseReason::SlowSubscriber { channel: Bytes::from_static(crate::ECHO), subscriber: connection.id };
-            return Err(Stop { rest: Pending::Barrier { batch }, on: Blocked::Subscriber(place), reason });
+            return Err(Stop {
+                rest: Pending::Barrier { batch },
+                on: Blocked::Subscriber(slot),
+                reason,
+                channel: None,
+            });
         }
-        // Its bytes stay counted as they were when it came, until they are written.
-        self.push_entry(place, OutboxEntry { batch, block: None, origin: Origin::Barrier });
+        self.push_entry(slot, OutboxEntry { batch, allocation: None, origin: Origin::Barrier });
         Ok(None)
     }
 
-    fn grow_reserve(&mut self, place: usize, bytes: usize) -> Result<Option<usize>, Stop> {
-        let reserved = self.connections[place].reserved;
+    fn grow_reserve(&mut self, slot: ConnectionSlot, bytes: usize) -> Result<Taken, Stop> {
+        let reserved = self.connections[slot].reserved;
         let more = bytes.saturating_sub(reserved);
-        if more > self.budget.free() && self.budget.used > reserved {
-            let reason = PauseReason::Memory { budget: self.budget.budget };
-            return Err(Stop { rest: Pending::Reserve { bytes }, on: Blocked::Memory, reason });
+        if more > self.budget.free() && self.budget.used() > reserved {
+            let reason = PauseReason::Memory { budget: self.budget.limit() };
+            return Err(Stop { rest: Pending::Reserve { bytes }, on: Blocked::Memory, reason, channel: None });
         }
-        self.connections[place].reserved = bytes.max(reserved);
-        self.budget.used += more;
+        self.connections.edit(slot).reserved = bytes.max(reserved);
+        self.budget.charge(more);
         Ok(None)
     }
 
-    /// Whether a channel has more than is free: so the fullest are held first, and each has its
+    /// Whether a channel has more than is free: so the fullest are paused first, and each has its
     /// share however many there are (the dynamic threshold of shared-memory switches).
-    fn over_share(&self, channel: usize) -> bool {
+    #[inline]
+    pub(super) fn over_share(&self, channel: ChannelSlot) -> bool {
         self.channels.get(channel).is_some_and(|channel| channel.load > self.budget.free())
     }
 
-    /// Bytes are no longer buffered.
-    pub(super) fn uncount(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.budget.used -= bytes;
-            self.memory_freed();
-        }
-    }
-
-    pub(super) fn memory_freed(&mut self) {
-        let retry = Effect::Retry(Blocked::Memory);
-        if !self.paused.is_empty() && !self.effects.contains(&retry) {
-            self.effects.push_back(retry);
-        }
-    }
-
-    /// Does what follows from a command, until nothing does.
-    pub(super) fn run_effects(&mut self) {
-        while let Some(work) = self.effects.pop_front() {
-            match work {
-                Effect::Dispatch(channel) => self.dispatch_backlog(channel),
-                Effect::OutboxFreed(place) => self.serve(place),
-                Effect::Retry(cause) => self.retry(cause),
-                Effect::Forget(channel) => self.forget_if_unused(channel),
-                Effect::Reap(place) => self.leave(place),
+    /// Lets those go on that wait for room in a channel, as long as there is some.
+    pub(super) fn wake_channel(&mut self, slot: ChannelSlot) {
+        while let Some(first) = self.channels[slot].waiters.first {
+            if !self.spend(16) {
+                self.channels.edit(slot);
+                return;
             }
-        }
-        if self.draining && !self.awaits_room() {
-            let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
-            for place in places {
-                self.close_if_done(place, true);
+            self.advance(first);
+            if self.channels.get(slot).is_none_or(|channel| channel.waiters.first == Some(first)) {
+                return;
             }
         }
     }
 
-    fn serve(&mut self, place: usize) {
-        if self.connections.get(place).is_none() {
-            return;
+    /// Lets those go on that wait for room in an outbox: as long as there is some, or each of them
+    /// once where something else has changed.
+    pub(super) fn wake_subscriber(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.quietly().row(slot);
+        if std::mem::take(&mut connection.wakes_all) {
+            connection.pass = connection.waiters.first;
         }
-        for channel in self.queues_of(place) {
-            self.dispatch_backlog(channel);
+        while let Some(next) = self.connections[slot].pass {
+            if !self.spend(16) {
+                self.connections.edit(slot);
+                return;
+            }
+            let behind = self.connections[next].wait.next;
+            self.connections.quietly().row(slot).pass = behind;
+            self.advance(next);
         }
-        self.retry(Blocked::Subscriber(place));
+        while let Some(first) = self.connections[slot].waiters.first {
+            if self.connections[slot].full.is_some() {
+                return;
+            }
+            if !self.spend(16) {
+                self.connections.edit(slot);
+                return;
+            }
+            self.advance(first);
+            if self.connections[slot].waiters.first == Some(first) {
+                return;
+            }
+        }
     }
 
-    fn retry(&mut self, cause: Blocked) {
-        let waiting: Vec<usize> = self.paused.iter().copied().filter(|&place| self.waits_for(place, cause)).collect();
-        for place in waiting {
-            self.advance(place);
+    /// Lets those go on that wait for memory, as long as there is some.
+    pub(super) fn wake_memory(&mut self) {
+        while let Some(first) = self.memory_waiters.first {
+            if !self.spend(16) {
+                self.wakes_memory = true;
+                return;
+            }
+            self.advance(first);
+            if self.memory_waiters.first == Some(first) {
+                break;
+            }
+        }
+        while let Some(&(load, slot)) = self.share_waiting.first() {
+            if load > self.budget.free() {
+                return;
+            }
+            if !self.spend(16) {
+                self.wakes_memory = true;
+                return;
+            }
+            let Some(first) = self.channels[slot].share_waiters.first else {
+                self.share_waiting.remove(&(load, slot));
+                continue;
+            };
+            // One that is over its channel's share again moves back with its channel's load.
+            self.advance(first);
         }
     }
 
-    pub(super) fn waits_for(&self, place: usize, cause: Blocked) -> bool {
-        match self.connections[place].blocked {
-            Some((Blocked::Share(_) | Blocked::Memory, _)) if cause == Blocked::Memory => true,
-            Some((on, _)) => on == cause,
-            None => false,
-        }
-    }
-
-    /// Lets a connection go once its last messages are where they belong.
-    fn leave(&mut self, place: usize) {
-        let Some(connection) = self.connections.get(place) else { return };
-        if connection.gone && connection.pending.is_empty() {
-            self.paused.retain(|&held| held != place);
-            self.connections.remove(place);
-        } else if connection.finishing {
-            self.close_if_done(place, false);
-        }
+    /// The kind of what a paused connection publishes to.
+    pub(super) fn feeds_topic(&self, slot: ConnectionSlot) -> Option<ChannelSlot> {
+        let channel = self.connections[slot].paused_on?;
+        (self.channels[channel].kind == Kind::Topic).then_some(channel)
     }
 }

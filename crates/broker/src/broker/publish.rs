@@ -1,132 +1,149 @@
 //! The way of a batch into its channel.
 
 use super::Broker;
+use super::channel::NoChannel;
 use super::pause::{Blocked, Pending, Stop};
 use crate::limits::OverflowPolicy;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
-use crate::queue::{Segment, Subscriber};
+use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Batch, CloseReason, PauseReason};
 use bytes::Bytes;
 
+/// The channel that a carried out command put messages into, if it did.
+pub(super) type Taken = Option<ChannelSlot>;
+
+/// The rest of a batch, what it waits for, and why.
+type Rest = (Batch, Blocked, PauseReason);
+
+/// A piece of a batch that pins much more than itself is copied.
+fn shed(piece: Batch, whole: usize) -> Batch {
+    if piece.bytes() < whole / 2 { piece.compact() } else { piece }
+}
+
 impl Broker {
     /// Gives the channel, for its share of memory, unless there is none.
-    pub(super) fn publish(&mut self, place: usize, name: Bytes, batch: Batch) -> Result<Option<usize>, Stop> {
+    pub(super) fn publish(&mut self, slot: ConnectionSlot, name: Bytes, batch: Batch) -> Result<Taken, Stop> {
+        let count = batch.len() as u64;
         let kind = Kind::of(&name);
-        if kind == Kind::Topic && self.is_unheard(&name) {
-            self.totals.published += batch.len() as u64;
-            self.totals.dropped_no_subscribers += batch.len() as u64;
-            self.connections[place].published += batch.len() as u64;
-            self.uncount(batch.bytes());
-            return Ok(None);
-        }
-        let channel = match self.channel(&name) {
-            Ok(channel) => channel,
-            Err(refusal) => {
-                self.uncount(batch.bytes());
-                self.refuse(place, Some(name), refusal);
+        let channel = match self.names.get(&name) {
+            Some(&channel) => channel,
+            None if kind == Kind::Topic && self.is_unheard(&name) => {
+                self.totals.published += count;
+                self.totals.dropped_no_subscribers += count;
+                self.connections.quietly().row(slot).published += count;
                 return Ok(None);
             }
+            None => match self.make_channel(&name) {
+                Ok(channel) => channel,
+                Err(NoChannel::Refused(refusal)) => {
+                    self.refuse(slot, Some(name), refusal);
+                    return Ok(None);
+                }
+                // Its publisher waits as it does at a full queue; a refusal would lose its messages.
+                Err(NoChannel::Memory) => {
+                    let reason = PauseReason::Memory { budget: self.budget.limit() };
+                    let rest = Pending::Publish { channel: name, batch };
+                    return Err(Stop { rest, on: Blocked::Memory, reason, channel: None });
+                }
+            },
         };
-        let before = batch.len();
+        let row = &self.channels[channel];
         let result = match kind {
             Kind::Queue => self.publish_to_queue(channel, batch),
-            Kind::Topic if self.channels[channel].subscribers.len() == 0 => self.buffer(channel, batch),
+            Kind::Topic if row.members == 0 || !row.backlog.is_empty() => self.buffer(channel, batch),
             Kind::Topic => self.publish_to_topic(channel, batch),
         };
         let left = result.as_ref().err().map_or(0, |(batch, ..)| batch.len());
-        let taken = (before - left) as u64;
+        let taken = count - left as u64;
         self.totals.published += taken;
-        self.connections[place].published += taken;
-        if let Some(channel) = self.channels.get_mut(channel) {
-            channel.published.add(self.now, taken);
-        }
+        self.connections.quietly().row(slot).published += taken;
+        self.channels.quietly().row(channel).published.add(self.now, taken);
         match result {
             Ok(()) => Ok(Some(channel)),
-            Err((batch, on, reason)) => Err(Stop { rest: Pending::Publish { channel: name, batch }, on, reason }),
+            Err((batch, on, reason)) => {
+                let rest = Pending::Publish { channel: name, batch };
+                Err(Stop { rest, on, reason, channel: Some(channel) })
+            }
         }
     }
 
-    /// Whether nobody would get or keep a topic's message.
+    /// Whether nobody would get or buffer a topic's message.
     fn is_unheard(&self, name: &Bytes) -> bool {
-        let kept = || {
-            let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
-            rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed) > 0
-        };
-        !self.names.contains_key(name) && !kept() && !self.wild.iter().any(|wild| wild.pattern.matches(name))
+        let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
+        let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
+        buffers == 0 && !self.topics.matches(name)
     }
 
-    fn publish_to_queue(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, PauseReason)> {
-        let channel = &mut self.channels[place];
-        let first = channel.next_place;
-        channel.next_place += batch.len() as u64;
-        let rest = if channel.backlog.is_empty() {
-            self.budget.used -= batch.bytes();
-            let rest = self.deal(place, &batch, first);
-            self.budget.used += rest.as_ref().map_or(0, |(batch, _)| batch.bytes());
-            rest
-        } else {
-            Some((batch, first))
-        };
+    fn publish_to_queue(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
+        let whole = batch.bytes();
+        let channel = self.channels.quietly().row(slot);
+        let first = channel.next_seq;
+        channel.next_seq += batch.len() as u64;
+        let rest =
+            if self.channels.is_ready(slot) { self.dispatch(slot, &batch, first, 1) } else { Some((batch, first)) };
         match rest {
             None => Ok(()),
-            Some((batch, first)) => self.append(place, batch, first),
+            Some((batch, first)) => self.append(slot, batch, first, whole),
         }
     }
 
-    /// Appends what the bound allows to a queue's backlog.
-    fn append(&mut self, place: usize, batch: Batch, first: u64) -> Result<(), (Batch, Blocked, PauseReason)> {
-        let (count, bytes) = self.channels[place].room_for(&batch);
+    /// Appends what the bounds allow to a queue's backlog.
+    fn append(&mut self, slot: ChannelSlot, batch: Batch, first: u64, whole: usize) -> Result<(), Rest> {
+        let most = self.limits.queue_messages;
+        let (count, bytes) = self.channels[slot].room_for(&batch, most);
         let (fitting, rest) = batch.split(count, bytes);
         if let Some(batch) = fitting {
-            self.push_segment(place, batch, first);
+            self.push_backlog(slot, shed(batch, whole), first);
         }
         let Some(rest) = rest else { return Ok(()) };
-        let channel = &mut self.channels[place];
-        channel.next_place -= rest.len() as u64;
-        let reason = PauseReason::QueueFull { channel: channel.name.clone(), bound: channel.bound };
-        Err((rest, Blocked::Channel(place), reason))
+        let channel = self.channels.quietly().row(slot);
+        channel.next_seq -= rest.len() as u64;
+        let (name, bound) = (channel.name.clone(), channel.bound);
+        let reason = if most > 0 && channel.backlog.depth >= most {
+            PauseReason::QueueMessages { channel: name, bound: most }
+        } else {
+            PauseReason::QueueFull { channel: name, bound }
+        };
+        Err((shed(rest, whole), Blocked::Channel(slot), reason))
     }
 
-    /// A topic without subscribers keeps its first messages, as far as a queue would.
-    fn buffer(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, PauseReason)> {
-        let channel = &self.channels[place];
-        let room = channel.buffer_unsubscribed.saturating_sub(channel.backlog.depth);
+    /// A topic without subscribers buffers its first messages, as far as a queue would.
+    fn buffer(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
+        let (whole, messages) = (batch.bytes(), batch.len() as u64);
+        let channel = &self.channels[slot];
         if channel.buffer_unsubscribed == 0 {
-            self.totals.dropped_no_subscribers += batch.len() as u64;
-            self.channels[place].dropped += batch.len() as u64;
-            self.uncount(batch.bytes());
+            self.totals.dropped_no_subscribers += messages;
+            self.channels.edit(slot).dropped += messages;
             return Ok(());
         }
-        let (mut count, mut bytes) = channel.room_for(&batch);
+        // An empty topic takes one message of any size; 0 would be no bound.
+        let room = channel.buffer_unsubscribed.saturating_sub(channel.backlog.depth);
+        let (mut count, mut bytes) = channel.room_for(&batch, 0);
         if count > room {
-            (count, bytes) = (room, batch.iter_packed().take(room).map(<[u8]>::len).sum());
+            (count, bytes) = (room, batch.size_of_first(room));
         }
         let (kept, rest) = batch.split(count, bytes);
         if let Some(batch) = kept {
-            let first = self.channels[place].next_place;
-            self.channels[place].next_place += batch.len() as u64;
-            self.push_segment(place, batch, first);
+            let channel = self.channels.edit(slot);
+            let first = channel.next_seq;
+            channel.next_seq += batch.len() as u64;
+            self.push_backlog(slot, shed(batch, whole), first);
         }
         let Some(rest) = rest else { return Ok(()) };
-        let channel = &self.channels[place];
+        let channel = &self.channels[slot];
         let reason = PauseReason::NoSubscribers { channel: channel.name.clone(), buffered: channel.backlog.depth };
-        Err((rest, Blocked::Channel(place), reason))
+        Err((shed(rest, whole), Blocked::Channel(slot), reason))
     }
 
-    fn push_segment(&mut self, channel: usize, batch: Batch, first: u64) {
-        // It was counted as its publisher's until now.
-        self.budget.used -= batch.bytes();
-        let block = self.charge_block(channel, batch.bytes());
-        let segment = self.keep(channel, Segment { batch, block, first });
-        self.channels[channel].backlog.push(segment);
-    }
-
-    fn publish_to_topic(&mut self, place: usize, batch: Batch) -> Result<(), (Batch, Blocked, PauseReason)> {
+    fn publish_to_topic(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
+        let whole = batch.bytes();
+        // A piece that fits into half an outbox fits into every one that has room.
+        let piece = self.limits.outbox / 2;
+        let messages =
+            if self.limits.outbox_messages == 0 { usize::MAX } else { (self.limits.outbox_messages / 2).max(1) };
         let mut rest = Some(batch);
         while let Some(batch) = rest {
-            // A piece that fits into half an outbox fits into every one that has room.
-            let piece = self.limits.outbox / 2;
             let (mut count, mut bytes) = (batch.len(), batch.bytes());
             if bytes > piece {
                 (count, bytes) = batch.whole_within(piece);
@@ -134,103 +151,123 @@ impl Broker {
                     (count, bytes) = (1, batch.first_size());
                 }
             }
-            if let Some((on, reason)) = self.must_wait(place, bytes) {
-                return Err((batch, on, reason));
+            if count > messages {
+                (count, bytes) = (messages, batch.size_of_first(messages));
+            }
+            if let Some((on, reason)) = self.must_wait(slot, bytes, count) {
+                return Err((shed(batch, whole), on, reason));
             }
             let (head, tail) = batch.split(count, bytes);
-            self.fan_out(place, &head.expect("at least one message"));
+            self.fan_out(slot, &shed(head.expect("at least one message"), whole));
             rest = tail;
         }
         Ok(())
     }
 
-    /// Whether a subscriber without room still earns patience.
-    fn must_wait(&mut self, place: usize, bytes: usize) -> Option<(Blocked, PauseReason)> {
+    /// Whether a subscriber without room is in its grace period.
+    fn must_wait(&mut self, slot: ChannelSlot, bytes: usize, messages: usize) -> Option<(Blocked, PauseReason)> {
         let mut wait = None;
-        for index in 0..self.channels[place].subscribers.len() {
-            let subscriber = self.channels[place].subscribers.get(index).connection;
-            let connection = &mut self.connections[subscriber];
-            if connection.fits(bytes, self.limits.outbox) || connection.closing {
-                continue;
+        // The oldest subscriber first.
+        let newest = self.channels[slot].next_member?;
+        let mut member = self.members[newest].ring.previous?;
+        loop {
+            let subscriber = self.members[member].connection;
+            let row = &self.connections[subscriber];
+            if !row.fits(bytes, messages, &self.limits) && !row.is_closing() && !row.has_left() {
+                let must = self.must_wait_for(slot, subscriber, bytes);
+                wait = wait.or(must);
             }
-            connection.set_full(bytes, self.limits.outbox);
-            if self.channels[place].policy != OverflowPolicy::Block {
-                if connection.is_slow(self.now) {
-                    continue;
-                }
-                if !connection.draining || self.limits.grace_period.is_zero() {
-                    self.judge_slow(subscriber);
-                    continue;
-                }
-                if connection.grace_ends.is_none() {
-                    connection.took = false;
-                    self.wait_for_room(subscriber, self.limits.grace_period);
-                }
+            if member == newest {
+                return wait;
             }
-            if wait.is_none() {
-                let channel = self.channels[place].name.clone();
-                let reason = PauseReason::SlowSubscriber { channel, subscriber: self.connections[subscriber].id };
-                wait = Some((Blocked::Subscriber(subscriber), reason));
+            member = self.members[member].ring.previous?;
+        }
+    }
+
+    fn must_wait_for(
+        &mut self,
+        slot: ChannelSlot,
+        subscriber: ConnectionSlot,
+        bytes: usize,
+    ) -> Option<(Blocked, PauseReason)> {
+        let connection = self.connections.edit(subscriber);
+        connection.set_full(bytes, &self.limits);
+        if self.channels[slot].policy != OverflowPolicy::Block {
+            if connection.is_slow(self.now) {
+                return None;
+            }
+            if !connection.draining || self.limits.grace_period.is_zero() {
+                self.judge_slow(subscriber);
+                return None;
+            }
+            if connection.grace_ends.is_none() {
+                connection.took = false;
+                self.wait_for_room(subscriber, self.limits.grace_period);
             }
         }
-        wait
+        let channel = self.channels[slot].name.clone();
+        let reason = PauseReason::SlowSubscriber { channel, subscriber: self.connections[subscriber].id };
+        Some((Blocked::Subscriber(subscriber), reason))
     }
 
     /// One piece to every subscriber; all see the same order.
-    fn fan_out(&mut self, place: usize, batch: &Batch) {
-        self.budget.used -= batch.bytes();
-        let block = self.charge_block(place, batch.bytes());
-        for index in 0..self.channels[place].subscribers.len() {
-            let Subscriber { connection, subscription, .. } = self.channels[place].subscribers.get(index);
-            if self.make_room(place, connection, batch.bytes()) {
-                let entry = OutboxEntry {
-                    batch: batch.clone(),
-                    block: Some(self.budget.share(block)),
-                    origin: Origin::Topic { channel: place, subscription },
-                };
-                self.channels[place].delivered.add(self.now, batch.len() as u64);
+    fn fan_out(&mut self, slot: ChannelSlot, batch: &Batch) {
+        let allocation = self.allocate(slot, batch.bytes());
+        let Some(newest) = self.channels[slot].next_member else { return self.release(allocation) };
+        let mut member = self.members[newest].ring.previous.unwrap_or(newest);
+        loop {
+            let connection = self.members[member].connection;
+            if self.connections[connection].has_left() {
+                // It is on its way out of the channel.
+            } else if self.make_room(slot, connection, batch) {
+                let allocation = Some(self.budget.retain(allocation));
+                let entry = OutboxEntry { batch: batch.clone(), allocation, origin: Origin::Topic { member } };
                 self.push_entry(connection, entry);
             } else {
-                self.count_dropped(place, connection, batch.len());
+                self.count_dropped(slot, connection, batch.len());
             }
+            if member == newest {
+                break;
+            }
+            member = self.members[member].ring.previous.unwrap_or(newest);
         }
-        self.release(block);
+        self.release(allocation);
     }
 
     /// Acts by the channel's policy on a subscriber without room: whether there is some now.
-    fn make_room(&mut self, channel: usize, place: usize, bytes: usize) -> bool {
-        let bound = self.limits.outbox;
-        if self.connections[place].closing {
+    fn make_room(&mut self, channel: ChannelSlot, slot: ConnectionSlot, batch: &Batch) -> bool {
+        let (bytes, messages) = (batch.bytes(), batch.len());
+        let row = &self.connections[slot];
+        if row.is_closing() {
             return false;
         }
-        if self.connections[place].fits(bytes, bound) {
+        if row.fits(bytes, messages, &self.limits) {
             return true;
         }
         match self.channels[channel].policy {
             OverflowPolicy::DropNew | OverflowPolicy::Block => false,
             OverflowPolicy::Disconnect => {
-                self.close(place, CloseReason::Slow);
+                self.close(slot, CloseReason::Slow);
                 false
             }
             OverflowPolicy::DropOld => {
-                while !self.connections[place].fits(bytes, bound) {
-                    let Some(oldest) = self.connections[place].outbox.drop_oldest() else { return false };
-                    if let Origin::Topic { channel, .. } = oldest.origin {
-                        self.count_dropped(channel, place, oldest.batch.len());
+                while !self.connections[slot].fits(bytes, messages, &self.limits) {
+                    let Some(oldest) = self.connections.edit(slot).outbox.drop_oldest() else { return false };
+                    if let Some(channel) = self.channel_of(oldest.origin) {
+                        self.count_dropped(channel, slot, oldest.batch.len());
                     }
-                    if let Some(block) = oldest.block {
-                        self.release(block);
-                    }
+                    self.uncharge_entry(&oldest);
+                    oldest.allocation.into_iter().for_each(|allocation| self.release(allocation));
                 }
                 true
             }
         }
     }
 
-    fn count_dropped(&mut self, channel: usize, connection: usize, messages: usize) {
+    fn count_dropped(&mut self, channel: ChannelSlot, connection: ConnectionSlot, messages: usize) {
         let messages = messages as u64;
         self.totals.dropped_slow += messages;
-        self.channels[channel].dropped += messages;
-        self.connections[connection].dropped += messages;
+        self.channels.edit(channel).dropped += messages;
+        self.connections.quietly().row(connection).dropped += messages;
     }
 }

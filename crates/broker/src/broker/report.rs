@@ -1,10 +1,14 @@
 //! What an operator sees.
 
 use super::Broker;
-use super::pause::Pending;
-use crate::Time;
+use super::connection::Phase;
+use crate::slots::{ChannelSlot, ConnectionSlot, Key};
 use crate::status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
+use crate::{Time, cost};
 use std::cmp::Reverse;
+
+/// Rows of a table that one page looks at, whether they are in use or not.
+const LOOKED_AT: usize = 10 * Page::MAX;
 
 impl Broker {
     /// Sums over everything, at the cost of nothing.
@@ -12,56 +16,75 @@ impl Broker {
         Totals {
             channels: self.channels.len(),
             connections: self.ids.len(),
-            subscriptions: self.subscriptions,
-            paused: self.paused.len(),
-            memory: self.budget.used,
-            memory_budget: self.budget.budget,
+            subscriptions: self.subscription_count,
+            paused: self.paused,
+            memory: self.budget.used() + self.ids.len() * cost::CONNECTION,
+            memory_budget: self.budget.limit(),
             ..self.totals
         }
     }
 
     /// Messages that wait for a subscriber or for room, over all channels.
     pub fn waiting(&self) -> usize {
-        let in_channels: usize = self.channels.iter().map(|(_, channel)| channel.backlog.depth).sum();
-        let before_them =
-            self.paused.iter().flat_map(|&place| &self.connections[place].pending).map(|pending| match pending {
-                Pending::Publish { batch, .. } => batch.len(),
-                _ => 0,
-            });
-        in_channels + before_them.sum::<usize>()
+        self.waiting + self.pending
     }
 
     /// The rows that the query asks for, and the sums.
     pub fn status(&self, now: Time, query: &StatusQuery) -> Status {
-        let channels = self.channels.iter().map(|(place, channel)| (Reverse(channel.load), place));
-        let connections = self.connections.iter().map(|(place, connection)| {
-            let is_well = connection.blocked.is_none() && !connection.is_slow(now) && !connection.stalled;
-            ((is_well, connection.id), place)
-        });
-        let (channels, next_channel) = rows(channels.collect(), query.channels);
-        let (connections, next_connection) = rows(connections.collect(), query.connections);
+        let (channels, next_channel) = match query.channels {
+            Page::Top(_) => (self.fullest(query.channels.limit()), None),
+            Page::After { cursor, .. } => {
+                page(cursor, query.channels.limit(), self.channels.end(), |index| Some(self.channels.at(index)?.0))
+            }
+        };
+        let (connections, next_connection) = match query.connections {
+            Page::Top(_) => (self.troubled(query.connections.limit()), None),
+            Page::After { cursor, .. } => page(cursor, query.connections.limit(), self.connections.end(), |index| {
+                Some(self.connections.at(index)?.0)
+            }),
+        };
         Status {
-            channels: channels.into_iter().map(|place| self.channel_status(place, now)).collect(),
+            channels: channels.into_iter().map(|slot| self.channel_status(slot, now)).collect(),
             next_channel,
-            connections: connections.into_iter().map(|place| self.connection_status(place, now)).collect(),
+            connections: connections.into_iter().map(|slot| self.connection_status(slot, now)).collect(),
             next_connection,
             totals: self.totals(),
         }
     }
 
-    fn channel_status(&self, place: usize, now: Time) -> ChannelStatus {
-        let channel = &self.channels[place];
-        let feeds = |&&held: &&usize| {
-            let front = self.connections[held].pending.front();
-            matches!(front, Some(Pending::Publish { channel: name, .. }) if *name == channel.name)
-        };
+    /// The channels with the most bytes: all of those with twice as many before others, and of a page
+    /// each before those with fewer.
+    fn fullest(&self, limit: usize) -> Vec<ChannelSlot> {
+        let mut fullest = Vec::new();
+        for list in self.by_load.iter().rev() {
+            let mut next = list.first;
+            while let Some(slot) = next.filter(|_| fullest.len() < limit) {
+                fullest.push(slot);
+                next = self.channels[slot].by_load.next;
+            }
+        }
+        fullest.sort_by_key(|&slot| (Reverse(self.channels[slot].load), slot));
+        fullest
+    }
+
+    /// The connections that are paused, slow or stalled, then the others, as far as a page looks.
+    fn troubled(&self, limit: usize) -> Vec<ConnectionSlot> {
+        let others = (0..self.connections.end().min(LOOKED_AT)).filter_map(|index| Some(self.connections.at(index)?.0));
+        let others = others.filter(|slot| !self.troubled.contains(slot));
+        let mut first: Vec<ConnectionSlot> = self.troubled.iter().copied().chain(others).take(limit).collect();
+        first.sort_by_key(|slot| (!self.troubled.contains(slot), self.connections[*slot].id));
+        first
+    }
+
+    fn channel_status(&self, slot: ChannelSlot, now: Time) -> ChannelStatus {
+        let channel = &self.channels[slot];
         ChannelStatus {
             name: channel.name.clone(),
             kind: channel.kind,
             depth: channel.backlog.depth,
             bytes: channel.load,
-            subscribers: channel.subscribers.len(),
-            paused_publishers: self.paused.iter().filter(feeds).count(),
+            subscribers: channel.members as usize,
+            paused_publishers: channel.paused_publishers as usize,
             published: channel.published.total,
             delivered: channel.delivered.total,
             publish_rate: channel.published.rate(now),
@@ -70,43 +93,36 @@ impl Broker {
         }
     }
 
-    fn connection_status(&self, place: usize, now: Time) -> ConnectionStatus {
-        let connection = &self.connections[place];
-        let subscriptions = connection.subscriptions.iter().take(ConnectionStatus::SUBSCRIPTIONS);
-        let patterns = subscriptions.map(|subscription| subscription.pattern.as_bytes().clone());
+    fn connection_status(&self, slot: ConnectionSlot, now: Time) -> ConnectionStatus {
+        let connection = &self.connections[slot];
+        let subscriptions = connection.subscriptions.iter().filter(|_| !connection.has_left());
+        let patterns = subscriptions.take(ConnectionStatus::SUBSCRIPTIONS);
         ConnectionStatus {
             id: connection.id,
-            subscriptions: patterns.collect(),
+            subscriptions: patterns.map(|&(_, slot)| self.subscriptions[slot].pattern.as_bytes().clone()).collect(),
             outbox: connection.outbox.bytes(),
-            unacked: connection.unacked.len(),
-            unacknowledged: 0,
+            unacked: connection.unacked,
+            unacknowledged: connection.retained_bytes,
             published: connection.published,
             delivered: connection.delivered,
             dropped: connection.dropped,
-            paused: connection.blocked.as_ref().map(|(_, reason)| reason.clone()),
+            paused: connection.reason.clone(),
             slow: connection.is_slow(now),
-            gone: connection.gone,
+            gone: connection.phase == Phase::Gone,
             stalled: connection.stalled,
         }
     }
 }
 
 /// The rows of a page, and the cursor of the next one.
-fn rows<K: Ord>(mut all: Vec<(K, usize)>, page: Page) -> (Vec<usize>, Option<u32>) {
-    let limit = page.limit();
-    match page {
-        Page::Top(_) => {
-            if limit < all.len() {
-                all.select_nth_unstable(limit);
-                all.truncate(limit);
-            }
-            all.sort_unstable();
-            (all.into_iter().map(|(_, place)| place).collect(), None)
+fn page<K: Key>(cursor: u32, limit: usize, end: usize, row: impl Fn(usize) -> Option<K>) -> (Vec<K>, Option<u32>) {
+    let mut rows = Vec::new();
+    for index in (cursor as usize..end).take(LOOKED_AT) {
+        if rows.len() == limit {
+            return (rows, u32::try_from(index).ok());
         }
-        Page::After { cursor, .. } => {
-            let mut places = all.into_iter().map(|(_, place)| place).skip_while(|&place| place < cursor as usize);
-            let page: Vec<usize> = places.by_ref().take(limit).collect();
-            (page, places.next().and_then(|place| u32::try_from(place).ok()))
-        }
+        rows.extend(row(index));
     }
+    let next = (cursor as usize).saturating_add(LOOKED_AT);
+    (rows, u32::try_from(next).ok().filter(|_| next < end))
 }

@@ -1,129 +1,183 @@
-//! Subscriptions: their coming and their going.
+//! Subscriptions as they come and end.
 
-use super::connection::Subscription;
-use super::pause::{Blocked, Effect};
-use super::{Broker, WildSubscription};
+use super::Broker;
+use super::channel::NoChannel;
+use super::connection::{Phase, Sweep};
+use super::member::Subscription;
+use crate::list::List;
 use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
-use crate::queue::Subscriber;
+use crate::slots::{ChannelSlot, ConnectionSlot, SubscriptionSlot};
 use crate::{AckMode, Refusal, SubscriptionId};
 use bytes::Bytes;
 
-impl WildSubscription {
-    pub(super) fn as_subscriber(&self) -> Subscriber {
-        Subscriber { connection: self.connection, subscription: self.subscription, by_pattern: true }
-    }
+/// A subscription to a pattern that has not joined all channels yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joining {
+    pub(super) subscription: SubscriptionSlot,
+    /// The next channel to look at.
+    next: usize,
 }
 
 impl Broker {
-    pub(super) fn subscribe(&mut self, place: usize, id: SubscriptionId, pattern: Bytes, ack: AckMode) {
+    pub(super) fn subscribe(&mut self, slot: ConnectionSlot, id: SubscriptionId, pattern: Bytes, ack: AckMode) {
         let limits = &self.limits;
-        let connection = &mut self.connections[place];
+        let connection = &self.connections[slot];
+        let place = connection.subscriptions.binary_search_by_key(&id, |&(id, _)| id);
         let refusal = if pattern.len() > limits.channel_name {
             Some(Refusal::NameTooLong { length: pattern.len(), limit: limits.channel_name })
         } else if connection.subscriptions.len() >= limits.subscriptions {
             Some(Refusal::Subscriptions { limit: limits.subscriptions })
-        } else if connection.subscription(id).is_some() {
+        } else if place.is_ok() {
             Some(Refusal::SubscriptionExists)
+        } else if self.budget.is_exhausted(self.gone) {
+            Some(Refusal::Memory { budget: self.budget.limit() })
         } else {
             None
         };
         if let Some(refusal) = refusal {
-            return self.refuse(place, Some(pattern), refusal);
+            return self.refuse(slot, Some(pattern), refusal);
+        }
+        if connection.has_left() {
+            return;
         }
         let pattern = Pattern::new(Bytes::copy_from_slice(&pattern));
-        let mut joined = Vec::new();
-        if pattern.is_literal() {
-            match self.channel(pattern.as_bytes()) {
-                Ok(channel) => joined.push(channel),
-                Err(refusal) => return self.refuse(place, Some(pattern.as_bytes().clone()), refusal),
-            }
-            self.channels[joined[0]].exact_subscribers += 1;
-        } else {
-            let matching = self.channels.iter().filter(|(_, channel)| pattern.matches(&channel.name));
-            joined.extend(matching.map(|(channel, _)| channel));
-            self.wild.push(WildSubscription { pattern: pattern.clone(), connection: place, subscription: id });
-        }
         let by_pattern = !pattern.is_literal();
-        self.connections[place].subscriptions.push(Subscription { id, pattern, ack, unacked: 0 });
-        self.subscriptions += 1;
-        for channel in joined {
-            let subscriber = Subscriber { connection: place, subscription: id, by_pattern };
-            self.channels[channel].subscribers.join(subscriber);
-            match self.channels[channel].kind {
-                Kind::Queue => self.effects.push_back(Effect::Dispatch(channel)),
-                Kind::Topic => self.give_kept(channel, subscriber),
-            }
-        }
-    }
-
-    /// What a topic kept goes to its first subscriber.
-    fn give_kept(&mut self, channel: usize, subscriber: Subscriber) {
-        while let Some(segment) = self.channels[channel].backlog.pop() {
-            self.channels[channel].delivered.add(self.now, segment.batch.len() as u64);
-            let origin = Origin::Topic { channel, subscription: subscriber.subscription };
-            let entry = OutboxEntry { batch: segment.batch, block: Some(segment.block), origin };
-            self.push_entry(subscriber.connection, entry);
-        }
-        self.effects.push_back(Effect::Retry(Blocked::Channel(channel)));
-    }
-
-    pub(super) fn unsubscribe(&mut self, place: usize, id: SubscriptionId) {
-        self.leave_one(place, id);
-        let of_it = |origin: &Origin| match origin {
-            Origin::Queue { subscription, .. } | Origin::Tagged { subscription, .. } => *subscription == id,
-            _ => false,
-        };
-        let connection = &mut self.connections[place];
-        let kept = connection.outbox.in_flight_bytes();
-        for entry in connection.outbox.reclaim(kept, &mut self.budget, of_it) {
-            self.reclaim(place, entry);
-        }
-        let connection = &mut self.connections[place];
-        let theirs = connection.unacked.extract_if(.., |_, message| message.subscription == id);
-        let theirs: Vec<_> = theirs.map(|(_, message)| message).collect();
-        for message in theirs {
-            self.requeue(message);
-        }
-    }
-
-    /// Takes a connection out of all its channels, and leaves its outbox as it is.
-    pub(super) fn leave_channels(&mut self, place: usize) {
-        let ids: Vec<SubscriptionId> = self.connections[place].subscriptions.iter().map(|s| s.id).collect();
-        for id in ids {
-            self.leave_one(place, id);
-        }
-    }
-
-    fn leave_one(&mut self, place: usize, id: SubscriptionId) {
-        let subscriptions = &mut self.connections[place].subscriptions;
-        let Some(index) = subscriptions.iter().position(|subscription| subscription.id == id) else { return };
-        let subscription = subscriptions.remove(index);
-        self.subscriptions -= 1;
-        self.effects.push_back(Effect::Retry(Blocked::Subscriber(place)));
-        for channel in self.channels_of(&subscription.pattern) {
-            if self.channels[channel].subscribers.leave(place, id) {
-                if subscription.pattern.is_literal() {
-                    self.channels[channel].exact_subscribers -= 1;
+        let mut exact = None;
+        if !by_pattern {
+            match self.names.get(pattern.as_bytes()).copied().map_or_else(|| self.make_channel(pattern.as_bytes()), Ok)
+            {
+                Ok(channel) => exact = Some(channel),
+                Err(NoChannel::Refused(refusal)) => {
+                    return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
                 }
-                self.effects.push_back(Effect::Forget(channel));
+                Err(NoChannel::Memory) => {
+                    let refusal = Refusal::Memory { budget: self.budget.limit() };
+                    return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
+                }
             }
         }
-        self.wild.retain(|wild| (wild.connection, wild.subscription) != (place, id));
-    }
-
-    fn channels_of(&self, pattern: &Pattern) -> Vec<usize> {
-        if pattern.is_literal() {
-            return self.names.get(pattern.as_bytes()).copied().into_iter().collect();
+        self.born += 1;
+        let row = Subscription {
+            id,
+            connection: slot,
+            pattern: pattern.clone(),
+            by_pattern,
+            ack,
+            unacked: 0,
+            is_ended: false,
+            reclaims: false,
+            members: List::new(),
+            skipped: List::new(),
+            born: self.born,
+        };
+        self.budget.charge(row.charge());
+        let subscription = self.subscriptions.insert(row);
+        self.subscription_count += 1;
+        let connection = self.connections.edit(slot);
+        connection.subscriptions.insert(place.unwrap_or_else(|place| place), (id, subscription));
+        match exact {
+            Some(channel) => {
+                self.join(subscription, channel);
+            }
+            None => {
+                connection.joining.push_back(Joining { subscription, next: 0 });
+                self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), subscription);
+                self.go_on_joining(slot);
+            }
         }
-        let matching = self.channels.iter().filter(|(_, channel)| pattern.matches(&channel.name));
-        matching.map(|(channel, _)| channel).collect()
     }
 
-    /// The queues that a connection works for.
-    pub(super) fn queues_of(&self, place: usize) -> Vec<usize> {
-        let patterns = self.connections[place].subscriptions.iter().map(|subscription| &subscription.pattern);
-        let of_queues = patterns.filter(|pattern| Kind::of(pattern.as_bytes()) == Kind::Queue);
-        of_queues.flat_map(|pattern| self.channels_of(pattern)).collect()
+    /// Joins the channels that the patterns match, some a step.
+    pub(super) fn go_on_joining(&mut self, slot: ConnectionSlot) {
+        while let Some(&Joining { subscription, next }) = self.connections[slot].joining.front() {
+            if next >= self.channels.end() || self.connections[slot].has_left() {
+                self.connections.edit(slot).joining.pop_front();
+                continue;
+            }
+            if !self.spend(1) {
+                self.connections.edit(slot);
+                return;
+            }
+            if let Some(joining) = self.connections.edit(slot).joining.front_mut() {
+                joining.next += 1;
+            }
+            let Subscription { born, ref pattern, .. } = self.subscriptions[subscription];
+            // One that was made later has found the pattern itself.
+            let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born);
+            let matching = matching.filter(|(_, channel)| pattern.matches(&channel.name)).map(|(slot, _)| slot);
+            if let Some(channel) = matching {
+                self.join(subscription, channel);
+            }
+        }
+        if self.connections[slot].is_joining_paused() {
+            self.advance(slot);
+        }
+    }
+
+    /// What a topic buffered goes to its first subscriber, some a step.
+    pub(super) fn give_buffered(&mut self, channel: ChannelSlot) {
+        while let Some(newest) = self.channels[channel].next_member {
+            // The ring begins with the newest and ends with the oldest.
+            let Some(oldest) = self.members[newest].ring.previous else { return };
+            if !self.spend(4) {
+                self.channels.edit(channel);
+                return;
+            }
+            let Some(segment) = self.pop_backlog(channel) else { return };
+            let origin = Origin::Topic { member: oldest };
+            let entry = OutboxEntry { batch: segment.batch, allocation: Some(segment.allocation), origin };
+            self.push_entry(self.members[oldest].connection, entry);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, slot: ConnectionSlot, id: SubscriptionId) {
+        let connection = self.connections.edit(slot);
+        let Ok(place) = connection.subscriptions.binary_search_by_key(&id, |&(id, _)| id) else { return };
+        if connection.has_left() {
+            return;
+        }
+        let (_, subscription) = connection.subscriptions.remove(place);
+        connection.joining.retain(|joining| joining.subscription != subscription);
+        connection.ending.push_back(subscription);
+        connection.wanted = connection.wanted.max(Sweep::Ended);
+        let row = self.subscriptions.row(subscription);
+        (row.is_ended, row.reclaims) = (true, true);
+        self.subscription_count -= 1;
+        self.check_leaving(slot);
+    }
+
+    /// Takes an ended subscription out of its channels, some a step: whether it is done.
+    pub(super) fn end_subscription(&mut self, subscription: SubscriptionSlot) -> bool {
+        let reclaims = self.subscriptions[subscription].reclaims;
+        while let Some(member) = self.subscriptions[subscription].members.first {
+            if !self.spend(4) {
+                return false;
+            }
+            self.leave_member(member, reclaims);
+        }
+        let row = self.subscriptions.remove(subscription);
+        if row.by_pattern {
+            self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), subscription);
+        }
+        self.budget.release(row.charge());
+        true
+    }
+
+    pub(super) fn finish(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
+        if connection.phase == Phase::Open {
+            connection.phase = Phase::Finishing;
+        }
+        self.leave_all(slot);
+    }
+
+    /// The connection leaves all its channels; its outbox stays as it is.
+    pub(super) fn leave_all(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
+        if !std::mem::replace(&mut connection.leaves, true) {
+            self.subscription_count -= connection.subscriptions.len();
+        }
+        self.check_leaving(slot);
     }
 }

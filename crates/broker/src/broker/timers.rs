@@ -1,43 +1,53 @@
 //! What happens because time goes by.
 
 use super::Broker;
-use super::pause::{Blocked, Effect, Pending};
-use crate::outbox::Origin;
+use crate::slots::ConnectionSlot;
 use crate::{ConnectionId, Event, Time};
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// The patience with a connection ends.
+    /// The grace period of a connection ends.
     Grace(ConnectionId),
-    /// A worker may have taken no byte for too long.
-    WriteTimeout(ConnectionId),
+    /// A consumer may have taken no byte for too long.
+    Write(ConnectionId),
 }
 
+/// Publishers that wait for one subscriber, and other subscribers of their topics, are looked at so
+/// far.
+const SAMPLE: usize = 32;
+
 impl Broker {
-    /// When [`Broker::handle_timeout`] is to be called next.
+    /// When [`Broker::handle_timeout`] is to be called next: at once while a call has left work
+    /// over.
     pub fn poll_timeout(&self) -> Option<Time> {
+        if self.has_work() {
+            return Some(self.now);
+        }
         self.timers.first().map(|&(time, _)| time)
     }
 
-    /// Does what is due.
+    /// Does what is due, and goes on with what calls have left over: a bounded step of each.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.now = self.now.max(now);
-        // Taken out before any of them acts: one that arms itself again is not due in the same call.
-        let later = self.timers.split_off(&(Time(self.now.0.saturating_add(1)), Timer::Grace(ConnectionId(0))));
-        for (_, timer) in std::mem::replace(&mut self.timers, later) {
-            match timer {
-                Timer::Grace(id) => self.grace_ended(id),
-                Timer::WriteTimeout(id) => self.check_stall(id),
+        self.begin(now);
+        while let Some(&(due, _)) = self.timers.first() {
+            if due > self.now || !self.spend(16) {
+                break;
+            }
+            // One that is armed again is due later than now, so that each is due once.
+            match self.timers.pop_first() {
+                Some((_, Timer::Grace(id))) => self.grace_ended(id),
+                Some((_, Timer::Write(id))) => self.check_write_timeout(id),
+                None => {}
             }
         }
         self.run_effects();
     }
 
     fn grace_ended(&mut self, id: ConnectionId) {
-        let Some(&place) = self.ids.get(&id) else { return };
-        let others_keep_up = self.others_keep_up(place);
-        let connection = &mut self.connections[place];
+        let Some(&slot) = self.ids.get(&id) else { return };
+        let others_keep_up = self.others_keep_up(slot);
+        let connection = self.connections.edit(slot);
         connection.grace_ends = None;
         if connection.grace.is_zero() {
             let took = std::mem::take(&mut connection.took);
@@ -47,71 +57,85 @@ impl Broker {
             }
         }
         if !connection.grace.is_zero() {
-            // It drained meanwhile, and has earned more, or gets an advance.
-            return self.wait_for_room(place, Duration::ZERO);
+            // It drained meanwhile, and has accrued more, or gets its initial grace.
+            return self.wait_for_room(slot, Duration::ZERO);
         }
-        self.judge_slow(place);
-        self.effects.push_back(Effect::Retry(Blocked::Subscriber(place)));
+        self.judge_slow(slot);
+        self.connections.edit(slot).wakes_all = true;
     }
 
     /// Whether the topics whose publishers wait for room in an outbox have other subscribers, who have
     /// taken all there was: then it is not the machine that is slow.
-    fn others_keep_up(&self, place: usize) -> bool {
-        let waiting = self.paused.iter().filter(|&&held| self.waits_for(held, Blocked::Subscriber(place)));
-        let topics = waiting.filter_map(|&held| match self.connections[held].pending.front() {
-            Some(Pending::Publish { channel, .. }) => self.names.get(channel),
-            _ => None,
-        });
-        let mut others = topics
-            .flat_map(|&topic| self.channels[topic].subscribers.connections())
-            .filter(|&other| other != place)
-            .peekable();
-        others.peek().is_some() && others.all(|other| self.connections[other].outbox.is_empty())
+    fn others_keep_up(&self, slot: ConnectionSlot) -> bool {
+        let mut others = 0;
+        let mut waiter = self.connections[slot].waiters.first;
+        for _ in 0..SAMPLE {
+            let Some(publisher) = waiter else { break };
+            waiter = self.connections[publisher].wait.next;
+            let Some(topic) = self.feeds_topic(publisher) else { continue };
+            let mut member = self.channels[topic].next_member;
+            for _ in 0..SAMPLE {
+                let Some(at) = member else { break };
+                let row = &self.members[at];
+                if row.connection != slot {
+                    others += 1;
+                    if !self.connections[row.connection].outbox.is_empty() {
+                        return false;
+                    }
+                }
+                member = row.ring.next.filter(|&next| self.channels[topic].next_member != Some(next));
+            }
+        }
+        others > 0
     }
 
     /// Publishers wait for room in an outbox: for what its connection has saved, and for some time
     /// in any case.
-    pub(super) fn wait_for_room(&mut self, place: usize, in_any_case: Duration) {
-        let connection = &mut self.connections[place];
-        let ends = self.now + std::mem::take(&mut connection.grace).max(in_any_case);
+    pub(super) fn wait_for_room(&mut self, slot: ConnectionSlot, in_any_case: Duration) {
+        let later = self.later();
+        let connection = self.connections.edit(slot);
+        let ends = (self.now + std::mem::take(&mut connection.grace).max(in_any_case)).max(later);
         connection.grace_ends = Some(ends);
         self.timers.insert((ends, Timer::Grace(connection.id)));
     }
 
-    /// The connection earns no new patience for a while, and then only if it has taken something.
-    pub(super) fn judge_slow(&mut self, place: usize) {
-        let connection = &mut self.connections[place];
+    /// The next instant.
+    fn later(&self) -> Time {
+        Time(self.now.0.saturating_add(1))
+    }
+
+    /// The connection accrues no new grace for a while, and then only if it has taken something.
+    pub(super) fn judge_slow(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
         connection.slow_until = self.now + self.limits.slow_consumer;
         connection.draining = false;
         connection.grace = Duration::ZERO;
         self.events.push_back(Event::Slow { connection: connection.id });
     }
 
-    fn check_stall(&mut self, id: ConnectionId) {
-        let Some(&place) = self.ids.get(&id) else { return };
-        let connection = &mut self.connections[place];
-        connection.stall_armed = false;
-        if !connection.outbox.holds_queue_messages() {
+    fn check_write_timeout(&mut self, id: ConnectionId) {
+        let later = self.later();
+        let Some(&slot) = self.ids.get(&id) else { return };
+        let connection = self.connections.edit(slot);
+        connection.timeout_armed = connection.outbox.has_queue_entries();
+        if !connection.timeout_armed {
             return;
         }
-        connection.stall_armed = true;
         let due = connection.last_credit + self.limits.write_timeout;
         if due > self.now {
-            self.timers.insert((due, Timer::WriteTimeout(id)));
+            self.timers.insert((due, Timer::Write(id)));
             return;
         }
-        self.timers.insert((self.now + self.limits.write_timeout, Timer::WriteTimeout(id)));
+        self.timers.insert(((self.now + self.limits.write_timeout).max(later), Timer::Write(id)));
         if connection.stalled || connection.recalling {
             return;
         }
         connection.stalled = true;
-        if connection.outbox.has_handed() {
+        if connection.outbox.has_in_flight() {
             connection.recalling = true;
             self.events.push_back(Event::Recall { connection: id });
         } else {
-            for entry in connection.outbox.reclaim(0, &mut self.budget, Origin::is_of_queue) {
-                self.reclaim(place, entry);
-            }
+            self.sweep_queues(slot);
         }
     }
 }

@@ -129,12 +129,8 @@ impl Ending {
         let hub = &context.hub;
         let is_http = matches!(error, NativeError::OtherProtocol { protocol: ForeignProtocol::Http });
         let address = context.http.as_ref().filter(|_| is_http);
-        match address {
-            Some(address) => {
-                log!(hub, handle, Protocol, warn, "closed: {error}; the HTTP address is http://{address}/")
-            }
-            None => log!(hub, handle, Protocol, warn, "closed: {error}"),
-        }
+        let place = address.map_or_else(String::new, |address| format!("; the HTTP address is http://{address}/"));
+        log!(hub, handle, Protocol, warn, "closed: {error}{place}");
         if is_http && handle.is_untouched() {
             // It goes into an empty send buffer, or nowhere.
             let _ = handle.socket().try_write_vectored(&[IoSlice::new(answer(address).as_bytes())]);

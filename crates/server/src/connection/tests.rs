@@ -44,7 +44,7 @@ async fn a_consumer_that_stalled_between_two_messages_is_used_again_when_it_read
     let serving = tokio::spawn(run(context, handle, ()));
     consumer.write_all(&frames(&[b"/queue/a", b"/queue/a", b"job"])).await.unwrap();
     while hub.totals().requeued == 0 {
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
 
     let mut earlier = vec![0; written];

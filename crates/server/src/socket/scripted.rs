@@ -65,6 +65,11 @@ impl Scripted {
         self.0.state.lock().written.clone()
     }
 
+    /// Whether something is left to be read.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.0.state.lock().input.is_empty()
+    }
+
     pub(crate) fn writes(&self) -> usize {
         self.0.state.lock().writes
     }

@@ -91,8 +91,11 @@ settings! {
     "log" Level => log, "What is logged.";
     "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
+    "read-timeout" Span => server.read_timeout, "How long a frame that was begun may go without a byte; 0 for ever.";
+    "send-buffer" Size => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
     "connection-rate" Positive<u32> => server.connection_rate, "New connections a second.";
-    "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time.";
+    "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time; one more ends the oldest.";
+    "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same, of one address; 0 for a quarter of `handshakes`.";
     "connections" Positive<usize> => server.limits.connections, "Connections at a time.";
     "channels" Positive<usize> => server.limits.channels, "Channels in being at a time.";
     "subscriptions" Positive<usize> => server.limits.subscriptions, "Subscriptions of one connection.";

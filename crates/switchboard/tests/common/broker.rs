@@ -42,7 +42,7 @@ impl Broker {
     pub(crate) fn launch(command: &mut Command) -> Broker {
         let directory = tempfile::tempdir().expect("a directory");
         let ready = directory.path().join("ready.json");
-        command.args(["--http", "127.0.0.1:0", "--log", "info", "--ready-file"]).arg(&ready);
+        command.args(["--http", "127.0.0.1:0", "--log", "info,switchboard_server=debug", "--ready-file"]).arg(&ready);
         let mut program = Program::start(command.stderr(Stdio::piped())).expect("the broker starts");
         let log = Lines::of(program.child.stderr.take().expect("a pipe"));
         let ready = poll("the broker is ready", || {

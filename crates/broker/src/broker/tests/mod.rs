@@ -1,8 +1,12 @@
+mod acks;
+mod budget;
 mod found;
 mod report;
 mod slow;
+mod steps;
 
 use super::Broker;
+use crate::cost;
 use crate::{
     AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, Limits, Packer, Pattern,
     PauseReason, Refusal, StatusQuery, SubscriptionId, Time,
@@ -16,7 +20,7 @@ struct Bench {
 }
 
 fn small() -> Limits {
-    Limits { outbox: 100, window: 1000, queue: 100, message: 1000, ..Limits::default() }
+    Limits { outbox: 100, window: 1000, queue: 100, message: 1000, connections: 100, ..Limits::default() }
 }
 
 impl Bench {
@@ -35,6 +39,17 @@ impl Bench {
     fn send(&mut self, id: u64, command: Command) -> Vec<Event> {
         self.broker.handle(self.now, ConnectionId(id), command);
         self.events()
+    }
+
+    /// Nothing is buffered, and the books are right.
+    #[track_caller]
+    fn is_at_rest(&self) {
+        let totals = self.broker.totals();
+        assert_eq!(totals.memory, self.broker.audit(), "the sum of what is charged");
+        let status = self.broker.status(self.now, &StatusQuery::top(usize::MAX));
+        let outboxes = status.connections.iter().map(|c| c.outbox + c.unacked + c.unacknowledged).sum::<usize>();
+        let channels = status.channels.iter().map(|channel| channel.bytes).sum::<usize>();
+        assert_eq!((outboxes, channels, self.broker.waiting()), (0, 0, 0), "what is buffered");
     }
 
     fn events(&mut self) -> Vec<Event> {
@@ -109,16 +124,18 @@ fn subscribers_of_a_topic_share_one_buffer_and_the_budget_counts_it_once() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/topic/a");
     bench.subscribe(2, "/topic/a");
+    let idle = bench.broker.totals().memory;
     bench.publish(3, "/topic/a", &["12345678"]);
-    assert_eq!(bench.broker.totals().memory, 12);
+    let memory = |bench: &Bench| bench.broker.totals().memory - idle;
+    assert_eq!(memory(&bench), cost::buffer(12) + 2 * cost::ENTRY);
     bench.credit(1, 12);
-    assert_eq!(bench.broker.totals().memory, 12);
+    assert_eq!(memory(&bench), cost::buffer(12) + cost::ENTRY);
     bench.credit(2, 12);
-    assert_eq!(bench.broker.totals().memory, 0);
+    bench.is_at_rest();
 }
 
 #[test]
-fn queues_deal_messages_in_strict_rotation_newest_subscriber_first() {
+fn queues_dispatch_round_robin_newest_subscriber_first() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/queue/a");
     bench.subscribe(2, "/queue/a");
@@ -129,7 +146,7 @@ fn queues_deal_messages_in_strict_rotation_newest_subscriber_first() {
 }
 
 #[test]
-fn a_worker_without_room_is_skipped_and_its_turn_is_not_saved() {
+fn a_consumer_without_room_is_skipped_and_its_turn_is_not_saved() {
     let mut bench = Bench::new(small());
     bench.subscribe(1, "/queue/a");
     bench.subscribe(2, "/queue/a");
@@ -154,7 +171,7 @@ fn what_was_not_wholly_written_goes_back_to_the_head_of_the_queue_in_order() {
 }
 
 #[test]
-fn a_worker_that_takes_no_byte_for_stall_loses_its_unwritten_messages_until_it_takes_one() {
+fn a_consumer_that_takes_no_byte_for_the_write_timeout_loses_its_unwritten_messages_until_it_takes_one() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/queue/a");
     bench.publish(3, "/queue/a", &["0", "1", "2"]);
@@ -169,7 +186,7 @@ fn a_worker_that_takes_no_byte_for_stall_loses_its_unwritten_messages_until_it_t
 }
 
 #[test]
-fn with_nobody_there_the_queue_holds_up_to_its_bound_then_holds_its_publishers() {
+fn a_queue_without_consumers_buffers_up_to_its_bound_then_pauses_its_publishers() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     check(&bench.publish(1, "/queue/a", &["0", "1", "2"]), &["pause 1"]);
     check(&bench.publish(1, "/topic/b", &["later"]), &[]);
@@ -191,7 +208,7 @@ fn what_a_publisher_sent_before_it_left_is_not_lost() {
     check(&bench.send(1, Command::Disconnect), &[]);
     check(&bench.subscribe(3, "/queue/a"), &["3:0", "3:1", "3:2"]);
     bench.credit(3, 15);
-    assert_eq!(bench.broker.totals().memory, 0);
+    bench.is_at_rest();
 }
 
 #[test]
@@ -210,7 +227,7 @@ fn acks_prefetch_and_nack() {
     bench.send(1, Command::Disconnect);
     check(&bench.subscribe(2, "/queue/a"), &["2:1", "2:2"]);
     bench.credit(2, 10);
-    assert_eq!(bench.broker.totals().memory, 0);
+    bench.is_at_rest();
 }
 
 #[test]
@@ -218,11 +235,12 @@ fn a_topic_with_nobody_drops_and_counts() {
     let mut bench = Bench::new(Limits::default());
     check(&bench.publish(1, "/topic/a", &["x", "y"]), &[]);
     let totals = bench.broker.totals();
-    assert_eq!((totals.dropped_no_subscribers, totals.channels, totals.memory), (2, 0, 0));
+    assert_eq!((totals.dropped_no_subscribers, totals.channels), (2, 0));
+    bench.is_at_rest();
 }
 
 #[test]
-fn what_a_topic_holds_has_a_queues_bound_in_bytes_and_one_message_of_any_size_may_wait() {
+fn what_a_topic_buffers_has_a_queues_bound_in_bytes_and_one_message_of_any_size_may_wait() {
     let body = "x".repeat(21);
     for (bound, kept) in [(24, 1), (99, 3), (100, 4), (101, 4), (124, 4), (125, 5)] {
         let mut bench = Bench::new(Limits { buffer_unsubscribed: 10, queue: bound, outbox: 200, ..small() });
@@ -238,7 +256,7 @@ fn what_a_topic_holds_has_a_queues_bound_in_bytes_and_one_message_of_any_size_ma
 }
 
 #[test]
-fn hold_keeps_the_first_and_then_holds_the_publisher() {
+fn a_topic_buffers_the_first_and_then_pauses_the_publisher() {
     let pattern = Pattern::new("/topic/kept/>");
     let rule = ChannelRule { pattern, policy: None, buffer_unsubscribed: Some(2), queue: None };
     let mut bench = Bench::with_rules(Limits::default(), vec![rule]);
@@ -247,17 +265,17 @@ fn hold_keeps_the_first_and_then_holds_the_publisher() {
 }
 
 #[test]
-fn confirm_comes_back_behind_everything_that_waits() {
+fn a_barrier_comes_back_behind_everything_that_waits() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/topic/a");
     bench.publish(1, "/topic/a", &["x"]);
     check(&bench.send(1, Command::Barrier { batch: Batch::one(b"ping") }), &["barrier 1"]);
     bench.credit(1, 13);
-    assert_eq!(bench.broker.totals().memory, 0);
+    bench.is_at_rest();
 }
 
 #[test]
-fn confirm_waits_behind_what_is_held() {
+fn a_barrier_waits_behind_what_is_paused() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
     check(&bench.send(1, Command::Barrier { batch: Batch::one(b"ping") }), &[]);
@@ -285,24 +303,33 @@ fn draining_delivers_what_waits_and_closes() {
     check(&bench.credit(1, 5), &["close 1: the broker is shutting down"]);
 }
 
-#[test]
-fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
-    let mut bench = Bench::new(Limits { memory: 100, ..small() });
-    bench.send(1, Command::Reserve { bytes: 60 });
-    check(&bench.send(2, Command::Reserve { bytes: 60 }), &["pause 2"]);
-    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["resume 2"]);
-    assert_eq!(bench.broker.totals().memory, 60);
-    bench.send(2, Command::Disconnect);
-    assert_eq!(bench.broker.totals().memory, 0);
+/// A budget of so many bytes beside what is set aside for connections.
+fn with_memory(bytes: usize) -> Limits {
+    let limits = small();
+    Limits { memory: limits.connections * cost::CONNECTION + bytes, ..limits }
 }
 
 #[test]
-fn at_the_budget_the_publishers_of_the_fullest_channels_are_held_first() {
-    let mut bench = Bench::new(Limits { memory: 60, queue: 1000, ..small() });
-    check(&bench.publish(1, "/queue/full", &["0123456789012345678901234567890"]), &["pause 1"]);
+fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
+    let mut bench = Bench::new(with_memory(1000));
+    bench.send(1, Command::Reserve { bytes: 600 });
+    check(&bench.send(2, Command::Reserve { bytes: 600 }), &["pause 2"]);
+    let idle = 9 * cost::CONNECTION;
+    assert_eq!(bench.broker.totals().memory, idle + 600 + cost::PENDING);
+    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["resume 2"]);
+    assert_eq!(bench.broker.totals().memory, idle + 600);
+    bench.send(2, Command::Disconnect);
+    bench.is_at_rest();
+}
+
+#[test]
+fn at_the_budget_the_publishers_of_the_fullest_channels_are_paused_first() {
+    let mut bench = Bench::new(Limits { queue: 9000, outbox: 9000, message: 9000, ..with_memory(12_000) });
+    check(&bench.publish(1, "/queue/full", &["x".repeat(6000).as_str()]), &["pause 1"]);
     check(&bench.publish(2, "/queue/b", &["0"]), &[]);
-    check(&bench.subscribe(3, "/queue/full"), &["3:0123456789012345678901234567890"]);
-    check(&bench.credit(3, 35), &["resume 1"]);
+    let body = "x".repeat(6000);
+    check(&bench.subscribe(3, "/queue/full"), &[&format!("3:{body}")]);
+    check(&bench.credit(3, 6004), &["resume 1"]);
 }
 
 #[test]
@@ -346,7 +373,7 @@ fn patterns_reach_channels_that_are_and_channels_to_come() {
 }
 
 #[test]
-fn a_purge_drops_what_waits_and_releases_who_was_held() {
+fn a_purge_drops_what_waits_and_resumes_who_was_paused() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
     assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
@@ -355,7 +382,7 @@ fn a_purge_drops_what_waits_and_releases_who_was_held() {
 }
 
 #[test]
-fn hold_names_its_reason() {
+fn a_pause_names_its_reason() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);
     let [Event::Pause { reason, .. }] = &events[..] else { panic!("{events:?}") };

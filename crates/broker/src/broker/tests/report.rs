@@ -1,6 +1,6 @@
 use super::{Bench, small};
-use crate::broker::UNUSED;
-use crate::{Batch, Command, StatusQuery};
+use crate::broker::channel::UNUSED;
+use crate::{Batch, Command, Limits, Page, StatusQuery};
 
 #[test]
 fn what_a_pattern_keeps_in_being_is_bounded_and_goes_with_it() {
@@ -16,20 +16,29 @@ fn what_a_pattern_keeps_in_being_is_bounded_and_goes_with_it() {
     assert_eq!(status.totals.channels, UNUSED);
     bench.publish(2, "/topic/2999", &["y"]);
     bench.credit(1, 5);
-    let status = bench.broker.status(bench.now, &StatusQuery::top(usize::MAX));
-    let last = status.channels.iter().find(|channel| channel.name == "/topic/2999").unwrap();
+    let page = |cursor| {
+        let channels = Page::After { cursor, limit: usize::MAX };
+        bench.broker.status(bench.now, &StatusQuery { channels, ..StatusQuery::top(0) })
+    };
+    let first = page(0);
+    let pages = [page(first.next_channel.expect("a second page")).channels, first.channels];
+    assert_eq!(pages[0].len() + pages[1].len(), UNUSED);
+    let last = pages.iter().flatten().find(|channel| channel.name == "/topic/2999").unwrap();
     assert_eq!((last.published, last.delivered), (2, 2));
     bench.send(1, Command::Disconnect);
+    bench.rest();
     assert_eq!(bench.broker.totals().channels, 0);
 }
 
 #[test]
 fn a_status_lists_the_fullest_channels_and_those_first_who_wait() {
-    let mut bench = Bench::new(small());
-    for (channel, bodies) in [("/queue/a", &["1"][..]), ("/queue/b", &["1", "2", "3"]), ("/queue/c", &["1", "2"])] {
+    let mut bench = Bench::new(Limits { queue: 10_000, message: 10_000, ..small() });
+    let long = ["x".repeat(900), "y".repeat(9000)];
+    for (channel, bodies) in [("/queue/a", &["1"][..]), ("/queue/b", &["1", "2", &long[0]]), ("/queue/c", &["1", "2"])]
+    {
         bench.publish(1, channel, bodies);
     }
-    bench.publish(5, "/queue/full", &["x".repeat(90).as_str(), "y".repeat(90).as_str()]);
+    bench.publish(5, "/queue/full", &[&long[1], &long[1]]);
     let status = bench.broker.status(bench.now, &StatusQuery::top(2));
     let names: Vec<_> = status.channels.iter().map(|channel| channel.name.clone()).collect();
     assert_eq!(names, ["/queue/full", "/queue/b"]);

@@ -1,1 +1,206 @@
+//! Sockets that write in parts, are full, or fail.
 
+use super::*;
+use crate::socket::scripted::Scripted;
+use tokio::task::JoinHandle;
+
+const IN_TIME: Duration = Duration::from_secs(20);
+
+struct Scene {
+    context: Arc<Context>,
+    next: u64,
+}
+
+struct Actor {
+    script: Scripted,
+    handle: Arc<ConnectionHandle>,
+    task: JoinHandle<()>,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        Scene { context: context(Limits::default()), next: 1 }
+    }
+
+    /// A connection that has sent these frames, and whose socket's writes go as given.
+    async fn connects(&mut self, sent: &[&[u8]], writes: &[Result<usize, ErrorKind>]) -> Actor {
+        let script = Scripted::default();
+        script.takes(writes);
+        let socket = Socket::Scripted(script.clone());
+        let handle = Arc::new(ConnectionHandle::new(ConnectionId(self.next), Origin::Service("test"), socket));
+        self.next += 1;
+        let begun = Arc::new(());
+        let task = tokio::spawn(run(self.context.clone(), handle.clone(), begun.clone()));
+        let actor = Actor { script, handle, task };
+        actor.script.sends(&frames(sent));
+        until(|| Arc::strong_count(&begun) == 1).await;
+        actor
+    }
+
+    async fn publishes(&mut self, channel: &[u8], bodies: &[&[u8]]) {
+        let before = self.context.hub.totals().published;
+        let mut sent: Vec<&[u8]> = vec![b"/null"];
+        bodies.iter().for_each(|body| sent.extend([channel, body]));
+        let publisher = self.connects(&sent, &[]).await;
+        until(|| self.context.hub.totals().published == before + bodies.len() as u64).await;
+        publisher.script.ends();
+        publisher.ended().await;
+    }
+}
+
+impl Actor {
+    async fn ended(self) {
+        tokio::time::timeout(IN_TIME, self.task).await.expect("an end").unwrap();
+    }
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            yield_now().await;
+        }
+    };
+    tokio::time::timeout(IN_TIME, wait).await.expect("in time");
+}
+
+#[tokio::test]
+async fn whatever_a_write_takes_everything_arrives_once_and_in_order() {
+    let mut scene = Scene::new();
+    for step in [1, 2, 3, 4, 5, 6, 13, 64] {
+        let actor = scene.connects(&[b"/queue/a"], &[]).await;
+        let whole = frames(&[b"first", b"", b"the third"]);
+        scene.publishes(b"/queue/a", &[b"first", b"", b"the third"]).await;
+        assert_eq!(actor.script.written(), b"", "its socket is full");
+        while actor.script.written().len() < whole.len() {
+            let before = actor.script.written().len();
+            actor.script.takes(&[Err(ErrorKind::Interrupted), Ok(step)]);
+            until(|| actor.script.written().len() > before).await;
+        }
+        assert_eq!(actor.script.written(), whole);
+        let delivered = scene.context.hub.totals().delivered;
+        assert_eq!(delivered % 3, 0);
+        actor.script.ends();
+        actor.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn a_full_socket_costs_no_system_call_until_it_takes_more() {
+    let mut scene = Scene::new();
+    let actor = scene.connects(&[b"/topic/a"], &[]).await;
+    scene.publishes(b"/topic/a", &[b"1"]).await;
+    until(|| actor.handle.is_blocked()).await;
+    let writes = actor.script.writes();
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    assert_eq!(actor.script.writes(), writes);
+    actor.script.takes(&[Ok(99)]);
+    until(|| actor.script.written() == frames(&[b"1"])).await;
+    assert!(!actor.handle.is_blocked());
+}
+
+#[tokio::test]
+async fn what_a_failed_socket_did_not_take_goes_back_to_its_queue() {
+    for error in [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset, ErrorKind::TimedOut] {
+        let mut scene = Scene::new();
+        // The first message and a part of the second one.
+        let actor = scene.connects(&[b"/queue/a"], &[Ok(7), Err(error)]).await;
+        scene.publishes(b"/queue/a", &[b"1", b"2", b"3"]).await;
+        actor.ended().await;
+        let totals = scene.context.hub.totals();
+        assert_eq!((totals.delivered, scene.context.hub.waiting()), (1, 2), "{error}");
+        assert_eq!(totals.connections, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_cannot_be_read_ends_its_connection() {
+    let mut scene = Scene::new();
+    let actor = scene.connects(&[b"/topic/a"], &[]).await;
+    actor.script.fails_to_read(ErrorKind::ConnectionReset);
+    let script = actor.script.clone();
+    actor.ended().await;
+    assert!(!script.is_shut_down(), "nobody lingers for a peer that is gone");
+}
+
+#[tokio::test]
+async fn what_waits_is_written_before_a_session_s_end() {
+    let mut scene = Scene::new();
+    let actor = scene.connects(&[b"/topic/a", b"/topic/a", b"own", b""], &[]).await;
+    until(|| actor.handle.is_blocked()).await;
+    assert!(!actor.script.is_shut_down());
+    actor.script.takes(&[Ok(3), Ok(99)]);
+    until(|| actor.script.is_shut_down()).await;
+    assert_eq!(actor.script.written(), frames(&[b"own"]));
+    actor.script.ends();
+    actor.ended().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_one_that_breaks_the_protocol_is_written_before_the_end() {
+    let mut scene = Scene::new();
+    let actor = scene.connects(&[b"/topic/a"], &[]).await;
+    scene.publishes(b"/topic/a", &[b"waits"]).await;
+    until(|| actor.handle.is_blocked()).await;
+    actor.script.sends(&[0xff; 4]);
+    // It has noticed, and waits for the socket.
+    until(|| !actor.script.has_input()).await;
+    actor.script.takes(&[Ok(3), Ok(99)]);
+    until(|| actor.script.is_shut_down()).await;
+    assert_eq!(actor.script.written(), frames(&[b"waits"]));
+    actor.script.ends();
+    actor.ended().await;
+}
+
+/// Each of these is a command of its own, and a read has thousands.
+#[tokio::test]
+async fn a_read_of_many_commands_is_carried_out_wholly_and_in_order() {
+    const COUNT: usize = 5000;
+    let mut scene = Scene::new();
+    let actor = scene.connects(&[b"/topic/0"], &[Ok(usize::MAX); 64]).await;
+    let mut sent = frames(&[b"/null"]);
+    for number in 0..COUNT {
+        sent.extend(frames(&[format!("/topic/{}", number % 3).as_bytes(), number.to_string().as_bytes()]));
+    }
+    let publisher = scene.connects(&[b"/topic/none"], &[]).await;
+    publisher.script.sends(&sent[9..]);
+    until(|| scene.context.hub.totals().published == COUNT as u64).await;
+    let wanted: Vec<u8> = (0..COUNT).step_by(3).flat_map(|number| frames(&[number.to_string().as_bytes()])).collect();
+    actor.script.takes(&[Ok(usize::MAX); 64]);
+    until(|| actor.script.written().len() == wanted.len()).await;
+    assert_eq!(actor.script.written(), wanted);
+}
+
+#[tokio::test]
+async fn what_stands_before_a_frame_over_the_limit_is_carried_out() {
+    const COUNT: usize = 2000;
+    let mut scene = Scene::new();
+    let publisher = scene.connects(&[b"/null"], &[]).await;
+    let mut sent = Vec::new();
+    for number in 0..COUNT {
+        sent.extend(frames(&[format!("/queue/{}", number % 2).as_bytes(), b"x"]));
+    }
+    sent.extend([0xff; 4]);
+    publisher.script.sends(&sent);
+    until(|| publisher.script.is_shut_down()).await;
+    assert_eq!(scene.context.hub.totals().published, COUNT as u64);
+}
+
+#[tokio::test]
+async fn http_is_answered_with_where_it_is() {
+    let scene = Scene::new();
+    let script = Scripted::default();
+    script.takes(&[Ok(usize::MAX)]);
+    let handle =
+        Arc::new(ConnectionHandle::new(ConnectionId(1), Origin::Service("test"), Socket::Scripted(script.clone())));
+    let serving = tokio::spawn(run(scene.context.clone(), handle, ()));
+    script.sends(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    until(|| script.is_shut_down()).await;
+    let answer = String::from_utf8(script.written()).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("http://127.0.0.1:25080/"), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{answer}");
+    script.ends();
+    tokio::time::timeout(IN_TIME, serving).await.expect("an end").unwrap();
+}

@@ -1,0 +1,51 @@
+//! The books, counted anew: for tests.
+
+use super::Broker;
+use super::connection::Phase;
+use crate::cost;
+use crate::outbox::Origin;
+
+impl Broker {
+    /// What the memory budget ought to count, from everything that is there. It costs a look at all
+    /// of it.
+    ///
+    /// # Panics
+    /// If the sums of channels or messages are wrong.
+    #[doc(hidden)]
+    pub fn audit(&self) -> usize {
+        let mut sum = self.budget.buffers() + self.members.len() * cost::MEMBER;
+        let mut waiting = 0;
+        for (slot, channel) in self.channels.iter() {
+            sum += cost::CHANNEL + cost::text(channel.name.len()) + channel.backlog.segments() * cost::SEGMENT;
+            waiting += channel.backlog.depth;
+            let mut ring = 0;
+            let mut member = channel.next_member;
+            while let Some(at) = member {
+                assert_eq!(self.members[at].channel, slot, "a member is in its channel's ring");
+                ring += 1;
+                member = self.members[at].ring.next.filter(|&next| channel.next_member != Some(next));
+            }
+            assert_eq!(ring, channel.members, "the ring has all members");
+        }
+        assert_eq!(waiting, self.waiting, "messages in backlogs");
+        sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
+        sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
+        let (mut pending, mut paused) = (0, 0);
+        for (_, connection) in self.connections.iter() {
+            let is_gone = connection.phase == Phase::Gone;
+            sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved;
+            sum += connection.leases.len() * cost::LEASE;
+            sum += connection.pending.iter().map(super::pause::Pending::charge).sum::<usize>();
+            sum += (connection.outbox.len() + connection.retained.len()) * cost::ENTRY;
+            let barriers = connection.outbox.entries().filter(|entry| entry.origin == Origin::Barrier);
+            sum += barriers.map(|entry| entry.batch.bytes()).sum::<usize>();
+            pending += connection.pending.iter().map(super::pause::Pending::messages).sum::<usize>();
+            paused += usize::from(connection.blocked.is_some());
+            let unacked: u32 = connection.leases.values().map(|lease| lease.left).sum();
+            assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
+        }
+        assert_eq!(pending, self.pending, "messages of paused connections");
+        assert_eq!(paused, self.paused, "paused connections");
+        sum
+    }
+}

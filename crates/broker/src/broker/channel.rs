@@ -1,0 +1,399 @@
+//! Channels: how they are found, made and forgotten, and what is counted for them.
+
+use super::table::{Marked, Table};
+use super::{Broker, shrink};
+use crate::backlog::{Backlog, Segment};
+use crate::cost;
+use crate::limits::OverflowPolicy;
+use crate::list::{Link, List};
+use crate::meter::Meter;
+use crate::name::Kind;
+use crate::slots::{AllocationSlot, ChannelSlot, ConnectionSlot, MemberSlot};
+use crate::{Batch, Refusal};
+use bytes::Bytes;
+
+/// How many channels that only patterns keep in being are remembered while they are empty.
+pub(super) const UNUSED: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) name: Bytes,
+    pub(super) kind: Kind,
+    pub(super) policy: OverflowPolicy,
+    is_dirty: bool,
+    /// Whether it is among [`Broker::unused`].
+    is_unused: bool,
+    /// Every consumer was skipped when the backlog was dispatched last. The one that has room again
+    /// ends this.
+    pub(super) is_stuck: bool,
+    pub(super) buffer_unsubscribed: usize,
+    pub(super) bound: usize,
+    /// Whose turn is next; the ring of members begins with the newest.
+    pub(super) next_member: Option<MemberSlot>,
+    pub(super) members: u32,
+    pub(super) exact_members: u32,
+    /// Connections whose messages are on their way back: until all are there nothing is dispatched.
+    pub(super) returning: u32,
+    pub(super) backlog: Backlog,
+    pub(super) next_seq: u64,
+    /// What the memory budget counts for the channel, in outboxes too.
+    pub(super) load: usize,
+    /// Publishers that wait for room in the backlog.
+    pub(super) waiters: List<ConnectionSlot>,
+    /// How many these are.
+    pub(super) waiting: u32,
+    /// Publishers that wait until the channel has no more than is free.
+    pub(super) share_waiters: List<ConnectionSlot>,
+    /// The key among [`Broker::share_waiting`].
+    pub(super) share_key: Option<usize>,
+    pub(super) paused_publishers: u32,
+    /// When it was made, among channels and subscriptions.
+    pub(super) born: u64,
+    pub(super) published: Meter,
+    pub(super) delivered: Meter,
+    pub(super) dropped: u64,
+    unused: Link<ChannelSlot>,
+    pub(super) by_load: Link<ChannelSlot>,
+    /// The list of [`Broker::by_load`] that it is in.
+    pub(super) bucket: u8,
+}
+
+impl Marked for Channel {
+    fn mark(&mut self) -> &mut bool {
+        &mut self.is_dirty
+    }
+}
+
+impl Channel {
+    /// Whether nothing but patterns could be a reason to remember it.
+    fn is_idle(&self) -> bool {
+        self.exact_members == 0
+            && self.load == 0
+            && self.backlog.is_empty()
+            && self.returning == 0
+            && self.paused_publishers == 0
+    }
+
+    /// How much of a batch its bounds allow to wait: messages, and their bytes. One of any size may
+    /// wait alone.
+    pub(super) fn room_for(&self, batch: &Batch, messages: usize) -> (usize, usize) {
+        let room = self.bound.saturating_sub(self.backlog.bytes);
+        let mut within = (batch.len(), batch.bytes());
+        if room < batch.bytes() {
+            within = batch.whole_within(room);
+        }
+        let messages = if messages == 0 { usize::MAX } else { messages.saturating_sub(self.backlog.depth) };
+        if within.0 > messages {
+            within = (messages, batch.size_of_first(messages));
+        }
+        match within {
+            (0, _) if self.backlog.is_empty() => (1, batch.first_size()),
+            within => within,
+        }
+    }
+
+    fn charge(&self) -> usize {
+        cost::CHANNEL + cost::text(self.name.len())
+    }
+}
+
+fn unused(channel: &mut Channel) -> &mut Link<ChannelSlot> {
+    &mut channel.unused
+}
+
+pub(super) fn by_load(channel: &mut Channel) -> &mut Link<ChannelSlot> {
+    &mut channel.by_load
+}
+
+/// Why a channel cannot be made.
+pub(super) enum NoChannel {
+    Refused(Refusal),
+    /// Memory is short.
+    Memory,
+}
+
+impl Broker {
+    /// Makes a channel, with everybody whose pattern matches.
+    pub(super) fn make_channel(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
+        if self.channels.len() >= self.limits.channels {
+            return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
+        }
+        if self.budget.free() < cost::CHANNEL + cost::text(name.len()) {
+            return Err(NoChannel::Memory);
+        }
+        let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
+        // A copy, so that the name does not pin the buffer that it came in.
+        let name = Bytes::copy_from_slice(name);
+        self.born += 1;
+        let channel = Channel {
+            kind: Kind::of(&name),
+            policy: rule.and_then(|rule| rule.policy).unwrap_or(self.limits.policy),
+            is_dirty: false,
+            is_unused: false,
+            is_stuck: false,
+            buffer_unsubscribed: rule
+                .and_then(|rule| rule.buffer_unsubscribed)
+                .unwrap_or(self.limits.buffer_unsubscribed),
+            bound: rule.and_then(|rule| rule.queue).unwrap_or(self.limits.queue),
+            name: name.clone(),
+            next_member: None,
+            members: 0,
+            exact_members: 0,
+            returning: 0,
+            backlog: Backlog::default(),
+            next_seq: 0,
+            load: 0,
+            waiters: List::new(),
+            waiting: 0,
+            share_waiters: List::new(),
+            share_key: None,
+            paused_publishers: 0,
+            born: self.born,
+            published: Meter::default(),
+            delivered: Meter::default(),
+            dropped: 0,
+            unused: Link::new(),
+            by_load: Link::new(),
+            bucket: 0,
+        };
+        self.budget.charge(channel.charge());
+        let slot = self.channels.insert(channel);
+        self.by_load[0].push_back(self.channels.quietly(), slot, by_load);
+        self.names.insert(name.clone(), slot);
+        let mut matching = self.trie(Kind::of(&name)).matching(&name);
+        // The newest subscriber is the next.
+        matching.sort_unstable_by_key(|&subscription| self.subscriptions[subscription].born);
+        for subscription in matching {
+            let row = &self.subscriptions[subscription];
+            if row.is_ended || self.connections[row.connection].has_left() {
+                continue;
+            }
+            self.join(subscription, slot);
+        }
+        Ok(slot)
+    }
+
+    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
+    /// few are kept: the next batch need not find out anew who that is.
+    fn forget_if_unused(&mut self, slot: ChannelSlot) {
+        let channel = &self.channels[slot];
+        if !channel.is_idle() {
+            return;
+        }
+        if channel.members == 0 {
+            return self.forget(slot);
+        }
+        if channel.is_unused {
+            return;
+        }
+        self.channels.quietly().row(slot).is_unused = true;
+        self.unused.push_back(self.channels.quietly(), slot, unused);
+        self.unused_count += 1;
+        if self.unused_count <= UNUSED {
+            return;
+        }
+        let Some(oldest) = self.unused.pop_front(self.channels.quietly(), unused) else { return };
+        self.unused_count -= 1;
+        self.channels.quietly().row(oldest).is_unused = false;
+        if self.channels[oldest].is_idle() {
+            self.forget(oldest);
+        }
+    }
+
+    fn forget(&mut self, slot: ChannelSlot) {
+        // Whoever listens by a pattern: some members a step, and again later.
+        while let Some(member) = self.channels[slot].next_member {
+            if !self.spend(4) {
+                self.channels.edit(slot);
+                return;
+            }
+            self.leave_member(member, false);
+        }
+        if self.channels[slot].is_unused {
+            self.unused.remove(self.channels.quietly(), slot, unused);
+            self.unused_count -= 1;
+        }
+        let bucket = usize::from(self.channels[slot].bucket);
+        self.by_load[bucket].remove(self.channels.quietly(), slot, by_load);
+        let channel = self.channels.remove(slot);
+        self.names.remove(&channel.name);
+        shrink(&mut self.names);
+        self.budget.release(channel.charge());
+    }
+
+    /// The follow-up work of a changed channel.
+    pub(super) fn check_channel(&mut self, slot: ChannelSlot) {
+        self.file_by_load(slot);
+        let channel = &self.channels[slot];
+        if !channel.backlog.is_empty() {
+            match channel.kind {
+                Kind::Queue => self.dispatch_backlog(slot),
+                Kind::Topic => self.give_buffered(slot),
+            }
+        }
+        if !self.channels[slot].waiters.is_empty() {
+            self.wake_channel(slot);
+        }
+        self.forget_if_unused(slot);
+    }
+
+    /// Puts a channel into the list of those with about as many bytes.
+    fn file_by_load(&mut self, slot: ChannelSlot) {
+        let channel = &self.channels[slot];
+        let bucket = (usize::BITS - channel.load.leading_zeros()) as u8;
+        if bucket != channel.bucket {
+            let before = usize::from(channel.bucket);
+            self.by_load[before].remove(self.channels.quietly(), slot, by_load);
+            self.channels.quietly().row(slot).bucket = bucket;
+            self.by_load[usize::from(bucket)].push_back(self.channels.quietly(), slot, by_load);
+        }
+    }
+
+    /// Counts bytes for a channel.
+    #[inline]
+    pub(super) fn charge(&mut self, slot: ChannelSlot, bytes: usize) {
+        self.budget.charge(bytes);
+        self.change_load(slot, |load| load + bytes);
+    }
+
+    /// Bytes of a channel are no longer buffered.
+    #[inline]
+    pub(super) fn uncharge(&mut self, slot: ChannelSlot, bytes: usize) {
+        self.budget.release(bytes);
+        self.change_load(slot, |load| load - bytes);
+    }
+
+    #[inline]
+    fn change_load(&mut self, slot: ChannelSlot, change: impl FnOnce(usize) -> usize) {
+        let channel = self.channels.edit(slot);
+        channel.load = change(channel.load);
+        if let Some(key) = channel.share_key {
+            let load = channel.load;
+            channel.share_key = Some(load);
+            self.share_waiting.remove(&(key, slot));
+            self.share_waiting.insert((load, slot));
+        }
+    }
+
+    /// Counts a new buffer for a channel.
+    pub(super) fn allocate(&mut self, channel: ChannelSlot, bytes: usize) -> AllocationSlot {
+        let (allocation, charged) = self.budget.allocate(channel, bytes);
+        self.change_load(channel, |load| load + charged);
+        allocation
+    }
+
+    /// One reference to a buffer less.
+    #[inline]
+    pub(super) fn release(&mut self, allocation: AllocationSlot) {
+        if let Some((channel, bytes)) = self.budget.free_reference(allocation) {
+            self.change_load(channel, |load| load - bytes);
+        }
+    }
+
+    pub(super) fn resize(&mut self, channel: ChannelSlot, allocation: AllocationSlot, bytes: usize) {
+        let (before, now) = self.budget.resize(allocation, bytes);
+        self.change_load(channel, |load| load - before + now);
+    }
+
+    /// A piece of a batch pins at most about twice its size.
+    pub(super) fn compacted(&mut self, channel: ChannelSlot, mut segment: Segment) -> Segment {
+        if self.budget.charged(segment.allocation) > 2 * cost::buffer(segment.batch.bytes()) {
+            segment.batch = segment.batch.compact();
+            let allocation = self.allocate(channel, segment.batch.bytes());
+            self.release(std::mem::replace(&mut segment.allocation, allocation));
+        }
+        segment
+    }
+
+    /// Messages wait in a channel, behind all others.
+    pub(super) fn push_backlog(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
+        self.waiting += batch.len();
+        let (budget, channel) = (&self.budget, self.channels.edit(slot));
+        let coalesced = channel.backlog.coalesce(&batch, first, |allocation| budget.is_unshared(allocation));
+        if let Some((allocation, capacity)) = coalesced {
+            return self.resize(slot, allocation, capacity);
+        }
+        let allocation = self.allocate(slot, batch.bytes());
+        self.charge(slot, cost::SEGMENT);
+        self.channels.edit(slot).backlog.push(Segment { batch, allocation, first, step: 1 });
+    }
+
+    /// Messages go back to their places in a queue.
+    pub(super) fn requeue(&mut self, slot: ChannelSlot, segment: Segment) {
+        let segment = self.compacted(slot, segment);
+        let messages = segment.batch.len();
+        self.waiting += messages;
+        self.totals.requeued += messages as u64;
+        self.charge(slot, cost::SEGMENT);
+        self.channels.edit(slot).backlog.requeue(segment);
+    }
+
+    /// The rest of what [`Broker::pop_backlog`] gave.
+    pub(super) fn requeue_front(&mut self, slot: ChannelSlot, segment: Segment) {
+        let segment = self.compacted(slot, segment);
+        self.waiting += segment.batch.len();
+        self.charge(slot, cost::SEGMENT);
+        self.channels.edit(slot).backlog.requeue_front(segment);
+    }
+
+    /// The first messages that wait in a channel.
+    pub(super) fn pop_backlog(&mut self, slot: ChannelSlot) -> Option<Segment> {
+        let (budget, backlog) = (&mut self.budget, &mut self.channels.edit(slot).backlog);
+        let before = backlog.segments();
+        let segment = backlog.pop(|allocation| budget.retain(allocation))?;
+        let after = backlog.segments();
+        self.waiting -= segment.batch.len();
+        if self.draining && self.channels[slot].backlog.is_empty() {
+            // Whoever was kept for these messages may close now.
+            self.drained_to = Some(0);
+        }
+        if after < before {
+            self.uncharge(slot, cost::SEGMENT);
+        }
+        Some(segment)
+    }
+
+    /// Drops what waits in a queue: how many messages, or `None` if there is no such channel. The
+    /// memory becomes free in steps.
+    pub fn purge(&mut self, now: crate::Time, name: &[u8]) -> Option<usize> {
+        self.begin(now);
+        let slot = *self.names.get(name)?;
+        let channel = self.channels.edit(slot);
+        let backlog = std::mem::take(&mut channel.backlog);
+        let dropped = backlog.depth;
+        channel.dropped += dropped as u64;
+        self.waiting -= dropped;
+        if dropped > 0 {
+            self.garbage.push_back((slot, backlog));
+        }
+        self.run_effects();
+        Some(dropped)
+    }
+
+    /// Frees what was purged.
+    pub(super) fn collect_garbage(&mut self) {
+        while let Some((slot, mut backlog)) = self.garbage.pop_front() {
+            loop {
+                if !self.spend(4) {
+                    self.garbage.push_front((slot, backlog));
+                    return;
+                }
+                let before = backlog.segments();
+                let budget = &mut self.budget;
+                let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };
+                self.release(segment.allocation);
+                if backlog.segments() < before {
+                    self.uncharge(slot, cost::SEGMENT);
+                }
+            }
+        }
+    }
+}
+
+impl Table<ChannelSlot, Channel> {
+    /// Whether a queue may dispatch what is published to it at once.
+    pub(super) fn is_ready(&self, slot: ChannelSlot) -> bool {
+        let channel = &self[slot];
+        channel.backlog.is_empty() && channel.returning == 0 && channel.members > 0 && !channel.is_stuck
+    }
+}

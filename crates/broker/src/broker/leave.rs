@@ -1,0 +1,219 @@
+//! What goes back to the queues when a subscription ends, a connection is gone or a consumer takes
+//! nothing: some entries a step. A queue of which something is on its way back dispatches nothing
+//! until all of it is there, so that its order stays.
+
+use super::Broker;
+use super::connection::{Connection, Phase, Retained, Sweep};
+use crate::backlog::Segment;
+use crate::cost;
+use crate::lease::{Lease, Piece};
+use crate::outbox::{Origin, OutboxEntry};
+use crate::slots::{ConnectionSlot, MemberSlot};
+
+impl Broker {
+    /// Goes on with everything that is being taken down for a connection.
+    pub(super) fn check_leaving(&mut self, slot: ConnectionSlot) {
+        if self.connections[slot].leaves {
+            while let Some(&(_, subscription)) = self.connections[slot].subscriptions.last() {
+                self.subscriptions.row(subscription).is_ended = true;
+                if !self.end_subscription(subscription) {
+                    self.connections.edit(slot);
+                    return;
+                }
+                self.connections.edit(slot).subscriptions.pop();
+            }
+        }
+        while let Some(&subscription) = self.connections[slot].ending.front() {
+            if !self.end_subscription(subscription) {
+                self.connections.edit(slot);
+                return;
+            }
+            self.connections.edit(slot).ending.pop_front();
+        }
+        if self.connections[slot].phase == Phase::Gone {
+            return self.go_on_taking_down(slot);
+        }
+        loop {
+            let Connection { sweep, wanted, .. } = self.connections[slot];
+            if sweep == Sweep::No {
+                if wanted == Sweep::No {
+                    return;
+                }
+                let connection = self.connections.edit(slot);
+                connection.sweep = std::mem::replace(&mut connection.wanted, Sweep::No);
+                connection.outbox.begin_sweep();
+                connection.lease_sweep = (connection.sweep == Sweep::Ended).then_some(0);
+            }
+            if !self.go_on_sweeping(slot) {
+                self.connections.edit(slot);
+                return;
+            }
+            self.connections.edit(slot).sweep = Sweep::No;
+            self.hand_out(slot);
+        }
+    }
+
+    /// Goes on with a sweep: whether it is over.
+    fn go_on_sweeping(&mut self, slot: ConnectionSlot) -> bool {
+        while let Some(next) = self.connections[slot].lease_sweep {
+            if !self.spend(4) {
+                return false;
+            }
+            let found = self.connections[slot].leases.range(next..).next().map(|(&tag, lease)| (tag, lease.member));
+            let connection = self.connections.edit(slot);
+            connection.lease_sweep = found.map(|(tag, _)| tag + 1);
+            if let Some((tag, _)) = found.filter(|&(_, member)| self.members[member].reclaims) {
+                let lease = self.connections.edit(slot).leases.remove(&tag);
+                lease.into_iter().for_each(|lease| self.return_lease(slot, lease));
+            }
+        }
+        while self.connections[slot].outbox.is_swept() {
+            if !self.spend(2) {
+                return false;
+            }
+            let (connection, members) = (self.connections.edit(slot), &self.members);
+            let all = connection.sweep == Sweep::Queues;
+            let wanted = |origin: &Origin| {
+                let reclaims = origin.member().is_some_and(|member| members[member].reclaims);
+                origin.is_of_queue() && (all || reclaims)
+            };
+            match connection.outbox.sweep(wanted) {
+                None | Some(None) => {}
+                Some(Some(entry)) => self.reclaim(slot, entry),
+            }
+        }
+        self.end_returning(slot)
+    }
+
+    /// Everything of a connection that is gone goes back.
+    fn go_on_taking_down(&mut self, slot: ConnectionSlot) {
+        self.check_acknowledged(slot);
+        loop {
+            if !self.connections[slot].has_anything() {
+                break;
+            }
+            if !self.spend(2) {
+                self.connections.edit(slot);
+                return;
+            }
+            let connection = self.connections.edit(slot);
+            if let Some(Retained { entry, end }) = connection.retained.pop_front() {
+                connection.retained_bytes -= entry.batch.bytes();
+                let before = end - entry.batch.bytes() as u64;
+                let acknowledged = connection.acknowledged.saturating_sub(before);
+                self.return_unacknowledged(slot, entry, acknowledged as usize);
+            } else if let Some((_, lease)) = connection.leases.pop_first() {
+                self.spend(2);
+                self.return_lease(slot, lease);
+            } else if !connection.outbox.is_empty() || connection.outbox.is_swept() {
+                if !connection.outbox.is_swept() {
+                    connection.outbox.begin_sweep();
+                }
+                if let Some(Some(entry)) = connection.outbox.sweep(|_| true) {
+                    self.reclaim(slot, entry);
+                }
+            }
+        }
+        let connection = self.connections.quietly().row(slot);
+        (connection.sweep, connection.wanted, connection.lease_sweep) = (Sweep::No, Sweep::No, None);
+        connection.settling.clear();
+        self.end_returning(slot);
+    }
+
+    /// Lets the queues dispatch again to which something was to come back: whether all may.
+    fn end_returning(&mut self, slot: ConnectionSlot) -> bool {
+        while let Some(&member) = self.connections[slot].returning.front() {
+            if !self.spend(2) {
+                self.connections.edit(slot);
+                return false;
+            }
+            self.connections.edit(slot).returning.pop_front();
+            let row = self.members.row(member);
+            row.is_returning = false;
+            let channel = row.channel;
+            self.channels.edit(channel).returning -= 1;
+            self.unref(member, 1);
+        }
+        true
+    }
+
+    fn expect_return(&mut self, slot: ConnectionSlot, member: MemberSlot) {
+        let row = self.members.row(member);
+        if !std::mem::replace(&mut row.is_returning, true) {
+            row.refs += 1;
+            let channel = row.channel;
+            self.channels.edit(channel).returning += 1;
+            self.connections.edit(slot).returning.push_back(member);
+        }
+    }
+
+    /// An entry comes back: a queue's messages go to their places, others are dropped.
+    fn reclaim(&mut self, slot: ConnectionSlot, entry: OutboxEntry) {
+        match entry.origin {
+            Origin::Queue { member, first, step } => {
+                self.expect_return(slot, member);
+                self.uncharge_entry(&entry);
+                if let Some(allocation) = entry.allocation {
+                    let segment = Segment { batch: entry.batch, allocation, first, step };
+                    self.requeue(self.members[member].channel, segment);
+                }
+                return;
+            }
+            Origin::Leased { member, first_tag } => {
+                self.expect_return(slot, member);
+                self.return_tags(slot, first_tag, first_tag + entry.batch.len() as u64);
+            }
+            Origin::Topic { .. } | Origin::Barrier => {}
+        }
+        self.uncharge_entry(&entry);
+        entry.allocation.into_iter().for_each(|allocation| self.release(allocation));
+    }
+
+    /// What was written goes back where the peer's machine did not acknowledge it.
+    fn return_unacknowledged(&mut self, slot: ConnectionSlot, mut entry: OutboxEntry, acknowledged: usize) {
+        let (count, bytes) = entry.batch.whole_within(acknowledged);
+        if let (0, Origin::Queue { .. }) = (count, entry.origin) {
+            return self.reclaim(slot, entry);
+        }
+        if let Some(channel) = self.channel_of(entry.origin) {
+            self.count_delivered(slot, channel, count);
+        }
+        let (_, rest) = entry.batch.clone().split(count, bytes);
+        match rest {
+            Some(rest) => {
+                (entry.batch, entry.origin) = (rest, entry.origin.skip(count));
+                self.reclaim(slot, entry);
+            }
+            None => {
+                self.uncharge_entry(&entry);
+                entry.allocation.into_iter().for_each(|allocation| self.release(allocation));
+            }
+        }
+    }
+
+    /// A whole lease that was taken out goes back, as far as it is not settled.
+    fn return_lease(&mut self, slot: ConnectionSlot, mut lease: Lease) {
+        self.expect_return(slot, lease.member);
+        let tags = lease.first_tag..lease.end_tag();
+        self.return_pieces(&lease, lease.pieces(tags.clone()));
+        let settled = lease.settle(tags);
+        self.count_settled(slot, lease.member, settled);
+        self.end_lease(lease);
+    }
+
+    /// Unsettled messages of a lease go to their places in the queue.
+    pub(super) fn return_pieces(&mut self, lease: &Lease, pieces: Vec<Piece>) {
+        let channel = self.members[lease.member].channel;
+        for Piece { batch, first, step } in pieces {
+            let allocation = self.budget.retain(lease.allocation);
+            self.requeue(channel, Segment { batch, allocation, first, step });
+        }
+    }
+
+    /// A lease is over: all of it is settled.
+    pub(super) fn end_lease(&mut self, lease: Lease) {
+        self.uncharge(self.members[lease.member].channel, cost::LEASE);
+        self.release(lease.allocation);
+        self.unref(lease.member, 1);
+    }
+}

@@ -1,0 +1,166 @@
+//! Acks of consumers, and what their machines acknowledged.
+
+use super::{Bench, brief, check, small};
+use crate::{AckMode, Command, DeliveryTag, Event, Limits, StatusQuery};
+
+fn ack(first: u64, last: u64) -> Command {
+    Command::Ack { first: DeliveryTag(first), last: DeliveryTag(last) }
+}
+
+fn nack(first: u64, last: u64) -> Command {
+    Command::Nack { first: DeliveryTag(first), last: DeliveryTag(last) }
+}
+
+fn manual(prefetch: u32) -> AckMode {
+    AckMode::Manual { prefetch }
+}
+
+/// A consumer of connection 1 that has got so many messages and acked none.
+fn unacked(messages: usize) -> Bench {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe_with(1, "/queue/a", manual(1000));
+    bench.publish(3, "/queue/a", &vec!["x"; messages]);
+    bench.credit(1, 5 * messages);
+    bench
+}
+
+#[test]
+fn a_finish_with_unacked_messages_closes_after_the_last_ack() {
+    let last: [(&[Command], &[&str]); 3] = [
+        (&[ack(1, 1), ack(2, 2)], &["close 1: finished"]),
+        (&[ack(1, 1), nack(2, 2)], &["close 1: finished"]),
+        (&[nack(1, 2)], &["close 1: finished"]),
+    ];
+    for (commands, expected) in last {
+        let mut bench = unacked(2);
+        check(&bench.send(1, Command::Finish), &[]);
+        let events: Vec<Event> = commands.iter().flat_map(|command| bench.send(1, command.clone())).collect();
+        check(&events, expected);
+    }
+}
+
+#[test]
+fn a_range_with_unknown_tags_settles_the_known_ones_and_names_the_first_unknown_once() {
+    for (first, last, unknown, left) in [
+        (0, 3, Some(0), 7),
+        (1, 10, None, 0),
+        (1, 11, Some(11), 0),
+        (4, 3, Some(4), 10),
+        (11, u64::MAX, Some(11), 10),
+        (0, u64::MAX, Some(0), 0),
+    ] {
+        let mut bench = unacked(10);
+        let expected = unknown.map(|tag| format!("refused: no message waits for an ack under tag {tag}"));
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        check(&bench.send(1, ack(first, last)), &expected);
+        let status = bench.broker.status(bench.now, &StatusQuery::top(1));
+        assert_eq!(status.connections[0].unacked, left, "{first}..={last}");
+        assert_eq!(bench.broker.totals().delivered, 10 - left as u64);
+    }
+    let mut bench = unacked(10);
+    bench.send(1, ack(5, 5));
+    check(&bench.send(1, ack(1, 10)), &["refused: no message waits for an ack under tag 5"]);
+    bench.is_at_rest();
+}
+
+#[test]
+fn what_was_nacked_comes_again_in_its_place_and_is_not_counted_as_delivered() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe_with(1, "/queue/a", manual(3));
+    bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
+    bench.credit(1, 15);
+    check(&bench.send(1, nack(2, 2)), &["1:1"]);
+    check(&bench.send(1, ack(1, 1)), &["1:3"]);
+    assert_eq!(bench.broker.totals().delivered, 1);
+    assert_eq!(bench.broker.totals().requeued, 1);
+}
+
+#[test]
+fn leases_give_back_what_is_left_of_them_however_it_was_settled() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe_with(1, "/queue/a", manual(2000));
+    let numbers: Vec<String> = (0..700).map(|number: u32| number.to_string()).collect();
+    bench.publish(3, "/queue/a", &numbers.iter().map(String::as_str).collect::<Vec<_>>());
+    for tag in (1..=700).filter(|tag| tag % 3 != 0) {
+        bench.send(1, ack(tag, tag));
+    }
+    bench.send(1, Command::Disconnect);
+    let left: Vec<String> =
+        (0..700).filter(|number| (number + 1) % 3 == 0).map(|number| format!("2:{number}")).collect();
+    assert_eq!(brief(&bench.subscribe(2, "/queue/a")), left);
+}
+
+#[test]
+fn a_queues_message_is_done_when_the_peers_machine_acknowledged_it() {
+    let mut bench = Bench::new(Limits::default());
+    bench.send(10, Command::Connect { transport_acks: true });
+    bench.subscribe(10, "/queue/a");
+    bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
+    bench.credit(10, 15);
+    assert_eq!(bench.broker.totals().delivered, 0);
+    bench.send(10, Command::TransportAck { bytes: 9 });
+    bench.credit(10, 5);
+    bench.send(10, Command::Disconnect);
+    assert_eq!(bench.broker.totals().delivered, 1);
+    check(&bench.subscribe(2, "/queue/a"), &["2:1", "2:2", "2:3"]);
+    bench.credit(2, 15);
+    assert_eq!(bench.broker.totals().delivered, 4);
+    bench.is_at_rest();
+}
+
+#[test]
+fn nothing_is_acknowledged_before_it_is_written_and_topics_are_done_when_written() {
+    let mut bench = Bench::new(Limits::default());
+    bench.send(10, Command::Connect { transport_acks: true });
+    bench.subscribe(10, "/topic/a");
+    bench.publish(3, "/topic/a", &["0"]);
+    bench.send(10, Command::TransportAck { bytes: usize::MAX });
+    assert_eq!(bench.broker.totals().delivered, 0);
+    bench.credit(10, 5);
+    assert_eq!(bench.broker.totals().delivered, 1);
+    bench.is_at_rest();
+}
+
+#[test]
+fn the_window_bounds_what_is_ahead_of_a_consumer_without_acks() {
+    for (transport_acks, window, got) in [(true, 1, 1), (true, 9, 1), (true, 10, 2), (true, 14, 2), (false, 10, 2)] {
+        let mut bench = Bench::new(Limits { window, ..small() });
+        bench.send(10, Command::Connect { transport_acks });
+        bench.subscribe(10, "/queue/a");
+        let expected: Vec<String> = (0..got).map(|number| format!("10:{number}")).collect();
+        assert_eq!(brief(&bench.publish(3, "/queue/a", &["0", "1", "2", "3"])), expected, "a window of {window}");
+        let written = brief(&bench.credit(10, 5 * got));
+        assert_eq!(written.is_empty(), transport_acks, "{written:?}");
+        if transport_acks {
+            let more = brief(&bench.send(10, Command::TransportAck { bytes: 5 * got }));
+            assert_eq!(more.first(), Some(&format!("10:{got}")), "a window of {window}");
+        }
+    }
+}
+
+#[test]
+fn what_was_recalled_is_not_counted_as_delivered() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    bench.publish(3, "/queue/a", &["0", "1", "2"]);
+    bench.credit(1, 5);
+    bench.pass(10_000);
+    bench.send(1, Command::Recalled { kept: 0 });
+    let status = bench.broker.status(bench.now, &StatusQuery::top(9));
+    assert_eq!((status.totals.delivered, status.totals.requeued), (1, 2));
+    assert_eq!((status.channels[0].delivered, status.channels[0].depth), (1, 2));
+    assert_eq!(status.connections[0].delivered, 1);
+}
+
+#[test]
+fn a_paused_connections_acks_nacks_and_unsubscribes_take_effect_at_once() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.subscribe_with(1, "/queue/in", manual(3));
+    bench.publish(3, "/queue/in", &["0", "1"]);
+    check(&bench.publish(1, "/queue/out", &["0", "1", "2"]), &["pause 1"]);
+    bench.send(1, ack(1, 1));
+    assert_eq!(bench.broker.totals().delivered, 1);
+    check(&bench.send(1, nack(2, 2)), &["1:1"]);
+    bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) });
+    check(&bench.subscribe(4, "/queue/in"), &["4:1"]);
+}

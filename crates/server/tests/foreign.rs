@@ -1,0 +1,38 @@
+//! Other protocols at the native port.
+
+mod common;
+
+use common::{Client, Running};
+use switchboard_server::Settings;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+async fn answer(server: &Running, bytes: &[u8]) -> String {
+    let mut client = Client(TcpStream::connect(server.native).await.unwrap());
+    client.0.write_all(bytes).await.unwrap();
+    String::from_utf8(client.end().await).unwrap()
+}
+
+#[tokio::test]
+async fn http_is_told_where_http_is() {
+    let server = Running::start().await;
+    let text = answer(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{text}");
+    assert!(text.contains(&format!("http://{}/", server.http)), "{text}");
+}
+
+#[tokio::test]
+async fn tls_mqtt_and_stomp_are_closed_without_a_byte() {
+    let server = Running::start_with(Settings::default()).await;
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\x10\x0c\x00\x04MQTT\x05\x02", b"CONNECT\n\n\0"] {
+        assert_eq!(answer(&server, bytes).await, "");
+    }
+}
+
+#[tokio::test]
+async fn http_in_the_middle_of_a_session_is_not_answered() {
+    let server = Running::start().await;
+    let mut client = server.client("/topic/a").await;
+    client.0.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    assert_eq!(client.end().await, b"");
+}
