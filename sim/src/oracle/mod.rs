@@ -103,6 +103,8 @@ pub(crate) struct Oracle {
     /// How many messages their leaving senders left behind, and were dropped.
     left: u64,
     memory: usize,
+    /// What is charged, counted anew.
+    audit: usize,
     published: u64,
     delivered: u64,
     dropped_by_gone: u64,
@@ -132,6 +134,7 @@ impl Oracle {
             nobody: 0,
             left: 0,
             memory: 0,
+            audit: 0,
             published: 0,
             delivered: 0,
             dropped_by_gone: 0,
@@ -202,7 +205,8 @@ impl Oracle {
     }
 
     /// What came of it.
-    pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
+    pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status, audit: usize) -> Checked {
+        self.audit = audit;
         if let Act::Purge(name, Some(count)) = act {
             self.purge(name, *count)?;
         }

@@ -2,7 +2,10 @@
 
 use super::{Checked, LATENESS, Oracle, promise};
 use std::time::Duration;
-use switchboard_broker::{ConnectionStatus, ECHO, OverflowPolicy, PauseReason, Status};
+use switchboard_broker::{ConnectionStatus, ECHO, Limits, OverflowPolicy, PauseReason, Status};
+
+/// What a new channel takes at most, in bytes.
+const NEW_CHANNEL: usize = 2048;
 
 impl Oracle {
     /// How far an outbox must be drained at most before nobody waits for it.
@@ -88,6 +91,9 @@ impl Oracle {
                 promise!(*bound == self.bound_of(&name), "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");
             }
+            PauseReason::Subscribing { .. } => {
+                return Err("its subscriptions have joined all channels".into());
+            }
             PauseReason::QueueMessages { channel, bound } => {
                 promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");
@@ -105,9 +111,13 @@ impl Oracle {
                 self.check_wait_for(id, channel, subscriber.0, status)?;
             }
             PauseReason::Memory { budget } => {
-                let free = budget.saturating_sub(status.totals.memory);
+                // The cost of connections that may come is set aside.
+                let limits = &self.settings.limits;
+                let set_aside = (limits.connections - status.totals.connections) * Limits::CONNECTION;
+                let free = budget.saturating_sub(status.totals.memory + set_aside);
                 let large = status.channels.iter().any(|channel| channel.bytes > free);
-                promise!(large || self.links[&id].reserve > free, "there is memory");
+                let new_channel = free < NEW_CHANNEL;
+                promise!(large || new_channel || self.links[&id].reserve > free, "there is memory");
             }
         }
         Ok(())

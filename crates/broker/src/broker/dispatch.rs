@@ -40,11 +40,6 @@ struct Lane {
     is_manual: bool,
     /// Why it gets no more of this batch: while it is dispatched, nobody's room grows.
     skipped: Skipped,
-    /// Up to how many bytes the outbox may be filled by the next message, and by those behind it.
-    stop: usize,
-    stop_behind: usize,
-    /// Nothing is ahead of it: then a message of any size fits.
-    is_idle: bool,
     messages: usize,
     prefetch: u32,
     lot: Option<Lot>,
@@ -100,7 +95,6 @@ impl Broker {
             let seq = first + count as u64 * step;
             let connection = self.connections.quietly().row(lane.connection);
             connection.assembled += message.len();
-            (lane.is_idle, lane.stop) = (false, lane.stop_behind);
             lane.messages -= 1;
             lane.prefetch -= u32::from(lane.is_manual);
             let most = if lane.is_manual { LEASE_MESSAGES } else { usize::MAX };
@@ -139,30 +133,29 @@ impl Broker {
         let connection = &self.connections[row.connection];
         let subscription = &self.subscriptions[row.subscription];
         let limits = &self.limits;
-        let has_entries = connection.outbox.len() < entries(limits);
+        if connection.outbox.len() >= entries(limits) && connection.full.is_none() {
+            let slot = row.connection;
+            self.connections.quietly().row(slot).set_full(0, &self.limits);
+        }
+        let row = &self.members[member];
+        let connection = &self.connections[row.connection];
+        let limits = &self.limits;
         let mut skipped = Skipped::No;
-        if subscription.is_ended || !connection.is_able() || connection.full.is_some() || !has_entries {
+        if subscription.is_ended || !connection.is_able() || connection.full.is_some() {
             skipped = Skipped::Outbox;
         } else if subscription.prefetch_left() == 0 {
             skipped = Skipped::Prefetch;
         }
         let is_manual = subscription.ack != AckMode::Auto;
         let outbox = &connection.outbox;
-        let is_idle = outbox.bytes() + connection.assembled + connection.retained_bytes == 0;
-        let (mut stop, mut stop_behind) = (limits.outbox, limits.outbox);
-        if !is_manual {
-            // A message of any size may be ahead of a consumer alone.
-            let ahead = connection.ahead() + connection.assembled;
-            stop_behind = stop.min(limits.window.saturating_sub(ahead).saturating_add(outbox.bytes()));
-            stop = if ahead == 0 { stop } else { stop_behind };
-        }
+        let is_idle = outbox.bytes() + connection.assembled == 0;
         let messages = match limits.outbox_messages {
             0 => usize::MAX,
             most if is_idle => most.saturating_sub(outbox.messages()).max(1),
             most => most.saturating_sub(outbox.messages()),
         };
         let (connection, prefetch) = (row.connection, subscription.prefetch_left());
-        Lane { member, connection, is_manual, skipped, stop, stop_behind, is_idle, messages, prefetch, lot: None }
+        Lane { member, connection, is_manual, skipped, messages, prefetch, lot: None }
     }
 
     #[inline]
@@ -172,18 +165,19 @@ impl Broker {
         }
         let connection = &self.connections[lane.connection];
         let filled = connection.outbox.bytes() + connection.assembled;
-        let fits = lane.is_idle || filled.saturating_add(size) <= lane.stop;
-        if fits && lane.messages > 0 && lane.prefetch > 0 {
-            return true;
-        }
-        if fits && lane.messages > 0 {
-            lane.skipped = Skipped::Prefetch;
-            return false;
+        let ahead = connection.ahead() + connection.assembled;
+        // One message of any size fits alone.
+        let fits = filled == 0 || filled.saturating_add(size) <= self.limits.outbox;
+        let is_within = lane.is_manual || ahead == 0 || ahead.saturating_add(size) <= self.limits.window;
+        if fits && is_within && lane.messages > 0 {
+            if lane.prefetch == 0 {
+                lane.skipped = Skipped::Prefetch;
+            }
+            return lane.prefetch > 0;
         }
         lane.skipped = Skipped::Outbox;
-        let is_ahead = filled.saturating_add(size) <= self.limits.outbox && lane.messages > 0;
         let connection = self.connections.edit(lane.connection);
-        if is_ahead {
+        if fits && lane.messages > 0 {
             connection.set_ahead(size, &self.limits);
         } else {
             connection.set_full(size, &self.limits);
