@@ -33,7 +33,10 @@ impl Oracle {
                 self.feeders.insert(id);
                 self.longest = self.longest.max(batch.bytes());
             }
-            Command::Subscribe { subscription, pattern, ack } => self.subscribe(id, subscription.0, pattern, *ack),
+            // Whether memory suffices for it, the events say.
+            Command::Subscribe { subscription, pattern, ack } => {
+                self.subscribing = Some((id, subscription.0, pattern.clone(), *ack));
+            }
             Command::Unsubscribe { subscription } => self.unsubscribe(id, subscription.0),
             Command::Ack { first, last } => {
                 for message in self.settle(id, first.0, last.0) {
@@ -98,7 +101,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn subscribe(&mut self, id: u64, subscription: u32, pattern: &Bytes, ack: AckMode) {
+    pub(super) fn subscribe(&mut self, id: u64, subscription: u32, pattern: &Bytes, ack: AckMode) {
         let limits = self.settings.limits.clone();
         let step = self.step;
         let link = self.links.get_mut(&id).expect("the link is known");
