@@ -103,8 +103,8 @@ impl Oracle {
                 let somebody = self.links.values().any(|link| !link.gone && !link.listening(&name).is_empty());
                 promise!(!somebody, "somebody listens");
                 let full = self.kept_bytes(&name) + self.longest > self.bound_of(&name);
-                // A smaller message of somebody else may have fitted since.
-                promise!(*buffered <= depth(channel), "the topic keeps fewer");
+                // Others were tried since, in the order in which they came, and this one was not.
+                promise!(*buffered <= self.buffer_of(&name).max(depth(channel)), "the topic buffers fewer");
                 promise!(depth(channel) >= self.buffer_of(&name) || full, "the topic has room for more");
             }
             PauseReason::SlowSubscriber { channel, subscriber } => {
@@ -117,7 +117,9 @@ impl Oracle {
                 let free = budget.saturating_sub(status.totals.memory + set_aside);
                 let large = status.channels.iter().any(|channel| channel.bytes > free);
                 let new_channel = free < NEW_CHANNEL;
-                promise!(large || new_channel || self.links[&id].reserve > free, "there is memory");
+                // The first that does not fit keeps those behind it waiting.
+                let first = self.links.values().any(|link| link.paused && link.reserve > free);
+                promise!(large || new_channel || first || self.links[&id].reserve > free, "there is memory");
             }
         }
         Ok(())

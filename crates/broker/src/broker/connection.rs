@@ -317,12 +317,7 @@ impl Broker {
 
     /// The follow-up work of a changed connection.
     pub(super) fn check_connection(&mut self, slot: ConnectionSlot) {
-        let row = &self.connections[slot];
-        let is_owed = row.is_owed();
-        if is_owed != row.is_owed {
-            self.connections.quietly().row(slot).is_owed = is_owed;
-            self.owed = if is_owed { self.owed + 1 } else { self.owed - 1 };
-        }
+        self.note_owed(slot);
         let row = &self.connections[slot];
         if row.phase == Phase::Open && !self.draining && self.troubled.is_empty() && !row.has_follow_up() {
             return;
@@ -341,6 +336,7 @@ impl Broker {
         if row.leaves || !row.ending.is_empty() || row.wanted != Sweep::No || row.sweep != Sweep::No {
             self.check_leaving(slot);
         }
+        self.note_owed(slot);
         self.check_room(slot);
         self.wake_subscriber(slot);
         self.wake_skipped(slot);
@@ -348,6 +344,16 @@ impl Broker {
         self.close_if_done(slot);
         if self.connections[slot].phase == Phase::Gone {
             self.remove_if_done(slot);
+        }
+    }
+
+    /// Counts the connections that have not got, or not acked, all that is theirs.
+    fn note_owed(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let is_owed = row.is_owed();
+        if is_owed != row.is_owed {
+            self.connections.quietly().row(slot).is_owed = is_owed;
+            self.owed = if is_owed { self.owed + 1 } else { self.owed - 1 };
         }
     }
 

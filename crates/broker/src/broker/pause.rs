@@ -413,7 +413,11 @@ impl Broker {
         let (now, grace) = (self.now, self.limits.grace_period);
         let connection = self.connections.quietly().row(slot);
         let regraces = std::mem::take(&mut connection.regraces) && connection.grace_ends.is_none();
-        if regraces && !connection.is_slow(now) && !grace.is_zero() && connection.phase < super::connection::Phase::Closing {
+        if regraces
+            && !connection.is_slow(now)
+            && !grace.is_zero()
+            && connection.phase < super::connection::Phase::Closing
+        {
             connection.took = false;
             self.wait_for_room(slot, grace);
         }
