@@ -141,7 +141,8 @@ impl World {
                     if reads {
                         soon(native.up.next_at());
                     }
-                    let tells = native.emptied && native.down.has_room();
+                    let acknowledges = native.transport_acks && native.acknowledged > 0;
+                    let tells = acknowledges || native.emptied && native.down.has_room();
                     let writes = !native.outbox.is_empty() || tells || native.ending.is_some() || native.failed;
                     let speaks = reads && !native.is_heard();
                     soon((writes || speaks || native.is_over(reads)).then_some(self.now));

@@ -44,6 +44,9 @@ pub(crate) struct Native {
     pub(crate) session: Session,
     pub(crate) outbox: Outbox,
     pub(crate) uncredited: usize,
+    pub(crate) transport_acks: bool,
+    /// Bytes that the client's machine took, and the broker does not know of.
+    pub(crate) acknowledged: usize,
     /// A recall has left nothing to write: no written byte will tell that the pipe takes some.
     pub(crate) emptied: bool,
     read_bytes: usize,
@@ -79,6 +82,8 @@ impl Native {
             session: Session::new(&settings.limits),
             outbox: Outbox::default(),
             uncredited: 0,
+            transport_acks: rng.one_in(2),
+            acknowledged: 0,
             emptied: false,
             read_bytes: 0,
             reserved: 0,
@@ -167,7 +172,9 @@ impl Native {
     pub(crate) fn read(&mut self, now: Time, rng: &mut Rng) {
         if self.asleep.is_none_or(|until| until <= now) {
             self.asleep = None;
-            self.down.take(now, rng.pick(&[1, 10, 200, 5000, 1 << 20]));
+            if let Taken::Bytes(bytes) = self.down.take(now, rng.pick(&[1, 10, 200, 5000, 1 << 20])) {
+                self.acknowledged += bytes.len();
+            }
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     /// The window is never the reason why something waits in an outbox.
     pub(crate) wide: bool,
     pub(crate) steps: usize,
+    /// How much follow-up work one call does.
+    pub(crate) steps_per_call: usize,
     /// The longest body that is ordinary in this run.
     pub(crate) body: usize,
     /// What the driver reads at once, unless memory is short.
@@ -46,8 +48,9 @@ impl Settings {
         let outbox = body * scale + rng.below(body);
         let wide = rng.one_in(2);
         let message = body * 2 + 100;
+        let connections = rng.pick(&[9, 12, 100]);
         let limits = Limits {
-            connections: rng.pick(&[9, 12, 100]),
+            connections,
             channels: 100,
             subscriptions: rng.within(2, 4),
             channel_name: 40,
@@ -58,7 +61,8 @@ impl Settings {
             queue: body * rng.pick(&[1, 3, 12]),
             queue_messages: 0,
             memory: match rng.below(3) {
-                0 => body * rng.within(8, 60),
+                // Beside what is set aside for connections, and what channels and subscriptions take.
+                0 => connections * Limits::CONNECTION + 60_000 + body * rng.within(8, 60),
                 _ => 1 << 30,
             },
             grace_period: Duration::from_millis(rng.pick(&[0, 2, 10, 10, 50])),
@@ -81,6 +85,7 @@ impl Settings {
             uniform,
             wide,
             steps: rng.within(250, 900),
+            steps_per_call: rng.pick(&[1, 30, 4096, 4096]),
             body,
             read: rng.pick(&[body, 3 * body, 65_536]),
             delay: rng.pick(&[0, 200, 3000]),

@@ -41,8 +41,10 @@ impl World {
         if trace {
             println!("{settings:#?}");
         }
+        let mut broker = Broker::new(settings.limits.clone(), settings.rules.clone());
+        broker.set_steps_per_call(settings.steps_per_call);
         World {
-            broker: Broker::new(settings.limits.clone(), settings.rules.clone()),
+            broker,
             oracle: Oracle::new(&settings),
             settings,
             rng,
@@ -128,12 +130,14 @@ impl World {
         self.next_id += 1;
         self.oracle_expects(id, &link);
         self.links.insert(id, link);
-        self.act(Act::Command(id, Command::Connect { transport_acks: false }))
+        let transport_acks = matches!(self.links.get(&id), Some(Link::Native(native)) if native.transport_acks);
+        self.act(Act::Command(id, Command::Connect { transport_acks }))
     }
 
     fn oracle_expects(&mut self, id: u64, link: &Link) {
         if self.broker.totals().connections < self.settings.limits.connections {
-            self.oracle.expect(id, matches!(link, Link::Native(_)));
+            let transport_acks = matches!(link, Link::Native(native) if native.transport_acks);
+            self.oracle.expect(id, matches!(link, Link::Native(_)), transport_acks);
         }
     }
 
@@ -207,6 +211,17 @@ impl World {
     }
 
     pub(crate) fn credit(&mut self, id: u64) -> Checked {
+        self.credit_written(id)?;
+        // What the client's machine has acknowledged; credit for it came before.
+        let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
+        match std::mem::take(&mut native.acknowledged) {
+            0 => Ok(()),
+            bytes if native.transport_acks => self.act(Act::Command(id, Command::TransportAck { bytes })),
+            _ => Ok(()),
+        }
+    }
+
+    fn credit_written(&mut self, id: u64) -> Checked {
         let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
         match std::mem::take(&mut native.uncredited) {
             0 if native.emptied && native.down.has_room() => {
@@ -265,6 +280,10 @@ impl World {
             Act::Drain => self.broker.drain(self.now),
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
+        // What a call leaves over is gone on with at once, so that the books need not know of it.
+        while self.broker.poll_timeout() == Some(self.now) {
+            self.broker.handle_timeout(self.now);
+        }
         self.note_act(&act);
         let new: Vec<Event> = std::iter::from_fn(|| self.broker.poll()).collect();
         for event in &new {
@@ -279,7 +298,8 @@ impl World {
             self.counts.insert("dropped".into(), status.totals.dropped_slow);
             self.count(format!("drops {:?}", self.settings.limits.policy));
         }
-        self.oracle.after(&act, &new, &status)?;
+        let audit = self.broker.audit();
+        self.oracle.after(&act, &new, &status, audit)?;
         self.events.extend(new);
         if std::mem::replace(&mut self.performing, true) {
             return Ok(());

@@ -46,6 +46,12 @@ impl MemoryBudget {
         self.limit.saturating_sub(self.set_aside).saturating_sub(self.used)
     }
 
+    /// What might still be buffered if so many bytes were not.
+    pub(crate) fn free_beside(&self, bytes: usize) -> usize {
+        let used = self.used.saturating_sub(bytes);
+        self.limit.saturating_sub(self.set_aside).saturating_sub(used)
+    }
+
     /// Whether there is no memory even for what helps to drain it: 1/16 more than the budget.
     /// Those that have left do not count: only a consumer can let them go.
     pub(crate) fn is_exhausted(&self, gone: usize) -> bool {

@@ -14,7 +14,7 @@ pub struct StatusQuery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// At most this many of those that matter most: the channels with the most bytes (to a factor of
-    /// two), the connections that are paused, slow or stalled, then the others.
+    /// two, and from 4 KiB on), the connections that are paused, slow or stalled, then the others.
     Top(usize),
     /// At most this many, in an order that stays the same while rows come and go: every row that is
     /// there from the first page to the last is listed once.

@@ -7,8 +7,8 @@ use switchboard_broker::{AckMode, Batch, Command};
 
 impl Oracle {
     /// A connection of the native protocol is checked byte by byte as well.
-    pub(crate) fn expect(&mut self, id: u64, native: bool) {
-        self.links.insert(id, Link::new(self.now, native));
+    pub(crate) fn expect(&mut self, id: u64, native: bool, transport_acks: bool) {
+        self.links.insert(id, Link { transport_acks, ..Link::new(self.now, native) });
     }
 
     pub(super) fn command(&mut self, id: u64, command: &Command) -> Checked {
@@ -33,10 +33,14 @@ impl Oracle {
                 self.feeders.insert(id);
                 self.longest = self.longest.max(batch.bytes());
             }
-            Command::Subscribe { subscription, pattern, ack } => self.subscribe(id, subscription.0, pattern, *ack),
+            // Whether memory suffices for it, the events say.
+            Command::Subscribe { subscription, pattern, ack } => {
+                self.subscribing = Some((id, subscription.0, pattern.clone(), *ack));
+            }
             Command::Unsubscribe { subscription } => self.unsubscribe(id, subscription.0),
             Command::Ack { first, last } => {
                 for message in self.settle(id, first.0, last.0) {
+                    self.arrived(id);
                     self.done(message);
                 }
             }
@@ -56,7 +60,8 @@ impl Oracle {
                 self.leave_channels(id);
             }
             Command::Disconnect => self.disconnect(id),
-            Command::Connect { .. } | Command::TransportAck { .. } => {}
+            Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
+            Command::Connect { .. } => {}
         }
         Ok(())
     }
@@ -96,7 +101,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn subscribe(&mut self, id: u64, subscription: u32, pattern: &Bytes, ack: AckMode) {
+    pub(super) fn subscribe(&mut self, id: u64, subscription: u32, pattern: &Bytes, ack: AckMode) {
         let limits = self.settings.limits.clone();
         let step = self.step;
         let link = self.links.get_mut(&id).expect("the link is known");
@@ -176,14 +181,18 @@ impl Oracle {
             let written = link.written;
             let Some(front) = link.handed.pop_front_if(|front| written >= front.size) else { break };
             link.written -= front.size;
+            link.credited += front.size as u64;
             match front.what {
                 What::Topic { message, subscription, .. } => self.saw(id, message, subscription),
                 What::Queue { message, tag, .. } => {
                     let (native, wire) = (self.links[&id].native, self.messages[message].on_the_wire);
                     promise!(!native || wire, "message {message} was credited before it was written");
-                    self.link(id).delivered += 1;
-                    self.delivered += 1;
-                    if tag.is_none() {
+                    let link = self.link(id);
+                    if tag.is_none() && link.transport_acks {
+                        let end = link.credited;
+                        link.unacknowledged.push_back((message, end));
+                    } else if tag.is_none() {
+                        self.arrived(id);
                         self.done(message);
                     }
                 }
@@ -195,9 +204,32 @@ impl Oracle {
         Ok(())
     }
 
-    fn saw(&mut self, id: u64, message: usize, subscription: u32) {
+    /// A message has arrived at a connection, as far as that can be known.
+    fn arrived(&mut self, id: u64) {
         self.link(id).delivered += 1;
         self.delivered += 1;
+    }
+
+    /// What the machine of a consumer acknowledged is done.
+    fn acknowledged(&mut self, id: u64, bytes: usize) {
+        let now = self.now;
+        let link = self.link(id);
+        if !link.transport_acks || bytes == 0 {
+            return;
+        }
+        link.last_credit = now;
+        link.acknowledged = (link.acknowledged + bytes as u64).min(link.credited + link.written as u64);
+        loop {
+            let link = self.link(id);
+            let acknowledged = link.acknowledged;
+            let Some((message, _)) = link.unacknowledged.pop_front_if(|front| front.1 <= acknowledged) else { return };
+            self.arrived(id);
+            self.done(message);
+        }
+    }
+
+    fn saw(&mut self, id: u64, message: usize, subscription: u32) {
+        self.arrived(id);
         let channel = self.channels.get_mut(self.messages[message].channel).expect("it was published");
         channel.seen.entry((id, subscription)).or_default().push(message);
     }
@@ -264,9 +296,15 @@ impl Oracle {
         let link = self.link(id);
         link.gone = true;
         (link.paused, link.reserve) = (false, 0);
+        let unacknowledged = std::mem::take(&mut link.unacknowledged);
         let handed = std::mem::take(&mut link.handed);
         let tags = std::mem::take(&mut link.tags);
         self.dropped_by_gone += self.links[&id].dropped;
+        // Only these may be written a second time.
+        for (message, _) in unacknowledged {
+            self.messages[message].on_the_wire = false;
+            self.requeue(message);
+        }
         for handed in handed {
             if let What::Queue { message, tag: None, .. } = handed.what {
                 self.requeue(message);

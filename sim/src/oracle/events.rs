@@ -3,11 +3,15 @@
 use super::link::{Handed, Lost, What};
 use super::{Checked, Fate, Message, Oracle, promise};
 use bytes::Bytes;
-use switchboard_broker::{Batch, CloseReason, Event, OverflowPolicy, PauseReason};
+use switchboard_broker::{Batch, CloseReason, Event, OverflowPolicy, PauseReason, Refusal};
 
 impl Oracle {
     pub(super) fn event(&mut self, event: &Event) -> Checked {
         match event {
+            Event::Refused { refusal: Refusal::Memory { budget }, .. } => {
+                promise!(self.audit > *budget / 2, "a subscriber was refused though there was memory");
+                return Ok(());
+            }
             Event::Refused { .. } => {
                 promise!(self.refusals > 0, "something within every limit was refused");
                 self.refusals -= 1;

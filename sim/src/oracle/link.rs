@@ -73,6 +73,13 @@ pub(super) struct Link {
     pub(super) wire: VecDeque<(Option<usize>, Bytes)>,
     pub(super) on_wire: usize,
     pub(super) native: bool,
+    pub(super) transport_acks: bool,
+    /// Bytes of the messages that are wholly credited.
+    pub(super) credited: u64,
+    /// Bytes that its machine acknowledged.
+    pub(super) acknowledged: u64,
+    /// Queues' messages that its machine did not acknowledge, and where they end.
+    pub(super) unacknowledged: VecDeque<(usize, u64)>,
     pub(super) paused: bool,
     /// Why, and since when for this reason.
     pub(super) paused_for: Option<(PauseReason, Time)>,
@@ -125,6 +132,10 @@ impl Link {
             wire: VecDeque::new(),
             on_wire: 0,
             native,
+            transport_acks: false,
+            credited: 0,
+            acknowledged: 0,
+            unacknowledged: VecDeque::new(),
             paused: false,
             paused_for: None,
             recalling: false,

@@ -14,7 +14,7 @@ mod topics;
 use crate::settings::{QUEUES, Settings, TOPICS};
 use link::Link;
 use std::collections::{BTreeMap, BTreeSet};
-use switchboard_broker::{Command, Event, Status, Time};
+use switchboard_broker::{AckMode, Command, Event, Refusal, Status, Time};
 
 /// The sentence that was broken, if one was.
 pub(crate) type Checked<T = ()> = Result<T, String>;
@@ -103,6 +103,8 @@ pub(crate) struct Oracle {
     /// How many messages their leaving senders left behind, and were dropped.
     left: u64,
     memory: usize,
+    /// What is charged, counted anew.
+    audit: usize,
     published: u64,
     delivered: u64,
     dropped_by_gone: u64,
@@ -115,6 +117,8 @@ pub(crate) struct Oracle {
     /// How many refusals the command at hand must bring.
     refusals: usize,
     connections: usize,
+    /// A subscription that was asked for in this step.
+    subscribing: Option<(u64, u32, bytes::Bytes, AckMode)>,
     pub(crate) skipped_turns: u64,
     pub(crate) certain_drops: u64,
 }
@@ -132,6 +136,7 @@ impl Oracle {
             nobody: 0,
             left: 0,
             memory: 0,
+            audit: 0,
             published: 0,
             delivered: 0,
             dropped_by_gone: 0,
@@ -141,6 +146,7 @@ impl Oracle {
             draining: false,
             refusals: 0,
             connections: 0,
+            subscribing: None,
             skipped_turns: 0,
             certain_drops: 0,
         }
@@ -202,7 +208,14 @@ impl Oracle {
     }
 
     /// What came of it.
-    pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
+    pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status, audit: usize) -> Checked {
+        self.audit = audit;
+        let no_memory = |event: &Event| matches!(event, Event::Refused { refusal: Refusal::Memory { .. }, .. });
+        if let Some((id, subscription, pattern, ack)) = self.subscribing.take()
+            && !events.iter().any(no_memory)
+        {
+            self.subscribe(id, subscription, &pattern, ack);
+        }
         if let Act::Purge(name, Some(count)) = act {
             self.purge(name, *count)?;
         }

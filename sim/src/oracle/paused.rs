@@ -2,7 +2,10 @@
 
 use super::{Checked, LATENESS, Oracle, promise};
 use std::time::Duration;
-use switchboard_broker::{ConnectionStatus, ECHO, OverflowPolicy, PauseReason, Status};
+use switchboard_broker::{ConnectionStatus, ECHO, Limits, OverflowPolicy, PauseReason, Status};
+
+/// What a new channel takes at most, in bytes.
+const NEW_CHANNEL: usize = 2048;
 
 impl Oracle {
     /// How far an outbox must be drained at most before nobody waits for it.
@@ -88,6 +91,9 @@ impl Oracle {
                 promise!(*bound == self.bound_of(&name), "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");
             }
+            PauseReason::Subscribing { .. } => {
+                return Err("its subscriptions have joined all channels".into());
+            }
             PauseReason::QueueMessages { channel, bound } => {
                 promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");
@@ -97,17 +103,23 @@ impl Oracle {
                 let somebody = self.links.values().any(|link| !link.gone && !link.listening(&name).is_empty());
                 promise!(!somebody, "somebody listens");
                 let full = self.kept_bytes(&name) + self.longest > self.bound_of(&name);
-                // A smaller message of somebody else may have fitted since.
-                promise!(*buffered <= depth(channel), "the topic keeps fewer");
+                // Others were tried since, in the order in which they came, and this one was not.
+                promise!(*buffered <= self.buffer_of(&name).max(depth(channel)), "the topic buffers fewer");
                 promise!(depth(channel) >= self.buffer_of(&name) || full, "the topic has room for more");
             }
             PauseReason::SlowSubscriber { channel, subscriber } => {
                 self.check_wait_for(id, channel, subscriber.0, status)?;
             }
             PauseReason::Memory { budget } => {
-                let free = budget.saturating_sub(status.totals.memory);
+                // The cost of connections that may come is set aside.
+                let limits = &self.settings.limits;
+                let set_aside = (limits.connections - status.totals.connections) * Limits::CONNECTION;
+                let free = budget.saturating_sub(status.totals.memory + set_aside);
                 let large = status.channels.iter().any(|channel| channel.bytes > free);
-                promise!(large || self.links[&id].reserve > free, "there is memory");
+                let new_channel = free < NEW_CHANNEL;
+                // The first that does not fit keeps those behind it waiting.
+                let first = self.links.values().any(|link| link.paused && link.reserve > free);
+                promise!(large || new_channel || first || self.links[&id].reserve > free, "there is memory");
             }
         }
         Ok(())

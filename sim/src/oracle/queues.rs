@@ -152,7 +152,12 @@ impl Oracle {
                 let sub = &link.subs[&worker.1];
                 let acks = sub.prefetch.is_some_and(|prefetch| link.waiting_acks(worker.1) >= prefetch);
                 // Its own messages of this step may be later ones, by which it was full.
-                let busy = link.closing || link.outbox > 0 || link.stalled || link.maybe_full || acks;
+                let busy = link.closing
+                    || link.outbox > 0
+                    || !link.unacknowledged.is_empty()
+                    || link.stalled
+                    || link.maybe_full
+                    || acks;
                 promise!(busy, "{} got message {message} of {name}, and it was the turn of {}", id, worker.0);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::link::{Due, Lost};
 use super::{Act, Checked, Fate, Oracle, matches, promise};
-use switchboard_broker::{Command, OverflowPolicy, Status};
+use switchboard_broker::{Command, Limits, OverflowPolicy, Status};
 
 impl Oracle {
     /// What a connection had sent may be dropped when it leaves, all of it, where memory is short
@@ -18,7 +18,8 @@ impl Oracle {
         };
         let gone = self.links.values().filter(|link| link.gone && link.taken < link.sent.len()).count();
         let limits = &self.settings.limits;
-        let short = self.memory >= limits.memory || gone > limits.connections;
+        let set_aside = limits.connections.saturating_sub(self.connections) * Limits::CONNECTION;
+        let short = self.memory + set_aside >= limits.memory || gone > limits.connections;
         promise!(short, "{lost} messages of {id} were dropped though there was room for them");
         let link = self.link(*id);
         let (taken, sent) = (link.taken, link.sent.len());

@@ -45,6 +45,8 @@ impl Broker {
             assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
         }
         assert_eq!(pending, self.pending, "messages of paused connections");
+        let charges = self.connections.iter().flat_map(|(_, connection)| &connection.pending);
+        assert_eq!(charges.map(super::pause::Pending::charge).sum::<usize>(), self.pending_charge);
         assert_eq!(paused, self.paused, "paused connections");
         sum
     }

@@ -15,6 +15,9 @@ use bytes::Bytes;
 /// How many channels that only patterns keep in being are remembered while they are empty.
 pub(super) const UNUSED: usize = 1024;
 
+/// Channels with fewer bytes are not told apart.
+const LITTLE: usize = 4096;
+
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) name: Bytes,
@@ -118,7 +121,8 @@ impl Broker {
         if self.channels.len() >= self.limits.channels {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
-        if self.budget.free() < cost::CHANNEL + cost::text(name.len()) {
+        // What paused connections sent is there already, and waits for channels itself.
+        if self.budget.free_beside(self.pending_charge) < cost::CHANNEL + cost::text(name.len()) {
             return Err(NoChannel::Memory);
         }
         let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
@@ -240,7 +244,9 @@ impl Broker {
     /// Puts a channel into the list of those with about as many bytes.
     fn file_by_load(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
-        let bucket = (usize::BITS - channel.load.leading_zeros()) as u8;
+        // Of those with little it does not matter which has more.
+        let load = if channel.load < LITTLE { 0 } else { channel.load };
+        let bucket = (usize::BITS - load.leading_zeros()) as u8;
         if bucket != channel.bucket {
             let before = usize::from(channel.bucket);
             self.by_load[before].remove(self.channels.quietly(), slot, by_load);

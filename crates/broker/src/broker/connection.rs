@@ -112,6 +112,8 @@ pub(super) struct Connection {
     pub(super) took: bool,
     /// When the grace period ends for which publishers wait.
     pub(super) grace_ends: Option<Time>,
+    /// The grace period ended early, and those that still wait behind the first need another.
+    pub(super) regraces: bool,
     pub(super) slow_until: Time,
     /// Some byte was written since it last was slow.
     pub(super) draining: bool,
@@ -199,6 +201,26 @@ impl Connection {
         })
     }
 
+    /// Whether its row may lead to any follow-up work while it is open.
+    fn has_follow_up(&self) -> bool {
+        self.full.is_some()
+            || self.stalled
+            || self.blocked.is_some()
+            || self.wakes_all
+            || self.leaves
+            || self.wanted != Sweep::No
+            || self.sweep != Sweep::No
+            || self.pass.is_some()
+            || !self.waiters.is_empty()
+            || !self.skipped.is_empty()
+            || !self.freed.is_empty()
+            || !self.joining.is_empty()
+            || !self.ending.is_empty()
+            || !self.settling.is_empty()
+            || !self.retained.is_empty()
+            || self.slow_until > Time::ZERO
+    }
+
     /// Whether something is still to be taken back from it.
     pub(super) fn has_anything(&self) -> bool {
         !self.outbox.is_empty() || self.outbox.is_swept() || !self.leases.is_empty() || !self.retained.is_empty()
@@ -277,6 +299,7 @@ impl Broker {
             initial_grace: self.limits.longest_grace(),
             took: false,
             grace_ends: None,
+            regraces: false,
             slow_until: Time::ZERO,
             draining: true,
             last_credit: self.now,
@@ -294,6 +317,11 @@ impl Broker {
 
     /// The follow-up work of a changed connection.
     pub(super) fn check_connection(&mut self, slot: ConnectionSlot) {
+        self.note_owed(slot);
+        let row = &self.connections[slot];
+        if row.phase == Phase::Open && !self.draining && self.troubled.is_empty() && !row.has_follow_up() {
+            return;
+        }
         let row = &self.connections[slot];
         if !row.joining.is_empty() {
             self.go_on_joining(slot);
@@ -301,16 +329,14 @@ impl Broker {
         if !self.connections[slot].settling.is_empty() {
             self.go_on_settling(slot);
         }
+        if !self.connections[slot].retained.is_empty() {
+            self.check_acknowledged(slot);
+        }
         let row = &self.connections[slot];
         if row.leaves || !row.ending.is_empty() || row.wanted != Sweep::No || row.sweep != Sweep::No {
             self.check_leaving(slot);
         }
-        let row = &self.connections[slot];
-        let is_owed = row.is_owed();
-        if is_owed != row.is_owed {
-            self.connections.quietly().row(slot).is_owed = is_owed;
-            self.owed = if is_owed { self.owed + 1 } else { self.owed - 1 };
-        }
+        self.note_owed(slot);
         self.check_room(slot);
         self.wake_subscriber(slot);
         self.wake_skipped(slot);
@@ -318,6 +344,16 @@ impl Broker {
         self.close_if_done(slot);
         if self.connections[slot].phase == Phase::Gone {
             self.remove_if_done(slot);
+        }
+    }
+
+    /// Counts the connections that have not got, or not acked, all that is theirs.
+    fn note_owed(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let is_owed = row.is_owed();
+        if is_owed != row.is_owed {
+            self.connections.quietly().row(slot).is_owed = is_owed;
+            self.owed = if is_owed { self.owed + 1 } else { self.owed - 1 };
         }
     }
 
@@ -332,6 +368,7 @@ impl Broker {
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(connection.id)));
             let rest = time.since(self.now);
+            connection.regraces = true;
             connection.accrue(rest, limits);
         }
     }

@@ -162,7 +162,11 @@ impl Broker {
         loop {
             let connection = &self.connections[slot];
             let acknowledged = connection.acknowledged;
-            if connection.retained.front().is_none_or(|front| front.end > acknowledged) || !self.spend(2) {
+            if connection.retained.front().is_none_or(|front| front.end > acknowledged) {
+                return;
+            }
+            if !self.spend(2) {
+                self.connections.edit(slot);
                 return;
             }
             let connection = self.connections.edit(slot);

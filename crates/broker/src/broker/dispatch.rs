@@ -40,11 +40,6 @@ struct Lane {
     is_manual: bool,
     /// Why it gets no more of this batch: while it is dispatched, nobody's room grows.
     skipped: Skipped,
-    /// Up to how many bytes the outbox may be filled by the next message, and by those behind it.
-    stop: usize,
-    stop_behind: usize,
-    /// Nothing is ahead of it: then a message of any size fits.
-    is_idle: bool,
     messages: usize,
     prefetch: u32,
     lot: Option<Lot>,
@@ -62,47 +57,39 @@ impl Broker {
     ) -> Option<(Batch, u64)> {
         let mut unvisited = self.channels[channel].members as usize;
         let mut next_member = self.channels[channel].next_member;
-        let mut lanes: Vec<Lane> = Vec::new();
-        // The lanes that may get more, once all members were visited.
-        let mut open: Vec<usize> = Vec::new();
+        let share = batch.bytes() / unvisited.max(1);
+        // Those that may get more, in the order of their turns, and those that may not.
+        let (mut lanes, mut closed): (Vec<Lane>, Vec<Lane>) = (Vec::new(), Vec::new());
         let mut at = 0;
         let (mut count, mut bytes) = (0, 0);
-        let share = batch.bytes() / unvisited.max(1);
         let mut last = None;
         'messages: for message in batch.iter_packed() {
-            let lane = loop {
+            let index = loop {
                 if unvisited > 0 {
                     let Some(member) = next_member else { break 'messages };
                     unvisited -= 1;
                     next_member = self.members[member].ring.next;
                     let mut lane = self.lane(member);
-                    let has_room = self.has_room(&mut lane, message.len());
-                    lanes.push(lane);
-                    if has_room {
-                        open.push(lanes.len() - 1);
+                    if self.take(&mut lane, message.len()) {
+                        lanes.push(lane);
                         break lanes.len() - 1;
                     }
+                    closed.push(lane);
                 } else {
-                    if open.is_empty() {
-                        break 'messages;
+                    if at >= lanes.len() {
+                        at = 0;
                     }
-                    at = if at >= open.len() { 0 } else { at };
-                    let index = open[at];
-                    if self.has_room(&mut lanes[index], message.len()) {
+                    let Some(lane) = lanes.get_mut(at) else { break 'messages };
+                    if self.take(lane, message.len()) {
                         at += 1;
-                        break index;
+                        break at - 1;
                     }
-                    open.remove(at);
+                    closed.push(lanes.remove(at));
                 }
             };
-            last = Some(lane);
-            let lane = &mut lanes[lane];
+            let lane = &mut lanes[index];
+            last = Some(lane.member);
             let seq = first + count as u64 * step;
-            let connection = self.connections.quietly().row(lane.connection);
-            connection.assembled += message.len();
-            (lane.is_idle, lane.stop) = (false, lane.stop_behind);
-            lane.messages -= 1;
-            lane.prefetch -= u32::from(lane.is_manual);
             let most = if lane.is_manual { LEASE_MESSAGES } else { usize::MAX };
             match &mut lane.lot {
                 Some(lot) if lot.takes(seq, most) => lot.push(message, seq),
@@ -119,16 +106,16 @@ impl Broker {
             bytes += message.len();
         }
         if let Some(last) = last {
-            let next = self.members[lanes[last].member].ring.next;
+            let next = self.members[last].ring.next;
             self.channels.quietly().row(channel).next_member = next;
         }
         let (_, rest) = batch.clone().split(count, bytes);
-        for lane in &mut lanes {
+        for lane in closed.iter_mut().chain(&mut lanes) {
             let lot = lane.lot.take();
             self.give(channel, lane.member, lane.is_manual, lot);
         }
         if rest.is_some() {
-            lanes.iter().for_each(|lane| self.skip(lane.member, lane.skipped));
+            closed.iter().for_each(|lane| self.skip(lane.member, lane.skipped));
             self.channels.quietly().row(channel).is_stuck = true;
         }
         rest.map(|rest| (rest, first + count as u64 * step))
@@ -139,56 +126,67 @@ impl Broker {
         let connection = &self.connections[row.connection];
         let subscription = &self.subscriptions[row.subscription];
         let limits = &self.limits;
-        let has_entries = connection.outbox.len() < entries(limits);
+        if connection.outbox.len() >= entries(limits) && connection.full.is_none() {
+            let slot = row.connection;
+            self.connections.quietly().row(slot).set_full(0, &self.limits);
+        }
+        let row = &self.members[member];
+        let connection = &self.connections[row.connection];
+        let limits = &self.limits;
         let mut skipped = Skipped::No;
-        if subscription.is_ended || !connection.is_able() || connection.full.is_some() || !has_entries {
+        if subscription.is_ended || !connection.is_able() || connection.full.is_some() {
             skipped = Skipped::Outbox;
         } else if subscription.prefetch_left() == 0 {
             skipped = Skipped::Prefetch;
         }
         let is_manual = subscription.ack != AckMode::Auto;
         let outbox = &connection.outbox;
-        let is_idle = outbox.bytes() + connection.assembled + connection.retained_bytes == 0;
-        let (mut stop, mut stop_behind) = (limits.outbox, limits.outbox);
-        if !is_manual {
-            // A message of any size may be ahead of a consumer alone.
-            let ahead = connection.ahead() + connection.assembled;
-            stop_behind = stop.min(limits.window.saturating_sub(ahead).saturating_add(outbox.bytes()));
-            stop = if ahead == 0 { stop } else { stop_behind };
-        }
+        let is_idle = outbox.bytes() + connection.assembled == 0;
         let messages = match limits.outbox_messages {
             0 => usize::MAX,
             most if is_idle => most.saturating_sub(outbox.messages()).max(1),
             most => most.saturating_sub(outbox.messages()),
         };
         let (connection, prefetch) = (row.connection, subscription.prefetch_left());
-        Lane { member, connection, is_manual, skipped, stop, stop_behind, is_idle, messages, prefetch, lot: None }
+        Lane { member, connection, is_manual, skipped, messages, prefetch, lot: None }
     }
 
+    /// Whether a lane has room for a message, which takes it then.
     #[inline]
-    fn has_room(&mut self, lane: &mut Lane, size: usize) -> bool {
+    fn take(&mut self, lane: &mut Lane, size: usize) -> bool {
         if lane.skipped != Skipped::No {
             return false;
         }
-        let connection = &self.connections[lane.connection];
+        let connection = self.connections.quietly().row(lane.connection);
         let filled = connection.outbox.bytes() + connection.assembled;
-        let fits = lane.is_idle || filled.saturating_add(size) <= lane.stop;
-        if fits && lane.messages > 0 && lane.prefetch > 0 {
+        let ahead = connection.ahead() + connection.assembled;
+        // One message of any size fits alone.
+        let fits = filled == 0 || filled.saturating_add(size) <= self.limits.outbox;
+        let is_within = lane.is_manual || ahead == 0 || ahead.saturating_add(size) <= self.limits.window;
+        if fits && is_within && lane.messages > 0 && lane.prefetch > 0 {
+            connection.assembled += size;
+            lane.messages -= 1;
+            lane.prefetch -= u32::from(lane.is_manual);
             return true;
         }
-        if fits && lane.messages > 0 {
+        self.close_lane(lane, size, fits && lane.messages > 0, is_within);
+        false
+    }
+
+    /// Notes why a lane gets no more.
+    #[cold]
+    fn close_lane(&mut self, lane: &mut Lane, size: usize, fits: bool, is_within: bool) {
+        if fits && is_within {
             lane.skipped = Skipped::Prefetch;
-            return false;
+            return;
         }
         lane.skipped = Skipped::Outbox;
-        let is_ahead = filled.saturating_add(size) <= self.limits.outbox && lane.messages > 0;
         let connection = self.connections.edit(lane.connection);
-        if is_ahead {
+        if fits {
             connection.set_ahead(size, &self.limits);
         } else {
             connection.set_full(size, &self.limits);
         }
-        false
     }
 
     /// A consumer gets what was assembled for it.

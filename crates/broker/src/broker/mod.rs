@@ -149,6 +149,8 @@ pub struct Broker {
     waiting: usize,
     /// Messages of paused connections.
     pending: usize,
+    /// What is charged for the commands of paused connections.
+    pending_charge: usize,
     totals: Totals,
 }
 
@@ -199,6 +201,7 @@ impl Broker {
             subscription_count: 0,
             waiting: 0,
             pending: 0,
+            pending_charge: 0,
             totals: Totals::default(),
         }
     }

@@ -102,12 +102,14 @@ impl Broker {
 
     fn wait_behind(&mut self, slot: ConnectionSlot, command: Pending) {
         self.budget.charge(command.charge());
+        self.pending_charge += command.charge();
         self.pending += command.messages();
         self.connections.edit(slot).pending.push_back(command);
     }
 
     fn wait_before(&mut self, slot: ConnectionSlot, command: Pending) {
         self.budget.charge(command.charge());
+        self.pending_charge += command.charge();
         self.pending += command.messages();
         self.connections.edit(slot).pending.push_front(command);
     }
@@ -115,6 +117,7 @@ impl Broker {
     /// A command no longer waits.
     pub(super) fn forget_pending(&mut self, command: &Pending) {
         self.budget.release(command.charge());
+        self.pending_charge -= command.charge();
         self.pending -= command.messages();
     }
 
@@ -173,6 +176,7 @@ impl Broker {
         let before = self.budget.used();
         while let Some(next) = self.connections.edit(slot).pending.pop_front() {
             self.budget.lend(next.charge());
+            self.pending_charge -= next.charge();
             self.pending -= next.messages();
             match self.attempt(slot, next) {
                 Ok(Some(channel)) if self.over_share(channel) => {
@@ -391,7 +395,7 @@ impl Broker {
         }
         while let Some(first) = self.connections[slot].waiters.first {
             if self.connections[slot].full.is_some() {
-                return;
+                return self.grace_again(slot);
             }
             if !self.spend(16) {
                 self.connections.edit(slot);
@@ -399,8 +403,23 @@ impl Broker {
             }
             self.advance(first);
             if self.connections[slot].waiters.first == Some(first) {
-                return;
+                return self.grace_again(slot);
             }
+        }
+    }
+
+    /// Who waits behind the first, which may have no time limit, is waited for in a grace period too.
+    fn grace_again(&mut self, slot: ConnectionSlot) {
+        let (now, grace) = (self.now, self.limits.grace_period);
+        let connection = self.connections.quietly().row(slot);
+        let regraces = std::mem::take(&mut connection.regraces) && connection.grace_ends.is_none();
+        if regraces
+            && !connection.is_slow(now)
+            && !grace.is_zero()
+            && connection.phase < super::connection::Phase::Closing
+        {
+            connection.took = false;
+            self.wait_for_room(slot, grace);
         }
     }
 

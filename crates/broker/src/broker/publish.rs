@@ -51,7 +51,9 @@ impl Broker {
         let row = &self.channels[channel];
         let result = match kind {
             Kind::Queue => self.publish_to_queue(channel, batch),
-            Kind::Topic if row.members == 0 || !row.backlog.is_empty() => self.buffer(channel, batch),
+            Kind::Topic if !row.backlog.is_empty() || self.oldest_subscriber(channel).is_none() => {
+                self.buffer(channel, batch)
+            }
             Kind::Topic => self.publish_to_topic(channel, batch),
         };
         let left = result.as_ref().err().map_or(0, |(batch, ..)| batch.len());

@@ -7,7 +7,7 @@ use super::member::Subscription;
 use crate::list::List;
 use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
-use crate::slots::{ChannelSlot, ConnectionSlot, SubscriptionSlot};
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
 use crate::{AckMode, Refusal, SubscriptionId};
 use bytes::Bytes;
 
@@ -115,11 +115,23 @@ impl Broker {
         }
     }
 
+    /// The subscriber of a topic that joined first, of those that are not on their way out.
+    pub(super) fn oldest_subscriber(&self, channel: ChannelSlot) -> Option<MemberSlot> {
+        // The ring begins with the newest and ends with the oldest.
+        let newest = self.channels[channel].next_member?;
+        let mut member = self.members[newest].ring.previous?;
+        while self.connections[self.members[member].connection].has_left() {
+            if member == newest {
+                return None;
+            }
+            member = self.members[member].ring.previous?;
+        }
+        Some(member)
+    }
+
     /// What a topic buffered goes to its first subscriber, some a step.
     pub(super) fn give_buffered(&mut self, channel: ChannelSlot) {
-        while let Some(newest) = self.channels[channel].next_member {
-            // The ring begins with the newest and ends with the oldest.
-            let Some(oldest) = self.members[newest].ring.previous else { return };
+        while let Some(oldest) = self.oldest_subscriber(channel) {
             if !self.spend(4) {
                 self.channels.edit(channel);
                 return;

@@ -90,7 +90,8 @@ fn every_limit_has_a_bound_or_a_meaning_of_zero() {
         Limits { memory: usize::MAX, ..limits() }.check().unwrap_err().to_string(),
         format!("memory = {} is not allowed: it must be at most {}", usize::MAX, isize::MAX)
     );
-    let zeros: [(fn(&mut Limits), &str); 8] = [
+    type Set = fn(&mut Limits);
+    let zeros: [(Set, &str); 8] = [
         (|limits| limits.connections = 0, "connections"),
         (|limits| limits.channels = 0, "channels"),
         (|limits| limits.subscriptions = 0, "subscriptions"),
@@ -105,7 +106,8 @@ fn every_limit_has_a_bound_or_a_meaning_of_zero() {
         set(&mut limits);
         assert_eq!(limits.check(), Err(LimitError::TooSmall { setting: name, value: 0, bound: 1 }));
     }
-    let durations: [(fn(&mut Limits) -> &mut Duration, &str); 3] = [
+    type Field = fn(&mut Limits) -> &mut Duration;
+    let durations: [(Field, &str); 3] = [
         (|limits| &mut limits.grace_period, "grace-period"),
         (|limits| &mut limits.slow_consumer, "slow-consumer"),
         (|limits| &mut limits.write_timeout, "write-timeout"),

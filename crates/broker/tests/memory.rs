@@ -1,0 +1,222 @@
+#![allow(clippy::disallowed_types, reason = "one test at a time: the rules themselves need no lock")]
+//! The memory budget against what is really allocated.
+
+use bytes::Bytes;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use switchboard_broker::{AckMode, Batch, Broker, Command, ConnectionId, Event, Limits, SubscriptionId, Time};
+
+/// Counts what is allocated, with the rounding and the header of a usual allocator.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+fn cost(layout: Layout) -> usize {
+    (layout.size() + 8).next_multiple_of(16)
+}
+
+#[allow(unsafe_code, reason = "a global allocator cannot be had without; it only counts")]
+// SAFETY: every call is handed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(cost(layout), Ordering::Relaxed);
+        // SAFETY: the caller's promises are those of the system's allocator.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(cost(layout), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATED.fetch_add(cost(Layout::from_size_align(size, layout.align()).unwrap_or(layout)), Ordering::Relaxed);
+        ALLOCATED.fetch_sub(cost(layout), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// The figure is the whole process's: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const NOW: Time = Time(1);
+const SLACK: usize = 1 << 20;
+const BUDGET: usize = 16 << 20;
+
+/// A broker whose connections take nothing unless they are told to.
+struct Load {
+    broker: Broker,
+    idle: usize,
+    /// Paused connections are not heard.
+    paused: std::collections::BTreeSet<u64>,
+    worst: f64,
+}
+
+impl Load {
+    fn new(limits: Limits) -> Load {
+        let idle = ALLOCATED.load(Ordering::Relaxed);
+        Load { broker: Broker::new(limits, Vec::new()), idle, paused: Default::default(), worst: 0.0 }
+    }
+
+    fn send(&mut self, id: u64, command: Command) {
+        self.broker.handle(NOW, ConnectionId(id), command);
+        while self.broker.poll_timeout() == Some(NOW) {
+            self.broker.handle_timeout(NOW);
+        }
+        while let Some(event) = self.broker.poll() {
+            match event {
+                Event::Pause { connection, .. } => _ = self.paused.insert(connection.0),
+                Event::Resume { connection } => _ = self.paused.remove(&connection.0),
+                Event::Refused { refusal, .. } => panic!("{refusal}"),
+                // Nobody takes it; the driver keeps a reference, which is charged with the entry.
+                _ => {}
+            }
+        }
+    }
+
+    fn connect(&mut self, id: u64, pattern: Option<&str>, ack: AckMode) {
+        self.send(id, Command::Connect { transport_acks: false });
+        if let Some(pattern) = pattern {
+            let pattern = Bytes::copy_from_slice(pattern.as_bytes());
+            self.send(id, Command::Subscribe { subscription: SubscriptionId(0), pattern, ack });
+        }
+    }
+
+    /// False if the publisher is paused.
+    fn publish(&mut self, id: u64, channel: &str, size: usize) -> bool {
+        let (channel, batch) = (Bytes::copy_from_slice(channel.as_bytes()), Batch::one(&vec![b'x'; size]));
+        self.send(id, Command::Publish { channel, batch });
+        !self.paused.contains(&id)
+    }
+
+    /// What is allocated keeps within what is counted.
+    fn check(&mut self, when: &str) {
+        let allocated = ALLOCATED.load(Ordering::Relaxed).saturating_sub(self.idle);
+        let counted = self.broker.totals().memory;
+        assert!(
+            allocated <= counted + counted / 4 + SLACK,
+            "{when}: {allocated} bytes are allocated, and {counted} are counted"
+        );
+        self.worst = self.worst.max(allocated as f64 / (counted + 1) as f64);
+    }
+
+    /// Everybody leaves, and nothing is left.
+    fn end(mut self, connections: impl Iterator<Item = u64>) {
+        for id in connections {
+            self.send(id, Command::Disconnect);
+        }
+        self.check("when all have left");
+    }
+}
+
+fn limits() -> Limits {
+    Limits { connections: 100, memory: BUDGET + 100 * Limits::CONNECTION, message: 1 << 20, ..Limits::default() }
+}
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[test]
+fn one_publisher_by_turns_to_two_queues_keeps_within_the_budget_whatever_the_size() {
+    let _alone = alone();
+    for size in [0, 1, 20, 600, 5000] {
+        let mut load = Load::new(limits());
+        load.connect(1, None, AckMode::Auto);
+        for turn in 0..200_000 {
+            if !load.publish(1, ["/queue/a", "/queue/b"][turn % 2], size) {
+                break;
+            }
+        }
+        load.check(&format!("messages of {size} bytes in two queues"));
+        load.broker.purge(NOW, b"/queue/a");
+        load.broker.purge(NOW, b"/queue/b");
+        load.end([1].into_iter());
+    }
+}
+
+#[test]
+fn new_channels_keep_within_the_budget_whatever_the_length_of_their_names() {
+    let _alone = alone();
+    for length in [10, 100, 1000] {
+        let mut load = Load::new(limits());
+        load.connect(1, None, AckMode::Auto);
+        let mut made = 0;
+        while made < 100_000 && load.publish(1, &format!("/queue/{made:0length$}"), 1) {
+            made += 1;
+        }
+        assert!(made > 2000 && made < 100_000, "{made} channels");
+        load.check(&format!("{made} channels with names of {length} bytes"));
+    }
+}
+
+#[test]
+fn stuck_subscribers_of_one_and_of_two_topics_keep_within_the_budget() {
+    let _alone = alone();
+    for (size, topics) in [(0, 1), (1, 1), (20, 1), (1000, 1), (1, 2), (20, 2)] {
+        let mut load = Load::new(limits());
+        for id in 2..18 {
+            load.connect(id, Some("/topic/>"), AckMode::Auto);
+        }
+        load.connect(1, None, AckMode::Auto);
+        for turn in 0..100_000 {
+            if !load.publish(1, ["/topic/a", "/topic/b"][turn % topics], size) {
+                break;
+            }
+        }
+        load.check(&format!("16 stuck subscribers, {topics} topics, {size} bytes"));
+        load.end(1..18);
+    }
+}
+
+#[test]
+fn consumers_that_read_nothing_and_leave_keep_within_the_budget() {
+    let _alone = alone();
+    for ack in [AckMode::Auto, AckMode::Manual { prefetch: 1_000_000 }] {
+        let mut load = Load::new(Limits { window: 8 << 20, ..limits() });
+        for id in 2..6 {
+            load.connect(id, Some("/queue/a"), ack);
+        }
+        load.connect(1, None, ack);
+        let batch = vec![b"x".as_slice(); 1000];
+        for _ in 0..600 {
+            let mut packer = switchboard_broker::Packer::default();
+            batch.iter().for_each(|body| packer.push(body));
+            let batch = packer.finish().expect("messages");
+            load.send(1, Command::Publish { channel: "/queue/a".into(), batch });
+            if load.paused.contains(&1) {
+                break;
+            }
+        }
+        load.check("consumers that read nothing");
+        for id in 2..6 {
+            load.send(id, Command::Disconnect);
+            load.check("when a consumer has left");
+        }
+        load.broker.purge(NOW, b"/queue/a");
+        load.end([1].into_iter());
+    }
+}
+
+#[test]
+fn connections_subscriptions_and_paused_publishers_keep_within_the_budget() {
+    let _alone = alone();
+    let mut load = Load::new(Limits { connections: 2000, queue: 1, memory: 64 << 20, ..limits() });
+    for id in 1..=1000 {
+        load.connect(id, Some(&format!("/topic/{id}/*/x/>")), AckMode::Auto);
+    }
+    load.check("connections and patterns");
+    for id in 1..=1000 {
+        load.publish(id, "/queue/full", 10);
+        load.publish(id, "/queue/full", 10);
+    }
+    assert!(load.paused.len() > 900);
+    load.check("paused publishers");
+    load.end(1..=1000);
+}
