@@ -152,7 +152,7 @@ impl Broker {
     }
 
     /// Whether a lane has room for a message, which takes it then.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, lane: &mut Lane, size: usize) -> bool {
         if lane.skipped != Skipped::No {
             return false;
