@@ -48,7 +48,7 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
         let signals = Signals::new()?;
         let services = Services { chosen, ready, settings: RefCell::new(settings), addresses: RefCell::default() };
         tokio::select! {
-            result = services.run(signals, || services.reload(&read, &log)) => result,
+            result = services.run(signals, || services.reload(read, &log)) => result,
             () = log.watch() => Ok(()),
         }
     });

@@ -51,6 +51,7 @@ use bytes::Bytes;
 use channel::Channel;
 use connection::Connection;
 use member::{Member, Subscription};
+use pause::ShareWake;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use table::Table;
@@ -126,6 +127,9 @@ pub struct Broker {
     share_waiting: BTreeSet<(usize, ChannelSlot)>,
     /// Something may fit into the memory that was freed.
     wakes_memory: bool,
+    /// How far the channels whose publishers wait for their share have been looked at since; `None` when there
+    /// is nothing to look at.
+    share_wake: Option<ShareWake>,
     /// What was purged and is not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
     timers: BTreeSet<(Time, Timer)>,
@@ -187,6 +191,7 @@ impl Broker {
             memory_waiters: List::new(),
             share_waiting: BTreeSet::new(),
             wakes_memory: false,
+            share_wake: None,
             garbage: VecDeque::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
@@ -294,6 +299,8 @@ impl Broker {
                 self.check_channel(slot);
             } else if std::mem::take(&mut self.wakes_memory) {
                 self.wake_memory();
+            } else if let Some(wake) = self.share_wake.take() {
+                self.wake_shares(wake);
             } else if !self.garbage.is_empty() {
                 self.collect_garbage();
             } else if let Some(from) = self.drained_to.take() {
@@ -308,6 +315,7 @@ impl Broker {
         !self.connections.is_clean()
             || !self.channels.is_clean()
             || self.wakes_memory
+            || self.share_wake.is_some()
             || !self.garbage.is_empty()
             || self.drained_to.is_some()
     }

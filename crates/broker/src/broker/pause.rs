@@ -8,6 +8,7 @@ use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Batch, Event, Kind, PauseReason, Refusal, cost};
 use bytes::Bytes;
+use std::ops::Bound::{Excluded, Unbounded};
 
 /// What a connection sent and nobody could take yet.
 #[derive(Debug)]
@@ -58,6 +59,13 @@ pub(super) struct Stop {
     pub(super) on: Blocked,
     pub(super) reason: PauseReason,
     pub(super) channel: Option<ChannelSlot>,
+}
+
+/// A look at the channels whose publishers wait for their share of memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ShareWake {
+    /// The last one that could not go on yet: its load has changed, or its publisher's subscription is not joined.
+    passed: Option<(usize, ChannelSlot)>,
 }
 
 impl Broker {
@@ -435,12 +443,19 @@ impl Broker {
                 break;
             }
         }
-        while let Some(&(load, slot)) = self.share_waiting.first() {
-            if load > self.budget.free() {
-                return;
-            }
+        self.share_wake = Some(ShareWake::default());
+    }
+
+    /// Lets publishers go on whose channels have no more than is free, some in each call.
+    pub(super) fn wake_shares(&mut self, mut wake: ShareWake) {
+        loop {
+            let next = match wake.passed {
+                None => self.share_waiting.first(),
+                Some(key) => self.share_waiting.range((Excluded(key), Unbounded)).next(),
+            };
+            let Some(&(load, slot)) = next.filter(|(load, _)| *load <= self.budget.free()) else { return };
             if !self.spend(16) {
-                self.wakes_memory = true;
+                self.share_wake = Some(wake);
                 return;
             }
             let Some(first) = self.channels[slot].share_waiters.first else {
@@ -449,6 +464,10 @@ impl Broker {
             };
             // One that is over its channel's share again moves back with its channel's load.
             self.advance(first);
+            let stays = self.channels.get(slot).is_some_and(|channel| channel.share_waiters.first == Some(first));
+            if stays && self.share_waiting.contains(&(load, slot)) {
+                wake.passed = Some((load, slot));
+            }
         }
     }
 
