@@ -41,6 +41,7 @@ mod timers;
 
 use crate::backlog::Backlog;
 use crate::budget::MemoryBudget;
+use crate::hash::IdHash;
 use crate::limits::{ChannelRule, Limits};
 use crate::list::List;
 use crate::name::Kind;
@@ -52,7 +53,7 @@ use channel::Channel;
 use connection::Connection;
 use member::{Member, Subscription};
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use table::Table;
 use timers::Timer;
 
@@ -103,7 +104,7 @@ pub struct Broker {
     /// What the call at hand may still do.
     steps: usize,
     steps_per_call: usize,
-    ids: HashMap<ConnectionId, ConnectionSlot>,
+    ids: HashMap<ConnectionId, ConnectionSlot, IdHash>,
     connections: Table<ConnectionSlot, Connection>,
     names: HashMap<Bytes, ChannelSlot>,
     channels: Table<ChannelSlot, Channel>,
@@ -128,6 +129,8 @@ pub struct Broker {
     wakes_memory: bool,
     /// What was purged and is not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
+    /// The room for the lanes of a dispatch, empty between two.
+    lanes: Vec<dispatch::Lane>,
     timers: BTreeSet<(Time, Timer)>,
     events: VecDeque<Event>,
     draining: bool,
@@ -155,7 +158,7 @@ pub struct Broker {
 }
 
 /// A table that was large once does not stay so.
-fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+fn shrink<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
     if table.len() < table.capacity() / 8 {
         table.shrink_to(table.len() * 2);
     }
@@ -172,7 +175,7 @@ impl Broker {
             now: Time::ZERO,
             steps: STEPS,
             steps_per_call: STEPS,
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             connections: Table::new(),
             names: HashMap::new(),
             channels: Table::new(),
@@ -188,6 +191,7 @@ impl Broker {
             share_waiting: BTreeSet::new(),
             wakes_memory: false,
             garbage: VecDeque::new(),
+            lanes: Vec::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             draining: false,
