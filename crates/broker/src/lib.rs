@@ -35,6 +35,7 @@ mod time;
 
 mod backlog;
 mod budget;
+mod hash;
 mod lease;
 mod list;
 mod meter;

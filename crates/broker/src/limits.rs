@@ -161,8 +161,16 @@ impl Limits {
 
     /// What a subscriber accrues that takes so many bytes.
     pub(crate) fn grace_for(&self, bytes: usize) -> Duration {
-        let nanos = self.grace_period.as_nanos() * bytes as u128 / (self.outbox as u128 / 2).max(1);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(self.longest_grace())
+        let half = (self.outbox as u64 / 2).max(1);
+        let small = u64::try_from(self.grace_period.as_nanos()).ok().and_then(|nanos| nanos.checked_mul(bytes as u64));
+        let nanos = match small {
+            Some(product) => product / half,
+            None => {
+                let nanos = self.grace_period.as_nanos() * bytes as u128 / u128::from(half);
+                u64::try_from(nanos).unwrap_or(u64::MAX)
+            }
+        };
+        Duration::from_nanos(nanos).min(self.longest_grace())
     }
 
     pub(crate) fn longest_grace(&self) -> Duration {

@@ -264,22 +264,27 @@ impl Outbox {
         Some(entry)
     }
 
-    /// Takes credit for written bytes; gives the entries that are wholly written, and where they
-    /// end in everything that was ever written.
-    pub(crate) fn credit(&mut self, bytes: usize, mut done: impl FnMut(OutboxEntry, u64)) {
+    /// Takes credit for written bytes. [`Outbox::pop_written`] gives the entries that are done.
+    pub(crate) fn credit(&mut self, bytes: usize) {
         let bytes = bytes.min(self.in_flight_bytes);
         self.in_flight_bytes -= bytes;
         self.bytes -= bytes;
         self.front_written += bytes;
-        while self.in_flight > 0 && self.front_written >= self.entries[0].batch.bytes() {
-            let entry = self.entries.pop_front().expect("an entry in flight");
-            self.front_written -= entry.batch.bytes();
-            self.position += entry.batch.bytes() as u64;
-            self.in_flight -= 1;
-            self.uncount(&entry);
-            done(entry, self.position);
+    }
+
+    /// The next entry that is wholly written, and where it ends in everything that was ever written.
+    pub(crate) fn pop_written(&mut self) -> Option<(OutboxEntry, u64)> {
+        let front = self.entries.front().map_or(0, |front| front.batch.bytes());
+        if self.in_flight == 0 || self.front_written < front {
+            self.shrink();
+            return None;
         }
-        self.shrink();
+        self.front_written -= front;
+        self.position += front as u64;
+        self.in_flight -= 1;
+        let entry = self.entries.pop_front()?;
+        self.uncount(&entry);
+        Some((entry, self.position))
     }
 
     /// A burst must not leave its bookkeeping behind with an idle connection.

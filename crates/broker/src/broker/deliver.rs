@@ -113,9 +113,8 @@ impl Broker {
 
     /// So many further bytes are written, and with them perhaps whole entries.
     fn count_written(&mut self, slot: ConnectionSlot, bytes: usize) {
-        let mut written = Vec::new();
-        self.connections.edit(slot).outbox.credit(bytes, |entry, end| written.push((entry, end)));
-        for (entry, end) in written {
+        self.connections.edit(slot).outbox.credit(bytes);
+        while let Some((entry, end)) = self.connections.quietly().row(slot).outbox.pop_written() {
             self.written(slot, entry, end);
         }
     }

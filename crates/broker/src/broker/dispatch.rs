@@ -7,20 +7,23 @@ use crate::backlog::Segment;
 use crate::lease::{LEASE_MESSAGES, Lease};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
-use crate::{AckMode, Batch, Packer, cost};
+use crate::{AckMode, Batch, cost};
 
 /// What one consumer gets of a batch: message `i` has the sequence number `first + i * step`.
+#[derive(Debug)]
 struct Lot {
     first: u64,
     step: u64,
+    /// The sequence number of a further message; of the second it may be any.
+    next: u64,
     count: usize,
-    packer: Packer,
+    packed: Vec<u8>,
 }
 
 impl Lot {
     #[inline]
     fn takes(&self, seq: u64, most: usize) -> bool {
-        (self.count == 1 || seq == self.first + self.step * self.count as u64) && self.count < most
+        (seq == self.next || self.count == 1) && self.count < most
     }
 
     #[inline]
@@ -28,22 +31,29 @@ impl Lot {
         if self.count == 1 {
             self.step = seq - self.first;
         }
+        self.next = seq + self.step;
         self.count += 1;
-        self.packer.push_packed(message);
+        self.packed.extend_from_slice(message);
     }
 }
 
 /// A consumer's part in the dispatch of one batch.
-struct Lane {
+#[derive(Debug)]
+pub(super) struct Lane {
     member: MemberSlot,
     connection: ConnectionSlot,
     is_manual: bool,
+    /// The consumer has room for the whole batch: nothing is counted for it meanwhile.
+    is_roomy: bool,
     /// Why it gets no more of this batch: while it is dispatched, nobody's room grows.
     skipped: Skipped,
     messages: usize,
     prefetch: u32,
     lot: Option<Lot>,
 }
+
+/// Room for so many lanes is kept.
+const LANES: usize = 64;
 
 impl Broker {
     /// Dispatches as much of a batch as the consumers have room for; gives the rest, and the
@@ -59,20 +69,22 @@ impl Broker {
         let mut next_member = self.channels[channel].next_member;
         let share = batch.bytes() / unvisited.max(1);
         // Those that may get more, in the order of their turns, and those that may not.
-        let (mut lanes, mut closed): (Vec<Lane>, Vec<Lane>) = (Vec::new(), Vec::new());
+        let (mut lanes, mut closed): (Vec<Lane>, Vec<Lane>) = (std::mem::take(&mut self.lanes), Vec::new());
         let mut at = 0;
         let (mut count, mut bytes) = (0, 0);
+        let mut seq = first;
         let mut last = None;
         'messages: for message in batch.iter_packed() {
-            let index = loop {
+            let lane = loop {
                 if unvisited > 0 {
                     let Some(member) = next_member else { break 'messages };
                     unvisited -= 1;
                     next_member = self.members[member].ring.next;
-                    let mut lane = self.lane(member);
+                    let mut lane = self.lane(member, batch);
                     if self.take(&mut lane, message.len()) {
+                        at = lanes.len();
                         lanes.push(lane);
-                        break lanes.len() - 1;
+                        break &mut lanes[at];
                     }
                     closed.push(lane);
                 } else {
@@ -81,79 +93,114 @@ impl Broker {
                     }
                     let Some(lane) = lanes.get_mut(at) else { break 'messages };
                     if self.take(lane, message.len()) {
-                        at += 1;
-                        break at - 1;
+                        break &mut lanes[at];
                     }
                     closed.push(lanes.remove(at));
                 }
             };
-            let lane = &mut lanes[index];
+            at += 1;
             last = Some(lane.member);
-            let seq = first + count as u64 * step;
             let most = if lane.is_manual { LEASE_MESSAGES } else { usize::MAX };
             match &mut lane.lot {
                 Some(lot) if lot.takes(seq, most) => lot.push(message, seq),
                 lot => {
                     let rest = batch.bytes() - bytes;
-                    let mut packer = Packer::with_capacity((share + message.len()).min(rest));
-                    packer.push_packed(message);
-                    let full = lot.replace(Lot { first: seq, step: 1, count: 1, packer });
-                    let (member, is_manual) = (lane.member, lane.is_manual);
-                    self.give(channel, member, is_manual, full);
+                    let mut packed = Vec::with_capacity((share + message.len()).min(rest));
+                    packed.extend_from_slice(message);
+                    let full = lot.replace(Lot { first: seq, step: 1, next: seq + 1, count: 1, packed });
+                    self.give_lot(channel, lane, full);
                 }
             }
             count += 1;
             bytes += message.len();
+            seq += step;
         }
         if let Some(last) = last {
             let next = self.members[last].ring.next;
             self.channels.quietly().row(channel).next_member = next;
         }
-        let (_, rest) = batch.clone().split(count, bytes);
         for lane in closed.iter_mut().chain(&mut lanes) {
             let lot = lane.lot.take();
-            self.give(channel, lane.member, lane.is_manual, lot);
+            self.give_lot(channel, lane, lot);
         }
-        if rest.is_some() {
-            closed.iter().for_each(|lane| self.skip(lane.member, lane.skipped));
-            self.channels.quietly().row(channel).is_stuck = true;
+        lanes.clear();
+        if lanes.capacity() <= LANES {
+            self.lanes = lanes;
         }
-        rest.map(|rest| (rest, first + count as u64 * step))
+        if count == batch.len() {
+            return None;
+        }
+        self.skip_all(channel, &closed);
+        let (_, rest) = batch.clone().split(count, bytes);
+        rest.map(|rest| (rest, seq))
     }
 
-    fn lane(&mut self, member: MemberSlot) -> Lane {
-        let row = &self.members[member];
-        let connection = &self.connections[row.connection];
-        let subscription = &self.subscriptions[row.subscription];
-        let limits = &self.limits;
-        if connection.outbox.len() >= entries(limits) && connection.full.is_none() {
-            let slot = row.connection;
-            self.connections.quietly().row(slot).set_full(0, &self.limits);
+    /// As [`Broker::dispatch`] for one message in a buffer of its own, which its consumer gets.
+    pub(super) fn dispatch_one(&mut self, channel: ChannelSlot, batch: Batch, seq: u64) -> Option<(Batch, u64)> {
+        let mut closed = Vec::new();
+        let mut next_member = self.channels[channel].next_member;
+        for _ in 0..self.channels[channel].members {
+            let Some(member) = next_member else { break };
+            next_member = self.members[member].ring.next;
+            let mut lane = self.lane(member, &batch);
+            if self.take(&mut lane, batch.bytes()) {
+                self.channels.quietly().row(channel).next_member = next_member;
+                self.give(channel, &lane, batch, seq, 1);
+                return None;
+            }
+            closed.push(lane);
         }
+        self.skip_all(channel, &closed);
+        Some((batch, seq))
+    }
+
+    /// Nobody has room: the first who has some again is to be told.
+    fn skip_all(&mut self, channel: ChannelSlot, closed: &[Lane]) {
+        closed.iter().for_each(|lane| self.skip(lane.member, lane.skipped));
+        self.channels.quietly().row(channel).is_stuck = true;
+    }
+
+    fn lane(&mut self, member: MemberSlot, batch: &Batch) -> Lane {
         let row = &self.members[member];
-        let connection = &self.connections[row.connection];
+        let (slot, subscription) = (row.connection, row.subscription);
         let limits = &self.limits;
+        let connection = self.connections.quietly().row(slot);
+        let subscription = &self.subscriptions[subscription];
+        if connection.outbox.len() >= entries(limits) && connection.full.is_none() {
+            connection.set_full(0, limits);
+        }
+        let prefetch = subscription.prefetch_left();
         let mut skipped = Skipped::No;
         if subscription.is_ended || !connection.is_able() || connection.full.is_some() {
             skipped = Skipped::Outbox;
-        } else if subscription.prefetch_left() == 0 {
+        } else if prefetch == 0 {
             skipped = Skipped::Prefetch;
         }
         let is_manual = subscription.ack != AckMode::Auto;
         let outbox = &connection.outbox;
-        let is_idle = outbox.bytes() + connection.assembled == 0;
+        let filled = outbox.bytes() + connection.assembled;
         let messages = match limits.outbox_messages {
             0 => usize::MAX,
-            most if is_idle => most.saturating_sub(outbox.messages()).max(1),
+            most if filled == 0 => most.saturating_sub(outbox.messages()).max(1),
             most => most.saturating_sub(outbox.messages()),
         };
-        let (connection, prefetch) = (row.connection, subscription.prefetch_left());
-        Lane { member, connection, is_manual, skipped, messages, prefetch, lot: None }
+        let ahead = connection.ahead() + connection.assembled;
+        let is_roomy = skipped == Skipped::No
+            && filled.saturating_add(batch.bytes()) <= limits.outbox
+            && (is_manual || ahead.saturating_add(batch.bytes()) <= limits.window)
+            && batch.len() <= messages
+            && batch.len() <= prefetch as usize;
+        Lane { member, connection: slot, is_manual, is_roomy, skipped, messages, prefetch, lot: None }
     }
 
     /// Whether a lane has room for a message, which takes it then.
     #[inline(always)]
     fn take(&mut self, lane: &mut Lane, size: usize) -> bool {
+        lane.is_roomy || self.take_counted(lane, size)
+    }
+
+    /// As [`Broker::take`] where the room may be used up.
+    fn take_counted(&mut self, lane: &mut Lane, size: usize) -> bool {
         if lane.skipped != Skipped::No {
             return false;
         }
@@ -190,13 +237,19 @@ impl Broker {
     }
 
     /// A consumer gets what was assembled for it.
-    fn give(&mut self, channel: ChannelSlot, member: MemberSlot, is_manual: bool, lot: Option<Lot>) {
-        let Some(Lot { first, step, packer, .. }) = lot else { return };
-        let batch = packer.finish().expect("a lot has a message");
-        let slot = self.members[member].connection;
-        self.connections.edit(slot).assembled -= batch.bytes();
+    fn give_lot(&mut self, channel: ChannelSlot, lane: &Lane, lot: Option<Lot>) {
+        let Some(Lot { first, step, count, packed, .. }) = lot else { return };
+        let batch = Batch::from_parts(packed.into_boxed_slice().into(), count);
+        self.give(channel, lane, batch, first, step);
+    }
+
+    fn give(&mut self, channel: ChannelSlot, lane: &Lane, batch: Batch, first: u64, step: u64) {
+        let (member, slot) = (lane.member, lane.connection);
+        if !lane.is_roomy {
+            self.connections.edit(slot).assembled -= batch.bytes();
+        }
         let allocation = self.allocate(channel, batch.bytes());
-        let origin = if is_manual {
+        let origin = if lane.is_manual {
             let first_tag = self.lease(channel, member, &batch);
             let retained = self.budget.retain(allocation);
             let lease = Lease::new(member, retained, first_tag, (first, step), batch.clone());

@@ -41,6 +41,7 @@ mod timers;
 
 use crate::backlog::Backlog;
 use crate::budget::MemoryBudget;
+use crate::hash::IdHash;
 use crate::limits::{ChannelRule, Limits};
 use crate::list::List;
 use crate::name::Kind;
@@ -53,7 +54,7 @@ use connection::Connection;
 use member::{Member, Subscription};
 use pause::ShareWake;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use table::Table;
 use timers::Timer;
 
@@ -104,7 +105,7 @@ pub struct Broker {
     /// What the call at hand may still do.
     steps: usize,
     steps_per_call: usize,
-    ids: HashMap<ConnectionId, ConnectionSlot>,
+    ids: HashMap<ConnectionId, ConnectionSlot, IdHash>,
     connections: Table<ConnectionSlot, Connection>,
     names: HashMap<Bytes, ChannelSlot>,
     channels: Table<ChannelSlot, Channel>,
@@ -132,6 +133,8 @@ pub struct Broker {
     share_wake: Option<ShareWake>,
     /// What was purged and is not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
+    /// The room for the lanes of a dispatch, empty between two.
+    lanes: Vec<dispatch::Lane>,
     timers: BTreeSet<(Time, Timer)>,
     events: VecDeque<Event>,
     draining: bool,
@@ -159,7 +162,7 @@ pub struct Broker {
 }
 
 /// A table that was large once does not stay so.
-fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+fn shrink<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
     if table.len() < table.capacity() / 8 {
         table.shrink_to(table.len() * 2);
     }
@@ -176,7 +179,7 @@ impl Broker {
             now: Time::ZERO,
             steps: STEPS,
             steps_per_call: STEPS,
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             connections: Table::new(),
             names: HashMap::new(),
             channels: Table::new(),
@@ -193,6 +196,7 @@ impl Broker {
             wakes_memory: false,
             share_wake: None,
             garbage: VecDeque::new(),
+            lanes: Vec::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
             draining: false,

@@ -82,8 +82,11 @@ impl Broker {
         let channel = self.channels.quietly().row(slot);
         let first = channel.next_seq;
         channel.next_seq += batch.len() as u64;
-        let rest =
-            if self.channels.is_ready(slot) { self.dispatch(slot, &batch, first, 1) } else { Some((batch, first)) };
+        let rest = match batch.len() {
+            _ if !self.channels.is_ready(slot) => Some((batch, first)),
+            1 => self.dispatch_one(slot, batch, first),
+            _ => self.dispatch(slot, &batch, first, 1),
+        };
         match rest {
             None => Ok(()),
             Some((batch, first)) => self.append(slot, batch, first, whole),
