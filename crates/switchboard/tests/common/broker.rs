@@ -122,8 +122,8 @@ impl Broker {
 
     /// Waits until only so many connections are left, and no more is charged than what they are subscribed to.
     pub(crate) fn settles_at(&self, connections: usize) {
-        // A subscription with its channel.
-        let idle = connections as u64 * 2048;
+        // A connection, and a subscription with its channel.
+        let idle = connections as u64 * 6144;
         self.status_until(&format!("{connections} connections and nothing buffered"), |status| {
             let totals = &status["totals"];
             let is_idle = totals["memory"].as_u64().is_some_and(|memory| memory <= idle);
