@@ -30,7 +30,7 @@ fn receive<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Asked {
                 Command::Publish { channel, batch } => {
                     asked.extend(batch.iter().map(|body| (channel.to_vec(), body.to_vec())));
                 }
-                Command::Confirm { batch } => asked.extend(batch.iter().map(|body| (Vec::new(), body.to_vec()))),
+                Command::Barrier { batch } => asked.extend(batch.iter().map(|body| (Vec::new(), body.to_vec()))),
                 Command::Finish => asked.push((b"finish".to_vec(), Vec::new())),
                 Command::Reserve { .. } => {}
                 other => panic!("{other:?}"),

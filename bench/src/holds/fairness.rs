@@ -67,7 +67,7 @@ fn nats(places: &Places, connections: usize, names: usize, time: Duration) -> Re
     let broker = start_with(Peer::Nats, places, &[])?;
     let mut block = Vec::new();
     fill(&mut block, names, |name, block| {
-        block.extend(format!("PUB fair.{name} 16\r\n{}\r\n", "x".repeat(16)).bytes())
+        block.extend(format!("PUB fair.{name} 16\r\n{}\r\n", "x".repeat(16)).bytes());
     });
     let open_one = || greet(broker.address);
     let loads = open(connections, open_one)?;
