@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use switchboard_load::{Native, connect, read_until};
 use switchboard_wire::native::encode;
 
-/// What another client may wait for its answer, at the 99th percentile.
+/// Longest wait of another client for its answer, at the 99th percentile.
 const BOUND: Duration = Duration::from_millis(250);
 /// Time between two questions.
 const PERIOD: Duration = Duration::from_millis(5);

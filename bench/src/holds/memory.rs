@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use switchboard_load::{Native, connect};
 use switchboard_wire::native::encode;
 
-/// What may be resident beyond 1.25 times the budget.
+/// Resident bytes allowed beyond 1.25 times the budget.
 const BEYOND: u64 = 16 << 20;
 /// A publisher that cannot write for so long is paused.
 const PAUSED: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ enum Names {
     New(usize),
 }
 
-/// What the messages wait for.
+/// Cause for which the messages wait.
 #[derive(Clone, Copy)]
 enum Waits {
     /// A queue without consumers.
