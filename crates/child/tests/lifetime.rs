@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -21,7 +22,7 @@ const FAMILY: &str = "\
 /// The host program and what it has said.
 struct Host {
     process: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Receiver<String>,
     /// Lines that were not asked for yet: the command prints into the same pipe.
     unread: VecDeque<String>,
     child: String,
@@ -35,8 +36,14 @@ impl Host {
     }
 
     fn start_as(base: &Path, user: &str, command: &[&str]) -> Host {
-        let mut process = host(base, user, command).stdin(Stdio::piped()).spawn().expect("it starts");
-        let lines = BufReader::new(process.stdout.take().expect("a pipe"));
+        Host::run(&mut host(base, user, command))
+    }
+
+    fn run(command: &mut Command) -> Host {
+        let mut process = command.stdin(Stdio::piped()).spawn().expect("it starts");
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let [child, guardian] = <[String; 2]>::default();
         let unread = VecDeque::new();
         let mut host = Host { process, lines, unread, child, guardian, directory: PathBuf::new() };
@@ -52,12 +59,12 @@ impl Host {
             return self.unread.remove(at).expect("a line")[key.len()..].to_owned();
         }
         loop {
-            let mut line = String::new();
-            assert_ne!(self.lines.read_line(&mut line).expect("text"), 0, "the output ended before {key}");
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("{error} before {key:?}: {:?}", self.unread));
             assert!(!line.starts_with("error"), "{line}");
-            match line.trim_end().strip_prefix(key) {
+            match line.strip_prefix(key) {
                 Some(value) => return value.to_owned(),
-                None => self.unread.push_back(line.trim_end().to_owned()),
+                None => self.unread.push_back(line),
             }
         }
     }
@@ -213,6 +220,20 @@ fn how_a_command_ends_by_itself_is_known() {
         host.until(&format!("ended: {ended}"));
         host.is_gone();
     }
+}
+
+#[test]
+fn what_our_parent_ignores_ends_the_command_all_the_same() {
+    let base = base();
+    let host = host(base.path(), "-", &["sh", "-c", "grep SigIgn /proc/self/status"]);
+    // As nohup and a shell's background do.
+    let mut deaf = Command::new("sh");
+    deaf.args(["-c", "trap '' HUP INT QUIT; exec \"$@\"", "sh"]).arg(host.get_program()).args(host.get_args());
+    let mut host = Host::run(deaf.stdout(Stdio::piped()));
+    let ignored = u64::from_str_radix(host.value("SigIgn:").trim(), 16).expect("a mask");
+    // SIGHUP, SIGINT and SIGQUIT are 1, 2 and 3.
+    assert_eq!(ignored & 0b111, 0, "{ignored:b}");
+    host.is_gone();
 }
 
 #[test]
