@@ -308,7 +308,6 @@ impl Subscriber for Log {
 }
 
 #[tokio::test]
-#[ignore = "cause not examined; perhaps: the failing address is told later than the test waits"]
 async fn what_waits_when_the_monitor_stops_is_logged_and_the_address_never_is() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());

@@ -71,7 +71,6 @@ fn seconds(count: u64, color: &str) -> String {
 }
 
 #[test]
-#[ignore = "cause not examined; perhaps: samples are taken in turns of 128: the last turn of a POST may not be flushed when the kill comes"]
 fn what_was_collected_outlives_a_kill() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");

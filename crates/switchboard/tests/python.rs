@@ -71,7 +71,6 @@ fn a_topic_that_holds_holds_its_publisher_until_a_late_listener_gets_all() {
 }
 
 #[test]
-#[ignore = "cause not examined; perhaps: what is charged at rest is not known to this test yet"]
 fn a_stalled_listener_harms_nobody_on_its_topic() {
     let broker = Broker::start(&[]);
     let stalled = broker.listen_as(&["--paused"]);

@@ -23,7 +23,6 @@ fn interrupt(broker: &Broker) {
 }
 
 #[test]
-#[ignore = "cause not examined; perhaps: the send buffer is bounded now: the test waits for more than that"]
 fn an_interrupt_drains_what_waits_for_one_that_reads() {
     let (mut broker, mut worker) = full_queue();
     assert!(listening(&broker.status(), "/queue/foo")["outbox"].as_u64() > Some(0));
@@ -68,7 +67,6 @@ fn a_drain_ends_at_its_limit_and_says_who_is_cut() {
 }
 
 #[test]
-#[ignore = "cause not examined; perhaps: the send buffer is bounded now: the test waits for more than that"]
 fn what_a_killed_worker_had_not_been_sent_goes_to_the_others() {
     const ROUND: usize = 90;
     let broker = Broker::start(&["--set", "write-timeout=1h"]);

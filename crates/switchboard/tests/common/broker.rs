@@ -1,4 +1,4 @@
-use super::{Lines, PATIENCE, Program, poll};
+use super::{Lines, PATIENCE, Program, default_signals, poll};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 pub(crate) fn switchboard(args: &[&str]) -> Command {
+    default_signals();
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.args(args).stdin(Stdio::null());
     command

@@ -8,12 +8,14 @@ mod bystanders;
 mod client;
 mod network;
 mod program;
+mod signals;
 
 pub(crate) use broker::{Broker, listening, switchboard};
 pub(crate) use bystanders::Bystanders;
 pub(crate) use client::{Client, frame};
 pub(crate) use network::{Machine, Network, SERVER};
 pub(crate) use program::{Lines, Program};
+pub(crate) use signals::default_signals;
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-use super::{PATIENCE, poll};
+use super::{PATIENCE, default_signals, poll};
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -67,6 +67,7 @@ impl Drop for Program {
 
 impl Program {
     pub(crate) fn start(command: &mut Command) -> std::io::Result<Program> {
+        default_signals();
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let lines = Lines::of(child.stdout.take().expect("a pipe"));
         Ok(Program { child, lines })
