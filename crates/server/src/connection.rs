@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::Command;
 use tokio::io::{Interest, Ready};
+use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
@@ -62,7 +63,12 @@ pub(crate) struct Context {
     pub(crate) send_buffer: usize,
     /// Where HTTP is, for those who speak it here.
     pub(crate) http: Option<String>,
+    /// Connections over the limit that may wait for their peer to hear it.
+    pub(crate) refused: Semaphore,
 }
+
+/// Enough for a few at a time that come by mistake, and too few for a flood to use up the files.
+pub(crate) const REFUSED: usize = 16;
 
 /// Serves a connection until it has ended. `begun` is dropped as soon as the first frame is there.
 pub(crate) async fn run<T>(context: Arc<Context>, handle: Arc<ConnectionHandle>, begun: T) {
@@ -71,7 +77,7 @@ pub(crate) async fn run<T>(context: Arc<Context>, handle: Arc<ConnectionHandle>,
     // Also when this task is dropped or panics, the broker has to know.
     let gone = Gone { hub, handle: &handle };
     let ending = Connection::new(&context, &handle).serve(begun).await;
-    ending.carry_out(hub, &handle, gone).await;
+    ending.carry_out(&context, &handle, gone).await;
 }
 
 /// Disconnects when it is dropped.

@@ -1,5 +1,5 @@
 use crate::acceptor::Acceptor;
-use crate::connection::Context;
+use crate::connection::{Context, REFUSED};
 use crate::connector::{Arrival, Connector, arrivals};
 use crate::files::{OpenConnections, connection_limit};
 use crate::http;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use switchboard_web::{BindError, HttpServer, Token, bind_all};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -117,6 +117,7 @@ impl Server {
             read_timeout: settings.read_timeout,
             send_buffer: settings.send_buffer,
             http: http_address,
+            refused: Semaphore::new(REFUSED),
         });
         let open = OpenConnections::new(sockets);
         let acceptor = Arc::new(Acceptor::new(context, open, &settings, alive));

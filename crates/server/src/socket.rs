@@ -8,6 +8,7 @@ use crate::transport::{Transport, transport};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -60,6 +61,16 @@ impl Socket {
             Socket::Pipe(socket) => socket2::SockRef::from(socket).shutdown(Shutdown::Write),
             #[cfg(test)]
             Socket::Scripted(socket) => socket.shut_down_writing(),
+        }
+    }
+
+    /// Lets the kernel forget what the peer's machine has not acknowledged, and reset the connection, when it is closed.
+    pub(crate) fn drop_unsent_at_close(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(socket, _) => socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)),
+            Socket::Pipe(_) => Ok(()),
+            #[cfg(test)]
+            Socket::Scripted(_) => Ok(()),
         }
     }
 

@@ -45,7 +45,9 @@ mod linux {
         let info = unsafe { info.assume_init() };
         Ok(Transport {
             acknowledged: info.tcpi_bytes_acked,
-            is_unanswered: info.tcpi_retransmits > 0 || info.tcpi_probes > 0,
+            // A peer that does not read answers every retransmission, and none of them counts as progress.
+            is_unanswered: info.tcpi_probes > 0
+                || info.tcpi_retransmits > 0 && info.tcpi_last_ack_recv > info.tcpi_last_data_sent,
             silence: Duration::from_millis(info.tcpi_last_ack_recv.into()),
         })
     }

@@ -151,18 +151,41 @@ fn short_memory_holds_the_publisher_of_the_fullest_channel_first() {
 }
 
 #[test]
-fn no_more_files_is_survived() {
+fn as_many_connections_as_files_are_served_and_the_others_told() {
     const FILES: usize = 60;
     let mut shell = Command::new("bash");
     // The hard limit too: the broker raises the other one by itself.
     shell.args(["-c", &format!("ulimit -n {FILES} && exec \"$0\" \"$@\"")]);
     let broker = switchboard(&["broker", "--listen", "127.0.0.1:0"]);
     let broker = Broker::launch(shell.arg(broker.get_program()).args(broker.get_args()));
+    broker.log.find(&["WARN", "at most 30 connections", "this process may open 60 files"]);
     let mut bystanders = Bystanders::of(&broker);
-    let crowd: Vec<Client> = (0..FILES).map(|_| Client::silent(&broker)).collect();
+    let crowd: Vec<Client> = (0..28).map(|_| Client::listening(&broker, "/topic/crowd")).collect();
+    assert_eq!(Client::silent(&broker).rest(), Vec::<Vec<u8>>::new());
+    broker.log.find(&["WARN", "closed: there are 30 connections already (limit: open files)"]);
+    bystanders.are_well();
+    drop(crowd);
+    broker.settles_at(2);
+    drop(Client::listening(&broker, "/topic/new"));
+    bystanders.are_alone(&broker);
+}
+
+#[test]
+fn no_more_files_is_survived() {
+    let broker = Broker::start(&[]);
+    let mut bystanders = Bystanders::of(&broker);
+    let process = broker.program.child.id();
+    let allow = |files: &str| {
+        let status = Command::new("prlimit").args(["--pid", &process.to_string()]).arg(files).status();
+        assert!(status.expect("prlimit is missing; install it: apt-get install util-linux").success());
+    };
+    // The one limit that the broker cannot keep by itself: somebody lowers it.
+    allow(&format!("--nofile={}:", std::fs::read_dir(format!("/proc/{process}/fd")).expect("/proc").count()));
+    let crowd: Vec<Client> = (0..3).map(|_| Client::silent(&broker)).collect();
     broker.log.find(&["ERROR", "cannot accept connections, and tries again every 0.1 s: Too many open files"]);
     bystanders.are_well();
     drop(crowd);
+    allow("--nofile=1000:");
     broker.settles_at(2);
     drop(Client::listening(&broker, "/topic/new"));
     bystanders.are_alone(&broker);

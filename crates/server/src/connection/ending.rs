@@ -1,6 +1,6 @@
 //! How a connection ends.
 
-use super::{Context, Gone, SCRATCH, log};
+use super::{Context, Gone, LATER, SCRATCH, log};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::hub::Hub;
@@ -26,6 +26,10 @@ pub(super) enum Ending {
     Rest,
     /// The same, for a peer that gets nothing more.
     NoRest,
+    /// The same, for a queue's consumer that has shut its side down: it keeps what its machine takes in time.
+    Taken,
+    /// Nothing is written to a peer that is one too many, which should hear an end and no reset.
+    Refused,
 }
 
 impl Ending {
@@ -53,7 +57,7 @@ impl Ending {
                     Some(channel) => log!(hub, handle, Limit, warn, "closed: {}: {refusal}", channel.escape_ascii()),
                     None => log!(hub, handle, Limit, warn, "closed: {refusal}"),
                 }
-                if matches!(refusal, Refusal::Connections { .. }) { Ending::Gone } else { Ending::Rest }
+                if matches!(refusal, Refusal::Connections { .. }) { Ending::Refused } else { Ending::Rest }
             }
             CloseMode::Kicked => {
                 log!(hub, handle, Limit, warn, "closed: asked for over HTTP");
@@ -102,7 +106,7 @@ impl Ending {
                 "disconnected in the middle of a frame: at least {missing} bytes are missing"
             );
         }
-        Ending::Gone
+        if handle.consumes() { Ending::Taken } else { Ending::Gone }
     }
 
     /// A time limit is over.
@@ -138,15 +142,36 @@ impl Ending {
         Ending::Rest
     }
 
-    pub(super) async fn carry_out(self, hub: &Hub, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {
-        if matches!(self, Ending::Rest) {
-            let _ = timeout_at(Instant::now() + LINGER, flush_rest(hub, handle)).await;
+    pub(super) async fn carry_out(self, context: &Context, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {
+        let hub = &*context.hub;
+        match self {
+            Ending::Rest => drop(timeout_at(Instant::now() + LINGER, flush_rest(hub, handle)).await),
+            Ending::Taken => drop(timeout_at(Instant::now() + LINGER, until_taken(hub, handle)).await),
+            Ending::NoRest if handle.consumes() => {
+                drop(timeout_at(Instant::now() + LINGER, until_taken(hub, handle)).await);
+            }
+            Ending::Gone | Ending::NoRest | Ending::Refused => {}
+        }
+        if handle.consumes() && handle.sample().is_some() && handle.unacknowledged() > 0 {
+            // What goes to others is not to be sent by the kernel, too. What the peer's machine has stays readable.
+            let _ = handle.socket().drop_unsent_at_close();
+            return;
         }
         // Queues get back at once what was not written, whatever the peer does in its last seconds.
         drop(gone);
-        if !matches!(self, Ending::Gone) && !hub.is_stopped() {
+        // Each holds a file.
+        let permit = match self {
+            Ending::Gone | Ending::Taken => return,
+            Ending::Refused => match context.refused.try_acquire() {
+                Ok(permit) => Some(permit),
+                Err(_) => return,
+            },
+            Ending::Rest | Ending::NoRest => None,
+        };
+        if !hub.is_stopped() {
             let _ = timeout_at(Instant::now() + LINGER, linger(handle)).await;
         }
+        drop(permit);
     }
 }
 
@@ -187,6 +212,23 @@ async fn flush_rest(hub: &Hub, handle: &Arc<ConnectionHandle>) {
             }
             () = sleep(gap), if is_flushed => gap *= 2,
             () = handle.woken() => {}
+        }
+    }
+}
+
+/// Half-closes, and waits until the machine of a queue's consumer has what was written. A message that was begun is not
+/// finished, and goes to others.
+async fn until_taken(hub: &Hub, handle: &ConnectionHandle) {
+    handle.close_writer();
+    if handle.socket().shut_down_writing().is_err() {
+        return;
+    }
+    let mut gap = Duration::from_millis(1);
+    while handle.sample().is_some() && handle.unacknowledged() > 0 && !hub.is_stopped() {
+        tokio::select! {
+            // The peer is gone.
+            ready = handle.socket().ready(Interest::ERROR) => return drop(ready),
+            () = sleep(gap) => gap = (gap * 2).min(LATER),
         }
     }
 }

@@ -21,6 +21,7 @@ fn context(limits: Limits) -> Arc<Context> {
         read_timeout: Duration::from_secs(10),
         send_buffer: 0,
         http: Some("127.0.0.1:25080".into()),
+        refused: Semaphore::new(REFUSED),
     })
 }
 

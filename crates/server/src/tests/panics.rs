@@ -1,6 +1,6 @@
 //! A broker that has panicked does not go on.
 
-use crate::connection::{self, Context};
+use crate::connection::{self, Context, REFUSED};
 use crate::handle::ConnectionHandle;
 use crate::hub::Hub;
 use crate::socket::scripted::Scripted;
@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::{ConnectionId, Limits, Totals};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 const IN_TIME: Duration = Duration::from_secs(20);
@@ -39,7 +40,14 @@ async fn a_panic_under_the_lock_ends_the_server_with_an_error() {
 async fn after_a_panic_the_books_are_not_touched_and_connections_end() {
     let hub = hub();
     let context =
-        Arc::new(Context { hub: hub.clone(), handshake: IN_TIME, read_timeout: IN_TIME, send_buffer: 0, http: None });
+        Arc::new(Context {
+            hub: hub.clone(),
+            handshake: IN_TIME,
+            read_timeout: IN_TIME,
+            send_buffer: 0,
+            http: None,
+            refused: Semaphore::new(REFUSED),
+        });
     let handle = |id, script: &Scripted| {
         let socket = Socket::Scripted(script.clone());
         Arc::new(ConnectionHandle::new(ConnectionId(id), Origin::Service("test"), socket))
