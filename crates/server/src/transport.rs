@@ -8,7 +8,7 @@ pub(crate) struct Transport {
     /// Bytes that the peer's machine has acknowledged since the connection began. The end of the stream may count as
     /// one.
     pub(crate) acknowledged: u64,
-    /// Whether the last retransmission or window probe has had no answer yet.
+    /// Whether the last retransmissions or window probes have had no answer yet.
     pub(crate) is_unanswered: bool,
     /// Since when the peer's machine has acknowledged nothing, probes included.
     pub(crate) silence: Duration,
@@ -45,9 +45,10 @@ mod linux {
         let info = unsafe { info.assume_init() };
         Ok(Transport {
             acknowledged: info.tcpi_bytes_acked,
-            // A peer that does not read answers every retransmission, and none of them counts as progress.
-            is_unanswered: info.tcpi_probes > 0
-                || info.tcpi_retransmits > 0 && info.tcpi_last_ack_recv > info.tcpi_last_data_sent,
+            // One may stay without an answer: Linux gives at most two a second. A peer that does not read answers
+            // retransmissions, too, and is still sent more of them.
+            is_unanswered: info.tcpi_probes > 1
+                || info.tcpi_retransmits > 1 && info.tcpi_last_ack_recv > info.tcpi_last_data_sent,
             silence: Duration::from_millis(info.tcpi_last_ack_recv.into()),
         })
     }

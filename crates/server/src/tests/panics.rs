@@ -39,15 +39,14 @@ async fn a_panic_under_the_lock_ends_the_server_with_an_error() {
 #[tokio::test]
 async fn after_a_panic_the_books_are_not_touched_and_connections_end() {
     let hub = hub();
-    let context =
-        Arc::new(Context {
-            hub: hub.clone(),
-            handshake: IN_TIME,
-            read_timeout: IN_TIME,
-            send_buffer: 0,
-            http: None,
-            refused: Semaphore::new(REFUSED),
-        });
+    let context = Arc::new(Context {
+        hub: hub.clone(),
+        handshake: IN_TIME,
+        read_timeout: IN_TIME,
+        send_buffer: 0,
+        http: None,
+        refused: Semaphore::new(REFUSED),
+    });
     let handle = |id, script: &Scripted| {
         let socket = Socket::Scripted(script.clone());
         Arc::new(ConnectionHandle::new(ConnectionId(id), Origin::Service("test"), socket))

@@ -121,10 +121,15 @@ impl Broker {
         poll(what, || Some(self.status()).filter(&is_so))
     }
 
+    /// Bytes that are charged to the budget.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status()["totals"]["memory"].as_u64().expect("a number")
+    }
+
     /// Waits until only so many connections are left, and no more is charged than what they are subscribed to.
     pub(crate) fn settles_at(&self, connections: usize) {
         // A connection, and a subscription with its channel.
-        let idle = connections as u64 * 6144;
+        let idle = connections as u64 * 7168;
         self.status_until(&format!("{connections} connections and nothing buffered"), |status| {
             let totals = &status["totals"];
             let is_idle = totals["memory"].as_u64().is_some_and(|memory| memory <= idle);
