@@ -18,9 +18,6 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 /// A receiver of alerts: the bodies that were posted to it.
 struct Receiver {
@@ -277,57 +274,4 @@ async fn a_restart_repeats_no_alert_and_tells_the_return() {
     monitor.post(&sample(0, json!({ "color": "red" }))).await;
     let alert = receiver.next().await;
     assert!(alert.to_string().contains("red reports again"), "{alert}");
-}
-
-/// The lines of the log, of all threads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        struct Line(String);
-        impl Visit for Line {
-            fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
-                self.0 += &format!("{value:?} ");
-            }
-        }
-        let mut line = Line(format!("{}: ", event.metadata().level()));
-        event.record(&mut line);
-        self.0.lock().expect("no panic").push(line.0);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-#[tokio::test]
-async fn what_waits_when_the_monitor_stops_is_logged_and_the_address_never_is() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
-    let dead = dead().await;
-    let mut monitor = Running::with(|settings| restless(settings, &[format!("http://{dead}/secret")])).await;
-    monitor.post(&sample(0, json!({ "color": "red" }))).await;
-    let lines =
-        |part: &str| -> usize { log.0.lock().expect("no panic").iter().filter(|line| line.contains(part)).count() };
-    let failed = async {
-        while lines("the webhook failed") == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, failed).await.expect("it fails in time");
-    monitor.stop().await;
-    assert_eq!(lines("the webhook did not get 1 alert "), 1, "{:?}", log.0);
-    assert_eq!(lines("red is silent"), 2, "{:?}", log.0);
-    assert_eq!(lines("secret"), 0, "{:?}", log.0);
-    // Whoever looks for faults sees the client's own lines, about its connections.
-    let host =
-        |line: &&String| !line.starts_with("DEBUG") && !line.starts_with("TRACE") && line.contains("127.31.31.31");
-    assert_eq!(log.0.lock().expect("no panic").iter().find(host), None);
 }

@@ -269,7 +269,14 @@ async fn a_restart_and_a_leak_are_told_and_drawn() {
         name["pid"] = json!(pid);
         name
     };
-    collector.take(&past(&orange(), 3500, |ago| (10.0, 100.0 + f64::from(3500 - ago) / 60.0))).await;
+    // A leak is judged over hours.
+    const LONG: u32 = 6 * 3600;
+    let mut leaking = past(&orange(), LONG, |ago| (10.0, 100.0 + f64::from(LONG - ago) / 60.0));
+    // The newest is the last.
+    leaking.reverse();
+    leaking = leaking.into_iter().step_by(5).collect();
+    leaking.reverse();
+    collector.take(&leaking).await;
     let old = past(&named(blue(), 1), 900, |_| (30.0, 60.0));
     collector.take(&old[..600]).await;
     collector.take(&past(&named(blue(), 2), 290, |_| (30.0, 60.0))).await;
