@@ -6,6 +6,7 @@ use crate::http::HttpArgs;
 use crate::monitor::{self, Monitored};
 use crate::output::UsageError;
 use crate::server_address::{Door, Server, ServerAddress};
+use crate::status::{self, Status};
 use crate::top::Top;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +31,11 @@ Examples:
   switchboard bench --subscribers 8 --size 1KiB         one to eight
   switchboard bench --publishers 8 --subscribers 8 --queue
   switchboard bench --rate 100000                       how long a message takes at this rate";
+
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  switchboard purge /queue/jobs
+  switchboard purge /queue/%FF";
 
 /// One program that connects processes: a message broker with topics and queues.
 ///
@@ -63,6 +69,7 @@ pub(crate) enum Command {
     /// connection breaks is sent again over the next one.
     Send(Send),
     /// Show who is connected and what waits where.
+    #[command(after_help = status::EXAMPLES)]
     Status(Status),
     /// Measure a broker that runs already: deliveries per second, or with --rate the latency.
     ///
@@ -78,26 +85,12 @@ pub(crate) enum Command {
     /// Show what the processes that report to the monitor use, live.
     Top(Top),
     /// Throw away everything that waits in a queue.
-    Purge {
-        /// The queue's name.
-        queue: String,
-        #[command(flatten)]
-        http: HttpArgs,
-    },
-    /// Close a connection.
-    Kick {
-        /// The connection's number, as `status` shows it.
-        connection: u64,
-        #[command(flatten)]
-        http: HttpArgs,
-    },
+    #[command(after_help = PURGE_EXAMPLES)]
+    Purge(Purge),
+    /// Close a connection. Most clients connect again at once.
+    Kick(Kick),
     /// Ask a server whether it is alive: for scripts and containers. Exit code 0 if it is, else 1.
-    Health {
-        /// The broker's HTTP or the monitor's page, as the banner prints it [default: the broker's, at --server].
-        url: Option<ServerAddress>,
-        #[command(flatten)]
-        http: HttpArgs,
-    },
+    Health(Health),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
@@ -260,15 +253,37 @@ pub(crate) struct Send {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Status {
+pub(crate) struct Purge {
+    /// The queue's name, as `status` shows it: %XX is the byte of these two hexadecimal digits.
+    pub(crate) queue: String,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
-    /// Print the JSON as it came.
-    #[arg(long)]
+    /// Print {"purged": N}.
+    #[arg(long, short = 'j')]
     pub(crate) json: bool,
-    /// Once a second, until interrupted.
-    #[arg(long)]
-    pub(crate) watch: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Kick {
+    /// The connection's number, as `status` shows it.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) connection: u64,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    /// Print {"kicked": N}.
+    #[arg(long, short = 'j')]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Health {
+    /// The broker's HTTP or the monitor's page, as the banner prints it [default: the broker's, at --server].
+    pub(crate) url: Option<ServerAddress>,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    /// Print {"health": "ok"}.
+    #[arg(long, short = 'j')]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

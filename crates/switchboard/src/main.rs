@@ -6,16 +6,19 @@ mod data;
 mod escape;
 mod http;
 mod log;
+mod names;
 mod output;
 mod ready;
 mod server_address;
 mod service;
 mod signals;
+mod units;
 
 mod client;
 mod lines;
 mod stop;
 
+mod admin;
 mod agent;
 mod bench;
 mod listen;
@@ -34,6 +37,8 @@ use std::process::ExitCode;
 use up::Chosen;
 
 fn main() -> ExitCode {
+    // First of all: a guardian of child processes is this program, started once more.
+    switchboard_child::init();
     match run(Cli::parse()) {
         Ok(code) => code,
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
@@ -58,11 +63,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
-        Command::Purge { queue, http } => block_on(status::post(&http, "/purge", "queue", &queue)),
-        Command::Kick { connection, http } => {
-            block_on(status::post(&http, "/kick", "connection", &connection.to_string()))
-        }
-        Command::Health { url, http } => block_on(status::health(url.as_ref(), &http)),
+        Command::Purge(args) => block_on(admin::purge(&args)),
+        Command::Kick(args) => block_on(admin::kick(&args)),
+        Command::Health(args) => block_on(admin::health(&args)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);

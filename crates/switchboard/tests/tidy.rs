@@ -48,6 +48,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "crates/switchboard",
         &[
             "switchboard-broker",
+            "switchboard-child",
             "switchboard-client",
             "switchboard-driver",
             "switchboard-http-client",
