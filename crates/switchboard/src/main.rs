@@ -32,7 +32,7 @@ mod up;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command, ConfigAction, ConfigArgs};
-use config::Settings;
+use config::{Settings, Started};
 use std::process::ExitCode;
 use up::Chosen;
 
@@ -81,6 +81,9 @@ fn config(args: &ConfigArgs) -> Result<()> {
     };
     let mut settings = Settings::default();
     settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of)?;
+    for text in settings.without_effect(Started { broker: true, monitor: true }) {
+        output::note(format_args!("{text}"));
+    }
     output::write(format!("{} is right.\n", file.display()).as_bytes())
 }
 

@@ -1,6 +1,6 @@
 //! `switchboard up`, `broker` and `monitor`: the services, until a signal ends them.
 
-use crate::config::{Settings, show_duration};
+use crate::config::{Settings, Started, show_duration};
 use crate::data;
 use crate::log::Log;
 use crate::memory;
@@ -34,6 +34,12 @@ pub(crate) enum Chosen {
     Monitor,
 }
 
+impl Chosen {
+    fn started(self) -> Started {
+        Started { broker: self != Chosen::Monitor, monitor: self != Chosen::Broker }
+    }
+}
+
 /// Runs services until a signal ends them. `read` gives the settings, at SIGHUP once more.
 pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> Result<Settings>) -> Result<()> {
     let read = || {
@@ -42,7 +48,10 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
         anyhow::Ok(settings)
     };
     let settings = read()?;
-    let log = Log::start(&settings.log);
+    let log = Log::start(&settings.log, settings.log_format);
+    for text in settings.without_effect(chosen.started()) {
+        tracing::warn!("{text}");
+    }
     let ready = Ready::begin(ready_file)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
@@ -205,19 +214,30 @@ impl Services {
             Err(error) => return tracing::error!("the settings stay as they are: {error:#}"),
         };
         let mut settings = self.settings.borrow_mut();
+        let mut applied = Vec::new();
         if new.log != settings.log {
             match log.set_level(&new.log) {
-                Ok(()) => settings.log.clone_from(&new.log),
+                Ok(()) => {
+                    applied.push("log");
+                    settings.log.clone_from(&new.log);
+                }
                 Err(error) => tracing::error!("{error:#}"),
             }
         }
         // The services share them.
-        settings.web.hosts.set(&new.web.hosts.names());
+        if settings.web.hosts.names() != new.web.hosts.names() {
+            applied.push("http.hosts");
+            settings.web.hosts.set(&new.web.hosts.names());
+        }
         let changed = settings.differences(&new);
+        let applied = if applied.is_empty() { "none".to_owned() } else { applied.join(", ") };
         if changed.is_empty() {
-            tracing::info!("the settings were read again");
+            tracing::info!("the settings were read again; applied: {applied}");
         } else {
-            tracing::warn!("the settings were read again; these take a restart: {}", changed.join(", "));
+            tracing::warn!(
+                "the settings were read again; applied: {applied}; these take a restart: {}",
+                changed.join(", ")
+            );
         }
     }
 }

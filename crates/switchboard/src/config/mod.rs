@@ -1,16 +1,20 @@
 //! What is in force: defaults, then the file, then the command line.
 
+mod kinds;
 mod settings;
 mod size;
 #[cfg(test)]
 mod tests;
+mod without_effect;
 
 pub(crate) use settings::{Rule, Settings};
-pub(crate) use size::{parse_duration, parse_size, show_duration};
+pub(crate) use size::{parse_count, parse_duration, parse_size, show_duration};
+pub(crate) use without_effect::Started;
 
 use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
-use settings::{Count, Kind, Policy, Setting, Size, TABLES, quote};
+use kinds::{Count, Kind, Policy, Size, quote};
+use settings::{Setting, TABLES};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Pattern};
