@@ -4,6 +4,8 @@ mod cli;
 mod config;
 mod data;
 mod escape;
+#[cfg(test)]
+mod examples_tests;
 mod http;
 mod log;
 mod names;
