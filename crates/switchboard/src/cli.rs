@@ -20,7 +20,7 @@ Examples:
   switchboard                                   start everything on the built-in defaults
   switchboard listen /topic/news                print what is published there
   switchboard send /topic/news 'hello'          publish one message
-  seq 10 | switchboard send /queue/jobs --stdin one job a line
+  seq 10 | switchboard send /queue/jobs -l      one job a line
   switchboard config > switchboard.toml         all settings, explained
   switchboard up --config switchboard.toml --set outbox=16MiB
   switchboard status --watch                    who is connected, what waits where

@@ -14,7 +14,7 @@ Examples:
   switchboard monitor                                   the page is at http://127.0.0.1:8088
   switchboard monitor --collect tcp://0.0.0.0:5555 --listen 0.0.0.0:8088
   switchboard monitor --set monitor.webhook=http://127.0.0.1:9000/alert --set monitor.keep=30d
-  switchboard agent -- python3 worker.py                a process to look at";
+  switchboard agent python3 worker.py                   a process to look at";
 
 #[derive(Args, Debug)]
 pub(crate) struct Monitored {
