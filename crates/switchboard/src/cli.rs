@@ -104,6 +104,9 @@ pub(crate) enum Command {
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     pub(crate) action: Option<ConfigAction>,
+    /// Print {TABLE: {KEY: VALUE}}, defaults included.
+    #[arg(long, short = 'j')]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) chosen: Chosen,
 }

@@ -79,7 +79,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
 
 fn config(args: &ConfigArgs) -> Result<()> {
     let Some(ConfigAction::Check { file }) = &args.action else {
-        return output::write(args.chosen.settings()?.print().as_bytes());
+        let settings = args.chosen.settings()?;
+        let text = if args.json { format!("{}\n", settings.json()) } else { settings.print() };
+        return output::write(text.as_bytes());
     };
     let mut settings = Settings::default();
     settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of)?;

@@ -147,6 +147,22 @@ impl Settings {
         text
     }
 
+    /// All settings as `{TABLE: {KEY: VALUE}}`, and the rules as they are in a file.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        // What is shown is TOML, so one form serves both.
+        let mut all = serde_json::Map::new();
+        for (table, settings) in TABLES {
+            let text: String =
+                settings.iter().map(|setting| format!("{} = {}\n", setting.key, (setting.show)(self))).collect();
+            let values = text.parse::<toml::Table>().ok().and_then(|values| serde_json::to_value(values).ok());
+            all.insert(table.to_owned(), values.unwrap_or_default());
+        }
+        let printed = self.print().parse::<toml::Table>().unwrap_or_default();
+        let rules = printed.get("channel").and_then(|rules| serde_json::to_value(rules).ok());
+        all.insert("channel".to_owned(), rules.unwrap_or_else(|| serde_json::json!([])));
+        all.into()
+    }
+
     /// The settings in which two differ, as `--set` names them.
     pub(crate) fn differences(&self, other: &Settings) -> Vec<String> {
         let mut names = Vec::new();

@@ -176,3 +176,16 @@ fn what_is_printed_is_one_plain_line_and_one_setting_commented_out() {
         assert!(lines[1].starts_with("# ") && lines[1].contains(" = "), "{block}");
     }
 }
+
+#[test]
+fn the_json_has_every_setting_and_rule() {
+    let mut settings = Settings::default();
+    settings.set("outbox", "3MiB").unwrap();
+    settings.add_rule(0, "/topic/a,policy=block").unwrap();
+    let json = settings.json();
+    for (table, known) in TABLES {
+        assert_eq!(json[table].as_object().map(serde_json::Map::len), Some(known.len()), "{table}");
+    }
+    assert_eq!(json["broker"]["outbox"], "3MiB");
+    assert_eq!(json["channel"][0]["policy"], "block");
+}
