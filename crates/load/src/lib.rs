@@ -24,5 +24,5 @@ pub use histogram::Histogram;
 pub use native::Native;
 pub use plan::{Channel, Outcome, Plan};
 pub use protocol::{Protocol, bad_data, connect, read_until};
-pub use run::run;
+pub use run::{run, run_until};
 pub use sequence::{Checker, Seen, Tally};

@@ -2,8 +2,9 @@
 
 use crate::sequence::stamp;
 use crate::{Channel, Protocol};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -41,13 +42,13 @@ impl Batch {
 
     /// Sends all of it, without a pause, until `end`. Returns how many messages were sent, and
     /// whether the broker still took them.
-    pub(crate) fn flood(mut self, mut stream: &TcpStream, end: Instant) -> (u64, io::Result<()>) {
-        while Instant::now() < end {
+    pub(crate) fn flood(mut self, stream: &TcpStream, end: Instant, stop: &AtomicBool) -> (u64, io::Result<()>) {
+        while Instant::now() < end && !stop.load(Relaxed) {
             let first = self.next;
             for (message, number) in self.bytes.chunks_exact_mut(self.stride).zip(first..) {
                 message[self.offset..self.offset + 8].copy_from_slice(&stamp(self.publisher, number));
             }
-            if let Err(error) = stream.write_all(&self.bytes) {
+            if let Err(error) = write(stream, &self.bytes, stop) {
                 return (self.next, Err(error));
             }
             self.next += self.count as u64;
@@ -60,16 +61,17 @@ impl Batch {
     /// while makes all that were due meanwhile late, and that is what is to be seen.
     pub(crate) fn pace(
         mut self,
-        mut stream: &TcpStream,
+        stream: &TcpStream,
         start: Instant,
         end: Instant,
         rate: f64,
+        stop: &AtomicBool,
     ) -> (u64, io::Result<()>) {
         // The kernel may wake us 50 us late otherwise, which is more than some brokers take.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         let due = |number: u64| (number as f64 * 1e9 / rate) as u64;
         let total = (end.duration_since(start).as_secs_f64() * rate) as u64;
-        while self.next < total {
+        while self.next < total && !stop.load(Relaxed) {
             let now = start.elapsed().as_nanos() as u64;
             let mut count = 0;
             for message in self.bytes.chunks_exact_mut(self.stride) {
@@ -87,11 +89,32 @@ impl Batch {
                 sleep(Duration::from_nanos(due(self.next).saturating_sub(now)).max(TICK));
                 continue;
             }
-            if let Err(error) = stream.write_all(&self.bytes[..count as usize * self.stride]) {
+            if let Err(error) = write(stream, &self.bytes[..count as usize * self.stride], stop) {
                 return (self.next, Err(error));
             }
             self.next += count;
         }
         (self.next, Ok(()))
     }
+}
+
+/// Longest time that a broker which takes nothing keeps a stop from being noticed.
+pub(crate) const NOTICE: Duration = Duration::from_millis(100);
+
+/// Writes all of it, to a stream with the write timeout [`NOTICE`], unless it is told to stop meanwhile.
+fn write(mut stream: &TcpStream, mut bytes: &[u8], stop: &AtomicBool) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if stop.load(Relaxed) {
+                    return Err(error);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

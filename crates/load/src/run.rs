@@ -1,9 +1,9 @@
 //! One run of a plan.
 
-use crate::publish::Batch;
+use crate::publish::{Batch, NOTICE};
 use crate::subscribe::{Board, Received, Subscriber, receive};
 use crate::{Channel, Outcome, Plan, Protocol};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, ScopedJoinHandle};
@@ -25,10 +25,26 @@ const IDLE: Duration = Duration::from_millis(500);
 ///
 /// If a plan has no publisher, no subscriber or no channel.
 pub fn run<P: Protocol>(protocol: &P, plan: &Plan) -> io::Result<Outcome> {
+    run_until(protocol, plan, &AtomicBool::new(false))
+}
+
+/// As [`run`], but ends early once `stop` is true, with what was measured by then.
+///
+/// # Errors
+///
+/// Those of [`run`].
+///
+/// # Panics
+///
+/// As [`run`].
+pub fn run_until<P: Protocol>(protocol: &P, plan: &Plan, stop: &AtomicBool) -> io::Result<Outcome> {
     assert!(plan.publishers > 0 && plan.subscribers > 0 && plan.channels > 0, "a plan for nobody");
     let channels = plan.channel_names();
     let groups = subscribe(protocol, plan, &channels)?;
     let publishers = open(plan.publishers, |i| protocol.publisher(&channels[i % channels.len()]))?;
+    for stream in &publishers {
+        stream.set_write_timeout(Some(NOTICE))?;
+    }
     let start = Instant::now();
     let board = Board {
         start,
@@ -46,18 +62,19 @@ pub fn run<P: Protocol>(protocol: &P, plan: &Plan) -> io::Result<Outcome> {
             .enumerate()
             .map(|(i, stream)| {
                 let batch = Batch::new(protocol, &channels[i % channels.len()], i as u16, plan.size());
-                scope.spawn(move || send(batch, stream, plan, start))
+                scope.spawn(move || send(batch, stream, plan, start, stop))
             })
             .collect();
         let sent: Vec<_> = senders.into_iter().map(join).collect();
         let publish_seconds = start.elapsed().as_secs_f64();
         let expected = plan.expected(&sent.iter().map(|(sent, _)| *sent).collect::<Vec<_>>());
-        let undrained = !wait(plan, board, expected);
+        let undrained = !wait(plan, board, expected, stop);
         board.stop.store(true, Relaxed);
         let received: io::Result<Vec<Received>> = receivers.into_iter().map(join).collect();
         (received, sent, publish_seconds, undrained)
     });
-    let failed = sent.iter().filter(|(_, result)| result.is_err()).count();
+    let is_end = |error: &io::Error| !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    let failed = sent.iter().filter(|(_, result)| result.as_ref().is_err_and(is_end)).count();
     let sent: Vec<u64> = sent.into_iter().map(|(sent, _)| sent).collect();
     let mut outcome = Outcome {
         sent: sent.iter().sum(),
@@ -86,17 +103,17 @@ fn open(count: usize, one: impl FnMut(usize) -> io::Result<TcpStream>) -> io::Re
     (0..count).map(one).collect()
 }
 
-fn send(batch: Batch, stream: &TcpStream, plan: &Plan, start: Instant) -> (u64, io::Result<()>) {
+fn send(batch: Batch, stream: &TcpStream, plan: &Plan, start: Instant, stop: &AtomicBool) -> (u64, io::Result<()>) {
     let end = start + plan.time;
     match plan.rate {
-        Some(rate) => batch.pace(stream, start, end, rate / plan.publishers as f64),
-        None => batch.flood(stream, end),
+        Some(rate) => batch.pace(stream, start, end, rate / plan.publishers as f64, stop),
+        None => batch.flood(stream, end, stop),
     }
 }
 
 /// Returns whether all came that will come: buffers on the way may hold more than a slow broker delivers
 /// in minutes, and its rate is known without them.
-fn wait(plan: &Plan, board: &Board, expected: u64) -> bool {
+fn wait(plan: &Plan, board: &Board, expected: u64, stop: &AtomicBool) -> bool {
     let end = Instant::now() + plan.time.max(IDLE * 2);
     let mut seen = (0, Instant::now());
     loop {
@@ -108,7 +125,7 @@ fn wait(plan: &Plan, board: &Board, expected: u64) -> bool {
             seen = (delivered, Instant::now());
         } else if seen.1.elapsed() > IDLE {
             return true;
-        } else if Instant::now() > end {
+        } else if Instant::now() > end || stop.load(Relaxed) {
             return false;
         }
         thread::sleep(Duration::from_millis(1));

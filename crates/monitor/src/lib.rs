@@ -76,6 +76,6 @@ pub use refusal::Refusal;
 #[cfg(feature = "collector")]
 pub use sample::Sample;
 #[cfg(feature = "collector")]
-pub use settings::{Secret, Settings};
+pub use settings::{Pipe, Secret, Settings};
 #[cfg(feature = "collector")]
 pub use switchboard_web::{BindError, Options as WebOptions, Token};

@@ -1,7 +1,10 @@
 use crate::{HistorySettings, Rules};
-use std::fmt;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
+use tokio::net::UnixStream;
 
 /// What a [`Monitor`](crate::Monitor) is to do.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct Settings {
     pub body: usize,
     /// The broker whose topics samples come from and alerts go to, as `switchboard://HOST:PORT`; none for none.
     pub broker: Option<String>,
+    /// Makes connections to that broker, if it runs in this process; without it they go over TCP.
+    pub pipe: Option<Pipe>,
     /// The topic that samples come from; default `/topic/metrics`.
     pub samples: String,
     /// The topic that alerts go to; default `/topic/alerts`.
@@ -63,6 +68,7 @@ impl Settings {
             feed_clients: 256,
             body: 1 << 20,
             broker: None,
+            pipe: None,
             samples: "/topic/metrics".into(),
             alerts: "/topic/alerts".into(),
             webhook: Vec::new(),
@@ -71,6 +77,32 @@ impl Settings {
             alert_repeat: Duration::from_secs(300),
             report_as: None,
         }
+    }
+}
+
+/// Makes connections to a broker of the same process.
+#[derive(Clone)]
+pub struct Pipe(Arc<dyn Fn() -> Connecting + Send + Sync>);
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<UnixStream>> + Send>>;
+
+impl Pipe {
+    /// Calls `connect` for each connection.
+    pub fn new<F>(connect: impl Fn() -> F + Send + Sync + 'static) -> Pipe
+    where
+        F: Future<Output = io::Result<UnixStream>> + Send + 'static,
+    {
+        Pipe(Arc::new(move || Box::pin(connect())))
+    }
+
+    pub(crate) fn connect(&self) -> Connecting {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pipe")
     }
 }
 

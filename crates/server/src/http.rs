@@ -1,16 +1,18 @@
 //! Health, metrics and status over HTTP.
 
 use crate::hub::Hub;
+use crate::socket::Origin;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use percent_encoding::percent_decode;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
 use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Page, StatusQuery, Totals};
+use switchboard_web::{ServiceState, Services};
 
 /// How many channels and connections `/status` lists where nothing else is asked for, and at most.
 const LISTED: (usize, usize) = (100, 1000);
@@ -20,7 +22,7 @@ const INDEX: &str = "\
 Switchboard broker, HTTP
 
 GET  /healthz              ok while the process runs
-GET  /readyz               ready, or 503 while it shuts down
+GET  /readyz               ready and the states of the program's services, or 503 while it shuts down
 GET  /metrics              sums over all channels, for Prometheus
 GET  /status?limit=N       channels and connections as JSON, N of each (default 100, at most 1000), those that matter most
 GET  /status?after=CURSOR  all of them, page by page: 0, then the `next` of the page before, until that is null
@@ -31,7 +33,7 @@ Names may be percent-encoded. docs/http.md has hosts, token and limits.
 ";
 
 /// Everything that the broker answers.
-pub(crate) fn router(hub: Arc<Hub>) -> Router {
+pub(crate) fn router(hub: Arc<Hub>, services: Services) -> Router {
     Router::new()
         .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -41,6 +43,7 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .route("/purge", post(purge))
         .route("/kick", post(kick))
         .fallback(nothing)
+        .layer(Extension(services))
         .with_state(hub)
 }
 
@@ -66,11 +69,11 @@ fn number<T: std::str::FromStr>(query: Option<&str>, name: &str) -> Result<Optio
     })
 }
 
-async fn ready(State(hub): State<Arc<Hub>>) -> (StatusCode, &'static str) {
+async fn ready(State(hub): State<Arc<Hub>>, Extension(services): Extension<Services>) -> (StatusCode, String) {
     if hub.is_draining() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".to_owned());
     }
-    (StatusCode::OK, "ready\n")
+    (StatusCode::OK, format!("ready\n{}", services.summary()))
 }
 
 async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
@@ -121,7 +124,11 @@ fn exposition(totals: &Totals) -> String {
     text
 }
 
-async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Json<Value>, Response> {
+async fn status(
+    State(hub): State<Arc<Hub>>,
+    Extension(services): Extension<Services>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Response> {
     let (default, most) = LISTED;
     let limit = number::<usize>(query.as_deref(), "limit")?.unwrap_or(default).min(most);
     let after = parameter(query.as_deref(), "after");
@@ -165,6 +172,7 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
             json!({
                 "id": connection.id.0,
                 "address": origin.map(|origin| origin.to_string()),
+                "service": origin.and_then(Origin::service),
                 "subscriptions": names(&connection.subscriptions),
                 "outbox": connection.outbox,
                 "published": connection.published,
@@ -178,7 +186,9 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
             })
         })
         .collect();
+    let services: Vec<_> = services.list().into_iter().map(service).collect();
     let mut answer = json!({
+        "services": services,
         "totals": {
             "channels": totals.channels,
             "connections": totals.connections,
@@ -200,6 +210,14 @@ async fn status(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Resul
         answer["next"] = cursor(status.next_channel, status.next_connection).into();
     }
     Ok(Json(answer))
+}
+
+/// One service of this program.
+fn service((name, state): (&'static str, ServiceState)) -> Value {
+    match state {
+        ServiceState::Running => json!({ "name": name, "running": true }),
+        ServiceState::Down(reason) => json!({ "name": name, "running": false, "reason": reason }),
+    }
 }
 
 /// The pages behind a cursor: of channels and connections, `.` between them, nothing for a table that is at its end.

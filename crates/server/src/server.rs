@@ -132,7 +132,9 @@ impl Server {
         let mut serving = JoinSet::new();
         // It answers until the end: `/readyz` says meanwhile that this server is shutting down.
         let (end_http, http_ended) = oneshot::channel::<()>();
-        let answering = tokio::spawn(http.serve(http::router(hub.clone()), async { drop(http_ended.await) }));
+        let answering = tokio::spawn(
+            http.serve(http::router(hub.clone(), settings.web.services.clone()), async { drop(http_ended.await) }),
+        );
         serving.spawn(hub.clone().run_timer());
         serving.spawn(Watch::run(hub.clone(), settings.limits.write_timeout));
 

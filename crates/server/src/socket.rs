@@ -104,6 +104,16 @@ pub(crate) enum Origin {
     Service(&'static str),
 }
 
+impl Origin {
+    /// The service of this process that it belongs to.
+    pub(crate) fn service(self) -> Option<&'static str> {
+        match self {
+            Origin::Address(_) => None,
+            Origin::Service(name) => Some(name),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

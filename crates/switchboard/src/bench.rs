@@ -1,14 +1,21 @@
 //! `switchboard bench`.
 
 use crate::cli::Bench;
-use crate::output::{self, refused};
+use crate::config::show_duration;
+use crate::output::{self, note, refused};
 use crate::server_address::Door;
+use crate::units::plural;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::fmt::Write;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
-use std::time::Duration;
-use switchboard_load::{Native, Outcome, Plan, run as load};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use switchboard_load::{Native, Outcome, Plan, run_until as load};
 
 /// Loads a broker that runs already, and prints what it did.
 pub(crate) fn run(args: &Bench) -> Result<()> {
@@ -23,16 +30,83 @@ pub(crate) fn run(args: &Bench) -> Result<()> {
         time: args.seconds,
         rate: args.rate,
     };
-    let outcome = load(&native, &plan).context("the broker was lost")?;
-    let text = if args.json { format!("{}\n", as_json(&outcome)) } else { as_text(&outcome) };
+    if !args.json {
+        output::write(format!("{}\n", describe(args, native.0)).as_bytes())?;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    // A second one ends the process there and then.
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    let began = Instant::now();
+    let progress = (!args.json && std::io::stderr().is_terminal()).then(|| Progress::start(args.seconds));
+    let outcome = load(&native, &plan, &stop).context("the broker was lost")?;
+    drop(progress);
+    if stop.load(Relaxed) {
+        note(format_args!("Interrupted after {:.1} s: what was measured by then.", began.elapsed().as_secs_f64()));
+    }
+    let text = if args.json { format!("{}\n", as_json(args, &outcome)) } else { as_text(&outcome) };
     output::write(text.as_bytes())?;
     let tally = &outcome.tally;
+    if tally.delivered == 0 {
+        bail!("nothing arrived of {}", plural(outcome.sent, "published message"));
+    }
     // What a topic's subscriber misses is by the rules, and shown; these never are.
     if tally.doubled + tally.out_of_order + tally.foreign > 0 {
         bail!("messages came twice, in a wrong order, or from nowhere");
     }
     Ok(())
 }
+
+/// What is measured, and how.
+fn describe(args: &Bench, at: SocketAddr) -> String {
+    let pace = match args.rate {
+        Some(rate) => format!("{rate} messages a second"),
+        None => "as fast as the broker takes them".to_owned(),
+    };
+    format!(
+        "{} to {} over one {} of {at}: messages of {} bytes for {}, {pace}",
+        plural(args.publishers.into(), "publisher"),
+        plural(args.subscribers.into(), "subscriber"),
+        if args.queue { "queue" } else { "topic" },
+        args.size.max(SMALLEST),
+        show_duration(args.seconds),
+    )
+}
+
+/// Says on a terminal how long it still takes.
+struct Progress(Arc<AtomicBool>, Option<JoinHandle<()>>);
+
+impl Progress {
+    fn start(time: Duration) -> Progress {
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = done.clone();
+        let thread = std::thread::spawn(move || {
+            let began = Instant::now();
+            while !seen.load(Relaxed) {
+                let elapsed = began.elapsed().as_secs_f64();
+                let _ = write!(std::io::stderr(), "\r{elapsed:.0} of {:.0} s\x1b[K", time.as_secs_f64());
+                std::thread::park_timeout(Duration::from_secs(1));
+            }
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        });
+        Progress(done, Some(thread))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+        if let Some(thread) = self.1.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The smallest message: its number and its time.
+const SMALLEST: usize = 16;
 
 /// For one address of a name.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -53,7 +127,7 @@ fn as_text(outcome: &Outcome) -> String {
     let _ = writeln!(text, "delivered     {} in {:.2} s", tally.delivered, outcome.seconds);
     let _ = writeln!(text, "per second    {:.0}", outcome.per_second());
     let _ = writeln!(text, "lost          {}", outcome.lost());
-    let _ = writeln!(text, "doubled       {}", tally.doubled);
+    let _ = writeln!(text, "duplicated    {}", tally.doubled);
     let _ = writeln!(text, "out of order  {}", tally.out_of_order);
     if outcome.undrained {
         text.push_str("More was still on its way when the time was over.\n");
@@ -69,9 +143,11 @@ fn as_text(outcome: &Outcome) -> String {
     text
 }
 
-fn as_json(outcome: &Outcome) -> Value {
+fn as_json(args: &Bench, outcome: &Outcome) -> Value {
     let (tally, latency) = (&outcome.tally, &outcome.latency);
     json!({
+        "publishers": args.publishers, "subscribers": args.subscribers, "queue": args.queue,
+        "size": args.size.max(SMALLEST), "rate": args.rate,
         "published": outcome.sent, "publish_seconds": outcome.publish_seconds,
         "delivered": tally.delivered, "seconds": outcome.seconds, "per_second": outcome.per_second(),
         "lost": outcome.lost(), "doubled": tally.doubled, "out_of_order": tally.out_of_order, "foreign": tally.foreign,

@@ -1,11 +1,13 @@
 //! The command line.
 
 use crate::agent::{self, Agent};
-use crate::config::{Settings, parse_duration, parse_size};
+use crate::config::{Settings, parse_count, parse_duration, parse_size};
 use crate::http::HttpArgs;
+use crate::log::LogFormat;
 use crate::monitor::{self, Monitored};
 use crate::output::UsageError;
 use crate::server_address::{Door, Server, ServerAddress};
+use crate::status::{self, Status};
 use crate::top::Top;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -18,7 +20,7 @@ Examples:
   switchboard                                   start everything on the built-in defaults
   switchboard listen /topic/news                print what is published there
   switchboard send /topic/news 'hello'          publish one message
-  seq 10 | switchboard send /queue/jobs --stdin one job a line
+  seq 10 | switchboard send /queue/jobs -l      one job a line
   switchboard config > switchboard.toml         all settings, explained
   switchboard up --config switchboard.toml --set outbox=16MiB
   switchboard status --watch                    who is connected, what waits where
@@ -30,6 +32,11 @@ Examples:
   switchboard bench --subscribers 8 --size 1KiB         one to eight
   switchboard bench --publishers 8 --subscribers 8 --queue
   switchboard bench --rate 100000                       how long a message takes at this rate";
+
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  switchboard purge /queue/jobs
+  switchboard purge /queue/%FF";
 
 /// One program that connects processes: a message broker with topics and queues.
 ///
@@ -46,7 +53,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Start every service that there is.
+    /// Start all services.
     Up(Up),
     /// Start the broker alone.
     Broker(Up),
@@ -63,6 +70,7 @@ pub(crate) enum Command {
     /// connection breaks is sent again over the next one.
     Send(Send),
     /// Show who is connected and what waits where.
+    #[command(after_help = status::EXAMPLES)]
     Status(Status),
     /// Measure a broker that runs already: deliveries per second, or with --rate the latency.
     ///
@@ -78,26 +86,12 @@ pub(crate) enum Command {
     /// Show what the processes that report to the monitor use, live.
     Top(Top),
     /// Throw away everything that waits in a queue.
-    Purge {
-        /// The queue's name.
-        queue: String,
-        #[command(flatten)]
-        http: HttpArgs,
-    },
-    /// Close a connection.
-    Kick {
-        /// The connection's number, as `status` shows it.
-        connection: u64,
-        #[command(flatten)]
-        http: HttpArgs,
-    },
+    #[command(after_help = PURGE_EXAMPLES)]
+    Purge(Purge),
+    /// Close a connection. Most clients connect again at once.
+    Kick(Kick),
     /// Ask a server whether it is alive: for scripts and containers. Exit code 0 if it is, else 1.
-    Health {
-        /// The broker's HTTP or the monitor's page, as the banner prints it [default: the broker's, at --server].
-        url: Option<ServerAddress>,
-        #[command(flatten)]
-        http: HttpArgs,
-    },
+    Health(Health),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.
@@ -110,6 +104,9 @@ pub(crate) enum Command {
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     pub(crate) action: Option<ConfigAction>,
+    /// Print {TABLE: {KEY: VALUE}}, defaults included.
+    #[arg(long, short = 'j')]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) chosen: Chosen,
 }
@@ -136,27 +133,30 @@ pub(crate) struct Up {
 /// The settings: the command line wins over the file, the file over the defaults.
 #[derive(Args, Debug)]
 pub(crate) struct Chosen {
-    /// Where to speak the native protocol (repeatable) (default: `127.0.0.1:25000` and `[::1]:25000`).
+    /// Address for clients of the native protocol (repeatable) [default: port 25000 of 127.0.0.1 and ::1].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     /// Where to serve health, metrics and status (repeatable; '' for nowhere) [default: port 25080].
     #[arg(long, value_name = "HOST:PORT")]
     http: Vec<String>,
     /// A configuration file, in TOML; `switchboard config` prints one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short = 'c', value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
     #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
-    /// All buffered bytes together.
+    /// Memory limit for buffered messages [default: 512MiB].
     #[arg(long, allow_hyphen_values = true, value_name = "SIZE")]
     memory: Option<String>,
-    /// How long connections may take what is queued for them at shutdown.
-    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS")]
+    /// Time to deliver queued messages at shutdown [default: 5s].
+    #[arg(long, allow_hyphen_values = true, value_name = "DURATION")]
     drain: Option<String>,
-    /// off, error, warn, info, debug or trace.
+    /// off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
+    /// How log lines are written [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, allow_hyphen_values = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -182,8 +182,14 @@ impl Chosen {
                 settings.set(key, &list.join(",")).context("command line")?;
             }
         }
-        for (key, value) in [("data", &self.data), ("memory", &self.memory), ("drain", &self.drain), ("log", &self.log)]
-        {
+        let log_format = self.log_format.map(|format| format.name().to_owned());
+        for (key, value) in [
+            ("data", &self.data),
+            ("memory", &self.memory),
+            ("drain", &self.drain),
+            ("log", &self.log),
+            ("log-format", &log_format),
+        ] {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
             }
@@ -220,13 +226,13 @@ pub(crate) struct Listen {
     #[command(flatten)]
     pub(crate) peer: Peer,
     /// Print {"subscription", "data"} a line; "hex" instead of "data" when that is not UTF-8.
-    #[arg(long)]
+    #[arg(long, short = 'j')]
     pub(crate) json: bool,
     /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
     /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
-    #[arg(long, allow_hyphen_values = true, value_name = "N")]
+    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
 }
 
@@ -240,35 +246,57 @@ pub(crate) struct Send {
     #[command(flatten)]
     pub(crate) peer: Peer,
     /// Send each line of the standard input.
-    #[arg(long, conflicts_with = "size")]
+    #[arg(long, short = 'l', conflicts_with = "size")]
     pub(crate) stdin: bool,
     /// Wait so long between messages [default: 1 for generated ones without --count, else 0].
-    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = duration)]
+    #[arg(long, short = 'i', allow_hyphen_values = true, value_name = "DURATION", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
     /// Send messages of SIZE bytes, filled with X.
     #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub(crate) size: Option<usize>,
     /// End after so many messages [default: 1 for DATA, else no end].
-    #[arg(long, allow_hyphen_values = true, value_name = "N")]
+    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
     /// Fail if there is no broker for so long; 0 waits for ever.
-    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = duration, default_value = "10")]
+    #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = duration, default_value = "10")]
     pub(crate) timeout: Duration,
     /// Report what was sent as JSON.
-    #[arg(long)]
+    #[arg(long, short = 'j')]
     pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Status {
+pub(crate) struct Purge {
+    /// The queue's name, as `status` shows it: %XX is the byte of these two hexadecimal digits.
+    pub(crate) queue: String,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
-    /// Print the JSON as it came.
-    #[arg(long)]
+    /// Print {"purged": N}.
+    #[arg(long, short = 'j')]
     pub(crate) json: bool,
-    /// Once a second, until interrupted.
-    #[arg(long)]
-    pub(crate) watch: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Kick {
+    /// The connection's number, as `status` shows it.
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) connection: u64,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    /// Print {"kicked": N}.
+    #[arg(long, short = 'j')]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Health {
+    /// The broker's HTTP or the monitor's page, as the banner prints it [default: the broker's, at --server].
+    pub(crate) url: Option<ServerAddress>,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    /// Print {"health": "ok"}.
+    #[arg(long, short = 'j')]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -276,10 +304,10 @@ pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) server: Server,
     /// How many connections publish.
-    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
     pub(crate) publishers: u16,
     /// How many connections subscribe.
-    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
     pub(crate) subscribers: u16,
     /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.
     #[arg(long)]
@@ -294,8 +322,16 @@ pub(crate) struct Bench {
     #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = rate)]
     pub(crate) rate: Option<f64>,
     /// Print the figures as JSON.
-    #[arg(long)]
+    #[arg(long, short = 'j')]
     pub(crate) json: bool,
+}
+
+/// A number of connections of `bench`.
+fn connections(text: &str) -> Result<u16, String> {
+    match u16::try_from(parse_count(text)?) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("it must be from 1 to {}", u16::MAX)),
+    }
 }
 
 fn size(text: &str) -> Result<usize, String> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Whether a character steers the terminal, or turns or hides what follows it.
-fn steers(c: char) -> bool {
+pub(crate) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// Lines that wait for the reader of the standard error; further ones are dropped and counted.
 const BACKLOG: usize = 4096;
@@ -19,6 +19,37 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The writer that notes share with the log, once a service has started one.
 static WRITER: OnceLock<NonBlocking> = OnceLock::new();
 
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) const ALL: [LogFormat; 2] = [LogFormat::Text, LogFormat::Json];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        }
+    }
+}
+
+/// Whether this process logs as JSON: notes of a service are objects then, too.
+static JSON: OnceLock<()> = OnceLock::new();
+
+/// A note of a service as its log writes lines.
+pub(crate) fn line(text: &str) -> String {
+    if JSON.get().is_none() {
+        return format!("{text}\n");
+    }
+    format!("{}\n", serde_json::json!({ "level": "INFO", "message": text, "target": "switchboard" }))
+}
+
 /// The log of this process. What waits is written when it is dropped, if somebody reads it.
 pub(crate) struct Log {
     filter: reload::Handle<EnvFilter, Registry>,
@@ -28,7 +59,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// Starts logging to the standard error, from `level` on. Once in a process.
-    pub(crate) fn start(level: &str) -> Log {
+    pub(crate) fn start(level: &str, format: LogFormat) -> Log {
         let (writer, guard) = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(BACKLOG)
@@ -38,8 +69,15 @@ impl Log {
         let (filter, handle) = reload::Layer::new(EnvFilter::new(level));
         // https://no-color.org: any value but an empty one turns colors off.
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let lines = fmt::layer().with_ansi(!plain && std::io::stderr().is_terminal()).with_writer(writer.clone());
+        let lines = fmt::layer().with_writer(writer.clone());
+        let lines = match format {
+            LogFormat::Text => lines.with_ansi(!plain && std::io::stderr().is_terminal()).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        };
         tracing_subscriber::registry().with(filter).with(lines).init();
+        if format == LogFormat::Json {
+            let _ = JSON.set(());
+        }
         let _ = WRITER.set(writer);
         // The default hook writes to the standard error itself, and blocks where nobody reads that.
         std::panic::set_hook(Box::new(log_panic));
@@ -77,6 +115,6 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let name = thread.name().unwrap_or("unnamed").to_owned();
     if let Some(mut writer) = writer() {
         let backtrace = std::backtrace::Backtrace::capture();
-        let _ = writeln!(writer, "thread '{name}' {info}\n{backtrace}");
+        let _ = writer.write_all(line(&format!("thread '{name}' {info}\n{backtrace}")).as_bytes());
     }
 }

@@ -4,18 +4,23 @@ mod cli;
 mod config;
 mod data;
 mod escape;
+#[cfg(test)]
+mod examples_tests;
 mod http;
 mod log;
+mod names;
 mod output;
 mod ready;
 mod server_address;
 mod service;
 mod signals;
+mod units;
 
 mod client;
 mod lines;
 mod stop;
 
+mod admin;
 mod agent;
 mod bench;
 mod listen;
@@ -29,11 +34,13 @@ mod up;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command, ConfigAction, ConfigArgs};
-use config::Settings;
+use config::{Settings, Started};
 use std::process::ExitCode;
 use up::Chosen;
 
 fn main() -> ExitCode {
+    // First of all: a guardian of child processes is this program, started once more.
+    switchboard_child::init();
     match run(Cli::parse()) {
         Ok(code) => code,
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
@@ -58,11 +65,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => bench::run(&args),
-        Command::Purge { queue, http } => block_on(status::post(&http, "/purge", "queue", &queue)),
-        Command::Kick { connection, http } => {
-            block_on(status::post(&http, "/kick", "connection", &connection.to_string()))
-        }
-        Command::Health { url, http } => block_on(status::health(url.as_ref(), &http)),
+        Command::Purge(args) => block_on(admin::purge(&args)),
+        Command::Kick(args) => block_on(admin::kick(&args)),
+        Command::Health(args) => block_on(admin::health(&args)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);
@@ -74,10 +79,15 @@ fn run(cli: Cli) -> Result<ExitCode> {
 
 fn config(args: &ConfigArgs) -> Result<()> {
     let Some(ConfigAction::Check { file }) = &args.action else {
-        return output::write(args.chosen.settings()?.print().as_bytes());
+        let settings = args.chosen.settings()?;
+        let text = if args.json { format!("{}\n", settings.json()) } else { settings.print() };
+        return output::write(text.as_bytes());
     };
     let mut settings = Settings::default();
     settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of)?;
+    for text in settings.without_effect(Started { broker: true, monitor: true }) {
+        output::note(format_args!("{text}"));
+    }
     output::write(format!("{} is right.\n", file.display()).as_bytes())
 }
 

@@ -1,6 +1,7 @@
 //! `switchboard monitor`: the collector alone.
 
 use crate::config::Settings;
+use crate::log::LogFormat;
 use crate::output::UsageError;
 use crate::server_address::{Door, ServerAddress};
 use crate::up::{self, Chosen};
@@ -13,7 +14,7 @@ Examples:
   switchboard monitor                                   the page is at http://127.0.0.1:8088
   switchboard monitor --collect tcp://0.0.0.0:5555 --listen 0.0.0.0:8088
   switchboard monitor --set monitor.webhook=http://127.0.0.1:9000/alert --set monitor.keep=30d
-  switchboard agent -- python3 worker.py                a process to look at";
+  switchboard agent python3 worker.py                   a process to look at";
 
 #[derive(Args, Debug)]
 pub(crate) struct Monitored {
@@ -30,11 +31,14 @@ pub(crate) struct Monitored {
     #[arg(long, short = 's', value_name = "URL")]
     server: Option<ServerAddress>,
     /// A configuration file, in TOML; `switchboard config` prints one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short = 'c', value_name = "FILE")]
     config: Option<PathBuf>,
-    /// off, error, warn, info, debug or trace.
+    /// off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
+    /// How log lines are written [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
     /// Any setting that `switchboard config` prints, as monitor.KEY=VALUE (repeatable).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -56,12 +60,14 @@ impl Monitored {
         settings.set_pairs(&self.set)?;
         let broker = self.server.as_ref().map(|server| format!("switchboard://{}", server.authority(Door::Native)));
         let listen = Some(self.listen.join(",")).filter(|list| !list.is_empty());
+        let log_format = self.log_format.map(|format| format.name().to_owned());
         for (key, value) in [
             ("monitor.collect", &self.collect),
             ("monitor.listen", &listen),
             ("data", &self.data),
             ("monitor.broker", &broker),
             ("log", &self.log),
+            ("log-format", &log_format),
         ] {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;

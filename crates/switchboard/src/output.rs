@@ -56,7 +56,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
 pub(crate) fn note(line: fmt::Arguments<'_>) {
     // Not `eprintln!`, which panics when nobody reads the standard error.
     let _ = match log::writer() {
-        Some(mut writer) => writer.write_all(format!("{line}\n").as_bytes()),
+        Some(mut writer) => writer.write_all(log::line(&line.to_string()).as_bytes()),
         None => writeln!(std::io::stderr(), "{line}"),
     };
 }

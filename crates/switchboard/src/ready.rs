@@ -1,7 +1,7 @@
 //! What tells that the services run: the banner to people, the ready file to programs.
 
+use crate::names::percent;
 use crate::output;
-use crate::status::percent;
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::fmt::Write;
@@ -40,17 +40,6 @@ impl Addresses {
 
     pub(crate) fn add_down(&mut self, name: &'static str, reason: &anyhow::Error) {
         self.down.push((name, format!("{reason:#}")));
-    }
-
-    /// Where a program on this machine reaches the broker.
-    pub(crate) fn broker(&self) -> Option<SocketAddr> {
-        let mut address = *self.native.first()?;
-        // What listens everywhere is reached here.
-        if address.ip().is_unspecified() {
-            let v4 = address.is_ipv4();
-            address.set_ip(if v4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-        }
-        Some(address)
     }
 
     fn banner(&self) -> String {

@@ -1,6 +1,6 @@
 //! `switchboard up`, `broker` and `monitor`: the services, until a signal ends them.
 
-use crate::config::{Settings, show_duration};
+use crate::config::{Settings, Started, show_duration};
 use crate::data;
 use crate::log::Log;
 use crate::memory;
@@ -10,10 +10,13 @@ use crate::service::{Stop, retry};
 use crate::signals::Signals;
 use anyhow::{Context, Result, anyhow};
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
-use switchboard_monitor::Monitor;
-use switchboard_server::{Server, Shutdown};
+use switchboard_monitor::{Monitor, Pipe};
+use switchboard_server::{Connector, Server, Shutdown};
+use switchboard_web::ServiceState;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// Time that the monitor has to write what it has, beyond the broker's drain.
@@ -31,6 +34,12 @@ pub(crate) enum Chosen {
     Monitor,
 }
 
+impl Chosen {
+    fn started(self) -> Started {
+        Started { broker: self != Chosen::Monitor, monitor: self != Chosen::Broker }
+    }
+}
+
 /// Runs services until a signal ends them. `read` gives the settings, at SIGHUP once more.
 pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> Result<Settings>) -> Result<()> {
     let read = || {
@@ -39,14 +48,23 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
         anyhow::Ok(settings)
     };
     let settings = read()?;
-    let log = Log::start(&settings.log);
+    let log = Log::start(&settings.log, settings.log_format);
+    for text in settings.without_effect(chosen.started()) {
+        tracing::warn!("{text}");
+    }
     let ready = Ready::begin(ready_file)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         // Before anybody can know that this process runs, and so end it.
         let signals = Signals::new()?;
-        let services = Services { chosen, ready, settings: RefCell::new(settings), addresses: RefCell::default() };
+        let services = Services {
+            chosen,
+            ready,
+            settings: RefCell::new(settings),
+            addresses: RefCell::default(),
+            connector: watch::Sender::new(None),
+        };
         tokio::select! {
             result = services.run(signals, || services.reload(read, &log)) => result,
             () = log.watch() => Ok(()),
@@ -62,14 +80,21 @@ struct Services {
     /// What is in force.
     settings: RefCell<Settings>,
     addresses: RefCell<Addresses>,
+    /// The way to this program's broker, once there is one.
+    connector: watch::Sender<Option<Connector>>,
 }
 
 impl Services {
     async fn run(&self, signals: Signals, reload: impl Fn()) -> Result<()> {
         let settings = self.settings.borrow().clone();
-        let (drain, watched) = (settings.server.drain, settings.monitor.clone());
+        let (drain, watched, states) = (settings.server.drain, settings.monitor.clone(), settings.web.services.clone());
         let served = settings.into_server();
-        let start_broker = async || Server::bind(served.clone()).await.map_err(|error| anyhow!("{error}"));
+        let start_broker = async || {
+            let server = Server::bind(served.clone()).await.map_err(|error| anyhow!("{error}"))?;
+            // The monitor waits for it: whoever comes first.
+            self.connector.send_replace(Some(server.connector("monitor")));
+            anyhow::Ok(server)
+        };
         let start_monitor = async || self.start_monitor(&watched).await;
 
         let broker = match self.chosen {
@@ -92,7 +117,15 @@ impl Services {
         if !matches!(broker, Some(Ok(_))) && !matches!(monitor, Some(Ok(_))) {
             return Err(nothing_runs(&failures));
         }
-        failures.iter().for_each(|(name, error)| self.addresses.borrow_mut().add_down(name, error));
+        for (name, is_chosen) in [("broker", broker.is_some()), ("monitor", monitor.is_some())] {
+            if is_chosen {
+                states.set(name, ServiceState::Running);
+            }
+        }
+        for (name, error) in &failures {
+            self.addresses.borrow_mut().add_down(name, error);
+            states.set(name, ServiceState::Down(format!("{error:#}")));
+        }
         self.tell()?;
         tokio::spawn(memory::watch());
 
@@ -138,7 +171,7 @@ impl Services {
     /// The service, as soon as it can be started.
     async fn keep<T>(
         &self,
-        name: &str,
+        name: &'static str,
         first: Option<Result<T>>,
         start: impl AsyncFn() -> Result<T>,
         add: impl Fn(&mut Addresses, &T),
@@ -150,6 +183,7 @@ impl Services {
             Some(Err(error)) => {
                 let Some(service) = retry(name, &error, start, stop).await else { return Ok(None) };
                 add(&mut self.addresses.borrow_mut(), &service);
+                self.settings.borrow().web.services.set(name, ServiceState::Running);
                 self.tell()?;
                 Ok(Some(service))
             }
@@ -162,7 +196,9 @@ impl Services {
         let data = data::directory(self.settings.borrow().data.as_deref())?;
         settings.data = data::folder(&data, "monitor")?;
         if settings.broker.is_none() && self.chosen == Chosen::All {
-            settings.broker = self.addresses.borrow().broker().map(|address| format!("switchboard://{address}"));
+            // The name only: the connections are pipes.
+            settings.broker = Some("switchboard://localhost".to_owned());
+            settings.pipe = Some(pipe(&self.connector));
         }
         Monitor::bind(settings).await.map_err(|error| anyhow!("{error}"))
     }
@@ -178,21 +214,46 @@ impl Services {
             Err(error) => return tracing::error!("the settings stay as they are: {error:#}"),
         };
         let mut settings = self.settings.borrow_mut();
+        let mut applied = Vec::new();
         if new.log != settings.log {
             match log.set_level(&new.log) {
-                Ok(()) => settings.log.clone_from(&new.log),
+                Ok(()) => {
+                    applied.push("log");
+                    settings.log.clone_from(&new.log);
+                }
                 Err(error) => tracing::error!("{error:#}"),
             }
         }
         // The services share them.
-        settings.web.hosts.set(&new.web.hosts.names());
+        if settings.web.hosts.names() != new.web.hosts.names() {
+            applied.push("http.hosts");
+            settings.web.hosts.set(&new.web.hosts.names());
+        }
         let changed = settings.differences(&new);
+        let applied = if applied.is_empty() { "none".to_owned() } else { applied.join(", ") };
         if changed.is_empty() {
-            tracing::info!("the settings were read again");
+            tracing::info!("the settings were read again; applied: {applied}");
         } else {
-            tracing::warn!("the settings were read again; these take a restart: {}", changed.join(", "));
+            tracing::warn!(
+                "the settings were read again; applied: {applied}; these take a restart: {}",
+                changed.join(", ")
+            );
         }
     }
+}
+
+/// Connections to the broker of this program. One that is asked for before the broker runs is refused, as over TCP.
+fn pipe(connector: &watch::Sender<Option<Connector>>) -> Pipe {
+    let connector = connector.subscribe();
+    Pipe::new(move || {
+        let connector = connector.borrow().clone();
+        async move {
+            match connector {
+                Some(connector) => connector.connect().await,
+                None => Err(ErrorKind::ConnectionRefused.into()),
+            }
+        }
+    })
 }
 
 fn failure<T>(service: &Option<Result<T>>) -> Option<&anyhow::Error> {

@@ -236,7 +236,7 @@ fn usage_errors_have_one_exit_code_and_the_real_reason() {
         (&["config", "check", file], "memory = 12parsecs is not allowed"),
         (&["send", "/topic/a", "--interval", "-1"], "it must not be negative"),
         (&["send", "/topic/a", "--size", "5GiB"], "it is too large"),
-        (&["send", "/topic/a", "--count", "-1"], "invalid digit found in string"),
+        (&["send", "/topic/a", "--count", "-1"], "it must not be negative"),
         (&["listen", "/topic/a", "--server", "ftp://x"], "ftp:// is not known"),
         (&["status", "--server", "host:0"], "from 1 to 65535"),
     ] {
@@ -308,4 +308,55 @@ fn a_sender_without_a_broker_fails_after_its_time_limit_and_says_how_to_wait() {
     assert_eq!(failed.status.code(), Some(1));
     let error = text(&failed.stderr);
     assert!(error.contains("there was no broker at") && error.contains("--timeout 0"), "{error}");
+}
+
+#[test]
+fn a_bench_that_is_interrupted_says_what_it_has() {
+    let broker = Broker::start(&[]);
+    for queue in [&[][..], &["--queue"]] {
+        let delivered = |status: &serde_json::Value| status["totals"]["delivered"].as_u64().expect("a number");
+        let before = delivered(&broker.status());
+        let mut command = broker.client(&[&["bench", "--seconds", "1h", "--rate", "1000"], queue].concat());
+        let mut bench = Program::start(command.stderr(Stdio::piped())).expect("it starts");
+        let notes = Lines::of(bench.child.stderr.take().expect("a pipe"));
+        let first = bench.line().expect("a line");
+        assert!(
+            first.starts_with("1 publisher to 1 subscriber over one ") && first.contains(" for 3600s, "),
+            "{first}"
+        );
+        broker.status_until("something was delivered", |status| delivered(status) > before + 50);
+        bench.signal("-INT");
+        bench.until_contains("delivered ");
+        assert_eq!(bench.end().code(), Some(0));
+        notes.find(&["Interrupted after "]);
+    }
+}
+
+#[test]
+fn a_bench_to_which_nothing_comes_fails() {
+    let broker = Broker::start(&[]);
+    let done = broker.client(&["bench", "--seconds", "0"]).output().expect("an end");
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stderr).contains("nothing arrived of 0 published messages"), "{done:?}");
+}
+
+#[test]
+fn a_log_of_json_is_an_object_a_line() {
+    let mut broker = Broker::start(&["--log-format", "json"]);
+    Client::publisher(&broker).settle();
+    broker.program.signal("-TERM");
+    assert_eq!(broker.program.end().code(), Some(0));
+    broker.log.find(&["\"message\":\"Stopped.\""]);
+    for line in broker.log.all() {
+        let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(entry["level"].is_string() && entry["message"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_setting_without_effect_is_a_warning() {
+    let mut broker = Broker::start(&["--set", "monitor.keep=1d"]);
+    broker.log.find(&["WARN", "without effect: monitor.keep: the monitor is not started"]);
+    broker.program.signal("-TERM");
+    broker.program.end();
 }

@@ -34,7 +34,7 @@ fn a_hangup_without_a_terminal_reads_the_settings_again() {
     let mut broker = through(&["setsid"], &["--config", path]);
     std::fs::write(path, "[broker]\nlog = 'info'\noutbox = '5MiB'\n").expect("written");
     broker.program.signal("-HUP");
-    broker.log.find(&["the settings were read again; these take a restart: outbox"]);
+    broker.log.find(&["the settings were read again; applied: ", "; these take a restart: outbox"]);
     std::fs::write(path, "[broker]\noutbox = 'many'\n").expect("written");
     broker.program.signal("-HUP");
     broker.log.find(&["the settings stay as they are", "outbox = many is not allowed"]);

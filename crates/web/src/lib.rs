@@ -30,6 +30,7 @@ mod stream;
 
 mod options;
 mod server;
+mod services;
 
 pub use addresses::{reachable, url};
 pub use bind::{BindError, bind_all};
@@ -37,4 +38,5 @@ pub use hosts::Hosts;
 pub use limits::{LimitError, Limits};
 pub use options::Options;
 pub use server::{HttpServer, max_connections};
+pub use services::{ServiceState, Services};
 pub use token::{ENVIRONMENT, Token, TokenError};

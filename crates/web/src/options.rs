@@ -1,4 +1,4 @@
-use crate::{Hosts, Limits, Token, TokenError};
+use crate::{Hosts, Limits, Services, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,6 +16,8 @@ pub struct Options {
     pub metrics_open: bool,
     /// Limits of connections, sizes and times.
     pub limits: Limits,
+    /// The services of this program, for `/readyz` and `/status`.
+    pub services: Services,
 }
 
 impl Options {

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::hub::Hub;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
@@ -31,7 +31,7 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .route("/feed", get(feed::stream))
         .route("/metrics", get(metrics::exposition))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(|| async { "ready\n" }))
+        .route("/readyz", get(ready))
         .route("/api/processes", get(api::processes))
         .route("/api/history", get(api::history))
         .route("/api/history.csv", get(csv::history))
@@ -42,6 +42,10 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .fallback(page::file)
         .layer(from_fn(secure))
         .with_state(hub)
+}
+
+async fn ready(State(hub): State<Arc<Hub>>) -> String {
+    format!("ready\n{}", hub.settings.web.services.summary())
 }
 
 /// What a browser is to make of all answers.

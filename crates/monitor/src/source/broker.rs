@@ -1,5 +1,6 @@
 //! Samples that are published on a topic of the broker.
 
+use crate::Pipe;
 use crate::collector::Source;
 use crate::hub::Hub;
 use std::sync::Arc;
@@ -17,9 +18,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(hub: Arc<Hub>, url: String, client: watch::Sender<Option<Client>>) {
     let mut logged = false;
     loop {
-        match connect(&url, &hub.settings.samples).await {
+        match connect(&url, hub.settings.pipe.clone(), &hub.settings.samples).await {
             Ok((connected, subscription)) => {
-                tracing::info!("samples are taken from {} of {url}", hub.settings.samples);
+                tracing::debug!("samples are taken from {} of {url}", hub.settings.samples);
                 logged = false;
                 client.send_replace(Some(connected));
                 // It reconnects by itself; it ends with the client.
@@ -35,10 +36,13 @@ pub(crate) async fn run(hub: Arc<Hub>, url: String, client: watch::Sender<Option
     }
 }
 
-async fn connect(url: &str, topic: &str) -> Result<(Client, Subscription), Error> {
+async fn connect(url: &str, pipe: Option<Pipe>, topic: &str) -> Result<(Client, Subscription), Error> {
     // Once a second and process, a message is small: what waits is old, and of use all the same.
     let options: Options = url.parse()?;
-    let client = Client::with(options).await?;
+    let client = match pipe {
+        Some(pipe) => Client::over(options, move || pipe.connect()).await?,
+        None => Client::with(options).await?,
+    };
     let subscription = client.subscribe(topic).await?;
     Ok((client, subscription))
 }

@@ -1,16 +1,20 @@
 //! What is in force: defaults, then the file, then the command line.
 
+mod kinds;
 mod settings;
 mod size;
 #[cfg(test)]
 mod tests;
+mod without_effect;
 
 pub(crate) use settings::{Rule, Settings};
-pub(crate) use size::{parse_duration, parse_size, show_duration};
+pub(crate) use size::{parse_count, parse_duration, parse_size, show_duration};
+pub(crate) use without_effect::Started;
 
 use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
-use settings::{Count, Kind, Policy, Setting, Size, TABLES, quote};
+use kinds::{Count, Kind, Policy, Size, quote};
+use settings::{Setting, TABLES};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Pattern};
@@ -141,6 +145,22 @@ impl Settings {
             }
         }
         text
+    }
+
+    /// All settings as `{TABLE: {KEY: VALUE}}`, and the rules as they are in a file.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        // What is shown is TOML, so one form serves both.
+        let mut all = serde_json::Map::new();
+        for (table, settings) in TABLES {
+            let text: String =
+                settings.iter().map(|setting| format!("{} = {}\n", setting.key, (setting.show)(self))).collect();
+            let values = text.parse::<toml::Table>().ok().and_then(|values| serde_json::to_value(values).ok());
+            all.insert(table.to_owned(), values.unwrap_or_default());
+        }
+        let printed = self.print().parse::<toml::Table>().unwrap_or_default();
+        let rules = printed.get("channel").and_then(|rules| serde_json::to_value(rules).ok());
+        all.insert("channel".to_owned(), rules.unwrap_or_else(|| serde_json::json!([])));
+        all.into()
     }
 
     /// The settings in which two differ, as `--set` names them.

@@ -89,6 +89,22 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a whole number, 0 or more.
+///
+/// # Errors
+/// The reason, as a sentence without its end.
+pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if is_number => Ok(number),
+        _ if is_number && digits.len() < text.len() => Err(NEGATIVE.to_owned()),
+        _ if is_number => Err(format!("it is too large: at most {}", u64::MAX)),
+        _ => Err("it must be a whole number, such as 1000".to_owned()),
+    }
+}
+
 /// Why a text is no number with a unit.
 fn reason(text: &str, otherwise: &str) -> String {
     let text = text.trim();
@@ -160,6 +176,25 @@ mod tests {
             assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
         }
         assert_eq!(show_duration(Duration::from_millis(50)), "50ms");
+    }
+
+    #[test]
+    fn counts() {
+        for (text, number) in [("0", 0), (" 7 ", 7), ("18446744073709551615", u64::MAX)] {
+            assert_eq!(parse_count(text), Ok(number), "{text}");
+        }
+        for (text, reason) in [
+            ("-1", NEGATIVE),
+            ("18446744073709551616", "it is too large: at most 18446744073709551615"),
+            ("", "it must be a whole number, such as 1000"),
+            ("-", "it must be a whole number, such as 1000"),
+            ("+5", "it must be a whole number, such as 1000"),
+            ("1.5", "it must be a whole number, such as 1000"),
+            ("1e3", "it must be a whole number, such as 1000"),
+            ("5KiB", "it must be a whole number, such as 1000"),
+        ] {
+            assert_eq!(parse_count(text), Err(reason.to_owned()), "{text}");
+        }
     }
 
     #[test]

@@ -132,3 +132,60 @@ fn memory_holds_the_connections_and_two_messages() {
     settings.read(&text(8192), "my.toml").unwrap();
     settings.check().unwrap();
 }
+
+#[test]
+fn every_setting_gives_the_real_reason_for_a_number_that_is_none() {
+    for (table, settings) in TABLES {
+        for setting in settings {
+            for text in ["-1", "99999999999999999999999", "12parsecs", "nan", "inf", "1e400"] {
+                let mut settings = Settings::default();
+                let Err(reason) = (setting.parse)(&mut settings, text) else { continue };
+                let known = ["it must be ", "it must not be negative", "it is too large", "it is too long"];
+                assert!(known.iter().any(|known| reason.starts_with(known)), "{table}.{}: {reason}", setting.key);
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_are_taken_up_to_their_bounds_and_no_further() {
+    for (key, taken, refused) in [
+        ("connection-rate", &["1", "4294967295"][..], &["0", "4294967296", "-1"][..]),
+        ("handshakes", &["1", "18446744073709551615"], &["0", "18446744073709551616"]),
+        ("handshakes-per-address", &["0", "18446744073709551615"], &["-1", "18446744073709551616", "1.5"]),
+        ("outbox", &["1", "18446744073709551615"], &["0", "18446744073709551616", "-1"]),
+        ("drain", &["0", "213503d"], &["-1", "213504d"]),
+        ("monitor.leak", &["1", "1.5", "1000000"], &["0.9", "1000001", "nan", "inf", "-1"]),
+        ("log-format", &["text", "json"], &["", "xml", "JSON"]),
+        ("http.token", &["", "0123456789abcdef"], &["0123456789abcde"]),
+    ] {
+        for (texts, is_taken) in [(taken, true), (refused, false)] {
+            for text in texts {
+                assert_eq!(Settings::default().set(key, text).is_ok(), is_taken, "{key} = {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_printed_is_one_plain_line_and_one_setting_commented_out() {
+    let text = Settings::default().print();
+    for block in text.split("\n\n").skip(1).filter(|block| !block.starts_with('[') && !block.contains("[[channel]]")) {
+        let lines: Vec<&str> = block.trim_end().lines().collect();
+        assert!(lines.len() == 2 && lines[0].starts_with("# ") && lines[0].ends_with('.'), "{block}");
+        assert!(lines[1].starts_with("# ") && lines[1].contains(" = "), "{block}");
+    }
+}
+
+#[test]
+fn the_json_has_every_setting_and_rule() {
+    let mut settings = Settings::default();
+    settings.set("outbox", "3MiB").unwrap();
+    settings.add_rule(0, "/topic/a,policy=block").unwrap();
+    let json = settings.json();
+    for (table, known) in TABLES {
+        assert_eq!(json[table].as_object().map(serde_json::Map::len), Some(known.len()), "{table}");
+    }
+    assert_eq!(json["broker"]["outbox"], "3MiB");
+    assert_eq!(json["channel"][0]["policy"], "block");
+}

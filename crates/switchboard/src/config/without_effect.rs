@@ -1,0 +1,197 @@
+//! Settings that were made and have no effect: hardly meant, so said.
+
+use super::settings::{Rule, Settings, TABLES};
+use super::size::show_size;
+
+/// Services that a command starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started {
+    pub(crate) broker: bool,
+    pub(crate) monitor: bool,
+}
+
+/// Settings of the table [broker] that are the whole program's.
+const SHARED: [&str; 3] = ["log", "log-format", "data"];
+
+impl Settings {
+    /// One sentence for each setting, or group of them, that differs from its default in vain.
+    pub(crate) fn without_effect(&self, started: Started) -> Vec<String> {
+        let monitors = started.monitor && !self.monitor.listen.is_empty();
+        let mut texts = Vec::new();
+        self.of_services(started.broker, monitors, &mut texts);
+        if monitors {
+            self.of_monitor(started.broker, &mut texts);
+        }
+        if started.broker {
+            self.of_broker(&mut texts);
+            self.of_rules(&mut texts);
+        }
+        texts
+    }
+
+    /// The settings of a table that differ from their defaults.
+    fn changed(&self, table: &str) -> Vec<&'static str> {
+        let defaults = Settings::default();
+        let settings = TABLES.iter().filter(|(name, _)| *name == table).flat_map(|(_, settings)| *settings);
+        settings
+            .filter(|setting| (setting.show)(self) != (setting.show)(&defaults))
+            .map(|setting| setting.key)
+            .collect()
+    }
+
+    fn of_services(&self, broker: bool, monitor: bool, texts: &mut Vec<String>) {
+        let mut none = |table: &str, keys: Vec<&str>, why: &str| {
+            let names: Vec<String> = keys.into_iter().map(|key| format!("{table}.{key}")).collect();
+            if !names.is_empty() {
+                texts.push(format!("without effect: {}: {why}", names.join(", ")));
+            }
+        };
+        if !broker {
+            let keys = self.changed("broker").into_iter().filter(|key| !SHARED.contains(key));
+            let rules = (!self.rules.is_empty()).then_some("[[channel]]");
+            none("broker", keys.chain(rules).collect(), "the broker is not started");
+        }
+        if !monitor {
+            let keys = self.changed("monitor").into_iter().filter(|key| *key != "listen");
+            none("monitor", keys.collect(), "the monitor is not started");
+        }
+        let open = [(broker, &self.server.http), (monitor, &self.monitor.listen)];
+        if !open.iter().any(|(is_started, list)| *is_started && !list.is_empty()) {
+            return none("http", self.changed("http"), "no service listens for HTTP");
+        }
+        let is_loopback = |address: &String| {
+            let host = address.rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']);
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        };
+        let all_loopback =
+            open.iter().filter(|(is_started, _)| *is_started).all(|(_, list)| list.iter().all(is_loopback));
+        if self.web.metrics_open && self.web.token.is_none() && self.web.hosts.names().is_empty() && all_loopback {
+            none("http", vec!["metrics-open"], "no token is asked for on loopback");
+        }
+    }
+
+    fn of_monitor(&self, has_broker: bool, texts: &mut Vec<String>) {
+        let changed = self.changed("monitor");
+        let mut need = |keys: &[&str], why: &str| {
+            let names = changed.iter().filter(|key| keys.contains(key)).map(|key| format!("monitor.{key}"));
+            let names: Vec<String> = names.collect();
+            if !names.is_empty() {
+                texts.push(format!("without effect: {}: {why}", names.join(", ")));
+            }
+        };
+        if self.monitor.webhook.is_empty() {
+            need(&["webhook-ca", "alert-interval", "alert-repeat"], "there is no monitor.webhook");
+        }
+        if !has_broker && self.monitor.broker.is_none() {
+            need(&["samples", "alerts"], "there is no monitor.broker");
+        }
+    }
+
+    fn of_broker(&self, texts: &mut Vec<String>) {
+        let limits = &self.server.limits;
+        let mut more = |what: &str, amount: usize, than: &str, bound: usize| {
+            if amount > bound {
+                texts.push(format!(
+                    "without effect: {what} = {}: no more than {than} = {} counts",
+                    show_size(amount),
+                    show_size(bound)
+                ));
+            }
+        };
+        more("queue", limits.queue, "memory", limits.memory);
+        more("outbox", limits.outbox, "memory", limits.memory);
+        more("window", limits.window, "outbox", limits.outbox);
+        for rule in &self.rules {
+            more(&format!("queue of [[channel]] {}", rule.pattern), rule.queue.unwrap_or(0), "memory", limits.memory);
+        }
+        if self.server.handshakes_per_address > self.server.handshakes {
+            texts.push(format!(
+                "without effect: handshakes-per-address = {}: handshakes = {} are fewer",
+                self.server.handshakes_per_address, self.server.handshakes
+            ));
+        }
+        if limits.grace_period.is_zero() && self.changed("broker").contains(&"slow-consumer") {
+            texts.push("without effect: slow-consumer: there is no grace-period".to_owned());
+        }
+    }
+
+    fn of_rules(&self, texts: &mut Vec<String>) {
+        for (at, rule) in self.rules.iter().enumerate() {
+            let Rule { pattern, policy, buffer_unsubscribed, queue } = rule;
+            let mut say = |what: &str, why: &str| {
+                texts.push(format!("without effect: {what} of [[channel]] {pattern}: {why}"));
+            };
+            if self.rules[..at].iter().any(|earlier| earlier.pattern == *pattern || earlier.pattern == ">") {
+                say("all", "an earlier rule matches the same names");
+                continue;
+            }
+            if policy.is_none() && buffer_unsubscribed.is_none() && queue.is_none() {
+                say("all", "it sets nothing");
+            }
+            if pattern.starts_with("/queue") {
+                let topics_only = "queues never drop and always buffer, so it is for topics only";
+                if policy.is_some() {
+                    say("policy", topics_only);
+                }
+                if buffer_unsubscribed.is_some() {
+                    say("buffer-unsubscribed", topics_only);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Started = Started { broker: true, monitor: true };
+
+    fn texts(started: Started, pairs: &[&str], rules: &[&str]) -> Vec<String> {
+        let mut settings = Settings::default();
+        settings.set_pairs(&pairs.iter().map(|&pair| pair.to_owned()).collect::<Vec<_>>()).expect("settings");
+        for (at, rule) in rules.iter().enumerate() {
+            settings.add_rule(at, rule).expect("a rule");
+        }
+        settings.without_effect(started)
+    }
+
+    #[test]
+    fn defaults_and_settings_with_an_effect_are_not_mentioned() {
+        let none = Vec::<String>::new();
+        for started in [ALL, Started { broker: true, monitor: false }, Started { broker: false, monitor: true }] {
+            assert_eq!(texts(started, &["log=debug", "data=/x", "log-format=json", "http.connections=7"], &[]), none);
+        }
+        assert_eq!(texts(ALL, &["outbox=1MiB", "monitor.keep=1d", "queue=512MiB"], &["/topic/a,policy=block"]), none);
+        assert_eq!(texts(ALL, &["metrics-open=true", "http=0.0.0.0:1"], &["/queue/a,queue=1KiB"]), none);
+        assert_eq!(texts(ALL, &["monitor.webhook=http://a/", "monitor.alert-interval=1s"], &[]), none);
+    }
+
+    #[test]
+    fn each_kind_without_effect_is_named_with_its_reason() {
+        let monitor = Started { broker: false, monitor: true };
+        let broker = Started { broker: true, monitor: false };
+        for (started, pairs, rules, part) in [
+            (monitor, &["outbox=1MiB"][..], &[][..], "broker.outbox: the broker is not started"),
+            (monitor, &[], &["/a,policy=block"], "broker.[[channel]]: the broker is not started"),
+            (monitor, &["monitor.samples=/a"], &[], "monitor.samples: there is no monitor.broker"),
+            (broker, &["monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
+            (ALL, &["monitor.listen=", "monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
+            (broker, &["http=", "hosts=a.example"], &[], "http.hosts: no service listens for HTTP"),
+            (ALL, &["metrics-open=true"], &[], "http.metrics-open: no token is asked for on loopback"),
+            (ALL, &["monitor.alert-repeat=1s"], &[], "monitor.alert-repeat: there is no monitor.webhook"),
+            (ALL, &["memory=32MiB", "queue=33MiB"], &[], "queue = 33MiB: no more than memory = 32MiB counts"),
+            (ALL, &["outbox=1KiB"], &[], "no more than outbox = 1KiB counts"),
+            (ALL, &["handshakes=5", "handshakes-per-address=6"], &[], "handshakes-per-address = 6"),
+            (ALL, &["grace-period=0", "slow-consumer=1s"], &[], "slow-consumer: there is no grace-period"),
+            (ALL, &[], &["/queue/a,policy=block"], "policy of [[channel]] /queue/a"),
+            (ALL, &[], &["/queue/>,buffer-unsubscribed=5"], "buffer-unsubscribed of [[channel]] /queue/>"),
+            (ALL, &[], &["/a"], "all of [[channel]] /a: it sets nothing"),
+            (ALL, &[], &["/a,policy=block", "/a,queue=1KiB"], "all of [[channel]] /a: an earlier rule"),
+            (ALL, &[], &[">,policy=block", "/b,queue=1KiB"], "all of [[channel]] /b: an earlier rule"),
+        ] {
+            let texts = texts(started, pairs, rules);
+            assert!(texts.len() == 1 && texts[0].contains(part), "{part}: {texts:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Every example of `--help`, of the READMEs and of docs/ is a command line of this program.
+
+use crate::cli::Cli;
+use clap::{CommandFactory, Parser};
+use std::path::{Path, PathBuf};
+
+/// The words of a command line of a shell, up to a comment or an operator.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                word.get_or_insert_default();
+                quote = Some(c);
+            }
+            (None, ' ') => words.extend(word.take()),
+            (None, '#') if word.is_none() => break,
+            (None, '|' | '>' | '&' | ';') => break,
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The command lines of this program in a line of a script: at its beginning, or behind a pipe.
+fn commands(line: &str) -> Vec<&str> {
+    let starts = line.split("| ").map(|part| part.trim_start().trim_start_matches("$ "));
+    starts.filter(|part| part.starts_with("switchboard ")).collect()
+}
+
+fn check(source: &str, line: &str) {
+    if let Err(error) = Cli::try_parse_from(words(line)) {
+        panic!("{source}: {line}: {error}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_help_are_command_lines() {
+    let mut checked = 0;
+    let mut cli = Cli::command();
+    let all: Vec<clap::Command> =
+        std::iter::once(cli.clone()).chain(cli.get_subcommands_mut().map(|command| command.clone())).collect();
+    for command in all {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in help.lines().skip(1) {
+            for found in commands(line) {
+                // The explanation stands behind two blanks.
+                check(command.get_name(), found.split("  ").next().unwrap_or(found));
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 20, "only {checked} examples were found");
+}
+
+#[test]
+fn the_examples_of_the_documents_are_command_lines() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files: Vec<PathBuf> =
+        vec![root.join("README.md"), root.join("CONTRIBUTING.md"), root.join("ARCHITECTURE.md")];
+    let mut folders = vec![root.join("docs"), root.join("crates"), root.join("bench")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").filter_map(Result::ok) {
+            let path = entry.path();
+            let name = entry.file_name();
+            if path.is_dir() && name != "target" && name != "src" && name != "tests" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                files.push(path);
+            }
+        }
+    }
+    let mut checked = 0;
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let mut is_fenced = false;
+        for line in text.lines() {
+            is_fenced ^= line.trim_start().starts_with("```");
+            let is_code = is_fenced || line.starts_with("    ");
+            for found in commands(line).into_iter().filter(|_| is_code) {
+                check(&file.display().to_string(), found);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 10, "only {checked} examples were found");
+}
+
+#[test]
+fn a_line_is_split_as_a_shell_does() {
+    assert_eq!(words("switchboard send /a 'b  c' \"d\" '' # e"), ["switchboard", "send", "/a", "b  c", "d", ""]);
+    assert_eq!(words("switchboard config > x"), ["switchboard", "config"]);
+    assert_eq!(commands("seq 10 | switchboard send /a -l"), ["switchboard send /a -l"]);
+    assert!(commands("switchboardx | cat").is_empty());
+}

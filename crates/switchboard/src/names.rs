@@ -1,0 +1,71 @@
+//! Channel names: bytes, shown and given percent-encoded where they are no plain text.
+
+use crate::escape::steers;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use std::fmt::Write;
+
+/// Encodes a value of an address, all but what never needs it.
+pub(crate) fn percent(value: impl AsRef<[u8]>) -> String {
+    const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    percent_encode(value.as_ref(), VALUE).to_string()
+}
+
+/// Shows a name so that [`decode`] gives it back: what steers a terminal, bytes that are no UTF-8, and a `%` before two
+/// hexadecimal digits are written as `%XX`.
+pub(crate) fn encode(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        let valid = chunk.valid();
+        for (at, c) in valid.char_indices() {
+            if steers(c) || c == '%' && is_encoded(&valid.as_bytes()[at..]) {
+                c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push(&mut text, byte));
+            } else {
+                text.push(c);
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| push(&mut text, *byte));
+    }
+    text
+}
+
+fn push(text: &mut String, byte: u8) {
+    // Writing to a string does not fail.
+    let _ = write!(text, "%{byte:02X}");
+}
+
+fn is_encoded(bytes: &[u8]) -> bool {
+    bytes.get(1..3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Reads a name as [`encode`] shows it.
+pub(crate) fn decode(text: &str) -> Vec<u8> {
+    percent_decode_str(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for (name, shown) in [
+            (&b"/queue/a b"[..], "/queue/a b"),
+            (b"/queue/100%", "/queue/100%"),
+            (b"/queue/%41", "/queue/%2541"),
+            (b"/queue/%%41", "/queue/%%2541"),
+            (b"/queue/\xff\x00\n", "/queue/%FF%00%0A"),
+            (b"/queue/\x1b[2J", "/queue/%1B[2J"),
+            ("/queue/\u{e9}\u{202e}".as_bytes(), "/queue/\u{e9}%E2%80%AE"),
+            (b"", ""),
+        ] {
+            assert_eq!(encode(name), shown);
+            assert_eq!(decode(shown), name, "{shown}");
+        }
+    }
+
+    #[test]
+    fn names_of_addresses_are_encoded() {
+        assert_eq!(percent("/queue/a b&c=\u{e9}~"), "%2Fqueue%2Fa%20b%26c%3D%C3%A9~");
+        assert_eq!(percent(b"\xff"), "%FF");
+    }
+}

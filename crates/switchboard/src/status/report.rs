@@ -1,0 +1,126 @@
+//! What a broker answers to `/status`, page by page.
+
+use crate::http::HttpServer;
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Pages of `--all`, at most: a broker has at most some millions of rows.
+const PAGES: usize = 100_000;
+/// Rows of a page.
+const ROWS: usize = 1000;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Report {
+    pub(super) totals: Totals,
+    pub(super) services: Vec<Service>,
+    pub(super) channels: Vec<Channel>,
+    pub(super) connections: Vec<Connection>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Totals {
+    pub(super) channels: usize,
+    pub(super) connections: usize,
+    pub(super) paused: u64,
+    pub(super) memory: f64,
+    pub(super) memory_budget: f64,
+    pub(super) published: f64,
+    pub(super) delivered: f64,
+    pub(super) dropped_slow: f64,
+    pub(super) dropped_no_subscribers: f64,
+    pub(super) dropped_publisher_gone: f64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Service {
+    pub(super) name: String,
+    pub(super) running: bool,
+    pub(super) reason: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Channel {
+    pub(super) name: String,
+    /// The name's bytes, if they are no UTF-8.
+    pub(super) name_hex: Option<String>,
+    pub(super) kind: String,
+    pub(super) depth: f64,
+    pub(super) subscribers: f64,
+    pub(super) published_per_s: f64,
+    pub(super) delivered_per_s: f64,
+    pub(super) dropped: f64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Connection {
+    pub(super) id: u64,
+    pub(super) address: Option<String>,
+    /// The service of the broker's own program that it belongs to.
+    pub(super) service: Option<String>,
+    pub(super) subscriptions: Vec<String>,
+    pub(super) outbox: f64,
+    pub(super) dropped: f64,
+    pub(super) waits_for: String,
+    pub(super) paused: Option<String>,
+    pub(super) slow: bool,
+    pub(super) stalled: bool,
+}
+
+impl Channel {
+    /// The name's bytes.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let bytes = self.name_hex.as_deref().and_then(from_hex);
+        bytes.unwrap_or_else(|| self.name.clone().into_bytes())
+    }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some((digit(pair.first()?)? * 16 + digit(pair.get(1)?)?) as u8)).collect()
+}
+
+/// Asks for the rows that matter most, or for all, page by page.
+pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
+    let get = async |path: &str| -> Result<Value> {
+        serde_json::from_str(&server.get(path).await?)
+            .with_context(|| format!("{} is no broker: its status is not JSON", server.base()))
+    };
+    if !all {
+        return get("/status").await;
+    }
+    let mut whole = get(&format!("/status?limit={ROWS}&after=0")).await?;
+    for _ in 0..PAGES {
+        let Some(next) = whole["next"].as_str().map(str::to_owned) else { break };
+        let mut page = get(&format!("/status?limit={ROWS}&after={next}")).await?;
+        whole["next"] = page["next"].take();
+        for table in ["channels", "connections"] {
+            if let (Some(rows), Some(more)) = (whole[table].as_array_mut(), page[table].as_array_mut()) {
+                rows.append(more);
+            }
+        }
+    }
+    if let Some(fields) = whole.as_object_mut() {
+        fields.remove("next");
+    }
+    Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_text_is_read_from_its_digits() {
+        let channel = |hex: &str| Channel { name: "?".into(), name_hex: Some(hex.into()), ..Channel::default() };
+        assert_eq!(channel("2fff00").bytes(), b"/\xff\0");
+        assert_eq!(channel("2ff").bytes(), b"?");
+        assert_eq!(channel("zz").bytes(), b"?");
+    }
+}

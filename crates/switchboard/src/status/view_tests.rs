@@ -1,0 +1,99 @@
+//! What the status shows, and how it fits.
+
+use super::*;
+use crate::status::Sort;
+use serde_json::{Value, json};
+
+fn report(channels: usize, connections: usize) -> Report {
+    let channel = |i: usize| {
+        json!({ "name": format!("/topic/prices/of/everything/that/is/sold/anywhere/{i}"), "kind": "topic",
+                "depth": i, "subscribers": 1_000_000 + i, "published_per_s": 1234.5 * i as f64,
+                "delivered_per_s": 12_345_678.0, "dropped": 18_446_744_073_709_551_615u64 })
+    };
+    let connection = |i: usize| {
+        json!({ "id": 1_000_000 + i, "address": "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535",
+                "subscriptions": ["/topic/prices/>", "/queue/jobs"], "outbox": 8 << 20, "dropped": 12_345_678,
+                "waits_for": "its peer to read 8388608 bytes", "paused": null, "slow": true, "stalled": false })
+    };
+    let report = json!({
+        "totals": { "channels": channels, "connections": connections, "paused": 12_345, "memory": 5e8,
+                    "memory_budget": 536_870_912, "published": 1.8e19, "delivered": 1.8e19, "dropped_slow": 5 },
+        "services": [{ "name": "broker", "running": true },
+                     { "name": "monitor", "running": false, "reason": "127.0.0.1:8088 is taken\u{1b}[2J" }],
+        "channels": (0..channels.min(100)).map(channel).collect::<Vec<Value>>(),
+        "connections": (0..connections.min(100)).map(connection).collect::<Vec<Value>>(),
+    });
+    serde_json::from_value(report).expect("a report")
+}
+
+fn size(columns: usize, rows: usize) -> Option<Size> {
+    Some(Size { columns, rows: Some(rows) })
+}
+
+#[test]
+fn it_fits_a_terminal_whatever_there_is() {
+    for (channels, connections) in [(0, 0), (1, 1), (2, 100), (100, 2), (100_000, 10_000)] {
+        for (columns, rows) in [(80, 24), (100, 30), (200, 50)] {
+            let text = render(&report(channels, connections), None, size(columns, rows));
+            assert!(text.lines().count() < rows, "{columns}x{rows}:\n{text}");
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(columns), "{columns}x{rows}:\n{text}");
+            for part in ["NAME", "KIND", "DEPTH", "IN/s", "OUT/s", "SUBS", "DROPPED"] {
+                assert!(text.contains(part), "{part}:\n{text}");
+            }
+            assert!(channels == 0 || text.contains("/topic/pri"), "{columns}x{rows}:\n{text}");
+        }
+    }
+    let text = render(&report(100_000, 2), None, size(80, 24));
+    assert!(text.contains(" more channels: --all\n") && text.contains("1000001"), "{text}");
+}
+
+#[test]
+fn a_narrow_terminal_is_no_error() {
+    for (columns, rows) in [(0, 0), (1, 1), (10, 3), (30, 10)] {
+        render(&report(5, 5), Some(Sort::Depth), size(columns, rows));
+    }
+}
+
+#[test]
+fn nothing_is_cut_for_a_file() {
+    let text = render(&report(100, 100), None, None);
+    assert!(text.contains("/topic/prices/of/everything/that/is/sold/anywhere/99"), "{text}");
+    assert!(text.contains("slow: its peer to read 8388608 bytes"), "{text}");
+}
+
+#[test]
+fn services_that_do_not_run_and_own_connections_are_marked() {
+    let mut report = report(1, 2);
+    report.connections[0].service = Some("monitor".to_owned());
+    report.connections[0].subscriptions.clear();
+    let text = render(&report, None, size(80, 24));
+    assert!(text.contains("The monitor does not run: 127.0.0.1:8088 is taken\\u{1b}[2J"), "{text}");
+    assert_eq!(text.matches("monitor (own)").count(), 1, "{text}");
+    assert!(!text.contains("The broker does not run"), "{text}");
+}
+
+#[test]
+fn the_totals_are_one_line_of_human_units() {
+    let text = render(&report(0, 0), None, size(80, 24));
+    let first = text.lines().next().expect("a line");
+    assert_eq!(first, "buffered 477MiB of 512MiB, published 18E, delivered 18E, dropped 5, paused 12345");
+}
+
+#[test]
+fn rows_are_sorted_as_asked_the_greatest_first_and_names_from_a_on() {
+    let names = |sort| {
+        let mut report = report(3, 0);
+        for (channel, name) in report.channels.iter_mut().zip(["/b", "/c", "/a"]) {
+            channel.name = name.to_owned();
+        }
+        report.channels[1].depth = 0.0;
+        let text = render(&report, sort, None);
+        let rows = text.lines().skip_while(|line| !line.starts_with("NAME")).skip(1).take(3);
+        rows.map(|line| line.split_whitespace().next().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None), ["/b", "/c", "/a"]);
+    assert_eq!(names(Some(Sort::Name)), ["/a", "/b", "/c"]);
+    assert_eq!(names(Some(Sort::Depth)), ["/a", "/b", "/c"]);
+    assert_eq!(names(Some(Sort::In)), ["/a", "/c", "/b"]);
+}
