@@ -1,3 +1,3 @@
-//! A coherent row cache over PostgreSQL. The README says what is here already.
+//! A coherent cache of database rows. The README says what works, and what is missing.
 
 pub mod cache;

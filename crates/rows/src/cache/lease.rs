@@ -1,5 +1,6 @@
 //! The right to fill one key, and the wait for somebody else's fill.
 
+use super::key::Key;
 use super::sync::Mutex;
 use super::{Cache, Row, TableId};
 use std::future::Future;
@@ -40,7 +41,7 @@ pub struct Lease {
     pub(super) cache: Arc<Cache>,
     pub(super) table: TableId,
     pub(super) hash: u64,
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Key,
     pub(super) epoch: u64,
     pub(super) flight: Arc<Flight>,
     pub(super) done: bool,

@@ -16,6 +16,7 @@
 //! - No entry crosses [`Cache::connected`] or its table's [`Cache::flush`].
 
 mod freshness;
+mod key;
 mod lease;
 mod shard;
 mod sync;
@@ -25,6 +26,7 @@ pub use lease::{Lease, Waiter};
 use bytes::Bytes;
 use freshness::Freshness;
 use hashbrown::DefaultHashBuilder;
+use key::Key;
 use lease::Flight;
 use shard::{Content, Shard, Slot};
 use std::hash::BuildHasher;
@@ -251,7 +253,7 @@ impl Cache {
                 if let Content::Ready { row, epoch } = &slot.content
                     && self.is_current(slot.table, *epoch)
                 {
-                    rows.push((slot.table, slot.key.clone(), row.clone()));
+                    rows.push((slot.table, Box::from(&*slot.key), row.clone()));
                 }
             }
         }
@@ -266,7 +268,7 @@ impl Cache {
         if let Some(flushed) = shard.remove(table, hash, key) {
             self.release(&flushed);
         }
-        let (key, flight) = (Box::<[u8]>::from(key), Arc::new(Flight::new()));
+        let (key, flight) = (Key::from(key), Arc::new(Flight::new()));
         self.bytes.fetch_add(key.len(), SeqCst);
         let epoch = self.epoch(table);
         let content = Content::Loading { flight: flight.clone(), epoch };

@@ -1,5 +1,6 @@
 //! A part of the cache: slots in an array, an index, and a clock hand that evicts.
 
+use super::key::Key;
 use super::lease::Flight;
 use super::{Row, TableId};
 use hashbrown::HashTable;
@@ -17,7 +18,7 @@ pub(super) struct Slot {
     /// Read since the clock hand passed.
     pub(super) used: bool,
     pub(super) hash: u64,
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Key,
     pub(super) content: Content,
 }
 
