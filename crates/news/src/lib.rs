@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod extract;
 pub mod fetch;
 pub mod guard;
 pub mod site;
