@@ -3,4 +3,5 @@
 pub mod extract;
 pub mod fetch;
 pub mod guard;
+pub mod render;
 pub mod site;
