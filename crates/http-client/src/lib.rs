@@ -4,6 +4,7 @@ mod dialer;
 mod tls;
 mod url;
 
+pub use dialer::{Dial, Dialing};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use tls::{Trust, TrustError};
 pub use url::{Url, UrlError};
@@ -34,6 +35,8 @@ pub struct Options {
     pub answer_limit: usize,
     /// Whose certificates count for `https`. Default: [`Trust::System`].
     pub trust: Trust,
+    /// Who opens the connections. Default: every address of the host's name is dialed in turn.
+    pub dial: Dial,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(3),
             answer_limit: 64 << 10,
             trust: Trust::System,
+            dial: Dial::default(),
         }
     }
 }
@@ -90,7 +94,8 @@ impl Client {
     ///
     /// The certificates to trust cannot be read.
     pub fn new(options: &Options) -> Result<Client, TrustError> {
-        let connector = tls::connector(Dialer { limit: options.connect_timeout }, &options.trust)?;
+        let connector =
+            tls::connector(Dialer { limit: options.connect_timeout, dial: options.dial.clone() }, &options.trust)?;
         let pooled = Pooled::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)

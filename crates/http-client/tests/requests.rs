@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_http_client::{Client, Method, Options, StatusCode, Trust, Url, header};
+use switchboard_http_client::{Client, Dial, Method, Options, StatusCode, Trust, Url, header};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -189,4 +189,23 @@ async fn a_header_that_cannot_be_sent_is_an_error() {
     let client = client(|_| {});
     let sent = client.send(Method::GET, &url("http://127.0.0.1:1/"), &[(header::AUTHORIZATION, "a\r\nb")], "").await;
     assert!(sent.expect_err("refused").to_string().contains("header"));
+}
+
+#[tokio::test]
+async fn the_client_connects_by_its_own_dialer_only_and_shows_its_refusal() {
+    let server = serve("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", None).await;
+    let address = server.address;
+    let dial = Dial::with(move |host, port| {
+        Box::pin(async move {
+            match (host.as_str(), port) {
+                ("name.example", 81) => tokio::net::TcpStream::connect(address).await,
+                _ => Err(std::io::Error::other("refused by the test")),
+            }
+        })
+    });
+    let client = client(|options| options.dial = dial);
+    let url = |text: &str| text.parse::<Url>().expect("an address");
+    assert_eq!(client.get(&url("http://name.example:81/")).await.expect("an answer").status, StatusCode::OK);
+    let error = client.get(&url(&format!("http://{address}/"))).await.expect_err("refused");
+    assert!(error.to_string().contains("refused by the test"), "{error}");
 }

@@ -1,0 +1,60 @@
+use super::encoding::EncodingError;
+use std::time::Duration;
+use url::Url;
+
+/// A page could not be fetched. The text names its address.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{url}: {reason}")]
+pub struct FetchError {
+    /// What was asked for, or where a redirect led.
+    pub url: Url,
+    /// Why there is no page.
+    pub reason: FetchReason,
+}
+
+/// Why there is no page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchReason {
+    /// Neither `http` nor `https`, or no host.
+    #[error("only http:// and https:// addresses without a password can be fetched")]
+    Scheme,
+    /// The whole answer did not arrive in time.
+    #[error("no complete answer within {0:?}")]
+    Timeout(Duration),
+    /// There is no connection, no TLS session, or no HTTP on it; or the guard refuses.
+    #[error("{0}")]
+    Failed(String),
+    /// The connection ended before the answer did.
+    #[error("the answer is not whole: {0}")]
+    Cut(String),
+    /// More bytes than [`Options::body_limit`](super::Options::body_limit).
+    #[error("it is longer than {0} bytes")]
+    TooLong(usize),
+    /// The body cannot be decompressed.
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
+    /// Redirects lead on and on.
+    #[error("more than {0} redirects")]
+    Redirects(usize),
+    /// A redirect that names no address.
+    #[error("status {0} without a usable Location")]
+    Location(u16),
+    /// Neither success nor redirect.
+    #[error("status {0}")]
+    Status(u16),
+    /// robots.txt does not allow it.
+    #[error("robots.txt does not allow it")]
+    Robots,
+    /// robots.txt cannot be read; until then nothing may be fetched.
+    #[error("robots.txt cannot be read ({0}), so nothing of this site may be fetched")]
+    RobotsUnreadable(String),
+    /// The host has asked to be left alone.
+    #[error("status {status}; the host is left alone for another {wait:?}")]
+    Busy {
+        /// 429 or 503.
+        status: u16,
+        /// How long.
+        wait: Duration,
+    },
+}

@@ -1,0 +1,28 @@
+//! Exceptions to the guard, each an exact pair of host and port.
+
+use super::target::{Target, TargetError};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Pairs of host and port that may be reached whatever their address is. A name allows nothing for its addresses, and an
+/// address nothing for the names that point to it.
+#[derive(Clone, Debug, Default)]
+pub struct Allow(Arc<HashSet<Target>>);
+
+impl Allow {
+    /// Reads `HOST:PORT` texts.
+    ///
+    /// # Errors
+    ///
+    /// One of them has another form.
+    pub fn parse<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Result<Allow, TargetError> {
+        let pairs = texts.into_iter().map(|text| text.as_ref().parse()).collect::<Result<_, _>>()?;
+        Ok(Allow(Arc::new(pairs)))
+    }
+
+    /// Whether this pair is one of them.
+    #[must_use]
+    pub fn contains(&self, target: &Target) -> bool {
+        self.0.contains(target)
+    }
+}

@@ -1,0 +1,251 @@
+//! The Chrome DevTools Protocol over a pipe: JSON messages that end with a zero byte.
+//!
+//! A pipe needs no port, which any process of this machine, and any page, could connect to. Messages that this module
+//! does not know are ignored, so a newer browser's do no harm.
+
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+
+/// Bytes of a message from the browser; a longer one ends the connection.
+const MAX_MESSAGE: usize = 64 << 20;
+/// Events of one session that may wait; more end the session.
+const MAX_EVENTS: usize = 4096;
+
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("the browser has ended")]
+    Gone,
+    #[error("the browser refuses {method}: {message}")]
+    Refused { method: &'static str, message: String },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    id: Option<u64>,
+    method: Option<String>,
+    session_id: Option<String>,
+    #[serde(default)]
+    params: Value,
+    #[serde(default)]
+    result: Value,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    message: String,
+}
+
+/// An event of a session.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) method: String,
+    pub(crate) params: Value,
+}
+
+#[derive(Default)]
+struct Waiting {
+    is_gone: bool,
+    calls: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
+    sessions: HashMap<String, mpsc::Sender<Event>>,
+}
+
+/// A connection. Clones share it; when the last is dropped, it ends.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    next: Arc<AtomicU64>,
+    waiting: Arc<Mutex<Waiting>>,
+    writer: mpsc::UnboundedSender<Vec<u8>>,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: UnixStream) -> Connection {
+        let (reader, writer) = stream.into_split();
+        let waiting = Arc::<Mutex<Waiting>>::default();
+        // Unbounded: each call waits for its answer, so callers bound it; a task writes, so no message is half written
+        // when a caller gives up.
+        let (sender, messages) = mpsc::unbounded_channel();
+        tokio::spawn(write(writer, messages));
+        tokio::spawn(read(reader, waiting.clone()));
+        Connection { next: Arc::default(), waiting, writer: sender }
+    }
+
+    /// Events of a session, from now on.
+    pub(crate) fn events(&self, session: &str) -> mpsc::Receiver<Event> {
+        let (sender, receiver) = mpsc::channel(MAX_EVENTS);
+        let mut waiting = self.waiting.lock();
+        if !waiting.is_gone {
+            waiting.sessions.insert(session.to_owned(), sender);
+        }
+        receiver
+    }
+
+    pub(crate) fn forget(&self, session: &str) {
+        self.waiting.lock().sessions.remove(session);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.waiting.lock().is_gone
+    }
+
+    /// Calls a method and waits for its result.
+    pub(crate) async fn call(
+        &self,
+        session: Option<&str>,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Value, CallError> {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut waiting = self.waiting.lock();
+            if waiting.is_gone {
+                return Err(CallError::Gone);
+            }
+            waiting.calls.insert(id, sender);
+        }
+        self.write(id, session, method, params);
+        match receiver.await {
+            Ok(result) => result.map_err(|message| CallError::Refused { method, message }),
+            Err(_) => Err(CallError::Gone),
+        }
+    }
+
+    /// Calls a method without waiting.
+    pub(crate) fn send(&self, session: Option<&str>, method: &'static str, params: Value) {
+        self.write(self.next.fetch_add(1, Ordering::Relaxed), session, method, params);
+    }
+
+    fn write(&self, id: u64, session: Option<&str>, method: &str, params: Value) {
+        let mut message = json!({ "id": id, "method": method, "params": params });
+        if let Some(session) = session {
+            message["sessionId"] = session.into();
+        }
+        let mut bytes = message.to_string().into_bytes();
+        bytes.push(0);
+        // An error means that the browser is gone, which the reader finds as well.
+        let _ = self.writer.send(bytes);
+    }
+}
+
+async fn write(mut stream: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(message) = messages.recv().await {
+        if stream.write_all(&message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(mut stream: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
+    let mut buffer = Vec::new();
+    let mut seen = 0;
+    while let Ok(1..) = stream.read_buf(&mut buffer).await {
+        while let Some(length) = buffer[seen..].iter().position(|&byte| byte == 0) {
+            take(&buffer[..seen + length], &waiting);
+            buffer.drain(..=seen + length);
+            seen = 0;
+        }
+        seen = buffer.len();
+        if seen > MAX_MESSAGE {
+            break;
+        }
+    }
+    let mut waiting = waiting.lock();
+    waiting.is_gone = true;
+    waiting.calls.clear();
+    waiting.sessions.clear();
+}
+
+fn take(bytes: &[u8], waiting: &Mutex<Waiting>) {
+    let Ok(message) = serde_json::from_slice::<Message>(bytes) else { return };
+    let mut waiting = waiting.lock();
+    if let Some(id) = message.id {
+        if let Some(call) = waiting.calls.remove(&id) {
+            let _ = call.send(message.error.map_or(Ok(message.result), |error| Err(error.message)));
+        }
+    } else if let (Some(method), Some(session)) = (message.method, message.session_id)
+        && let Some(events) = waiting.sessions.get(&session)
+        && events.try_send(Event { method, params: message.params }).is_err()
+    {
+        waiting.sessions.remove(&session);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answer(far: &mut UnixStream, text: &[u8]) {
+        for byte in text {
+            far.write_all(&[*byte]).await.expect("written");
+        }
+    }
+
+    #[tokio::test]
+    async fn results_find_their_calls_and_unknown_messages_are_ignored() {
+        let (near, mut far) = UnixStream::pair().expect("a pair");
+        let connection = Connection::new(near);
+        let mut events = connection.events("s");
+        let other = connection.clone();
+        let call = tokio::spawn(async move { other.call(Some("s"), "A.b", json!({})).await });
+        let mut text = vec![0; 256];
+        let count = far.read(&mut text).await.expect("a call");
+        let sent: Value = serde_json::from_slice(&text[..count - 1]).expect("JSON");
+        assert_eq!((sent["method"].as_str(), sent["sessionId"].as_str(), text[count - 1]), (Some("A.b"), Some("s"), 0));
+        for rubbish in [
+            &b"\0"[..],
+            b"nonsense\0",
+            b"[]\0",
+            b"{\"id\":99,\"result\":{}}\0",
+            b"{\"method\":\"New.thing\",\"new\":[1]}\0",
+            b"{\"method\":\"X.y\",\"sessionId\":\"other\",\"params\":{}}\0",
+            b"{\"method\":\"X.y\",\"sessionId\":\"s\",\"params\":{\"a\":1}}\0",
+        ] {
+            answer(&mut far, rubbish).await;
+        }
+        answer(&mut far, format!("{{\"id\":{},\"result\":{{\"x\":1}}}}\0", sent["id"]).as_bytes()).await;
+        assert_eq!(call.await.expect("no panic"), Ok(json!({ "x": 1 })));
+        let event = events.recv().await.expect("an event");
+        assert_eq!((event.method.as_str(), event.params), ("X.y", json!({ "a": 1 })));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_browser_ends_calls_and_sessions() {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let connection = Connection::new(near);
+        let mut events = connection.events("s");
+        let call = connection.call(None, "A.b", json!({}));
+        drop(far);
+        assert_eq!(call.await, Err(CallError::Gone));
+        assert!(events.recv().await.is_none() && connection.is_gone());
+        assert_eq!(connection.call(None, "A.b", json!({})).await, Err(CallError::Gone));
+        assert!(connection.events("s").recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_session_that_floods_is_ended_and_others_are_not() {
+        let (near, mut far) = UnixStream::pair().expect("a pair");
+        let connection = Connection::new(near);
+        let (mut flooded, mut other) = (connection.events("s"), connection.events("o"));
+        let flood = b"{\"method\":\"X.y\",\"sessionId\":\"s\"}\0".repeat(MAX_EVENTS + 1);
+        far.write_all(&flood).await.expect("written");
+        far.write_all(b"{\"method\":\"X.y\",\"sessionId\":\"o\"}\0").await.expect("written");
+        assert!(other.recv().await.is_some());
+        let mut count = 0;
+        while flooded.recv().await.is_some() {
+            count += 1;
+        }
+        assert_eq!(count, MAX_EVENTS);
+    }
+}

@@ -1,0 +1,96 @@
+//! Sites as a TOML file describes them: `[[site]]` tables.
+
+mod file;
+mod problem;
+
+pub use file::{MAX_SITES, parse};
+pub use problem::Problem;
+
+use scraper::Selector;
+use std::time::Duration;
+use url::Url;
+
+/// How a site's headlines are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The feed if there is one, else the page, else the rendered page.
+    #[default]
+    Auto,
+    /// The feed.
+    Feed,
+    /// The page as the server sends it.
+    Fetch,
+    /// The page after its scripts have run.
+    Render,
+}
+
+/// A site.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its name, unique in the file.
+    pub name: String,
+    /// Its page.
+    pub url: Url,
+    /// Its color, `#rrggbb`; none: one is chosen.
+    pub color: Option<String>,
+    /// How its headlines are found.
+    pub mode: Mode,
+    /// Its feed.
+    pub feed: Option<Url>,
+    /// How headlines are found in its page.
+    pub rule: Rule,
+    /// The selector that a rendered page is waited for.
+    pub wait_for: Option<String>,
+    /// How long a result is fresh. Default: 10 minutes.
+    pub ttl: Duration,
+    /// A result with fewer headlines means that the rule is broken. Default: 1.
+    pub min_items: usize,
+}
+
+/// How headlines are found in a page.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// The element of one headline. Default: `a`.
+    pub item: Pattern,
+    /// Within an item, the element whose text is the title; an item without one does not count. None: the item's text.
+    pub title: Option<Pattern>,
+    /// Within an item, the element of the link. None: the item itself.
+    pub link: Option<Pattern>,
+    /// The attribute of that element which is the link. Default: `href`.
+    pub attribute: String,
+    /// A title must contain one of these texts, in any case. None: every title counts.
+    pub text: Vec<String>,
+    /// A title must contain none of these texts, in any case.
+    pub text_not: Vec<String>,
+    /// A link, as it stands in the page, must begin with one of these. A link to the page's own host may also begin so
+    /// after its host.
+    pub link_prefix: Vec<String>,
+    /// A link, without query and fragment, must end with one of these.
+    pub link_suffix: Vec<String>,
+    /// Headlines that are kept. Default: 100.
+    pub limit: usize,
+}
+
+/// A CSS selector, and how it was written.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// As it was written.
+    pub text: String,
+    /// Parsed.
+    pub selector: Selector,
+}
+
+impl Pattern {
+    /// Parses a selector.
+    ///
+    /// # Errors
+    ///
+    /// It is none, in words.
+    pub fn new(text: &str) -> Result<Pattern, String> {
+        match Selector::parse(text) {
+            Ok(selector) => Ok(Pattern { text: text.to_owned(), selector }),
+            Err(error) => Err(format!("{text:?} is not a CSS selector: {error}")),
+        }
+    }
+}
