@@ -45,6 +45,8 @@ pub(super) struct Channel {
     pub(super) waiters: List<ConnectionSlot>,
     /// How many these are.
     pub(super) waiting: u32,
+    /// Each of the waiters from this one on is to be looked at: a consumer has left.
+    pub(super) untangles: Option<ConnectionSlot>,
     /// Publishers that wait until the channel has no more than is free.
     pub(super) share_waiters: List<ConnectionSlot>,
     /// The key among [`Broker::share_waiting`].
@@ -149,6 +151,7 @@ impl Broker {
             load: 0,
             waiters: List::new(),
             waiting: 0,
+            untangles: None,
             share_waiters: List::new(),
             share_key: None,
             paused_publishers: 0,

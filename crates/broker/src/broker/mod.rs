@@ -28,6 +28,7 @@ mod channel;
 mod connection;
 mod deliver;
 mod dispatch;
+mod knot;
 mod leave;
 mod member;
 mod pause;
@@ -96,6 +97,12 @@ const STEPS: usize = 4096;
 /// connection publishes. What it hands in nevertheless waits in order, and is charged. Acks, nacks,
 /// unsubscribes, credit and `Disconnect` always take effect at once.
 ///
+/// A connection with acks sends them in one stream with its messages. `Pause` comes for it only once
+/// [`Limits::read_ahead`] is used up, and the driver then reads nothing of it. If that would keep acks
+/// from being read for which full queues wait, in a ring of consumers that are all paused, the queues
+/// take the messages over their bounds. While the broker drains, a driver reads on, hands in the acks,
+/// and throws away what is published.
+///
 /// **Determinism.** The same calls give the same events.
 #[derive(Debug)]
 pub struct Broker {
@@ -158,6 +165,8 @@ pub struct Broker {
     pending: usize,
     /// What is charged for the commands of paused connections.
     pending_charge: usize,
+    /// The command at hand is of a knot: its queue takes more than its bound.
+    over_bound: bool,
     totals: Totals,
 }
 
@@ -211,6 +220,7 @@ impl Broker {
             waiting: 0,
             pending: 0,
             pending_charge: 0,
+            over_bound: false,
             totals: Totals::default(),
         }
     }

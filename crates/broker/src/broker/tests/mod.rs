@@ -1,6 +1,7 @@
 mod acks;
 mod budget;
 mod found;
+mod knot;
 mod report;
 mod slow;
 mod steps;
