@@ -411,7 +411,7 @@ impl Broker {
             }
             let behind = self.connections[next].wait.next;
             self.channels.quietly().row(slot).untangles = behind;
-            self.untangle(next);
+            self.advance(next);
         }
         while let Some(first) = self.channels[slot].waiters.first {
             if !self.spend(16) {

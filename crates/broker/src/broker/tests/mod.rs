@@ -3,6 +3,7 @@ mod budget;
 mod found;
 mod knot;
 mod report;
+mod rules;
 mod slow;
 mod steps;
 
