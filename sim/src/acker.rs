@@ -12,16 +12,18 @@ use switchboard_broker::{AckMode, Batch, Command, DeliveryTag, Packer, Subscript
 
 #[derive(Debug, Default)]
 pub(crate) struct Acker {
-    /// What frees memory is read always: credit, acks, and what belongs to subscriptions.
-    control: VecDeque<(Time, Command)>,
-    /// What needs memory is not read from one that is paused.
-    data: VecDeque<(Time, Command)>,
+    /// What its driver knows of the way to it: credit, and answers to recalls.
+    driver: VecDeque<(Time, Command)>,
+    /// What it says itself, in one stream, of which nothing is read while it is paused.
+    lane: VecDeque<(Time, Command)>,
     /// Messages on their way to it: when they come, their size and tag.
     inbox: VecDeque<(Time, usize, Option<u64>)>,
     unacked: Vec<u64>,
     subscriptions: Vec<u32>,
     next_subscription: u32,
     prefetch: Option<u32>,
+    /// The queue that it consumes, and the one that it publishes to.
+    ring: Option<(&'static str, &'static str)>,
     pub(crate) paused: bool,
     asleep: Option<Time>,
     /// Nothing of what it says arrives any more, and then it is gone.
@@ -36,9 +38,10 @@ pub(crate) struct Acker {
 }
 
 impl Acker {
-    pub(crate) fn new(rng: &mut Rng) -> Acker {
-        let prefetch = (!rng.one_in(4)).then(|| rng.within(0, 6) as u32);
-        Acker { prefetch, ..Acker::default() }
+    pub(crate) fn new(rng: &mut Rng, settings: &Settings) -> Acker {
+        let prefetch = (settings.ring || !rng.one_in(4)).then(|| rng.within(0, 6) as u32);
+        let ring = settings.ring.then(|| if rng.one_in(2) { (QUEUES[0], QUEUES[1]) } else { (QUEUES[1], QUEUES[0]) });
+        Acker { prefetch, ring, ..Acker::default() }
     }
 
     pub(crate) fn deliver(&mut self, now: Time, batch: &Batch, tag: Option<DeliveryTag>, delay: usize, rng: &mut Rng) {
@@ -55,21 +58,24 @@ impl Acker {
         self.tell(now, delay, Command::Recalled { kept: 0 }, rng);
     }
 
+    /// Its driver says something.
     fn tell(&mut self, now: Time, delay: usize, command: Command, rng: &mut Rng) {
         if self.losing.is_some() {
             self.lost_credit += u64::from(matches!(command, Command::Credit { .. }));
+            return;
+        }
+        let at = late(now, delay, self.driver.back().map(|entry| entry.0), rng);
+        self.driver.push_back((at, command));
+    }
+
+    /// It says something itself.
+    fn send(&mut self, now: Time, delay: usize, command: Command, rng: &mut Rng) {
+        if self.losing.is_some() {
             self.lost_acks += u64::from(matches!(command, Command::Ack { .. }));
             return;
         }
-        let at = late(now, delay, self.control.back().map(|entry| entry.0), rng);
-        self.control.push_back((at, command));
-    }
-
-    fn send(&mut self, now: Time, delay: usize, command: Command, rng: &mut Rng) {
-        if self.losing.is_none() {
-            let at = late(now, delay, self.data.back().map(|entry| entry.0), rng);
-            self.data.push_back((at, command));
-        }
+        let at = late(now, delay, self.lane.back().map(|entry| entry.0), rng);
+        self.lane.push_back((at, command));
     }
 
     pub(crate) fn turn(&mut self, id: u64, now: Time, settings: &Settings, oracle: &mut Oracle, rng: &mut Rng) {
@@ -86,7 +92,7 @@ impl Acker {
             1 if rng.one_in(4) && !self.subscriptions.is_empty() => {
                 let place = rng.below(self.subscriptions.len());
                 let subscription = SubscriptionId(self.subscriptions.swap_remove(place));
-                self.tell(now, settings.delay, Command::Unsubscribe { subscription }, rng);
+                self.send(now, settings.delay, Command::Unsubscribe { subscription }, rng);
             }
             2..4 => self.publish(id, now, settings, oracle, rng),
             4 if rng.one_in(3) => {
@@ -128,9 +134,9 @@ impl Acker {
             let nacks = !self.tidy && rng.one_in(6);
             let command =
                 if nacks { Command::Nack { first: tag, last: tag } } else { Command::Ack { first: tag, last: tag } };
-            self.tell(now, settings.delay, command.clone(), rng);
+            self.send(now, settings.delay, command.clone(), rng);
             if rng.one_in(80) {
-                self.tell(now, settings.delay, command, rng);
+                self.send(now, settings.delay, command, rng);
             }
         }
     }
@@ -141,6 +147,7 @@ impl Acker {
         }
         let long = "/topic/".to_owned() + &"x".repeat(settings.limits.channel_name);
         let pattern = match rng.below(30) {
+            _ if self.ring.is_some() => self.ring.map_or("", |ring| ring.0),
             0 => long.as_str(),
             1..18 => rng.pick(&QUEUE_PATTERNS),
             _ => rng.pick(&TOPIC_PATTERNS),
@@ -152,12 +159,16 @@ impl Acker {
         self.subscriptions.push(subscription);
         for _ in 0..=usize::from(again) {
             let (subscription, pattern) = (SubscriptionId(subscription), Bytes::copy_from_slice(pattern.as_bytes()));
-            self.tell(now, settings.delay, Command::Subscribe { subscription, pattern, ack }, rng);
+            self.send(now, settings.delay, Command::Subscribe { subscription, pattern, ack }, rng);
         }
     }
 
     fn publish(&mut self, id: u64, now: Time, settings: &Settings, oracle: &mut Oracle, rng: &mut Rng) {
-        let channel = if rng.one_in(2) { rng.pick(&QUEUES) } else { rng.pick(&TOPICS) };
+        let channel = match self.ring {
+            Some((_, to)) => to,
+            None if rng.one_in(2) => rng.pick(&QUEUES),
+            None => rng.pick(&TOPICS),
+        };
         let mut packer = Packer::default();
         for _ in 0..rng.within(1, 6) {
             let over = usize::from(rng.one_in(300)) * (settings.limits.message + 1);
@@ -176,13 +187,21 @@ impl Acker {
         }
     }
 
-    /// What has come to the driver by now, and may be told to the broker.
-    pub(crate) fn next(&mut self, now: Time) -> Option<Command> {
-        let open = if self.paused || self.closing { None } else { Some(&mut self.data) };
-        [Some(&mut self.control), open].into_iter().flatten().find_map(|queue| {
-            let (_, command) = queue.pop_front_if(|entry| entry.0 <= now)?;
-            Some(command)
-        })
+    /// What has come to the driver by now, and may be told to the broker. A service that ends reads on,
+    /// for acks, and throws away what is published.
+    pub(crate) fn next(&mut self, now: Time, draining: bool) -> Option<Command> {
+        if let Some((_, command)) = self.driver.pop_front_if(|entry| entry.0 <= now) {
+            return Some(command);
+        }
+        while !self.closing && (draining || !self.paused) {
+            let (_, command) = self.lane.pop_front_if(|entry| entry.0 <= now)?;
+            let publishes =
+                matches!(command, Command::Publish { .. } | Command::Barrier { .. } | Command::Reserve { .. });
+            if !draining || !publishes {
+                return Some(command);
+            }
+        }
+        None
     }
 
     pub(crate) fn wake(&mut self) {
@@ -194,12 +213,10 @@ impl Acker {
         self.acknowledge(now, settings, rng);
     }
 
-    pub(crate) fn next_at(&self) -> Option<Time> {
-        let data = if self.paused { None } else { self.data.front().map(|entry| entry.0) };
-        [self.control.front().map(|entry| entry.0), data, self.inbox.front().map(|entry| entry.0)]
-            .into_iter()
-            .flatten()
-            .min()
+    pub(crate) fn next_at(&self, draining: bool) -> Option<Time> {
+        let lane = if self.paused && !draining { None } else { self.lane.front().map(|entry| entry.0) };
+        let driver = self.driver.front().map(|entry| entry.0);
+        [driver, lane, self.inbox.front().map(|entry| entry.0)].into_iter().flatten().min()
     }
 }
 

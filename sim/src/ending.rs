@@ -148,7 +148,7 @@ impl World {
                     soon((writes || speaks || native.is_over(reads)).then_some(self.now));
                 }
                 Link::Acker(acker) => {
-                    soon(acker.next_at());
+                    soon(acker.next_at(self.draining));
                     soon(acker.losing);
                     soon(acker.closing.then_some(self.now));
                 }

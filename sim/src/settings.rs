@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) churn: usize,
     /// One in so many turns of a client makes it stop reading.
     pub(crate) laziness: usize,
+    /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
+    pub(crate) ring: bool,
 }
 
 const POLICIES: [OverflowPolicy; 4] =
@@ -60,6 +62,7 @@ impl Settings {
             window: if wide { usize::MAX } else { rng.within(1, outbox) },
             queue: body * rng.pick(&[1, 3, 12]),
             queue_messages: 0,
+            read_ahead: rng.pick(&[0, body, 4 * body, 1 << 18]),
             memory: match rng.below(3) {
                 // Beside what is set aside for connections, and what channels and subscriptions take.
                 0 => connections * Limits::CONNECTION + 60_000 + body * rng.within(8, 60),
@@ -93,6 +96,7 @@ impl Settings {
             drains: rng.one_in(5),
             churn: rng.pick(&[60, 200, 1000]),
             laziness: rng.pick(&[15, 60, 400]),
+            ring: rng.one_in(6),
         }
     }
 }

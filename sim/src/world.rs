@@ -15,7 +15,7 @@ const LINGER: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) enum Link {
     Native(Box<Native>),
-    Acker(Acker),
+    Acker(Box<Acker>),
 }
 
 pub(crate) struct World {
@@ -117,8 +117,8 @@ impl World {
     }
 
     pub(crate) fn arrive(&mut self) -> Checked {
-        let link = if self.rng.one_in(3) {
-            Link::Acker(Acker::new(&mut self.rng))
+        let link = if self.settings.ring || self.rng.one_in(3) {
+            Link::Acker(Box::new(Acker::new(&mut self.rng, &self.settings)))
         } else {
             Link::Native(Box::new(Native::new(&self.settings, &mut self.rng)))
         };
@@ -259,10 +259,7 @@ impl World {
                 *self.counts.entry("lost credit".into()).or_default() += credit;
                 return self.gone(id);
             }
-            if self.draining {
-                acker.paused = true;
-            }
-            let Some(command) = acker.next(self.now) else { return Ok(()) };
+            let Some(command) = acker.next(self.now, self.draining) else { return Ok(()) };
             self.act(Act::Command(id, command))?;
         }
         Ok(())
@@ -280,12 +277,17 @@ impl World {
             Act::Drain => self.broker.drain(self.now),
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
-        // What a call leaves over is gone on with at once, so that the books need not know of it.
+        // What a call leaves over is gone on with before anything that the books would have to know of it for.
+        let commands = matches!(act, Act::Command(..));
+        let mut new: Vec<Event> = std::iter::from_fn(|| self.broker.poll()).collect();
         while self.broker.poll_timeout() == Some(self.now) {
+            if commands && self.rng.one_in(3) {
+                self.credit_between(&new)?;
+            }
             self.broker.handle_timeout(self.now);
         }
         self.note_act(&act);
-        let new: Vec<Event> = std::iter::from_fn(|| self.broker.poll()).collect();
+        new.extend(std::iter::from_fn(|| self.broker.poll()));
         for event in &new {
             self.digest.event(event);
             self.note(event);
@@ -308,6 +310,28 @@ impl World {
             self.perform(event)?;
         }
         self.performing = false;
+        Ok(())
+    }
+
+    /// Somebody tells what was written to him while the broker still has work left over.
+    fn credit_between(&mut self, new: &[Event]) -> Checked {
+        let place = self.rng.below(self.links.len().max(1));
+        let Some((&id, link)) = self.links.iter_mut().nth(place) else { return Ok(()) };
+        let judged = |id| new.iter().any(|event| matches!(event, Event::Slow { connection } if connection.0 == id));
+        let bytes = match link {
+            // One that was recalled or judged just now must not have said it before.
+            Link::Native(native) if !self.oracle.may_be_recalled(id) && !judged(id) => {
+                std::mem::take(&mut native.uncredited)
+            }
+            _ => 0,
+        };
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.tell(|| format!("meanwhile {id} tells credit for {bytes} bytes"));
+        self.oracle.credit(id, bytes)?;
+        self.broker.handle(self.now, ConnectionId(id), Command::Credit { bytes });
+        self.count("credit while work is left over");
         Ok(())
     }
 

@@ -53,9 +53,10 @@ impl MemoryBudget {
     }
 
     /// Whether there is no memory even for what helps to drain it: 1/16 more than the budget.
-    /// Those that have left do not count: only a consumer can let them go.
-    pub(crate) fn is_exhausted(&self, gone: usize) -> bool {
-        let used = self.used.saturating_sub(gone * cost::GONE);
+    /// Those that have left do not count, nor do the `pending` bytes that paused connections sent: only
+    /// a consumer can let them go.
+    pub(crate) fn is_exhausted(&self, gone: usize, pending: usize) -> bool {
+        let used = self.used.saturating_sub(gone * cost::GONE).saturating_sub(pending);
         used > self.limit.saturating_sub(self.set_aside).saturating_add(self.limit / 16)
     }
 

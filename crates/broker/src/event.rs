@@ -35,8 +35,9 @@ pub enum Event {
         /// Why.
         refusal: Refusal,
     },
-    /// Stop reading what the connection publishes until [`Event::Resume`]. A driver that can tell
-    /// them apart goes on handing in its acks, nacks and unsubscribes.
+    /// Stop reading the connection until [`Event::Resume`]. For a connection with acks this comes only
+    /// once what it sent meanwhile has used up [`Limits::read_ahead`](crate::Limits::read_ahead), so that
+    /// its acks are read.
     Pause {
         /// Which connection.
         connection: ConnectionId,

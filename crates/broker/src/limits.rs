@@ -26,6 +26,10 @@ pub struct Limits {
     pub queue: usize,
     /// How many messages may wait in one queue; 0 for as many as `queue` takes.
     pub queue_messages: usize,
+    /// How much a connection that has messages to ack, or a subscription with acks, may send while its
+    /// messages wait for room, overhead included: it is read on, so that its acks arrive. 0 pauses it at
+    /// once.
+    pub read_ahead: usize,
     /// All buffered bytes and the overhead of every entry together.
     pub memory: usize,
     /// How long a full but draining topic subscriber may pause the publishers; 0 for not at all.
@@ -195,6 +199,7 @@ impl Default for Limits {
             window: MIB / 4,
             queue: 64 * MIB,
             queue_messages: 10_000_000,
+            read_ahead: MIB / 4,
             memory: 512 * MIB,
             grace_period: Duration::from_millis(50),
             slow_consumer: Duration::from_secs(10),

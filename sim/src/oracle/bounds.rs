@@ -41,6 +41,14 @@ impl Oracle {
                 reported.outbox,
                 limits.outbox
             );
+            let works = link.subs.values().all(|sub| sub.prefetch.is_none() && sub.pattern.starts_with(b"/queue"));
+            let of_queues = works && link.confirms.is_empty() && link.confirmed.is_empty();
+            let ahead = reported.outbox + reported.unacknowledged;
+            promise!(
+                !of_queues || ahead <= limits.window.max(longest),
+                "{id} has {ahead} bytes of queues ahead, more than the window of {}",
+                limits.window
+            );
             promise!(reported.delivered <= link.delivered, "{id} got fewer messages than are counted");
             let all_known = reported.outbox == 0 && reported.unacknowledged == 0;
             promise!(
@@ -89,8 +97,12 @@ impl Oracle {
         if used <= budget {
             self.feeders.clear();
         }
-        let slack =
-            read * self.feeders.len() + 12 * confirms + 24 * self.settings.limits.outbox + self.longest + 60_000;
+        let read_ahead = 12 * self.settings.limits.read_ahead.min(4096);
+        let slack = (read + read_ahead) * self.feeders.len()
+            + 12 * confirms
+            + 24 * self.settings.limits.outbox
+            + self.longest
+            + 60_000;
         promise!(used <= budget.saturating_add(slack), "{used} bytes are buffered, far more than {budget}");
         let of_queues: usize = self
             .messages

@@ -159,7 +159,7 @@ impl Oracle {
         }
     }
 
-    fn credit(&mut self, id: u64, bytes: usize) -> Checked {
+    pub(crate) fn credit(&mut self, id: u64, bytes: usize) -> Checked {
         let (now, low, half) = (self.now, self.low_water(), self.settings.limits.outbox / 2);
         let link = self.link(id);
         let bytes = bytes.min(link.handed_bytes());

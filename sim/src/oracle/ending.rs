@@ -7,6 +7,7 @@ use switchboard_broker::{PauseReason, Status};
 impl Oracle {
     /// Everybody reads again, and nothing moves any more.
     pub(crate) fn at_rest(&self, status: &Status) -> Checked {
+        self.check_knots(status)?;
         for reported in &status.connections {
             let slow = matches!(reported.paused, Some(PauseReason::SlowSubscriber { .. }));
             promise!(!slow, "{} is paused at rest: {:?}", reported.id.0, reported.paused);
@@ -33,7 +34,7 @@ impl Oracle {
                 channel.open.iter().find(|&&id| self.messages[id].fate == Fate::Taken && !self.messages[id].purged);
             promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers");
         }
-        for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && !link.paused) {
+        for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && link.paused_for.is_none()) {
             promise!(link.confirms.is_empty(), "{id} waits for a confirmation at rest");
             promise!(link.taken == link.sent.len(), "{id} is not held, and not all that it sent was taken in");
         }

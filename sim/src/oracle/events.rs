@@ -7,6 +7,7 @@ use switchboard_broker::{Batch, CloseReason, Event, OverflowPolicy, PauseReason,
 
 impl Oracle {
     pub(super) fn event(&mut self, event: &Event) -> Checked {
+        let step = self.step;
         match event {
             Event::Refused { refusal: Refusal::Memory { budget }, .. } => {
                 promise!(self.audit > *budget / 2, "a subscriber was refused though there was memory");
@@ -49,11 +50,12 @@ impl Oracle {
                 let link = self.link(connection.0);
                 promise!(!link.paused, "{} is paused twice", connection.0);
                 link.paused = true;
+                link.paused_in = step;
             }
             Event::Resume { connection } => {
                 let link = self.link(connection.0);
                 promise!(link.paused, "{} is resumed and was not paused", connection.0);
-                (link.paused, link.paused_for) = (false, None);
+                (link.paused, link.paused_in) = (false, step);
             }
             Event::Slow { connection } => self.link(connection.0).told_slow = true,
             Event::Recall { connection } => self.recall(connection.0)?,
@@ -163,6 +165,12 @@ impl Oracle {
         Ok(())
     }
 
+    /// Whether a connection has taken nothing for so long that a recall is due.
+    pub(crate) fn may_be_recalled(&self, id: u64) -> bool {
+        let timeout = self.settings.limits.write_timeout;
+        self.links.get(&id).is_none_or(|link| link.gone || link.stalled || self.now.since(link.last_credit) >= timeout)
+    }
+
     fn recall(&mut self, id: u64) -> Checked {
         let (now, stall) = (self.now, self.settings.limits.write_timeout);
         let link = self.link(id);
@@ -187,7 +195,7 @@ impl Oracle {
             CloseReason::Drained => promise!(draining, "{id} was told that the broker ends"),
         }
         promise!(link.handed.is_empty() && link.tags.is_empty(), "{id} was closed before it had what waited for it");
-        if reason == CloseReason::Drained && link.paused {
+        if reason == CloseReason::Drained && (link.paused || link.paused_for.is_some()) {
             // Nobody is left who could make room for what it sent.
             return Ok(());
         }

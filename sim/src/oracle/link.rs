@@ -81,6 +81,8 @@ pub(super) struct Link {
     /// Queues' messages that its machine did not acknowledge, and where they end.
     pub(super) unacknowledged: VecDeque<(usize, u64)>,
     pub(super) paused: bool,
+    /// In which step it was paused or resumed.
+    pub(super) paused_in: u64,
     /// Why, and since when for this reason.
     pub(super) paused_for: Option<(PauseReason, Time)>,
     pub(super) recalling: bool,
@@ -137,6 +139,7 @@ impl Link {
             acknowledged: 0,
             unacknowledged: VecDeque::new(),
             paused: false,
+            paused_in: 0,
             paused_for: None,
             recalling: false,
             stalled: false,

@@ -60,13 +60,18 @@ impl Oracle {
     pub(super) fn check_paused(&mut self, status: &Status) -> Checked {
         for reported in &status.connections {
             let Some(link) = self.links.get(&reported.id.0).filter(|link| !link.gone) else { continue };
+            // One with acks is read on for a while.
+            let reads_on = !link.native && !link.paused;
             promise!(
-                link.paused == reported.paused.is_some(),
+                reads_on || link.paused == reported.paused.is_some(),
                 "{} is told to be paused: {}, and the status says {:?}",
                 reported.id.0,
                 link.paused,
                 reported.paused
             );
+            if reported.paused.is_none() {
+                self.link(reported.id.0).paused_for = None;
+            }
             if let Some(reason) = &reported.paused {
                 let now = self.now;
                 let paused_for = &mut self.link(reported.id.0).paused_for;

@@ -20,7 +20,12 @@ impl Oracle {
         let limits = &self.settings.limits;
         let set_aside = limits.connections.saturating_sub(self.connections) * Limits::CONNECTION;
         let short = self.memory + set_aside >= limits.memory || gone > limits.connections;
-        promise!(short, "{lost} messages of {id} were dropped though there was room for them");
+        promise!(
+            short,
+            "{lost} messages of {id} were dropped though there was room for them: {} + {set_aside} of {}, {gone} gone",
+            self.memory,
+            limits.memory
+        );
         let link = self.link(*id);
         let (taken, sent) = (link.taken, link.sent.len());
         promise!(taken + lost == sent, "{lost} messages of {id} were dropped, and {} waited", sent - taken);

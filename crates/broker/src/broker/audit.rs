@@ -33,6 +33,8 @@ impl Broker {
         let (mut pending, mut paused) = (0, 0);
         for (_, connection) in self.connections.iter() {
             let is_gone = connection.phase == Phase::Gone;
+            let is_kept = !connection.pending.is_empty() || !connection.waiters.is_empty();
+            assert!(!is_gone || is_kept || self.has_work(), "{:?} is gone, and kept for nothing", connection.id);
             sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved;
             sum += connection.leases.len() * cost::LEASE;
             sum += connection.pending.iter().map(super::pause::Pending::charge).sum::<usize>();

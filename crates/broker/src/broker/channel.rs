@@ -1,5 +1,6 @@
 //! Channels: how they are found, made and forgotten, and what is counted for them.
 
+use super::rules::InForce;
 use super::table::{Marked, Table};
 use super::{Broker, shrink};
 use crate::backlog::{Backlog, Segment};
@@ -45,6 +46,8 @@ pub(super) struct Channel {
     pub(super) waiters: List<ConnectionSlot>,
     /// How many these are.
     pub(super) waiting: u32,
+    /// Each of the waiters from this one on is to be tried: a consumer has left, or the rules changed.
+    pub(super) untangles: Option<ConnectionSlot>,
     /// Publishers that wait until the channel has no more than is free.
     pub(super) share_waiters: List<ConnectionSlot>,
     /// The key among [`Broker::share_waiting`].
@@ -125,20 +128,18 @@ impl Broker {
         if self.budget.free_beside(self.pending_charge) < cost::CHANNEL + cost::text(name.len()) {
             return Err(NoChannel::Memory);
         }
-        let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
+        let InForce { policy, buffer_unsubscribed, bound } = InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.
         let name = Bytes::copy_from_slice(name);
         self.born += 1;
         let channel = Channel {
             kind: Kind::of(&name),
-            policy: rule.and_then(|rule| rule.policy).unwrap_or(self.limits.policy),
+            policy,
             is_dirty: false,
             is_unused: false,
             is_stuck: false,
-            buffer_unsubscribed: rule
-                .and_then(|rule| rule.buffer_unsubscribed)
-                .unwrap_or(self.limits.buffer_unsubscribed),
-            bound: rule.and_then(|rule| rule.queue).unwrap_or(self.limits.queue),
+            buffer_unsubscribed,
+            bound,
             name: name.clone(),
             next_member: None,
             members: 0,
@@ -149,6 +150,7 @@ impl Broker {
             load: 0,
             waiters: List::new(),
             waiting: 0,
+            untangles: None,
             share_waiters: List::new(),
             share_key: None,
             paused_publishers: 0,

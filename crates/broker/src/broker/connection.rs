@@ -88,6 +88,12 @@ pub(super) struct Connection {
     pub(super) returning: VecDeque<MemberSlot>,
     /// What the connection sent and nobody could take yet.
     pub(super) pending: VecDeque<Pending>,
+    /// What of the read-ahead is used up, in bytes.
+    pub(super) pending_ahead: usize,
+    /// Subscriptions with acks.
+    pub(super) manual: u32,
+    /// The driver was asked not to read it.
+    pub(super) is_told: bool,
     pub(super) blocked: Option<Blocked>,
     pub(super) reason: Option<PauseReason>,
     pub(super) paused_on: Option<crate::slots::ChannelSlot>,
@@ -284,6 +290,9 @@ impl Broker {
             settling: VecDeque::new(),
             returning: VecDeque::new(),
             pending: VecDeque::new(),
+            pending_ahead: 0,
+            manual: 0,
+            is_told: false,
             blocked: None,
             reason: None,
             paused_on: None,
@@ -340,6 +349,7 @@ impl Broker {
         self.check_room(slot);
         self.wake_subscriber(slot);
         self.wake_skipped(slot);
+        self.tell_pause(slot);
         self.check_trouble(slot);
         self.close_if_done(slot);
         if self.connections[slot].phase == Phase::Gone {
@@ -456,9 +466,9 @@ impl Broker {
                 Pending::Publish { .. } if !no_room => self.connections.edit(slot).pending.push_back(command),
                 Pending::Publish { ref batch, .. } => {
                     self.totals.dropped_publisher_gone += batch.len() as u64;
-                    self.forget_pending(&command);
+                    self.forget_pending(slot, &command);
                 }
-                _ => self.forget_pending(&command),
+                _ => self.forget_pending(slot, &command),
             }
         }
         if self.connections[slot].blocked.is_some() {

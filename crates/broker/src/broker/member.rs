@@ -132,6 +132,7 @@ impl Broker {
         let Member { channel, connection, subscription, ring, .. } = self.members[member];
         let by_pattern = self.subscriptions[subscription].by_pattern;
         let row = self.channels.edit(channel);
+        row.untangles = row.waiters.first;
         row.members -= 1;
         row.exact_members -= u32::from(!by_pattern);
         if row.next_member == Some(member) {

@@ -17,6 +17,7 @@
 //! | `Finish` | connection | leave channels, close once nothing is owed |
 //! | `Disconnect` | connection | leave channels, take everything back, dispatch, wake publishers, remove the row |
 //! | `purge` | channel | wake publishers, free memory in steps, forget |
+//! | `set_rules` | channels, connections | wake publishers that wait for a channel or a subscriber |
 //! | `drain` | all | close whoever is owed nothing |
 //! | freed memory | | wake who waits for memory, and who waits for a channel's share |
 //!
@@ -28,11 +29,13 @@ mod channel;
 mod connection;
 mod deliver;
 mod dispatch;
+mod knot;
 mod leave;
 mod member;
 mod pause;
 mod publish;
 mod report;
+mod rules;
 mod subscribe;
 mod table;
 #[cfg(test)]
@@ -73,7 +76,8 @@ const STEPS: usize = 4096;
 /// - [`handle`](Broker::handle) with what a connection asks for, or what became of its socket,
 /// - [`handle_timeout`](Broker::handle_timeout) once the time of
 ///   [`poll_timeout`](Broker::poll_timeout) has come,
-/// - [`purge`](Broker::purge) and [`drain`](Broker::drain) for an operator.
+/// - [`purge`](Broker::purge), [`set_rules`](Broker::set_rules) and [`drain`](Broker::drain) for an
+///   operator.
 ///
 /// After **each** of these calls the driver
 ///
@@ -95,6 +99,12 @@ const STEPS: usize = 4096;
 /// **Pausing.** Between [`Event::Pause`] and [`Event::Resume`] a driver should hand in nothing that a
 /// connection publishes. What it hands in nevertheless waits in order, and is charged. Acks, nacks,
 /// unsubscribes, credit and `Disconnect` always take effect at once.
+///
+/// A connection with acks sends them in one stream with its messages. `Pause` comes for it only once
+/// [`Limits::read_ahead`] is used up, and the driver then reads nothing of it. If that would keep acks
+/// from being read for which full queues wait, in a ring of consumers that are all paused, the queues
+/// take the messages over their bounds. While the broker drains, a driver reads on, hands in the acks,
+/// and throws away what is published.
 ///
 /// **Determinism.** The same calls give the same events.
 #[derive(Debug)]
@@ -158,6 +168,10 @@ pub struct Broker {
     pending: usize,
     /// What is charged for the commands of paused connections.
     pending_charge: usize,
+    /// The command at hand is of a knot: its queue takes more than its bound.
+    over_bound: bool,
+    /// How far changed rules are applied.
+    rule_change: Option<rules::RuleChange>,
     totals: Totals,
 }
 
@@ -211,6 +225,8 @@ impl Broker {
             waiting: 0,
             pending: 0,
             pending_charge: 0,
+            over_bound: false,
+            rule_change: None,
             totals: Totals::default(),
         }
     }
@@ -307,6 +323,8 @@ impl Broker {
                 self.wake_shares(wake);
             } else if !self.garbage.is_empty() {
                 self.collect_garbage();
+            } else if let Some(change) = self.rule_change.take() {
+                self.apply_rules(change);
             } else if let Some(from) = self.drained_to.take() {
                 self.close_all(from);
             }
@@ -321,6 +339,7 @@ impl Broker {
             || self.wakes_memory
             || self.share_wake.is_some()
             || !self.garbage.is_empty()
+            || self.rule_change.is_some()
             || self.drained_to.is_some()
     }
 

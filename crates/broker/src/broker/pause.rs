@@ -1,12 +1,12 @@
 //! Who is paused, and what happens when there is room again.
 
 use super::Broker;
-use super::connection::wait;
+use super::connection::{Phase, wait};
 use super::publish::Taken;
 use crate::list::List;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Batch, Event, Kind, PauseReason, Refusal, cost};
+use crate::{Batch, Kind, PauseReason, Refusal, cost};
 use bytes::Bytes;
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -33,6 +33,14 @@ impl Pending {
         match self {
             Pending::Publish { batch, .. } => batch.len(),
             _ => 0,
+        }
+    }
+
+    /// The bytes that it takes of [`Limits::read_ahead`](crate::Limits::read_ahead), overhead included.
+    pub(super) fn ahead(&self) -> usize {
+        match self {
+            Pending::Reserve { bytes } => self.charge().saturating_add(*bytes),
+            _ => self.charge(),
         }
     }
 }
@@ -102,36 +110,46 @@ impl Broker {
             return;
         }
         let is_blocked = connection.blocked.is_some();
-        self.wait_behind(slot, command);
-        if !is_blocked {
+        self.note_pending(slot, &command);
+        self.connections.edit(slot).pending.push_back(command);
+        if is_blocked {
+            self.tell_pause(slot);
+            self.untangle(slot);
+        } else {
             self.advance(slot);
         }
     }
 
-    fn wait_behind(&mut self, slot: ConnectionSlot, command: Pending) {
+    /// Counts a command that is about to wait.
+    fn note_pending(&mut self, slot: ConnectionSlot, command: &Pending) {
         self.budget.charge(command.charge());
         self.pending_charge += command.charge();
         self.pending += command.messages();
-        self.connections.edit(slot).pending.push_back(command);
+        self.connections.edit(slot).pending_ahead += command.ahead();
     }
 
     fn wait_before(&mut self, slot: ConnectionSlot, command: Pending) {
-        self.budget.charge(command.charge());
-        self.pending_charge += command.charge();
-        self.pending += command.messages();
+        self.note_pending(slot, &command);
         self.connections.edit(slot).pending.push_front(command);
     }
 
-    /// A command no longer waits.
-    pub(super) fn forget_pending(&mut self, command: &Pending) {
-        self.budget.release(command.charge());
+    /// Counts a command that no longer waits, but for its charge.
+    fn unnote_pending(&mut self, slot: ConnectionSlot, command: &Pending) {
         self.pending_charge -= command.charge();
         self.pending -= command.messages();
+        self.connections.edit(slot).pending_ahead -= command.ahead();
+    }
+
+    /// A command no longer waits.
+    pub(super) fn forget_pending(&mut self, slot: ConnectionSlot, command: &Pending) {
+        self.budget.release(command.charge());
+        self.unnote_pending(slot, command);
     }
 
     fn pause(&mut self, slot: ConnectionSlot, stop: Stop) {
         self.wait_before(slot, stop.rest);
         self.set_blocked(slot, Some((stop.on, stop.reason, stop.channel)));
+        self.untangle(slot);
     }
 
     fn pause_for_share(&mut self, slot: ConnectionSlot, channel: ChannelSlot) {
@@ -149,7 +167,7 @@ impl Broker {
             dropped.extend(of_size.and_then(|index| connection.pending.remove(index)));
         }
         let reserved = connection.reserved;
-        dropped.iter().for_each(|command| self.forget_pending(command));
+        dropped.iter().for_each(|command| self.forget_pending(slot, command));
         if bytes <= reserved {
             self.connections.edit(slot).reserved = bytes;
             self.budget.release(reserved - bytes);
@@ -166,6 +184,13 @@ impl Broker {
 
     /// Carries out what is pending as far as it goes; pauses or resumes the connection.
     pub(super) fn advance(&mut self, slot: ConnectionSlot) {
+        self.go_on(slot, false);
+        self.untangle(slot);
+    }
+
+    /// As [`Broker::advance`]. With `over_bound`, a queue takes more than its bound, until the connection
+    /// may be read again.
+    pub(super) fn go_on(&mut self, slot: ConnectionSlot, over_bound: bool) {
         let connection = self.connections.edit(slot);
         if let Some(joining) = connection.joining.front() {
             let pattern = self.subscriptions[joining.subscription].pattern.as_bytes().clone();
@@ -175,18 +200,24 @@ impl Broker {
             }
             return;
         }
+        // One that is gone and has nothing left to send is not kept for its channel's share.
+        let is_over = connection.phase == Phase::Gone && connection.pending.is_empty();
         if let Some(Blocked::Share(channel)) = connection.blocked
+            && !is_over
             && self.over_share(channel)
         {
             return;
         }
-        let mut now = None;
+        let (mut now, mut is_first) = (None, true);
         let before = self.budget.used();
         while let Some(next) = self.connections.edit(slot).pending.pop_front() {
             self.budget.lend(next.charge());
-            self.pending_charge -= next.charge();
-            self.pending -= next.messages();
-            match self.attempt(slot, next) {
+            self.over_bound = over_bound && (is_first || !self.reads_on(slot));
+            is_first = false;
+            self.unnote_pending(slot, &next);
+            let result = self.attempt(slot, next);
+            self.over_bound = false;
+            match result {
                 Ok(Some(channel)) if self.over_share(channel) => {
                     let reason = PauseReason::Memory { budget: self.budget.limit() };
                     now = Some((Blocked::Share(channel), reason, Some(channel)));
@@ -205,6 +236,9 @@ impl Broker {
             self.budget.note_freed();
         }
         let connection = self.connections.edit(slot);
+        if connection.phase == Phase::Gone && connection.pending.is_empty() {
+            now = None;
+        }
         if connection.pending.is_empty() && connection.pending.capacity() > 64 {
             connection.pending = std::collections::VecDeque::new();
         }
@@ -214,25 +248,16 @@ impl Broker {
     /// Puts a connection among those that wait for something, or lets it go on.
     fn set_blocked(&mut self, slot: ConnectionSlot, now: Option<(Blocked, PauseReason, Option<ChannelSlot>)>) {
         let connection = self.connections.edit(slot);
-        let (id, before) = (connection.id, connection.blocked);
+        let before = connection.blocked;
         let (on, reason, channel) =
             now.map_or((None, None, None), |(on, reason, channel)| (Some(on), Some(reason), channel));
         let feeds = std::mem::replace(&mut connection.paused_on, channel);
-        let is_gone = connection.phase == super::connection::Phase::Gone;
         match (before, &reason) {
-            (None, Some(reason)) => {
-                self.paused += 1;
-                self.events.push_back(Event::Pause { connection: id, reason: reason.clone() });
-            }
-            (Some(_), None) => {
-                self.paused -= 1;
-                if !is_gone {
-                    self.events.push_back(Event::Resume { connection: id });
-                }
-            }
+            (None, Some(_)) => self.paused += 1,
+            (Some(_), None) => self.paused -= 1,
             _ => {}
         }
-        self.connections.edit(slot).reason = reason;
+        connection.reason = reason;
         if feeds != channel {
             if let Some(channel) = feeds {
                 self.channels.edit(channel).paused_publishers -= 1;
@@ -241,17 +266,17 @@ impl Broker {
                 self.channels.edit(channel).paused_publishers += 1;
             }
         }
-        if before == on {
-            // It keeps its place.
-            return;
+        // Where it waits for the same as before, it keeps its place.
+        if before != on {
+            if let Some(before) = before {
+                self.unlist(slot, before);
+            }
+            self.connections.edit(slot).blocked = on;
+            if let Some(on) = on {
+                self.list(slot, on);
+            }
         }
-        if let Some(before) = before {
-            self.unlist(slot, before);
-        }
-        self.connections.edit(slot).blocked = on;
-        if let Some(on) = on {
-            self.list(slot, on);
-        }
+        self.tell_pause(slot);
     }
 
     fn waiters(&mut self, on: Blocked) -> Option<&mut List<ConnectionSlot>> {
@@ -293,6 +318,12 @@ impl Broker {
         {
             let next = self.connections[slot].wait.next;
             self.connections.quietly().row(subscriber).pass = next;
+        }
+        if let Blocked::Channel(channel) = on
+            && self.channels[channel].untangles == Some(slot)
+        {
+            let next = self.connections[slot].wait.next;
+            self.channels.quietly().row(channel).untangles = next;
         }
         let Some(mut list) = self.waiters(on).copied() else { return };
         list.remove(self.connections.quietly(), slot, wait);
@@ -373,6 +404,15 @@ impl Broker {
 
     /// Lets those go on that wait for room in a channel, as long as there is some.
     pub(super) fn wake_channel(&mut self, slot: ChannelSlot) {
+        while let Some(next) = self.channels[slot].untangles {
+            if !self.spend(16) {
+                self.channels.edit(slot);
+                return;
+            }
+            let behind = self.connections[next].wait.next;
+            self.channels.quietly().row(slot).untangles = behind;
+            self.advance(next);
+        }
         while let Some(first) = self.channels[slot].waiters.first {
             if !self.spend(16) {
                 self.channels.edit(slot);
@@ -421,11 +461,7 @@ impl Broker {
         let (now, grace) = (self.now, self.limits.grace_period);
         let connection = self.connections.quietly().row(slot);
         let regraces = std::mem::take(&mut connection.regraces) && connection.grace_ends.is_none();
-        if regraces
-            && !connection.is_slow(now)
-            && !grace.is_zero()
-            && connection.phase < super::connection::Phase::Closing
-        {
+        if regraces && !connection.is_slow(now) && !grace.is_zero() && connection.phase < Phase::Closing {
             connection.took = false;
             self.wait_for_room(slot, grace);
         }

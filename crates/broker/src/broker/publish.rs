@@ -96,14 +96,22 @@ impl Broker {
     /// Appends what the bounds allow to a queue's backlog.
     fn append(&mut self, slot: ChannelSlot, batch: Batch, first: u64, whole: usize) -> Result<(), Rest> {
         let most = self.limits.queue_messages;
-        let (count, bytes) = self.channels[slot].room_for(&batch, most);
+        let (count, bytes) = match self.over_bound {
+            true => self.room_in_memory(&batch),
+            false => self.channels[slot].room_for(&batch, most),
+        };
         let (fitting, rest) = batch.split(count, bytes);
         if let Some(batch) = fitting {
             self.push_backlog(slot, shed(batch, whole), first);
         }
         let Some(rest) = rest else { return Ok(()) };
+        let over_bound = self.over_bound;
         let channel = self.channels.quietly().row(slot);
         channel.next_seq -= rest.len() as u64;
+        if over_bound {
+            let reason = PauseReason::Memory { budget: self.budget.limit() };
+            return Err((shed(rest, whole), Blocked::Share(slot), reason));
+        }
         let (name, bound) = (channel.name.clone(), channel.bound);
         let reason = if most > 0 && channel.backlog.depth >= most {
             PauseReason::QueueMessages { channel: name, bound: most }
@@ -111,6 +119,18 @@ impl Broker {
             PauseReason::QueueFull { channel: name, bound }
         };
         Err((shed(rest, whole), Blocked::Channel(slot), reason))
+    }
+
+    /// How much of a batch the free memory takes: messages, and their bytes. Any memory takes one.
+    fn room_in_memory(&self, batch: &Batch) -> (usize, usize) {
+        match self.budget.free() {
+            0 => (0, 0),
+            free if batch.bytes() <= free => (batch.len(), batch.bytes()),
+            free => match batch.whole_within(free) {
+                (0, _) => (1, batch.first_size()),
+                within => within,
+            },
+        }
     }
 
     /// A topic without subscribers buffers its first messages, as far as a queue would.

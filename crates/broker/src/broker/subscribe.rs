@@ -8,7 +8,7 @@ use crate::list::List;
 use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
-use crate::{AckMode, Refusal, SubscriptionId};
+use crate::{AckMode, Refusal, SubscriptionId, cost};
 use bytes::Bytes;
 
 /// A subscription to a pattern that has not joined all channels yet.
@@ -30,7 +30,7 @@ impl Broker {
             Some(Refusal::Subscriptions { limit: limits.subscriptions })
         } else if place.is_ok() {
             Some(Refusal::SubscriptionExists)
-        } else if self.budget.is_exhausted(self.gone) {
+        } else if self.budget.is_exhausted(self.gone, self.pending_charge) && self.has_many_subscriptions() {
             Some(Refusal::Memory { budget: self.budget.limit() })
         } else {
             None
@@ -75,6 +75,7 @@ impl Broker {
         let subscription = self.subscriptions.insert(row);
         self.subscription_count += 1;
         let connection = self.connections.edit(slot);
+        connection.manual += u32::from(ack != AckMode::Auto);
         connection.subscriptions.insert(place.unwrap_or_else(|place| place), (id, subscription));
         match exact {
             Some(channel) => {
@@ -86,6 +87,14 @@ impl Broker {
                 self.go_on_joining(slot);
             }
         }
+    }
+
+    /// Whether subscriptions may take more than 1/16 of the memory budget. Where they do not, a consumer
+    /// may come however full the memory is: nobody else can drain it.
+    fn has_many_subscriptions(&self) -> bool {
+        let each = cost::SUBSCRIPTION + self.limits.channel_name;
+        let most = self.subscription_count.saturating_mul(each) + self.members.len() * cost::MEMBER;
+        most > self.limits.memory / 16
     }
 
     /// Joins the channels that the patterns match, some a step.
@@ -155,6 +164,7 @@ impl Broker {
         connection.wanted = connection.wanted.max(Sweep::Ended);
         let row = self.subscriptions.row(subscription);
         (row.is_ended, row.reclaims) = (true, true);
+        connection.manual -= u32::from(row.ack != AckMode::Auto);
         self.subscription_count -= 1;
         self.check_leaving(slot);
     }
@@ -189,6 +199,7 @@ impl Broker {
         let connection = self.connections.edit(slot);
         if !std::mem::replace(&mut connection.leaves, true) {
             self.subscription_count -= connection.subscriptions.len();
+            connection.manual = 0;
         }
         self.check_leaving(slot);
     }

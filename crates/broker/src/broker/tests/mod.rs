@@ -1,7 +1,9 @@
 mod acks;
 mod budget;
 mod found;
+mod knot;
 mod report;
+mod rules;
 mod slow;
 mod steps;
 

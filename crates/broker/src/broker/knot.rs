@@ -1,0 +1,136 @@
+//! Connections with acks that are paused: their acks stand in one stream with what they send.
+//!
+//! Such a connection is read on while its messages wait, as far as [`Limits::read_ahead`](crate::Limits)
+//! allows. Then it is paused, and so are its acks. That must not be what the full queue waits for: if
+//! every consumer of the queue is paused so, and waits for such a queue in turn, and the connection is
+//! among these consumers, they form a knot (as in a deadlock detector) that nobody else unties. Then
+//! the connection's messages go over the queue's bound, until it may be read again. The memory budget
+//! stays what it is.
+
+use super::Broker;
+use super::connection::Phase;
+use super::pause::Blocked;
+use crate::name::Kind;
+use crate::slots::{ChannelSlot, ConnectionSlot};
+use crate::{AckMode, Event};
+
+/// What may be read ahead however little memory is free, in bytes.
+const LEAST: usize = 4096;
+
+/// Consumers that one search looks at. More that are all paused count as a knot.
+const LOOKED_AT: usize = 256;
+
+/// What the consumers of a queue wait for.
+enum Consumers {
+    /// Somebody else may untie it.
+    Free,
+    /// All are paused.
+    Tied,
+}
+
+impl Broker {
+    /// Whether a connection with messages that wait is to be read nevertheless.
+    pub(super) fn reads_on(&self, slot: ConnectionSlot) -> bool {
+        let row = &self.connections[slot];
+        let has_acks = row.manual > 0 || row.unacked > 0;
+        // Where memory is short, nobody reads far ahead.
+        let most = self.limits.read_ahead.min(self.budget.free().max(LEAST));
+        let most = if row.is_told { most / 2 } else { most };
+        has_acks && row.pending_ahead < most && row.blocked != Some(Blocked::Joining) && row.phase != Phase::Gone
+    }
+
+    /// Tells the driver whether to read a connection, where that has changed.
+    pub(super) fn tell_pause(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let Some(reason) = &row.reason else {
+            if row.is_told {
+                self.resume(slot);
+            }
+            return;
+        };
+        match (row.is_told, self.reads_on(slot)) {
+            (false, false) => {
+                if row.phase != Phase::Gone {
+                    self.events.push_back(Event::Pause { connection: row.id, reason: reason.clone() });
+                }
+                self.connections.quietly().row(slot).is_told = true;
+            }
+            (true, true) => self.resume(slot),
+            _ => {}
+        }
+    }
+
+    fn resume(&mut self, slot: ConnectionSlot) {
+        let row = self.connections.quietly().row(slot);
+        row.is_told = false;
+        if row.phase != Phase::Gone {
+            self.events.push_back(Event::Resume { connection: row.id });
+        }
+    }
+
+    /// Unties the knot of which a connection is a part, if it is.
+    pub(super) fn untangle(&mut self, slot: ConnectionSlot) {
+        // Each round takes a command in, and with it some of the memory that bounds the read-ahead.
+        while self.is_in_knot(slot) {
+            self.go_on(slot, true);
+        }
+    }
+
+    fn is_in_knot(&mut self, slot: ConnectionSlot) -> bool {
+        let row = &self.connections[slot];
+        let Some(Blocked::Channel(first)) = row.blocked else { return false };
+        if !row.is_told || row.manual == 0 || self.channels[first].kind != Kind::Queue {
+            return false;
+        }
+        self.spend(8);
+        let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
+        while let Some(&queue) = queues.get(at) {
+            at += 1;
+            match self.look_at(queue, slot, &mut queues, &mut looked_at, &mut returns) {
+                Consumers::Free => return false,
+                Consumers::Tied if looked_at > LOOKED_AT => return true,
+                Consumers::Tied => {}
+            }
+        }
+        returns
+    }
+
+    /// Looks at the consumers of a queue, and adds the queues that these wait for.
+    fn look_at(
+        &self,
+        queue: ChannelSlot,
+        slot: ConnectionSlot,
+        queues: &mut Vec<ChannelSlot>,
+        looked_at: &mut usize,
+        returns: &mut bool,
+    ) -> Consumers {
+        let (mut next, mut consumers) = (self.channels[queue].next_member, 0);
+        while let Some(at) = next {
+            *looked_at += 1;
+            if *looked_at > LOOKED_AT {
+                return Consumers::Tied;
+            }
+            let member = &self.members[at];
+            let row = &self.connections[member.connection];
+            next = member.ring.next.filter(|&next| self.channels[queue].next_member != Some(next));
+            if row.has_left() || row.is_closing() || self.subscriptions[member.subscription].is_ended {
+                continue;
+            }
+            if !row.is_told || self.subscriptions[member.subscription].ack == AckMode::Auto {
+                return Consumers::Free;
+            }
+            match row.blocked {
+                Some(Blocked::Channel(other)) if self.channels[other].kind == Kind::Queue => {
+                    if !queues.contains(&other) {
+                        queues.push(other);
+                    }
+                }
+                _ => return Consumers::Free,
+            }
+            consumers += 1;
+            *returns |= member.connection == slot;
+        }
+        // A queue without consumers waits for one that comes.
+        if consumers == 0 { Consumers::Free } else { Consumers::Tied }
+    }
+}

@@ -1,0 +1,93 @@
+//! Channel rules that change at run time.
+
+use super::Broker;
+use super::channel::Channel;
+use crate::Time;
+use crate::limits::{ChannelRule, Limits, OverflowPolicy};
+use crate::slots::ChannelSlot;
+
+/// What the rules say for one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InForce {
+    pub(super) policy: OverflowPolicy,
+    pub(super) buffer_unsubscribed: usize,
+    pub(super) bound: usize,
+}
+
+impl InForce {
+    /// The first rule that matches, and the limits where it says nothing.
+    pub(super) fn new(name: &[u8], rules: &[ChannelRule], limits: &Limits) -> InForce {
+        let rule = rules.iter().find(|rule| rule.pattern.matches(name));
+        InForce {
+            policy: rule.and_then(|rule| rule.policy).unwrap_or(limits.policy),
+            buffer_unsubscribed: rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(limits.buffer_unsubscribed),
+            bound: rule.and_then(|rule| rule.queue).unwrap_or(limits.queue),
+        }
+    }
+
+    fn of(channel: &Channel) -> InForce {
+        let &Channel { policy, buffer_unsubscribed, bound, .. } = channel;
+        InForce { policy, buffer_unsubscribed, bound }
+    }
+}
+
+/// How far the rows have been looked at since the rules changed: channels first, then connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RuleChange {
+    Channels(usize),
+    Connections(usize),
+}
+
+impl Broker {
+    /// Replaces the channel rules. New channels follow them at once, existing ones in bounded steps.
+    ///
+    /// What waits already is not dropped where a bound has become lower: it drains. Publishers that wait
+    /// are tried anew.
+    pub fn set_rules(&mut self, now: Time, rules: Vec<ChannelRule>) {
+        self.begin(now);
+        self.rules = rules;
+        self.rule_change = Some(RuleChange::Channels(0));
+        self.run_effects();
+    }
+
+    /// Goes on with applying the rules, some rows a step.
+    pub(super) fn apply_rules(&mut self, change: RuleChange) {
+        let mut next = change;
+        loop {
+            if !self.spend(1) {
+                self.rule_change = Some(next);
+                return;
+            }
+            next = match next {
+                RuleChange::Channels(index) if index < self.channels.end() => {
+                    if let Some(slot) = self.channels.at(index).map(|(slot, _)| slot) {
+                        self.apply_to(slot);
+                    }
+                    RuleChange::Channels(index + 1)
+                }
+                RuleChange::Channels(_) => RuleChange::Connections(0),
+                RuleChange::Connections(index) if index < self.connections.end() => {
+                    // A policy may no longer let publishers wait for a subscriber.
+                    let waited_for = self.connections.at(index).filter(|(_, row)| !row.waiters.is_empty());
+                    if let Some(slot) = waited_for.map(|(slot, _)| slot) {
+                        self.connections.edit(slot).wakes_all = true;
+                    }
+                    RuleChange::Connections(index + 1)
+                }
+                RuleChange::Connections(_) => return,
+            };
+        }
+    }
+
+    fn apply_to(&mut self, slot: ChannelSlot) {
+        let channel = &self.channels[slot];
+        let rule = InForce::new(&channel.name, &self.rules, &self.limits);
+        if rule == InForce::of(channel) {
+            return;
+        }
+        let channel = self.channels.edit(slot);
+        (channel.policy, channel.buffer_unsubscribed, channel.bound) =
+            (rule.policy, rule.buffer_unsubscribed, rule.bound);
+        channel.untangles = channel.waiters.first;
+    }
+}

@@ -1,0 +1,116 @@
+//! Connections with acks whose messages wait for room: acks and sends stand in one stream.
+
+use super::*;
+use crate::AckMode;
+
+const MANUAL: AckMode = AckMode::Manual { prefetch: 1 };
+
+/// What a waiting message of one byte takes of the read-ahead.
+fn one() -> usize {
+    let channel = crate::name::ECHO.len();
+    cost::PENDING + cost::text(channel) + cost::buffer(5)
+}
+
+/// A queue that takes two messages of one byte.
+fn limits(read_ahead: usize) -> Limits {
+    Limits { queue: 10, window: 5, read_ahead, ..Limits::default() }
+}
+
+fn depth(bench: &Bench, name: &str) -> usize {
+    let status = bench.broker.status(bench.now, &StatusQuery::top(9));
+    status.channels.iter().find(|channel| channel.name == name).map_or(0, |channel| channel.depth)
+}
+
+fn pauses(bench: &mut Bench, publishes: usize) -> Option<usize> {
+    (1..=publishes).find(|_| brief(&bench.publish(1, "/queue/out", &["x"])).contains(&"pause 1".to_owned()))
+}
+
+#[test]
+fn a_connection_with_acks_is_read_on_within_the_read_ahead_and_one_without_is_not() {
+    // The third message of the queue waits; each that waits takes about 400 bytes.
+    for (read_ahead, least) in [(0, 3), (1, 3), (one() / 2, 3), (one() + 1, 4), (10 * one(), 11)] {
+        let mut bench = Bench::new(limits(read_ahead));
+        bench.subscribe_with(1, "/queue/in", MANUAL);
+        let paused = pauses(&mut bench, 30).expect("it is paused at last");
+        assert!((least..=least + 3).contains(&paused), "{read_ahead}: paused with message {paused}");
+        let mut bench = Bench::new(limits(read_ahead));
+        bench.subscribe(1, "/queue/in");
+        assert_eq!(pauses(&mut bench, 30), Some(3), "without acks");
+    }
+    let mut bench = Bench::new(limits(usize::MAX));
+    bench.subscribe_with(1, "/queue/in", MANUAL);
+    assert_eq!(pauses(&mut bench, 1000), None);
+}
+
+#[test]
+fn one_whose_own_acks_the_full_queue_waits_for_is_not_paused_on_it() {
+    for read_ahead in [0, one(), 4 * one()] {
+        let mut bench = Bench::new(limits(read_ahead));
+        bench.subscribe_with(1, "/queue/own", MANUAL);
+        for number in 0..50 {
+            bench.publish(1, "/queue/own", &["x"]);
+            let status = bench.broker.status(bench.now, &StatusQuery::top(9));
+            let waits = status.connections.iter().any(|row| row.paused.is_some());
+            assert!(read_ahead > 0 || !waits, "message {number}");
+        }
+        assert!(depth(&bench, "/queue/own") > 2);
+    }
+}
+
+#[test]
+fn two_that_consume_what_the_other_sends_do_not_lock_up() {
+    let mut bench = Bench::new(limits(one()));
+    bench.subscribe_with(1, "/queue/a", MANUAL);
+    bench.subscribe_with(2, "/queue/b", MANUAL);
+    let (mut paused, mut read) = ([false; 3], 0);
+    for _ in 0..100 {
+        for (who, to) in [(1, "/queue/b"), (2, "/queue/a")] {
+            if paused[who as usize] {
+                continue;
+            }
+            read += 1;
+            for line in brief(&bench.publish(who, to, &["x"])) {
+                match line.as_str() {
+                    "pause 1" => paused[1] = true,
+                    "pause 2" => paused[2] = true,
+                    "resume 1" => paused[1] = false,
+                    "resume 2" => paused[2] = false,
+                    _ => {}
+                }
+            }
+        }
+        assert!(!paused[1] || !paused[2], "both are paused, and nobody reads their acks");
+    }
+    assert!(read > 100, "{read}");
+}
+
+#[test]
+fn a_knot_that_a_leaving_consumer_leaves_behind_is_untied() {
+    let mut bench = Bench::new(limits(0));
+    bench.subscribe_with(1, "/queue/a", MANUAL);
+    bench.subscribe_with(2, "/queue/b", MANUAL);
+    // Without acks, and taking nothing: they may yet take what waits.
+    bench.subscribe(3, "/queue/a");
+    bench.subscribe(4, "/queue/b");
+    bench.publish(9, "/queue/a", &["0", "1", "2", "3"]);
+    bench.publish(9, "/queue/b", &["0", "1", "2", "3"]);
+    let resumes = |lines: Vec<String>| lines.iter().filter(|line| line.starts_with("resume")).count();
+    for _ in 0..200 {
+        bench.publish(1, "/queue/b", &["x"]);
+        bench.publish(2, "/queue/a", &["x"]);
+    }
+    let status = bench.broker.status(bench.now, &StatusQuery::top(9));
+    let paused = status.connections.iter().filter(|row| row.paused.is_some() && [1, 2].contains(&row.id.0)).count();
+    assert_eq!(paused, 2, "{status:?}");
+    let mut lines = brief(&bench.send(3, Command::Disconnect));
+    lines.extend(brief(&bench.send(4, Command::Disconnect)));
+    assert!(resumes(lines) >= 1);
+}
+
+#[test]
+fn a_queue_without_consumers_pauses_a_consumer_of_another_within_its_bound() {
+    let mut bench = Bench::new(limits(2 * one()));
+    bench.subscribe_with(1, "/queue/in", MANUAL);
+    assert!(pauses(&mut bench, 50).is_some());
+    assert_eq!(depth(&bench, "/queue/out"), 2);
+}

@@ -1,0 +1,78 @@
+//! Rules that change at run time.
+
+use super::*;
+use crate::{ChannelRule, OverflowPolicy, Pattern};
+
+fn rule(pattern: &'static str) -> ChannelRule {
+    ChannelRule { pattern: Pattern::new(pattern), policy: None, buffer_unsubscribed: None, queue: None }
+}
+
+impl Bench {
+    fn set_rules(&mut self, rules: Vec<ChannelRule>) -> Vec<Event> {
+        self.broker.set_rules(self.now, rules);
+        while self.broker.poll_timeout() == Some(self.now) {
+            self.broker.handle_timeout(self.now);
+        }
+        std::iter::from_fn(|| self.broker.poll()).collect()
+    }
+}
+
+#[test]
+fn a_higher_bound_lets_waiting_publishers_go_on_and_a_lower_one_drops_nothing() {
+    for (queue, resumes) in [(0, false), (10, false), (14, false), (15, true), (16, true), (usize::MAX, true)] {
+        for steps in [1, 4096] {
+            let mut bench = Bench::new(Limits { queue: 10, ..small() });
+            bench.broker.set_steps_per_call(steps);
+            bench.publish(1, "/queue/a", &["0", "1", "2"]);
+            let lines = brief(&bench.set_rules(vec![ChannelRule { queue: Some(queue), ..rule("/queue/a") }]));
+            assert_eq!(lines, if resumes { vec!["resume 1"] } else { vec![] }, "a bound of {queue}");
+            assert_eq!(bench.broker.waiting(), 3);
+        }
+    }
+}
+
+#[test]
+fn every_waiting_publisher_is_told_the_new_bound() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    for who in 1..5 {
+        bench.publish(who, "/queue/a", &["0", "1", "2"]);
+    }
+    bench.set_rules(vec![ChannelRule { queue: Some(9), ..rule("/queue/*") }]);
+    let status = bench.broker.status(bench.now, &StatusQuery::top(9));
+    let reasons: Vec<_> = status.connections.iter().filter_map(|row| row.paused.clone()).collect();
+    assert_eq!(reasons.len(), 4);
+    assert!(reasons.iter().all(|reason| *reason == PauseReason::QueueFull { channel: "/queue/a".into(), bound: 9 }));
+}
+
+#[test]
+fn a_channel_that_is_made_while_rules_are_applied_follows_the_new_ones() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0"]);
+    bench.broker.set_steps_per_call(1);
+    bench.broker.set_rules(bench.now, vec![ChannelRule { queue: Some(5), ..rule("/queue/>") }]);
+    let lines = brief(&bench.publish(2, "/queue/b", &["0", "1"]));
+    assert!(lines.contains(&"pause 2".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_topic_that_buffers_no_more_lets_its_publishers_go_on() {
+    let mut bench = Bench::new(Limits { buffer_unsubscribed: 1, ..small() });
+    check(&bench.publish(1, "/topic/a", &["0", "1"]), &["pause 1"]);
+    let none = ChannelRule { buffer_unsubscribed: Some(0), ..rule("/topic/a") };
+    check(&bench.set_rules(vec![none]), &["resume 1"]);
+    assert_eq!(bench.broker.totals().dropped_no_subscribers, 1);
+    check(&bench.subscribe(2, "/topic/a"), &["2:0"]);
+}
+
+#[test]
+fn a_policy_that_blocks_no_more_lets_the_publishers_of_a_slow_subscriber_go_on() {
+    for (policy, resumes) in [(OverflowPolicy::Block, false), (OverflowPolicy::DropNew, true)] {
+        let limits = Limits { policy: OverflowPolicy::Block, grace_period: Duration::ZERO, ..small() };
+        let mut bench = Bench::new(limits);
+        bench.subscribe(1, "/topic/a");
+        let paused = (0..100).any(|_| brief(&bench.publish(2, "/topic/a", &["x"])).contains(&"pause 2".to_owned()));
+        assert!(paused);
+        let lines = brief(&bench.set_rules(vec![ChannelRule { policy: Some(policy), ..rule("/topic/*") }]));
+        assert_eq!(lines.contains(&"resume 2".to_owned()), resumes, "{policy:?}: {lines:?}");
+    }
+}
