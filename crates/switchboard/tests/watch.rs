@@ -95,8 +95,8 @@ fn a_monitor_that_is_killed_has_what_an_agent_measured_meanwhile_when_it_is_back
 fn top_is_a_screen_at_a_terminal_and_a_table_elsewhere() {
     let directory = tempfile::tempdir().expect("a directory");
     let monitor = Monitor::start(directory.path(), "127.0.0.1:0", "tcp://127.0.0.1:0");
-    let args = ["agent", "--server", &monitor.collect, "--instance", "watched", "--", "sleep", "60"];
-    let _agent = Program::start(&mut switchboard(&args)).expect("the program starts");
+    let args = ["agent", "--server", &monitor.collect, "--instance", "watched", "--", "cat"];
+    let _agent = Program::start(switchboard(&args).stdin(Stdio::piped())).expect("the program starts");
     monitor.until("watched", |process| process["state"] == "live");
 
     let output = switchboard(&["top", "--once", "--server", &monitor.page]).output().expect("the program starts");
@@ -124,8 +124,8 @@ fn top_is_a_screen_at_a_terminal_and_a_table_elsewhere() {
 fn top_gives_the_terminal_back_whatever_ends_or_stops_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let monitor = Monitor::start(directory.path(), "127.0.0.1:0", "tcp://127.0.0.1:0");
-    let args = ["agent", "--server", &monitor.collect, "--instance", "watched", "--", "sleep", "600"];
-    let _agent = Program::start(&mut switchboard(&args)).expect("the program starts");
+    let args = ["agent", "--server", &monitor.collect, "--instance", "watched", "--", "cat"];
+    let _agent = Program::start(switchboard(&args).stdin(Stdio::piped())).expect("the program starts");
     monitor.until("watched", |process| process["state"] == "live");
     let line = [env!("CARGO_BIN_EXE_switchboard"), "top", "--server", &monitor.page];
     let mut user = Program::python("python3", "top_signals.py", &line).unwrap_or_else(|error| panic!("{error}"));
@@ -138,7 +138,7 @@ fn an_agent_of_a_command_that_ends_at_once_reports_no_use_that_nobody_had() {
     let directory = tempfile::tempdir().expect("a directory");
     let monitor = Monitor::start(directory.path(), "127.0.0.1:0", "tcp://127.0.0.1:0");
     let args = ["agent", "--server", &monitor.collect, "--linger", "20", "--instance", "short", "true"];
-    let mut agent = Program::start(&mut switchboard(&args)).expect("the program starts");
+    let mut agent = Program::start(switchboard(&args).stdin(Stdio::piped())).expect("the program starts");
     let process = monitor.until("short", |process| process["ended"] == 0);
     assert_eq!(agent.end().code(), Some(0));
     // Some milliseconds of a second.
