@@ -1,5 +1,6 @@
 //! The log of a service: it never blocks a task, whoever reads it or does not.
 
+use crate::output;
 use anyhow::{Context, Result};
 use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
@@ -12,6 +13,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// Lines that wait for the reader of the standard error; further ones are dropped and counted.
 const BACKLOG: usize = 4096;
+
+/// How long the end of the log may take. The writer's own limits are 1.1 s together.
+const END: Duration = Duration::from_secs(2);
 
 /// Time between two looks at the count of dropped lines.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -54,7 +58,15 @@ pub(crate) fn line(text: &str) -> String {
 pub(crate) struct Log {
     filter: reload::Handle<EnvFilter, Registry>,
     dropped: ErrorCounter,
-    _guard: WorkerGuard,
+    guard: Option<WorkerGuard>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // The guard prints to the standard output where the writer does not answer: that may wait for a reader, too.
+        let guard = self.guard.take();
+        output::within(END, move || drop(guard));
+    }
 }
 
 impl Log {
@@ -81,7 +93,7 @@ impl Log {
         let _ = WRITER.set(writer);
         // The default hook writes to the standard error itself, and blocks where nobody reads that.
         std::panic::set_hook(Box::new(log_panic));
-        Log { filter: handle, dropped, _guard: guard }
+        Log { filter: handle, dropped, guard: Some(guard) }
     }
 
     /// Logs from `level` on from now on.

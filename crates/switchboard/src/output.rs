@@ -76,7 +76,8 @@ pub(crate) fn banner(text: &str) {
     });
 }
 
-fn within(time: Duration, write: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
+/// Does what may wait for a reader in a thread of its own, and goes on after this time.
+pub(crate) fn within<T>(time: Duration, write: impl FnOnce() -> T + Send + 'static) {
     let (done, written) = mpsc::channel();
     std::thread::spawn(move || {
         let _ = write();

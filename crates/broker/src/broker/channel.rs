@@ -46,8 +46,10 @@ pub(super) struct Channel {
     pub(super) waiters: List<ConnectionSlot>,
     /// How many these are.
     pub(super) waiting: u32,
-    /// Each of the waiters from this one on is to be tried: a consumer has left, or the rules changed.
+    /// Each of the waiters from this one on is to be looked at: a consumer has left, or the rule has changed.
     pub(super) untangles: Option<ConnectionSlot>,
+    /// The waiters are to be tried, too, for another rule applies to them.
+    pub(super) has_new_rule: bool,
     /// Publishers that wait until the channel has no more than is free.
     pub(super) share_waiters: List<ConnectionSlot>,
     /// The key among [`Broker::share_waiting`].
@@ -151,6 +153,7 @@ impl Broker {
             waiters: List::new(),
             waiting: 0,
             untangles: None,
+            has_new_rule: false,
             share_waiters: List::new(),
             share_key: None,
             paused_publishers: 0,

@@ -411,8 +411,13 @@ impl Broker {
             }
             let behind = self.connections[next].wait.next;
             self.channels.quietly().row(slot).untangles = behind;
-            self.advance(next);
+            if self.channels[slot].has_new_rule {
+                self.advance(next);
+            } else {
+                self.untangle(next);
+            }
         }
+        self.channels.quietly().row(slot).has_new_rule = false;
         while let Some(first) = self.channels[slot].waiters.first {
             if !self.spend(16) {
                 self.channels.edit(slot);

@@ -89,5 +89,6 @@ impl Broker {
         (channel.policy, channel.buffer_unsubscribed, channel.bound) =
             (rule.policy, rule.buffer_unsubscribed, rule.bound);
         channel.untangles = channel.waiters.first;
+        channel.has_new_rule = true;
     }
 }
