@@ -10,7 +10,7 @@ pub(crate) struct Started {
     pub(crate) monitor: bool,
 }
 
-/// Settings of the table [broker] that are the whole program's.
+/// Settings of the table `[broker]` that are the whole program's.
 const SHARED: [&str; 3] = ["log", "log-format", "data"];
 
 impl Settings {
