@@ -152,8 +152,7 @@ async fn all() {
     let base = tempfile::tempdir().expect("a directory");
     // Another user has to pass through.
     std::fs::set_permissions(base.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).expect("a mode");
-    let options =
-        BrowserOptions { directory: base.path().into(), start_timeout: LIMIT, ..BrowserOptions::new(proxy.address()) };
+    let options = BrowserOptions { start_timeout: LIMIT, ..BrowserOptions::new(proxy.address(), base.path().into()) };
     let browser = Browser::launch(&options).await.unwrap_or_else(|error| panic!("{error}"));
     println!("{}", browser.version());
     assert!(

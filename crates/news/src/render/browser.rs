@@ -22,8 +22,8 @@ const PIPES: &str = "exec 3<&1 4>&1 1>/dev/null; exec \"$@\"";
 pub struct BrowserOptions {
     /// The program. Default: `chromium`.
     pub program: PathBuf,
-    /// Where the private directory is made; another user must be able to enter it. Default: `switchboard-render` in the
-    /// system's directory for temporary files.
+    /// Where the private directory is made. It must be ours alone to write to, and another user must be able to enter it:
+    /// as root, Chromium runs as one.
     pub directory: PathBuf,
     /// The guard's proxy, which everything goes through.
     pub proxy: SocketAddr,
@@ -32,15 +32,10 @@ pub struct BrowserOptions {
 }
 
 impl BrowserOptions {
-    /// Defaults, with this proxy.
+    /// Defaults, with this proxy and this directory.
     #[must_use]
-    pub fn new(proxy: SocketAddr) -> BrowserOptions {
-        BrowserOptions {
-            program: "chromium".into(),
-            directory: std::env::temp_dir().join("switchboard-render"),
-            proxy,
-            start_timeout: Duration::from_secs(30),
-        }
+    pub fn new(proxy: SocketAddr, directory: PathBuf) -> BrowserOptions {
+        BrowserOptions { program: "chromium".into(), directory, proxy, start_timeout: Duration::from_secs(30) }
     }
 }
 
