@@ -19,7 +19,7 @@ fn answer(path: &str) -> Reply {
         let secret = format!("http://127.0.0.1:{port}/");
         return Reply::html(&format!(
             "<iframe src={secret}></iframe><img src={secret}><script>fetch('{secret}', {{mode: 'no-cors'}})\
-             .then(r => r.text(), () => 0).then(() => document.body.append('Tried'))</script>"
+             .then(r => r.text(), () => 0).then(() => document.body.append(document.createElement('tried')))</script>"
         ));
     }
     match path {
@@ -108,7 +108,7 @@ async fn nothing_private_is_reached(browser: &Browser, site: &Site) {
     assert!(error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await.to_string().contains("refused"));
     html(
         browser,
-        Request { images: true, wait: Duration::from_secs(1), ..Request::new(site.url(&format!("/sub/{port}"))) },
+        Request { images: true, wait_for: Some("tried".into()), ..Request::new(site.url(&format!("/sub/{port}"))) },
     )
     .await;
     for url in ["file:///etc/passwd", "data:text/html,x", "chrome://version/", "about:blank", "javascript:1"] {
