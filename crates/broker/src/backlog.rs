@@ -25,10 +25,10 @@ struct Open {
     first: u64,
 }
 
-/// What waits in a channel, by sequence number.
+/// A channel's waiting messages, by sequence number.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// What came back, by the first sequence number. Their ranges may interleave.
+    /// Requeued segments, by the first sequence number. Their ranges may interleave.
     requeued: BTreeMap<u64, Segment>,
     fresh: VecDeque<Segment>,
     /// Behind `fresh`: small batches, copied together.

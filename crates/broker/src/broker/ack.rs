@@ -28,7 +28,7 @@ impl Broker {
         if settling.next > settling.last {
             settling.unknown = Some(settling.next);
         }
-        // What is to come, no lease has; so the tags that are looked at are bounded by those given.
+        // No lease has a tag that was not given yet, so the tags that are looked at are bounded by those given.
         let next_tag = self.connections[slot].next_tag;
         if settling.last >= next_tag {
             settling.unknown = settling.unknown.or(Some(next_tag.max(settling.next)));

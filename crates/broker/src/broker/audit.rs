@@ -6,7 +6,7 @@ use crate::cost;
 use crate::outbox::Origin;
 
 impl Broker {
-    /// What the memory budget ought to count, from everything that is there. It costs a look at all
+    /// The sum that the memory budget ought to have, from everything that is there. It costs a look at all
     /// of it.
     ///
     /// # Panics

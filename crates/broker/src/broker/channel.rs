@@ -32,7 +32,7 @@ pub(super) struct Channel {
     pub(super) is_stuck: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
-    /// Whose turn is next; the ring of members begins with the newest.
+    /// The member whose turn is next; the ring of members begins with the newest.
     pub(super) next_member: Option<MemberSlot>,
     pub(super) members: u32,
     pub(super) exact_members: u32,
@@ -40,7 +40,7 @@ pub(super) struct Channel {
     pub(super) returning: u32,
     pub(super) backlog: Backlog,
     pub(super) next_seq: u64,
-    /// What the memory budget counts for the channel, in outboxes too.
+    /// Bytes that the memory budget counts for the channel, in outboxes too.
     pub(super) load: usize,
     /// Publishers that wait for room in the backlog.
     pub(super) waiters: List<ConnectionSlot>,
@@ -126,7 +126,7 @@ impl Broker {
         if self.channels.len() >= self.limits.channels {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
-        // What paused connections sent is there already, and waits for channels itself.
+        // Messages of paused connections are charged already, and wait for channels themselves.
         if self.budget.free_beside(self.pending_charge) < cost::CHANNEL + cost::text(name.len()) {
             return Err(NoChannel::Memory);
         }
@@ -210,7 +210,7 @@ impl Broker {
     }
 
     fn forget(&mut self, slot: ChannelSlot) {
-        // Whoever listens by a pattern: some members a step, and again later.
+        // Members by a pattern: some a step, and again later.
         while let Some(member) = self.channels[slot].next_member {
             if !self.spend(4) {
                 self.channels.edit(slot);
@@ -355,7 +355,7 @@ impl Broker {
         let after = backlog.segments();
         self.waiting -= segment.batch.len();
         if self.draining && self.channels[slot].backlog.is_empty() {
-            // Whoever was kept for these messages may close now.
+            // Connections that were kept for these messages may close now.
             self.drained_to = Some(0);
         }
         if after < before {

@@ -39,15 +39,15 @@ pub(super) struct Full {
 #[derive(Debug)]
 pub(super) struct Retained {
     pub(super) entry: OutboxEntry,
-    /// Where it ends in everything that was ever written.
+    /// Its end, counted in all bytes ever written.
     pub(super) end: u64,
 }
 
-/// What a sweep over outbox and leases takes back.
+/// The extent of a sweep over outbox and leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sweep {
     No,
-    /// What belongs to subscriptions that have ended.
+    /// Messages of subscriptions that have ended.
     Ended,
     /// What belongs to queues and is not in flight.
     Queues,
