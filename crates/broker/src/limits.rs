@@ -196,7 +196,7 @@ impl Default for Limits {
             message: 16 * MIB,
             outbox: 8 * MIB,
             outbox_messages: 1_000_000,
-            window: MIB / 4,
+            window: MIB,
             queue: 64 * MIB,
             queue_messages: 10_000_000,
             read_ahead: MIB / 4,

@@ -68,6 +68,7 @@ impl Server {
             );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;
+        native.iter().for_each(|listener| set_receive_buffer(listener, settings.receive_buffer));
         let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
         Ok(Server { settings, native, http, arrivals: arrivals(), sockets })
     }
@@ -161,6 +162,15 @@ impl Server {
             }
             shutdown = stopped => if hub.has_failed() { Err(RunError::Panicked) } else { Ok(shutdown) },
         }
+    }
+}
+
+/// Connections have their listener's buffer from the first packet on, which a window's scale depends on.
+fn set_receive_buffer(listener: &TcpListener, bytes: usize) {
+    if bytes > 0
+        && let Err(error) = socket2::SockRef::from(listener).set_recv_buffer_size(bytes)
+    {
+        tracing::warn!("the system's receive buffers are used: {error}");
     }
 }
 

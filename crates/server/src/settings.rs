@@ -27,6 +27,10 @@ pub struct Settings {
     /// The kernel's send buffer of a queue's consumer, in bytes: with [`Limits::window`], what this side may have ahead of a
     /// consumer. The kernel doubles it for its own overhead. 0 leaves it to the system, which lets it grow to some MiB.
     pub send_buffer: usize,
+    /// The kernel's receive buffer of a connection, in bytes: what it takes from a publisher that is not read. The kernel doubles
+    /// it for its own overhead, up to the system's limit. 0 leaves it to the system, which lets it grow to many MiB: a
+    /// thousand paused publishers then use up the memory that all the machine's connections share, and packets are dropped.
+    pub receive_buffer: usize,
     /// How long a shutdown may take for writing what waits.
     pub drain: Duration,
 }
@@ -44,7 +48,8 @@ impl Default for Settings {
             connection_rate: 5000,
             handshakes: 4096,
             handshakes_per_address: 0,
-            send_buffer: 64 << 10,
+            send_buffer: 1 << 20,
+            receive_buffer: 256 << 10,
             drain: Duration::from_secs(5),
         }
     }

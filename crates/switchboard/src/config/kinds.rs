@@ -26,6 +26,7 @@ pub(super) trait Kind {
 }
 
 pub(super) struct Size;
+pub(super) struct SystemBuffer;
 pub(super) struct Span;
 pub(super) struct Count<T>(PhantomData<T>);
 pub(super) struct Positive<T>(PhantomData<T>);
@@ -59,6 +60,24 @@ impl Kind for Size {
         let text = show_size(bytes);
         // A plain number is an integer in TOML; one that TOML's i64 cannot hold is quoted.
         if text.parse::<i64>().is_ok() { text } else { quote(&text) }
+    }
+}
+
+impl Kind for SystemBuffer {
+    type Value = usize;
+    // The system takes a C `int`, and doubles it.
+    const ALLOWED: &'static str = "0, or a size of at most 1GiB, such as \"64KiB\"";
+    fn parse(text: &str) -> Option<usize> {
+        Self::read(text).ok()
+    }
+    fn read(text: &str) -> Result<usize, String> {
+        match parse_size(text)? {
+            bytes if bytes <= 1 << 30 => Ok(bytes),
+            _ => Err(format!("it must be {}", Self::ALLOWED)),
+        }
+    }
+    fn show(bytes: &usize) -> String {
+        Size::show(bytes)
     }
 }
 

@@ -17,7 +17,7 @@ use kinds::{Count, Kind, Policy, Size, quote};
 use settings::{Setting, TABLES};
 use std::fmt::Write;
 use std::path::Path;
-use switchboard_broker::{ChannelRule, Pattern};
+use switchboard_broker::{ChannelRule, Limits, Pattern};
 use switchboard_web::Token;
 
 impl Settings {
@@ -103,8 +103,13 @@ impl Settings {
         Ok(())
     }
 
-    /// What no setting can judge by itself.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Judges what no setting can judge by itself. The default of `connections` is nobody's wish, and yields to `memory`.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        let limits = &mut self.server.limits;
+        if limits.connections == Limits::default().connections {
+            let room = limits.memory.saturating_sub(limits.message.saturating_mul(2)) / Limits::CONNECTION;
+            limits.connections = limits.connections.min(room.max(1));
+        }
         self.server.limits.check()?;
         self.web.limits.check()?;
         if self.server.listen.is_empty() {

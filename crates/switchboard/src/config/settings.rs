@@ -89,11 +89,12 @@ settings! {
     "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
     "read-timeout" Span => server.read_timeout, "How long a frame that was begun may go without a byte; 0 for ever.";
-    "send-buffer" Size => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
+    "send-buffer" SystemBuffer => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
+    "receive-buffer" SystemBuffer => server.receive_buffer, "What the system may buffer of a connection that is not read; 0 leaves it to the system.";
     "connection-rate" Positive<u32> => server.connection_rate, "Maximum number of new connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time; one more ends the oldest.";
     "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same, of one address; 0 for a quarter of `handshakes`.";
-    "connections" Positive<usize> => server.limits.connections, "Maximum number of connections.";
+    "connections" Positive<usize> => server.limits.connections, "Maximum number of connections; without a choice of yours, fewer where memory or open files do not suffice.";
     "channels" Positive<usize> => server.limits.channels, "Maximum number of channels.";
     "subscriptions" Positive<usize> => server.limits.subscriptions, "Maximum number of subscriptions of one connection.";
     "channel-name" Size => server.limits.channel_name, "Maximum length of a channel's name.";

@@ -134,6 +134,30 @@ fn memory_holds_the_connections_and_two_messages() {
 }
 
 #[test]
+fn the_default_of_connections_fits_into_a_small_memory() {
+    let limits = |text: &str| {
+        let mut settings = Settings::default();
+        settings.read(text, "my.toml")?;
+        settings.check().map(|()| settings.server.limits)
+    };
+    let connection = switchboard_broker::Limits::CONNECTION;
+    let default = switchboard_broker::Limits::default().connections;
+    let two = 2 * switchboard_broker::Limits::default().message;
+    for (memory, connections) in [
+        (two + connection, 1),
+        (two + 2 * connection - 1, 1),
+        (64 << 20, ((64 << 20) - two) / connection),
+        (two + default * connection - 1, default - 1),
+        (two + default * connection, default),
+        (512 << 20, default),
+    ] {
+        assert_eq!(limits(&format!("[broker]\nmemory = {memory}")).unwrap().connections, connections, "{memory}");
+    }
+    assert!(limits(&format!("[broker]\nmemory = {}", two + connection - 1)).is_err());
+    assert!(limits(&format!("[broker]\nmemory = '64MiB'\nconnections = {}", default - 1)).is_err());
+}
+
+#[test]
 fn every_setting_gives_the_real_reason_for_a_number_that_is_none() {
     for (table, settings) in TABLES {
         for setting in settings {
@@ -154,6 +178,8 @@ fn numbers_are_taken_up_to_their_bounds_and_no_further() {
         ("handshakes", &["1", "18446744073709551615"], &["0", "18446744073709551616"]),
         ("handshakes-per-address", &["0", "18446744073709551615"], &["-1", "18446744073709551616", "1.5"]),
         ("outbox", &["1", "18446744073709551615"], &["0", "18446744073709551616", "-1"]),
+        ("send-buffer", &["0", "1", "1GiB"], &["-1", "1073741825"]),
+        ("receive-buffer", &["0", "1", "1GiB"], &["-1", "1073741825"]),
         ("drain", &["0", "213503d"], &["-1", "213504d"]),
         ("monitor.leak", &["1", "1.5", "1000000"], &["0.9", "1000001", "nan", "inf", "-1"]),
         ("log-format", &["text", "json"], &["", "xml", "JSON"]),
