@@ -159,6 +159,12 @@ impl Oracle {
         }
     }
 
+    /// Credit while the call of this step has work left over.
+    pub(crate) fn credit_between(&mut self, id: u64, bytes: usize) -> Checked {
+        self.credited_between = self.step;
+        self.credit(id, bytes)
+    }
+
     pub(crate) fn credit(&mut self, id: u64, bytes: usize) -> Checked {
         let (now, low, half) = (self.now, self.low_water(), self.settings.limits.outbox / 2);
         let link = self.link(id);

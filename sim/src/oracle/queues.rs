@@ -1,6 +1,6 @@
 //! Whose turn it was, and in which order a queue is dealt.
 
-use super::{Checked, Fate, Oracle, promise};
+use super::{Checked, Fate, Oracle, promise, rule_of};
 use std::collections::BTreeMap;
 use switchboard_broker::{Event, Kind, PauseReason, Status};
 
@@ -158,7 +158,7 @@ impl Oracle {
     }
 
     pub(super) fn bound_of(&self, name: &str) -> usize {
-        let rule = self.settings.rules.iter().find(|rule| super::matches(rule.pattern.as_bytes(), name.as_bytes()));
+        let rule = rule_of(&self.settings.rules, name.as_bytes());
         rule.and_then(|rule| rule.queue).unwrap_or(self.settings.limits.queue)
     }
 

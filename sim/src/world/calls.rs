@@ -16,6 +16,7 @@ impl World {
             }
             Act::Timeout => self.broker.handle_timeout(self.now),
             Act::Drain => self.broker.drain(self.now),
+            Act::SetRules(rules) => self.broker.set_rules(self.now, rules.clone()),
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
         // What a call leaves over is gone on with before anything that the books would have to know of it for.
@@ -70,7 +71,7 @@ impl World {
             return Ok(());
         }
         self.tell(|| format!("meanwhile {id} tells credit for {bytes} bytes"));
-        self.oracle.credit(id, bytes)?;
+        self.oracle.credit_between(id, bytes)?;
         self.broker.handle(self.now, ConnectionId(id), Command::Credit { bytes });
         self.count("credit while work is left over");
         Ok(())
@@ -131,6 +132,7 @@ impl World {
                 self.count(format!("purge of a {kind}"));
             }
             Act::Drain => self.count("drain"),
+            Act::SetRules(_) => self.count("rules change"),
             _ => {}
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Channel {
     pub(super) is_stuck: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
+    /// The [`Broker::rules_version`] that policy, buffer and bound follow.
+    pub(super) rules_version: u64,
     /// The member whose turn is next; the ring of members begins with the newest.
     pub(super) next_member: Option<MemberSlot>,
     pub(super) members: u32,
@@ -142,6 +144,7 @@ impl Broker {
             is_stuck: false,
             buffer_unsubscribed,
             bound,
+            rules_version: self.rules_version,
             name: name.clone(),
             next_member: None,
             members: 0,

@@ -30,7 +30,6 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Full {
     bytes: usize,
-    ahead: usize,
     messages: usize,
     entries: usize,
 }
@@ -110,6 +109,8 @@ pub(super) struct Connection {
     /// Subscriptions whose prefetch has room again.
     pub(super) freed: VecDeque<SubscriptionSlot>,
     pub(super) full: Option<Full>,
+    /// Down to where [`Connection::ahead`] must drain before queues have room again. Topics have it meanwhile.
+    resume_ahead: Option<usize>,
     /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
     pub(super) grace: Duration,
     /// What it may have on top while it takes something, before it has saved anything.
@@ -185,7 +186,6 @@ impl Connection {
         let messages = if limits.outbox_messages == 0 { usize::MAX } else { limits.outbox_messages / 2 };
         self.full = Some(Full {
             bytes: (bound / 2).min(bound.saturating_sub(bytes)),
-            ahead: usize::MAX,
             messages,
             entries: entries(limits) / 2,
         });
@@ -193,15 +193,18 @@ impl Connection {
 
     /// Notes that a queue's window was used up.
     pub(super) fn set_ahead(&mut self, bytes: usize, limits: &Limits) {
-        let ahead = (limits.window / 2).min(limits.window.saturating_sub(bytes));
-        self.full = Some(Full { bytes: usize::MAX, ahead, messages: usize::MAX, entries: usize::MAX });
+        self.resume_ahead = Some((limits.window / 2).min(limits.window.saturating_sub(bytes)));
+    }
+
+    /// Whether queues found no room, and have been told of none since.
+    pub(super) fn is_full_for_queues(&self) -> bool {
+        self.full.is_some() || self.resume_ahead.is_some()
     }
 
     /// Whether there is room again for what there was none for.
     fn has_room_again(&self) -> bool {
         self.full.is_some_and(|full| {
             self.outbox.bytes() <= full.bytes
-                && self.ahead() <= full.ahead
                 && self.outbox.messages() <= full.messages
                 && self.outbox.len() <= full.entries
         })
@@ -209,7 +212,7 @@ impl Connection {
 
     /// Whether its row may lead to any follow-up work while it is open.
     fn has_follow_up(&self) -> bool {
-        self.full.is_some()
+        self.is_full_for_queues()
             || self.stalled
             || self.blocked.is_some()
             || self.wakes_all
@@ -304,6 +307,7 @@ impl Broker {
             skipped: List::new(),
             freed: VecDeque::new(),
             full: None,
+            resume_ahead: None,
             grace: Duration::ZERO,
             initial_grace: self.limits.longest_grace(),
             took: false,
@@ -369,6 +373,10 @@ impl Broker {
 
     /// Notes when an outbox has room again.
     fn check_room(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if row.resume_ahead.is_some_and(|most| row.ahead() <= most) {
+            self.connections.quietly().row(slot).resume_ahead = None;
+        }
         if !self.connections[slot].has_room_again() {
             return;
         }
@@ -388,7 +396,7 @@ impl Broker {
         while let Some(&subscription) = self.connections[slot].freed.front() {
             let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot);
             let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
-            let able = self.connections[slot].is_able() && self.connections[slot].full.is_none();
+            let able = self.connections[slot].is_able() && !self.connections[slot].is_full_for_queues();
             let Some(member) = first.filter(|_| able) else {
                 // Those that are left find no room, and are told of it by what they wait for.
                 if let Some(member) = first {
@@ -403,7 +411,7 @@ impl Broker {
                 return;
             }
         }
-        while self.connections[slot].is_able() && self.connections[slot].full.is_none() {
+        while self.connections[slot].is_able() && !self.connections[slot].is_full_for_queues() {
             let Some(member) = self.connections[slot].skipped.first else { return };
             if !self.wake_member(slot, member) {
                 return;
@@ -440,7 +448,7 @@ impl Broker {
         self.abandon_outbox(slot);
         let connection = self.connections.edit(slot);
         connection.phase = Phase::Gone;
-        connection.full = None;
+        (connection.full, connection.resume_ahead) = (None, None);
         connection.wakes_all = true;
         connection.joining.clear();
         (connection.stalled, connection.recalling) = (false, false);

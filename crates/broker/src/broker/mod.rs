@@ -168,8 +168,10 @@ pub struct Broker {
     pending: usize,
     /// What is charged for the commands of paused connections.
     pending_charge: usize,
-    /// The command at hand is of a knot: its queue takes more than its bound.
-    over_bound: bool,
+    /// The queue of a knot that takes more than its bound of the command at hand.
+    over_bound: Option<ChannelSlot>,
+    /// How often the rules were replaced.
+    rules_version: u64,
     /// How far changed rules are applied.
     rule_change: Option<rules::RuleChange>,
     totals: Totals,
@@ -225,7 +227,8 @@ impl Broker {
             waiting: 0,
             pending: 0,
             pending_charge: 0,
-            over_bound: false,
+            over_bound: None,
+            rules_version: 0,
             rule_change: None,
             totals: Totals::default(),
         }

@@ -184,13 +184,13 @@ impl Broker {
 
     /// Carries out what is pending as far as it goes; pauses or resumes the connection.
     pub(super) fn advance(&mut self, slot: ConnectionSlot) {
-        self.go_on(slot, false);
+        self.go_on(slot, None);
         self.untangle(slot);
     }
 
-    /// As [`Broker::advance`]. With `over_bound`, a queue takes more than its bound, until the connection
+    /// As [`Broker::advance`]. The queue `over_bound` takes more than its bound, until the connection
     /// may be read again.
-    pub(super) fn go_on(&mut self, slot: ConnectionSlot, over_bound: bool) {
+    pub(super) fn go_on(&mut self, slot: ConnectionSlot, over_bound: Option<ChannelSlot>) {
         let connection = self.connections.edit(slot);
         if let Some(joining) = connection.joining.front() {
             let pattern = self.subscriptions[joining.subscription].pattern.as_bytes().clone();
@@ -212,11 +212,11 @@ impl Broker {
         let before = self.budget.used();
         while let Some(next) = self.connections.edit(slot).pending.pop_front() {
             self.budget.lend(next.charge());
-            self.over_bound = over_bound && (is_first || !self.reads_on(slot));
+            self.over_bound = over_bound.filter(|_| is_first || !self.reads_on(slot));
             is_first = false;
             self.unnote_pending(slot, &next);
             let result = self.attempt(slot, next);
-            self.over_bound = false;
+            self.over_bound = None;
             match result {
                 Ok(Some(channel)) if self.over_share(channel) => {
                     let reason = PauseReason::Memory { budget: self.budget.limit() };
