@@ -53,7 +53,8 @@ fn taken(broker: &Broker, queue: &str) -> u64 {
         publisher.publish(queue, &[7; 46]);
     }
     publisher.ask_echo();
-    let status = broker.status_until("it is paused", |status| !listening(status, "/topic/publisher")["paused"].is_null());
+    let status =
+        broker.status_until("it is paused", |status| !listening(status, "/topic/publisher")["paused"].is_null());
     let mut channels = status["channels"].as_array().expect("a list").iter();
     channels.find(|channel| channel["name"] == queue).expect("a queue")["depth"].as_u64().expect("a number")
 }

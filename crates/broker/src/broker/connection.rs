@@ -184,11 +184,8 @@ impl Connection {
     pub(super) fn set_full(&mut self, bytes: usize, limits: &Limits) {
         let bound = limits.outbox;
         let messages = if limits.outbox_messages == 0 { usize::MAX } else { limits.outbox_messages / 2 };
-        self.full = Some(Full {
-            bytes: (bound / 2).min(bound.saturating_sub(bytes)),
-            messages,
-            entries: entries(limits) / 2,
-        });
+        self.full =
+            Some(Full { bytes: (bound / 2).min(bound.saturating_sub(bytes)), messages, entries: entries(limits) / 2 });
     }
 
     /// Notes that a queue's window was used up.
