@@ -117,6 +117,8 @@ pub(crate) struct Oracle {
     draining: bool,
     /// How many refusals the command at hand must bring.
     refusals: usize,
+    /// The first tag of the command at hand that nothing waits for.
+    unknown_tag: Option<u64>,
     connections: usize,
     /// A subscription that was asked for in this step.
     subscribing: Option<(u64, u32, bytes::Bytes, AckMode)>,
@@ -150,6 +152,7 @@ impl Oracle {
             feeders: BTreeSet::new(),
             draining: false,
             refusals: 0,
+            unknown_tag: None,
             connections: 0,
             subscribing: None,
             rules_since: Time::ZERO,
@@ -236,7 +239,7 @@ impl Oracle {
             self.event(event)?;
         }
         promise!(self.refusals == 0, "what was over a limit was not refused");
-        self.check_queues(events, status)?;
+        self.check_queues(act, events, status)?;
         self.check_drops(status)?;
         self.check_blocking(matches!(act, Act::Purge(..)), status)?;
         self.check_patience(status)?;

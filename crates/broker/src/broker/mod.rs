@@ -26,9 +26,11 @@
 mod ack;
 mod audit;
 mod channel;
+mod closing;
 mod connection;
 mod deliver;
 mod dispatch;
+mod follow_up;
 mod knot;
 mod leave;
 mod member;
@@ -41,6 +43,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod waiting;
+mod wake;
 
 use crate::backlog::Backlog;
 use crate::budget::MemoryBudget;
@@ -55,11 +59,11 @@ use bytes::Bytes;
 use channel::Channel;
 use connection::Connection;
 use member::{Member, Subscription};
-use pause::ShareWake;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use table::Table;
 use timers::Timer;
+use wake::ShareWake;
 
 /// Room for so many events is kept.
 const EVENTS: usize = 1024;

@@ -56,6 +56,21 @@ fn a_channel_that_is_made_while_rules_are_applied_follows_the_new_ones() {
 }
 
 #[test]
+fn what_is_published_while_rules_are_applied_follows_the_new_ones() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0"]);
+    bench.publish(1, "/queue/b", &["0"]);
+    bench.broker.set_steps_per_call(1);
+    bench.broker.set_rules(bench.now, vec![ChannelRule { queue: Some(5), ..rule("/queue/>") }]);
+    assert_eq!(bench.broker.poll_timeout(), Some(bench.now), "work is left over");
+    for queue in ["/queue/b", "/queue/a"] {
+        let publisher = if queue == "/queue/a" { 2 } else { 3 };
+        let paused = format!("pause {publisher}");
+        assert!(brief(&bench.publish(publisher, queue, &["1"])).contains(&paused), "{queue}");
+    }
+}
+
+#[test]
 fn a_topic_that_buffers_no_more_lets_its_publishers_go_on() {
     let mut bench = Bench::new(Limits { buffer_unsubscribed: 1, ..small() });
     check(&bench.publish(1, "/topic/a", &["0", "1"]), &["pause 1"]);
