@@ -46,15 +46,15 @@ fn bound(bytes: usize) -> String {
     format!("[[channel]]\nmatch = '/queue/>'\nqueue = {bytes}\n")
 }
 
-/// How many messages of 50 bytes a queue takes before its publisher is paused, of ten.
-fn taken(broker: &Broker, queue: &str) -> u64 {
-    let mut publisher = Client::listening(broker, "/topic/publisher");
+/// How many messages of 50 bytes are in a queue when a publisher of ten is paused. It is found by the topic that it
+/// listens to: one that is gone may still be listed.
+fn taken(broker: &Broker, topic: &str, queue: &str) -> u64 {
+    let mut publisher = Client::listening(broker, topic);
     for _ in 0..10 {
         publisher.publish(queue, &[7; 46]);
     }
     publisher.ask_echo();
-    let status =
-        broker.status_until("it is paused", |status| !listening(status, "/topic/publisher")["paused"].is_null());
+    let status = broker.status_until("it is paused", |status| !listening(status, topic)["paused"].is_null());
     let mut channels = status["channels"].as_array().expect("a list").iter();
     channels.find(|channel| channel["name"] == queue).expect("a queue")["depth"].as_u64().expect("a number")
 }
@@ -70,18 +70,18 @@ fn changed_bounds_hold_for_queues_that_are_there_and_for_new_ones() {
     publisher.ask_echo();
     let paused = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     assert_eq!(listening(&paused, "/topic/old")["paused"], "queue /queue/old is at its bound of 100 bytes");
-    assert_eq!(taken(broker, "/queue/before"), 2);
+    assert_eq!(taken(broker, "/topic/1", "/queue/before"), 2);
 
     // Higher: whoever waited goes on.
     configured.reload(&bound(300), &[APPLIED]);
     publisher.until_echo();
-    assert_eq!(taken(broker, "/queue/old"), 6);
-    assert_eq!(taken(broker, "/queue/after"), 6);
+    assert_eq!(taken(broker, "/topic/2", "/queue/old"), 6);
+    assert_eq!(taken(broker, "/topic/3", "/queue/after"), 6);
 
     // Lower: what waits stays, and nothing is added.
     configured.reload(&bound(150), &[APPLIED]);
-    assert_eq!(taken(broker, "/queue/old"), 6);
-    assert_eq!(taken(broker, "/queue/later"), 3);
+    assert_eq!(taken(broker, "/topic/4", "/queue/old"), 6);
+    assert_eq!(taken(broker, "/topic/5", "/queue/later"), 3);
 
     // None: the limit of all queues is in force.
     configured.reload("[broker]\nqueue = 200\n", &[APPLIED, "these take a restart: queue"]);
@@ -104,7 +104,7 @@ fn bad_rules_change_nothing_and_the_log_says_why() {
     }
     std::fs::remove_file(&configured.path).expect("removed");
     configured.reload_file(&["the settings stay as they are", "cannot read"]);
-    assert_eq!(taken(&configured.broker, "/queue/a"), 2);
+    assert_eq!(taken(&configured.broker, "/topic/6", "/queue/a"), 2);
 }
 
 #[test]
