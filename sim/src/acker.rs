@@ -19,6 +19,8 @@ pub(crate) struct Acker {
     /// Messages on their way to it: when they come, their size and tag.
     inbox: VecDeque<(Time, usize, Option<u64>)>,
     unacked: Vec<u64>,
+    /// The last tag that has come.
+    highest_tag: u64,
     subscriptions: Vec<u32>,
     next_subscription: u32,
     prefetch: Option<u32>,
@@ -120,6 +122,7 @@ impl Acker {
             self.tell(now, settings.delay, Command::Credit { bytes: first }, rng);
             self.tell(now, settings.delay, Command::Credit { bytes: size - first }, rng);
             self.unacked.extend(tag);
+            self.highest_tag = self.highest_tag.max(tag.unwrap_or(0));
         }
     }
 
@@ -132,8 +135,10 @@ impl Acker {
                 continue;
             }
             let nacks = !self.tidy && rng.one_in(6);
-            let command =
-                if nacks { Command::Nack { first: tag, last: tag } } else { Command::Ack { first: tag, last: tag } };
+            // A range may have tags that are settled.
+            let more = if self.tidy || !rng.one_in(12) { 0 } else { rng.below(4) as u64 };
+            let last = DeliveryTag((tag.0 + more).min(self.highest_tag));
+            let command = if nacks { Command::Nack { first: tag, last } } else { Command::Ack { first: tag, last } };
             self.send(now, settings.delay, command.clone(), rng);
             if rng.one_in(80) {
                 self.send(now, settings.delay, command, rng);

@@ -36,9 +36,15 @@ pub(crate) struct Settings {
     pub(crate) churn: usize,
     /// One in so many turns of a client makes it stop reading.
     pub(crate) laziness: usize,
+    /// An operator changes the channel rules now and then.
+    pub(crate) changes_rules: bool,
     /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
     pub(crate) ring: bool,
 }
+
+/// The patterns of rules that come at run time, of which the first that matches is in force.
+const RULE_PATTERNS: [&str; 8] =
+    ["/topic/kept/1", "/topic/kept/*", "/topic/a", "/topic/c/>", "/queue/small", "/queue/a", "/queue/>", ">"];
 
 const POLICIES: [OverflowPolicy; 4] =
     [OverflowPolicy::DropNew, OverflowPolicy::DropOld, OverflowPolicy::Disconnect, OverflowPolicy::Block];
@@ -97,6 +103,22 @@ impl Settings {
             churn: rng.pick(&[60, 200, 1000]),
             laziness: rng.pick(&[15, 60, 400]),
             ring: rng.one_in(6),
+            changes_rules: rng.one_in(3),
         }
+    }
+
+    /// Other rules: each pattern may be there or not, and say anything of what a rule may say.
+    pub(crate) fn other_rules(&self, rng: &mut Rng) -> Vec<ChannelRule> {
+        let mut rules = Vec::new();
+        for pattern in RULE_PATTERNS {
+            if rng.one_in(3) {
+                continue;
+            }
+            let policy = (!self.uniform && rng.one_in(2)).then(|| rng.pick(&POLICIES));
+            let buffer_unsubscribed = rng.one_in(2).then(|| rng.pick(&[0, 1, 2, 6]));
+            let queue = rng.one_in(2).then(|| rng.pick(&[0, 1, self.body, 4 * self.body, 1 << 20]));
+            rules.push(ChannelRule { pattern: Pattern::new(pattern), policy, buffer_unsubscribed, queue });
+        }
+        rules
     }
 }

@@ -156,6 +156,10 @@ impl World {
             self.tell(|| format!("kick {id}"));
             self.count("kick");
         }
+        if self.settings.changes_rules && self.rng.one_in(40) {
+            let rules = self.settings.other_rules(&mut self.rng);
+            self.act(Act::SetRules(rules))?;
+        }
         let late = self.now.0 > 200_000;
         if self.settings.drains && late && !self.draining && self.rng.one_in(200) {
             self.draining = true;

@@ -95,6 +95,7 @@ fn the_simulator_is_not_blind() {
         ("purge of a topic", 10),
         ("kick", 20),
         ("drain", 50),
+        ("rules change", 500),
         ("turns skipped", 100),
     ];
     for (what, least) in wanted {

@@ -105,6 +105,13 @@ pub enum PauseReason {
         /// In messages.
         buffered: usize,
     },
+    /// The topic's first subscriber has come, and is still being given what the topic buffered: what is published
+    /// now comes behind it.
+    #[error("topic {} still gives its first subscriber what it buffered", channel.escape_ascii())]
+    FirstSubscriber {
+        /// The topic's name.
+        channel: Bytes,
+    },
     /// Its subscription to a pattern is still being joined to the channels that are there.
     #[error("the subscription to {} is joining its channels", pattern.escape_ascii())]
     Subscribing {

@@ -140,6 +140,7 @@ impl Limits {
             ("channels", self.channels, u32::MAX as usize / 4),
             ("subscriptions", self.subscriptions, u32::MAX as usize / 4),
             ("message", self.message, u32::MAX as usize),
+            ("read-ahead", self.read_ahead, isize::MAX as usize),
             ("memory", self.memory, isize::MAX as usize),
         ] {
             if value > bound {

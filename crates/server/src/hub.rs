@@ -383,6 +383,14 @@ impl Hub {
         })?
     }
 
+    /// Replaces the channel rules.
+    pub(crate) fn set_rules(&self, rules: Vec<ChannelRule>) {
+        self.change(|state, now, dirty| {
+            state.broker.set_rules(now, rules);
+            state.dispatch(now, dirty);
+        });
+    }
+
     /// Whether there is such a connection; it will end.
     pub(crate) fn kick(&self, id: ConnectionId) -> bool {
         let Some(locked) = self.lock() else { return false };

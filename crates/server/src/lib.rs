@@ -35,6 +35,7 @@ mod connector;
 mod files;
 mod handshakes;
 mod http;
+mod rules;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ mod tests;
 pub use connector::Connector;
 pub use native::{NativeError, Session};
 pub use outbox::Outbox;
+pub use rules::ChannelRules;
 pub use server::{RunError, Server, Shutdown};
 pub use settings::Settings;
 pub use switchboard_web::{BindError, Options as WebOptions, Token};

@@ -4,6 +4,7 @@ use crate::connector::{Arrival, Connector, arrivals};
 use crate::files::{OpenConnections, connection_limit};
 use crate::http;
 use crate::hub::Hub;
+use crate::rules::ChannelRules;
 use crate::settings::Settings;
 use crate::watch::Watch;
 use std::future::Future;
@@ -27,6 +28,7 @@ pub struct Server {
     native: Vec<TcpListener>,
     http: HttpServer,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
+    rules: ChannelRules,
     /// Sockets of the native port at a time.
     pub(crate) sockets: usize,
 }
@@ -70,7 +72,8 @@ impl Server {
         let native = bind_all(&settings.listen, "--listen ").await?;
         native.iter().for_each(|listener| set_receive_buffer(listener, settings.receive_buffer));
         let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
-        Ok(Server { settings, native, http, arrivals: arrivals(), sockets })
+        let rules = ChannelRules::new(settings.rules.clone());
+        Ok(Server { settings, native, http, arrivals: arrivals(), rules, sockets })
     }
 
     /// Where the native protocol is spoken.
@@ -93,6 +96,12 @@ impl Server {
         Connector::new(service, self.arrivals.0.clone())
     }
 
+    /// The channel rules, which may be replaced before and while the server runs. At first those of
+    /// [`Settings::rules`].
+    pub fn channel_rules(&self) -> ChannelRules {
+        self.rules.clone()
+    }
+
     /// Serves until `shutdown` is ready, then writes what waits for those that are there, for
     /// as long as [`Settings::drain`] says.
     ///
@@ -100,7 +109,7 @@ impl Server {
     /// If the broker panics. It does not go on with a state that may be half changed; the panic's own message is on
     /// standard error.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Shutdown, RunError> {
-        let hub = Arc::new(Hub::new(self.settings.limits.clone(), self.settings.rules.clone()));
+        let hub = Arc::new(Hub::new(self.settings.limits.clone(), Vec::new()));
         self.run_with(hub, shutdown).await
     }
 
@@ -110,7 +119,8 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Shutdown, RunError> {
         let http_address = self.http_addresses().first().map(ToString::to_string);
-        let Server { settings, native, http, arrivals: (_, arrivals), sockets } = self;
+        let Server { settings, native, http, arrivals: (_, arrivals), rules, sockets } = self;
+        rules.follow(&hub);
         let (alive, mut ended) = mpsc::channel(1);
         let context = Arc::new(Context {
             hub: hub.clone(),

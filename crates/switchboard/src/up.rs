@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 use switchboard_monitor::{Monitor, Pipe};
-use switchboard_server::{Connector, Server, Shutdown};
+use switchboard_server::{ChannelRules, Connector, Server, Shutdown};
 use switchboard_web::ServiceState;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -64,6 +64,7 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
             settings: RefCell::new(settings),
             addresses: RefCell::default(),
             connector: watch::Sender::new(None),
+            channel_rules: RefCell::default(),
         };
         tokio::select! {
             result = services.run(signals, || services.reload(read, &log)) => result,
@@ -82,6 +83,8 @@ struct Services {
     addresses: RefCell<Addresses>,
     /// The way to this program's broker, once there is one.
     connector: watch::Sender<Option<Connector>>,
+    /// Those of this program's broker, once there is one.
+    channel_rules: RefCell<Option<ChannelRules>>,
 }
 
 impl Services {
@@ -91,6 +94,10 @@ impl Services {
         let served = settings.into_server();
         let start_broker = async || {
             let server = Server::bind(served.clone()).await.map_err(|error| anyhow!("{error}"))?;
+            // The rules may have changed while it could not start.
+            let rules = server.channel_rules();
+            rules.set(self.settings.borrow().channel_rules());
+            *self.channel_rules.borrow_mut() = Some(rules);
             // The monitor waits for it: whoever comes first.
             self.connector.send_replace(Some(server.connector("monitor")));
             anyhow::Ok(server)
@@ -223,6 +230,13 @@ impl Services {
                 }
                 Err(error) => tracing::error!("{error:#}"),
             }
+        }
+        if settings.rules != new.rules {
+            settings.rules.clone_from(&new.rules);
+            if let Some(rules) = self.channel_rules.borrow().as_ref() {
+                rules.set(settings.channel_rules());
+            }
+            applied.push("[[channel]]");
         }
         // The services share them.
         if settings.web.hosts.names() != new.web.hosts.names() {

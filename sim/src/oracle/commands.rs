@@ -72,9 +72,8 @@ impl Oracle {
         let known: Vec<u64> = tags.keys().copied().filter(|tag| (first..=last).contains(tag)).collect();
         let messages: Vec<usize> =
             known.iter().filter_map(|tag| tags.remove(tag)).map(|(message, _)| message).collect();
-        if known.is_empty() || known.len() as u64 <= last - first {
-            self.refusals = 1;
-        }
+        self.unknown_tag = (first..=last).find(|tag| known.binary_search(tag).is_err());
+        self.refusals = usize::from(self.unknown_tag.is_some());
         messages
     }
 
@@ -157,6 +156,12 @@ impl Oracle {
         for subscription in subs {
             self.leave_one(id, subscription);
         }
+    }
+
+    /// Credit while the call of this step has work left over.
+    pub(crate) fn credit_between(&mut self, id: u64, bytes: usize) -> Checked {
+        self.credited_between = self.step;
+        self.credit(id, bytes)
     }
 
     pub(crate) fn credit(&mut self, id: u64, bytes: usize) -> Checked {

@@ -3,17 +3,22 @@
 use super::link::{Handed, Lost, What};
 use super::{Checked, Fate, Message, Oracle, promise};
 use bytes::Bytes;
-use switchboard_broker::{Batch, CloseReason, Event, OverflowPolicy, PauseReason, Refusal};
+use switchboard_broker::{Batch, CloseReason, Event, Limits, OverflowPolicy, PauseReason, Refusal};
 
 impl Oracle {
     pub(super) fn event(&mut self, event: &Event) -> Checked {
         let step = self.step;
         match event {
             Event::Refused { refusal: Refusal::Memory { budget }, .. } => {
-                promise!(self.audit > *budget / 2, "a subscriber was refused though there was memory");
+                // The cost of connections that may come is set aside.
+                let set_aside = self.settings.limits.connections.saturating_sub(self.connections) * Limits::CONNECTION;
+                promise!(self.audit + set_aside > *budget / 2, "a subscriber was refused though there was memory");
                 return Ok(());
             }
-            Event::Refused { .. } => {
+            Event::Refused { refusal, .. } => {
+                if let Refusal::UnknownTag { tag } = refusal {
+                    promise!(self.unknown_tag == Some(tag.0), "tag {} is refused, not {:?}", tag.0, self.unknown_tag);
+                }
                 promise!(self.refusals > 0, "something within every limit was refused");
                 self.refusals -= 1;
                 return Ok(());

@@ -8,6 +8,9 @@ pub(super) enum Lost {
     No,
     Maybe,
     Yes,
+    /// It was published by others while a subscription to a pattern was joining its channels: only those that are
+    /// joined already bring it.
+    Unjoined,
 }
 
 /// A topic's message that a subscription is to get and has not been handed.

@@ -14,7 +14,7 @@ mod topics;
 use crate::settings::{QUEUES, Settings, TOPICS};
 use link::Link;
 use std::collections::{BTreeMap, BTreeSet};
-use switchboard_broker::{AckMode, Command, Event, Refusal, Status, Time};
+use switchboard_broker::{AckMode, ChannelRule, Command, Event, Refusal, Status, Time};
 
 /// The sentence that was broken, if one was.
 pub(crate) type Checked<T = ()> = Result<T, String>;
@@ -37,6 +37,7 @@ pub(crate) enum Act {
     Command(u64, Command),
     Timeout,
     Drain,
+    SetRules(Vec<ChannelRule>),
     Purge(&'static str, Option<usize>),
 }
 
@@ -116,9 +117,15 @@ pub(crate) struct Oracle {
     draining: bool,
     /// How many refusals the command at hand must bring.
     refusals: usize,
+    /// The first tag of the command at hand that nothing waits for.
+    unknown_tag: Option<u64>,
     connections: usize,
     /// A subscription that was asked for in this step.
     subscribing: Option<(u64, u32, bytes::Bytes, AckMode)>,
+    /// When the rules in force came.
+    rules_since: Time,
+    /// The step in which somebody told credit while the call had work left over.
+    credited_between: u64,
     pub(crate) skipped_turns: u64,
     pub(crate) certain_drops: u64,
 }
@@ -145,8 +152,11 @@ impl Oracle {
             feeders: BTreeSet::new(),
             draining: false,
             refusals: 0,
+            unknown_tag: None,
             connections: 0,
             subscribing: None,
+            rules_since: Time::ZERO,
+            credited_between: 0,
             skipped_turns: 0,
             certain_drops: 0,
         }
@@ -202,6 +212,10 @@ impl Oracle {
         match act {
             Act::Command(id, command) => self.command(*id, command)?,
             Act::Drain => self.draining = true,
+            Act::SetRules(rules) => {
+                self.settings.rules.clone_from(rules);
+                self.rules_since = self.now;
+            }
             Act::Timeout | Act::Purge(..) => {}
         }
         Ok(())
@@ -225,7 +239,7 @@ impl Oracle {
             self.event(event)?;
         }
         promise!(self.refusals == 0, "what was over a limit was not refused");
-        self.check_queues(events, status)?;
+        self.check_queues(act, events, status)?;
         self.check_drops(status)?;
         self.check_blocking(matches!(act, Act::Purge(..)), status)?;
         self.check_patience(status)?;
@@ -252,6 +266,11 @@ fn body_of(id: usize, length: usize) -> Vec<u8> {
         body[place] = byte;
     }
     body
+}
+
+/// The rule in force for a channel: the first that matches.
+pub(super) fn rule_of<'a>(rules: &'a [ChannelRule], name: &[u8]) -> Option<&'a ChannelRule> {
+    rules.iter().find(|rule| matches(rule.pattern.as_bytes(), name))
 }
 
 /// Whether a pattern matches a name: the rule as the documentation says it, level by level.

@@ -99,6 +99,7 @@ impl Oracle {
             PauseReason::Subscribing { .. } => {
                 return Err("its subscriptions have joined all channels".into());
             }
+            PauseReason::FirstSubscriber { .. } => return Err("what the topic buffered is given".into()),
             PauseReason::QueueMessages { channel, bound } => {
                 promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");
@@ -108,8 +109,10 @@ impl Oracle {
                 let somebody = self.links.values().any(|link| !link.gone && !link.listening(&name).is_empty());
                 promise!(!somebody, "somebody listens");
                 let full = self.kept_bytes(&name) + self.longest > self.bound_of(&name);
-                // Others were tried since, in the order in which they came, and this one was not.
-                promise!(*buffered <= self.buffer_of(&name).max(depth(channel)), "the topic buffers fewer");
+                // The figure is of when it was tried last: others come first since then.
+                let is_new = self.links[&id].paused_for.as_ref().is_some_and(|(_, since)| *since == self.now);
+                let figure = self.buffer_of(&name).max(depth(channel));
+                promise!(!is_new || *buffered <= figure, "the topic buffers fewer");
                 promise!(depth(channel) >= self.buffer_of(&name) || full, "the topic has room for more");
             }
             PauseReason::SlowSubscriber { channel, subscriber } => {
@@ -137,7 +140,11 @@ impl Oracle {
         };
         let waiting = status.connections.iter().find(|c| c.id.0 == subscriber).map_or(0, |c| c.outbox);
         let room = waiting <= self.low_water() && waiting + self.piece() <= self.settings.limits.outbox;
-        promise!(waiting > 0 && !room, "the outbox of {subscriber} has room");
+        promise!(
+            waiting > 0 && !room,
+            "the outbox of {subscriber} has room: {waiting} bytes, at most {} wait for nobody",
+            self.low_water()
+        );
         if channel == ECHO {
             promise!(held == subscriber, "a confirmation waits for another's outbox");
             return Ok(());
@@ -147,7 +154,9 @@ impl Oracle {
         if self.policy_of(channel) == OverflowPolicy::Block {
             return Ok(());
         }
-        let since = self.links[&held].paused_for.as_ref().map_or(now, |(_, since)| *since).max(link.last_half);
+        let since = self.links[&held].paused_for.as_ref().map_or(now, |(_, since)| *since);
+        // Where the policy was to block, patience begins with another one.
+        let since = since.max(link.last_half).max(self.rules_since);
         // What it has saved, what it may earn meanwhile, and its advance.
         let longest = 30 * self.settings.limits.grace_period + Duration::from_micros(LATENESS);
         promise!(now.since(since) <= longest, "the patience with {subscriber} ended long ago");

@@ -1,8 +1,8 @@
 //! Whose turn it was, and in which order a queue is dealt.
 
-use super::{Checked, Fate, Oracle, promise};
+use super::{Act, Checked, Fate, Oracle, promise, rule_of};
 use std::collections::BTreeMap;
-use switchboard_broker::{Event, Kind, PauseReason, Status};
+use switchboard_broker::{Command, Event, Kind, PauseReason, Status};
 
 impl Oracle {
     pub(super) fn purge(&mut self, name: &'static str, count: usize) -> Checked {
@@ -36,7 +36,7 @@ impl Oracle {
         self.settings.wide && !recalling && !finishing && books.purged == 0
     }
 
-    pub(super) fn check_queues(&mut self, events: &[Event], status: &Status) -> Checked {
+    pub(super) fn check_queues(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
         let mut dealt: BTreeMap<&'static str, Vec<(usize, u64, u32)>> = BTreeMap::new();
         for event in events {
             let Event::Deliver { connection, subscription, channel, batch, .. } = event else { continue };
@@ -47,6 +47,9 @@ impl Oracle {
                 let id = self.identify(channel, body)?;
                 dealt.entry(self.messages[id].channel).or_default().push((id, connection.0, subscription.0));
             }
+        }
+        if let Act::Command(_, Command::Disconnect | Command::Unsubscribe { .. } | Command::Recalled { .. }) = act {
+            dealt.iter().try_for_each(|(name, dealt)| self.check_return(name, dealt))?;
         }
         let names: Vec<&'static str> =
             self.channels.keys().filter(|name| name.starts_with("/queue")).copied().collect();
@@ -112,6 +115,20 @@ impl Oracle {
         Ok(())
     }
 
+    /// What one call returns is there before anything is dealt: nobody gets what was behind it first.
+    fn check_return(&self, name: &str, dealt: &[(usize, u64, u32)]) -> Checked {
+        for (at, &(earlier, to, subscription)) in dealt.iter().enumerate() {
+            let own = dealt[at + 1..].iter().filter(|later| (later.1, later.2) == (to, subscription));
+            for &(later, ..) in own {
+                promise!(
+                    !self.is_before(later, earlier),
+                    "{to} got message {earlier} of {name}, then {later} before it"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Only what goes back may bring a queue above its bound.
     fn check_bound(&self, name: &str, waiting: &[usize]) -> Checked {
         let bound = self.bound_of(name);
@@ -158,7 +175,7 @@ impl Oracle {
     }
 
     pub(super) fn bound_of(&self, name: &str) -> usize {
-        let rule = self.settings.rules.iter().find(|rule| super::matches(rule.pattern.as_bytes(), name.as_bytes()));
+        let rule = rule_of(&self.settings.rules, name.as_bytes());
         rule.and_then(|rule| rule.queue).unwrap_or(self.settings.limits.queue)
     }
 

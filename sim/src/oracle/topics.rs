@@ -1,7 +1,7 @@
 //! What was taken in, who is to get it, and who missed it.
 
 use super::link::{Due, Lost};
-use super::{Act, Checked, Fate, Oracle, matches, promise};
+use super::{Act, Checked, Fate, Oracle, promise, rule_of};
 use switchboard_broker::{Command, Limits, OverflowPolicy, Status};
 
 impl Oracle {
@@ -87,10 +87,14 @@ impl Oracle {
             return Ok(());
         }
         let mut heard = false;
+        let credited_between = self.credited_between == step;
         for link in self.links.values_mut().filter(|link| !link.gone) {
             for subscription in link.listening(name) {
                 heard = true;
-                link.due.push(Due { message: id, subscription, since: step, lost: Lost::No });
+                let sub = &link.subs[&subscription];
+                let joins = credited_between && sub.since == step && sub.pattern != name;
+                let lost = if joins { Lost::Unjoined } else { Lost::No };
+                link.due.push(Due { message: id, subscription, since: step, lost });
             }
         }
         if heard {
@@ -116,12 +120,12 @@ impl Oracle {
     }
 
     pub(super) fn buffer_of(&self, name: &str) -> usize {
-        let rule = self.settings.rules.iter().find(|rule| matches(rule.pattern.as_bytes(), name.as_bytes()));
+        let rule = rule_of(&self.settings.rules, name.as_bytes());
         rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.settings.limits.buffer_unsubscribed)
     }
 
     pub(super) fn policy_of(&self, name: &[u8]) -> OverflowPolicy {
-        let rule = self.settings.rules.iter().find(|rule| matches(rule.pattern.as_bytes(), name));
+        let rule = rule_of(&self.settings.rules, name);
         rule.and_then(|rule| rule.policy).unwrap_or(self.settings.limits.policy)
     }
 
@@ -144,6 +148,7 @@ impl Oracle {
             let link = self.link(id);
             link.dropped = reported.dropped;
             let undelivered = link.due.len() as u64 + link.missed;
+            let unjoined = link.due.iter().filter(|due| due.lost == Lost::Unjoined).count() as u64;
             promise!(
                 reported.dropped <= undelivered,
                 "{id} missed {undelivered} messages at most, and {} are counted as dropped",
@@ -153,11 +158,11 @@ impl Oracle {
                 continue;
             }
             promise!(
-                reported.dropped == undelivered,
+                undelivered - unjoined <= reported.dropped,
                 "nothing waits for {id}, which was not given {undelivered} messages, and {} are counted as dropped",
                 reported.dropped
             );
-            link.missed = undelivered;
+            link.missed = reported.dropped;
             link.due.clear();
         }
         promise!(
@@ -198,10 +203,11 @@ impl Oracle {
         let mut certain = 0;
         let link = self.link(id);
         let vague = link.due.iter().any(|due| due.lost == Lost::Maybe);
+        let joins = link.due.iter().any(|due| due.lost == Lost::Unjoined);
         let old = link.due.iter().filter(|due| due.since < step && due.lost == Lost::No).count();
         let new = link.due.iter().filter(|due| due.since == step).count();
         let drops_old = policy == OverflowPolicy::DropOld && !link.closing;
-        if !uniform || link.overlaps || link.recalling || (drops_old && vague) {
+        if !uniform || joins || link.overlaps || link.recalling || (drops_old && vague) {
             link.due.iter_mut().filter(|due| due.lost == Lost::No).for_each(|due| due.lost = Lost::Maybe);
         } else if drops_old {
             let mut left = count;

@@ -16,6 +16,7 @@ impl World {
             }
             Act::Timeout => self.broker.handle_timeout(self.now),
             Act::Drain => self.broker.drain(self.now),
+            Act::SetRules(rules) => self.broker.set_rules(self.now, rules.clone()),
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
         // What a call leaves over is gone on with before anything that the books would have to know of it for.
@@ -56,21 +57,23 @@ impl World {
 
     /// Somebody tells what was written to him while the broker still has work left over.
     fn credit_between(&mut self, new: &[Event]) -> Checked {
-        let place = self.rng.below(self.links.len().max(1));
-        let Some((&id, link)) = self.links.iter_mut().nth(place) else { return Ok(()) };
         let judged = |id| new.iter().any(|event| matches!(event, Event::Slow { connection } if connection.0 == id));
-        let bytes = match link {
-            // One that was recalled or judged just now must not have said it before.
-            Link::Native(native) if !self.oracle.may_be_recalled(id) && !judged(id) => {
-                std::mem::take(&mut native.uncredited)
-            }
-            _ => 0,
-        };
-        if bytes == 0 {
+        // One that was recalled or judged just now must not have said it before.
+        let able: Vec<u64> = self
+            .links
+            .iter()
+            .filter(|(_, link)| matches!(link, Link::Native(native) if native.uncredited > 0))
+            .map(|(&id, _)| id)
+            .filter(|&id| !self.oracle.may_be_recalled(id) && !judged(id))
+            .collect();
+        if able.is_empty() {
             return Ok(());
         }
+        let id = self.rng.pick(&able);
+        let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
+        let bytes = std::mem::take(&mut native.uncredited);
         self.tell(|| format!("meanwhile {id} tells credit for {bytes} bytes"));
-        self.oracle.credit(id, bytes)?;
+        self.oracle.credit_between(id, bytes)?;
         self.broker.handle(self.now, ConnectionId(id), Command::Credit { bytes });
         self.count("credit while work is left over");
         Ok(())
@@ -131,6 +134,7 @@ impl World {
                 self.count(format!("purge of a {kind}"));
             }
             Act::Drain => self.count("drain"),
+            Act::SetRules(_) => self.count("rules change"),
             _ => {}
         }
     }

@@ -1,16 +1,15 @@
-//! Connections: their coming, their going, and the follow-up work of what changed for them.
+//! Connections: what is known of each, and how they come.
 
+use super::Broker;
 use super::ack::Settling;
-use super::member::{Skipped, skipped};
 use super::pause::{Blocked, Pending};
 use super::subscribe::Joining;
 use super::table::Marked;
-use super::{Broker, Timer, shrink};
 use crate::lease::Lease;
 use crate::list::{Link, List};
 use crate::outbox::{Outbox, OutboxEntry};
 use crate::slots::{ConnectionSlot, MemberSlot, SubscriptionSlot};
-use crate::{CloseReason, ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, Time, cost};
+use crate::{ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -30,7 +29,6 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Full {
     bytes: usize,
-    ahead: usize,
     messages: usize,
     entries: usize,
 }
@@ -58,7 +56,7 @@ pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) transport_acks: bool,
     is_dirty: bool,
-    is_owed: bool,
+    pub(super) is_owed: bool,
     pub(super) phase: Phase,
     /// By the connection's own names.
     pub(super) subscriptions: Vec<(SubscriptionId, SubscriptionSlot)>,
@@ -110,6 +108,8 @@ pub(super) struct Connection {
     /// Subscriptions whose prefetch has room again.
     pub(super) freed: VecDeque<SubscriptionSlot>,
     pub(super) full: Option<Full>,
+    /// Down to where [`Connection::ahead`] must drain before queues have room again. Topics have it meanwhile.
+    pub(super) resume_ahead: Option<usize>,
     /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
     pub(super) grace: Duration,
     /// What it may have on top while it takes something, before it has saved anything.
@@ -183,33 +183,32 @@ impl Connection {
     pub(super) fn set_full(&mut self, bytes: usize, limits: &Limits) {
         let bound = limits.outbox;
         let messages = if limits.outbox_messages == 0 { usize::MAX } else { limits.outbox_messages / 2 };
-        self.full = Some(Full {
-            bytes: (bound / 2).min(bound.saturating_sub(bytes)),
-            ahead: usize::MAX,
-            messages,
-            entries: entries(limits) / 2,
-        });
+        self.full =
+            Some(Full { bytes: (bound / 2).min(bound.saturating_sub(bytes)), messages, entries: entries(limits) / 2 });
     }
 
     /// Notes that a queue's window was used up.
     pub(super) fn set_ahead(&mut self, bytes: usize, limits: &Limits) {
-        let ahead = (limits.window / 2).min(limits.window.saturating_sub(bytes));
-        self.full = Some(Full { bytes: usize::MAX, ahead, messages: usize::MAX, entries: usize::MAX });
+        self.resume_ahead = Some((limits.window / 2).min(limits.window.saturating_sub(bytes)));
+    }
+
+    /// Whether queues found no room, and have been told of none since.
+    pub(super) fn is_full_for_queues(&self) -> bool {
+        self.full.is_some() || self.resume_ahead.is_some()
     }
 
     /// Whether there is room again for what there was none for.
-    fn has_room_again(&self) -> bool {
+    pub(super) fn has_room_again(&self) -> bool {
         self.full.is_some_and(|full| {
             self.outbox.bytes() <= full.bytes
-                && self.ahead() <= full.ahead
                 && self.outbox.messages() <= full.messages
                 && self.outbox.len() <= full.entries
         })
     }
 
     /// Whether its row may lead to any follow-up work while it is open.
-    fn has_follow_up(&self) -> bool {
-        self.full.is_some()
+    pub(super) fn has_follow_up(&self) -> bool {
+        self.is_full_for_queues()
             || self.stalled
             || self.blocked.is_some()
             || self.wakes_all
@@ -304,6 +303,7 @@ impl Broker {
             skipped: List::new(),
             freed: VecDeque::new(),
             full: None,
+            resume_ahead: None,
             grace: Duration::ZERO,
             initial_grace: self.limits.longest_grace(),
             took: false,
@@ -322,242 +322,5 @@ impl Broker {
         self.ids.insert(id, slot);
         // One that comes while all are leaving is to leave, too.
         self.connections.edit(slot);
-    }
-
-    /// The follow-up work of a changed connection.
-    pub(super) fn check_connection(&mut self, slot: ConnectionSlot) {
-        self.note_owed(slot);
-        let row = &self.connections[slot];
-        if row.phase == Phase::Open && !self.draining && self.troubled.is_empty() && !row.has_follow_up() {
-            return;
-        }
-        let row = &self.connections[slot];
-        if !row.joining.is_empty() {
-            self.go_on_joining(slot);
-        }
-        if !self.connections[slot].settling.is_empty() {
-            self.go_on_settling(slot);
-        }
-        if !self.connections[slot].retained.is_empty() {
-            self.check_acknowledged(slot);
-        }
-        let row = &self.connections[slot];
-        if row.leaves || !row.ending.is_empty() || row.wanted != Sweep::No || row.sweep != Sweep::No {
-            self.check_leaving(slot);
-        }
-        self.note_owed(slot);
-        self.check_room(slot);
-        self.wake_subscriber(slot);
-        self.wake_skipped(slot);
-        self.tell_pause(slot);
-        self.check_trouble(slot);
-        self.close_if_done(slot);
-        if self.connections[slot].phase == Phase::Gone {
-            self.remove_if_done(slot);
-        }
-    }
-
-    /// Counts the connections that have not got, or not acked, all that is theirs.
-    fn note_owed(&mut self, slot: ConnectionSlot) {
-        let row = &self.connections[slot];
-        let is_owed = row.is_owed();
-        if is_owed != row.is_owed {
-            self.connections.quietly().row(slot).is_owed = is_owed;
-            self.owed = if is_owed { self.owed + 1 } else { self.owed - 1 };
-        }
-    }
-
-    /// Notes when an outbox has room again.
-    fn check_room(&mut self, slot: ConnectionSlot) {
-        if !self.connections[slot].has_room_again() {
-            return;
-        }
-        let limits = &self.limits;
-        let connection = self.connections.quietly().row(slot);
-        connection.full = None;
-        if let Some(time) = connection.grace_ends.take() {
-            self.timers.remove(&(time, Timer::Grace(connection.id)));
-            let rest = time.since(self.now);
-            connection.regraces = true;
-            connection.accrue(rest, limits);
-        }
-    }
-
-    /// Lets queues go on that found no room, as far as there is some now.
-    fn wake_skipped(&mut self, slot: ConnectionSlot) {
-        while let Some(&subscription) = self.connections[slot].freed.front() {
-            let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot);
-            let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
-            let able = self.connections[slot].is_able() && self.connections[slot].full.is_none();
-            let Some(member) = first.filter(|_| able) else {
-                // Those that are left find no room, and are told of it by what they wait for.
-                if let Some(member) = first {
-                    self.unskip(member);
-                    self.skip(member, Skipped::Outbox);
-                    continue;
-                }
-                self.connections.quietly().row(slot).freed.pop_front();
-                continue;
-            };
-            if !self.wake_member(slot, member) {
-                return;
-            }
-        }
-        while self.connections[slot].is_able() && self.connections[slot].full.is_none() {
-            let Some(member) = self.connections[slot].skipped.first else { return };
-            if !self.wake_member(slot, member) {
-                return;
-            }
-        }
-    }
-
-    /// Dispatches from the queue that skipped a member; false if this call has done enough.
-    fn wake_member(&mut self, slot: ConnectionSlot, member: MemberSlot) -> bool {
-        if !self.spend(4) {
-            self.connections.edit(slot);
-            return false;
-        }
-        self.unskip(member);
-        let channel = self.members[member].channel;
-        self.channels.edit(channel).is_stuck = false;
-        self.dispatch_backlog(channel);
-        true
-    }
-
-    /// Keeps the set of those that an operator wants to see first.
-    fn check_trouble(&mut self, slot: ConnectionSlot) {
-        let row = &self.connections[slot];
-        if row.stalled || row.blocked.is_some() || row.is_slow(self.now) {
-            self.troubled.insert(slot);
-        } else if !self.troubled.is_empty() {
-            self.troubled.remove(&slot);
-        }
-    }
-
-    pub(super) fn disconnect(&mut self, slot: ConnectionSlot) {
-        // Who comes, fills what there is, and leaves again and again must not fill all memory.
-        let no_room = self.budget.free() == 0 || self.gone >= self.limits.connections;
-        self.abandon_outbox(slot);
-        let connection = self.connections.edit(slot);
-        connection.phase = Phase::Gone;
-        connection.full = None;
-        connection.wakes_all = true;
-        connection.joining.clear();
-        (connection.stalled, connection.recalling) = (false, false);
-        let reserved = std::mem::take(&mut connection.reserved);
-        let id = connection.id;
-        if let Some(time) = connection.grace_ends.take() {
-            self.timers.remove(&(time, Timer::Grace(id)));
-        }
-        self.gone += 1;
-        self.budget.charge(cost::GONE);
-        self.budget.release(reserved);
-        self.ids.remove(&id);
-        shrink(&mut self.ids);
-        self.leave_all(slot);
-        self.leave_pending(slot, no_room);
-    }
-
-    /// What it had sent counts as sent, but for barriers, and where there is no room for it.
-    fn leave_pending(&mut self, slot: ConnectionSlot, no_room: bool) {
-        let pending = std::mem::take(&mut self.connections.edit(slot).pending);
-        for command in pending {
-            match command {
-                Pending::Publish { .. } if !no_room => self.connections.edit(slot).pending.push_back(command),
-                Pending::Publish { ref batch, .. } => {
-                    self.totals.dropped_publisher_gone += batch.len() as u64;
-                    self.forget_pending(slot, &command);
-                }
-                _ => self.forget_pending(slot, &command),
-            }
-        }
-        if self.connections[slot].blocked.is_some() {
-            self.advance(slot);
-        }
-    }
-
-    /// Removes a connection that is gone once nothing of it is left.
-    fn remove_if_done(&mut self, slot: ConnectionSlot) {
-        let row = &self.connections[slot];
-        let has_left = row.subscriptions.is_empty() && row.ending.is_empty() && row.returning.is_empty();
-        if has_left && !row.has_anything() && row.pending.is_empty() && row.blocked.is_none() && row.waiters.is_empty()
-        {
-            debug_assert!(!row.is_owed && row.skipped.is_empty());
-            self.connections.remove(slot);
-            self.troubled.remove(&slot);
-            self.gone -= 1;
-            self.budget.release(cost::GONE);
-        }
-    }
-
-    /// Closes a connection that has got everything: because it wants to, or because all are to.
-    fn close_if_done(&mut self, slot: ConnectionSlot) {
-        let row = &self.connections[slot];
-        if row.is_closing() || row.is_owed() {
-            return;
-        }
-        let reason = if row.phase == Phase::Finishing && row.pending.is_empty() && row.sweep == Sweep::No {
-            CloseReason::Finished
-        } else if self.draining && !self.awaits_room() && !self.has_waiting_queue(slot) {
-            CloseReason::Drained
-        } else {
-            return;
-        };
-        self.close(slot, reason);
-    }
-
-    pub(super) fn close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
-        let connection = self.connections.edit(slot);
-        if !connection.is_closing() {
-            connection.phase = Phase::Closing;
-            self.events.push_back(Event::Close { connection: connection.id, reason });
-        }
-    }
-
-    /// Closes all that are done, some a step, while the broker drains.
-    pub(super) fn close_all(&mut self, from: usize) {
-        if self.awaits_room() {
-            return;
-        }
-        for index in from..self.connections.end() {
-            if !self.spend(1) {
-                self.drained_to = Some(index);
-                return;
-            }
-            if let Some((slot, _)) = self.connections.at(index) {
-                self.close_if_done(slot);
-            }
-        }
-    }
-
-    /// Looks at all connections anew once nobody is waited for any more, while the broker drains.
-    pub(super) fn check_drain(&mut self) {
-        let awaits = self.awaits_room();
-        if std::mem::replace(&mut self.awaited, awaits) && !awaits {
-            self.drained_to = Some(0);
-        }
-    }
-
-    /// Whether somebody is paused who may yet go on while the broker drains. Room comes from those
-    /// who take what is theirs, and nobody subscribes any more.
-    fn awaits_room(&self) -> bool {
-        self.paused > self.stuck && self.owed > 0
-    }
-
-    /// Whether a queue has something for the connection, and waits for it.
-    fn has_waiting_queue(&mut self, slot: ConnectionSlot) -> bool {
-        if !self.channels.is_clean() {
-            // Something may be dispatched yet; the end of that is looked at anew.
-            self.drained_to = Some(0);
-            return true;
-        }
-        while let Some(member) = self.connections[slot].skipped.first {
-            if !self.channels[self.members[member].channel].backlog.is_empty() {
-                return true;
-            }
-            self.connections.quietly().row(slot).skipped.remove(&mut self.members, member, skipped);
-            self.members.row(member).skipped_in = Skipped::No;
-        }
-        false
     }
 }

@@ -171,7 +171,7 @@ impl Broker {
         }
         let prefetch = subscription.prefetch_left();
         let mut skipped = Skipped::No;
-        if subscription.is_ended || !connection.is_able() || connection.full.is_some() {
+        if subscription.is_ended || !connection.is_able() || connection.is_full_for_queues() {
             skipped = Skipped::Outbox;
         } else if prefetch == 0 {
             skipped = Skipped::Prefetch;

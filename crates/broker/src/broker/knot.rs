@@ -71,28 +71,29 @@ impl Broker {
     /// Unties the knot of which a connection is a part, if it is.
     pub(super) fn untangle(&mut self, slot: ConnectionSlot) {
         // Each round takes a command in, and with it some of the memory that bounds the read-ahead.
-        while self.is_in_knot(slot) {
-            self.go_on(slot, true);
+        while let Some(queue) = self.knot_of(slot) {
+            self.go_on(slot, Some(queue));
         }
     }
 
-    fn is_in_knot(&mut self, slot: ConnectionSlot) -> bool {
+    /// The queue by which a connection is part of a knot.
+    fn knot_of(&mut self, slot: ConnectionSlot) -> Option<ChannelSlot> {
         let row = &self.connections[slot];
-        let Some(Blocked::Channel(first)) = row.blocked else { return false };
+        let Some(Blocked::Channel(first)) = row.blocked else { return None };
         if !row.is_told || row.manual == 0 || self.channels[first].kind != Kind::Queue {
-            return false;
+            return None;
         }
         self.spend(8);
         let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
         while let Some(&queue) = queues.get(at) {
             at += 1;
             match self.look_at(queue, slot, &mut queues, &mut looked_at, &mut returns) {
-                Consumers::Free => return false,
-                Consumers::Tied if looked_at > LOOKED_AT => return true,
+                Consumers::Free => return None,
+                Consumers::Tied if looked_at > LOOKED_AT => return Some(first),
                 Consumers::Tied => {}
             }
         }
-        returns
+        returns.then_some(first)
     }
 
     /// Looks at the consumers of a queue, and adds the queues that these wait for.

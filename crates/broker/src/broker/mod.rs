@@ -26,9 +26,11 @@
 mod ack;
 mod audit;
 mod channel;
+mod closing;
 mod connection;
 mod deliver;
 mod dispatch;
+mod follow_up;
 mod knot;
 mod leave;
 mod member;
@@ -41,6 +43,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod waiting;
+mod wake;
 
 use crate::backlog::Backlog;
 use crate::budget::MemoryBudget;
@@ -55,11 +59,11 @@ use bytes::Bytes;
 use channel::Channel;
 use connection::Connection;
 use member::{Member, Subscription};
-use pause::ShareWake;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use table::Table;
 use timers::Timer;
+use wake::ShareWake;
 
 /// Room for so many events is kept.
 const EVENTS: usize = 1024;
@@ -168,8 +172,10 @@ pub struct Broker {
     pending: usize,
     /// What is charged for the commands of paused connections.
     pending_charge: usize,
-    /// The command at hand is of a knot: its queue takes more than its bound.
-    over_bound: bool,
+    /// The queue of a knot that takes more than its bound of the command at hand.
+    over_bound: Option<ChannelSlot>,
+    /// How often the rules were replaced.
+    rules_version: u64,
     /// How far changed rules are applied.
     rule_change: Option<rules::RuleChange>,
     totals: Totals,
@@ -225,7 +231,8 @@ impl Broker {
             waiting: 0,
             pending: 0,
             pending_charge: 0,
-            over_bound: false,
+            over_bound: None,
+            rules_version: 0,
             rule_change: None,
             totals: Totals::default(),
         }

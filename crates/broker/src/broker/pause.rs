@@ -1,4 +1,4 @@
-//! Who is paused, and what happens when there is room again.
+//! Connections that wait, and the causes for which they do.
 
 use super::Broker;
 use super::connection::{Phase, wait};
@@ -6,9 +6,8 @@ use super::publish::Taken;
 use crate::list::List;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Batch, Kind, PauseReason, Refusal, cost};
+use crate::{Batch, PauseReason, Refusal, cost};
 use bytes::Bytes;
-use std::ops::Bound::{Excluded, Unbounded};
 
 /// What a connection sent and nobody could take yet.
 #[derive(Debug)]
@@ -67,13 +66,6 @@ pub(super) struct Stop {
     pub(super) on: Blocked,
     pub(super) reason: PauseReason,
     pub(super) channel: Option<ChannelSlot>,
-}
-
-/// A look at the channels whose publishers wait for their share of memory.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ShareWake {
-    /// The last one that could not go on yet: its load has changed, or its publisher's subscription is not joined.
-    passed: Option<(usize, ChannelSlot)>,
 }
 
 impl Broker {
@@ -184,13 +176,13 @@ impl Broker {
 
     /// Carries out what is pending as far as it goes; pauses or resumes the connection.
     pub(super) fn advance(&mut self, slot: ConnectionSlot) {
-        self.go_on(slot, false);
+        self.go_on(slot, None);
         self.untangle(slot);
     }
 
-    /// As [`Broker::advance`]. With `over_bound`, a queue takes more than its bound, until the connection
+    /// As [`Broker::advance`]. The queue `over_bound` takes more than its bound, until the connection
     /// may be read again.
-    pub(super) fn go_on(&mut self, slot: ConnectionSlot, over_bound: bool) {
+    pub(super) fn go_on(&mut self, slot: ConnectionSlot, over_bound: Option<ChannelSlot>) {
         let connection = self.connections.edit(slot);
         if let Some(joining) = connection.joining.front() {
             let pattern = self.subscriptions[joining.subscription].pattern.as_bytes().clone();
@@ -212,11 +204,11 @@ impl Broker {
         let before = self.budget.used();
         while let Some(next) = self.connections.edit(slot).pending.pop_front() {
             self.budget.lend(next.charge());
-            self.over_bound = over_bound && (is_first || !self.reads_on(slot));
+            self.over_bound = over_bound.filter(|_| is_first || !self.reads_on(slot));
             is_first = false;
             self.unnote_pending(slot, &next);
             let result = self.attempt(slot, next);
-            self.over_bound = false;
+            self.over_bound = None;
             match result {
                 Ok(Some(channel)) if self.over_share(channel) => {
                     let reason = PauseReason::Memory { budget: self.budget.limit() };
@@ -400,121 +392,5 @@ impl Broker {
     #[inline]
     pub(super) fn over_share(&self, channel: ChannelSlot) -> bool {
         self.channels.get(channel).is_some_and(|channel| channel.load > self.budget.free())
-    }
-
-    /// Lets those go on that wait for room in a channel, as long as there is some.
-    pub(super) fn wake_channel(&mut self, slot: ChannelSlot) {
-        while let Some(next) = self.channels[slot].untangles {
-            if !self.spend(16) {
-                self.channels.edit(slot);
-                return;
-            }
-            let behind = self.connections[next].wait.next;
-            self.channels.quietly().row(slot).untangles = behind;
-            if self.channels[slot].has_new_rule {
-                self.advance(next);
-            } else {
-                self.untangle(next);
-            }
-        }
-        self.channels.quietly().row(slot).has_new_rule = false;
-        while let Some(first) = self.channels[slot].waiters.first {
-            if !self.spend(16) {
-                self.channels.edit(slot);
-                return;
-            }
-            self.advance(first);
-            if self.channels.get(slot).is_none_or(|channel| channel.waiters.first == Some(first)) {
-                return;
-            }
-        }
-    }
-
-    /// Lets those go on that wait for room in an outbox: as long as there is some, or each of them
-    /// once where something else has changed.
-    pub(super) fn wake_subscriber(&mut self, slot: ConnectionSlot) {
-        let connection = self.connections.quietly().row(slot);
-        if std::mem::take(&mut connection.wakes_all) {
-            connection.pass = connection.waiters.first;
-        }
-        while let Some(next) = self.connections[slot].pass {
-            if !self.spend(16) {
-                self.connections.edit(slot);
-                return;
-            }
-            let behind = self.connections[next].wait.next;
-            self.connections.quietly().row(slot).pass = behind;
-            self.advance(next);
-        }
-        while let Some(first) = self.connections[slot].waiters.first {
-            if self.connections[slot].full.is_some() {
-                return self.grace_again(slot);
-            }
-            if !self.spend(16) {
-                self.connections.edit(slot);
-                return;
-            }
-            self.advance(first);
-            if self.connections[slot].waiters.first == Some(first) {
-                return self.grace_again(slot);
-            }
-        }
-    }
-
-    /// Who waits behind the first, which may have no time limit, is waited for in a grace period too.
-    fn grace_again(&mut self, slot: ConnectionSlot) {
-        let (now, grace) = (self.now, self.limits.grace_period);
-        let connection = self.connections.quietly().row(slot);
-        let regraces = std::mem::take(&mut connection.regraces) && connection.grace_ends.is_none();
-        if regraces && !connection.is_slow(now) && !grace.is_zero() && connection.phase < Phase::Closing {
-            connection.took = false;
-            self.wait_for_room(slot, grace);
-        }
-    }
-
-    /// Lets those go on that wait for memory, as long as there is some.
-    pub(super) fn wake_memory(&mut self) {
-        while let Some(first) = self.memory_waiters.first {
-            if !self.spend(16) {
-                self.wakes_memory = true;
-                return;
-            }
-            self.advance(first);
-            if self.memory_waiters.first == Some(first) {
-                break;
-            }
-        }
-        self.share_wake = Some(ShareWake::default());
-    }
-
-    /// Lets publishers go on whose channels have no more than is free, some in each call.
-    pub(super) fn wake_shares(&mut self, mut wake: ShareWake) {
-        loop {
-            let next = match wake.passed {
-                None => self.share_waiting.first(),
-                Some(key) => self.share_waiting.range((Excluded(key), Unbounded)).next(),
-            };
-            let Some(&(load, slot)) = next.filter(|(load, _)| *load <= self.budget.free()) else { return };
-            if !self.spend(16) {
-                self.share_wake = Some(wake);
-                return;
-            }
-            let Some(first) = self.channels[slot].share_waiters.first else {
-                self.share_waiting.remove(&(load, slot));
-                continue;
-            };
-            // One that is over its channel's share again moves back with its channel's load.
-            self.advance(first);
-            let stays = self.channels.get(slot).is_some_and(|channel| channel.share_waiters.first == Some(first));
-            if stays && self.share_waiting.contains(&(load, slot)) {
-                wake.passed = Some((load, slot));
-            }
-        }
-    }
-
-    /// The kind of what a paused connection publishes to.
-    pub(super) fn feeds_topic(&self, slot: ConnectionSlot) -> Option<ChannelSlot> {
-        let channel = self.connections[slot].paused_on?;
-        (self.channels[channel].kind == Kind::Topic).then_some(channel)
     }
 }

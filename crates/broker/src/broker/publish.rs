@@ -48,11 +48,15 @@ impl Broker {
                 }
             },
         };
+        self.follow_rules(channel);
         let row = &self.channels[channel];
         let result = match kind {
             Kind::Queue => self.publish_to_queue(channel, batch),
-            Kind::Topic if !row.backlog.is_empty() || self.oldest_subscriber(channel).is_none() => {
-                self.buffer(channel, batch)
+            Kind::Topic if self.oldest_subscriber(channel).is_none() => self.buffer(channel, batch),
+            // All subscribers are to get it, behind what only the first gets.
+            Kind::Topic if !row.backlog.is_empty() => {
+                let reason = PauseReason::FirstSubscriber { channel: row.name.clone() };
+                Err((batch, Blocked::Channel(channel), reason))
             }
             Kind::Topic => self.publish_to_topic(channel, batch),
         };
@@ -96,7 +100,8 @@ impl Broker {
     /// Appends what the bounds allow to a queue's backlog.
     fn append(&mut self, slot: ChannelSlot, batch: Batch, first: u64, whole: usize) -> Result<(), Rest> {
         let most = self.limits.queue_messages;
-        let (count, bytes) = match self.over_bound {
+        let over_bound = self.over_bound == Some(slot);
+        let (count, bytes) = match over_bound {
             true => self.room_in_memory(&batch),
             false => self.channels[slot].room_for(&batch, most),
         };
@@ -105,7 +110,6 @@ impl Broker {
             self.push_backlog(slot, shed(batch, whole), first);
         }
         let Some(rest) = rest else { return Ok(()) };
-        let over_bound = self.over_bound;
         let channel = self.channels.quietly().row(slot);
         channel.next_seq -= rest.len() as u64;
         if over_bound {

@@ -39,13 +39,14 @@ pub(super) enum RuleChange {
 }
 
 impl Broker {
-    /// Replaces the channel rules. New channels follow them at once, existing ones in bounded steps.
+    /// Replaces the channel rules. Whatever is published from now on follows the new ones.
     ///
     /// What waits already is not dropped where a bound has become lower: it drains. Publishers that wait
-    /// are tried anew.
+    /// are tried anew, in bounded steps.
     pub fn set_rules(&mut self, now: Time, rules: Vec<ChannelRule>) {
         self.begin(now);
         self.rules = rules;
+        self.rules_version += 1;
         self.rule_change = Some(RuleChange::Channels(0));
         self.run_effects();
     }
@@ -61,7 +62,7 @@ impl Broker {
             next = match next {
                 RuleChange::Channels(index) if index < self.channels.end() => {
                     if let Some(slot) = self.channels.at(index).map(|(slot, _)| slot) {
-                        self.apply_to(slot);
+                        self.follow_rules(slot);
                     }
                     RuleChange::Channels(index + 1)
                 }
@@ -79,8 +80,19 @@ impl Broker {
         }
     }
 
+    /// A channel follows the rules that are in force. Called before anything is published to it, too, so that
+    /// no message follows rules that were replaced.
+    #[inline]
+    pub(super) fn follow_rules(&mut self, slot: ChannelSlot) {
+        if self.channels[slot].rules_version != self.rules_version {
+            self.apply_to(slot);
+        }
+    }
+
+    #[cold]
     fn apply_to(&mut self, slot: ChannelSlot) {
-        let channel = &self.channels[slot];
+        let channel = self.channels.quietly().row(slot);
+        channel.rules_version = self.rules_version;
         let rule = InForce::new(&channel.name, &self.rules, &self.limits);
         if rule == InForce::of(channel) {
             return;

@@ -1,7 +1,8 @@
 //! What happens because time goes by.
 
 use super::Broker;
-use crate::slots::ConnectionSlot;
+use crate::name::Kind;
+use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{ConnectionId, Event, Time};
 use std::time::Duration;
 
@@ -87,6 +88,12 @@ impl Broker {
             }
         }
         others > 0
+    }
+
+    /// The topic that a paused connection publishes to, if it is one.
+    fn feeds_topic(&self, slot: ConnectionSlot) -> Option<ChannelSlot> {
+        let channel = self.connections[slot].paused_on?;
+        (self.channels[channel].kind == Kind::Topic).then_some(channel)
     }
 
     /// Publishers wait for room in an outbox: for what its connection has saved, and for some time

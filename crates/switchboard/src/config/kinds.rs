@@ -27,6 +27,7 @@ pub(super) trait Kind {
 
 pub(super) struct Size;
 pub(super) struct SystemBuffer;
+pub(super) struct SizeOrZero;
 pub(super) struct Span;
 pub(super) struct Count<T>(PhantomData<T>);
 pub(super) struct Positive<T>(PhantomData<T>);
@@ -60,6 +61,20 @@ impl Kind for Size {
         let text = show_size(bytes);
         // A plain number is an integer in TOML; one that TOML's i64 cannot hold is quoted.
         if text.parse::<i64>().is_ok() { text } else { quote(&text) }
+    }
+}
+
+impl Kind for SizeOrZero {
+    type Value = usize;
+    const ALLOWED: &'static str = "a size such as \"8MiB\", \"64 KiB\" or 123, or 0";
+    fn parse(text: &str) -> Option<usize> {
+        Self::read(text).ok()
+    }
+    fn read(text: &str) -> Result<usize, String> {
+        parse_size(text)
+    }
+    fn show(bytes: &usize) -> String {
+        Size::show(bytes)
     }
 }
 

@@ -197,17 +197,21 @@ impl Settings {
         Ok(())
     }
 
-    /// What the server takes.
-    pub(crate) fn into_server(self) -> switchboard_server::Settings {
-        let rules = self.rules.into_iter().map(|rule| ChannelRule {
-            pattern: Pattern::new(rule.pattern.into_bytes()),
+    /// What differs for some channels, as the server takes it.
+    pub(crate) fn channel_rules(&self) -> Vec<ChannelRule> {
+        let rules = self.rules.iter().map(|rule| ChannelRule {
+            pattern: Pattern::new(rule.pattern.clone().into_bytes()),
             policy: rule.policy,
             buffer_unsubscribed: rule.buffer_unsubscribed,
             queue: rule.queue,
         });
-        let mut server = self.server;
-        server.rules = rules.collect();
-        server
+        rules.collect()
+    }
+
+    /// What the server takes.
+    pub(crate) fn into_server(self) -> switchboard_server::Settings {
+        let rules = self.channel_rules();
+        switchboard_server::Settings { rules, ..self.server }
     }
 }
 

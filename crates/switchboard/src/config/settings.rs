@@ -104,6 +104,7 @@ settings! {
     "window" Size => server.limits.window, "How much is handed to the socket ahead of its progress; of a queue also ahead of what the consumer's machine acknowledged.";
     "queue" Size => server.limits.queue, "Maximum size of what waits in one queue, or in one topic that buffers.";
     "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
+    "read-ahead" SizeOrZero => server.limits.read_ahead, "How much a consumer with acks may send while its messages wait for room: it is read on, so that its acks arrive; 0 pauses it at once.";
     "grace-period" Span => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
     "slow-consumer" Span => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
     "write-timeout" Span => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";

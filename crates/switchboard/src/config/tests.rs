@@ -158,6 +158,20 @@ fn the_default_of_connections_fits_into_a_small_memory() {
 }
 
 #[test]
+fn what_is_read_ahead_has_a_bound() {
+    let text = |bytes: &str| format!("[broker]\nread-ahead = '{bytes}'");
+    for allowed in ["0", "1", "256KiB", "9223372036854775807"] {
+        let mut settings = Settings::default();
+        settings.read(&text(allowed), "my.toml").unwrap();
+        settings.check().unwrap();
+    }
+    assert_eq!(
+        error(&text("9223372036854775808")),
+        "read-ahead = 9223372036854775808 is not allowed: it must be at most 9223372036854775807"
+    );
+}
+
+#[test]
 fn every_setting_gives_the_real_reason_for_a_number_that_is_none() {
     for (table, settings) in TABLES {
         for setting in settings {
@@ -180,6 +194,7 @@ fn numbers_are_taken_up_to_their_bounds_and_no_further() {
         ("outbox", &["1", "18446744073709551615"], &["0", "18446744073709551616", "-1"]),
         ("send-buffer", &["0", "1", "1GiB"], &["-1", "1073741825"]),
         ("receive-buffer", &["0", "1", "1GiB"], &["-1", "1073741825"]),
+        ("read-ahead", &["0", "1", "9223372036854775807"], &["-1", "18446744073709551616"]),
         ("drain", &["0", "213503d"], &["-1", "213504d"]),
         ("monitor.leak", &["1", "1.5", "1000000"], &["0.9", "1000001", "nan", "inf", "-1"]),
         ("log-format", &["text", "json"], &["", "xml", "JSON"]),

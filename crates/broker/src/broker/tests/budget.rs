@@ -90,6 +90,11 @@ fn every_limit_has_a_bound_or_a_meaning_of_zero() {
         Limits { memory: usize::MAX, ..limits() }.check().unwrap_err().to_string(),
         format!("memory = {} is not allowed: it must be at most {}", usize::MAX, isize::MAX)
     );
+    let most = isize::MAX as usize;
+    for (value, allowed) in [(0, true), (1, true), (most, true), (most + 1, false), (usize::MAX, false)] {
+        let error = LimitError::TooLarge { setting: "read-ahead", value, bound: most };
+        assert_eq!(Limits { read_ahead: value, ..limits() }.check(), if allowed { Ok(()) } else { Err(error) });
+    }
     type Set = fn(&mut Limits);
     let zeros: [(Set, &str); 8] = [
         (|limits| limits.connections = 0, "connections"),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{ChannelRule, OverflowPolicy, Pattern};
+use bytes::Bytes;
 
 fn rule(pattern: &'static str) -> ChannelRule {
     ChannelRule { pattern: Pattern::new(pattern), policy: None, buffer_unsubscribed: None, queue: None }
@@ -55,6 +56,21 @@ fn a_channel_that_is_made_while_rules_are_applied_follows_the_new_ones() {
 }
 
 #[test]
+fn what_is_published_while_rules_are_applied_follows_the_new_ones() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0"]);
+    bench.publish(1, "/queue/b", &["0"]);
+    bench.broker.set_steps_per_call(1);
+    bench.broker.set_rules(bench.now, vec![ChannelRule { queue: Some(5), ..rule("/queue/>") }]);
+    assert_eq!(bench.broker.poll_timeout(), Some(bench.now), "work is left over");
+    for queue in ["/queue/b", "/queue/a"] {
+        let publisher = if queue == "/queue/a" { 2 } else { 3 };
+        let paused = format!("pause {publisher}");
+        assert!(brief(&bench.publish(publisher, queue, &["1"])).contains(&paused), "{queue}");
+    }
+}
+
+#[test]
 fn a_topic_that_buffers_no_more_lets_its_publishers_go_on() {
     let mut bench = Bench::new(Limits { buffer_unsubscribed: 1, ..small() });
     check(&bench.publish(1, "/topic/a", &["0", "1"]), &["pause 1"]);
@@ -74,5 +90,31 @@ fn a_policy_that_blocks_no_more_lets_the_publishers_of_a_slow_subscriber_go_on()
         assert!(paused);
         let lines = brief(&bench.set_rules(vec![ChannelRule { policy: Some(policy), ..rule("/topic/*") }]));
         assert_eq!(lines.contains(&"resume 2".to_owned()), resumes, "{policy:?}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_is_published_while_the_first_subscriber_is_given_what_was_buffered_comes_to_all_behind_it() {
+    for buffer_unsubscribed in [0, 1, 200] {
+        let mut bench = Bench::new(Limits { buffer_unsubscribed: 100, ..Limits::default() });
+        for number in 0..100 {
+            let channel = Bytes::from_static(b"/topic/a");
+            let body = vec![number; 2000];
+            bench.send(1, Command::Publish { channel, batch: Batch::one(&body) });
+        }
+        let rule = ChannelRule { buffer_unsubscribed: Some(buffer_unsubscribed), ..rule("/topic/a") };
+        bench.set_rules(vec![rule]);
+        bench.broker.set_steps_per_call(1);
+        bench.subscribe(2, "/topic/a");
+        bench.subscribe(3, "/topic/a");
+        bench.publish(1, "/topic/a", &["new"]);
+        let status = bench.broker.status(bench.now, &StatusQuery::top(9));
+        let reason = status.connections.iter().find_map(|row| row.paused.clone());
+        assert_eq!(reason, Some(PauseReason::FirstSubscriber { channel: "/topic/a".into() }));
+        bench.rest();
+        let events = brief(&bench.events());
+        assert!(events.contains(&"2:new".to_owned()) && events.contains(&"3:new".to_owned()), "{events:?}");
+        assert!(events.contains(&"resume 1".to_owned()), "{events:?}");
+        assert_eq!(bench.broker.totals().dropped_no_subscribers, 0);
     }
 }

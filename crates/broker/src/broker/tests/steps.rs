@@ -89,6 +89,20 @@ fn a_pattern_joins_the_channels_that_are_there_in_steps_and_nothing_overtakes_it
 }
 
 #[test]
+fn a_channel_that_is_made_while_a_pattern_joins_is_joined_once() {
+    let mut bench = Bench::new(small());
+    for number in 0..50 {
+        let pattern = Bytes::from(format!("/topic/{number}"));
+        bench.send(1, Command::Subscribe { subscription: SubscriptionId(number), pattern, ack: AckMode::Auto });
+    }
+    bench.broker.set_steps_per_call(1);
+    bench.subscribe(2, "/topic/*");
+    bench.subscribe(3, "/topic/new");
+    assert!(bench.rest() > 10);
+    assert_eq!(brief(&bench.publish(4, "/topic/new", &["x"])), ["2:x", "3:x"]);
+}
+
+#[test]
 fn ranges_of_acks_are_settled_in_steps() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe_with(1, "/queue/a", AckMode::Manual { prefetch: 1000 });

@@ -1,0 +1,137 @@
+//! How connections end: by themselves, because they are done, or while the broker drains.
+
+use super::connection::{Phase, Sweep};
+use super::member::{Skipped, skipped};
+use super::pause::Pending;
+use super::{Broker, Timer, shrink};
+use crate::slots::ConnectionSlot;
+use crate::{CloseReason, Event, cost};
+
+impl Broker {
+    pub(super) fn disconnect(&mut self, slot: ConnectionSlot) {
+        // Who comes, fills what there is, and leaves again and again must not fill all memory.
+        let no_room = self.budget.free() == 0 || self.gone >= self.limits.connections;
+        self.abandon_outbox(slot);
+        let connection = self.connections.edit(slot);
+        connection.phase = Phase::Gone;
+        (connection.full, connection.resume_ahead) = (None, None);
+        connection.wakes_all = true;
+        connection.joining.clear();
+        (connection.stalled, connection.recalling) = (false, false);
+        let reserved = std::mem::take(&mut connection.reserved);
+        let id = connection.id;
+        if let Some(time) = connection.grace_ends.take() {
+            self.timers.remove(&(time, Timer::Grace(id)));
+        }
+        self.gone += 1;
+        self.budget.charge(cost::GONE);
+        self.budget.release(reserved);
+        self.ids.remove(&id);
+        shrink(&mut self.ids);
+        self.leave_all(slot);
+        self.leave_pending(slot, no_room);
+    }
+
+    /// What it had sent counts as sent, but for barriers, and where there is no room for it.
+    fn leave_pending(&mut self, slot: ConnectionSlot, no_room: bool) {
+        let pending = std::mem::take(&mut self.connections.edit(slot).pending);
+        for command in pending {
+            match command {
+                Pending::Publish { .. } if !no_room => self.connections.edit(slot).pending.push_back(command),
+                Pending::Publish { ref batch, .. } => {
+                    self.totals.dropped_publisher_gone += batch.len() as u64;
+                    self.forget_pending(slot, &command);
+                }
+                _ => self.forget_pending(slot, &command),
+            }
+        }
+        if self.connections[slot].blocked.is_some() {
+            self.advance(slot);
+        }
+    }
+
+    /// Removes a connection that is gone once nothing of it is left.
+    pub(super) fn remove_if_done(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let has_left = row.subscriptions.is_empty() && row.ending.is_empty() && row.returning.is_empty();
+        if has_left && !row.has_anything() && row.pending.is_empty() && row.blocked.is_none() && row.waiters.is_empty()
+        {
+            debug_assert!(!row.is_owed && row.skipped.is_empty());
+            self.connections.remove(slot);
+            self.troubled.remove(&slot);
+            self.gone -= 1;
+            self.budget.release(cost::GONE);
+        }
+    }
+
+    /// Closes a connection that has got everything: because it wants to, or because all are to.
+    pub(super) fn close_if_done(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if row.is_closing() || row.is_owed() {
+            return;
+        }
+        let reason = if row.phase == Phase::Finishing && row.pending.is_empty() && row.sweep == Sweep::No {
+            CloseReason::Finished
+        } else if self.draining && !self.awaits_room() && !self.has_waiting_queue(slot) {
+            CloseReason::Drained
+        } else {
+            return;
+        };
+        self.close(slot, reason);
+    }
+
+    pub(super) fn close(&mut self, slot: ConnectionSlot, reason: CloseReason) {
+        let connection = self.connections.edit(slot);
+        if !connection.is_closing() {
+            connection.phase = Phase::Closing;
+            self.events.push_back(Event::Close { connection: connection.id, reason });
+        }
+    }
+
+    /// Closes all that are done, some a step, while the broker drains.
+    pub(super) fn close_all(&mut self, from: usize) {
+        if self.awaits_room() {
+            return;
+        }
+        for index in from..self.connections.end() {
+            if !self.spend(1) {
+                self.drained_to = Some(index);
+                return;
+            }
+            if let Some((slot, _)) = self.connections.at(index) {
+                self.close_if_done(slot);
+            }
+        }
+    }
+
+    /// Looks at all connections anew once nobody is waited for any more, while the broker drains.
+    pub(super) fn check_drain(&mut self) {
+        let awaits = self.awaits_room();
+        if std::mem::replace(&mut self.awaited, awaits) && !awaits {
+            self.drained_to = Some(0);
+        }
+    }
+
+    /// Whether somebody is paused who may yet go on while the broker drains. Room comes from those
+    /// who take what is theirs, and nobody subscribes any more.
+    fn awaits_room(&self) -> bool {
+        self.paused > self.stuck && self.owed > 0
+    }
+
+    /// Whether a queue has something for the connection, and waits for it.
+    fn has_waiting_queue(&mut self, slot: ConnectionSlot) -> bool {
+        if !self.channels.is_clean() {
+            // Something may be dispatched yet; the end of that is looked at anew.
+            self.drained_to = Some(0);
+            return true;
+        }
+        while let Some(member) = self.connections[slot].skipped.first {
+            if !self.channels[self.members[member].channel].backlog.is_empty() {
+                return true;
+            }
+            self.connections.quietly().row(slot).skipped.remove(&mut self.members, member, skipped);
+            self.members.row(member).skipped_in = Skipped::No;
+        }
+        false
+    }
+}

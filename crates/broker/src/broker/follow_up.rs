@@ -1,0 +1,127 @@
+//! The follow-up work of a changed connection.
+
+use super::connection::{Phase, Sweep};
+use super::member::Skipped;
+use super::{Broker, Timer};
+use crate::slots::{ConnectionSlot, MemberSlot};
+
+impl Broker {
+    /// The follow-up work of a changed connection.
+    pub(super) fn check_connection(&mut self, slot: ConnectionSlot) {
+        self.note_owed(slot);
+        let row = &self.connections[slot];
+        if row.phase == Phase::Open && !self.draining && self.troubled.is_empty() && !row.has_follow_up() {
+            return;
+        }
+        let row = &self.connections[slot];
+        if !row.joining.is_empty() {
+            self.go_on_joining(slot);
+        }
+        if !self.connections[slot].settling.is_empty() {
+            self.go_on_settling(slot);
+        }
+        if !self.connections[slot].retained.is_empty() {
+            self.check_acknowledged(slot);
+        }
+        let row = &self.connections[slot];
+        if row.leaves || !row.ending.is_empty() || row.wanted != Sweep::No || row.sweep != Sweep::No {
+            self.check_leaving(slot);
+        }
+        self.note_owed(slot);
+        self.check_room(slot);
+        self.wake_subscriber(slot);
+        self.wake_skipped(slot);
+        let was_told = self.connections[slot].is_told;
+        self.tell_pause(slot);
+        if !was_told && self.connections[slot].is_told {
+            // Memory has become short, and the last consumer that was read no longer is.
+            self.untangle(slot);
+        }
+        self.check_trouble(slot);
+        self.close_if_done(slot);
+        if self.connections[slot].phase == Phase::Gone {
+            self.remove_if_done(slot);
+        }
+    }
+
+    /// Counts the connections that have not got, or not acked, all that is theirs.
+    fn note_owed(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let is_owed = row.is_owed();
+        if is_owed != row.is_owed {
+            self.connections.quietly().row(slot).is_owed = is_owed;
+            self.owed = if is_owed { self.owed + 1 } else { self.owed - 1 };
+        }
+    }
+
+    /// Notes when an outbox has room again.
+    fn check_room(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if row.resume_ahead.is_some_and(|most| row.ahead() <= most) {
+            self.connections.quietly().row(slot).resume_ahead = None;
+        }
+        if !self.connections[slot].has_room_again() {
+            return;
+        }
+        let limits = &self.limits;
+        let connection = self.connections.quietly().row(slot);
+        connection.full = None;
+        if let Some(time) = connection.grace_ends.take() {
+            self.timers.remove(&(time, Timer::Grace(connection.id)));
+            let rest = time.since(self.now);
+            connection.regraces = true;
+            connection.accrue(rest, limits);
+        }
+    }
+
+    /// Lets queues go on that found no room, as far as there is some now.
+    fn wake_skipped(&mut self, slot: ConnectionSlot) {
+        while let Some(&subscription) = self.connections[slot].freed.front() {
+            let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot);
+            let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
+            let able = self.connections[slot].is_able() && !self.connections[slot].is_full_for_queues();
+            let Some(member) = first.filter(|_| able) else {
+                // Those that are left find no room, and are told of it by what they wait for.
+                if let Some(member) = first {
+                    self.unskip(member);
+                    self.skip(member, Skipped::Outbox);
+                    continue;
+                }
+                self.connections.quietly().row(slot).freed.pop_front();
+                continue;
+            };
+            if !self.wake_member(slot, member) {
+                return;
+            }
+        }
+        while self.connections[slot].is_able() && !self.connections[slot].is_full_for_queues() {
+            let Some(member) = self.connections[slot].skipped.first else { return };
+            if !self.wake_member(slot, member) {
+                return;
+            }
+        }
+    }
+
+    /// Dispatches from the queue that skipped a member; false if this call has done enough.
+    fn wake_member(&mut self, slot: ConnectionSlot, member: MemberSlot) -> bool {
+        if !self.spend(4) {
+            self.connections.edit(slot);
+            return false;
+        }
+        self.unskip(member);
+        let channel = self.members[member].channel;
+        self.channels.edit(channel).is_stuck = false;
+        self.dispatch_backlog(channel);
+        true
+    }
+
+    /// Keeps the set of those that an operator wants to see first.
+    fn check_trouble(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        if row.stalled || row.blocked.is_some() || row.is_slow(self.now) {
+            self.troubled.insert(slot);
+        } else if !self.troubled.is_empty() {
+            self.troubled.remove(&slot);
+        }
+    }
+}

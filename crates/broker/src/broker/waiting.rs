@@ -1,0 +1,102 @@
+//! Messages that wait in channels: how they get there, go back, and are purged.
+
+use super::Broker;
+use crate::backlog::Segment;
+use crate::slots::ChannelSlot;
+use crate::{Batch, cost};
+
+impl Broker {
+    /// A piece of a batch pins at most about twice its size.
+    pub(super) fn compacted(&mut self, channel: ChannelSlot, mut segment: Segment) -> Segment {
+        if self.budget.charged(segment.allocation) > 2 * cost::buffer(segment.batch.bytes()) {
+            segment.batch = segment.batch.compact();
+            let allocation = self.allocate(channel, segment.batch.bytes());
+            self.release(std::mem::replace(&mut segment.allocation, allocation));
+        }
+        segment
+    }
+
+    /// Messages wait in a channel, behind all others.
+    pub(super) fn push_backlog(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
+        self.waiting += batch.len();
+        let (budget, channel) = (&self.budget, self.channels.edit(slot));
+        let coalesced = channel.backlog.coalesce(&batch, first, |allocation| budget.is_unshared(allocation));
+        if let Some((allocation, capacity)) = coalesced {
+            return self.resize(slot, allocation, capacity);
+        }
+        let allocation = self.allocate(slot, batch.bytes());
+        self.charge(slot, cost::SEGMENT);
+        self.channels.edit(slot).backlog.push(Segment { batch, allocation, first, step: 1 });
+    }
+
+    /// Messages go back to their places in a queue.
+    pub(super) fn requeue(&mut self, slot: ChannelSlot, segment: Segment) {
+        let segment = self.compacted(slot, segment);
+        let messages = segment.batch.len();
+        self.waiting += messages;
+        self.totals.requeued += messages as u64;
+        self.charge(slot, cost::SEGMENT);
+        self.channels.edit(slot).backlog.requeue(segment);
+    }
+
+    /// The rest of what [`Broker::pop_backlog`] gave.
+    pub(super) fn requeue_front(&mut self, slot: ChannelSlot, segment: Segment) {
+        let segment = self.compacted(slot, segment);
+        self.waiting += segment.batch.len();
+        self.charge(slot, cost::SEGMENT);
+        self.channels.edit(slot).backlog.requeue_front(segment);
+    }
+
+    /// The first messages that wait in a channel.
+    pub(super) fn pop_backlog(&mut self, slot: ChannelSlot) -> Option<Segment> {
+        let (budget, backlog) = (&mut self.budget, &mut self.channels.edit(slot).backlog);
+        let before = backlog.segments();
+        let segment = backlog.pop(|allocation| budget.retain(allocation))?;
+        let after = backlog.segments();
+        self.waiting -= segment.batch.len();
+        if self.draining && self.channels[slot].backlog.is_empty() {
+            // Connections that were kept for these messages may close now.
+            self.drained_to = Some(0);
+        }
+        if after < before {
+            self.uncharge(slot, cost::SEGMENT);
+        }
+        Some(segment)
+    }
+
+    /// Drops what waits in a queue: how many messages, or `None` if there is no such channel. The
+    /// memory becomes free in steps.
+    pub fn purge(&mut self, now: crate::Time, name: &[u8]) -> Option<usize> {
+        self.begin(now);
+        let slot = *self.names.get(name)?;
+        let channel = self.channels.edit(slot);
+        let backlog = std::mem::take(&mut channel.backlog);
+        let dropped = backlog.depth;
+        channel.dropped += dropped as u64;
+        self.waiting -= dropped;
+        if dropped > 0 {
+            self.garbage.push_back((slot, backlog));
+        }
+        self.run_effects();
+        Some(dropped)
+    }
+
+    /// Frees what was purged.
+    pub(super) fn collect_garbage(&mut self) {
+        while let Some((slot, mut backlog)) = self.garbage.pop_front() {
+            loop {
+                if !self.spend(4) {
+                    self.garbage.push_front((slot, backlog));
+                    return;
+                }
+                let before = backlog.segments();
+                let budget = &mut self.budget;
+                let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };
+                self.release(segment.allocation);
+                if backlog.segments() < before {
+                    self.uncharge(slot, cost::SEGMENT);
+                }
+            }
+        }
+    }
+}
