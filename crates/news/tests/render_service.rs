@@ -13,7 +13,7 @@ use std::time::Duration;
 use switchboard_http_client::header::CONTENT_TYPE;
 use switchboard_http_client::{HeaderName, Method};
 use switchboard_news::guard::Allow;
-use switchboard_news::render::{Renderer, RendererSettings};
+use switchboard_news::render::{Renderer, RendererSettings, Request, Screenshot, Viewport};
 use switchboard_news::service::{RenderService, RenderServiceSettings, Rendering};
 
 const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json; charset=utf-8")];
@@ -132,6 +132,46 @@ async fn headlines_that_only_scripts_show_stand_on_the_page(renderer: &Renderer,
     }
 }
 
+async fn the_page_fills_in_live_under_its_policy_in_a_browser() {
+    // Slower than the page, which is there before its headlines.
+    let site = Site::start(|path| match path {
+        "/robots.txt" => Reply::status(404),
+        _ => Reply::late(Duration::from_secs(4), "<a href=/1>Late &lt;b&gt; headline</a><a href=/2>Another one</a>"),
+    });
+    let base = harness::base();
+    let file = base.path().join("sites.toml");
+    let more = "[[site]]\nname = \"Gone\"\nurl = \"http://127.0.0.1:1/\"\nmode = \"fetch\"\n";
+    let text = format!(
+        "[[site]]\nname = \"Late\"\nurl = \"{}\"\nmode = \"fetch\"\ncolor = \"#cc0000\"\n{more}",
+        site.url("/")
+    );
+    std::fs::write(&file, text).expect("written");
+    let news = Served::news(base.path(), &file, &[&site], |_| {}).await;
+    let mut settings = RendererSettings::new(base.path().into());
+    settings.allow = Allow::parse([news.address.to_string()]).expect("a pair");
+    let renderer = Renderer::new(settings).expect("settings");
+    for (name, width) in [("wide", 1200), ("narrow", 360)] {
+        let request = Request {
+            timeout: LIMIT,
+            wait_for: Some(".headline.s0 a".into()),
+            viewport: Viewport::new(width, 700).expect("a size"),
+            screenshot: Some(Screenshot { full: true, width: None, height: None }),
+            ..Request::new(format!("http://{}/news", news.address).parse().expect("a URL"))
+        };
+        let page = renderer.render(&request).await.unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            page.html.contains("Late &lt;b&gt; headline") && page.html.contains("data-state=\"live\""),
+            "{}",
+            page.html
+        );
+        assert!(page.html.contains("data-state=\"failed\""), "{}", page.html);
+        if let Some(folder) = std::env::var_os("SWITCHBOARD_SCREENSHOTS") {
+            let png = page.png.expect("a picture");
+            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), png).expect("written");
+        }
+    }
+}
+
 async fn all() -> ExitCode {
     let mut run = Run::from_arguments();
     let (site, base) = (Site::start(answer), harness::base());
@@ -145,6 +185,8 @@ async fn all() -> ExitCode {
     run.test("ping_tells_and_gc_replaces_chromium", ping_tells_and_gc_replaces_chromium(&service, &site)).await;
     let name = "headlines_that_only_scripts_show_stand_on_the_page";
     run.test(name, headlines_that_only_scripts_show_stand_on_the_page(&renderer, &service, &site)).await;
+    let name = "the_page_fills_in_live_under_its_policy_in_a_browser";
+    run.test(name, the_page_fills_in_live_under_its_policy_in_a_browser()).await;
     let own = harness::base();
     run.test("what_finds_no_room_gets_429_with_a_time", what_finds_no_room_gets_429_with_a_time(own.path())).await;
     run.end()
