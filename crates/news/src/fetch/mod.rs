@@ -304,7 +304,8 @@ impl Fetcher {
         }
         client.send(Method::GET, &address, &headers, Bytes::new()).await.map_err(|error| match error {
             Error::Timeout(limit) => FetchReason::Timeout(limit),
-            error => FetchReason::Failed(error.to_string()),
+            // The client hides the host, which may be a secret of others; here it is what `--allow` takes.
+            error => FetchReason::Failed(error.to_string().replace("its host", url.host_str().unwrap_or_default())),
         })
     }
 
