@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod board;
+pub mod commands;
 pub mod extract;
 pub mod fetch;
 pub mod guard;
 pub mod render;
+pub mod scrape;
+pub mod service;
 pub mod site;
+pub mod state;

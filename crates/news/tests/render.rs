@@ -2,16 +2,23 @@
 
 mod common;
 
+mod harness;
+#[path = "render/isolation.rs"]
+mod isolation;
+
 use common::{Reply, Site};
+use harness::{LIMIT, Run, eventually};
+use isolation::{
+    every_page_is_rendered_in_the_sandbox, no_local_page_is_reached_from_a_page, nothing_private_is_reached,
+    only_allowed_domains_are_reached_by_frames_and_workers_too,
+    the_crash_of_a_tab_is_an_error_at_once_and_others_go_on, web_rtc_and_quic_send_nothing_beside_the_proxy,
+};
 use std::process::ExitCode;
 use std::time::Duration;
-use switchboard_news::guard::{Allow, Guard, Proxy, ProxyLimits};
-use switchboard_news::render::{Browser, BrowserOptions, RenderError, Request};
+use switchboard_news::guard::{Allow, Guard};
+use switchboard_news::render::{Browser, BrowserOptions, RenderError, Request, Screenshot, Viewport};
 
-/// Generous; only what must come to its end waits so long.
-const LIMIT: Duration = Duration::from_secs(60);
-
-fn answer(path: &str) -> Reply {
+pub(crate) fn answer(path: &str) -> Reply {
     if let Some(port) = path.strip_prefix("/to/") {
         return Reply::redirect(&format!("http://127.0.0.1:{port}/"));
     }
@@ -41,21 +48,47 @@ fn answer(path: &str) -> Reply {
         "/tamper" => Reply::html(
             "<p>Honest</p><script>Document.prototype.createHTMLDocument = Promise = () => 0; setTimeout = 0</script>",
         ),
-        "/plain" => Reply::html("<p>Plain headline</p>"),
+        "/plain" => Reply::html("<title>Plain title</title><p>Plain headline</p>"),
+        "/never-idle" => Reply::html(
+            "<p>Restless</p><script>const go = () => fetch('/data').finally(() => setTimeout(go)); go(); go()</script>",
+        ),
+        "/scroll" => Reply::html(
+            "<style>p { height: 900px }</style><div id=l><p>First</div><script>let n = 1; const o = new IntersectionObserver(all => \
+             { if (all[0].isIntersecting && n++ < 4) { l.innerHTML += '<p>More ' + n; o.unobserve(e); o.observe(e); } }); onload = () => o.observe(e)</script><i id=e></i>",
+        ),
+        "/elsewhere" => Reply::html("<script>location = '/plain'</script>"),
+        "/refresh" => Reply::html("<meta http-equiv=refresh content='0;url=/plain'>"),
+        "/missing" => Reply::status(404),
+        "/size" => Reply::html("<script>document.write('<b>' + innerWidth + 'x' + innerHeight + '</b>')</script>"),
+        "/tall" => Reply::html("<body style='margin:0;background:#0f0'><div style='height:3000px'></div>"),
+        "/slow-picture" => Reply::html("<img src=/hang><p>Beside a slow picture</p>"),
+        "/frames" => Reply::html(
+            "<iframe srcdoc='<img src=/pixel.png>'></iframe><script>new Worker('/worker')</script><p>Framed</p>",
+        ),
+        "/worker" => Reply::new_script("fetch('/from-worker')"),
+        "/cookie" => Reply::html(
+            "<p id=p></p><script>p.textContent = 'was:' + document.cookie; document.cookie = 'a=b'</script>",
+        ),
+        "/local" => Reply::html(
+            "<iframe src=file:///etc/passwd></iframe><iframe src=chrome://version></iframe><p>Local</p>\
+             <script>open('file:///etc/passwd'); fetch('file:///etc/passwd').catch(() => 0)</script>",
+        ),
+        "/to-file" => Reply::redirect("file:///etc/passwd"),
+        "/to-data" => Reply::redirect("data:text/html,secret"),
         _ => Reply::status(404),
     }
 }
 
-async fn html(browser: &Browser, request: Request) -> String {
+pub(crate) async fn html(browser: &Browser, request: Request) -> String {
     let request = Request { timeout: LIMIT, ..request };
     browser.render(&request).await.unwrap_or_else(|error| panic!("{error}")).html
 }
 
-async fn contents(browser: &Browser, url: url::Url, wait_for: &str) -> String {
+pub(crate) async fn contents(browser: &Browser, url: url::Url, wait_for: &str) -> String {
     html(browser, Request { wait_for: Some(wait_for.to_owned()), ..Request::new(url) }).await
 }
 
-async fn error(browser: &Browser, request: Request) -> RenderError {
+pub(crate) async fn error(browser: &Browser, request: Request) -> RenderError {
     let error = browser.render(&request).await.expect_err(request.url.as_str());
     assert!(error.to_string().contains(request.url.as_str()), "{error} does not name {}", request.url);
     error
@@ -96,29 +129,6 @@ async fn a_hostile_page_ends_with_an_error_that_names_it(browser: &Browser, site
     assert!(contents(browser, site.url("/plain"), "p").await.contains("Plain headline"), "the browser lives on");
 }
 
-async fn nothing_private_is_reached(browser: &Browser, site: &Site) {
-    let secret = Site::start(|_| Reply::html("secret"));
-    let port = secret.port();
-    for host in ["127.0.0.1", "localhost", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"] {
-        let url = format!("http://{host}:{port}/").parse().expect("a URL");
-        let error = error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await;
-        assert!(error.to_string().contains("refused"), "{host}: {error}");
-    }
-    let url = site.url(&format!("/to/{port}"));
-    assert!(error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await.to_string().contains("refused"));
-    html(
-        browser,
-        Request { images: true, wait_for: Some("tried".into()), ..Request::new(site.url(&format!("/sub/{port}"))) },
-    )
-    .await;
-    for url in ["file:///etc/passwd", "data:text/html,x", "chrome://version/", "about:blank", "javascript:1"] {
-        let url: url::Url = url.parse().expect("a URL");
-        assert_eq!(error(browser, Request::new(url.clone())).await, RenderError::Scheme(url));
-    }
-    assert!(secret.paths().is_empty(), "{:?}", secret.paths());
-    assert!(!site.paths().is_empty());
-}
-
 async fn every_context_is_disposed_of(browser: &Browser, site: &Site) {
     html(browser, Request::new(site.url("/plain"))).await;
     // Given up halfway.
@@ -145,52 +155,138 @@ async fn the_death_of_the_browser_is_an_error_at_once(browser: &Browser, site: &
     assert!(matches!(error, RenderError::Failed { .. }) && browser.is_gone(), "{error}");
 }
 
-async fn all() {
+async fn a_page_that_is_never_idle_is_rendered(browser: &Browser, site: &Site) {
+    assert!(html(browser, Request::new(site.url("/never-idle"))).await.contains("Restless"));
+}
+
+async fn a_page_that_grows_as_it_is_scrolled_shows_what_its_viewport_asks_for(browser: &Browser, site: &Site) {
+    let viewport = Viewport::new(800, 4000).expect("a size");
+    let request = Request { viewport, wait_for: Some("p:nth-child(4)".into()), ..Request::new(site.url("/scroll")) };
+    assert!(html(browser, request).await.contains("More 4"));
+}
+
+async fn navigation_by_the_page_is_followed(browser: &Browser, site: &Site) {
+    for path in ["/elsewhere", "/refresh"] {
+        let request = Request { wait_for: Some("p".into()), timeout: LIMIT, ..Request::new(site.url(path)) };
+        let page = browser.render(&request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(
+            (page.url, page.title.as_str(), page.status),
+            (site.url("/plain"), "Plain title", Some(200)),
+            "{path}"
+        );
+    }
+    let missing = browser.render(&Request { timeout: LIMIT, ..Request::new(site.url("/missing")) }).await;
+    assert_eq!(missing.expect("a page").status, Some(404));
+}
+
+async fn no_cookie_outlives_its_page(browser: &Browser, site: &Site) {
+    for _ in 0..2 {
+        assert!(contents(browser, site.url("/cookie"), "p").await.contains("was:</p>"));
+    }
+}
+
+async fn the_viewport_and_the_screenshot_have_the_size_that_was_asked_for(browser: &Browser, site: &Site) {
+    let viewport = Viewport::new(300, 400).expect("a size");
+    assert!(html(browser, Request { viewport, ..Request::new(site.url("/size")) }).await.contains("300x400"));
+    let shot = |full, width, height| Some(Screenshot { full, width, height });
+    for (screenshot, size) in [
+        (shot(false, None, None), (300, 400)),
+        (shot(true, None, None), (300, 3000)),
+        (shot(false, Some(150), None), (150, 200)),
+        (shot(false, Some(150), Some(100)), (150, 100)),
+    ] {
+        let request = Request { viewport, screenshot, timeout: LIMIT, ..Request::new(site.url("/tall")) };
+        let png = browser.render(&request).await.unwrap_or_else(|error| panic!("{error}")).png.expect("a picture");
+        let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
+        assert_eq!((&png[1..4], number(16), number(20)), (&b"PNG"[..], size.0, size.1), "{screenshot:?}");
+    }
+}
+
+async fn headers_go_with_the_first_request_and_the_user_agent_with_all(browser: &Browser, site: &Site) {
+    let headers = vec![("X-Own".to_owned(), "yes".to_owned()), ("User-Agent".to_owned(), "own/1".to_owned())];
+    let before = site.heads().len();
+    html(browser, Request { headers, images: true, ..Request::new(site.url("/picture")) }).await;
+    let heads = site.heads().split_off(before);
+    let of = |path: &str| heads.iter().find(|head| head.contains(path)).map(|head| head.to_lowercase());
+    let (page, pixel) = (of("/picture").expect("a page"), of("/pixel.png").expect("a picture"));
+    assert!(page.contains("x-own: yes") && page.contains("user-agent: own/1"), "{page}");
+    assert!(!pixel.contains("x-own") && pixel.contains("user-agent: own/1"), "{pixel}");
+    let before = site.heads().len();
+    html(browser, Request { agent: Some("added/2 (+me)".into()), ..Request::new(site.url("/plain")) }).await;
+    let head = site.heads().split_off(before).concat();
+    assert!(head.contains("Chrome/") && head.contains("added/2 (+me)"), "{head}");
+}
+
+async fn pictures_of_frames_are_not_loaded_either(browser: &Browser, site: &Site) {
+    let before = site.paths().len();
+    html(browser, Request { wait: Duration::from_millis(300), ..Request::new(site.url("/frames")) }).await;
+    assert!(!site.paths()[before..].iter().any(|path| path == "/pixel.png"));
+}
+
+async fn a_slow_resource_is_given_up_after_its_own_time(browser: &Browser, site: &Site) {
+    let brief = Some(Duration::from_millis(500));
+    let request = Request { images: true, resource_timeout: brief, ..Request::new(site.url("/slow-picture")) };
+    assert!(html(browser, request).await.contains("Beside a slow picture"));
+    let page = Request { resource_timeout: brief, timeout: LIMIT, ..Request::new(site.url("/hang")) };
+    let late = error(browser, page).await;
+    assert!(matches!(late, RenderError::Failed { .. }), "{late}");
+}
+
+async fn a_missing_chromium_is_named_with_its_remedy(base: &std::path::Path) {
+    let guard = Guard::new(Allow::default(), LIMIT);
+    for program in ["/nonexistent/chromium", "no-such-chromium", "true"] {
+        let options = BrowserOptions { program: program.into(), ..BrowserOptions::new(guard.clone(), base.into()) };
+        let error = Browser::launch(&options).await.err().expect("no such program");
+        assert!(matches!(&error, RenderError::Start(_)) && error.to_string().contains("apt-get install"), "{error}");
+        assert!(error.to_string().contains(program), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(base).expect("a directory").count(), 0);
+}
+
+async fn all() -> ExitCode {
+    let mut run = Run::from_arguments();
     let site = Site::start(answer);
     let guard = Guard::new(Allow::parse([site.pair()]).expect("pairs"), LIMIT);
-    let proxy = Proxy::start(guard, ProxyLimits::default()).await.expect("a proxy");
-    let base = tempfile::tempdir().expect("a directory");
-    // Another user has to pass through.
-    std::fs::set_permissions(base.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).expect("a mode");
-    let options = BrowserOptions { start_timeout: LIMIT, ..BrowserOptions::new(proxy.address(), base.path().into()) };
+    let base = harness::base();
+    let options = BrowserOptions { start_timeout: LIMIT, ..BrowserOptions::new(guard, base.path().into()) };
     let browser = Browser::launch(&options).await.unwrap_or_else(|error| panic!("{error}"));
     println!("{}", browser.version());
-    assert!(
-        !std::fs::read(format!("/proc/{}/cmdline", browser.id()))
-            .expect("a process")
-            .windows(10)
-            .any(|part| part == b"no-sandbox")
+    macro_rules! test {
+        ($($name:ident)*) => { $(run.test(stringify!($name), $name(&browser, &site)).await;)* };
+    }
+    test!(
+        headlines_that_only_scripts_show_are_rendered
+        pictures_are_loaded_only_when_asked_for
+        a_hostile_page_ends_with_an_error_that_names_it
+        nothing_private_is_reached
+        no_local_page_is_reached_from_a_page
+        a_page_that_is_never_idle_is_rendered
+        a_page_that_grows_as_it_is_scrolled_shows_what_its_viewport_asks_for
+        navigation_by_the_page_is_followed
+        no_cookie_outlives_its_page
+        the_viewport_and_the_screenshot_have_the_size_that_was_asked_for
+        headers_go_with_the_first_request_and_the_user_agent_with_all
+        only_allowed_domains_are_reached_by_frames_and_workers_too
+        pictures_of_frames_are_not_loaded_either
+        a_slow_resource_is_given_up_after_its_own_time
+        the_crash_of_a_tab_is_an_error_at_once_and_others_go_on
+        web_rtc_and_quic_send_nothing_beside_the_proxy
+        every_page_is_rendered_in_the_sandbox
+        every_context_is_disposed_of
     );
-    headlines_that_only_scripts_show_are_rendered(&browser, &site).await;
-    println!("ok: headlines_that_only_scripts_show_are_rendered");
-    pictures_are_loaded_only_when_asked_for(&browser, &site).await;
-    println!("ok: pictures_are_loaded_only_when_asked_for");
-    a_hostile_page_ends_with_an_error_that_names_it(&browser, &site).await;
-    println!("ok: a_hostile_page_ends_with_an_error_that_names_it");
-    nothing_private_is_reached(&browser, &site).await;
-    println!("ok: nothing_private_is_reached");
-    every_context_is_disposed_of(&browser, &site).await;
-    println!("ok: every_context_is_disposed_of");
     let directory = browser.directory().to_owned();
     assert!(directory.exists());
-    the_death_of_the_browser_is_an_error_at_once(&browser, &site).await;
-    println!("ok: the_death_of_the_browser_is_an_error_at_once");
+    test!(the_death_of_the_browser_is_an_error_at_once);
     drop(browser);
-    let end = std::time::Instant::now() + LIMIT;
-    while directory.exists() {
-        assert!(std::time::Instant::now() < end, "{} is left", directory.display());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    println!("ok: nothing_is_left_after_the_end");
-    let missing = BrowserOptions { program: "/nonexistent/chromium".into(), ..options };
-    let error = Browser::launch(&missing).await.err().expect("no such program");
-    assert!(matches!(&error, RenderError::Start(_)) && error.to_string().contains("apt-get install"), "{error}");
-    println!("ok: a_missing_chromium_is_named_with_its_remedy");
+    let name = "nothing_is_left_after_the_end";
+    run.test(name, eventually(name, false, async || directory.exists())).await;
+    let empty = harness::base();
+    run.test("a_missing_chromium_is_named_with_its_remedy", a_missing_chromium_is_named_with_its_remedy(empty.path()))
+        .await;
+    run.end()
 }
 
 fn main() -> ExitCode {
     switchboard_child::init();
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(all());
-    ExitCode::SUCCESS
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(all())
 }

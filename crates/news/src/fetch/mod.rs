@@ -114,6 +114,16 @@ pub enum Fetched {
     NotModified,
 }
 
+/// The right to send requests to an origin.
+#[derive(Debug)]
+pub struct Turn(tokio::sync::OwnedMutexGuard<Origin>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.page_fetched(Instant::now());
+    }
+}
+
 /// Fetches pages.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -199,6 +209,31 @@ impl Fetcher {
         self.ask_robots(url, &mut origin).await.map(|_| ()).map_err(|reason| at(url, reason))
     }
 
+    /// Waits for the turn of whoever fetches this page by other means: robots.txt allows it, the delay has passed, and no
+    /// other request is sent to its origin until the turn is dropped.
+    ///
+    /// # Errors
+    ///
+    /// robots.txt does not allow it or cannot be read, or the origin asked to be left alone.
+    pub async fn turn(&self, url: &Url) -> Result<Turn, FetchError> {
+        let turn = async {
+            let mut origin = self.origins.get(&origin_of(url)?).lock_owned().await;
+            if let Some((status, wait)) = origin.refusal(Instant::now()) {
+                return Err(FetchReason::Busy { status, wait });
+            }
+            let delay = self.ask_robots(url, &mut origin).await?.max(self.options.delay);
+            sleep(origin.wait(delay, Instant::now())).await;
+            Ok(Turn(origin))
+        };
+        turn.await.map_err(|reason| at(url, reason))
+    }
+
+    /// What this program calls itself: a part of the `User-Agent`.
+    #[must_use]
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
     async fn take_turn(&self, url: &Url, validators: Option<&Validators>) -> Result<Answer, FetchReason> {
         let origin = self.origins.get(&origin_of(url)?);
         let mut origin = origin.lock().await;
@@ -269,7 +304,8 @@ impl Fetcher {
         }
         client.send(Method::GET, &address, &headers, Bytes::new()).await.map_err(|error| match error {
             Error::Timeout(limit) => FetchReason::Timeout(limit),
-            error => FetchReason::Failed(error.to_string()),
+            // The client hides the host, which may be a secret of others; here it is what `--allow` takes.
+            error => FetchReason::Failed(error.to_string().replace("its host", url.host_str().unwrap_or_default())),
         })
     }
 

@@ -5,13 +5,16 @@
 //! connections, so they are checked as well. [`Allow`] opens exact pairs of host and port, never a range.
 
 mod allow;
+mod domains;
 mod global;
+mod limited;
 mod ports;
 mod proxy;
 mod resolver;
 mod target;
 
 pub use allow::Allow;
+pub use domains::Domains;
 pub use global::is_global;
 pub use proxy::{Proxy, ProxyLimits, REFUSED};
 pub use resolver::{Resolver, Resolving, SystemResolver};
@@ -35,6 +38,7 @@ pub struct Guard {
     allow: Allow,
     resolver: Arc<dyn Resolver>,
     limit: Duration,
+    only: Option<Domains>,
 }
 
 impl fmt::Debug for Guard {
@@ -64,6 +68,12 @@ pub enum DialError {
         /// Where the connection was to go.
         target: Target,
     },
+    /// The host is not one of the domains that were asked for.
+    #[error("refused: {target} is not within the allowed domains")]
+    Domain {
+        /// Where the connection was to go.
+        target: Target,
+    },
     /// The name has no address.
     #[error("cannot find the address of {host}: {source}")]
     Resolve {
@@ -86,7 +96,10 @@ impl DialError {
     /// Whether the guard refused the connection, rather than the network.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, DialError::Target(_) | DialError::NotGlobal { .. } | DialError::Port { .. })
+        matches!(
+            self,
+            DialError::Target(_) | DialError::NotGlobal { .. } | DialError::Port { .. } | DialError::Domain { .. }
+        )
     }
 }
 
@@ -100,7 +113,13 @@ impl Guard {
     /// A guard that asks another resolver.
     #[must_use]
     pub fn with_resolver(allow: Allow, limit: Duration, resolver: Arc<dyn Resolver>) -> Guard {
-        Guard { allow, resolver, limit }
+        Guard { allow, resolver, limit, only: None }
+    }
+
+    /// The same guard, for these domains alone.
+    #[must_use]
+    pub fn only(&self, domains: Domains) -> Guard {
+        Guard { only: Some(domains), ..self.clone() }
     }
 
     /// Opens a connection to a host, which may be spelled in any way.
@@ -116,6 +135,9 @@ impl Guard {
 
     /// The addresses that may be dialed: at least one.
     async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, DialError> {
+        if self.only.as_ref().is_some_and(|only| !only.contain(target)) {
+            return Err(DialError::Domain { target: target.clone() });
+        }
         let allowed = self.allow.contains(target);
         if !allowed && !ports::is_web(target.port) {
             return Err(DialError::Port { target: target.clone() });

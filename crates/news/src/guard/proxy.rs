@@ -1,5 +1,6 @@
 //! The forward proxy that a browser is started with: `CONNECT`, and requests with an absolute address.
 
+use super::limited::Limited;
 use super::{DialError, Guard};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -17,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Marks an answer of the proxy itself. Its value is the reason, also of a network error.
 pub const REFUSED: &str = "x-switchboard-guard";
@@ -35,7 +36,7 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 const COPY: usize = 16 << 10;
 
-type Body = BoxBody<Bytes, hyper::Error>;
+type Body = BoxBody<Bytes, io::Error>;
 
 /// The limits of a proxy.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct ProxyLimits {
     pub head_timeout: Duration,
     /// Time without a byte after which a tunnel is cut off, and time for the head of an answer. Default: 60 s.
     pub idle: Duration,
+    /// Time for a whole answer to a request that is not tunneled. Default: 10 min.
+    pub answer: Duration,
 }
 
 impl Default for ProxyLimits {
@@ -57,6 +60,7 @@ impl Default for ProxyLimits {
             head: 64 << 10,
             head_timeout: Duration::from_secs(10),
             idle: Duration::from_secs(60),
+            answer: Duration::from_secs(600),
         }
     }
 }
@@ -110,7 +114,8 @@ async fn accept(listener: TcpListener, guard: Guard, limits: ProxyLimits) {
             }
         };
         let slot = Arc::new(slot);
-        let context = Context { guard: guard.clone(), idle: limits.idle, closed: closed.clone() };
+        let context =
+            Context { guard: guard.clone(), idle: limits.idle, answer: limits.answer, closed: closed.clone() };
         let mut server = hyper::server::conn::http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(limits.head);
         connections.spawn(async move {
@@ -124,6 +129,7 @@ async fn accept(listener: TcpListener, guard: Guard, limits: ProxyLimits) {
 struct Context {
     guard: Guard,
     idle: Duration,
+    answer: Duration,
     closed: watch::Receiver<()>,
 }
 
@@ -243,14 +249,15 @@ async fn forward(mut request: Request<Incoming>, context: &Context) -> Result<Re
     if let Ok(value) = HeaderValue::from_str(authority) {
         request.headers_mut().insert(HOST, value);
     }
-    let answering = timeout(context.idle, sender.send_request(request));
+    let end = Instant::now() + context.answer;
+    let answering = timeout(context.idle.min(context.answer), sender.send_request(request));
     let response =
         answering.await.map_err(|_| Failure::new(StatusCode::GATEWAY_TIMEOUT, format!("{host}: no answer")))?;
     let (mut head, body) = response.map_err(failed)?.into_parts();
     strip(&mut head.headers);
     // Only this proxy may say that it refused.
     head.headers.remove(REFUSED);
-    Ok(Response::from_parts(head, body.boxed()))
+    Ok(Response::from_parts(head, Limited::new(body, end).boxed()))
 }
 
 fn strip(headers: &mut HeaderMap) {

@@ -1,21 +1,27 @@
 //! A running Chromium: its command line, its user, its private directory.
 
-use super::RenderError;
 use super::cdp::Connection;
+use super::{RenderError, Request};
+use crate::guard::{Domains, Guard, Proxy, ProxyLimits};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use switchboard_child::{Child, Launch, User};
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// The user that Chromium runs as when this program is root's: its sandbox refuses root.
 const UNPRIVILEGED: &str = "nobody";
 /// Gives the command the socket, which is its standard output, as the two descriptors that Chromium expects.
 const PIPES: &str = "exec 3<&1 4>&1 1>/dev/null; exec \"$@\"";
+/// Bytes of Chromium's complaints that are kept, to say why it does not start.
+const COMPLAINTS: usize = 16 << 10;
 
 /// How Chromium is started.
 #[derive(Clone, Debug)]
@@ -25,26 +31,41 @@ pub struct BrowserOptions {
     /// Where the private directory is made. It must be ours alone to write to, and another user must be able to enter it:
     /// as root, Chromium runs as one.
     pub directory: PathBuf,
-    /// The guard's proxy, which everything goes through.
-    pub proxy: SocketAddr,
+    /// What every connection goes through, by a proxy of the browser's own.
+    pub guard: Guard,
+    /// The limits of that proxy.
+    pub proxy: ProxyLimits,
+    /// Whether it runs in its sandbox. Default: yes.
+    pub sandbox: bool,
     /// Time to start. Default: 30 s.
     pub start_timeout: Duration,
 }
 
 impl BrowserOptions {
-    /// Defaults, with this proxy and this directory.
+    /// Defaults, with this guard and this directory.
     #[must_use]
-    pub fn new(proxy: SocketAddr, directory: PathBuf) -> BrowserOptions {
-        BrowserOptions { program: "chromium".into(), directory, proxy, start_timeout: Duration::from_secs(30) }
+    pub fn new(guard: Guard, directory: PathBuf) -> BrowserOptions {
+        BrowserOptions {
+            program: "chromium".into(),
+            directory,
+            guard,
+            proxy: ProxyLimits::default(),
+            sandbox: true,
+            start_timeout: Duration::from_secs(30),
+        }
     }
 }
 
 /// A running Chromium. Ends, with all its processes and its directory, when dropped.
 pub struct Browser {
-    pub(crate) connection: Connection,
+    pub(super) connection: Connection,
     child: Child,
+    guard: Guard,
+    limits: ProxyLimits,
+    _proxy: Proxy,
     /// `Chrome/156.0...`
     version: String,
+    agent: String,
 }
 
 impl Browser {
@@ -55,19 +76,28 @@ impl Browser {
     /// It cannot be started, or does not answer in time.
     pub async fn launch(options: &BrowserOptions) -> Result<Browser, RenderError> {
         let limit = options.start_timeout;
-        let own = options.clone();
-        let starting = tokio::task::spawn_blocking(move || start(&own));
+        let program = options.program.display();
+        if find(&options.program).is_none() {
+            return Err(RenderError::Start(format!("there is no {program} on this machine")));
+        }
+        let failed = |error: io::Error| RenderError::Start(error.to_string());
+        let proxy = Proxy::start(options.guard.clone(), options.proxy.clone()).await.map_err(failed)?;
+        let (complaints, sender) = pipe_of(COMPLAINTS).map_err(failed)?;
+        let (own, address) = (options.clone(), proxy.address());
+        let starting = tokio::task::spawn_blocking(move || start(&own, address, sender));
         let (child, stream) = starting.await.map_err(|error| RenderError::Start(error.to_string()))??;
         let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
-        let connection = Connection::new(stream.map_err(|error| RenderError::Start(error.to_string()))?);
+        let connection = Connection::new(stream.map_err(failed)?);
         let asking = connection.call(None, "Browser.getVersion", serde_json::json!({}));
         match timeout(limit, asking).await {
             Ok(Ok(answer)) => {
-                let version = answer["product"].as_str().unwrap_or("unknown").to_owned();
-                Ok(Browser { connection, child, version })
+                let text = |key: &str| answer[key].as_str().unwrap_or("unknown").to_owned();
+                let (version, agent) = (text("product"), text("userAgent"));
+                let (guard, limits) = (options.guard.clone(), options.proxy.clone());
+                Ok(Browser { connection, child, guard, limits, _proxy: proxy, version, agent })
             }
-            Ok(Err(_)) => Err(RenderError::Start(format!("{} ended at once", options.program.display()))),
-            Err(_) => Err(RenderError::Start(format!("{} did not answer within {limit:?}", options.program.display()))),
+            Ok(Err(_)) => Err(why(&options.program, complaints).await),
+            Err(_) => Err(RenderError::Start(format!("{program} did not answer within {limit:?}"))),
         }
     }
 
@@ -97,12 +127,80 @@ impl Browser {
 
     /// The private directory.
     #[must_use]
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         self.child.directory()
+    }
+
+    /// A proxy for one page, if it asks for what the browser's proxy does not hold.
+    pub(super) async fn proxy_for(&self, request: &Request) -> io::Result<Option<Proxy>> {
+        if request.resource_timeout.is_none() && request.allowed_domains.is_empty() {
+            return Ok(None);
+        }
+        let mut limits = self.limits.clone();
+        if let Some(limit) = request.resource_timeout {
+            (limits.idle, limits.answer) = (limits.idle.min(limit), limits.answer.min(limit));
+        }
+        let guard = match request.allowed_domains.as_slice() {
+            [] => self.guard.clone(),
+            domains => self.guard.only(Domains::new(domains)),
+        };
+        Proxy::start(guard, limits).await.map(Some)
+    }
+
+    /// The `User-Agent` of a page, if it is not the browser's own.
+    pub(super) fn agent_for(&self, request: &Request) -> Option<String> {
+        let chosen = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+        let added = request.agent.as_ref().map(|agent| format!("{} {agent}", self.agent));
+        chosen.map(|(_, agent)| agent.clone()).or(added)
     }
 }
 
-fn start(options: &BrowserOptions) -> Result<(Child, StdStream), RenderError> {
+/// The program's file, as a shell finds it.
+fn find(program: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return program.exists().then(|| program.to_owned());
+    }
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// What it has written, and whether that is all.
+type Complaints = watch::Receiver<(Vec<u8>, bool)>;
+
+/// A pipe whose first bytes are kept and whose others are thrown away, so that nobody who writes to it ever waits.
+fn pipe_of(limit: usize) -> io::Result<(Complaints, io::PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    let mut reader = pipe::Receiver::from_owned_fd(reader.into())?;
+    let (sender, receiver) = watch::channel((Vec::new(), false));
+    tokio::spawn(async move {
+        let mut part = [0; 4096];
+        while let Ok(count @ 1..) = reader.read(&mut part).await {
+            sender.send_modify(|(kept, _)| kept.extend(&part[..count.min(limit - kept.len())]));
+        }
+        sender.send_modify(|(_, is_whole)| *is_whole = true);
+    });
+    Ok((receiver, writer))
+}
+
+/// Why it ended at once, in its own words.
+async fn why(program: &Path, mut complaints: Complaints) -> RenderError {
+    // What it left behind may keep the pipe open.
+    let _ = timeout(Duration::from_secs(5), complaints.wait_for(|(_, is_whole)| *is_whole)).await;
+    let text = String::from_utf8_lossy(&complaints.borrow().0).into_owned();
+    let line = |word: &str| text.lines().find(|line| line.contains(word)).map(|line| line.trim().to_owned());
+    match line("sandbox").or_else(|| line("Sandbox")) {
+        Some(line) => RenderError::Sandbox(line),
+        None => {
+            let last = line("FATAL").or_else(|| text.lines().last().map(str::to_owned)).unwrap_or_default();
+            RenderError::Start(format!("{} ended at once: {last}", program.display()))
+        }
+    }
+}
+
+fn start(
+    options: &BrowserOptions,
+    proxy: SocketAddr,
+    complaints: io::PipeWriter,
+) -> Result<(Child, StdStream), RenderError> {
     let failed = |error: &dyn std::fmt::Display| RenderError::Start(error.to_string());
     let user = if User::is_root() { User::named(UNPRIVILEGED) } else { Ok(User::current()) };
     let mut launch =
@@ -113,10 +211,10 @@ fn start(options: &BrowserOptions) -> Result<(Child, StdStream), RenderError> {
     for variable in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
         launch.env(variable, &home);
     }
-    launch.stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
+    launch.stdout(OwnedFd::from(theirs)).stderr(complaints);
     let program = options.program.display().to_string();
-    let proxy = format!("--proxy-server=http://{}", options.proxy);
-    let arguments = [
+    let proxy = format!("--proxy-server=http://{proxy}");
+    let mut arguments = vec![
         "-c",
         PIPES,
         "sh",
@@ -140,11 +238,22 @@ fn start(options: &BrowserOptions) -> Result<(Child, StdStream), RenderError> {
         "--disable-extensions",
         "--disable-sync",
         "--disable-breakpad",
+        "--disable-domain-reliability",
+        "--no-pings",
+        // These look for devices in the network.
+        "--disable-features=MediaRouter,DialMediaRouteProvider,OptimizationHints,Translate",
+        // No page is in the foreground: without these its timers are slowed down.
+        "--disable-background-timer-throttling",
+        "--disable-backgrounding-occluded-windows",
+        "--disable-renderer-backgrounding",
         "--mute-audio",
         "--no-first-run",
         "--no-default-browser-check",
         "--password-store=basic",
     ];
+    if !options.sandbox {
+        arguments.push("--no-sandbox");
+    }
     let child = launch.spawn("/bin/sh", arguments).map_err(|error| failed(&error))?;
     Ok((child, ours))
 }

@@ -50,6 +50,7 @@ struct Refusal {
 /// An event of a session.
 #[derive(Debug)]
 pub(crate) struct Event {
+    pub(crate) session: String,
     pub(crate) method: String,
     pub(crate) params: Value,
 }
@@ -59,6 +60,26 @@ struct Waiting {
     is_gone: bool,
     calls: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
     sessions: HashMap<String, mpsc::Sender<Event>>,
+}
+
+impl Waiting {
+    fn forget(&mut self, session: &str) {
+        if let Some(events) = self.sessions.remove(session) {
+            self.sessions.retain(|_, other| !other.same_channel(&events));
+        }
+    }
+}
+
+/// A call that waits for its answer, which is forgotten when nobody waits any more.
+struct Pending<'a> {
+    waiting: &'a Mutex<Waiting>,
+    id: u64,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.waiting.lock().calls.remove(&self.id);
+    }
 }
 
 /// A connection. Clones share it; when the last is dropped, it ends.
@@ -91,8 +112,17 @@ impl Connection {
         receiver
     }
 
+    /// Passes the events of another session on to whoever hears those of this one.
+    pub(crate) fn share(&self, session: &str, other: &str) {
+        let mut waiting = self.waiting.lock();
+        if let Some(events) = waiting.sessions.get(session).cloned() {
+            waiting.sessions.insert(other.to_owned(), events);
+        }
+    }
+
+    /// Ends the events of a session, and of those that share its receiver.
     pub(crate) fn forget(&self, session: &str) {
-        self.waiting.lock().sessions.remove(session);
+        self.waiting.lock().forget(session);
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -115,6 +145,7 @@ impl Connection {
             }
             waiting.calls.insert(id, sender);
         }
+        let _pending = Pending { waiting: &self.waiting, id };
         self.write(id, session, method, params);
         match receiver.await {
             Ok(result) => result.map_err(|message| CallError::Refused { method, message }),
@@ -176,9 +207,9 @@ fn take(bytes: &[u8], waiting: &Mutex<Waiting>) {
         }
     } else if let (Some(method), Some(session)) = (message.method, message.session_id)
         && let Some(events) = waiting.sessions.get(&session)
-        && events.try_send(Event { method, params: message.params }).is_err()
+        && events.try_send(Event { session: session.clone(), method, params: message.params }).is_err()
     {
-        waiting.sessions.remove(&session);
+        waiting.forget(&session);
     }
 }
 

@@ -1,8 +1,26 @@
 //! Pages after their scripts have run, in the system's Chromium.
 
+mod request;
+
 mod browser;
 mod cdp;
+mod context;
 mod page;
+mod screenshot;
 
+mod processes;
+mod renderer;
+mod running;
+mod settings;
+
+mod backend;
+mod remote;
+
+pub use backend::Backend;
 pub use browser::{Browser, BrowserOptions};
-pub use page::{RenderError, Rendered, Request};
+pub use processes::{Process, family};
+pub use remote::{Remote, RemoteError};
+pub use renderer::{Renderer, RendererStatus};
+pub use request::{MAX_AREA, MAX_SIDE, RenderError, Rendered, Request, Screenshot, Viewport};
+pub use settings::{RendererSettings, SettingError};
+pub(crate) use settings::{count, duration};

@@ -2,115 +2,32 @@
 
 use super::browser::Browser;
 use super::cdp::{CallError, Connection, Event};
+use super::context::Context;
+use super::request::{RenderError, Rendered, Request};
+use super::screenshot;
 use crate::guard::REFUSED;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 /// Characters of a rendered page.
 const MAX_HTML: usize = 16 << 20;
-
-/// What is to be rendered.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The page.
-    pub url: Url,
-    /// The longest duration of everything. Default: 30 s.
-    pub timeout: Duration,
-    /// Time after the load. Default: none.
-    pub wait: Duration,
-    /// The selector of an element that is waited for.
-    pub wait_for: Option<String>,
-    /// Whether pictures, fonts, audio and video are loaded. Default: no.
-    pub images: bool,
-}
-
-impl Request {
-    /// Defaults, for this page.
-    #[must_use]
-    pub fn new(url: Url) -> Request {
-        Request { url, timeout: Duration::from_secs(30), wait: Duration::ZERO, wait_for: None, images: false }
-    }
-}
-
-/// A rendered page.
-#[derive(Clone, Debug)]
-pub struct Rendered {
-    /// Its elements as HTML; open shadow trees stand in the place of their hosts' children.
-    pub html: String,
-}
-
-/// Why there is no rendered page.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RenderError {
-    /// Chromium cannot be started.
-    #[error("cannot start Chromium: {0}; on Debian: apt-get install chromium")]
-    Start(String),
-    /// Not an `http` or `https` address.
-    #[error("{0}: only http:// and https:// addresses can be rendered")]
-    Scheme(Url),
-    /// Not rendered in time.
-    #[error("{url}: not rendered within {limit:?}")]
-    Timeout {
-        /// The page.
-        url: Url,
-        /// The limit.
-        limit: Duration,
-    },
-    /// The page cannot be loaded.
-    #[error("{url}: {reason}")]
-    Failed {
-        /// The page.
-        url: Url,
-        /// Why not.
-        reason: String,
-    },
-}
-
-/// Copies the tree that is shown, with open shadow trees, into a document without scripts. Runs in a world of its own, so
-/// that the page cannot change what the functions do.
-const SERIALIZE: &str = r"(limit => {
-    const inert = document.implementation.createHTMLDocument('');
-    let left = 300000;
-    const copy = (node, depth) => {
-        if (left-- <= 0 || depth > 2000) { return null; }
-        if (node.nodeType === 3) { return inert.createTextNode(node.data); }
-        if (node.nodeType !== 1) { return null; }
-        const made = inert.importNode(node, false);
-        let children = (node.shadowRoot || node).childNodes;
-        if (node.localName === 'slot') {
-            const given = node.assignedNodes();
-            if (given.length) { children = given; }
-        }
-        for (const child of children) {
-            const inner = copy(child, depth + 1);
-            if (inner) { made.appendChild(inner); }
-        }
-        return made;
-    };
-    const root = copy(document.documentElement, 0);
-    const html = '<!DOCTYPE html>' + (root ? root.outerHTML : '');
-    return html.length > limit ? null : html;
-})";
-
-/// A browser context, with all its pages.
-struct Context {
-    connection: Connection,
-    id: String,
-    session: Option<String>,
-}
-
-impl Drop for Context {
-    fn drop(&mut self) {
-        if let Some(session) = &self.session {
-            self.connection.forget(session);
-        }
-        self.connection.send(None, "Target.disposeBrowserContext", json!({ "browserContextId": self.id }));
-    }
-}
+/// Frames and workers of one page that are looked after; a page with more is an attack.
+const MAX_SESSIONS: usize = 200;
+/// What is not loaded without [`Request::images`].
+const PICTURES: [&str; 3] = ["Image", "Font", "Media"];
+const SERIALIZE: &str = include_str!("serialize.js");
+/// Timers see what an observer of the document does not: open shadow trees.
+const WAIT_FOR: &str = "(selector => new Promise((done, fail) => {
+    const find = root => root.querySelector(selector)
+        || [...root.querySelectorAll('*')].some(e => e.shadowRoot && find(e.shadowRoot));
+    const look = () => { try { find(document) ? done(1) : setTimeout(look, 50); } catch (e) { fail(e); } };
+    look();
+}))";
+const LOADED: &str = "new Promise(done => document.readyState === 'complete' ? done(1) \
+                      : addEventListener('load', () => done(1)))";
 
 impl Browser {
     /// Renders a page.
@@ -130,59 +47,130 @@ impl Browser {
     }
 
     async fn render_untimed(&self, request: &Request) -> Result<Rendered, String> {
-        let connection = &self.connection;
-        let words = |error: CallError| error.to_string();
-        let made = connection.call(None, "Target.createBrowserContext", json!({ "disposeOnDetach": true })).await;
-        let id = text(&made.map_err(words)?, "browserContextId");
-        let mut context = Context { connection: connection.clone(), id: id.clone(), session: None };
-        let deny = json!({ "behavior": "deny", "browserContextId": id });
-        connection.call(None, "Browser.setDownloadBehavior", deny).await.map_err(words)?;
-        let target = json!({ "url": "about:blank", "browserContextId": id });
-        let target = text(&connection.call(None, "Target.createTarget", target).await.map_err(words)?, "targetId");
-        let attach = json!({ "targetId": target, "flatten": true });
-        let session = text(&connection.call(None, "Target.attachToTarget", attach).await.map_err(words)?, "sessionId");
-        context.session = Some(session.clone());
-        let page = Page { connection, session: &session, target };
-        let mut events = connection.events(&session);
-        for method in ["Page.enable", "Inspector.enable", "Network.enable"] {
-            page.call(method, json!({})).await?;
-        }
-        if !request.images {
-            let patterns = ["Image", "Font", "Media"].map(|kind| json!({ "resourceType": kind }));
-            page.call("Fetch.enable", json!({ "patterns": patterns })).await?;
-        }
-        let work = async {
-            page.load(&request.url).await?;
-            sleep(request.wait).await;
-            page.wait_for(request.wait_for.as_deref()).await?;
-            page.html().await
+        // A proxy of its own holds what concerns this page alone: it sees every connection, also those of workers.
+        let proxy = self.proxy_for(request).await.map_err(|error| error.to_string())?;
+        let context = Context::open(&self.connection, proxy.as_ref().map(crate::guard::Proxy::address)).await?;
+        let page = Page {
+            connection: &self.connection,
+            session: &context.session,
+            target: &context.target,
+            request,
+            agent: self.agent_for(request),
+            state: Mutex::default(),
         };
+        let mut events = self.connection.events(page.session);
+        page.prepare().await?;
         // The page's events are answered all the while: a dialog would stop its scripts.
         tokio::select! {
-            html = work => html.map(|html| Rendered { html }),
+            rendered = page.render() => rendered,
             reason = page.follow(&mut events) => Err(reason),
         }
     }
 }
 
-struct Page<'a> {
+#[derive(Default)]
+struct State {
+    /// Of the newest document of the page itself.
+    status: Option<u16>,
+    /// Whether the headers of the request are sent.
+    is_begun: bool,
+    sessions: usize,
+}
+
+pub(super) struct Page<'a> {
     connection: &'a Connection,
     session: &'a str,
-    target: String,
+    target: &'a str,
+    pub(super) request: &'a Request,
+    /// The `User-Agent`, if it is not the browser's.
+    agent: Option<String>,
+    state: Mutex<State>,
 }
 
 impl Page<'_> {
-    async fn call(&self, method: &'static str, params: Value) -> Result<Value, String> {
+    pub(super) async fn call(&self, method: &'static str, params: Value) -> Result<Value, String> {
         self.connection.call(Some(self.session), method, params).await.map_err(|error| error.to_string())
     }
 
-    async fn load(&self, url: &Url) -> Result<(), String> {
+    async fn prepare(&self) -> Result<(), String> {
+        let viewport = self.request.viewport;
+        for (method, params) in [
+            ("Page.enable", json!({})),
+            ("Inspector.enable", json!({})),
+            (
+                "Emulation.setDeviceMetricsOverride",
+                json!({
+                    "width": viewport.width, "height": viewport.height, "deviceScaleFactor": 1, "mobile": false,
+                }),
+            ),
+        ] {
+            self.call(method, params).await?;
+        }
+        for (method, params) in self.rules(true) {
+            self.call(method, params).await?;
+        }
+        Ok(())
+    }
+
+    /// What holds for the page, and for each of its frames and workers of another process.
+    fn rules(&self, is_page: bool) -> Vec<(&'static str, Value)> {
+        let mut rules = vec![("Network.enable", json!({}))];
+        if let Some(agent) = &self.agent {
+            rules.push(("Network.setUserAgentOverride", json!({ "userAgent": agent })));
+        }
+        let mut kinds = if self.request.images { Vec::new() } else { PICTURES.to_vec() };
+        if is_page && !self.request.headers.is_empty() {
+            kinds.push("Document");
+        }
+        if !kinds.is_empty() {
+            let patterns: Vec<Value> = kinds.iter().map(|kind| json!({ "resourceType": kind })).collect();
+            rules.push(("Fetch.enable", json!({ "patterns": patterns })));
+        }
+        let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
+        rules.push(("Target.setAutoAttach", attach));
+        rules
+    }
+
+    async fn render(&self) -> Result<Rendered, String> {
+        if !self.load(&self.request.url).await? {
+            return Ok(self.empty());
+        }
+        sleep(self.request.wait).await;
+        if let Some(selector) = &self.request.wait_for {
+            self.evaluate(&format!("{WAIT_FOR}({})", Value::from(selector.as_str()))).await?;
+        }
+        let png = match &self.request.screenshot {
+            Some(wanted) => Some(screenshot::take(self, *wanted).await?),
+            None => None,
+        };
+        let value = self.evaluate(&format!("{SERIALIZE}({MAX_HTML})")).await?;
+        let html = value["html"].as_str().ok_or_else(|| format!("it has more than {MAX_HTML} characters"))?;
+        let url = value["url"].as_str().and_then(|url| url.parse().ok());
+        Ok(Rendered {
+            html: html.to_owned(),
+            url: url.unwrap_or_else(|| self.request.url.clone()),
+            title: value["title"].as_str().unwrap_or_default().to_owned(),
+            status: self.state.lock().status,
+            png,
+        })
+    }
+
+    /// An answer without a body, in whose place the browser would show a page of its own.
+    fn empty(&self) -> Rendered {
+        let html = "<!DOCTYPE html><html><head></head><body></body></html>".to_owned();
+        let (url, status) = (self.request.url.clone(), self.state.lock().status);
+        Rendered { html, url, title: String::new(), status, png: None }
+    }
+
+    /// Returns whether there is a page.
+    async fn load(&self, url: &Url) -> Result<bool, String> {
         let answer = self.call("Page.navigate", json!({ "url": url.as_str() })).await?;
         if answer["isDownload"].as_bool() == Some(true) {
             return Err("it is a download, not a page".to_owned());
         }
         match answer["errorText"].as_str() {
             None | Some("") => {}
+            Some("net::ERR_HTTP_RESPONSE_CODE_FAILURE") => return Ok(false),
             Some("net::ERR_TUNNEL_CONNECTION_FAILED") => {
                 return Err(
                     "the connection was refused by the guard, or failed (net::ERR_TUNNEL_CONNECTION_FAILED)".to_owned()
@@ -193,79 +181,121 @@ impl Page<'_> {
             }
             Some(reason) => return Err(reason.to_owned()),
         }
-        self.evaluate("new Promise(done => document.readyState === 'complete' ? done(1) : addEventListener('load', () => done(1)))").await?;
-        Ok(())
+        self.evaluate(LOADED).await.map(|_| true)
     }
 
-    async fn wait_for(&self, selector: Option<&str>) -> Result<(), String> {
-        let Some(selector) = selector else { return Ok(()) };
-        let selector = Value::from(selector);
-        // Timers see what an observer of the document does not: open shadow trees.
-        let script = format!(
-            "new Promise((done, fail) => {{ const find = root => root.querySelector({selector}) || \
-             [...root.querySelectorAll('*')].some(e => e.shadowRoot && find(e.shadowRoot)); \
-             const look = () => {{ try {{ find(document) ? done(1) : setTimeout(look, 50); }} catch (e) {{ fail(e); }} }}; \
-             look(); }})"
-        );
-        self.evaluate(&script).await.map(|_| ())
-    }
-
-    async fn html(&self) -> Result<String, String> {
-        let value = self.evaluate(&format!("{SERIALIZE}({MAX_HTML})")).await?;
-        value.as_str().map(str::to_owned).ok_or_else(|| format!("it has more than {MAX_HTML} characters"))
-    }
-
-    /// In a world of its own, made anew each time: a navigation ends it.
-    async fn evaluate(&self, script: &str) -> Result<Value, String> {
-        let world = json!({ "frameId": self.target, "worldName": "switchboard" });
-        let world = self.call("Page.createIsolatedWorld", world).await?;
-        let params = json!({
-            "expression": script, "contextId": world["executionContextId"], "awaitPromise": true, "returnByValue": true,
-        });
-        let answer = self.call("Runtime.evaluate", params).await?;
-        match &answer["exceptionDetails"] {
-            Value::Null => Ok(answer["result"]["value"].clone()),
-            details => {
-                Err(format!("script error: {}", details["exception"]["description"].as_str().unwrap_or("unknown")))
+    /// In a world of its own, made anew each time: a navigation ends it, and then the next page is asked.
+    pub(super) async fn evaluate(&self, script: &str) -> Result<Value, String> {
+        loop {
+            match self.evaluate_once(script).await {
+                Err(CallError::Refused { message, .. }) if is_navigation(&message) => {
+                    // The new document's frame may not be there yet.
+                    sleep(std::time::Duration::from_millis(20)).await;
+                }
+                Err(error) => return Err(error.to_string()),
+                Ok(answer) => {
+                    return match &answer["exceptionDetails"] {
+                        Value::Null => Ok(answer["result"]["value"].clone()),
+                        details => Err(format!(
+                            "script error: {}",
+                            details["exception"]["description"].as_str().unwrap_or("unknown")
+                        )),
+                    };
+                }
             }
         }
     }
 
+    async fn evaluate_once(&self, script: &str) -> Result<Value, CallError> {
+        let session = Some(self.session);
+        let world = json!({ "frameId": self.target, "worldName": "switchboard" });
+        let world = self.connection.call(session, "Page.createIsolatedWorld", world).await?;
+        let params = json!({
+            "expression": script, "contextId": world["executionContextId"], "awaitPromise": true, "returnByValue": true,
+        });
+        self.connection.call(session, "Runtime.evaluate", params).await
+    }
+
     /// Answers events until one of them ends the page.
     async fn follow(&self, events: &mut Receiver<Event>) -> String {
-        while let Some(Event { method, params }) = events.recv().await {
-            let send = |method, params| self.connection.send(Some(self.session), method, params);
+        while let Some(Event { session, method, params }) = events.recv().await {
+            let is_page = session == self.session;
+            let send = |method, params| self.connection.send(Some(&session), method, params);
             match method.as_str() {
                 "Page.javascriptDialogOpening" => {
                     let accept = params["type"] == "beforeunload";
                     send("Page.handleJavaScriptDialog", json!({ "accept": accept }));
                 }
                 "Fetch.requestPaused" => {
-                    let params = json!({ "requestId": params["requestId"], "errorReason": "BlockedByClient" });
-                    send("Fetch.failRequest", params);
+                    let (method, params) = self.decide(&params);
+                    send(method, params);
                 }
-                "Inspector.targetCrashed" => return "its tab crashed".to_owned(),
-                "Inspector.detached" => return "its tab was closed".to_owned(),
-                "Network.responseReceived"
-                    if params["type"] == "Document" && params["frameId"] == self.target.as_str() =>
-                {
+                "Target.attachedToTarget" => {
+                    if let Err(reason) = self.attach(&session, &params) {
+                        return reason;
+                    }
+                }
+                "Inspector.targetCrashed" if is_page => return "its tab crashed".to_owned(),
+                "Inspector.detached" if is_page => return "its tab was closed".to_owned(),
+                "Network.responseReceived" if params["type"] == "Document" && params["frameId"] == self.target => {
                     if let Some(reason) = header(&params["response"]["headers"]) {
                         return reason;
                     }
+                    let status = params["response"]["status"].as_u64();
+                    self.state.lock().status = status.and_then(|status| status.try_into().ok());
                 }
                 _ => {}
             }
         }
         "the browser has ended, or the page sent too many events".to_owned()
     }
+
+    /// What becomes of a request that waits: the first one of the page gets the headers, pictures are refused.
+    fn decide(&self, params: &Value) -> (&'static str, Value) {
+        let id = &params["requestId"];
+        if params["resourceType"] != "Document" {
+            return ("Fetch.failRequest", json!({ "requestId": id, "errorReason": "BlockedByClient" }));
+        }
+        let is_first = params["frameId"] == self.target && !std::mem::replace(&mut self.state.lock().is_begun, true);
+        if !is_first {
+            return ("Fetch.continueRequest", json!({ "requestId": id }));
+        }
+        let own = &self.request.headers;
+        let sent = params["request"]["headers"].as_object().into_iter().flatten();
+        let kept = sent.filter(|(name, _)| !own.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)));
+        let mut headers: Vec<Value> = kept.map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        headers.extend(own.iter().map(|(name, value)| json!({ "name": name, "value": value })));
+        ("Fetch.continueRequest", json!({ "requestId": id, "headers": headers }))
+    }
+
+    /// A frame or worker of another process, which waits until it is told to go on.
+    fn attach(&self, parent: &str, params: &Value) -> Result<(), String> {
+        let Some(child) = params["sessionId"].as_str() else { return Ok(()) };
+        {
+            let mut state = self.state.lock();
+            state.sessions += 1;
+            if state.sessions > MAX_SESSIONS {
+                return Err(format!("it has more than {MAX_SESSIONS} frames and workers"));
+            }
+        }
+        self.connection.share(parent, child);
+        for (method, params) in self.rules(false) {
+            self.connection.send(Some(child), method, params);
+        }
+        self.connection.send(Some(child), "Runtime.runIfWaitingForDebugger", json!({}));
+        Ok(())
+    }
+}
+
+/// Whether a script was cut off because the page went elsewhere.
+fn is_navigation(message: &str) -> bool {
+    ["context was destroyed", "Cannot find context", "navigated or closed", "uniqueContextId not found"]
+        .iter()
+        .any(|known| message.contains(known))
 }
 
 /// The guard's reason, if it answered in the place of the server.
 fn header(headers: &Value) -> Option<String> {
     let headers = headers.as_object()?;
     headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(REFUSED))?.1.as_str().map(str::to_owned)
-}
-
-fn text(answer: &Value, key: &str) -> String {
-    answer[key].as_str().unwrap_or_default().to_owned()
 }

@@ -48,6 +48,23 @@ pub struct Site {
     pub min_items: usize,
 }
 
+impl Site {
+    /// What decides which headlines are found. Equal for two versions of a site that find the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let text = |pattern: &Option<Pattern>| pattern.as_ref().map(|pattern| pattern.text.clone());
+        let rule = &self.rule;
+        format!(
+            "{:?}",
+            (
+                (self.url.as_str(), self.mode, self.feed.as_ref().map(Url::as_str), &self.wait_for, self.min_items),
+                (&rule.item.text, text(&rule.title), text(&rule.link), &rule.attribute, rule.limit),
+                (&rule.text, &rule.text_not, &rule.link_prefix, &rule.link_suffix),
+            )
+        )
+    }
+}
+
 /// How headlines are found in a page.
 #[derive(Clone, Debug)]
 pub struct Rule {

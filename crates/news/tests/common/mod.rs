@@ -47,6 +47,10 @@ impl Reply {
         Reply::new(200, Body::Whole(text.as_bytes().to_vec())).header("Content-Type", "text/plain")
     }
 
+    pub(crate) fn new_script(text: &str) -> Reply {
+        Reply::new(200, Body::Whole(text.as_bytes().to_vec())).header("Content-Type", "text/javascript")
+    }
+
     pub(crate) fn late(after: Duration, text: &str) -> Reply {
         Reply::new(200, Body::Late(after, text.as_bytes().to_vec()))
     }

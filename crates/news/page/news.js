@@ -1,0 +1,79 @@
+// Fills the page in while results come. Without it the page works, and stays as it was loaded.
+
+const content = document.querySelector("#content");
+const link = document.querySelector("#link");
+const RETRY = 2000;
+let busy = false;
+let again = false;
+
+function say(state, text) {
+    link.dataset.state = state;
+    link.textContent = text;
+}
+
+/// The same page, with what is known by now.
+function here() {
+    const query = new URLSearchParams(location.search);
+    query.delete("refresh");
+    query.delete("token");
+    return query.toString();
+}
+
+async function fill() {
+    if (busy) {
+        again = true;
+        return;
+    }
+    busy = true;
+    try {
+        do {
+            again = false;
+            const answer = await fetch(`/news/list?${here()}`);
+            if (answer.ok) {
+                // The server has escaped every text of a site.
+                const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+                const focused = document.activeElement?.getAttribute?.("href");
+                content.replaceChildren(...page.body.childNodes);
+                if (focused) {
+                    content.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+                }
+            }
+        } while (again);
+    } catch {
+        // The stream says that the server is away.
+    } finally {
+        busy = false;
+    }
+}
+
+function listen() {
+    const source = new EventSource("/news/events");
+    source.onopen = () => {
+        say("live", "live");
+        fill();
+    };
+    source.addEventListener("changed", fill);
+    source.onerror = () => {
+        say("away", "not connected");
+        if (source.readyState === EventSource.CLOSED) {
+            setTimeout(listen, RETRY);
+        }
+    };
+}
+
+function ago(seconds) {
+    const [count, unit] = seconds < 60 ? [seconds, "s"] : seconds < 3600 ? [seconds / 60, "min"] : seconds < 172800 ? [seconds / 3600, "h"] : [seconds / 86400, "d"];
+    return `${Math.floor(count)} ${unit} ago`;
+}
+
+function age() {
+    for (const time of content.querySelectorAll("time")) {
+        const then = Date.parse(time.dateTime);
+        if (!Number.isNaN(then)) {
+            time.textContent = ago(Math.max(0, (Date.now() - then) / 1000));
+        }
+    }
+}
+
+listen();
+setInterval(age, 5000);

@@ -1,0 +1,155 @@
+//! All sites side by side: when each is asked, and what is shown of it.
+
+mod entry;
+mod publish;
+mod view;
+mod watch;
+
+pub use publish::{Message, Publish, Topic};
+pub use view::{Item, SiteState, SiteView, View};
+pub(crate) use watch::{read, words};
+
+use crate::scrape::Scraper;
+use crate::site::Site;
+use crate::state::{Record, Store};
+use entry::{Entry, Running};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch as channel;
+use tokio::time::timeout;
+
+/// The sites of one page. Clones share them; with the last one their tasks end.
+#[derive(Clone)]
+pub struct Board(Arc<Shared>);
+
+struct Shared {
+    scraper: Scraper,
+    store: Store,
+    publish: Publish,
+    sites: Mutex<Sites>,
+    version: channel::Sender<u64>,
+    /// The newest view, and of which version it is.
+    view: Mutex<Option<(u64, Arc<View>)>>,
+    _watching: Mutex<Option<AbortOnDrop>>,
+}
+
+#[derive(Default)]
+struct Sites {
+    running: Vec<Running>,
+    /// What is wrong in the sites file.
+    problem: Option<String>,
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Board {
+    /// Begins to ask these sites. What the store knows of them is shown at once. To be used inside a tokio runtime.
+    #[must_use]
+    pub fn start(scraper: Scraper, store: Store, publish: Publish, sites: Vec<Site>) -> Board {
+        let board = Board(Arc::new(Shared {
+            scraper,
+            store,
+            publish,
+            sites: Mutex::default(),
+            version: channel::Sender::new(0),
+            view: Mutex::default(),
+            _watching: Mutex::default(),
+        }));
+        board.replace(sites);
+        board
+    }
+
+    /// Follows a sites file: a change of it is in force within seconds. A file with problems changes nothing but the
+    /// problem that is shown.
+    pub fn watch(&self, file: PathBuf, read: String) {
+        let watching = tokio::spawn(watch::run(Arc::downgrade(&self.0), file, read));
+        *self.0._watching.lock() = Some(AbortOnDrop(watching));
+    }
+
+    /// Changes the sites. One that is the same goes on undisturbed; one that has changed keeps its headlines.
+    pub fn replace(&self, sites: Vec<Site>) {
+        let mut current = self.0.sites.lock();
+        let mut before = std::mem::take(&mut current.running);
+        for site in sites {
+            let at = before.iter().position(|running| running.entry.site.name == site.name);
+            let old = at.map(|at| before.swap_remove(at));
+            if let Some(same) = old.as_ref().filter(|old| old.entry.identity == entry::identity(&site)) {
+                let same = same.entry.clone();
+                if let Some(old) = old {
+                    current.running.push(Running { entry: same, task: old.task });
+                }
+                continue;
+            }
+            let record = old.map(|old| old.entry.record.lock().clone()).or_else(|| self.0.store.load(&site.name));
+            let record = record.map_or_else(|| Record::new(&site), |record| record.for_site(&site));
+            let entry = Arc::new(Entry::new(site, record));
+            current.running.push(Running::start(Arc::downgrade(&self.0), entry));
+        }
+        drop(current);
+        self.0.changed();
+    }
+
+    /// Says what is wrong in the sites file; `None`: nothing.
+    pub fn set_problem(&self, problem: Option<String>) {
+        self.0.set_problem(problem);
+    }
+
+    /// Counts changes of what is shown.
+    #[must_use]
+    pub fn changes(&self) -> channel::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    /// What is shown.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        let version = *self.0.version.borrow();
+        let mut view = self.0.view.lock();
+        if let Some((_, known)) = view.as_ref().filter(|(known, _)| *known == version) {
+            return known.clone();
+        }
+        let sites = self.0.sites.lock();
+        let entries = sites.running.iter().map(|running| running.entry.view()).collect();
+        let new = Arc::new(View::new(version, entries, sites.problem.clone()));
+        *view = Some((version, new.clone()));
+        new
+    }
+
+    /// Asks all sites now, except those that were asked within the last seconds, and waits for them, at most as long as an
+    /// attempt may take.
+    pub async fn refresh(&self) {
+        let entries: Vec<Arc<Entry>> =
+            self.0.sites.lock().running.iter().map(|running| running.entry.clone()).collect();
+        let now = Timestamp::now();
+        let asked: Vec<_> = entries.iter().filter_map(|entry| entry.ask(now)).collect();
+        let all = async {
+            for mut done in asked {
+                let before = *done.borrow_and_update();
+                let _ = done.wait_for(|rounds| *rounds > before).await;
+            }
+        };
+        let _ = timeout(self.0.scraper.deadline() + Duration::from_secs(1), all).await;
+    }
+}
+
+impl Shared {
+    fn changed(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    fn set_problem(&self, problem: Option<String>) {
+        let before = std::mem::replace(&mut self.sites.lock().problem, problem.clone());
+        if before != problem {
+            self.changed();
+        }
+    }
+}

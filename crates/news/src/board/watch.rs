@@ -1,0 +1,82 @@
+//! Follows the sites file.
+
+use super::{Board, Shared};
+use crate::site::{Problem, parse};
+use std::path::{Path, PathBuf};
+use std::sync::Weak;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often the file is looked at: its size and time, and its text only if these have changed.
+const LOOK: Duration = Duration::from_secs(1);
+/// Bytes of a sites file.
+pub(crate) const MAX_FILE: u64 = 4 << 20;
+
+/// What changes with the file.
+type Stamp = Option<(std::time::SystemTime, u64)>;
+
+pub(super) async fn run(shared: Weak<Shared>, file: PathBuf, mut known: String) {
+    // Not that of the text that is known, which may be older than the file.
+    let mut stamp: Stamp = None;
+    loop {
+        sleep(LOOK).await;
+        let (path, before) = (file.clone(), stamp);
+        let looking = tokio::task::spawn_blocking(move || {
+            let now = stamp_of(&path);
+            (now, if now == before { None } else { Some(read(&path)) })
+        });
+        let Ok((now, text)) = looking.await else { return };
+        stamp = now;
+        let Some(board) = shared.upgrade() else { return };
+        match text {
+            None => {}
+            Some(Err(reason)) => {
+                if std::mem::take(&mut known) != String::new() {
+                    tracing::error!("{reason}; the sites stay as they are");
+                }
+                board.set_problem(Some(reason));
+            }
+            Some(Ok(text)) if text == known => board.set_problem(None),
+            Some(Ok(text)) => {
+                match parse(&text) {
+                    Ok(sites) => {
+                        tracing::info!("{} has changed: {} sites", file.display(), sites.len());
+                        Board(board.clone()).replace(sites);
+                        board.set_problem(None);
+                    }
+                    Err(problems) => {
+                        let reason = words(&file, &problems);
+                        tracing::error!("{reason}; the sites stay as they are");
+                        board.set_problem(Some(reason));
+                    }
+                }
+                known = text;
+            }
+        }
+    }
+}
+
+fn stamp_of(path: &Path) -> Stamp {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.modified().ok()?, data.len()))
+}
+
+/// Reads a sites file.
+///
+/// # Errors
+///
+/// It cannot be read, in words that name it.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("cannot read the sites file {}: {error}", path.display());
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > MAX_FILE {
+        return Err(format!("the sites file {} is longer than {MAX_FILE} bytes", path.display()));
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+/// All problems of a file in one text.
+pub(crate) fn words(path: &Path, problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("{}: {}", path.display(), lines.join("; "))
+}

@@ -1,0 +1,26 @@
+// Copies the tree that is shown, with open shadow trees, into a document without scripts. Runs in a world of its own, so that
+// the page cannot change what the functions do.
+(limit => {
+    const inert = document.implementation.createHTMLDocument('');
+    let left = 300000;
+    const copy = (node, depth) => {
+        if (left-- <= 0 || depth > 2000) { return null; }
+        if (node.nodeType === 3) { return inert.createTextNode(node.data); }
+        if (node.nodeType !== 1) { return null; }
+        const made = inert.importNode(node, false);
+        let children = (node.shadowRoot || node).childNodes;
+        if (node.localName === 'slot') {
+            const given = node.assignedNodes();
+            if (given.length) { children = given; }
+        }
+        for (const child of children) {
+            const inner = copy(child, depth + 1);
+            if (inner) { made.appendChild(inner); }
+        }
+        return made;
+    };
+    const root = copy(document.documentElement, 0);
+    const html = '<!DOCTYPE html>' + (root ? root.outerHTML : '');
+    if (html.length > limit) { return null; }
+    return { html, url: location.href, title: document.title.slice(0, 1000) };
+})

@@ -1,0 +1,286 @@
+//! One site's headlines: by its feed, its page, or its rendered page, within a deadline.
+
+use crate::extract::{self, Extraction, Headline, Step};
+use crate::fetch::{FetchError, FetchReason, Fetched, Fetcher, Page, Validators};
+use crate::render::{Backend, RenderError, Request};
+use crate::site::{Mode, Site};
+use crate::state::Source;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use url::Url;
+
+/// Pages whose elements are looked at, at a time: each may take all of a core for 5 s.
+const EXTRACTIONS: usize = 8;
+
+/// What is known of a site before it is asked again.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Where the last headlines came from.
+    pub source: Option<Source>,
+    /// The version of that source.
+    pub validators: Validators,
+}
+
+/// The outcome of asking a site.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Enough headlines.
+    Found {
+        /// In the order of the source.
+        headlines: Vec<Headline>,
+        /// Where they were found.
+        source: Source,
+        /// Its version.
+        validators: Validators,
+    },
+    /// The site says that nothing has changed.
+    Unchanged,
+    /// Something was fetched, and too few headlines are in it.
+    Broken {
+        /// What was found, in words.
+        reason: String,
+    },
+    /// Nothing was fetched.
+    Failed {
+        /// Why, in words that name the address.
+        reason: String,
+        /// The least time until the next attempt, where the host asks for one.
+        wait: Option<Duration>,
+    },
+}
+
+/// One way that was tried, for `news test`.
+#[derive(Clone, Debug)]
+pub struct Try {
+    /// Which.
+    pub source: Source,
+    /// Its address.
+    pub url: Url,
+    /// What each step of the rule left.
+    pub steps: Vec<Step>,
+    /// Why a step left nothing.
+    pub hints: Vec<String>,
+    /// What was found.
+    pub headlines: Vec<Headline>,
+    /// Why nothing was fetched.
+    pub error: Option<String>,
+}
+
+/// Asks sites. Clones share everything.
+#[derive(Clone)]
+pub struct Scraper {
+    fetcher: Arc<Fetcher>,
+    renderer: Option<Backend>,
+    room: Arc<Semaphore>,
+    deadline: Duration,
+}
+
+/// The result of one way.
+enum Way {
+    Found(Vec<Headline>, Validators),
+    Unchanged,
+    Broken(String),
+    Failed(String, Option<Duration>),
+}
+
+impl Scraper {
+    /// Asks by this fetcher, and by this renderer if there is one. `deadline` bounds each attempt.
+    #[must_use]
+    pub fn new(fetcher: Fetcher, renderer: Option<Backend>, deadline: Duration) -> Scraper {
+        Scraper { fetcher: Arc::new(fetcher), renderer, room: Arc::new(Semaphore::new(EXTRACTIONS)), deadline }
+    }
+
+    /// The bound of each attempt.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// What it fetches by.
+    #[must_use]
+    pub fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
+    /// Asks a site.
+    pub async fn scrape(&self, site: &Arc<Site>, known: &Known) -> Outcome {
+        self.tries(site, known).await.0
+    }
+
+    /// Asks a site, and says what was tried.
+    pub async fn tries(&self, site: &Arc<Site>, known: &Known) -> (Outcome, Vec<Try>) {
+        let mut tries = Vec::new();
+        let outcome = match timeout(self.deadline, self.ask(site, known, &mut tries)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let reason = format!("{}: no headlines within {:?}", site.url, self.deadline);
+                Outcome::Failed { reason, wait: None }
+            }
+        };
+        (outcome, tries)
+    }
+
+    async fn ask(&self, site: &Arc<Site>, known: &Known, tries: &mut Vec<Try>) -> Outcome {
+        let (mut broken, mut failed, mut wait) = (Vec::new(), Vec::new(), None);
+        for source in self.ways(site, known.source) {
+            let none = Validators::default();
+            let validators = if known.source == Some(source) { &known.validators } else { &none };
+            match self.ask_by(site, source, validators, tries).await {
+                Way::Found(headlines, validators) => return Outcome::Found { headlines, source, validators },
+                Way::Unchanged => return Outcome::Unchanged,
+                Way::Broken(reason) => broken.push(reason),
+                Way::Failed(reason, asked) => {
+                    failed.push(reason);
+                    wait = wait.max(asked);
+                }
+            }
+        }
+        if broken.is_empty() {
+            Outcome::Failed { reason: failed.join("; "), wait }
+        } else {
+            broken.extend(failed);
+            Outcome::Broken { reason: broken.join("; ") }
+        }
+    }
+
+    /// The ways of a site, the one that worked last first.
+    fn ways(&self, site: &Site, last: Option<Source>) -> Vec<Source> {
+        let mut ways = match site.mode {
+            Mode::Feed => vec![Source::Feed],
+            Mode::Fetch => vec![Source::Fetch],
+            Mode::Render => vec![Source::Render],
+            Mode::Auto => {
+                let mut ways = vec![Source::Fetch];
+                if site.feed.is_some() {
+                    ways.insert(0, Source::Feed);
+                }
+                if self.renderer.is_some() {
+                    ways.push(Source::Render);
+                }
+                ways
+            }
+        };
+        ways.sort_by_key(|way| Some(*way) != last);
+        ways
+    }
+
+    async fn ask_by(&self, site: &Arc<Site>, source: Source, known: &Validators, tries: &mut Vec<Try>) -> Way {
+        let url = match (source, &site.feed) {
+            (Source::Feed, Some(feed)) => feed.clone(),
+            _ => site.url.clone(),
+        };
+        let mut tried =
+            Try { source, url: url.clone(), steps: Vec::new(), hints: Vec::new(), headlines: Vec::new(), error: None };
+        let way = match source {
+            Source::Render => self.rendered(site, &mut tried).await,
+            _ => self.fetched(site, source, &url, known, &mut tried).await,
+        };
+        if let Way::Failed(reason, _) = &way {
+            tried.error = Some(reason.clone());
+        }
+        tries.push(tried);
+        way
+    }
+
+    async fn fetched(&self, site: &Arc<Site>, source: Source, url: &Url, known: &Validators, tried: &mut Try) -> Way {
+        let page = match self.fetcher.fetch(url, known).await {
+            Ok(Fetched::NotModified) => return Way::Unchanged,
+            Ok(Fetched::Page(page)) => page,
+            Err(error) => return failed(&error),
+        };
+        let Page { url, validators, .. } = &*page;
+        let (url, validators) = (url.clone(), validators.clone());
+        let (own, base) = (site.clone(), url.clone());
+        let found = self
+            .extract(move || {
+                let text = page.text();
+                if source == Source::Feed {
+                    let list = extract::feed(&text, &base, &own.rule).map_err(|error| error.to_string())?;
+                    let steps = vec![Step { what: "entries of the feed".to_owned(), left: list.len() }];
+                    return Ok(Extraction { headlines: list, steps, hints: Vec::new() });
+                }
+                extract::page(&text, &base, &own.rule).map_err(|error| error.to_string())
+            })
+            .await;
+        judge(site, &url, found, validators, tried)
+    }
+
+    async fn rendered(&self, site: &Arc<Site>, tried: &mut Try) -> Way {
+        let Some(renderer) = &self.renderer else {
+            return Way::Failed(format!("{}: it has to be rendered, and there is no renderer", site.url), None);
+        };
+        let turn = match self.fetcher.turn(&site.url).await {
+            Ok(turn) => turn,
+            Err(error) => return failed(&error),
+        };
+        let request = Request {
+            timeout: self.deadline,
+            wait_for: site.wait_for.clone(),
+            agent: Some(self.fetcher.agent().to_owned()),
+            ..Request::new(site.url.clone())
+        };
+        let result = renderer.render(&request).await;
+        drop(turn);
+        let page = match result {
+            Ok(page) => page,
+            Err(error) => {
+                let wait = match &error {
+                    RenderError::Busy { retry_after, .. } => Some(*retry_after),
+                    RenderError::Restarting { wait, .. } => Some(*wait),
+                    _ => None,
+                };
+                let text = error.to_string();
+                let is_named = text.contains(site.url.as_str());
+                return Way::Failed(if is_named { text } else { format!("{}: {text}", site.url) }, wait);
+            }
+        };
+        if let Some(status) = page.status.filter(|status| *status >= 400) {
+            return Way::Failed(format!("{}: status {status}", page.url), None);
+        }
+        let (own, base, html) = (site.clone(), page.url.clone(), page.html);
+        let extract = move || extract::page(&html, &base, &own.rule).map_err(|error| error.to_string());
+        let found = self.extract(extract).await;
+        judge(site, &page.url, found, Validators::default(), tried)
+    }
+
+    async fn extract(
+        &self,
+        work: impl FnOnce() -> Result<Extraction, String> + Send + 'static,
+    ) -> Result<Extraction, String> {
+        // Held by the work itself, which goes on when its caller gives up.
+        let room = self.room.clone().acquire_owned().await.map_err(|error| error.to_string())?;
+        let working = spawn_blocking(move || {
+            let result = work();
+            drop(room);
+            result
+        });
+        working.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+}
+
+fn failed(error: &FetchError) -> Way {
+    let wait = match &error.reason {
+        FetchReason::Busy { wait, .. } => Some(*wait),
+        _ => None,
+    };
+    Way::Failed(error.to_string(), wait)
+}
+
+fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: Validators, tried: &mut Try) -> Way {
+    let Extraction { headlines, steps, hints } = match found {
+        Ok(found) => found,
+        Err(reason) => return Way::Broken(format!("{url}: {reason}")),
+    };
+    let count = headlines.len();
+    let empty = steps.iter().find(|step| step.left == 0).map(|step| format!(" ({} left none)", step.what));
+    (tried.steps, tried.hints, tried.headlines) = (steps, hints, headlines.clone());
+    if count < site.min_items {
+        let (least, empty) = (site.min_items, empty.unwrap_or_default());
+        let s = if count == 1 { "" } else { "s" };
+        return Way::Broken(format!("{url}: {count} headline{s}, fewer than min_items = {least}{empty}"));
+    }
+    Way::Found(headlines, validators)
+}

@@ -1,0 +1,51 @@
+//! The services: the page of headlines, and the rendering service.
+
+mod files;
+mod settings;
+
+mod opml;
+mod page;
+mod query;
+
+mod cache;
+mod events;
+mod http;
+mod news;
+
+mod arguments;
+mod render;
+mod splash;
+
+pub use news::{News, StartError};
+pub(crate) use news::{scraper, sites};
+pub use render::RenderService;
+pub use settings::{NewsSettings, RenderServiceSettings, Rendering};
+
+use axum::extract::Request;
+use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::Next;
+use axum::response::Response;
+
+/// No code, style or picture but this server's own files, nothing inline, and no frame around it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// What was rendered is a stranger's: it may do nothing here.
+const FOREIGN: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+/// What a browser is to make of the answers of the page.
+async fn secure(request: Request, next: Next) -> Response {
+    with_policy(next.run(request).await, POLICY)
+}
+
+/// The same for the rendering service.
+async fn quarantine(request: Request, next: Next) -> Response {
+    with_policy(next.run(request).await, FOREIGN)
+}
+
+fn with_policy(mut response: Response, policy: &'static str) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}

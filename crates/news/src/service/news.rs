@@ -1,0 +1,163 @@
+//! The service `news`: the page of headlines.
+
+use super::http::{State, router};
+use super::settings::{NewsSettings, Rendering};
+use crate::board::{Board, read, words};
+use crate::fetch::{Fetcher, Options};
+use crate::guard::Guard;
+use crate::render::{Backend, Remote, RemoteError, Renderer, SettingError};
+use crate::scrape::Scraper;
+use crate::site::{Site, parse};
+use crate::state::Store;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use switchboard_http_client::TrustError;
+use switchboard_web::{BindError, HttpServer, Token};
+use tokio::task::spawn_blocking;
+
+/// The sites without a sites file.
+const EXAMPLES: &str = include_str!("../../examples/sites.toml");
+/// The limit of connecting to one address.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A service cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A setting is out of its bounds.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The sites file cannot be used.
+    #[error("{0}")]
+    Sites(String),
+    /// The data directory cannot be used.
+    #[error("cannot keep results in {}: {source}; choose another data directory with --data DIR", path.display())]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The rendering service cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The certificates to trust cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+/// A page of headlines that listens, and serves from [`News::run`] on.
+pub struct News {
+    http: HttpServer,
+    settings: NewsSettings,
+    scraper: Scraper,
+    store: Store,
+    /// The sites file's text, and its sites.
+    sites: (String, Vec<Site>),
+}
+
+impl News {
+    /// Listens on all addresses of the settings, reads the sites file and takes the data directory. For pages that have to
+    /// be rendered here, the program must have called [`switchboard_child::init`] first in `main`.
+    ///
+    /// # Errors
+    ///
+    /// A setting, an address, the sites file or the data directory cannot be used; the error says which.
+    pub async fn bind(mut settings: NewsSettings) -> Result<News, StartError> {
+        settings.check()?;
+        let scraper = scraper(&settings)?;
+        let (file, path) = (settings.sites.clone(), settings.data.clone());
+        let reading = spawn_blocking(move || {
+            let sites = sites(file)?;
+            let store = Store::open(&path).map_err(|source| StartError::Data { path, source })?;
+            Ok::<_, StartError>((sites, store))
+        });
+        let (sites, store) = reading.await.map_err(|error| StartError::Sites(error.to_string()))??;
+        settings.web.token_file.get_or_insert_with(|| settings.data.join("token"));
+        let http = HttpServer::bind(&settings.listen, "--set news.listen=", settings.web.clone()).await?;
+        Ok(News { http, settings, scraper, store, sites })
+    }
+
+    /// Where the page is.
+    #[must_use]
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.http.addresses()
+    }
+
+    /// The token that the page asks for beyond loopback, if it can be reached from there.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        self.http.token()
+    }
+
+    /// Serves until `shutdown` is ready.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let News { http, settings, scraper, store, sites: (text, sites) } = self;
+        let board = Board::start(scraper, store, settings.publish.clone(), sites);
+        if let Some(file) = &settings.sites {
+            board.watch(file.clone(), text);
+        }
+        // The other half of the connections is for pages that come.
+        let connections = switchboard_web::max_connections(settings.web.limits.connections);
+        let clients = settings.clients.min(connections / 2).max(1);
+        let state = Arc::new(State::new(board, settings.web.services.clone(), clients, settings.sites));
+        let ending = state.ending.clone();
+        let end = async move {
+            shutdown.await;
+            ending.send_replace(true);
+        };
+        http.serve(router(state), end).await;
+    }
+}
+
+/// What asks the sites, by these settings. To be used inside a tokio runtime.
+///
+/// # Errors
+///
+/// The renderer's settings are out of bounds, or certificates cannot be read.
+pub(crate) fn scraper(settings: &NewsSettings) -> Result<Scraper, StartError> {
+    let guard = Guard::new(settings.allow.clone(), CONNECT);
+    let options = Options {
+        contact: settings.contact.clone(),
+        timeout: settings.timeout,
+        connect_timeout: CONNECT.min(settings.timeout),
+        delay: settings.delay,
+        ..Options::default()
+    };
+    let fetcher = Fetcher::new(guard, options)?;
+    let renderer = match settings.rendering.clone() {
+        Rendering::None => None,
+        Rendering::Own(settings) => Some(Backend::Local(Renderer::new(settings)?)),
+        Rendering::Shared(renderer) => Some(Backend::Local(renderer)),
+        Rendering::Remote(address) => Some(Backend::Remote(Box::new(Remote::new(&address)?))),
+    };
+    Ok(Scraper::new(fetcher, renderer, settings.deadline))
+}
+
+/// The text and the sites of a file, or of the examples.
+pub(crate) fn sites(file: Option<PathBuf>) -> Result<(String, Vec<Site>), StartError> {
+    let (path, text) = match file {
+        Some(path) => {
+            let text = read(&path).map_err(StartError::Sites)?;
+            (path, text)
+        }
+        None => (PathBuf::from("the example sites"), EXAMPLES.to_owned()),
+    };
+    match parse(&text) {
+        Ok(sites) => Ok((text, sites)),
+        Err(problems) => Err(StartError::Sites(words(&path, &problems))),
+    }
+}
+
+impl std::fmt::Debug for News {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("News").field("http", &self.http).finish_non_exhaustive()
+    }
+}

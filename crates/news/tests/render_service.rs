@@ -1,0 +1,199 @@
+//! Splash's contract over real HTTP, with the real Chromium; and the page of headlines with what only scripts show.
+
+mod common;
+mod harness;
+mod service;
+
+use common::{Reply, Site};
+use harness::{LIMIT, Run, eventually};
+use serde_json::{Value, json};
+use service::Served;
+use std::process::ExitCode;
+use std::time::Duration;
+use switchboard_http_client::header::CONTENT_TYPE;
+use switchboard_http_client::{HeaderName, Method};
+use switchboard_news::guard::Allow;
+use switchboard_news::render::{Renderer, RendererSettings, Request, Screenshot, Viewport};
+use switchboard_news::service::{RenderService, RenderServiceSettings, Rendering};
+
+const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json; charset=utf-8")];
+
+fn answer(path: &str) -> Reply {
+    match path {
+        "/late" => Reply::html(
+            "<title>Late</title><p id=p>Before</p><script>setTimeout(() => p.innerHTML = '<a href=/1>Late headline</a>', 1000)</script>",
+        ),
+        "/hang" => Reply::hang(),
+        _ => Reply::html("<title>Plain</title><p>Plain headline</p>"),
+    }
+}
+
+async fn serve(renderer: Renderer) -> Served {
+    let mut settings = RenderServiceSettings::new(renderer);
+    settings.listen = vec!["127.0.0.1:0".into()];
+    let service = RenderService::bind(settings).await.unwrap_or_else(|error| panic!("{error}"));
+    let address = service.http_addresses()[0];
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(service.run(async move { drop(stopped.await) }));
+    Served::new(address, std::sync::Arc::default(), stop, running)
+}
+
+async fn pages_are_rendered_by_get_and_post(service: &Served, site: &Site) {
+    let late = site.url("/late");
+    let (status, html) = service.get(&format!("/render.html?url={late}&wait_for=a&timeout=60")).await;
+    assert!(status == 200 && html.contains("Late headline"), "{status} {html}");
+    let body = json!({ "url": late, "wait_for": "a", "html": 1, "png": 1, "viewport": "300x200", "timeout": 60 });
+    let answer = service.ask(Method::POST, "/render.json", &JSON, &body.to_string()).await;
+    let page: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!((&page["title"], &page["url"], &page["status"]), (&json!("Late"), &json!(late), &json!(200)), "{page}");
+    assert_eq!(page["geometry"], json!([0, 0, 300, 200]));
+    assert!(page["html"].as_str().is_some_and(|html| html.contains("Late headline")) && page["png"].is_string());
+    let few = service.json(&format!("/render.json?url={}", site.url("/"))).await;
+    assert!(few["html"].is_null() && few["png"].is_null(), "{few}");
+    let answer = service.ask(Method::GET, &format!("/render.png?url={}&width=100", site.url("/")), &[], "").await;
+    assert_eq!((answer.headers["content-type"].as_bytes(), &answer.body[1..4]), (&b"image/png"[..], &b"PNG"[..]));
+    let answer = service.ask(Method::GET, &format!("/render.html?url={}", site.url("/")), &[], "").await;
+    assert!(answer.headers["content-security-policy"].to_str().expect("text").starts_with("sandbox"));
+    assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+}
+
+async fn errors_are_splashs(service: &Served, site: &Site) {
+    let url = |path: &str| site.url(path);
+    let refused = Site::start(|_| Reply::html("secret"));
+    for (path, status, kind) in [
+        ("/render.html".to_owned(), 400, "BadOption"),
+        (format!("/render.html?url={}&timeout=91", url("/")), 400, "BadOption"),
+        (format!("/render.html?url={}&wait_for=a%5B", url("/")), 400, "BadOption"),
+        ("/render.html?url=file:///etc/passwd".to_owned(), 400, "BadOption"),
+        (format!("/render.html?url={}&timeout=0.5", url("/hang")), 504, "GlobalTimeoutError"),
+        (format!("/render.html?url={}", refused.url("/")), 502, "RenderError"),
+        ("/execute?lua_source=x".to_owned(), 400, "ScriptError"),
+        (format!("/render.har?url={}", url("/")), 400, "BadOption"),
+        (format!("/render.json?url={}&har=1", url("/")), 400, "BadOption"),
+    ] {
+        let (answered, text) = service.get(&path).await;
+        let error: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {text}"));
+        assert_eq!(
+            (answered, &error["error"], &error["type"]),
+            (status, &json!(status), &json!(kind)),
+            "{path}: {text}"
+        );
+        assert!(error["description"].is_string() && error["info"].is_object(), "{text}");
+    }
+    assert!(refused.paths().is_empty());
+    let form = [(CONTENT_TYPE, "application/x-www-form-urlencoded")];
+    let answer = service.ask(Method::POST, "/render.html", &form, "url=x").await;
+    assert_eq!(answer.status.as_u16(), 415);
+    assert_eq!(service.ask(Method::POST, "/render.html", &JSON, "{").await.status.as_u16(), 400);
+    let foreign = [(HeaderName::from_static("sec-fetch-site"), "cross-site")];
+    let path = format!("/render.html?url={}", url("/"));
+    assert_eq!(service.ask(Method::GET, &path, &foreign, "").await.status.as_u16(), 403);
+}
+
+async fn ping_tells_and_gc_replaces_chromium(service: &Served, site: &Site) {
+    let ping = service.json("/_ping").await;
+    assert_eq!((&ping["status"], ping["renderer"]["starts"].as_u64()), (&json!("ok"), Some(1)), "{ping}");
+    assert_eq!(service.get("/_gc").await.0, 405);
+    let answer = service.ask(Method::POST, "/_gc", &[], "").await;
+    assert!(String::from_utf8_lossy(&answer.body).contains("\"recycled\":true"));
+    assert_eq!(service.get(&format!("/render.html?url={}&timeout=60", site.url("/"))).await.0, 200);
+    assert_eq!(service.json("/_ping").await["renderer"]["starts"], 2);
+}
+
+async fn what_finds_no_room_gets_429_with_a_time(base: &std::path::Path) {
+    let site = Site::start(answer);
+    let mut settings = RendererSettings::new(base.into());
+    (settings.pages, settings.queue, settings.allow) = (1, 0, Allow::parse([site.pair()]).expect("a pair"));
+    let service = serve(Renderer::new(settings).expect("settings")).await;
+    let path = format!("/render.html?url={}&timeout=30", site.url("/hang"));
+    let refused = async {
+        eventually("it hangs", true, async || !site.paths().is_empty()).await;
+        service.ask(Method::GET, &format!("/render.html?url={}", site.url("/")), &[], "").await
+    };
+    let refused = tokio::select! {
+        _ = service.get(&path) => panic!("it does not hang"),
+        answer = refused => answer,
+    };
+    assert_eq!(refused.status.as_u16(), 429);
+    assert!(refused.headers["retry-after"].to_str().expect("text").parse::<u64>().expect("seconds") > 0);
+}
+
+async fn headlines_that_only_scripts_show_stand_on_the_page(renderer: &Renderer, service: &Served, site: &Site) {
+    let late = site.url("/late");
+    for rendering in [Rendering::Shared(renderer.clone()), Rendering::Remote(format!("http://{}", service.address))] {
+        let base = tempfile::tempdir().expect("a directory");
+        let file = base.path().join("sites.toml");
+        let text = format!("[[site]]\nname = \"Late\"\nurl = \"{late}\"\nwait_for = \"a\"\n");
+        std::fs::write(&file, text).expect("written");
+        let news = Served::news(base.path(), &file, &[site], |settings| settings.rendering = rendering.clone()).await;
+        eventually("its headline", vec!["Late headline".to_owned()], async || news.titles("/news.json").await).await;
+        assert_eq!(news.json("/news.json").await["sites"][0]["source"], "render", "{rendering:?}");
+        assert!(site.heads().iter().any(|head| head.contains("switchboard-news/")));
+    }
+}
+
+async fn the_page_fills_in_live_under_its_policy_in_a_browser() {
+    // Slower than the page, which is there before its headlines.
+    let site = Site::start(|path| match path {
+        "/robots.txt" => Reply::status(404),
+        _ => Reply::late(Duration::from_secs(4), "<a href=/1>Late &lt;b&gt; headline</a><a href=/2>Another one</a>"),
+    });
+    let base = harness::base();
+    let file = base.path().join("sites.toml");
+    let more = "[[site]]\nname = \"Gone\"\nurl = \"http://127.0.0.1:1/\"\nmode = \"fetch\"\n";
+    let text = format!(
+        "[[site]]\nname = \"Late\"\nurl = \"{}\"\nmode = \"fetch\"\ncolor = \"#cc0000\"\n{more}",
+        site.url("/")
+    );
+    std::fs::write(&file, text).expect("written");
+    let news = Served::news(base.path(), &file, &[&site], |_| {}).await;
+    let mut settings = RendererSettings::new(base.path().into());
+    settings.allow = Allow::parse([news.address.to_string()]).expect("a pair");
+    let renderer = Renderer::new(settings).expect("settings");
+    for (name, width) in [("wide", 1200), ("narrow", 360)] {
+        let request = Request {
+            timeout: LIMIT,
+            wait_for: Some(".headline.s0 a".into()),
+            viewport: Viewport::new(width, 700).expect("a size"),
+            screenshot: Some(Screenshot { full: true, width: None, height: None }),
+            ..Request::new(format!("http://{}/news", news.address).parse().expect("a URL"))
+        };
+        let page = renderer.render(&request).await.unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            page.html.contains("Late &lt;b&gt; headline") && page.html.contains("data-state=\"live\""),
+            "{}",
+            page.html
+        );
+        assert!(page.html.contains("data-state=\"failed\""), "{}", page.html);
+        assert!(page.html.contains("--allow 127.0.0.1:1 permits it"), "{}", page.html);
+        if let Some(folder) = std::env::var_os("SWITCHBOARD_SCREENSHOTS") {
+            let png = page.png.expect("a picture");
+            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), png).expect("written");
+        }
+    }
+}
+
+async fn all() -> ExitCode {
+    let mut run = Run::from_arguments();
+    let (site, base) = (Site::start(answer), harness::base());
+    let mut settings = RendererSettings::new(base.path().into());
+    settings.allow = Allow::parse([site.pair()]).expect("a pair");
+    (settings.start_timeout, settings.idle) = (LIMIT, Duration::from_secs(600));
+    let renderer = Renderer::new(settings).expect("settings");
+    let service = serve(renderer.clone()).await;
+    run.test("pages_are_rendered_by_get_and_post", pages_are_rendered_by_get_and_post(&service, &site)).await;
+    run.test("errors_are_splashs", errors_are_splashs(&service, &site)).await;
+    run.test("ping_tells_and_gc_replaces_chromium", ping_tells_and_gc_replaces_chromium(&service, &site)).await;
+    let name = "headlines_that_only_scripts_show_stand_on_the_page";
+    run.test(name, headlines_that_only_scripts_show_stand_on_the_page(&renderer, &service, &site)).await;
+    let name = "the_page_fills_in_live_under_its_policy_in_a_browser";
+    run.test(name, the_page_fills_in_live_under_its_policy_in_a_browser()).await;
+    let own = harness::base();
+    run.test("what_finds_no_room_gets_429_with_a_time", what_finds_no_room_gets_429_with_a_time(own.path())).await;
+    run.end()
+}
+
+fn main() -> ExitCode {
+    switchboard_child::init();
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(all())
+}
