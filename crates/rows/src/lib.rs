@@ -1,3 +1,37 @@
-//! A coherent cache of database rows. The README says what works, and what is missing.
+//! A coherent cache of PostgreSQL rows. The README says what works, and what is missing.
 
 pub mod cache;
+
+#[cfg(not(loom))]
+mod clock;
+#[cfg(not(loom))]
+mod database;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod feed;
+#[cfg(not(loom))]
+mod postgres;
+#[cfg(not(loom))]
+mod rows;
+#[cfg(not(loom))]
+mod scratch;
+#[cfg(not(loom))]
+mod table;
+
+#[cfg(not(loom))]
+pub use database::{Database, Identity, Token};
+#[cfg(not(loom))]
+pub use error::{Error, Rejection};
+#[cfg(not(loom))]
+pub use feed::{Change, ChangeListener, Subscription};
+#[cfg(not(loom))]
+pub use postgres::{PostgresOptions, PrivatePostgres};
+#[cfg(not(loom))]
+pub use rows::{
+    Changes, DisabledParts, Metrics, Options, Read, Refresh, RowCache, RowChange, Source, Status, TableStatus, Written,
+};
+#[cfg(not(loom))]
+pub use scratch::ScratchDatabase;
+#[cfg(not(loom))]
+pub use table::{Key, TableSpec, triggers};

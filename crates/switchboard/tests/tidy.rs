@@ -24,7 +24,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/monitor/compare", &["switchboard-sockets"]),
     ("crates/web", &[]),
     ("crates/child", &[]),
-    ("crates/rows", &[]),
+    ("crates/rows", &["switchboard-child", "switchboard-driver"]),
     ("crates/news", &["switchboard-child", "switchboard-driver", "switchboard-http-client", "switchboard-web"]),
     ("crates/http-client", &["switchboard-driver"]),
     ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),

@@ -120,6 +120,8 @@ pub struct Cache {
 /// Rows from which on a cache is split. Small ones are not, so that their bound is used to the last row.
 const SPLIT: usize = 1024;
 const SHARDS: usize = 16;
+/// Slots that a sample looks at, under the shard's lock.
+const SAMPLED: usize = 64;
 
 impl Cache {
     /// Makes an empty cache for `tables` tables. It answers nothing before the first marker.
@@ -258,6 +260,32 @@ impl Cache {
             }
         }
         rows
+    }
+
+    /// A row that would be served, if its age is proven; one by `random`, or `None` if that finds none.
+    #[must_use]
+    pub fn sample(&self, random: u64) -> Option<(TableId, Box<[u8]>, Row)> {
+        let shard = self.shard(random).lock();
+        let slots = shard.slots();
+        let begin = usize::try_from(random >> 16).unwrap_or(0).checked_rem(slots.len())?;
+        let (before, after) = slots.split_at(begin);
+        after.iter().chain(before).take(SAMPLED).find_map(|slot| match &slot.content {
+            Content::Ready { row, epoch } if self.is_current(slot.table, *epoch) => {
+                Some((slot.table, Box::from(&*slot.key), row.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// A key's row if it would be served, without a mark of use.
+    #[must_use]
+    pub fn peek(&self, table: TableId, key: &[u8]) -> Option<Row> {
+        let hash = self.hash(table, key);
+        let mut shard = self.shard(hash).lock();
+        match &shard.find(table, hash, key)?.content {
+            Content::Ready { row, epoch } if self.is_current(table, *epoch) => Some(row.clone()),
+            _ => None,
+        }
     }
 
     fn lease_in(self: &Arc<Self>, shard: &mut Shard, table: TableId, hash: u64, key: &[u8]) -> Option<Lease> {

@@ -1,0 +1,198 @@
+use super::tls::{self, Verify};
+use crate::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Time for one address of a server to accept, unless the address has a `connect_timeout`.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Time for sent bytes to be acknowledged, unless the address has a `tcp_user_timeout`.
+const ACKNOWLEDGE: Duration = Duration::from_secs(10);
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// A database's address: `postgres://user:password@host:port/name?sslmode=verify-full`, or `host=... dbname=...`.
+///
+/// | `sslmode` | |
+/// |---|---|
+/// | `disable` | no TLS |
+/// | `prefer` (default) | TLS if the server has it; its certificate is not checked |
+/// | `require` | TLS; the certificate is not checked, except with `sslrootcert` |
+/// | `verify-ca`, `verify-full` | the certificate must be from an authority; with `verify-full` for this host |
+///
+/// `sslrootcert` names a PEM file of authorities; without one the system's count. Unix sockets have no TLS.
+#[derive(Clone)]
+pub struct Database {
+    pub(super) config: Config,
+    pub(super) tls: MakeRustlsConnect,
+}
+
+impl FromStr for Database {
+    type Err = Error;
+
+    fn from_str(address: &str) -> Result<Database, Error> {
+        let mut certificates = Certificates::default();
+        let rest = certificates.take_from(address);
+        let wrong = |reason: String| Error::Address { reason };
+        let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| {
+            let source = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+            wrong(format!("{error}{source}"))
+        })?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(wrong("it names no host".to_owned()));
+        }
+        let (mode, verify) = certificates.meaning().map_err(wrong)?;
+        config.ssl_mode(mode);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(ACKNOWLEDGE);
+        }
+        config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE / 3).keepalives_retries(3);
+        let tls = MakeRustlsConnect::new(tls::config(verify, certificates.root.as_deref()).map_err(wrong)?);
+        Ok(Database { config, tls })
+    }
+}
+
+impl Database {
+    /// The same server and login, and another database.
+    #[must_use]
+    pub fn with_name(&self, name: &str) -> Database {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
+    }
+
+    /// The database's name; the user's name unless the address has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.config.get_dbname().or(self.config.get_user())
+    }
+}
+
+/// Shows hosts and name, never the password.
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Database")
+            .field("hosts", &self.config.get_hosts())
+            .field("ports", &self.config.get_ports())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parameters that tokio-postgres does not know, or knows in part.
+#[derive(Default)]
+struct Certificates {
+    mode: Option<String>,
+    root: Option<PathBuf>,
+}
+
+impl Certificates {
+    /// Takes the parameters out of the address.
+    fn take_from(&mut self, address: &str) -> String {
+        let is_url = address.starts_with("postgres://") || address.starts_with("postgresql://");
+        match address.split_once('?') {
+            Some((base, parameters)) if is_url => {
+                let kept: Vec<&str> = parameters.split('&').filter(|pair| !self.take(pair)).collect();
+                if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
+            }
+            _ if is_url => address.to_owned(),
+            // A quoted value may hold blanks, and is then left alone.
+            _ => address.split(' ').filter(|pair| !self.take(pair)).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    fn take(&mut self, pair: &str) -> bool {
+        match pair.split_once('=') {
+            Some(("sslmode", mode)) => self.mode = Some(mode.to_owned()),
+            Some(("sslrootcert", path)) => self.root = Some(PathBuf::from(unescaped(path))),
+            _ => return false,
+        }
+        true
+    }
+
+    fn meaning(&self) -> Result<(SslMode, Verify), String> {
+        let with_root = if self.root.is_some() { Verify::Authority } else { Verify::Nothing };
+        match self.mode.as_deref() {
+            Some("disable") => Ok((SslMode::Disable, Verify::Nothing)),
+            None | Some("prefer" | "allow") => Ok((SslMode::Prefer, Verify::Nothing)),
+            Some("require") => Ok((SslMode::Require, with_root)),
+            Some("verify-ca") => Ok((SslMode::Require, Verify::Authority)),
+            Some("verify-full") => Ok((SslMode::Require, Verify::Host)),
+            Some(other) => Err(format!("sslmode {other} is none of disable, prefer, require, verify-ca, verify-full")),
+        }
+    }
+}
+
+/// Undoes percent-encoding; what is not well encoded stays.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sslmode_says_what_is_verified() {
+        let verify = |text: &str| {
+            let mut certificates = Certificates::default();
+            certificates.take_from(text);
+            certificates.meaning()
+        };
+        for (text, mode, verified) in [
+            ("host=a", SslMode::Prefer, Verify::Nothing),
+            ("host=a sslmode=disable", SslMode::Disable, Verify::Nothing),
+            ("postgres://a/b?sslmode=require", SslMode::Require, Verify::Nothing),
+            ("postgres://a/b?sslmode=require&sslrootcert=/c.pem", SslMode::Require, Verify::Authority),
+            ("postgres://a/b?application_name=x&sslmode=verify-ca", SslMode::Require, Verify::Authority),
+            ("sslmode=verify-full host=a", SslMode::Require, Verify::Host),
+        ] {
+            assert_eq!(verify(text), Ok((mode, verified)), "{text}");
+        }
+        assert!(verify("host=a sslmode=always").is_err());
+    }
+
+    #[test]
+    fn other_parameters_stay() {
+        let mut certificates = Certificates::default();
+        let rest =
+            certificates.take_from("postgres://a/b?application_name=x&sslrootcert=%2Fc%20d.pem&connect_timeout=3");
+        assert_eq!(rest, "postgres://a/b?application_name=x&connect_timeout=3");
+        assert_eq!(certificates.root, Some(PathBuf::from("/c d.pem")));
+    }
+
+    #[test]
+    fn an_address_without_a_host_or_with_a_mistake_is_an_error() {
+        for address in ["", "postgres:///x", "postgres://a:notaport/b", "host=a sslmode=x", "nonsense"] {
+            assert!(address.parse::<Database>().is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let database: Database = "postgres://me:secret@localhost/x".parse().expect("an address");
+        assert!(!format!("{database:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,65 @@
+use crate::table::Key;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What an event says about its table's rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// These rows changed: one, or the old and the new key of one.
+    Keys(Key, Option<Key>),
+    /// Any row may have changed. So says, too, what cannot be read.
+    Flush,
+}
+
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(default)]
+    id: Value,
+    old_id: Option<Value>,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Event {
+    pub(crate) fn read(payload: &str) -> Event {
+        let Ok(shape) = serde_json::from_str::<Shape>(payload) else { return Event::Flush };
+        if !matches!(shape.kind.as_str(), "INSERT" | "UPDATE" | "DELETE") {
+            return Event::Flush;
+        }
+        let Some(key) = Key::from_event(&shape.id) else { return Event::Flush };
+        match shape.old_id {
+            None => Event::Keys(key, None),
+            Some(old) => Key::from_event(&old).map_or(Event::Flush, |old| Event::Keys(key, Some(old))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_no_row_flushes() {
+        for payload in [
+            "",
+            "patron",
+            "{}",
+            r#"{"table":"t","type":"FLUSH"}"#,
+            r#"{"table":"t","type":"INSERT"}"#,
+            r#"{"table":"t","id":null,"type":"INSERT"}"#,
+            r#"{"table":"t","id":{"a":1},"type":"INSERT"}"#,
+            r#"{"table":"t","id":1,"old_id":[null],"type":"UPDATE"}"#,
+            r#"{"table":"t","id":1,"type":"MERGE"}"#,
+        ] {
+            assert_eq!(Event::read(payload), Event::Flush, "{payload}");
+        }
+    }
+
+    #[test]
+    fn an_event_names_its_rows() {
+        let read = Event::read(r#"{"table":"t","id":9007199254740993,"type":"INSERT","data":{"id":1}}"#);
+        assert_eq!(read, Event::Keys(Key::from("9007199254740993"), None));
+        let read = Event::read(r#"{"id":["a",2],"old_id":["a",1],"type":"UPDATE"}"#);
+        assert_eq!(read, Event::Keys(Key::from(&["a", "2"][..]), Some(Key::from(&["a", "1"][..]))));
+    }
+}

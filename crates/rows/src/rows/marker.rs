@@ -1,0 +1,180 @@
+//! Markers: what proves how fresh the cache is.
+
+use super::metrics::count;
+use super::state::{Inner, Phase};
+use super::supervisor::{Echo, flush, load_tables};
+use crate::cache::{Lsn, TableId};
+use crate::database::{Session, settings};
+use crate::table::FINGERPRINTS;
+use crate::{Error, clock};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+use switchboard_driver::Backoff;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::types::PgLsn;
+
+/// Time that a marker waits for the lock of the notification queue, which every notifying commit takes.
+const LOCK: Duration = Duration::from_millis(500);
+/// Time between two looks for a table that cannot be served.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Ends the feeds that their clients do not read, of instances that log in as we do.
+const END_LAGGING: &str = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity \
+    WHERE application_name = 'switchboard rows feed' AND usename = current_user AND wait_event = 'ClientWrite'";
+
+/// The second connection: it sends markers, and looks at the catalogue.
+pub(super) struct Control {
+    session: Session,
+}
+
+impl Control {
+    pub(super) async fn connect(inner: &Inner) -> Result<Control, Error> {
+        let settings = settings("switchboard rows marker", inner.options.marker_timeout, LOCK);
+        Ok(Control { session: inner.database.session(&settings).await? })
+    }
+
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    pub(super) fn process(&self) -> i32 {
+        self.session.process
+    }
+
+    pub(super) async fn fingerprints(&mut self, inner: &Inner) -> Result<Vec<String>, Error> {
+        let (schemas, names) = tables(inner);
+        let rows = self.session.query(FINGERPRINTS, &[&schemas, &names], inner.options.marker_timeout).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+}
+
+/// Schemas and names of all tables, in their order.
+fn tables(inner: &Inner) -> (Vec<String>, Vec<String>) {
+    let both = inner.tables.iter().map(|slot| match slot.table() {
+        Ok(table) => (table.schema.clone(), table.name.clone()),
+        Err(_) => (slot.spec.schema.clone().unwrap_or_else(|| "public".to_owned()), slot.name()),
+    });
+    both.unzip()
+}
+
+struct Sent {
+    at: Duration,
+    position: Lsn,
+    fingerprints: Vec<String>,
+}
+
+/// Sends markers, one at a time, until the feed stops to bring them.
+pub(super) async fn run_markers(
+    inner: &Arc<Inner>,
+    mut control: Control,
+    mut fingerprints: Vec<String>,
+    echo: &Echo,
+    backoff: &mut Backoff,
+) -> Result<Infallible, Error> {
+    let mut arrived = echo.arrived.subscribe();
+    // One statement, so that its snapshot, its place in the log and its marker belong together.
+    let statement = format!(
+        "SELECT pg_notify($3, $4), pg_current_wal_insert_lsn(), pg_notification_queue_usage(), ARRAY({FINGERPRINTS})"
+    );
+    let mut looked = Instant::now();
+    loop {
+        let number = inner.markers.begun.fetch_add(1, SeqCst) + 1;
+        let sent = match send(inner, &mut control, &statement, &echo.channel, number).await {
+            Ok(sent) => sent,
+            Err(error) => {
+                count(&inner.metrics.markers_failed);
+                tracing::debug!("rows: a marker was not sent: {error}");
+                sleep(backoff.pause(fastrand::f64())).await;
+                if !control.session.is_usable() {
+                    control = reconnect(inner, echo).await?;
+                }
+                continue;
+            }
+        };
+        let is_incomplete = looked.elapsed() > LOOK && inner.tables.iter().any(|slot| !slot.is_cached());
+        if (sent.fingerprints != fingerprints || is_incomplete) && !inner.options.disabled.fingerprint {
+            looked = Instant::now();
+            examine(inner, &mut control, &fingerprints, &sent.fingerprints).await?;
+            fingerprints = sent.fingerprints;
+            continue;
+        }
+        let wait = timeout(inner.options.marker_timeout, arrived.wait_for(|arrived| *arrived >= number));
+        if !inner.options.disabled.echo && wait.await.is_err() {
+            return Err(Error::unavailable("the change feed brings nothing: its connection is stuck"));
+        }
+        inner.cache.marker(sent.at, sent.position);
+        inner.markers.done.send_replace(number);
+        count(&inner.metrics.markers);
+        if !matches!(*inner.phase.borrow(), Phase::Live) {
+            inner.phase.send_replace(Phase::Live);
+        }
+        backoff.reset();
+        tokio::select! {
+            () = inner.markers.demand.notified() => {}
+            () = sleep(inner.options.marker_interval) => {}
+        }
+    }
+}
+
+async fn send(
+    inner: &Inner,
+    control: &mut Control,
+    statement: &str,
+    channel: &str,
+    number: u64,
+) -> Result<Sent, Error> {
+    let (schemas, names) = tables(inner);
+    let number = number.to_string();
+    // Before the statement begins: what is visible now is visible to it.
+    let at = clock::now();
+    let time = inner.options.marker_timeout;
+    let rows = control.session.query(statement, &[&schemas, &names, &channel, &number], time).await?;
+    let row = rows.first().ok_or_else(|| Error::unavailable("a marker gave no row"))?;
+    let usage: f64 = row.try_get(2)?;
+    inner.metrics.queue_usage.store(usage.to_bits(), Relaxed);
+    if usage > inner.options.queue_limit {
+        let ended = control.session.query(END_LAGGING, &[], time).await?;
+        let ended: i64 = ended.first().map_or(Ok(0), |row| row.try_get(0))?;
+        inner.metrics.listeners_ended.fetch_add(ended.unsigned_abs(), Relaxed);
+        tracing::warn!(
+            "rows: {:.0} % of PostgreSQL's notification queue are in use; {ended} listeners that do not read were ended",
+            usage * 100.0
+        );
+    }
+    Ok(Sent { at, position: Lsn(u64::from(row.try_get::<_, PgLsn>(1)?)), fingerprints: row.try_get(3)? })
+}
+
+/// Something was done to a table: nothing cached of it counts, and its description is read again.
+async fn examine(inner: &Arc<Inner>, control: &mut Control, before: &[String], now: &[String]) -> Result<(), Error> {
+    let has_changed = |id: TableId| before.get(usize::from(id.0)) != now.get(usize::from(id.0));
+    for id in inner.ids().filter(|id| has_changed(*id)) {
+        tracing::warn!("rows: the definition of table {} has changed; it was flushed", inner.slot(id).name());
+        inner.slot(id).suspend(Error::unavailable("the table is being examined"));
+        flush(inner, id);
+    }
+    let channels = |inner: &Inner| -> Vec<Option<String>> {
+        inner.tables.iter().map(|slot| slot.table().ok().map(|table| table.channel())).collect()
+    };
+    let listened = channels(inner);
+    let ids: Vec<TableId> = inner.ids().filter(|id| has_changed(*id) || !inner.slot(*id).is_cached()).collect();
+    load_tables(inner, control.session(), ids, false).await?;
+    let wanted = channels(inner);
+    // A table that has come needs a channel that is listened to.
+    let is_new = |(before, now): (&Option<String>, &Option<String>)| now.is_some() && before != now;
+    if listened.iter().zip(&wanted).any(is_new) {
+        return Err(Error::unavailable("a table has come; the change feed begins anew"));
+    }
+    Ok(())
+}
+
+/// The feed stands while the markers' connection is made again.
+async fn reconnect(inner: &Inner, echo: &Echo) -> Result<Control, Error> {
+    let control = Control::connect(inner).await?;
+    if *inner.identity.lock() != Some(control.session.identity) {
+        return Err(Error::unavailable("another server answers than the one that is listened to"));
+    }
+    echo.sender.store(control.process(), SeqCst);
+    Ok(control)
+}

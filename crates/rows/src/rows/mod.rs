@@ -1,0 +1,217 @@
+//! The cache over a database: reads, writes, and the tasks that keep it coherent.
+
+mod marker;
+mod metrics;
+mod options;
+mod read;
+mod refresh;
+mod sampler;
+mod state;
+mod supervisor;
+mod write;
+
+pub use metrics::Metrics;
+pub use options::{DisabledParts, Options, Refresh};
+pub use read::{Read, Source};
+pub use state::{Changes, RowChange, Status, TableStatus};
+pub use write::Written;
+
+use crate::cache::{Row, TableId};
+use crate::database::{Pool, settings};
+use crate::{Database, Error, Key, TableSpec};
+use state::{Inner, Phase};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// Rows of a PostgreSQL database, cached: never older than the bound, whatever the network does.
+///
+/// Clones share one cache, which ends with the last of them. It needs a tokio runtime with I/O and time.
+#[derive(Clone, Debug)]
+pub struct RowCache {
+    inner: Arc<Inner>,
+    _tasks: Arc<Tasks>,
+}
+
+#[derive(Debug)]
+struct Tasks(Vec<JoinHandle<()>>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+impl RowCache {
+    /// Connects, installs missing triggers, and returns once rows are cached.
+    ///
+    /// # Errors
+    /// If the database cannot be used, or a table cannot be cached. [`RowCache::open`] goes on trying instead.
+    pub async fn connect<T: Into<TableSpec>>(
+        database: &Database,
+        tables: impl IntoIterator<Item = T>,
+    ) -> Result<RowCache, Error> {
+        RowCache::connect_with(database, tables, Options::default()).await
+    }
+
+    /// [`RowCache::connect`] with options.
+    ///
+    /// # Errors
+    /// As for [`RowCache::connect`].
+    pub async fn connect_with<T: Into<TableSpec>>(
+        database: &Database,
+        tables: impl IntoIterator<Item = T>,
+        options: Options,
+    ) -> Result<RowCache, Error> {
+        let cache = RowCache::open(database, tables, options)?;
+        let mut phase = cache.inner.phase.subscribe();
+        let phase = phase.wait_for(|phase| !matches!(phase, Phase::Starting)).await;
+        if let Ok(Phase::Down(error)) = phase.as_deref() {
+            return Err(error.clone());
+        }
+        drop(phase);
+        match cache.inner.tables.iter().find_map(state::TableSlot::problem) {
+            Some(problem) => Err(problem),
+            None => Ok(cache),
+        }
+    }
+
+    /// Begins to connect, and keeps trying. Reads fail until the database answers; [`RowCache::status`] says why.
+    ///
+    /// # Errors
+    /// If there is no table, or more than 1,000, or two of one name.
+    pub fn open<T: Into<TableSpec>>(
+        database: &Database,
+        tables: impl IntoIterator<Item = T>,
+        options: Options,
+    ) -> Result<RowCache, Error> {
+        let specs: Vec<TableSpec> = tables.into_iter().map(Into::into).collect();
+        let options = options.checked();
+        let settings = settings("switchboard rows", options.query_timeout, options.query_timeout);
+        let pool = Pool::new(database.clone(), options.connections, settings);
+        let inner = Inner::new(database.clone(), pool, specs, options)?;
+        let tasks = vec![
+            tokio::spawn(supervisor::supervise(inner.clone())),
+            tokio::spawn(refresh::refresh(inner.clone())),
+            tokio::spawn(sampler::sample(inner.clone())),
+        ];
+        Ok(RowCache { inner, _tasks: Arc::new(Tasks(tasks)) })
+    }
+
+    /// Reads a row, at most [`Options::limits`]' `max_age` stale. `None`: there is no such row.
+    ///
+    /// # Errors
+    /// If there is no such table, no row can have this key, or the database does not answer when asked.
+    pub async fn get(&self, table: &str, key: impl Into<Key>) -> Result<Row, Error> {
+        Ok(self.read(table, key).await?.row)
+    }
+
+    /// As [`RowCache::get`], and says where the row came from.
+    ///
+    /// # Errors
+    /// As for [`RowCache::get`].
+    pub async fn read(&self, table: &str, key: impl Into<Key>) -> Result<Read, Error> {
+        self.inner.read(table, &key.into()).await
+    }
+
+    /// Reads a row as it is now: at least as new as every write that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// As for [`RowCache::get`].
+    pub async fn get_strong(&self, table: &str, key: impl Into<Key>) -> Result<Row, Error> {
+        Ok(self.read_strong(table, key).await?.row)
+    }
+
+    /// As [`RowCache::get_strong`], and says where the row came from.
+    ///
+    /// # Errors
+    /// As for [`RowCache::get`].
+    pub async fn read_strong(&self, table: &str, key: impl Into<Key>) -> Result<Read, Error> {
+        self.inner.read_strong(table, &key.into()).await
+    }
+
+    /// Reads a row, at least as new as the write that gave the token.
+    ///
+    /// # Errors
+    /// [`Error::Token`] for one of another database or timeline, or of a write that never was; as for
+    /// [`RowCache::get`] besides.
+    pub async fn get_after(&self, table: &str, key: impl Into<Key>, token: crate::Token) -> Result<Row, Error> {
+        Ok(self.read_after(table, key, token).await?.row)
+    }
+
+    /// As [`RowCache::get_after`], and says where the row came from.
+    ///
+    /// # Errors
+    /// As for [`RowCache::get_after`].
+    pub async fn read_after(&self, table: &str, key: impl Into<Key>, token: crate::Token) -> Result<Read, Error> {
+        self.inner.read_after(table, &key.into(), token).await
+    }
+
+    /// Inserts a row from an object of its columns' values.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if the database refuses, [`Error::Unknown`] if the connection was lost meanwhile.
+    pub async fn insert(&self, table: &str, values: &serde_json::Value) -> Result<Written, Error> {
+        self.inner.insert(table, values).await
+    }
+
+    /// Sets the given columns of a row. `None`: there is no such row.
+    ///
+    /// # Errors
+    /// As for [`RowCache::insert`].
+    pub async fn update(
+        &self,
+        table: &str,
+        key: impl Into<Key>,
+        values: &serde_json::Value,
+    ) -> Result<Option<Written>, Error> {
+        self.inner.update(table, &key.into(), values).await
+    }
+
+    /// Deletes a row, and returns it as it was. `None`: there is no such row.
+    ///
+    /// # Errors
+    /// As for [`RowCache::insert`].
+    pub async fn delete(&self, table: &str, key: impl Into<Key>) -> Result<Option<Written>, Error> {
+        self.inner.delete(table, &key.into()).await
+    }
+
+    /// The changes of all tables from now on, from whomever.
+    #[must_use]
+    pub fn subscribe(&self) -> Changes {
+        self.inner.subscribe()
+    }
+
+    /// Waits until rows are cached.
+    pub async fn live(&self) {
+        // An error means that the tasks are gone, and they live as long as we do.
+        let _ = self.inner.phase.subscribe().wait_for(|phase| matches!(phase, Phase::Live)).await;
+    }
+
+    /// How it is now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.inner.status()
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.inner.metrics.read()
+    }
+
+    /// Every cached row, with its table's name and its key: at rest each equals its row in the database.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<(String, Key, Row)> {
+        let entries = self.inner.cache.snapshot().into_iter();
+        entries.filter_map(|(id, key, row)| self.inner.named(id, &key).map(|(table, key)| (table, key, row))).collect()
+    }
+}
+
+impl Inner {
+    fn named(&self, id: TableId, key: &[u8]) -> Option<(String, Key)> {
+        let table = self.slot(id).table().ok()?;
+        Some((self.slot(id).name(), Key::from_bytes(key, table.key_columns())?))
+    }
+}

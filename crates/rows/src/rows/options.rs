@@ -1,0 +1,128 @@
+use crate::cache::{Disabled, Limits};
+use std::time::Duration;
+
+/// Which rows are read again after a change, before somebody asks for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refresh {
+    /// None.
+    Off,
+    /// Those that were cached.
+    Cached,
+    /// Those that were written: every instance holds them.
+    #[default]
+    Written,
+}
+
+/// How a [`RowCache`](crate::RowCache) works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is cached, and for how long.
+    pub limits: Limits,
+    /// Connections for reads and writes, at least one; two more listen and prove freshness.
+    pub connections: usize,
+    /// Time for one statement, and for one lock; from 10 ms to an hour.
+    pub query_timeout: Duration,
+    /// Time between two markers when nobody asks for one; at most a quarter of `limits.max_age`.
+    pub marker_interval: Duration,
+    /// Time for a marker to come back before its connections are made again; from 100 ms to an hour.
+    pub marker_timeout: Duration,
+    /// Installs triggers that are missing; otherwise a table without them is not cached.
+    pub install_triggers: bool,
+    /// Which rows are read again after a change.
+    pub refresh: Refresh,
+    /// Rows a second that the sampler compares with the database; 0 turns it off.
+    pub samples: u32,
+    /// Part of the notification queue, from 0 to 1, from which on listeners that do not read are ended.
+    pub queue_limit: f64,
+    /// Changes that may wait for a subscriber.
+    pub changes: usize,
+    /// Parts that a test switches off.
+    #[doc(hidden)]
+    pub disabled: DisabledParts,
+}
+
+/// Safety parts that a test switches off, to see that the tests notice.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DisabledParts {
+    /// Those of the pure cache.
+    pub cache: Disabled,
+    /// A write leaves the cached row to its event.
+    pub own_write: bool,
+    /// A changed table is not noticed.
+    pub fingerprint: bool,
+    /// There is no TRUNCATE trigger.
+    pub truncate_trigger: bool,
+    /// Strong reads do not wait for a marker.
+    pub strong_marker: bool,
+    /// A reconnect keeps what was cached.
+    pub reconnect: bool,
+    /// A marker counts as soon as it was sent.
+    pub echo: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            limits: Limits::default(),
+            connections: 8,
+            query_timeout: Duration::from_secs(5),
+            marker_interval: Duration::from_millis(250),
+            marker_timeout: Duration::from_secs(2),
+            install_triggers: true,
+            refresh: Refresh::default(),
+            samples: 4,
+            queue_limit: 0.25,
+            changes: 1024,
+            disabled: DisabledParts::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Brings every value within its bounds.
+    pub(super) fn checked(mut self) -> Options {
+        const HOUR: Duration = Duration::from_secs(3600);
+        self.connections = self.connections.clamp(1, 1000);
+        self.query_timeout = self.query_timeout.clamp(Duration::from_millis(10), HOUR);
+        self.marker_timeout = self.marker_timeout.clamp(Duration::from_millis(100), HOUR);
+        let most = (self.limits.max_age / 4).clamp(Duration::from_millis(1), HOUR);
+        self.marker_interval = self.marker_interval.clamp(Duration::from_millis(1), most);
+        self.changes = self.changes.clamp(1, 1 << 20);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_brought_within_its_bounds() {
+        let zero = Options {
+            connections: 0,
+            query_timeout: Duration::ZERO,
+            marker_interval: Duration::ZERO,
+            marker_timeout: Duration::ZERO,
+            changes: 0,
+            ..Options::default()
+        };
+        let zero = zero.checked();
+        assert_eq!((zero.connections, zero.changes), (1, 1));
+        assert_eq!(zero.query_timeout, Duration::from_millis(10));
+        assert_eq!(zero.marker_timeout, Duration::from_millis(100));
+        assert_eq!(zero.marker_interval, Duration::from_millis(1));
+        let most = Options {
+            connections: usize::MAX,
+            query_timeout: Duration::MAX,
+            marker_interval: Duration::MAX,
+            marker_timeout: Duration::MAX,
+            changes: usize::MAX,
+            ..Options::default()
+        };
+        let most = most.checked();
+        assert_eq!((most.connections, most.changes), (1000, 1 << 20));
+        assert_eq!(most.query_timeout, Duration::from_secs(3600));
+        assert_eq!(most.marker_interval, most.limits.max_age / 4);
+    }
+}

@@ -1,0 +1,170 @@
+use super::metrics::count;
+use super::state::Inner;
+use crate::cache::{Lease, Lookup, Row, TableId};
+use crate::table::Table;
+use crate::{Error, Key, Token, clock};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Fills by others that a read waits for before it asks the database itself.
+const WAITS: usize = 3;
+
+/// Where a row came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The cache.
+    Hit,
+    /// The database; it is cached now, if nothing overtook it.
+    Miss,
+    /// The database, for the cache could not answer.
+    Bypass,
+}
+
+/// A row, and how it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Read {
+    /// The row as JSON, or `None`.
+    pub row: Row,
+    /// Where it came from.
+    pub source: Source,
+    /// Age that it did not exceed at the time of the call.
+    pub max_age: Duration,
+}
+
+/// Parameters of a key.
+pub(super) fn parameters(key: &Key) -> Vec<&(dyn tokio_postgres::types::ToSql + Sync)> {
+    key.parts().iter().map(|part| part as &(dyn tokio_postgres::types::ToSql + Sync)).collect()
+}
+
+pub(super) fn row_of(row: Option<&tokio_postgres::Row>) -> Result<Row, Error> {
+    let text: Option<&str> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+    Ok(text.map(|text| Bytes::copy_from_slice(text.as_bytes())))
+}
+
+impl Inner {
+    pub(super) async fn read(self: &Arc<Self>, table: &str, key: &Key) -> Result<Read, Error> {
+        let id = self.id(table)?;
+        let end = Instant::now() + self.options.query_timeout;
+        for _ in 0..WAITS {
+            let description = self.slot(id).table()?;
+            let key = description.canonical(key)?;
+            if !self.slot(id).is_cached() {
+                return self.bypass(id, &key).await;
+            }
+            let now = clock::now();
+            match self.cache.read(now, id, &key.bytes()) {
+                Lookup::Hit(row, max_age) => {
+                    count(&self.metrics.hits);
+                    return Ok(Read { row, source: Source::Hit, max_age });
+                }
+                Lookup::Lease(lease) => {
+                    // The key's text may mean another row in a table that was changed meanwhile.
+                    if !Arc::ptr_eq(&description, &self.slot(id).table()?) {
+                        continue;
+                    }
+                    count(&self.metrics.misses);
+                    let row = self.fill(lease, description, key).await?;
+                    return Ok(Read { row, source: Source::Miss, max_age: Duration::ZERO });
+                }
+                Lookup::Wait(waiter) => {
+                    let max_age = self.cache.age(now).unwrap_or(self.options.limits.max_age);
+                    match timeout_at(end, waiter).await {
+                        Ok(Some(row)) => {
+                            count(&self.metrics.misses);
+                            return Ok(Read { row, source: Source::Miss, max_age });
+                        }
+                        Ok(None) => {}
+                        Err(_) => return Err(Error::unavailable("no answer in time")),
+                    }
+                }
+                Lookup::Bypass => return self.bypass(id, &key).await,
+            }
+        }
+        let key = self.slot(id).table()?.canonical(key)?;
+        self.bypass(id, &key).await
+    }
+
+    pub(super) async fn read_strong(self: &Arc<Self>, table: &str, key: &Key) -> Result<Read, Error> {
+        let id = self.id(table)?;
+        let proven = self.options.disabled.strong_marker || (self.slot(id).is_cached() && self.await_marker().await);
+        if proven {
+            return self.read(table, key).await;
+        }
+        // A query that begins after the call sees every write that was acknowledged before it.
+        let key = self.slot(id).table()?.canonical(key)?;
+        self.bypass(id, &key).await
+    }
+
+    pub(super) async fn read_after(self: &Arc<Self>, table: &str, key: &Key, token: Token) -> Result<Read, Error> {
+        let current = *self.identity.lock();
+        let current = current.ok_or_else(|| Error::unavailable("it has not answered yet"))?;
+        token.check(current)?;
+        let id = self.id(table)?;
+        if self.cache.seen() < token.lsn && self.await_marker().await && self.cache.seen() < token.lsn {
+            return Err(Error::Token { reason: "is of no write: this database has not come so far".to_owned() });
+        }
+        // A reconnect in between forgets what was seen.
+        let same = *self.identity.lock() == Some(current);
+        if same && self.cache.seen() >= token.lsn {
+            return self.read(table, key).await;
+        }
+        let key = self.slot(id).table()?.canonical(key)?;
+        self.bypass(id, &key).await
+    }
+
+    /// Waits for a marker that is sent after this call. Returns true if it came back in time.
+    pub(super) async fn await_marker(&self) -> bool {
+        let end = Instant::now() + self.options.limits.max_age.min(self.options.query_timeout);
+        let wanted = self.markers.begun.load(SeqCst) + 1;
+        let mut done = self.markers.done.subscribe();
+        self.markers.demand.notify_one();
+        timeout_at(end, done.wait_for(|done| *done >= wanted)).await.is_ok_and(|done| done.is_ok())
+    }
+
+    async fn bypass(self: &Arc<Self>, id: TableId, key: &Key) -> Result<Read, Error> {
+        count(&self.metrics.bypasses);
+        let row = self.select(id, key).await?;
+        Ok(Read { row, source: Source::Bypass, max_age: Duration::ZERO })
+    }
+
+    /// Queries a row and leaves the cache alone.
+    pub(super) async fn select(self: &Arc<Self>, id: TableId, key: &Key) -> Result<Row, Error> {
+        let table = self.slot(id).table()?;
+        let (inner, key) = (self.clone(), key.clone());
+        // A caller that goes away does not cost a connection, whose statement would be left half done.
+        let task = tokio::spawn(async move { inner.query_row(&table, &key).await });
+        task.await.map_err(|error| Error::unavailable(error.to_string()))?
+    }
+
+    async fn fill(self: &Arc<Self>, lease: Lease, table: Arc<Table>, key: Key) -> Result<Row, Error> {
+        let inner = self.clone();
+        let task = tokio::spawn(async move {
+            let begun = Instant::now();
+            let row = inner.query_row(&table, &key).await?;
+            // Those that wait for it would get a row that is older than the bound.
+            if begun.elapsed() < inner.options.limits.max_age {
+                lease.fill(row.clone());
+            }
+            Ok(row)
+        });
+        task.await.map_err(|error| Error::unavailable(error.to_string()))?
+    }
+
+    async fn query_row(&self, table: &Table, key: &Key) -> Result<Row, Error> {
+        let time = self.options.query_timeout;
+        let mut session = self.pool.take(time).await?;
+        let rows = session.query(&table.statements.select, &parameters(key), time).await;
+        // A table that was dropped meanwhile is noticed by the next marker; the request fails until then.
+        let rows = rows.map_err(|error| match error {
+            Error::Rejected(reply) if matches!(reply.code.as_str(), "42P01" | "42703") => {
+                Error::unavailable(format!("table {} is being changed: {}", table.name, reply.message))
+            }
+            other => other,
+        })?;
+        row_of(rows.first())
+    }
+}

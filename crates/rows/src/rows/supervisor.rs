@@ -1,0 +1,242 @@
+//! Keeps the change feed connected, and applies its events in their order.
+
+use super::marker::{Control, run_markers};
+use super::metrics::count;
+use super::state::{Inner, Phase, RowChange};
+use crate::Error;
+use crate::cache::TableId;
+use crate::database::{Identity, Session, identify};
+use crate::feed::{Event, Feed};
+use crate::table::{Table, load, triggers};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::time::Duration;
+use switchboard_driver::Backoff;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// Bytes of an event in the log.
+const LOGGED: usize = 500;
+
+pub(super) async fn supervise(inner: Arc<Inner>) {
+    let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
+    loop {
+        let Err(error) = connection(&inner, &mut backoff).await;
+        tracing::warn!("rows: the change feed is down: {error}");
+        inner.phase.send_replace(Phase::Down(error));
+        inner.tell(RowChange::Gap { missed: 0 });
+        sleep(backoff.pause(fastrand::f64())).await;
+    }
+}
+
+/// Markers on their way: who sends them, and which has come back.
+pub(super) struct Echo {
+    /// The channel of this connection alone.
+    pub(super) channel: String,
+    /// The server process that sends them. Anybody else's notification is none of ours.
+    pub(super) sender: AtomicI32,
+    pub(super) arrived: watch::Sender<u64>,
+}
+
+/// From connecting to losing the feed.
+async fn connection(inner: &Arc<Inner>, backoff: &mut Backoff) -> Result<std::convert::Infallible, Error> {
+    let channel = format!("switchboard_rows_{:016x}", fastrand::u64(..));
+    let mut control = Control::connect(inner).await?;
+    // What installs triggers changes the fingerprint, so it comes first.
+    load_tables(inner, control.session(), inner.ids(), true).await?;
+    let fingerprints = control.fingerprints(inner).await?;
+    load_tables(inner, control.session(), inner.ids(), false).await?;
+    let mut by_channel = HashMap::new();
+    for id in inner.ids() {
+        if let Ok(table) = inner.slot(id).table() {
+            by_channel.insert(table.channel(), id);
+        }
+    }
+    let channels: Vec<String> = by_channel.keys().chain([&channel]).cloned().collect();
+    let mut feed = Feed::connect(&inner.database, &channels).await?;
+    check_connection(inner, &mut control, &mut feed).await?;
+    inner.pool.renew(feed.identity);
+    *inner.identity.lock() = Some(feed.identity);
+    if !inner.options.disabled.reconnect || inner.metrics.read().connects == 0 {
+        inner.cache.connected();
+    }
+    count(&inner.metrics.connects);
+    tracing::info!("rows: the change feed listens to {} tables", by_channel.len());
+    let echo = Echo { channel, sender: AtomicI32::new(control.process()), arrived: watch::Sender::new(0) };
+    tokio::select! {
+        result = apply(inner, &mut feed, &by_channel, &echo) => result,
+        result = run_markers(inner, control, fingerprints, &echo, backoff) => result,
+    }
+}
+
+/// Refuses another database than before, and a pooler that shares sessions.
+async fn check_connection(inner: &Inner, control: &mut Control, feed: &mut Feed) -> Result<(), Error> {
+    let identity: Identity = feed.identity;
+    if control.session().identity != identity {
+        return Err(Error::unavailable("two connections lead to two databases"));
+    }
+    if let Some(before) = *inner.identity.lock() {
+        before.check_next(identity)?;
+        if before.timeline != identity.timeline {
+            tracing::warn!("rows: a standby was promoted: timeline {} after {}", identity.timeline, before.timeline);
+        }
+    }
+    let client = control.session().client();
+    // A pooler that gives sessions away between transactions has to give another one while this lasts.
+    client.batch_execute("BEGIN").await?;
+    let here = identify(client).await?.1;
+    let there = feed.process_now().await?;
+    client.batch_execute("COMMIT").await?;
+    let again = identify(client).await?.1;
+    if here == there || there != feed.process || here != again || here != control.process() {
+        return Err(Error::refused(
+            "a pooler shares database sessions between clients (transaction pooling), which loses notifications; \
+             give the address of PostgreSQL itself",
+        ));
+    }
+    Ok(())
+}
+
+async fn apply(
+    inner: &Arc<Inner>,
+    feed: &mut Feed,
+    by_channel: &HashMap<String, TableId>,
+    echo: &Echo,
+) -> Result<std::convert::Infallible, Error> {
+    loop {
+        let notification = feed.next().await?;
+        if notification.channel() == echo.channel {
+            if notification.process_id() == echo.sender.load(SeqCst)
+                && let Ok(number) = notification.payload().parse::<u64>()
+            {
+                echo.arrived.send_replace(number);
+            }
+            continue;
+        }
+        let Some(&id) = by_channel.get(notification.channel()) else { continue };
+        apply_event(inner, id, notification.payload());
+    }
+}
+
+fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
+    count(&inner.metrics.events);
+    let keys = match Event::read(payload) {
+        Event::Flush => None,
+        Event::Keys(key, old) => inner.slot(id).table().ok().and_then(|table| {
+            let keys: Result<Vec<_>, Error> = old.iter().chain([&key]).map(|key| table.canonical(key)).collect();
+            keys.ok()
+        }),
+    };
+    match keys {
+        Some(keys) => {
+            for key in keys {
+                let key = key.bytes();
+                let was_cached = inner.cache.invalidate(id, &key);
+                inner.changed(id, key, was_cached);
+            }
+        }
+        None => flush(inner, id),
+    }
+    tracing::info!("Got DB event: {}", cut(payload));
+    inner.tell(RowChange::Event { table: id, event: payload.into() });
+}
+
+pub(super) fn flush(inner: &Inner, id: TableId) {
+    count(&inner.metrics.flushes);
+    inner.cache.flush(id);
+}
+
+fn cut(payload: &str) -> &str {
+    let mut end = payload.len().min(LOGGED);
+    while !payload.is_char_boundary(end) {
+        end -= 1;
+    }
+    &payload[..end]
+}
+
+/// Reads every table's description; what cannot be served or cached says why in its slot.
+pub(super) async fn load_tables(
+    inner: &Arc<Inner>,
+    session: &mut Session,
+    ids: impl IntoIterator<Item = TableId>,
+    install: bool,
+) -> Result<(), Error> {
+    for id in ids {
+        let slot = inner.slot(id);
+        let table = match load(session.client(), &slot.spec).await {
+            Ok(table) => Arc::new(table),
+            Err(problem @ Error::Unavailable { .. }) => return Err(problem),
+            Err(problem) => {
+                say(inner, id, &problem);
+                slot.set(None, Some(problem));
+                flush(inner, id);
+                continue;
+            }
+        };
+        let problem = triggers_problem(inner, session, &table, install).await?;
+        if let Some(problem) = &problem {
+            say(inner, id, problem);
+        }
+        slot.set(Some(table), problem);
+        if !inner.options.disabled.reconnect {
+            // After the new description: a fill by the old one loses its epoch.
+            flush(inner, id);
+        }
+    }
+    Ok(())
+}
+
+fn say(inner: &Inner, id: TableId, problem: &Error) {
+    // Once for each problem.
+    if inner.slot(id).problem().is_none_or(|before| before.to_string() != problem.to_string()) {
+        tracing::warn!("rows: {problem}; it is not cached");
+    }
+}
+
+/// Installs triggers where none is, and says what keeps the table from being cached.
+async fn triggers_problem(
+    inner: &Inner,
+    session: &mut Session,
+    table: &Table,
+    install: bool,
+) -> Result<Option<Error>, Error> {
+    use triggers::Installed;
+    let no_truncate = inner.options.disabled.truncate_trigger;
+    let installed = triggers::check(session.client(), table, no_truncate).await?;
+    let repair = match &installed {
+        Installed::Complete => return Ok(None),
+        Installed::None => inner.options.install_triggers,
+        // Another instance may want them so: whoever starts last decides, and nobody fights.
+        Installed::Partly(_) => inner.options.install_triggers && install,
+    };
+    if repair {
+        match triggers::install_on(session.client_mut(), table, no_truncate).await {
+            Ok(()) => return Ok(None),
+            Err(problem @ Error::Table { .. }) => return Ok(Some(problem)),
+            Err(Error::Rejected(reply)) => {
+                return Ok(Some(Error::table(&table.name, format!("its triggers: {reply}"))));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    let reason = match installed {
+        Installed::Partly(reason) => reason,
+        _ => "its triggers are not installed; see `triggers print`".to_owned(),
+    };
+    Ok(Some(Error::table(&table.name, reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_event_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        let long = format!("{}ü", "x".repeat(LOGGED - 1));
+        assert_eq!(cut(&long).len(), LOGGED - 1);
+        assert_eq!(cut(&"x".repeat(LOGGED + 1)).len(), LOGGED);
+    }
+}

@@ -1,0 +1,189 @@
+//! Reads a table's description.
+
+use super::key::KeyType;
+use super::sql::Statements;
+use super::{Key, TableSpec, identifier};
+use crate::Error;
+use serde_json::Value;
+use tokio_postgres::Client;
+
+const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersistence::text, row_security_active(c.oid), \
+    EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AND c.relkind <> 'p', c.relispartition \
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
+
+const COLUMNS: &str = "SELECT a.attname::text, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text END, \
+    format_type(a.atttypid, a.atttypmod), a.attnotnull, coalesce(l.collisdeterministic, true), \
+    a.attgenerated <> '' OR a.attidentity = 'a', a.attnum \
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation \
+    WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+/// Unique indexes that hold for every row at every moment, the primary key first.
+const KEYS: &str = "SELECT i.indkey::int2[], i.indnkeyatts FROM pg_index i \
+    WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate \
+    AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY i.indisprimary DESC, i.indexrelid";
+
+const PRIMARY: &str = "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = $1 AND indisprimary)";
+
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    key_type: Option<KeyType>,
+    /// The type, in words.
+    shown_type: String,
+    not_null: bool,
+    deterministic: bool,
+    /// Computed by the database alone.
+    computed: bool,
+    number: i16,
+}
+
+/// A table, as it was when its catalogue entries were read.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) hidden: Vec<String>,
+    pub(crate) key: Vec<String>,
+    types: Vec<KeyType>,
+    pub(crate) statements: Statements,
+}
+
+pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Error> {
+    let wrong = |reason: &str| Error::table(&spec.name, reason);
+    let found = client.query_opt(TABLE, &[&spec.name, &spec.schema]).await?;
+    let row = found.ok_or_else(|| wrong("there is none of this name"))?;
+    let (oid, schema): (u32, String) = (row.try_get(0)?, row.try_get(1)?);
+    let (kind, persistence): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+    if kind != "r" && kind != "p" {
+        return Err(wrong("it is a view, a foreign table or an index, whose changes cannot be seen"));
+    }
+    if persistence == "t" {
+        return Err(wrong("it is a temporary table"));
+    }
+    if row.try_get(4)? {
+        return Err(wrong(
+            "row security applies to our role, so rows may vanish without a change; use a role with BYPASSRLS",
+        ));
+    }
+    if row.try_get(5)? {
+        return Err(wrong("other tables inherit from it, whose changes its triggers do not see"));
+    }
+    if row.try_get(6)? {
+        return Err(wrong("it is a partition; give its parent instead"));
+    }
+    let columns = columns(client, oid).await?;
+    let numbers = key_numbers(client, oid, &columns, spec).await?;
+    let is_hidden = |column: &Column| spec.hidden.contains(&column.name);
+    if let Some(name) = spec.hidden.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
+        return Err(wrong(&format!("it has no column {name} to hide")));
+    }
+    let (mut key, mut types) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let column =
+            columns.iter().find(|column| column.number == number).ok_or_else(|| wrong("its key has no column"))?;
+        let kind = column.key_type.filter(|_| column.deterministic);
+        types.push(kind.ok_or_else(|| {
+            wrong(&format!(
+                "equal values of its key's column {} ({}) can be written in several ways; keys may be integers, text, \
+                 uuid, bool and date",
+                column.name, column.shown_type
+            ))
+        })?);
+        if is_hidden(column) {
+            return Err(wrong(&format!("its key's column {} cannot be hidden", column.name)));
+        }
+        key.push(column.name.clone());
+    }
+    let columns: Vec<Column> = columns.into_iter().filter(|column| !is_hidden(column)).collect();
+    let statements = Statements::new(&schema, &spec.name, &columns, &key, &types);
+    Ok(Table { schema, name: spec.name.clone(), columns, hidden: spec.hidden.clone(), key, types, statements })
+}
+
+async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
+    let rows = client.query(COLUMNS, &[&oid]).await?;
+    let column = |row: &tokio_postgres::Row| {
+        let type_name: Option<String> = row.try_get(1)?;
+        Ok(Column {
+            name: row.try_get(0)?,
+            key_type: type_name.as_deref().and_then(KeyType::named),
+            shown_type: row.try_get(2)?,
+            not_null: row.try_get(3)?,
+            deterministic: row.try_get(4)?,
+            computed: row.try_get(5)?,
+            number: row.try_get(6)?,
+        })
+    };
+    rows.iter().map(column).collect()
+}
+
+/// The numbers of the key's columns, in the order of the index, or in the one that was asked for.
+async fn key_numbers(client: &Client, oid: u32, columns: &[Column], spec: &TableSpec) -> Result<Vec<i16>, Error> {
+    let wrong = |reason: String| Error::table(&spec.name, reason);
+    let mut indexes = Vec::new();
+    for row in client.query(KEYS, &[&oid]).await? {
+        let (mut numbers, count): (Vec<i16>, i16) = (row.try_get(0)?, row.try_get(1)?);
+        // Columns beyond it are included only.
+        numbers.truncate(usize::try_from(count).unwrap_or(0));
+        indexes.push(numbers);
+    }
+    let Some(names) = &spec.key else {
+        let primary: bool = client.query_one(PRIMARY, &[&oid]).await?.try_get(0)?;
+        return match indexes.into_iter().next() {
+            Some(numbers) if primary => Ok(numbers),
+            _ => Err(wrong("it has no primary key; name the columns of a unique index as its key".to_owned())),
+        };
+    };
+    let mut numbers = Vec::new();
+    for name in names {
+        let column = columns.iter().find(|column| column.name == *name);
+        let column = column.ok_or_else(|| wrong(format!("it has no column {name}")))?;
+        if !column.not_null {
+            return Err(wrong(format!("its key's column {name} may be null")));
+        }
+        numbers.push(column.number);
+    }
+    let sorted = |numbers: &[i16]| {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        numbers
+    };
+    let wanted = sorted(&numbers);
+    if !numbers.is_empty() && indexes.iter().any(|index| sorted(index) == wanted) {
+        Ok(numbers)
+    } else {
+        Err(wrong(format!("no unique index is on exactly ({})", names.join(", "))))
+    }
+}
+
+impl Table {
+    /// Schema and name, quoted.
+    pub(crate) fn quoted(&self) -> String {
+        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
+    }
+
+    pub(crate) fn canonical(&self, key: &Key) -> Result<Key, Error> {
+        key.canonical(&self.name, &self.types)
+    }
+
+    pub(crate) fn key_columns(&self) -> usize {
+        self.key.len()
+    }
+
+    /// Checks an object of values, and names the columns that it sets.
+    pub(crate) fn columns_of(&self, values: &serde_json::Map<String, Value>) -> Result<Vec<&str>, Error> {
+        let column = |name: &String| {
+            let column = self.columns.iter().find(|column| column.name == *name);
+            let column = column.ok_or_else(|| Error::values(&self.name, format!("there is no column {name}")))?;
+            if column.computed {
+                return Err(Error::values(&self.name, format!("the database computes column {name}")));
+            }
+            Ok(column.name.as_str())
+        };
+        let mut columns = values.keys().map(column).collect::<Result<Vec<&str>, Error>>()?;
+        // One statement for each set of columns, whatever their order.
+        columns.sort_unstable();
+        Ok(columns)
+    }
+}

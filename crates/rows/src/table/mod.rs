@@ -1,0 +1,71 @@
+//! Tables as the catalogue describes them. Every identifier in a statement comes from here; every value is bound.
+
+mod catalogue;
+mod fingerprint;
+mod key;
+mod sql;
+pub mod triggers;
+
+pub(crate) use catalogue::{Table, load};
+pub(crate) use fingerprint::FINGERPRINTS;
+pub use key::Key;
+
+/// A table that is asked for by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSpec {
+    /// The schema; the first of the search path that has the table unless given.
+    pub schema: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The key's columns, which must have a unique index; the primary key's unless given.
+    pub key: Option<Vec<String>>,
+    /// Columns that are never read, written or sent.
+    pub hidden: Vec<String>,
+}
+
+impl From<&str> for TableSpec {
+    /// Reads `table` or `schema.table`.
+    fn from(name: &str) -> TableSpec {
+        let (schema, name) = match name.split_once('.') {
+            Some((schema, name)) => (Some(schema.to_owned()), name),
+            None => (None, name),
+        };
+        TableSpec { schema, name: name.to_owned(), key: None, hidden: Vec::new() }
+    }
+}
+
+impl From<&String> for TableSpec {
+    fn from(name: &String) -> TableSpec {
+        TableSpec::from(name.as_str())
+    }
+}
+
+/// Quotes an identifier of the catalogue.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Quotes a string for a statement that cannot have parameters.
+pub(crate) fn literal(text: &str) -> String {
+    // With a backslash, `E` makes the meaning independent of standard_conforming_strings.
+    let escape = if text.contains('\\') { "E" } else { "" };
+    format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_within_names_and_texts_are_doubled() {
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("a'b"), "'a''b'");
+        assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
+    }
+
+    #[test]
+    fn a_name_may_have_a_schema() {
+        assert_eq!(TableSpec::from("a.b").schema.as_deref(), Some("a"));
+        assert_eq!(TableSpec::from("b").schema, None);
+    }
+}

@@ -1,0 +1,125 @@
+//! Statements of one table. Keys and values are bound as text and JSON; PostgreSQL converts them.
+
+use super::catalogue::{Column, Table};
+use super::key::KeyType;
+use super::{identifier, literal};
+
+#[derive(Debug)]
+pub(crate) struct Statements {
+    /// Parameters: the key's values. Gives the row's JSON.
+    pub(crate) select: String,
+    /// Parameters: an array for each column of the key. Gives the row's JSON, or null, for each key in order.
+    pub(crate) select_many: String,
+    /// Parameters: the key's values. Gives no row if there was none.
+    pub(crate) delete: String,
+    /// `t.a = $1 AND t.b = $2`.
+    key_is: String,
+    /// Key values as text array and row JSON, of `t`.
+    returning: String,
+}
+
+impl Statements {
+    pub(super) fn new(schema: &str, name: &str, columns: &[Column], key: &[String], types: &[KeyType]) -> Statements {
+        let table = format!("{}.{}", identifier(schema), identifier(name));
+        let all: Vec<String> = columns.iter().map(|column| format!("t.{}", identifier(&column.name))).collect();
+        let all = all.join(", ");
+        let compared = |parameter: &dyn Fn(usize) -> String| {
+            let pairs = key.iter().zip(types).enumerate();
+            let pairs =
+                pairs.map(|(at, (name, kind))| format!("t.{} = {}{}", identifier(name), parameter(at), kind.cast()));
+            pairs.collect::<Vec<String>>().join(" AND ")
+        };
+        let key_is = compared(&|at| format!("${}::text", at + 1));
+        let many = compared(&|at| format!("w.k{at}"));
+        let arrays: Vec<String> = (0..key.len()).map(|at| format!("${}::text[]", at + 1)).collect();
+        let names: Vec<String> = (0..key.len()).map(|at| format!("k{at}")).collect();
+        let keys: Vec<String> = key.iter().map(|name| format!("t.{}::text", identifier(name))).collect();
+        let row = "pg_catalog.row_to_json(r)::text";
+        let returning = format!("ARRAY[{}], (SELECT {row} FROM (SELECT {all}) r)", keys.join(", "));
+        Statements {
+            select: format!("SELECT {row} FROM (SELECT {all} FROM {table} t WHERE {key_is}) r"),
+            select_many: format!(
+                "SELECT (SELECT {row} FROM (SELECT {all} FROM {table} t WHERE {many}) r) \
+                 FROM ROWS FROM (unnest({})) WITH ORDINALITY w({}, n) ORDER BY w.n",
+                arrays.join(", "),
+                names.join(", ")
+            ),
+            delete: format!("DELETE FROM {table} t WHERE {key_is} RETURNING {returning}"),
+            key_is,
+            returning,
+        }
+    }
+}
+
+impl Table {
+    /// Parameter: the values as a JSON object; none without columns.
+    pub(crate) fn insert(&self, columns: &[&str]) -> String {
+        let (table, returning) = (self.quoted(), &self.statements.returning);
+        if columns.is_empty() {
+            return format!("INSERT INTO {table} AS t DEFAULT VALUES RETURNING {returning}");
+        }
+        let names = names(columns);
+        format!("INSERT INTO {table} AS t ({names}) SELECT {names} FROM {} RETURNING {returning}", record(&table, "$1"))
+    }
+
+    /// Parameters: the key's values, then the values as a JSON object.
+    pub(crate) fn update(&self, columns: &[&str]) -> String {
+        let (table, names) = (self.quoted(), names(columns));
+        let Statements { key_is, returning, .. } = &self.statements;
+        let values = record(&table, &format!("${}", self.key_columns() + 1));
+        format!("UPDATE {table} t SET ({names}) = (SELECT {names} FROM {values}) WHERE {key_is} RETURNING {returning}")
+    }
+
+    /// The channel of the table's events: `chan_` and its name, or a hash of it where that is too long.
+    pub(crate) fn channel(&self) -> String {
+        let name = if self.schema == "public" { self.name.clone() } else { format!("{}.{}", self.schema, self.name) };
+        bounded("chan_", &name)
+    }
+
+    /// The comparison of the table's name as SQL text.
+    pub(crate) fn name_literal(&self) -> String {
+        literal(&self.name)
+    }
+}
+
+fn names(columns: &[&str]) -> String {
+    columns.iter().map(|name| identifier(name)).collect::<Vec<String>>().join(", ")
+}
+
+fn record(table: &str, parameter: &str) -> String {
+    format!("pg_catalog.json_populate_record(NULL::{table}, {parameter}::text::json)")
+}
+
+/// Prefix and name, within the 63 bytes that an identifier has.
+pub(super) fn bounded(prefix: &str, name: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let whole = format!("{prefix}{name}");
+    if whole.len() <= 63 {
+        return whole;
+    }
+    let hash = const_hex::encode(&Sha256::digest(name.as_bytes())[..8]);
+    let mut end = 63 - hash.len() - 1;
+    while !whole.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}_{hash}", &whole[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded;
+
+    #[test]
+    fn long_names_stay_within_the_limit_and_apart() {
+        for length in [57, 58, 59, 200] {
+            let name = bounded("chan_", &"x".repeat(length));
+            assert!(name.len() <= 63, "{name}");
+            assert_eq!(name.len() == length + 5, length <= 58, "{name}");
+        }
+        assert!(bounded("chan_", &"ü".repeat(31)).len() <= 63);
+        assert_ne!(
+            bounded("chan_", &format!("{}a", "x".repeat(80))),
+            bounded("chan_", &format!("{}b", "x".repeat(80)))
+        );
+    }
+}

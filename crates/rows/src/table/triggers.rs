@@ -1,0 +1,293 @@
+//! The triggers that tell of changes, as SQL. A table's owner can install them; nobody needs to be a superuser.
+//!
+//! | change | event |
+//! |---|---|
+//! | a row | `{"table","id","type","data"}`; `data` is the row, the old row, or `{"old","new","diff"}` |
+//! | a row whose event is over 7,500 bytes | the same without `data` |
+//! | a row's key | the same with `old_id` |
+//! | more than 1,000 rows in one transaction, TRUNCATE, a row whose event cannot be made | `{"table","type":"FLUSH"}` |
+//!
+//! The writer's transaction does not fail because of an event. `PREPARE TRANSACTION` does: PostgreSQL refuses it
+//! after a NOTIFY.
+
+use super::sql::bounded;
+use super::{Table, TableSpec, identifier, literal};
+use crate::{Database, Error};
+use std::time::Duration;
+use tokio_postgres::Client;
+
+/// Rows of one table that one transaction may change before its event says "flush".
+const ROWS: u32 = 1000;
+/// Bytes of an event. PostgreSQL refuses 8,000, and the writer's transaction with it.
+const BYTES: u32 = 7500;
+/// Time that the installation may wait for a table's lock, with the writers behind it.
+const LOCK: Duration = Duration::from_secs(2);
+const STATEMENT: Duration = Duration::from_secs(30);
+
+/// Relations with data or partitions, and their triggers of ours.
+const INSTALLED: &str = "SELECT n.nspname::text, c.relname::text, g.tgname::text, g.tgenabled::text, g.tgtype, \
+    g.tgqual IS NULL AND g.tgattr::text = '', p.prosrc, g.tgparentid = 0 \
+    FROM (SELECT relid FROM pg_partition_tree($1::text::regclass) UNION SELECT $1::text::regclass) s \
+    JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace \
+    LEFT JOIN (pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid) \
+        ON g.tgrelid = c.oid AND g.tgname IN ('switchboard_rows', 'switchboard_rows_truncate') AND NOT g.tgisinternal \
+    ORDER BY c.relispartition, c.oid, g.tgname";
+
+const ROW: &str = "switchboard_rows";
+const TRUNCATE: &str = "switchboard_rows_truncate";
+/// AFTER, for each row, INSERT or DELETE or UPDATE; and AFTER, for each statement, TRUNCATE.
+const ROW_TYPE: i16 = 1 | 4 | 8 | 16;
+const TRUNCATE_TYPE: i16 = 32;
+
+/// How a table's triggers are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Installed {
+    Complete,
+    /// No relation has one.
+    None,
+    /// Why not all are as they should be.
+    Partly(String),
+}
+
+/// The statements that install a table's triggers. They may be run again and again.
+///
+/// # Errors
+/// If the table cannot be served, or the database does not answer.
+pub async fn print(database: &Database, table: &TableSpec) -> Result<String, Error> {
+    let session = session(database).await?;
+    let table = super::load(session.client(), table).await?;
+    let relations = relations(session.client(), &table).await?;
+    Ok(install_sql(&table, &relations, false))
+}
+
+/// Installs a table's triggers, in one transaction.
+///
+/// # Errors
+/// If the role owns neither the table nor may create functions in its schema, and as for [`print`].
+pub async fn install(database: &Database, table: &TableSpec) -> Result<(), Error> {
+    let mut session = session(database).await?;
+    let table = super::load(session.client(), table).await?;
+    install_on(session.client_mut(), &table, false).await
+}
+
+/// Removes what [`install`] made. A table without triggers is left as it is.
+///
+/// # Errors
+/// As for [`install`].
+pub async fn remove(database: &Database, table: &TableSpec) -> Result<(), Error> {
+    let mut session = session(database).await?;
+    let table = super::load(session.client(), table).await?;
+    let relations = relations(session.client(), &table).await?;
+    let mut sql = String::new();
+    for relation in &relations {
+        // A partition's copy of the row trigger goes with its parent's.
+        if relation == &table.quoted() {
+            sql += &format!("DROP TRIGGER IF EXISTS {ROW} ON {relation};\n");
+        }
+        sql += &format!("DROP TRIGGER IF EXISTS {TRUNCATE} ON {relation};\n");
+    }
+    sql += &format!("DROP FUNCTION IF EXISTS {}();\n", function(&table));
+    transact(session.client_mut(), &table, &sql).await
+}
+
+async fn session(database: &Database) -> Result<crate::database::Session, Error> {
+    database.session(&crate::database::settings("switchboard rows triggers", STATEMENT, LOCK)).await
+}
+
+pub(crate) async fn install_on(client: &mut Client, table: &Table, without_truncate: bool) -> Result<(), Error> {
+    let relations = relations(client, table).await?;
+    let sql = install_sql(table, &relations, without_truncate);
+    transact(client, table, &sql).await.map_err(|error| match error {
+        Error::Rejected(reply) if reply.code == "42501" => Error::table(
+            &table.name,
+            format!(
+                "its triggers are missing, and we may not install them ({}); let its owner run `triggers print`",
+                reply.message
+            ),
+        ),
+        other => other,
+    })
+}
+
+async fn transact(client: &mut Client, table: &Table, sql: &str) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    // Several instances start at once; a function that two replace at once is an error.
+    let lock = "SELECT pg_advisory_xact_lock(hashtext('switchboard rows'), hashtext($1))";
+    transaction.execute(lock, &[&table.quoted()]).await?;
+    transaction.batch_execute(sql).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The table and its partitions, quoted.
+async fn relations(client: &Client, table: &Table) -> Result<Vec<String>, Error> {
+    let mut relations: Vec<String> = Vec::new();
+    for row in client.query(INSTALLED, &[&table.quoted()]).await? {
+        let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let relation = format!("{}.{}", identifier(&schema), identifier(&name));
+        if relations.last() != Some(&relation) {
+            relations.push(relation);
+        }
+    }
+    Ok(relations)
+}
+
+/// Compares what is installed with what should be.
+pub(crate) async fn check(client: &Client, table: &Table, without_truncate: bool) -> Result<Installed, Error> {
+    let source = source(table);
+    let mut problem = None;
+    let (mut any, mut wanted, mut right) = (false, 0, 0);
+    let mut last = None;
+    for row in client.query(INSTALLED, &[&table.quoted()]).await? {
+        let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let relation = format!("{schema}.{name}");
+        if last.as_ref() != Some(&relation) {
+            last = Some(relation.clone());
+            wanted += if without_truncate { 1 } else { 2 };
+        }
+        let Some(trigger) = row.try_get::<_, Option<String>>(2)? else { continue };
+        any = true;
+        let kind = if trigger == ROW { ROW_TYPE } else { TRUNCATE_TYPE };
+        if row.try_get::<_, String>(3)? != "A" {
+            problem = Some(format!("the trigger {trigger} of {relation} is not ENABLE ALWAYS"));
+        } else if row.try_get::<_, i16>(4)? != kind || !row.try_get::<_, bool>(5)? {
+            problem = Some(format!("the trigger {trigger} of {relation} is not ours"));
+        } else if row.try_get::<_, String>(6)? != source {
+            problem =
+                Some(format!("the trigger {trigger} of {relation} is of another version, or hides other columns"));
+        } else {
+            right += 1;
+        }
+    }
+    Ok(match problem {
+        Some(problem) => Installed::Partly(problem),
+        None if right >= wanted => Installed::Complete,
+        None if any => Installed::Partly(format!("{} of {wanted} triggers are missing", wanted - right)),
+        None => Installed::None,
+    })
+}
+
+fn function(table: &Table) -> String {
+    format!("{}.{}", identifier(&table.schema), identifier(&bounded("switchboard_rows_", &table.name)))
+}
+
+fn install_sql(table: &Table, relations: &[String], without_truncate: bool) -> String {
+    let (source, function) = (source(table), function(table));
+    let mut tag = "$switchboard$".to_owned();
+    while source.contains(&tag) {
+        tag.insert(1, '_');
+    }
+    // The formats of rows and the meaning of names must not depend on the writer's session.
+    let mut sql = format!(
+        "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql\n\
+         SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET intervalstyle = 'iso_8601'\n\
+         SET bytea_output = 'hex' SET extra_float_digits = 1 AS {tag}{source}{tag};\n"
+    );
+    let quoted = table.quoted();
+    sql += &format!(
+        "DROP TRIGGER IF EXISTS {ROW} ON {quoted};\n\
+         CREATE TRIGGER {ROW} AFTER INSERT OR UPDATE OR DELETE ON {quoted}\n    FOR EACH ROW EXECUTE FUNCTION {function}();\n"
+    );
+    for relation in relations {
+        sql += &format!("ALTER TABLE ONLY {relation} ENABLE ALWAYS TRIGGER {ROW};\n");
+        sql += &format!("DROP TRIGGER IF EXISTS {TRUNCATE} ON {relation};\n");
+        if !without_truncate {
+            sql += &format!(
+                "CREATE TRIGGER {TRUNCATE} AFTER TRUNCATE ON {relation}\n    FOR EACH STATEMENT EXECUTE FUNCTION {function}();\n\
+                 ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {TRUNCATE};\n"
+            );
+        }
+    }
+    sql
+}
+
+/// The function's body. Nothing in it can end the writer's transaction: what may fail is caught.
+fn source(table: &Table) -> String {
+    let id = |row: &str| match &*table.key {
+        [one] => format!("to_json({row}.{})", identifier(one)),
+        several => {
+            let parts: Vec<String> = several.iter().map(|name| format!("{row}.{}", identifier(name))).collect();
+            format!("json_build_array({})", parts.join(", "))
+        }
+    };
+    let hidden: Vec<String> = table.hidden.iter().map(|name| format!(" - {}::text", literal(name))).collect();
+    let hidden = hidden.concat();
+    let (channel, name) = (literal(&table.channel()), table.name_literal());
+    let counter = literal(&format!("switchboard.rows_{}", &const_hex::encode(short_hash(&table.quoted()))));
+    let (new, old) = (id("NEW"), id("OLD"));
+    format!(
+        "
+DECLARE
+    flush constant text := json_build_object('table', {name}, 'type', 'FLUSH')::text;
+    event text;
+    id json;
+    old_id json;
+    count integer;
+    old_row jsonb;
+    new_row jsonb;
+    data jsonb;
+    whole text;
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        PERFORM pg_notify({channel}, flush);
+        RETURN NULL;
+    END IF;
+    BEGIN
+        -- A flush that is queued already is not queued again; a wrong count costs flushes, never an event.
+        count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer + 1;
+        PERFORM set_config({counter}, least(count, {ROWS} + 1)::text, true);
+        IF count <= {ROWS} THEN
+            IF TG_OP = 'DELETE' THEN
+                id := {old};
+            ELSE
+                id := {new};
+            END IF;
+            IF TG_OP = 'UPDATE' THEN
+                old_id := {old};
+                IF old_id::text = id::text THEN
+                    old_id := NULL;
+                END IF;
+            END IF;
+            IF id IS NOT NULL THEN
+                event := json_strip_nulls(json_build_object('table', {name}, 'id', id, 'old_id', old_id, 'type', TG_OP))::text;
+            END IF;
+            IF octet_length(event) <= {BYTES} THEN
+                -- The event's keys stand if its data cannot be made.
+                IF TG_OP <> 'DELETE' AND pg_column_size(NEW) <= {BYTES} THEN
+                    new_row := to_jsonb(NEW){hidden};
+                END IF;
+                IF TG_OP <> 'INSERT' AND pg_column_size(OLD) <= {BYTES} THEN
+                    old_row := to_jsonb(OLD){hidden};
+                END IF;
+                data := CASE TG_OP WHEN 'INSERT' THEN new_row WHEN 'DELETE' THEN old_row
+                    ELSE jsonb_build_object('old', old_row, 'new', new_row, 'diff',
+                        coalesce((SELECT jsonb_object_agg(n.key, n.value) FROM jsonb_each(new_row) n
+                            WHERE n.value IS DISTINCT FROM old_row -> n.key), '{{}}')) END;
+                IF TG_OP = 'UPDATE' AND (new_row IS NULL OR old_row IS NULL) THEN
+                    data := NULL;
+                END IF;
+                whole := left(event, -1) || ',\"data\":' || data::text || '}}';
+                IF octet_length(whole) <= {BYTES} THEN
+                    event := whole;
+                END IF;
+            END IF;
+        END IF;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
+    IF event IS NULL OR octet_length(event) > {BYTES} THEN
+        event := flush;
+    END IF;
+    PERFORM pg_notify({channel}, event);
+    RETURN NULL;
+END
+"
+    )
+}
+
+fn short_hash(text: &str) -> [u8; 8] {
+    use sha2::{Digest, Sha256};
+    let mut hash = [0; 8];
+    hash.copy_from_slice(&Sha256::digest(text.as_bytes())[..8]);
+    hash
+}

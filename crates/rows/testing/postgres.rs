@@ -1,0 +1,40 @@
+//! A throw-away PostgreSQL for the tests: `switchboard-rows-postgres DIRECTORY [SETTING=VALUE...]`.
+//!
+//! Prints `socket PATH` and `process NUMBER`, and ends with its standard input, and removes the directory. The lines `restart` and `crash`
+//! stop it, fast or by SIGKILL, and start it again; then it prints both lines once more.
+
+use std::io::BufRead;
+use switchboard_rows::{PostgresOptions, PrivatePostgres};
+
+fn main() {
+    switchboard_child::init();
+    let mut arguments = std::env::args().skip(1);
+    let base = std::path::PathBuf::from(arguments.next().expect("a directory"));
+    let mut options = PostgresOptions::new(base.join("data"));
+    options.sockets = base.join("s");
+    // Nothing has to survive the machine.
+    options.settings =
+        ["fsync=off", "synchronous_commit=on", "max_connections=200", "shared_buffers=32MB"].map(str::to_owned).into();
+    options.settings.extend(arguments);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let start = || {
+        let postgres = runtime.block_on(PrivatePostgres::start(&options)).unwrap_or_else(|error| panic!("{error}"));
+        println!("socket {}\nprocess {}", postgres.socket_directory().display(), postgres.id());
+        postgres
+    };
+    let mut postgres = Some(start());
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let running = postgres.take().expect("it runs");
+        if line == "crash" {
+            let process = i32::try_from(running.id()).expect("a process number");
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), nix::sys::signal::Signal::SIGKILL)
+                .expect("killed");
+        }
+        running.stop();
+        postgres = Some(start());
+    }
+    if let Some(postgres) = postgres {
+        postgres.stop();
+    }
+    let _ = std::fs::remove_dir_all(&base);
+}
