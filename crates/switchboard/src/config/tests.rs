@@ -140,9 +140,9 @@ fn the_default_of_connections_fits_into_a_small_memory() {
         settings.read(text, "my.toml")?;
         settings.check().map(|()| settings.server.limits)
     };
-    let connection = switchboard_broker::Limits::CONNECTION;
-    let default = switchboard_broker::Limits::default().connections;
-    let two = 2 * switchboard_broker::Limits::default().message;
+    let connection = Limits::CONNECTION;
+    let default = Limits::default().connections;
+    let two = 2 * Limits::default().message;
     for (memory, connections) in [
         (two + connection, 1),
         (two + 2 * connection - 1, 1),
