@@ -16,6 +16,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod quantity;
+
 mod deadline;
 mod runtime;
 mod task;

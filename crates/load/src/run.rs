@@ -112,20 +112,22 @@ fn send(batch: Batch, stream: &TcpStream, plan: &Plan, start: Instant, stop: &At
 }
 
 /// Returns whether all came that will come: buffers on the way may hold more than a slow broker delivers
-/// in minutes, and its rate is known without them.
+/// in minutes, and its rate is known without them. A queue is emptied all the same, for it would keep what is left: also
+/// of what a publisher was stopped in the middle of, so until nothing comes any more.
 fn wait(plan: &Plan, board: &Board, expected: u64, stop: &AtomicBool) -> bool {
     let end = Instant::now() + plan.time.max(IDLE * 2);
     let mut seen = (0, Instant::now());
     loop {
         let delivered = board.delivered.load(Relaxed);
-        if delivered >= expected || board.gone.load(Relaxed) == plan.subscribers {
+        let is_all = delivered >= expected && !(plan.queue && stop.load(Relaxed));
+        if is_all || board.gone.load(Relaxed) == plan.subscribers {
             return true;
         }
         if delivered != seen.0 {
             seen = (delivered, Instant::now());
         } else if seen.1.elapsed() > IDLE {
             return true;
-        } else if Instant::now() > end || stop.load(Relaxed) {
+        } else if !plan.queue && (Instant::now() > end || stop.load(Relaxed)) {
             return false;
         }
         thread::sleep(Duration::from_millis(1));

@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
+use switchboard_http_client::Url;
+use switchboard_sockets::Endpoint;
 use tokio::net::UnixStream;
 
 /// What a [`Monitor`](crate::Monitor) is to do.
@@ -77,6 +79,42 @@ impl Settings {
             alert_repeat: Duration::from_secs(300),
             report_as: None,
         }
+    }
+}
+
+/// Checks of single values, for whoever reads them. Each error is the reason, without the value.
+impl Settings {
+    /// Checks an address for [`Settings::collect`].
+    ///
+    /// # Errors
+    /// It is no ZeroMQ endpoint.
+    pub fn check_collect(endpoint: &str) -> Result<(), String> {
+        match endpoint.parse::<Endpoint>() {
+            Ok(_) => Ok(()),
+            Err(switchboard_sockets::Error::Endpoint { problem, .. }) => Err(problem.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Checks an address for [`Settings::broker`].
+    ///
+    /// # Errors
+    /// It is no address of a broker.
+    pub fn check_broker(url: &str) -> Result<(), String> {
+        match url.parse::<switchboard_client::Options>() {
+            Ok(_) => Ok(()),
+            Err(switchboard_client::Error::Url { problem, .. }) => Err(problem),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Checks an address for [`Settings::webhook`].
+    ///
+    /// # Errors
+    /// Alerts cannot be posted there.
+    pub fn check_webhook(address: &Secret) -> Result<(), String> {
+        let url: Result<Url, _> = address.reveal().parse();
+        url.map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use switchboard_broker::Limits;
 
 /// Files that are kept for everything but the native port: HTTP, the data directory, services of this process.
 const RESERVE: usize = 512;
@@ -45,9 +46,34 @@ pub(crate) fn connection_limit(open_files: u64) -> usize {
     (files - RESERVE.min(files / 2)).max(1)
 }
 
+/// Returns true if so few sockets contradict the setting `connections`. Its default is nobody's wish, so it counts only where less
+/// than half of it can be had.
+pub(crate) fn is_worth_a_warning(sockets: usize, connections: usize) -> bool {
+    let is_chosen = connections != Limits::default().connections;
+    sockets < if is_chosen { connections } else { connections / 2 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_default_that_cannot_be_had_is_mentioned_only_where_most_of_it_is_missing() {
+        let default = Limits::default().connections;
+        for (sockets, connections, is_mentioned) in [
+            (default - 1, default, false),
+            (default / 2, default, false),
+            (default / 2 - 1, default, true),
+            (0, default, true),
+            (default, default + 1, true),
+            (default + 1, default + 1, false),
+            (9, 10, true),
+            (10, 10, false),
+            (usize::MAX, usize::MAX, false),
+        ] {
+            assert_eq!(is_worth_a_warning(sockets, connections), is_mentioned, "{sockets} of {connections}");
+        }
+    }
 
     #[test]
     fn a_part_of_the_open_files_is_kept_for_others() {

@@ -1,7 +1,7 @@
 use crate::acceptor::Acceptor;
 use crate::connection::{Context, REFUSED};
 use crate::connector::{Arrival, Connector, arrivals};
-use crate::files::{OpenConnections, connection_limit};
+use crate::files::{OpenConnections, connection_limit, is_worth_a_warning};
 use crate::http;
 use crate::hub::Hub;
 use crate::rules::ChannelRules;
@@ -63,7 +63,7 @@ impl Server {
         });
         let allowed = settings.limits.connections;
         let sockets = connection_limit(files);
-        if sockets < allowed {
+        if is_worth_a_warning(sockets, allowed) {
             tracing::warn!(
                 "at most {sockets} connections, though `connections` allows {allowed}: \
                  this process may open {files} files (raise it with ulimit -n)"

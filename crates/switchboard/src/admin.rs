@@ -2,7 +2,7 @@
 
 use crate::cli::{Health, Kick, Purge};
 use crate::http::HttpServer;
-use crate::names::{decode, encode, percent};
+use crate::names::percent;
 use crate::output;
 use crate::server_address::Door;
 use crate::units::plural;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 /// Throws away what waits in a queue.
 pub(crate) async fn purge(args: &Purge) -> Result<()> {
-    let name = decode(&args.queue);
-    if let Some(reason) = no_queue(&name) {
-        bail!("{} {reason}", encode(&name));
+    let name = &args.queue;
+    if let Some(reason) = no_queue(&name.0) {
+        bail!("{name} {reason}");
     }
     let server = HttpServer::new(&args.http, Door::BrokerHttp)?;
-    let answer = server.post(&format!("/purge?queue={}", percent(&name))).await?;
+    let answer = server.post(&format!("/purge?queue={}", percent(&name.0))).await?;
     let purged = field(&server, &answer, "purged")?;
-    tell(args.json, &answer, &format!("Purged {} of {}.", plural(purged, "message"), encode(&name)))
+    tell(args.json, &answer, &format!("Purged {} of {}.", plural(purged, "message"), name))
 }
 
 /// Why a name can be no queue's.

@@ -1,7 +1,6 @@
 //! `switchboard bench`.
 
 use crate::cli::Bench;
-use crate::config::show_duration;
 use crate::output::{self, note, refused};
 use crate::server_address::Door;
 use crate::units::plural;
@@ -11,14 +10,16 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use switchboard_driver::quantity::show_duration;
 use switchboard_load::{Native, Outcome, Plan, run_until as load};
 
 /// Loads a broker that runs already, and prints what it did.
-pub(crate) fn run(args: &Bench) -> Result<()> {
+pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     let server = &args.server.address;
     let native = Native(address(server.host(), server.port(Door::Native))?);
     let plan = Plan {
@@ -34,9 +35,11 @@ pub(crate) fn run(args: &Bench) -> Result<()> {
         output::write(format!("{}\n", describe(args, native.0)).as_bytes())?;
     }
     let stop = Arc::new(AtomicBool::new(false));
+    let code = Arc::new(AtomicUsize::new(0));
     // A second one ends the process there and then.
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
+        signal_hook::flag::register_usize(signal, code.clone(), 128 + signal as usize)?;
         signal_hook::flag::register(signal, stop.clone())?;
     }
     let began = Instant::now();
@@ -56,7 +59,7 @@ pub(crate) fn run(args: &Bench) -> Result<()> {
     if tally.doubled + tally.out_of_order + tally.foreign > 0 {
         bail!("messages came twice, in a wrong order, or from nowhere");
     }
-    Ok(())
+    Ok(ExitCode::from(u8::try_from(code.load(Relaxed)).unwrap_or(u8::MAX)))
 }
 
 /// What is measured, and how.

@@ -1,19 +1,22 @@
 //! The command line.
 
 use crate::agent::{self, Agent};
-use crate::config::{Settings, parse_count, parse_duration, parse_size};
+use crate::config::Settings;
 use crate::http::HttpArgs;
 use crate::log::LogFormat;
 use crate::monitor::{self, Monitored};
+use crate::names::Name;
 use crate::output::UsageError;
 use crate::server_address::{Door, Server, ServerAddress};
 use crate::status::{self, Status};
 use crate::top::Top;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+use switchboard_driver::quantity::{parse_count, parse_duration, parse_size};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -221,8 +224,9 @@ impl fmt::Display for Peer {
 
 #[derive(Args, Debug)]
 pub(crate) struct Listen {
-    /// The channel, or a pattern: `*` is one level, `>` the rest.
-    pub(crate) channel: String,
+    /// The channel, or a pattern: `*` is one level, `>` the rest. %XX is the byte of these two hexadecimal digits.
+    #[arg(value_parser = Name::parser())]
+    pub(crate) channel: Name,
     #[command(flatten)]
     pub(crate) peer: Peer,
     /// Print {"subscription", "data"} a line; "hex" instead of "data" when that is not UTF-8.
@@ -238,11 +242,12 @@ pub(crate) struct Listen {
 
 #[derive(Args, Debug)]
 pub(crate) struct Send {
-    /// The channel.
-    pub(crate) channel: String,
+    /// The channel, as `status` shows it: %XX is the byte of these two hexadecimal digits.
+    #[arg(value_parser = Name::parser())]
+    pub(crate) channel: Name,
     /// The message. With none, `Msg 0 from <who>`, `Msg 1 from <who>`, once a second.
     #[arg(conflicts_with_all = ["stdin", "size"])]
-    pub(crate) data: Option<String>,
+    pub(crate) data: Option<OsString>,
     #[command(flatten)]
     pub(crate) peer: Peer,
     /// Send each line of the standard input.
@@ -268,7 +273,8 @@ pub(crate) struct Send {
 #[derive(Args, Debug)]
 pub(crate) struct Purge {
     /// The queue's name, as `status` shows it: %XX is the byte of these two hexadecimal digits.
-    pub(crate) queue: String,
+    #[arg(value_parser = Name::parser())]
+    pub(crate) queue: Name,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
     /// Print {"purged": N}.

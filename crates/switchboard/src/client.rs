@@ -3,11 +3,16 @@
 use crate::cli::Peer;
 use crate::output::{note, refused};
 use crate::server_address::Door;
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
+use std::pin::pin;
 use std::time::Duration;
 use switchboard_client::{Client, Error, Event, Events, Link, Options, Reason};
+use switchboard_driver::quantity::show_duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+/// An address that has not answered by then is worth a word, although the attempt goes on.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Connects a client that goes on for ever, unless it is to be tried once. The first connection is tried for `patience`; zero is
 /// for ever.
@@ -23,23 +28,37 @@ pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -
         max_channel: u32::MAX as usize,
         ..options
     };
-    match Client::with(options.clone()).await {
-        Err(Error::Connect { source, .. }) if peer.once => {
-            Err(anyhow!("cannot connect to {peer}: {source}{}", refused(&source)))
+    if peer.once {
+        return match Client::with(options).await {
+            Err(Error::Connect { source, .. }) => bail!("cannot connect to {peer}: {source}{}", refused(&source)),
+            result => Ok(result?),
+        };
+    }
+    if patience.is_zero() {
+        return connect_first(peer, patience, options).await;
+    }
+    let late = || anyhow!("nobody answered at {peer} for {}; --timeout 0 waits for ever", show_duration(patience));
+    timeout(patience, connect_first(peer, patience, options)).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Tries for ever, and says so once.
+async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Result<Client> {
+    let how_long = if patience.is_zero() { String::new() } else { format!(" for {}", show_duration(patience)) };
+    let say = |reason: &str| note(format_args!("Nobody answers at {peer} yet{reason}; retrying{how_long}."));
+    let mut first = pin!(Client::with(options.clone()));
+    let (result, is_said) = match timeout(MOMENT, &mut first).await {
+        Ok(result) => (result, false),
+        Err(_) => {
+            say("");
+            (first.await, true)
         }
+    };
+    match result {
         Err(Error::Connect { source, .. }) => {
-            note(format_args!("Cannot connect to {peer} yet ({source}){}; retrying.", refused(&source)));
-            let client = Client::with(Options { retry_first: true, ..options });
-            if patience.is_zero() {
-                return Ok(client.await?);
+            if !is_said {
+                say(&format!(" ({source}){}", refused(&source)));
             }
-            match timeout(patience, client).await {
-                Ok(client) => Ok(client?),
-                Err(_) => Err(anyhow!(
-                    "there was no broker at {peer} for {} s ({source}); --timeout 0 waits for one for ever",
-                    patience.as_secs_f64()
-                )),
-            }
+            Ok(Client::with(Options { retry_first: true, ..options }).await?)
         }
         result => Ok(result?),
     }

@@ -37,13 +37,13 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut stop = Stop::new()?;
-    if let Some(text) = doubtful(&args.channel, true) {
+    if let Some(text) = doubtful(&args.channel.to_string(), true) {
         note(format_args!("{text}"));
     }
     let connecting = async {
         let client = connect(&args.peer, Duration::ZERO, Options { inbox: CHUNK, ..Options::default() }).await?;
-        let narrator = narrate(client.events(), &args.peer, Some(&args.channel));
-        let subscription = client.subscribe(&args.channel).await?;
+        let narrator = narrate(client.events(), &args.peer, Some(&args.channel.to_string()));
+        let subscription = client.subscribe(&args.channel.0).await?;
         anyhow::Ok((client, narrator, subscription))
     };
     let (client, narrator, mut subscription) = tokio::select! {
@@ -146,7 +146,7 @@ impl Printer<'_> {
 
 /// Leaves a queue, and says how many of its messages were sent here in vain.
 async fn count_lost(args: &Listen, subscription: &mut Subscription) {
-    if !args.channel.starts_with("/queue") {
+    if !args.channel.0.starts_with(b"/queue") {
         return;
     }
     subscription.drain();
@@ -188,8 +188,8 @@ fn print(args: &Listen, message: &[u8], escapes: bool, text: &mut Vec<u8>) {
         text.extend_from_slice(escape_message(message).as_bytes());
     } else {
         let line = match std::str::from_utf8(message) {
-            Ok(data) => json!({ "subscription": args.channel, "data": data }),
-            Err(_) => json!({ "subscription": args.channel, "hex": hex(message) }),
+            Ok(data) => json!({ "subscription": args.channel.to_string(), "data": data }),
+            Err(_) => json!({ "subscription": args.channel.to_string(), "hex": hex(message) }),
         };
         text.extend_from_slice(line.to_string().as_bytes());
     }

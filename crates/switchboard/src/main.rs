@@ -64,7 +64,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Send(args) => return block_on(send::run(&args)),
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
-        Command::Bench(args) => bench::run(&args),
+        Command::Bench(args) => return bench::run(&args),
         Command::Purge(args) => block_on(admin::purge(&args)),
         Command::Kick(args) => block_on(admin::kick(&args)),
         Command::Health(args) => block_on(admin::health(&args)),

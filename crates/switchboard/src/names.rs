@@ -1,8 +1,10 @@
 //! Channel names: bytes, shown and given percent-encoded where they are no plain text.
 
 use crate::escape::steers;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
-use std::fmt::Write;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+use std::fmt::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 
 /// Encodes a value of an address, all but what never needs it.
 pub(crate) fn percent(value: impl AsRef<[u8]>) -> String {
@@ -38,8 +40,26 @@ fn is_encoded(bytes: &[u8]) -> bool {
 }
 
 /// Reads a name as [`encode`] shows it.
-pub(crate) fn decode(text: &str) -> Vec<u8> {
-    percent_decode_str(text).collect()
+fn decode(text: &[u8]) -> Vec<u8> {
+    percent_decode(text).collect()
+}
+
+/// A channel's name, or a pattern, of the command line. `%XX` is the byte of these two hexadecimal digits, so that what is shown can
+/// be given again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) Vec<u8>);
+
+impl Name {
+    /// Reads one from the command line, whose arguments are bytes.
+    pub(crate) fn parser() -> impl TypedValueParser<Value = Name> {
+        OsStringValueParser::new().map(|text| Name(decode(text.as_bytes())))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode(&self.0))
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +79,25 @@ mod tests {
             (b"", ""),
         ] {
             assert_eq!(encode(name), shown);
-            assert_eq!(decode(shown), name, "{shown}");
+            assert_eq!(decode(shown.as_bytes()), name, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_command_line_may_be_any_bytes() {
+        let parse = |bytes: &[u8]| {
+            let command = clap::Command::new("x").arg(clap::Arg::new("name").value_parser(Name::parser()));
+            let parsed = command.try_get_matches_from([std::ffi::OsStr::new("x"), std::ffi::OsStr::from_bytes(bytes)]);
+            parsed.expect("a name").remove_one::<Name>("name").expect("a name")
+        };
+        for (bytes, name, shown) in [
+            (&b"/queue/%ff"[..], &b"/queue/\xff"[..], "/queue/%FF"),
+            (b"/queue/\xff", b"/queue/\xff", "/queue/%FF"),
+            (b"/queue/100%", b"/queue/100%", "/queue/100%"),
+            (b"", b"", ""),
+        ] {
+            assert_eq!(parse(bytes), Name(name.to_vec()));
+            assert_eq!(parse(bytes).to_string(), shown);
         }
     }
 

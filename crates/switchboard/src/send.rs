@@ -8,6 +8,7 @@ use crate::stop::{Stop, exit_code};
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_client::native::LIMIT;
@@ -27,7 +28,7 @@ const ATTEMPTS: u32 = 5;
 /// still sent.
 pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
     let mut stop = Stop::new()?;
-    if let Some(text) = doubtful(&args.channel, false) {
+    if let Some(text) = doubtful(&args.channel.to_string(), false) {
         note(format_args!("{text}"));
     }
     let mut sender = tokio::select! {
@@ -66,7 +67,7 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
         note(format_args!("Interrupted: {sent} messages were sent."));
     }
     if args.json {
-        output::write(format!("{}\n", json!({ "channel": args.channel, "sent": sent })).as_bytes())?;
+        output::write(format!("{}\n", json!({ "channel": args.channel.to_string(), "sent": sent })).as_bytes())?;
     }
     Ok(exit_code(signal))
 }
@@ -78,20 +79,21 @@ async fn send_all(args: &Send, sender: &mut Sender) -> Result<()> {
 async fn generated(args: &Send, sender: &mut Sender) -> Result<()> {
     // The standard library's hash keys are random, which is random enough for a name.
     let me = format!("{:08x}", RandomState::new().build_hasher().finish() as u32);
-    let fill = args.size.map(|size| "X".repeat(size));
+    let given = args.data.as_ref().map(|data| data.as_bytes().to_vec());
+    let given = given.or_else(|| args.size.map(|size| vec![b'X'; size]));
     let count = args.count.unwrap_or(if args.data.is_some() { 1 } else { u64::MAX });
     let pause = if args.data.is_some() || args.count.is_some() { Duration::ZERO } else { Duration::from_secs(1) };
     let pause = args.interval.unwrap_or(pause);
     for i in 0..count {
         let made;
-        let message = match (&args.data, &fill) {
-            (Some(given), _) | (None, Some(given)) => given,
-            (None, None) => {
+        let message = match &given {
+            Some(given) => given.as_slice(),
+            None => {
                 made = format!("Msg {i} from {me}");
-                &made
+                made.as_bytes()
             }
         };
-        sender.push(args, message.as_bytes()).await?;
+        sender.push(args, message).await?;
         sender.pause(pause, i + 1 == count).await?;
     }
     Ok(())
@@ -123,7 +125,7 @@ async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
 /// Sends what only a broker takes that is configured for it, and only once: one that is not ends the connection.
 async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
     let client = connect(&Peer { once: true, ..args.peer.clone() }, args.timeout, Options::default()).await?;
-    client.publish(&args.channel, message).await?;
+    client.publish(&args.channel.0, message).await?;
     match client.close().await {
         Ok(()) => Ok(()),
         Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) if message.len() > LIMIT => bail!(
@@ -134,7 +136,7 @@ async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
         Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) => bail!(
             "the broker closed the connection on a channel name of {} bytes: its limit is {CHANNEL_NAME} bytes, unless it is \
              configured otherwise (setting channel-name)",
-            args.channel.len()
+            args.channel.0.len()
         ),
         Err(error) => Err(error.into()),
     }
@@ -158,7 +160,7 @@ impl Sender {
     }
 
     async fn push(&mut self, args: &Send, message: &[u8]) -> Result<()> {
-        let channel = &args.channel;
+        let channel = &args.channel.0;
         if message.len() > LIMIT || channel.len() > CHANNEL_NAME {
             // In its place behind the others.
             self.flush().await?;

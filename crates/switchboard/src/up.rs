@@ -1,6 +1,6 @@
 //! `switchboard up`, `broker` and `monitor`: the services, until a signal ends them.
 
-use crate::config::{Settings, Started, show_duration};
+use crate::config::{Settings, Started};
 use crate::data;
 use crate::log::Log;
 use crate::memory;
@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
+use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe};
 use switchboard_server::{ChannelRules, Connector, Server, Shutdown};
 use switchboard_web::ServiceState;

@@ -172,7 +172,10 @@ fn who_sends_may_come_before_the_broker() {
     first.stop(Vec::new());
     let mut sender = Program::start(sender.stderr(Stdio::piped())).expect("a sender");
     let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
-    said.find(&[&format!("Cannot connect to {address} yet ("), "start the broker with `switchboard`; retrying."]);
+    said.find(&[
+        &format!("Nobody answers at {address} yet ("),
+        "start the broker with `switchboard`; retrying for 10s.",
+    ]);
     let broker = Broker::start_at(&address, &[]);
     assert!(sender.end().success());
     let listener = broker.client(&["listen", "/queue/a", "--count", "1"]).output().expect("an end");
@@ -226,7 +229,7 @@ fn usage_errors_have_one_exit_code_and_the_real_reason() {
     for (args, reason) in [
         (&["broker", "--memory", "-5"][..], "it must not be negative"),
         (&["broker", "--memory", "12parsecs"], "it must be a size"),
-        (&["broker", "--memory=0"], "it must be a size of at least 1 byte"),
+        (&["broker", "--memory=0"], "it must be from 1 to "),
         (&["broker", "--set", "monitor.keep=99999999999d"], "it is too long: at most 213503d"),
         (&["broker", "--set", "nope=1"], "there is no setting `nope`; `switchboard config` prints all"),
         (&["broker", "--set", "memmory=1"], "the nearest is `memory`"),
@@ -307,37 +310,47 @@ fn a_sender_without_a_broker_fails_after_its_time_limit_and_says_how_to_wait() {
     let failed = output(&["send", "/topic/a", "x", "--timeout", "300ms", "--server", &free.to_string()]);
     assert_eq!(failed.status.code(), Some(1));
     let error = text(&failed.stderr);
-    assert!(error.contains("there was no broker at") && error.contains("--timeout 0"), "{error}");
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(lines.len(), 2, "{error}");
+    assert!(
+        lines[0].starts_with(&format!("Nobody answers at {free} yet (")) && lines[0].ends_with(" for 300ms."),
+        "{error}"
+    );
+    assert!(lines[1].contains("nobody answered at") && lines[1].contains("--timeout 0"), "{error}");
 }
 
 #[test]
-fn a_bench_that_is_interrupted_says_what_it_has() {
-    let broker = Broker::start(&[]);
-    for queue in [&[][..], &["--queue"]] {
-        let delivered = |status: &serde_json::Value| status["totals"]["delivered"].as_u64().expect("a number");
-        let before = delivered(&broker.status());
-        let mut command = broker.client(&[&["bench", "--seconds", "1h", "--rate", "1000"], queue].concat());
-        let mut bench = Program::start(command.stderr(Stdio::piped())).expect("it starts");
-        let notes = Lines::of(bench.child.stderr.take().expect("a pipe"));
-        let first = bench.line().expect("a line");
-        assert!(
-            first.starts_with("1 publisher to 1 subscriber over one ") && first.contains(" for 3600s, "),
-            "{first}"
-        );
-        broker.status_until("something was delivered", |status| delivered(status) > before + 50);
-        bench.signal("-INT");
-        bench.until_contains("delivered ");
-        assert_eq!(bench.end().code(), Some(0));
-        notes.find(&["Interrupted after "]);
-    }
+fn an_address_that_swallows_what_is_sent_is_told_of_once_and_given_up_in_time() {
+    // It accepts, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address").to_string();
+    let mut sender = switchboard(&["send", "/topic/a", "x", "--timeout", "2s", "--server", &address]);
+    let mut sender = Program::start(sender.stderr(Stdio::piped())).expect("a sender");
+    let said = Lines::of(sender.child.stderr.take().expect("a pipe"));
+    assert_eq!(said.next(), Some(format!("Nobody answers at {address} yet; retrying for 2s.")));
+    assert_eq!(
+        said.next().as_deref(),
+        Some(&*format!("switchboard: nobody answered at {address} for 2s; --timeout 0 waits for ever"))
+    );
+    assert_eq!((said.next(), sender.end().code()), (None, Some(1)));
 }
 
 #[test]
-fn a_bench_to_which_nothing_comes_fails() {
+fn a_name_is_any_bytes_written_as_status_shows_it() {
     let broker = Broker::start(&[]);
-    let done = broker.client(&["bench", "--seconds", "0"]).output().expect("an end");
-    assert_eq!(done.status.code(), Some(1));
-    assert!(text(&done.stderr).contains("nothing arrived of 0 published messages"), "{done:?}");
+    let name = b"/queue/\xff\n100%41";
+    Client::publisher(&broker).publish_bytes(name, b"first");
+    let status = broker.status_until("the queue", |status| status["channels"][0]["depth"] == 1);
+    let shown = "/queue/%FF%0A100%2541";
+    let table = output(&["status", "--server", &broker.http]);
+    assert!(text(&table.stdout).contains(shown), "{table:?}{status}");
+    sends(&broker, &[shown, "second"]);
+    let listened = broker.client(&["listen", shown, "--count", "2", "--json"]).output().expect("an end");
+    let line = |data: &str| format!("{{\"data\":\"{data}\",\"subscription\":\"{shown}\"}}\n");
+    assert_eq!(text(&listened.stdout), line("first") + &line("second"));
+    sends(&broker, &[shown, "third"]);
+    let purged = output(&["purge", shown, "--server", &broker.http]);
+    assert_eq!(text(&purged.stdout), format!("Purged 1 message of {shown}.\n"));
 }
 
 #[test]

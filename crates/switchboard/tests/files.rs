@@ -11,10 +11,28 @@ use std::process::Command;
 const FILES: usize = 256;
 
 fn limited() -> Broker {
+    limited_to(FILES, &[])
+}
+
+fn limited_to(files: usize, args: &[&str]) -> Broker {
     let mut shell = Command::new("bash");
-    shell.args(["-c", &format!("ulimit -n {FILES} && exec \"$0\" \"$@\"")]);
+    shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
     let broker = switchboard(&["broker", "--listen", "127.0.0.1:0"]);
-    Broker::launch(shell.arg(broker.get_program()).args(broker.get_args()))
+    Broker::launch(shell.arg(broker.get_program()).args(broker.get_args()).args(args))
+}
+
+#[test]
+fn too_few_files_are_mentioned_where_they_take_what_was_asked_for_or_most_of_the_default() {
+    for (files, args, is_mentioned) in [
+        (20_000, &[][..], false),
+        (20_000, &["--set", "connections=19000"], false),
+        (20_000, &["--set", "connections=20001"], true),
+        (64, &[], true),
+    ] {
+        let broker = limited_to(files, args);
+        let mentions = broker.log.all().iter().any(|line| line.contains("though `connections` allows"));
+        assert_eq!(mentions, is_mentioned, "{files} {args:?}: {:?}", broker.log.all());
+    }
 }
 
 fn answers(broker: &Broker, path: &str) -> Option<String> {

@@ -150,7 +150,7 @@ fn an_idle_listener_ends_with_a_signal_also_before_there_is_a_broker() {
         let mut waits = common::switchboard(&[command, &["--server", &free.to_string()]].concat());
         let mut waits = Program::start(waits.stderr(Stdio::piped())).expect("a client");
         let notes = Lines::of(waits.child.stderr.take().expect("a pipe"));
-        notes.find(&["Cannot connect to "]);
+        notes.find(&["Nobody answers at ", "start the broker with `switchboard`; retrying"]);
         waits.signal("-TERM");
         assert_eq!(waits.end().code(), Some(143));
     }

@@ -1,14 +1,15 @@
 //! What is in force: defaults, then the file, then the command line.
 
+mod bounds;
+#[cfg(test)]
+mod bounds_tests;
 mod kinds;
 mod settings;
-mod size;
 #[cfg(test)]
 mod tests;
 mod without_effect;
 
 pub(crate) use settings::{Rule, Settings};
-pub(crate) use size::{parse_count, parse_duration, parse_size, show_duration};
 pub(crate) use without_effect::Started;
 
 use crate::data;
@@ -53,19 +54,24 @@ impl Settings {
                 }
                 (name, _) if is_table(name) => bail!("{source}: {name}: must be a [{name}] table"),
                 ("channel", _) => bail!("{source}: channel: must be [[channel]] tables"),
+                (key, value) if is_of_program(key) => {
+                    self.set_in("", key, &plain(value).unwrap_or_else(|| value.to_string()))
+                        .context(source.to_owned())?;
+                }
                 _ => return Err(misplaced(key, value)).context(source.to_owned()),
             }
         }
         Ok(())
     }
 
-    /// Sets one setting from text: `KEY` is one of the broker's (or `hosts`, `token`, `metrics-open` of all HTTP),
-    /// `TABLE.KEY` one of another table.
+    /// Sets one setting from text: `KEY` is one of the whole program's or the broker's (or `hosts`, `token`, `metrics-open` of
+    /// all HTTP), `TABLE.KEY` one of another table.
     pub(crate) fn set(&mut self, key: &str, text: &str) -> Result<()> {
         match key.split_once('.') {
             Some((table, key)) if is_table(table) => self.set_in(table, key, text),
             // The broker has no setting of these names.
             _ if matches!(key, "hosts" | "token" | "metrics-open") => self.set_in("http", key, text),
+            _ if is_of_program(key) => self.set_in("", key, text),
             _ => self.set_in("broker", key, text),
         }
     }
@@ -85,7 +91,8 @@ impl Settings {
         let Some(setting) = settings.iter().find(|setting| setting.key == key) else {
             return Err(unknown_setting(table, key));
         };
-        (setting.parse)(self, text).map_err(|reason| refused(key, text, &reason))
+        let shown = if setting.is_secret && !text.is_empty() { "..." } else { text };
+        (setting.parse)(self, text).map_err(|reason| refused(key, shown, &reason))
     }
 
     /// Reads `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`.
@@ -123,10 +130,12 @@ impl Settings {
         let defaults = Settings::default();
         let mut text = String::from(
             "# Switchboard's settings. Defaults are commented out. Each setting can also be given on the command line:\n\
-             # those of [broker] as --set KEY=VALUE, the others as --set TABLE.KEY=VALUE.\n",
+             # those of the whole program and of [broker] as --set KEY=VALUE, the others as --set TABLE.KEY=VALUE.\n",
         );
         for (table, settings) in TABLES {
-            let _ = write!(text, "\n[{table}]\n");
+            if !table.is_empty() {
+                let _ = write!(text, "\n[{table}]\n");
+            }
             for setting in settings {
                 let (value, default) = ((setting.show)(self), (setting.show)(&defaults));
                 let _ = writeln!(text, "\n# {}", setting.about);
@@ -152,7 +161,7 @@ impl Settings {
         text
     }
 
-    /// All settings as `{TABLE: {KEY: VALUE}}`, and the rules as they are in a file.
+    /// All settings as `{KEY: VALUE, TABLE: {KEY: VALUE}}`, and the rules as they are in a file.
     pub(crate) fn json(&self) -> serde_json::Value {
         // What is shown is TOML, so one form serves both.
         let mut all = serde_json::Map::new();
@@ -160,7 +169,10 @@ impl Settings {
             let text: String =
                 settings.iter().map(|setting| format!("{} = {}\n", setting.key, (setting.show)(self))).collect();
             let values = text.parse::<toml::Table>().ok().and_then(|values| serde_json::to_value(values).ok());
-            all.insert(table.to_owned(), values.unwrap_or_default());
+            match values.unwrap_or_default() {
+                serde_json::Value::Object(values) if table.is_empty() => all.extend(values),
+                values => _ = all.insert(table.to_owned(), values),
+            }
         }
         let printed = self.print().parse::<toml::Table>().unwrap_or_default();
         let rules = printed.get("channel").and_then(|rules| serde_json::to_value(rules).ok());
@@ -173,10 +185,7 @@ impl Settings {
         let mut names = Vec::new();
         for (table, settings) in TABLES {
             let changed = settings.iter().filter(|setting| (setting.show)(self) != (setting.show)(other));
-            names.extend(changed.map(|setting| match table {
-                "broker" => setting.key.to_owned(),
-                _ => format!("{table}.{}", setting.key),
-            }));
+            names.extend(changed.map(|setting| full_name(table, setting)));
         }
         if self.rules != other.rules {
             names.push("[[channel]]".to_owned());
@@ -216,7 +225,20 @@ impl Settings {
 }
 
 fn is_table(name: &str) -> bool {
-    TABLES.iter().any(|(table, _)| *table == name)
+    !name.is_empty() && TABLES.iter().any(|(table, _)| *table == name)
+}
+
+/// Returns true for a key that stands in no table.
+fn is_of_program(key: &str) -> bool {
+    TABLES.iter().any(|(table, settings)| table.is_empty() && settings.iter().any(|setting| setting.key == key))
+}
+
+/// The name of a setting for `--set`.
+fn full_name(table: &str, setting: &Setting) -> String {
+    match table {
+        "" | "broker" => setting.key.to_owned(),
+        _ => format!("{table}.{}", setting.key),
+    }
 }
 
 /// Why a key at the top of the file is none.
@@ -293,10 +315,9 @@ fn unknown<'a>(what: &str, key: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// An unknown setting of a table. One of another table, or one that is nearly so called, is named.
 fn unknown_setting(table: &str, key: &str) -> anyhow::Error {
-    let full = |table: &str, setting: &Setting| match table {
-        "broker" => setting.key.to_owned(),
-        _ => format!("{table}.{}", setting.key),
-    };
+    if is_of_program(key) {
+        return anyhow!("`{key}` is of the whole program: it stands before the first table");
+    }
     let own = TABLES.iter().filter(|(name, _)| *name == table).flat_map(|(_, settings)| *settings);
     let own: Vec<&str> = own.map(|setting| setting.key).collect();
     let near_own = own.iter().any(|known| strsim::jaro_winkler(key, known) >= ALIKE);
@@ -304,7 +325,7 @@ fn unknown_setting(table: &str, key: &str) -> anyhow::Error {
     let alike = |setting: &Setting| strsim::jaro_winkler(key, setting.key);
     match others().filter(|(_, setting)| alike(setting) >= ALIKE).max_by(|a, b| alike(a.1).total_cmp(&alike(b.1))) {
         Some((other, setting)) if !near_own => {
-            anyhow!("there is no setting `{key}` in [{table}]; the nearest is `{}`", full(other, setting))
+            anyhow!("there is no setting `{key}` in [{table}]; the nearest is `{}`", full_name(other, setting))
         }
         _ => unknown("setting", key, own),
     }

@@ -1,9 +1,11 @@
 //! Every setting there is, in one table: its key, what it is, how it is read and shown.
 
+use super::bounds::{Bounds, Unit};
 use super::kinds::*;
 use crate::log::LogFormat;
 use std::path::PathBuf;
-use switchboard_broker::OverflowPolicy;
+use switchboard_broker::{Limits, OverflowPolicy};
+use switchboard_driver::quantity::LONGEST;
 
 /// What is in force.
 #[derive(Clone)]
@@ -53,61 +55,97 @@ impl Default for Settings {
 pub(crate) struct Setting {
     pub(crate) key: &'static str,
     pub(crate) about: &'static str,
+    /// Of a size, a duration or a count. The tests try them all.
+    #[cfg(test)]
+    pub(crate) bounds: fn() -> Option<Bounds>,
     /// The error is the reason, as a sentence without its end.
     pub(crate) parse: fn(&mut Settings, &str) -> Result<(), String>,
+    /// No message repeats its value.
+    pub(crate) is_secret: bool,
     /// As TOML.
     pub(crate) show: fn(&Settings) -> String,
 }
 
 macro_rules! settings {
-    ($(#[$doc:meta])* $name:ident: $($key:literal $kind:ty => $($field:ident).+, $about:literal;)+) => {
+    ($(#[$doc:meta])* $name:ident: $($key:literal $kind:ty $([$($own:tt)+])? => $($field:ident).+, $about:literal;)+) => {
         $(#[$doc])*
         const $name: &[Setting] = &[$(Setting {
             key: $key,
             about: $about,
+            is_secret: <$kind as Kind>::IS_SECRET,
+            #[cfg(test)]
+            bounds: || settings!(@bounds $kind $([$($own)+])?),
             parse: |settings, text| {
-                settings.$($field).+ = <$kind as Kind>::read(text)?;
+                let value = <$kind as Kind>::read(text)?;
+                if let Some(bounds) = settings!(@bounds $kind $([$($own)+])?) {
+                    bounds.check(<$kind as Kind>::amount(&value))?;
+                }
+                settings.$($field).+ = value;
                 Ok(())
             },
             show: |settings| <$kind as Kind>::show(&settings.$($field).+),
         }),+];
     };
+    (@bounds $kind:ty) => { <$kind as Kind>::bounds() };
+    (@bounds $kind:ty [$($own:tt)+]) => { Some($($own)+) };
 }
 
 /// All settings by their tables, in the order in which they are printed.
-pub(crate) const TABLES: [(&str, &[Setting]); 3] = [("broker", BROKER), ("monitor", MONITOR), ("http", HTTP)];
+///
+/// Those of the whole program stand in no table, so its name is empty.
+pub(crate) const TABLES: [(&str, &[Setting]); 4] =
+    [("", PROGRAM), ("broker", BROKER), ("monitor", MONITOR), ("http", HTTP)];
+
+const SECOND: u64 = 1_000_000_000;
+const DAY: u64 = 86_400 * SECOND;
+
+/// A number of slots, which the broker counts in 32 bits.
+const SLOTS: Bounds = Unit::Count.from(1..=u32::MAX as u64 / 4);
+/// A frame's length has 32 bits.
+const FRAME: Bounds = Unit::Bytes.from(1..=u32::MAX as u64);
+/// What the broker's timers are made for, or never.
+const LIMIT: Bounds = Unit::Nanoseconds.from(Limits::SHORTEST.as_nanos() as u64..=LONGEST.as_nanos() as u64).or_zero();
+/// A time-out of HTTP.
+const TIMEOUT: Bounds = Unit::Nanoseconds.from(SECOND / 100..=DAY);
+/// A pause between alerts.
+const PAUSE: Bounds = Unit::Nanoseconds.from(0..=DAY);
 
 settings! {
-    /// What `--set KEY=VALUE` sets.
-    BROKER:
-    "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
-    "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
-    "memory" Size => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
-    "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
+    /// What `--set KEY=VALUE` sets of the whole program.
+    PROGRAM:
     "log" Level => log, "What is logged: off, error, warn, info, debug or trace; or directives such as info,switchboard_server=debug.";
     "log-format" Format => log_format, "How log lines are written: text, or json for one object a line.";
     "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
+}
+
+settings! {
+    /// What `--set KEY=VALUE` sets of the broker.
+    BROKER:
+    "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
+    "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
+    "memory" Size [Unit::Bytes.from(1..=isize::MAX as u64)] => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
+    "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
     "read-timeout" Span => server.read_timeout, "How long a frame that was begun may go without a byte; 0 for ever.";
-    "send-buffer" SystemBuffer => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
-    "receive-buffer" SystemBuffer => server.receive_buffer, "What the system may buffer of a connection that is not read; 0 leaves it to the system.";
+    "send-buffer" Size [Unit::Bytes.from(0..=1 << 30)] => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
+    "receive-buffer" Size [Unit::Bytes.from(0..=1 << 30)] => server.receive_buffer, "What the system may buffer of a connection that is not read; 0 leaves it to the system.";
     "connection-rate" Positive<u32> => server.connection_rate, "Maximum number of new connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time; one more ends the oldest.";
     "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same, of one address; 0 for a quarter of `handshakes`.";
-    "connections" Positive<usize> => server.limits.connections, "Maximum number of connections; without a choice of yours, fewer where memory or open files do not suffice.";
-    "channels" Positive<usize> => server.limits.channels, "Maximum number of channels.";
-    "subscriptions" Positive<usize> => server.limits.subscriptions, "Maximum number of subscriptions of one connection.";
-    "channel-name" Size => server.limits.channel_name, "Maximum length of a channel's name.";
-    "message" Size => server.limits.message, "Maximum size of one message.";
+    "connections" Positive<usize> [SLOTS] => server.limits.connections, "Maximum number of connections; without a choice of yours, fewer where memory or open files do not suffice.";
+    "channels" Positive<usize> [SLOTS] => server.limits.channels, "Maximum number of channels.";
+    "subscriptions" Positive<usize> [SLOTS] => server.limits.subscriptions, "Maximum number of subscriptions of one connection.";
+    "channel-name" Size [FRAME] => server.limits.channel_name, "Maximum length of a channel's name.";
+    "message" Size [FRAME] => server.limits.message, "Maximum size of one message.";
     "outbox" Size => server.limits.outbox, "Send buffer of one connection: what may wait for it.";
     "outbox-messages" Count<usize> => server.limits.outbox_messages, "How many messages may wait for one connection; 0 for as many as `outbox` takes.";
     "window" Size => server.limits.window, "How much is handed to the socket ahead of its progress; of a queue also ahead of what the consumer's machine acknowledged.";
     "queue" Size => server.limits.queue, "Maximum size of what waits in one queue, or in one topic that buffers.";
     "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
-    "read-ahead" SizeOrZero => server.limits.read_ahead, "How much a consumer with acks may send while its messages wait for room: it is read on, so that its acks arrive; 0 pauses it at once.";
-    "grace-period" Span => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
-    "slow-consumer" Span => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
-    "write-timeout" Span => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";
+    "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "How much a consumer with acks may send while its messages wait for room: it is read on, so that its acks arrive; 0 pauses it at once.";
+    "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
+    "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
+    "write-timeout" Span [LIMIT] => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";
     "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
     "buffer-unsubscribed" Count<usize> => server.limits.buffer_unsubscribed, "How many messages a topic without subscribers buffers before it pauses its publishers; 0 drops them.";
 }
@@ -116,14 +154,14 @@ settings! {
     /// What `--set monitor.KEY=VALUE` sets.
     MONITOR:
     "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
-    "collect" Optional => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
-    "broker" Optional => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
-    "samples" Text => monitor.samples, "The topic that samples come from.";
-    "alerts" Text => monitor.alerts, "The topic that alerts go to.";
+    "collect" Endpoint => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
+    "broker" BrokerUrl => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
+    "samples" Topic => monitor.samples, "The topic that samples come from.";
+    "alerts" Topic => monitor.alerts, "The topic that alerts go to.";
     "webhook" Webhooks => monitor.webhook, "Where alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
     "webhook-ca" OptionalPath => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
-    "alert-interval" Span => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
-    "alert-repeat" Span => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
+    "alert-interval" Span [PAUSE] => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
+    "alert-repeat" Span [PAUSE] => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
     "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
     "keep" Span => monitor.rules.keep, "How long seconds are kept.";
     "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
@@ -138,7 +176,7 @@ settings! {
     "series-rate" Positive<u32> => monitor.rules.series_rate, "New series a second, after ten times as many at once.";
     "message" Size => monitor.rules.message, "Maximum length of one sample.";
     "rate" Positive<u32> => monitor.rate, "Samples a second; more wait where they come from.";
-    "body" Size => monitor.body, "Maximum length of a POST.";
+    "body" Size [Unit::Bytes.from(1..=1 << 30)] => monitor.body, "Maximum length of a POST.";
     "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
     "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of pages on the feed.";
 }
@@ -149,10 +187,10 @@ settings! {
     "hosts" Names => web.hosts, "Names that HTTP requests may ask for, beside localhost and every IP address.";
     "token" AccessToken => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
     "metrics-open" Flag => web.metrics_open, "Whether /metrics is answered without the token.";
-    "connections" Positive<usize> => web.limits.connections, "Maximum number of HTTP connections of a service; never more than an eighth of the open files.";
-    "header" Size => web.limits.header, "Maximum size of a request's headers, from 1KiB to 64KiB.";
-    "header-timeout" Span => web.limits.header_timeout, "Time limit for a request's headers, from 10ms to 1d.";
-    "body-timeout" Span => web.limits.body_timeout, "Time limit for a request's body, from 10ms to 1d.";
-    "idle-timeout" Span => web.limits.idle_timeout, "How long a connection stays open between requests, from 10ms to 1d.";
-    "write-timeout" Span => web.limits.write_timeout, "How long a client may take to read 16 KiB that wait for it, from 10ms to 1d.";
+    "connections" Positive<usize> [Unit::Count.from(1..=100_000)] => web.limits.connections, "Maximum number of HTTP connections of a service; never more than an eighth of the open files.";
+    "header" Size [Unit::Bytes.from(1 << 10..=64 << 10)] => web.limits.header, "Maximum size of a request's headers, from 1KiB to 64KiB.";
+    "header-timeout" Span [TIMEOUT] => web.limits.header_timeout, "Time limit for a request's headers, from 10ms to 1d.";
+    "body-timeout" Span [TIMEOUT] => web.limits.body_timeout, "Time limit for a request's body, from 10ms to 1d.";
+    "idle-timeout" Span [TIMEOUT] => web.limits.idle_timeout, "How long a connection stays open between requests, from 10ms to 1d.";
+    "write-timeout" Span [TIMEOUT] => web.limits.write_timeout, "How long a client may take to read 16 KiB that wait for it, from 10ms to 1d.";
 }

@@ -22,6 +22,8 @@ fn what_is_printed_reads_back_the_same() {
         ("policy", "drop-old"),
         ("connection-rate", "7"),
         ("log", "info,switchboard=trace"),
+        ("log-format", "json"),
+        ("data", "/data"),
         ("monitor.listen", ""),
         ("monitor.collect", ""),
         ("monitor.keep", "7d"),
@@ -69,6 +71,11 @@ fn an_unknown_key_names_the_nearest_and_the_file() {
          there is no setting `memmory`; the nearest is `memory`"
     );
     assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
+    assert_eq!(
+        error("[broker]\nlog = 'debug'"),
+        "my.toml: [broker]: `log` is of the whole program: it stands before the first table"
+    );
+    assert!(error("log-formt = 'json'").contains("the nearest is `log-format`"));
 }
 
 #[test]
@@ -83,7 +90,8 @@ fn a_bad_value_names_key_value_and_what_is_allowed() {
         "[broker]\nlisten = '25000'",
         "[broker]\nlisten = '::1:25000'",
         "[broker]\nlisten = []",
-        "[broker]\nlog = 'inof'",
+        "log = 'inof'",
+        "log-format = 'xml'",
         "[broker]\nwrite-timeout = '1 fortnight'",
         "[broker]\nmessage = '5GiB'\nmemory = '50GiB'",
         "[[channel]]\nbuffer-unsubscribed = 1",
@@ -167,7 +175,7 @@ fn what_is_read_ahead_has_a_bound() {
     }
     assert_eq!(
         error(&text("9223372036854775808")),
-        "read-ahead = 9223372036854775808 is not allowed: it must be at most 9223372036854775807"
+        "read-ahead = 9223372036854775808 is not allowed: it must be from 0 to 9223372036854775807"
     );
 }
 
@@ -180,29 +188,6 @@ fn every_setting_gives_the_real_reason_for_a_number_that_is_none() {
                 let Err(reason) = (setting.parse)(&mut settings, text) else { continue };
                 let known = ["it must be ", "it must not be negative", "it is too large", "it is too long"];
                 assert!(known.iter().any(|known| reason.starts_with(known)), "{table}.{}: {reason}", setting.key);
-            }
-        }
-    }
-}
-
-#[test]
-fn numbers_are_taken_up_to_their_bounds_and_no_further() {
-    for (key, taken, refused) in [
-        ("connection-rate", &["1", "4294967295"][..], &["0", "4294967296", "-1"][..]),
-        ("handshakes", &["1", "18446744073709551615"], &["0", "18446744073709551616"]),
-        ("handshakes-per-address", &["0", "18446744073709551615"], &["-1", "18446744073709551616", "1.5"]),
-        ("outbox", &["1", "18446744073709551615"], &["0", "18446744073709551616", "-1"]),
-        ("send-buffer", &["0", "1", "1GiB"], &["-1", "1073741825"]),
-        ("receive-buffer", &["0", "1", "1GiB"], &["-1", "1073741825"]),
-        ("read-ahead", &["0", "1", "9223372036854775807"], &["-1", "18446744073709551616"]),
-        ("drain", &["0", "213503d"], &["-1", "213504d"]),
-        ("monitor.leak", &["1", "1.5", "1000000"], &["0.9", "1000001", "nan", "inf", "-1"]),
-        ("log-format", &["text", "json"], &["", "xml", "JSON"]),
-        ("http.token", &["", "0123456789abcdef"], &["0123456789abcde"]),
-    ] {
-        for (texts, is_taken) in [(taken, true), (refused, false)] {
-            for text in texts {
-                assert_eq!(Settings::default().set(key, text).is_ok(), is_taken, "{key} = {text}");
             }
         }
     }
@@ -224,7 +209,8 @@ fn the_json_has_every_setting_and_rule() {
     settings.set("outbox", "3MiB").unwrap();
     settings.add_rule(0, "/topic/a,policy=block").unwrap();
     let json = settings.json();
-    for (table, known) in TABLES {
+    assert_eq!((&json["log"], &json["log-format"], &json["data"]), (&"info".into(), &"text".into(), &"".into()));
+    for (table, known) in TABLES.into_iter().filter(|(table, _)| !table.is_empty()) {
         assert_eq!(json[table].as_object().map(serde_json::Map::len), Some(known.len()), "{table}");
     }
     assert_eq!(json["broker"]["outbox"], "3MiB");

@@ -1,7 +1,7 @@
 //! Settings that were made and have no effect: hardly meant, so said.
 
 use super::settings::{Rule, Settings, TABLES};
-use super::size::show_size;
+use switchboard_driver::quantity::show_size;
 
 /// Services that a command starts.
 #[derive(Clone, Copy, Debug)]
@@ -9,9 +9,6 @@ pub(crate) struct Started {
     pub(crate) broker: bool,
     pub(crate) monitor: bool,
 }
-
-/// Settings of the table `[broker]` that are the whole program's.
-const SHARED: [&str; 3] = ["log", "log-format", "data"];
 
 impl Settings {
     /// One sentence for each setting, or group of them, that differs from its default in vain.
@@ -47,9 +44,9 @@ impl Settings {
             }
         };
         if !broker {
-            let keys = self.changed("broker").into_iter().filter(|key| !SHARED.contains(key));
-            let rules = (!self.rules.is_empty()).then_some("[[channel]]");
-            none("broker", keys.chain(rules).collect(), "the broker is not started");
+            let mut keys = self.changed("broker");
+            keys.extend((!self.rules.is_empty()).then_some("[[channel]]"));
+            none("broker", keys, "the broker is not started");
         }
         if !monitor {
             let keys = self.changed("monitor").into_iter().filter(|key| *key != "listen");

@@ -68,7 +68,11 @@ impl Client {
     }
 
     pub(crate) fn publish(&mut self, channel: &str, data: &[u8]) {
-        self.write(&[frame(channel.as_bytes()), frame(data)].concat());
+        self.publish_bytes(channel.as_bytes(), data);
+    }
+
+    pub(crate) fn publish_bytes(&mut self, channel: &[u8], data: &[u8]) {
+        self.write(&[frame(channel), frame(data)].concat());
     }
 
     /// `None` at the end, which is a clean one.

@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them.
+//! Sizes, durations and counts as people write them: one grammar for options, settings and URLs.
 
 use std::time::Duration;
 
@@ -18,11 +18,12 @@ const SIZE: &str = "it must be a size, such as 64KiB, 1.5MB or 123";
 const DURATION: &str = "it must be a duration, such as 50ms, 10s, 1.5h or 2 (seconds)";
 const NEGATIVE: &str = "it must not be negative";
 
-/// Reads `8MiB`, `64 KiB`, `1.5GB`, `123`.
+/// Reads a size in bytes: `8MiB`, `64 KiB`, `1.5GB`, `123`. Units are `B`, `kB`, `MB`, `GB`, `KiB`, `MiB`, `GiB` and `TiB`, in
+/// upper or lower case.
 ///
 /// # Errors
 /// The reason, as a sentence without its end.
-pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
+pub fn parse_size(text: &str) -> Result<usize, String> {
     let (number, unit) = split_unit(text).ok_or_else(|| reason(text, SIZE))?;
     let known = SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or(SIZE)?;
     let too_large = || format!("it is too large: at most {} bytes", usize::MAX);
@@ -46,7 +47,8 @@ pub(crate) fn parse_size(text: &str) -> Result<usize, String> {
 }
 
 /// The shortest exact way to write a size.
-pub(crate) fn show_size(bytes: usize) -> String {
+#[must_use]
+pub fn show_size(bytes: usize) -> String {
     for (name, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
         let unit = 1usize << shift;
         if bytes != 0 && bytes.is_multiple_of(unit) {
@@ -68,14 +70,14 @@ const DURATIONS: [(&str, u64); 9] = [
     ("d", 86_400_000_000_000),
 ];
 
-/// The longest duration that can be written.
-const LONGEST: Duration = Duration::from_nanos(u64::MAX);
+/// The longest duration that can be read: more than 500 years.
+pub const LONGEST: Duration = Duration::from_nanos(u64::MAX);
 
-/// Reads `50ms`, `10s`, `1.5 s`, `2` (seconds).
+/// Reads a duration: `50ms`, `10s`, `1.5 s`, `2` (seconds). Units are `ns`, `us`, `ms`, `s`, `m` or `min`, `h` and `d`.
 ///
 /// # Errors
 /// The reason, as a sentence without its end.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text).ok_or_else(|| reason(text, DURATION))?;
     let known = DURATIONS.iter().find(|(name, _)| *name == unit).ok_or(DURATION)?;
     let too_long = || format!("it is too long: at most {}d", LONGEST.as_secs() / 86_400);
@@ -93,7 +95,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// The reason, as a sentence without its end.
-pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
+pub fn parse_count(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -115,7 +117,8 @@ fn reason(text: &str, otherwise: &str) -> String {
 }
 
 /// The shortest exact way to write a duration.
-pub(crate) fn show_duration(duration: Duration) -> String {
+#[must_use]
+pub fn show_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let day = 86_400_000_000_000;
     if nanos > 0 && nanos.is_multiple_of(day) {

@@ -1,0 +1,108 @@
+//! Addresses: of listeners, of HTTP hosts, of other servers.
+
+use super::{Kind, quote};
+use switchboard_monitor::{Secret, Settings as Monitor};
+use switchboard_web::Hosts;
+
+pub(in crate::config) struct Addresses;
+pub(in crate::config) struct Names;
+pub(in crate::config) struct Endpoint;
+pub(in crate::config) struct BrokerUrl;
+pub(in crate::config) struct Webhooks;
+
+impl Kind for Addresses {
+    type Value = Vec<String>;
+    const ALLOWED: &'static str = "HOST:PORT, or a list of them, such as [\"127.0.0.1:25000\", \"[::1]:25000\"]";
+    fn parse(text: &str) -> Option<Vec<String>> {
+        text.split(',').map(str::trim).filter(|address| !address.is_empty()).map(address).collect()
+    }
+    fn show(addresses: &Vec<String>) -> String {
+        let quoted: Vec<String> = addresses.iter().map(|address| quote(address)).collect();
+        format!("[{}]", quoted.join(", "))
+    }
+}
+
+impl Kind for Names {
+    type Value = Hosts;
+    const ALLOWED: &'static str = "a name, or a list of them, such as [\"monitor.example\"]";
+    fn parse(text: &str) -> Option<Hosts> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names: Option<Vec<String>> =
+            names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect();
+        names.map(|names| Hosts::new(&names))
+    }
+    fn show(hosts: &Hosts) -> String {
+        Addresses::show(&hosts.names())
+    }
+}
+
+/// An address of another program, checked as its user checks it.
+fn optional(text: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    check(text).map(|()| Some(text.to_owned()))
+}
+
+impl Kind for Endpoint {
+    type Value = Option<String>;
+    const ALLOWED: &'static str = "tcp://HOST:PORT or ipc://PATH; an empty text for none";
+    fn parse(text: &str) -> Option<Option<String>> {
+        Self::read(text).ok()
+    }
+    fn read(text: &str) -> Result<Option<String>, String> {
+        optional(text, Monitor::check_collect).map_err(|reason| format!("it must be {}: {reason}", Self::ALLOWED))
+    }
+    fn show(text: &Option<String>) -> String {
+        quote(text.as_deref().unwrap_or(""))
+    }
+}
+
+impl Kind for BrokerUrl {
+    type Value = Option<String>;
+    const ALLOWED: &'static str = "switchboard://HOST:PORT; an empty text for none";
+    fn parse(text: &str) -> Option<Option<String>> {
+        Self::read(text).ok()
+    }
+    fn read(text: &str) -> Result<Option<String>, String> {
+        optional(text, Monitor::check_broker).map_err(|reason| format!("it must be {}: {reason}", Self::ALLOWED))
+    }
+    fn show(text: &Option<String>) -> String {
+        quote(text.as_deref().unwrap_or(""))
+    }
+}
+
+impl Kind for Webhooks {
+    type Value = Vec<Secret>;
+    const ALLOWED: &'static str = "an https:// or http:// address, or a list of them";
+    const IS_SECRET: bool = true;
+    fn parse(text: &str) -> Option<Vec<Secret>> {
+        // A comma may be a part of an address; before the next one it is none.
+        let mut addresses: Vec<String> = Vec::new();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            match addresses.last_mut() {
+                Some(last) if !part.contains("://") => *last += &format!(",{part}"),
+                _ => addresses.push(part.trim().to_owned()),
+            }
+        }
+        Some(addresses.into_iter().map(Secret::from).collect())
+    }
+    fn read(text: &str) -> Result<Vec<Secret>, String> {
+        let addresses = Self::parse(text).unwrap_or_default();
+        let checked = addresses.iter().try_for_each(Monitor::check_webhook);
+        checked.map(|()| addresses).map_err(|reason| format!("it must be {}: {reason}", Self::ALLOWED))
+    }
+    fn show(addresses: &Vec<Secret>) -> String {
+        let quoted: Vec<String> = addresses.iter().map(|address| quote(address.reveal())).collect();
+        format!("[{}]", quoted.join(", "))
+    }
+}
+
+/// The form only: whether the host has an address is found out when it is listened on.
+fn address(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    port.parse::<u16>().ok()?;
+    // `::1:25000` could be read in two ways.
+    let clear = !host.contains(':') || host.starts_with('[') && host.ends_with(']');
+    (clear && !host.is_empty()).then(|| text.to_owned())
+}

@@ -1,0 +1,152 @@
+//! How values of settings are written.
+
+mod addresses;
+mod numbers;
+
+pub(super) use addresses::{Addresses, BrokerUrl, Endpoint, Names, Webhooks};
+pub(super) use numbers::{Bytes, Count, Growth, Positive, Size, Span};
+
+use super::bounds::Bounds;
+use crate::log::LogFormat;
+use std::path::{Path, PathBuf};
+use switchboard_broker::OverflowPolicy;
+use switchboard_web::Token;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How values of one kind are written.
+pub(super) trait Kind {
+    type Value;
+    const ALLOWED: &'static str;
+    /// No message repeats such a value.
+    const IS_SECRET: bool = false;
+    /// `None` when the text is not [`Kind::ALLOWED`].
+    fn parse(text: &str) -> Option<Self::Value>;
+    /// The error is the reason, as a sentence without its end.
+    fn read(text: &str) -> Result<Self::Value, String> {
+        Self::parse(text).ok_or_else(|| format!("it must be {}", Self::ALLOWED))
+    }
+    fn show(value: &Self::Value) -> String;
+    /// The bounds of a setting that has none of its own. Only values with an order have bounds.
+    fn bounds() -> Option<Bounds> {
+        None
+    }
+    /// The value in the unit of its bounds.
+    fn amount(_value: &Self::Value) -> u64 {
+        0
+    }
+}
+
+pub(super) struct Optional;
+pub(super) struct AccessToken;
+pub(super) struct Flag;
+pub(super) struct OptionalPath;
+pub(super) struct Format;
+pub(super) struct Topic;
+pub(super) struct Policy;
+pub(super) struct Level;
+
+impl Kind for Format {
+    type Value = LogFormat;
+    const ALLOWED: &'static str = "text or json";
+    fn parse(text: &str) -> Option<LogFormat> {
+        LogFormat::ALL.into_iter().find(|format| format.name() == text.trim())
+    }
+    fn show(format: &LogFormat) -> String {
+        quote(format.name())
+    }
+}
+
+impl Kind for Optional {
+    type Value = Option<String>;
+    const ALLOWED: &'static str = "a text; an empty one for none";
+    fn parse(text: &str) -> Option<Option<String>> {
+        Some((!text.is_empty()).then(|| text.to_owned()))
+    }
+    fn show(text: &Option<String>) -> String {
+        quote(text.as_deref().unwrap_or(""))
+    }
+}
+
+impl Kind for AccessToken {
+    type Value = Option<Token>;
+    const ALLOWED: &'static str = "16 to 255 visible ASCII characters, without blanks; an empty text for none";
+    const IS_SECRET: bool = true;
+    fn parse(text: &str) -> Option<Option<Token>> {
+        if text.is_empty() { Some(None) } else { Token::new(text).ok().map(Some) }
+    }
+    fn show(token: &Option<Token>) -> String {
+        quote(token.as_ref().map_or("", Token::as_str))
+    }
+}
+
+impl Kind for Flag {
+    type Value = bool;
+    const ALLOWED: &'static str = "true or false";
+    fn parse(text: &str) -> Option<bool> {
+        text.trim().parse().ok()
+    }
+    fn show(flag: &bool) -> String {
+        flag.to_string()
+    }
+}
+
+impl Kind for OptionalPath {
+    type Value = Option<PathBuf>;
+    const ALLOWED: &'static str = "a path; an empty one for none";
+    fn parse(text: &str) -> Option<Option<PathBuf>> {
+        Some((!text.is_empty()).then(|| text.into()))
+    }
+    fn show(path: &Option<PathBuf>) -> String {
+        quote(&path.as_deref().map(Path::to_string_lossy).unwrap_or_default())
+    }
+}
+
+impl Kind for Topic {
+    type Value = String;
+    const ALLOWED: &'static str = "a topic's name, such as \"/topic/metrics\"";
+    fn parse(text: &str) -> Option<String> {
+        (!text.is_empty() && !text.starts_with("/queue")).then(|| text.to_owned())
+    }
+    fn show(text: &String) -> String {
+        quote(text)
+    }
+}
+
+const POLICIES: [(&str, OverflowPolicy); 4] = [
+    ("drop-new", OverflowPolicy::DropNew),
+    ("drop-old", OverflowPolicy::DropOld),
+    ("disconnect", OverflowPolicy::Disconnect),
+    ("block", OverflowPolicy::Block),
+];
+
+impl Kind for Policy {
+    type Value = OverflowPolicy;
+    const ALLOWED: &'static str = "drop-new, drop-old, disconnect or block";
+    fn parse(text: &str) -> Option<OverflowPolicy> {
+        POLICIES.iter().find(|(name, _)| *name == text.trim()).map(|(_, policy)| *policy)
+    }
+    fn show(policy: &OverflowPolicy) -> String {
+        let name = POLICIES.iter().find(|(_, known)| known == policy).map_or("", |(name, _)| name);
+        quote(name)
+    }
+}
+
+impl Kind for Level {
+    type Value = String;
+    const ALLOWED: &'static str =
+        "off, error, warn, info, debug or trace, or directives such as \"info,switchboard_server=debug\"";
+    fn parse(text: &str) -> Option<String> {
+        // A misspelt level would otherwise be taken for a target's name.
+        let known = text.split(',').all(|part| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok());
+        (known && !text.is_empty() && EnvFilter::try_new(text).is_ok()).then(|| text.to_owned())
+    }
+    fn show(level: &String) -> String {
+        quote(level)
+    }
+}
+
+/// A string as TOML.
+pub(super) fn quote(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
