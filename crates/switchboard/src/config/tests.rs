@@ -175,7 +175,7 @@ fn what_is_read_ahead_has_a_bound() {
     }
     assert_eq!(
         error(&text("9223372036854775808")),
-        "read-ahead = 9223372036854775808 is not allowed: it must be from 0 to 9223372036854775807"
+        "my.toml: [broker]: read-ahead = 9223372036854775808 is not allowed: it must be from 0 to 9223372036854775807"
     );
 }
 
