@@ -63,7 +63,7 @@ pub async fn print(database: &Database, table: &TableSpec) -> Result<String, Err
 /// Installs a table's triggers, in one transaction.
 ///
 /// # Errors
-/// If the role owns neither the table nor may create functions in its schema, and as for [`print`].
+/// If the role owns neither the table nor may create functions in its schema, and as for [`print()`].
 pub async fn install(database: &Database, table: &TableSpec) -> Result<(), Error> {
     let mut session = session(database).await?;
     let table = super::load(session.client(), table).await?;
