@@ -25,7 +25,9 @@ fn interrupt(broker: &Broker) {
 #[test]
 fn an_interrupt_drains_what_waits_for_one_that_reads() {
     let (mut broker, mut worker) = full_queue();
-    assert!(listening(&broker.status(), "/queue/foo")["outbox"].as_u64() > Some(0));
+    let status = broker.status();
+    let queue = status["channels"].as_array().expect("a list").iter().find(|channel| channel["name"] == "/queue/foo");
+    assert!(queue.is_some_and(|queue| queue["depth"].as_u64() > Some(0)), "{status}");
     interrupt(&broker);
     worker.resume();
     assert_eq!(worker.numbers_to_the_end(), (0..COUNT).collect::<Vec<_>>());

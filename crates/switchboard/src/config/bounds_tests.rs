@@ -70,9 +70,9 @@ fn amounts(bounds: &Bounds) -> (Vec<u128>, Vec<u128>) {
     let (mut taken, mut refused) = (vec![least, least + 1, most - 1, most], vec![most + 1, greatest + 1]);
     if least > 0 {
         if bounds.or_zero || least == 0 {
-            taken.push(0)
+            taken.push(0);
         } else {
-            refused.push(0)
+            refused.push(0);
         }
         if least > 1 || !bounds.or_zero {
             refused.push(least - 1);
