@@ -30,6 +30,9 @@ fn too_few_files_are_mentioned_where_they_take_what_was_asked_for_or_most_of_the
         (64, &[], true),
     ] {
         let broker = limited_to(files, args);
+        if is_mentioned {
+            broker.log.find(&["though `connections` allows"]);
+        }
         let mentions = broker.log.all().iter().any(|line| line.contains("though `connections` allows"));
         assert_eq!(mentions, is_mentioned, "{files} {args:?}: {:?}", broker.log.all());
     }

@@ -29,10 +29,10 @@ fn a_hangup_without_a_terminal_reads_the_settings_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("my.toml");
     let path = path.to_str().expect("text");
-    std::fs::write(path, "[broker]\nlog = 'info'\noutbox = '4MiB'\n").expect("written");
+    std::fs::write(path, "log = 'info'\n[broker]\noutbox = '4MiB'\n").expect("written");
     // A session of its own has no controlling terminal.
     let mut broker = through(&["setsid"], &["--config", path]);
-    std::fs::write(path, "[broker]\nlog = 'info'\noutbox = '5MiB'\n").expect("written");
+    std::fs::write(path, "log = 'info'\n[broker]\noutbox = '5MiB'\n").expect("written");
     broker.program.signal("-HUP");
     broker.log.find(&["the settings were read again; applied: ", "; these take a restart: outbox"]);
     std::fs::write(path, "[broker]\noutbox = 'many'\n").expect("written");

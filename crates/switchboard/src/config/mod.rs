@@ -273,7 +273,9 @@ fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<R
 }
 
 fn kind<K: Kind>(key: &str, text: &str) -> Result<K::Value> {
-    K::read(text).map_err(|reason| refused(key, text, &reason))
+    let value = K::read(text).map_err(|reason| refused(key, text, &reason))?;
+    let checked = K::bounds().map_or(Ok(()), |bounds| bounds.check(K::amount(&value)));
+    checked.map(|()| value).map_err(|reason| refused(key, text, &reason))
 }
 
 /// A TOML value as it would be written on the command line, so that one reader serves both.
