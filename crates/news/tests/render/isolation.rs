@@ -91,7 +91,23 @@ pub(crate) async fn web_rtc_and_quic_send_nothing_beside_the_proxy(browser: &Bro
 }
 
 pub(crate) async fn every_page_is_rendered_in_the_sandbox(browser: &Browser, site: &Site) {
-    html(browser, Request::new(site.url("/plain"))).await;
+    // A page's process ends with its page: it is looked at while it is open.
+    let open = Request { wait: Duration::from_secs(3), ..Request::new(site.url("/plain")) };
+    let has_a_renderer = async || {
+        let mut processes = family(browser.id()).into_iter();
+        processes.any(|process| {
+            std::fs::read_to_string(format!("/proc/{}/cmdline", process.id))
+                .is_ok_and(|line| line.contains("--type=renderer"))
+        })
+    };
+    let looks = async {
+        eventually("a page has a process", true, has_a_renderer).await;
+        look_at_sandboxes(browser);
+    };
+    tokio::join!(html(browser, open), looks);
+}
+
+fn look_at_sandboxes(browser: &Browser) {
     let own = |file: &str| std::fs::read_link(format!("/proc/self/ns/{file}")).expect("a namespace");
     let mut renderers = 0;
     for process in family(browser.id()) {
