@@ -164,7 +164,7 @@ impl Limits {
         Ok(())
     }
 
-    /// What a subscriber accrues that takes so many bytes.
+    /// What a subscriber accrues that takes so many bytes, however much it has saved.
     pub(crate) fn grace_for(&self, bytes: usize) -> Duration {
         let half = (self.outbox as u64 / 2).max(1);
         let small = u64::try_from(self.grace_period.as_nanos()).ok().and_then(|nanos| nanos.checked_mul(bytes as u64));
@@ -175,7 +175,7 @@ impl Limits {
                 u64::try_from(nanos).unwrap_or(u64::MAX)
             }
         };
-        Duration::from_nanos(nanos).min(self.longest_grace())
+        Duration::from_nanos(nanos)
     }
 
     pub(crate) fn longest_grace(&self) -> Duration {
