@@ -164,7 +164,7 @@ impl Limits {
         Ok(())
     }
 
-    /// What a subscriber accrues that takes so many bytes, however much it has saved.
+    /// The grace that so many bytes taken give a subscriber, before the cap on what it saves.
     pub(crate) fn grace_for(&self, bytes: usize) -> Duration {
         let half = (self.outbox as u64 / 2).max(1);
         let small = u64::try_from(self.grace_period.as_nanos()).ok().and_then(|nanos| nanos.checked_mul(bytes as u64));

@@ -133,20 +133,14 @@ async fn every_context_is_disposed_of(browser: &Browser, site: &Site) {
     html(browser, Request::new(site.url("/plain"))).await;
     // Given up halfway.
     drop(tokio::time::timeout(Duration::from_millis(300), browser.render(&Request::new(site.url("/hang")))).await);
-    let end = std::time::Instant::now() + LIMIT;
-    while browser.contexts().await != Some(0) {
-        assert!(std::time::Instant::now() < end, "{:?} contexts are left", browser.contexts().await);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("no context", Some(0), async || browser.contexts().await).await;
 }
 
 async fn the_death_of_the_browser_is_an_error_at_once(browser: &Browser, site: &Site) {
     let request = Request { timeout: Duration::from_secs(600), ..Request::new(site.url("/hang")) };
     let before = site.paths().len();
     let kill = async {
-        while site.paths().len() == before {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("it is asked for", true, async || site.paths().len() > before).await;
         let kill = std::process::Command::new("kill").args(["-9", &browser.id().to_string()]).status();
         assert!(kill.expect("kill").success());
     };

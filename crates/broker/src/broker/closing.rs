@@ -9,7 +9,7 @@ use crate::{CloseReason, Event, cost};
 
 impl Broker {
     pub(super) fn disconnect(&mut self, slot: ConnectionSlot) {
-        // Who comes, fills what there is, and leaves again and again must not fill all memory.
+        // A publisher that comes, fills a queue and leaves, again and again, must not fill all memory.
         let no_room = self.budget.free() == 0 || self.gone >= self.limits.connections;
         self.abandon_outbox(slot);
         let connection = self.connections.edit(slot);
@@ -32,7 +32,7 @@ impl Broker {
         self.leave_pending(slot, no_room);
     }
 
-    /// What it had sent counts as sent, but for barriers, and where there is no room for it.
+    /// Messages that it had sent count as sent, except barriers and those without room.
     fn leave_pending(&mut self, slot: ConnectionSlot, no_room: bool) {
         let pending = std::mem::take(&mut self.connections.edit(slot).pending);
         for command in pending {

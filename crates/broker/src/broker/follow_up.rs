@@ -81,7 +81,7 @@ impl Broker {
             let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
             let able = self.connections[slot].is_able() && !self.connections[slot].is_full_for_queues();
             let Some(member) = first.filter(|_| able) else {
-                // Those that are left find no room, and are told of it by what they wait for.
+                // The rest finds no room, and is told by what it waits for.
                 if let Some(member) = first {
                     self.unskip(member);
                     self.skip(member, Skipped::Outbox);

@@ -1,4 +1,4 @@
-//! Those that wait go on when there is room again: each cause has its own list, which is walked as far as there is room.
+//! Waiters are woken when there is room again: each cause has its own list, which is walked as far as there is room.
 
 use super::Broker;
 use super::connection::Phase;
@@ -72,7 +72,7 @@ impl Broker {
         }
     }
 
-    /// Who waits behind the first, which may have no time limit, is waited for in a grace period too.
+    /// Starts a grace period for the publishers behind the first waiter, which may have no time limit.
     fn grace_again(&mut self, slot: ConnectionSlot) {
         let (now, grace) = (self.now, self.limits.grace_period);
         let connection = self.connections.quietly().row(slot);

@@ -40,7 +40,7 @@ impl Running {
     }
 }
 
-/// What a site is: two with the same identity are interchangeable.
+/// The identity of a site: two with the same one are interchangeable.
 pub(super) fn identity(site: &Site) -> String {
     format!("{:?} {:?} {}", site.color, site.ttl, site.fingerprint())
 }

@@ -39,7 +39,7 @@ struct Shared {
 #[derive(Default)]
 struct Sites {
     running: Vec<Running>,
-    /// What is wrong in the sites file.
+    /// The error in the sites file, if it has one.
     problem: Option<String>,
 }
 
@@ -109,7 +109,7 @@ impl Board {
         self.0.version.subscribe()
     }
 
-    /// What is shown.
+    /// The state that is shown.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         let version = *self.0.version.borrow();

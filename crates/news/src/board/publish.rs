@@ -1,10 +1,10 @@
-//! What others are told: new headlines, and rules that break.
+//! Messages for others: new headlines, and rules that break.
 
 use crate::state::{Changes, RuleAlert};
 use serde_json::json;
 use std::sync::Arc;
 
-/// What a message is about. The program decides where it goes: `/topic/news` and `/topic/alerts` of the broker.
+/// The subject of a message. The program decides where it goes: `/topic/news` and `/topic/alerts` of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// A new headline: `{"site","title","url","seen"}`.
@@ -17,7 +17,7 @@ pub enum Topic {
 /// A message for subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What it is about.
+    /// Its subject.
     pub topic: Topic,
     /// JSON.
     pub body: String,

@@ -134,7 +134,7 @@ pub struct View {
     pub sites: Vec<SiteView>,
     /// The headlines of all sites, without repetitions, by their text.
     pub items: Vec<Item>,
-    /// What is wrong in the sites file.
+    /// The error in the sites file, if it has one.
     pub problem: Option<String>,
 }
 

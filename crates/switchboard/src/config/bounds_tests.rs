@@ -69,7 +69,7 @@ fn amounts(bounds: &Bounds) -> (Vec<u128>, Vec<u128>) {
     let greatest = u128::from(u64::MAX);
     let (mut taken, mut refused) = (vec![least, least + 1, most - 1, most], vec![most + 1, greatest + 1]);
     if least > 0 {
-        if bounds.or_zero || least == 0 {
+        if bounds.or_zero {
             taken.push(0);
         } else {
             refused.push(0);
