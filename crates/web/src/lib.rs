@@ -29,6 +29,7 @@ mod limits;
 mod stream;
 
 mod options;
+mod page;
 mod server;
 mod services;
 
@@ -37,6 +38,7 @@ pub use bind::{BindError, bind_all};
 pub use hosts::Hosts;
 pub use limits::{LimitError, Limits};
 pub use options::Options;
+pub use page::{PageFile, page_file, tagged};
 pub use server::{HttpServer, max_connections};
 pub use services::{ServiceState, Services};
 pub use token::{ENVIRONMENT, Token, TokenError};

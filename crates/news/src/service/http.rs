@@ -1,7 +1,7 @@
 //! The page over HTTP.
 
 use super::cache::Cache;
-use super::files::{file, tagged};
+use super::files::file;
 use super::query::Query;
 use super::{events, opml, page, secure};
 use crate::board::{Board, View};
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use switchboard_web::Services;
+use switchboard_web::{Services, tagged};
 use tokio::sync::{Mutex, watch};
 
 /// A place of the page, and what is asked of it.
@@ -129,7 +129,7 @@ async fn opml_out(Shared(state): Shared<Arc<State>>) -> Response {
 
 async fn colors(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response {
     let text = page::colors(&state.board.view());
-    tagged("text/css; charset=utf-8", page::hash(&text), &headers, text.into_bytes())
+    tagged("text/css; charset=utf-8", &page::hash(&text), &headers, text)
 }
 
 /// Adds the feeds of a list to the sites file.
