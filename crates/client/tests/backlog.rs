@@ -127,9 +127,10 @@ fn who_drains_gets_what_was_sent_and_the_queue_keeps_the_rest() {
     const COUNT: usize = 2000;
     let mut settings = Settings::default();
     settings.limits.outbox = 64 * KIB;
+    settings.limits.queue = 256 * MIB;
     let broker = Broker::start_at("127.0.0.1:0", settings);
-    // More than the sockets hold.
-    fill(&broker, "/queue/a", COUNT, 16 * KIB);
+    // More than the sockets hold, and than is read before a busy machine's broker hears of the drain.
+    fill(&broker, "/queue/a", COUNT, 64 * KIB);
     let client = broker.client("inbox=64KiB");
     let mut leaves = client.subscribe("/queue/a").wait().unwrap();
     let mut first: Vec<u64> = vec![u64::from_be_bytes(*leaves.wait().unwrap().first_chunk().unwrap())];
