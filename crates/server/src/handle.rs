@@ -50,6 +50,8 @@ pub(crate) struct ConnectionHandle {
     watched: AtomicBool,
     /// Whether so much is unacknowledged that its own task should look soon.
     lags: AtomicBool,
+    /// Whether that task asks late by now, since nothing was acknowledged for a while.
+    asks_late: AtomicBool,
     /// Whether the socket was full when something was left to write.
     blocked: AtomicBool,
     /// Whether a recall has left nothing to write: no written byte will tell that the socket
@@ -93,6 +95,7 @@ impl ConnectionHandle {
             consumes: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             lags: AtomicBool::new(false),
+            asks_late: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             emptied: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -187,7 +190,12 @@ impl ConnectionHandle {
     pub(crate) fn sample(&self) -> Option<Transport> {
         let transport = self.socket.transport()?;
         let acknowledged = transport.acknowledged.min(self.written.load(Ordering::Acquire));
-        self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel);
+        // Its task would sleep on while the next window is acknowledged, too.
+        if self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel) < acknowledged
+            && self.asks_late.swap(false, Ordering::AcqRel)
+        {
+            self.wake();
+        }
         Some(transport)
     }
 
@@ -220,6 +228,15 @@ impl ConnectionHandle {
 
     pub(crate) fn lags(&self) -> bool {
         self.lags.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing was acknowledged since [`ConnectionHandle::set_asks_late`].
+    pub(crate) fn asks_late(&self) -> bool {
+        self.asks_late.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_asks_late(&self) {
+        self.asks_late.store(true, Ordering::Release);
     }
 
     /// Lets the connection's own task look at everything anew.
