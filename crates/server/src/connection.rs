@@ -285,6 +285,7 @@ impl<'a> Connection<'a> {
         if let Some(Command::Subscribe { pattern, .. }) = commands.first() {
             log!(self.hub, self.handle, Coming, debug, "connected, listens to {}", pattern.escape_ascii());
             if self.session.is_consumer() {
+                self.handle.set_window(self.hub.limits().initial_window());
                 self.handle.set_consumes();
             }
         }

@@ -48,6 +48,8 @@ pub(crate) struct ConnectionHandle {
     consumes: AtomicBool,
     /// Whether it is among those that [`Watch`](crate::watch::Watch) looks after.
     watched: AtomicBool,
+    /// How many bytes the broker lets be ahead of it, in queues.
+    window: AtomicUsize,
     /// Whether so much is unacknowledged that its own task should look soon.
     lags: AtomicBool,
     /// Whether that task asks late by now, since nothing was acknowledged for a while.
@@ -94,6 +96,7 @@ impl ConnectionHandle {
             reported: AtomicU64::new(0),
             consumes: AtomicBool::new(false),
             watched: AtomicBool::new(false),
+            window: AtomicUsize::new(1),
             lags: AtomicBool::new(false),
             asks_late: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
@@ -217,6 +220,15 @@ impl ConnectionHandle {
     pub(crate) fn end_watch(&self) {
         // Not a store: what was written before somebody else's failed `begin_watch` has to be seen after this.
         self.watched.swap(false, Ordering::AcqRel);
+    }
+
+    /// What may be unacknowledged before its own task asks soon: the broker stops at a whole window.
+    pub(crate) fn lag(&self) -> u64 {
+        (self.window.load(Ordering::Relaxed) / 4).max(1) as u64
+    }
+
+    pub(crate) fn set_window(&self, window: usize) {
+        self.window.store(window, Ordering::Relaxed);
     }
 
     /// Lets the own task ask soon what was acknowledged.
