@@ -23,7 +23,7 @@ pub struct Limits {
     /// queue's messages is handed out and not yet acknowledged by the consumer's machine.
     pub window: usize,
     /// The part of `window` that a queue's consumer without acks begins with. It doubles while the
-    /// consumer takes half of it within 100 ms, and is halved when that takes more than a second.
+    /// consumer takes half of it within 50 ms, and is halved when that takes more than a second.
     pub first_window: usize,
     /// What may wait in one queue, or in one topic that buffers. An empty one takes one message.
     pub queue: usize,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// A consumer that frees half of its window in this time gets a larger one: longer than a system delays an
 /// acknowledgement that it has no other reason to send.
-const QUICK: Duration = Duration::from_millis(100);
+const QUICK: Duration = Duration::from_millis(50);
 /// One that takes longer gets a smaller one.
 const SLOW: Duration = Duration::from_secs(1);
 

@@ -156,7 +156,7 @@ fn a_window_grows_for_a_consumer_that_is_quick_and_shrinks_again_for_one_that_is
         assert_eq!(window(bench), expected, "after {after} ms");
     };
     for (after, expected) in
-        [(101, 10), (100, 20), (0, 35), (0, 35), (101, 35), (1000, 35), (1001, 17), (1001, 10), (5000, 10)]
+        [(51, 10), (50, 20), (0, 35), (0, 35), (51, 35), (1000, 35), (1001, 17), (1001, 10), (5000, 10)]
     {
         take(&mut bench, after, expected);
     }
