@@ -29,9 +29,10 @@ pub use feed::{Change, ChangeListener, Subscription};
 pub use postgres::{PostgresOptions, PrivatePostgres};
 #[cfg(not(loom))]
 pub use rows::{
-    Changes, DisabledParts, Metrics, Options, Read, Refresh, RowCache, RowChange, Source, Status, TableStatus, Written,
+    Changes, ColumnInfo, Conditional, Consistency, DisabledParts, EventId, Metrics, Options, Read, Refresh, RowCache,
+    RowChange, Source, Status, TableInfo, TableStatus, Written, WrittenRows,
 };
 #[cfg(not(loom))]
 pub use scratch::ScratchDatabase;
 #[cfg(not(loom))]
-pub use table::{Key, TableSpec, triggers};
+pub use table::{Key, TableSpec, row_tag, triggers};

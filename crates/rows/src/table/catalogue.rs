@@ -14,7 +14,7 @@ const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersis
 
 const COLUMNS: &str = "SELECT a.attname::text, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text END, \
     format_type(a.atttypid, a.atttypmod), a.attnotnull, coalesce(l.collisdeterministic, true), \
-    a.attgenerated <> '' OR a.attidentity = 'a', a.attnum \
+    a.attgenerated <> '' OR a.attidentity = 'a', a.attnum, a.atthasdef OR a.attidentity <> '' \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation \
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
@@ -30,11 +30,12 @@ pub(crate) struct Column {
     pub(crate) name: String,
     key_type: Option<KeyType>,
     /// The type, in words.
-    shown_type: String,
-    not_null: bool,
+    pub(crate) shown_type: String,
+    pub(crate) not_null: bool,
     deterministic: bool,
     /// Computed by the database alone.
-    computed: bool,
+    pub(crate) computed: bool,
+    pub(crate) has_default: bool,
     number: i16,
 }
 
@@ -113,6 +114,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
             deterministic: row.try_get(4)?,
             computed: row.try_get(5)?,
             number: row.try_get(6)?,
+            has_default: row.try_get(7)?,
         })
     };
     rows.iter().map(column).collect()
