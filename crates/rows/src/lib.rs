@@ -11,7 +11,12 @@ mod error;
 #[cfg(not(loom))]
 mod feed;
 #[cfg(not(loom))]
+pub mod http;
+#[cfg(not(loom))]
 mod postgres;
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod query;
 #[cfg(not(loom))]
 mod rows;
 #[cfg(not(loom))]

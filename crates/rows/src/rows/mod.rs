@@ -9,6 +9,7 @@ mod options;
 mod read;
 mod refresh;
 mod sampler;
+mod shape;
 mod state;
 mod status;
 mod supervisor;

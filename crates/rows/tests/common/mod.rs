@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod proxy;
+pub(crate) mod service;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
