@@ -147,7 +147,7 @@ fn a_window_grows_for_a_consumer_that_is_quick_and_shrinks_again_for_one_that_is
     let jobs: Vec<String> = (0..100).map(|number| format!("{number:04}")).collect();
     bench.publish(3, "/queue/a", &jobs.iter().map(String::as_str).collect::<Vec<_>>());
     let window = |bench: &Bench| bench.broker.window(crate::ConnectionId(10)).unwrap();
-    let mut take = |bench: &mut Bench, after: u64, expected: usize| {
+    let take = |bench: &mut Bench, after: u64, expected: usize| {
         // Messages of 8 bytes: one is ahead in a window of 10, and four are in one of 35.
         let ahead = window(bench) / 8 * 8;
         bench.pass(after);
