@@ -26,6 +26,7 @@ mod bench;
 mod listen;
 mod memory;
 mod monitor;
+mod news;
 mod send;
 mod status;
 mod top;
@@ -59,6 +60,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
+        Command::News(args) => return news::run(&args),
+        Command::Render(args) => news::render(&args),
         Command::Config(args) => config(&args),
         Command::Listen(args) => return block_on(listen::run(&args)),
         Command::Send(args) => return block_on(send::run(&args)),
@@ -85,7 +88,7 @@ fn config(args: &ConfigArgs) -> Result<()> {
     };
     let mut settings = Settings::default();
     settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of)?;
-    for text in settings.without_effect(Started { broker: true, monitor: true }) {
+    for text in settings.without_effect(Started::ALL) {
         output::note(format_args!("{text}"));
     }
     output::write(format!("{} is right.\n", file.display()).as_bytes())
