@@ -50,6 +50,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "switchboard-http-client",
             "switchboard-load",
             "switchboard-monitor",
+            "switchboard-news",
             "switchboard-server",
             "switchboard-web",
             "switchboard-wire",
