@@ -202,8 +202,7 @@ impl Hub {
             return;
         }
         if handle.consumes() {
-            // The broker stops at a whole window.
-            let lag = (self.limits.window / 4).max(1) as u64;
+            let lag = handle.lag();
             if handle.unreported() >= lag {
                 handle.sample();
                 handle.set_lags(handle.unacknowledged() >= lag);

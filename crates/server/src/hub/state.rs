@@ -31,6 +31,11 @@ impl State {
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
         let (written, acknowledged) = handle.take_credit();
         self.report(now, handle.id(), written, acknowledged);
+        if acknowledged > 0
+            && let Some(window) = self.broker.window(handle.id())
+        {
+            handle.set_window(window);
+        }
     }
 
     fn report(&mut self, now: Time, id: ConnectionId, written: usize, acknowledged: usize) {
