@@ -182,6 +182,9 @@ impl Broker {
             }
             self.leave_member(member, reclaims);
         }
+        if !self.spend(4) {
+            return false;
+        }
         let row = self.subscriptions.remove(subscription);
         if row.by_pattern {
             self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), subscription);

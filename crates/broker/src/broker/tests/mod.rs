@@ -6,6 +6,7 @@ mod report;
 mod rules;
 mod slow;
 mod steps;
+mod work;
 
 use super::Broker;
 use crate::cost;
