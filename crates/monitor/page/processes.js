@@ -22,8 +22,9 @@ export class Processes {
         this.byId = new Map(processes.map((process) => [process.id, process]));
         for (const [id, process] of this.byId) {
             const known = before.get(id);
-            // The stream may have been faster than this answer.
-            if (known && known.last > process.last) {
+            // The stream may have been faster than this answer. What is older than a silence is not: a collector that was
+            // restarted may have lost the last samples.
+            if (known && known.last > process.last && now - known.last < this.silence) {
                 Object.assign(process, { cpu: known.cpu, mem: known.mem, last: known.last, state: known.state });
             }
         }
@@ -83,7 +84,9 @@ function line(key, members, colors, view) {
     const grouped = view.group === "service";
     const first = members[0];
     const present = members.filter((process) => process.state === "live");
-    const sum = (kind) => (present.length === 0 ? null : present.reduce((total, process) => total + (process[kind] ?? 0), 0));
+    // After a restart of the collector nobody has figures until the next report: that is not 0.
+    const known = (kind) => present.map((process) => process[kind]).filter((value) => value !== null && value !== undefined);
+    const sum = (kind) => (known(kind).length === 0 ? null : known(kind).reduce((total, value) => total + value));
     const name = grouped ? first.service ?? first.name : first.name;
     return {
         key,

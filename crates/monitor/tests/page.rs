@@ -95,9 +95,10 @@ async fn a_restart_of_the_collector_is_survived() {
     browser.until("the past is there", &pixels("cpu", BLUE, 0.55, 0.7)).await;
     collector.stop().await;
     browser.until("it says so", "return document.querySelector('#link').dataset.state === 'away'").await;
+    drop(sender);
     let collector = Collector::start_with(&address, data.path(), |_| {}).await;
     browser.until("it is live again", LIVE).await;
-    drop(sender);
+    browser.until("it is silent", &equals(&cell("orders-1", CPU), "'–'")).await;
     collector.take(&[sample(&blue(), 0, 77.7, 123.0)]).await;
     browser.until("what comes is shown", &equals(&cell("orders-1", CPU), "'77.7'")).await;
     assert_ne!(browser.run(&pixels("cpu", BLUE, 0.55, 0.7)).await, json!(0), "the past is still there");
@@ -365,6 +366,7 @@ async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
         browser.until("it is live", LIVE).await;
         collector.take(&now).await;
         browser.until("there is a row", &equals(&cell("mailer-1", STATE), "'live'")).await;
+        browser.until("it has figures", &differs(&cell("mailer-1", CPU), &json!("–"))).await;
         browser.until("the line is drawn", &pixels("cpu", BLUE, 0.1, 0.9)).await;
         browser.until("the strip is there", "return document.querySelector('#self').textContent !== ''").await;
         browser.picture(picture).await;

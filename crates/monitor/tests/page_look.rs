@@ -3,7 +3,8 @@
 mod browser;
 
 use browser::{
-    BLUE, Browser, CPU, Collector, LIVE, Look, MEMORY, Sender, blue, cell, differs, equals, orange, past, pixels, plot,
+    BLUE, Browser, CPU, Collector, LIVE, Look, MEMORY, STATE, Sender, blue, cell, differs, equals, orange, past,
+    pixels, plot,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -227,5 +228,19 @@ async fn under_the_pointer_nothing_moves() {
     browser.hover(&plot("cpu"), 0.9, 0.5).await;
     browser.until("it says what is there", "return document.querySelector('#cpu-readout').textContent !== ''").await;
     assert_eq!(browser.run(&differs(top, &before)).await, json!(false));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_collector_what_is_not_known_is_not_0() {
+    let data = data();
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
+    collector.take(&past(&blue(), 60, |_| (50.0, 100.0))).await;
+    collector.stop().await;
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&collector.page("")).await;
+    browser.until("it lives", &equals(&cell("orders-1", STATE), "'live'")).await;
+    assert_eq!(browser.run(&cell("orders-1", CPU)).await, json!("–"));
     browser.close().await;
 }
