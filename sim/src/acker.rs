@@ -137,7 +137,9 @@ impl Acker {
             let nacks = !self.tidy && rng.one_in(6);
             // A range may have tags that are settled.
             let more = if self.tidy || !rng.one_in(12) { 0 } else { rng.below(4) as u64 };
-            let last = DeliveryTag((tag.0 + more).min(self.highest_tag));
+            // Some guess tags that were not handed out.
+            let most = if !self.tidy && rng.one_in(20) { u64::MAX } else { self.highest_tag };
+            let last = DeliveryTag((tag.0 + more).min(most));
             let command = if nacks { Command::Nack { first: tag, last } } else { Command::Ack { first: tag, last } };
             self.send(now, settings.delay, command.clone(), rng);
             if rng.one_in(80) {

@@ -63,7 +63,7 @@ pub enum Command {
         subscription: SubscriptionId,
     },
     /// The messages with these tags were dealt with. Unknown tags in between are refused once; the
-    /// known ones are settled.
+    /// known ones are settled. A tag is known once its message was delivered to this connection.
     Ack {
         /// The first tag.
         first: DeliveryTag,

@@ -61,6 +61,61 @@ impl<K: Key> List<K> {
     }
 }
 
+/// A list without ends: one row is the next, and behind the last comes the next again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ring<K> {
+    pub(crate) next: Option<K>,
+    pub(crate) len: u32,
+}
+
+impl<K: Key> Ring<K> {
+    pub(crate) const fn new() -> Ring<K> {
+        Ring { next: None, len: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// Puts a row in as the last.
+    pub(crate) fn push_back<T>(&mut self, rows: &mut Slots<K, T>, key: K, link: fn(&mut T) -> &mut Link<K>) {
+        self.len += 1;
+        let Some(next) = self.next else {
+            *link(rows.row(key)) = Link { previous: Some(key), next: Some(key) };
+            self.next = Some(key);
+            return;
+        };
+        let last = link(rows.row(next)).previous.replace(key);
+        *link(rows.row(key)) = Link { previous: last, next: Some(next) };
+        if let Some(last) = last {
+            link(rows.row(last)).next = Some(key);
+        }
+    }
+
+    /// Puts a row in as the next.
+    pub(crate) fn push_front<T>(&mut self, rows: &mut Slots<K, T>, key: K, link: fn(&mut T) -> &mut Link<K>) {
+        self.push_back(rows, key, link);
+        self.next = Some(key);
+    }
+
+    /// Takes out a row that is in this ring.
+    pub(crate) fn remove<T>(&mut self, rows: &mut Slots<K, T>, key: K, link: fn(&mut T) -> &mut Link<K>) {
+        self.len -= 1;
+        let Link { previous, next } = std::mem::replace(link(rows.row(key)), Link::new());
+        if next == Some(key) {
+            self.next = None;
+            return;
+        }
+        if self.next == Some(key) {
+            self.next = next;
+        }
+        if let (Some(previous), Some(next)) = (previous, next) {
+            link(rows.row(previous)).next = Some(next);
+            link(rows.row(next)).previous = Some(previous);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +123,44 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_ring_is_a_queue_whose_front_may_be_taken_out_anywhere(
+            steps in prop::collection::vec((0..4u8, any::<prop::sample::Index>()), 0..200),
+        ) {
+            let mut rows = Slots::<MemberSlot, Link<MemberSlot>>::new();
+            let (mut ring, mut model) = (Ring::new(), std::collections::VecDeque::new());
+            for (step, index) in steps {
+                match step {
+                    2 if !model.is_empty() => {
+                        let key = model.remove(index.index(model.len())).expect("it is there");
+                        ring.remove(&mut rows, key, |link| link);
+                    }
+                    3 if !model.is_empty() => {
+                        model.rotate_left(1);
+                        ring.next = ring.next.and_then(|next| rows[next].next);
+                    }
+                    _ => {
+                        let key = rows.insert(Link::new());
+                        if step == 0 {
+                            ring.push_back(&mut rows, key, |link| link);
+                            model.push_back(key);
+                        } else {
+                            ring.push_front(&mut rows, key, |link| link);
+                            model.push_front(key);
+                        }
+                    }
+                }
+                let (mut found, mut next) = (Vec::new(), ring.next);
+                while let Some(key) = next {
+                    found.push(key);
+                    next = rows[key].next.filter(|&next| ring.next != Some(next));
+                    prop_assert!(found.len() <= model.len());
+                }
+                prop_assert_eq!(&found, &model.iter().copied().collect::<Vec<_>>());
+                prop_assert_eq!((ring.len as usize, ring.is_empty()), (model.len(), model.is_empty()));
+            }
+        }
+
         #[test]
         fn a_list_is_what_a_vector_is(steps in prop::collection::vec((0..3u8, any::<prop::sample::Index>()), 0..200)) {
             let mut rows = Slots::<MemberSlot, Link<MemberSlot>>::new();

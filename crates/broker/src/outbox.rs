@@ -278,6 +278,13 @@ impl Outbox {
         second
     }
 
+    /// The first tag of those that the last recall has taken back.
+    pub(crate) fn recalled_tag(&self) -> Option<u64> {
+        // A recall looks at what was in flight, and cuts one entry in two.
+        let recalled = self.entries.iter().skip(self.in_flight).take(IN_FLIGHT + 1);
+        recalled.filter_map(|entry| entry.origin.first_tag()).next()
+    }
+
     /// Begins a sweep over what is not in flight.
     pub(crate) fn begin_sweep(&mut self) {
         self.close();

@@ -56,6 +56,24 @@ pub(crate) struct Slots<K, T> {
     key: PhantomData<K>,
 }
 
+/// How many rows of all tables this thread has looked at: what the tests of bounded work count.
+#[cfg(test)]
+pub(crate) mod looks {
+    use std::cell::Cell;
+
+    thread_local! {
+        static LOOKS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn count() {
+        LOOKS.set(LOOKS.get() + 1);
+    }
+
+    pub(crate) fn so_far() -> u64 {
+        LOOKS.get()
+    }
+}
+
 impl<K: Key, T> Slots<K, T> {
     pub(crate) fn new() -> Slots<K, T> {
         Slots { rows: Vec::new(), free: BinaryHeap::new(), used: 0, key: PhantomData }
@@ -94,12 +112,16 @@ impl<K: Key, T> Slots<K, T> {
 
     #[inline]
     pub(crate) fn get(&self, key: K) -> Option<&T> {
+        #[cfg(test)]
+        looks::count();
         self.rows.get(key.index())?.as_ref()
     }
 
     /// A row to change. Tables with dirty marks hide this behind an accessor that sets the mark.
     #[inline]
     pub(crate) fn row(&mut self, key: K) -> &mut T {
+        #[cfg(test)]
+        looks::count();
         self.rows[key.index()].as_mut().expect("the row is there")
     }
 
@@ -113,6 +135,8 @@ impl<K: Key, T> Slots<K, T> {
     }
 
     pub(crate) fn at(&self, index: usize) -> Option<(K, &T)> {
+        #[cfg(test)]
+        looks::count();
         Some((K::new(index), self.rows.get(index)?.as_ref()?))
     }
 
@@ -126,6 +150,8 @@ impl<K: Key, T> Index<K> for Slots<K, T> {
 
     #[inline]
     fn index(&self, key: K) -> &T {
+        #[cfg(test)]
+        looks::count();
         self.rows[key.index()].as_ref().expect("the row is there")
     }
 }

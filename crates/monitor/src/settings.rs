@@ -133,7 +133,11 @@ impl Pipe {
         Pipe(Arc::new(move || Box::pin(connect())))
     }
 
-    pub(crate) fn connect(&self) -> Connecting {
+    /// One more connection.
+    ///
+    /// # Errors
+    /// The broker does not run.
+    pub fn connect(&self) -> impl Future<Output = io::Result<UnixStream>> + Send + use<> {
         (self.0)()
     }
 }

@@ -4,6 +4,8 @@ pub mod board;
 pub mod commands;
 pub mod extract;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
 pub mod render;
 pub mod scrape;

@@ -6,6 +6,7 @@ use crate::http::HttpArgs;
 use crate::log::LogFormat;
 use crate::monitor::{self, Monitored};
 use crate::names::Name;
+use crate::news::{self, NewsArgs, RenderArgs};
 use crate::output::UsageError;
 use crate::server_address::{Door, Server, ServerAddress};
 use crate::status::{self, Status};
@@ -63,6 +64,12 @@ pub(crate) enum Command {
     /// Start the monitor alone: it collects what processes report, and shows it on a page.
     #[command(after_help = monitor::EXAMPLES)]
     Monitor(Monitored),
+    /// Start the page of headlines alone: many sites side by side, on one page.
+    #[command(after_help = news::EXAMPLES)]
+    News(Box<NewsArgs>),
+    /// Start the rendering service alone: pages after their scripts have run, by Splash's contract.
+    #[command(after_help = news::RENDER_EXAMPLES)]
+    Render(RenderArgs),
     /// Print all settings, each explained, as a configuration file; or check one.
     Config(ConfigArgs),
     /// Print what is published to a channel, one message a line.

@@ -26,6 +26,7 @@ mod bench;
 mod listen;
 mod memory;
 mod monitor;
+mod news;
 mod send;
 mod status;
 mod top;
@@ -60,6 +61,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
+        Command::News(args) => return news::run(&args),
+        Command::Render(args) => news::render(&args),
         Command::Config(args) => config(&args),
         Command::Listen(args) => return block_on(listen::run(&args)),
         Command::Send(args) => return block_on(send::run(&args)),
@@ -91,7 +94,7 @@ fn config(args: &ConfigArgs) -> Result<()> {
         output::write(format!("{answer}\n").as_bytes())?;
     }
     read?;
-    let without_effect = settings.without_effect(Started { broker: true, monitor: true });
+    let without_effect = settings.without_effect(Started::ALL);
     if *json {
         let answer = json!({ "file": file.display().to_string(), "right": true, "without_effect": without_effect });
         return output::write(format!("{answer}\n").as_bytes());

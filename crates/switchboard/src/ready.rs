@@ -1,6 +1,7 @@
 //! What tells that the services run: the banner to people, the ready file to programs.
 
 use crate::names::percent;
+use crate::news::Page;
 use crate::output;
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -9,6 +10,7 @@ use std::io::{ErrorKind, IsTerminal};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use switchboard_monitor::Monitor;
+use switchboard_news::service::RenderService;
 use switchboard_server::Server;
 use switchboard_web::{Token, reachable};
 
@@ -19,6 +21,8 @@ pub(crate) struct Addresses {
     http: Vec<SocketAddr>,
     monitor: Vec<SocketAddr>,
     collect: Option<String>,
+    news: Vec<SocketAddr>,
+    render: Vec<SocketAddr>,
     token: Option<Token>,
     down: Vec<(&'static str, String)>,
 }
@@ -36,6 +40,23 @@ impl Addresses {
         self.collect = monitor.collect_endpoint();
         self.token = monitor.token().or(self.token.as_ref()).cloned();
         self.down.retain(|(name, _)| *name != "monitor");
+    }
+
+    pub(crate) fn add_news(&mut self, page: &Page) {
+        self.news = page.http_addresses();
+        self.token = page.token().or(self.token.as_ref()).cloned();
+        self.down.retain(|(name, _)| *name != "news");
+    }
+
+    pub(crate) fn add_render(&mut self, service: &RenderService) {
+        self.render = service.http_addresses();
+        self.token = service.token().or(self.token.as_ref()).cloned();
+        self.down.retain(|(name, _)| *name != "render");
+    }
+
+    /// Services that do not run, and why.
+    pub(crate) fn down(&self) -> &[(&'static str, String)] {
+        &self.down
     }
 
     pub(crate) fn add_down(&mut self, name: &'static str, reason: &anyhow::Error) {
@@ -56,6 +77,12 @@ impl Addresses {
         }
         if let Some(endpoint) = &self.collect {
             line("monitor, collects at", endpoint);
+        }
+        for address in shown(&self.news) {
+            line("news, page", &format!("http://{address}/{}", self.login(&address)));
+        }
+        for address in shown(&self.render) {
+            line("rendering service", &format!("http://{address}/"));
         }
         match self.token.as_ref().map(Token::file) {
             Some(Some(file)) => line("access token", &format!("in {}", file.display())),
@@ -81,7 +108,8 @@ impl Addresses {
             let open = addresses.iter().filter(|address| is_open(address)).map(SocketAddr::to_string);
             open.collect::<Vec<_>>().join(", ")
         };
-        let (native, http) = (list(&self.native), list(&[&self.http[..], &self.monitor].concat()));
+        let (native, http) =
+            (list(&self.native), list(&[&self.http[..], &self.monitor, &self.news, &self.render].concat()));
         let mut text = String::new();
         if !native.is_empty() {
             let _ = write!(
@@ -105,6 +133,11 @@ impl Addresses {
         if !self.monitor.is_empty() {
             addresses["monitor"] = strings(&self.monitor).into();
             addresses["collect"] = self.collect.clone().into();
+        }
+        for (name, addresses_of) in [("news", &self.news), ("render", &self.render)] {
+            if !addresses_of.is_empty() {
+                addresses[name] = strings(addresses_of).into();
+            }
         }
         if !self.down.is_empty() {
             let down = self.down.iter().map(|(name, reason)| ((*name).to_owned(), json!(reason)));

@@ -1,9 +1,10 @@
-//! `switchboard up`, `broker` and `monitor`: the services, until a signal ends them.
+//! `switchboard up`, `broker`, `monitor`, `news` and `render`: the services, until a signal ends them.
 
 use crate::config::{Settings, Started};
 use crate::data;
 use crate::log::Log;
 use crate::memory;
+use crate::news::{Page, Renderers, bind_page, bind_render};
 use crate::output::note;
 use crate::ready::{Addresses, Ready};
 use crate::service::{Stop, retry};
@@ -33,11 +34,19 @@ pub(crate) enum Chosen {
     All,
     Broker,
     Monitor,
+    News,
+    Render,
 }
 
 impl Chosen {
     fn started(self) -> Started {
-        Started { broker: self != Chosen::Monitor, monitor: self != Chosen::Broker }
+        match self {
+            Chosen::All => Started::ALL,
+            Chosen::Broker => Started { broker: true, ..Started::NONE },
+            Chosen::Monitor => Started { monitor: true, ..Started::NONE },
+            Chosen::News => Started { news: true, ..Started::NONE },
+            Chosen::Render => Started { render: true, ..Started::NONE },
+        }
     }
 }
 
@@ -65,6 +74,8 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
             settings: RefCell::new(settings),
             addresses: RefCell::default(),
             connector: watch::Sender::new(None),
+            news_connector: watch::Sender::new(None),
+            renderers: Renderers::default(),
             channel_rules: RefCell::default(),
         };
         tokio::select! {
@@ -84,6 +95,8 @@ struct Services {
     addresses: RefCell<Addresses>,
     /// The way to this program's broker, once there is one.
     connector: watch::Sender<Option<Connector>>,
+    news_connector: watch::Sender<Option<Connector>>,
+    renderers: Renderers,
     /// Those of this program's broker, once there is one.
     channel_rules: RefCell<Option<ChannelRules>>,
 }
@@ -91,7 +104,8 @@ struct Services {
 impl Services {
     async fn run(&self, signals: Signals, reload: impl Fn()) -> Result<()> {
         let settings = self.settings.borrow().clone();
-        let (drain, watched, states) = (settings.server.drain, settings.monitor.clone(), settings.web.services.clone());
+        let (drain, watched) = (settings.server.drain, settings.monitor.clone());
+        let started = settings.wanted(self.chosen.started());
         let served = settings.into_server();
         let start_broker = async || {
             let server = Server::bind(served.clone()).await.map_err(|error| anyhow!("{error}"))?;
@@ -101,38 +115,20 @@ impl Services {
             *self.channel_rules.borrow_mut() = Some(rules);
             // The monitor waits for it: whoever comes first.
             self.connector.send_replace(Some(server.connector("monitor")));
+            self.news_connector.send_replace(Some(server.connector("news")));
             anyhow::Ok(server)
         };
         let start_monitor = async || self.start_monitor(&watched).await;
+        let start_news = async || self.start_news().await;
+        let start_render = async || bind_render(&self.settings(), &self.renderers).await;
 
-        let broker = match self.chosen {
-            Chosen::Monitor => None,
-            Chosen::All | Chosen::Broker => Some(start_broker().await),
-        };
-        if let Some(Ok(server)) = &broker {
-            self.addresses.borrow_mut().add_broker(server);
-        }
-        let monitor = match self.chosen {
-            Chosen::Broker => None,
-            Chosen::All if watched.listen.is_empty() => None,
-            Chosen::All | Chosen::Monitor => Some(start_monitor().await),
-        };
-        if let Some(Ok(monitor)) = &monitor {
-            self.addresses.borrow_mut().add_monitor(monitor);
-        }
-        let failures = [("broker", failure(&broker)), ("monitor", failure(&monitor))];
-        let failures: Vec<_> = failures.into_iter().filter_map(|(name, error)| Some((name, error?))).collect();
-        if !matches!(broker, Some(Ok(_))) && !matches!(monitor, Some(Ok(_))) {
-            return Err(nothing_runs(&failures));
-        }
-        for (name, is_chosen) in [("broker", broker.is_some()), ("monitor", monitor.is_some())] {
-            if is_chosen {
-                states.set(name, ServiceState::Running);
-            }
-        }
-        for (name, error) in &failures {
-            self.addresses.borrow_mut().add_down(name, error);
-            states.set(name, ServiceState::Down(format!("{error:#}")));
+        let broker = self.begin("broker", started.broker, &start_broker, Addresses::add_broker).await;
+        let monitor = self.begin("monitor", started.monitor, &start_monitor, Addresses::add_monitor).await;
+        let news = self.begin("news", started.news, &start_news, Addresses::add_news).await;
+        let render = self.begin("render", started.render, &start_render, Addresses::add_render).await;
+        let runs = [is_up(&broker), is_up(&monitor), is_up(&news), is_up(&render)];
+        if !runs.contains(&true) {
+            return Err(nothing_runs(self.addresses.borrow().down()));
         }
         self.tell()?;
         tokio::spawn(memory::watch());
@@ -157,23 +153,68 @@ impl Services {
                 } => Err(anyhow!("the monitor did not stop within {CLOSING:?}: its latest samples may be lost")),
             }
         };
+        let showing = async {
+            let page = self.keep("news", news, start_news, Addresses::add_news, &stop).await?;
+            if let Some(page) = page {
+                page.run(stop.clone().requested()).await;
+            }
+            anyhow::Ok(())
+        };
+        let rendering = async {
+            let service = self.keep("render", render, start_render, Addresses::add_render, &stop).await?;
+            if let Some(service) = service {
+                service.run(stop.clone().requested()).await;
+            }
+            anyhow::Ok(())
+        };
         let asked = async {
-            let drain = show_duration(drain);
-            let stopping = format!(
-                "Stopping: connections have {drain} to take what is queued for them; a signal after a second stops at once."
-            );
+            let what = match started.broker {
+                true => format!("connections have {} to take what is queued for them", show_duration(drain)),
+                false => "open requests have a second for their answers".to_owned(),
+            };
+            let stopping = format!("Stopping: {what}; a signal after a second stops at once.");
             tokio::select! {
                 () = signals.stop(&stopping, reload) => {}
                 () = stop.clone().requested() => {}
             }
             sender.send_replace(true);
         };
-        let (shutdown, watched, ()) = tokio::join!(serving, watching, asked);
+        let (shutdown, watched, shown, rendered, ()) = tokio::join!(serving, watching, showing, rendering, asked);
         if let Some(shutdown) = shutdown? {
             tell_losses(&shutdown);
         }
         note(format_args!("Stopped."));
-        watched
+        watched.and(shown).and(rendered)
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings.borrow().clone()
+    }
+
+    /// Starts a service that is wanted, and notes what comes of it.
+    async fn begin<T>(
+        &self,
+        name: &'static str,
+        is_wanted: bool,
+        start: &impl AsyncFn() -> Result<T>,
+        add: impl Fn(&mut Addresses, &T),
+    ) -> Option<Result<T>> {
+        if !is_wanted {
+            return None;
+        }
+        let first = start().await;
+        let state = match &first {
+            Ok(service) => {
+                add(&mut self.addresses.borrow_mut(), service);
+                ServiceState::Running
+            }
+            Err(error) => {
+                self.addresses.borrow_mut().add_down(name, error);
+                ServiceState::Down(format!("{error:#}"))
+            }
+        };
+        self.settings.borrow().web.services.set(name, state);
+        Some(first)
     }
 
     /// The service, as soon as it can be started.
@@ -209,6 +250,12 @@ impl Services {
             settings.pipe = Some(pipe(&self.connector));
         }
         Monitor::bind(settings).await.map_err(|error| anyhow!("{error}"))
+    }
+
+    /// A page that publishes at this program's broker, if it was told of no other.
+    async fn start_news(&self) -> Result<Page> {
+        let own = (self.chosen == Chosen::All).then(|| pipe(&self.news_connector));
+        bind_page(&self.settings(), &self.renderers, own).await
     }
 
     fn tell(&self) -> Result<()> {
@@ -271,15 +318,15 @@ fn pipe(connector: &watch::Sender<Option<Connector>>) -> Pipe {
     })
 }
 
-fn failure<T>(service: &Option<Result<T>>) -> Option<&anyhow::Error> {
-    service.as_ref()?.as_ref().err()
+fn is_up<T>(service: &Option<Result<T>>) -> bool {
+    matches!(service, Some(Ok(_)))
 }
 
-fn nothing_runs(failures: &[(&str, &anyhow::Error)]) -> anyhow::Error {
+fn nothing_runs(failures: &[(&str, String)]) -> anyhow::Error {
     match failures {
-        [(_, error)] => anyhow!("{error:#}"),
+        [(_, reason)] => anyhow!("{reason}"),
         _ => {
-            let reasons: Vec<String> = failures.iter().map(|(name, error)| format!("\n  {name}: {error:#}")).collect();
+            let reasons: Vec<String> = failures.iter().map(|(name, reason)| format!("\n  {name}: {reason}")).collect();
             anyhow!("no service can start:{}", reasons.concat())
         }
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Program, poll, switchboard};
+use common::{BROKER_AND_MONITOR, Program, poll, switchboard};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -13,7 +13,12 @@ use std::process::{Command, Stdio};
 fn up(ready: &Path) -> Command {
     let mut command =
         switchboard(&["up", "--listen", "127.0.0.1:0", "--http", "", "--set", "monitor.listen=127.0.0.1:0"]);
-    command.args(["--set", "monitor.collect=", "--ready-file"]).arg(ready).env_clear().stderr(Stdio::null());
+    command
+        .args(BROKER_AND_MONITOR)
+        .args(["--set", "monitor.collect=", "--ready-file"])
+        .arg(ready)
+        .env_clear()
+        .stderr(Stdio::null());
     command
 }
 

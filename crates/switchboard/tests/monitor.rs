@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Lines, PATIENCE, Program, poll, switchboard};
+use common::{BROKER_AND_MONITOR, Lines, PATIENCE, Program, poll, switchboard};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -107,7 +107,7 @@ fn what_was_collected_outlives_a_kill() {
 #[test]
 fn up_shows_a_line_that_moves_and_passes_on_what_the_broker_has() {
     let directory = tempfile::tempdir().expect("a directory");
-    let args = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let args = [&["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"][..], &BROKER_AND_MONITOR].concat();
     let mut monitor = Monitor::start("up", &directory.path().join("data"), &args);
     let banner = monitor.program.lines.find(&["native protocol"]);
     let address = banner.rsplit_once(' ').expect("an address").1.to_owned();

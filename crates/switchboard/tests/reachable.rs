@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Lines, Machine, Network, Program, SERVER, poll, switchboard};
+use common::{BROKER_AND_MONITOR, Lines, Machine, Network, Program, SERVER, poll, switchboard};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ impl Up {
         let data_path = data.display().to_string();
         let ready_path = ready.display().to_string();
         let common = ["up", "--listen", "127.0.0.1:0", "--ready-file", &ready_path, "--data", &data_path];
-        let mut command = switchboard(&[&common, args].concat());
+        let mut command = switchboard(&[&common, &BROKER_AND_MONITOR[..], args].concat());
         command.env_remove("SWITCHBOARD_TOKEN");
         if let Some(token) = token {
             command.env("SWITCHBOARD_TOKEN", token);

@@ -37,6 +37,11 @@ fn the_examples_of_the_readme_work_as_they_stand() {
     let mut up = switchboard(&["up", "--log", "off", "--listen", &format!("{host}:25000")]);
     up.args(["--http", &format!("{host}:25080"), "--set", &format!("monitor.listen={host}:8088")]);
     up.args(["--set", &format!("monitor.collect=tcp://{host}:5555")]);
+    up.args(["--set", &format!("news.listen={host}:8080"), "--set", &format!("render.listen={host}:8050")]);
+    // The examples' sites are not for tests.
+    let sites = directory.path().join("own.toml");
+    std::fs::write(&sites, "[[site]]\nname = \"a\"\nurl = \"http://127.0.0.1:1/\"\n").expect("written");
+    up.arg("--set").arg(format!("news.sites={}", sites.display()));
     up.arg("--data").arg(directory.path().join("data")).arg("--ready-file").arg(&ready);
     let mut up = Program::start(&mut up).expect("it starts");
     let said = poll("it is ready", || std::fs::read_to_string(&ready).ok());

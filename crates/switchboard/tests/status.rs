@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broker, Client, Lines, Program, poll, switchboard};
+use common::{BROKER_AND_MONITOR, Broker, Client, Lines, Program, poll, switchboard};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -112,7 +112,12 @@ fn the_states_of_services_and_the_own_connections_are_shown() {
     let data = directory.path().join("data");
     let mut up =
         switchboard(&["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--set", &set, "--log", "off"]);
-    up.args(["--set", "monitor.collect="]).arg("--data").arg(&data).arg("--ready-file").arg(&ready);
+    up.args(BROKER_AND_MONITOR)
+        .args(["--set", "monitor.collect="])
+        .arg("--data")
+        .arg(&data)
+        .arg("--ready-file")
+        .arg(&ready);
     let mut up = Program::start(&mut up).expect("it starts");
     let said = poll("it is ready", || std::fs::read_to_string(&ready).ok());
     let said: Value = serde_json::from_str(&said).expect("JSON");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Lines, Program, poll, switchboard};
+use common::{BROKER_AND_MONITOR, Lines, Program, poll, switchboard};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
@@ -21,7 +21,7 @@ impl Up {
         let page = format!("monitor.listen={page}");
         let data = format!("data={}", directory.path().join("data").display());
         let mut command = switchboard(&["up", "--listen", listen, "--http", "", "--set", &page, "--set", &data]);
-        command.args(["--set", "monitor.collect=tcp://127.0.0.1:0", "--ready-file"]);
+        command.args(BROKER_AND_MONITOR).args(["--set", "monitor.collect=tcp://127.0.0.1:0", "--ready-file"]);
         command.arg(ready_file(directory.path())).stderr(Stdio::piped());
         let mut program = Program::start(&mut command).expect("it starts");
         let log = Lines::of(program.child.stderr.take().expect("a pipe"));

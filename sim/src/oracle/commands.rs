@@ -120,7 +120,6 @@ impl Oracle {
             if !matches(pattern, name.as_bytes()) {
                 continue;
             }
-            channel.order_lost |= !channel.rotation_known && channel.rotation.len() > 1;
             channel.rotation.push((id, subscription));
             link.overlaps |= link.listening(name).len() > 1;
             for message in std::mem::take(&mut channel.kept) {
@@ -148,6 +147,7 @@ impl Oracle {
         }
         for channel in self.channels.values_mut() {
             channel.rotation.retain(|worker| *worker != (id, subscription));
+            channel.adrift.remove(&(id, subscription));
         }
     }
 

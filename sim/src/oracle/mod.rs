@@ -84,11 +84,11 @@ pub(super) struct Channel {
     pub(super) purged: usize,
     /// What each subscription got, in order.
     pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
-    /// Of a queue: who works for it, the next one last; and whether the oracle can still tell.
+    /// Of a queue: who works for it, the next one last.
     pub(super) rotation: Vec<(u64, u32)>,
-    pub(super) rotation_known: bool,
-    /// Somebody joined while it was not known whose turn it was: then the order is not, either.
-    pub(super) order_lost: bool,
+    /// Those whose turn the oracle cannot tell until they get a message: they had no room when it came, and are the
+    /// last in turn once they have some again. With how many messages others got while they surely had room.
+    pub(super) adrift: BTreeMap<(u64, u32), usize>,
 }
 
 pub(crate) struct Oracle {

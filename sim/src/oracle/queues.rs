@@ -88,16 +88,25 @@ impl Oracle {
         if exact && stays && !ambiguous && at_once {
             self.check_rotation(name, &dealt)?;
         } else if !dealt.is_empty() || !exact {
-            self.channels.get_mut(name).expect("it is there").rotation_known = false;
+            self.set_adrift(name);
+        }
+        if exact && depth.is_some_and(|depth| depth > 0) {
+            // Whoever had a turn meanwhile had no room.
+            self.set_adrift(name);
         }
         if depth.is_none() {
             // It was forgotten. When it comes again, its turns begin anew, with the newest.
             let links = &self.links;
             let books = self.channels.get_mut(name).expect("it is there");
             books.rotation.sort_by_key(|(id, sub)| links[id].subs[sub].since);
-            (books.rotation_known, books.order_lost) = (true, false);
+            books.adrift.clear();
         }
         Ok(())
+    }
+
+    fn set_adrift(&mut self, name: &str) {
+        let books = self.channels.get_mut(name).expect("it is there");
+        books.rotation.iter().for_each(|&worker| *books.adrift.entry(worker).or_default() = 0);
     }
 
     fn place(&self, id: usize) -> (u64, u64, usize) {
@@ -179,37 +188,67 @@ impl Oracle {
         rule.and_then(|rule| rule.queue).unwrap_or(self.settings.limits.queue)
     }
 
-    /// Strict rotation, the newest first; who is skipped had no room.
+    /// Strict rotation, the newest first; who is skipped had no room, and is the last in turn when he has some again.
     fn check_rotation(&mut self, name: &str, dealt: &[(usize, u64, u32)]) -> Checked {
-        let mut given: BTreeMap<(u64, u32), usize> = BTreeMap::new();
-        for &(_, id, subscription) in dealt {
-            *given.entry((id, subscription)).or_default() += 1;
-        }
         for &(message, id, subscription) in dealt {
             let books = self.channels.get_mut(name).expect("it is there");
             let Some(place) = books.rotation.iter().rposition(|worker| *worker == (id, subscription)) else {
                 return Err(format!("{id} got message {message} of {name}, and does not work for it"));
             };
-            let skipped: Vec<(u64, u32)> = books.rotation[place + 1..].to_vec();
-            let turns = books.rotation.len() - place;
-            books.rotation.rotate_right(turns);
-            if !std::mem::replace(&mut books.rotation_known, true) || books.order_lost {
-                continue;
+            let was_adrift = books.adrift.remove(&(id, subscription)).is_some();
+            let known = |worker: &(u64, u32)| !books.adrift.contains_key(worker);
+            // One that was adrift came in behind all whose places are known.
+            let first = if was_adrift { 0 } else { place + 1 };
+            let before: Vec<(u64, u32)> = books.rotation[first..]
+                .iter()
+                .copied()
+                .filter(|worker| known(worker) && *worker != (id, subscription))
+                .collect();
+            let worker = books.rotation.remove(place);
+            books.rotation.insert(0, worker);
+            for worker in before {
+                // They may have had their turns since then.
+                self.skipped_turns += u64::from(!was_adrift);
+                let is_busy = self.is_busy(worker);
+                promise!(
+                    is_busy || was_adrift,
+                    "{} got message {message} of {name}, and it was the turn of {}",
+                    id,
+                    worker.0
+                );
+                if is_busy {
+                    self.channels.get_mut(name).expect("it is there").adrift.insert(worker, 0);
+                }
             }
-            for worker in skipped {
-                self.skipped_turns += 1;
-                let link = &self.links[&worker.0];
-                let sub = &link.subs[&worker.1];
-                let acks = sub.prefetch.is_some_and(|prefetch| link.waiting_acks(worker.1) >= prefetch);
-                // Its own messages of this step may be later ones, by which it was full.
-                let busy = link.closing
-                    || link.outbox > 0
-                    || !link.unacknowledged.is_empty()
-                    || link.stalled
-                    || link.maybe_full
-                    || acks;
-                promise!(busy, "{} got message {message} of {name}, and it was the turn of {}", id, worker.0);
-            }
+            self.pass_over(name, message, (id, subscription))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a worker may be without room. His own messages of this step may be later ones, by which he was full.
+    fn is_busy(&self, (id, subscription): (u64, u32)) -> bool {
+        let link = &self.links[&id];
+        let prefetch = link.subs[&subscription].prefetch;
+        let acks = prefetch.is_some_and(|prefetch| link.waiting_acks(subscription) >= prefetch);
+        let outbox = link.outbox > 0 || !link.unacknowledged.is_empty() || link.maybe_full;
+        link.closing || outbox || link.stalled || acks
+    }
+
+    /// One that has room again gets a turn before anybody else gets two.
+    fn pass_over(&mut self, name: &str, message: usize, served: (u64, u32)) -> Checked {
+        let adrift: Vec<(u64, u32)> = self.channels[name].adrift.keys().copied().collect();
+        for worker in adrift.into_iter().filter(|&worker| worker != served) {
+            let is_busy = self.is_busy(worker);
+            let books = self.channels.get_mut(name).expect("it is there");
+            // Others may join before it, and leave again.
+            let most = 2 * books.rotation.len();
+            let passed = books.adrift.entry(worker).or_default();
+            *passed = if is_busy { 0 } else { *passed + 1 };
+            promise!(
+                *passed <= most,
+                "{} has room for messages of {name}, and {passed} went to others, the last was {message}",
+                worker.0
+            );
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{LINGER, Link, World};
 use crate::native::Ending;
-use crate::oracle::{Act, Checked};
+use crate::oracle::{Act, Checked, promise};
 use switchboard_broker::{CloseReason, Command, ConnectionId, Event, PauseReason, StatusQuery};
 
 impl World {
@@ -22,7 +22,11 @@ impl World {
         // What a call leaves over is gone on with before anything that the books would have to know of it for.
         let commands = matches!(act, Act::Command(..));
         let mut new: Vec<Event> = std::iter::from_fn(|| self.broker.poll()).collect();
-        while self.broker.poll_timeout() == Some(self.now) {
+        for call in 0.. {
+            if self.broker.poll_timeout() != Some(self.now) {
+                break;
+            }
+            promise!(call < 1_000_000, "calls go on with work that never ends");
             if commands && self.rng.one_in(3) {
                 self.credit_between(&new)?;
             }

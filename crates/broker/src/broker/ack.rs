@@ -28,11 +28,12 @@ impl Broker {
         if settling.next > settling.last {
             settling.unknown = Some(settling.next);
         }
-        // No lease has a tag that was not given yet, so the tags that are looked at are bounded by those given.
-        let next_tag = self.connections[slot].next_tag;
-        if settling.last >= next_tag {
-            settling.unknown = settling.unknown.or(Some(next_tag.max(settling.next)));
-            settling.last = next_tag - 1;
+        // A tag that was not handed out yet is unknown, even if a message waits in the outbox under it: nobody can
+        // have dealt with that. This also bounds the tags that are looked at.
+        let end_tag = self.connections[slot].handed_tag;
+        if settling.last >= end_tag {
+            settling.unknown = settling.unknown.or(Some(end_tag.max(settling.next)));
+            settling.last = end_tag - 1;
         }
         self.connections.edit(slot).settling.push_back(settling);
         self.go_on_settling(slot);

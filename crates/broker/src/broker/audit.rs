@@ -2,7 +2,10 @@
 
 use super::Broker;
 use super::connection::Phase;
+use super::member::Skipped;
+use super::pending::Pending;
 use crate::cost;
+use crate::name::Kind;
 use crate::outbox::Origin;
 
 impl Broker {
@@ -18,14 +21,16 @@ impl Broker {
         for (slot, channel) in self.channels.iter() {
             sum += cost::CHANNEL + cost::text(channel.name.len()) + channel.backlog.segments() * cost::SEGMENT;
             waiting += channel.backlog.depth;
-            let mut ring = 0;
-            let mut member = channel.next_member;
+            let (mut all, mut ready) = (0, 0);
+            let mut member = channel.everybody.first;
             while let Some(at) = member {
-                assert_eq!(self.members[at].channel, slot, "a member is in its channel's ring");
-                ring += 1;
-                member = self.members[at].ring.next.filter(|&next| channel.next_member != Some(next));
+                assert_eq!(self.members[at].channel, slot, "a member is in its channel's list");
+                all += 1;
+                ready += u32::from(channel.kind == Kind::Queue && self.members[at].skipped_in == Skipped::No);
+                member = self.members[at].in_channel.next;
             }
-            assert_eq!(ring, channel.members, "the ring has all members");
+            assert_eq!(all, channel.members, "the list has all members");
+            assert_eq!(ready, channel.turns.len, "those that were not passed over have their turns");
         }
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
@@ -37,18 +42,22 @@ impl Broker {
             assert!(!is_gone || is_kept || self.has_work(), "{:?} is gone, and kept for nothing", connection.id);
             sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved;
             sum += connection.leases.len() * cost::LEASE;
-            sum += connection.pending.iter().map(super::pause::Pending::charge).sum::<usize>();
+            sum += connection.pending.iter().map(Pending::charge).sum::<usize>();
             sum += (connection.outbox.len() + connection.retained.len()) * cost::ENTRY;
             let barriers = connection.outbox.entries().filter(|entry| entry.origin == Origin::Barrier);
             sum += barriers.map(|entry| entry.batch.bytes()).sum::<usize>();
-            pending += connection.pending.iter().map(super::pause::Pending::messages).sum::<usize>();
+            let messages = connection.pending.iter().map(Pending::messages).sum::<usize>();
+            assert_eq!(messages, connection.pending_messages, "messages that it sent");
+            pending += messages;
             paused += usize::from(connection.blocked.is_some());
             let unacked: u32 = connection.leases.values().map(|lease| lease.left).sum();
             assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
         }
         assert_eq!(pending, self.pending, "messages of paused connections");
+        let abandoned = self.abandoned.iter().flatten().map(Pending::charge).sum::<usize>();
+        sum += abandoned;
         let charges = self.connections.iter().flat_map(|(_, connection)| &connection.pending);
-        assert_eq!(charges.map(super::pause::Pending::charge).sum::<usize>(), self.pending_charge);
+        assert_eq!(charges.map(Pending::charge).sum::<usize>() + abandoned, self.pending_charge);
         assert_eq!(paused, self.paused, "paused connections");
         sum
     }

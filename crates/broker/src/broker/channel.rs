@@ -6,7 +6,7 @@ use super::{Broker, shrink};
 use crate::backlog::Backlog;
 use crate::cost;
 use crate::limits::OverflowPolicy;
-use crate::list::{Link, List};
+use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
 use crate::name::Kind;
 use crate::slots::{AllocationSlot, ChannelSlot, ConnectionSlot, MemberSlot};
@@ -27,16 +27,16 @@ pub(super) struct Channel {
     is_dirty: bool,
     /// Whether it is among [`Broker::unused`].
     is_unused: bool,
-    /// Every consumer was skipped when the backlog was dispatched last. The one that has room again
-    /// ends this.
-    pub(super) is_stuck: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
     /// The [`Broker::rules_version`] that policy, buffer and bound follow.
     pub(super) rules_version: u64,
-    /// The member whose turn is next; the ring of members begins with the newest.
-    pub(super) next_member: Option<MemberSlot>,
+    /// All members, the oldest first.
+    pub(super) everybody: List<MemberSlot>,
     pub(super) members: u32,
+    /// The consumers of a queue that may have room, by their turns. One that has none when its turn comes is not
+    /// among them until it has some again.
+    pub(super) turns: Ring<MemberSlot>,
     pub(super) exact_members: u32,
     /// Connections whose messages are on their way back: until all are there nothing is dispatched.
     pub(super) returning: u32,
@@ -141,13 +141,13 @@ impl Broker {
             policy,
             is_dirty: false,
             is_unused: false,
-            is_stuck: false,
             buffer_unsubscribed,
             bound,
             rules_version: self.rules_version,
             name: name.clone(),
-            next_member: None,
+            everybody: List::new(),
             members: 0,
+            turns: Ring::new(),
             exact_members: 0,
             returning: 0,
             backlog: Backlog::default(),
@@ -214,7 +214,7 @@ impl Broker {
 
     fn forget(&mut self, slot: ChannelSlot) {
         // Members by a pattern: some a step, and again later.
-        while let Some(member) = self.channels[slot].next_member {
+        while let Some(member) = self.channels[slot].everybody.last {
             if !self.spend(4) {
                 self.channels.edit(slot);
                 return;
@@ -314,6 +314,6 @@ impl Table<ChannelSlot, Channel> {
     /// Whether a queue may dispatch what is published to it at once.
     pub(super) fn is_ready(&self, slot: ChannelSlot) -> bool {
         let channel = &self[slot];
-        channel.backlog.is_empty() && channel.returning == 0 && channel.members > 0 && !channel.is_stuck
+        channel.backlog.is_empty() && channel.returning == 0 && !channel.turns.is_empty()
     }
 }

@@ -1,10 +1,8 @@
 //! How connections end: by themselves, because they are done, or while the broker drains.
 
 use super::connection::{Phase, Sweep};
-use super::member::{Skipped, skipped};
-use super::pause::Pending;
 use super::{Broker, Timer, shrink};
-use crate::slots::ConnectionSlot;
+use crate::slots::{ConnectionSlot, Key};
 use crate::{CloseReason, Event, cost};
 
 impl Broker {
@@ -16,7 +14,6 @@ impl Broker {
         connection.phase = Phase::Gone;
         (connection.full, connection.resume_ahead) = (None, None);
         connection.wakes_all = true;
-        connection.joining.clear();
         (connection.stalled, connection.recalling) = (false, false);
         let reserved = std::mem::take(&mut connection.reserved);
         let id = connection.id;
@@ -32,18 +29,10 @@ impl Broker {
         self.leave_pending(slot, no_room);
     }
 
-    /// Messages that it had sent count as sent, except barriers and those without room.
+    /// Messages that it had sent count as sent, except those without room.
     fn leave_pending(&mut self, slot: ConnectionSlot, no_room: bool) {
-        let pending = std::mem::take(&mut self.connections.edit(slot).pending);
-        for command in pending {
-            match command {
-                Pending::Publish { .. } if !no_room => self.connections.edit(slot).pending.push_back(command),
-                Pending::Publish { ref batch, .. } => {
-                    self.totals.dropped_publisher_gone += batch.len() as u64;
-                    self.forget_pending(slot, &command);
-                }
-                _ => self.forget_pending(slot, &command),
-            }
+        if no_room {
+            self.abandon_pending(slot);
         }
         if self.connections[slot].blocked.is_some() {
             self.advance(slot);
@@ -54,7 +43,12 @@ impl Broker {
     pub(super) fn remove_if_done(&mut self, slot: ConnectionSlot) {
         let row = &self.connections[slot];
         let has_left = row.subscriptions.is_empty() && row.ending.is_empty() && row.returning.is_empty();
-        if has_left && !row.has_anything() && row.pending.is_empty() && row.blocked.is_none() && row.waiters.is_empty()
+        if has_left
+            && !row.has_anything()
+            && row.pending.is_empty()
+            && row.joining.is_empty()
+            && row.blocked.is_none()
+            && row.waiters.is_empty()
         {
             debug_assert!(!row.is_owed && row.skipped.is_empty());
             self.connections.remove(slot);
@@ -95,13 +89,17 @@ impl Broker {
         }
         for index in from..self.connections.end() {
             if !self.spend(1) {
-                self.drained_to = Some(index);
-                return;
+                return self.drain_from(index);
             }
             if let Some((slot, _)) = self.connections.at(index) {
                 self.close_if_done(slot);
             }
         }
+    }
+
+    /// Connections are looked at from this one on, or from an earlier one if that was to come anyway.
+    fn drain_from(&mut self, index: usize) {
+        self.drained_to = Some(self.drained_to.map_or(index, |before| before.min(index)));
     }
 
     /// Looks at all connections anew once nobody is waited for any more, while the broker drains.
@@ -122,15 +120,18 @@ impl Broker {
     fn has_waiting_queue(&mut self, slot: ConnectionSlot) -> bool {
         if !self.channels.is_clean() {
             // Something may be dispatched yet; the end of that is looked at anew.
-            self.drained_to = Some(0);
+            self.drain_from(0);
             return true;
         }
         while let Some(member) = self.connections[slot].skipped.first {
             if !self.channels[self.members[member].channel].backlog.is_empty() {
                 return true;
             }
-            self.connections.quietly().row(slot).skipped.remove(&mut self.members, member, skipped);
-            self.members.row(member).skipped_in = Skipped::No;
+            self.unskip(member);
+            if !self.spend(1) {
+                self.drain_from(slot.index());
+                return true;
+            }
         }
         false
     }

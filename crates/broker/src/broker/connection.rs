@@ -2,7 +2,8 @@
 
 use super::Broker;
 use super::ack::Settling;
-use super::pause::{Blocked, Pending};
+use super::pause::Blocked;
+use super::pending::Pending;
 use super::subscribe::Joining;
 use super::table::Marked;
 use crate::lease::Lease;
@@ -65,7 +66,7 @@ pub(super) struct Connection {
     pub(super) is_owed: bool,
     pub(super) phase: Phase,
     /// By the connection's own names.
-    pub(super) subscriptions: Vec<(SubscriptionId, SubscriptionSlot)>,
+    pub(super) subscriptions: BTreeMap<SubscriptionId, SubscriptionSlot>,
     /// All subscriptions are being ended.
     pub(super) leaves: bool,
     /// Ended subscriptions that still have members.
@@ -81,6 +82,8 @@ pub(super) struct Connection {
     pub(super) leases: BTreeMap<u64, Lease>,
     pub(super) unacked: usize,
     pub(super) next_tag: u64,
+    /// The first tag that was not handed out to the driver.
+    pub(super) handed_tag: u64,
     pub(super) sweep: Sweep,
     /// How far a sweep has come with the leases.
     pub(super) lease_sweep: Option<u64>,
@@ -94,11 +97,15 @@ pub(super) struct Connection {
     pub(super) pending: VecDeque<Pending>,
     /// What of the read-ahead is used up, in bytes.
     pub(super) pending_ahead: usize,
+    /// Messages in what is pending.
+    pub(super) pending_messages: usize,
     /// Subscriptions with acks.
     pub(super) manual: u32,
     /// The driver was asked not to read it.
     pub(super) is_told: bool,
     pub(super) blocked: Option<Blocked>,
+    /// It may be part of a knot, which is to be looked at again.
+    pub(super) untangles: bool,
     pub(super) reason: Option<PauseReason>,
     pub(super) paused_on: Option<crate::slots::ChannelSlot>,
     pub(super) reserved: usize,
@@ -245,6 +252,7 @@ impl Connection {
             || !self.skipped.is_empty()
             || !self.freed.is_empty()
             || !self.joining.is_empty()
+            || !self.pending.is_empty()
             || !self.ending.is_empty()
             || !self.settling.is_empty()
             || !self.retained.is_empty()
@@ -296,7 +304,7 @@ impl Broker {
             is_dirty: false,
             is_owed: false,
             phase: Phase::Open,
-            subscriptions: Vec::new(),
+            subscriptions: BTreeMap::new(),
             leaves: false,
             ending: VecDeque::new(),
             joining: VecDeque::new(),
@@ -308,6 +316,7 @@ impl Broker {
             leases: BTreeMap::new(),
             unacked: 0,
             next_tag: 1,
+            handed_tag: 1,
             sweep: Sweep::No,
             lease_sweep: None,
             wanted: Sweep::No,
@@ -315,6 +324,8 @@ impl Broker {
             returning: VecDeque::new(),
             pending: VecDeque::new(),
             pending_ahead: 0,
+            pending_messages: 0,
+            untangles: false,
             manual: 0,
             is_told: false,
             blocked: None,

@@ -78,7 +78,10 @@ impl Broker {
         while let Some(entry) = connection.outbox.hand_out(self.limits.window) {
             let (member, tag) = match entry.origin {
                 Origin::Topic { member } | Origin::Queue { member, .. } => (member, None),
-                Origin::Leased { member, first_tag } => (member, Some(DeliveryTag(first_tag))),
+                Origin::Leased { member, first_tag } => {
+                    connection.handed_tag = first_tag + entry.batch.len() as u64;
+                    (member, Some(DeliveryTag(first_tag)))
+                }
                 Origin::Barrier => {
                     self.events.push_back(Event::Barrier { connection: id, batch: entry.batch.clone() });
                     continue;
@@ -189,6 +192,9 @@ impl Broker {
         if let Some(origin) = second {
             self.charge_entry(origin);
         }
+        let connection = self.connections.edit(slot);
+        let recalled = connection.outbox.recalled_tag().unwrap_or(u64::MAX);
+        connection.handed_tag = connection.handed_tag.min(recalled);
         // The cut may have left an entry of which everything is written.
         self.count_written(slot, 0);
         self.sweep_queues(slot);

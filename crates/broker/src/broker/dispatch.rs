@@ -50,14 +50,20 @@ pub(super) struct Lane {
     messages: usize,
     prefetch: u32,
     lot: Option<Lot>,
+    /// The lane whose turn is next after this one.
+    next: usize,
 }
+
+/// So many consumers without room may be passed over in any case: a publisher is not paused for a few of them.
+const PASSES: usize = 64;
 
 /// Room for so many lanes is kept.
 const LANES: usize = 64;
 
 impl Broker {
     /// Dispatches as much of a batch as the consumers have room for; gives the rest, and the
-    /// sequence number of its first message.
+    /// sequence number of its first message. Where there is a rest and the queue has turns left, this call
+    /// has passed over as many consumers as it may.
     pub(super) fn dispatch(
         &mut self,
         channel: ChannelSlot,
@@ -65,41 +71,47 @@ impl Broker {
         first: u64,
         step: u64,
     ) -> Option<(Batch, u64)> {
-        let mut unvisited = self.channels[channel].members as usize;
-        let mut next_member = self.channels[channel].next_member;
+        let turns = self.channels[channel].turns;
+        let (mut unvisited, mut next_member) = (turns.len as usize, turns.next);
         let share = batch.bytes() / unvisited.max(1);
-        // Those that may get more, in the order of their turns, and those that may not.
-        let (mut lanes, mut closed): (Vec<Lane>, Vec<Lane>) = (std::mem::take(&mut self.lanes), Vec::new());
-        let mut at = 0;
+        // Those that have got something, in the order of their turns; those that may get more form a ring.
+        let mut lanes: Vec<Lane> = std::mem::take(&mut self.lanes);
+        // The lane that got something last, and the one whose turn is next.
+        let (mut before, mut at) = (0, 0);
+        let mut passes = self.passes();
         let (mut count, mut bytes) = (0, 0);
         let mut seq = first;
-        let mut last = None;
         'messages: for message in batch.iter_packed() {
             let lane = loop {
                 if unvisited > 0 {
-                    let Some(member) = next_member else { break 'messages };
+                    let Some(member) = next_member.filter(|_| passes > 0) else { break 'messages };
                     unvisited -= 1;
-                    next_member = self.members[member].ring.next;
+                    next_member = self.members[member].turn.next;
                     let mut lane = self.lane(member, batch);
                     if self.take(&mut lane, message.len()) {
-                        at = lanes.len();
+                        let last = lanes.len();
                         lanes.push(lane);
-                        break &mut lanes[at];
+                        lanes[before].next = last;
+                        (before, at) = (last, 0);
+                        break &mut lanes[last];
                     }
-                    closed.push(lane);
+                    passes -= 1;
+                    self.skip(member, lane.skipped);
                 } else {
-                    if at >= lanes.len() {
-                        at = 0;
-                    }
-                    let Some(lane) = lanes.get_mut(at) else { break 'messages };
+                    let Some(lane) = lanes.get_mut(at).filter(|lane| lane.skipped == Skipped::No) else {
+                        break 'messages;
+                    };
+                    let next = lane.next;
                     if self.take(lane, message.len()) {
-                        break &mut lanes[at];
+                        let lane = &mut lanes[at];
+                        (before, at) = (at, next);
+                        break lane;
                     }
-                    closed.push(lanes.remove(at));
+                    self.skip(lane.member, lane.skipped);
+                    lanes[before].next = next;
+                    at = next;
                 }
             };
-            at += 1;
-            last = Some(lane.member);
             let most = if lane.is_manual { LEASE_MESSAGES } else { usize::MAX };
             match &mut lane.lot {
                 Some(lot) if lot.takes(seq, most) => lot.push(message, seq),
@@ -115,11 +127,12 @@ impl Broker {
             bytes += message.len();
             seq += step;
         }
-        if let Some(last) = last {
-            let next = self.members[last].ring.next;
-            self.channels.quietly().row(channel).next_member = next;
+        if unvisited > 0 {
+            self.channels.quietly().row(channel).turns.next = next_member;
+        } else if let Some(lane) = lanes.get(at).filter(|lane| lane.skipped == Skipped::No) {
+            self.channels.quietly().row(channel).turns.next = Some(lane.member);
         }
-        for lane in closed.iter_mut().chain(&mut lanes) {
+        for lane in &mut lanes {
             let lot = lane.lot.take();
             self.give_lot(channel, lane, lot);
         }
@@ -127,37 +140,34 @@ impl Broker {
         if lanes.capacity() <= LANES {
             self.lanes = lanes;
         }
+        self.spend(self.passes().saturating_sub(passes));
         if count == batch.len() {
             return None;
         }
-        self.skip_all(channel, &closed);
         let (_, rest) = batch.clone().split(count, bytes);
         rest.map(|rest| (rest, seq))
     }
 
     /// As [`Broker::dispatch`] for one message in a buffer of its own, which its consumer gets.
     pub(super) fn dispatch_one(&mut self, channel: ChannelSlot, batch: Batch, seq: u64) -> Option<(Batch, u64)> {
-        let mut closed = Vec::new();
-        let mut next_member = self.channels[channel].next_member;
-        for _ in 0..self.channels[channel].members {
-            let Some(member) = next_member else { break };
-            next_member = self.members[member].ring.next;
+        let mut passes = self.passes();
+        while let Some(member) = self.channels[channel].turns.next.filter(|_| passes > 0) {
             let mut lane = self.lane(member, &batch);
             if self.take(&mut lane, batch.bytes()) {
-                self.channels.quietly().row(channel).next_member = next_member;
+                self.channels.quietly().row(channel).turns.next = self.members[member].turn.next;
                 self.give(channel, &lane, batch, seq, 1);
                 return None;
             }
-            closed.push(lane);
+            passes -= 1;
+            self.spend(1);
+            self.skip(member, lane.skipped);
         }
-        self.skip_all(channel, &closed);
         Some((batch, seq))
     }
 
-    /// Nobody has room: the first who has some again is to be told.
-    fn skip_all(&mut self, channel: ChannelSlot, closed: &[Lane]) {
-        closed.iter().for_each(|lane| self.skip(lane.member, lane.skipped));
-        self.channels.quietly().row(channel).is_stuck = true;
+    /// How many consumers without room a dispatch may pass over.
+    fn passes(&self) -> usize {
+        self.steps.max(PASSES)
     }
 
     fn lane(&mut self, member: MemberSlot, batch: &Batch) -> Lane {
@@ -190,7 +200,7 @@ impl Broker {
             && (is_manual || ahead.saturating_add(batch.bytes()) <= connection.window)
             && batch.len() <= messages
             && batch.len() <= prefetch as usize;
-        Lane { member, connection: slot, is_manual, is_roomy, skipped, messages, prefetch, lot: None }
+        Lane { member, connection: slot, is_manual, is_roomy, skipped, messages, prefetch, lot: None, next: 0 }
     }
 
     /// Whether a lane has room for a message, which takes it then.
@@ -279,8 +289,8 @@ impl Broker {
     pub(super) fn dispatch_backlog(&mut self, slot: ChannelSlot) {
         loop {
             let channel = &self.channels[slot];
-            let nothing = channel.backlog.is_empty() || channel.members == 0;
-            if nothing || channel.is_stuck || channel.returning > 0 {
+            let nothing = channel.backlog.is_empty() || channel.turns.is_empty();
+            if nothing || channel.returning > 0 {
                 return;
             }
             if !self.spend(1) {

@@ -20,6 +20,13 @@ impl Broker {
         if !self.connections[slot].settling.is_empty() {
             self.go_on_settling(slot);
         }
+        let row = &self.connections[slot];
+        if !row.pending.is_empty() && row.blocked.is_none() {
+            self.advance(slot);
+        }
+        if std::mem::take(&mut self.connections.quietly().row(slot).untangles) {
+            self.untangle(slot);
+        }
         if !self.connections[slot].retained.is_empty() {
             self.check_acknowledged(slot);
         }
@@ -80,8 +87,7 @@ impl Broker {
             let Some(member) = first.filter(|_| able) else {
                 // The rest finds no room, and is told by what it waits for.
                 if let Some(member) = first {
-                    self.unskip(member);
-                    self.skip(member, Skipped::Outbox);
+                    self.skip_again(member, Skipped::Outbox);
                     continue;
                 }
                 self.connections.quietly().row(slot).freed.pop_front();
@@ -106,9 +112,7 @@ impl Broker {
             return false;
         }
         self.unskip(member);
-        let channel = self.members[member].channel;
-        self.channels.edit(channel).is_stuck = false;
-        self.dispatch_backlog(channel);
+        self.dispatch_backlog(self.members[member].channel);
         true
     }
 

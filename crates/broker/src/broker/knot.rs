@@ -73,6 +73,10 @@ impl Broker {
         // Each round takes a command in, and with it some of the memory that bounds the read-ahead.
         while let Some(queue) = self.knot_of(slot) {
             self.go_on(slot, Some(queue));
+            if self.steps == 0 {
+                self.connections.edit(slot).untangles = true;
+                return;
+            }
         }
     }
 
@@ -105,7 +109,7 @@ impl Broker {
         looked_at: &mut usize,
         returns: &mut bool,
     ) -> Consumers {
-        let (mut next, mut consumers) = (self.channels[queue].next_member, 0);
+        let (mut next, mut consumers) = (self.channels[queue].everybody.first, 0);
         while let Some(at) = next {
             *looked_at += 1;
             if *looked_at > LOOKED_AT {
@@ -113,7 +117,7 @@ impl Broker {
             }
             let member = &self.members[at];
             let row = &self.connections[member.connection];
-            next = member.ring.next.filter(|&next| self.channels[queue].next_member != Some(next));
+            next = member.in_channel.next;
             if row.has_left() || row.is_closing() || self.subscriptions[member.subscription].is_ended {
                 continue;
             }

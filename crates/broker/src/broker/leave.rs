@@ -14,13 +14,13 @@ impl Broker {
     /// Goes on with everything that is being taken down for a connection.
     pub(super) fn check_leaving(&mut self, slot: ConnectionSlot) {
         if self.connections[slot].leaves {
-            while let Some(&(_, subscription)) = self.connections[slot].subscriptions.last() {
+            while let Some((_, &subscription)) = self.connections[slot].subscriptions.last_key_value() {
                 self.subscriptions.row(subscription).is_ended = true;
                 if !self.end_subscription(subscription) {
                     self.connections.edit(slot);
                     return;
                 }
-                self.connections.edit(slot).subscriptions.pop();
+                self.connections.edit(slot).subscriptions.pop_last();
             }
         }
         while let Some(&subscription) = self.connections[slot].ending.front() {

@@ -3,7 +3,7 @@
 use super::Broker;
 use crate::cost;
 use crate::list::{Link, List};
-use crate::name::Pattern;
+use crate::name::{Kind, Pattern};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
 use crate::{AckMode, SubscriptionId};
 
@@ -68,18 +68,28 @@ pub(super) struct Member {
     pub(super) reclaims: bool,
     /// Its channel waits for everything that comes back from its connection.
     pub(super) is_returning: bool,
-    /// Its neighbors in the channel: the next is the one that joined before.
-    pub(super) ring: Link<MemberSlot>,
+    /// Its neighbors in the channel, the older before it.
+    pub(super) in_channel: Link<MemberSlot>,
+    /// Its neighbors among those that the queue may dispatch to.
+    pub(super) turn: Link<MemberSlot>,
     pub(super) of_subscription: Link<MemberSlot>,
     pub(super) skipped: Link<MemberSlot>,
     pub(super) skipped_in: Skipped,
 }
 
-pub(super) fn of_subscription(member: &mut Member) -> &mut Link<MemberSlot> {
+fn of_subscription(member: &mut Member) -> &mut Link<MemberSlot> {
     &mut member.of_subscription
 }
 
-pub(super) fn skipped(member: &mut Member) -> &mut Link<MemberSlot> {
+fn in_channel(member: &mut Member) -> &mut Link<MemberSlot> {
+    &mut member.in_channel
+}
+
+fn turn(member: &mut Member) -> &mut Link<MemberSlot> {
+    &mut member.turn
+}
+
+fn skipped(member: &mut Member) -> &mut Link<MemberSlot> {
     &mut member.skipped
 }
 
@@ -96,30 +106,22 @@ impl Broker {
             has_left: false,
             reclaims: false,
             is_returning: false,
-            ring: Link::new(),
+            in_channel: Link::new(),
+            turn: Link::new(),
             of_subscription: Link::new(),
             skipped: Link::new(),
             skipped_in: Skipped::No,
         });
         self.budget.charge(cost::MEMBER);
         let row = self.channels.edit(channel);
-        row.is_stuck = false;
-        let first = row.next_member.replace(member);
+        row.everybody.push_back(&mut self.members, member, in_channel);
         row.members += 1;
         row.exact_members += u32::from(!by_pattern);
+        if row.kind == Kind::Queue {
+            row.turns.push_front(&mut self.members, member, turn);
+        }
         if row.members == 1 {
             self.consumers_came(channel);
-        }
-        match first {
-            None => self.members.row(member).ring = Link { previous: Some(member), next: Some(member) },
-            Some(first) => {
-                let last = self.members[first].ring.previous;
-                self.members.row(member).ring = Link { previous: last, next: Some(first) };
-                self.members.row(first).ring.previous = Some(member);
-                if let Some(last) = last {
-                    self.members.row(last).ring.next = Some(member);
-                }
-            }
         }
         let list = &mut self.subscriptions.row(subscription).members;
         list.push_back(&mut self.members, member, of_subscription);
@@ -128,21 +130,20 @@ impl Broker {
 
     /// A member leaves its channel. With `reclaims`, what is in the outbox is to go back.
     pub(super) fn leave_member(&mut self, member: MemberSlot, reclaims: bool) {
-        self.unskip(member);
-        let Member { channel, connection, subscription, ring, .. } = self.members[member];
+        let Member { channel, connection, subscription, skipped_in, .. } = self.members[member];
+        if skipped_in != Skipped::No {
+            self.unlist_skipped(member);
+        } else if self.channels[channel].kind == Kind::Queue {
+            self.channels.edit(channel).turns.remove(&mut self.members, member, turn);
+        }
         let by_pattern = self.subscriptions[subscription].by_pattern;
         let row = self.channels.edit(channel);
         row.untangles = row.waiters.first;
+        row.everybody.remove(&mut self.members, member, in_channel);
         row.members -= 1;
         row.exact_members -= u32::from(!by_pattern);
-        if row.next_member == Some(member) {
-            row.next_member = if row.members == 0 { None } else { ring.next };
-        }
         if row.members == 0 {
             self.consumers_left(channel);
-        } else if let (Some(previous), Some(next)) = (ring.previous, ring.next) {
-            self.members.row(previous).ring.next = Some(next);
-            self.members.row(next).ring.previous = Some(previous);
         }
         let list = &mut self.subscriptions.row(subscription).members;
         list.remove(&mut self.members, member, of_subscription);
@@ -164,29 +165,49 @@ impl Broker {
         }
     }
 
-    /// A queue passed a member over, which is to be told when it has room again.
+    /// A queue passes a member over, which has no turn until it has room again.
     pub(super) fn skip(&mut self, member: MemberSlot, list: Skipped) {
-        if self.members[member].skipped_in != Skipped::No {
-            return;
-        }
-        let Member { connection, subscription, .. } = self.members[member];
-        self.members.row(member).skipped_in = list;
-        let list = match list {
-            Skipped::No => return,
-            Skipped::Outbox => &mut self.connections.quietly().row(connection).skipped,
-            Skipped::Prefetch => &mut self.subscriptions.row(subscription).skipped,
-        };
-        list.push_back(&mut self.members, member, skipped);
+        let channel = self.members[member].channel;
+        self.channels.quietly().row(channel).turns.remove(&mut self.members, member, turn);
+        self.list_skipped(member, list);
     }
 
-    /// Takes a member out of the list of those that were skipped.
+    /// A member that was passed over has room again: it is the last in turn.
     pub(super) fn unskip(&mut self, member: MemberSlot) {
-        let Member { connection, subscription, .. } = self.members[member];
-        let list = match std::mem::replace(&mut self.members.row(member).skipped_in, Skipped::No) {
-            Skipped::No => return,
-            Skipped::Outbox => &mut self.connections.quietly().row(connection).skipped,
-            Skipped::Prefetch => &mut self.subscriptions.row(subscription).skipped,
-        };
-        list.remove(&mut self.members, member, skipped);
+        self.unlist_skipped(member);
+        let channel = self.members[member].channel;
+        self.channels.quietly().row(channel).turns.push_back(&mut self.members, member, turn);
+    }
+
+    /// A member that was passed over waits for something else now.
+    pub(super) fn skip_again(&mut self, member: MemberSlot, list: Skipped) {
+        self.unlist_skipped(member);
+        self.list_skipped(member, list);
+    }
+
+    fn list_skipped(&mut self, member: MemberSlot, list: Skipped) {
+        self.members.row(member).skipped_in = list;
+        if let Some(mut waiting) = self.skipped_list(member).copied() {
+            waiting.push_back(&mut self.members, member, skipped);
+            self.skipped_list(member).into_iter().for_each(|list| *list = waiting);
+        }
+    }
+
+    fn unlist_skipped(&mut self, member: MemberSlot) {
+        if let Some(mut waiting) = self.skipped_list(member).copied() {
+            waiting.remove(&mut self.members, member, skipped);
+            self.skipped_list(member).into_iter().for_each(|list| *list = waiting);
+        }
+        self.members.row(member).skipped_in = Skipped::No;
+    }
+
+    /// The list of those that were passed over in which a member is.
+    fn skipped_list(&mut self, member: MemberSlot) -> Option<&mut List<MemberSlot>> {
+        let Member { connection, subscription, skipped_in, .. } = self.members[member];
+        match skipped_in {
+            Skipped::No => None,
+            Skipped::Outbox => Some(&mut self.connections.quietly().row(connection).skipped),
+            Skipped::Prefetch => Some(&mut self.subscriptions.row(subscription).skipped),
+        }
     }
 }

@@ -35,6 +35,7 @@ mod knot;
 mod leave;
 mod member;
 mod pause;
+mod pending;
 mod publish;
 mod report;
 mod rules;
@@ -147,6 +148,8 @@ pub struct Broker {
     share_wake: Option<ShareWake>,
     /// What was purged and is not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
+    /// What was abandoned by those that left, and is not freed yet.
+    abandoned: VecDeque<VecDeque<pending::Pending>>,
     /// The room for the lanes of a dispatch, empty between two.
     lanes: Vec<dispatch::Lane>,
     timers: BTreeSet<(Time, Timer)>,
@@ -216,6 +219,7 @@ impl Broker {
             wakes_memory: false,
             share_wake: None,
             garbage: VecDeque::new(),
+            abandoned: VecDeque::new(),
             lanes: Vec::new(),
             timers: BTreeSet::new(),
             events: VecDeque::new(),
@@ -255,8 +259,8 @@ impl Broker {
         let Some(&slot) = self.ids.get(&connection) else { return };
         match command {
             Command::Connect { .. } => {}
-            Command::Publish { channel, batch } => self.accept(slot, pause::Pending::Publish { channel, batch }),
-            Command::Barrier { batch } => self.accept(slot, pause::Pending::Barrier { batch }),
+            Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
+            Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
             Command::Reserve { bytes } => self.reserve(slot, bytes),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
@@ -334,8 +338,10 @@ impl Broker {
                 self.wake_memory();
             } else if let Some(wake) = self.share_wake.take() {
                 self.wake_shares(wake);
-            } else if !self.garbage.is_empty() {
-                self.collect_garbage();
+            } else if !self.garbage.is_empty() || !self.abandoned.is_empty() {
+                if self.collect_abandoned() {
+                    self.collect_garbage();
+                }
             } else if let Some(change) = self.rule_change.take() {
                 self.apply_rules(change);
             } else if let Some(from) = self.drained_to.take() {
@@ -352,6 +358,7 @@ impl Broker {
             || self.wakes_memory
             || self.share_wake.is_some()
             || !self.garbage.is_empty()
+            || !self.abandoned.is_empty()
             || self.rule_change.is_some()
             || self.drained_to.is_some()
     }

@@ -2,47 +2,13 @@
 
 use super::Broker;
 use super::connection::{Phase, wait};
+use super::pending::Pending;
 use super::publish::Taken;
 use crate::list::List;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Batch, PauseReason, Refusal, cost};
+use crate::{Batch, PauseReason, Refusal};
 use bytes::Bytes;
-
-/// What a connection sent and nobody could take yet.
-#[derive(Debug)]
-pub(super) enum Pending {
-    Publish { channel: Bytes, batch: Batch },
-    Barrier { batch: Batch },
-    Reserve { bytes: usize },
-}
-
-impl Pending {
-    pub(super) fn charge(&self) -> usize {
-        match self {
-            Pending::Publish { channel, batch } => {
-                cost::PENDING + cost::text(channel.len()) + cost::buffer(batch.bytes())
-            }
-            Pending::Barrier { batch } => cost::PENDING + cost::buffer(batch.bytes()),
-            Pending::Reserve { .. } => cost::PENDING,
-        }
-    }
-
-    pub(super) fn messages(&self) -> usize {
-        match self {
-            Pending::Publish { batch, .. } => batch.len(),
-            _ => 0,
-        }
-    }
-
-    /// The bytes that it takes of [`Limits::read_ahead`](crate::Limits::read_ahead), overhead included.
-    pub(super) fn ahead(&self) -> usize {
-        match self {
-            Pending::Reserve { bytes } => self.charge().saturating_add(*bytes),
-            _ => self.charge(),
-        }
-    }
-}
 
 /// What a paused connection waits for. Those that wait for the same are a list, the longest waiting
 /// first; of a list, the first that does not fit keeps its place and the others waiting.
@@ -112,32 +78,6 @@ impl Broker {
         }
     }
 
-    /// Counts a command that is about to wait.
-    fn note_pending(&mut self, slot: ConnectionSlot, command: &Pending) {
-        self.budget.charge(command.charge());
-        self.pending_charge += command.charge();
-        self.pending += command.messages();
-        self.connections.edit(slot).pending_ahead += command.ahead();
-    }
-
-    fn wait_before(&mut self, slot: ConnectionSlot, command: Pending) {
-        self.note_pending(slot, &command);
-        self.connections.edit(slot).pending.push_front(command);
-    }
-
-    /// Counts a command that no longer waits, but for its charge.
-    fn unnote_pending(&mut self, slot: ConnectionSlot, command: &Pending) {
-        self.pending_charge -= command.charge();
-        self.pending -= command.messages();
-        self.connections.edit(slot).pending_ahead -= command.ahead();
-    }
-
-    /// A command no longer waits.
-    pub(super) fn forget_pending(&mut self, slot: ConnectionSlot, command: &Pending) {
-        self.budget.release(command.charge());
-        self.unnote_pending(slot, command);
-    }
-
     fn pause(&mut self, slot: ConnectionSlot, stop: Stop) {
         self.wait_before(slot, stop.rest);
         self.set_blocked(slot, Some((stop.on, stop.reason, stop.channel)));
@@ -174,7 +114,7 @@ impl Broker {
         }
     }
 
-    /// Carries out what is pending as far as it goes; pauses or resumes the connection.
+    /// Carries out what is pending as far as it goes and this call may; pauses or resumes the connection.
     pub(super) fn advance(&mut self, slot: ConnectionSlot) {
         self.go_on(slot, None);
         self.untangle(slot);
@@ -185,7 +125,7 @@ impl Broker {
     pub(super) fn go_on(&mut self, slot: ConnectionSlot, over_bound: Option<ChannelSlot>) {
         let connection = self.connections.edit(slot);
         if let Some(joining) = connection.joining.front() {
-            let pattern = self.subscriptions[joining.subscription].pattern.as_bytes().clone();
+            let pattern = joining.pattern.as_bytes().clone();
             let reason = PauseReason::Subscribing { pattern };
             if connection.blocked.is_none() {
                 self.set_blocked(slot, Some((Blocked::Joining, reason, None)));
@@ -203,6 +143,13 @@ impl Broker {
         let (mut now, mut is_first) = (None, true);
         let before = self.budget.used();
         while let Some(next) = self.connections.edit(slot).pending.pop_front() {
+            if self.connections[slot].phase == Phase::Gone && !matches!(next, Pending::Publish { .. }) {
+                self.forget_pending(slot, &next);
+                if !self.spend(2) {
+                    break;
+                }
+                continue;
+            }
             self.budget.lend(next.charge());
             self.over_bound = over_bound.filter(|_| is_first || !self.reads_on(slot));
             is_first = false;
@@ -220,7 +167,8 @@ impl Broker {
                     now = Some((stop.on, stop.reason, stop.channel));
                 }
             }
-            if now.is_some() {
+            // The next call goes on with what this one has no time for.
+            if now.is_some() || !self.spend(8) {
                 break;
             }
         }

@@ -2,7 +2,8 @@
 
 use super::Broker;
 use super::channel::NoChannel;
-use super::pause::{Blocked, Pending, Stop};
+use super::pause::{Blocked, Stop};
+use super::pending::Pending;
 use crate::limits::OverflowPolicy;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
@@ -196,21 +197,19 @@ impl Broker {
     /// Whether a subscriber without room is in its grace period.
     fn must_wait(&mut self, slot: ChannelSlot, bytes: usize, messages: usize) -> Option<(Blocked, PauseReason)> {
         let mut wait = None;
-        // The oldest subscriber first.
-        let newest = self.channels[slot].next_member?;
-        let mut member = self.members[newest].ring.previous?;
-        loop {
+        // Follow-up work that tries many publishers of a large topic takes several calls.
+        self.spend(self.channels[slot].members as usize / 16);
+        let mut next = self.channels[slot].everybody.first;
+        while let Some(member) = next {
+            next = self.members[member].in_channel.next;
             let subscriber = self.members[member].connection;
             let row = &self.connections[subscriber];
             if !row.fits(bytes, messages, &self.limits) && !row.is_closing() && !row.has_left() {
                 let must = self.must_wait_for(slot, subscriber, bytes);
                 wait = wait.or(must);
             }
-            if member == newest {
-                return wait;
-            }
-            member = self.members[member].ring.previous?;
         }
+        wait
     }
 
     fn must_wait_for(
@@ -242,9 +241,9 @@ impl Broker {
     /// One piece to every subscriber; all see the same order.
     fn fan_out(&mut self, slot: ChannelSlot, batch: &Batch) {
         let allocation = self.allocate(slot, batch.bytes());
-        let Some(newest) = self.channels[slot].next_member else { return self.release(allocation) };
-        let mut member = self.members[newest].ring.previous.unwrap_or(newest);
-        loop {
+        let mut next = self.channels[slot].everybody.first;
+        while let Some(member) = next {
+            next = self.members[member].in_channel.next;
             let connection = self.members[member].connection;
             if self.connections[connection].has_left() {
                 // It is on its way out of the channel.
@@ -255,10 +254,6 @@ impl Broker {
             } else {
                 self.count_dropped(slot, connection, batch.len());
             }
-            if member == newest {
-                break;
-            }
-            member = self.members[member].ring.previous.unwrap_or(newest);
         }
         self.release(allocation);
     }

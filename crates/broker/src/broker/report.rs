@@ -99,7 +99,7 @@ impl Broker {
         let patterns = subscriptions.take(ConnectionStatus::SUBSCRIPTIONS);
         ConnectionStatus {
             id: connection.id,
-            subscriptions: patterns.map(|&(_, slot)| self.subscriptions[slot].pattern.as_bytes().clone()).collect(),
+            subscriptions: patterns.map(|(_, &slot)| self.subscriptions[slot].pattern.as_bytes().clone()).collect(),
             outbox: connection.outbox.bytes(),
             unacked: connection.unacked,
             unacknowledged: connection.retained_bytes,

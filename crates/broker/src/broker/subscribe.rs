@@ -12,9 +12,12 @@ use crate::{AckMode, Refusal, SubscriptionId, cost};
 use bytes::Bytes;
 
 /// A subscription to a pattern that has not joined all channels yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Joining {
-    pub(super) subscription: SubscriptionSlot,
+    subscription: SubscriptionSlot,
+    /// Tells it from another one that has its slot once it has ended.
+    born: u64,
+    pub(super) pattern: Pattern,
     /// The next channel to look at.
     next: usize,
 }
@@ -23,12 +26,11 @@ impl Broker {
     pub(super) fn subscribe(&mut self, slot: ConnectionSlot, id: SubscriptionId, pattern: Bytes, ack: AckMode) {
         let limits = &self.limits;
         let connection = &self.connections[slot];
-        let place = connection.subscriptions.binary_search_by_key(&id, |&(id, _)| id);
         let refusal = if pattern.len() > limits.channel_name {
             Some(Refusal::NameTooLong { length: pattern.len(), limit: limits.channel_name })
         } else if connection.subscriptions.len() >= limits.subscriptions {
             Some(Refusal::Subscriptions { limit: limits.subscriptions })
-        } else if place.is_ok() {
+        } else if connection.subscriptions.contains_key(&id) {
             Some(Refusal::SubscriptionExists)
         } else if self.budget.is_exhausted(self.gone, self.pending_charge) && self.has_many_subscriptions() {
             Some(Refusal::Memory { budget: self.budget.limit() })
@@ -76,13 +78,18 @@ impl Broker {
         self.subscription_count += 1;
         let connection = self.connections.edit(slot);
         connection.manual += u32::from(ack != AckMode::Auto);
-        connection.subscriptions.insert(place.unwrap_or_else(|place| place), (id, subscription));
+        connection.subscriptions.insert(id, subscription);
         match exact {
             Some(channel) => {
                 self.join(subscription, channel);
             }
             None => {
-                connection.joining.push_back(Joining { subscription, next: 0 });
+                connection.joining.push_back(Joining {
+                    subscription,
+                    born: self.born,
+                    pattern: pattern.clone(),
+                    next: 0,
+                });
                 self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), subscription);
                 self.go_on_joining(slot);
             }
@@ -99,21 +106,25 @@ impl Broker {
 
     /// Joins the channels that the patterns match, some a step.
     pub(super) fn go_on_joining(&mut self, slot: ConnectionSlot) {
-        while let Some(&Joining { subscription, next }) = self.connections[slot].joining.front() {
-            if next >= self.channels.end() || self.connections[slot].has_left() {
-                self.connections.edit(slot).joining.pop_front();
-                continue;
-            }
+        while !self.connections[slot].joining.is_empty() {
             if !self.spend(1) {
                 self.connections.edit(slot);
                 return;
             }
-            if let Some(joining) = self.connections.edit(slot).joining.front_mut() {
-                joining.next += 1;
+            let has_left = self.connections[slot].has_left();
+            let Some(joining) = self.connections.edit(slot).joining.front_mut() else { return };
+            // One that has ended stays in the list until its turn comes.
+            let (subscription, born) = (joining.subscription, joining.born);
+            let is_there = self.subscriptions.get(subscription).is_some_and(|row| row.born == born && !row.is_ended);
+            if joining.next >= self.channels.end() || !is_there || has_left {
+                self.connections.edit(slot).joining.pop_front();
+                continue;
             }
-            let Subscription { born, ref pattern, .. } = self.subscriptions[subscription];
+            let next = joining.next;
+            joining.next += 1;
             // One that was made later has found the pattern itself.
             let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born);
+            let pattern = &self.subscriptions[subscription].pattern;
             let matching = matching.filter(|(_, channel)| pattern.matches(&channel.name)).map(|(slot, _)| slot);
             if let Some(channel) = matching {
                 self.join(subscription, channel);
@@ -126,14 +137,9 @@ impl Broker {
 
     /// The subscriber of a topic that joined first, of those that are not on their way out.
     pub(super) fn oldest_subscriber(&self, channel: ChannelSlot) -> Option<MemberSlot> {
-        // The ring begins with the newest and ends with the oldest.
-        let newest = self.channels[channel].next_member?;
-        let mut member = self.members[newest].ring.previous?;
+        let mut member = self.channels[channel].everybody.first?;
         while self.connections[self.members[member].connection].has_left() {
-            if member == newest {
-                return None;
-            }
-            member = self.members[member].ring.previous?;
+            member = self.members[member].in_channel.next?;
         }
         Some(member)
     }
@@ -154,12 +160,10 @@ impl Broker {
 
     pub(super) fn unsubscribe(&mut self, slot: ConnectionSlot, id: SubscriptionId) {
         let connection = self.connections.edit(slot);
-        let Ok(place) = connection.subscriptions.binary_search_by_key(&id, |&(id, _)| id) else { return };
         if connection.has_left() {
             return;
         }
-        let (_, subscription) = connection.subscriptions.remove(place);
-        connection.joining.retain(|joining| joining.subscription != subscription);
+        let Some(subscription) = connection.subscriptions.remove(&id) else { return };
         connection.ending.push_back(subscription);
         connection.wanted = connection.wanted.max(Sweep::Ended);
         let row = self.subscriptions.row(subscription);
@@ -177,6 +181,9 @@ impl Broker {
                 return false;
             }
             self.leave_member(member, reclaims);
+        }
+        if !self.spend(4) {
+            return false;
         }
         let row = self.subscriptions.remove(subscription);
         if row.by_pattern {

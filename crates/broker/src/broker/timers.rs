@@ -74,7 +74,7 @@ impl Broker {
             let Some(publisher) = waiter else { break };
             waiter = self.connections[publisher].wait.next;
             let Some(topic) = self.feeds_topic(publisher) else { continue };
-            let mut member = self.channels[topic].next_member;
+            let mut member = self.channels[topic].everybody.first;
             for _ in 0..SAMPLE {
                 let Some(at) = member else { break };
                 let row = &self.members[at];
@@ -84,7 +84,7 @@ impl Broker {
                         return false;
                     }
                 }
-                member = row.ring.next.filter(|&next| self.channels[topic].next_member != Some(next));
+                member = row.in_channel.next;
             }
         }
         others > 0

@@ -31,6 +31,14 @@ impl Origin {
         }
     }
 
+    /// The tag of its first message, if that waits for an ack.
+    pub(crate) fn first_tag(&self) -> Option<u64> {
+        match *self {
+            Origin::Leased { first_tag, .. } => Some(first_tag),
+            _ => None,
+        }
+    }
+
     /// Whether it is a queue's, and done when it is written or acknowledged.
     pub(crate) fn is_auto(&self) -> bool {
         matches!(self, Origin::Queue { .. })

@@ -1,11 +1,11 @@
 //! Pages and feeds over HTTP: politely, through the guard, and with a bound on everything that a server may send.
 
 mod charset;
-mod encoding;
+pub(crate) mod encoding;
 mod error;
 mod host;
 mod retry;
-mod robots;
+pub(crate) mod robots;
 
 pub use charset::decode;
 pub use encoding::EncodingError;

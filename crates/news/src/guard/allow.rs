@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Pairs of host and port that may be reached whatever their address is. A name allows nothing for its addresses, and an
 /// address nothing for the names that point to it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allow(Arc<HashSet<Target>>);
 
 impl Allow {
@@ -24,5 +24,13 @@ impl Allow {
     #[must_use]
     pub fn contains(&self, target: &Target) -> bool {
         self.0.contains(target)
+    }
+
+    /// The pairs as `HOST:PORT` texts, in order.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<String> {
+        let mut pairs: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        pairs.sort_unstable();
+        pairs
     }
 }

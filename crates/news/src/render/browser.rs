@@ -78,7 +78,7 @@ impl Browser {
         let limit = options.start_timeout;
         let program = options.program.display();
         if find(&options.program).is_none() {
-            return Err(RenderError::Start(format!("there is no {program} on this machine")));
+            return Err(missing(&options.program));
         }
         let failed = |error: io::Error| RenderError::Start(error.to_string());
         let proxy = Proxy::start(options.guard.clone(), options.proxy.clone()).await.map_err(failed)?;
@@ -155,8 +155,12 @@ impl Browser {
     }
 }
 
+pub(super) fn missing(program: &Path) -> RenderError {
+    RenderError::Start(format!("there is no {} on this machine", program.display()))
+}
+
 /// The program's file, as a shell finds it.
-fn find(program: &Path) -> Option<PathBuf> {
+pub(super) fn find(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return program.exists().then(|| program.to_owned());
     }

@@ -213,6 +213,22 @@ fn take(bytes: &[u8], waiting: &Mutex<Waiting>) {
     }
 }
 
+/// For the fuzzer: messages, each ended by a zero byte, at a connection that waits for a call and hears a session.
+pub(crate) fn messages(bytes: &[u8]) {
+    let waiting = Mutex::<Waiting>::default();
+    let (call, _result) = oneshot::channel();
+    let (session, _events) = mpsc::channel(4);
+    {
+        let mut waiting = waiting.lock();
+        waiting.calls.insert(1, call);
+        waiting.sessions.insert("s".to_owned(), session.clone());
+        waiting.sessions.insert("t".to_owned(), session);
+    }
+    for message in bytes.split(|byte| *byte == 0) {
+        take(message, &waiting);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

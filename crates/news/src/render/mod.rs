@@ -3,7 +3,7 @@
 mod request;
 
 mod browser;
-mod cdp;
+pub(crate) mod cdp;
 mod context;
 mod page;
 mod screenshot;

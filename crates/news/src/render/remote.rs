@@ -44,18 +44,18 @@ impl Remote {
     ///
     /// The address is none, or the certificates to trust cannot be read.
     pub fn new(address: &str) -> Result<Remote, RemoteError> {
-        let wrong = || RemoteError::Address(address.to_owned());
-        let mut base: Url = address.parse().map_err(|_| wrong())?;
-        if !matches!(base.scheme(), "http" | "https") || base.query().is_some() {
-            return Err(wrong());
-        }
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        let endpoint = base.join("render.json").map_err(|_| wrong())?;
-        let endpoint = endpoint.as_str().parse().map_err(|_| wrong())?;
+        let endpoint = endpoint(address).ok_or_else(|| RemoteError::Address(address.to_owned()))?;
         let options = Options { timeout: MAX_TIMEOUT + SPARE, answer_limit: MAX_ANSWER, ..Options::default() };
         Ok(Remote { client: Client::new(&options)?, endpoint })
+    }
+
+    /// Checks an address for [`Remote::new`].
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn check(address: &str) -> Result<(), RemoteError> {
+        endpoint(address).map(drop).ok_or_else(|| RemoteError::Address(address.to_owned()))
     }
 
     /// Renders a page there.
@@ -100,6 +100,18 @@ impl Remote {
             png,
         })
     }
+}
+
+/// Where the service renders.
+fn endpoint(address: &str) -> Option<Address> {
+    let mut base: Url = address.parse().ok()?;
+    if !matches!(base.scheme(), "http" | "https") || base.query().is_some() {
+        return None;
+    }
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", base.path()));
+    }
+    base.join("render.json").ok()?.as_str().parse().ok()
 }
 
 fn body(request: &Request) -> Value {

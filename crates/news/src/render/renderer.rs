@@ -1,6 +1,6 @@
 //! One warm Chromium for many callers: a bounded number of pages at a time, a bounded queue, and its replacement.
 
-use super::browser::{Browser, BrowserOptions};
+use super::browser::{Browser, BrowserOptions, find, missing};
 use super::request::{RenderError, Rendered, Request};
 use super::running::{Lease, Running};
 use super::settings::{RendererSettings, SettingError};
@@ -150,6 +150,13 @@ impl Renderer {
     pub async fn browser(&self) -> Option<(u32, usize)> {
         let running = self.0.slot.lock().await.current.clone()?;
         Some((running.browser.id(), running.browser.contexts().await?))
+    }
+
+    /// Why Chromium cannot be started, if its program is missing.
+    #[must_use]
+    pub fn missing(&self) -> Option<RenderError> {
+        let program = &self.0.settings.program;
+        find(program).is_none().then(|| missing(program))
     }
 
     /// Its settings.

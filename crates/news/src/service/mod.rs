@@ -3,7 +3,7 @@
 mod files;
 mod settings;
 
-mod opml;
+pub(crate) mod opml;
 mod page;
 mod query;
 
@@ -16,7 +16,7 @@ mod arguments;
 mod render;
 mod splash;
 
-pub use news::{News, StartError};
+pub use news::{EXAMPLES, News, StartError};
 pub(crate) use news::{scraper, sites};
 pub use render::RenderService;
 pub use settings::{NewsSettings, RenderServiceSettings, Rendering};

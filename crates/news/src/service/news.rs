@@ -19,8 +19,8 @@ use switchboard_http_client::TrustError;
 use switchboard_web::{BindError, HttpServer, Token};
 use tokio::task::spawn_blocking;
 
-/// The sites without a sites file.
-const EXAMPLES: &str = include_str!("../../examples/sites.toml");
+/// The sites without a sites file, as the text of one.
+pub const EXAMPLES: &str = include_str!("../../examples/sites.toml");
 /// The limit of connecting to one address.
 const CONNECT: Duration = Duration::from_secs(5);
 

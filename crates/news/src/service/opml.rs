@@ -13,7 +13,7 @@ const MAX_NAME: usize = 100;
 
 /// A list cannot be taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum OpmlError {
+pub(crate) enum OpmlError {
     #[error("this is not an OPML list: {0}")]
     Syntax(String),
     #[error("the list has no feeds that are not there already")]
@@ -23,7 +23,7 @@ pub(super) enum OpmlError {
 }
 
 /// The feeds of a list that are not among the sites: `[[site]]` tables to be added to their file, and how many.
-pub(super) fn import(opml: &str, sites: &[Site]) -> Result<(String, usize), OpmlError> {
+pub(crate) fn import(opml: &str, sites: &[Site]) -> Result<(String, usize), OpmlError> {
     let mut names: HashSet<String> = sites.iter().map(|site| site.name.clone()).collect();
     let mut feeds: HashSet<String> =
         sites.iter().filter_map(|site| Some(site.feed.as_ref()?.as_str().to_owned())).collect();

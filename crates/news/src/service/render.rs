@@ -23,6 +23,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchboard_web::{HttpServer, Services, Token};
 
+/// What there is, for whoever opens the banner's address.
+const INDEX: &str = "Switchboard's rendering service.\n\n\
+    GET /render.html?url=URL    the page's HTML after its scripts have run\n\
+    GET /render.png?url=URL     a picture of it\n\
+    GET /render.json?url=URL    title, address, status; html=1 and png=1 add these\n\
+    GET /_ping                  what Chromium is doing\n\n\
+    Arguments: timeout, wait, wait_for, resource_timeout, images, viewport, allowed_domains, headers; in a query, or as\n\
+    JSON by POST.\n";
+
 /// A rendering service that listens, and serves from [`RenderService::run`] on.
 pub struct RenderService {
     http: HttpServer,
@@ -80,6 +89,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/run", any(lua))
         .route("/_ping", get(ping))
         .route("/_gc", post(collect))
+        .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .layer(from_fn(quarantine))

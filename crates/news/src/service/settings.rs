@@ -90,14 +90,19 @@ impl NewsSettings {
         duration("news.timeout", self.timeout, (1, 600), "from 1s to 10m")?;
         duration("news.delay", self.delay, (0, 3600), "from 0 to 1h")?;
         count("news.clients", self.clients as u64, (1, 100_000), "from 1 to 100000")?;
-        let is_header = |text: &String| text.len() <= 200 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-        match self.contact.as_ref().filter(|text| !is_header(text)) {
-            Some(text) => {
-                let allowed = "at most 200 visible ASCII characters";
-                Err(SettingError { setting: "news.contact", value: format!("{text:?}"), allowed })
-            }
-            None => Ok(()),
-        }
+        self.contact.as_deref().map_or(Ok(()), NewsSettings::check_contact)
+    }
+
+    /// Checks a text for [`NewsSettings::contact`].
+    ///
+    /// # Errors
+    ///
+    /// It is too long, or cannot stand in a header.
+    pub fn check_contact(text: &str) -> Result<(), SettingError> {
+        let is_header = text.len() <= 200 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        let allowed = "at most 200 visible ASCII characters";
+        let error = || SettingError { setting: "news.contact", value: format!("{text:?}"), allowed };
+        if is_header { Ok(()) } else { Err(error()) }
     }
 }
 

@@ -144,13 +144,10 @@ impl Ending {
 
     pub(super) async fn carry_out(self, context: &Context, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {
         let hub = &*context.hub;
-        match self {
-            Ending::Rest => drop(timeout_at(Instant::now() + LINGER, flush_rest(hub, handle)).await),
-            Ending::Taken => drop(timeout_at(Instant::now() + LINGER, until_taken(hub, handle)).await),
-            Ending::NoRest if handle.consumes() => {
-                drop(timeout_at(Instant::now() + LINGER, until_taken(hub, handle)).await);
-            }
-            Ending::Gone | Ending::NoRest | Ending::Refused => {}
+        let writes = matches!(self, Ending::Rest);
+        let takes = matches!(self, Ending::Taken) || matches!(self, Ending::NoRest) && handle.consumes();
+        if writes || takes && stop_writing(handle).is_ok() {
+            let _ = timeout_at(Instant::now() + LINGER, until_taken(hub, handle, writes)).await;
         }
         if handle.consumes() && handle.sample().is_some() && handle.unacknowledged() > 0 {
             // What goes to others is not to be sent by the kernel, too. What the peer's machine has stays readable.
@@ -185,52 +182,44 @@ fn answer(address: Option<&String>) -> String {
     )
 }
 
-/// Writes what waits, and waits until the machine of a queue's consumer has it.
-async fn flush_rest(hub: &Hub, handle: &Arc<ConnectionHandle>) {
+/// Waits until the machine of a queue's consumer has what was written: otherwise the last messages went to another
+/// consumer, too. Writes what waits before, if it `writes`.
+async fn until_taken(hub: &Hub, handle: &Arc<ConnectionHandle>, writes: bool) {
     let mut gap = Duration::from_millis(1);
     loop {
         let mut dirty = Dirty::default();
-        dirty.push(handle);
+        if writes {
+            dirty.push(handle);
+        }
         while !hub.pump(&mut dirty, &Slice::begin()) {
             yield_now().await;
         }
         if handle.has_failed() || hub.is_stopped() {
             return;
         }
-        let is_flushed = handle.is_flushed();
-        if is_flushed {
-            // Otherwise the last messages went to another consumer, too.
-            if !handle.consumes() || handle.sample().is_none() || handle.unacknowledged() == 0 {
-                return;
-            }
+        let is_flushed = !writes || handle.is_flushed();
+        if is_flushed && (!handle.consumes() || handle.sample().is_none() || handle.unacknowledged() == 0) {
+            return;
         }
+        let is_blocked = !is_flushed && handle.is_blocked();
+        let interest = if is_blocked { Interest::WRITABLE } else { Interest::ERROR };
         tokio::select! {
-            ready = handle.socket().ready(Interest::WRITABLE), if !is_flushed && handle.is_blocked() => {
-                if ready.is_err() {
+            ready = handle.socket().ready(interest) => {
+                // An error means that the peer is gone.
+                if ready.is_err() || !is_blocked {
                     return;
                 }
             }
-            () = sleep(gap), if is_flushed => gap *= 2,
+            () = sleep(gap), if is_flushed => gap = (gap * 2).min(LATER),
             () = handle.woken() => {}
         }
     }
 }
 
-/// Half-closes, and waits until the machine of a queue's consumer has what was written. A message that was begun is not
-/// finished, and goes to others.
-async fn until_taken(hub: &Hub, handle: &ConnectionHandle) {
+/// Half-closes. A message that was begun is not finished, and goes to others.
+fn stop_writing(handle: &ConnectionHandle) -> io::Result<()> {
     handle.close_writer();
-    if handle.socket().shut_down_writing().is_err() {
-        return;
-    }
-    let mut gap = Duration::from_millis(1);
-    while handle.sample().is_some() && handle.unacknowledged() > 0 && !hub.is_stopped() {
-        tokio::select! {
-            // The peer is gone.
-            ready = handle.socket().ready(Interest::ERROR) => return drop(ready),
-            () = sleep(gap) => gap = (gap * 2).min(LATER),
-        }
-    }
+    handle.socket().shut_down_writing()
 }
 
 /// Half-closes, and reads to the end: closing a socket with unread bytes in it would make the

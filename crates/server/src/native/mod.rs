@@ -1,7 +1,9 @@
 //! The native protocol: frames to commands.
 
+mod error;
 #[cfg(test)]
 mod tests;
 mod translate;
 
-pub use translate::{NativeError, Session};
+pub use error::NativeError;
+pub use translate::Session;

@@ -1,38 +1,13 @@
+mod tail;
+
+use super::error::NativeError;
 use bytes::Bytes;
 use switchboard_broker::{AckMode, Batch, Command, ECHO, Kind, Limits, Packer, SubscriptionId};
 use switchboard_wire::native::{ForeignProtocol, Split, split};
+use tail::UNCHARGED;
 
 /// A message up to this size, in bytes, is copied out of the tail: a buffer of its own would waste more.
 const COPIED: usize = 4096;
-/// A buffer up to this size, in bytes, belongs to the fixed charge of a connection and is not reserved.
-const UNCHARGED: usize = 512;
-
-/// What a peer of the native protocol did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NativeError {
-    /// A frame that names a channel is too long.
-    #[error("a channel name of {length} bytes is over the limit of {limit} (limit: channel-name)")]
-    ChannelTooLong {
-        /// What the peer announced, in bytes.
-        length: usize,
-        /// In bytes.
-        limit: usize,
-    },
-    /// The first bytes are those of another protocol.
-    #[error("{protocol} was spoken at the native port")]
-    OtherProtocol {
-        /// Which one.
-        protocol: ForeignProtocol,
-    },
-    /// A frame that carries data is too long.
-    #[error("a message of {length} bytes is over the limit of {limit} (limit: message)")]
-    DataTooLong {
-        /// What the peer announced, in bytes.
-        length: usize,
-        /// In bytes.
-        limit: usize,
-    },
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -139,20 +114,6 @@ impl Session {
     /// Whether [`Session::resume`] has something to do.
     pub fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
-    }
-
-    /// The buffer for the next bytes, if something was begun. It grows only here, so that a peer whose
-    /// [`Command::Reserve`] waits for memory, and that is thus not read, costs nothing. It is never longer than
-    /// what has come already, apart from a first few bytes: an announced length alone takes no memory.
-    pub fn spare(&mut self) -> &mut [u8] {
-        self.extend_tail(self.room);
-        &mut self.tail[self.filled..self.room]
-    }
-
-    /// So many bytes were put at the beginning of [`Session::spare`].
-    pub fn filled(&mut self, bytes: usize) {
-        self.filled += bytes;
-        debug_assert!(self.filled <= self.room);
     }
 
     /// Appends to `commands` what the bytes ask for, together with those before them.
@@ -356,58 +317,6 @@ impl Session {
     fn end(&mut self, commands: &mut Vec<Command>) {
         self.state = State::Ended;
         commands.push(Command::Finish);
-    }
-
-    fn begin_tail(&mut self, input: &[u8], need: usize, commands: &mut Vec<Command>) {
-        if !input.is_empty() {
-            self.need = need;
-            self.keep(input);
-            self.reserve_ahead(commands);
-        }
-    }
-
-    fn set_need(&mut self, need: usize, commands: &mut Vec<Command>) {
-        self.need = need;
-        self.reserve_ahead(commands);
-    }
-
-    /// Makes room for as much again as has come, once that has no room left: the copies of a growing tail stay
-    /// below twice its size, and what a peer announces costs it as much as it costs us.
-    fn reserve_ahead(&mut self, commands: &mut Vec<Command>) {
-        if self.filled < self.room {
-            return;
-        }
-        self.room = self.need.min(self.filled.saturating_mul(2).max(UNCHARGED));
-        if self.room > UNCHARGED {
-            self.reserve(self.room, commands);
-        }
-    }
-
-    fn reserve(&mut self, bytes: usize, commands: &mut Vec<Command>) {
-        self.reserved = true;
-        commands.push(Command::Reserve { bytes });
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        let end = self.filled + bytes.len();
-        self.extend_tail(end.max(self.need.min(UNCHARGED)));
-        self.tail[self.filled..end].copy_from_slice(bytes);
-        self.filled = end;
-    }
-
-    /// Exactly as long: what is charged is what is there, and a whole tail can be handed on without a copy.
-    fn extend_tail(&mut self, length: usize) {
-        if self.tail.len() < length {
-            self.tail.reserve_exact(length - self.tail.len());
-            self.tail.resize(length, 0);
-        }
-    }
-
-    fn end_tail(&mut self, commands: &mut Vec<Command>) {
-        (self.filled, self.need, self.room) = (0, 0, 0);
-        if std::mem::take(&mut self.reserved) {
-            commands.push(Command::Reserve { bytes: 0 });
-        }
     }
 }
 

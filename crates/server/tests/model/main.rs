@@ -9,7 +9,7 @@
 mod dirty;
 #[path = "../../src/handle.rs"]
 mod handle;
-#[path = "../../src/hub.rs"]
+#[path = "../../src/hub/mod.rs"]
 mod hub;
 #[path = "../../src/log.rs"]
 mod log;
@@ -43,11 +43,15 @@ fn main() {
     if std::env::args().any(|argument| argument == "--list") {
         return MODELS.iter().for_each(|(name, _)| println!("{name}: test"));
     }
+    let mut passed = 0;
     for (name, model) in MODELS {
         if wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())) {
             let begun = std::time::Instant::now();
             model();
             println!("test {name} ... ok ({:.1} s)", begun.elapsed().as_secs_f32());
+            passed += 1;
         }
     }
+    // As a harness says it: it is counted.
+    println!("test result: ok. {passed} passed; 0 failed");
 }

@@ -5,6 +5,8 @@ use super::settings::Setting;
 use super::*;
 use std::time::Duration;
 use switchboard_monitor::Monitor;
+use switchboard_news::render::Renderer;
+use switchboard_news::service::{News, RenderService, RenderServiceSettings};
 use switchboard_server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,7 +16,7 @@ use tokio::sync::oneshot;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings without an order: what they take, and what they refuse.
-const EXAMPLES: [(&str, &[&str], &[&str]); 18] = [
+const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("log", &["off", "trace", "info,switchboard_server=debug"], &["", "loud", "-1", "info,loud"]),
     ("log-format", &["text", "json"], &["", "xml", "JSON", "0"]),
     ("data", &["", "/var/lib/switchboard"], &[]),
@@ -45,6 +47,26 @@ const EXAMPLES: [(&str, &[&str], &[&str]); 18] = [
     ),
     ("monitor.webhook-ca", &["", "/etc/ca.pem"], &[]),
     ("monitor.report-as", &["", "switchboard"], &[]),
+    ("news.listen", &["", "127.0.0.1:0"], &["8080", "a:65536"]),
+    ("news.sites", &["", "/etc/sites.toml"], &[]),
+    (
+        "news.renderer",
+        &["", "http://127.0.0.1:8050", "https://a.example/splash"],
+        &["127.0.0.1:8050", "ftp://a", "http://", "http://a:65536", "http://a/?b=c"],
+    ),
+    (
+        "news.allow",
+        &["", "127.0.0.1:1", "a.example:65535,[::1]:80"],
+        &["a", "a:0", "a:65536", "::1:80", ":1", "10.0.0.0/8:80"],
+    ),
+    ("news.contact", &["", "https://a.example/about", "me@a.example"], &["\u{e9}", "a\nb"]),
+    ("news.broker", &["", "switchboard://a"], &["a", "http://a:1"]),
+    ("news.topic", &["/topic/a"], &["", "/queue/a"]),
+    ("news.alerts", &["/topic/a"], &["", "/queue/a"]),
+    ("render.listen", &["", "127.0.0.1:0"], &["8050", "a:65536"]),
+    ("render.allow", &["", "127.0.0.1:1"], &["a", "a:-1"]),
+    ("render.program", &["chromium", "/opt/chromium"], &[""]),
+    ("render.sandbox", &["true", "false"], &["", "0", "no"]),
     ("http.hosts", &["", "a.example", "a.example,b.example"], &["a:1", "http://a", "a b"]),
     ("http.token", &["", "0123456789abcdef"], &["0123456789abcde", "0123456789 abcdef", "0123456789abcd\u{e9}"]),
     ("http.metrics-open", &["true", "false"], &["", "yes", "1", "0"]),
@@ -111,7 +133,7 @@ fn every_size_duration_and_count_is_taken_up_to_its_bounds_and_no_further() {
 
 #[test]
 fn every_other_setting_takes_and_refuses_what_its_examples_say() {
-    for (name, taken, refused) in EXAMPLES {
+    for &(name, taken, refused) in EXAMPLES {
         for text in taken {
             let set = Settings::default().set(name, text);
             set.unwrap_or_else(|error| panic!("{name} = {text}: {error:#}"));
@@ -145,15 +167,22 @@ fn no_message_repeats_a_secret() {
 /// Settings with one at this amount, which must be in bounds, beside addresses and folders of the test.
 fn with(name: &str, text: &str, data: &Path) -> Option<Settings> {
     let mut settings = Settings::default();
-    for (key, value) in [("listen", "127.0.0.1:0"), ("http", "127.0.0.1:0"), ("monitor.listen", "127.0.0.1:0")] {
-        settings.set(key, value).expect("an address");
+    for key in ["listen", "http", "monitor.listen", "news.listen", "render.listen"] {
+        settings.set(key, "127.0.0.1:0").expect("an address");
     }
+    // Refused by the guard: the examples are not asked.
+    let sites = data.join("sites.toml");
+    std::fs::write(&sites, "[[site]]\nname = \"a\"\nurl = \"http://127.0.0.1:1/\"\n").expect("written");
+    settings.news.service.sites = Some(sites);
+    settings.news.service.data = data.join("news");
+    settings.render.chromium.directory = data.join("render");
     settings.set("monitor.collect", "tcp://127.0.0.1:0").expect("an address");
     settings.monitor.data = data.to_owned();
     // The budget holds what the others may take.
     settings.set("memory", &isize::MAX.to_string()).expect("a size");
     settings.set(name, text).expect("in bounds");
     (settings.server.web, settings.monitor.web) = (settings.web.clone(), settings.web.clone());
+    settings.news.service.web = settings.web.clone();
     // One that contradicts another is refused, and another test's.
     settings.check().is_ok().then_some(settings)
 }
@@ -162,6 +191,24 @@ fn with(name: &str, text: &str, data: &Path) -> Option<Settings> {
 async fn runs(table: &str, settings: Settings) -> Result<()> {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
+    if table == "news" {
+        let news = News::bind(settings.news.service).await?;
+        let address = news.http_addresses()[0];
+        let running = tokio::spawn(news.run(stopped));
+        talk(address, b"GET /news.json HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+        drop(stop);
+        return Ok(running.await?);
+    }
+    if table == "render" {
+        let mut service = RenderServiceSettings::new(Renderer::new(settings.render.chromium)?);
+        (service.listen, service.max_timeout) = (settings.render.listen, settings.render.max_timeout);
+        let render = RenderService::bind(service).await?;
+        let address = render.http_addresses()[0];
+        let running = tokio::spawn(render.run(stopped));
+        talk(address, b"GET /_ping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+        drop(stop);
+        return Ok(running.await?);
+    }
     if table == "monitor" {
         let monitor = Monitor::bind(settings.monitor).await?;
         let address = monitor.http_addresses()[0];

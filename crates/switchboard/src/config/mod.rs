@@ -9,7 +9,7 @@ mod settings;
 mod tests;
 mod without_effect;
 
-pub(crate) use settings::{Rule, Settings};
+pub(crate) use settings::{News, Rule, Settings};
 pub(crate) use without_effect::Started;
 
 use crate::data;
@@ -203,6 +203,7 @@ impl Settings {
         self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
         self.server.web = self.web.clone();
         self.monitor.web = self.web.clone();
+        self.news.service.web = self.web.clone();
         Ok(())
     }
 
@@ -247,11 +248,16 @@ fn misplaced(key: &str, value: &toml::Value) -> anyhow::Error {
         return anyhow!("`{key}` belongs under [{table}]");
     }
     if value.is_table() || value.as_array().is_some_and(|items| items.iter().any(toml::Value::is_table)) {
-        return unknown("table", key, ["broker", "monitor", "http", "channel"]);
+        return unknown("table", key, tables().chain(["channel"]));
     }
     let known = TABLES.iter().flat_map(|(_, settings)| *settings).map(|setting| setting.key);
-    let outside = "stands outside of [broker], [monitor], [http] and [[channel]]";
-    unknown("setting", key, known).context(format!("`{key}` {outside}"))
+    let tables: Vec<String> = tables().map(|table| format!("[{table}]")).collect();
+    unknown("setting", key, known).context(format!("`{key}` stands outside of {} and [[channel]]", tables.join(", ")))
+}
+
+/// The tables of a configuration file that have settings.
+fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|(table, _)| *table).filter(|table| !table.is_empty())
 }
 
 fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<Rule> {

@@ -4,8 +4,11 @@ use super::bounds::{Bounds, Unit};
 use super::kinds::*;
 use crate::log::LogFormat;
 use std::path::PathBuf;
+use std::time::Duration;
 use switchboard_broker::{Limits, OverflowPolicy};
 use switchboard_driver::quantity::LONGEST;
+use switchboard_news::render::RendererSettings;
+use switchboard_news::service::NewsSettings;
 
 /// What is in force.
 #[derive(Clone)]
@@ -14,6 +17,10 @@ pub(crate) struct Settings {
     pub(crate) server: switchboard_server::Settings,
     /// What the monitor takes.
     pub(crate) monitor: switchboard_monitor::Settings,
+    /// What the page of headlines takes.
+    pub(crate) news: News,
+    /// What the rendering service takes, and the page's Chromium.
+    pub(crate) render: Render,
     /// Who is answered over HTTP by all of them, and within which limits.
     pub(crate) web: switchboard_web::Options,
     /// What is logged.
@@ -24,6 +31,27 @@ pub(crate) struct Settings {
     pub(crate) data: Option<PathBuf>,
     /// What differs for some channels, as it was written.
     pub(crate) rules: Vec<Rule>,
+}
+
+/// What `[news]` says.
+#[derive(Clone)]
+pub(crate) struct News {
+    /// Its `data`, `web`, `rendering` and `publish` are filled in at the start.
+    pub(crate) service: NewsSettings,
+    /// A rendering service elsewhere, instead of a Chromium of this program.
+    pub(crate) renderer: Option<String>,
+    pub(crate) broker: Option<String>,
+    pub(crate) topic: String,
+    pub(crate) alerts: String,
+}
+
+/// What `[render]` says.
+#[derive(Clone)]
+pub(crate) struct Render {
+    pub(crate) listen: Vec<String>,
+    pub(crate) max_timeout: Duration,
+    /// Its `directory` is filled in at the start.
+    pub(crate) chromium: RendererSettings,
 }
 
 /// One `[[channel]]` table.
@@ -42,6 +70,18 @@ impl Default for Settings {
         Settings {
             server: switchboard_server::Settings::default(),
             monitor,
+            news: News {
+                service: NewsSettings::new(PathBuf::new()),
+                renderer: None,
+                broker: None,
+                topic: "/topic/news".to_owned(),
+                alerts: "/topic/alerts".to_owned(),
+            },
+            render: Render {
+                listen: vec!["127.0.0.1:8050".to_owned()],
+                max_timeout: Duration::from_secs(90),
+                chromium: RendererSettings::new(PathBuf::new()),
+            },
             web: switchboard_web::Options::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -93,8 +133,8 @@ macro_rules! settings {
 /// All settings by their tables, in the order in which they are printed.
 ///
 /// Those of the whole program stand in no table, so its name is empty.
-pub(crate) const TABLES: [(&str, &[Setting]); 4] =
-    [("", PROGRAM), ("broker", BROKER), ("monitor", MONITOR), ("http", HTTP)];
+pub(crate) const TABLES: [(&str, &[Setting]); 6] =
+    [("", PROGRAM), ("broker", BROKER), ("monitor", MONITOR), ("news", NEWS), ("render", RENDER), ("http", HTTP)];
 
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 86_400 * SECOND;
@@ -109,6 +149,9 @@ const LIMIT: Bounds = Unit::Nanoseconds.from(Limits::SHORTEST.as_nanos() as u64.
 const TIMEOUT: Bounds = Unit::Nanoseconds.from(SECOND / 100..=DAY);
 /// A pause between alerts.
 const PAUSE: Bounds = Unit::Nanoseconds.from(0..=DAY);
+/// Time to ask a site, or to start Chromium.
+const ATTEMPT: Bounds = Unit::Nanoseconds.from(SECOND..=600 * SECOND);
+const TIB: u64 = 1 << 40;
 
 settings! {
     /// What `--set KEY=VALUE` sets of the whole program.
@@ -180,6 +223,41 @@ settings! {
     "body" Size [Unit::Bytes.from(1..=1 << 30)] => monitor.body, "Maximum length of a POST.";
     "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
     "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of pages on the feed.";
+}
+
+settings! {
+    /// What `--set news.KEY=VALUE` sets: the page of headlines.
+    NEWS:
+    "listen" Addresses => news.service.listen, "Where the page of headlines is served; an empty list starts none.";
+    "sites" OptionalPath => news.service.sites, "The sites file, which is followed while the page runs; \"\" for the example sites.";
+    "renderer" Renderer => news.renderer, "A rendering service with Splash's contract, as http://HOST:PORT; \"\" for a Chromium of this program.";
+    "allow" Pairs => news.service.allow, "Pairs HOST:PORT that sites may be at although the address is not of the public internet.";
+    "contact" Contact => news.service.contact, "Who runs this program, as a URL or mail address: sites see it in the User-Agent.";
+    "deadline" Span [ATTEMPT] => news.service.deadline, "Time limit for one site's headlines, from 1s to 10m.";
+    "timeout" Span [ATTEMPT] => news.service.timeout, "Time limit for one request to a site, from 1s to 10m.";
+    "delay" Span [Unit::Nanoseconds.from(0..=3600 * SECOND)] => news.service.delay, "Time between two page requests to one host, up to 1h.";
+    "clients" Positive<usize> [Unit::Count.from(1..=100_000)] => news.service.clients, "Maximum number of open pages that fill in live; never more than half of http.connections.";
+    "broker" BrokerUrl => news.broker, "The broker that new headlines and broken rules are published at, as switchboard://HOST:PORT; with `up` that of this program.";
+    "topic" Topic => news.topic, "The topic that new headlines go to.";
+    "alerts" Topic => news.alerts, "The topic that broken rules go to.";
+}
+
+settings! {
+    /// What `--set render.KEY=VALUE` sets: the rendering service, and the Chromium of both services.
+    RENDER:
+    "listen" Addresses => render.listen, "Where the rendering service is served; an empty list starts none.";
+    "allow" Pairs => render.chromium.allow, "Pairs HOST:PORT that rendered pages may reach although the address is not of the public internet; the pages of `news` have its own `allow`.";
+    "program" Program => render.chromium.program, "Chromium's program.";
+    "sandbox" Flag => render.chromium.sandbox, "Whether Chromium runs in its sandbox; without it a page that breaks out of Chromium has this user's rights.";
+    "pages" Positive<usize> [Unit::Count.from(1..=64)] => render.chromium.pages, "Pages that are rendered at a time.";
+    "queue" Count<usize> [Unit::Count.from(0..=10_000)] => render.chromium.queue, "Pages that may wait for their turn; further ones get 429.";
+    "max-timeout" Span [Unit::Nanoseconds.from(SECOND..=3600 * SECOND)] => render.max_timeout, "The longest time-out that a request may ask for, from 1s to 1h.";
+    "recycle-pages" Positive<u32> [Unit::Count.from(1..=1_000_000)] => render.chromium.recycle_pages, "Pages after which Chromium is replaced.";
+    "recycle-age" Span [Unit::Nanoseconds.from(SECOND..=7 * DAY)] => render.chromium.recycle_age, "Age at which Chromium is replaced, from 1s to 7d.";
+    "memory" Bytes [Unit::Bytes.from(64 << 20..=TIB)] => render.chromium.memory, "Memory of all of Chromium's processes at which it is replaced.";
+    "page-memory" Bytes [Unit::Bytes.from(16 << 20..=TIB)] => render.chromium.page_memory, "Memory of one of Chromium's processes at which its pages are ended.";
+    "idle" Span [Unit::Nanoseconds.from(SECOND..=DAY)] => render.chromium.idle, "Time without work after which Chromium is ended, from 1s to 1d.";
+    "start-timeout" Span [ATTEMPT] => render.chromium.start_timeout, "Time limit for Chromium's start, from 1s to 10m.";
 }
 
 settings! {

@@ -28,6 +28,13 @@ fn what_is_printed_reads_back_the_same() {
         ("monitor.collect", ""),
         ("monitor.keep", "7d"),
         ("monitor.leak", "2.5"),
+        ("news.sites", "/etc/sites.toml"),
+        ("news.renderer", "http://127.0.0.1:8050/"),
+        ("news.allow", "[::1]:80,a.example:1"),
+        ("news.contact", "me@a.example"),
+        ("render.program", "/opt/chromium"),
+        ("render.sandbox", "false"),
+        ("render.memory", "1TiB"),
         ("hosts", "a.example,b.example"),
         ("http.token", "0123456789&b=c%d+\"'"),
         ("metrics-open", "true"),
@@ -67,7 +74,7 @@ fn an_unknown_key_names_the_nearest_and_the_file() {
     assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
     assert_eq!(
         error("memmory = 1"),
-        "my.toml: `memmory` stands outside of [broker], [monitor], [http] and [[channel]]: \
+        "my.toml: `memmory` stands outside of [broker], [monitor], [news], [render], [http] and [[channel]]: \
          there is no setting `memmory`; the nearest is `memory`"
     );
     assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));

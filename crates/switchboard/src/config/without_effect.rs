@@ -8,16 +8,37 @@ use switchboard_driver::quantity::show_size;
 pub(crate) struct Started {
     pub(crate) broker: bool,
     pub(crate) monitor: bool,
+    pub(crate) news: bool,
+    pub(crate) render: bool,
+}
+
+impl Started {
+    pub(crate) const NONE: Started = Started { broker: false, monitor: false, news: false, render: false };
+    pub(crate) const ALL: Started = Started { broker: true, monitor: true, news: true, render: true };
 }
 
 impl Settings {
+    /// Those of the services that have an address: one without is not wanted.
+    pub(crate) fn wanted(&self, started: Started) -> Started {
+        Started {
+            monitor: started.monitor && !self.monitor.listen.is_empty(),
+            news: started.news && !self.news.service.listen.is_empty(),
+            render: started.render && !self.render.listen.is_empty(),
+            ..started
+        }
+    }
+
     /// One sentence for each setting, or group of them, that differs from its default in vain.
     pub(crate) fn without_effect(&self, started: Started) -> Vec<String> {
-        let monitors = started.monitor && !self.monitor.listen.is_empty();
+        let started = self.wanted(started);
         let mut texts = Vec::new();
-        self.of_services(started.broker, monitors, &mut texts);
-        if monitors {
+        self.of_services(started, &mut texts);
+        if started.monitor {
             self.of_monitor(started.broker, &mut texts);
+        }
+        if started.news && !started.broker && self.news.broker.is_none() {
+            let names = self.changed("news").into_iter().filter(|key| ["topic", "alerts"].contains(key));
+            without(&mut texts, "news", names.collect(), "there is no news.broker");
         }
         if started.broker {
             self.of_broker(&mut texts);
@@ -36,13 +57,9 @@ impl Settings {
             .collect()
     }
 
-    fn of_services(&self, broker: bool, monitor: bool, texts: &mut Vec<String>) {
-        let mut none = |table: &str, keys: Vec<&str>, why: &str| {
-            let names: Vec<String> = keys.into_iter().map(|key| format!("{table}.{key}")).collect();
-            if !names.is_empty() {
-                texts.push(format!("without effect: {}: {why}", names.join(", ")));
-            }
-        };
+    fn of_services(&self, started: Started, texts: &mut Vec<String>) {
+        let Started { broker, monitor, news, render } = started;
+        let mut none = |table: &str, keys: Vec<&str>, why: &str| without(texts, table, keys, why);
         if !broker {
             let mut keys = self.changed("broker");
             keys.extend((!self.rules.is_empty()).then_some("[[channel]]"));
@@ -52,7 +69,23 @@ impl Settings {
             let keys = self.changed("monitor").into_iter().filter(|key| *key != "listen");
             none("monitor", keys.collect(), "the monitor is not started");
         }
-        let open = [(broker, &self.server.http), (monitor, &self.monitor.listen)];
+        if !news {
+            let keys = self.changed("news").into_iter().filter(|key| *key != "listen");
+            none("news", keys.collect(), "the page of headlines is not started");
+        }
+        if !render {
+            // The page has a Chromium of the same settings.
+            let has_chromium = news && self.news.renderer.is_none();
+            let own = |key: &&str| if has_chromium { ["allow", "max-timeout"].contains(key) } else { *key != "listen" };
+            let keys = self.changed("render").into_iter().filter(own);
+            none("render", keys.collect(), "the rendering service is not started");
+        }
+        let open = [
+            (broker, &self.server.http),
+            (monitor, &self.monitor.listen),
+            (news, &self.news.service.listen),
+            (render, &self.render.listen),
+        ];
         if !open.iter().any(|(is_started, list)| *is_started && !list.is_empty()) {
             return none("http", self.changed("http"), "no service listens for HTTP");
         }
@@ -141,11 +174,22 @@ impl Settings {
     }
 }
 
+fn without(texts: &mut Vec<String>, table: &str, keys: Vec<&str>, why: &str) {
+    let names: Vec<String> = keys.into_iter().map(|key| format!("{table}.{key}")).collect();
+    if !names.is_empty() {
+        texts.push(format!("without effect: {}: {why}", names.join(", ")));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: Started = Started { broker: true, monitor: true };
+    const ALL: Started = Started::ALL;
+    const BROKER: Started = Started { broker: true, ..Started::NONE };
+    const MONITOR: Started = Started { monitor: true, ..Started::NONE };
+    const NEWS: Started = Started { news: true, ..Started::NONE };
+    const RENDER: Started = Started { render: true, ..Started::NONE };
 
     fn texts(started: Started, pairs: &[&str], rules: &[&str]) -> Vec<String> {
         let mut settings = Settings::default();
@@ -159,23 +203,30 @@ mod tests {
     #[test]
     fn defaults_and_settings_with_an_effect_are_not_mentioned() {
         let none = Vec::<String>::new();
-        for started in [ALL, Started { broker: true, monitor: false }, Started { broker: false, monitor: true }] {
+        for started in [ALL, BROKER, MONITOR, NEWS, RENDER] {
             assert_eq!(texts(started, &["log=debug", "data=/x", "log-format=json", "http.connections=7"], &[]), none);
         }
         assert_eq!(texts(ALL, &["outbox=1MiB", "monitor.keep=1d", "queue=512MiB"], &["/topic/a,policy=block"]), none);
         assert_eq!(texts(ALL, &["metrics-open=true", "http=0.0.0.0:1"], &["/queue/a,queue=1KiB"]), none);
         assert_eq!(texts(ALL, &["monitor.webhook=http://a/", "monitor.alert-interval=1s"], &[]), none);
+        assert_eq!(texts(ALL, &["news.topic=/topic/a", "render.allow=a:1", "news.renderer=http://a/"], &[]), none);
+        assert_eq!(texts(NEWS, &["render.pages=2", "news.topic=/topic/a", "news.broker=switchboard://a"], &[]), none);
     }
 
     #[test]
     fn each_kind_without_effect_is_named_with_its_reason() {
-        let monitor = Started { broker: false, monitor: true };
-        let broker = Started { broker: true, monitor: false };
+        let (monitor, broker) = (MONITOR, BROKER);
         for (started, pairs, rules, part) in [
             (monitor, &["outbox=1MiB"][..], &[][..], "broker.outbox: the broker is not started"),
             (monitor, &[], &["/a,policy=block"], "broker.[[channel]]: the broker is not started"),
             (monitor, &["monitor.samples=/a"], &[], "monitor.samples: there is no monitor.broker"),
             (broker, &["monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
+            (broker, &["news.delay=1m"], &[], "news.delay: the page of headlines is not started"),
+            (ALL, &["news.listen=", "news.delay=1m"], &[], "news.delay: the page of headlines is not started"),
+            (NEWS, &["news.alerts=/topic/a"], &[], "news.alerts: there is no news.broker"),
+            (NEWS, &["render.max-timeout=2s"], &[], "render.max-timeout: the rendering service is not started"),
+            (NEWS, &["news.renderer=http://a", "render.pages=2"], &[], "render.pages: the rendering service is not"),
+            (RENDER, &["news.deadline=2s"], &[], "news.deadline: the page of headlines is not started"),
             (ALL, &["monitor.listen=", "monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
             (broker, &["http=", "hosts=a.example"], &[], "http.hosts: no service listens for HTTP"),
             (ALL, &["metrics-open=true"], &[], "http.metrics-open: no token is asked for on loopback"),

@@ -9,6 +9,7 @@ mod client;
 mod network;
 mod program;
 mod signals;
+mod site;
 
 pub(crate) use broker::{Broker, listening, switchboard};
 pub(crate) use bystanders::Bystanders;
@@ -16,8 +17,12 @@ pub(crate) use client::{Client, frame};
 pub(crate) use network::{Machine, Network, SERVER};
 pub(crate) use program::{Lines, Program};
 pub(crate) use signals::default_signals;
+pub(crate) use site::Site;
 
 use std::time::{Duration, Instant};
+
+/// What leaves `up` broker and monitor alone.
+pub(crate) const BROKER_AND_MONITOR: [&str; 4] = ["--set", "news.listen=", "--set", "render.listen="];
 
 /// How long something may take that will happen. Nothing is ever waited for as long as this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);

@@ -64,6 +64,46 @@ fn a_range_with_unknown_tags_settles_the_known_ones_and_names_the_first_unknown_
 }
 
 #[test]
+fn a_tag_is_unknown_until_its_message_is_handed_out() {
+    let unknown = ["refused: no message waits for an ack under tag 2"];
+    for settles in [ack, nack] {
+        // A window of one message: the others wait in the outbox.
+        let mut bench = Bench::new(Limits { window: 5, ..Limits::default() });
+        bench.subscribe_with(1, "/queue/a", manual(10));
+        for body in ["0", "1", "2"] {
+            bench.publish(3, "/queue/a", &[body]);
+        }
+        check(&bench.send(1, settles(2, 2)), &unknown);
+        check(&bench.send(1, settles(2, 3)), &unknown);
+        // What was handed out may be acked before it is known to be written.
+        let events = brief(&bench.send(1, ack(1, 3)));
+        assert!(events.contains(&unknown[0].to_owned()), "{events:?}");
+        assert_eq!((bench.broker.totals().delivered, bench.broker.totals().requeued), (1, 0));
+        check(&bench.credit(1, 5), &["1:1"]);
+        check(&bench.send(1, ack(2, 2)), &[]);
+        assert_eq!(bench.broker.totals().delivered, 2);
+    }
+}
+
+#[test]
+fn a_tag_that_was_recalled_is_unknown_at_once() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe_with(1, "/queue/a", manual(10));
+    for body in ["0", "1", "2"] {
+        bench.publish(3, "/queue/a", &[body]);
+    }
+    bench.credit(1, 5);
+    check(&bench.pass(10_000), &["recall 1"]);
+    bench.broker.set_steps_per_call(1);
+    bench.send(1, Command::Recalled { kept: 0 });
+    let mut events = brief(&bench.send(1, ack(1, 3)));
+    bench.rest();
+    events.extend(brief(&bench.events()));
+    assert!(events.contains(&"refused: no message waits for an ack under tag 2".to_owned()), "{events:?}");
+    assert_eq!((bench.broker.totals().delivered, bench.broker.totals().requeued), (1, 2));
+}
+
+#[test]
 fn what_was_nacked_comes_again_in_its_place_and_is_not_counted_as_delivered() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe_with(1, "/queue/a", manual(3));
@@ -147,7 +187,7 @@ fn a_window_grows_for_a_consumer_that_is_quick_and_shrinks_again_for_one_that_is
     let jobs: Vec<String> = (0..100).map(|number| format!("{number:04}")).collect();
     bench.publish(3, "/queue/a", &jobs.iter().map(String::as_str).collect::<Vec<_>>());
     let window = |bench: &Bench| bench.broker.window(crate::ConnectionId(10)).unwrap();
-    let mut take = |bench: &mut Bench, after: u64, expected: usize| {
+    let take = |bench: &mut Bench, after: u64, expected: usize| {
         // Messages of 8 bytes: one is ahead in a window of 10, and four are in one of 35.
         let ahead = window(bench) / 8 * 8;
         bench.pass(after);

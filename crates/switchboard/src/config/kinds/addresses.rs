@@ -2,6 +2,8 @@
 
 use super::{Kind, quote};
 use switchboard_monitor::{Secret, Settings as Monitor};
+use switchboard_news::guard::Allow;
+use switchboard_news::render::Remote;
 use switchboard_web::Hosts;
 
 pub(in crate::config) struct Addresses;
@@ -9,6 +11,8 @@ pub(in crate::config) struct Names;
 pub(in crate::config) struct Endpoint;
 pub(in crate::config) struct BrokerUrl;
 pub(in crate::config) struct Webhooks;
+pub(in crate::config) struct Renderer;
+pub(in crate::config) struct Pairs;
 
 impl Kind for Addresses {
     type Value = Vec<String>;
@@ -95,6 +99,28 @@ impl Kind for Webhooks {
     fn show(addresses: &Vec<Secret>) -> String {
         let quoted: Vec<String> = addresses.iter().map(|address| quote(address.reveal())).collect();
         format!("[{}]", quoted.join(", "))
+    }
+}
+
+impl Kind for Renderer {
+    type Value = Option<String>;
+    const ALLOWED: &'static str = "an http:// or https:// address; an empty text for none";
+    fn parse(text: &str) -> Option<Option<String>> {
+        optional(text, |text| Remote::check(text).map_err(|error| error.to_string())).ok()
+    }
+    fn show(text: &Option<String>) -> String {
+        quote(text.as_deref().unwrap_or(""))
+    }
+}
+
+impl Kind for Pairs {
+    type Value = Allow;
+    const ALLOWED: &'static str = "HOST:PORT, or a list of them, such as [\"wiki.example:80\", \"10.0.0.5:8080\"]";
+    fn parse(text: &str) -> Option<Allow> {
+        Allow::parse(text.split(',').map(str::trim).filter(|pair| !pair.is_empty())).ok()
+    }
+    fn show(allow: &Allow) -> String {
+        Addresses::show(&allow.pairs())
     }
 }
 

@@ -3,13 +3,14 @@
 mod addresses;
 mod numbers;
 
-pub(super) use addresses::{Addresses, BrokerUrl, Endpoint, Names, Webhooks};
+pub(super) use addresses::{Addresses, BrokerUrl, Endpoint, Names, Pairs, Renderer, Webhooks};
 pub(super) use numbers::{Bytes, Count, Growth, Positive, Size, Span};
 
 use super::bounds::Bounds;
 use crate::log::LogFormat;
 use std::path::{Path, PathBuf};
 use switchboard_broker::OverflowPolicy;
+use switchboard_news::service::NewsSettings;
 use switchboard_web::Token;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -41,6 +42,8 @@ pub(super) struct Optional;
 pub(super) struct AccessToken;
 pub(super) struct Flag;
 pub(super) struct OptionalPath;
+pub(super) struct Program;
+pub(super) struct Contact;
 pub(super) struct Format;
 pub(super) struct Topic;
 pub(super) struct Policy;
@@ -110,6 +113,29 @@ impl Kind for Topic {
     }
     fn show(text: &String) -> String {
         quote(text)
+    }
+}
+
+impl Kind for Program {
+    type Value = PathBuf;
+    const ALLOWED: &'static str = "a program's name or path";
+    fn parse(text: &str) -> Option<PathBuf> {
+        (!text.is_empty()).then(|| text.into())
+    }
+    fn show(path: &PathBuf) -> String {
+        quote(&path.to_string_lossy())
+    }
+}
+
+impl Kind for Contact {
+    type Value = Option<String>;
+    const ALLOWED: &'static str = "at most 200 visible ASCII characters; an empty text for none";
+    fn parse(text: &str) -> Option<Option<String>> {
+        NewsSettings::check_contact(text).ok()?;
+        Optional::parse(text)
+    }
+    fn show(text: &Option<String>) -> String {
+        Optional::show(text)
     }
 }
 

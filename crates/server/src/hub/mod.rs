@@ -1,21 +1,22 @@
 //! The one broker, and who is connected to it.
 
+mod line;
+mod locked;
+mod state;
+
 use crate::clock::Clock;
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
-use crate::log::{Kind, LogQuota};
+use crate::log::LogQuota;
 use crate::slice::Slice;
 use crate::socket::Origin;
-use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Notify, Ordering, unlock_fairly};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, Notify, Ordering};
 use crate::watch::Watch;
-use bytes::Bytes;
-use std::collections::HashMap;
-use std::ops::{Deref, DerefMut};
+use locked::FailOnPanic;
+use state::State;
 use std::sync::Arc;
-use std::thread::panicking;
 use switchboard_broker::{
-    Broker, ChannelRule, Command, ConnectionId, ConnectionStatus, Event, Limits, PauseReason, Status, StatusQuery,
-    Time, Totals,
+    ChannelRule, Command, ConnectionId, ConnectionStatus, Limits, Status, StatusQuery, Time, Totals,
 };
 
 const DRAINING: u8 = 1;
@@ -42,96 +43,10 @@ pub(crate) struct Hub {
     watch: Watch,
 }
 
-struct State {
-    broker: Broker,
-    handles: HashMap<ConnectionId, Arc<ConnectionHandle>>,
-    /// What is to be logged once the lock is released.
-    lines: Vec<Line>,
-    /// What the timer sleeps for.
-    armed: Option<Time>,
-}
-
-/// A log line about the flow of messages.
-enum Line {
-    Paused(ConnectionId, PauseReason),
-    Resumed(ConnectionId),
-    Slow(ConnectionId),
-}
-
-/// Lines that one turn under the lock may leave: the quota allows fewer a second.
-const LINES: usize = 64;
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("State").field("handles", &self.handles.len()).finish_non_exhaustive()
-    }
-}
-
-/// The state under the lock. What follows from a change is done when it is dropped.
-struct Locked<'a> {
-    hub: &'a Hub,
-    state: Option<MutexGuard<'a, State>>,
-    /// Whether others have to get the lock before this task gets it again.
-    fair: bool,
-    was_panicking: bool,
-}
-
-impl Deref for Locked<'_> {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        self.state.as_deref().expect("locked until it is dropped")
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut State {
-        self.state.as_deref_mut().expect("locked until it is dropped")
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        let Some(mut state) = self.state.take() else { return };
-        if panicking() && !self.was_panicking {
-            return self.hub.fail();
-        }
-        self.hub.pressed.store(state.broker.memory_pressed(), Ordering::Relaxed);
-        let due = state.broker.poll_timeout();
-        // A deadline that has gone, or is later now, only costs the timer a wake-up.
-        let earlier = due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed));
-        if earlier {
-            state.armed = due;
-        }
-        let lines = std::mem::take(&mut state.lines);
-        if self.fair {
-            unlock_fairly(state);
-        } else {
-            drop(state);
-        }
-        if earlier {
-            self.hub.earlier.notify_one();
-        }
-        lines.into_iter().for_each(|line| line.log(&self.hub.log_quota));
-    }
-}
-
-/// Ends the server if a panic passes by: some book may be half changed.
-struct FailOnPanic<'a>(&'a Hub, bool);
-
-impl Drop for FailOnPanic<'_> {
-    fn drop(&mut self) {
-        if panicking() && !self.1 {
-            self.0.fail();
-        }
-    }
-}
-
 impl Hub {
     pub(crate) fn new(limits: Limits, rules: Vec<ChannelRule>) -> Hub {
-        let broker = Broker::new(limits.clone(), rules);
         Hub {
-            state: Mutex::new(State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }),
+            state: Mutex::new(State::new(limits.clone(), rules)),
             clock: Clock::start(),
             earlier: Notify::new(),
             failed: Notify::new(),
@@ -241,7 +156,7 @@ impl Hub {
     /// Writes to these connections and tells the broker what was written, until nothing more comes of it or the slice is
     /// over. Returns whether nothing is left.
     pub(crate) fn pump(&self, dirty: &mut Dirty, slice: &Slice) -> bool {
-        let _guard = FailOnPanic(self, panicking());
+        let _guard = FailOnPanic::new(self);
         loop {
             while let Some(handle) = dirty.unwritten.pop_front() {
                 handle.flush();
@@ -419,116 +334,5 @@ impl Hub {
 
     fn now(&self) -> Time {
         self.clock.now()
-    }
-
-    /// `None` if the books cannot be trusted.
-    fn lock(&self) -> Option<Locked<'_>> {
-        let state = self.state.lock();
-        if self.has_failed() {
-            return None;
-        }
-        Some(Locked { hub: self, state: Some(state), fair: false, was_panicking: panicking() })
-    }
-}
-
-impl State {
-    fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
-        let (written, acknowledged) = handle.take_credit();
-        self.report(now, handle.id(), written, acknowledged);
-        if acknowledged > 0
-            && let Some(window) = self.broker.window(handle.id())
-        {
-            handle.set_window(window);
-        }
-    }
-
-    fn report(&mut self, now: Time, id: ConnectionId, written: usize, acknowledged: usize) {
-        // Taken and told under one lock; after Disconnect there is nobody to tell it of.
-        if !self.handles.contains_key(&id) {
-            return;
-        }
-        if written > 0 {
-            self.broker.handle(now, id, Command::Credit { bytes: written });
-        }
-        if acknowledged > 0 {
-            self.broker.handle(now, id, Command::TransportAck { bytes: acknowledged });
-        }
-    }
-
-    /// Does what the broker asks for, and returns how much that was.
-    fn dispatch(&mut self, now: Time, dirty: &mut Dirty) -> usize {
-        let mut events = 0;
-        while let Some(event) = self.broker.poll() {
-            events += 1;
-            match event {
-                Event::Deliver { connection, batch, .. } | Event::Barrier { connection, batch } => {
-                    self.deliver(connection, batch.packed().clone(), dirty);
-                }
-                Event::Recall { connection } => {
-                    let kept = match self.handles.get(&connection).cloned() {
-                        Some(handle) => {
-                            let (kept, written, acknowledged) = handle.recall();
-                            self.report(now, connection, written, acknowledged);
-                            kept
-                        }
-                        None => 0,
-                    };
-                    self.broker.handle(now, connection, Command::Recalled { kept });
-                }
-                Event::Pause { connection, reason } => {
-                    self.with(connection, |handle| handle.pause(true));
-                    self.line(Line::Paused(connection, reason));
-                }
-                Event::Resume { connection } => {
-                    self.with(connection, |handle| handle.pause(false));
-                    self.line(Line::Resumed(connection));
-                }
-                Event::Slow { connection } => self.line(Line::Slow(connection)),
-                Event::Close { connection, reason } => {
-                    self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
-                }
-                // The native protocol has no word for a refusal.
-                Event::Refused { connection, refusal, channel } => {
-                    self.with(connection, |handle| handle.close(CloseMode::Refused(refusal, channel)));
-                }
-            }
-        }
-        events
-    }
-
-    fn line(&mut self, line: Line) {
-        if self.lines.len() < LINES {
-            self.lines.push(line);
-        }
-    }
-
-    fn deliver(&self, connection: ConnectionId, packed: Bytes, dirty: &mut Dirty) {
-        self.with(connection, |handle| {
-            // Where something lies already, somebody owes the flush.
-            if handle.incoming(packed) {
-                dirty.push(handle);
-            }
-        });
-    }
-
-    fn with(&self, connection: ConnectionId, act: impl FnOnce(&Arc<ConnectionHandle>)) {
-        if let Some(handle) = self.handles.get(&connection) {
-            act(handle);
-        }
-    }
-}
-
-impl Line {
-    fn log(self, quota: &LogQuota) {
-        match self {
-            Line::Paused(id, reason) if quota.allows(Kind::Flow) => {
-                tracing::info!(connection = id.0, "paused: {reason}");
-            }
-            Line::Resumed(id) if quota.allows(Kind::Coming) => tracing::debug!(connection = id.0, "resumed"),
-            Line::Slow(id) if quota.allows(Kind::Slow) => {
-                tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
-            }
-            Line::Paused(..) | Line::Resumed(_) | Line::Slow(_) => {}
-        }
     }
 }

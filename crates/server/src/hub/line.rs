@@ -1,0 +1,29 @@
+//! Log lines that are noted under the lock, and logged behind it.
+
+use crate::log::{Kind, LogQuota};
+use switchboard_broker::{ConnectionId, PauseReason};
+
+/// A log line about the flow of messages.
+pub(super) enum Line {
+    Paused(ConnectionId, PauseReason),
+    Resumed(ConnectionId),
+    Slow(ConnectionId),
+}
+
+/// Lines that one turn under the lock may leave: the quota allows fewer a second.
+pub(super) const LINES: usize = 64;
+
+impl Line {
+    pub(super) fn log(self, quota: &LogQuota) {
+        match self {
+            Line::Paused(id, reason) if quota.allows(Kind::Flow) => {
+                tracing::info!(connection = id.0, "paused: {reason}");
+            }
+            Line::Resumed(id) if quota.allows(Kind::Coming) => tracing::debug!(connection = id.0, "resumed"),
+            Line::Slow(id) if quota.allows(Kind::Slow) => {
+                tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
+            }
+            Line::Paused(..) | Line::Resumed(_) | Line::Slow(_) => {}
+        }
+    }
+}

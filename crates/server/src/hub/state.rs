@@ -1,0 +1,115 @@
+//! The broker and its connections' handles, and what the broker's events lead to.
+
+use super::line::{LINES, Line};
+use crate::dirty::Dirty;
+use crate::handle::{CloseMode, ConnectionHandle};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+use switchboard_broker::{Broker, ChannelRule, Command, ConnectionId, Event, Limits, Time};
+
+pub(super) struct State {
+    pub(super) broker: Broker,
+    pub(super) handles: HashMap<ConnectionId, Arc<ConnectionHandle>>,
+    /// What is to be logged once the lock is released.
+    pub(super) lines: Vec<Line>,
+    /// What the timer sleeps for.
+    pub(super) armed: Option<Time>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("State").field("handles", &self.handles.len()).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
+        State { broker: Broker::new(limits, rules), handles: HashMap::new(), lines: Vec::new(), armed: None }
+    }
+
+    pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
+        let (written, acknowledged) = handle.take_credit();
+        self.report(now, handle.id(), written, acknowledged);
+        if acknowledged > 0
+            && let Some(window) = self.broker.window(handle.id())
+        {
+            handle.set_window(window);
+        }
+    }
+
+    fn report(&mut self, now: Time, id: ConnectionId, written: usize, acknowledged: usize) {
+        // Taken and told under one lock; after Disconnect there is nobody to tell it of.
+        if !self.handles.contains_key(&id) {
+            return;
+        }
+        if written > 0 {
+            self.broker.handle(now, id, Command::Credit { bytes: written });
+        }
+        if acknowledged > 0 {
+            self.broker.handle(now, id, Command::TransportAck { bytes: acknowledged });
+        }
+    }
+
+    /// Does what the broker asks for, and returns how much that was.
+    pub(super) fn dispatch(&mut self, now: Time, dirty: &mut Dirty) -> usize {
+        let mut events = 0;
+        while let Some(event) = self.broker.poll() {
+            events += 1;
+            match event {
+                Event::Deliver { connection, batch, .. } | Event::Barrier { connection, batch } => {
+                    self.deliver(connection, batch.packed().clone(), dirty);
+                }
+                Event::Recall { connection } => {
+                    let kept = match self.handles.get(&connection).cloned() {
+                        Some(handle) => {
+                            let (kept, written, acknowledged) = handle.recall();
+                            self.report(now, connection, written, acknowledged);
+                            kept
+                        }
+                        None => 0,
+                    };
+                    self.broker.handle(now, connection, Command::Recalled { kept });
+                }
+                Event::Pause { connection, reason } => {
+                    self.with(connection, |handle| handle.pause(true));
+                    self.line(Line::Paused(connection, reason));
+                }
+                Event::Resume { connection } => {
+                    self.with(connection, |handle| handle.pause(false));
+                    self.line(Line::Resumed(connection));
+                }
+                Event::Slow { connection } => self.line(Line::Slow(connection)),
+                Event::Close { connection, reason } => {
+                    self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
+                }
+                // The native protocol has no word for a refusal.
+                Event::Refused { connection, refusal, channel } => {
+                    self.with(connection, |handle| handle.close(CloseMode::Refused(refusal, channel)));
+                }
+            }
+        }
+        events
+    }
+
+    fn line(&mut self, line: Line) {
+        if self.lines.len() < LINES {
+            self.lines.push(line);
+        }
+    }
+
+    fn deliver(&self, connection: ConnectionId, packed: Bytes, dirty: &mut Dirty) {
+        self.with(connection, |handle| {
+            // Where something lies already, somebody owes the flush.
+            if handle.incoming(packed) {
+                dirty.push(handle);
+            }
+        });
+    }
+
+    fn with(&self, connection: ConnectionId, act: impl FnOnce(&Arc<ConnectionHandle>)) {
+        if let Some(handle) = self.handles.get(&connection) {
+            act(handle);
+        }
+    }
+}

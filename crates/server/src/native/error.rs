@@ -1,0 +1,28 @@
+use switchboard_wire::native::ForeignProtocol;
+
+/// What a peer of the native protocol did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NativeError {
+    /// A frame that names a channel is too long.
+    #[error("a channel name of {length} bytes is over the limit of {limit} (limit: channel-name)")]
+    ChannelTooLong {
+        /// What the peer announced, in bytes.
+        length: usize,
+        /// In bytes.
+        limit: usize,
+    },
+    /// The first bytes are those of another protocol.
+    #[error("{protocol} was spoken at the native port")]
+    OtherProtocol {
+        /// Which one.
+        protocol: ForeignProtocol,
+    },
+    /// A frame that carries data is too long.
+    #[error("a message of {length} bytes is over the limit of {limit} (limit: message)")]
+    DataTooLong {
+        /// What the peer announced, in bytes.
+        length: usize,
+        /// In bytes.
+        limit: usize,
+    },
+}

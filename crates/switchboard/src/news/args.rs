@@ -1,0 +1,211 @@
+//! The command lines of both services.
+
+use crate::config::Settings;
+use crate::log::LogFormat;
+use crate::output::UsageError;
+use crate::server_address::{Door, ServerAddress};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
+use switchboard_news::guard::Target;
+use url::Url;
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct NewsArgs {
+    #[command(subcommand)]
+    pub(super) action: Option<Action>,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// Ask one site, and show what each step of its rule finds. Exit code 1 if that is too little.
+    Test {
+        /// The site's name.
+        site: String,
+        #[command(flatten)]
+        fetching: Fetching,
+    },
+    /// Validate the sites file, without fetching anything.
+    Check {
+        /// The sites file [default: that of --config].
+        file: Option<PathBuf>,
+        /// A configuration file with `news.sites`.
+        #[arg(long, short = 'c', value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Propose rules for a page: the feeds that it announces, and the links that repeat.
+    Suggest {
+        /// The page.
+        url: Url,
+        #[command(flatten)]
+        fetching: Fetching,
+    },
+    /// Print the sites file that is used without one.
+    Examples,
+}
+
+/// What asks sites needs to know.
+#[derive(Args, Debug)]
+pub(super) struct Fetching {
+    /// The sites file, in TOML [default: two example sites].
+    #[arg(long, value_name = "FILE")]
+    sites: Option<String>,
+    /// A rendering service with Splash's contract [default: a Chromium of this program].
+    #[arg(long, value_name = "URL")]
+    renderer: Option<String>,
+    /// A host and port that may be reached although the address is not of the public internet (repeatable).
+    #[arg(long, value_name = "HOST:PORT", value_parser = pair)]
+    allow: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What both services and the commands have.
+#[derive(Args, Debug)]
+struct Common {
+    /// Run Chromium without its sandbox, where it cannot have one.
+    #[arg(long)]
+    no_sandbox: bool,
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
+    data: Option<String>,
+    /// A configuration file, in TOML; `switchboard config` prints one.
+    #[arg(long, short = 'c', value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any setting that `switchboard config` prints, as TABLE.KEY=VALUE (repeatable).
+    #[arg(long, allow_hyphen_values = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// What a service has.
+#[derive(Args, Debug)]
+struct Serving {
+    /// Where to listen (repeatable) [default: port 8080 of 127.0.0.1 for news, 8050 for render].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<String>,
+    /// off, error, warn, info, debug or trace [default: info].
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    /// How log lines are written [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Write the addresses to this file, as JSON, once everything listens.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct PageArgs {
+    #[command(flatten)]
+    serving: Serving,
+    #[command(flatten)]
+    fetching: Fetching,
+    /// A broker whose /topic/news gets new headlines, and whose /topic/alerts is told of broken rules.
+    #[arg(long, short = 's', value_name = "URL")]
+    server: Option<ServerAddress>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RenderArgs {
+    #[command(flatten)]
+    serving: Serving,
+    /// A host and port that pages may reach although the address is not of the public internet (repeatable).
+    #[arg(long, value_name = "HOST:PORT", value_parser = pair)]
+    allow: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn pair(text: &str) -> Result<String, String> {
+    // A comma would make two of it.
+    text.parse::<Target>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The texts of an option that can be repeated, as the setting takes them.
+fn joined(list: &[String]) -> Option<String> {
+    (!list.is_empty()).then(|| list.join(","))
+}
+
+impl Common {
+    fn read(&self, pairs: &[(&str, Option<String>)]) -> Result<Settings> {
+        let mut settings = Settings::default();
+        if let Some(path) = &self.config {
+            settings.read_file(path)?;
+        }
+        settings.set_pairs(&self.set)?;
+        let no_sandbox = self.no_sandbox.then(|| "false".to_owned());
+        let own = [("data", self.data.clone()), ("render.sandbox", no_sandbox)];
+        for (key, value) in own.iter().chain(pairs) {
+            if let Some(value) = value {
+                settings.set(key, value).context("command line")?;
+            }
+        }
+        settings.web.limits.check()?;
+        Ok(settings)
+    }
+}
+
+impl Serving {
+    fn pairs(&self, listen: &'static str) -> Vec<(&'static str, Option<String>)> {
+        let format = self.log_format.map(|format| format.name().to_owned());
+        vec![(listen, joined(&self.listen)), ("log", self.log.clone()), ("log-format", format)]
+    }
+}
+
+impl Fetching {
+    fn pairs(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![
+            ("news.sites", self.sites.clone()),
+            ("news.renderer", self.renderer.clone()),
+            ("news.allow", joined(&self.allow)),
+        ]
+    }
+
+    pub(super) fn settings(&self) -> Result<Settings> {
+        self.common.read(&self.pairs()).map_err(UsageError::of)
+    }
+}
+
+impl NewsArgs {
+    pub(super) fn settings(&self) -> Result<Settings> {
+        self.read().map_err(UsageError::of)
+    }
+
+    fn read(&self) -> Result<Settings> {
+        let broker =
+            self.page.server.as_ref().map(|server| format!("switchboard://{}", server.authority(Door::Native)));
+        let fetching = &self.page.fetching;
+        let pairs = [self.page.serving.pairs("news.listen"), fetching.pairs(), vec![("news.broker", broker)]].concat();
+        let settings = fetching.common.read(&pairs)?;
+        if settings.news.service.listen.is_empty() {
+            bail!("news.listen is empty: at least one HOST:PORT is needed");
+        }
+        Ok(settings)
+    }
+
+    pub(super) fn ready_file(&self) -> Option<&Path> {
+        self.page.serving.ready_file.as_deref()
+    }
+}
+
+impl RenderArgs {
+    pub(super) fn settings(&self) -> Result<Settings> {
+        self.read().map_err(UsageError::of)
+    }
+
+    fn read(&self) -> Result<Settings> {
+        let pairs = [self.serving.pairs("render.listen"), vec![("render.allow", joined(&self.allow))]].concat();
+        let settings = self.common.read(&pairs)?;
+        if settings.render.listen.is_empty() {
+            bail!("render.listen is empty: at least one HOST:PORT is needed");
+        }
+        Ok(settings)
+    }
+
+    pub(super) fn ready_file(&self) -> Option<&Path> {
+        self.serving.ready_file.as_deref()
+    }
+}

@@ -1,0 +1,60 @@
+//! `switchboard news` and its commands.
+
+use super::args::{Action, Fetching, NewsArgs};
+use super::start::{Renderers, page_settings};
+use crate::config::Settings;
+use crate::escape::escape_message;
+use crate::output::{self, UsageError};
+use crate::up::{self, Chosen};
+use anyhow::{Result, anyhow};
+use std::path::Path;
+use std::process::ExitCode;
+use switchboard_news::commands::{check, suggest, test};
+use switchboard_news::service::{self, NewsSettings};
+
+/// Serves the page until a signal ends it, or does what was asked for.
+pub(crate) fn run(args: &NewsArgs) -> Result<ExitCode> {
+    match &args.action {
+        None => up::run(Chosen::News, args.ready_file(), || args.settings()).map(|()| ExitCode::SUCCESS),
+        Some(Action::Test { site, fetching }) => crate::block_on(async {
+            let report = test(&prepared(fetching).await?, site).await?;
+            print(&report.to_string())?;
+            Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }),
+        Some(Action::Check { file, config }) => check_file(file.as_deref(), config.as_deref()),
+        Some(Action::Suggest { url, fetching }) => crate::block_on(async {
+            let (_, text) = suggest(&prepared(fetching).await?, url).await.map_err(|reason| anyhow!(reason))?;
+            print(text.trim_end()).map(|()| ExitCode::SUCCESS)
+        }),
+        Some(Action::Examples) => output::write(service::EXAMPLES.as_bytes()).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// The page's settings, with what renders.
+async fn prepared(fetching: &Fetching) -> Result<NewsSettings> {
+    let settings = fetching.settings()?;
+    page_settings(&settings, &Renderers::default()).await
+}
+
+fn check_file(file: Option<&Path>, config: Option<&Path>) -> Result<ExitCode> {
+    let mut settings = Settings::default();
+    if let Some(config) = config {
+        settings.read_file(config).map_err(UsageError::of)?;
+    }
+    let none =
+        || UsageError::of(anyhow!("there is no sites file; `switchboard news examples` prints one to begin with"));
+    let file = file.or(settings.news.service.sites.as_deref()).ok_or_else(none)?;
+    match check(file) {
+        Ok(count) => {
+            let sites = if count == 1 { "site" } else { "sites" };
+            print(&format!("{} is right: {count} {sites}.", file.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => Err(anyhow!(escape_message(problems.as_bytes()))),
+    }
+}
+
+/// Text of strangers, on a terminal maybe.
+fn print(text: &str) -> Result<()> {
+    output::write(format!("{}\n", escape_message(text.as_bytes())).as_bytes())
+}

@@ -1,0 +1,120 @@
+//! Both services, started by the settings of the program.
+
+use super::publish::Publisher;
+use crate::config::Settings;
+use crate::data;
+use anyhow::{Result, anyhow};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::Path;
+use switchboard_child::sweep;
+use switchboard_monitor::Pipe;
+use switchboard_news::guard::Allow;
+use switchboard_news::render::{Renderer, RendererSettings};
+use switchboard_news::service::{News, NewsSettings, RenderService, RenderServiceSettings, Rendering};
+use switchboard_web::Token;
+use tokio::task::spawn_blocking;
+
+/// The Chromiums of this program: services that may reach the same share one.
+#[derive(Default)]
+pub(crate) struct Renderers(RefCell<Vec<Renderer>>);
+
+impl Renderers {
+    /// The renderer whose pages may reach these pairs. What an earlier run left is removed first.
+    async fn get(&self, data: &Path, settings: &RendererSettings, allow: &Allow) -> Result<Renderer> {
+        let known = self.0.borrow().iter().find(|renderer| renderer.settings().allow == *allow).cloned();
+        if let Some(renderer) = known {
+            return Ok(renderer);
+        }
+        let data = data.to_owned();
+        let preparing = spawn_blocking(move || {
+            let directory = data::renderer_folder(&data)?;
+            let left = sweep(&directory);
+            if left > 0 {
+                tracing::info!("removed {left} directories of a Chromium that was killed");
+            }
+            anyhow::Ok(directory)
+        });
+        let directory = preparing.await??;
+        let renderer = Renderer::new(RendererSettings { directory, allow: allow.clone(), ..settings.clone() })?;
+        self.0.borrow_mut().push(renderer.clone());
+        Ok(renderer)
+    }
+}
+
+/// The page of headlines, and the way of its messages.
+pub(crate) struct Page {
+    news: News,
+    publisher: Option<Publisher>,
+}
+
+impl Page {
+    pub(crate) fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.news.http_addresses()
+    }
+
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.news.token()
+    }
+
+    /// Serves until `shutdown` is ready.
+    pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Page { news, publisher } = self;
+        news.run(shutdown).await;
+        if let Some(publisher) = publisher {
+            publisher.finish().await;
+        }
+    }
+}
+
+/// The page's settings, all but who is told of what is new.
+pub(super) async fn page_settings(settings: &Settings, renderers: &Renderers) -> Result<NewsSettings> {
+    let mut service = settings.news.service.clone();
+    let data = data::directory(settings.data.as_deref())?;
+    service.data = data::folder(&data, "news")?;
+    service.rendering = match &settings.news.renderer {
+        Some(address) => Rendering::Remote(address.clone()),
+        None => Rendering::Shared(renderers.get(&data, &settings.render.chromium, &service.allow).await?),
+    };
+    Ok(service)
+}
+
+/// The page of headlines. `pipe` leads to the broker of this program, if it has one; a broker of the settings comes first.
+pub(crate) async fn bind_page(settings: &Settings, renderers: &Renderers, pipe: Option<Pipe>) -> Result<Page> {
+    let mut service = page_settings(settings, renderers).await?;
+    let chosen = settings.news.broker.clone().map(|url| (url, None));
+    // The name only: the connections are pipes.
+    let broker = chosen.or_else(|| pipe.map(|pipe| ("switchboard://localhost".to_owned(), Some(pipe))));
+    let publisher = broker.map(|(url, pipe)| {
+        let (publisher, publish) = Publisher::start(url, pipe, &settings.news);
+        service.publish = publish;
+        publisher
+    });
+    if let Rendering::Shared(renderer) = &service.rendering {
+        warn_of_missing(renderer);
+    }
+    let news = News::bind(service).await.map_err(|error| anyhow!("{error}"))?;
+    Ok(Page { news, publisher })
+}
+
+/// The rendering service.
+pub(crate) async fn bind_render(settings: &Settings, renderers: &Renderers) -> Result<RenderService> {
+    let data = data::directory(settings.data.as_deref())?;
+    let chromium = &settings.render.chromium;
+    let renderer = renderers.get(&data, chromium, &chromium.allow).await?;
+    warn_of_missing(&renderer);
+    let mut service = RenderServiceSettings::new(renderer);
+    service.listen.clone_from(&settings.render.listen);
+    service.web = settings.web.clone();
+    service.web.token_file.get_or_insert_with(|| data.join("token"));
+    service.max_timeout = settings.render.max_timeout;
+    RenderService::bind(service).await.map_err(|error| anyhow!("{error}"))
+}
+
+/// Says once what pages that need a browser will come to.
+fn warn_of_missing(renderer: &Renderer) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    if let Some(error) = renderer.missing() {
+        ONCE.call_once(|| tracing::warn!("no page can be rendered: {error}"));
+    }
+}
