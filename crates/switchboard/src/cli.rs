@@ -17,7 +17,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-use switchboard_driver::quantity::{parse_count, parse_duration, parse_size};
+pub(crate) use switchboard_driver::quantity::parse_duration as duration;
+use switchboard_driver::quantity::{parse_count, parse_size};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -245,7 +246,6 @@ pub(crate) struct Listen {
     /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
     #[arg(long, short = 'r', conflicts_with = "json")]
     pub(crate) raw: bool,
-    // `-C` as `mosquitto_sub` has it.
     /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
     #[arg(long, short = 'n', short_alias = 'C', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
@@ -369,10 +369,6 @@ fn size(text: &str) -> Result<usize, String> {
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0);
     rate.ok_or_else(|| "it must be a number above 0".to_owned())
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
 }
 
 #[cfg(test)]
