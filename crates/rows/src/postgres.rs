@@ -85,10 +85,9 @@ impl PrivatePostgres {
         let database: Database =
             format!("host={} port={PORT} user={USER} dbname=postgres sslmode=disable", directory.display()).parse()?;
         let end = Instant::now() + BEGIN;
-        let settings = crate::database::settings("switchboard rows start", BEGIN, BEGIN);
         loop {
-            match database.session(&settings).await {
-                Ok(_) => return Ok(PrivatePostgres { child, database, directory }),
+            match database.answer().await {
+                Ok(()) => return Ok(PrivatePostgres { child, database, directory }),
                 Err(_) if child.exit().is_some() => return Err(failed(&end_of(&log))),
                 Err(error) if Instant::now() > end => return Err(error),
                 Err(_) => sleep(STEP).await,

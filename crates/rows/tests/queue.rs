@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Server, connect, until};
+use common::{Server, connect, is_cached, until};
 use switchboard_rows::{Options, RowCache};
 
 /// A session under a feed's name that nobody reads, as a stopped process has one.
@@ -55,7 +55,7 @@ async fn listeners_of_the_service_that_are_not_read_are_ended_and_no_others() {
     .await;
     until("it is gone", async || (feeds("app").await == 1).then_some(())).await;
     assert_eq!(feeds("other").await, 1, "another role's is not ours");
-    assert!(cache.metrics().queue_usage >= 0.0 && cache.status().problem.is_none());
-    cache.live().await;
+    // Its own feed may have been late as well, and comes back.
+    is_cached(&cache).await;
     tokio::task::block_in_place(|| server.end());
 }

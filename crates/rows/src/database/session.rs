@@ -52,6 +52,20 @@ impl Database {
         self.config.connect(self.tls.clone()).await.map_err(Error::from)
     }
 
+    /// Waits until the server answers a query, whatever it is.
+    pub(crate) async fn answer(&self) -> Result<(), Error> {
+        checked(async {
+            let (client, link) = self.dial().await?;
+            let driver = tokio::spawn(async move {
+                let _ = link.await;
+            });
+            let answer = client.batch_execute("SELECT 1").await;
+            driver.abort();
+            Ok(answer?)
+        })
+        .await
+    }
+
     pub(crate) async fn session(&self, settings: &str) -> Result<Session, Error> {
         checked(async {
             let (client, link) = self.dial().await?;

@@ -15,9 +15,11 @@ use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
 use switchboard_driver::Backoff;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// Time for a second session to answer while a first one is in a transaction.
+const SECOND: Duration = Duration::from_secs(5);
 /// Bytes of an event in the log.
 const LOGGED: usize = 500;
 
@@ -95,12 +97,19 @@ async fn check_connection(inner: &Inner, control: &mut Control, feed: &mut Feed)
         // A pooler that gives sessions away between transactions has to give another one while this lasts.
         client.batch_execute("BEGIN").await?;
         let here = identify(client).await?.1;
-        let there = feed.process_now().await?;
+        let there = timeout(SECOND, feed.process_now()).await.unwrap_or_else(|_| Err(one_session()))?;
         client.batch_execute("COMMIT").await?;
         let again = identify(client).await?.1;
         Ok(here == there || there != feed.process || here != again || here != process)
     });
     if is_shared.await? { Err(pooled()) } else { Ok(()) }
+}
+
+fn one_session() -> Error {
+    Error::refused(
+        "no second session answers while a first one is in a transaction: a pooler has one database session for both, \
+         or the server is stuck; give the address of PostgreSQL itself",
+    )
 }
 
 async fn apply(

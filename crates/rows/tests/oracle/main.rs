@@ -45,6 +45,7 @@ async fn check(world: &World, part: u64) {
 
 async fn end(world: World) {
     check(&world, 2).await;
+    println!("{} operations", world.history.operations());
     world.rest().await.unwrap_or_else(|why| panic!("{why}"));
 }
 

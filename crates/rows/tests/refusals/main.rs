@@ -1,13 +1,17 @@
 //! Databases and tables that must not be used: each is refused with a line, and used as soon as it is right.
 #![cfg(not(loom))]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod tables;
 
 use common::proxy::Proxy;
-use common::{Scratch, Server, connect, directory, is_cached, server, until};
+use common::{Server, connect, directory, is_cached, server, until};
 use serde_json::{Value, json};
-use std::process::Command;
-use switchboard_rows::{Database, Error, Options, RowCache, TableSpec};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use switchboard_child::User;
+use switchboard_rows::{Database, Error, Options, RowCache};
 
 const PATRON: &str = "CREATE TABLE patron (id serial PRIMARY KEY, name text, fav_dish text)";
 
@@ -23,6 +27,16 @@ async fn refusal(cache: &RowCache, words: &str) {
     })
     .await;
     assert!(problem.is_unavailable(), "{problem:?}");
+}
+
+/// Waits until cached rows are too old to be served without the database.
+async fn reads_fail(cache: &RowCache) {
+    until("reads fail", async || {
+        let error = cache.get("patron", 1).await.err()?;
+        assert!(error.is_unavailable(), "{error:?}");
+        Some(())
+    })
+    .await;
 }
 
 /// Waits until rows are cached and follow writes.
@@ -52,7 +66,7 @@ async fn another_cluster_behind_the_same_address_is_refused_and_left_alone() {
     proxy.target(other.socket_directory());
     proxy.cut();
     refusal(&cache, "another database cluster answers at this address").await;
-    assert!(cache.get("patron", 1).await.is_err_and(|error| error.is_unavailable()));
+    reads_fail(&cache).await;
     let sql = connect(&other.address("app", scratch.scratch.name())).await;
     let triggers = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";
     assert_eq!(count(&sql, triggers).await, 0, "nothing is installed in it");
@@ -84,33 +98,35 @@ async fn a_database_that_was_dropped_and_created_anew_is_refused() {
     sql.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("dropped");
 }
 
-fn copy_of(primary: &Server) -> std::path::PathBuf {
+/// A command as PostgreSQL's user, who must not be root.
+fn as_postgres(program: &str) -> Command {
+    if !User::is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", program]).current_dir("/");
+    command
+}
+
+/// A directory that belongs to PostgreSQL's user.
+fn owned_directory(path: &Path) {
+    std::fs::create_dir(path).expect("created");
+    let user = if User::is_root() { User::named("postgres").expect("a user") } else { User::current() };
+    std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid)).expect("an owner");
+}
+
+/// A standby's data, in a directory to start it in.
+fn copy_of(primary: &Server) -> PathBuf {
     let base = directory();
     let data = base.join("data");
-    let user = if switchboard_child::User::is_root() { "postgres".to_owned() } else { whoami() };
-    std::fs::create_dir(&data).expect("created");
-    let owned = Command::new("chown").arg(&user).arg(&data).status().expect("coreutils");
-    assert!(owned.success());
+    owned_directory(&data);
     let copy = format!(
-        "cd / && $(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)/pg_basebackup -h {} -U switchboard -D {} -R -c fast",
+        "$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)/pg_basebackup -h {} -U switchboard -D {} -R -c fast",
         primary.socket_directory().display(),
         data.join("postgres").display()
     );
-    let mut command = Command::new("runuser");
-    command.args(["-u", &user, "--", "sh", "-c", &copy]);
-    if !switchboard_child::User::is_root() {
-        command = Command::new("sh");
-        command.args(["-c", &copy]);
-    }
-    assert!(command.status().expect("util-linux").success(), "a copy of the primary");
+    assert!(as_postgres("sh").args(["-c", &copy]).status().expect("it runs").success(), "a copy of the primary");
     base
-}
-
-fn whoami() -> String {
-    String::from_utf8(Command::new("id").arg("-un").output().expect("coreutils").stdout)
-        .expect("a name")
-        .trim()
-        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +236,7 @@ async fn a_database_that_is_down_is_waited_for_at_the_start_and_later() {
         let mut changes = cache.subscribe();
         tokio::task::block_in_place(|| own.again(how));
         refusal(&cache, "not available").await;
-        assert!(cache.read("patron", 1).await.is_err_and(|error| error.is_unavailable()));
+        reads_fail(&cache).await;
         proxy.target(own.socket_directory());
         serves(&cache, how).await;
         let gap = changes.next().await;
@@ -229,141 +245,57 @@ async fn a_database_that_is_down_is_waited_for_at_the_start_and_later() {
     tokio::task::block_in_place(|| own.end());
 }
 
-async fn table_problem(cache: &RowCache, words: &str) {
-    until(words, async || {
-        let problem = cache.status().tables[0].problem.as_ref()?.to_string();
-        problem.contains(words).then_some(())
-    })
-    .await;
+/// PgBouncer before the tests' server. Ended when dropped.
+struct Bouncer {
+    process: Child,
+    base: PathBuf,
 }
 
-async fn table_is_fine(cache: &RowCache) {
-    until("the table is cached", async || cache.status().tables[0].problem.is_none().then_some(())).await;
+impl Bouncer {
+    fn start(mode: &str, size: u32) -> Bouncer {
+        let base = directory();
+        owned_directory(&base.join("s"));
+        let settings = base.join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\n* = host={} port=5432 user=app\n[pgbouncer]\nlisten_port = 6432\nunix_socket_dir = {}\n\
+             auth_type = any\npool_mode = {mode}\ndefault_pool_size = {size}\nmax_client_conn = 100\n",
+            server().socket_directory().display(),
+            base.join("s").display()
+        );
+        std::fs::write(&settings, text).expect("written");
+        let mut command = as_postgres("/usr/sbin/pgbouncer");
+        let process = command.arg(&settings).stderr(Stdio::null()).spawn();
+        Bouncer { process: process.expect("install it: apt-get install pgbouncer"), base }
+    }
+
+    fn database(&self, name: &str) -> Database {
+        let text = format!("host={} port=6432 user=app dbname={name} sslmode=disable", self.base.join("s").display());
+        text.parse().expect("an address")
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_table_is_served_once_it_is_created() {
-    let scratch = server().scratch().await;
-    let cache = open(scratch.database(), &["patron"]);
-    table_problem(&cache, "there is none of this name").await;
-    assert!(matches!(cache.get("patron", 1).await, Err(Error::Table { .. })));
-    scratch.run(PATRON).await;
-    table_is_fine(&cache).await;
-    serves(&cache, "in").await;
-    scratch.run("DROP TABLE patron").await;
-    table_problem(&cache, "there is none of this name").await;
-    assert!(cache.get_strong("patron", 1).await.is_err_and(|error| error.is_unavailable()));
-    scratch.run("CREATE TABLE patron (id bigserial PRIMARY KEY, name text, born date)").await;
-    table_is_fine(&cache).await;
-    serves(&cache, "anew").await;
-    let row = cache.get_strong("patron", 1).await.expect("read").expect("a row");
-    assert_eq!(serde_json::from_slice::<Value>(&row).expect("JSON"), json!({ "id": 1, "name": "anew", "born": null }));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_without_a_key_is_refused_until_it_has_one() {
-    let scratch = server().scratch().await;
-    scratch.run("CREATE TABLE patron (id serial, name text)").await;
-    let cache = open(scratch.database(), &["patron"]);
-    table_problem(&cache, "it has no primary key; name the columns of a unique index").await;
-    scratch.run("ALTER TABLE patron ADD PRIMARY KEY (id)").await;
-    table_is_fine(&cache).await;
-    serves(&cache, "in").await;
+impl Drop for Bouncer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.base);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changed_columns_are_seen_at_once() {
+async fn a_pooler_that_shares_sessions_is_refused_and_one_that_does_not_is_fine() {
     let scratch = server().scratch().await;
     scratch.run(PATRON).await;
-    let cache = open(scratch.database(), &["patron"]);
-    serves(&cache, "in").await;
-    let names = async |cache: &RowCache| {
-        let row = cache.get_strong("patron", 1).await.expect("read").expect("a row");
-        let row: serde_json::Map<String, Value> = serde_json::from_slice(&row).expect("JSON");
-        row.keys().cloned().collect::<Vec<String>>()
-    };
-    for (change, columns) in [
-        ("ALTER TABLE patron ADD COLUMN born date DEFAULT '2000-01-01'", vec!["born", "fav_dish", "id", "name"]),
-        ("ALTER TABLE patron DROP COLUMN fav_dish", vec!["born", "id", "name"]),
-        ("ALTER TABLE patron RENAME COLUMN born TO birthday", vec!["birthday", "id", "name"]),
-        ("ALTER TABLE patron ALTER COLUMN birthday TYPE text", vec!["birthday", "id", "name"]),
-    ] {
-        scratch.run(change).await;
-        // A statement of before fails at most until the next marker.
-        let seen = until("the columns are seen", async || {
-            let seen = match cache.get_strong("patron", 1).await {
-                Ok(_) => names(&cache).await,
-                Err(error) if error.is_unavailable() => return None,
-                Err(error) => panic!("{change}: {error}"),
-            };
-            (seen == columns).then_some(seen)
-        })
-        .await;
-        assert_eq!(seen, columns, "{change}");
+    for (size, words) in
+        [(20, "(transaction pooling), which loses notifications"), (1, "give the address of PostgreSQL")]
+    {
+        let bouncer = Bouncer::start("transaction", size);
+        let cache = open(&bouncer.database(scratch.scratch.name()), &["patron"]);
+        refusal(&cache, words).await;
+        let triggers = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";
+        assert_eq!(count(&scratch.sql, triggers).await, 0, "nothing is installed through it");
     }
-    table_is_fine(&cache).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tables_whose_changes_cannot_be_seen_are_refused() {
-    let scratch = server().scratch().await;
-    scratch
-        .run(
-            "CREATE TABLE base (id int PRIMARY KEY, n numeric UNIQUE NOT NULL, maybe int UNIQUE, c char(3) UNIQUE NOT NULL);
-             CREATE VIEW view AS SELECT * FROM base;
-             CREATE TABLE child () INHERITS (base);
-             CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
-             CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (9);
-             CREATE TABLE lone (id int PRIMARY KEY, n numeric UNIQUE NOT NULL, maybe int UNIQUE);
-             CREATE TABLE guarded (id int PRIMARY KEY);
-             ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; ALTER TABLE guarded FORCE ROW LEVEL SECURITY",
-        )
-        .await;
-    let spec = |name: &str, key: Option<&str>, hidden: &[&str]| TableSpec {
-        key: key.map(|key| vec![key.to_owned()]),
-        hidden: hidden.iter().map(|&name| name.to_owned()).collect(),
-        ..TableSpec::from(name)
-    };
-    for (spec, words) in [
-        (spec("nothing", None, &[]), "there is none of this name"),
-        (spec("view", None, &[]), "it is a view"),
-        (spec("base", None, &[]), "other tables inherit from it"),
-        (spec("part", None, &[]), "it is a partition; give its parent instead"),
-        (spec("guarded", None, &[]), "row security applies to our role"),
-        (spec("lone", Some("n"), &[]), "equal values of its key's column n (numeric) can be written in several ways"),
-        (spec("lone", Some("maybe"), &[]), "its key's column maybe may be null"),
-        (spec("lone", Some("none"), &[]), "it has no column none"),
-        (spec("lone", None, &["id"]), "its key's column id cannot be hidden"),
-        (spec("lone", None, &["none"]), "it has no column none to hide"),
-    ] {
-        let error = RowCache::connect(scratch.database(), [spec]).await.expect_err("refused").to_string();
-        assert!(error.contains(words), "{error}");
-    }
-    for tables in [vec![], vec!["lone", "lone"]] {
-        assert!(RowCache::open(scratch.database(), tables, Options::default()).is_err());
-    }
-}
-
-/// A role that owns nothing.
-async fn stranger(scratch: &Scratch) -> Database {
-    let name = format!("stranger_{:x}", fastrand::u32(..));
-    server().run_sql("postgres", &format!("CREATE ROLE {name} LOGIN"));
-    scratch
-        .run(&format!("GRANT SELECT, INSERT ON patron TO {name}; GRANT USAGE ON SEQUENCE patron_id_seq TO {name}"))
-        .await;
-    server().address(&name, scratch.scratch.name()).parse().expect("an address")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_may_not_install_triggers_is_told_and_reads_past_the_cache() {
-    let scratch = server().scratch().await;
-    scratch.run(&format!("{PATRON}; INSERT INTO patron (name) VALUES ('Ann')")).await;
-    let database = stranger(&scratch).await;
-    let cache = open(&database, &["patron"]);
-    table_problem(&cache, "let its owner run `triggers print`").await;
-    let read = cache.read("patron", 1).await.expect("read");
-    assert_eq!(read.source, switchboard_rows::Source::Bypass);
-    switchboard_rows::triggers::install(scratch.database(), &"patron".into()).await.expect("installed");
-    table_is_fine(&cache).await;
+    let bouncer = Bouncer::start("session", 20);
+    let cache = open(&bouncer.database(scratch.scratch.name()), &["patron"]);
     serves(&cache, "in").await;
 }
