@@ -261,7 +261,8 @@ fn writing_many(relation: &Relation, path: &mut Value) {
     let insert = reference(relation, "insert");
     let either = value!({ "anyOf": [insert, { "type": "array", "items": insert }] });
     let content = value!({ "application/json": { "schema": either } });
-    let good = value!({ "201": body("Inserted.", &value!({ "type": ["object", "array"] })) });
+    // The body is empty unless the client prefers the rows, or sends one object and prefers nothing.
+    let good = value!({ "201": { "description": "Inserted; Prefer says what the body is." } });
     path["post"] = value!({
         "operationId": format!("insert {}", relation.name), "summary": "Insert a row, or an array of rows",
         "parameters": [header("Prefer", "return=representation, return=minimal; resolution=merge-duplicates, resolution=ignore-duplicates.")],
