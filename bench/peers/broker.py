@@ -1,4 +1,4 @@
-"""A message broker in Python, decoupled as text books have it: a bounded queue and a task for each
+"""A message broker in Python, decoupled as a typical asyncio program is: a bounded queue and a task for each
 channel, a bounded queue and a task for each subscriber. It speaks the native protocol, and has
 Switchboard's echo, so that one tool can load both. It prints nothing: that makes it faster.
 """

@@ -43,7 +43,7 @@ fn defects(sample: &Sample) -> Vec<(&'static str, u64)> {
     let (outcome, tally) = (&sample.outcome, &sample.outcome.tally);
     let all = [
         ("lost", outcome.lost()),
-        ("doubled", tally.doubled),
+        ("duplicated", tally.doubled),
         ("out of order", tally.out_of_order),
         ("foreign", tally.foreign),
         ("undrained", u64::from(outcome.undrained)),
@@ -163,7 +163,7 @@ pub(crate) fn json(all: &[Compared], options: &Options) -> Value {
         json!({
             "per_second": outcome.per_second(), "seconds": outcome.seconds, "publish_seconds": outcome.publish_seconds,
             "sent": outcome.sent, "expected": outcome.expected, "delivered": tally.delivered, "lost": outcome.lost(),
-            "doubled": tally.doubled, "out_of_order": tally.out_of_order, "foreign": tally.foreign,
+            "duplicated": tally.doubled, "out_of_order": tally.out_of_order, "foreign": tally.foreign,
             "undrained": outcome.undrained, "disconnected": outcome.disconnected,
             "cpu_seconds": sample.cpu, "tool_cpu_seconds": sample.tool_cpu, "peak_bytes": sample.peak,
             "latency_ns": (latency.count() > 0).then(|| json!({

@@ -57,6 +57,7 @@ impl Settings {
         let wide = rng.one_in(2);
         let message = body * 2 + 100;
         let connections = rng.pick(&[9, 12, 100]);
+        let window = if wide { usize::MAX } else { rng.within(1, outbox) };
         let limits = Limits {
             connections,
             channels: 100,
@@ -65,7 +66,9 @@ impl Settings {
             message,
             outbox,
             outbox_messages: 0,
-            window: if wide { usize::MAX } else { rng.within(1, outbox) },
+            window,
+            // Drawn from no number of its own, so that each seed keeps what it was.
+            first_window: if wide || window.is_multiple_of(2) { window } else { window / 4 + 1 },
             queue: body * rng.pick(&[1, 3, 12]),
             queue_messages: 0,
             read_ahead: rng.pick(&[0, body, 4 * body, 1 << 18]),

@@ -22,6 +22,9 @@ pub struct Limits {
     /// How much of the outbox is handed out ahead of its credit; with transport acks, how much of a
     /// queue's messages is handed out and not yet acknowledged by the consumer's machine.
     pub window: usize,
+    /// The part of `window` that a queue's consumer without acks begins with. It doubles while the
+    /// consumer takes half of it within 50 ms, and is halved when that takes more than a second.
+    pub first_window: usize,
     /// What may wait in one queue, or in one topic that buffers. An empty one takes one message.
     pub queue: usize,
     /// How many messages may wait in one queue; 0 for as many as `queue` takes.
@@ -128,6 +131,7 @@ impl Limits {
             ("message", self.message),
             ("outbox", self.outbox),
             ("window", self.window),
+            ("first-window", self.first_window),
             ("queue", self.queue),
         ] {
             if value < 1 {
@@ -178,6 +182,11 @@ impl Limits {
         Duration::from_nanos(nanos)
     }
 
+    /// What [`Limits::first_window`] comes to.
+    pub fn initial_window(&self) -> usize {
+        self.first_window.min(self.window)
+    }
+
     pub(crate) fn longest_grace(&self) -> Duration {
         self.grace_period.saturating_mul(SAVED_GRACE)
     }
@@ -198,6 +207,7 @@ impl Default for Limits {
             outbox: 8 * MIB,
             outbox_messages: 1_000_000,
             window: MIB,
+            first_window: MIB / 16,
             queue: 64 * MIB,
             queue_messages: 10_000_000,
             read_ahead: MIB / 4,

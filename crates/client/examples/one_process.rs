@@ -20,7 +20,9 @@ async fn greeter(connector: Connector) -> Result<(), Error> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::bind(Settings::default()).await?;
+    // A free port, so that it runs beside another broker.
+    let settings = Settings { listen: vec!["127.0.0.1:0".into()], http: Vec::new(), ..Settings::default() };
+    let server = Server::bind(settings).await?;
     println!("native protocol on {:?}", server.native_addresses());
     let connector = server.connector("greeter");
     // As often as there are services, and before the broker runs if they like.

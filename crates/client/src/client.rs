@@ -192,7 +192,7 @@ impl Client {
     /// 1,024 ([`Event::Missed`](crate::Event::Missed)).
     #[must_use]
     pub fn events(&self) -> Events {
-        Events::new(self.shared().listen())
+        self.shared().listen()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

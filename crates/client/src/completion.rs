@@ -164,14 +164,10 @@ impl<T> Completion<T> {
             }
             State::Later(claim) => &claim.0,
         };
-        slot.runner.block(|time| {
+        slot.runner.block(|may_block| {
             let mut cell = slot.cell.lock();
-            if matches!(*cell, Cell::Due(_)) {
-                match time {
-                    Some(time) if time.is_zero() => {}
-                    Some(time) => drop(slot.arrived.wait_for(&mut cell, time)),
-                    None => slot.arrived.wait(&mut cell),
-                }
+            if may_block && matches!(*cell, Cell::Due(_)) {
+                slot.arrived.wait(&mut cell);
             }
             match std::mem::replace(&mut *cell, Cell::Taken) {
                 Cell::Here(result) => Some(result),

@@ -8,9 +8,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// The address of the broker, or an option in it, makes no sense.
-    #[error(
-        "{url:?} is not the address of a broker: {problem}; it looks like switchboard://localhost:25000?buffer=8MiB"
-    )]
+    #[error("{url:?} is not the address of a broker: {problem}; it looks like switchboard://localhost:25000")]
     Url {
         /// What was given.
         url: String,

@@ -118,7 +118,7 @@ impl fmt::Display for Event {
                 write!(f, "{link}: connecting again in {} ms", after.as_millis())?;
                 failure.iter().try_for_each(|failure| write!(f, ", since that has failed: {failure}"))
             }
-            Event::Paused => f.write_str("held by the broker"),
+            Event::Paused => f.write_str("paused by the broker"),
             Event::Discarded { pattern, messages, .. } => {
                 write!(f, "subscription to {}: dropped with {messages} messages in it", pattern.escape_ascii())
             }

@@ -9,7 +9,6 @@ mod message;
 pub mod options;
 mod runner;
 
-mod clock;
 mod inbox;
 mod mailbox;
 mod protocol;

@@ -25,7 +25,6 @@ struct State<T> {
     cost: usize,
     waker: Option<Waker>,
     threads: usize,
-    missed: usize,
     /// Nothing more will come.
     ended: bool,
 }
@@ -33,7 +32,7 @@ struct State<T> {
 impl<T> Mailbox<T> {
     /// `runner` runs the tasks that put items in.
     pub(crate) fn new(limit: usize, runner: Arc<Runner>) -> Mailbox<T> {
-        let state = State { items: VecDeque::new(), cost: 0, waker: None, threads: 0, missed: 0, ended: false };
+        let state = State { items: VecDeque::new(), cost: 0, waker: None, threads: 0, ended: false };
         Mailbox { state: Mutex::new(state), arrived: Condvar::new(), limit, room: Notify::new(), runner }
     }
 
@@ -45,23 +44,6 @@ impl<T> Mailbox<T> {
             state.items.push_back((cost, item));
         }
         self.wake(state);
-    }
-
-    /// Makes room by leaving out the oldest, which is counted.
-    pub(crate) fn put_or_miss(&self, item: T) {
-        let mut state = self.state.lock();
-        while state.cost >= self.limit && state.items.pop_front().is_some() {
-            state.cost -= 1;
-            state.missed += 1;
-        }
-        state.cost += 1;
-        state.items.push_back((1, item));
-        self.wake(state);
-    }
-
-    /// How many were left out since this was asked last.
-    pub(crate) fn missed(&self) -> usize {
-        std::mem::take(&mut self.state.lock().missed)
     }
 
     pub(crate) fn end(&self) {
@@ -125,15 +107,11 @@ impl<T> Mailbox<T> {
     ///
     /// [`Error::CannotWait`] where nothing could ever come.
     pub(crate) fn take(&self) -> Result<Option<T>, Error> {
-        self.runner.block(|time| {
+        self.runner.block(|may_block| {
             let mut state = self.state.lock();
-            if state.items.is_empty() && !state.ended {
+            if may_block && state.items.is_empty() && !state.ended {
                 state.threads += 1;
-                match time {
-                    Some(time) if time.is_zero() => {}
-                    Some(time) => drop(self.arrived.wait_for(&mut state, time)),
-                    None => self.arrived.wait(&mut state),
-                }
+                self.arrived.wait(&mut state);
                 state.threads -= 1;
             }
             match self.take_from(&mut state) {

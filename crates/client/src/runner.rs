@@ -7,12 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::runtime::{Handle, RuntimeFlavor};
-
-/// A runtime that has not begun the client's tasks within this time is the one that the caller blocks.
-const BEGIN: Duration = Duration::from_secs(1);
-const STEP: Duration = Duration::from_millis(20);
+use switchboard_driver::is_polled;
+use tokio::runtime::{Handle, Id, RuntimeFlavor};
 
 static THREADS: AtomicU64 = AtomicU64::new(1);
 
@@ -23,65 +19,47 @@ thread_local! {
 
 /// The threads of a client's tasks.
 #[derive(Debug, Default)]
-pub(crate) struct Runner {
-    /// One thread runs all of them: this one, by now; 0 before the first has begun.
-    single: Option<AtomicU64>,
-}
+pub(crate) struct Runner(Option<Single>);
 
-enum Place {
-    /// The caller runs the tasks.
-    Here,
-    Elsewhere,
-    /// No task has begun yet, and the caller is inside a runtime that may be theirs.
-    Unknown,
+/// A runtime that runs all tasks on one thread.
+#[derive(Debug)]
+struct Single {
+    runtime: Id,
+    /// The thread that has polled a task last; 0 before the first poll.
+    thread: AtomicU64,
 }
 
 impl Runner {
     /// For tasks on the runtime that this is called in.
     pub(crate) fn of(runtime: &Handle) -> Runner {
         let single = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        Runner { single: single.then(|| AtomicU64::new(0)) }
+        Runner(single.then(|| Single { runtime: runtime.id(), thread: AtomicU64::new(0) }))
     }
 
-    fn place(&self) -> Place {
-        let Some(single) = &self.single else { return Place::Elsewhere };
-        // A thread outside a runtime runs none.
-        let Ok(current) = Handle::try_current() else { return Place::Elsewhere };
-        match single.load(Ordering::Relaxed) {
-            0 if current.runtime_flavor() == RuntimeFlavor::CurrentThread => Place::Unknown,
-            thread if thread == THREAD.with(|thread| *thread) => Place::Here,
-            _ => Place::Elsewhere,
-        }
+    /// Returns true if the calling thread is the only one that runs the tasks, and does so now.
+    fn is_here(&self) -> bool {
+        let (Some(single), Ok(current)) = (&self.0, Handle::try_current()) else { return false };
+        // A thread may enter a runtime that another thread runs.
+        let is_inside = || is_polled() || single.thread.load(Ordering::Relaxed) == THREAD.with(|thread| *thread);
+        current.id() == single.runtime && is_inside()
     }
 
-    /// Blocks until `wait` has a result; it blocks for the time that it is given, or for ever.
+    /// Calls `wait` until it has a result: first with false, to look and not to block, then with true.
     ///
     /// Fails where the result can never come: the thread that would have to make it is this one.
-    pub(crate) fn block<R>(&self, mut wait: impl FnMut(Option<Duration>) -> Option<R>) -> Result<R, Error> {
-        if let Some(result) = wait(Some(Duration::ZERO)) {
+    pub(crate) fn block<R>(&self, mut wait: impl FnMut(bool) -> Option<R>) -> Result<R, Error> {
+        if let Some(result) = wait(false) {
             return Ok(result);
         }
         if IN_CALLBACK.get() {
             return Err(Error::CannotWait { place: "in a callback" });
         }
-        let mut waited = Duration::ZERO;
-        loop {
-            match self.place() {
-                Place::Unknown if waited < BEGIN => {
-                    if let Some(result) = wait(Some(STEP)) {
-                        return Ok(result);
-                    }
-                    waited += STEP;
-                }
-                Place::Here | Place::Unknown => {
-                    return Err(Error::CannotWait { place: "on the only thread of the runtime that does the I/O" });
-                }
-                Place::Elsewhere => break,
-            }
+        if self.is_here() {
+            return Err(Error::CannotWait { place: "on the only thread of the runtime that does the I/O" });
         }
         let mut for_ever = || {
             loop {
-                if let Some(result) = wait(None) {
+                if let Some(result) = wait(true) {
                     return result;
                 }
             }
@@ -96,8 +74,8 @@ impl Runner {
         let mut future = Box::pin(future);
         let runner = self.clone();
         std::future::poll_fn(move |context: &mut Context<'_>| -> Poll<F::Output> {
-            if let Some(single) = &runner.single {
-                single.store(THREAD.with(|thread| *thread), Ordering::Relaxed);
+            if let Some(single) = &runner.0 {
+                single.thread.store(THREAD.with(|thread| *thread), Ordering::Relaxed);
             }
             Pin::new(&mut future).poll(context)
         })
@@ -114,4 +92,55 @@ pub(crate) fn in_callback<R>(callback: impl FnOnce() -> R) -> R {
     }
     let _restore = Restore(IN_CALLBACK.replace(true));
     callback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::runtime::{Builder, Runtime};
+
+    fn one_thread() -> Runtime {
+        Builder::new_current_thread().build().unwrap()
+    }
+
+    /// Whether a wait blocks until it has a result; else it fails at once.
+    fn blocks(runner: &Runner) -> bool {
+        let mut looks = Vec::new();
+        let result = runner.block(|may_block| {
+            looks.push(may_block);
+            may_block.then_some(())
+        });
+        assert_eq!(looks, if result.is_ok() { vec![false, true] } else { vec![false] });
+        result.is_ok()
+    }
+
+    #[test]
+    fn before_any_task_has_begun_a_wait_fails_at_once_on_the_thread_that_would_begin_it_and_blocks_on_all_others() {
+        let runtime = one_thread();
+        let runner = Runner::of(runtime.handle());
+        assert!(!runtime.block_on(async { blocks(&runner) }));
+        assert!(!runtime.block_on(async {
+            let runner = Runner::of(&Handle::current());
+            tokio::spawn(async move { blocks(&runner) }).await.unwrap()
+        }));
+        // Outside, entered, in another runtime, and in a thread of the same one that runs no task.
+        assert!(blocks(&runner));
+        {
+            let _entered = runtime.enter();
+            assert!(blocks(&runner));
+        }
+        assert!(one_thread().block_on(async { blocks(&runner) }));
+        let runner = Arc::new(runner);
+        assert!(runtime.block_on(async { tokio::task::spawn_blocking(move || blocks(&runner)).await.unwrap() }));
+    }
+
+    #[test]
+    fn the_thread_that_has_run_the_tasks_may_wait_in_another_runtime() {
+        let runtime = one_thread();
+        let runner = Arc::new(Runner::of(runtime.handle()));
+        runtime.block_on(runner.track(async {}));
+        assert!(blocks(&runner));
+        assert!(one_thread().block_on(async { blocks(&runner) }));
+        assert!(!runtime.block_on(async { tokio::task::unconstrained(async { blocks(&runner) }).await }));
+    }
 }

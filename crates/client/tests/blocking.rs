@@ -79,6 +79,12 @@ fn a_wait_that_can_end_blocks_wherever_it_is() {
             tokio::task::spawn_blocking(move || all_waits(&elsewhere)).await.unwrap();
             all_waits(&shared);
         });
+        {
+            // Entered, and run by nobody.
+            let runtime = one_thread();
+            let _entered = runtime.enter();
+            all_waits(&url);
+        }
         for threads in [1, 2] {
             let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
             runtime.block_on(async { all_waits(&url) });

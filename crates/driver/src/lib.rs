@@ -38,5 +38,5 @@ pub use deadline::Deadline;
 pub use dial::{MAX_ADDRESSES, connect, connect_to};
 pub use heartbeat::{Check, Heartbeat};
 pub use resolve::{MAX_LOOKUPS, resolve, resolve_blocking};
-pub use runtime::{Driver, NoThread};
+pub use runtime::{Driver, NoThread, is_polled};
 pub use task::{Ended, Panicked, Task, catch_panic};

@@ -2,7 +2,9 @@ use crate::Task;
 use parking_lot::Mutex;
 use std::future::Future;
 use std::io;
-use tokio::runtime::{Builder, EnterGuard, Handle};
+use std::task::{Context, Waker};
+use tokio::runtime::{Builder, EnterGuard, Handle, RuntimeFlavor};
+use tokio::task::coop::poll_proceed;
 
 /// The shared thread could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub struct Driver {
 impl Driver {
     /// The tokio runtime that the caller is in, or else the shared thread.
     ///
+    /// A current-thread runtime that the caller has entered and does not run is no place for I/O: it stands still until
+    /// somebody runs it. So the shared thread is used there, too.
+    ///
     /// A runtime must have I/O and time enabled, as `#[tokio::main]` has. Tasks spawned on it live as long as it does, and
     /// make progress only while it is running: whoever blocks a current-thread runtime, or leaves its `block_on`, stops the
     /// I/O, too. [`Driver::shared`] depends on no caller.
@@ -29,7 +34,12 @@ impl Driver {
     ///
     /// [`NoThread`] if there is no runtime and the shared thread cannot be started.
     pub fn current() -> Result<Driver, NoThread> {
-        Handle::try_current().map_or_else(|_| Driver::shared(), |runtime| Ok(Driver { runtime, shared: false }))
+        match Handle::try_current() {
+            Ok(runtime) if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread || is_polled() => {
+                Ok(Driver { runtime, shared: false })
+            }
+            _ => Driver::shared(),
+        }
     }
 
     /// The shared thread, wherever the caller is. It lives until the process ends; idle, it costs nothing but its stack. All
@@ -69,6 +79,29 @@ impl Driver {
         self.runtime.enter()
     }
 }
+
+/// Returns true if a tokio runtime is polling a future on this thread: in a task, or in its `block_on`.
+///
+/// tokio itself tells nobody, but gives each poll a budget of steps, and all other code an endless one. The steps that are taken
+/// here are given back. A future in `tokio::task::unconstrained` counts as not polled.
+#[must_use]
+pub fn is_polled() -> bool {
+    let mut steps = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    let is_polled = loop {
+        match poll_proceed(&mut context) {
+            std::task::Poll::Pending => break true,
+            std::task::Poll::Ready(_) if steps.len() == LONGEST_BUDGET => break false,
+            std::task::Poll::Ready(step) => steps.push(step),
+        }
+    };
+    // Each gives back what was left before it, so the first has to be the last.
+    while steps.pop().is_some() {}
+    is_polled
+}
+
+/// More steps than tokio's budget, which counts in one byte, can have.
+const LONGEST_BUDGET: usize = 256;
 
 fn start() -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;

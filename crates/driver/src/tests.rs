@@ -1,4 +1,4 @@
-use crate::{Driver, Ended, Panicked, Task, catch_panic};
+use crate::{Driver, Ended, Panicked, Task, catch_panic, is_polled};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
@@ -41,6 +41,32 @@ async fn inside_tokio_its_runtime_is_used() {
     let driver = Driver::current().unwrap();
     assert!(!driver.is_shared());
     assert_eq!(where_it_runs(&driver).await, Ok(thread::current().id()));
+}
+
+#[test]
+fn a_current_thread_runtime_that_is_entered_and_not_run_does_no_io() {
+    let one = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let several = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    assert!(!is_polled());
+    {
+        let _entered = one.enter();
+        assert!(!is_polled());
+        assert!(Driver::current().unwrap().is_shared());
+    }
+    {
+        let _entered = several.enter();
+        assert!(!Driver::current().unwrap().is_shared());
+    }
+    for runtime in [&one, &several] {
+        let looked = runtime.block_on(async {
+            let task = tokio::spawn(async { (is_polled(), Driver::current().unwrap().is_shared()) });
+            // A second look sees the same: the first one takes no step of the budget with it.
+            (is_polled(), is_polled(), tokio::task::coop::has_budget_remaining(), task.await.unwrap())
+        });
+        assert_eq!(looked, (true, true, true, (true, false)));
+        let blocking = runtime.block_on(async { tokio::task::spawn_blocking(is_polled).await.unwrap() });
+        assert!(!blocking);
+    }
 }
 
 #[tokio::test]

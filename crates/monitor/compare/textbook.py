@@ -1,4 +1,4 @@
-"""A collector as text books write it: an asyncio SUB socket, a queue a page, Server-Sent Events.
+"""A collector as a typical program has it: an asyncio SUB socket, a queue a page, Server-Sent Events.
 
 textbook.py ENDPOINT PORT; needs pyzmq and aiohttp.
 """

@@ -23,7 +23,8 @@ const LABELS = [
 ];
 
 export class Charts {
-    /// `on` has zoom(from, to), pan(milliseconds), live(), cursor(ms or null, key or null).
+    /// `on` has zoom(from, to), pan(milliseconds), live(), and cursor(key of the line that is meant, or null; null, or the time under
+    /// the cursor and the values there by a line's key).
     constructor(on, overlay) {
         this.on = on;
         this.overlay = overlay;
@@ -108,15 +109,15 @@ export class Charts {
         const axis = { stroke: theme.quiet, grid: { stroke: theme.rule, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
         return {
             ...this.size(at),
-            padding: [14, 8, 0, 0],
+            padding: [14, 28, 0, 0],
             legend: { show: false },
             scales: {
                 x: { time: true },
-                y: { range: () => [0, this.highest(at) * 1.1 || 1] },
+                y: { range: () => [0, scale(this.highest(at)).most] },
             },
             axes: [
                 { ...axis, space: 70, size: 34, values: LABELS },
-                { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) },
+                { ...axis, size: 52, splits: () => scale(this.highest(at)).ticks, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) },
             ],
             series: [{}, ...lines.map((line) => ({
                 label: line.name,
@@ -218,7 +219,17 @@ export class Charts {
             const value = line ? `${line.name}  ${number(data[this.focus][point])}${unit}  at ` : "";
             this.readouts[at].textContent = value + (line ? clock(time) : moment(time, Date.now()));
         });
-        this.on.cursor(line?.key ?? null);
+        this.on.cursor(line?.key ?? null, inside ? this.under(idx) : null);
+    }
+
+    /// The time at a point, and the values of all lines there.
+    under(idx) {
+        const of = (at, line) => {
+            const data = this.charts[at].data;
+            return data[line + 1][nearest(this.drawn[at][line].joined, idx, this.step, this.silence)] ?? null;
+        };
+        const values = this.lines.map(({ key }, line) => [key, { cpu: of(0, line), mem: of(1, line) }]);
+        return { time: this.charts[0].data[0][idx] * 1000, values: new Map(values) };
     }
 
     /// Shift and drag, or a finger that moves sideways.
@@ -251,6 +262,15 @@ export class Charts {
         box.addEventListener("pointerup", ends);
         box.addEventListener("pointercancel", ends);
     }
+}
+
+/// The top of an axis, and its ticks: the top is one of them, and a line below it does not touch the frame.
+export function scale(highest) {
+    const wanted = highest > 0 ? highest * 1.05 : 1;
+    const power = 10 ** Math.floor(Math.log10(wanted / 4));
+    const step = [1, 2, 2.5, 5, 10].map((part) => part * power).find((part) => wanted / part <= 5);
+    const ticks = Array.from({ length: Math.ceil(wanted / step - 1e-9) + 1 }, (_, at) => Number((at * step).toPrecision(12)));
+    return { most: ticks.at(-1), ticks };
 }
 
 /// The points that a line connects, without those that it crosses.

@@ -57,6 +57,8 @@ export class Colors {
     constructor() {
         this.known = new Map();
         this.users = new Map();
+        /// Keys of lines that have ended: what they have is free.
+        this.gone = new Set();
         this.retheme();
     }
 
@@ -66,25 +68,41 @@ export class Colors {
         this.known.clear();
     }
 
-    /// A color of the palette that nobody else has, if there is one left.
-    unused(key) {
-        const first = hash(key) % PALETTE.length;
+    /// Who else uses a color, by the number of its dashes.
+    others(key, rgb) {
+        const users = [...(this.users.get(String(rgb)) ?? new Map())];
+        return users.filter(([user]) => user !== key && !this.gone.has(user)).map(([, dash]) => dash);
+    }
+
+    /// A color of the palette that nobody else has, if there is one left; from `first` on.
+    unused(key, first) {
         const inOrder = PALETTE.map((_, at) => PALETTE[(first + at) % PALETTE.length]);
-        const free = (color) => (this.users.get(String(parse(color))) ?? []).every((user) => user === key);
-        return inOrder.find(free) ?? inOrder[0];
+        return inOrder.find((color) => this.others(key, parse(color)).length === 0) ?? inOrder[0];
+    }
+
+    /// The color that was sent. Agents take theirs from the palette, by chance: then another one is as good.
+    choose(key, sent) {
+        const rgb = parse(sent);
+        const at = rgb === null ? hash(key) % PALETTE.length : PALETTE.indexOf(sent.toLowerCase());
+        return at < 0 ? rgb : parse(this.unused(key, at));
     }
 
     /// The stroke of a line. Lines of one color are told apart by their dashes.
-    line(key, sent) {
+    line(key, sent, alive) {
         let line = this.known.get(key);
+        if (alive) {
+            this.gone.delete(key);
+        } else {
+            this.gone.add(key);
+        }
         if (line === undefined || line.sent !== sent) {
-            const rgb = parse(sent) ?? parse(this.unused(key));
-            const users = this.users.get(String(rgb)) ?? [];
-            if (!users.includes(key)) {
-                users.push(key);
-                this.users.set(String(rgb), users);
-            }
-            line = { sent, stroke: visible(rgb, this.background), dash: DASHES[users.indexOf(key) % DASHES.length] };
+            const rgb = this.choose(key, sent);
+            const taken = this.others(key, rgb);
+            const users = this.users.get(String(rgb)) ?? new Map();
+            const free = DASHES.findIndex((_, dash) => !taken.includes(dash));
+            const dash = users.get(key) ?? (free < 0 ? taken.length % DASHES.length : free);
+            this.users.set(String(rgb), users.set(key, dash));
+            line = { sent, stroke: visible(rgb, this.background), dash: DASHES[dash] };
             this.known.set(key, line);
         }
         return line;

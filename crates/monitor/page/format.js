@@ -43,5 +43,5 @@ export function span(ms) {
 export function bytes(count) {
     const units = ["B", "KB", "MB", "GB", "TB"];
     const at = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
-    return `${number(count / 1024 ** at)} ${units[at]}`;
+    return at === 0 ? `${count} B` : `${number(count / 1024 ** at)} ${units[at]}`;
 }

@@ -6,10 +6,10 @@ import { Colors } from "./color.js";
 import { Columns } from "./columns.js";
 import { controls } from "./controls.js";
 import { Feed } from "./feed.js";
-import { span } from "./format.js";
+import { moment, span } from "./format.js";
 import * as notices from "./notices.js";
 import { choose, lines, Processes } from "./processes.js";
-import { Table } from "./table.js";
+import { next, Table } from "./table.js";
 import { View } from "./view.js";
 
 /// Lines that an eye can tell apart, and that a browser draws at ease.
@@ -23,6 +23,8 @@ const IDLE = 8;
 /// Milliseconds between questions.
 const ASK = 5000;
 const BEAT = 950;
+/// The usual range is loaded anew when it has grown so much.
+const GROWTH = 1.25;
 
 /// A restart says more than the gap that it makes.
 const inOrder = (a, b) => a.time - b.time || Number(a.kind === "gap") - Number(b.kind === "gap");
@@ -52,6 +54,10 @@ const table = new Table({
         look(false);
     },
     hover: (key) => charts.highlight(key),
+    sort: (key) => {
+        view.sort = next(view.sort, key);
+        look(false);
+    },
 });
 const charts = new Charts({
     zoom: (from, to) => { view.zoomTo(from, to); look(true); },
@@ -62,7 +68,11 @@ const charts = new Charts({
         settle();
     },
     live: () => { view.resume(); look(true); },
-    cursor: (key) => table.focus(key),
+    cursor: (key, under) => {
+        table.focus(key);
+        table.cursor(under?.values ?? null);
+        element("at").textContent = under === null ? "" : `at ${moment(under.time, processes.now())}`;
+    },
 }, () => ({ annotations, lines: charts.lines, theme: shownTheme, now: processes.now() }));
 
 /// Shows what the view says, and keeps it in the address; `step` makes the back button return to what was before.
@@ -93,13 +103,19 @@ function settle() {
 
 const wanted = () => lines(processes.all(), colors, view, view.window(processes.now()).from);
 
+/// An answer of /api/processes.
+function know(known) {
+    processes.load(known);
+    view.oldest = processes.oldest();
+}
+
 async function load() {
     loading?.abort();
     const mine = new AbortController();
     loading = mine;
     early = [];
     try {
-        processes.load(await api.ask("/api/processes", mine.signal));
+        know(await api.ask("/api/processes", mine.signal));
         const window = view.window(processes.now());
         const all = wanted();
         const some = view.group === "service" ? all : choose(all, LINES, drawn);
@@ -157,7 +173,7 @@ function newcomers() {
     if (asking === 0) {
         asking = setTimeout(async () => {
             try {
-                processes.load(await api.ask("/api/processes"));
+                know(await api.ask("/api/processes"));
                 refresh(false);
             } catch {
                 // The next sample asks again.
@@ -236,15 +252,22 @@ function draw() {
         all.forEach((line) => { line.drawn = drawn.has(line.key); });
         // A pause is a look at what is drawn, a range of the past is another time.
         const latest = view.live || view.paused ? null : charts.latest();
-        table.draw(all, charts.peaks(), latest, view.group === "service", now);
+        table.draw(all, charts.peaks(), latest, view.group === "service", view.sort, now);
     }
-    notices.events(annotations, processes.byId, now);
+    const ids = new Set(all.flatMap((line) => line.ids));
+    const told = view.filter === "" ? annotations : annotations.filter(({ id }) => ids.has(id));
+    notices.events(told, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
-    element("few").textContent = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
+    const few = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
+    element("few").textContent = all.length === 0 && view.filter !== "" ? "No process matches the filter." : few;
     const point = charts.banded ? "mean; the band shows minimum and maximum" : "maximum";
     element("resolution").textContent = charts.step > 1000 ? `Each point is a ${span(charts.step)} ${point}.` : "";
     element("csv").href = api.csv(window);
     showLink();
+    // The usual range grows until it is whole.
+    if (loading === null && settling === 0 && view.live && view.span(now) > GROWTH * (columns.to - columns.from)) {
+        settle();
+    }
     // One that was not drawn until now has no past here yet.
     if (loading === null && settling === 0 && some.some((line) => line.ids.some((id) => !columns.series.has(id) && processes.byId.get(id).first <= loadedAt))) {
         settle();
@@ -289,7 +312,7 @@ async function ask() {
     try {
         const [known, itself] = await Promise.all([api.ask("/api/processes"), api.ask("/api/self")]);
         feed.check(Math.max(...known.processes.map((process) => process.last)), known.now);
-        processes.load(known);
+        know(known);
         notices.self(itself);
         refresh(false);
     } catch {

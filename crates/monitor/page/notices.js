@@ -5,6 +5,8 @@ import { bytes, count, moment, number, span } from "./format.js";
 const SHOWN = 60;
 /// More alarms than this are one line.
 const ALARMS = 4;
+/// And this many are shown at most.
+const ALARMS_OPEN = 200;
 const SAID_AGAIN = 5000;
 const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: "past range", away: "the collector is away, connecting again" };
 
@@ -34,28 +36,54 @@ export function link(state) {
 }
 
 let alarmsShown = "";
+/// Alarms that somebody has seen enough of, until they are over.
+let dismissed = new Set();
+let isOpen = false;
+
+function pressed(words, act) {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.append(words);
+    made.addEventListener("click", act);
+    return made;
+}
 
 export function alarms(processes, now) {
-    const found = [];
+    const all = [];
     for (const process of processes) {
         if (process.state === "silent") {
-            found.push([process.name, `has been silent since ${moment(process.last, now)}`]);
+            all.push([`silent ${process.id}`, process.name, `has been silent since ${moment(process.last, now)}`, process.last]);
         } else if (process.leak && process.state === "live") {
-            found.push([process.name, `leaks: memory has grown by ${number(process.leak.mb_per_hour)} MB/h since ${moment(process.leak.since, now)}`]);
+            const { mb_per_hour: growth, since } = process.leak;
+            all.push([`leak ${process.id}`, process.name, `leaks: memory has grown by ${number(growth)} MB/h since ${moment(since, now)}`, since]);
         }
     }
-    const text = JSON.stringify(found);
+    const keys = all.map(([key]) => key);
+    dismissed = new Set(keys.filter((key) => dismissed.has(key)));
+    const found = all.filter(([key]) => !dismissed.has(key));
+    const text = JSON.stringify([found, isOpen]);
     if (text === alarmsShown) {
         return;
     }
     alarmsShown = text;
-    const named = found.length <= ALARMS ? found : found.slice(0, ALARMS - 1);
-    const items = named.map(([name, words]) => item(bold(name), words));
-    if (named.length < found.length) {
-        items.push(item(bold(`and ${count(found.length - named.length, "other process")}`), "silent or leaking: the first rows of the table"));
+    const again = () => alarms(processes, now);
+    const dismiss = pressed("Dismiss", () => {
+        dismissed = new Set(keys);
+        again();
+    });
+    const items = found.map(([, name, words]) => item(bold(name), words));
+    if (found.length > ALARMS) {
+        const since = Math.min(...found.map(([, , , time]) => time));
+        const show = pressed(isOpen ? "Hide" : "Show", () => {
+            isOpen = !isOpen;
+            again();
+        });
+        const line = item(bold(count(found.length, "process")), `silent or leaking, the first since ${moment(since, now)}`, show);
+        items.splice(0, isOpen ? 0 : items.length, line);
     }
-    element("alarms").replaceChildren(...items);
-    document.title = found.length > 0 ? `(${found.length}) Switchboard monitor` : "Switchboard monitor";
+    items[0]?.append(dismiss);
+    element("alarms").replaceChildren(...items.slice(0, ALARMS_OPEN));
+    document.title = all.length > 0 ? `(${all.length}) Switchboard monitor` : "Switchboard monitor";
 }
 
 let eventsShown = "";
@@ -90,7 +118,7 @@ export function say(annotation, name) {
     element("said").textContent = `${name}: ${annotation.text}`;
 }
 
-const delay = (ms) => (ms >= 10_000 ? span(ms) : `${number(ms)} ms`);
+const delay = (ms) => (ms >= 10_000 ? span(ms) : `${Math.round(ms ?? 0).toLocaleString("en")} ms`);
 
 /// What of the history is lost, and where it was put.
 function damage({ history_damaged: damaged, history_set_aside: aside }) {
@@ -107,7 +135,8 @@ export function self(health) {
     const lag = health.lag_ms ?? health.lag ?? {};
     const refused = typeof health.refused === "object" ? Object.values(health.refused ?? {}).reduce((sum, count) => sum + count, 0) : health.refused;
     const parts = [
-        [`arrival lag p50 ${delay(lag.p50)}, p99 ${delay(lag.p99)}`, lag.p99 > 2000],
+        // Late samples are no fault: what an agent kept while the collector was away is as late as it should be.
+        [`arrival lag p50 ${delay(lag.p50)}, p99 ${delay(lag.p99)}`, false],
         [`dropped ${health.dropped ?? 0}`, health.dropped > 0],
         [`refused ${refused ?? 0}`, refused > 0],
         ...damage(health),

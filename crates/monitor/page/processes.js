@@ -44,6 +44,12 @@ export class Processes {
         return true;
     }
 
+    /// When the first of all was heard of, in milliseconds, or null.
+    oldest() {
+        const first = Math.min(...this.all().map((process) => process.first ?? Infinity));
+        return Number.isFinite(first) ? first : null;
+    }
+
     all() {
         return [...this.byId.values()];
     }
@@ -84,7 +90,7 @@ function line(key, members, colors, view) {
         name,
         members,
         ids: members.map((process) => process.id),
-        style: colors.line(key, grouped ? null : first.color),
+        style: colors.line(key, grouped ? null : first.color, worst(members) !== "gone"),
         cpu: sum("cpu"),
         mem: sum("mem"),
         state: worst(members),

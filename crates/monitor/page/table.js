@@ -3,17 +3,25 @@
 
 import { count, number, span } from "./format.js";
 
+const PEAK_CPU = "Peak %";
+const PEAK_MEM = "Peak MB";
+/// The title, the classes, and the name in the address by which it is sorted.
 const COLUMNS = [
-    ["", "line"], ["Name", ""], ["Service", "wide"], ["CPU %", "number"], ["Peak", "number wide"],
-    ["Memory MB", "number"], ["Peak", "number wide"], ["State", "state"], ["Up", "number wide"], ["Version", "wide"],
+    ["", "line"], ["Name", "", "name"], ["Service", "wide text", "service"], ["CPU %", "number", "cpu"], [PEAK_CPU, "number wide", "peak-cpu"],
+    ["Memory MB", "number", "mem"], [PEAK_MEM, "number wide", "peak-mem"], ["State", "state", "state"], ["Up", "number wide", "up"],
+    ["Version", "wide text", "version"],
 ];
+/// Columns of texts begin with the least, those of figures with the greatest.
+const TEXTS = new Set(["name", "service", "state", "version"]);
 const GROUPED = new Set(["Service", "Up", "Version"]);
 /// More rows than this would only make the page slow; the filter finds the others.
 const ROWS = 200;
+/// Those in trouble first.
+const RANKS = { silent: 0, live: 1, gone: 2 };
 const SVG = "http://www.w3.org/2000/svg";
 
 export class Table {
-    /// `on` has toggle(key), and hover(key or null).
+    /// `on` has toggle(key), hover(key or null), and sort(name).
     constructor(on) {
         this.on = on;
         this.head = document.getElementById("head");
@@ -21,22 +29,28 @@ export class Table {
         this.caption = document.getElementById("caption");
         this.rows = new Map();
         this.grouped = null;
+        /// The values under the cursor by a line's key, or null.
+        this.under = null;
     }
 
     /// `peaks` gives the highest values in the window by a line's key, `latest` the last ones in a window of the past; null where
     /// the values are of now.
-    draw(lines, peaks, latest, grouped, now) {
+    draw(lines, peaks, latest, grouped, sort, now) {
         if (this.grouped !== grouped) {
             this.grouped = grouped;
             this.rows.clear();
             this.body.replaceChildren();
             const row = document.createElement("tr");
-            row.append(...this.columns().map(([title, kind]) => cell("th", kind, title === "" ? "Drawn" : title)));
-            row.firstChild.firstChild.replaceWith(unseen("Drawn"));
+            row.append(...this.columns().map(([title, kind, key]) => cell("th", kind, title === "" ? unseen("Drawn") : this.sorter(title, key))));
             row.querySelectorAll("th").forEach((head) => { head.scope = "col"; });
             this.head.replaceChildren(row);
         }
-        const sorted = lines.toSorted((a, b) => order(a, b)).slice(0, ROWS);
+        this.columns().forEach(([, , key], at) => {
+            const isSorted = key !== undefined && sort.replace(/^-/, "") === key;
+            set(this.head.firstChild.children[at], "aria-sort", isSorted ? (sort.startsWith("-") ? "descending" : "ascending") : "none");
+        });
+        const usedBy = (line) => (latest === null ? line : latest.get(line.key));
+        const sorted = lines.toSorted(order(sort, usedBy, peaks)).slice(0, ROWS);
         const kept = new Set(sorted.map((line) => line.key));
         for (const [key, parts] of this.rows) {
             if (!kept.has(key)) {
@@ -53,8 +67,9 @@ export class Table {
             if (this.body.children[at] !== parts.row) {
                 this.body.insertBefore(parts.row, this.body.children[at] ?? null);
             }
-            const used = latest === null ? line : latest.get(line.key);
-            this.fill(parts, line, peaks.get(line.key), used, now);
+            parts.used = usedBy(line);
+            this.fill(parts, line, peaks.get(line.key), now);
+            this.use(line.key, parts);
         });
         text(this.caption, `${count(lines.length, grouped ? "service" : "process")}: the ${latest === null ? "latest" : "range's last"} CPU in percent of one core, and resident memory in MB, with the peaks of the range`);
     }
@@ -78,12 +93,33 @@ export class Table {
         row.firstChild.replaceChildren(toggle);
         row.addEventListener("pointerenter", () => this.on.hover(key));
         row.addEventListener("pointerleave", () => this.on.hover(null));
-        const named = new Map(cells.filter(([title]) => title !== "" && title !== "Peak"));
-        const peaks = cells.filter(([title]) => title === "Peak").map(([, made]) => made);
-        return { row, head, toggle, stroke, named, peaks };
+        const named = new Map(cells.filter(([title]) => title !== ""));
+        return { row, head, toggle, stroke, named, used: null };
     }
 
-    fill({ row, head, toggle, stroke, named, peaks }, line, peak, used, now) {
+    /// The button in the head of a column.
+    sorter(title, key) {
+        const made = document.createElement("button");
+        made.type = "button";
+        made.className = "sort";
+        made.append(title);
+        made.addEventListener("click", () => this.on.sort(key));
+        return made;
+    }
+
+    /// Shows the values under the cursor, or those of the rows again for null.
+    cursor(values) {
+        this.under = values;
+        this.rows.forEach((parts, key) => this.use(key, parts));
+    }
+
+    use(key, { named, used }) {
+        const shown = this.under?.get(key) ?? (this.under === null ? used : null);
+        text(named.get("CPU %"), number(shown?.cpu));
+        text(named.get("Memory MB"), number(shown?.mem));
+    }
+
+    fill({ row, head, toggle, stroke, named }, line, peak, now) {
         const process = line.members[0];
         const name = this.grouped && line.members.length > 1 ? `${line.name} (${line.members.length})` : line.name;
         set(toggle, "aria-pressed", String(line.shown));
@@ -97,17 +133,20 @@ export class Table {
         const values = {
             Name: name,
             Service: process.service ?? "",
-            "CPU %": number(used?.cpu),
-            "Memory MB": number(used?.mem),
+            [PEAK_CPU]: number(peak?.cpu),
+            [PEAK_MEM]: number(peak?.mem),
             State: stateOf(line, now),
             Up: started !== null && line.state === "live" ? span(now - started) : "",
             Version: process.version ?? "",
         };
-        named.forEach((element, title) => text(element, values[title]));
+        for (const [title, words] of Object.entries(values).filter(([title]) => named.has(title))) {
+            text(named.get(title), words);
+        }
+        for (const title of ["Service", "Version"].filter((title) => named.has(title))) {
+            set(named.get(title), "title", values[title]);
+        }
         const isOdd = line.leak !== null || line.clock !== null;
         named.get("State").classList.toggle("leak", isOdd && line.state === "live");
-        text(peaks[0], number(peak?.cpu));
-        text(peaks[1], number(peak?.mem));
     }
 
     focus(key) {
@@ -128,10 +167,44 @@ function stateOf(line, now) {
     return `${line.state === "silent" ? "silent" : "ended"} ${span(now - last)}`;
 }
 
+const byText = (a, b) => a.localeCompare(b, "en", { numeric: true });
+
 /// Those in trouble first, those that have ended last, those for which the charts have no room behind the others; else by name, so that no row jumps.
-function order(a, b) {
-    const rank = { silent: 0, live: 1, gone: 2 };
-    return rank[a.state] - rank[b.state] || Number(a.shown && !a.drawn) - Number(b.shown && !b.drawn) || a.name.localeCompare(b.name, "en", { numeric: true });
+const usual = (a, b) => RANKS[a.state] - RANKS[b.state] || Number(a.shown && !a.drawn) - Number(b.shown && !b.drawn) || byText(a.name, b.name);
+
+/// As somebody has chosen, or as usual. What has no value comes last either way.
+function order(sort, usedBy, peaks) {
+    const key = sort.replace(/^-/, "");
+    const value = {
+        name: (line) => line.name,
+        service: (line) => line.members[0].service,
+        cpu: (line) => usedBy(line)?.cpu,
+        "peak-cpu": (line) => peaks.get(line.key)?.cpu,
+        mem: (line) => usedBy(line)?.mem,
+        "peak-mem": (line) => peaks.get(line.key)?.mem,
+        state: (line) => RANKS[line.state],
+        // Who is up for longest was started first.
+        up: (line) => (line.state === "live" && line.members[0].started ? -line.members[0].started : null),
+        version: (line) => line.members[0].version,
+    }[key];
+    if (value === undefined) {
+        return usual;
+    }
+    const isMissing = (a) => a === null || a === undefined || Number.isNaN(a);
+    const direction = sort.startsWith("-") ? -1 : 1;
+    return (a, b) => {
+        const [one, other] = [value(a), value(b)];
+        if (isMissing(one) || isMissing(other)) {
+            return Number(isMissing(one)) - Number(isMissing(other)) || usual(a, b);
+        }
+        return direction * (typeof one === "string" ? byText(one, other) : one - other) || usual(a, b);
+    };
+}
+
+/// The order after a click on a column: its first one, the other one, and then the usual one.
+export function next(sort, key) {
+    const [first, second] = TEXTS.has(key) ? [key, `-${key}`] : [`-${key}`, key];
+    return sort === first ? second : sort === second ? "" : first;
 }
 
 function cell(tag, kind, words) {

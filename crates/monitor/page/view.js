@@ -4,6 +4,8 @@ export const RANGES = [
     ["5m", 300], ["15m", 900], ["1h", 3600], ["6h", 21600], ["1d", 86400], ["7d", 604800], ["14d", 1209600],
 ];
 const USUAL = "1h";
+/// Milliseconds that are shown at least where there is less than the usual range.
+const FIRST = 300_000;
 const SHORTEST = 10_000;
 const LONGEST = 1209600_000;
 /// What an address may ask for: milliseconds from 1970 to 2100, and ten years at once.
@@ -18,15 +20,25 @@ function fixedOf(from, to) {
 
 const spanOf = (name) => (RANGES.find(([known]) => known === name) ?? [null, null])[1];
 
+/// Columns of the table by which it can be sorted; with a minus, the greatest first.
+export const SORTS = ["name", "service", "cpu", "peak-cpu", "mem", "peak-mem", "state", "up", "version"];
+
+const sortOf = (text) => (SORTS.includes(text.replace(/^-/, "")) ? text : "");
+
 export class View {
     constructor(address) {
         const query = new URLSearchParams(address.search);
-        this.range = spanOf(query.get("range")) ? query.get("range") : USUAL;
+        /// Chosen by somebody; the usual one is only as long as there is something to show.
+        this.chosen = spanOf(query.get("range")) !== null;
+        this.range = this.chosen ? query.get("range") : USUAL;
+        /// When the first of all was heard of, in milliseconds, or null.
+        this.oldest = null;
         /// A time that stands still, or null: then the last `range` is shown, and moves.
         this.fixed = fixedOf(Number(query.get("from")), Number(query.get("to")));
         this.paused = this.fixed !== null && query.has("paused");
         this.group = query.get("group") === "service" ? "service" : "";
         this.filter = query.get("filter") ?? "";
+        this.sort = sortOf(query.get("sort") ?? "");
         this.hidden = new Set((query.get("hide") ?? "").split(",").filter((id) => id !== ""));
     }
 
@@ -36,11 +48,18 @@ export class View {
 
     /// Milliseconds.
     window(now) {
-        return this.fixed ?? { from: now - spanOf(this.range) * 1000, to: now };
+        return this.fixed ?? { from: now - this.span(now), to: now };
+    }
+
+    /// Milliseconds of a window that moves.
+    span(now) {
+        const most = spanOf(this.range) * 1000;
+        return this.chosen ? most : Math.min(most, Math.max(FIRST, now - (this.oldest ?? now)));
     }
 
     show(range) {
         this.range = range;
+        this.chosen = true;
         this.fixed = null;
         this.paused = false;
     }
@@ -63,8 +82,20 @@ export class View {
         this.paused = false;
     }
 
+    /// Live, it takes the next range, and stays live; what is shorter than all of them ends now.
     zoomBy(factor, now) {
         const { from, to } = this.window(now);
+        if (this.live) {
+            const shorter = RANGES.findLast(([, seconds]) => seconds * 1000 < to - from);
+            const longer = RANGES.find(([, seconds]) => seconds * 1000 > to - from);
+            const next = factor < 1 ? shorter : longer;
+            if (next) {
+                this.show(next[0]);
+            } else if (factor < 1) {
+                this.zoomTo(to - (to - from) * factor, to);
+            }
+            return;
+        }
         const [middle, half] = [(from + to) / 2, (to - from) / 2 * factor];
         this.zoomTo(middle - half, Math.min(middle + half, now));
     }
@@ -87,11 +118,14 @@ export class View {
         if (this.paused) {
             query.set("paused", "1");
         }
-        if (this.range !== USUAL) {
+        if (this.chosen) {
             query.set("range", this.range);
         }
         if (this.group) {
             query.set("group", this.group);
+        }
+        if (this.sort) {
+            query.set("sort", this.sort);
         }
         if (this.filter) {
             query.set("filter", this.filter);

@@ -18,7 +18,7 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The ØMQ address cannot be listened on.
+    /// The ZeroMQ address cannot be listened on.
     #[error(
         "cannot collect at {endpoint}: {source}; choose another one with --set monitor.collect=tcp://HOST:PORT, or none with --set monitor.collect="
     )]

@@ -38,7 +38,7 @@ pub(crate) struct Stat {
     pub(crate) started: Duration,
     /// Resident bytes.
     ///
-    /// Resident, not proportional: it is what the text books' senders report; and for the proportional size
+    /// Resident, not proportional: it is what a typical Python sender reports; and for the proportional size
     /// the kernel walks the page tables under a lock that the watched process needs, each second.
     pub(crate) resident: u64,
 }

@@ -26,15 +26,15 @@ pub struct Sample<'a> {
     pub cpu: f64,
     /// Resident memory, in MB.
     pub mem: f64,
-    /// What the process is an instance of.
+    /// The service that the process is an instance of.
     pub service: Option<Cow<'a, str>>,
-    /// Which of them it is.
+    /// The name of the instance.
     pub instance: Option<Cow<'a, str>>,
     /// Its process number.
     pub pid: Option<u32>,
     /// The machine that it runs on.
     pub host: Option<Cow<'a, str>>,
-    /// What was deployed.
+    /// The version of the watched program.
     pub version: Option<Cow<'a, str>>,
     /// When the process was started.
     pub started: Option<Millis>,

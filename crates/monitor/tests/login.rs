@@ -19,7 +19,7 @@ async fn a_browser_logs_in_through_the_form_and_its_page_lives() {
     };
     let collector = Collector::start_with("0.0.0.0:0", data.path(), change).await;
     let address = *reachable(collector.address).last().expect("an address");
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&format!("http://{address}/?range=5m")).await;
     let fill = |token: &str| format!("document.querySelector('[name=token]').value = {}; return true", json!(token));
     browser.run(&fill("not the token at all")).await;
@@ -44,7 +44,7 @@ async fn a_shared_address_with_the_token_opens_the_page_without_it() {
     };
     let collector = Collector::start_with("0.0.0.0:0", data.path(), change).await;
     let address = *reachable(collector.address).last().expect("an address");
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&format!("http://{address}/?range=15m&token=s3cret%2B%26%25%3D%3F%23%2Ftoken&filter=switch")).await;
     browser.until("its own line is there, live", &cell("switchboard", CPU)).await;
     let shown = browser.run("return location.search").await;

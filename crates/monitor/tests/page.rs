@@ -4,10 +4,9 @@ mod browser;
 
 use browser::{
     BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LIVE, Look, MEMORY, RIGHT, STATE, Sender, blue, cell, differs, equals,
-    orange, past, pixels, sample,
+    orange, past, pixels, plot, sample,
 };
 use serde_json::{Value, json};
-use std::path::Path;
 use std::time::Duration;
 use switchboard_monitor::Settings;
 
@@ -19,7 +18,7 @@ fn data() -> tempfile::TempDir {
 async fn the_first_look_says_how_to_send_and_the_first_sample_replaces_that() {
     let data = data();
     let collector = Collector::start(data.path()).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("it says how", "return !document.querySelector('#empty').hidden").await;
     let command = browser.run("return document.querySelector('#first-post').textContent").await;
@@ -37,7 +36,7 @@ async fn a_collector_that_has_only_itself_to_show_says_how_to_send() {
     let data = data();
     let own = |settings: &mut Settings| settings.report_as = Some("switchboard".into());
     let collector = Collector::start_with("127.0.0.1:0", data.path(), own).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("it has a line", &cell("switchboard", CPU)).await;
     browser.until("it says since when it is up", &cell("switchboard", STATE + 1)).await;
@@ -54,7 +53,7 @@ async fn lines_move() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let _sender = Sender::start(collector.address, vec![blue()]);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("?range=5m")).await;
     let first = browser.until("the line is drawn", &pixels("cpu", BLUE, 0.8, 1.0)).await;
     // A line that moves and grows covers more.
@@ -70,7 +69,7 @@ async fn opened_late_it_shows_the_past_hour_at_once_and_again_after_a_reload() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     collector.take(&past(&blue(), 3500, |ago| (40.0 + f64::from(ago % 60), 100.0))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     for _ in 0..2 {
         for (from, to) in [(0.1, 0.2), (0.45, 0.55), (0.9, 0.97)] {
@@ -90,7 +89,7 @@ async fn a_restart_of_the_collector_is_survived() {
     let address = collector.address.to_string();
     collector.take(&past(&blue(), 1800, |_| (50.0, 100.0))).await;
     let sender = Sender::start(collector.address, vec![blue()]);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("it is live", LIVE).await;
     browser.until("the past is there", &pixels("cpu", BLUE, 0.55, 0.7)).await;
@@ -114,10 +113,10 @@ async fn dragging_zooms_and_the_address_keeps_it_and_back_returns() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     collector.take(&past(&blue(), 3500, |ago| (40.0 + f64::from(ago % 60), 100.0))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("the line is drawn", &pixels("cpu", BLUE, 0.2, 0.9)).await;
-    browser.drag("cpu", 0.25, 0.5).await;
+    browser.drag(&plot("cpu"), 0.25, 0.5).await;
     browser.until("the address has it", "return location.search.includes('from=')").await;
     let span = "const q = new URLSearchParams(location.search); return (q.get('to') - q.get('from')) / 60000";
     let minutes = browser.run(span).await.as_f64().expect("a number");
@@ -137,7 +136,7 @@ async fn the_keyboard_pauses_zooms_pans_and_returns() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let _sender = Sender::start(collector.address, vec![blue()]);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     browser.until("it is live", LIVE).await;
@@ -173,7 +172,7 @@ async fn a_hostile_name_does_nothing() {
         json!({ "color": "var(--bad)", "service": "__proto__", "instance": "constructor" }),
     ];
     let _sender = Sender::start(collector.address, names);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("it is text", &cell(hostile, CPU)).await;
     browser.until("all are there", "return document.querySelectorAll('#rows tr').length === 4").await;
@@ -191,7 +190,7 @@ async fn a_hidden_line_and_a_group_stay_so_in_the_address() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let _sender = Sender::start(collector.address, vec![blue(), orange()]);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("?range=5m")).await;
     browser.until("the line is drawn", &pixels("cpu", BLUE, 0.8, 1.0)).await;
     browser.until("there are two", &cell("orders-2", CPU)).await;
@@ -220,7 +219,7 @@ async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_it
         collector.take(&past(&name, 5, |_| (90.0, 100.0))).await;
     }
     collector.take(&past(&blue(), 800, |ago| (1.0 + f64::from(ago % 3), 10.0))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("?range=15m")).await;
     browser.until("it says so", "return document.querySelector('#few').textContent.startsWith('40 of 41 ')").await;
     browser.until("they are drawn", &pixels("cpu", [119, 119, 119], 0.9, 1.0)).await;
@@ -234,7 +233,7 @@ async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_it
 async fn columns_keep_what_they_are_told() {
     let data = data();
     let collector = Collector::start(data.path()).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     assert_eq!(browser.run(include_str!("browser/columns.js")).await, json!([]));
     browser.close().await;
@@ -246,7 +245,7 @@ async fn a_silent_process_raises_an_alarm_and_is_drawn() {
     let silent = Duration::from_secs(2);
     let collector = Collector::start_with("127.0.0.1:0", data.path(), |settings| settings.rules.silent = silent).await;
     let sender = Sender::start(collector.address, vec![blue()]);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("?range=5m")).await;
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     drop(sender);
@@ -255,7 +254,7 @@ async fn a_silent_process_raises_an_alarm_and_is_drawn() {
         .until("the row says so", &format!("return (() => {{ {} }})().startsWith('silent')", cell("orders-1", STATE)))
         .await;
     browser.until("it is an event", "return document.querySelector('#events').innerText.includes('orders-1')").await;
-    // The colour of alarms.
+    // The color of alarms.
     browser.until("it is drawn", &pixels("cpu", [179, 38, 30], 0.7, 1.0)).await;
     browser.close().await;
 }
@@ -280,7 +279,7 @@ async fn a_restart_and_a_leak_are_told_and_drawn() {
     let old = past(&named(blue(), 1), 900, |_| (30.0, 60.0));
     collector.take(&old[..600]).await;
     collector.take(&past(&named(blue(), 2), 290, |_| (30.0, 60.0))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser
         .until("the leak is an alarm", "return document.querySelector('#alarms').innerText.includes('orders-2')")
@@ -303,7 +302,7 @@ async fn the_table_is_one_for_screen_readers_and_does_not_chatter() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let _sender = Sender::start(collector.address, vec![blue(), orange()]);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("there are two", &cell("orders-2", MEMORY)).await;
     let well = "const table = document.querySelector('#processes');
@@ -323,17 +322,17 @@ async fn a_phone_needs_no_scrolling_sideways_and_a_swipe_pans() {
     let collector = Collector::start(data.path()).await;
     let long = json!({ "color": "teal", "service": "x".repeat(128), "instance": "y".repeat(128) });
     let _sender = Sender::start(collector.address, vec![blue(), long]);
-    let browser = Browser::start(Look::Phone).await;
+    let browser = Browser::start(Look::PHONE).await;
     browser.open(&collector.page("")).await;
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth]").await;
     assert_eq!(widths, json!([360, 360]));
-    browser.swipe("cpu", 0.3, 0.7).await;
+    browser.swipe(&plot("cpu"), 0.3, 0.7).await;
     browser.until("a swipe leads to the past", "return document.querySelector('#link').dataset.state === 'past'").await;
     browser.close().await;
 }
 
-/// Pictures for the documentation: `SWITCHBOARD_SCREENSHOTS=docs/monitor`. They are made in any case.
+/// Pictures for the documentation, by `scripts/screenshots`.
 #[tokio::test]
 async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
     let names =
@@ -356,10 +355,9 @@ async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
     // The one in the pictures has received nothing that was an hour old.
     collector.stop().await;
     let collector = Collector::start(data.path()).await;
-    let folder = std::env::var_os("SWITCHBOARD_SCREENSHOTS");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
-    let folder = folder.map_or_else(|| data.path().to_owned(), |folder| root.join(folder));
-    for (look, file) in [(Look::Light, "light.png"), (Look::Dark, "dark.png"), (Look::Phone, "phone.png")] {
+    for (look, picture) in
+        [(Look::LIGHT, "monitor/light"), (Look::DARK, "monitor/dark"), (Look::PHONE, "monitor/phone")]
+    {
         let now: Vec<Value> =
             names.iter().enumerate().map(|(at, name)| sample(name, 0, figures(at, 0).0, figures(at, 0).1)).collect();
         let browser = Browser::start(look).await;
@@ -369,7 +367,7 @@ async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
         browser.until("there is a row", &equals(&cell("mailer-1", STATE), "'live'")).await;
         browser.until("the line is drawn", &pixels("cpu", BLUE, 0.1, 0.9)).await;
         browser.until("the strip is there", "return document.querySelector('#self').textContent !== ''").await;
-        browser.screenshot(&folder.join(file)).await;
+        browser.picture(picture).await;
         browser.close().await;
     }
 }

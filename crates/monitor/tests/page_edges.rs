@@ -33,7 +33,7 @@ async fn eight_tabs_are_live_and_share_one_stream() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     let _sender = Sender::start(collector.address, vec![blue()]);
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("?range=5m")).await;
     for _ in 0..7 {
         browser.open_tab(&collector.page("?range=5m")).await;
@@ -68,7 +68,7 @@ async fn hides_and_comes_back(browser: &Browser) {
 
 #[tokio::test]
 async fn a_tab_that_nobody_looks_at_holds_no_stream_and_goes_on_when_it_is_looked_at() {
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     hides_and_comes_back(&browser).await;
     browser.before_each_page(NO_WORKER).await;
     hides_and_comes_back(&browser).await;
@@ -81,7 +81,7 @@ async fn every_link_of_the_page_answers_without_its_scripts() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     collector.take(&past(&blue(), 60, |_| (50.0, 100.0))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     let links = "return fetch('/').then((page) => page.text()).then((text) => Promise.all(
@@ -102,7 +102,7 @@ async fn a_range_that_is_none_is_passed_over() {
     let data = data();
     let collector = Collector::start(data.path()).await;
     collector.take(&past(&blue(), 60, |_| (50.0, 100.0))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     for query in [
         "?from=1e300&to=1e308",
         "?from=-5000&to=-1",
@@ -137,7 +137,7 @@ async fn a_sender_that_is_slow_has_a_line_and_one_that_is_slower_has_points() {
     let every = |seconds: u32| -> Vec<Value> {
         past(&blue(), 280, |_| (50.0, 100.0)).into_iter().step_by(seconds as usize).collect()
     };
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     for (seconds, connected) in [(2, true), (5, true), (9, true), (20, false)] {
         let data = self::data();
         let collector = Collector::start(data.path()).await;
@@ -163,7 +163,7 @@ async fn among_many_lines_no_peak_is_hidden() {
     }
     // One second of an hour.
     collector.take(&past(&blue(), 3000, |ago| (if ago == 1511 { 90.0 } else { 2.0 }, 10.0))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("?range=1h")).await;
     browser.until("the peak is drawn", &pixels_above("cpu", BLUE, 0.3)).await;
     browser
@@ -179,7 +179,7 @@ async fn a_range_of_the_past_has_its_own_figures_in_the_table() {
     let patient = |settings: &mut Settings| settings.rules.silent = Duration::from_secs(600);
     let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     collector.take(&past(&blue(), 1200, |ago| (10.0, if ago > 600 { 60.0 } else { 97.0 }))).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     let now = Millis::now().0;
     browser.open(&collector.page(&format!("?from={}&to={}", now - 1_100_000, now - 700_000))).await;
     browser.until("it is the range's", &equals(&cell("orders-1", MEMORY), "'60.0'")).await;
@@ -193,7 +193,7 @@ async fn a_range_of_the_past_has_its_own_figures_in_the_table() {
 async fn points_belong_together_up_to_the_silence_limit() {
     let data = data();
     let collector = Collector::start(data.path()).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     assert_eq!(browser.run(include_str!("browser/connect.js")).await, json!([]));
     browser.close().await;
@@ -203,7 +203,7 @@ async fn points_belong_together_up_to_the_silence_limit() {
 async fn a_process_whose_clock_is_behind_says_so_in_its_row() {
     let data = data();
     let collector = Collector::start(data.path()).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("?range=5m")).await;
     let sending = async {
         let mut beat = interval(Duration::from_millis(500));
@@ -228,7 +228,7 @@ async fn a_process_whose_clock_is_behind_says_so_in_its_row() {
 async fn what_of_the_history_could_not_be_read_stands_at_the_foot() {
     let data = data();
     let collector = Collector::start(data.path()).await;
-    let browser = Browser::start(Look::Light).await;
+    let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     let shown = "return import('/notices.js').then((notices) => {
         notices.self({ history_damaged: 1, history_set_aside: ['/data/<b>x.damaged'], history_failed_writes: 2 });

@@ -84,7 +84,7 @@ async fn a_process_that_runs_already_is_watched_to_its_end() {
 
 #[tokio::test]
 async fn what_was_measured_before_the_collector_came_arrives() {
-    // Over HTTP a report makes the connection. Over ØMQ that is tried from the start, with pauses that grow: by the eighth
+    // Over HTTP a report makes the connection. Over ZeroMQ that is tried from the start, with pauses that grow: by the eighth
     // time there are reports.
     for (scheme, host, times) in [("http", "127.27.27.27", 1), ("tcp", "127.27.27.28", 8)] {
         let data = tempfile::tempdir().expect("a directory");

@@ -31,7 +31,13 @@ pub enum Error {
         /// How the connection was lost.
         reason: String,
     },
-    /// A table cannot be served.
+    /// The cache does not have this table.
+    #[error("table {table} is not among the tables that are served")]
+    NotServed {
+        /// The name that was given.
+        table: String,
+    },
+    /// A table cannot be served now: it is missing, or not as it has to be. A change of the table mends it.
     #[error("table {table}: {reason}")]
     Table {
         /// Its name.
@@ -61,6 +67,18 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A consistency is none of `cached`, `strong` and `after=TOKEN`.
+    #[error("the consistency {given:?} is none of cached, strong and after=TOKEN")]
+    Consistency {
+        /// What was given.
+        given: String,
+    },
+    /// An event's number cannot be read.
+    #[error("{id:?} is no number of an event")]
+    Event {
+        /// What was given.
+        id: String,
+    },
     /// The database refused the statement.
     #[error("{0}")]
     Rejected(Box<Rejection>),
@@ -83,6 +101,12 @@ pub struct Rejection {
 }
 
 impl Error {
+    /// Returns true if the same request succeeds once database and table are as they should be.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Error::Unavailable { .. } | Error::Refused { .. } | Error::Table { .. })
+    }
+
     pub(crate) fn unavailable(reason: impl Into<String>) -> Error {
         Error::Unavailable { reason: reason.into(), undone: false }
     }

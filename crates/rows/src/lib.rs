@@ -11,7 +11,12 @@ mod error;
 #[cfg(not(loom))]
 mod feed;
 #[cfg(not(loom))]
+pub mod http;
+#[cfg(not(loom))]
 mod postgres;
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod query;
 #[cfg(not(loom))]
 mod rows;
 #[cfg(not(loom))]
@@ -29,9 +34,10 @@ pub use feed::{Change, ChangeListener, Subscription};
 pub use postgres::{PostgresOptions, PrivatePostgres};
 #[cfg(not(loom))]
 pub use rows::{
-    Changes, DisabledParts, Metrics, Options, Read, Refresh, RowCache, RowChange, Source, Status, TableStatus, Written,
+    Changes, ColumnInfo, Conditional, Consistency, DisabledParts, EventId, Metrics, Options, Read, Refresh, RowCache,
+    RowChange, Source, Status, TableInfo, TableStatus, Written, WrittenRows,
 };
 #[cfg(not(loom))]
 pub use scratch::ScratchDatabase;
 #[cfg(not(loom))]
-pub use table::{Key, TableSpec, triggers};
+pub use table::{Key, TableSpec, row_tag, triggers};

@@ -114,6 +114,12 @@ impl PrivatePostgres {
         self.child.id()
     }
 
+    /// Returns true once it has ended by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.child.exit().is_some()
+    }
+
     /// Shuts it down; statements under way are undone. Blocks for some seconds at most.
     pub fn stop(self) {
         self.child.stop(FAST);

@@ -1,9 +1,10 @@
 use crate::database::{Session, settings};
-use crate::table::identifier;
+use crate::table::{identifier, literal};
 use crate::{Database, Error};
 use std::time::Duration;
 
 const PREFIX: &str = "switchboard_scratch_";
+const MARK: &str = "switchboard scratch database";
 const TIME: Duration = Duration::from_secs(30);
 /// The first number of the advisory locks.
 const LOCKS: i32 = 0x5357_4253;
@@ -35,6 +36,44 @@ impl ScratchDatabase {
         session.client().batch_execute(&format!("CREATE DATABASE {}", identifier(&name))).await?;
         let database = maker.with_name(&name);
         Ok(ScratchDatabase { name, maker: maker.clone(), database, _session: session })
+    }
+
+    /// Makes a database that stays until [`ScratchDatabase::remove`].
+    ///
+    /// # Errors
+    /// If there is one of this name, the name is not of 1 to 63 bytes, and as for [`ScratchDatabase::create`].
+    pub async fn keep(maker: &Database, name: &str) -> Result<Database, Error> {
+        if name.is_empty() || name.len() > 63 || name.starts_with(PREFIX) {
+            return Err(Error::refused(format!(
+                "a database's name has 1 to 63 bytes, and does not begin with {PREFIX}"
+            )));
+        }
+        let session = maker.session(&settings("switchboard scratch", TIME, TIME)).await?;
+        let name_in_sql = identifier(name);
+        session.client().batch_execute(&format!("CREATE DATABASE {name_in_sql}")).await?;
+        // By it, and by nothing else, it is known to be one that may be dropped.
+        let mark = format!("COMMENT ON DATABASE {name_in_sql} IS {}", literal(MARK));
+        session.client().batch_execute(&mark).await?;
+        Ok(maker.with_name(name))
+    }
+
+    /// Drops a database that [`ScratchDatabase::keep`] made, with whoever is connected to it.
+    ///
+    /// # Errors
+    /// If there is none of this name, it was made in another way, or the role does not own it.
+    pub async fn remove(maker: &Database, name: &str) -> Result<(), Error> {
+        let mut session = maker.session(&settings("switchboard scratch", TIME, TIME)).await?;
+        let find = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1";
+        let rows = session.query(find, &[&name], TIME).await?;
+        let comment: Option<String> = match rows.first() {
+            Some(row) => row.try_get(0)?,
+            None => return Err(Error::refused(format!("there is no database {name}"))),
+        };
+        if comment.as_deref() != Some(MARK) {
+            return Err(Error::refused(format!("database {name} was not made as a scratch database; it stays")));
+        }
+        session.client().batch_execute(&drop_sql(name)).await?;
+        Ok(())
     }
 
     /// Its name.

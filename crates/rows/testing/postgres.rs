@@ -1,7 +1,8 @@
 //! A throw-away PostgreSQL for the tests: `switchboard-rows-postgres DIRECTORY [SETTING=VALUE...]`.
 //!
-//! Prints `socket PATH` and `process NUMBER`, and ends with its standard input, and removes the directory. The lines `restart` and `crash`
-//! stop it, fast or by SIGKILL, and start it again; then it prints both lines once more.
+//! Prints `socket PATH` and `process NUMBER`, and ends with its standard input, and removes the directory. The lines
+//! `restart` and `crash` stop it, fast or by SIGKILL, and start it again; then it prints both lines once more.
+//! `ROWS_BINARIES` is the directory of other binaries than the machine's.
 
 #[cfg(not(loom))]
 fn main() {
@@ -17,6 +18,9 @@ fn main() {
     options.settings =
         ["fsync=off", "synchronous_commit=on", "max_connections=200", "shared_buffers=32MB"].map(str::to_owned).into();
     options.settings.extend(arguments);
+    if let Some(binaries) = std::env::var_os("ROWS_BINARIES") {
+        options.binaries = Some(copied(std::path::Path::new(&binaries), &base));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let start = || {
         let postgres = runtime.block_on(PrivatePostgres::start(&options)).unwrap_or_else(|error| panic!("{error}"));
@@ -38,6 +42,16 @@ fn main() {
         postgres.stop();
     }
     let _ = std::fs::remove_dir_all(&base);
+}
+
+/// Copies an installation to where PostgreSQL's user can enter: it may lie in a home directory.
+#[cfg(not(loom))]
+fn copied(binaries: &std::path::Path, base: &std::path::Path) -> std::path::PathBuf {
+    let installation = binaries.parent().expect("a directory above");
+    let copy = base.join("installation");
+    let copying = std::process::Command::new("cp").args(["-rT"]).arg(installation).arg(&copy).status();
+    assert!(copying.expect("coreutils").success());
+    copy.join(binaries.file_name().expect("a name"))
 }
 
 #[cfg(loom)]

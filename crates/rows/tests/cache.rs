@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Scratch, server, until};
+use common::{Scratch, cached, patient, server, until};
 use serde_json::{Value, json};
 use switchboard_rows::{Error, Key, RowCache, Source, Token};
 
@@ -12,7 +12,7 @@ const PATRON: &str = "CREATE TABLE patron (id serial PRIMARY KEY, name text, fav
 async fn patrons() -> (Scratch, RowCache) {
     let scratch = server().scratch().await;
     scratch.run(PATRON).await;
-    let cache = RowCache::connect(scratch.database(), ["patron"]).await.expect("it connects");
+    let cache = cached(scratch.database(), ["patron"], patient()).await;
     (scratch, cache)
 }
 
@@ -43,7 +43,7 @@ async fn a_row_is_inserted_read_updated_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_by_anybody_is_in_every_cache_before_it_is_asked_for() {
     let (scratch, one) = patrons().await;
-    let two = RowCache::connect(scratch.database(), ["patron"]).await.expect("it connects");
+    let two = cached(scratch.database(), ["patron"], patient()).await;
     let written = one.insert("patron", &json!({ "name": "Ann" })).await.expect("inserted");
     let wait_for = async |name: &str| {
         for cache in [&one, &two] {
@@ -92,7 +92,7 @@ async fn keys_of_several_columns_and_other_types_are_found_and_followed() {
         )
         .await;
     let names = ["pair", "Other.We\"ird", "flag"];
-    let cache = RowCache::connect(scratch.database(), names).await.expect("it connects");
+    let cache = cached(scratch.database(), names, patient()).await;
     let follow = async |table: &str, key: Key, insert: &str, update: &str| {
         assert_eq!(cache.get_strong(table, &key).await.expect("read"), None);
         scratch.run(insert).await;
@@ -136,7 +136,7 @@ async fn names_and_values_never_become_statements() {
     let column = cache.insert("patron", &json!({ "name\") SELECT 1; --": 1 })).await;
     assert!(matches!(column, Err(Error::Values { .. })), "{column:?}");
     assert!(matches!(cache.get("patron", evil).await, Err(Error::Key { .. })));
-    assert!(matches!(cache.get(evil, 1).await, Err(Error::Table { .. })));
+    assert!(matches!(cache.get(evil, 1).await, Err(Error::NotServed { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

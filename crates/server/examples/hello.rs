@@ -2,12 +2,18 @@
 //!
 //! ```text
 //! cargo run -p switchboard-server --example hello
-//! switchboard listen /topic/hello
-//! curl http://127.0.0.1:8000/Ada
+//! ```
+//!
+//! It prints the addresses, both of free ports:
+//!
+//! ```text
+//! switchboard listen /topic/hello --server 127.0.0.1:PORT
+//! curl http://127.0.0.1:PORT/Ada
 //! ```
 
 use axum::extract::{Path, State};
 use axum::{Router, routing::get};
+use std::process::ExitCode;
 use std::sync::Arc;
 use switchboard_server::{Server, Settings};
 use switchboard_wire::native::encode;
@@ -18,13 +24,27 @@ use tokio::sync::Mutex;
 type Publisher = Arc<Mutex<TcpStream>>;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let broker = Server::bind(Settings::default()).await?;
-    let mut publisher = TcpStream::connect(broker.native_addresses()[0]).await?;
+async fn main() -> ExitCode {
+    let done = run().await;
+    done.map_or_else(
+        |error| {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let settings = Settings { listen: vec!["127.0.0.1:0".into()], http: Vec::new(), ..Settings::default() };
+    let broker = Server::bind(settings).await?;
+    let native = broker.native_addresses()[0];
+    let mut publisher = TcpStream::connect(native).await?;
     publisher.write_all(&frames(&[b"/null"])).await?;
     let pages = Router::new().route("/{name}", get(hello)).with_state(Arc::new(Mutex::new(publisher)));
-    let listener = TcpListener::bind("127.0.0.1:8000").await?;
-    println!("http://127.0.0.1:8000/Ada says hello; switchboard listen /topic/hello shows who was greeted");
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("http://{}/Ada says hello", listener.local_addr()?);
+    println!("switchboard listen /topic/hello --server {native} shows who was greeted");
     tokio::select! {
         _ = broker.run(std::future::pending()) => {}
         ended = axum::serve(listener, pages) => ended?,

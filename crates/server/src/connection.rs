@@ -285,6 +285,7 @@ impl<'a> Connection<'a> {
         if let Some(Command::Subscribe { pattern, .. }) = commands.first() {
             log!(self.hub, self.handle, Coming, debug, "connected, listens to {}", pattern.escape_ascii());
             if self.session.is_consumer() {
+                self.handle.set_window(self.hub.limits().initial_window());
                 self.handle.set_consumes();
             }
         }
@@ -340,16 +341,22 @@ impl<'a> Connection<'a> {
             return None;
         }
         let now = Instant::now();
+        if self.asks.is_some_and(|(_, gap)| gap > SOON) && !handle.asks_late() {
+            // Somebody else has seen an acknowledgement.
+            self.asks = None;
+        }
         let (at, gap) = self.asks.get_or_insert((now + SOON, SOON));
         if *at <= now {
-            *gap = (*gap * 2).min(LATER);
-            *at = now + *gap;
             handle.sample();
             if handle.owes_credit() {
                 // The broker is told in the next turn, which comes at once.
                 handle.wake();
                 *gap = SOON;
+            } else {
+                *gap = (*gap * 2).min(LATER);
+                handle.set_asks_late();
             }
+            *at = now + *gap;
         }
         Some(*at)
     }

@@ -48,8 +48,12 @@ pub(crate) struct ConnectionHandle {
     consumes: AtomicBool,
     /// Whether it is among those that [`Watch`](crate::watch::Watch) looks after.
     watched: AtomicBool,
+    /// How many bytes the broker lets be ahead of it, in queues.
+    window: AtomicUsize,
     /// Whether so much is unacknowledged that its own task should look soon.
     lags: AtomicBool,
+    /// Whether that task asks late by now, since nothing was acknowledged for a while.
+    asks_late: AtomicBool,
     /// Whether the socket was full when something was left to write.
     blocked: AtomicBool,
     /// Whether a recall has left nothing to write: no written byte will tell that the socket
@@ -92,7 +96,9 @@ impl ConnectionHandle {
             reported: AtomicU64::new(0),
             consumes: AtomicBool::new(false),
             watched: AtomicBool::new(false),
+            window: AtomicUsize::new(1),
             lags: AtomicBool::new(false),
+            asks_late: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             emptied: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -187,7 +193,12 @@ impl ConnectionHandle {
     pub(crate) fn sample(&self) -> Option<Transport> {
         let transport = self.socket.transport()?;
         let acknowledged = transport.acknowledged.min(self.written.load(Ordering::Acquire));
-        self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel);
+        // Its task would sleep on while the next window is acknowledged, too.
+        if self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel) < acknowledged
+            && self.asks_late.swap(false, Ordering::AcqRel)
+        {
+            self.wake();
+        }
         Some(transport)
     }
 
@@ -211,6 +222,15 @@ impl ConnectionHandle {
         self.watched.swap(false, Ordering::AcqRel);
     }
 
+    /// What may be unacknowledged before its own task asks soon: the broker stops at a whole window.
+    pub(crate) fn lag(&self) -> u64 {
+        (self.window.load(Ordering::Relaxed) / 4).max(1) as u64
+    }
+
+    pub(crate) fn set_window(&self, window: usize) {
+        self.window.store(window, Ordering::Relaxed);
+    }
+
     /// Lets the own task ask soon what was acknowledged.
     pub(crate) fn set_lags(&self, lags: bool) {
         if self.lags.swap(lags, Ordering::AcqRel) != lags && lags {
@@ -220,6 +240,15 @@ impl ConnectionHandle {
 
     pub(crate) fn lags(&self) -> bool {
         self.lags.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing was acknowledged since [`ConnectionHandle::set_asks_late`].
+    pub(crate) fn asks_late(&self) -> bool {
+        self.asks_late.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_asks_late(&self) {
+        self.asks_late.store(true, Ordering::Release);
     }
 
     /// Lets the connection's own task look at everything anew.

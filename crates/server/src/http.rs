@@ -84,12 +84,12 @@ async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
 /// Sums only: a label for each channel would let any client grow the monitoring without bound.
 fn exposition(totals: &Totals) -> String {
     let gauges = [
-        ("channels", "Channels in being.", totals.channels),
+        ("channels", "Current channels.", totals.channels),
         ("connections", "Connections.", totals.connections),
         ("subscriptions", "Subscriptions.", totals.subscriptions),
-        ("paused_connections", "Connections that are not read, for something is at its bound.", totals.paused),
-        ("buffered_bytes", "Bytes that the budget counts.", totals.memory),
-        ("buffered_bytes_limit", "The budget's budget.", totals.memory_budget),
+        ("paused_connections", "Connections that are paused because something is at its limit.", totals.paused),
+        ("buffered_bytes", "Buffered bytes, with the overhead of every entry.", totals.memory),
+        ("buffered_bytes_limit", "Limit of the buffered bytes: the memory budget.", totals.memory_budget),
     ];
     let counters = [
         ("messages_published_total", "Messages published.", totals.published),

@@ -287,8 +287,7 @@ impl Hub {
             return;
         }
         if handle.consumes() {
-            // The broker stops at a whole window.
-            let lag = (self.limits.window / 4).max(1) as u64;
+            let lag = handle.lag();
             if handle.unreported() >= lag {
                 handle.sample();
                 handle.set_lags(handle.unacknowledged() >= lag);
@@ -436,6 +435,11 @@ impl State {
     fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
         let (written, acknowledged) = handle.take_credit();
         self.report(now, handle.id(), written, acknowledged);
+        if acknowledged > 0
+            && let Some(window) = self.broker.window(handle.id())
+        {
+            handle.set_window(window);
+        }
     }
 
     fn report(&mut self, now: Time, id: ConnectionId, written: usize, acknowledged: usize) {

@@ -5,12 +5,24 @@
 //! cargo run -p switchboard-sockets --example poller_srv [SECONDS]
 //! ```
 
+use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_sockets::{Error, Pub, Push};
 use tokio::time::sleep;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
+    let done = run().await;
+    done.map_or_else(
+        |error| {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+async fn run() -> Result<(), Error> {
     let pause = std::env::args().nth(1).map_or(1.0, |seconds| seconds.parse().expect("a number of seconds"));
     let pause = Duration::from_secs_f64(pause);
     let sender = Push::new()?;

@@ -1,15 +1,16 @@
 //! `switchboard agent`.
 
-use crate::output::note;
+use crate::output::{UsageError, note};
 use crate::server_address::{AddressError, Door, ServerAddress};
 use anyhow::{Result, anyhow};
 use clap::Args;
+use serde_json::json;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 use switchboard_monitor::agent::{self, Failed};
-use switchboard_monitor::report::{Options, Outcome};
+use switchboard_monitor::report::{Error, Options, Outcome};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -57,6 +58,10 @@ pub(crate) struct Agent {
     /// Longest time for the last reports at the end.
     #[arg(long, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
+    /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the
+    /// command's.
+    #[arg(long, short = 'j')]
+    json: bool,
 }
 
 /// A collector's address, as reports take it.
@@ -93,16 +98,21 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
     };
     let (code, reports) = match args.pid {
         // Without the causes: the sentence has them.
-        Some(pid) => (0, agent::watch(pid, &options).map_err(|error| anyhow!("{error}"))?),
+        Some(pid) => (0, agent::watch(pid, &options).map_err(failure)?),
         None => match agent::run(&args.command, &options) {
             Ok(ended) => (ended.code, ended.reports),
             Err(Failed::NotRun(error)) => {
                 note(format_args!("switchboard agent: {error}"));
                 return Ok(error.code().into());
             }
+            Err(Failed::Report(error)) => return Err(failure(error)),
             Err(error) => return Err(anyhow!("{error}")),
         },
     };
+    if args.json {
+        note(format_args!("{}", summary(code, &options.collector, reports.as_ref())));
+        return Ok(code.into());
+    }
     // The standard error is the command's: a word is said there only when something is missing.
     match reports {
         Some(Outcome { lost: 0, .. }) => {}
@@ -112,6 +122,24 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
         None => note(format_args!("switchboard agent: it is not known whether the reports have arrived")),
     }
     Ok(code.into())
+}
+
+/// Without the causes: the sentence has them.
+fn failure(error: Error) -> anyhow::Error {
+    let is_usage = error.is_usage();
+    let error = anyhow!("{error}");
+    if is_usage { UsageError::of(error) } else { error }
+}
+
+/// Counts that are not known are null.
+fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::Value {
+    json!({
+        "code": code,
+        "collector": collector,
+        "delivered": reports.map(|reports| reports.delivered),
+        "lost": reports.map(|reports| reports.lost),
+        "problem": reports.and_then(|reports| reports.problem.as_deref()),
+    })
 }
 
 fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {

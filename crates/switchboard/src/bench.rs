@@ -153,7 +153,7 @@ fn as_json(args: &Bench, outcome: &Outcome) -> Value {
         "size": args.size.max(SMALLEST), "rate": args.rate,
         "published": outcome.sent, "publish_seconds": outcome.publish_seconds,
         "delivered": tally.delivered, "seconds": outcome.seconds, "per_second": outcome.per_second(),
-        "lost": outcome.lost(), "doubled": tally.doubled, "out_of_order": tally.out_of_order, "foreign": tally.foreign,
+        "lost": outcome.lost(), "duplicated": tally.doubled, "out_of_order": tally.out_of_order, "foreign": tally.foreign,
         "undrained": outcome.undrained, "disconnected": outcome.disconnected,
         "latency_ns": (latency.count() > 0).then(|| json!({
             "p50": latency.quantile(0.5), "p99": latency.quantile(0.99), "p99_9": latency.quantile(0.999),

@@ -35,7 +35,7 @@ Examples:
   switchboard bench                                     one to one, as fast as it goes
   switchboard bench --subscribers 8 --size 1KiB         one to eight
   switchboard bench --publishers 8 --subscribers 8 --queue
-  switchboard bench --rate 100000                       how long a message takes at this rate";
+  switchboard bench --rate 100000                       latency at a fixed rate";
 
 const PURGE_EXAMPLES: &str = "\
 Examples:
@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Status(Status),
     /// Measure a broker that runs already: deliveries per second, or with --rate the latency.
     ///
-    /// Every message is numbered, so that what is lost, doubled or out of order is found. What was
+    /// Every message is numbered, so that what is lost, duplicated or out of order is found. What was
     /// measured on a machine that does other things, too, says little.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(Bench),
@@ -127,6 +127,9 @@ pub(crate) enum ConfigAction {
     Check {
         /// The file.
         file: PathBuf,
+        /// Print {"file", "right", "without_effect"}, and "problem" if it is wrong.
+        #[arg(long, short = 'j')]
+        json: bool,
     },
 }
 
@@ -240,10 +243,11 @@ pub(crate) struct Listen {
     #[arg(long, short = 'j')]
     pub(crate) json: bool,
     /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, short = 'r', conflicts_with = "json")]
     pub(crate) raw: bool,
+    // `-C` as `mosquitto_sub` has it.
     /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
-    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
+    #[arg(long, short = 'n', short_alias = 'C', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
 }
 
@@ -270,7 +274,14 @@ pub(crate) struct Send {
     #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
     /// Fail if there is no broker for so long; 0 waits for ever.
-    #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = duration, default_value = "10")]
+    #[arg(
+        long,
+        short_alias = 'W',
+        allow_hyphen_values = true,
+        value_name = "DURATION",
+        value_parser = duration,
+        default_value = "10"
+    )]
     pub(crate) timeout: Duration,
     /// Report what was sent as JSON.
     #[arg(long, short = 'j')]

@@ -2,6 +2,7 @@
 
 use crate::cli::Cli;
 use clap::{CommandFactory, Parser};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The words of a command line of a shell, up to a comment or an operator.
@@ -87,6 +88,32 @@ fn the_examples_of_the_documents_are_command_lines() {
         }
     }
     assert!(checked >= 10, "only {checked} examples were found");
+}
+
+/// `-x command` of the command line, except for help and version, which all have.
+fn short_options() -> BTreeSet<String> {
+    let cli = Cli::command();
+    let of = |command: &clap::Command| -> Vec<String> {
+        let name = command.get_name();
+        let short =
+            command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()));
+        let short = short.filter_map(|argument| argument.get_short().zip(argument.get_long()));
+        short.map(|(short, long)| format!("-{short} --{long} {name}")).collect()
+    };
+    cli.get_subcommands().flat_map(of).collect()
+}
+
+#[test]
+fn the_documented_short_options_are_those_that_there_are() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md")).expect("a file");
+    let mut documented = BTreeSet::new();
+    for line in text.lines().filter(|line| line.starts_with("| `-") && !line.contains("`-h`")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let (short, long) = cells[1].trim_matches('`').split_once("`, `").expect("both");
+        documented.extend(cells[2].split(", ").map(|command| format!("{short} {long} {command}")));
+    }
+    assert_eq!(documented, short_options());
 }
 
 #[test]

@@ -36,6 +36,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command, ConfigAction, ConfigArgs};
 use config::{Settings, Started};
+use serde_json::json;
 use std::process::ExitCode;
 use up::Chosen;
 
@@ -81,14 +82,24 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 fn config(args: &ConfigArgs) -> Result<()> {
-    let Some(ConfigAction::Check { file }) = &args.action else {
+    let Some(ConfigAction::Check { file, json }) = &args.action else {
         let settings = args.chosen.settings()?;
         let text = if args.json { format!("{}\n", settings.json()) } else { settings.print() };
         return output::write(text.as_bytes());
     };
     let mut settings = Settings::default();
-    settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of)?;
-    for text in settings.without_effect(Started::ALL) {
+    let read = settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of);
+    if let (Err(problem), true) = (&read, *json) {
+        let answer = json!({ "file": file.display().to_string(), "right": false, "problem": problem.to_string() });
+        output::write(format!("{answer}\n").as_bytes())?;
+    }
+    read?;
+    let without_effect = settings.without_effect(Started::ALL);
+    if *json {
+        let answer = json!({ "file": file.display().to_string(), "right": true, "without_effect": without_effect });
+        return output::write(format!("{answer}\n").as_bytes());
+    }
+    for text in without_effect {
         output::note(format_args!("{text}"));
     }
     output::write(format!("{} is right.\n", file.display()).as_bytes())

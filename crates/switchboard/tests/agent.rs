@@ -120,7 +120,7 @@ fn a_name_that_no_collector_takes_is_refused_and_nothing_is_run() {
         assert!(run(&[option, &at_limit, "true"]).status.success());
         for wrong in ["", beyond.as_str()] {
             let output = run(&[option, wrong, "echo", "run"]);
-            assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{option}");
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{option}");
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             let name = option.trim_start_matches('-');
             assert_eq!(text, format!("switchboard: {name} of {} bytes: from 1 to 128 bytes are taken\n", wrong.len()));
@@ -134,6 +134,15 @@ fn reports_that_are_not_delivered_are_a_sentence() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.starts_with("switchboard agent: 1 report was not delivered to tcp://127.0.0.1:1"), "{text}");
     assert!(!text.contains("os error"), "{text}");
+}
+
+#[test]
+fn what_became_of_the_reports_is_json_where_that_is_asked_for() {
+    let output = run(&["--json", "sh", "-c", "echo out; exit 7"]);
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(7), &b"out\n"[..]));
+    let said: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON alone");
+    assert_eq!((&said["code"], &said["collector"], &said["delivered"]), (&7.into(), &NOWHERE.into(), &0.into()));
+    assert!(said["lost"].as_u64().is_some_and(|lost| lost > 0) && said["problem"].is_string(), "{said}");
 }
 
 #[test]

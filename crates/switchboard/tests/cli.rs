@@ -216,7 +216,7 @@ fn a_bench_delivers_everything_once() {
         let found: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
         assert_eq!(found["published"], 400, "{found}");
         assert_eq!(found["delivered"], 400 * copies, "{found}");
-        assert_eq!((&found["lost"], &found["doubled"], &found["out_of_order"]), (&0.into(), &0.into(), &0.into()));
+        assert_eq!((&found["lost"], &found["duplicated"], &found["out_of_order"]), (&0.into(), &0.into(), &0.into()));
     }
 }
 
@@ -256,7 +256,16 @@ fn a_configuration_that_is_right_is_said_to_be() {
     std::fs::write(&file, output(&["config", "--set", "outbox=16MiB"]).stdout).expect("written");
     let printed = std::fs::read_to_string(&file).expect("text");
     assert!(printed.contains("\noutbox = \"16MiB\"\n") && printed.contains("\n# memory = \"512MiB\"\n"), "{printed}");
-    let checked = output(&["config", "check", file.to_str().expect("text")]);
+    let file = file.to_str().expect("text");
+    let answer = |args: &[&str]| -> (Option<i32>, serde_json::Value) {
+        let checked = output(&[&["config", "check", "--json"], args].concat());
+        (checked.status.code(), serde_json::from_slice(&checked.stdout).expect("JSON"))
+    };
+    let right = serde_json::json!({ "file": file, "right": true, "without_effect": [] });
+    assert_eq!(answer(&[file]), (Some(0), right));
+    let (code, wrong) = answer(&["/nowhere.toml"]);
+    assert!(code == Some(2) && wrong["right"] == false && wrong["problem"].is_string(), "{wrong}");
+    let checked = output(&["config", "check", file]);
     assert!(checked.status.success(), "{checked:?}");
     assert!(text(&checked.stdout).contains("is right"), "{checked:?}");
 }

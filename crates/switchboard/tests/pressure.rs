@@ -75,7 +75,16 @@ fn what_a_paused_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
 #[test]
 fn a_stalled_worker_loses_what_it_was_not_sent_and_stays_usable() {
     const COUNT: usize = 200;
-    let broker = Broker::start(&["--set", "write-timeout=1s", "--set", "outbox=64MiB", "--set", "window=64MiB"]);
+    let broker = Broker::start(&[
+        "--set",
+        "write-timeout=1s",
+        "--set",
+        "outbox=64MiB",
+        "--set",
+        "window=64MiB",
+        "--set",
+        "first-window=64MiB",
+    ]);
     let mut bystanders = Bystanders::of(&broker);
     let mut stalled = Client::listening(&broker, "/queue/foo");
     let mut publisher = Client::publisher(&broker);

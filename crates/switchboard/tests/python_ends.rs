@@ -72,7 +72,7 @@ fn a_drain_ends_at_its_limit_and_says_who_is_cut() {
 fn what_a_killed_worker_had_not_been_sent_goes_to_the_others() {
     const ROUND: usize = 90;
     // The window would hold it back long before: it is to have more than the sockets take.
-    let broker = Broker::start(&["--set", "write-timeout=1h", "--set", "window=64MiB"]);
+    let broker = Broker::start(&["--set", "write-timeout=1h", "--set", "window=64MiB", "--set", "first-window=64MiB"]);
     let workers = [broker.listen("/queue/foo"), broker.listen("/queue/foo")];
     // A pattern, so that the status tells it from the others. It is the newest: its turn is first.
     let killed = broker.listen_as(&["--listen", "/queue/*", "--paused"]);

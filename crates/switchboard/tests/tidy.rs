@@ -24,7 +24,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/monitor/compare", &["switchboard-sockets"]),
     ("crates/web", &[]),
     ("crates/child", &[]),
-    ("crates/rows", &["switchboard-child", "switchboard-driver"]),
+    ("crates/browser-test", &[]),
+    ("crates/rows", &["switchboard-child", "switchboard-driver", "switchboard-web"]),
+    ("crates/rows/compare", &[]),
     ("crates/news", &["switchboard-child", "switchboard-driver", "switchboard-http-client", "switchboard-web"]),
     ("crates/http-client", &["switchboard-driver"]),
     ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),
@@ -57,6 +59,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("bench", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];
+
+/// Pages are tested in it, whatever crate they are of.
+const FOR_PAGES: &str = "switchboard-browser-test";
 
 /// Who is tested against whom of its own floor: real servers, no mocks.
 const TESTED_AGAINST: &[(&str, &str)] =
@@ -102,7 +107,8 @@ fn arrows_between_crates_point_down() {
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let names = manifest.get(table).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
             for name in names.filter(|name| name.starts_with("switchboard")) {
-                let for_tests = table == "dev-dependencies" && TESTED_AGAINST.contains(&(folder, name.as_str()));
+                let for_tests = table == "dev-dependencies"
+                    && (name == FOR_PAGES || TESTED_AGAINST.contains(&(folder, name.as_str())));
                 assert!(allowed.contains(&name.as_str()) || for_tests, "{folder} must not depend on {name}");
             }
         }

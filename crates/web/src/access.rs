@@ -2,10 +2,10 @@
 
 use crate::connections::Via;
 use crate::errors::{close, plain};
-use crate::hosts::{Hosts, Unclear, Way, host_of, is_cross_site, is_forwarded};
+use crate::hosts::{Hosts, Unclear, Way, host_of, is_cross_site, is_forwarded, is_of};
 use crate::{Options, Token, login, session};
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, COOKIE};
+use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Access {
     hosts: Hosts,
+    origins: Vec<String>,
     pub(crate) token: Option<Token>,
     metrics_open: bool,
     pub(crate) body_timeout: std::time::Duration,
@@ -27,6 +28,7 @@ impl Access {
     pub(crate) fn new(options: &Options) -> Access {
         Access {
             hosts: options.hosts.clone(),
+            origins: options.origins.clone(),
             token: options.token.clone(),
             metrics_open: options.metrics_open,
             body_timeout: options.limits.body_timeout,
@@ -59,8 +61,13 @@ pub(crate) async fn check(State(access): State<Arc<Access>>, request: Request, n
         return plain(StatusCode::MISDIRECTED_REQUEST, &text);
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !reads && is_cross_site(request.headers(), host) {
+    let is_allowed_site = is_of(request.headers(), &access.origins);
+    if !reads && !is_allowed_site && is_cross_site(request.headers(), host) {
         return plain(StatusCode::FORBIDDEN, "requests that change something are refused if another site makes them");
+    }
+    // A browser asks without the token whether the page may ask with it.
+    if is_allowed_site && is_preflight(&request) {
+        return next.run(request).await;
     }
     let local = is_local(via.listener, way, request.headers());
     let Some(token) = &access.token else {
@@ -78,6 +85,10 @@ pub(crate) async fn check(State(access): State<Arc<Access>>, request: Request, n
 
 const NO_TOKEN: &str = "a request that comes through a proxy or by this address needs a token, and this server has none; set \
                         SWITCHBOARD_TOKEN where it runs";
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
 
 /// Returns true if the request can only come from this machine. A proxy on this machine passes on what comes from
 /// others, and shows by the host that was asked for or by a header.

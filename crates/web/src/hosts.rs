@@ -91,6 +91,12 @@ pub(crate) fn is_cross_site(headers: &HeaderMap, host: Option<&str>) -> bool {
             .is_none_or(|(_, origin)| host.is_none_or(|host| !origin.eq_ignore_ascii_case(host)))
 }
 
+/// Returns true if a page of one of these sites made this request.
+pub(crate) fn is_of(headers: &HeaderMap, origins: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+}
+
 /// Returns true if a proxy says that it has passed the request on.
 pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"]
@@ -212,5 +218,20 @@ mod tests {
         assert!(cross("origin", "http://evil.example"));
         assert!(cross("origin", "http://localhost:25081"));
         assert!(cross("origin", "null"));
+    }
+
+    #[test]
+    fn a_site_is_of_the_list_by_its_whole_origin() {
+        let of = |origin: &'static str, origins: &[&str]| {
+            let headers = HeaderMap::from_iter([(header::ORIGIN, origin.parse().unwrap())]);
+            is_of(&headers, &origins.iter().map(|&origin| origin.to_owned()).collect::<Vec<_>>())
+        };
+        assert!(of("https://app.example", &["https://other.example", "https://app.example"]));
+        assert!(of("https://App.example", &["https://app.example"]));
+        assert!(of("null", &["*"]));
+        for origin in ["http://app.example", "https://app.example:8443", "https://app.example.evil", "null"] {
+            assert!(!of(origin, &["https://app.example"]), "{origin}");
+        }
+        assert!(!is_of(&HeaderMap::new(), &["*".into()]));
     }
 }

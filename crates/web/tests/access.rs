@@ -217,3 +217,21 @@ async fn every_listener_on_127_0_0_1_is_on_the_other_loopback_too() {
     tokio::io::AsyncReadExt::read_to_string(&mut twin, &mut answer).await.expect("an answer");
     assert!(answer.ends_with("here\n"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_page_of_an_allowed_site_may_ask_and_needs_the_token_all_the_same() {
+    let token = Some(Token::new(SECRET).expect("a token"));
+    let origins = vec!["https://app.example".to_owned()];
+    let server = Running::with(router(), Options { token, origins, ..Options::default() }).await;
+    let of =
+        |origin: &str, more: &str| format!("{LOCAL}Origin: https://{origin}\r\nSec-Fetch-Site: cross-site\r\n{more}");
+    let bearer = format!("Authorization: Bearer {SECRET}\r\n");
+    assert_eq!(status(&server, "POST /act", &of("app.example", &bearer)).await, 200);
+    assert_eq!(status(&server, "POST /act", &of("other.example", &bearer)).await, 403);
+    assert_eq!(status(&server, "POST /act", &of("app.example", "")).await, 401);
+    // A browser asks without the token whether the page may ask with it. The router here has no answer to that.
+    let preflight = "Access-Control-Request-Method: POST\r\n";
+    assert_eq!(status(&server, "OPTIONS /act", &of("app.example", preflight)).await, 405);
+    assert_eq!(status(&server, "OPTIONS /act", &of("other.example", preflight)).await, 401);
+    assert_eq!(status(&server, "OPTIONS /act", &of("app.example", "")).await, 401);
+}

@@ -129,6 +129,12 @@ impl Oracle {
         rule.and_then(|rule| rule.policy).unwrap_or(self.settings.limits.policy)
     }
 
+    /// Whether it was looked at since the connection missed something last.
+    pub(crate) fn knows_drops(&self, id: u64, status: &Status) -> bool {
+        let reported = status.connections.iter().find(|reported| reported.id.0 == id);
+        reported.is_none_or(|reported| self.links[&id].dropped == reported.dropped)
+    }
+
     /// What the counts of dropped messages say about which they were.
     pub(super) fn check_drops(&mut self, status: &Status) -> Checked {
         let mut sum = self.dropped_by_gone;

@@ -58,13 +58,15 @@ impl World {
     /// Somebody tells what was written to him while the broker still has work left over.
     fn credit_between(&mut self, new: &[Event]) -> Checked {
         let judged = |id| new.iter().any(|event| matches!(event, Event::Slow { connection } if connection.0 == id));
-        // One that was recalled or judged just now must not have said it before.
+        let status = self.broker.status(self.now, &StatusQuery::top(usize::MAX));
+        // One that was recalled or judged just now must not have said it before, and of one that has just missed
+        // something it has to be known what that was before it gets what stood behind.
         let able: Vec<u64> = self
             .links
             .iter()
             .filter(|(_, link)| matches!(link, Link::Native(native) if native.uncredited > 0))
             .map(|(&id, _)| id)
-            .filter(|&id| !self.oracle.may_be_recalled(id) && !judged(id))
+            .filter(|&id| !self.oracle.may_be_recalled(id) && !judged(id) && self.oracle.knows_drops(id, &status))
             .collect();
         if able.is_empty() {
             return Ok(());

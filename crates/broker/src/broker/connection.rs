@@ -13,6 +13,12 @@ use crate::{ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, T
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+/// A consumer that frees half of its window in this time gets a larger one: longer than a system delays an
+/// acknowledgement that it has no other reason to send.
+const QUICK: Duration = Duration::from_millis(50);
+/// One that takes longer gets a smaller one.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// How far a connection's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
@@ -108,6 +114,10 @@ pub(super) struct Connection {
     /// Subscriptions whose prefetch has room again.
     pub(super) freed: VecDeque<SubscriptionSlot>,
     pub(super) full: Option<Full>,
+    /// How much of queues may be ahead of it without acks.
+    pub(super) window: usize,
+    /// When that was used up last.
+    pub(super) used_up: Time,
     /// Down to where [`Connection::ahead`] must drain before queues have room again. Topics have it meanwhile.
     pub(super) resume_ahead: Option<usize>,
     /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
@@ -188,8 +198,23 @@ impl Connection {
     }
 
     /// Notes that a queue's window was used up.
-    pub(super) fn set_ahead(&mut self, bytes: usize, limits: &Limits) {
-        self.resume_ahead = Some((limits.window / 2).min(limits.window.saturating_sub(bytes)));
+    pub(super) fn set_ahead(&mut self, bytes: usize, now: Time) {
+        self.used_up = now;
+        self.resume_ahead = Some((self.window / 2).min(self.window.saturating_sub(bytes)));
+    }
+
+    /// Gives queues room again, once enough of the window is free.
+    pub(super) fn check_ahead(&mut self, now: Time, limits: &Limits) {
+        if self.resume_ahead.is_none_or(|most| self.ahead() > most) {
+            return;
+        }
+        self.resume_ahead = None;
+        let took = now.since(self.used_up);
+        if took <= QUICK {
+            self.window = self.window.saturating_mul(2).min(limits.window);
+        } else if took > SLOW {
+            self.window = (self.window / 2).max(limits.initial_window());
+        }
     }
 
     /// Whether queues found no room, and have been told of none since.
@@ -303,6 +328,8 @@ impl Broker {
             skipped: List::new(),
             freed: VecDeque::new(),
             full: None,
+            window: self.limits.initial_window(),
+            used_up: self.now,
             resume_ahead: None,
             grace: Duration::ZERO,
             initial_grace: self.limits.longest_grace(),

@@ -187,7 +187,7 @@ impl Broker {
         let ahead = connection.ahead() + connection.assembled;
         let is_roomy = skipped == Skipped::No
             && filled.saturating_add(batch.bytes()) <= limits.outbox
-            && (is_manual || ahead.saturating_add(batch.bytes()) <= limits.window)
+            && (is_manual || ahead.saturating_add(batch.bytes()) <= connection.window)
             && batch.len() <= messages
             && batch.len() <= prefetch as usize;
         Lane { member, connection: slot, is_manual, is_roomy, skipped, messages, prefetch, lot: None }
@@ -209,7 +209,7 @@ impl Broker {
         let ahead = connection.ahead() + connection.assembled;
         // One message of any size fits alone.
         let fits = filled == 0 || filled.saturating_add(size) <= self.limits.outbox;
-        let is_within = lane.is_manual || ahead == 0 || ahead.saturating_add(size) <= self.limits.window;
+        let is_within = lane.is_manual || ahead == 0 || ahead.saturating_add(size) <= connection.window;
         if fits && is_within && lane.messages > 0 && lane.prefetch > 0 {
             connection.assembled += size;
             lane.messages -= 1;
@@ -230,7 +230,7 @@ impl Broker {
         lane.skipped = Skipped::Outbox;
         let connection = self.connections.edit(lane.connection);
         if fits {
-            connection.set_ahead(size, &self.limits);
+            connection.set_ahead(size, self.now);
         } else {
             connection.set_full(size, &self.limits);
         }

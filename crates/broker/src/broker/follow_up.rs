@@ -56,10 +56,7 @@ impl Broker {
 
     /// Notes when an outbox has room again.
     fn check_room(&mut self, slot: ConnectionSlot) {
-        let row = &self.connections[slot];
-        if row.resume_ahead.is_some_and(|most| row.ahead() <= most) {
-            self.connections.quietly().row(slot).resume_ahead = None;
-        }
+        self.connections.quietly().row(slot).check_ahead(self.now, &self.limits);
         if !self.connections[slot].has_room_again() {
             return;
         }

@@ -1,5 +1,5 @@
-use crate::clock::later;
 use std::time::{Duration, Instant};
+use switchboard_driver::Deadline;
 
 /// Finds out whether the peer is alive: after one interval of silence it is checked, after another one it is dead.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl Keepalive {
 
     /// Reports silence once an interval. `checked` is whether a check is unanswered.
     pub(crate) fn poll(&mut self, now: Instant, checked: bool) -> Liveness {
-        if now < self.due() {
+        if !self.due().has_passed(now) {
             return Liveness::Alive;
         }
         self.heard = now;
@@ -37,7 +37,7 @@ impl Keepalive {
     }
 
     /// When to poll again.
-    pub(crate) fn due(&self) -> Instant {
-        later(self.heard, self.interval)
+    pub(crate) fn due(&self) -> Deadline {
+        Deadline::after(self.heard, self.interval)
     }
 }

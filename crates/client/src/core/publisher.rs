@@ -2,7 +2,6 @@ use super::batch::{Batch, Sent};
 use super::keepalive::{Keepalive, Liveness};
 use super::requests::{Due, Flush, Flushes, Queue, Waiting};
 use super::writing::WITHOUT_BARRIER_FOR;
-use crate::clock::later;
 use crate::completion::{Completer, Completion};
 use crate::protocol::{self, Token};
 use crate::runner::Runner;
@@ -10,6 +9,7 @@ use crate::{Doubt, Error, Event, Link, Options, WhenFull};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
+use switchboard_driver::Deadline;
 
 /// The publishing connection: what was published and is not confirmed.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) struct Publisher {
     needed: bool,
     /// The connection goes unless it is needed.
     retiring: bool,
-    pub(super) closing: Option<Instant>,
+    pub(super) closing: Option<Deadline>,
     pub(super) ended: bool,
     pub(super) due: Due,
 }
@@ -158,7 +158,7 @@ impl Publisher {
 
     fn request(&self, what: &'static str, now: Instant) -> (Flush, Completion<()>) {
         let (completer, completion) = Completer::new(&self.runner);
-        let deadline = later(now, self.options.timeout);
+        let deadline = Deadline::after(now, self.options.timeout);
         (Flush { completer, deadline, what, doubt: Doubt::default(), rejected: None }, completion)
     }
 
@@ -192,7 +192,7 @@ impl Publisher {
         } else {
             self.flush("close", now)
         };
-        self.closing.get_or_insert(later(now, self.options.timeout));
+        self.closing.get_or_insert(Deadline::after(now, self.options.timeout));
         completion
     }
 
@@ -256,23 +256,23 @@ impl Publisher {
         }
     }
 
-    pub(crate) fn timeout(&self) -> Option<Instant> {
+    pub(crate) fn timeout(&self) -> Deadline {
         let keepalive = self.up.as_ref().map(|(_, keepalive)| keepalive.due());
         let unmarked = self
             .without_barrier_since
             .filter(|_| self.barriers == self.barriers_back && self.writing.is_none())
-            .map(|since| since + WITHOUT_BARRIER_FOR);
+            .map(|since| Deadline::after(since, WITHOUT_BARRIER_FOR));
         [keepalive, unmarked, self.flushes.deadline(), self.waiting.deadline(), self.closing]
             .into_iter()
             .flatten()
-            .min()
+            .fold(Deadline::NEVER, Deadline::earlier)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let after = self.options.timeout;
         self.flushes.expire(now, after, &mut self.due);
         self.waiting.expire(now, after, &mut self.due);
-        if self.closing.is_some_and(|deadline| deadline <= now) {
+        if self.closing.is_some_and(|deadline| deadline.has_passed(now)) {
             self.end(&Error::Closed);
         }
         let waiting = self.barriers > self.barriers_back || self.writing.is_some();

@@ -2,6 +2,7 @@ use crate::completion::Completer;
 use crate::{Doubt, Error, Event};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use switchboard_driver::Deadline;
 
 /// What the outside has to do when it holds no lock: a callback may call the client.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ impl Due {
 #[derive(Debug)]
 pub(crate) struct Flush {
     pub(crate) completer: Completer<()>,
-    pub(crate) deadline: Instant,
+    pub(crate) deadline: Deadline,
     pub(crate) what: &'static str,
     /// What before it is in doubt, by now.
     pub(crate) doubt: Doubt,
@@ -113,18 +114,18 @@ impl Flushes {
     }
 
     /// All have the same time, so the oldest is due first.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
         let marked = self.marked.front().and_then(|(_, flushes)| flushes.first());
         marked.or(self.unmarked.front()).map(|flush| flush.deadline)
     }
 
     pub(crate) fn expire(&mut self, now: Instant, after: Duration, due: &mut Due) {
         for (_, flushes) in &mut self.marked {
-            let late = flushes.iter().take_while(|flush| flush.deadline <= now).count();
+            let late = flushes.iter().take_while(|flush| flush.deadline.has_passed(now)).count();
             due.completions.extend(flushes.drain(..late).map(|flush| flush.late(after)));
         }
         self.marked.retain(|(_, flushes)| !flushes.is_empty());
-        while self.unmarked.front().is_some_and(|flush| flush.deadline <= now) {
+        while self.unmarked.front().is_some_and(|flush| flush.deadline.has_passed(now)) {
             due.completions.extend(self.unmarked.pop_front().map(|flush| flush.late(after)));
         }
     }
@@ -135,12 +136,12 @@ impl Flushes {
 pub(crate) struct Queue(pub(crate) VecDeque<Waiting>);
 
 impl Queue {
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.0.front().map(|waiting| waiting.flush.deadline)
     }
 
     pub(crate) fn expire(&mut self, now: Instant, after: Duration, due: &mut Due) {
-        while self.0.front().is_some_and(|waiting| waiting.flush.deadline <= now) {
+        while self.0.front().is_some_and(|waiting| waiting.flush.deadline.has_passed(now)) {
             due.completions.extend(self.0.pop_front().map(|waiting| waiting.flush.late(after)));
         }
     }

@@ -2,6 +2,7 @@ use super::keepalive::{Keepalive, Liveness};
 use crate::protocol::{self, Incoming, Token};
 use bytes::{Buf, Bytes, BytesMut};
 use std::time::{Duration, Instant};
+use switchboard_driver::Deadline;
 
 /// A subscription's connection.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl Subscriber {
         self.keepalive.heard(now);
     }
 
-    pub(crate) fn timeout(&self) -> Instant {
+    pub(crate) fn timeout(&self) -> Deadline {
         self.keepalive.due()
     }
 

@@ -110,7 +110,7 @@ fn a_mark_is_asked_for_when_nobody_flushes_but_not_for_each_message() {
     core.connected(TOKEN, now);
     drop(publish(&mut core, b"one", now));
     assert_eq!(broker(&drain(&mut core, now)).1, Vec::<u64>::new());
-    let later = core.timeout().unwrap();
+    let later = core.timeout().instant().unwrap();
     assert!(later < now + Duration::from_secs(1));
     core.handle_timeout(later);
     assert_eq!(broker(&drain(&mut core, later)).1, [1]);
@@ -207,17 +207,17 @@ fn silence_is_checked_then_probed_and_an_answered_probe_ends_the_doubt() {
     let mut core = publisher("heartbeat=1s");
     core.connected(TOKEN, now);
     assert!(drain(&mut core, now).is_empty());
-    let now = core.timeout().unwrap();
+    let now = core.timeout().instant().unwrap();
     core.handle_timeout(now);
     assert_eq!(broker(&drain(&mut core, now)).1, [1]);
     assert!(!core.takes_probe());
-    let now = core.timeout().unwrap();
+    let now = core.timeout().instant().unwrap();
     core.handle_timeout(now);
     assert!(core.takes_probe() && !core.takes_probe());
     core.probe_ok(now);
     assert!(fire(&mut core).contains(&Event::Paused));
     core.received(&back(1), now).unwrap();
-    let now = core.timeout().unwrap();
+    let now = core.timeout().instant().unwrap();
     core.handle_timeout(now);
     assert!(!core.takes_probe());
 }
@@ -351,7 +351,7 @@ fn a_connection_that_nobody_needs_retires_and_one_that_is_needed_stays() {
     assert!(core.retire());
     assert!(matches!(core.step(now), Step::Retire));
     core.retired();
-    assert!(!core.is_needed() && core.timeout().is_none());
+    assert!(!core.is_needed() && core.timeout().instant().is_none());
     assert!(fire(&mut core).iter().all(|event| !matches!(event, Event::Disconnected { .. })));
     drop(publish(&mut core, b"one", now));
     assert!(core.is_needed() && !core.retire());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use switchboard_driver::Backoff;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 /// When nothing is to be waited for.
 const LONG: Duration = Duration::from_secs(3600);
@@ -123,10 +123,9 @@ async fn away<T>(shared: &Shared, work: impl Future<Output = T>) -> Option<T> {
             core.handle_timeout(Instant::now());
             (!core.is_ended() && !core.is_finished()).then(|| core.timeout())
         })?;
-        let until = until.unwrap_or_else(|| Instant::now() + LONG);
         tokio::select! {
             done = &mut work => return Some(done),
-            () = sleep_until(until.into()) => {}
+            () = until.wait() => {}
             () = shared.wake.notified() => {}
         }
     }
@@ -154,7 +153,7 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
             return if matches!(step, Step::Finish) { Ending::Finished } else { Ending::Retired };
         }
         // It may well ring too early, and then finds nothing; so it is seldom set.
-        if let Some(until) = until.map(tokio::time::Instant::from)
+        if let Some(until) = until.instant().map(tokio::time::Instant::from)
             && (until < alarm.deadline() || alarm.is_elapsed())
         {
             alarm.as_mut().reset(until);

@@ -1,12 +1,11 @@
 use crate::core::Publisher;
 use crate::io::Dial;
-use crate::mailbox::Mailbox;
 use crate::runner::Runner;
-use crate::{Event, Options};
+use crate::{Event, Events, Options};
 use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
-use std::sync::{Arc, Weak};
-use switchboard_driver::{Driver, Task};
+use std::sync::Arc;
+use switchboard_driver::{Announcer, Driver, Task};
 use tokio::sync::{Notify, watch};
 
 /// What a client and its tasks have in common.
@@ -19,7 +18,7 @@ pub(crate) struct Shared {
     core: Mutex<Publisher>,
     /// Wakes the task that writes.
     pub(crate) wake: Notify,
-    listeners: Mutex<Vec<Weak<Mailbox<Event>>>>,
+    events: Announcer<Event>,
     /// Whether the client is closed, for its subscriptions.
     pub(crate) closed: watch::Sender<bool>,
 }
@@ -38,7 +37,7 @@ impl Shared {
             driver,
             runner,
             wake: Notify::new(),
-            listeners: Mutex::default(),
+            events: Announcer::new(EVENTS),
             closed: watch::Sender::new(false),
         }
     }
@@ -70,34 +69,19 @@ impl Shared {
         result
     }
 
-    pub(crate) fn listen(&self) -> Arc<Mailbox<Event>> {
-        let mailbox = Arc::new(Mailbox::new(EVENTS, self.runner.clone()));
-        // Under the lock, or the end might come in between.
-        let mut listeners = self.listeners.lock();
-        if *self.closed.borrow() {
-            mailbox.end();
-        }
-        listeners.push(Arc::downgrade(&mailbox));
-        mailbox
+    pub(crate) fn listen(&self) -> Events {
+        Events::new(self.events.subscribe(), self.runner.clone())
     }
 
     pub(crate) fn emit(&self, event: &Event) {
-        let mut listening = Vec::new();
-        self.listeners.lock().retain(|listener| listener.upgrade().map(|mailbox| listening.push(mailbox)).is_some());
-        // Without the lock: a task that is woken may ask for events.
-        for mailbox in listening {
-            mailbox.put_or_miss(event.clone());
-        }
+        self.events.announce(event);
     }
 
     /// The publishing task has ended, for whatever reason.
     pub(crate) fn end(&self) {
         self.with(|core| core.end(&crate::Error::Closed));
         self.closed.send_replace(true);
-        let listeners = std::mem::take(&mut *self.listeners.lock());
-        for mailbox in listeners.iter().filter_map(Weak::upgrade) {
-            mailbox.end();
-        }
+        self.events.end();
     }
 }
 

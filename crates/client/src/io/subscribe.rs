@@ -3,7 +3,6 @@
 use super::dial::{Reader, Writer, new_token};
 use super::outgoing::Outgoing;
 use super::shared::Shared;
-use crate::clock::later;
 use crate::completion::Completer;
 use crate::core::{Effect, Subscriber};
 use crate::inbox::{Inbox, Taker, Unread};
@@ -12,14 +11,16 @@ use crate::{Doubt, Error, Event, Link, Options, Reason, Subscription, protocol};
 use bytes::{Bytes, BytesMut};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
-use switchboard_driver::Backoff;
+use std::time::{Duration, Instant};
+use switchboard_driver::{Backoff, Deadline};
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, sleep_until, timeout};
 
 /// The size of a read follows the last reads, between these bounds.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
+/// When nothing is due.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// A call of `subscribe`.
 pub(crate) struct SubscribeRequest {
@@ -44,7 +45,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut request: SubscribeRequest) {
     let options = &shared.options;
     let link = Link::Subscription(request.pattern.clone());
     let mut backoff = Backoff::new(options.backoff_min, options.backoff_max);
-    let deadline = later(Instant::now(), options.timeout).into();
+    let deadline = Deadline::after(Instant::now(), options.timeout);
     loop {
         let dialled = tokio::select! {
             dialled = shared.dial.connect() => dialled,
@@ -101,7 +102,7 @@ impl Drop for Ended<'_> {
 }
 
 /// Ready when there is no reason to connect any more.
-async fn given_up(shared: &Shared, request: &SubscribeRequest, deadline: tokio::time::Instant) {
+async fn given_up(shared: &Shared, request: &SubscribeRequest, deadline: Deadline) {
     let mut closed = shared.closed.subscribe();
     let stopped = async {
         while request.inbox.taker() == Taker::Listening {
@@ -111,7 +112,7 @@ async fn given_up(shared: &Shared, request: &SubscribeRequest, deadline: tokio::
     tokio::select! {
         () = stopped => {}
         _ = closed.wait_for(|closed| *closed) => {}
-        () = sleep_until(deadline), if request.first.is_some() => {}
+        () = deadline.wait(), if request.first.is_some() => {}
     }
 }
 
@@ -133,7 +134,7 @@ async fn follow(
     request: &mut SubscribeRequest,
     mut reader: Reader,
     mut writer: Writer,
-    deadline: tokio::time::Instant,
+    deadline: Deadline,
 ) -> Result<Ending, ()> {
     let options = &shared.options;
     let (mut core, first) =
@@ -142,7 +143,7 @@ async fn follow(
     let mut closed = shared.closed.subscribe();
     let mut closing = false;
     let mut confirmed = false;
-    let mut alarm = pin!(sleep_until(core.timeout().into()));
+    let mut alarm = pin!(sleep_until(ring(core.timeout())));
     let (mut input, mut messages) = (BytesMut::new(), Vec::new());
     let (mut size, mut need) = (SMALL, 0);
     loop {
@@ -164,7 +165,7 @@ async fn follow(
             Taker::Draining | Taker::Listening => {}
         }
         if alarm.is_elapsed() {
-            alarm.as_mut().reset(core.timeout().into());
+            alarm.as_mut().reset(ring(core.timeout()));
         }
         // A small rest is not worth a read.
         if input.capacity() - input.len() < size / 4 || input.capacity() < need {
@@ -205,7 +206,7 @@ async fn follow(
             }
             () = request.inbox.changed() => core.resumed(Instant::now()),
             _ = closed.changed(), if !closing => {}
-            () = sleep_until(deadline), if request.first.is_some() => return Err(()),
+            () = deadline.wait(), if request.first.is_some() => return Err(()),
             () = alarm.as_mut(), if !alarm.is_elapsed() => {
                 let now = Instant::now();
                 if full {
@@ -224,6 +225,11 @@ async fn follow(
             }
         }
     }
+}
+
+/// When to look at the time again; too early does no harm.
+fn ring(deadline: Deadline) -> tokio::time::Instant {
+    deadline.instant().unwrap_or_else(|| Instant::now() + LONG).into()
 }
 
 fn ended(confirmed: bool, reason: Reason) -> Result<Ending, ()> {

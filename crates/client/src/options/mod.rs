@@ -9,12 +9,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 const MIB: usize = 1 << 20;
+const SIZE_BOUNDS: &str = "it must be from 1 byte to less than 4GiB";
+
 /// What brokers allow unless they are configured otherwise.
 pub(crate) const MAX_CHANNEL: usize = 1024;
 
 /// Where the broker is, and the limits of a client. Each field but the first two is an option of
 /// the URL, by its name: `switchboard://[::1]:25000?timeout=5s&buffer=1MiB&when_full=fail`.
-/// Durations are written as `250ms`, `5s` or `2m`, sizes as bytes or as `64KiB`, `8MiB`.
+/// Durations are written as `250ms`, `1.5h` or `2` (seconds), sizes as `64KiB`, `1.5MB` or `4096` (bytes): the grammar of
+/// [`switchboard_driver::quantity`], as in the program's options and settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The broker's host; default `localhost`.
@@ -82,6 +85,11 @@ pub enum Runtime {
     Shared,
 }
 
+/// The length of a frame has four bytes.
+fn is_size(bytes: usize) -> bool {
+    bytes > 0 && u32::try_from(bytes).is_ok()
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -145,8 +153,8 @@ impl Options {
             ("max_frame", self.max_frame),
             ("max_channel", self.max_channel),
         ];
-        if let Some((option, _)) = sizes.into_iter().find(|(_, size)| *size == 0 || u32::try_from(*size).is_err()) {
-            return fail(option, "it must be from 1 byte to less than 4GiB");
+        if let Some((option, _)) = sizes.into_iter().find(|(_, size)| !is_size(*size)) {
+            return fail(option, SIZE_BOUNDS);
         }
         if self.backoff_max < self.backoff_min {
             return fail("backoff_max", "it is less than backoff_min");

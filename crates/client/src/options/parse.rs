@@ -1,5 +1,6 @@
-use super::{Options, Runtime, WhenFull};
+use super::{Options, Runtime, SIZE_BOUNDS, WhenFull, is_size};
 use std::time::Duration;
+use switchboard_driver::quantity;
 
 const SCHEME: &str = "switchboard://";
 
@@ -44,8 +45,8 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
         "backoff_min" => options.backoff_min = duration(value)?,
         "backoff_max" => options.backoff_max = duration(value)?,
         "buffer" => options.buffer = size(value)?,
-        "waiting" => options.waiting = number(value)?,
-        "resend" => options.resend = number(value)?,
+        "waiting" => options.waiting = count(value, usize::MAX as u64)?,
+        "resend" => options.resend = count(value, u32::MAX.into())?,
         "inbox" => options.inbox = size(value)?,
         "max_frame" => options.max_frame = size(value)?,
         "max_channel" => options.max_channel = size(value)?,
@@ -63,8 +64,9 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
-    value.parse().map_err(|_| "not a number that fits".to_owned())
+/// A count that may be smaller than what the grammar takes.
+fn count<T: TryFrom<u64>>(value: &str, most: u64) -> Result<T, String> {
+    T::try_from(quantity::parse_count(value)?).map_err(|_| format!("it is too large: at most {most}"))
 }
 
 fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
@@ -76,29 +78,11 @@ fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
 
 /// More than zero: with a time-out of nothing, nothing would ever succeed.
 fn duration(value: &str) -> Result<Duration, String> {
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &value[digits.len()..] {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        _ => return Err("a duration looks like 250ms, 5s or 2m".into()),
-    };
-    let millis = number::<u32>(digits)?;
-    if millis == 0 {
-        return Err("it must be more than zero".into());
-    }
-    Ok(Duration::from_millis(u64::from(millis) * unit))
+    let duration = quantity::parse_duration(value)?;
+    if duration.is_zero() { Err("it must be more than zero".into()) } else { Ok(duration) }
 }
 
 fn size(value: &str) -> Result<usize, String> {
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u32 = match &value[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err("a size looks like 4096, 64KiB or 8MiB".into()),
-    };
-    let bytes = number::<u32>(digits)?.checked_mul(unit).filter(|bytes| *bytes > 0);
-    bytes.map(|bytes| bytes as usize).ok_or_else(|| "it must be from 1 byte to less than 4GiB".into())
+    let bytes = quantity::parse_size(value)?;
+    if is_size(bytes) { Ok(bytes) } else { Err(SIZE_BOUNDS.into()) }
 }

@@ -49,6 +49,20 @@ fn every_limit_can_be_set() {
 }
 
 #[test]
+fn quantities_are_written_as_in_flags_and_settings() {
+    let of = |query: &str| format!("switchboard://h?{query}").parse::<Options>().unwrap();
+    assert_eq!(of("timeout=2").timeout, Duration::from_secs(2));
+    assert_eq!(of("heartbeat=1.5h").heartbeat, Duration::from_secs(5400));
+    assert_eq!(of("backoff_min=1us").backoff_min, Duration::from_micros(1));
+    assert_eq!(of("timeout=213503d").timeout, Duration::from_secs(213_503 * 86_400));
+    assert_eq!(of("buffer=1.5MB").buffer, 1_500_000);
+    assert_eq!(of("inbox=2mib").inbox, 2 << 20);
+    assert_eq!(of("max_frame=4294967295").max_frame, u32::MAX as usize);
+    assert_eq!(of("resend=4294967295").resend, u32::MAX);
+    assert_eq!((of("waiting=0").waiting, of("resend=0").resend), (0, 0));
+}
+
+#[test]
 fn a_wrong_address_is_explained() {
     for (url, part) in [
         ("localhost:25000", "does not begin with switchboard://"),
@@ -62,10 +76,17 @@ fn a_wrong_address_is_explained() {
         ("switchboard://h?bufer=1", "no such option; there are connect_timeout"),
         ("switchboard://h?buffer=0", "from 1 byte"),
         ("switchboard://h?buffer=4GiB", "less than 4GiB"),
-        ("switchboard://h?buffer=-1", "not a number"),
-        ("switchboard://h?timeout=5", "looks like 250ms"),
+        ("switchboard://h?buffer=-1", "must not be negative"),
+        ("switchboard://h?buffer=1parsec", "it must be a size, such as 64KiB"),
+        ("switchboard://h?buffer=99999999999999999999", "it is too large"),
+        ("switchboard://h?waiting=-1", "must not be negative"),
+        ("switchboard://h?waiting=1KiB", "it must be a whole number"),
+        ("switchboard://h?resend=4294967296", "at most 4294967295"),
+        ("switchboard://h?timeout=5weeks", "it must be a duration, such as 50ms"),
+        ("switchboard://h?timeout=99999999d", "it is too long: at most 213503d"),
+        ("switchboard://h?timeout=0.1ns", "more than zero"),
         ("switchboard://h?timeout=0s", "more than zero"),
-        ("switchboard://h?timeout=s", "not a number"),
+        ("switchboard://h?timeout=s", "it must be a duration"),
         ("switchboard://h?when_full=drop", "one of wait, fail"),
         ("switchboard://h?backoff_min=6s", "less than backoff_min"),
     ] {

@@ -58,7 +58,7 @@ impl Collector {
         let began = Instant::now();
         while TcpStream::connect(&collector.page).is_err() {
             if let Some(status) = collector.process.try_wait()? {
-                bail!("{kind:?} ended, {status}; the text books' needs: pip install pyzmq aiohttp");
+                bail!("{kind:?} ended, {status}; the typical collector in Python needs: pip install pyzmq aiohttp");
             }
             if began.elapsed() > START {
                 bail!("{kind:?} does not listen within {} s", START.as_secs());

@@ -1,12 +1,12 @@
-//! How fast samples go from a sender over ØMQ through a collector to its pages: Switchboard and the text books'
-//! design in Python, in turn, in one run.
+//! How fast samples go from a sender over ZeroMQ through a collector to its pages: Switchboard and a typical Python collector
+//! (pyzmq, aiohttp), in turn, in one run.
 //!
 //! ```text
 //! cargo build --release && cargo run --release --manifest-path crates/monitor/compare/Cargo.toml
 //! ```
 //!
 //! A sender publishes as fast as it is read; a run is over when every page has heard every sample. A sample
-//! that is lost or doubled is an error.
+//! that is lost or duplicated is an error.
 
 mod collector;
 mod pages;
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
             }
         }
         let [ours, theirs] = rates.map(median);
-        println!("{pages} pages: switchboard {ours:9.0}   text books {theirs:7.0}   ratio {:5.1}", ours / theirs);
+        println!("{pages} pages: switchboard {ours:9.0}   python {theirs:7.0}   ratio {:5.1}", ours / theirs);
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ fn connect(endpoint: &str) -> Result<XPub> {
     Ok(sender)
 }
 
-/// What this process sent in that second, as the text books' senders write it.
+/// What this process sent in that second, as a typical sender writes it.
 fn message(color: usize, time: Timestamp) -> Vec<u8> {
     let timestamp = time.display_with_offset(Offset::UTC).to_string();
     json!({ "color": format!("#{color:06x}"), "timestamp": timestamp, "cpu": 12.5, "mem": 64.25 })

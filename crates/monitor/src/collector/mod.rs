@@ -38,7 +38,7 @@ pub struct Rules {
     pub series_rate: u32,
     /// How old a sample may be; default 14 days.
     pub keep: Duration,
-    /// How far a sample may be ahead of the collector's clock before that is taken for it; default 5 s.
+    /// How far a sample may be ahead of the collector's clock before the collector's time is used instead; default 5 s.
     pub clock_tolerance: Duration,
     /// After how long without a sample a process is silent, and a hole is a gap; default 10 s.
     pub silent: Duration,

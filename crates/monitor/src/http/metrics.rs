@@ -92,7 +92,7 @@ fn own(hub: &Hub, text: &mut Text) {
         (collector.counts.clone(), collector.series.len())
     };
     let history = hub.history.counts();
-    text.family("switchboard_monitor_received_total", "counter", "Samples that came.");
+    text.family("switchboard_monitor_received_total", "counter", "Samples received.");
     for ((_, source), count) in Source::ALL.iter().zip(counts.received) {
         text.value("switchboard_monitor_received_total", &[("source", source)], count);
     }

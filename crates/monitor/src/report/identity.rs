@@ -9,7 +9,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
-/// Told apart on white and on black, also by most who see colours otherwise.
+/// Told apart on white and on black, also by most who see colors otherwise.
 const PALETTE: [&str; 10] =
     ["#1f77b4", "#e8710a", "#2a9d3f", "#d62f4b", "#8a63d2", "#00a3a3", "#c2569b", "#8c6d31", "#5b7fff", "#7a8b00"];
 /// How many instances of one service count themselves on one machine. Further ones go by their process number.
@@ -35,7 +35,7 @@ pub(crate) struct Identity {
     _slot: Option<UnixListener>,
 }
 
-/// As the text books' JSON has it, and more.
+/// The JSON of a typical sender, and more.
 #[derive(Serialize)]
 struct Report<'a> {
     color: &'a str,

@@ -30,21 +30,21 @@ const UNKNOWN: i32 = -1;
 /// Where reports go, and how the process is called there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the collector is: its ØMQ endpoint, or where it serves its page, as `http://HOST:PORT` or `https://HOST:PORT` (behind a proxy). Default:
-    /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ØMQ when
+    /// Where the collector is: its ZeroMQ endpoint, or where it serves its page, as `http://HOST:PORT` or `https://HOST:PORT` (behind a proxy). Default:
+    /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ZeroMQ when
     /// it is written to the connection: what a collector that is killed has not read yet is lost.
     pub collector: String,
-    /// What a collector asks for that listens beyond loopback: over HTTP as a bearer, over ØMQ as the password of PLAIN.
-    /// One on loopback asks for none, and over ØMQ it takes none.
+    /// What a collector asks for that listens beyond loopback: over HTTP as a bearer, over ZeroMQ as the password of PLAIN.
+    /// One on loopback asks for none, and over ZeroMQ it takes none.
     pub token: Option<String>,
-    /// What the process is an instance of. Default: the program's name.
+    /// The service that the process is an instance of. Default: the program's name.
     pub service: Option<String>,
-    /// Which of them it is. Default: the service and the first number that no other one of this machine has,
+    /// The name of the instance. Default: the service and the first number that no other one of this machine has,
     /// so that a process that is started again is the same line.
     pub instance: Option<String>,
-    /// The colour of its line. Default: one that follows from the instance.
+    /// The color of its line. Default: one that follows from the instance.
     pub color: Option<String>,
-    /// What was deployed. Default: it says nothing.
+    /// The version of the watched program. Default: it says nothing.
     pub version: Option<String>,
     /// How many reports wait for a collector that is away; then the oldest are dropped. Default: 3,600, one hour.
     pub backlog: usize,
@@ -132,6 +132,14 @@ pub enum Error {
     /// There is no thread for input and output.
     #[error(transparent)]
     NoThread(#[from] NoThread),
+}
+
+impl Error {
+    /// Returns true if the options are wrong, so that the same ones fail again anywhere.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Error::Address { .. } | Error::Backlog | Error::Text { .. })
+    }
 }
 
 /// What has become of all reports.

@@ -10,10 +10,10 @@ pub(crate) const LIVE: &str = "return document.querySelector('#link').textConten
 
 pub(crate) const BLUE: [u8; 3] = [31, 119, 180];
 
-// As WebDriver names them.
-pub(crate) const ESCAPE: &str = "\u{e00c}";
-pub(crate) const LEFT: &str = "\u{e012}";
-pub(crate) const RIGHT: &str = "\u{e014}";
+/// The selector of a chart's plot.
+pub(crate) fn plot(chart: &str) -> String {
+    format!("#{chart} .u-over")
+}
 
 /// How many pixels of a chart have about this color: `[red, green, blue]`, in these parts of its width.
 pub(crate) fn pixels(chart: &str, color: [u8; 3], from: f64, to: f64) -> String {

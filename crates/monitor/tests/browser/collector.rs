@@ -17,7 +17,7 @@ use tokio::time::{interval, timeout};
 /// A collector on a runtime of its own, so that nothing of it is left when it has stopped.
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
-    /// Where it collects over ØMQ.
+    /// Where it collects over ZeroMQ.
     pub(crate) endpoint: String,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,

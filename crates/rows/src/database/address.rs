@@ -1,11 +1,14 @@
+use super::settings;
 use super::tls::{self, Verify};
 use crate::Error;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Time for one address of a server to accept, unless the address has a `connect_timeout`.
@@ -13,6 +16,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Time for sent bytes to be acknowledged, unless the address has a `tcp_user_timeout`.
 const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// PostgreSQL's, where the address has none.
+const PORT: u16 = 5432;
 
 /// A database's address: `postgres://user:password@host:port/name?sslmode=verify-full`, or `host=... dbname=...`.
 ///
@@ -28,6 +33,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 pub struct Database {
     pub(super) config: Config,
     pub(super) tls: MakeRustlsConnect,
+    certificates: Certificates,
 }
 
 impl FromStr for Database {
@@ -54,7 +60,7 @@ impl FromStr for Database {
         }
         config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE / 3).keepalives_retries(3);
         let tls = MakeRustlsConnect::new(tls::config(verify, certificates.root.as_deref()).map_err(wrong)?);
-        Ok(Database { config, tls })
+        Ok(Database { config, tls, certificates })
     }
 }
 
@@ -65,6 +71,65 @@ impl Database {
         let mut other = self.clone();
         other.config.dbname(name);
         other
+    }
+
+    /// Runs statements that give nothing, such as those that create tables, in one transaction unless they say so
+    /// themselves. They have no time limit.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if the database refuses one, [`Error::Unknown`] if the connection was lost meanwhile.
+    pub async fn run(&self, sql: &str) -> Result<(), Error> {
+        let session = self.session(&settings("switchboard rows run", Duration::MAX, Duration::MAX)).await?;
+        session.client().batch_execute(sql).await.map_err(|error| Error::from(error).after_write())
+    }
+
+    /// The variables by which psql and other programs of libpq find this database, and `DATABASE_URL`.
+    ///
+    /// They hold the password, if the address has one.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let hosts: Vec<String> = self.config.get_hosts().iter().map(host_text).collect();
+        let ports = self.config.get_ports();
+        let ports: Vec<String> = if ports.is_empty() { &[PORT] } else { ports }.iter().map(u16::to_string).collect();
+        let mut variables = vec![("DATABASE_URL", self.url(&hosts)), ("PGHOST", hosts.join(","))];
+        let addresses: Vec<String> = self.config.get_hostaddrs().iter().map(IpAddr::to_string).collect();
+        let password = self.config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
+        let optional = [
+            ("PGHOSTADDR", Some(addresses.join(",")).filter(|text| !text.is_empty())),
+            ("PGPORT", Some(ports.join(","))),
+            ("PGUSER", self.config.get_user().map(str::to_owned)),
+            ("PGPASSWORD", password),
+            ("PGDATABASE", self.name().map(str::to_owned)),
+            ("PGSSLMODE", self.certificates.mode.clone()),
+            ("PGSSLROOTCERT", self.certificates.root.as_ref().map(|path| path.display().to_string())),
+        ];
+        variables.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        variables
+    }
+
+    fn url(&self, hosts: &[String]) -> String {
+        let encode = |text: &[u8]| percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let mut url = "postgresql://".to_owned();
+        if let Some(user) = self.config.get_user() {
+            url += &encode(user.as_bytes());
+            if let Some(password) = self.config.get_password() {
+                url += &format!(":{}", encode(password));
+            }
+            url.push('@');
+        }
+        let ports = self.config.get_ports();
+        let places = hosts.iter().enumerate().map(|(at, host)| {
+            let port = ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
+            let host = if host.contains(':') { format!("[{host}]") } else { encode(host.as_bytes()) };
+            format!("{host}:{port}")
+        });
+        url += &places.collect::<Vec<String>>().join(",");
+        url += &format!("/{}", encode(self.name().unwrap_or_default().as_bytes()));
+        let root = self.certificates.root.as_ref().map(|path| encode(path.as_os_str().as_encoded_bytes()));
+        let parameters = [("sslmode", self.certificates.mode.clone()), ("sslrootcert", root)];
+        let parameters = parameters.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+        let parameters = parameters.collect::<Vec<String>>().join("&");
+        if parameters.is_empty() { url } else { format!("{url}?{parameters}") }
     }
 
     /// The database's name; the user's name unless the address has one.
@@ -86,8 +151,15 @@ impl fmt::Debug for Database {
     }
 }
 
+fn host_text(host: &Host) -> String {
+    match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    }
+}
+
 /// The parameters that tokio-postgres does not know, or knows in part.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Certificates {
     mode: Option<String>,
     root: Option<PathBuf>,
@@ -187,6 +259,26 @@ mod tests {
     fn an_address_without_a_host_or_with_a_mistake_is_an_error() {
         for address in ["", "postgres:///x", "postgres://a:notaport/b", "host=a sslmode=x", "nonsense"] {
             assert!(address.parse::<Database>().is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_variables_and_the_url_in_them_lead_to_the_same_database() {
+        for (text, url) in [
+            ("postgres://me:s%40cret@db.test:5433/x", "postgresql://me:s%40cret@db%2Etest:5433/x"),
+            ("host=/run/a user=me dbname=x sslmode=disable", "postgresql://me@%2Frun%2Fa:5432/x?sslmode=disable"),
+            ("host=a,b port=1,2 user=me", "postgresql://me@a:1,b:2/me"),
+            ("postgres://me@[::1]:5433/x?sslmode=require", "postgresql://me@[::1]:5433/x?sslmode=require"),
+        ] {
+            let database: Database = text.parse().expect("an address");
+            let variables = database.environment();
+            let value =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+            assert_eq!(value("DATABASE_URL"), Some(url), "{text}");
+            let again: Database = url.parse().expect("an address");
+            assert_eq!(again.environment(), variables, "{text}");
+            assert_eq!(value("PGUSER"), Some("me"));
+            assert_eq!(value("PGPASSWORD"), text.contains("cret").then_some("s@cret"));
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Connection, Row, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -35,11 +36,15 @@ pub(crate) fn settings(name: &str, statement: Duration, lock: Duration) -> Strin
     )
 }
 
-/// Runs a future of a connection's beginning within its time.
+/// Runs a future of a connection's beginning within its time. What the server rejects is a refusal.
 pub(crate) async fn checked<T>(begin: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(BEGIN, begin)
-        .await
-        .unwrap_or_else(|_| Err(Error::unavailable("it accepts connections and does not answer")))
+    let result = timeout(BEGIN, begin).await;
+    let result = result.unwrap_or_else(|_| Err(Error::unavailable("it accepts connections and does not answer")));
+    result.map_err(|error| match error {
+        // A wrong password or a missing database is no fault of a request.
+        Error::Rejected(reply) => Error::refused(format!("the database refuses connections: {reply}")),
+        other => other,
+    })
 }
 
 impl Database {
@@ -72,7 +77,11 @@ impl Database {
 
 /// Says which database this is, and the server process's number.
 pub(crate) async fn identify(client: &Client) -> Result<(Identity, i32), Error> {
-    let row = client.query_one(IDENTITY, &[]).await?;
+    let row = client.query_one(IDENTITY, &[]).await.map_err(|error| match Error::from(error) {
+        // The statement was prepared just before, in another session then.
+        Error::Rejected(reply) if matches!(reply.code.as_str(), "26000" | "42P05") => pooled(),
+        other => other,
+    })?;
     if row.try_get::<_, bool>(0)? {
         return Err(Error::refused("this is a standby; give the address of the primary"));
     }
@@ -122,10 +131,25 @@ impl Session {
         let result = timeout(time, self.run(sql, parameters)).await;
         let Ok(result) = result else {
             // The answer may still come; the session is closed instead.
-            return Err(Error::unavailable(format!("no answer within {} ms", time.as_millis())));
+            return Err(no_answer(time));
         };
         self.busy = false;
         result
+    }
+
+    /// Runs a statement that does not return, within `time`. Every parameter is text.
+    pub(crate) async fn query_once(
+        &mut self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+        time: Duration,
+    ) -> Result<Vec<Row>, Error> {
+        self.busy = true;
+        let typed: Vec<_> = parameters.iter().map(|parameter| (*parameter, Type::TEXT)).collect();
+        let result = timeout(time, self.client.query_typed(sql, &typed)).await;
+        let Ok(result) = result else { return Err(no_answer(time)) };
+        self.busy = false;
+        result.map_err(Error::from)
     }
 
     async fn run(&mut self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
@@ -139,6 +163,18 @@ impl Session {
         self.statements.insert(sql.into(), statement.clone());
         self.client.query(&statement, parameters).await.map_err(Error::from)
     }
+}
+
+/// The refusal of a pooler.
+pub(crate) fn pooled() -> Error {
+    Error::refused(
+        "a pooler shares database sessions between clients (transaction pooling), which loses notifications; \
+         give the address of PostgreSQL itself",
+    )
+}
+
+fn no_answer(time: Duration) -> Error {
+    Error::unavailable(format!("no answer within {} ms", time.as_millis()))
 }
 
 impl Drop for Session {

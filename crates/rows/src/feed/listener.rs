@@ -13,6 +13,8 @@ use tokio::time::sleep;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// Silence after which the connection is probed.
 const PROBE: Duration = Duration::from_secs(5);
+/// Bytes of an identifier.
+const CHANNEL: usize = 63;
 /// Requests under way; more wait.
 const REQUESTS: usize = 64;
 
@@ -87,8 +89,12 @@ impl ChangeListener {
     /// Listens to a channel. No notification is missed once this has returned.
     ///
     /// # Errors
-    /// If the connection is lost at that moment; try again.
+    /// If the name is not of 1 to 63 bytes, for PostgreSQL would cut it; if the connection is lost at that moment: try
+    /// again.
     pub async fn listen(&self, channel: &str) -> Result<Subscription, Error> {
+        if channel.is_empty() || channel.len() > CHANNEL || channel.contains('\0') {
+            return Err(Error::refused(format!("a channel's name has 1 to {CHANNEL} bytes, none of them zero")));
+        }
         let ended = || Error::unavailable("the listener has ended");
         let (reply, answer) = oneshot::channel();
         let request = Request { channel: channel.to_owned(), reply };
@@ -162,7 +168,7 @@ impl Worker {
                         let Some(subscribers) = self.channels.get(notification.channel()) else { continue };
                         if subscribers.send(change).is_err() {
                             self.channels.remove(notification.channel());
-                            if let Err(error) = feed.unlisten(notification.channel()).await {
+                            if let Err(error) = checked(feed.unlisten(notification.channel())).await {
                                 return error;
                             }
                         }
@@ -178,7 +184,7 @@ impl Worker {
                 Some(request) = self.requests.recv() => {
                     let result = match self.channels.get(&request.channel) {
                         Some(_) => Ok(()),
-                        None => feed.listen(std::slice::from_ref(&request.channel)).await,
+                        None => checked(feed.listen(std::slice::from_ref(&request.channel))).await,
                     };
                     match result {
                         Ok(()) => {
@@ -190,7 +196,7 @@ impl Worker {
                         Err(error) => {
                             let _ = request.reply.send(Err(error.clone()));
                             // A refused statement leaves the connection as it is.
-                            if !matches!(error, Error::Rejected(_)) {
+                            if !matches!(error, Error::Refused { .. }) {
                                 return error;
                             }
                         }

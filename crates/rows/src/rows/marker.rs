@@ -54,7 +54,7 @@ impl Control {
 fn tables(inner: &Inner) -> (Vec<String>, Vec<String>) {
     let both = inner.tables.iter().map(|slot| match slot.table() {
         Ok(table) => (table.schema.clone(), table.name.clone()),
-        Err(_) => (slot.spec.schema.clone().unwrap_or_else(|| "public".to_owned()), slot.name()),
+        Err(_) => (slot.spec.schema.clone().unwrap_or_else(|| "public".to_owned()), slot.spec.name.clone()),
     });
     both.unzip()
 }
@@ -108,7 +108,7 @@ pub(super) async fn run_markers(
         inner.markers.done.send_replace(number);
         count(&inner.metrics.markers);
         if !matches!(*inner.phase.borrow(), Phase::Live) {
-            inner.phase.send_replace(Phase::Live);
+            inner.set_phase(Phase::Live);
         }
         backoff.reset();
         tokio::select! {
@@ -150,7 +150,7 @@ async fn send(
 async fn examine(inner: &Arc<Inner>, control: &mut Control, before: &[String], now: &[String]) -> Result<(), Error> {
     let has_changed = |id: TableId| before.get(usize::from(id.0)) != now.get(usize::from(id.0));
     for id in inner.ids().filter(|id| has_changed(*id)) {
-        tracing::warn!("rows: the definition of table {} has changed; it was flushed", inner.slot(id).name());
+        tracing::warn!("rows: the definition of table {} has changed; it was flushed", inner.slot(id).name);
         inner.slot(id).suspend(Error::unavailable("the table is being examined"));
         flush(inner, id);
     }

@@ -1,20 +1,27 @@
 //! The cache over a database: reads, writes, and the tasks that keep it coherent.
 
+mod demo;
+mod describe;
+mod events;
 mod marker;
 mod metrics;
 mod options;
 mod read;
 mod refresh;
 mod sampler;
+mod shape;
 mod state;
+mod status;
 mod supervisor;
 mod write;
 
+pub use describe::{ColumnInfo, TableInfo};
+pub use events::{Changes, EventId, RowChange};
 pub use metrics::Metrics;
 pub use options::{DisabledParts, Options, Refresh};
-pub use read::{Read, Source};
-pub use state::{Changes, RowChange, Status, TableStatus};
-pub use write::Written;
+pub use read::{Consistency, Read, Source};
+pub use status::{Status, TableStatus};
+pub use write::{Conditional, Written, WrittenRows};
 
 use crate::cache::{Row, TableId};
 use crate::database::{Pool, settings};
@@ -112,7 +119,7 @@ impl RowCache {
     /// # Errors
     /// As for [`RowCache::get`].
     pub async fn read(&self, table: &str, key: impl Into<Key>) -> Result<Read, Error> {
-        self.inner.read(table, &key.into()).await
+        self.read_with(table, key, Consistency::Cached).await
     }
 
     /// Reads a row as it is now: at least as new as every write that was acknowledged before the call.
@@ -128,7 +135,7 @@ impl RowCache {
     /// # Errors
     /// As for [`RowCache::get`].
     pub async fn read_strong(&self, table: &str, key: impl Into<Key>) -> Result<Read, Error> {
-        self.inner.read_strong(table, &key.into()).await
+        self.read_with(table, key, Consistency::Strong).await
     }
 
     /// Reads a row, at least as new as the write that gave the token.
@@ -145,7 +152,15 @@ impl RowCache {
     /// # Errors
     /// As for [`RowCache::get_after`].
     pub async fn read_after(&self, table: &str, key: impl Into<Key>, token: crate::Token) -> Result<Read, Error> {
-        self.inner.read_after(table, &key.into(), token).await
+        self.read_with(table, key, Consistency::After(token)).await
+    }
+
+    /// Reads a row that is as new as the caller asks for.
+    ///
+    /// # Errors
+    /// As for [`RowCache::get`] and [`RowCache::get_after`].
+    pub async fn read_with(&self, table: &str, key: impl Into<Key>, consistency: Consistency) -> Result<Read, Error> {
+        self.inner.read_with(table, &key.into(), consistency).await
     }
 
     /// Inserts a row from an object of its columns' values.
@@ -166,7 +181,21 @@ impl RowCache {
         key: impl Into<Key>,
         values: &serde_json::Value,
     ) -> Result<Option<Written>, Error> {
-        self.inner.update(table, &key.into(), values).await
+        Ok(written(self.inner.update(table, &key.into(), values, None).await?))
+    }
+
+    /// As [`RowCache::update`], if the row has one of these tags: see [`row_tag`](crate::row_tag).
+    ///
+    /// # Errors
+    /// As for [`RowCache::insert`].
+    pub async fn update_if(
+        &self,
+        table: &str,
+        key: impl Into<Key>,
+        values: &serde_json::Value,
+        tags: &[String],
+    ) -> Result<Conditional, Error> {
+        self.inner.update(table, &key.into(), values, Some(tags)).await
     }
 
     /// Deletes a row, and returns it as it was. `None`: there is no such row.
@@ -174,13 +203,63 @@ impl RowCache {
     /// # Errors
     /// As for [`RowCache::insert`].
     pub async fn delete(&self, table: &str, key: impl Into<Key>) -> Result<Option<Written>, Error> {
-        self.inner.delete(table, &key.into()).await
+        Ok(written(self.inner.delete(table, &key.into(), None).await?))
+    }
+
+    /// As [`RowCache::delete`], if the row has one of these tags: see [`row_tag`](crate::row_tag).
+    ///
+    /// # Errors
+    /// As for [`RowCache::insert`].
+    pub async fn delete_if(&self, table: &str, key: impl Into<Key>, tags: &[String]) -> Result<Conditional, Error> {
+        self.inner.delete(table, &key.into(), Some(tags)).await
+    }
+
+    /// Runs a query over the cache's connections, past the cache. Every parameter and every column is text.
+    ///
+    /// # Errors
+    /// As for [`RowCache::insert`].
+    pub async fn query(&self, sql: &str, parameters: Vec<Option<String>>) -> Result<Vec<Vec<Option<String>>>, Error> {
+        self.inner.query(sql, parameters).await
+    }
+
+    /// Runs a statement that writes rows of a table, and forgets them. Every parameter is text.
+    ///
+    /// The statement gives the key's values as a text array, and the row as text, of each row that it wrote. If it
+    /// `moves` rows to other keys, everything cached of the table is forgotten; so it is if the outcome is unknown,
+    /// more than 1,000 rows were written, or the statement's third column, a number as text, says that it gave fewer
+    /// rows than it wrote.
+    ///
+    /// # Errors
+    /// As for [`RowCache::insert`].
+    pub async fn write_rows(
+        &self,
+        table: &str,
+        sql: &str,
+        parameters: Vec<Option<String>>,
+        moves: bool,
+    ) -> Result<WrittenRows, Error> {
+        self.inner.write_rows(table, sql, parameters, moves).await
+    }
+
+    /// A table's columns and key, as the catalogue had them last.
+    ///
+    /// # Errors
+    /// If there is no such table, or it cannot be served.
+    pub fn describe(&self, table: &str) -> Result<TableInfo, Error> {
+        self.inner.describe(table)
     }
 
     /// The changes of all tables from now on, from whomever.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
-        self.inner.subscribe()
+        self.inner.events.subscribe(None)
+    }
+
+    /// The changes after one that was seen. Begins with a gap if those are not kept any more ([`Options::changes`]), or
+    /// if it was of another cache.
+    #[must_use]
+    pub fn subscribe_after(&self, seen: EventId) -> Changes {
+        self.inner.events.subscribe(Some(seen))
     }
 
     /// Waits until rows are cached.
@@ -209,9 +288,16 @@ impl RowCache {
     }
 }
 
+fn written(outcome: Conditional) -> Option<Written> {
+    match outcome {
+        Conditional::Written(written) => Some(written),
+        Conditional::Absent | Conditional::Changed => None,
+    }
+}
+
 impl Inner {
     fn named(&self, id: TableId, key: &[u8]) -> Option<(String, Key)> {
         let table = self.slot(id).table().ok()?;
-        Some((self.slot(id).name(), Key::from_bytes(key, table.key_columns())?))
+        Some((self.slot(id).name.to_string(), Key::from_bytes(key, table.key_columns())?))
     }
 }

@@ -28,13 +28,15 @@ pub struct Options {
     pub marker_timeout: Duration,
     /// Installs triggers that are missing; otherwise a table without them is not cached.
     pub install_triggers: bool,
+    /// Creates the table `patron (id serial PRIMARY KEY, name text, fav_dish text)` if it is asked for and missing.
+    pub create_demo_table: bool,
     /// Which rows are read again after a change.
     pub refresh: Refresh,
     /// Rows a second that the sampler compares with the database; 0 turns it off.
     pub samples: u32,
     /// Part of the notification queue, from 0 to 1, from which on listeners that do not read are ended.
     pub queue_limit: f64,
-    /// Changes that may wait for a subscriber.
+    /// Changes that are kept for subscribers, of at most 8,000 bytes each; from 1 to 1,048,576.
     pub changes: usize,
     /// Parts that a test switches off.
     #[doc(hidden)]
@@ -70,6 +72,7 @@ impl Default for Options {
             marker_interval: Duration::from_millis(250),
             marker_timeout: Duration::from_secs(2),
             install_triggers: true,
+            create_demo_table: false,
             refresh: Refresh::default(),
             samples: 4,
             queue_limit: 0.25,

@@ -4,6 +4,8 @@ use crate::cache::{Lease, Lookup, Row, TableId};
 use crate::table::Table;
 use crate::{Error, Key, Token, clock};
 use bytes::Bytes;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -45,8 +47,76 @@ pub(super) fn row_of(row: Option<&tokio_postgres::Row>) -> Result<Row, Error> {
     Ok(text.map(|text| Bytes::copy_from_slice(text.as_bytes())))
 }
 
+/// How new a row must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// At most [`Limits::max_age`](crate::cache::Limits::max_age) stale.
+    #[default]
+    Cached,
+    /// As new as every write that was acknowledged before the call.
+    Strong,
+    /// As new as the write that gave the token.
+    After(Token),
+}
+
+/// `cached`, `strong` or `after=TOKEN`.
+impl FromStr for Consistency {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Consistency, Error> {
+        match text.split_once('=') {
+            None if text == "cached" => Ok(Consistency::Cached),
+            None if text == "strong" => Ok(Consistency::Strong),
+            Some(("after", token)) => Ok(Consistency::After(token.parse()?)),
+            _ => Err(Error::Consistency { given: text.chars().take(50).collect() }),
+        }
+    }
+}
+
+impl fmt::Display for Consistency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Consistency::Cached => formatter.write_str("cached"),
+            Consistency::Strong => formatter.write_str("strong"),
+            Consistency::After(token) => write!(formatter, "after={token}"),
+        }
+    }
+}
+
 impl Inner {
-    pub(super) async fn read(self: &Arc<Self>, table: &str, key: &Key) -> Result<Read, Error> {
+    pub(super) async fn read_with(
+        self: &Arc<Self>,
+        table: &str,
+        key: &Key,
+        consistency: Consistency,
+    ) -> Result<Read, Error> {
+        match consistency {
+            Consistency::Cached => self.read(table, key).await,
+            Consistency::Strong => self.read_strong(table, key).await,
+            Consistency::After(token) => self.read_after(table, key, token).await,
+        }
+    }
+
+    /// Runs somebody's query.
+    pub(super) async fn query(
+        self: &Arc<Self>,
+        sql: &str,
+        parameters: Vec<Option<String>>,
+    ) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let (inner, sql) = (self.clone(), sql.to_owned());
+        let task = tokio::spawn(async move {
+            let time = inner.options.query_timeout;
+            let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
+                parameters.iter().map(|value| value as _).collect();
+            let mut session = inner.pool.take(time).await?;
+            let rows = session.query_once(&sql, &parameters, time).await?;
+            let texts = |row: &tokio_postgres::Row| (0..row.len()).map(|at| Ok(row.try_get(at)?)).collect();
+            rows.iter().map(texts).collect()
+        });
+        task.await.map_err(|error| Error::unavailable(error.to_string()))?
+    }
+
+    async fn read(self: &Arc<Self>, table: &str, key: &Key) -> Result<Read, Error> {
         let id = self.id(table)?;
         let end = Instant::now() + self.options.query_timeout;
         for _ in 0..WAITS {
@@ -88,7 +158,7 @@ impl Inner {
         self.bypass(id, &key).await
     }
 
-    pub(super) async fn read_strong(self: &Arc<Self>, table: &str, key: &Key) -> Result<Read, Error> {
+    async fn read_strong(self: &Arc<Self>, table: &str, key: &Key) -> Result<Read, Error> {
         let id = self.id(table)?;
         let proven = self.options.disabled.strong_marker || (self.slot(id).is_cached() && self.await_marker().await);
         if proven {
@@ -99,7 +169,7 @@ impl Inner {
         self.bypass(id, &key).await
     }
 
-    pub(super) async fn read_after(self: &Arc<Self>, table: &str, key: &Key, token: Token) -> Result<Read, Error> {
+    async fn read_after(self: &Arc<Self>, table: &str, key: &Key, token: Token) -> Result<Read, Error> {
         let current = *self.identity.lock();
         let current = current.ok_or_else(|| Error::unavailable("it has not answered yet"))?;
         token.check(current)?;
@@ -166,5 +236,21 @@ impl Inner {
             other => other,
         })?;
         row_of(rows.first())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consistency_is_read_as_it_is_printed() {
+        for text in ["cached", "strong", "after=6500000000000001-1-4000-16b3748"] {
+            assert_eq!(text.parse::<Consistency>().expect("a consistency").to_string(), text);
+        }
+        for text in ["", "Cached", "strong ", "after", "before=1-2-3-4", "cached=1"] {
+            assert!(matches!(text.parse::<Consistency>(), Err(Error::Consistency { .. })), "{text}");
+        }
+        assert!(matches!("after=x".parse::<Consistency>(), Err(Error::Token { .. })));
     }
 }

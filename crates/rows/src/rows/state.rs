@@ -1,19 +1,19 @@
 //! What the tasks and the callers share.
 
+use super::events::EventLog;
 use super::metrics::Counters;
 use super::options::Options;
 use super::refresh::Queue;
-use crate::cache::{Cache, TableId, Usage};
+use crate::cache::{Cache, TableId};
 use crate::database::{Identity, Pool};
 use crate::table::Table;
-use crate::{Database, Error, TableSpec, clock};
+use crate::{Database, Error, TableSpec};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
-use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 const TABLES: usize = 1000;
 
@@ -27,9 +27,10 @@ pub(super) struct Inner {
     names: HashMap<String, TableId>,
     pub(super) identity: Mutex<Option<Identity>>,
     pub(super) phase: watch::Sender<Phase>,
+    pub(super) times: Mutex<Times>,
     pub(super) markers: Markers,
     pub(super) refresh: Queue,
-    pub(super) changes: broadcast::Sender<RowChange>,
+    pub(super) events: EventLog,
     pub(super) metrics: Counters,
 }
 
@@ -51,9 +52,18 @@ pub(super) enum Phase {
     Down(Error),
 }
 
+/// When the phase came, and when the next try to connect begins.
+#[derive(Debug)]
+pub(super) struct Times {
+    pub(super) since: Instant,
+    pub(super) next_try: Instant,
+}
+
 #[derive(Debug)]
 pub(super) struct TableSlot {
     pub(super) spec: TableSpec,
+    /// Its name, shared by its events.
+    pub(super) name: Arc<str>,
     state: RwLock<TableState>,
 }
 
@@ -64,8 +74,9 @@ struct TableState {
 }
 
 impl TableSlot {
-    pub(super) fn name(&self) -> String {
-        self.spec.name.clone()
+    fn new(spec: TableSpec) -> TableSlot {
+        let problem = Some(Error::unavailable("it has not answered yet"));
+        TableSlot { name: spec.name.as_str().into(), spec, state: RwLock::new(TableState { table: None, problem }) }
     }
 
     /// The table, if it can be served at all.
@@ -120,20 +131,19 @@ impl Inner {
         }
         let count = u16::try_from(specs.len()).expect("there are at most 1,000");
         let cache = Cache::with_disabled(count, options.limits, options.disabled.cache);
-        let state =
-            || RwLock::new(TableState { table: None, problem: Some(Error::unavailable("it has not answered yet")) });
-        let tables = specs.into_iter().map(|spec| TableSlot { spec, state: state() }).collect();
+        let now = Instant::now();
         Ok(Arc::new(Inner {
             database,
             pool,
             cache,
-            tables,
+            tables: specs.into_iter().map(TableSlot::new).collect(),
             names,
             identity: Mutex::default(),
             phase: watch::Sender::new(Phase::Starting),
+            times: Mutex::new(Times { since: now, next_try: now }),
             markers: Markers { begun: AtomicU64::new(0), done: watch::Sender::new(0), demand: Notify::new() },
             refresh: Queue::default(),
-            changes: broadcast::channel(options.changes).0,
+            events: EventLog::new(options.changes),
             metrics: Counters::default(),
             options,
         }))
@@ -141,7 +151,7 @@ impl Inner {
 
     pub(super) fn id(&self, table: &str) -> Result<TableId, Error> {
         let id = self.names.get(table).copied();
-        id.ok_or_else(|| Error::table(table, "it is not among the tables that are served"))
+        id.ok_or_else(|| Error::NotServed { table: table.to_owned() })
     }
 
     pub(super) fn slot(&self, id: TableId) -> &TableSlot {
@@ -152,86 +162,10 @@ impl Inner {
         (0..u16::try_from(self.tables.len()).expect("there are at most 1,000")).map(TableId)
     }
 
-    pub(super) fn subscribe(&self) -> Changes {
-        Changes(self.changes.subscribe())
-    }
-
-    pub(super) fn tell(&self, change: RowChange) {
-        // An error means that nobody listens.
-        let _ = self.changes.send(change);
-    }
-
-    pub(super) fn status(&self) -> Status {
-        let tables = self.tables.iter().map(|slot| TableStatus { name: slot.name(), problem: slot.problem() });
-        Status {
-            problem: match &*self.phase.borrow() {
-                Phase::Live => None,
-                Phase::Starting => Some(Error::unavailable("it has not answered yet")),
-                Phase::Down(error) => Some(error.clone()),
-            },
-            age: self.cache.age(clock::now()),
-            identity: *self.identity.lock(),
-            tables: tables.collect(),
-            usage: self.cache.usage(),
-        }
-    }
-}
-
-/// How a cache is.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Status {
-    /// Why the change feed is down, if it is.
-    pub problem: Option<Error>,
-    /// Age that no cached row exceeds; `None` while reads go to the database.
-    pub age: Option<Duration>,
-    /// The database.
-    pub identity: Option<Identity>,
-    /// The tables, in the order in which they were given.
-    pub tables: Vec<TableStatus>,
-    /// What is cached.
-    pub usage: Usage,
-}
-
-/// How one table is.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TableStatus {
-    /// Its name.
-    pub name: String,
-    /// Why it is not cached, if it is not.
-    pub problem: Option<Error>,
-}
-
-/// A change that somebody made, or a gap in what is known of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RowChange {
-    /// An event, as the trigger sent it.
-    Event {
-        /// The table.
-        table: TableId,
-        /// JSON: `{"table","id","type","data"}`.
-        event: Arc<str>,
-    },
-    /// Changes were missed: the feed was lost, or this subscriber was slow and `missed` events were dropped.
-    Gap {
-        /// Events dropped; 0 after a lost feed, where nobody counts.
-        missed: u64,
-    },
-}
-
-/// The changes of all tables, in the order of the feed.
-#[derive(Debug)]
-pub struct Changes(broadcast::Receiver<RowChange>);
-
-impl Changes {
-    /// Waits for the next change; `None` once the cache has ended.
-    pub async fn next(&mut self) -> Option<RowChange> {
-        match self.0.recv().await {
-            Ok(change) => Some(change),
-            Err(RecvError::Lagged(missed)) => Some(RowChange::Gap { missed }),
-            Err(RecvError::Closed) => None,
+    pub(super) fn set_phase(&self, phase: Phase) {
+        let was_live = matches!(self.phase.send_replace(phase.clone()), Phase::Live);
+        if was_live != matches!(phase, Phase::Live) {
+            self.times.lock().since = Instant::now();
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Keeps the change feed connected, and applies its events in their order.
 
+use super::demo::create_table;
 use super::marker::{Control, run_markers};
 use super::metrics::count;
-use super::state::{Inner, Phase, RowChange};
+use super::state::{Inner, Phase};
 use crate::Error;
 use crate::cache::TableId;
-use crate::database::{Identity, Session, identify};
+use crate::database::{Identity, Session, checked, identify, pooled};
 use crate::feed::{Event, Feed};
 use crate::table::{Table, load, triggers};
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
 use switchboard_driver::Backoff;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// Bytes of an event in the log.
@@ -25,9 +26,11 @@ pub(super) async fn supervise(inner: Arc<Inner>) {
     loop {
         let Err(error) = connection(&inner, &mut backoff).await;
         tracing::warn!("rows: the change feed is down: {error}");
-        inner.phase.send_replace(Phase::Down(error));
-        inner.tell(RowChange::Gap { missed: 0 });
-        sleep(backoff.pause(fastrand::f64())).await;
+        inner.set_phase(Phase::Down(error));
+        inner.events.gap();
+        let pause = backoff.pause(fastrand::f64());
+        inner.times.lock().next_try = Instant::now() + pause;
+        sleep(pause).await;
     }
 }
 
@@ -44,6 +47,10 @@ pub(super) struct Echo {
 async fn connection(inner: &Arc<Inner>, backoff: &mut Backoff) -> Result<std::convert::Infallible, Error> {
     let channel = format!("switchboard_rows_{:016x}", fastrand::u64(..));
     let mut control = Control::connect(inner).await?;
+    let mut feed = Feed::connect(&inner.database, std::slice::from_ref(&channel)).await?;
+    // Nothing is installed in a database that is not the right one.
+    check_connection(inner, &mut control, &mut feed).await?;
+    create_table(inner, control.session()).await?;
     // What installs triggers changes the fingerprint, so it comes first.
     load_tables(inner, control.session(), inner.ids(), true).await?;
     let fingerprints = control.fingerprints(inner).await?;
@@ -54,9 +61,8 @@ async fn connection(inner: &Arc<Inner>, backoff: &mut Backoff) -> Result<std::co
             by_channel.insert(table.channel(), id);
         }
     }
-    let channels: Vec<String> = by_channel.keys().chain([&channel]).cloned().collect();
-    let mut feed = Feed::connect(&inner.database, &channels).await?;
-    check_connection(inner, &mut control, &mut feed).await?;
+    let channels: Vec<String> = by_channel.keys().cloned().collect();
+    checked(feed.listen(&channels)).await?;
     inner.pool.renew(feed.identity);
     *inner.identity.lock() = Some(feed.identity);
     if !inner.options.disabled.reconnect || inner.metrics.read().connects == 0 {
@@ -83,20 +89,18 @@ async fn check_connection(inner: &Inner, control: &mut Control, feed: &mut Feed)
             tracing::warn!("rows: a standby was promoted: timeline {} after {}", identity.timeline, before.timeline);
         }
     }
+    let process = control.process();
     let client = control.session().client();
-    // A pooler that gives sessions away between transactions has to give another one while this lasts.
-    client.batch_execute("BEGIN").await?;
-    let here = identify(client).await?.1;
-    let there = feed.process_now().await?;
-    client.batch_execute("COMMIT").await?;
-    let again = identify(client).await?.1;
-    if here == there || there != feed.process || here != again || here != control.process() {
-        return Err(Error::refused(
-            "a pooler shares database sessions between clients (transaction pooling), which loses notifications; \
-             give the address of PostgreSQL itself",
-        ));
-    }
-    Ok(())
+    let is_shared = checked(async {
+        // A pooler that gives sessions away between transactions has to give another one while this lasts.
+        client.batch_execute("BEGIN").await?;
+        let here = identify(client).await?.1;
+        let there = feed.process_now().await?;
+        client.batch_execute("COMMIT").await?;
+        let again = identify(client).await?.1;
+        Ok(here == there || there != feed.process || here != again || here != process)
+    });
+    if is_shared.await? { Err(pooled()) } else { Ok(()) }
 }
 
 async fn apply(
@@ -140,7 +144,7 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
         None => flush(inner, id),
     }
     tracing::info!("Got DB event: {}", cut(payload));
-    inner.tell(RowChange::Event { table: id, event: payload.into() });
+    inner.events.event(&inner.slot(id).name, payload);
 }
 
 pub(super) fn flush(inner: &Inner, id: TableId) {

@@ -13,8 +13,8 @@ const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersis
     WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
 
 const COLUMNS: &str = "SELECT a.attname::text, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text END, \
-    format_type(a.atttypid, a.atttypmod), a.attnotnull, coalesce(l.collisdeterministic, true), \
-    a.attgenerated <> '' OR a.attidentity = 'a', a.attnum \
+    format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1), a.attnotnull, coalesce(l.collisdeterministic, true), \
+    a.attgenerated <> '' OR a.attidentity = 'a', a.attnum, a.atthasdef OR a.attidentity <> '' \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation \
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
@@ -30,11 +30,14 @@ pub(crate) struct Column {
     pub(crate) name: String,
     key_type: Option<KeyType>,
     /// The type, in words.
-    shown_type: String,
-    not_null: bool,
+    pub(crate) shown_type: String,
+    /// The type as SQL, without a length: a cast to it cuts nothing off.
+    pub(crate) cast: String,
+    pub(crate) not_null: bool,
     deterministic: bool,
     /// Computed by the database alone.
-    computed: bool,
+    pub(crate) computed: bool,
+    pub(crate) has_default: bool,
     number: i16,
 }
 
@@ -109,10 +112,12 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
             name: row.try_get(0)?,
             key_type: type_name.as_deref().and_then(KeyType::named),
             shown_type: row.try_get(2)?,
-            not_null: row.try_get(3)?,
-            deterministic: row.try_get(4)?,
-            computed: row.try_get(5)?,
-            number: row.try_get(6)?,
+            cast: row.try_get(3)?,
+            not_null: row.try_get(4)?,
+            deterministic: row.try_get(5)?,
+            computed: row.try_get(6)?,
+            number: row.try_get(7)?,
+            has_default: row.try_get(8)?,
         })
     };
     rows.iter().map(column).collect()

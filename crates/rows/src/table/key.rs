@@ -135,6 +135,12 @@ impl From<&str> for Key {
     }
 }
 
+impl From<&String> for Key {
+    fn from(text: &String) -> Key {
+        Key::from(text.clone())
+    }
+}
+
 impl From<&Key> for Key {
     fn from(key: &Key) -> Key {
         key.clone()

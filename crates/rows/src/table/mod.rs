@@ -9,6 +9,7 @@ pub mod triggers;
 pub(crate) use catalogue::{Table, load};
 pub(crate) use fingerprint::FINGERPRINTS;
 pub use key::Key;
+pub use sql::row_tag;
 
 /// A table that is asked for by name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,12 +10,12 @@ pub(crate) struct Statements {
     pub(crate) select: String,
     /// Parameters: an array for each column of the key. Gives the row's JSON, or null, for each key in order.
     pub(crate) select_many: String,
-    /// Parameters: the key's values. Gives no row if there was none.
-    pub(crate) delete: String,
     /// `t.a = $1 AND t.b = $2`.
     key_is: String,
     /// Key values as text array and row JSON, of `t`.
-    returning: String,
+    pub(crate) returning: String,
+    /// The row's tag, of `t`.
+    tag: String,
 }
 
 impl Statements {
@@ -35,7 +35,9 @@ impl Statements {
         let names: Vec<String> = (0..key.len()).map(|at| format!("k{at}")).collect();
         let keys: Vec<String> = key.iter().map(|name| format!("t.{}::text", identifier(name))).collect();
         let row = "pg_catalog.row_to_json(r)::text";
-        let returning = format!("ARRAY[{}], (SELECT {row} FROM (SELECT {all}) r)", keys.join(", "));
+        let json = format!("(SELECT {row} FROM (SELECT {all}) r)");
+        let returning = format!("ARRAY[{}], {json}", keys.join(", "));
+        let digest = format!("pg_catalog.sha256(pg_catalog.convert_to({json}, 'UTF8'))");
         Statements {
             select: format!("SELECT {row} FROM (SELECT {all} FROM {table} t WHERE {key_is}) r"),
             select_many: format!(
@@ -44,7 +46,7 @@ impl Statements {
                 arrays.join(", "),
                 names.join(", ")
             ),
-            delete: format!("DELETE FROM {table} t WHERE {key_is} RETURNING {returning}"),
+            tag: format!("pg_catalog.left(pg_catalog.encode({digest}, 'hex'), {TAG})"),
             key_is,
             returning,
         }
@@ -62,12 +64,29 @@ impl Table {
         format!("INSERT INTO {table} AS t ({names}) SELECT {names} FROM {} RETURNING {returning}", record(&table, "$1"))
     }
 
-    /// Parameters: the key's values, then the values as a JSON object.
-    pub(crate) fn update(&self, columns: &[&str]) -> String {
+    /// Parameters: the key's values, then the values as a JSON object; with `tagged`, then an array of tags.
+    ///
+    /// The row's tag is looked at again once another transaction's lock on the row is gone.
+    pub(crate) fn update(&self, columns: &[&str], tagged: bool) -> String {
         let (table, names) = (self.quoted(), names(columns));
         let Statements { key_is, returning, .. } = &self.statements;
         let values = record(&table, &format!("${}", self.key_columns() + 1));
-        format!("UPDATE {table} t SET ({names}) = (SELECT {names} FROM {values}) WHERE {key_is} RETURNING {returning}")
+        let tag_is = if tagged { self.tag_is(2) } else { String::new() };
+        format!(
+            "UPDATE {table} t SET ({names}) = (SELECT {names} FROM {values}) WHERE {key_is}{tag_is} \
+             RETURNING {returning}"
+        )
+    }
+
+    /// Parameters: the key's values; with `tagged`, then an array of tags. Gives no row if there was none.
+    pub(crate) fn delete(&self, tagged: bool) -> String {
+        let Statements { key_is, returning, .. } = &self.statements;
+        let tag_is = if tagged { self.tag_is(1) } else { String::new() };
+        format!("DELETE FROM {} t WHERE {key_is}{tag_is} RETURNING {returning}", self.quoted())
+    }
+
+    fn tag_is(&self, after_key: usize) -> String {
+        format!(" AND {} = ANY(${}::text[])", self.statements.tag, self.key_columns() + after_key)
     }
 
     /// The channel of the table's events: `chan_` and its name, or a hash of it where that is too long.
@@ -88,6 +107,16 @@ fn names(columns: &[&str]) -> String {
 
 fn record(table: &str, parameter: &str) -> String {
     format!("pg_catalog.json_populate_record(NULL::{table}, {parameter}::text::json)")
+}
+
+/// Digits of a row's tag: 128 bits of its hash.
+const TAG: usize = 32;
+
+/// A row's tag: 32 hexadecimal digits that differ for rows that differ. Made of the row's JSON.
+#[must_use]
+pub fn row_tag(row: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    const_hex::encode(&Sha256::digest(row)[..TAG / 2])
 }
 
 /// Prefix and name, within the 63 bytes that an identifier has.

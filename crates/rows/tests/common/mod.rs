@@ -2,15 +2,16 @@
 #![allow(dead_code)]
 
 pub(crate) mod proxy;
+pub(crate) mod service;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use switchboard_rows::{Database, ScratchDatabase};
+use switchboard_rows::{Database, Options, RowCache, ScratchDatabase, TableSpec};
 use tokio_postgres::{Client, NoTls};
 
 /// Generous: the machine may be busy.
@@ -29,20 +30,22 @@ pub(crate) fn server() -> &'static Server {
 
 impl Server {
     pub(crate) fn start(settings: &[&str]) -> Server {
-        // Removed by the program that it is given to; PostgreSQL's user has to pass through it.
-        let base = tempfile::tempdir().expect("a directory").keep();
-        std::fs::set_permissions(&base, PermissionsExt::from_mode(0o711)).expect("permissions");
+        let server = Server::start_in(&directory(), settings);
+        server.run_sql("postgres", "CREATE ROLE app LOGIN CREATEDB");
+        server
+    }
+
+    /// With the data that the directory has, if it has some. The directory is removed in the end.
+    pub(crate) fn start_in(base: &Path, settings: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard-rows-postgres"));
-        command.arg(&base).args(settings).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(base).args(settings).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
         let input = process.stdin.take().expect("a pipe");
         let output = BufReader::new(process.stdout.take().expect("a pipe"));
         let (sender, lines) = channel();
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let place = place(&lines);
-        let server = Server { process: Mutex::new((process, Some(input), lines)), place: Mutex::new(place) };
-        server.run_sql("postgres", "CREATE ROLE app LOGIN CREATEDB");
-        server
+        Server { process: Mutex::new((process, Some(input), lines)), place: Mutex::new(place) }
     }
 
     /// `restart` or `crash`. Returns once it accepts again.
@@ -94,6 +97,13 @@ impl Server {
     }
 }
 
+/// A directory that PostgreSQL's user can pass through.
+pub(crate) fn directory() -> PathBuf {
+    let base = tempfile::tempdir().expect("a directory").keep();
+    std::fs::set_permissions(&base, PermissionsExt::from_mode(0o711)).expect("permissions");
+    base
+}
+
 fn place(lines: &Receiver<String>) -> (PathBuf, u32) {
     let value = |key: &str| {
         let line = lines.recv_timeout(PATIENCE * 2).expect("PostgreSQL starts; is the package postgresql installed?");
@@ -122,6 +132,34 @@ pub(crate) async fn connect(address: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(address, NoTls).await.expect("PostgreSQL accepts");
     tokio::spawn(connection);
     client
+}
+
+/// Options under which nothing is late because the machine is busy.
+pub(crate) fn patient() -> Options {
+    let mut options = Options { query_timeout: PATIENCE, marker_timeout: PATIENCE, ..Options::default() };
+    options.limits.max_age = PATIENCE;
+    options
+}
+
+/// Opens a cache, and waits until its tables are cached.
+pub(crate) async fn cached<T: Into<TableSpec>>(
+    database: &Database,
+    tables: impl IntoIterator<Item = T>,
+    options: Options,
+) -> RowCache {
+    let cache = RowCache::open(database, tables, options).expect("it opens");
+    is_cached(&cache).await;
+    cache
+}
+
+/// Waits until the tables are cached.
+pub(crate) async fn is_cached(cache: &RowCache) {
+    until("the tables are cached", async || {
+        let status = cache.status();
+        let is_fine = status.problem.is_none() && status.tables.iter().all(|table| table.problem.is_none());
+        is_fine.then_some(())
+    })
+    .await;
 }
 
 /// Waits until the condition holds.

@@ -1,12 +1,12 @@
-//! A TCP proxy before PostgreSQL's socket that stalls, delays and cuts.
+//! A TCP proxy before PostgreSQL's socket that stalls, delays, holds back and cuts.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 #[derive(Clone)]
@@ -15,10 +15,16 @@ pub(crate) struct Proxy(Arc<Shared>);
 struct Shared {
     port: u16,
     target: Mutex<PathBuf>,
+    /// New connections are closed.
+    refuse: AtomicBool,
     /// Bytes are taken and go nowhere, without a FIN; for connections that exist and new ones.
     swallow: AtomicBool,
     /// Most milliseconds that what the server sends is kept back, each time another number of them.
     delay: AtomicU64,
+    /// Replies of sessions of this name are kept back.
+    hold: watch::Sender<Option<&'static str>>,
+    /// Sessions whose replies are.
+    held: AtomicUsize,
     cut: Notify,
 }
 
@@ -28,17 +34,26 @@ impl Proxy {
         let shared = Arc::new(Shared {
             port: listener.local_addr().expect("an address").port(),
             target: Mutex::new(socket_directory),
+            refuse: AtomicBool::new(false),
             swallow: AtomicBool::new(false),
             delay: AtomicU64::new(0),
+            hold: watch::Sender::new(None),
+            held: AtomicUsize::new(0),
             cut: Notify::new(),
         });
         let accepting = shared.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(accepting.clone(), client));
+                if !accepting.refuse.load(SeqCst) {
+                    tokio::spawn(carry(accepting.clone(), client));
+                }
             }
         });
         Proxy(shared)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
     }
 
     pub(crate) fn address(&self, user: &str, name: &str) -> String {
@@ -49,6 +64,10 @@ impl Proxy {
         *self.0.target.lock().expect("no panic") = socket_directory;
     }
 
+    pub(crate) fn refuse(&self, on: bool) {
+        self.0.refuse.store(on, SeqCst);
+    }
+
     pub(crate) fn swallow(&self, on: bool) {
         self.0.swallow.store(on, SeqCst);
     }
@@ -57,11 +76,28 @@ impl Proxy {
         self.0.delay.store(u64::try_from(most.as_millis()).expect("few"), SeqCst);
     }
 
+    /// Keeps back the replies of sessions of this name, until [`Proxy::release`].
+    pub(crate) fn hold(&self, name: &'static str) {
+        self.0.hold.send_replace(Some(name));
+    }
+
+    pub(crate) fn release(&self) {
+        self.0.hold.send_replace(None);
+    }
+
+    /// Sessions whose replies are kept back.
+    pub(crate) fn held(&self) -> usize {
+        self.0.held.load(SeqCst)
+    }
+
     /// Closes every connection.
     pub(crate) fn cut(&self) {
         self.0.cut.notify_waiters();
     }
 }
+
+/// The name that a session gives itself.
+type Name = OnceLock<String>;
 
 async fn carry(shared: Arc<Shared>, client: TcpStream) {
     let _ = client.set_nodelay(true);
@@ -69,26 +105,68 @@ async fn carry(shared: Arc<Shared>, client: TcpStream) {
     let Ok(server) = UnixStream::connect(target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let name = Name::new();
     tokio::select! {
-        () = pump(&shared, from_client, to_server, false) => {}
-        () = pump(&shared, from_server, to_client, true) => {}
+        () = pump(&shared, from_client, to_server, &name, false) => {}
+        () = pump(&shared, from_server, to_client, &name, true) => {}
         () = shared.cut.notified() => {}
     }
 }
 
-async fn pump(shared: &Shared, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, is_reply: bool) {
+async fn pump(
+    shared: &Shared,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    name: &Name,
+    is_reply: bool,
+) {
     let mut buffer = vec![0; 64 * 1024];
     // What was swallowed once leaves a hole: nothing may follow it.
     let mut is_broken = false;
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
-        let most = shared.delay.load(SeqCst);
-        if is_reply && most > 0 {
-            sleep(Duration::from_millis(fastrand::u64(0..=most))).await;
+        if is_reply {
+            let most = shared.delay.load(SeqCst);
+            if most > 0 {
+                sleep(Duration::from_millis(fastrand::u64(0..=most))).await;
+            }
+            keep_back(shared, name).await;
+        } else if let Some(given) = name_given(&buffer[..count]) {
+            let _ = name.set(given);
         }
         is_broken |= shared.swallow.load(SeqCst);
         if !is_broken && to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
     }
+}
+
+async fn keep_back(shared: &Shared, name: &Name) {
+    let mut hold = shared.hold.subscribe();
+    let is_held = |hold: &Option<&'static str>| hold.is_some() && *hold == name.get().map(String::as_str);
+    if is_held(&hold.borrow_and_update()) {
+        let _held = Held::new(&shared.held);
+        let _ = hold.wait_for(|hold| !is_held(hold)).await;
+    }
+}
+
+struct Held<'a>(&'a AtomicUsize);
+
+impl<'a> Held<'a> {
+    fn new(held: &'a AtomicUsize) -> Held<'a> {
+        held.fetch_add(1, SeqCst);
+        Held(held)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+fn name_given(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let (_, rest) = text.split_once("application_name = '")?;
+    Some(rest.split_once('\'')?.0.to_owned())
 }

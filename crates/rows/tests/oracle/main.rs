@@ -9,6 +9,7 @@ mod common;
 mod gates;
 mod history;
 mod naive;
+mod scene;
 mod subject;
 mod world;
 
@@ -18,11 +19,11 @@ use nix::unistd::Pid;
 use std::time::Duration;
 use world::{BOUND, Change, World, options};
 
-pub(crate) const MOVE: Change<'_> = Change::Removes("UPDATE item SET id = -1 - id WHERE id >= 0");
-pub(crate) const RETURN: Change<'_> = Change::Returns(
+const MOVE: Change<'_> = Change::Removes("UPDATE item SET id = -1 - id WHERE id >= 0");
+const RETURN: Change<'_> = Change::Returns(
     "DELETE FROM item WHERE id >= 0; UPDATE item SET id = -1 - id, version = $version - 1 - id WHERE id < 0",
 );
-pub(crate) const TRUNCATE: Change<'_> = Change::Removes("TRUNCATE item");
+const TRUNCATE: Change<'_> = Change::Removes("TRUNCATE item");
 
 /// Operations between two disturbances.
 fn operations() -> u64 {

@@ -7,16 +7,20 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use switchboard_rows::Error;
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::{AsyncMessage, Client, NoTls, Statement};
 
 pub(crate) struct Naive {
     rows: parking_lot::Mutex<HashMap<i64, Version>>,
     sql: Client,
+    select: Statement,
 }
 
 impl Naive {
     pub(crate) async fn connect(address: &str) -> Arc<Naive> {
-        let naive = Arc::new(Naive { rows: parking_lot::Mutex::default(), sql: connect(address).await });
+        let sql = connect(address).await;
+        sql.batch_execute("SET application_name = 'switchboard rows'").await.expect("set");
+        let select = sql.prepare("SELECT version FROM item WHERE id = $1").await.expect("prepared");
+        let naive = Arc::new(Naive { rows: parking_lot::Mutex::default(), sql, select });
         // Its triggers are the real ones.
         let spec = switchboard_rows::TableSpec::from("item");
         switchboard_rows::triggers::install(&address.parse().expect("an address"), &spec).await.expect("installed");
@@ -42,7 +46,7 @@ impl Naive {
         if let Some(row) = self.rows.lock().get(&key) {
             return Ok(*row);
         }
-        let row = self.sql.query_opt("SELECT version FROM item WHERE id = $1", &[&key]).await.map_err(Error::from)?;
+        let row = self.sql.query_opt(&self.select, &[&key]).await.map_err(Error::from)?;
         let row = row.map(|row| row.get::<_, i64>(0).cast_unsigned());
         self.rows.lock().insert(key, row);
         Ok(row)
@@ -56,6 +60,10 @@ impl Naive {
             ),
         };
         self.sql.batch_execute(&sql).await.map_err(Error::from)
+    }
+
+    pub(crate) fn forget(&self) {
+        self.rows.lock().clear();
     }
 
     pub(crate) fn snapshot(&self) -> Vec<(i64, Version)> {

@@ -74,3 +74,21 @@ fn a_connection_is_watched_until_everything_is_acknowledged() {
         handle.take_credit();
     }
 }
+
+#[tokio::test]
+async fn an_acknowledgement_that_another_task_sees_wakes_one_that_asks_late() {
+    let (script, handle, _) = written();
+    let is_woken = || tokio::time::timeout(Duration::ZERO, handle.woken());
+    handle.set_asks_late();
+    handle.sample();
+    assert!(handle.asks_late());
+    assert!(is_woken().await.is_err(), "nothing has happened");
+    script.acknowledges(60, false, Duration::ZERO);
+    handle.sample();
+    assert!(!handle.asks_late());
+    assert!(is_woken().await.is_ok());
+    // One that asks soon anyhow is left alone.
+    script.acknowledges(70, false, Duration::ZERO);
+    handle.sample();
+    assert!(is_woken().await.is_err());
+}

@@ -183,6 +183,7 @@ settings! {
     "outbox" Size => server.limits.outbox, "Send buffer of one connection: what may wait for it.";
     "outbox-messages" Count<usize> => server.limits.outbox_messages, "How many messages may wait for one connection; 0 for as many as `outbox` takes.";
     "window" Size => server.limits.window, "How much is handed to the socket ahead of its progress; of a queue also ahead of what the consumer's machine acknowledged.";
+    "first-window" Size => server.limits.first_window, "The part of `window` that a queue's consumer begins with: it doubles while the consumer takes half of it within 50ms, and is halved when that takes more than 1s.";
     "queue" Size => server.limits.queue, "Maximum size of what waits in one queue, or in one topic that buffers.";
     "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
     "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "How much a consumer with acks may send while its messages wait for room: it is read on, so that its acks arrive; 0 pauses it at once.";

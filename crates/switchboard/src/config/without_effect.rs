@@ -131,6 +131,9 @@ impl Settings {
         more("queue", limits.queue, "memory", limits.memory);
         more("outbox", limits.outbox, "memory", limits.memory);
         more("window", limits.window, "outbox", limits.outbox);
+        if self.changed("broker").contains(&"first-window") {
+            more("first-window", limits.first_window, "window", limits.window);
+        }
         for rule in &self.rules {
             more(&format!("queue of [[channel]] {}", rule.pattern), rule.queue.unwrap_or(0), "memory", limits.memory);
         }

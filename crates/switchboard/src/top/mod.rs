@@ -30,7 +30,7 @@ pub(crate) struct Top {
     #[arg(long)]
     once: bool,
     /// Print the monitor's answer as JSON and end.
-    #[arg(long, conflicts_with = "once")]
+    #[arg(long, short = 'j', conflicts_with = "once")]
     json: bool,
 }
 

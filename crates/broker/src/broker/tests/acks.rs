@@ -139,6 +139,30 @@ fn the_window_bounds_what_is_ahead_of_a_consumer_without_acks() {
 }
 
 #[test]
+fn a_window_grows_for_a_consumer_that_is_quick_and_shrinks_again_for_one_that_is_slow() {
+    // The greatest power of two is not the end: it stays at `window`.
+    let mut bench = Bench::new(Limits { window: 35, first_window: 10, queue: 10_000, ..small() });
+    bench.send(10, Command::Connect { transport_acks: true });
+    bench.subscribe(10, "/queue/a");
+    let jobs: Vec<String> = (0..100).map(|number| format!("{number:04}")).collect();
+    bench.publish(3, "/queue/a", &jobs.iter().map(String::as_str).collect::<Vec<_>>());
+    let window = |bench: &Bench| bench.broker.window(crate::ConnectionId(10)).unwrap();
+    let mut take = |bench: &mut Bench, after: u64, expected: usize| {
+        // Messages of 8 bytes: one is ahead in a window of 10, and four are in one of 35.
+        let ahead = window(bench) / 8 * 8;
+        bench.pass(after);
+        bench.send(10, Command::Credit { bytes: ahead });
+        bench.send(10, Command::TransportAck { bytes: ahead });
+        assert_eq!(window(bench), expected, "after {after} ms");
+    };
+    for (after, expected) in
+        [(51, 10), (50, 20), (0, 35), (0, 35), (51, 35), (1000, 35), (1001, 17), (1001, 10), (5000, 10)]
+    {
+        take(&mut bench, after, expected);
+    }
+}
+
+#[test]
 fn what_was_recalled_is_not_counted_as_delivered() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/queue/a");

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod browser;
+mod capabilities;
+mod driver;
+mod input;
+mod look;
+
+pub use browser::Browser;
+pub use input::key;
+pub use look::{Look, Scheme};
+
+use std::time::Duration;
+
+/// Time limit for anything that is certain to happen. No test waits as long as this on purpose.
+pub const PATIENCE: Duration = Duration::from_secs(30);

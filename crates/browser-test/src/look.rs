@@ -1,0 +1,38 @@
+/// The window that a page is shown in, and the user's color scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub(crate) scheme: Scheme,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) phone: bool,
+}
+
+/// The color scheme that the page is asked for: `prefers-color-scheme`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Dark text on a light ground.
+    Light,
+    /// Light text on a dark ground.
+    Dark,
+}
+
+impl Look {
+    /// A desktop's window of 1280 x 1100 pixels.
+    pub const LIGHT: Look = Look { scheme: Scheme::Light, width: 1280, height: 1100, phone: false };
+    /// The same, dark.
+    pub const DARK: Look = Look { scheme: Scheme::Dark, ..Look::LIGHT };
+    /// A phone of 360 x 1280 pixels, with a touch screen.
+    pub const PHONE: Look = Look { width: 360, height: 1280, phone: true, ..Look::LIGHT };
+
+    /// The same in another width, in CSS pixels. A desktop's window has at least 500.
+    #[must_use]
+    pub const fn width(self, width: u32) -> Look {
+        Look { width, ..self }
+    }
+
+    /// The same in another height, in CSS pixels.
+    #[must_use]
+    pub const fn height(self, height: u32) -> Look {
+        Look { height, ..self }
+    }
+}

@@ -1,0 +1,182 @@
+// Shows the cache live, and lets one try the API. Every text of the database is put in as text, never as markup.
+
+const find = (id) => document.getElementById(id);
+const LOOK = 500;
+const RETRY = 2000;
+const AGAIN = 250;
+const SHOWN_EVENTS = 100;
+let repeating = 0;
+
+function say(state, text) {
+    find("link").dataset.state = state;
+    find("link").textContent = text;
+}
+
+function problem(text) {
+    find("problem").hidden = !text;
+    if (find("problem").textContent !== text) {
+        find("problem").textContent = text;
+    }
+}
+
+function element(name, text, className) {
+    const made = document.createElement(name);
+    made.textContent = text;
+    if (className) {
+        made.className = className;
+    }
+    return made;
+}
+
+function number(value) {
+    return value.toLocaleString("en-US");
+}
+
+// The tables, as links that fill in the form.
+function showTables(tables) {
+    const shown = JSON.stringify(tables);
+    if (find("tables").dataset.shown === shown) {
+        return;
+    }
+    find("tables").dataset.shown = shown;
+    find("tables").replaceChildren(...tables.map((table) => {
+        const item = element("li", "");
+        const link = element("a", table.name);
+        link.href = `/${encodeURIComponent(table.name)}?limit=20`;
+        item.append(link, " ");
+        const columns = (table.columns ?? []).map((column) => `${column.name} ${column.type}`).join(", ");
+        item.append(element("small", table.key ? `key ${table.key.join(", ")}; ${columns}` : ""));
+        if (table.problem) {
+            item.append(element("div", `not cached: ${table.problem}`, "why"));
+        }
+        return item;
+    }));
+}
+
+function showStatus(status) {
+    say(status.state, status.state === "live" ? "live" : "no database");
+    problem(status.reason ?? "");
+    for (const [id, key] of [["hits", "hits"], ["misses", "misses"], ["bypasses", "bypasses"], ["events-count", "events"], ["rows", "rows"], ["inconsistent", "inconsistent"]]) {
+        find(id).textContent = number(status[key] ?? 0);
+    }
+    find("inconsistent").dataset.bad = String((status.inconsistent ?? 0) > 0);
+    find("age").textContent = typeof status.age_ms === "number" ? `${Math.round(status.age_ms)} ms` : "none";
+    showTables(status.tables ?? []);
+    for (const option of find("method").options) {
+        option.disabled = status.read_only && option.value !== "GET";
+    }
+}
+
+async function watch() {
+    let wait = LOOK;
+    try {
+        const answer = await fetch("/status");
+        showStatus(await answer.json());
+    } catch {
+        say("away", "the service does not answer");
+        wait = RETRY;
+    }
+    setTimeout(watch, document.hidden ? RETRY : wait);
+}
+
+function pretty(text) {
+    try {
+        // Numbers that JavaScript would round are shown as they came.
+        return /\d{16}/.test(text) ? text : JSON.stringify(JSON.parse(text), null, 2);
+    } catch {
+        return text;
+    }
+}
+
+async function send() {
+    const method = find("method").value;
+    const headers = { Consistency: find("consistency").value };
+    const hasBody = method !== "GET" && method !== "DELETE";
+    if (hasBody) {
+        headers["Content-Type"] = "application/json";
+    }
+    const begun = performance.now();
+    try {
+        const answer = await fetch(find("path").value, { method, headers, body: hasBody ? find("body").value : undefined, cache: "no-store" });
+        const text = await answer.text();
+        const elapsed = performance.now() - begun;
+        const cache = answer.headers.get("x-cache") ?? "";
+        find("status-code").textContent = `${answer.status} ${answer.statusText}`;
+        find("cache-state").textContent = cache;
+        find("cache-state").dataset.state = cache;
+        const age = answer.headers.get("x-cache-max-age-ms");
+        find("elapsed").textContent = `${elapsed.toFixed(1)} ms${cache === "hit" ? `, at most ${age} ms old` : ""}`;
+        find("answer-body").textContent = pretty(text);
+        find("answer-headers").textContent = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+    } catch (error) {
+        find("status-code").textContent = "no answer";
+        find("cache-state").textContent = "";
+        find("elapsed").textContent = "";
+        find("answer-body").textContent = String(error);
+        find("answer-headers").textContent = "";
+    }
+    find("answer").hidden = false;
+}
+
+function repeat(on) {
+    clearInterval(repeating);
+    repeating = on ? setInterval(() => find("method").value === "GET" && send(), AGAIN) : 0;
+    find("repeat").setAttribute("aria-pressed", String(on));
+}
+
+function showEvent(title, text, isGap) {
+    find("no-events").hidden = true;
+    const item = element("li", "", isGap ? "gap" : "");
+    const now = new Date();
+    const time = element("time", now.toLocaleTimeString("en-GB"));
+    time.dateTime = now.toISOString();
+    item.append(time, element("strong", title), element("code", text));
+    find("events").prepend(item);
+    while (find("events").children.length > SHOWN_EVENTS) {
+        find("events").lastElementChild.remove();
+    }
+}
+
+function listen() {
+    const source = new EventSource("/events");
+    source.onmessage = (message) => {
+        let title = "change";
+        try {
+            const event = JSON.parse(message.data);
+            title = `${event.type} ${event.table}${event.id === undefined ? "" : ` ${JSON.stringify(event.id)}`}`;
+        } catch {
+            // It is shown as it came.
+        }
+        showEvent(title, message.data, false);
+    };
+    source.addEventListener("gap", () => showEvent("gap", "changes may have been missed here", true));
+    source.onerror = () => {
+        if (source.readyState === EventSource.CLOSED) {
+            setTimeout(listen, RETRY);
+        }
+    };
+}
+
+function bodyLine() {
+    find("body-line").hidden = ["GET", "DELETE"].includes(find("method").value);
+}
+
+find("try").addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+});
+find("repeat").addEventListener("click", () => repeat(!repeating));
+find("method").addEventListener("change", bodyLine);
+find("tables").addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (link) {
+        event.preventDefault();
+        find("method").value = "GET";
+        find("path").value = link.getAttribute("href");
+        bodyLine();
+        send();
+    }
+});
+bodyLine();
+watch();
+listen();

@@ -1,0 +1,181 @@
+//! What a request's headers say.
+
+use super::errors::Refusal;
+use crate::Consistency;
+use crate::query::Preferences;
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, RANGE};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+
+const CONSISTENCY: HeaderName = HeaderName::from_static("consistency");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// What PostgREST's clients call one object.
+pub(super) const OBJECT: &str = "application/vnd.pgrst.object+json";
+const ARRAY: &str = "application/vnd.pgrst.array+json";
+
+/// The form of a reply with rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Array,
+    /// One object; anything else than one row is an error.
+    Object,
+}
+
+/// Reads `Accept`.
+pub(super) fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
+    let Some(accept) = headers.get(ACCEPT) else { return Ok(Form::Array) };
+    let accept = accept.to_str().unwrap_or_default();
+    let mut form = None;
+    for part in accept.split(',') {
+        let kind = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        form = form.or(match kind.as_str() {
+            OBJECT => Some(Form::Object),
+            "" | "*/*" | "application/*" | "application/json" | ARRAY => Some(Form::Array),
+            _ => None,
+        });
+    }
+    form.ok_or_else(|| {
+        let message = format!("none of these media types is available: {accept}");
+        Refusal::new(StatusCode::NOT_ACCEPTABLE, "PGRST107", message).with_hint("application/json is")
+    })
+}
+
+/// Reads `Prefer`.
+pub(super) fn preferences(headers: &HeaderMap) -> Result<Preferences, Refusal> {
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    Ok(Preferences::parse(values)?)
+}
+
+/// Reads the header `Consistency`, or the query's `_consistency`, which comes first.
+pub(super) fn consistency(headers: &HeaderMap, query: Option<&str>) -> Result<Consistency, Refusal> {
+    let text = match query {
+        Some(text) => text,
+        None => match headers.get(CONSISTENCY) {
+            None => return Ok(Consistency::Cached),
+            Some(value) => value.to_str().unwrap_or_default().trim(),
+        },
+    };
+    Ok(text.parse::<Consistency>()?)
+}
+
+/// Refuses a body that is not JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let unsupported = |message: String| {
+        Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "PGRST102", message).with_hint("send JSON: curl --json"))
+    };
+    if let Some(encoding) = headers.get(CONTENT_ENCODING)
+        && encoding.as_bytes() != b"identity"
+    {
+        return unsupported("a compressed body is not taken".to_owned());
+    }
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let kind = kind.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json");
+    if is_json { Ok(()) } else { unsupported(format!("a body of type {kind} is not taken")) }
+}
+
+/// Tags of `If-Match`. `None`: no condition, or any row.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Vec<String>>, Refusal> {
+    if headers.contains_key(IF_NONE_MATCH) {
+        return Err(Refusal::bad("If-None-Match is for GET and HEAD"));
+    }
+    let mut tags = Vec::new();
+    for value in headers.get_all(IF_MATCH) {
+        for tag in value.to_str().unwrap_or_default().split(',').map(str::trim) {
+            if tag == "*" {
+                return Ok(None);
+            }
+            // A weak tag matches nothing here.
+            tags.extend(tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).map(str::to_owned));
+        }
+    }
+    Ok(headers.contains_key(IF_MATCH).then_some(tags))
+}
+
+/// Returns true if the client has the row of this tag.
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+}
+
+/// Reads `Range: 0-9`, in rows.
+pub(super) fn range(headers: &HeaderMap) -> Result<Option<(u64, Option<u64>)>, Refusal> {
+    let Some(text) = headers.get(RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    let text = text.strip_prefix("items=").unwrap_or(text);
+    // A range of bytes is somebody else's.
+    let Some((first, last)) = text.split_once('-').filter(|_| !text.contains('=')) else { return Ok(None) };
+    let wrong =
+        || Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", format!("the range {text} is none of rows"));
+    let first: u64 = first.parse().map_err(|_| wrong())?;
+    if last.is_empty() {
+        return Ok(Some((first, None)));
+    }
+    let last: u64 = last.parse().map_err(|_| wrong())?;
+    let count = last.checked_sub(first).and_then(|more| more.checked_add(1)).ok_or_else(wrong)?;
+    Ok(Some((first, Some(count))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn with(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn json_is_what_is_accepted() {
+        for (accept, form_of) in [
+            ("application/json", Some(Form::Array)),
+            ("*/*", Some(Form::Array)),
+            ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", Some(Form::Array)),
+            ("application/vnd.pgrst.object+json", Some(Form::Object)),
+            ("application/vnd.pgrst.object+json;nulls=stripped, */*", Some(Form::Object)),
+            ("text/csv", None),
+        ] {
+            assert_eq!(form(&with(ACCEPT, accept)).ok(), form_of, "{accept}");
+        }
+    }
+
+    #[test]
+    fn conditions_are_read_as_lists() {
+        assert_eq!(
+            if_match(&with(IF_MATCH, "\"a\", \"b\"")).expect("tags"),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(if_match(&with(IF_MATCH, "*")).expect("tags"), None);
+        assert_eq!(if_match(&with(IF_MATCH, "W/\"a\", x")).expect("tags"), Some(vec![]));
+        assert_eq!(if_match(&HeaderMap::new()).expect("tags"), None);
+        assert!(if_match(&with(IF_NONE_MATCH, "*")).is_err());
+        for (value, known) in [("\"a\"", true), ("\"b\", W/\"a\"", true), ("*", true), ("\"b\"", false), ("a", false)] {
+            assert_eq!(is_known(&with(IF_NONE_MATCH, value), "\"a\""), known, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_in_rows() {
+        for (text, expected) in [
+            ("0-9", Some(Some((0, Some(10))))),
+            ("items=5-5", Some(Some((5, Some(1))))),
+            ("3-", Some(Some((3, None)))),
+            ("bytes=0-1", Some(None)),
+            ("5-4", None),
+            ("a-b", None),
+            ("0-18446744073709551615", None),
+        ] {
+            assert_eq!(range(&with(RANGE, text)).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_json_or_refused() {
+        for kind in ["application/json", "application/json; charset=utf-8", "application/vnd.pgrst.object+json"] {
+            assert!(is_json(&with(CONTENT_TYPE, kind)).is_ok(), "{kind}");
+        }
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "", "application/xml"] {
+            assert!(is_json(&with(CONTENT_TYPE, kind)).is_err(), "{kind}");
+        }
+        assert!(is_json(&with(CONTENT_ENCODING, "gzip")).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! One row, by its key.
+
+use super::answer::{cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
+use super::errors::{Answered, Refusal};
+use super::headers::{consistency, if_match, is_json, is_known, preferences};
+use super::metrics::Operation;
+use super::state::Shared;
+use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
+use crate::{Key, RowCache, WrittenRows, row_tag};
+use axum::extract::{Path, RawQuery};
+use axum::http::header::{CONTENT_LOCATION, ETAG};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use std::time::Instant;
+
+/// Answers GET and HEAD.
+pub(super) async fn get(
+    state: Shared,
+    Path((table, key)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let begun = Instant::now();
+    let (operation, response) = match read(&state, &table, &key, query.as_deref(), &headers).await {
+        Ok(answered) => answered,
+        Err(refusal) => (Operation::Failed, refusal.into_response()),
+    };
+    let elapsed = begun.elapsed();
+    state.metrics.record(operation, elapsed);
+    tracing::debug!("get Elapsed: {:.2} ms", elapsed.as_secs_f64() * 1000.0);
+    response
+}
+
+async fn read(
+    state: &Shared,
+    table: &str,
+    key: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<(Operation, Response), Refusal> {
+    state.serves(table)?;
+    let asked = query.map(consistency_of).transpose()?.flatten();
+    let consistency = consistency(headers, asked.as_deref())?;
+    let rows = state.rows()?;
+    let key = key_of(&rows, table, key)?;
+    let read = rows.read_with(table, &key, consistency).await?;
+    let operation = Operation::of(read.source);
+    tracing::debug!("id={} Cache {}", key_text(&key), source_name(read.source));
+    let Some(row) = read.row else {
+        let mut response = json(StatusCode::NOT_FOUND, &b"null"[..]);
+        cached(&mut response, read.source, read.max_age);
+        return Ok((operation, response));
+    };
+    let tag = format!("\"{}\"", row_tag(&row));
+    let mut response = if is_known(headers, &tag) {
+        super::answer::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        json(StatusCode::OK, row)
+    };
+    set(&mut response, ETAG, &tag);
+    cached(&mut response, read.source, read.max_age);
+    Ok((operation, response))
+}
+
+/// The query of a row has nothing but its consistency.
+fn consistency_of(query: &str) -> Result<Option<String>, Refusal> {
+    let mut found = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != "_consistency" {
+            return Err(Refusal::bad(format!("a row's path takes _consistency alone, not {name}")));
+        }
+        found = Some(value.into_owned());
+    }
+    Ok(found)
+}
+
+/// The key of a path. A key of one column is the whole text, whatever it holds.
+fn key_of(rows: &RowCache, table: &str, text: &str) -> Result<Key, Refusal> {
+    Ok(if rows.key_columns(table)? == 1 { Key::from(text) } else { Key::from(list_of(text)?) })
+}
+
+/// Answers PUT, PATCH and DELETE.
+pub(super) async fn write(
+    method: Method,
+    state: Shared,
+    Path((table, key)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let begun = Instant::now();
+    let answered = change(&state, &method, &table, &key, query.as_deref(), &headers, &body).await;
+    let operation = if answered.is_ok() { Operation::Write } else { Operation::Failed };
+    state.metrics.record(operation, begun.elapsed());
+    tracing::debug!("{} Elapsed: {:.2} ms", method.as_str().to_lowercase(), begun.elapsed().as_secs_f64() * 1000.0);
+    answered.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn change(
+    state: &Shared,
+    method: &Method,
+    table: &str,
+    key: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Answered {
+    state.serves(table)?;
+    state.may_write()?;
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        return Err(Refusal::bad(format!("a write of one row takes no query, and got {query}")));
+    }
+    let (preferences, tags) = (preferences(headers)?, if_match(headers)?);
+    let has_condition = headers.contains_key(axum::http::header::IF_MATCH);
+    if method != Method::DELETE {
+        is_json(headers)?;
+    }
+    let (rows, relation) = state.relation(table)?;
+    let key = rows.canonical(table, &key_of(&rows, table, key)?)?;
+    let target = Target::Key { key: key.parts().to_vec(), tag: tags };
+    let (query, returned) = (Query::default(), Returned::Rows { most: 1 });
+    let (statement, moves) = if method == Method::DELETE {
+        (Statement::delete(&relation, &query, &target, returned)?, false)
+    } else {
+        let mut payload = Payload::parse(&relation, &query, body)?;
+        let moves = !settle_key(&relation, &key, method, &mut payload)?;
+        let payload = payload.of_one()?;
+        (Statement::update(&relation, &query, &payload, &target, returned)?, moves)
+    };
+    let written = rows.write_rows(table, &statement.sql, statement.values(), moves).await?;
+    Ok(reply(&relation, method, &preferences, has_condition, written))
+}
+
+/// Leaves the key out of the columns to set, if the body says what the path says. Returns false if it says otherwise,
+/// which PUT does not take.
+fn settle_key(relation: &Relation, key: &Key, method: &Method, payload: &mut Payload) -> Result<bool, Refusal> {
+    let columns = relation.key_columns();
+    if !columns.iter().any(|column| payload.columns.contains(column)) {
+        return Ok(true);
+    }
+    let is_same = columns.iter().zip(key.parts()).all(|(column, text)| {
+        !payload.columns.contains(column) || payload.field(&relation.get(*column).name).as_deref() == Some(text)
+    });
+    if is_same {
+        payload.columns.retain(|column| !columns.contains(column));
+    } else if method == Method::PUT {
+        let refusal = Refusal::new(StatusCode::BAD_REQUEST, "PGRST115", "the body has another key than the path");
+        return Err(refusal.with_hint("PATCH changes a key"));
+    }
+    Ok(is_same)
+}
+
+fn reply(
+    relation: &Relation,
+    method: &Method,
+    preferences: &Preferences,
+    has_condition: bool,
+    written: WrittenRows,
+) -> Response {
+    let mut response = match written.rows.into_iter().next() {
+        None if has_condition => {
+            Refusal::new(StatusCode::PRECONDITION_FAILED, "PGRST129", "there is no row of this key and this tag")
+                .into_response()
+        }
+        None => json(StatusCode::NOT_FOUND, &br#"{"msg":"bad"}"#[..]),
+        Some((key, row)) => {
+            let row = row.unwrap_or_default();
+            let mut response = match preferences.returned {
+                Some(Return::Representation) => json(StatusCode::OK, row.clone()),
+                Some(Return::Minimal | Return::HeadersOnly) => super::answer::empty(StatusCode::NO_CONTENT),
+                None => json(StatusCode::OK, &br#"{"msg":"ok"}"#[..]),
+            };
+            if method != Method::DELETE {
+                set(&mut response, ETAG, &format!("\"{}\"", row_tag(&row)));
+                set(&mut response, CONTENT_LOCATION, &path_of(&relation.name, &key));
+            }
+            response
+        }
+    };
+    uncached(&mut response);
+    token(&mut response, written.token);
+    if let Some(applied) = preferences.applied() {
+        set(&mut response, super::bulk::PREFERENCE_APPLIED, &applied);
+    }
+    response
+}
+
+/// The body of a row that was inserted.
+pub(super) fn inserted(relation: &Relation, key: &Key) -> String {
+    format!(r#"{{"msg":"ok","id":{}}}"#, key_json(relation, key))
+}

@@ -1,0 +1,92 @@
+//! The bodies of writes.
+
+use super::{ColumnId, Query, QueryError, Relation};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Rows to write, as the client sent them.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// The JSON array of objects.
+    pub json: String,
+    /// Columns that the rows set.
+    pub columns: Vec<ColumnId>,
+    /// Rows.
+    pub rows: usize,
+    /// The client sent one object, not an array.
+    pub is_single: bool,
+    /// The fields of a single object, as JSON.
+    fields: BTreeMap<String, String>,
+}
+
+/// The fields of an object. Their values stay text: no number is rounded.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+impl Payload {
+    /// Reads an object, or an array of objects that set the same columns.
+    ///
+    /// # Errors
+    /// If the body is something else, or names a column that is not there or that the database computes.
+    pub fn parse(relation: &Relation, query: &Query, body: &[u8]) -> Result<Payload, QueryError> {
+        let text = std::str::from_utf8(body).map_err(|_| QueryError::body("the body is not UTF-8"))?;
+        let is_single = !text.trim_start().starts_with('[');
+        let wrong = |error: serde_json::Error| {
+            QueryError::body(format!("the body is neither an object nor an array of objects: {error}"))
+        };
+        let rows: Vec<Fields> = if is_single {
+            vec![serde_json::from_str(text).map_err(wrong)?]
+        } else {
+            serde_json::from_str(text).map_err(wrong)?
+        };
+        let columns = match &query.columns {
+            Some(columns) => columns.clone(),
+            None => columns_of(relation, &rows)?,
+        };
+        for column in &columns {
+            let column = relation.get(*column);
+            if column.computed {
+                return Err(QueryError::body(format!("the database computes column {}", column.name)));
+            }
+        }
+        let json = if is_single { format!("[{}]", text.trim()) } else { text.trim().to_owned() };
+        let single = rows.first().filter(|_| is_single).into_iter().flatten();
+        let fields = single.map(|(name, value)| (name.clone(), value.get().to_owned())).collect();
+        Ok(Payload { json, columns, rows: rows.len(), is_single, fields })
+    }
+
+    /// A single object's field as the text that PostgreSQL reads; `None` for null, arrays and objects.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<String> {
+        match serde_json::from_str(self.fields.get(name)?) {
+            Ok(serde_json::Value::String(text)) => Some(text),
+            // The digits as they were sent.
+            Ok(serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => self.fields.get(name).cloned(),
+            _ => None,
+        }
+    }
+
+    /// This body, if it is one object that sets something.
+    ///
+    /// # Errors
+    /// If there are several objects or no column is set.
+    pub fn of_one(self) -> Result<Payload, QueryError> {
+        if self.rows != 1 {
+            return Err(QueryError::body("one object of the columns to set is needed"));
+        }
+        if self.columns.is_empty() {
+            return Err(QueryError::body("no column is set"));
+        }
+        Ok(self)
+    }
+}
+
+fn columns_of(relation: &Relation, rows: &[Fields]) -> Result<Vec<ColumnId>, QueryError> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    if rows.iter().any(|row| !row.keys().eq(first.keys())) {
+        let hint = "name the columns by ?columns=a,b: a field that is missing is null then";
+        return Err(QueryError::body("every object must set the same columns").with_hint(hint));
+    }
+    let columns =
+        first.keys().map(|name| relation.column(name).ok_or_else(|| QueryError::no_field(&relation.name, name)));
+    columns.collect()
+}

@@ -1,0 +1,48 @@
+/// A request that says something else than the dialect has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// A code of PostgREST, or an SQLSTATE where PostgreSQL would say the same.
+    pub code: &'static str,
+    /// What is wrong, as a sentence without its end.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl QueryError {
+    /// The text of the query cannot be read.
+    pub(crate) fn syntax(message: impl Into<String>) -> QueryError {
+        QueryError { code: "PGRST100", message: message.into(), hint: None }
+    }
+
+    /// The body cannot be read.
+    pub(crate) fn body(message: impl Into<String>) -> QueryError {
+        QueryError { code: "PGRST102", message: message.into(), hint: None }
+    }
+
+    /// A filter or an order names a column that is not there.
+    pub(crate) fn no_column(table: &str, column: &str) -> QueryError {
+        QueryError { code: "42703", message: format!("column {table}.{column} does not exist"), hint: None }
+    }
+
+    /// A body names a column that is not there.
+    pub(crate) fn no_field(table: &str, column: &str) -> QueryError {
+        let message = format!("could not find the column {column} of {table}");
+        QueryError { code: "PGRST204", message, hint: None }
+    }
+
+    /// A write of many rows that names none of them.
+    pub(crate) fn no_filter(verb: &str) -> QueryError {
+        QueryError {
+            code: "21000",
+            message: format!("{verb} without a filter is refused: it would change every row"),
+            hint: Some("give a filter, such as ?id=eq.1; ?KEY=not.is.null is every row".to_owned()),
+        }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> QueryError {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,128 @@
+//! The header `Prefer`.
+
+use super::QueryError;
+
+/// What a client prefers. A preference that is not known is left alone, unless it asks for `handling=strict`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preferences {
+    /// What the reply to a write holds.
+    pub returned: Option<Return>,
+    /// What an inserted row does that is there already.
+    pub resolution: Option<Resolution>,
+    /// The reply counts the rows.
+    pub count: bool,
+    /// What a field means that is missing in one row of several.
+    pub missing: Option<Missing>,
+}
+
+/// What the reply to a write holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    /// The rows.
+    Representation,
+    /// Nothing.
+    Minimal,
+    /// Nothing, and where the row is.
+    HeadersOnly,
+}
+
+/// What an inserted row does that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It replaces the values that it has.
+    Merge,
+    /// It is left out.
+    Ignore,
+}
+
+/// What a field means that is missing in one row of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Null.
+    Null,
+}
+
+impl Preferences {
+    /// Reads the values of every `Prefer` header.
+    ///
+    /// # Errors
+    /// With `handling=strict`, if a preference is not known.
+    pub fn parse<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Preferences, QueryError> {
+        let mut all = Preferences::default();
+        let (mut strict, mut unknown) = (false, Vec::new());
+        let parts = headers.into_iter().flat_map(|header| header.split(','));
+        for part in parts.map(str::trim).filter(|part| !part.is_empty()) {
+            // Parameters of a preference are none of ours.
+            let part = part.split(';').next().unwrap_or_default().trim();
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let value = value.trim().trim_matches('"');
+            match (name.trim().to_ascii_lowercase().as_str(), value) {
+                ("return", "representation") => all.returned = Some(Return::Representation),
+                ("return", "minimal") => all.returned = Some(Return::Minimal),
+                ("return", "headers-only") => all.returned = Some(Return::HeadersOnly),
+                ("resolution", "merge-duplicates") => all.resolution = Some(Resolution::Merge),
+                ("resolution", "ignore-duplicates") => all.resolution = Some(Resolution::Ignore),
+                // An exact count is a good estimate.
+                ("count", "exact" | "planned" | "estimated") => all.count = true,
+                ("missing", "null") => all.missing = Some(Missing::Null),
+                ("handling", "strict") => strict = true,
+                ("handling", "lenient") => strict = false,
+                _ => unknown.push(part.to_owned()),
+            }
+        }
+        if strict && !unknown.is_empty() {
+            let message = format!("these preferences are not known: {}", unknown.join(", "));
+            return Err(QueryError { code: "PGRST122", message, hint: None });
+        }
+        Ok(all)
+    }
+
+    /// The value of `Preference-Applied`, if anything was.
+    #[must_use]
+    pub fn applied(&self) -> Option<String> {
+        let returned = self.returned.map(|returned| match returned {
+            Return::Representation => "return=representation",
+            Return::Minimal => "return=minimal",
+            Return::HeadersOnly => "return=headers-only",
+        });
+        let resolution = self.resolution.map(|resolution| match resolution {
+            Resolution::Merge => "resolution=merge-duplicates",
+            Resolution::Ignore => "resolution=ignore-duplicates",
+        });
+        let count = self.count.then_some("count=exact");
+        let missing = self.missing.map(|Missing::Null| "missing=null");
+        let applied: Vec<&str> = [resolution, missing, returned, count].into_iter().flatten().collect();
+        (!applied.is_empty()).then(|| applied.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_applied_and_the_rest_left_alone() {
+        for (header, applied) in [
+            ("", None),
+            ("return=representation", Some("return=representation")),
+            ("Return=\"minimal\"; x=1", Some("return=minimal")),
+            ("return=headers-only,count=planned", Some("return=headers-only, count=exact")),
+            ("resolution=merge-duplicates, return=minimal", Some("resolution=merge-duplicates, return=minimal")),
+            ("resolution=ignore-duplicates,tx=rollback", Some("resolution=ignore-duplicates")),
+            ("missing=null", Some("missing=null")),
+            ("missing=default, return=what, return", None),
+        ] {
+            let preferences = Preferences::parse([header]).expect("lenient");
+            assert_eq!(preferences.applied().as_deref(), applied, "{header}");
+        }
+        let two = Preferences::parse(["count=exact", "return=minimal"]).expect("lenient");
+        assert_eq!(two.applied().as_deref(), Some("return=minimal, count=exact"));
+    }
+
+    #[test]
+    fn strict_handling_refuses_what_is_not_known() {
+        assert!(Preferences::parse(["handling=strict, return=minimal"]).is_ok());
+        let error = Preferences::parse(["tx=rollback, handling=strict"]).expect_err("refused");
+        assert_eq!((error.code, error.message.contains("tx=rollback")), ("PGRST122", true));
+    }
+}

@@ -1,0 +1,173 @@
+//! One row, by its key.
+
+use super::common::service::Service;
+use super::common::until;
+use super::{address, patrons};
+use serde_json::json;
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_made_read_changed_and_deleted_with_the_original_bodies() {
+    let (_scratch, service) = patrons().await;
+    let made = service.post("/patron", r#"{"name": "Ann", "fav_dish": "Chili"}"#).await;
+    assert_eq!((made.status, made.body.as_str()), (201, r#"{"msg":"ok","id":1}"#));
+    assert_eq!(made.header("location"), Some("/patron/1"));
+    let read = service.get("/patron/1").await;
+    assert_eq!((read.status, read.body.as_str()), (200, r#"{"id":1,"name":"Ann","fav_dish":"Chili"}"#));
+    assert_eq!(read.header("content-type"), Some("application/json; charset=utf-8"));
+    let put = service.ask("PUT", "/patron/1", &[JSON], r#"{"name": "Bob", "fav_dish": null}"#).await;
+    assert_eq!((put.status, put.body.as_str()), (200, r#"{"msg":"ok"}"#));
+    assert_eq!(service.get("/patron/1").await.json(), json!({ "id": 1, "name": "Bob", "fav_dish": null }));
+    let patch = service.ask("PATCH", "/patron/1", &[JSON], r#"{"fav_dish": "Rice"}"#).await;
+    assert_eq!((patch.status, patch.body.as_str()), (200, r#"{"msg":"ok"}"#));
+    assert_eq!(service.get("/patron/1").await.json(), json!({ "id": 1, "name": "Bob", "fav_dish": "Rice" }));
+    let gone = service.ask("DELETE", "/patron/1", &[], "").await;
+    assert_eq!((gone.status, gone.body.as_str()), (200, r#"{"msg":"ok"}"#));
+    let absent = service.get("/patron/1").await;
+    assert_eq!((absent.status, absent.body.as_str()), (404, "null"));
+    for (method, body) in [("PUT", r#"{"name":"x"}"#), ("PATCH", r#"{"name":"x"}"#), ("DELETE", "")] {
+        let reply = service.ask(method, "/patron/1", &[JSON], body).await;
+        assert_eq!((reply.status, reply.body.as_str()), (404, r#"{"msg":"bad"}"#), "{method}");
+    }
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_says_where_the_row_came_from_and_how_old_it_is_at_most() {
+    let (scratch, service) = patrons().await;
+    scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
+    let strong = service.ask("GET", "/patron/1", &[("Consistency", "strong")], "").await;
+    assert_eq!(strong.status, 200);
+    let hit = service.get("/patron/1").await;
+    assert_eq!(hit.header("x-cache"), Some("hit"));
+    let age: u64 = hit.header("x-cache-max-age-ms").expect("an age").parse().expect("a number");
+    assert!(age <= 1000, "{age}");
+    assert_eq!(hit.header("cache-control"), Some("no-cache"));
+    let head = service.ask("HEAD", "/patron/1", &[], "").await;
+    assert_eq!((head.status, head.body.as_str(), head.header("etag")), (200, "", hit.header("etag")));
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_through_one_instance_is_in_the_cache_of_the_other() {
+    let (scratch, one) = patrons().await;
+    let two = Service::start(&address(&scratch), |_| ()).await.live().await;
+    one.post("/patron", r#"{"name": "Ann"}"#).await;
+    for name in ["Bob", "Cy", "Di"] {
+        let body = format!(r#"{{"name":"{name}"}}"#);
+        assert_eq!(one.ask("PUT", "/patron/1", &[JSON], &body).await.status, 200);
+        until("the other instance holds the row", async || {
+            let read = two.get("/patron/1").await;
+            (read.header("x-cache") == Some("hit") && read.json()["name"] == name).then_some(())
+        })
+        .await;
+    }
+    one.end().await;
+    two.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_makes_a_read_as_new_as_its_write_at_every_instance() {
+    let (scratch, one) = patrons().await;
+    let two = Service::start(&address(&scratch), |_| ()).await.live().await;
+    one.post("/patron", r#"{"name": "Ann"}"#).await;
+    for name in ["Bob", "Cy", "Di"] {
+        let body = format!(r#"{{"name":"{name}"}}"#);
+        let put = one.ask("PUT", "/patron/1", &[JSON], &body).await;
+        let token = put.header("row-token").expect("a token");
+        let read = two.ask("GET", "/patron/1", &[("Consistency", &format!("after={token}"))], "").await;
+        assert_eq!(read.json()["name"], name);
+        let read = two.get(&format!("/patron/1?_consistency=after%3D{token}")).await;
+        assert_eq!(read.json()["name"], name);
+    }
+    for (given, code) in
+        [("after=1-1-1-1", 400), ("after=x", 400), ("sometimes", 400), ("strong", 200), ("cached", 200)]
+    {
+        let read = two.ask("GET", "/patron/1", &[("Consistency", given)], "").await;
+        assert_eq!(read.status, code, "{given}: {}", read.body);
+    }
+    one.end().await;
+    two.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_save_bodies_and_keep_two_writers_from_overwriting_each_other() {
+    let (_scratch, service) = patrons().await;
+    service.post("/patron", r#"{"name": "Ann"}"#).await;
+    let read = service.get("/patron/1").await;
+    let old = read.header("etag").expect("a tag").to_owned();
+    let again = service.ask("GET", "/patron/1", &[("If-None-Match", &old)], "").await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    let put = service.ask("PUT", "/patron/1", &[JSON, ("If-Match", &old)], r#"{"name":"Bob"}"#).await;
+    assert_eq!(put.status, 200, "{}", put.body);
+    let new = put.header("etag").expect("a tag").to_owned();
+    assert_eq!(service.get("/patron/1").await.header("etag"), Some(new.as_str()));
+    for (method, body) in [("PUT", r#"{"name":"Cy"}"#), ("PATCH", r#"{"name":"Cy"}"#), ("DELETE", "")] {
+        let stale = service.ask(method, "/patron/1", &[JSON, ("If-Match", &old)], body).await;
+        assert_eq!((stale.status, stale.code().as_str()), (412, "PGRST129"), "{method}");
+        let absent = service.ask(method, "/patron/9", &[JSON, ("If-Match", "*")], body).await;
+        assert_eq!(absent.status, 412, "{method}");
+    }
+    assert_eq!(service.get("/patron/1").await.json()["name"], "Bob");
+    let either = format!("\"x\", {new}");
+    assert_eq!(service.ask("DELETE", "/patron/1", &[("If-Match", &either)], "").await.status, 200);
+    assert_eq!(service.ask("PUT", "/patron/1", &[JSON, ("If-None-Match", "*")], r#"{"name":"x"}"#).await.status, 400);
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_body_is_that_of_the_path_unless_patch_changes_it() {
+    let (_scratch, service) = patrons().await;
+    service.post("/patron", r#"{"name": "Ann"}"#).await;
+    let same = service.ask("PUT", "/patron/1", &[JSON], r#"{"id":1,"name":"Bob"}"#).await;
+    assert_eq!(same.status, 200, "{}", same.body);
+    let other = service.ask("PUT", "/patron/1", &[JSON], r#"{"id":2,"name":"Cy"}"#).await;
+    assert_eq!((other.status, other.code().as_str()), (400, "PGRST115"));
+    let moved = service.ask("PATCH", "/patron/1", &[JSON], r#"{"id":2}"#).await;
+    assert_eq!((moved.status, moved.header("content-location")), (200, Some("/patron/2")));
+    assert_eq!(service.get("/patron/1").await.status, 404);
+    assert_eq!(service.get("/patron/2").await.json()["name"], "Bob");
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_several_columns_and_with_any_character_have_paths() {
+    let (scratch, _service) = patrons().await;
+    scratch
+        .run("CREATE TABLE pair (a text, b int, v int, PRIMARY KEY (b, a)); CREATE TABLE word (w text PRIMARY KEY)")
+        .await;
+    let service = Service::start(&address(&scratch), |settings| {
+        settings.tables = vec!["pair".into(), "word".into()];
+    })
+    .await
+    .live()
+    .await;
+    let made = service.post("/pair", r#"{"a":"x,y/z","b":1,"v":2}"#).await;
+    assert_eq!((made.status, made.body.as_str()), (201, r#"{"msg":"ok","id":[1,"x,y/z"]}"#));
+    let path = made.header("location").expect("a path").to_owned();
+    assert_eq!(service.get(&path).await.json(), json!({ "a": "x,y/z", "b": 1, "v": 2 }));
+    assert_eq!(service.get("/pair/1").await.status, 400);
+    for word in ["a,b", "a/b", "ü ?#&%", "\"", "."] {
+        let made = service.post("/word", &json!({ "w": word }).to_string()).await;
+        let path = made.header("location").expect("a path").to_owned();
+        assert_eq!(service.get(&path).await.json(), json!({ "w": word }), "{path}");
+        assert_eq!(service.ask("DELETE", &path, &[], "").await.status, 200, "{path}");
+    }
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_one_row_returns_what_is_preferred() {
+    let (_scratch, service) = patrons().await;
+    service.post("/patron", r#"{"name": "Ann"}"#).await;
+    let whole =
+        service.ask("PATCH", "/patron/1", &[JSON, ("Prefer", "return=representation")], r#"{"name":"Bob"}"#).await;
+    assert_eq!((whole.status, whole.json()), (200, json!({ "id": 1, "name": "Bob", "fav_dish": null })));
+    assert_eq!(whole.header("preference-applied"), Some("return=representation"));
+    let none = service.ask("PUT", "/patron/1", &[JSON, ("Prefer", "return=minimal")], r#"{"name":"Cy"}"#).await;
+    assert_eq!((none.status, none.body.as_str()), (204, ""));
+    let gone = service.ask("DELETE", "/patron/1", &[("Prefer", "return=representation")], "").await;
+    assert_eq!(gone.json()["name"], "Cy");
+    service.end().await;
+}
