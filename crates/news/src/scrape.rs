@@ -84,6 +84,8 @@ enum Way {
     Unchanged,
     Broken(String),
     Failed(String, Option<Duration>),
+    /// The host does not answer, must not be asked, or asks to be left alone.
+    OutOfReach(String, Option<Duration>),
 }
 
 impl Scraper {
@@ -125,7 +127,13 @@ impl Scraper {
 
     async fn ask(&self, site: &Arc<Site>, known: &Known, tries: &mut Vec<Try>) -> Outcome {
         let (mut broken, mut failed, mut wait) = (Vec::new(), Vec::new(), None);
+        // Whether the page could not be had at all, so that a browser would get no further.
+        let mut is_out_of_reach = false;
+        let mut is_render_missing = false;
         for source in self.ways(site, known.source) {
+            if source == Source::Render && is_out_of_reach {
+                continue;
+            }
             let none = Validators::default();
             let validators = if known.source == Some(source) { &known.validators } else { &none };
             match self.ask_by(site, source, validators, tries).await {
@@ -135,8 +143,18 @@ impl Scraper {
                 Way::Failed(reason, asked) => {
                     failed.push(reason);
                     wait = wait.max(asked);
+                    is_render_missing |= source == Source::Render;
+                }
+                Way::OutOfReach(reason, asked) => {
+                    failed.push(reason);
+                    wait = wait.max(asked);
+                    is_out_of_reach |= source == Source::Fetch;
                 }
             }
+        }
+        // A page that may show its headlines to a browser says nothing of the rule while there is none.
+        if is_render_missing {
+            failed.splice(0..0, broken.drain(..));
         }
         if broken.is_empty() {
             Outcome::Failed { reason: failed.join("; "), wait }
@@ -178,7 +196,7 @@ impl Scraper {
             Source::Render => self.rendered(site, &mut tried).await,
             _ => self.fetched(site, source, &url, known, &mut tried).await,
         };
-        if let Way::Failed(reason, _) = &way {
+        if let Way::Failed(reason, _) | Way::OutOfReach(reason, _) = &way {
             tried.error = Some(reason.clone());
         }
         tries.push(tried);
@@ -262,11 +280,13 @@ impl Scraper {
 }
 
 fn failed(error: &FetchError) -> Way {
-    let wait = match &error.reason {
-        FetchReason::Busy { wait, .. } => Some(*wait),
-        _ => None,
-    };
-    Way::Failed(error.to_string(), wait)
+    match &error.reason {
+        FetchReason::Busy { wait, .. } => Way::OutOfReach(error.to_string(), Some(*wait)),
+        FetchReason::Robots | FetchReason::RobotsUnreadable(_) | FetchReason::Failed(_) | FetchReason::Scheme => {
+            Way::OutOfReach(error.to_string(), None)
+        }
+        _ => Way::Failed(error.to_string(), None),
+    }
 }
 
 fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: Validators, tried: &mut Try) -> Way {

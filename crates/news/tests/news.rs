@@ -14,7 +14,8 @@ use switchboard_http_client::Method;
 use switchboard_http_client::header::{CONTENT_TYPE, ORIGIN};
 use switchboard_news::board::Topic;
 use switchboard_news::commands;
-use switchboard_news::service::NewsSettings;
+use switchboard_news::render::RendererSettings;
+use switchboard_news::service::{NewsSettings, Rendering};
 use tempfile::TempDir;
 
 fn site(name: &str, url: &str, more: &str) -> String {
@@ -151,6 +152,32 @@ async fn a_bad_site_says_why_and_delays_no_other() {
         page.contains("rule broken") && page.contains("fewer than min_items = 1") && page.contains("Good"),
         "{page}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_chromium_breaks_no_rule_and_a_reason_stands_once() {
+    let (empty, busy) = (Site::start(|_| Reply::html("<p>nothing")), Site::start(|_| Reply::status(429)));
+    let base = TempDir::new().expect("a directory");
+    let text = site("Empty", empty.url("/").as_str(), "")
+        + &site("Busy", busy.url("/").as_str(), "")
+        + &site("Refused", "http://127.0.0.1:1/", "");
+    let text = text.replace("mode = \"fetch\"", "mode = \"auto\"");
+    let news = Served::news(base.path(), &file(&base, &text), &[&empty, &busy], |settings| {
+        let mut renderer = RendererSettings::new(base.path().into());
+        renderer.program = "no-such-chromium".into();
+        settings.rendering = Rendering::Own(renderer);
+    })
+    .await;
+    for name in ["Empty", "Busy", "Refused"] {
+        eventually(name, "failed".to_owned(), async || news.state(name).await.0).await;
+    }
+    let reason = news.state("Empty").await.1;
+    assert!(reason.contains("min_items") && reason.contains("apt-get install chromium"), "{reason}");
+    for (name, part) in [("Busy", "robots.txt cannot be read"), ("Refused", "--allow 127.0.0.1:1")] {
+        let reason = news.state(name).await.1;
+        assert_eq!(reason.matches(part).count(), 1, "{reason}");
+    }
+    assert!(news.told.lock().expect("no panic").iter().all(|message| message.topic != Topic::Alerts));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ pub enum FetchReason {
     #[error("robots.txt cannot be read ({0}), so nothing of this site may be fetched")]
     RobotsUnreadable(String),
     /// The host has asked to be left alone.
-    #[error("status {status}; the host is left alone for another {wait:?}")]
+    #[error("status {status}; the host is left alone for another {} s", wait.as_secs_f64().ceil())]
     Busy {
         /// 429 or 503.
         status: u16,
