@@ -142,14 +142,7 @@ impl Broker {
         }
         let (mut now, mut is_first) = (None, true);
         let before = self.budget.used();
-        while let Some(next) = self.connections.edit(slot).pending.pop_front() {
-            if self.connections[slot].phase == Phase::Gone && !matches!(next, Pending::Publish { .. }) {
-                self.forget_pending(slot, &next);
-                if !self.spend(2) {
-                    break;
-                }
-                continue;
-            }
+        while let Some(next) = self.next_pending(slot) {
             self.budget.lend(next.charge());
             self.over_bound = over_bound.filter(|_| is_first || !self.reads_on(slot));
             is_first = false;
@@ -175,6 +168,10 @@ impl Broker {
         if self.budget.used() < before {
             self.budget.note_freed();
         }
+        // One that is gone and has no messages left is not kept for anything.
+        if let Some(next) = self.next_pending(slot) {
+            self.connections.edit(slot).pending.push_front(next);
+        }
         let connection = self.connections.edit(slot);
         if connection.phase == Phase::Gone && connection.pending.is_empty() {
             now = None;
@@ -183,6 +180,19 @@ impl Broker {
             connection.pending = std::collections::VecDeque::new();
         }
         self.set_blocked(slot, now);
+    }
+
+    /// Takes out what is to be carried out next. Of what one that is gone has sent, only its messages are.
+    fn next_pending(&mut self, slot: ConnectionSlot) -> Option<Pending> {
+        let is_gone = self.connections[slot].phase == Phase::Gone;
+        while let Some(next) = self.connections.edit(slot).pending.pop_front() {
+            if !is_gone || matches!(next, Pending::Publish { .. }) {
+                return Some(next);
+            }
+            self.forget_pending(slot, &next);
+            self.spend(1);
+        }
+        None
     }
 
     /// Puts a connection among those that wait for something, or lets it go on.
