@@ -106,8 +106,8 @@ fn a_reader_that_leaves_ends_the_listener_before_the_next_message() {
 
 #[test]
 fn a_listener_whose_reader_leaves_says_what_is_lost_and_fails_not() {
-    let broker = Broker::start(&[]);
-    // More than pipe and inbox hold.
+    // More than pipe and inbox hold, and more at once than the pipe.
+    let broker = Broker::start(&["--set", "first-window=1MiB"]);
     send_lines(&broker, "/queue/a", numbers(5000, 1000).as_bytes());
     let done = shell(&broker, "set -o pipefail; SB listen /queue/a AT | head -n 1");
     assert!(done.status.success(), "{done:?}");
