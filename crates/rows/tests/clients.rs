@@ -13,12 +13,12 @@ use std::process::{Command, Stdio};
 /// Seconds. Generous: the machine may be busy.
 const PATIENCE: &str = "180";
 
-/// The directory with the build's folders.
+/// The directory where `scripts/test` installs the clients.
 fn target() -> PathBuf {
     // The test is in target/debug/deps, or deeper in a cross build.
     let test = std::env::current_exe().expect("this test has a path");
-    let build = test.ancestors().find(|path| path.join("CACHEDIR.TAG").exists());
-    build.expect("the target directory has a CACHEDIR.TAG").to_owned()
+    let target = test.ancestors().find(|path| path.join("postgrest").exists());
+    target.expect("scripts/test installs the clients").to_owned()
 }
 
 /// Runs a program, which is ended if it takes too long.

@@ -91,7 +91,7 @@ async fn a_database_that_was_dropped_and_created_anew_is_refused() {
     refusal(&cache, "does not exist").await;
     sql.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("created");
     refusal(&cache, "dropped and created anew").await;
-    assert!(cache.get("patron", 1).await.is_err());
+    reads_fail(&cache).await;
     let new = RowCache::connect(&database, ["patron"]).await;
     assert!(matches!(&new, Err(Error::Table { .. })), "{new:?}");
     drop(cache);
