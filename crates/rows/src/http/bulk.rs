@@ -66,7 +66,7 @@ async fn change(
             let payload = Payload::parse(&relation, &query, body)?;
             let is_plain = payload.is_single && preferences.returned.is_none() && preferences.resolution.is_none();
             if payload.rows == 0 {
-                return Ok(reply(&relation, method, &preferences, form, false, None)?);
+                return reply(&relation, method, &preferences, form, false, None);
             }
             let moves = moves(&relation, &query, &payload, preferences.resolution);
             (Statement::insert(&relation, &query, &payload, preferences.resolution, returned), moves, is_plain)
