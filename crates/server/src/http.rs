@@ -1,5 +1,6 @@
 //! Health, metrics and status over HTTP.
 
+use crate::answers::Answers;
 use crate::hub::Hub;
 use crate::socket::Origin;
 use axum::extract::{RawQuery, State};
@@ -44,6 +45,7 @@ pub(crate) fn router(hub: Arc<Hub>, services: Services) -> Router {
         .route("/kick", post(kick))
         .fallback(nothing)
         .layer(Extension(services))
+        .layer(Extension(Arc::new(Answers::new(hub.limits().memory))))
         .with_state(hub)
 }
 
@@ -127,8 +129,9 @@ fn exposition(totals: &Totals) -> String {
 async fn status(
     State(hub): State<Arc<Hub>>,
     Extension(services): Extension<Services>,
+    Extension(answers): Extension<Arc<Answers>>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Response> {
+) -> Result<Response, Response> {
     let (default, most) = LISTED;
     let limit = number::<usize>(query.as_deref(), "limit")?.unwrap_or(default).min(most);
     let after = parameter(query.as_deref(), "after");
@@ -138,6 +141,10 @@ async fn status(
             page(after, limit.max(1)).ok_or_else(|| bad("after must be 0, or the `next` of the page before"))?
         }
     };
+    let _turn = answers.turn().await;
+    if !answers.has_room() {
+        return Err(answers.full());
+    }
     // The hub is locked for the copy only, not while it is written as JSON.
     let (status, origins) = hub.status(&wanted);
     let totals = status.totals;
@@ -209,7 +216,7 @@ async fn status(
     if after.is_some() {
         answer["next"] = cursor(status.next_channel, status.next_connection).into();
     }
-    Ok(Json(answer))
+    Ok(answers.json(answer.to_string().into_bytes()))
 }
 
 /// One service of this program.

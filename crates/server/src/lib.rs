@@ -30,6 +30,7 @@ mod slice;
 mod watch;
 
 mod acceptor;
+mod answers;
 mod connection;
 mod connector;
 mod files;
