@@ -182,7 +182,7 @@ impl Limits {
         Duration::from_nanos(nanos)
     }
 
-    /// What [`Limits::first_window`] comes to.
+    /// [`Limits::first_window`], which is never more than [`Limits::window`].
     pub fn initial_window(&self) -> usize {
         self.first_window.min(self.window)
     }

@@ -68,7 +68,7 @@ export class Colors {
         this.known.clear();
     }
 
-    /// Who else uses a color, by the number of its dashes.
+    /// Other users of a color, by the number of their dashes.
     others(key, rgb) {
         const users = [...(this.users.get(String(rgb)) ?? new Map())];
         return users.filter(([user]) => user !== key && !this.gone.has(user)).map(([, dash]) => dash);

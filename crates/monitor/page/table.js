@@ -16,7 +16,7 @@ const TEXTS = new Set(["name", "service", "state", "version"]);
 const GROUPED = new Set(["Service", "Up", "Version"]);
 /// More rows than this would only make the page slow; the filter finds the others.
 const ROWS = 200;
-/// Those in trouble first.
+/// Processes in trouble first.
 const RANKS = { silent: 0, live: 1, gone: 2 };
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -183,7 +183,7 @@ function order(sort, usedBy, peaks) {
         mem: (line) => usedBy(line)?.mem,
         "peak-mem": (line) => peaks.get(line.key)?.mem,
         state: (line) => RANKS[line.state],
-        // Who is up for longest was started first.
+        // The process that is up for longest was started first.
         up: (line) => (line.state === "live" && line.members[0].started ? -line.members[0].started : null),
         version: (line) => line.members[0].version,
     }[key];

@@ -3,22 +3,10 @@
 
 mod common;
 
-use common::{Scratch, cached, patient, server, until};
-use serde_json::{Value, json};
-use switchboard_rows::{Error, Key, RowCache, Source, Token};
-
-const PATRON: &str = "CREATE TABLE patron (id serial PRIMARY KEY, name text, fav_dish text)";
-
-async fn patrons() -> (Scratch, RowCache) {
-    let scratch = server().scratch().await;
-    scratch.run(PATRON).await;
-    let cache = cached(scratch.database(), ["patron"], patient()).await;
-    (scratch, cache)
-}
-
-fn value(row: Option<impl AsRef<[u8]>>) -> Value {
-    row.map_or(Value::Null, |row| serde_json::from_slice(row.as_ref()).expect("JSON"))
-}
+use common::patron::{patrons, value};
+use common::{cached, patient, server, until};
+use serde_json::json;
+use switchboard_rows::{Error, Key, Source, Token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_is_inserted_read_updated_and_deleted() {

@@ -3,23 +3,11 @@
 
 mod common;
 
-use common::{Scratch, cached, is_cached, patient, server, until};
+use common::patron::{PATRON, patrons, value};
+use common::{cached, is_cached, patient, server, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 use switchboard_rows::{Changes, Conditional, Consistency, Error, Key, Options, RowCache, RowChange, Source, row_tag};
-
-const PATRON: &str = "CREATE TABLE patron (id serial PRIMARY KEY, name text, fav_dish text)";
-
-async fn patrons() -> (Scratch, RowCache) {
-    let scratch = server().scratch().await;
-    scratch.run(PATRON).await;
-    let cache = cached(scratch.database(), ["patron"], patient()).await;
-    (scratch, cache)
-}
-
-fn value(row: Option<impl AsRef<[u8]>>) -> Value {
-    row.map_or(Value::Null, |row| serde_json::from_slice(row.as_ref()).expect("JSON"))
-}
 
 async fn tag(cache: &RowCache, key: i32) -> String {
     row_tag(&cache.get_strong("patron", key).await.expect("read").expect("a row"))

@@ -54,7 +54,7 @@ pub(super) struct Lane {
     next: usize,
 }
 
-/// So many consumers without room may be passed over in any case: a publisher is not paused for a few of them.
+/// Number of consumers without room that are passed over in any case: a publisher is not paused for a few of them.
 const PASSES: usize = 64;
 
 /// Room for so many lanes is kept.
@@ -74,7 +74,7 @@ impl Broker {
         let turns = self.channels[channel].turns;
         let (mut unvisited, mut next_member) = (turns.len as usize, turns.next);
         let share = batch.bytes() / unvisited.max(1);
-        // Those that have got something, in the order of their turns; those that may get more form a ring.
+        // Lanes that have got something, in the order of their turns; those that may get more form a ring.
         let mut lanes: Vec<Lane> = std::mem::take(&mut self.lanes);
         // The lane that got something last, and the one whose turn is next.
         let (mut before, mut at) = (0, 0);

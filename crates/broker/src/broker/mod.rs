@@ -148,7 +148,7 @@ pub struct Broker {
     share_wake: Option<ShareWake>,
     /// What was purged and is not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
-    /// What was abandoned by those that left, and is not freed yet.
+    /// Commands of connections that left, which are not freed yet.
     abandoned: VecDeque<VecDeque<pending::Pending>>,
     /// The room for the lanes of a dispatch, empty between two.
     lanes: Vec<dispatch::Lane>,

@@ -5,7 +5,7 @@ use crate::slots::ConnectionSlot;
 use crate::{Batch, cost};
 use bytes::Bytes;
 
-/// What a connection sent and nobody could take yet.
+/// A command that a connection sent and nobody could take yet.
 #[derive(Debug)]
 pub(super) enum Pending {
     Publish { channel: Bytes, batch: Batch },

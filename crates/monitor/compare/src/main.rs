@@ -81,7 +81,7 @@ fn connect(endpoint: &str) -> Result<XPub> {
     Ok(sender)
 }
 
-/// What this process sent in that second, as a typical sender writes it.
+/// The report of this process about that second, as a typical sender writes it.
 fn message(color: usize, time: Timestamp) -> Vec<u8> {
     let timestamp = time.display_with_offset(Offset::UTC).to_string();
     json!({ "color": format!("#{color:06x}"), "timestamp": timestamp, "cpu": 12.5, "mem": 64.25 })

@@ -34,7 +34,7 @@ pub struct Options {
     /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ZeroMQ when
     /// it is written to the connection: what a collector that is killed has not read yet is lost.
     pub collector: String,
-    /// What a collector asks for that listens beyond loopback: over HTTP as a bearer, over ZeroMQ as the password of PLAIN.
+    /// The token that a collector beyond loopback asks for: over HTTP as a bearer, over ZeroMQ as the password of PLAIN.
     /// One on loopback asks for none, and over ZeroMQ it takes none.
     pub token: Option<String>,
     /// The service that the process is an instance of. Default: the program's name.

@@ -5,6 +5,7 @@ use crate::Error;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::Type;
@@ -143,12 +144,7 @@ impl Session {
     ) -> Result<Vec<Row>, Error> {
         self.busy = true;
         let result = timeout(time, self.run(sql, parameters)).await;
-        let Ok(result) = result else {
-            // The answer may still come; the session is closed instead.
-            return Err(no_answer(time));
-        };
-        self.busy = false;
-        result
+        self.answered(time, result)
     }
 
     /// Runs a statement that does not return, within `time`. Every parameter is text.
@@ -161,9 +157,18 @@ impl Session {
         self.busy = true;
         let typed: Vec<_> = parameters.iter().map(|parameter| (*parameter, Type::TEXT)).collect();
         let result = timeout(time, self.client.query_typed(sql, &typed)).await;
-        let Ok(result) = result else { return Err(no_answer(time)) };
+        self.answered(time, result)
+    }
+
+    /// Without an answer the session stays busy: it may still come, and the session is closed instead.
+    fn answered<E: Into<Error>>(
+        &mut self,
+        time: Duration,
+        result: Result<Result<Vec<Row>, E>, Elapsed>,
+    ) -> Result<Vec<Row>, Error> {
+        let result = result.map_err(|_| no_answer(time))?;
         self.busy = false;
-        result.map_err(Error::from)
+        result.map_err(Into::into)
     }
 
     async fn run(&mut self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {

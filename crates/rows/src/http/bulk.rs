@@ -5,14 +5,14 @@ use super::errors::{Answered, Refusal, TOO_MANY_CODE};
 use super::headers::{Form, OBJECT, form, if_match, is_json, preferences};
 use super::metrics::Operation;
 use super::one::inserted;
-use super::state::Shared;
+use super::state::{Shared, name_of};
 use crate::cache::Row;
 use crate::query::{Payload, Preferences, Query, Relation, Resolution, Return, Returned, Statement, Target};
 use crate::{Key, WrittenRows};
 use axum::extract::{Path, RawQuery};
 use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::time::Instant;
 
@@ -31,10 +31,7 @@ pub(super) async fn write(
 ) -> Response {
     let begun = Instant::now();
     let answered = change(&state, &method, &table, query.as_deref().unwrap_or_default(), &headers, &body).await;
-    let operation = if answered.is_ok() { Operation::Write } else { Operation::Failed };
-    state.metrics.record(operation, begun.elapsed());
-    tracing::debug!("{} Elapsed: {:.2} ms", method.as_str().to_lowercase(), begun.elapsed().as_secs_f64() * 1000.0);
-    answered.unwrap_or_else(IntoResponse::into_response)
+    state.answer(name_of(&method), Operation::Write, begun, answered)
 }
 
 async fn change(

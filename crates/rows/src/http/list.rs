@@ -23,10 +23,7 @@ pub(super) async fn get(
 ) -> Response {
     let begun = Instant::now();
     let answered = read(&state, &table, query.as_deref().unwrap_or_default(), &headers).await;
-    let operation = if answered.is_ok() { Operation::List } else { Operation::Failed };
-    state.metrics.record(operation, begun.elapsed());
-    tracing::debug!("list Elapsed: {:.2} ms", begun.elapsed().as_secs_f64() * 1000.0);
-    answered.unwrap_or_else(IntoResponse::into_response)
+    state.answer("list", Operation::List, begun, answered)
 }
 
 async fn read(state: &Shared, table: &str, text: &str, headers: &HeaderMap) -> Answered {

@@ -4,7 +4,7 @@ use super::answer::{cached, json, key_json, key_text, path_of, set, source_name,
 use super::errors::{Answered, Refusal};
 use super::headers::{consistency, if_match, is_json, is_known, preferences};
 use super::metrics::Operation;
-use super::state::Shared;
+use super::state::{Shared, name_of};
 use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
 use crate::{Key, RowCache, WrittenRows, row_tag};
 use axum::extract::{Path, RawQuery};
@@ -26,9 +26,7 @@ pub(super) async fn get(
         Ok(answered) => answered,
         Err(refusal) => (Operation::Failed, refusal.into_response()),
     };
-    let elapsed = begun.elapsed();
-    state.metrics.record(operation, elapsed);
-    tracing::debug!("get Elapsed: {:.2} ms", elapsed.as_secs_f64() * 1000.0);
+    state.record("get", operation, begun);
     response
 }
 
@@ -91,10 +89,7 @@ pub(super) async fn write(
 ) -> Response {
     let begun = Instant::now();
     let answered = change(&state, &method, &table, &key, query.as_deref(), &headers, &body).await;
-    let operation = if answered.is_ok() { Operation::Write } else { Operation::Failed };
-    state.metrics.record(operation, begun.elapsed());
-    tracing::debug!("{} Elapsed: {:.2} ms", method.as_str().to_lowercase(), begun.elapsed().as_secs_f64() * 1000.0);
-    answered.unwrap_or_else(IntoResponse::into_response)
+    state.answer(name_of(&method), Operation::Write, begun, answered)
 }
 
 async fn change(

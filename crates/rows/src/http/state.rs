@@ -1,13 +1,16 @@
 //! What all requests share.
 
-use super::errors::Refusal;
-use super::metrics::HttpMetrics;
+use super::errors::{Answered, Refusal};
+use super::metrics::{HttpMetrics, Operation};
 use super::settings::RowsSettings;
 use crate::RowCache;
 use crate::query::Relation;
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 use tokio::sync::watch;
 
 pub(super) struct State {
@@ -30,7 +33,31 @@ pub(super) enum Backend {
 
 pub(super) type Shared = axum::extract::State<Arc<State>>;
 
+/// How a writing request is called in the log.
+pub(super) fn name_of(method: &Method) -> &'static str {
+    match method.as_str() {
+        "POST" => "post",
+        "PUT" => "put",
+        "PATCH" => "patch",
+        "DELETE" => "delete",
+        _ => "other",
+    }
+}
+
 impl State {
+    /// Counts and logs an operation that has ended.
+    pub(super) fn record(&self, name: &str, operation: Operation, begun: Instant) {
+        let elapsed = begun.elapsed();
+        self.metrics.record(operation, elapsed);
+        tracing::debug!("{name} Elapsed: {:.2} ms", elapsed.as_secs_f64() * 1000.0);
+    }
+
+    /// Counts and logs it, and makes the answer.
+    pub(super) fn answer(&self, name: &str, operation: Operation, begun: Instant, answered: Answered) -> Response {
+        self.record(name, if answered.is_ok() { operation } else { Operation::Failed }, begun);
+        answered.unwrap_or_else(IntoResponse::into_response)
+    }
+
     pub(super) fn new(settings: RowsSettings) -> Arc<State> {
         Arc::new(State {
             settings,

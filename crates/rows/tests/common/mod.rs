@@ -1,6 +1,7 @@
 //! A PostgreSQL for the tests of one binary, and connections to it that can be disturbed.
 #![allow(dead_code)]
 
+pub(crate) mod patron;
 pub(crate) mod proxy;
 pub(crate) mod service;
 

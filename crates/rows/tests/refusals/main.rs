@@ -5,6 +5,7 @@
 mod common;
 mod tables;
 
+use common::patron::PATRON;
 use common::proxy::Proxy;
 use common::{Server, connect, directory, is_cached, server, until};
 use serde_json::{Value, json};
@@ -12,8 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use switchboard_child::User;
 use switchboard_rows::{Database, Error, Options, RowCache};
-
-const PATRON: &str = "CREATE TABLE patron (id serial PRIMARY KEY, name text, fav_dish text)";
 
 fn open(database: &Database, tables: &[&str]) -> RowCache {
     RowCache::open(database, tables.iter().copied(), Options::default()).expect("it opens")

@@ -1,7 +1,8 @@
 //! Tables that cannot be served as they are.
 
+use super::common::patron::PATRON;
 use super::common::{Scratch, server, until};
-use super::{PATRON, open, serves};
+use super::{open, serves};
 use serde_json::{Value, json};
 use switchboard_rows::{Database, Error, Options, RowCache, TableSpec};
 

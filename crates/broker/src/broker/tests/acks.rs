@@ -75,7 +75,7 @@ fn a_tag_is_unknown_until_its_message_is_handed_out() {
         }
         check(&bench.send(1, settles(2, 2)), &unknown);
         check(&bench.send(1, settles(2, 3)), &unknown);
-        // What was handed out may be acked before it is known to be written.
+        // A message that was handed out may be acked before it is known to be written.
         let events = brief(&bench.send(1, ack(1, 3)));
         assert!(events.contains(&unknown[0].to_owned()), "{events:?}");
         assert_eq!((bench.broker.totals().delivered, bench.broker.totals().requeued), (1, 0));

@@ -279,7 +279,7 @@ fn rows(prepare: Prepare, others: usize) -> u64 {
     let before = looks::so_far();
     call(&mut broker);
     let rows = looks::so_far() - before;
-    // What is left over comes to an end.
+    // Work that is left over comes to an end.
     rest(&mut broker);
     rows
 }
