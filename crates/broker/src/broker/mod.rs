@@ -175,8 +175,10 @@ pub struct Broker {
     pending: usize,
     /// What is charged for the commands of paused connections.
     pending_charge: usize,
-    /// The queue of a knot that takes more than its bound of the command at hand.
-    over_bound: Option<ChannelSlot>,
+    /// What is given over its bound to the command at hand.
+    over_bound: Option<knot::Knot>,
+    /// Parts of knots that no memory was left for.
+    tied: BTreeSet<ConnectionSlot>,
     /// How often the rules were replaced.
     rules_version: u64,
     /// How far changed rules are applied.
@@ -236,6 +238,7 @@ impl Broker {
             pending: 0,
             pending_charge: 0,
             over_bound: None,
+            tied: BTreeSet::new(),
             rules_version: 0,
             rule_change: None,
             totals: Totals::default(),

@@ -32,7 +32,7 @@ impl Broker {
             Some(Refusal::Subscriptions { limit: limits.subscriptions })
         } else if connection.subscriptions.contains_key(&id) {
             Some(Refusal::SubscriptionExists)
-        } else if self.budget.is_exhausted(self.gone, self.pending_charge) && self.has_many_subscriptions() {
+        } else if self.is_exhausted() && self.has_many_subscriptions() {
             Some(Refusal::Memory { budget: self.budget.limit() })
         } else {
             None
@@ -123,7 +123,7 @@ impl Broker {
             let next = joining.next;
             joining.next += 1;
             // One that was made later has found the pattern itself.
-            let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born);
+            let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born && !channel.is_forgotten);
             let pattern = &self.subscriptions[subscription].pattern;
             let matching = matching.filter(|(_, channel)| pattern.matches(&channel.name)).map(|(slot, _)| slot);
             if let Some(channel) = matching {
