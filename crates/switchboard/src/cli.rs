@@ -8,6 +8,7 @@ use crate::monitor::{self, Monitored};
 use crate::names::Name;
 use crate::news::{self, NewsArgs, RenderArgs};
 use crate::output::UsageError;
+use crate::rows::{self, RowsArgs};
 use crate::server_address::{Door, Server, ServerAddress};
 use crate::status::{self, Status};
 use crate::top::Top;
@@ -65,6 +66,9 @@ pub(crate) enum Command {
     /// Start the monitor alone: it collects what processes report, and shows it on a page.
     #[command(after_help = monitor::EXAMPLES)]
     Monitor(Monitored),
+    /// Start the service of rows alone: tables of a PostgreSQL database as a JSON API, from a coherent cache.
+    #[command(after_help = rows::EXAMPLES)]
+    Rows(RowsArgs),
     /// Start the page of headlines alone: many sites side by side, on one page.
     #[command(after_help = news::EXAMPLES)]
     News(Box<NewsArgs>),

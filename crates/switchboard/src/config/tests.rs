@@ -28,6 +28,10 @@ fn what_is_printed_reads_back_the_same() {
         ("monitor.collect", ""),
         ("monitor.keep", "7d"),
         ("monitor.leak", "2.5"),
+        ("rows.database", "postgres://me:secret@a/x"),
+        ("rows.tables", "patron,sales.item"),
+        ("rows.refresh", "cached"),
+        ("rows.origins", "https://a.example,*"),
         ("news.sites", "/etc/sites.toml"),
         ("news.renderer", "http://127.0.0.1:8050/"),
         ("news.allow", "[::1]:80,a.example:1"),
@@ -74,7 +78,7 @@ fn an_unknown_key_names_the_nearest_and_the_file() {
     assert_eq!(error("outbox = 1"), "my.toml: `outbox` belongs under [broker]");
     assert_eq!(
         error("memmory = 1"),
-        "my.toml: `memmory` stands outside of [broker], [monitor], [news], [render], [http] and [[channel]]: \
+        "my.toml: `memmory` stands outside of [broker], [monitor], [rows], [news], [render], [http] and [[channel]]: \
          there is no setting `memmory`; the nearest is `memory`"
     );
     assert!(error("[[channel]]\nmatsch = 'x'").contains("the nearest is `match`"));
