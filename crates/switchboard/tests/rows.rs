@@ -4,7 +4,7 @@ mod common;
 
 use common::{Program, poll, switchboard};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -133,6 +133,50 @@ fn a_scratch_database_lives_as_long_as_its_command() {
     let nowhere =
         switchboard(&["rows", "scratch", "create", "x"]).env_remove("DATABASE_URL").output().expect("it runs");
     assert_eq!(nowhere.status.code(), Some(2), "{}", text(&nowhere));
+}
+
+#[test]
+fn nothing_is_left_of_a_temporary_postgresql_after_its_program_was_killed() {
+    // It ends with its standard input: the program that it belongs to cannot end it.
+    let mut command = switchboard(&["rows", "scratch", "--", "sh", "-c", "echo \"$PGHOST\"; read line"]);
+    command.env_remove("DATABASE_URL").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut program = command.spawn().expect("it starts");
+    let input = program.stdin.take();
+    let mut line = String::new();
+    BufReader::new(program.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let directory = Path::new(line.trim());
+    assert!(directory.join("data/postmaster.pid").exists(), "{line}");
+    let mark = directory.parent().expect("its directory").to_owned();
+    program.kill().expect("killed");
+    program.wait().expect("it has ended");
+    poll("the directory is gone", || (!mark.exists()).then_some(()));
+    poll("PostgreSQL is gone", || {
+        let is_ours = |command: &String| command.contains(&mark.display().to_string());
+        (!processes().iter().any(is_ours)).then_some(())
+    });
+    drop(input);
+}
+
+#[test]
+fn help_names_the_default_database_where_there_is_one() {
+    let help = |args: &[&str]| {
+        let output = switchboard(args).arg("--help").env_remove("DATABASE_URL").output().expect("it runs");
+        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<&str>>().join(" ")
+    };
+    for args in [&["rows"][..], &["rows", "demo"], &["rows", "scratch"]] {
+        assert!(help(args).contains("[default: a private PostgreSQL]"), "{args:?}");
+    }
+    let needed: [&[&str]; 5] = [
+        &["rows", "triggers", "print"],
+        &["rows", "triggers", "install"],
+        &["rows", "triggers", "remove"],
+        &["rows", "scratch", "create"],
+        &["rows", "scratch", "drop"],
+    ];
+    for args in needed {
+        let help = help(args);
+        assert!(help.contains("there is no default") && !help.contains("a private PostgreSQL"), "{args:?}: {help}");
+    }
 }
 
 #[test]

@@ -35,14 +35,22 @@ pub(super) enum Action {
 #[derive(Debug, Subcommand)]
 pub(super) enum Triggers {
     /// Print the SQL that installs them.
-    Print(Tables),
+    Print(Triggered),
     /// Install them. Those that are there are replaced.
-    Install(Tables),
+    Install(Triggered),
     /// Remove them, with everything that was installed for them.
-    Remove(Tables),
+    Remove(Triggered),
 }
 
-/// A database.
+/// A database that has to be there.
+#[derive(Args, Debug)]
+pub(super) struct Given {
+    /// The database, as postgres://USER@HOST/NAME; there is no default.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(super) database: Option<String>,
+}
+
+/// A database, or a private one.
 #[derive(Args, Debug)]
 pub(super) struct At {
     /// The database, as postgres://USER@HOST/NAME [default: a private PostgreSQL].
@@ -50,11 +58,18 @@ pub(super) struct At {
     pub(super) database: Option<String>,
 }
 
+/// Tables of a database.
+#[derive(Args, Debug)]
+pub(super) struct Triggered {
+    #[command(flatten)]
+    at: Given,
+    #[command(flatten)]
+    tables: Tables,
+}
+
 /// Tables of the command line or of a configuration file.
 #[derive(Args, Debug)]
-pub(super) struct Tables {
-    #[command(flatten)]
-    at: At,
+struct Tables {
     /// A table, as NAME or SCHEMA.NAME (repeatable) [default: patron].
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
@@ -82,14 +97,14 @@ pub(super) enum Named {
         /// Its name.
         name: String,
         #[command(flatten)]
-        at: At,
+        at: Given,
     },
     /// Drop a database that `create` made.
     Drop {
         /// Its name.
         name: String,
         #[command(flatten)]
-        at: At,
+        at: Given,
     },
 }
 
@@ -107,6 +122,8 @@ struct Serving {
     /// Where to listen (repeatable) [default: 127.0.0.1:8000].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
+    #[command(flatten)]
+    at: At,
     #[command(flatten)]
     tables: Tables,
     /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
@@ -129,20 +146,22 @@ struct Serving {
     ready_file: Option<PathBuf>,
 }
 
-impl Tables {
+impl Triggered {
     /// Settings with the database and the tables.
     pub(super) fn settings(&self) -> Result<Settings> {
-        self.read(&[], &[]).map_err(UsageError::of)
+        self.tables.read(self.at.database.as_deref(), &[], &[]).map_err(UsageError::of)
     }
+}
 
-    fn read(&self, set: &[String], pairs: &[(&str, Option<String>)]) -> Result<Settings> {
+impl Tables {
+    fn read(&self, database: Option<&str>, set: &[String], pairs: &[(&str, Option<String>)]) -> Result<Settings> {
         let mut settings = Settings::default();
         if let Some(path) = &self.config {
             settings.read_file(path)?;
         }
         settings.set_pairs(set)?;
         let tables = Some(self.table.join(",")).filter(|list| !list.is_empty());
-        let own = [("rows.database", self.at.database.clone()), ("rows.tables", tables)];
+        let own = [("rows.database", database.map(str::to_owned)), ("rows.tables", tables)];
         for (key, value) in own.iter().chain(pairs) {
             if let Some(value) = value {
                 settings.set(key, value).context("command line")?;
@@ -167,7 +186,7 @@ impl RowsArgs {
             ("log", serving.log.clone()),
             ("log-format", serving.log_format.map(|format| format.name().to_owned())),
         ];
-        let settings = serving.tables.read(&serving.set, &pairs)?;
+        let settings = serving.tables.read(serving.at.database.as_deref(), &serving.set, &pairs)?;
         if settings.rows.service.listen.is_empty() {
             bail!("rows.listen is empty: at least one HOST:PORT is needed");
         }
