@@ -6,6 +6,7 @@ use crate::http;
 use crate::hub::Hub;
 use crate::rules::ChannelRules;
 use crate::settings::Settings;
+use crate::transport::ask_within;
 use crate::watch::Watch;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -70,7 +71,14 @@ impl Server {
             );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;
-        native.iter().for_each(|listener| set_receive_buffer(listener, settings.receive_buffer));
+        for listener in &native {
+            set_receive_buffer(listener, settings.receive_buffer);
+            if !settings.limits.write_timeout.is_zero()
+                && let Err(error) = ask_within(listener, settings.limits.write_timeout)
+            {
+                tracing::debug!("peers that do not read are asked as rarely as the system likes: {error}");
+            }
+        }
         let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
         let rules = ChannelRules::new(settings.rules.clone());
         Ok(Server { settings, native, http, arrivals: arrivals(), rules, sockets })

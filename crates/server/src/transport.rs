@@ -53,6 +53,30 @@ mod linux {
         })
     }
 
+    /// `TCP_RTO_MAX_MS`, since Linux 6.15: in milliseconds, for retransmissions and window probes.
+    const RTO_MAX: libc::c_int = 44;
+    /// What it may be.
+    const RTO_MAX_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+
+    /// Lets the kernel ask the peers of a listener's connections at least four times within `limit`, as far as it can:
+    /// every second at most, every two minutes at least. By itself it asks a peer that does not read ever more rarely, so
+    /// that one which vanishes after a minute would be found minutes later.
+    ///
+    /// # Errors
+    /// If the kernel is older than 6.15.
+    #[allow(unsafe_code, reason = "no maintained crate sets this option; the tests below would catch a wrong number")]
+    pub(crate) fn ask_within(listener: &impl AsFd, limit: Duration) -> io::Result<()> {
+        let (min, max) = RTO_MAX_BOUNDS;
+        let gap = (limit / 4).clamp(min, max).as_millis() as libc::c_int;
+        // SAFETY: the kernel reads `size_of::<c_int>()` bytes at the address of `gap`.
+        let failed = unsafe {
+            let descriptor = listener.as_fd().as_raw_fd();
+            let length = size_of::<libc::c_int>() as libc::socklen_t;
+            libc::setsockopt(descriptor, libc::IPPROTO_TCP, RTO_MAX, (&raw const gap).cast(), length)
+        };
+        if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
     #[cfg(test)]
     mod tests {
         use super::*;
@@ -105,6 +129,36 @@ mod linux {
             assert!((taken..written).contains(&acknowledged), "{acknowledged} of {written}");
         }
 
+        /// What the kernel has noted, in milliseconds; `None` if it is too old for that.
+        #[allow(unsafe_code, reason = "as where it is set")]
+        fn longest_gap(socket: &impl AsFd) -> Option<libc::c_int> {
+            let mut gap = 0;
+            let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+            // SAFETY: the kernel writes at most `length` bytes, which `gap` has room for.
+            let failed = unsafe {
+                let descriptor = socket.as_fd().as_raw_fd();
+                let place = (&raw mut gap).cast();
+                libc::getsockopt(descriptor, libc::IPPROTO_TCP, RTO_MAX, place, &raw mut length)
+            };
+            (failed == 0).then_some(gap)
+        }
+
+        #[test]
+        fn a_peer_that_does_not_read_is_asked_four_times_within_the_limit() {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            for (limit, gap) in [(1, 1000), (4000, 1000), (8000, 2000), (10_000, 2500), (480_000, 120_000)] {
+                let set = ask_within(&listener, Duration::from_millis(limit));
+                let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                let (server, _) = listener.accept().unwrap();
+                match longest_gap(&server) {
+                    Some(noted) => assert_eq!(noted, gap, "{limit} ms: {set:?}"),
+                    None => assert!(set.is_err()),
+                }
+            }
+            let _ = ask_within(&listener, Duration::MAX);
+            assert!(longest_gap(&listener).is_none_or(|gap| gap == 120_000));
+        }
+
         #[test]
         fn a_pipe_has_no_such_state() {
             assert!(transport(&UnixStream::pair().unwrap().0).is_err());
@@ -113,7 +167,16 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::transport;
+pub(crate) use linux::{ask_within, transport};
+
+/// Only Linux can be told.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn ask_within<S>(_: &S, _: std::time::Duration) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
 
 /// Only Linux says what was acknowledged.
 ///
