@@ -27,7 +27,7 @@ enum Event {
     Ended(Pid, WaitStatus),
 }
 
-/// Arguments: the workplace, the user and the group or `-`, the command, its arguments.
+/// Arguments: the workplace, the user and the group or `-`, the signal that asks to end, the command, its arguments.
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     // A session of its own: Ctrl-C and a closed terminal are our parent's business.
     let _ = setsid();
@@ -43,6 +43,7 @@ fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let workplace = Workplace { path: arguments.next().ok_or_else(missing)?.into() };
     let user = arguments.next().ok_or_else(missing)?;
     let group = arguments.next().ok_or_else(missing)?;
+    let end_signal = arguments.next().and_then(|number| named_signal(number.to_str()?)).unwrap_or(Signal::TERM);
     let _lock = workplace.lock()?;
     set_child_subreaper(Some(getpid()))?;
     let started = start(&workplace, (&user, &group), arguments);
@@ -54,7 +55,7 @@ fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         }
     };
     say(&format!("started {}", command.as_raw_nonzero()))?;
-    let ended = watch(command);
+    let ended = watch(command, end_signal);
     end_descendants(command);
     workplace.remove();
     if let Some(status) = ended {
@@ -86,7 +87,7 @@ fn start(
 }
 
 /// Returns when the command has ended, or is to be killed; how it ended, where that is known.
-fn watch(command: Pid) -> Option<WaitStatus> {
+fn watch(command: Pid, end_signal: Signal) -> Option<WaitStatus> {
     let events = events();
     let mut asked: Option<Instant> = None;
     loop {
@@ -104,7 +105,7 @@ fn watch(command: Pid) -> Option<WaitStatus> {
             }
             Ok(Event::Closed) => {
                 if asked.is_none() {
-                    signal_group(command, Signal::TERM);
+                    signal_group(command, end_signal);
                     asked = Some(Instant::now());
                 }
             }
@@ -119,7 +120,7 @@ fn events() -> Receiver<Event> {
     let ends = sender.clone();
     std::thread::spawn(move || {
         for line in BufReader::new(io::stdin()).lines().map_while(Result::ok) {
-            let signal = line.strip_prefix("stop ").and_then(|number| Signal::from_named_raw(number.parse().ok()?));
+            let signal = line.strip_prefix("stop ").and_then(named_signal);
             let _ = sender.send(Event::Stop(signal.unwrap_or(Signal::TERM)));
         }
         let _ = sender.send(Event::Closed);
@@ -132,6 +133,10 @@ fn events() -> Receiver<Event> {
         }
     });
     receiver
+}
+
+fn named_signal(number: &str) -> Option<Signal> {
+    Signal::from_named_raw(number.parse().ok()?)
 }
 
 /// Kills the group and every other descendant: those whose parent dies become children of this process.

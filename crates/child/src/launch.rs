@@ -1,7 +1,9 @@
 use crate::child::Child;
 use crate::workplace::Workplace;
 use crate::{Error, GUARDIAN, User};
+use signal_hook::consts::SIGTERM;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,10 +12,11 @@ use std::process::{Command, Stdio};
 /// A command that is to be started under a guardian, and its private directory, which is its working directory.
 #[derive(Debug)]
 pub struct Launch {
-    /// `None` once a guardian looks after it.
-    workplace: Option<Workplace>,
+    /// With its lock. `None` once a guardian looks after it.
+    workplace: Option<(Workplace, File)>,
     directory: PathBuf,
     user: User,
+    end_signal: i32,
     guardian: Command,
 }
 
@@ -26,9 +29,15 @@ impl Launch {
         let program = std::env::current_exe().map_err(|source| Error::Guardian { source })?;
         // Guardian and command may have another working directory than this process.
         let base = std::path::absolute(base).map_err(|source| Error::Directory { base: base.to_owned(), source })?;
-        let workplace = Workplace::make(&base, &user)?;
+        let (workplace, lock) = Workplace::make(&base, &user)?;
         let directory = workplace.inner();
-        Ok(Launch { workplace: Some(workplace), directory, user, guardian: Command::new(program) })
+        Ok(Launch {
+            workplace: Some((workplace, lock)),
+            directory,
+            user,
+            end_signal: SIGTERM,
+            guardian: Command::new(program),
+        })
     }
 
     /// The private directory: mode 0700, the command's user's. It is removed with everything in it.
@@ -40,6 +49,12 @@ impl Launch {
     /// Sets an environment variable of the command.
     pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Launch {
         self.guardian.env(key, value);
+        self
+    }
+
+    /// The signal that asks the command to end once we are gone; SIGTERM unless told.
+    pub fn end_signal(&mut self, signal: i32) -> &mut Launch {
+        self.end_signal = signal;
         self
     }
 
@@ -66,22 +81,26 @@ impl Launch {
     ) -> Result<Child, Error> {
         let failed = |source| Error::Guardian { source };
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-        let Some(workplace) = &self.workplace else { return Err(failed(std::io::ErrorKind::NotFound.into())) };
+        let Some((workplace, _)) = &self.workplace else { return Err(failed(std::io::ErrorKind::NotFound.into())) };
         let is_other = self.user != User::current();
         let number = |number: u32| OsString::from(if is_other { number.to_string() } else { "-".to_owned() });
         self.guardian.arg(GUARDIAN).arg(&workplace.path).args([number(self.user.uid), number(self.user.gid)]);
+        self.guardian.arg(self.end_signal.to_string());
         self.guardian.arg(program.as_ref()).args(arguments).stdin(Stdio::from(OwnedFd::from(theirs)));
         let guardian = self.guardian.spawn().map_err(failed)?;
         // Closes our copy of the guardian's end, or we would never see it close.
         self.guardian.stdin(Stdio::null());
-        let workplace = self.workplace.take().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
-        Child::begin(&program.as_ref().to_string_lossy(), workplace, guardian, ours)
+        let (workplace, lock) = self.workplace.take().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        let child = Child::begin(&program.as_ref().to_string_lossy(), workplace, guardian, ours);
+        // The guardian holds one of its own by now.
+        drop(lock);
+        child
     }
 }
 
 impl Drop for Launch {
     fn drop(&mut self) {
-        if let Some(workplace) = &self.workplace {
+        if let Some((workplace, _)) = &self.workplace {
             workplace.remove();
         }
     }

@@ -1,7 +1,7 @@
 //! A program that keeps a child, for the tests: `switchboard-child-host BASE USER COMMAND [ARGUMENT...]`.
 //!
 //! Prints `child`, `guardian` and `directory` of the child, then obeys the lines of its standard input: `stop`,
-//! `drop`, `wait`. Prints `ended: HOW` where it waits for that.
+//! `drop`, `wait`. Prints `ended: HOW` where it waits for that. `END_SIGNAL` is the signal that asks the child to end.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -17,7 +17,12 @@ fn main() {
     let [base, user, program, arguments @ ..] = arguments.as_slice() else { panic!("BASE USER COMMAND") };
     println!("swept {}", sweep(Path::new(base)));
     let user = if user == "-" { User::current() } else { User::named(user).expect("a user") };
-    let started = Launch::new(Path::new(base), user).and_then(|launch| launch.spawn(program, arguments));
+    let started = Launch::new(Path::new(base), user).and_then(|mut launch| {
+        if let Ok(signal) = std::env::var("END_SIGNAL") {
+            launch.end_signal(signal.parse().expect("a signal"));
+        }
+        launch.spawn(program, arguments)
+    });
     let child = match started {
         Ok(child) => child,
         Err(error) => {

@@ -255,6 +255,40 @@ fn what_was_left_by_us_and_our_guardian_is_swept_at_the_next_start() {
 }
 
 #[test]
+fn programs_that_start_side_by_side_sweep_nothing_of_each_other() {
+    let base = base();
+    let hosts = std::thread::scope(|scope| {
+        let starts =
+            [(); 8].map(|()| scope.spawn(|| Host::start(base.path(), &["sh", "-c", "echo ready; sleep 1000"])));
+        starts.map(|start| start.join().expect("it starts"))
+    });
+    for mut host in hosts {
+        host.until("ready");
+        assert!(host.directory.is_dir());
+        host.process.kill().expect("a process");
+        host.is_gone();
+    }
+}
+
+#[test]
+fn a_command_is_asked_to_end_by_the_signal_that_was_chosen() {
+    let base = base();
+    let script = "trap 'echo INT > \"$0\"; exit' INT; trap 'echo TERM > \"$0\"; exit' TERM; echo ready; \
+                  while :; do sleep 0.1; done";
+    for (signal, name) in [(None, "TERM"), (Some("2"), "INT"), (Some("15"), "TERM")] {
+        let told = base.path().join("told");
+        let mut command = host(base.path(), "-", &["sh", "-c", script, told.to_str().expect("text")]);
+        command.envs(signal.map(|signal| ("END_SIGNAL", signal)));
+        let mut host = Host::run(&mut command);
+        host.until("ready");
+        host.process.kill().expect("a process");
+        host.is_gone();
+        assert_eq!(fs::read_to_string(&told).expect("it was asked").trim(), name);
+        fs::remove_file(told).expect("removed");
+    }
+}
+
+#[test]
 fn a_command_that_is_not_there_is_an_error_and_leaves_nothing() {
     let base = base();
     let mut host = Host::start(base.path(), &["/no/such/program"]);

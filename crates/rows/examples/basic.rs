@@ -41,11 +41,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // First: the private PostgreSQL's guardian is this program, started once more.
     switchboard_child::init();
     tokio::runtime::Runtime::new()?.block_on(async {
-        let data = std::env::temp_dir().join("switchboard-rows-basic");
         let (server, postgres) = match std::env::var("DATABASE_URL") {
             Ok(url) => (url.parse()?, None),
             Err(_) => {
-                let postgres = PrivatePostgres::start(&PostgresOptions::new(data)).await?;
+                let postgres = PrivatePostgres::start(&PostgresOptions::temporary()).await?;
                 (postgres.database().clone(), Some(postgres))
             }
         };

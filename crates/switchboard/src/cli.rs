@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::agent::{self, Agent};
+use crate::bench::{self, Bench};
 use crate::config::Settings;
 use crate::http::HttpArgs;
 use crate::log::LogFormat;
@@ -8,6 +9,7 @@ use crate::monitor::{self, Monitored};
 use crate::names::Name;
 use crate::news::{self, NewsArgs, RenderArgs};
 use crate::output::UsageError;
+use crate::rows::{self, RowsArgs};
 use crate::server_address::{Door, Server, ServerAddress};
 use crate::status::{self, Status};
 use crate::top::Top;
@@ -30,13 +32,6 @@ Examples:
   switchboard up --config switchboard.toml --set outbox=16MiB
   switchboard status --watch                    who is connected, what waits where
   switchboard bench --subscribers 8             how fast is the broker here";
-
-const BENCH_EXAMPLES: &str = "\
-Examples:
-  switchboard bench                                     one to one, as fast as it goes
-  switchboard bench --subscribers 8 --size 1KiB         one to eight
-  switchboard bench --publishers 8 --subscribers 8 --queue
-  switchboard bench --rate 100000                       latency at a fixed rate";
 
 const PURGE_EXAMPLES: &str = "\
 Examples:
@@ -65,6 +60,9 @@ pub(crate) enum Command {
     /// Start the monitor alone: it collects what processes report, and shows it on a page.
     #[command(after_help = monitor::EXAMPLES)]
     Monitor(Monitored),
+    /// Start the service of rows alone: tables of a PostgreSQL database as a JSON API, from a coherent cache.
+    #[command(after_help = rows::EXAMPLES)]
+    Rows(RowsArgs),
     /// Start the page of headlines alone: many sites side by side, on one page.
     #[command(after_help = news::EXAMPLES)]
     News(Box<NewsArgs>),
@@ -87,7 +85,7 @@ pub(crate) enum Command {
     ///
     /// Every message is numbered, so that what is lost, duplicated or out of order is found. What was
     /// measured on a machine that does other things, too, says little.
-    #[command(after_help = BENCH_EXAMPLES)]
+    #[command(after_help = bench::EXAMPLES)]
     Bench(Bench),
     /// Run a command, and report its CPU and memory to the monitor, those of its children included.
     ///
@@ -323,52 +321,13 @@ pub(crate) struct Health {
     pub(crate) json: bool,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct Bench {
-    #[command(flatten)]
-    pub(crate) server: Server,
-    /// How many connections publish.
-    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
-    pub(crate) publishers: u16,
-    /// How many connections subscribe.
-    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
-    pub(crate) subscribers: u16,
-    /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.
-    #[arg(long)]
-    pub(crate) queue: bool,
-    /// Bytes of a message; 16 at least.
-    #[arg(long, allow_hyphen_values = true, value_parser = size, default_value = "128")]
-    pub(crate) size: usize,
-    /// For how long to publish.
-    #[arg(long, allow_hyphen_values = true, value_parser = duration, default_value = "5")]
-    pub(crate) seconds: Duration,
-    /// Messages per second, over all publishers [default: as fast as the broker takes them].
-    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = rate)]
-    pub(crate) rate: Option<f64>,
-    /// Print the figures as JSON.
-    #[arg(long, short = 'j')]
-    pub(crate) json: bool,
-}
-
-/// A number of connections of `bench`.
-fn connections(text: &str) -> Result<u16, String> {
-    match u16::try_from(parse_count(text)?) {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("it must be from 1 to {}", u16::MAX)),
-    }
-}
-
-fn size(text: &str) -> Result<usize, String> {
+/// A message's size.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
     // Every frame has a 4-byte length.
     parse_size(text).and_then(|bytes| match u32::try_from(bytes) {
         Ok(_) => Ok(bytes),
         Err(_) => Err("it is too large: a message has at most 4294967295 bytes".to_owned()),
     })
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0);
-    rate.ok_or_else(|| "it must be a number above 0".to_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Chosen by `--data`, `SWITCHBOARD_DATA` or the setting `data`; else systemd's `STATE_DIRECTORY`; else
 //! `switchboard` in `XDG_STATE_HOME` or in `~/.local/state`. Never a directory that others can prepare.
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
@@ -18,6 +19,9 @@ const OTHERS_ENTER: u32 = 0o001;
 
 /// The renderer's folder of root, where its data directory cannot be entered by others.
 const RUNTIME: &str = "/run/switchboard-render";
+
+/// Rows of root.
+const OF_ROOT: &str = "/var/lib/switchboard/rows";
 
 const REMEDY: &str = "name another one with --data DIR or SWITCHBOARD_DATA";
 
@@ -51,6 +55,20 @@ fn directory_of(chosen: Option<&Path>, variable: impl Fn(&str) -> Option<OsStrin
     let home =
         || variable("HOME").map(PathBuf::from).and_then(absolute).map(|path| path.join(".local/state/switchboard"));
     state.or_else(xdg).or_else(home).ok_or(DataError::NoPlace)
+}
+
+/// Where a private PostgreSQL keeps its rows. For root this is below `/var/lib`, a folder for each data directory: PostgreSQL
+/// runs as another user, which cannot enter the directories of root.
+pub(crate) fn rows_folder(chosen: Option<&Path>) -> Result<PathBuf, DataError> {
+    let directory = directory(chosen)?;
+    if !rustix::process::geteuid().is_root() {
+        return folder(&directory, "rows");
+    }
+    let name = match chosen {
+        None => "default".to_owned(),
+        Some(_) => percent_encode(directory.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC).to_string(),
+    };
+    Ok(Path::new(OF_ROOT).join(name))
 }
 
 /// Makes a service's folder in the data directory, where it is missing, and checks that it is ours alone.

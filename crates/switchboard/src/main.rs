@@ -27,6 +27,7 @@ mod listen;
 mod memory;
 mod monitor;
 mod news;
+mod rows;
 mod send;
 mod status;
 mod top;
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Up(args) => up::run(Chosen::All, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Broker(args) => up::run(Chosen::Broker, args.ready_file.as_deref(), || args.chosen.settings()),
         Command::Monitor(args) => monitor::run(&args),
+        Command::Rows(args) => return rows::run(&args),
         Command::News(args) => return news::run(&args),
         Command::Render(args) => news::render(&args),
         Command::Config(args) => config(&args),

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use switchboard_monitor::Monitor;
 use switchboard_news::service::RenderService;
+use switchboard_rows::http::RowsService;
 use switchboard_server::Server;
 use switchboard_web::{Token, reachable};
 
@@ -21,6 +22,7 @@ pub(crate) struct Addresses {
     http: Vec<SocketAddr>,
     monitor: Vec<SocketAddr>,
     collect: Option<String>,
+    rows: Vec<SocketAddr>,
     news: Vec<SocketAddr>,
     render: Vec<SocketAddr>,
     token: Option<Token>,
@@ -40,6 +42,12 @@ impl Addresses {
         self.collect = monitor.collect_endpoint();
         self.token = monitor.token().or(self.token.as_ref()).cloned();
         self.down.retain(|(name, _)| *name != "monitor");
+    }
+
+    pub(crate) fn add_rows(&mut self, service: &RowsService) {
+        self.rows = service.http_addresses();
+        self.token = service.token().or(self.token.as_ref()).cloned();
+        self.down.retain(|(name, _)| *name != "rows");
     }
 
     pub(crate) fn add_news(&mut self, page: &Page) {
@@ -78,6 +86,9 @@ impl Addresses {
         if let Some(endpoint) = &self.collect {
             line("monitor, collects at", endpoint);
         }
+        for address in shown(&self.rows) {
+            line("rows, page and API", &format!("http://{address}/{}", self.login(&address)));
+        }
         for address in shown(&self.news) {
             line("news, page", &format!("http://{address}/{}", self.login(&address)));
         }
@@ -109,7 +120,7 @@ impl Addresses {
             open.collect::<Vec<_>>().join(", ")
         };
         let (native, http) =
-            (list(&self.native), list(&[&self.http[..], &self.monitor, &self.news, &self.render].concat()));
+            (list(&self.native), list(&[&self.http[..], &self.monitor, &self.rows, &self.news, &self.render].concat()));
         let mut text = String::new();
         if !native.is_empty() {
             let _ = write!(
@@ -134,7 +145,7 @@ impl Addresses {
             addresses["monitor"] = strings(&self.monitor).into();
             addresses["collect"] = self.collect.clone().into();
         }
-        for (name, addresses_of) in [("news", &self.news), ("render", &self.render)] {
+        for (name, addresses_of) in [("rows", &self.rows), ("news", &self.news), ("render", &self.render)] {
             if !addresses_of.is_empty() {
                 addresses[name] = strings(addresses_of).into();
             }

@@ -1,4 +1,4 @@
-//! `switchboard up`, `broker`, `monitor`, `news` and `render`: the services, until a signal ends them.
+//! `switchboard up`, `broker`, `monitor`, `rows`, `news` and `render`: the services, until a signal ends them.
 
 use crate::config::{Settings, Started};
 use crate::data;
@@ -7,6 +7,7 @@ use crate::memory;
 use crate::news::{Page, Renderers, bind_page, bind_render};
 use crate::output::note;
 use crate::ready::{Addresses, Ready};
+use crate::rows;
 use crate::service::{Stop, retry};
 use crate::signals::Signals;
 use anyhow::{Context, Result, anyhow};
@@ -34,6 +35,7 @@ pub(crate) enum Chosen {
     All,
     Broker,
     Monitor,
+    Rows,
     News,
     Render,
 }
@@ -44,6 +46,7 @@ impl Chosen {
             Chosen::All => Started::ALL,
             Chosen::Broker => Started { broker: true, ..Started::NONE },
             Chosen::Monitor => Started { monitor: true, ..Started::NONE },
+            Chosen::Rows => Started { rows: true, ..Started::NONE },
             Chosen::News => Started { news: true, ..Started::NONE },
             Chosen::Render => Started { render: true, ..Started::NONE },
         }
@@ -119,14 +122,16 @@ impl Services {
             anyhow::Ok(server)
         };
         let start_monitor = async || self.start_monitor(&watched).await;
+        let start_rows = async || rows::bind(&self.settings()).await;
         let start_news = async || self.start_news().await;
         let start_render = async || bind_render(&self.settings(), &self.renderers).await;
 
         let broker = self.begin("broker", started.broker, &start_broker, Addresses::add_broker).await;
         let monitor = self.begin("monitor", started.monitor, &start_monitor, Addresses::add_monitor).await;
+        let rows = self.begin("rows", started.rows, &start_rows, Addresses::add_rows).await;
         let news = self.begin("news", started.news, &start_news, Addresses::add_news).await;
         let render = self.begin("render", started.render, &start_render, Addresses::add_render).await;
-        let runs = [is_up(&broker), is_up(&monitor), is_up(&news), is_up(&render)];
+        let runs = [is_up(&broker), is_up(&monitor), is_up(&rows), is_up(&news), is_up(&render)];
         if !runs.contains(&true) {
             return Err(nothing_runs(self.addresses.borrow().down()));
         }
@@ -152,6 +157,13 @@ impl Services {
                     sleep(drain.saturating_add(CLOSING)).await;
                 } => Err(anyhow!("the monitor did not stop within {CLOSING:?}: its latest samples may be lost")),
             }
+        };
+        let serving_rows = async {
+            let service = self.keep("rows", rows, start_rows, Addresses::add_rows, &stop).await?;
+            if let Some(service) = service {
+                service.run(stop.clone().requested()).await;
+            }
+            anyhow::Ok(())
         };
         let showing = async {
             let page = self.keep("news", news, start_news, Addresses::add_news, &stop).await?;
@@ -179,12 +191,13 @@ impl Services {
             }
             sender.send_replace(true);
         };
-        let (shutdown, watched, shown, rendered, ()) = tokio::join!(serving, watching, showing, rendering, asked);
+        let (shutdown, watched, served_rows, shown, rendered, ()) =
+            tokio::join!(serving, watching, serving_rows, showing, rendering, asked);
         if let Some(shutdown) = shutdown? {
             tell_losses(&shutdown);
         }
         note(format_args!("Stopped."));
-        watched.and(shown).and(rendered)
+        watched.and(served_rows).and(shown).and(rendered)
     }
 
     fn settings(&self) -> Settings {

@@ -51,6 +51,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "switchboard-load",
             "switchboard-monitor",
             "switchboard-news",
+            "switchboard-rows",
             "switchboard-server",
             "switchboard-web",
             "switchboard-wire",

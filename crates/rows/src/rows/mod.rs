@@ -6,6 +6,7 @@ mod events;
 mod marker;
 mod metrics;
 mod options;
+mod outage;
 mod read;
 mod refresh;
 mod sampler;

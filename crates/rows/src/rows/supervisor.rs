@@ -3,6 +3,7 @@
 use super::demo::create_table;
 use super::marker::{Control, run_markers};
 use super::metrics::count;
+use super::outage::Outage;
 use super::state::{Inner, Phase};
 use crate::Error;
 use crate::cache::TableId;
@@ -25,9 +26,16 @@ const LOGGED: usize = 500;
 
 pub(super) async fn supervise(inner: Arc<Inner>) {
     let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
+    let mut outage = Outage::new(Instant::now());
     loop {
+        let connects = inner.metrics.read().connects;
         let Err(error) = connection(&inner, &mut backoff).await;
-        tracing::warn!("rows: the change feed is down: {error}");
+        if inner.metrics.read().connects != connects {
+            outage = Outage::new(Instant::now());
+        }
+        if outage.is_news(&error.to_string(), Instant::now()) {
+            tracing::warn!("rows: the change feed is down: {error}");
+        }
         inner.set_phase(Phase::Down(error));
         inner.events.gap();
         let pause = backoff.pause(fastrand::f64());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use switchboard_monitor::Monitor;
 use switchboard_news::render::Renderer;
 use switchboard_news::service::{News, RenderService, RenderServiceSettings};
+use switchboard_rows::http::RowsService;
 use switchboard_server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,6 +48,17 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("monitor.webhook-ca", &["", "/etc/ca.pem"], &[]),
     ("monitor.report-as", &["", "switchboard"], &[]),
+    ("rows.listen", &["", "127.0.0.1:0"], &["8000", "a:65536"]),
+    (
+        "rows.database",
+        &["", "postgres://me@a.example:5433/x?sslmode=verify-full", "host=/run/postgresql user=me dbname=x"],
+        &["a.example", "http://a", "postgres://a:65536/x", "host=a sslmode=x"],
+    ),
+    ("rows.tables", &["patron", "sales.item,patron"], &[".a", "a."]),
+    ("rows.refresh", &["off", "cached", "written"], &["", "on", "0"]),
+    ("rows.install-triggers", &["true", "false"], &["", "yes"]),
+    ("rows.origins", &["", "*", "https://a.example,http://b:1"], &["a.example", "https://a/", "ftp://a"]),
+    ("rows.read-only", &["true", "false"], &["", "1"]),
     ("news.listen", &["", "127.0.0.1:0"], &["8080", "a:65536"]),
     ("news.sites", &["", "/etc/sites.toml"], &[]),
     (
@@ -167,9 +179,11 @@ fn no_message_repeats_a_secret() {
 /// Settings with one at this amount, which must be in bounds, beside addresses and folders of the test.
 fn with(name: &str, text: &str, data: &Path) -> Option<Settings> {
     let mut settings = Settings::default();
-    for key in ["listen", "http", "monitor.listen", "news.listen", "render.listen"] {
+    for key in ["listen", "http", "monitor.listen", "rows.listen", "news.listen", "render.listen"] {
         settings.set(key, "127.0.0.1:0").expect("an address");
     }
+    // Nobody listens there, and no private PostgreSQL is started.
+    settings.rows.service.database = Some("postgres://nobody@127.0.0.1:1/none".to_owned());
     // Refused by the guard: the examples are not asked.
     let sites = data.join("sites.toml");
     std::fs::write(&sites, "[[site]]\nname = \"a\"\nurl = \"http://127.0.0.1:1/\"\n").expect("written");
@@ -191,6 +205,14 @@ fn with(name: &str, text: &str, data: &Path) -> Option<Settings> {
 async fn runs(table: &str, settings: Settings) -> Result<()> {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async move { drop(stopped.await) };
+    if table == "rows" {
+        let rows = RowsService::bind(settings.rows_settings()).await?;
+        let address = rows.http_addresses()[0];
+        let running = tokio::spawn(rows.run(stopped));
+        talk(address, b"GET /status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+        drop(stop);
+        return Ok(running.await?);
+    }
     if table == "news" {
         let news = News::bind(settings.news.service).await?;
         let address = news.http_addresses()[0];

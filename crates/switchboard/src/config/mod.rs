@@ -4,6 +4,7 @@ mod bounds;
 #[cfg(test)]
 mod bounds_tests;
 mod kinds;
+mod rows;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,11 @@ impl Settings {
             match (key.as_str(), value) {
                 (name, toml::Value::Table(table)) if is_table(name) => {
                     for (key, value) in table {
+                        if (name, key.as_str()) == ("rows", "table") {
+                            self.rows.tables =
+                                rows::read(value).with_context(|| format!("{source}: [[rows.table]]"))?;
+                            continue;
+                        }
                         self.set_in(name, key, &plain(value).unwrap_or_else(|| value.to_string()))
                             .with_context(|| format!("{source}: [{name}]"))?;
                     }
@@ -144,6 +150,7 @@ impl Settings {
                 let _ = writeln!(text, "{mark}{} = {value}", setting.key);
             }
         }
+        rows::print(&mut text, &self.rows.tables);
         text.push_str(
             "\n# What differs for the channels that a pattern matches (`*` one level, `>` the rest);\n\
              # the first rule that matches is in force. Default: none. For example:\n\
@@ -175,6 +182,11 @@ impl Settings {
             }
         }
         let printed = self.print().parse::<toml::Table>().unwrap_or_default();
+        let tables = printed.get("rows").and_then(|rows| rows.get("table"));
+        if let Some(rows) = all.get_mut("rows") {
+            rows["table"] =
+                tables.and_then(|tables| serde_json::to_value(tables).ok()).unwrap_or_else(|| serde_json::json!([]));
+        }
         let rules = printed.get("channel").and_then(|rules| serde_json::to_value(rules).ok());
         all.insert("channel".to_owned(), rules.unwrap_or_else(|| serde_json::json!([])));
         all.into()
@@ -186,6 +198,9 @@ impl Settings {
         for (table, settings) in TABLES {
             let changed = settings.iter().filter(|setting| (setting.show)(self) != (setting.show)(other));
             names.extend(changed.map(|setting| full_name(table, setting)));
+        }
+        if self.rows.tables != other.rows.tables {
+            names.push("[[rows.table]]".to_owned());
         }
         if self.rules != other.rules {
             names.push("[[channel]]".to_owned());

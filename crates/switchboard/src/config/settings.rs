@@ -2,6 +2,7 @@
 
 use super::bounds::{Bounds, Unit};
 use super::kinds::*;
+use super::rows::Rows;
 use crate::log::LogFormat;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) news: News,
     /// What the rendering service takes, and the page's Chromium.
     pub(crate) render: Render,
+    /// What the service of rows takes.
+    pub(crate) rows: Rows,
     /// Who is answered over HTTP by all of them, and within which limits.
     pub(crate) web: switchboard_web::Options,
     /// What is logged.
@@ -82,6 +85,7 @@ impl Default for Settings {
                 max_timeout: Duration::from_secs(90),
                 chromium: RendererSettings::new(PathBuf::new()),
             },
+            rows: Rows::default(),
             web: switchboard_web::Options::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -133,8 +137,15 @@ macro_rules! settings {
 /// All settings by their tables, in the order in which they are printed.
 ///
 /// Those of the whole program stand in no table, so its name is empty.
-pub(crate) const TABLES: [(&str, &[Setting]); 6] =
-    [("", PROGRAM), ("broker", BROKER), ("monitor", MONITOR), ("news", NEWS), ("render", RENDER), ("http", HTTP)];
+pub(crate) const TABLES: [(&str, &[Setting]); 7] = [
+    ("", PROGRAM),
+    ("broker", BROKER),
+    ("monitor", MONITOR),
+    ("rows", ROWS),
+    ("news", NEWS),
+    ("render", RENDER),
+    ("http", HTTP),
+];
 
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 86_400 * SECOND;
@@ -258,6 +269,29 @@ settings! {
     "page-memory" Bytes [Unit::Bytes.from(16 << 20..=TIB)] => render.chromium.page_memory, "Memory of one of Chromium's processes at which its pages are ended.";
     "idle" Span [Unit::Nanoseconds.from(SECOND..=DAY)] => render.chromium.idle, "Time without work after which Chromium is ended, from 1s to 1d.";
     "start-timeout" Span [ATTEMPT] => render.chromium.start_timeout, "Time limit for Chromium's start, from 1s to 10m.";
+}
+
+settings! {
+    /// What `--set rows.KEY=VALUE` sets.
+    ROWS:
+    "listen" Addresses => rows.service.listen, "Where the API and the page are served; an empty list starts none.";
+    "database" DatabaseUrl => rows.service.database, "The database, as postgres://USER@HOST/NAME; \"\" starts a private PostgreSQL. With a password it is a secret, so keep it in a file.";
+    "tables" Tables => rows.names, "Tables by their primary keys, as NAME or SCHEMA.NAME. The table patron is created if it is missing.";
+    "rows" Count<usize> => rows.service.options.limits.rows, "Maximum number of cached rows; 0 caches none.";
+    "bytes" Size => rows.service.options.limits.bytes, "Maximum size of the cached rows; one of more than an eighth of it is not cached.";
+    "max-age" Span [Unit::Nanoseconds.from(SECOND / 100..=3600 * SECOND)] => rows.service.options.limits.max_age, "How stale a cached row may be, from 10ms to 1h.";
+    "connections" Positive<usize> [Unit::Count.from(1..=1000)] => rows.service.options.connections, "Connections to the database for reads and writes; two more keep the cache coherent.";
+    "query-timeout" Span [Unit::Nanoseconds.from(SECOND / 100..=3600 * SECOND)] => rows.service.options.query_timeout, "Time limit for a statement, and for a lock, from 10ms to 1h.";
+    "refresh" Refreshed => rows.service.options.refresh, "Which rows are read again after a change, before somebody asks: off, cached, or written (cached or not).";
+    "samples" Count<u32> [Unit::Count.from(0..=1000)] => rows.service.options.samples, "Cached rows a second that are compared with the database; 0 for none.";
+    "install-triggers" Flag => rows.service.options.install_triggers, "Whether missing triggers are installed; without them a table is not cached.";
+    "origins" Origins => rows.service.origins, "Other sites whose pages may use the API, as https://HOST; * for every site.";
+    "read-only" Flag => rows.service.read_only, "Whether every write is refused.";
+    "body" Size [Unit::Bytes.from(1..=1 << 30)] => rows.service.body, "Maximum size of a request's body.";
+    "list-rows" Positive<u64> [Unit::Count.from(1..=1_000_000)] => rows.service.list_rows, "Maximum number of rows of one list; the rest is a further page.";
+    "list-bytes" Size [Unit::Bytes.from(1 << 10..=1 << 30)] => rows.service.list_bytes, "Size of a list from which on no further row is added.";
+    "events" Positive<usize> [Unit::Count.from(1..=1 << 20)] => rows.service.options.changes, "Changes that are kept for clients of /events that were away for a moment.";
+    "event-clients" Positive<usize> [Unit::Count.from(1..=100_000)] => rows.service.event_clients, "Maximum number of clients of /events.";
 }
 
 settings! {

@@ -8,13 +8,14 @@ use switchboard_driver::quantity::show_size;
 pub(crate) struct Started {
     pub(crate) broker: bool,
     pub(crate) monitor: bool,
+    pub(crate) rows: bool,
     pub(crate) news: bool,
     pub(crate) render: bool,
 }
 
 impl Started {
-    pub(crate) const NONE: Started = Started { broker: false, monitor: false, news: false, render: false };
-    pub(crate) const ALL: Started = Started { broker: true, monitor: true, news: true, render: true };
+    pub(crate) const NONE: Started = Started { broker: false, monitor: false, rows: false, news: false, render: false };
+    pub(crate) const ALL: Started = Started { broker: true, monitor: true, rows: true, news: true, render: true };
 }
 
 impl Settings {
@@ -22,6 +23,7 @@ impl Settings {
     pub(crate) fn wanted(&self, started: Started) -> Started {
         Started {
             monitor: started.monitor && !self.monitor.listen.is_empty(),
+            rows: started.rows && !self.rows.service.listen.is_empty(),
             news: started.news && !self.news.service.listen.is_empty(),
             render: started.render && !self.render.listen.is_empty(),
             ..started
@@ -58,7 +60,7 @@ impl Settings {
     }
 
     fn of_services(&self, started: Started, texts: &mut Vec<String>) {
-        let Started { broker, monitor, news, render } = started;
+        let Started { broker, monitor, rows, news, render } = started;
         let mut none = |table: &str, keys: Vec<&str>, why: &str| without(texts, table, keys, why);
         if !broker {
             let mut keys = self.changed("broker");
@@ -68,6 +70,11 @@ impl Settings {
         if !monitor {
             let keys = self.changed("monitor").into_iter().filter(|key| *key != "listen");
             none("monitor", keys.collect(), "the monitor is not started");
+        }
+        if !rows {
+            let mut keys: Vec<&str> = self.changed("rows").into_iter().filter(|key| *key != "listen").collect();
+            keys.extend((!self.rows.tables.is_empty()).then_some("table"));
+            none("rows", keys, "the service of rows is not started");
         }
         if !news {
             let keys = self.changed("news").into_iter().filter(|key| *key != "listen");
@@ -83,6 +90,7 @@ impl Settings {
         let open = [
             (broker, &self.server.http),
             (monitor, &self.monitor.listen),
+            (rows, &self.rows.service.listen),
             (news, &self.news.service.listen),
             (render, &self.render.listen),
         ];
@@ -188,6 +196,7 @@ mod tests {
     const ALL: Started = Started::ALL;
     const BROKER: Started = Started { broker: true, ..Started::NONE };
     const MONITOR: Started = Started { monitor: true, ..Started::NONE };
+    const ROWS: Started = Started { rows: true, ..Started::NONE };
     const NEWS: Started = Started { news: true, ..Started::NONE };
     const RENDER: Started = Started { render: true, ..Started::NONE };
 
@@ -203,7 +212,7 @@ mod tests {
     #[test]
     fn defaults_and_settings_with_an_effect_are_not_mentioned() {
         let none = Vec::<String>::new();
-        for started in [ALL, BROKER, MONITOR, NEWS, RENDER] {
+        for started in [ALL, BROKER, MONITOR, ROWS, NEWS, RENDER] {
             assert_eq!(texts(started, &["log=debug", "data=/x", "log-format=json", "http.connections=7"], &[]), none);
         }
         assert_eq!(texts(ALL, &["outbox=1MiB", "monitor.keep=1d", "queue=512MiB"], &["/topic/a,policy=block"]), none);
@@ -221,6 +230,8 @@ mod tests {
             (monitor, &[], &["/a,policy=block"], "broker.[[channel]]: the broker is not started"),
             (monitor, &["monitor.samples=/a"], &[], "monitor.samples: there is no monitor.broker"),
             (broker, &["monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
+            (broker, &["rows.samples=1"], &[], "rows.samples: the service of rows is not started"),
+            (ALL, &["rows.listen=", "rows.samples=1"], &[], "rows.samples: the service of rows is not started"),
             (broker, &["news.delay=1m"], &[], "news.delay: the page of headlines is not started"),
             (ALL, &["news.listen=", "news.delay=1m"], &[], "news.delay: the page of headlines is not started"),
             (NEWS, &["news.alerts=/topic/a"], &[], "news.alerts: there is no news.broker"),

@@ -22,7 +22,8 @@ pub(crate) use site::Site;
 use std::time::{Duration, Instant};
 
 /// What leaves `up` broker and monitor alone.
-pub(crate) const BROKER_AND_MONITOR: [&str; 4] = ["--set", "news.listen=", "--set", "render.listen="];
+pub(crate) const BROKER_AND_MONITOR: [&str; 6] =
+    ["--set", "rows.listen=", "--set", "news.listen=", "--set", "render.listen="];
 
 /// How long something may take that will happen. Nothing is ever waited for as long as this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);

@@ -2,9 +2,11 @@
 
 mod addresses;
 mod numbers;
+mod rows;
 
 pub(super) use addresses::{Addresses, BrokerUrl, Endpoint, Names, Pairs, Renderer, Webhooks};
 pub(super) use numbers::{Bytes, Count, Growth, Positive, Size, Span};
+pub(super) use rows::{DatabaseUrl, Origins, Refreshed, Tables};
 
 use super::bounds::Bounds;
 use crate::log::LogFormat;

@@ -1,6 +1,9 @@
 //! `switchboard bench`.
 
-use crate::cli::Bench;
+mod args;
+
+pub(crate) use args::{Bench, EXAMPLES};
+
 use crate::output::{self, note, refused};
 use crate::server_address::Door;
 use crate::units::plural;

@@ -1,8 +1,15 @@
 //! A PostgreSQL of our own, from the binaries on the machine.
 
+mod binaries;
+mod options;
+
+pub use options::PostgresOptions;
+
 use crate::{Database, Error};
+use binaries::binaries;
+use options::{check_length, make_base};
 use std::fs::{self, File};
-use std::os::unix::fs::{DirBuilderExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use switchboard_child::{Child, Launch, User, sweep};
@@ -15,32 +22,12 @@ const STEP: Duration = Duration::from_millis(20);
 const FAST: i32 = 2;
 const PORT: u16 = 5432;
 const USER: &str = "switchboard";
-
-/// How a [`PrivatePostgres`] is started.
-#[derive(Clone, Debug)]
-pub struct PostgresOptions {
-    /// Where the rows are kept. For root: a directory that other users can reach.
-    pub data: PathBuf,
-    /// The directory of `postgres` and `initdb`; found unless given.
-    pub binaries: Option<PathBuf>,
-    /// Settings, as `name=value`.
-    pub settings: Vec<String>,
-    /// The directory for the socket; short, for a socket's path ends at 107 bytes.
-    pub sockets: PathBuf,
-}
-
-impl PostgresOptions {
-    /// The usual ones, with the rows in `data`.
-    #[must_use]
-    pub fn new(data: impl Into<PathBuf>) -> PostgresOptions {
-        let sockets = if User::is_root() {
-            PathBuf::from("/run/switchboard-rows")
-        } else {
-            std::env::temp_dir().join(format!("switchboard-rows-{}", User::current().uid))
-        };
-        PostgresOptions { data: data.into(), binaries: None, settings: Vec::new(), sockets }
-    }
-}
+/// Bytes of the log that an error has.
+const END: u64 = 1000;
+/// Arguments: the directory of the binaries, the superuser's name, the arguments of `postgres`.
+const TEMPORARY: &str = "bin=$1 user=$2 && shift 2 \
+    && \"$bin/initdb\" -D data -U \"$user\" -A trust -E UTF8 --locale=C.UTF-8 --no-sync \
+    && exec \"$bin/postgres\" -D data \"$@\"";
 
 /// A PostgreSQL that ends with us, whatever ends us. It listens on a unix socket in a private directory alone.
 ///
@@ -60,28 +47,43 @@ impl PrivatePostgres {
     /// not start: then the error has the end of its log.
     pub async fn start(options: &PostgresOptions) -> Result<PrivatePostgres, Error> {
         let user = user()?;
+        make_base(&options.sockets)?;
         sweep(&options.sockets);
-        let data = options.data.join("postgres");
-        let log = options.data.join("postgres.log");
-        make_directory(&options.data, &user)?;
+        match &options.data {
+            Some(data) => PrivatePostgres::start_kept(options, data, user).await,
+            None => PrivatePostgres::start_temporary(options, user).await,
+        }
+    }
+
+    async fn start_kept(options: &PostgresOptions, kept: &Path, user: User) -> Result<PrivatePostgres, Error> {
+        let (data, log) = (kept.join("postgres"), kept.join("postgres.log"));
+        make_directory(kept, &user)?;
         let version = fs::read_to_string(data.join("PG_VERSION")).ok();
         let binaries = binaries(options.binaries.as_deref(), version.as_deref().map(str::trim))?;
         if version.is_none() {
             initialize(options, &user, &binaries, &data, &log).await?;
         }
-        let mut launch = launch(&options.sockets, &user, &log)?;
-        launch.env("LC_ALL", "C.UTF-8");
+        let (launch, log) = launch(&options.sockets, &user, Some(&log))?;
         let directory = launch.directory().to_owned();
         let mut arguments: Vec<String> = vec!["-D".to_owned(), data.display().to_string()];
-        let fixed = [
-            "listen_addresses=".to_owned(),
-            format!("port={PORT}"),
-            format!("unix_socket_directories={}", directory.display()),
-        ];
-        for setting in fixed.iter().chain(&options.settings) {
-            arguments.extend(["-c".to_owned(), setting.clone()]);
-        }
-        let child = launch.spawn(binaries.join("postgres"), &arguments).map_err(|error| failed(&error.to_string()))?;
+        arguments.extend(settings(options, &directory));
+        PrivatePostgres::begin(launch, &binaries.join("postgres"), &arguments, log).await
+    }
+
+    /// One command makes the data and uses it, so that one private directory holds everything.
+    async fn start_temporary(options: &PostgresOptions, user: User) -> Result<PrivatePostgres, Error> {
+        let binaries = binaries(options.binaries.as_deref(), None)?;
+        let (launch, log) = launch(&options.sockets, &user, None)?;
+        let directory = launch.directory().to_owned();
+        let mut arguments = ["-c", TEMPORARY, "sh", &binaries.display().to_string(), USER].map(str::to_owned).to_vec();
+        arguments.extend(settings(options, &directory));
+        PrivatePostgres::begin(launch, Path::new("/bin/sh"), &arguments, log).await
+    }
+
+    async fn begin(launch: Launch, program: &Path, arguments: &[String], log: File) -> Result<PrivatePostgres, Error> {
+        let directory = launch.directory().to_owned();
+        check_length(&directory)?;
+        let child = launch.spawn(program, arguments).map_err(|error| failed(&error.to_string()))?;
         let database: Database =
             format!("host={} port={PORT} user={USER} dbname=postgres sslmode=disable", directory.display()).parse()?;
         let end = Instant::now() + BEGIN;
@@ -154,46 +156,27 @@ fn make_directory(data: &Path, user: &User) -> Result<(), Error> {
     Ok(())
 }
 
-/// Finds the directory of the binaries: for this major version, or the newest.
-fn binaries(given: Option<&Path>, version: Option<&str>) -> Result<PathBuf, Error> {
-    let has_both = |directory: &Path| directory.join("postgres").is_file() && directory.join("initdb").is_file();
-    if let Some(given) = given {
-        return if has_both(given) {
-            Ok(given.to_owned())
-        } else {
-            Err(failed(&format!("{} has none", given.display())))
-        };
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
-        .filter(|(_, directory)| has_both(directory))
-        .collect();
-    found.sort();
-    let wanted = |(major, _): &&(u32, PathBuf)| version.is_none_or(|version| major.to_string() == version);
-    if let Some((_, directory)) = found.iter().rev().find(wanted) {
-        return Ok(directory.clone());
-    }
-    if let Some(directory) = std::env::split_paths(&path).find(|directory| has_both(directory)) {
-        return Ok(directory);
-    }
-    Err(failed(&match version {
-        Some(version) if !found.is_empty() => {
-            format!("the data is of version {version}; install postgresql-{version}, or upgrade with pg_upgrade")
-        }
-        _ => "PostgreSQL is not installed; install it (apt-get install postgresql), or give --database".to_owned(),
-    }))
+/// What every one has, and what was chosen.
+fn settings(options: &PostgresOptions, directory: &Path) -> Vec<String> {
+    let fixed = [
+        "listen_addresses=".to_owned(),
+        format!("port={PORT}"),
+        format!("unix_socket_directories={}", directory.display()),
+    ];
+    fixed.iter().chain(&options.settings).flat_map(|setting| ["-c".to_owned(), setting.clone()]).collect()
 }
 
-fn launch(base: &Path, user: &User, log: &Path) -> Result<Launch, Error> {
+/// A command to be launched, and its log: at the path, or within the private directory.
+fn launch(base: &Path, user: &User, log: Option<&Path>) -> Result<(Launch, File), Error> {
     let mut launch = Launch::new(base, user.clone()).map_err(|error| failed(&error.to_string()))?;
-    let file = File::options().create(true).append(true).open(log);
+    let log = log.map_or_else(|| launch.directory().join("log"), Path::to_owned);
+    // The directory may be another user's: what it links to is not ours to write.
+    let mut file = File::options();
+    let file = file.create(true).append(true).read(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&log);
     let file = file.map_err(|error| failed(&format!("cannot write {}: {error}", log.display())))?;
-    launch.stdout(file.try_clone().map_err(|error| failed(&error.to_string()))?).stderr(file);
-    Ok(launch)
+    let copy = || file.try_clone().map_err(|error| failed(&error.to_string()));
+    launch.stdout(copy()?).stderr(copy()?).env("LC_ALL", "C.UTF-8").end_signal(FAST);
+    Ok((launch, file))
 }
 
 async fn initialize(
@@ -203,7 +186,7 @@ async fn initialize(
     data: &Path,
     log: &Path,
 ) -> Result<(), Error> {
-    let launch = launch(&options.sockets, user, log)?;
+    let (launch, log) = launch(&options.sockets, user, Some(log))?;
     // Made beside and then renamed, so that one that was cut off is not taken for a whole one.
     let unfinished = data.with_extension("new");
     match fs::remove_dir_all(&unfinished) {
@@ -222,14 +205,16 @@ async fn initialize(
         }
     };
     if !exit.is_success() {
-        return Err(failed(&end_of(log)));
+        return Err(failed(&end_of(&log)));
     }
     fs::rename(&unfinished, data).map_err(|error| failed(&error.to_string()))
 }
 
-fn end_of(log: &Path) -> String {
-    let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text[text.len().saturating_sub(1000)..]).into_owned();
+fn end_of(log: &File) -> String {
+    let length = log.metadata().map_or(0, |data| data.len());
+    let mut text = vec![0; usize::try_from(length.min(END)).unwrap_or(0)];
+    let read = log.read_at(&mut text, length.saturating_sub(END)).unwrap_or(0);
+    let text = String::from_utf8_lossy(&text[..read]).into_owned();
     let lines: Vec<&str> = text.lines().rev().take(3).collect();
     lines.into_iter().rev().collect::<Vec<&str>>().join("; ")
 }

@@ -1,0 +1,103 @@
+//! The page, in a real Chromium.
+#![cfg(not(loom))]
+
+mod common;
+
+use common::server;
+use common::service::Service;
+use serde_json::json;
+use switchboard_browser_test::{Browser, Look};
+
+async fn patrons() -> (common::Scratch, Service) {
+    let scratch = server().scratch().await;
+    let service = Service::start(&server().address("app", scratch.scratch.name()), |_| ()).await.live().await;
+    (scratch, service)
+}
+
+/// A condition on an element's text.
+fn shows(selector: &str, condition: &str) -> String {
+    format!("const text = document.querySelector('{selector}')?.textContent ?? ''; return {condition}")
+}
+
+async fn open(service: &Service, look: Look) -> Browser {
+    let browser = Browser::start(look).await;
+    browser.open(&format!("http://{}/", service.address)).await;
+    browser.until("the page is live", &shows("#link", "text === 'live'")).await;
+    browser
+}
+
+/// Fills the form in and sends it.
+async fn send(browser: &Browser, method: &str, path: &str, body: &str) {
+    let fill = format!(
+        "const set = (id, value) => {{ const field = document.getElementById(id); field.value = value; \
+         field.dispatchEvent(new Event('change', {{ bubbles: true }})); }}; \
+         set('method', '{method}'); set('path', '{path}'); document.getElementById('body').value = {}; \
+         document.getElementById('status-code').textContent = ''; document.getElementById('send').click();",
+        json!(body)
+    );
+    browser.run(&fill).await;
+    browser.until("there is an answer", &shows("#status-code", "text !== ''")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_can_try_the_api_and_watch_the_cache() {
+    let (scratch, service) = patrons().await;
+    let browser = open(&service, Look::LIGHT).await;
+    browser
+        .until("the table is listed", &shows("#tables", "text.includes('patron') && text.includes('fav_dish')"))
+        .await;
+    send(&browser, "POST", "/patron", r#"{"name": "<b>Ann</b>"}"#).await;
+    browser.until("the row is made", &shows("#answer-body", "text.includes('\"msg\": \"ok\"')")).await;
+    browser.until("its event is there", &shows("#events", "text.includes('INSERT patron 1')")).await;
+    // What the database has is text, never markup.
+    assert_eq!(browser.run("return document.querySelectorAll('#events b, #answer b').length").await, json!(0));
+    send(&browser, "GET", "/patron/1", "").await;
+    browser.until("the row came from the cache", "document.getElementById('send').click(); return document.getElementById('cache-state').textContent === 'hit'").await;
+    browser.until("hits are counted", &shows("#hits", "Number(text.replaceAll(',', '')) > 0")).await;
+    browser.until("the age is shown", &shows("#age", "/^[0-9]+ ms$/.test(text)")).await;
+    scratch.run("UPDATE patron SET name = 'Bob'").await;
+    browser.until("a change by somebody else is there", &shows("#events", "text.includes('UPDATE patron 1')")).await;
+    browser.run("document.getElementById('repeat').click()").await;
+    browser.until("the row is read again and again", &shows("#answer-body", "text.includes('Bob')")).await;
+    browser.run("document.getElementById('repeat').click()").await;
+    send(&browser, "GET", "/none", "").await;
+    browser.until("an error says why", &shows("#answer-body", "text.includes('there is no table none here')")).await;
+    let asked = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith(location.origin)).length";
+    assert_eq!(browser.run(asked).await, json!(0), "it needs no server but its own");
+    browser.picture("rows/light").await;
+    let errors = browser.console().await;
+    assert!(errors.iter().all(|error| error.contains("404")), "{errors:?}");
+    browser.close().await;
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_be_read_in_the_dark_and_on_a_phone() {
+    let (scratch, service) = patrons().await;
+    scratch.run("INSERT INTO patron (name, fav_dish) VALUES ('Ann', repeat('very long ', 300))").await;
+    for (name, look) in [("rows/dark", Look::DARK), ("rows/phone", Look::PHONE)] {
+        let browser = open(&service, look).await;
+        send(&browser, "GET", "/patron/1", "").await;
+        scratch.run("UPDATE patron SET name = name").await;
+        browser.until("the event is there", &shows("#events", "text.includes('UPDATE')")).await;
+        let wide =
+            browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        assert_eq!(wide, json!(0), "{name} scrolls sideways");
+        browser.picture(name).await;
+        browser.close().await;
+    }
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_when_the_database_or_the_service_is_away() {
+    let service = Service::start("postgres://nobody@127.0.0.1:1/none", |_| ()).await;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&format!("http://{}/", service.address)).await;
+    browser.until("it has no database", &shows("#link", "text === 'no database'")).await;
+    browser.until("it says why", &shows("#problem", "text.includes('not available')")).await;
+    service.end().await;
+    browser.until("nobody answers", &shows("#link", "text === 'the service does not answer'")).await;
+    // It asks a service that is not there, which the console tells; it is dropped with the browser.
+    drop(browser);
+}

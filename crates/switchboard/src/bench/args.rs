@@ -1,0 +1,54 @@
+//! The command line of `bench`.
+
+use crate::cli::{duration, size};
+use crate::server_address::Server;
+use clap::Args;
+use std::time::Duration;
+use switchboard_driver::quantity::parse_count;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  switchboard bench                                     one to one, as fast as it goes
+  switchboard bench --subscribers 8 --size 1KiB         one to eight
+  switchboard bench --publishers 8 --subscribers 8 --queue
+  switchboard bench --rate 100000                       latency at a fixed rate";
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    /// How many connections publish.
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
+    pub(crate) publishers: u16,
+    /// How many connections subscribe.
+    #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
+    pub(crate) subscribers: u16,
+    /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.
+    #[arg(long)]
+    pub(crate) queue: bool,
+    /// Bytes of a message; 16 at least.
+    #[arg(long, allow_hyphen_values = true, value_parser = size, default_value = "128")]
+    pub(crate) size: usize,
+    /// For how long to publish.
+    #[arg(long, allow_hyphen_values = true, value_parser = duration, default_value = "5")]
+    pub(crate) seconds: Duration,
+    /// Messages per second, over all publishers [default: as fast as the broker takes them].
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// Print the figures as JSON.
+    #[arg(long, short = 'j')]
+    pub(crate) json: bool,
+}
+
+/// A number of connections of `bench`.
+fn connections(text: &str) -> Result<u16, String> {
+    match u16::try_from(parse_count(text)?) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("it must be from 1 to {}", u16::MAX)),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0);
+    rate.ok_or_else(|| "it must be a number above 0".to_owned())
+}

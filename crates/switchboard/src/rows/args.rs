@@ -1,0 +1,200 @@
+//! The command lines.
+
+use crate::config::Settings;
+use crate::log::LogFormat;
+use crate::output::UsageError;
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct RowsArgs {
+    #[command(subcommand)]
+    pub(super) action: Option<Action>,
+    #[command(flatten)]
+    serving: Serving,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// The triggers that tell of changes: print their SQL, install or remove them.
+    Triggers {
+        #[command(subcommand)]
+        action: Triggers,
+    },
+    /// Run a command with a database of its own, which is dropped afterwards; or create and drop one by name.
+    ///
+    /// The command finds it by DATABASE_URL, PGHOST and the like, and its exit code is this one's.
+    Scratch(ScratchArgs),
+    /// Show several instances over one database: writes, reads, a killed listener, and that nothing stale is served.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Triggers {
+    /// Print the SQL that installs them.
+    Print(Triggered),
+    /// Install them. Those that are there are replaced.
+    Install(Triggered),
+    /// Remove them, with everything that was installed for them.
+    Remove(Triggered),
+}
+
+/// A database that has to be there.
+#[derive(Args, Debug)]
+pub(super) struct Given {
+    /// The database, as postgres://USER@HOST/NAME; there is no default.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(super) database: Option<String>,
+}
+
+/// A database, or a private one.
+#[derive(Args, Debug)]
+pub(super) struct At {
+    /// The database, as postgres://USER@HOST/NAME [default: a private PostgreSQL].
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(super) database: Option<String>,
+}
+
+/// Tables of a database.
+#[derive(Args, Debug)]
+pub(super) struct Triggered {
+    #[command(flatten)]
+    at: Given,
+    #[command(flatten)]
+    tables: Tables,
+}
+
+/// Tables of the command line or of a configuration file.
+#[derive(Args, Debug)]
+struct Tables {
+    /// A table, as NAME or SCHEMA.NAME (repeatable) [default: patron].
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
+    /// A configuration file, in TOML, with [rows] and [[rows.table]].
+    #[arg(long, short = 'c', value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct ScratchArgs {
+    #[command(subcommand)]
+    pub(super) action: Option<Named>,
+    #[command(flatten)]
+    pub(super) at: At,
+    /// The command.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Named {
+    /// Create a database that stays until it is dropped.
+    Create {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        at: Given,
+    },
+    /// Drop a database that `create` made.
+    Drop {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        at: Given,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DemoArgs {
+    #[command(flatten)]
+    pub(super) at: At,
+    /// Instances of the cache, from 2 to 16.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+    pub(super) instances: u8,
+}
+
+#[derive(Args, Debug)]
+struct Serving {
+    /// Where to listen (repeatable) [default: 127.0.0.1:8000].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<String>,
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    tables: Tables,
+    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
+    data: Option<String>,
+    /// Refuse every write.
+    #[arg(long)]
+    read_only: bool,
+    /// off, error, warn, info, debug or trace [default: info].
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    /// How log lines are written [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Any setting that `switchboard config` prints, as rows.KEY=VALUE (repeatable).
+    #[arg(long, allow_hyphen_values = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Write the addresses to this file, as JSON, once everything listens.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+}
+
+impl Triggered {
+    /// Settings with the database and the tables.
+    pub(super) fn settings(&self) -> Result<Settings> {
+        self.tables.read(self.at.database.as_deref(), &[], &[]).map_err(UsageError::of)
+    }
+}
+
+impl Tables {
+    fn read(&self, database: Option<&str>, set: &[String], pairs: &[(&str, Option<String>)]) -> Result<Settings> {
+        let mut settings = Settings::default();
+        if let Some(path) = &self.config {
+            settings.read_file(path)?;
+        }
+        settings.set_pairs(set)?;
+        let tables = Some(self.table.join(",")).filter(|list| !list.is_empty());
+        let own = [("rows.database", database.map(str::to_owned)), ("rows.tables", tables)];
+        for (key, value) in own.iter().chain(pairs) {
+            if let Some(value) = value {
+                settings.set(key, value).context("command line")?;
+            }
+        }
+        settings.web.limits.check()?;
+        Ok(settings)
+    }
+}
+
+impl RowsArgs {
+    pub(super) fn settings(&self) -> Result<Settings> {
+        self.read().map_err(UsageError::of)
+    }
+
+    fn read(&self) -> Result<Settings> {
+        let serving = &self.serving;
+        let pairs = [
+            ("rows.listen", Some(serving.listen.join(",")).filter(|list| !list.is_empty())),
+            ("rows.read-only", serving.read_only.then(|| "true".to_owned())),
+            ("data", serving.data.clone()),
+            ("log", serving.log.clone()),
+            ("log-format", serving.log_format.map(|format| format.name().to_owned())),
+        ];
+        let settings = serving.tables.read(serving.at.database.as_deref(), &serving.set, &pairs)?;
+        if settings.rows.service.listen.is_empty() {
+            bail!("rows.listen is empty: at least one HOST:PORT is needed");
+        }
+        settings.rows_settings().check()?;
+        Ok(settings)
+    }
+
+    pub(super) fn ready_file(&self) -> Option<&Path> {
+        self.serving.ready_file.as_deref()
+    }
+}

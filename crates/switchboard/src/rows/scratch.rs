@@ -1,0 +1,84 @@
+//! `switchboard rows scratch`.
+
+use super::args::{Named, ScratchArgs};
+use super::server::Server;
+use crate::output::{UsageError, note};
+use anyhow::{Context, Result, anyhow};
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode, ExitStatus};
+use switchboard_rows::{Database, ScratchDatabase};
+use tokio::signal::unix::{SignalKind, signal};
+
+pub(super) async fn run(args: &ScratchArgs) -> Result<ExitCode> {
+    match &args.action {
+        Some(Named::Create { name, at }) => {
+            let maker = given(at.database.as_deref())?;
+            ScratchDatabase::keep(&maker, name).await?;
+            note(format_args!("The database {name} is there. `switchboard rows scratch drop {name}` drops it."));
+        }
+        Some(Named::Drop { name, at }) => {
+            ScratchDatabase::remove(&given(at.database.as_deref())?, name).await?;
+            note(format_args!("The database {name} is dropped."));
+        }
+        None => return with_command(args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A database that stays needs a server that stays.
+fn given(address: Option<&str>) -> Result<Database> {
+    let address = address.filter(|address| !address.is_empty());
+    let address =
+        address.context("which server? Give the address of a database on it: --database URL, or DATABASE_URL");
+    Ok(address.map_err(UsageError::of)?.parse::<Database>()?)
+}
+
+async fn with_command(args: &ScratchArgs) -> Result<ExitCode> {
+    let Some((program, rest)) = args.command.split_first() else {
+        return Err(UsageError::of(anyhow!("which command? switchboard rows scratch -- COMMAND")));
+    };
+    // The terminal sends them to the command too, and the database has to outlive it.
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    let mut hangups = signal(SignalKind::hangup())?;
+    let server = Server::start(&args.at).await?;
+    let scratch = ScratchDatabase::create(&server.database).await?;
+    let mut command = Command::new(program);
+    command.args(rest).envs(scratch.database().environment());
+    let child = command.spawn().with_context(|| format!("cannot run {}", shown(program)));
+    let status = match child {
+        Ok(mut child) => {
+            let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+            let waiting = tokio::task::spawn_blocking(move || child.wait());
+            tokio::pin!(waiting);
+            loop {
+                let passed_on = tokio::select! {
+                    status = &mut waiting => break status?.context("cannot wait for the command"),
+                    _ = interrupts.recv() => None,
+                    _ = terminations.recv() => Some(rustix::process::Signal::TERM),
+                    _ = hangups.recv() => Some(rustix::process::Signal::HUP),
+                };
+                if let (Some(signal), Some(id)) = (passed_on, id) {
+                    // An error means that it has ended.
+                    let _ = rustix::process::kill_process(id, signal);
+                }
+            }
+        }
+        Err(error) => Err(error),
+    };
+    // It blocks until the database is dropped.
+    tokio::task::spawn_blocking(move || drop(scratch)).await?;
+    server.stop().await;
+    Ok(code(status?))
+}
+
+fn shown(program: &OsString) -> String {
+    program.to_string_lossy().into_owned()
+}
+
+/// The command's code; 128 and the signal's number, as shells have it.
+fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| Some(128 + status.signal()?)).and_then(|code| u8::try_from(code).ok());
+    ExitCode::from(code.unwrap_or(1))
+}

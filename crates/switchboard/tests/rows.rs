@@ -1,0 +1,266 @@
+//! `switchboard rows`, with a PostgreSQL of its own.
+
+mod common;
+
+use common::{Program, poll, switchboard};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A running program with a service of rows.
+struct Rows {
+    program: Program,
+    address: String,
+    directory: TempDir,
+}
+
+impl Rows {
+    fn start(args: &[&str], key: &str) -> Rows {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ready = directory.path().join("ready.json");
+        let mut command = switchboard(args);
+        command.args(["--set", "rows.listen=127.0.0.1:0", "--data"]).arg(directory.path().join("data"));
+        command.arg("--ready-file").arg(&ready).env_remove("DATABASE_URL").stderr(Stdio::null());
+        let program = Program::start(&mut command).expect("it starts");
+        let ready: Value = poll("it listens", || serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok());
+        let address = ready[key][0].as_str().unwrap_or_else(|| panic!("{ready}")).to_owned();
+        Rows { program, address, directory }
+    }
+
+    /// Status and body.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("it accepts");
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+        .expect("written");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
+        (head[9..12].parse().expect("a status"), body.to_owned())
+    }
+
+    fn until_ready(&self) {
+        poll("rows are served", || (self.ask("GET", "/readyz", "").0 == 200).then_some(()));
+    }
+
+    /// Where root's PostgreSQL keeps the rows of this test.
+    fn postgres(&self) -> Vec<String> {
+        let name = self.directory.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let is_ours = |command: &String| command.contains("postgres") && command.contains(&name);
+        processes().into_iter().filter(is_ours).collect()
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        // Before its directory goes.
+        let _ = self.program.child.kill();
+        let _ = self.program.child.wait();
+        let name = self.directory.path().file_name().expect("a name").to_string_lossy().into_owned();
+        for entry in std::fs::read_dir("/var/lib/switchboard/rows").into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().contains(&name.replace('.', "%2E")) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+fn processes() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").expect("a directory").flatten();
+    let command = |path: &Path| std::fs::read(path.join("cmdline")).ok();
+    let commands = entries.filter_map(|entry| command(&entry.path()));
+    // A path may be percent-encoded in another.
+    commands.map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " ").replace("%2E", ".")).collect()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_private_postgresql_serves_rows_keeps_them_and_never_outlives_the_program() {
+    let mut rows = Rows::start(&["rows"], "rows");
+    rows.until_ready();
+    assert_eq!(rows.ask("POST", "/patron", r#"{"name":"Ann"}"#), (201, r#"{"msg":"ok","id":1}"#.to_owned()));
+    assert_eq!(rows.ask("GET", "/patron/1", "").1, r#"{"id":1,"name":"Ann","fav_dish":null}"#);
+    assert!(!rows.postgres().is_empty());
+    // Whatever ends it.
+    rows.program.child.kill().expect("killed");
+    rows.program.end();
+    poll("PostgreSQL is gone", || rows.postgres().is_empty().then_some(()));
+    // What was written is there again.
+    let ready = rows.directory.path().join("again.json");
+    let mut command = switchboard(&["rows", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(rows.directory.path().join("data")).arg("--ready-file").arg(&ready).env_remove("DATABASE_URL");
+    rows.program = Program::start(command.stderr(Stdio::null())).expect("it starts");
+    let again: Value = poll("it listens", || serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok());
+    rows.address = again["rows"][0].as_str().expect("an address").to_owned();
+    rows.until_ready();
+    assert_eq!(rows.ask("GET", "/patron/1", "").0, 200);
+    rows.program.signal("-TERM");
+    assert_eq!(rows.program.end().code(), Some(0));
+    poll("PostgreSQL is gone", || rows.postgres().is_empty().then_some(()));
+}
+
+#[test]
+fn up_serves_the_others_while_no_database_is_there() {
+    let arguments = ["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let others = ["--set", "news.listen=", "--set", "render.listen="];
+    let database = ["--set", "rows.database=postgres://nobody@127.0.0.1:1/none", "--set", "monitor.listen="];
+    let rows = Rows::start(&[&arguments[..], &others, &database].concat(), "rows");
+    assert_eq!(rows.ask("GET", "/patron/1", "").0, 503);
+    assert_eq!(rows.ask("GET", "/healthz", "").0, 200);
+}
+
+#[test]
+fn a_scratch_database_lives_as_long_as_its_command() {
+    let script = "psql -qtAX -c 'CREATE TABLE t (n int)' -c 'INSERT INTO t VALUES (41 + 1)' -c 'SELECT n FROM t' \"$DATABASE_URL\" \
+                  && psql -qtAX -c 'SELECT current_database()' && exit 7";
+    let mut command = switchboard(&["rows", "scratch", "--", "sh", "-c", script]);
+    let output = command.env_remove("DATABASE_URL").output().expect("it runs");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!((output.status.code(), lines.lines().next()), (Some(7), Some("42")), "{}", text(&output));
+    assert!(lines.lines().nth(1).is_some_and(|name| name.starts_with("switchboard_scratch_")), "{lines}");
+    let none = switchboard(&["rows", "scratch"]).env_remove("DATABASE_URL").output().expect("it runs");
+    assert_eq!(none.status.code(), Some(2), "{}", text(&none));
+    let nowhere =
+        switchboard(&["rows", "scratch", "create", "x"]).env_remove("DATABASE_URL").output().expect("it runs");
+    assert_eq!(nowhere.status.code(), Some(2), "{}", text(&nowhere));
+}
+
+#[test]
+fn nothing_is_left_of_a_temporary_postgresql_after_its_program_was_killed() {
+    // It ends with its standard input: the program that it belongs to cannot end it.
+    let mut command = switchboard(&["rows", "scratch", "--", "sh", "-c", "echo \"$PGHOST\"; read line"]);
+    command.env_remove("DATABASE_URL").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut program = command.spawn().expect("it starts");
+    let input = program.stdin.take();
+    let mut line = String::new();
+    BufReader::new(program.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let directory = Path::new(line.trim());
+    assert!(directory.join("data/postmaster.pid").exists(), "{line}");
+    let mark = directory.parent().expect("its directory").to_owned();
+    program.kill().expect("killed");
+    program.wait().expect("it has ended");
+    poll("the directory is gone", || (!mark.exists()).then_some(()));
+    poll("PostgreSQL is gone", || {
+        let is_ours = |command: &String| command.contains(&mark.display().to_string());
+        (!processes().iter().any(is_ours)).then_some(())
+    });
+    drop(input);
+}
+
+#[test]
+fn help_names_the_default_database_where_there_is_one() {
+    let help = |args: &[&str]| {
+        let output = switchboard(args).arg("--help").env_remove("DATABASE_URL").output().expect("it runs");
+        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<&str>>().join(" ")
+    };
+    for args in [&["rows"][..], &["rows", "demo"], &["rows", "scratch"]] {
+        assert!(help(args).contains("[default: a private PostgreSQL]"), "{args:?}");
+    }
+    let needed: [&[&str]; 5] = [
+        &["rows", "triggers", "print"],
+        &["rows", "triggers", "install"],
+        &["rows", "triggers", "remove"],
+        &["rows", "scratch", "create"],
+        &["rows", "scratch", "drop"],
+    ];
+    for args in needed {
+        let help = help(args);
+        assert!(help.contains("there is no default") && !help.contains("a private PostgreSQL"), "{args:?}: {help}");
+    }
+}
+
+#[test]
+fn triggers_are_printed_installed_and_removed_without_a_trace() {
+    let program = env!("CARGO_BIN_EXE_switchboard");
+    let find = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT count(*) FROM pg_proc WHERE proname LIKE 'switchboard%'";
+    let script = format!(
+        "set -e
+         psql -qX -c 'CREATE TABLE patron (id int PRIMARY KEY)'
+         {program} rows triggers print | grep -c 'CREATE TRIGGER'
+         {program} rows triggers print | psql -qX
+         {program} rows triggers install --table patron
+         {program} rows triggers install
+         psql -qtAX -c \"{find}\"
+         {program} rows triggers remove
+         {program} rows triggers remove
+         psql -qtAX -c \"{find}\"
+         ! {program} rows triggers install --table none
+         {program} rows scratch create kept
+         psql -qtAX -c 'SELECT current_database()' kept
+         {program} rows scratch drop kept
+         ! psql -qX -c 'SELECT 1' kept 2>&1
+         ! {program} rows scratch drop postgres"
+    );
+    let mut command = switchboard(&["rows", "scratch", "--", "sh", "-c", &script]);
+    let output = command
+        .env_remove("DATABASE_URL")
+        .env("PGOPTIONS", "-c client_min_messages=warning")
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", text(&output));
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> =
+        lines.lines().filter(|line| !line.contains("psql") && !line.contains("does not exist")).collect();
+    assert_eq!(lines, ["2", "2", "1", "0", "0", "kept"], "{}", text(&output));
+    let none = switchboard(&["rows", "triggers", "print"]).env_remove("DATABASE_URL").output().expect("it runs");
+    assert!(text(&none).contains("which database?"), "{}", text(&none));
+}
+
+#[test]
+fn the_demonstration_shows_that_nothing_stale_is_served() {
+    let mut command = switchboard(&["rows", "demo", "--instances", "3"]);
+    let output = command.env_remove("DATABASE_URL").output().expect("it runs");
+    let shown = text(&output);
+    assert!(output.status.success(), "{shown}");
+    for part in [
+        "instance 3 holds Ann",
+        "instance 3 reads Bob",
+        "none was stale",
+        "Every instance listens again",
+        "0 cached rows were found",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
+fn tables_of_a_file_have_keys_and_columns_that_are_left_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("switchboard.toml");
+    let text_of = "[rows]\ntables = [\"other\"]\n[[rows.table]]\nname = \"account\"\nkey = [\"tenant\", \"number\"]\nleave-out = [\"password\"]\n";
+    std::fs::write(&file, text_of).expect("written");
+    let output = switchboard(&["config", "--json", "--config"]).arg(&file).output().expect("it runs");
+    let settings: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
+    assert_eq!(settings["rows"]["tables"], json!(["other"]));
+    let table = json!({ "name": "account", "key": ["tenant", "number"], "leave-out": ["password"] });
+    assert_eq!(settings["rows"]["table"], json!([table]));
+    // What is printed says the same again.
+    let printed = switchboard(&["config", "--config"]).arg(&file).output().expect("it runs").stdout;
+    std::fs::write(&file, printed).expect("written");
+    let again = switchboard(&["config", "--json", "--config"]).arg(&file).output().expect("it runs");
+    assert_eq!(serde_json::from_slice::<Value>(&again.stdout).expect("JSON"), settings);
+    for wrong in [
+        "[[rows.table]]\n",
+        "[[rows.table]]\nname = 'a'\nhide = ['b']\n",
+        "[rows]\ntable = 'a'\n",
+        "[[rows.table]]\nname = 1\n",
+    ] {
+        std::fs::write(&file, wrong).expect("written");
+        let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+            .args(["config", "check"])
+            .arg(&file)
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{wrong}: {}", text(&output));
+    }
+}
