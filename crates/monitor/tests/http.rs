@@ -117,7 +117,7 @@ async fn pages_of_other_sites_and_other_names_get_nothing() {
     assert!(bent.starts_with("HTTP/1.0 421"), "{bent}");
     let form = "POST /api/samples HTTP/1.0\r\nHost: localhost\r\nOrigin: http://evil.example";
     assert!(monitor.raw(form, &sample(0, json!({}))).await.starts_with("HTTP/1.0 403"));
-    for target in ["/", "/feedx", "/api/processes", "/api/history", "/metrics"] {
+    for target in ["/", "/theme.css", "/style.css", "/feedx", "/api/processes", "/api/history", "/metrics"] {
         let answer = monitor.raw(&format!("GET {target} HTTP/1.0\r\nHost: localhost"), "").await;
         assert!(answer.contains("content-security-policy: default-src 'none'; script-src 'self'"), "{answer}");
         assert!(answer.contains("x-content-type-options: nosniff"), "{answer}");

@@ -72,6 +72,10 @@ async fn sites_stand_on_one_page_sorted_without_repetitions_and_filtered() {
         assert!(page.contains("class=\"headline s0\"") && page.contains("T &#38; &#60;w&#62;"), "{page}");
         assert!(page.contains("rel=\"noopener noreferrer\"") && !page.contains("style=") && !page.contains("onclick"));
     }
+    let sheets = |page: &str| page.find("/theme.css").zip(page.find("/style.css"));
+    assert!(sheets(&news.get("/").await.1).is_some_and(|(theme, own)| theme < own));
+    let theme = news.ask(Method::GET, "/theme.css", &[], "").await;
+    assert!(theme.status == 200 && theme.headers["content-type"] == "text/css; charset=utf-8");
     assert!(news.get("/colors.css").await.1.contains(".s0 { --site: #123456; }"));
     let answer = news.ask(Method::GET, "/news", &[], "").await;
     let policy = answer.headers["content-security-policy"].to_str().expect("text");

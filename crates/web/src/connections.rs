@@ -248,8 +248,11 @@ mod tests {
         third.begin();
         third.complete(None);
         third.finish();
-        let _fifth = connections.admit().unwrap();
+        let fifth = connections.admit().unwrap();
         assert!(is_ended(&fourth) && !is_ended(&third) && !is_ended(&first));
+        // Answered, it waits again.
+        let _sixth = connections.admit().unwrap();
+        assert!(is_ended(&third) && !is_ended(&fifth) && !is_ended(&first));
     }
 
     #[test]
