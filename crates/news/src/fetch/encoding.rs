@@ -4,6 +4,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::io::Read;
 
 /// What a request accepts: what [`decompress`] can undo.
+#[cfg(feature = "service")]
 pub(crate) const ACCEPTED: &str = "gzip, deflate";
 
 /// Why a body cannot be decompressed.

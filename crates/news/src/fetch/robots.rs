@@ -14,6 +14,7 @@ pub(crate) enum Robots {
     /// There is no robots.txt.
     All,
     /// It cannot be read at present, for this reason: nothing is allowed.
+    #[cfg_attr(not(feature = "service"), allow(dead_code, reason = "only the fetcher tells the reason"))]
     Nothing(String),
     /// Its rules for this robot.
     Rules(Box<Robot>),

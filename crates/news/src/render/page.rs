@@ -1,10 +1,11 @@
 //! One page: in a context of its own, which is disposed of whatever happens.
 
 use super::browser::Browser;
-use super::cdp::{CallError, Connection, Event};
+use super::cdp::{CallError, Connection};
 use super::context::Context;
 use super::request::{RenderError, Rendered, Request};
 use super::screenshot;
+use crate::devtools::Event;
 use crate::guard::REFUSED;
 use parking_lot::Mutex;
 use serde_json::{Value, json};

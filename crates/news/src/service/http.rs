@@ -3,9 +3,10 @@
 use super::cache::Cache;
 use super::files::file;
 use super::query::Query;
-use super::{events, opml, page, secure};
+use super::{events, page, secure};
 use crate::board::{Board, View};
 use crate::site::Site;
+use crate::site::opml;
 use axum::Router;
 use axum::extract::{Request, State as Shared};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};

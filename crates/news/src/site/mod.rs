@@ -1,6 +1,7 @@
 //! Sites as a TOML file describes them: `[[site]]` tables.
 
 mod file;
+pub(crate) mod opml;
 mod problem;
 
 pub use file::{MAX_SITES, parse};

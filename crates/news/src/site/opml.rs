@@ -1,6 +1,6 @@
 //! OPML in: the feeds of a list, as sites.
 
-use crate::site::{MAX_SITES, Site, parse};
+use super::{MAX_SITES, Problem, Site, parse};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::collections::HashSet;
@@ -103,7 +103,8 @@ fn unused(title: &str, names: &mut HashSet<String>) -> String {
 }
 
 /// The sites of a file with these tables added.
-pub(super) fn added(file: &str, tables: &str) -> Result<(String, Vec<Site>), Vec<crate::site::Problem>> {
+#[cfg_attr(not(feature = "service"), allow(dead_code, reason = "only the service adds to its file"))]
+pub(crate) fn added(file: &str, tables: &str) -> Result<(String, Vec<Site>), Vec<Problem>> {
     let text = format!("{}{}{tables}", file.trim_end(), if file.trim().is_empty() { "" } else { "\n" });
     parse(&text).map(|sites| (text, sites))
 }
