@@ -28,6 +28,8 @@ pub fn rules(bytes: &[u8]) {
             assert!(sites.iter().all(|site| matches!(site.url.scheme(), "http" | "https")));
         }
         Err(problems) => {
+            let each = site::parse_each(&text).unwrap_or_default();
+            assert!(each.iter().any(|site| !site.problems().is_empty()) || each.is_empty());
             let lines = text.lines().count().max(1);
             assert!(!problems.is_empty());
             assert!(problems.iter().all(|problem| (1..=lines + 1).contains(&problem.line)), "{problems:?}");

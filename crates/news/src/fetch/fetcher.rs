@@ -250,6 +250,8 @@ impl Fetcher {
             origin.set_robots(robots, Instant::now());
         }
         match origin.robots(Instant::now()) {
+            // The cause is no rule of the site: whoever reads of robots.txt would look for it there.
+            Some(Robots::OutOfReach(reason)) => Err(FetchReason::Failed(reason.clone())),
             Some(Robots::Nothing(reason)) => Err(FetchReason::RobotsUnreadable(reason.clone())),
             Some(robots) if !robots.allows(url.as_str()) => Err(FetchReason::Robots),
             robots => Ok(robots.map_or(Duration::ZERO, Robots::delay)),
@@ -261,6 +263,7 @@ impl Fetcher {
         for _ in 0..=self.options.redirects {
             let answer = match self.ask(&self.robots_client, &url, None).await {
                 Ok(answer) => answer,
+                Err(FetchReason::Failed(reason)) => return Robots::OutOfReach(reason),
                 Err(reason) => return Robots::Nothing(reason.to_string()),
             };
             if !answer.status.is_redirection() {
