@@ -108,7 +108,8 @@ const STEPS: usize = 4096;
 /// A connection with acks sends them in one stream with its messages. `Pause` comes for it only once
 /// [`Limits::read_ahead`] is used up, and the driver then reads nothing of it. If that would keep acks
 /// from being read for which full queues wait, in a ring of consumers that are all paused, the queues
-/// take the messages over their bounds. While the broker drains, a driver reads on, hands in the acks,
+/// take the messages over their bounds and over their share of memory; so does one with acks that waits
+/// for memory itself. A sixteenth over the memory budget is left for that. While the broker drains, a driver reads on, hands in the acks,
 /// and throws away what is published.
 ///
 /// **Determinism.** The same calls give the same events.
