@@ -123,7 +123,7 @@ impl Broker {
             let next = joining.next;
             joining.next += 1;
             // One that was made later has found the pattern itself.
-            let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born && !channel.is_forgotten);
+            let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born);
             let pattern = &self.subscriptions[subscription].pattern;
             let matching = matching.filter(|(_, channel)| pattern.matches(&channel.name)).map(|(slot, _)| slot);
             if let Some(channel) = matching {
