@@ -179,6 +179,8 @@ async fn limits_of_requests_are_named() {
         let (status, body) = monitor.ask("GET", target, "").await;
         assert!(status == 400 && body.contains("error"), "{target}: {status} {body}");
     }
+    let (status, body) = monitor.ask("GET", "/api/nothing", "").await;
+    assert!(status == 404 && body.contains("\"error\":\"there is no /api/nothing;"), "{status} {body}");
     for body in ["", "[", "{}", "x", "[1]"] {
         assert_eq!(monitor.post(body).await.0, 400, "{body}");
     }
