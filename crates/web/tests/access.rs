@@ -55,6 +55,43 @@ async fn a_chosen_token_is_asked_for_everywhere_but_of_probes() {
 }
 
 #[tokio::test]
+async fn an_immediate_answer_passes_the_same_checks_and_takes_no_other_request_s_place() {
+    let token = Some(Token::new(SECRET).expect("a token"));
+    let options = Options { token, ..Options::default() };
+    let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
+    let server = server.immediate(|request| {
+        (request.uri.path() != "/healthz").then(|| axum::response::Response::new("at once\n".into()))
+    });
+    let server = Running::of(server, router());
+    let bearer = format!("{LOCAL}Authorization: Bearer {SECRET}\r\n");
+    for (line, headers, expected) in [
+        ("GET /", &*bearer, Some("at once\n")),
+        ("GET /none", &bearer, Some("at once\n")),
+        ("GET /healthz", &bearer, Some("here\n")),
+        ("GET /", &format!("{bearer}Content-Length: 1\r\n\r\nx"), Some("here\n")),
+        ("HEAD /", &bearer, Some("")),
+        ("POST /act", &bearer, Some("here\n")),
+        ("GET /", LOCAL, None),
+        ("GET /", "Host: localhost\r\nAuthorization: Bearer no\r\n", None),
+        ("GET /", "Host: rebound.example\r\n", None),
+        ("GET /", &format!("Host: a.example\r\nAuthorization: Bearer {SECRET}\r\n"), None),
+    ] {
+        let answer = server.ask(&format!("{line} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert_eq!(head.starts_with("HTTP/1.1 200"), expected.is_some(), "{line} {headers}: {answer}");
+        assert!(expected.is_none_or(|expected| body == expected), "{line} {headers}: {answer}");
+        assert!(expected.is_some() || !answer.contains("at once"), "{answer}");
+    }
+    // Two on one connection.
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        client.write(&format!("GET / HTTP/1.1\r\n{bearer}\r\n")).await;
+        client.until("at once\n").await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn metrics_are_open_by_a_setting() {
     let token = Some(Token::new(SECRET).expect("a token"));
     let server = Running::with(router(), Options { token, metrics_open: true, ..Options::default() }).await;
