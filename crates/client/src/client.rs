@@ -37,7 +37,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Url`], [`Error::Option`], [`Error::Connect`] or [`Error::TimedOut`] if the broker did not answer (unless
-    /// `retry_first=true` this one attempt is all), [`Error::NoThread`].
+    /// `retry_first=true` this one attempt is all), [`Error::WrongProtocol`], [`Error::NoThread`].
     pub fn connect(url: &str) -> Completion<Client> {
         match url.parse() {
             Ok(options) => Client::with(options),

@@ -23,6 +23,16 @@ pub enum Error {
         /// Why not.
         source: Arc<io::Error>,
     },
+    /// The address is another server's. Only the first connection fails so, and it does so at once.
+    #[error(
+        "{address} speaks {protocol}, not the broker's native protocol, whose port is 25000 unless it is configured otherwise"
+    )]
+    WrongProtocol {
+        /// Where to.
+        address: String,
+        /// What its server speaks.
+        protocol: String,
+    },
     /// It has taken too long. What was asked for may still happen.
     #[error("{what} has not happened within {} s; ask again, or raise the option {option}", after.as_secs_f32())]
     TimedOut {

@@ -2,7 +2,7 @@
 //! the same things: how a session begins, what a message is, and how one asks for a barrier, behind which
 //! everything before it is dealt with (here an echo, in STOMP a receipt).
 
-use switchboard_wire::native::{FrameTooLong, PREFIX, Split, encode, split};
+use switchboard_wire::native::{ForeignProtocol, FrameTooLong, PREFIX, Split, encode, split};
 
 const ECHO: &[u8] = b"/switchboard/echo";
 /// Subscribes to nothing.
@@ -69,6 +69,11 @@ pub(crate) fn incoming(input: &[u8], token: Token, limit: usize) -> Result<Incom
             _ => Incoming::Message { consumed },
         },
     })
+}
+
+/// Which other protocol begins with what was received first.
+pub(crate) fn another(input: &[u8]) -> Option<String> {
+    ForeignProtocol::recognize_answer(*input.first_chunk()?).map(|protocol| protocol.to_string())
 }
 
 /// How many whole messages there are in the first `written` bytes of `messages`, and where they end.

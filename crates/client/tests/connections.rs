@@ -165,6 +165,11 @@ fn what_cannot_heal_fails_at_once() {
     let subscribing = client.subscribe("/topic/longer-than-17");
     let error = in_time("an error", move || subscribing.wait()).unwrap_err();
     assert_eq!(error.to_string(), "the broker refused the subscription: the broker closed the connection");
+    for first in ["retry_first=true&timeout=never", ""] {
+        let wrong = url(broker.http, first);
+        let error = in_time("an error", move || Client::connect(&wrong).wait()).unwrap_err();
+        assert!(matches!(&error, Error::WrongProtocol { protocol, .. } if protocol == "HTTP"), "{error}");
+    }
 }
 
 #[test]

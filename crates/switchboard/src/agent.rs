@@ -1,6 +1,6 @@
 //! `switchboard agent`.
 
-use crate::output::{UsageError, note};
+use crate::output::{UsageError, note, plain};
 use crate::server_address::{AddressError, Door, ServerAddress};
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -146,20 +146,6 @@ fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {
     let reports = if lost == 1 { "1 report was".to_owned() } else { format!("{lost} reports were") };
     let problem = problem.map_or_else(String::new, |problem| format!(": {}", plain(problem)));
     format!("{reports} not delivered to {collector}{problem}")
-}
-
-/// A system's error inside a sentence: "Connection refused (os error 111)" as "connection refused".
-fn plain(problem: &str) -> String {
-    let words = match problem.rsplit_once(" (os error ") {
-        Some((words, number)) if number.trim_end_matches(')').parse::<u32>().is_ok() => words,
-        _ => problem,
-    };
-    let mut letters = words.chars();
-    match (letters.next(), letters.clone().next()) {
-        // An abbreviation stays as it is.
-        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
-        _ => words.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -301,7 +301,7 @@ pub(crate) struct Purge {
 #[derive(Args, Debug)]
 pub(crate) struct Kick {
     /// The connection's number, as `status` shows it.
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = parse_count)]
     pub(crate) connection: u64,
     #[command(flatten)]
     pub(crate) http: HttpArgs,

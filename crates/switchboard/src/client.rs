@@ -1,7 +1,7 @@
 //! The client of `listen` and `send`, and what it says while it works.
 
 use crate::cli::Peer;
-use crate::output::{note, refused};
+use crate::output::{note, plain, refused};
 use crate::server_address::Door;
 use anyhow::{Result, anyhow, bail};
 use std::pin::pin;
@@ -30,7 +30,9 @@ pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -
     };
     if peer.once {
         return match Client::with(options).await {
-            Err(Error::Connect { source, .. }) => bail!("cannot connect to {peer}: {source}{}", refused(&source)),
+            Err(Error::Connect { source, .. }) => {
+                bail!("cannot connect to {peer}: {}{}", plain(&source.to_string()), refused(&source))
+            }
             result => Ok(result?),
         };
     }
@@ -56,7 +58,7 @@ async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Res
     match result {
         Err(Error::Connect { source, .. }) => {
             if !is_said {
-                say(&format!(" ({source}){}", refused(&source)));
+                say(&format!(" ({}){}", plain(&source.to_string()), refused(&source)));
             }
             Ok(Client::with(Options { retry_first: true, ..options }).await?)
         }
@@ -111,7 +113,7 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
         (Event::Disconnected { reason, .. }, _) => note(format_args!("Disconnected: {reason}; connecting again.")),
         (Event::Reconnecting { failure: Some(failure), .. }, _) if !*logged => {
             *logged = true;
-            note(format_args!("Cannot connect to {peer} yet ({failure}); retrying."));
+            note(format_args!("Cannot connect to {peer} yet ({}); retrying.", plain(failure)));
         }
         (Event::Paused, _) => note(format_args!("The broker takes no more for now: `switchboard status` shows why.")),
         _ => {}

@@ -2,6 +2,7 @@
 
 use crate::output;
 use anyhow::{Context, Result};
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
@@ -79,11 +80,10 @@ impl Log {
             .finish(std::io::stderr());
         let dropped = writer.error_counter();
         let (filter, handle) = reload::Layer::new(EnvFilter::new(level));
-        // https://no-color.org: any value but an empty one turns colors off.
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let has_colors = has_colors(std::io::stderr().is_terminal(), std::env::var_os("NO_COLOR").as_deref());
         let lines = fmt::layer().with_writer(writer.clone());
         let lines = match format {
-            LogFormat::Text => lines.with_ansi(!plain && std::io::stderr().is_terminal()).boxed(),
+            LogFormat::Text => lines.with_ansi(has_colors).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         };
         tracing_subscriber::registry().with(filter).with(lines).init();
@@ -117,6 +117,11 @@ impl Log {
     }
 }
 
+/// Returns true if lines are colored. Any value of NO_COLOR but an empty one turns colors off: <https://no-color.org>.
+fn has_colors(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
 /// The service's writer, if there is one.
 pub(crate) fn writer() -> Option<NonBlocking> {
     WRITER.get().cloned()
@@ -128,5 +133,19 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     if let Some(mut writer) = writer() {
         let backtrace = std::backtrace::Backtrace::capture();
         let _ = writer.write_all(line(&format!("thread '{name}' {info}\n{backtrace}")).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_colors_at_a_terminal_only_and_not_where_they_are_turned_off() {
+        assert!(has_colors(true, None) && has_colors(true, Some(OsStr::new(""))));
+        for off in ["1", "0", "false"] {
+            assert!(!has_colors(true, Some(OsStr::new(off))), "{off}");
+        }
+        assert!(!has_colors(false, None) && !has_colors(false, Some(OsStr::new(""))));
     }
 }

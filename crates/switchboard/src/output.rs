@@ -86,6 +86,20 @@ pub(crate) fn within<T>(time: Duration, write: impl FnOnce() -> T + Send + 'stat
     let _ = written.recv_timeout(time);
 }
 
+/// A system's error inside a sentence: "Connection refused (os error 111)" as "connection refused".
+pub(crate) fn plain(problem: &str) -> String {
+    let words = match problem.rsplit_once(" (os error ") {
+        Some((words, number)) if number.trim_end_matches(')').parse::<u32>().is_ok() => words,
+        _ => problem,
+    };
+    let mut letters = words.chars();
+    match (letters.next(), letters.clone().next()) {
+        // An abbreviation stays as it is.
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
+        _ => words.to_owned(),
+    }
+}
+
 /// What to do when nobody listens where a broker should be; nothing about other errors.
 pub(crate) fn refused(error: &std::io::Error) -> &'static str {
     match error.kind() {

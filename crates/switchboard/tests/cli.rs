@@ -335,6 +335,15 @@ fn a_wrong_door_says_which_it_is() {
     let native = output(&["status", "--server", &broker.native[0]]);
     assert_eq!(native.status.code(), Some(1));
     assert!(text(&native.stderr).contains("native"), "{native:?}");
+    // The HTTP port asked in the native protocol: that cannot heal, so nothing is waited for.
+    let http = broker.http.trim_start_matches("http://").trim_end_matches('/');
+    for arguments in
+        [&["send", "/topic/a", "x", "--timeout", "0"][..], &["send", "/topic/a", "x"], &["listen", "/topic/a"]]
+    {
+        let wrong = output(&[arguments, &["--server", http]].concat());
+        assert_eq!(wrong.status.code(), Some(1));
+        assert!(text(&wrong.stderr).contains(" speaks HTTP, not the broker's native protocol"), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -32,6 +32,11 @@ pub(crate) struct Open {
     pub(crate) token: Token,
 }
 
+/// The peer speaks another protocol, which no further attempt changes.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0} is spoken there, not the broker's native protocol")]
+pub(crate) struct WrongProtocol(pub(crate) String);
+
 impl Dial {
     pub(crate) fn tcp(options: Arc<Options>) -> Dial {
         let target = options.clone();
@@ -85,6 +90,9 @@ impl Dial {
             writer.flush().await?;
             let mut input = Vec::with_capacity(64);
             loop {
+                if let Some(protocol) = protocol::another(&input) {
+                    return Err(io::Error::new(ErrorKind::InvalidData, WrongProtocol(protocol)));
+                }
                 match protocol::incoming(&input, token, self.options.max_frame) {
                     Ok(Incoming::Barrier { .. }) => return Ok(Open { reader, writer, token }),
                     Ok(Incoming::Message { consumed }) => drop(input.drain(..consumed)),

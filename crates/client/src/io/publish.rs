@@ -1,6 +1,6 @@
 //! The task of the publishing connection.
 
-use super::dial::{Open, Writer};
+use super::dial::{Open, Writer, WrongProtocol};
 use super::shared::Shared;
 use crate::core::Step;
 use crate::{Doubt, Error, Event, Link, Reason, protocol};
@@ -27,7 +27,11 @@ enum Ending {
 /// The first connection, which fails unless it is to be tried again.
 pub(crate) async fn first(shared: &Shared) -> Result<Open, Error> {
     let options = &shared.options;
-    let failed = |error: io::Error| Error::Connect { address: options.address(), source: Arc::new(error) };
+    let wrong = |error: &io::Error| error.get_ref().and_then(|error| error.downcast_ref::<WrongProtocol>()).cloned();
+    let failed = |error: io::Error| match wrong(&error) {
+        Some(WrongProtocol(protocol)) => Error::WrongProtocol { address: options.address(), protocol },
+        None => Error::Connect { address: options.address(), source: Arc::new(error) },
+    };
     if !options.retry_first {
         return shared.dial.open().await.map_err(failed);
     }
@@ -36,16 +40,19 @@ pub(crate) async fn first(shared: &Shared) -> Result<Open, Error> {
         let mut backoff = Backoff::new(options.backoff_min, options.backoff_max);
         loop {
             match shared.dial.open().await {
-                Ok(open) => return open,
+                Ok(open) => return Ok(open),
+                Err(error) if wrong(&error).is_some() => return Err(failed(error)),
                 Err(error) => last = Some(error),
             }
             sleep(backoff.pause(fastrand::f64())).await;
         }
     };
     let late = timeout(options.timeout, trying).await;
-    late.map_err(|_| match last {
-        Some(error) => failed(error),
-        None => Error::TimedOut { what: "connect", after: options.timeout, option: "timeout" },
+    late.unwrap_or_else(|_| {
+        Err(match last {
+            Some(error) => failed(error),
+            None => Error::TimedOut { what: "connect", after: options.timeout, option: "timeout" },
+        })
     })
 }
 

@@ -23,6 +23,8 @@ pub enum ForeignProtocol {
     Ssh,
     /// The protocol of PostgreSQL, version 3.
     Postgres,
+    /// NATS.
+    Nats,
 }
 
 /// The bytes that [`ForeignProtocol::recognize_name`] looks at: a length, and the first 4 bytes behind it.
@@ -57,6 +59,26 @@ impl ForeignProtocol {
         })
     }
 
+    /// The protocol of a server that sends these 4 bytes first, to a native client: its greeting, or its refusal.
+    ///
+    /// As with [`recognize`](ForeignProtocol::recognize) no native peer sends them there.
+    #[must_use]
+    pub fn recognize_answer(first: [u8; 4]) -> Option<ForeignProtocol> {
+        Some(match &first {
+            b"HTTP" => ForeignProtocol::Http,
+            // An alert of any version.
+            [0x15, 3, 0..=4, _] => ForeignProtocol::Tls,
+            b"ERRO" => ForeignProtocol::Stomp,
+            b"AMQP" => ForeignProtocol::Amqp,
+            [0xff, 0, 0, 0] => ForeignProtocol::Zmtp,
+            b"-ERR" | b"-NOA" | b"-DEN" => ForeignProtocol::Redis,
+            b"SSH-" => ForeignProtocol::Ssh,
+            [b'E', 0, 0, _] => ForeignProtocol::Postgres,
+            b"INFO" => ForeignProtocol::Nats,
+            _ => return None,
+        })
+    }
+
     /// The protocol of a client whose first bytes are also a native frame of a legal length, and so would wait for its rest: the
     /// name in it is PostgreSQL's request for TLS, for GSSAPI, or for a session of protocol 3.
     ///
@@ -82,13 +104,14 @@ impl fmt::Display for ForeignProtocol {
             ForeignProtocol::Redis => "Redis (RESP)",
             ForeignProtocol::Ssh => "SSH",
             ForeignProtocol::Postgres => "PostgreSQL",
+            ForeignProtocol::Nats => "NATS",
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Postgres, Redis, Ssh, Stomp, Tls, Zmtp};
+    use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Nats, Postgres, Redis, Ssh, Stomp, Tls, Zmtp};
     use super::NAMED;
 
     fn of(bytes: &[u8]) -> Option<ForeignProtocol> {
@@ -123,6 +146,32 @@ mod tests {
             (b"SSH-2.0-OpenSSH_9.2\r\n", Ssh),
         ] {
             assert_eq!(of(bytes), Some(protocol), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_server_of_another_protocol_is_known_by_what_it_says_first() {
+        for (bytes, protocol) in [
+            (&b"HTTP/1.1 400 Bad Request"[..], Http),
+            (b"\x15\x03\x01\x00\x02\x02\x46", Tls),
+            (b"\x15\x03\x03\x00\x02\x02\x46", Tls),
+            (b"ERROR\nmessage:x", Stomp),
+            (b"AMQP\0\0\x09\x01", Amqp),
+            (b"\xff\0\0\0\0\0\0\0\x01\x7f", Zmtp),
+            (b"-ERR unknown command", Redis),
+            (b"-NOAUTH Authentication required.", Redis),
+            (b"-DENIED Redis is running in protected mode", Redis),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", Ssh),
+            (b"E\0\0\0\x8dSFATAL\0", Postgres),
+            (b"INFO {\"server_id\":", Nats),
+        ] {
+            let first = *bytes.first_chunk().expect("four bytes");
+            assert_eq!(ForeignProtocol::recognize_answer(first), Some(protocol), "{}", bytes.escape_ascii());
+        }
+        // Lengths of frames that a broker may send.
+        for first in [[0, 0, 0, 24], [0, 0xff, 0xff, 0xff], [0x0f, 0xff, 0xff, 0xff], *b"\x15\x03\x05\0", *b"E\0\x01\0"]
+        {
+            assert_eq!(ForeignProtocol::recognize_answer(first), None);
         }
     }
 
