@@ -137,7 +137,7 @@ fn user() -> Result<User, Error> {
     }
     // PostgreSQL does not run as root.
     User::named("postgres").map_err(|_| {
-        failed("it does not run as root, and this machine has no user postgres; install postgresql, or give --database")
+        failed("it does not run as root, and this machine has no user postgres; install postgresql, or give a database (--database, or the setting rows.database)")
     })
 }
 
