@@ -181,6 +181,29 @@ fn without_postgresql_rows_say_how_to_install_it_and_up_serves_the_others() {
 }
 
 #[test]
+fn of_two_programs_over_one_data_directory_the_second_says_so_and_takes_over_in_the_end() {
+    let mut first = Rows::start(&["rows"], "rows");
+    first.until_ready();
+    assert_eq!(first.ask("POST", "/patron", r#"{"name":"Ann"}"#).0, 201);
+    let same = first.directory.path().join("data");
+    let mut command = switchboard(&["rows", "--set", "rows.listen=127.0.0.1:0", "--data"]);
+    let ready = first.directory.path().join("second.json");
+    command.arg(&same).arg("--ready-file").arg(&ready).env_remove("DATABASE_URL").stderr(Stdio::null());
+    let second = Program::start(&mut command).expect("it starts");
+    let listens: Value = poll("it listens", || serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok());
+    let own = std::mem::replace(&mut first.address, listens["rows"][0].as_str().expect("an address").to_owned());
+    poll("it says so", || first.ask("GET", "/patron/1", "").1.contains("another program keeps one").then_some(()));
+    first.address = own;
+    assert_eq!(first.ask("GET", "/patron/1", "").0, 200, "the first goes on");
+    first.program.signal("-TERM");
+    first.program.end();
+    first.program = second;
+    first.address = listens["rows"][0].as_str().expect("an address").to_owned();
+    first.until_ready();
+    assert_eq!(first.ask("GET", "/patron/1", "").0, 200);
+}
+
+#[test]
 fn the_log_has_each_event_cut_and_at_debug_what_each_request_cost() {
     let rows = Rows::start(&["rows", "--log", "debug"], "rows");
     rows.until_ready();
