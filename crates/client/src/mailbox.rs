@@ -122,3 +122,34 @@ impl<T> Mailbox<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+
+    #[test]
+    fn a_full_mailbox_says_once_that_half_of_it_is_free_again() {
+        let mailbox = Mailbox::new(10, Arc::default());
+        let has_room = |wanted: bool| {
+            let changed = pin!(mailbox.changed());
+            assert_eq!(changed.poll(&mut Context::from_waker(Waker::noop())).is_ready(), wanted);
+        };
+        // Filled to its limit, and over it by the last item.
+        for costs in [&[1; 10][..], &[1, 1, 1, 1, 1, 1, 1, 1, 1, 7]] {
+            mailbox.put(costs.iter().map(|cost| (*cost, ())));
+            assert!(mailbox.is_full());
+            let until_half = costs.len() - if costs[9] == 1 { 5 } else { 0 };
+            for _ in 1..until_half {
+                mailbox.try_take().unwrap();
+                has_room(false);
+            }
+            mailbox.try_take().unwrap();
+            has_room(true);
+            while mailbox.try_take().is_some() {
+                has_room(false);
+            }
+        }
+    }
+}

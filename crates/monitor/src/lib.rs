@@ -2,12 +2,15 @@
 #![doc = include_str!("../README.md")]
 
 mod time;
-
-#[cfg_attr(not(feature = "agent"), allow(dead_code, reason = "only the agent looks at other processes"))]
-mod process;
+#[cfg_attr(not(feature = "report"), allow(dead_code, reason = "only reports of this process measure it"))]
 mod usage;
 
+#[cfg(feature = "report")]
 pub mod own;
+#[cfg(feature = "report")]
+#[cfg_attr(not(feature = "agent"), allow(dead_code, reason = "only the agent looks at other processes"))]
+mod process;
+#[cfg(feature = "report")]
 #[cfg_attr(not(feature = "agent"), allow(dead_code, reason = "only the agent waits for what it has reported"))]
 pub mod report;
 
@@ -17,24 +20,37 @@ pub mod agent;
 pub use time::Millis;
 pub use usage::Usage;
 
-// The collector: what a sample is, the rules, the history, and what is served of them.
+/// The longest text of a sample, in bytes.
+#[cfg(any(feature = "report", feature = "rules"))]
+const TEXT: usize = 128;
 
-#[cfg(feature = "collector")]
+// What a sample is, the rules, the history: without I/O but the history's files.
+
+#[cfg(feature = "rules")]
 mod annotation;
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 mod point;
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 mod refusal;
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 mod sample;
 
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
+#[cfg_attr(not(feature = "collector"), allow(dead_code, unused_imports, reason = "the collector uses the rest"))]
 mod collector;
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
+#[cfg_attr(not(feature = "collector"), allow(dead_code, reason = "the collector uses the rest"))]
 mod series;
 
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
+#[cfg_attr(not(feature = "collector"), allow(dead_code, unused_imports, reason = "the collector uses the rest"))]
 mod history;
+
+#[cfg(feature = "rules")]
+#[doc(hidden)]
+pub mod fuzzing;
+
+// The collector: what is served of them.
 
 #[cfg(feature = "collector")]
 mod settings;
@@ -58,22 +74,18 @@ mod source;
 mod monitor;
 
 #[cfg(feature = "collector")]
-#[doc(hidden)]
-pub mod fuzzing;
-
-#[cfg(feature = "collector")]
 pub use alerts::WebhookError;
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 pub use annotation::{Annotation, AnnotationKind};
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 pub use collector::{Rules, Source};
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 pub use history::HistorySettings;
 #[cfg(feature = "collector")]
 pub use monitor::{Monitor, StartError};
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 pub use refusal::Refusal;
-#[cfg(feature = "collector")]
+#[cfg(feature = "rules")]
 pub use sample::Sample;
 #[cfg(feature = "collector")]
 pub use settings::{Pipe, Secret, Settings};

@@ -1,7 +1,8 @@
 //! A sample: the JSON that a process sends once a second, with optional fields.
 
-use crate::report::TEXT;
-use crate::{Millis, Refusal, Usage};
+#[cfg(feature = "collector")]
+use crate::Usage;
+use crate::{Millis, Refusal, TEXT};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -61,6 +62,7 @@ impl<'a> Sample<'a> {
     }
 
     /// What this very process says of itself.
+    #[cfg(feature = "collector")]
     pub(crate) fn of_own(name: &'a str, usage: Usage, now: Millis) -> Sample<'a> {
         Sample {
             color: None,

@@ -19,7 +19,7 @@ fn linked(features: &[&str]) -> Vec<String> {
 #[test]
 fn who_only_reports_links_neither_a_server_nor_the_page() {
     let collector = ["axum", "rust-embed", "switchboard-web", "switchboard-client", "crc32fast"];
-    let reporting = linked(&[]);
+    let reporting = linked(&["--features", "report"]);
     assert!(reporting.iter().any(|name| name == "switchboard-sockets"), "{reporting:?}");
     for name in collector.iter().chain(&["signal-hook"]) {
         assert!(!reporting.iter().any(|linked| linked == name), "{name} is linked");

@@ -39,7 +39,13 @@ async fn a_page_goes_on_where_it_was() {
     let second = page.next().await.unwrap();
     assert_eq!(second.data["instance"], "2");
     assert_eq!(page.next().await.unwrap().data["instance"], "3");
-    // As a page does that connects by itself; the browser's own header would come first.
+    drop(page);
+    // As a page does that connects by itself; the browser's own header comes first.
+    let mut page = monitor.feed_of(&format!("?last_event_id={}", first.id), "").await;
+    assert_eq!(page.next().await.unwrap().data["instance"], "2");
+    drop(page);
+    let mut page = monitor.feed_of("?last_event_id=0-0", &format!("\r\nLast-Event-ID: {}", second.id)).await;
+    assert_eq!(page.next().await.unwrap().data["instance"], "3");
     let answer = monitor.until("/api/self", |own| own["feed_clients"] == 1).await;
     assert_eq!(answer["events_missed"], 0);
 }

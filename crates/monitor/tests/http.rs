@@ -117,7 +117,7 @@ async fn pages_of_other_sites_and_other_names_get_nothing() {
     assert!(bent.starts_with("HTTP/1.0 421"), "{bent}");
     let form = "POST /api/samples HTTP/1.0\r\nHost: localhost\r\nOrigin: http://evil.example";
     assert!(monitor.raw(form, &sample(0, json!({}))).await.starts_with("HTTP/1.0 403"));
-    for target in ["/", "/feedx", "/api/processes", "/api/history", "/metrics"] {
+    for target in ["/", "/theme.css", "/style.css", "/feedx", "/api/processes", "/api/history", "/metrics"] {
         let answer = monitor.raw(&format!("GET {target} HTTP/1.0\r\nHost: localhost"), "").await;
         assert!(answer.contains("content-security-policy: default-src 'none'; script-src 'self'"), "{answer}");
         assert!(answer.contains("x-content-type-options: nosniff"), "{answer}");
@@ -179,6 +179,8 @@ async fn limits_of_requests_are_named() {
         let (status, body) = monitor.ask("GET", target, "").await;
         assert!(status == 400 && body.contains("error"), "{target}: {status} {body}");
     }
+    let (status, body) = monitor.ask("GET", "/api/nothing", "").await;
+    assert!(status == 404 && body.contains("\"error\":\"there is no /api/nothing;"), "{status} {body}");
     for body in ["", "[", "{}", "x", "[1]"] {
         assert_eq!(monitor.post(body).await.0, 400, "{body}");
     }

@@ -232,6 +232,22 @@ async fn under_the_pointer_nothing_moves() {
 }
 
 #[tokio::test]
+async fn the_page_has_the_colors_of_the_common_theme_and_its_own_rules_come_after() {
+    let data = data();
+    let collector = Collector::start(data.path()).await;
+    for (look, back) in [(Look::LIGHT, "rgb(247, 248, 249)"), (Look::DARK, "rgb(17, 23, 26)")] {
+        let browser = Browser::start(look).await;
+        browser.open(&collector.page("")).await;
+        let of_body = |property: &str| format!("return getComputedStyle(document.body).{property}");
+        browser.until("the theme's color", &equals(&of_body("backgroundColor"), &format!("'{back}'"))).await;
+        assert_eq!(browser.run(&of_body("maxWidth")).await, json!("1400px"));
+        let sheets = "return [...document.styleSheets].map((sheet) => sheet.href.split('/').pop()).join()";
+        assert_eq!(browser.run(sheets).await, json!("uPlot.min.css,theme.css,style.css"));
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
 async fn after_a_restart_of_the_collector_what_is_not_known_is_not_0() {
     let data = data();
     let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;

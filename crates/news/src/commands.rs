@@ -1,11 +1,11 @@
 //! What `news check`, `news test` and `news suggest` say.
 
-use crate::board::read;
+use crate::board::{read, words};
 use crate::extract::{Suggestion, suggest as propose};
 use crate::fetch::{Fetched, Validators};
 use crate::scrape::{Known, Outcome, Try};
 use crate::service::{NewsSettings, StartError, scraper, sites};
-use crate::site::parse;
+use crate::site::{Listed, Problem, parse};
 use std::fmt::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,17 +14,47 @@ use url::Url;
 /// Headlines that a report shows.
 const SHOWN: usize = 20;
 
+/// A sites file is not right.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CheckError {
+    /// It cannot be read; in words that name it.
+    Unreadable(String),
+    /// All its faults, by line.
+    Faults(Vec<Problem>),
+}
+
 /// Validates a sites file without fetching anything. Returns how many sites it has.
 ///
 /// # Errors
 ///
-/// It cannot be read, or has problems: all of them, each with its line.
-pub fn check(file: &Path) -> Result<usize, String> {
-    let text = read(file)?;
-    parse(&text).map(|sites| sites.len()).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(|problem| format!("{}: {problem}", file.display())).collect();
-        lines.join("\n")
-    })
+/// It cannot be read, or has faults.
+pub fn check(file: &Path) -> Result<usize, CheckError> {
+    let text = read(file).map_err(CheckError::Unreadable)?;
+    parse(&text).map(|sites| sites.len()).map_err(CheckError::Faults)
+}
+
+/// A site cannot be tested.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// The file has no site of this name.
+    #[error("there is no site {name:?}; there are {names}")]
+    NoSuchSite {
+        /// What was asked for.
+        name: String,
+        /// All names.
+        names: String,
+    },
+    /// The site's table has faults.
+    #[error("site {name:?} cannot be asked: {faults}")]
+    Faulty {
+        /// The site.
+        name: String,
+        /// All of them, with their lines.
+        faults: String,
+    },
+    /// The settings or the sites file cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 /// What a site's rule finds.
@@ -79,13 +109,19 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 ///
-/// The settings or the sites file cannot be used, or there is no such site.
-pub async fn test(settings: &NewsSettings, name: &str) -> Result<Report, StartError> {
-    settings.check()?;
+/// The settings or the sites file cannot be used, there is no such site, or its table has faults.
+pub async fn test(settings: &NewsSettings, name: &str) -> Result<Report, TestError> {
+    settings.check().map_err(StartError::from)?;
     let (_, all) = sites(settings.sites.clone())?;
-    let names = all.iter().map(|site| format!("{:?}", site.name)).collect::<Vec<_>>().join(", ");
-    let site = all.into_iter().find(|site| site.name == name);
-    let site = site.ok_or_else(|| StartError::Sites(format!("there is no site {name:?}; there are {names}")))?;
+    let names = all.iter().map(|site| format!("{:?}", site.name())).collect::<Vec<_>>().join(", ");
+    let site = match all.into_iter().find(|site| site.name() == name) {
+        Some(Listed::Usable(site)) => *site,
+        Some(Listed::Faulty(site)) => {
+            let faults = words(&site.problems);
+            return Err(TestError::Faulty { name: site.name, faults });
+        }
+        None => return Err(TestError::NoSuchSite { name: name.to_owned(), names }),
+    };
     let (outcome, tries) = scraper(settings)?.tries(&Arc::new(site), &Known::default()).await;
     Ok(Report { site: name.to_owned(), tries, outcome })
 }
@@ -108,30 +144,42 @@ pub async fn suggest(settings: &NewsSettings, url: &Url) -> Result<(Suggestion, 
     Ok((found, text))
 }
 
-/// The proposals as text: what was found, then `[[site]]` tables to choose from.
+/// Characters of a title that a proposal shows.
+const TITLE: usize = 80;
+
+/// The proposals as text, which is a sites file: what was found, then a `[[site]]` table for each proposal.
 fn tables(found: &Suggestion, url: &Url) -> String {
     let quote = |text: &str| toml::Value::from(text).to_string();
-    let name = quote(url.host_str().unwrap_or("site"));
-    let mut text = String::new();
-    // Writing to a string does not fail.
-    for (title, feed) in &found.feeds {
-        let comment: String = title.chars().filter(|letter| !letter.is_control()).collect();
-        let _ = write!(
-            text,
-            "# a feed that the page announces: {comment}\n[[site]]\nname = {name}\nurl = {}\n",
-            quote(url.as_str())
-        );
-        let _ = write!(text, "feed = {}\n\n", quote(feed.as_str()));
-    }
-    for link in &found.links {
-        let _ = writeln!(text, "# {} links, such as {}", link.count, quote(&link.example));
-        let _ = write!(text, "[[site]]\nname = {name}\nurl = {}\n", quote(url.as_str()));
-        let _ = write!(text, "item = {}\nlink_prefix = {}\n\n", quote(&link.item), quote(&link.link_prefix));
-    }
-    if text.is_empty() {
-        text = format!(
+    let plain = |text: &str| -> String { text.chars().filter(|letter| !letter.is_control()).take(TITLE).collect() };
+    let plural = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
+    let host = url.host_str().unwrap_or("site");
+    let mut number = 0;
+    // Unique, so that the whole of the text is a sites file.
+    let mut table = || {
+        number += 1;
+        let name = if number == 1 { host.to_owned() } else { format!("{host} ({number})") };
+        format!("[[site]]\nname = {}\nurl = {}\n", quote(&name), quote(url.as_str()))
+    };
+    if found.feeds.is_empty() && found.links.is_empty() {
+        return format!(
             "# {url} announces no feed, and no link pattern repeats; its headlines may need mode = \"render\"\n"
         );
+    }
+    let (feeds, links) = (plural(found.feeds.len(), "feed"), plural(found.links.len(), "link pattern"));
+    let mut text =
+        format!("# {url}: {feeds} announced, {links} repeated. Keep one table, and try it: news test NAME\n");
+    // Writing to a string does not fail.
+    for (title, feed) in &found.feeds {
+        let title = if title.is_empty() { "without a title".to_owned() } else { plain(title) };
+        let _ = write!(text, "\n# Feed: {title}\n{}mode = \"feed\"\nfeed = {}\n", table(), quote(feed.as_str()));
+    }
+    for link in &found.links {
+        let _ = writeln!(text, "\n# {} to {}:", plural(link.count, "link"), plain(&link.link_prefix));
+        for title in &link.examples {
+            let _ = writeln!(text, "#   {}", plain(title));
+        }
+        let (item, prefix) = (quote(&link.item), quote(&link.link_prefix));
+        let _ = write!(text, "{}item = {item}\nlink_prefix = {prefix}\n", table());
     }
     text
 }
@@ -146,22 +194,26 @@ mod tests {
                     <a class=h href=/n/1>one two three four \"five\"</a><a class=h href=/n/2>one two three four six</a>";
         let url = "http://a.example/".parse().expect("a URL");
         let text = tables(&propose(page, &url).expect("proposals"), &url);
-        let parts: Vec<&str> = text.split("\n\n").filter(|part| !part.trim().is_empty()).collect();
-        assert_eq!(parts.len(), 2, "{text}");
-        for part in parts {
+        assert_eq!(parse(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}")).len(), 2);
+        for part in text.split("\n\n").skip(1) {
             assert_eq!(parse(part).unwrap_or_else(|problems| panic!("{part}: {problems:?}")).len(), 1);
         }
+        assert!(text.starts_with("# http://a.example/: 1 feed announced, 1 link pattern repeated."), "{text}");
+        assert!(
+            text.contains("# 2 links to /n/:\n#   one two three four \"five\"\n#   one two three four six\n"),
+            "{text}"
+        );
         assert!(tables(&Suggestion::default(), &url).contains("announces no feed"));
     }
 
     #[test]
-    fn a_check_names_every_problem_with_its_file_and_line() {
+    fn a_check_names_every_problem_with_its_line() {
         let base = tempfile::tempdir().expect("a directory");
         let file = base.path().join("sites.toml");
-        assert!(check(&file).expect_err("no file").contains("sites.toml"));
+        assert!(matches!(check(&file), Err(CheckError::Unreadable(reason)) if reason.contains("sites.toml")));
         std::fs::write(&file, "[[site]]\nname = \"a\"\nurl = \"x\"\nttl = \"1s\"\n").expect("written");
-        let text = check(&file).expect_err("problems");
-        assert!(text.lines().count() == 2 && text.contains("sites.toml: line 3") && text.contains("line 4"), "{text}");
+        let Err(CheckError::Faults(faults)) = check(&file) else { panic!("no faults") };
+        assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [3, 4]);
         std::fs::write(&file, include_str!("../examples/sites.toml")).expect("written");
         assert_eq!(check(&file), Ok(2));
     }

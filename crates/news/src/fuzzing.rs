@@ -1,12 +1,12 @@
 //! For the fuzzer alone: what reads text and bytes of strangers. No part of the API.
 
+use crate::devtools;
 use crate::extract;
 use crate::fetch::decode;
 use crate::fetch::encoding::decompress;
 use crate::fetch::robots::Robots;
-use crate::render::cdp;
-use crate::service::opml::import;
 use crate::site;
+use crate::site::opml::import;
 use url::Url;
 
 fn base() -> Url {
@@ -28,6 +28,8 @@ pub fn rules(bytes: &[u8]) {
             assert!(sites.iter().all(|site| matches!(site.url.scheme(), "http" | "https")));
         }
         Err(problems) => {
+            let each = site::parse_each(&text).unwrap_or_default();
+            assert!(each.iter().any(|site| !site.problems().is_empty()) || each.is_empty());
             let lines = text.lines().count().max(1);
             assert!(!problems.is_empty());
             assert!(problems.iter().all(|problem| (1..=lines + 1).contains(&problem.line)), "{problems:?}");
@@ -98,9 +100,11 @@ pub fn robots(bytes: &[u8]) {
     assert!(robots.delay().as_secs() <= 10);
 }
 
-/// What a browser says.
+/// What a browser says: messages, each ended by a zero byte.
 pub fn browser(bytes: &[u8]) {
-    cdp::messages(bytes);
+    for message in bytes.split(|byte| *byte == 0) {
+        let _ = devtools::decode(message);
+    }
 }
 
 /// A list of feeds.

@@ -118,7 +118,7 @@ impl Scraper {
         let outcome = match timeout(self.deadline, self.ask(site, known, &mut tries)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let reason = format!("{}: no headlines within {:?}", site.url, self.deadline);
+                let reason = format!("no headlines within {:?} ({})", self.deadline, site.url);
                 Outcome::Failed { reason, wait: None }
             }
         };
@@ -157,10 +157,10 @@ impl Scraper {
             failed.splice(0..0, broken.drain(..));
         }
         if broken.is_empty() {
-            Outcome::Failed { reason: failed.join("; "), wait }
+            Outcome::Failed { reason: sentence(&failed), wait }
         } else {
             broken.extend(failed);
-            Outcome::Broken { reason: broken.join("; ") }
+            Outcome::Broken { reason: sentence(&broken) }
         }
     }
 
@@ -228,7 +228,7 @@ impl Scraper {
 
     async fn rendered(&self, site: &Arc<Site>, tried: &mut Try) -> Way {
         let Some(renderer) = &self.renderer else {
-            return Way::Failed(format!("{}: it has to be rendered, and there is no renderer", site.url), None);
+            return Way::Failed(format!("it has to be rendered, and there is no renderer ({})", site.url), None);
         };
         let turn = match self.fetcher.turn(&site.url).await {
             Ok(turn) => turn,
@@ -252,11 +252,11 @@ impl Scraper {
                 };
                 let text = error.to_string();
                 let is_named = text.contains(site.url.as_str());
-                return Way::Failed(if is_named { text } else { format!("{}: {text}", site.url) }, wait);
+                return Way::Failed(if is_named { text } else { format!("{text} ({})", site.url) }, wait);
             }
         };
         if let Some(status) = page.status.filter(|status| *status >= 400) {
-            return Way::Failed(format!("{}: status {status}", page.url), None);
+            return Way::Failed(format!("status {status} ({})", page.url), None);
         }
         let (own, base, html) = (site.clone(), page.url.clone(), page.html);
         let extract = move || extract::page(&html, &base, &own.rule).map_err(|error| error.to_string());
@@ -279,6 +279,28 @@ impl Scraper {
     }
 }
 
+/// Reasons as one sentence. Each begins with the cause and ends with its address; a cause that several have is said once,
+/// with all addresses.
+fn sentence(reasons: &[String]) -> String {
+    let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
+    for reason in reasons {
+        let end = reason.strip_suffix(')').and_then(|text| text.rsplit_once(" ("));
+        let (cause, address) = end.unwrap_or((reason, ""));
+        let at = causes.iter().position(|(known, _)| *known == cause).unwrap_or_else(|| {
+            causes.push((cause, Vec::new()));
+            causes.len() - 1
+        });
+        if !address.is_empty() && !causes[at].1.contains(&address) {
+            causes[at].1.push(address);
+        }
+    }
+    let parts = causes.iter().map(|(cause, addresses)| match addresses.is_empty() {
+        true => (*cause).to_owned(),
+        false => format!("{cause} ({})", addresses.join(", ")),
+    });
+    parts.collect::<Vec<_>>().join("; ")
+}
+
 fn failed(error: &FetchError) -> Way {
     match &error.reason {
         FetchReason::Busy { wait, .. } => Way::OutOfReach(error.to_string(), Some(*wait)),
@@ -292,15 +314,34 @@ fn failed(error: &FetchError) -> Way {
 fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: Validators, tried: &mut Try) -> Way {
     let Extraction { headlines, steps, hints } = match found {
         Ok(found) => found,
-        Err(reason) => return Way::Broken(format!("{url}: {reason}")),
+        Err(reason) => return Way::Broken(format!("{reason} ({url})")),
     };
     let count = headlines.len();
-    let empty = steps.iter().find(|step| step.left == 0).map(|step| format!(" ({} left none)", step.what));
+    let empty = steps.iter().find(|step| step.left == 0).map(|step| format!(", since \"{}\" left none", step.what));
     (tried.steps, tried.hints, tried.headlines) = (steps, hints, headlines.clone());
     if count < site.min_items {
         let (least, empty) = (site.min_items, empty.unwrap_or_default());
         let s = if count == 1 { "" } else { "s" };
-        return Way::Broken(format!("{url}: {count} headline{s}, fewer than min_items = {least}{empty}"));
+        return Way::Broken(format!("{count} headline{s}, fewer than min_items = {least}{empty} ({url})"));
     }
     Way::Found(headlines, validators)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn a_cause_that_several_addresses_have_is_said_once() {
+        let reasons = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        for (list, expected) in [
+            (&["away (http://a/f)", "away (http://a/)"][..], "away (http://a/f, http://a/)"),
+            (&["away (http://a/)", "away (http://a/)"], "away (http://a/)"),
+            (&["away (http://a/)", "late (http://a/)"], "away (http://a/); late (http://a/)"),
+            (&["refused: x (of y) is not global (http://a/)"], "refused: x (of y) is not global (http://a/)"),
+            (&["no Chromium"], "no Chromium"),
+        ] {
+            assert_eq!(sentence(&reasons(list)), expected);
+        }
+    }
 }

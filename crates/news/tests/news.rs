@@ -72,6 +72,10 @@ async fn sites_stand_on_one_page_sorted_without_repetitions_and_filtered() {
         assert!(page.contains("class=\"headline s0\"") && page.contains("T &#38; &#60;w&#62;"), "{page}");
         assert!(page.contains("rel=\"noopener noreferrer\"") && !page.contains("style=") && !page.contains("onclick"));
     }
+    let sheets = |page: &str| page.find("/theme.css").zip(page.find("/style.css"));
+    assert!(sheets(&news.get("/").await.1).is_some_and(|(theme, own)| theme < own));
+    let theme = news.ask(Method::GET, "/theme.css", &[], "").await;
+    assert!(theme.status == 200 && theme.headers["content-type"] == "text/css; charset=utf-8");
     assert!(news.get("/colors.css").await.1.contains(".s0 { --site: #123456; }"));
     let answer = news.ask(Method::GET, "/news", &[], "").await;
     let policy = answer.headers["content-security-policy"].to_str().expect("text");
@@ -173,7 +177,7 @@ async fn a_missing_chromium_breaks_no_rule_and_a_reason_stands_once() {
     }
     let reason = news.state("Empty").await.1;
     assert!(reason.contains("min_items") && reason.contains("apt-get install chromium"), "{reason}");
-    for (name, part) in [("Busy", "robots.txt cannot be read"), ("Refused", "--allow 127.0.0.1:1")] {
+    for (name, part) in [("Busy", "status 429 for robots.txt"), ("Refused", "--allow 127.0.0.1:1")] {
         let reason = news.state(name).await.1;
         assert_eq!(reason.matches(part).count(), 1, "{reason}");
     }
@@ -256,7 +260,7 @@ async fn a_change_of_the_file_is_in_force_and_a_problem_changes_nothing_but_is_s
     eventually("headlines", 1, async || news.titles("/news.json").await.len()).await;
     file(&base, &(site("One", one.url("/").as_str(), "") + &site("Two", one.url("/b").as_str(), "")));
     eventually("two", 2, async || news.titles("/news.json").await.len()).await;
-    file(&base, "[[site]]\nname = \"x\"\nurl = \"y\"\n");
+    file(&base, "[[site]]\nname = \"x\"\nurl = \n");
     let problem = async || news.json("/news.json").await["problem"].as_str().unwrap_or_default().to_owned();
     eventually("a problem", true, async || problem().await.contains("line 3")).await;
     assert_eq!(news.titles("/news.json").await.len(), 2);
@@ -266,6 +270,37 @@ async fn a_change_of_the_file_is_in_force_and_a_problem_changes_nothing_but_is_s
     file(&base, &site("Two", one.url("/b").as_str(), ""));
     eventually("one", vec!["Other".to_owned()], async || news.titles("/news.json").await).await;
     eventually("no problem", String::new(), problem).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_in_one_table_stops_that_site_alone_and_keeps_its_headlines() {
+    let one = Site::start(|path| if path == "/b" { links(&["Other"]) } else { links(&["First"]) });
+    let base = TempDir::new().expect("a directory");
+    let (first, second) = (site("One", one.url("/").as_str(), ""), site("Two", one.url("/b").as_str(), ""));
+    // From the beginning: a color that is none, and a site without an address.
+    let path = file(&base, &format!("{first}color = \"nocolor\"\n[[site]]\nname = \"Bad\"\nttl = 5\n{second}"));
+    let news = Served::news(base.path(), &path, &[&one], |_| {}).await;
+    eventually("both", 2, async || news.titles("/news.json").await.len()).await;
+    let page = news.json("/news.json").await;
+    let warning = page["sites"][0]["warnings"][0].as_str().expect("a warning").to_owned();
+    assert!(warning.starts_with("line 6: site \"One\": \"nocolor\" is not a color"), "{warning}");
+    assert_eq!((&page["sites"][0]["state"], &page["problem"]), (&json!("fresh"), &Value::Null));
+    let (state, reason) = news.state("Bad").await;
+    assert!(state == "broken" && reason.contains("line 9: ") && reason.contains("ttl"), "{state}: {reason}");
+    assert!(reason.contains("url is missing"), "{reason}");
+    let html = news.get("/news").await.1;
+    assert!(html.contains("nocolor") && html.contains("<span class=\"name\">Bad</span>"), "{html}");
+    // Later: its headlines stay, and it goes on where the fault is mended.
+    file(&base, &format!("{first}{second}mode = \"magic\"\n"));
+    eventually("a fault", "broken".to_owned(), async || news.state("Two").await.0).await;
+    assert!(news.state("Two").await.1.contains("magic"));
+    file(&base, &format!("{first}{second}limit = 0\n"));
+    eventually("another fault", true, async || news.state("Two").await.1.contains("limit is 0")).await;
+    assert_eq!(news.titles("/news.json").await, ["First", "Other"]);
+    file(&base, &format!("{first}{second}"));
+    eventually("mended", "fresh".to_owned(), async || news.state("Two").await.0).await;
+    assert_eq!(news.titles("/news.json").await, ["First", "Other"]);
+    news.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,6 +379,19 @@ async fn a_test_of_a_site_says_what_each_step_left() {
     assert!(none.contains("\"Good\", \"Bad\""), "{none}");
     let (_, tables) = commands::suggest(&settings, &one.url("/")).await.expect("proposals");
     assert!(tables.contains("announces no feed"), "{tables}");
+}
+
+#[tokio::test]
+async fn the_hosts_of_the_examples_are_known_before_they_are_asked() {
+    let base = TempDir::new().expect("a directory");
+    let mut settings = NewsSettings::new(base.path().into());
+    settings.listen = vec!["127.0.0.1:0".into()];
+    let news = switchboard_news::service::News::bind(settings).await.unwrap_or_else(|error| panic!("{error}"));
+    let hosts = news.hosts();
+    for host in ["edition.cnn.com", "www.aljazeera.com"] {
+        assert!(hosts.iter().any(|known| known == host), "{hosts:?}");
+    }
+    assert!(hosts.is_sorted() && news.sites_file().is_none());
 }
 
 fn settings(base: &Path, file: &Path, one: &Site) -> NewsSettings {

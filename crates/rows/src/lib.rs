@@ -2,42 +2,44 @@
 
 pub mod cache;
 
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 mod clock;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 mod database;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 mod error;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 mod feed;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub mod http;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 mod postgres;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod query;
 #[cfg(not(loom))]
+mod quote;
+#[cfg(all(feature = "service", not(loom)))]
 mod rows;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 mod scratch;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 mod table;
 
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub use database::{Database, Identity, Token};
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub use error::{Error, Rejection};
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub use feed::{Change, ChangeListener, Subscription};
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub use postgres::{PostgresOptions, PrivatePostgres};
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub use rows::{
     Changes, ColumnInfo, Conditional, Consistency, DisabledParts, EventId, Metrics, Options, Read, Refresh, RowCache,
     RowChange, Source, Status, TableInfo, TableStatus, Written, WrittenRows,
 };
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub use scratch::ScratchDatabase;
-#[cfg(not(loom))]
+#[cfg(all(feature = "service", not(loom)))]
 pub use table::{Key, TableSpec, row_tag, triggers};

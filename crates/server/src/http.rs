@@ -279,7 +279,8 @@ async fn purge(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Respon
     };
     let shown = String::from_utf8_lossy(&name).escape_debug().to_string();
     if let Some(purged) = hub.purge(&name) {
-        tracing::warn!("purged {purged} messages of queue {shown}, asked for over HTTP");
+        let messages = if purged == 1 { "message" } else { "messages" };
+        tracing::warn!("purged {purged} {messages} of queue {shown}, asked for over HTTP");
         return Json(json!({ "purged": purged })).into_response();
     }
     let text = if name.starts_with(b"/queue") {

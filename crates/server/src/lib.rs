@@ -13,38 +13,65 @@
 //! What may happen to a message is decided in `switchboard-broker`; what a frame looks like is
 //! known by `switchboard-wire`; here is what moves the bytes.
 
+#[cfg(feature = "serve")]
 mod settings;
 
+#[cfg(feature = "serve")]
 mod socket;
+#[cfg(feature = "serve")]
 mod sync;
+#[cfg(feature = "serve")]
 mod transport;
 
+#[cfg(feature = "serve")]
 mod clock;
+#[cfg(feature = "serve")]
 mod dirty;
+#[cfg(feature = "serve")]
 mod handle;
+#[cfg(feature = "serve")]
 mod hub;
+#[cfg(feature = "serve")]
 mod log;
 mod native;
+#[cfg(feature = "serve")]
 mod outbox;
+#[cfg(feature = "serve")]
 mod slice;
+#[cfg(feature = "serve")]
 mod watch;
 
+#[cfg(feature = "serve")]
 mod acceptor;
+#[cfg(feature = "serve")]
 mod answers;
+#[cfg(feature = "serve")]
 mod connection;
+#[cfg(feature = "serve")]
 mod connector;
+#[cfg(feature = "serve")]
 mod files;
+#[cfg(feature = "serve")]
 mod handshakes;
+#[cfg(feature = "serve")]
 mod http;
+#[cfg(feature = "serve")]
 mod rules;
+#[cfg(feature = "serve")]
 mod server;
-#[cfg(test)]
+#[cfg(all(test, feature = "serve"))]
 mod tests;
 
+#[cfg(feature = "serve")]
 pub use connector::Connector;
 pub use native::{NativeError, Session};
+#[cfg(feature = "serve")]
 pub use outbox::Outbox;
+#[cfg(feature = "serve")]
 pub use rules::ChannelRules;
+#[cfg(feature = "serve")]
 pub use server::{RunError, Server, Shutdown};
+#[cfg(feature = "serve")]
 pub use settings::Settings;
+#[cfg(feature = "serve")]
 pub use switchboard_web::{BindError, Options as WebOptions, Token};

@@ -31,12 +31,16 @@ fn no_queue(name: &[u8]) -> Option<&'static str> {
     is_pattern.then_some("is a pattern, and one queue is purged at a time: `switchboard status` lists them")
 }
 
+/// A kick is no ban, as with NATS and RabbitMQ: an address may be that of many clients, and a name is the client's own choice.
+const COMES_BACK: &str =
+    "Most clients connect again at once: to keep one away, stop its program or block its address in the firewall.";
+
 /// Closes a connection.
 pub(crate) async fn kick(args: &Kick) -> Result<()> {
     let server = HttpServer::new(&args.http, Door::BrokerHttp)?;
     let answer = server.post(&format!("/kick?connection={}", args.connection)).await?;
     let kicked = field(&server, &answer, "kicked")?;
-    tell(args.json, &answer, &format!("Closed connection {kicked}. Most clients connect again."))
+    tell(args.json, &answer, &format!("Closed connection {kicked}. {COMES_BACK}"))
 }
 
 /// Says whether a server is alive.

@@ -97,7 +97,7 @@ pub(crate) enum Command {
     /// Throw away everything that waits in a queue.
     #[command(after_help = PURGE_EXAMPLES)]
     Purge(Purge),
-    /// Close a connection. Most clients connect again at once.
+    /// Close a connection. Most clients connect again at once: to keep one away, stop its program or block its address.
     Kick(Kick),
     /// Ask a server whether it is alive: for scripts and containers. Exit code 0 if it is, else 1.
     Health(Health),

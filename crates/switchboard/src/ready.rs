@@ -24,6 +24,8 @@ pub(crate) struct Addresses {
     collect: Option<String>,
     rows: Vec<SocketAddr>,
     news: Vec<SocketAddr>,
+    /// Which hosts the news page asks, and how to choose others.
+    news_asks: Option<String>,
     render: Vec<SocketAddr>,
     token: Option<Token>,
     down: Vec<(&'static str, String)>,
@@ -52,6 +54,7 @@ impl Addresses {
 
     pub(crate) fn add_news(&mut self, page: &Page) {
         self.news = page.http_addresses();
+        self.news_asks = Some(page.asks());
         self.token = page.token().or(self.token.as_ref()).cloned();
         self.down.retain(|(name, _)| *name != "news");
     }
@@ -91,6 +94,9 @@ impl Addresses {
         }
         for address in shown(&self.news) {
             line("news, page", &format!("http://{address}/{}", self.login(&address)));
+        }
+        if let Some(hosts) = &self.news_asks {
+            line("news, asks", hosts);
         }
         for address in shown(&self.render) {
             line("rendering service", &format!("http://{address}/"));

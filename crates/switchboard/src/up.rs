@@ -16,9 +16,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 use switchboard_driver::quantity::show_duration;
-use switchboard_monitor::{Monitor, Pipe};
+use switchboard_monitor::{Monitor, Pipe, StartError};
 use switchboard_server::{ChannelRules, Connector, Server, Shutdown};
-use switchboard_web::ServiceState;
+use switchboard_web::{BindError, ServiceState};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -50,6 +50,13 @@ impl Chosen {
             Chosen::News => Started { news: true, ..Started::NONE },
             Chosen::Render => Started { render: true, ..Started::NONE },
         }
+    }
+
+    /// Why a service cannot listen, with the option of the command that was given: a service's own has `--listen`, and
+    /// `up` has a setting.
+    pub(crate) fn advised(self, error: BindError, setting: &'static str) -> anyhow::Error {
+        let option = if self == Chosen::All { setting } else { "--listen " };
+        anyhow!("{}", error.with_option(option))
     }
 }
 
@@ -124,7 +131,7 @@ impl Services {
         let start_monitor = async || self.start_monitor(&watched).await;
         let start_rows = async || rows::bind(&self.settings()).await;
         let start_news = async || self.start_news().await;
-        let start_render = async || bind_render(&self.settings(), &self.renderers).await;
+        let start_render = async || bind_render(&self.settings(), &self.renderers, self.chosen).await;
 
         let broker = self.begin("broker", started.broker, &start_broker, Addresses::add_broker).await;
         let monitor = self.begin("monitor", started.monitor, &start_monitor, Addresses::add_monitor).await;
@@ -262,13 +269,20 @@ impl Services {
             settings.broker = Some("switchboard://localhost".to_owned());
             settings.pipe = Some(pipe(&self.connector));
         }
-        Monitor::bind(settings).await.map_err(|error| anyhow!("{error}"))
+        Monitor::bind(settings).await.map_err(|error| match error {
+            StartError::Bind(error) => self.chosen.advised(error, "--set monitor.listen="),
+            StartError::Collect { endpoint, source } if self.chosen == Chosen::Monitor => anyhow!(
+                "cannot collect at {endpoint}: {source}; choose another one with --collect tcp://HOST:PORT, or none with \
+                 --collect ''"
+            ),
+            error => anyhow!("{error}"),
+        })
     }
 
     /// A page that publishes at this program's broker, if it was told of no other.
     async fn start_news(&self) -> Result<Page> {
         let own = (self.chosen == Chosen::All).then(|| pipe(&self.news_connector));
-        bind_page(&self.settings(), &self.renderers, own).await
+        bind_page(&self.settings(), &self.renderers, own, self.chosen).await
     }
 
     fn tell(&self) -> Result<()> {

@@ -215,17 +215,32 @@ fn a_bad_sites_file_is_explained_by_check_and_refused_by_news() {
     let good = output(&["news", "check", path]);
     assert_eq!((good.status.code(), text(&good.stdout)), (Some(0), format!("{path} is right: 2 sites.\n")));
     std::fs::write(&file, "[[site]]\nname = \"a\"\nurl = \"x\"\nttl = \"1s\"\n").expect("written");
+    let bad = output(&["news", "check", path]);
+    let error = text(&bad.stderr);
+    assert_eq!(bad.status.code(), Some(1), "{error}");
+    assert_eq!(error.lines().filter(|line| line.starts_with(&format!("{path}: line "))).count(), 2, "{error}");
+    assert!(error.contains("line 3") && error.contains("line 4"), "{error}");
+    // A wrong color does not stop the site, and is a fault of the file.
+    std::fs::write(&file, "[[site]]\nname = \"a\"\nurl = \"http://a.example\"\ncolor = \"blu\"\n").expect("written");
+    assert_eq!(output(&["news", "check", path]).status.code(), Some(1));
+    // No site can be told from it.
+    std::fs::write(&file, "[[site]\n").expect("written");
     let data = base.path().join("data");
-    for args in [
-        &["news", "check", path][..],
-        &["news", "--listen", "127.0.0.1:0", "--sites", path, "--data", data.to_str().expect("text"), "--log", "off"],
+    let data = data.to_str().expect("text");
+    let none = output(&["news", "--listen", "127.0.0.1:0", "--sites", path, "--data", data, "--log", "off"]);
+    assert_eq!(none.status.code(), Some(1), "{none:?}");
+    assert!(text(&none.stderr).contains("line 1"), "{none:?}");
+    let missing = base.path().join("missing.toml");
+    for usage in [
+        &["news", "check"][..],
+        &["news", "check", missing.to_str().expect("text")],
+        &["news", "check", "--config", missing.to_str().expect("text")],
+        &["news", "check", "--no-such-option"],
+        &["news", "test", "None", "--data", data],
+        &["news", "suggest", "ftp://a.example/"],
     ] {
-        let bad = output(args);
-        let error = text(&bad.stderr);
-        assert_eq!(bad.status.code(), Some(1), "{args:?}: {error}");
-        assert!(error.contains("line 3") && error.contains("line 4"), "{args:?}: {error}");
+        assert_eq!(output(usage).status.code(), Some(2), "{usage:?}");
     }
-    assert_eq!(output(&["news", "check"]).status.code(), Some(2));
 }
 
 #[test]
@@ -261,6 +276,42 @@ fn test_shows_what_each_step_of_a_rule_leaves_and_suggest_proposes_a_rule() {
     // What is proposed is a sites file.
     std::fs::write(&file, rule).expect("written");
     assert!(output(&["news", "check", file.to_str().expect("text")]).status.success());
+}
+
+#[test]
+fn a_site_that_fails_is_logged_once_and_the_banner_says_how_many_hosts_are_asked() {
+    let site = Site::start(PAGE);
+    let run = Run::start("news", &site.table("Local", "mode = \"fetch\"\nttl = \"10s\""), &[]);
+    // The guard refuses it.
+    run.log.find(&["WARN", "Local: ", "refused", "--allow"]);
+    run.program.lines.find(&["news, asks", "1 host, by ", "sites.toml"]);
+    let first = run.shown().1["tried"].clone();
+    poll_long("it is asked again", || (run.shown().1["tried"] != first).then_some(()));
+    let logged = |run: &Run| run.log.all().iter().filter(|line| line.contains("Local: ")).count();
+    assert_eq!(logged(&run), 1, "{:?}", run.log.all());
+    run.stop();
+}
+
+#[test]
+fn suggest_without_a_scheme_asks_by_https_and_says_so() {
+    let base = tempfile::tempdir().expect("a directory");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let asked = output(&["news", "suggest", &address, "--data", base.path().to_str().expect("text")]);
+    let error = text(&asked.stderr);
+    assert_eq!(asked.status.code(), Some(1), "{error}");
+    assert!(error.contains(&format!("No scheme was given: https://{address}/ is asked.")), "{error}");
+    // The guard's refusal is not one of robots.txt.
+    assert!(error.contains("refused") && !error.contains("robots.txt"), "{error}");
+}
+
+#[test]
+fn each_help_names_its_own_default_port() {
+    for (command, port, other) in [("news", "8080", "8050"), ("render", "8050", "8080")] {
+        let help = text(&output(&[command, "--help"]).stdout);
+        let listen = help.split("--listen").nth(1).expect("the option").split("\n  -").next().expect("its text");
+        assert!(listen.contains(port) && !listen.contains(other), "{listen}");
+    }
 }
 
 #[test]

@@ -41,52 +41,71 @@ impl Access {
     }
 }
 
-/// The layer that checks host, site and token, in this order.
+/// What becomes of a request.
+pub(crate) enum Verdict<'a> {
+    /// It is answered.
+    Admitted,
+    /// It is refused with this.
+    Refused(Response),
+    /// It needs this token, and nobody has looked yet whether it shows it.
+    Unauthorized(&'a Token),
+}
+
+impl Access {
+    /// Checks host, site and token, in this order.
+    pub(crate) fn judge<B>(&self, via: &Via, request: &Request<B>) -> Verdict<'_> {
+        let host = match host_of(request) {
+            Ok(host) => host,
+            Err(Unclear) => {
+                let text = "a request needs one Host header, which names this server";
+                return Verdict::Refused(close(plain(StatusCode::BAD_REQUEST, text)));
+            }
+        };
+        // HTTP/1.0 without a host comes from a program, over the listener's own address.
+        let way = host.map_or(Way::Loopback, |host| self.hosts.way(host));
+        if way == Way::Foreign {
+            let host = host.unwrap_or_default().escape_debug();
+            let text =
+                format!("the host {host} is not served here; add its name to the setting http.hosts to allow it");
+            return Verdict::Refused(plain(StatusCode::MISDIRECTED_REQUEST, &text));
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let is_allowed_site = is_of(request.headers(), &self.origins);
+        if !reads && !is_allowed_site && is_cross_site(request.headers(), host) {
+            let text = "requests that change something are refused if another site makes them";
+            return Verdict::Refused(plain(StatusCode::FORBIDDEN, text));
+        }
+        // A browser asks without the token whether the page may ask with it.
+        if is_allowed_site && is_preflight(request) {
+            return Verdict::Admitted;
+        }
+        let (local, is_open) = (is_local(via.listener, way, request.headers()), self.is_open(request.uri().path()));
+        match &self.token {
+            None if local || is_open => Verdict::Admitted,
+            None => Verdict::Refused(plain(StatusCode::UNAUTHORIZED, NO_TOKEN)),
+            // A token of the operator's choice is asked for everywhere, one that was made beyond loopback only.
+            Some(token) if local && token.file().is_some() || is_open => Verdict::Admitted,
+            Some(token) => Verdict::Unauthorized(token),
+        }
+    }
+}
+
+/// The layer that lets those requests pass that are to be answered.
 pub(crate) async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let Some(via) = request.extensions().get::<Via>().cloned() else {
         return plain(StatusCode::INTERNAL_SERVER_ERROR, "the request came over no listener");
     };
-    let host = match host_of(&request) {
-        Ok(host) => host,
-        Err(Unclear) => {
-            let text = "a request needs one Host header, which names this server";
-            return close(plain(StatusCode::BAD_REQUEST, text));
-        }
-    };
-    // HTTP/1.0 without a host comes from a program, over the listener's own address.
-    let way = host.map_or(Way::Loopback, |host| access.hosts.way(host));
-    if way == Way::Foreign {
-        let host = host.unwrap_or_default().escape_debug();
-        let text = format!("the host {host} is not served here; add its name to the setting http.hosts to allow it");
-        return plain(StatusCode::MISDIRECTED_REQUEST, &text);
+    match access.judge(&via, &request) {
+        Verdict::Admitted => next.run(request).await,
+        Verdict::Refused(response) => response,
+        Verdict::Unauthorized(token) => authorize(token, &access, &via, request, next).await,
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let is_allowed_site = is_of(request.headers(), &access.origins);
-    if !reads && !is_allowed_site && is_cross_site(request.headers(), host) {
-        return plain(StatusCode::FORBIDDEN, "requests that change something are refused if another site makes them");
-    }
-    // A browser asks without the token whether the page may ask with it.
-    if is_allowed_site && is_preflight(&request) {
-        return next.run(request).await;
-    }
-    let local = is_local(via.listener, way, request.headers());
-    let Some(token) = &access.token else {
-        if local || access.is_open(request.uri().path()) {
-            return next.run(request).await;
-        }
-        return plain(StatusCode::UNAUTHORIZED, NO_TOKEN);
-    };
-    // A token of the operator's choice is asked for everywhere, one that was made beyond loopback only.
-    if local && token.file().is_some() || access.is_open(request.uri().path()) {
-        return next.run(request).await;
-    }
-    authorize(token, &access, &via, request, next).await
 }
 
 const NO_TOKEN: &str = "a request that comes through a proxy or by this address needs a token, and this server has none; set \
                         SWITCHBOARD_TOKEN where it runs";
 
-fn is_preflight(request: &Request) -> bool {
+fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
@@ -94,6 +113,17 @@ fn is_preflight(request: &Request) -> bool {
 /// others, and shows by the host that was asked for or by a header.
 fn is_local(listener: SocketAddr, way: Way, headers: &HeaderMap) -> bool {
     listener.ip().to_canonical().is_loopback() && way == Way::Loopback && !is_forwarded(headers)
+}
+
+impl Access {
+    /// Returns true if a request is admitted as it stands: by where it comes from, or by the token in its headers.
+    pub(crate) fn admits<B>(&self, via: &Via, request: &Request<B>) -> bool {
+        match self.judge(via, request) {
+            Verdict::Admitted => true,
+            Verdict::Refused(_) => false,
+            Verdict::Unauthorized(token) => knows(request.headers(), token, via.listener.port()),
+        }
+    }
 }
 
 async fn authorize(token: &Token, access: &Access, via: &Via, request: Request, next: Next) -> Response {

@@ -30,6 +30,17 @@ pub enum BindError {
     Token(#[from] TokenError),
 }
 
+impl BindError {
+    /// The same error, with another option by which the user chooses an address: a command has its own.
+    #[must_use]
+    pub fn with_option(mut self, chosen_by: &'static str) -> BindError {
+        if let BindError::Address { option, .. } = &mut self {
+            *option = chosen_by;
+        }
+        self
+    }
+}
+
 fn advice(source: &io::Error, option: &str) -> String {
     match source.kind() {
         ErrorKind::AddrInUse => {

@@ -149,6 +149,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_part_of_a_body_counts_until_the_whole_is_given_back() {
+        struct Parts(usize);
+        impl HttpBody for Parts {
+            type Data = Bytes;
+            type Error = std::convert::Infallible;
+            fn poll_frame(
+                mut self: Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+                let Some(left) = self.0.checked_sub(1) else { return std::task::Poll::Ready(None) };
+                self.0 = left;
+                std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(vec![7; UNIT].into()))))
+            }
+        }
+        let budget = Arc::new(Semaphore::new(3));
+        let read =
+            async |parts| collect(Body::new(Parts(parts)), 1 << 20, Duration::from_secs(60), Some(&budget)).await;
+        assert_eq!(read(4).await.unwrap_err(), Refused::NoRoom);
+        assert_eq!(budget.available_permits(), 3);
+        let held = read(3).await.unwrap();
+        assert_eq!((held.0.len(), budget.available_permits()), (3 * UNIT, 0));
+        drop(held);
+        assert_eq!(budget.available_permits(), 3);
+    }
+
+    #[tokio::test]
     async fn a_body_that_never_ends_is_given_up() {
         struct Silent;
         impl HttpBody for Silent {

@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
@@ -44,6 +44,9 @@ struct State {
 struct Entry {
     phase: Phase,
     order: u64,
+    /// The slot's generation, and what it was when the order was given.
+    generation: Arc<AtomicU64>,
+    seen: u64,
     end: Arc<Notify>,
 }
 
@@ -65,7 +68,9 @@ pub(crate) struct Slot {
     id: u64,
     end: Arc<Notify>,
     /// Odd from the end of a request's head to the end of its answer.
-    generation: AtomicU64,
+    generation: Arc<AtomicU64>,
+    /// Whether the request at hand is complete, and not answered.
+    is_busy: AtomicBool,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -87,10 +92,14 @@ impl Connections {
         }
         let id = state.next();
         let end = Arc::new(Notify::new());
-        state.open.insert(id, Entry { phase: Phase::Waiting, order: id, end: end.clone() });
+        let generation = Arc::new(AtomicU64::new(0));
+        let entry =
+            Entry { phase: Phase::Waiting, order: id, generation: generation.clone(), seen: 0, end: end.clone() };
+        state.open.insert(id, entry);
         state.waiting.insert(id, id);
         state.alive += 1;
-        Some(Arc::new(Slot { connections: self.clone(), id, end, generation: 0.into(), permit: Mutex::default() }))
+        let is_busy = AtomicBool::new(false);
+        Some(Arc::new(Slot { connections: self.clone(), id, end, generation, is_busy, permit: Mutex::default() }))
     }
 
     /// Ends one connection as [`Connections::admit`] does, so that its file becomes free.
@@ -129,11 +138,26 @@ impl State {
     fn evict(&mut self, now: Instant) -> bool {
         let is_long = |since: Instant| now.saturating_duration_since(since) >= STALLED;
         let stalled = self.stalled.values().next().filter(|(since, _)| is_long(*since)).map(|(_, id)| *id);
-        let Some(id) = self.waiting.values().next().copied().or(stalled) else { return false };
+        let Some(id) = self.longest_idle().or(stalled) else { return false };
         if let Some(entry) = self.remove(id) {
             entry.end.notify_one();
         }
         true
+    }
+
+    /// The connection that has waited for longest. One that was answered at once meanwhile comes behind those that were
+    /// not: nobody has told before, for that would cost each of its requests a lock.
+    fn longest_idle(&mut self) -> Option<u64> {
+        for _ in 0..self.waiting.len() {
+            let id = *self.waiting.values().next()?;
+            let entry = self.open.get(&id)?;
+            // A head without its body keeps its place.
+            if entry.generation.load(Ordering::Relaxed) / 2 == entry.seen / 2 {
+                return Some(id);
+            }
+            self.set(id, Phase::Waiting);
+        }
+        self.waiting.values().next().copied()
     }
 
     fn remove(&mut self, id: u64) -> Option<Entry> {
@@ -148,7 +172,7 @@ impl State {
         let Some(entry) = self.open.get_mut(&id) else { return };
         self.waiting.remove(&entry.order);
         self.stalled.remove(&entry.order);
-        (entry.phase, entry.order) = (phase, order);
+        (entry.phase, entry.order, entry.seen) = (phase, order, entry.generation.load(Ordering::Relaxed));
         match phase {
             Phase::Waiting => drop(self.waiting.insert(order, id)),
             Phase::Stalled => drop(self.stalled.insert(order, (Instant::now(), id))),
@@ -171,13 +195,18 @@ impl Slot {
     /// A request is complete; what it holds is given back with its answer.
     pub(crate) fn complete(&self, permit: Option<OwnedSemaphorePermit>) {
         *self.permit.lock() = permit;
+        self.is_busy.store(true, Ordering::Relaxed);
         self.connections.state.lock().set(self.id, Phase::Busy);
     }
 
     /// A request is answered.
     pub(crate) fn finish(&self) {
-        drop(self.permit.lock().take());
         self.generation.fetch_add(1, Ordering::Relaxed);
+        // One that was never called complete was answered at once.
+        if !self.is_busy.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        drop(self.permit.lock().take());
         let mut state = self.connections.state.lock();
         // The end of the answer still waits for a client that does not read.
         if state.open.get(&self.id).is_some_and(|entry| entry.phase != Phase::Stalled) {
@@ -248,8 +277,30 @@ mod tests {
         third.begin();
         third.complete(None);
         third.finish();
-        let _fifth = connections.admit().unwrap();
+        let fifth = connections.admit().unwrap();
         assert!(is_ended(&fourth) && !is_ended(&third) && !is_ended(&first));
+        // Answered, it waits again.
+        let _sixth = connections.admit().unwrap();
+        assert!(is_ended(&third) && !is_ended(&fifth) && !is_ended(&first));
+    }
+
+    #[test]
+    fn at_the_limit_those_that_were_answered_at_once_meanwhile_stay() {
+        let connections = Arc::new(Connections::new(3));
+        let slots = [(); 3].map(|()| connections.admit().unwrap());
+        for slot in &slots[..2] {
+            slot.begin();
+            slot.finish();
+        }
+        let fourth = connections.admit().unwrap();
+        assert!(is_ended(&slots[2]) && !is_ended(&slots[0]) && !is_ended(&slots[1]) && !is_ended(&fourth));
+        // All have been: the one that was filed first goes.
+        for slot in slots[..2].iter().chain([&fourth]) {
+            slot.begin();
+            slot.finish();
+        }
+        assert!(connections.evict());
+        assert_eq!(slots[..2].iter().chain([&fourth]).filter(|slot| is_ended(slot)).count(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::errors::raw;
 use axum::http::StatusCode;
+use memchr::memchr;
 
 /// As many as hyper takes.
 const HEADERS: usize = 100;
@@ -46,38 +47,44 @@ impl Head {
 
     /// Counts what has come. What follows the head is not looked at.
     pub(crate) fn feed(&mut self, data: &[u8]) -> Result<(), Refusal> {
-        for &byte in data {
-            if self.ended {
-                return Ok(());
+        let mut rest = data;
+        while !self.ended && !rest.is_empty() {
+            let end = memchr(b'\n', rest);
+            let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            if self.line_empty
+                && let Some(at) = line.iter().position(|byte| *byte != b'\r')
+            {
+                // Such as the first byte of TLS.
+                if !self.begun && self.bytes + at < self.limit && !line[at].is_ascii_alphabetic() {
+                    return Err(Refusal::NotHttp);
+                }
+                (self.begun, self.line_empty) = (true, false);
             }
-            self.bytes += 1;
-            match byte {
-                b'\r' => {}
-                b'\n' if !self.line_empty => {
+            self.count(line.len())?;
+            if end.is_some() {
+                if self.line_empty {
+                    self.ended = self.begun;
+                } else {
                     self.line_empty = true;
                     self.lines += 1;
                 }
-                b'\n' => self.ended = self.begun,
-                _ => {
-                    // Such as the first byte of TLS.
-                    if !self.begun && !byte.is_ascii_alphabetic() {
-                        return Err(Refusal::NotHttp);
-                    }
-                    (self.begun, self.line_empty) = (true, false);
+                self.count(1)?;
+                if self.lines > HEADERS + 1 {
+                    return Err(Refusal::TooManyHeaders);
                 }
             }
-            if self.bytes > self.limit {
-                return Err(if self.lines == 0 {
-                    Refusal::AddressTooLong(self.limit)
-                } else {
-                    Refusal::TooLong(self.limit)
-                });
-            }
-            if self.lines > HEADERS + 1 {
-                return Err(Refusal::TooManyHeaders);
-            }
+            rest = behind.get(1..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.bytes += bytes;
+        match self.bytes > self.limit {
+            true if self.lines == 0 => Err(Refusal::AddressTooLong(self.limit)),
+            true => Err(Refusal::TooLong(self.limit)),
+            false => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,16 @@
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// Colors and base rules, the same for the pages of all services. A page links it before its own style sheet.
+const THEME: &str = "theme.css";
+static THEME_FILE: LazyLock<([u8; 32], &'static [u8])> = LazyLock::new(|| {
+    let data = include_bytes!("theme.css");
+    (Sha256::digest(data).into(), data)
+});
 
 /// A file of a page.
 #[derive(Debug)]
@@ -14,8 +23,8 @@ pub struct PageFile {
     pub hash: [u8; 32],
 }
 
-/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`. What `find` does not know gets 404, other methods
-/// get 405.
+/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`, and `/theme.css` is common to all pages. A path
+/// that `find` does not know gets 404, other methods get 405.
 pub fn page_file(
     method: &Method,
     uri: &Uri,
@@ -29,7 +38,13 @@ pub fn page_file(
         "/" => "index.html",
         path => path.trim_start_matches('/'),
     };
-    match find(path) {
+    let found = if path == THEME {
+        let (hash, data) = *THEME_FILE;
+        Some(PageFile { data: data.into(), hash })
+    } else {
+        find(path)
+    };
+    match found {
         Some(file) => tagged(kind(path), &const_hex::encode(&file.hash[..16]), headers, file.data),
         None => (StatusCode::NOT_FOUND, "there is no such page\n").into_response(),
     }
@@ -92,6 +107,35 @@ mod tests {
         assert_eq!(ask(Method::HEAD, "/a.css", None).headers()[CONTENT_TYPE], "text/css; charset=utf-8");
         assert_eq!(ask(Method::GET, "/", Some(&tag)).status(), StatusCode::NOT_MODIFIED);
         assert_eq!(ask(Method::GET, "/", Some("\"other\"")).status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn the_theme_is_a_file_of_every_page_and_is_asked_for_again_by_its_tag() {
+        let answer = ask(Method::GET, "/theme.css", None);
+        assert_eq!(
+            (answer.status(), &answer.headers()[CONTENT_TYPE], &answer.headers()[CACHE_CONTROL]),
+            (StatusCode::OK, &"text/css; charset=utf-8".parse().unwrap(), &"no-cache".parse().unwrap())
+        );
+        let tag = answer.headers()[ETAG].to_str().expect("text").to_owned();
+        assert_eq!(ask(Method::GET, "/theme.css", Some(&tag)).status(), StatusCode::NOT_MODIFIED);
+        let text = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+        assert_eq!(tag, format!("\"{}\"", const_hex::encode(&Sha256::digest(&text)[..16])));
+        assert_eq!(ask(Method::PUT, "/theme.css", None).status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    #[test]
+    fn each_color_of_the_theme_has_a_value_for_light_and_one_for_dark() {
+        let theme = include_str!("theme.css");
+        let (light, dark) = theme.split_once("prefers-color-scheme: dark").expect("both");
+        let names = |text: &'static str| {
+            let lines = text.lines().filter_map(|line| line.trim().strip_prefix("--")?.split_once(": "));
+            lines.map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        let defined = names(light);
+        assert_eq!(defined, names(dark));
+        for used in theme.split("var(--").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(defined.contains(&used), "{used}");
+        }
     }
 
     #[test]

@@ -10,8 +10,10 @@ use crate::{BindError, Options, Token, bind_all};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -19,6 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -47,6 +50,17 @@ const BUFFER: usize = 128 << 10;
 pub struct HttpServer {
     listeners: Vec<TcpListener>,
     options: Options,
+    immediate: Option<Immediate>,
+}
+
+/// Answers that need no waiting.
+#[derive(Clone)]
+struct Immediate(Arc<dyn Fn(&Parts) -> Option<Response> + Send + Sync>);
+
+impl fmt::Debug for Immediate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Immediate")
+    }
 }
 
 impl HttpServer {
@@ -67,7 +81,7 @@ impl HttpServer {
         }
         let listeners = bind_all(addresses, option).await?;
         options.ensure_token(&addresses_of(&listeners))?;
-        Ok(HttpServer { listeners, options })
+        Ok(HttpServer { listeners, options, immediate: None })
     }
 
     /// Where it listens.
@@ -82,16 +96,27 @@ impl HttpServer {
         self.options.token.as_ref()
     }
 
+    /// Asks `answer` first about each GET without a body that is admitted by its host and token: what it answers, it answers
+    /// at once, and the router never sees it. Its answers are small, for they do not count as being answered.
+    #[must_use]
+    pub fn immediate(mut self, answer: impl Fn(&Parts) -> Option<Response> + Send + Sync + 'static) -> HttpServer {
+        self.immediate = Some(Immediate(Arc::new(answer)));
+        self
+    }
+
     /// Answers until `shutdown` is ready. Then open requests have one second for their answers, and every connection
     /// ends. If the future is dropped, all connections end at once.
     pub async fn serve(self, router: Router, shutdown: impl Future<Output = ()>) {
-        let HttpServer { listeners, options } = self;
+        let HttpServer { listeners, options, immediate } = self;
         let connections = max_connections(options.limits.connections);
         let mut http = http1::Builder::new();
         // The limit of the head is below that, and is checked before.
         http.max_buf_size(BUFFER).half_close(false);
+        let access = Arc::new(Access::new(&options));
         let context = Arc::new(Shared {
-            router: layered(router, &options, connections),
+            router: layered(router, &options, access.clone(), connections),
+            access,
+            immediate,
             connections: Arc::new(Connections::new(connections)),
             http,
             ending: watch::Sender::new(false),
@@ -122,19 +147,21 @@ fn addresses_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
-fn layered(router: Router, options: &Options, connections: usize) -> Router {
+fn layered(router: Router, options: &Options, access: Arc<Access>, connections: usize) -> Router {
     let bodies = Bodies::new(options.limits.body, options.limits.body_timeout);
     let answers = Answers::new(connections);
     router
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(answers, answers::limit))
         .layer(from_fn_with_state(bodies, body::read))
-        .layer(from_fn_with_state(Arc::new(Access::new(options)), access::check))
+        .layer(from_fn_with_state(access, access::check))
 }
 
 /// What all connections share.
 struct Shared {
     router: Router,
+    access: Arc<Access>,
+    immediate: Option<Immediate>,
     connections: Arc<Connections>,
     http: http1::Builder,
     ending: watch::Sender<bool>,
@@ -246,20 +273,47 @@ fn prepare(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
 }
 
 /// One request, which is answered before the next one of its connection is read.
-fn answer(
-    shared: &Shared,
-    via: &Via,
-    request: hyper::Request<Incoming>,
-) -> Pin<Box<dyn Future<Output = Result<hyper::Response<Answer>, Infallible>> + Send>> {
+fn answer(shared: &Shared, via: &Via, request: hyper::Request<Incoming>) -> Answering {
     let slot = via.slot.clone();
     slot.begin();
+    let mut request = request;
+    if let Some(immediate) = &shared.immediate
+        && *request.method() == Method::GET
+        && request.body().is_end_stream()
+        && shared.access.admits(via, &request)
+    {
+        let (parts, body) = request.into_parts();
+        if let Some(response) = (immediate.0)(&parts) {
+            return Answering::Done(Some(response.map(|body| Answer { body, _finish: Finish(slot) })));
+        }
+        request = hyper::Request::from_parts(parts, body);
+    }
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(via.clone());
     let path = request.uri().path().to_owned();
     // Also if the future is dropped or panics, the connection has no request any more.
     let finish = Finish(slot);
     let future = shared.router.clone().call(request);
-    Box::pin(async move { Ok(errors::fill(&path, future.await?).map(|body| Answer { body, _finish: finish })) })
+    Answering::Routed(Box::pin(async move {
+        Ok(errors::fill(&path, future.await?).map(|body| Answer { body, _finish: finish }))
+    }))
+}
+
+/// An answer that is there, or that the router makes.
+enum Answering {
+    Done(Option<hyper::Response<Answer>>),
+    Routed(Pin<Box<dyn Future<Output = Result<hyper::Response<Answer>, Infallible>> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<hyper::Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Answering::Done(response) => Poll::Ready(Ok(response.take().expect("it is polled once"))),
+            Answering::Routed(future) => future.as_mut().poll(cx),
+        }
+    }
 }
 
 /// The body of an answer; the request is done when it is dropped.

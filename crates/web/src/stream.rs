@@ -237,3 +237,28 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connections::Connections;
+    use std::task::Waker;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_client_that_makes_the_server_wait_has_to_read_a_part_that_is_worth_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let slot = Arc::new(Connections::new(1)).admit().unwrap();
+        let mut stream = Stream::new(socket, slot, &Limits::default());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(stream.written(Poll::Pending, cx).is_pending() && stream.blocked.is_some());
+        for count in [1, PROGRESS - 2] {
+            assert!(stream.written(Poll::Ready(Ok(count)), cx).is_ready() && stream.blocked.is_some(), "{count}");
+        }
+        // To be blocked once more does not begin the time anew.
+        assert!(stream.written(Poll::Pending, cx).is_pending());
+        assert!(stream.written(Poll::Ready(Ok(1)), cx).is_ready() && stream.blocked.is_none());
+    }
+}

@@ -55,6 +55,43 @@ async fn a_chosen_token_is_asked_for_everywhere_but_of_probes() {
 }
 
 #[tokio::test]
+async fn an_immediate_answer_passes_the_same_checks_and_takes_no_other_request_s_place() {
+    let token = Some(Token::new(SECRET).expect("a token"));
+    let options = Options { token, ..Options::default() };
+    let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
+    let server = server.immediate(|request| {
+        (request.uri.path() != "/healthz").then(|| axum::response::Response::new("at once\n".into()))
+    });
+    let server = Running::of(server, router());
+    let bearer = format!("{LOCAL}Authorization: Bearer {SECRET}\r\n");
+    for (line, headers, expected) in [
+        ("GET /", &*bearer, Some("at once\n")),
+        ("GET /none", &bearer, Some("at once\n")),
+        ("GET /healthz", &bearer, Some("here\n")),
+        ("GET /", &format!("{bearer}Content-Length: 1\r\n\r\nx"), Some("here\n")),
+        ("HEAD /", &bearer, Some("")),
+        ("POST /act", &bearer, Some("here\n")),
+        ("GET /", LOCAL, None),
+        ("GET /", "Host: localhost\r\nAuthorization: Bearer no\r\n", None),
+        ("GET /", "Host: rebound.example\r\n", None),
+        ("GET /", &format!("Host: a.example\r\nAuthorization: Bearer {SECRET}\r\n"), None),
+    ] {
+        let answer = server.ask(&format!("{line} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert_eq!(head.starts_with("HTTP/1.1 200"), expected.is_some(), "{line} {headers}: {answer}");
+        assert!(expected.is_none_or(|expected| body == expected), "{line} {headers}: {answer}");
+        assert!(expected.is_some() || !answer.contains("at once"), "{answer}");
+    }
+    // Two on one connection.
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        client.write(&format!("GET / HTTP/1.1\r\n{bearer}\r\n")).await;
+        client.until("at once\n").await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn metrics_are_open_by_a_setting() {
     let token = Some(Token::new(SECRET).expect("a token"));
     let server = Running::with(router(), Options { token, metrics_open: true, ..Options::default() }).await;
@@ -152,8 +189,10 @@ async fn an_address_with_the_token_logs_in_and_keeps_the_rest() {
 async fn two_servers_on_one_host_do_not_log_each_other_out() {
     let (first, second) = (chosen().await, chosen().await);
     let target = format!("/?token={ENCODED}");
-    let both =
-        format!("{LOCAL}Cookie: {}; {}\r\n", cookie(&first.get(&target).await), cookie(&second.get(&target).await));
+    let (one, other) = (cookie(&first.get(&target).await), cookie(&second.get(&target).await));
+    // A browser keeps one cookie of a name for all ports of a host.
+    assert_ne!(one.split_once('=').map(|(name, _)| name), other.split_once('=').map(|(name, _)| name));
+    let both = format!("{LOCAL}Cookie: {one}; {other}\r\n");
     assert_eq!((status(&first, "GET /", &both).await, status(&second, "GET /", &both).await), (200, 200));
 }
 

@@ -118,6 +118,11 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Whether some of its subscriptions have acks.
+    pub(super) fn has_acks(&self) -> bool {
+        self.subs.values().any(|sub| sub.prefetch.is_some())
+    }
+
     pub(super) fn new(now: Time, native: bool) -> Link {
         Link {
             subs: BTreeMap::new(),

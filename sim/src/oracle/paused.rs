@@ -118,11 +118,8 @@ impl Oracle {
             PauseReason::SlowSubscriber { channel, subscriber } => {
                 self.check_wait_for(id, channel, subscriber.0, status)?;
             }
-            PauseReason::Memory { budget } => {
-                // The cost of connections that may come is set aside.
-                let limits = &self.settings.limits;
-                let set_aside = (limits.connections - status.totals.connections) * Limits::CONNECTION;
-                let free = budget.saturating_sub(status.totals.memory + set_aside);
+            PauseReason::Memory { .. } => {
+                let free = self.free_memory(status);
                 let large = status.channels.iter().any(|channel| channel.bytes > free);
                 let new_channel = free < NEW_CHANNEL;
                 // The first that does not fit keeps those behind it waiting.
@@ -131,6 +128,13 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    /// What may still be buffered: the cost of connections that may come is set aside.
+    pub(super) fn free_memory(&self, status: &Status) -> usize {
+        let limits = &self.settings.limits;
+        let set_aside = (limits.connections - status.totals.connections) * Limits::CONNECTION;
+        limits.memory.saturating_sub(status.totals.memory + set_aside)
     }
 
     fn check_wait_for(&mut self, held: u64, channel: &[u8], subscriber: u64, status: &Status) -> Checked {

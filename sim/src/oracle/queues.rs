@@ -1,5 +1,6 @@
 //! Whose turn it was, and in which order a queue is dealt.
 
+use super::link::Link;
 use super::{Act, Checked, Fate, Oracle, promise, rule_of};
 use std::collections::BTreeMap;
 use switchboard_broker::{Command, Event, Kind, PauseReason, Status};
@@ -161,26 +162,42 @@ impl Oracle {
             })
     }
 
-    /// At rest: nobody waits for a queue whose consumers all wait in the same way, so that no ack of theirs is read.
+    /// At rest: nobody waits for a queue, or its share of memory, whose consumers all wait in the same way, so that no
+    /// ack of theirs is read.
     pub(super) fn check_knots(&self, status: &Status) -> Checked {
-        let mut tied: BTreeMap<u64, String> = BTreeMap::new();
+        let has_memory = self.free_memory(status) > 0;
+        let mut tied: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
         for reported in &status.connections {
-            if let Some(PauseReason::QueueFull { channel, .. }) = &reported.paused
-                && self.links.get(&reported.id.0).is_some_and(|link| link.paused && !link.gone)
-            {
-                tied.insert(reported.id.0, String::from_utf8_lossy(channel).into_owned());
+            let id = reported.id.0;
+            let Some(link) = self.links.get(&id).filter(|link| link.paused && !link.gone) else { continue };
+            match &reported.paused {
+                Some(PauseReason::QueueFull { channel, .. }) => {
+                    let name = self.channels.keys().find(|name| name.as_bytes() == channel);
+                    tied.insert(id, name.copied().into_iter().collect());
+                }
+                Some(PauseReason::Memory { .. }) if has_memory && link.has_acks() => {
+                    tied.insert(id, self.fed_by(link));
+                }
+                _ => {}
             }
         }
         loop {
-            let free = tied.iter().find(|(_, name)| {
-                let rotation = &self.channels[name.as_str()].rotation;
+            let is_free = |name: &&str| {
+                let rotation = &self.channels[name].rotation;
                 rotation.is_empty() || rotation.iter().any(|(id, _)| !tied.contains_key(id))
-            });
+            };
+            let free = tied.iter().find(|(_, names)| names.iter().any(is_free));
             let Some((&id, _)) = free else { break };
             tied.remove(&id);
         }
         promise!(tied.is_empty(), "those that wait for each other keep each other's acks from being read: {tied:?}");
         Ok(())
+    }
+
+    /// What one that waits for memory may wait to be drained: where its last message is, and where its next one goes.
+    fn fed_by(&self, link: &Link) -> Vec<&str> {
+        let (taken, next) = link.sent.split_at(link.taken);
+        taken.last().into_iter().chain(next.first()).map(|&id| self.messages[id].channel).collect()
     }
 
     pub(super) fn bound_of(&self, name: &str) -> usize {

@@ -1,5 +1,6 @@
 //! Channels: how they are found, made and forgotten, and what is counted for them.
 
+use super::knot::Knot;
 use super::rules::InForce;
 use super::table::{Marked, Table};
 use super::{Broker, shrink};
@@ -27,6 +28,8 @@ pub(super) struct Channel {
     is_dirty: bool,
     /// Whether it is among [`Broker::unused`].
     is_unused: bool,
+    /// Nobody finds it any more; its members by patterns are still being taken out.
+    pub(super) is_forgotten: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
     /// The [`Broker::rules_version`] that policy, buffer and bound follow.
@@ -54,6 +57,8 @@ pub(super) struct Channel {
     pub(super) has_new_rule: bool,
     /// Publishers that wait until the channel has no more than is free.
     pub(super) share_waiters: List<ConnectionSlot>,
+    /// The same of these.
+    pub(super) share_untangles: Option<ConnectionSlot>,
     /// The key among [`Broker::share_waiting`].
     pub(super) share_key: Option<usize>,
     pub(super) paused_publishers: u32,
@@ -129,7 +134,8 @@ impl Broker {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
         // Messages of paused connections are charged already, and wait for channels themselves.
-        if self.budget.free_beside(self.pending_charge) < cost::CHANNEL + cost::text(name.len()) {
+        let need = cost::CHANNEL + cost::text(name.len());
+        if !self.has_room_for_channel(need) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
         }
         let InForce { policy, buffer_unsubscribed, bound } = InForce::new(name, &self.rules, &self.limits);
@@ -141,6 +147,7 @@ impl Broker {
             policy,
             is_dirty: false,
             is_unused: false,
+            is_forgotten: false,
             buffer_unsubscribed,
             bound,
             rules_version: self.rules_version,
@@ -158,6 +165,7 @@ impl Broker {
             untangles: None,
             has_new_rule: false,
             share_waiters: List::new(),
+            share_untangles: None,
             share_key: None,
             paused_publishers: 0,
             born: self.born,
@@ -185,6 +193,16 @@ impl Broker {
         Ok(slot)
     }
 
+    /// Whether memory is free for another channel, if need be in place of some that are kept unused.
+    fn has_room_for_channel(&mut self, need: usize) -> bool {
+        while self.budget.free_beside(self.pending_charge) < need {
+            if !self.forget_oldest_unused() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
     /// few are kept: the next batch need not find out anew who that is.
     fn forget_if_unused(&mut self, slot: ChannelSlot) {
@@ -204,15 +222,29 @@ impl Broker {
         if self.unused_count <= UNUSED {
             return;
         }
-        let Some(oldest) = self.unused.pop_front(self.channels.quietly(), unused) else { return };
+        self.forget_oldest_unused();
+    }
+
+    /// Forgets the channel that is unused for the longest, if there is one and this call may.
+    fn forget_oldest_unused(&mut self) -> bool {
+        if self.steps == 0 {
+            return false;
+        }
+        let Some(oldest) = self.unused.pop_front(self.channels.quietly(), unused) else { return false };
         self.unused_count -= 1;
         self.channels.quietly().row(oldest).is_unused = false;
         if self.channels[oldest].is_idle() {
             self.forget(oldest);
         }
+        true
     }
 
+    /// At once for those who name it, though it may take several calls until nothing of it is left: a publisher would
+    /// otherwise find it with some of its members.
     fn forget(&mut self, slot: ChannelSlot) {
+        if !self.channels[slot].is_forgotten {
+            self.withdraw(slot);
+        }
         // Members by a pattern: some a step, and again later.
         while let Some(member) = self.channels[slot].everybody.last {
             if !self.spend(4) {
@@ -221,20 +253,29 @@ impl Broker {
             }
             self.leave_member(member, false);
         }
-        if self.channels[slot].is_unused {
+        let channel = self.channels.remove(slot);
+        self.budget.release(channel.charge());
+    }
+
+    /// Takes a channel out of everything by which it is found.
+    fn withdraw(&mut self, slot: ChannelSlot) {
+        let channel = self.channels.quietly().row(slot);
+        channel.is_forgotten = true;
+        self.names.remove(&channel.name);
+        shrink(&mut self.names);
+        let bucket = usize::from(channel.bucket);
+        if std::mem::take(&mut channel.is_unused) {
             self.unused.remove(self.channels.quietly(), slot, unused);
             self.unused_count -= 1;
         }
-        let bucket = usize::from(self.channels[slot].bucket);
         self.by_load[bucket].remove(self.channels.quietly(), slot, by_load);
-        let channel = self.channels.remove(slot);
-        self.names.remove(&channel.name);
-        shrink(&mut self.names);
-        self.budget.release(channel.charge());
     }
 
     /// The follow-up work of a changed channel.
     pub(super) fn check_channel(&mut self, slot: ChannelSlot) {
+        if self.channels[slot].is_forgotten {
+            return self.forget(slot);
+        }
         self.file_by_load(slot);
         let channel = &self.channels[slot];
         if !channel.backlog.is_empty() {
@@ -243,6 +284,7 @@ impl Broker {
                 Kind::Topic => self.give_buffered(slot),
             }
         }
+        self.untangle_shares(slot);
         if !self.channels[slot].waiters.is_empty() {
             self.wake_channel(slot);
         }

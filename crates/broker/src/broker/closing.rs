@@ -53,6 +53,7 @@ impl Broker {
             debug_assert!(!row.is_owed && row.skipped.is_empty());
             self.connections.remove(slot);
             self.troubled.remove(&slot);
+            self.tied.remove(&slot);
             self.gone -= 1;
             self.budget.release(cost::GONE);
         }

@@ -4,8 +4,9 @@
 //! allows. Then it is paused, and so are its acks. That must not be what the full queue waits for: if
 //! every consumer of the queue is paused so, and waits for such a queue in turn, and the connection is
 //! among these consumers, they form a knot (as in a deadlock detector) that nobody else unties. Then
-//! the connection's messages go over the queue's bound, until it may be read again. The memory budget
-//! stays what it is.
+//! the connection's messages go over the queue's bound, or its share of memory, until it may be read
+//! again. One with acks that waits for memory itself is a knot of its own: its acks may be what frees
+//! some. Knots have a sixteenth of the memory budget beyond it.
 
 use super::Broker;
 use super::connection::Phase;
@@ -19,6 +20,15 @@ const LEAST: usize = 4096;
 
 /// Consumers that one search looks at. More that are all paused count as a knot.
 const LOOKED_AT: usize = 256;
+
+/// What a connection waits for that only its own acks may bring about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Knot {
+    /// Room in a queue, or a queue's share of memory.
+    Queue(ChannelSlot),
+    /// Memory for a buffer or a new channel.
+    Memory,
+}
 
 /// What the consumers of a queue wait for.
 enum Consumers {
@@ -71,8 +81,12 @@ impl Broker {
     /// Unties the knot of which a connection is a part, if it is.
     pub(super) fn untangle(&mut self, slot: ConnectionSlot) {
         // Each round takes a command in, and with it some of the memory that bounds the read-ahead.
-        while let Some(queue) = self.knot_of(slot) {
-            self.go_on(slot, Some(queue));
+        while let Some(knot) = self.knot_of(slot) {
+            if self.is_exhausted() {
+                self.tied.insert(slot);
+                return;
+            }
+            self.go_on(slot, Some(knot));
             if self.steps == 0 {
                 self.connections.edit(slot).untangles = true;
                 return;
@@ -80,24 +94,55 @@ impl Broker {
         }
     }
 
-    /// The queue by which a connection is part of a knot.
-    fn knot_of(&mut self, slot: ConnectionSlot) -> Option<ChannelSlot> {
+    /// Unties the knots for which there was no memory.
+    pub(super) fn untangle_tied(&mut self) {
+        while !self.is_exhausted()
+            && let Some(slot) = self.tied.pop_first()
+        {
+            self.untangle(slot);
+            if !self.spend(8) {
+                self.wakes_memory |= !self.tied.is_empty();
+                return;
+            }
+        }
+    }
+
+    /// Whether there is no memory even for what helps to drain it.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.budget.is_exhausted(self.gone, self.pending_charge)
+    }
+
+    /// The queue that a connection waits for: room in it, or its share of memory.
+    fn awaits(&self, slot: ConnectionSlot) -> Option<ChannelSlot> {
+        match self.connections[slot].blocked {
+            Some(Blocked::Channel(queue) | Blocked::Share(queue)) if self.channels[queue].kind == Kind::Queue => {
+                Some(queue)
+            }
+            _ => None,
+        }
+    }
+
+    /// The knot that a connection is part of.
+    fn knot_of(&mut self, slot: ConnectionSlot) -> Option<Knot> {
         let row = &self.connections[slot];
-        let Some(Blocked::Channel(first)) = row.blocked else { return None };
-        if !row.is_told || row.manual == 0 || self.channels[first].kind != Kind::Queue {
+        if !row.is_told || row.manual == 0 {
             return None;
         }
+        if row.blocked == Some(Blocked::Memory) {
+            return Some(Knot::Memory);
+        }
+        let first = self.awaits(slot)?;
         self.spend(8);
         let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
         while let Some(&queue) = queues.get(at) {
             at += 1;
             match self.look_at(queue, slot, &mut queues, &mut looked_at, &mut returns) {
                 Consumers::Free => return None,
-                Consumers::Tied if looked_at > LOOKED_AT => return Some(first),
+                Consumers::Tied if looked_at > LOOKED_AT => return Some(Knot::Queue(first)),
                 Consumers::Tied => {}
             }
         }
-        returns.then_some(first)
+        returns.then_some(Knot::Queue(first))
     }
 
     /// Looks at the consumers of a queue, and adds the queues that these wait for.
@@ -124,13 +169,10 @@ impl Broker {
             if !row.is_told || self.subscriptions[member.subscription].ack == AckMode::Auto {
                 return Consumers::Free;
             }
-            match row.blocked {
-                Some(Blocked::Channel(other)) if self.channels[other].kind == Kind::Queue => {
-                    if !queues.contains(&other) {
-                        queues.push(other);
-                    }
-                }
-                _ => return Consumers::Free,
+            match self.awaits(member.connection) {
+                Some(other) if queues.contains(&other) => {}
+                Some(other) => queues.push(other),
+                None => return Consumers::Free,
             }
             consumers += 1;
             *returns |= member.connection == slot;

@@ -139,6 +139,7 @@ impl Broker {
         let by_pattern = self.subscriptions[subscription].by_pattern;
         let row = self.channels.edit(channel);
         row.untangles = row.waiters.first;
+        row.share_untangles = row.share_waiters.first;
         row.everybody.remove(&mut self.members, member, in_channel);
         row.members -= 1;
         row.exact_members -= u32::from(!by_pattern);

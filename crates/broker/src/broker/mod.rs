@@ -108,7 +108,8 @@ const STEPS: usize = 4096;
 /// A connection with acks sends them in one stream with its messages. `Pause` comes for it only once
 /// [`Limits::read_ahead`] is used up, and the driver then reads nothing of it. If that would keep acks
 /// from being read for which full queues wait, in a ring of consumers that are all paused, the queues
-/// take the messages over their bounds. While the broker drains, a driver reads on, hands in the acks,
+/// take the messages over their bounds and over their share of memory; so does one with acks that waits
+/// for memory itself. A sixteenth over the memory budget is left for that. While the broker drains, a driver reads on, hands in the acks,
 /// and throws away what is published.
 ///
 /// **Determinism.** The same calls give the same events.
@@ -175,8 +176,10 @@ pub struct Broker {
     pending: usize,
     /// What is charged for the commands of paused connections.
     pending_charge: usize,
-    /// The queue of a knot that takes more than its bound of the command at hand.
-    over_bound: Option<ChannelSlot>,
+    /// What is given over its bound to the command at hand.
+    over_bound: Option<knot::Knot>,
+    /// Parts of knots that no memory was left for.
+    tied: BTreeSet<ConnectionSlot>,
     /// How often the rules were replaced.
     rules_version: u64,
     /// How far changed rules are applied.
@@ -236,6 +239,7 @@ impl Broker {
             pending: 0,
             pending_charge: 0,
             over_bound: None,
+            tied: BTreeSet::new(),
             rules_version: 0,
             rule_change: None,
             totals: Totals::default(),

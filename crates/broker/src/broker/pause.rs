@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::connection::{Phase, wait};
+use super::knot::Knot;
 use super::pending::Pending;
 use super::publish::Taken;
 use crate::list::List;
@@ -87,6 +88,7 @@ impl Broker {
     fn pause_for_share(&mut self, slot: ConnectionSlot, channel: ChannelSlot) {
         let reason = PauseReason::Memory { budget: self.budget.limit() };
         self.set_blocked(slot, Some((Blocked::Share(channel), reason, Some(channel))));
+        self.untangle(slot);
     }
 
     pub(super) fn reserve(&mut self, slot: ConnectionSlot, bytes: usize) {
@@ -120,9 +122,8 @@ impl Broker {
         self.untangle(slot);
     }
 
-    /// As [`Broker::advance`]. The queue `over_bound` takes more than its bound, until the connection
-    /// may be read again.
-    pub(super) fn go_on(&mut self, slot: ConnectionSlot, over_bound: Option<ChannelSlot>) {
+    /// As [`Broker::advance`]. What `knot` waits for is given over its bound, until the connection may be read again.
+    pub(super) fn go_on(&mut self, slot: ConnectionSlot, knot: Option<Knot>) {
         let connection = self.connections.edit(slot);
         if let Some(joining) = connection.joining.front() {
             let pattern = joining.pattern.as_bytes().clone();
@@ -136,6 +137,7 @@ impl Broker {
         let is_over = connection.phase == Phase::Gone && connection.pending.is_empty();
         if let Some(Blocked::Share(channel)) = connection.blocked
             && !is_over
+            && knot != Some(Knot::Queue(channel))
             && self.over_share(channel)
         {
             return;
@@ -144,7 +146,7 @@ impl Broker {
         let before = self.budget.used();
         while let Some(next) = self.next_pending(slot) {
             self.budget.lend(next.charge());
-            self.over_bound = over_bound.filter(|_| is_first || !self.reads_on(slot));
+            self.over_bound = knot.filter(|_| is_first || !self.reads_on(slot));
             is_first = false;
             self.unnote_pending(slot, &next);
             let result = self.attempt(slot, next);
@@ -275,6 +277,12 @@ impl Broker {
             let next = self.connections[slot].wait.next;
             self.channels.quietly().row(channel).untangles = next;
         }
+        if let Blocked::Share(channel) = on
+            && self.channels[channel].share_untangles == Some(slot)
+        {
+            let next = self.connections[slot].wait.next;
+            self.channels.quietly().row(channel).share_untangles = next;
+        }
         let Some(mut list) = self.waiters(on).copied() else { return };
         list.remove(self.connections.quietly(), slot, wait);
         let is_empty = list.is_empty();
@@ -336,7 +344,8 @@ impl Broker {
     fn grow_reserve(&mut self, slot: ConnectionSlot, bytes: usize) -> Result<Taken, Stop> {
         let reserved = self.connections[slot].reserved;
         let more = bytes.saturating_sub(reserved);
-        if more > self.budget.free() && self.budget.used() > reserved {
+        let is_short = more > self.budget.free() && self.budget.used() > reserved;
+        if is_short && self.over_bound != Some(Knot::Memory) {
             let reason = PauseReason::Memory { budget: self.budget.limit() };
             return Err(Stop { rest: Pending::Reserve { bytes }, on: Blocked::Memory, reason, channel: None });
         }

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::channel::NoChannel;
+use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
 use crate::limits::OverflowPolicy;
@@ -101,7 +102,7 @@ impl Broker {
     /// Appends what the bounds allow to a queue's backlog.
     fn append(&mut self, slot: ChannelSlot, batch: Batch, first: u64, whole: usize) -> Result<(), Rest> {
         let most = self.limits.queue_messages;
-        let over_bound = self.over_bound == Some(slot);
+        let over_bound = self.over_bound == Some(Knot::Queue(slot));
         let (count, bytes) = match over_bound {
             true => self.room_in_memory(&batch),
             false => self.channels[slot].room_for(&batch, most),
@@ -126,10 +127,11 @@ impl Broker {
         Err((shed(rest, whole), Blocked::Channel(slot), reason))
     }
 
-    /// How much of a batch the free memory takes: messages, and their bytes. Any memory takes one.
+    /// How much of a batch the free memory takes: messages, and their bytes. One is taken as long as any memory is left
+    /// for what helps to drain it.
     fn room_in_memory(&self, batch: &Batch) -> (usize, usize) {
         match self.budget.free() {
-            0 => (0, 0),
+            0 if self.is_exhausted() => (0, 0),
             free if batch.bytes() <= free => (batch.len(), batch.bytes()),
             free => match batch.whole_within(free) {
                 (0, _) => (1, batch.first_size()),

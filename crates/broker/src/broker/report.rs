@@ -34,7 +34,8 @@ impl Broker {
         let (channels, next_channel) = match query.channels {
             Page::Top(_) => (self.fullest(query.channels.limit()), None),
             Page::After { cursor, .. } => {
-                page(cursor, query.channels.limit(), self.channels.end(), |index| Some(self.channels.at(index)?.0))
+                let found = |index| Some(self.channels.at(index).filter(|(_, channel)| !channel.is_forgotten)?.0);
+                page(cursor, query.channels.limit(), self.channels.end(), found)
             }
         };
         let (connections, next_connection) = match query.connections {

@@ -32,7 +32,7 @@ impl Broker {
             Some(Refusal::Subscriptions { limit: limits.subscriptions })
         } else if connection.subscriptions.contains_key(&id) {
             Some(Refusal::SubscriptionExists)
-        } else if self.budget.is_exhausted(self.gone, self.pending_charge) && self.has_many_subscriptions() {
+        } else if self.is_exhausted() && self.has_many_subscriptions() {
             Some(Refusal::Memory { budget: self.budget.limit() })
         } else {
             None

@@ -13,6 +13,19 @@ pub(super) struct ShareWake {
 }
 
 impl Broker {
+    /// Looks anew at those that wait for a channel's share of memory: they may be part of a knot now.
+    pub(super) fn untangle_shares(&mut self, slot: ChannelSlot) {
+        while let Some(next) = self.channels[slot].share_untangles {
+            if !self.spend(16) {
+                self.channels.edit(slot);
+                return;
+            }
+            let behind = self.connections[next].wait.next;
+            self.channels.quietly().row(slot).share_untangles = behind;
+            self.untangle(next);
+        }
+    }
+
     /// Lets those go on that wait for room in a channel, as long as there is some.
     pub(super) fn wake_channel(&mut self, slot: ChannelSlot) {
         while let Some(next) = self.channels[slot].untangles {
@@ -85,6 +98,7 @@ impl Broker {
 
     /// Lets those go on that wait for memory, as long as there is some.
     pub(super) fn wake_memory(&mut self) {
+        self.untangle_tied();
         while let Some(first) = self.memory_waiters.first {
             if !self.spend(16) {
                 self.wakes_memory = true;

@@ -2,6 +2,9 @@ use std::time::{Duration, Instant};
 use switchboard_driver::Deadline;
 
 /// Finds out whether the peer is alive: after one interval of silence it is checked, after another one it is dead.
+///
+/// Unlike the driver's `Heartbeat` it checks in silence only, and its caller decides if an unanswered check is death: the broker
+/// pauses publishers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keepalive {
     interval: Duration,

@@ -177,6 +177,31 @@ fn a_disconnect_puts_in_doubt_what_was_wholly_written_and_sends_the_rest_again()
 }
 
 #[test]
+fn a_barrier_confirms_what_stands_before_it_and_nothing_behind_it() {
+    let now = Instant::now();
+    for resend in [0, 3] {
+        let mut core = publisher(&format!("resend={resend}"));
+        core.connected(TOKEN, now);
+        drop(publish(&mut core, &[1; 10], now));
+        drop(core.flush("flush", now));
+        assert_eq!(broker(&drain(&mut core, now)), (vec![vec![1; 10]], vec![1]));
+        // Behind the barrier, and without one of its own yet.
+        drop(publish(&mut core, &[2; 10], now));
+        assert_eq!(broker(&drain(&mut core, now)), (vec![vec![2; 10]], vec![]));
+        core.received(&back(1), now).unwrap();
+        core.disconnected("cut".to_owned().into());
+        // With `resend` it is sent again instead.
+        let in_doubt = if resend > 0 { Doubt::default() } else { Doubt { messages: 1, bytes: 20 } };
+        let events = fire(&mut core);
+        let of = |event: &Event| matches!(event, Event::Disconnected { in_doubt: told, .. } if *told == in_doubt);
+        assert!(events.iter().any(of), "{events:?}");
+        core.connected(TOKEN, now);
+        let again: &[[u8; 10]] = if resend > 0 { &[[2; 10]] } else { &[] };
+        assert_eq!(broker(&drain(&mut core, now)).0, again);
+    }
+}
+
+#[test]
 fn a_message_that_no_connection_survives_is_given_up_at_last() {
     let now = Instant::now();
     for resend in [0, 3] {

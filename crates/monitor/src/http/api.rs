@@ -11,8 +11,8 @@ use crate::time::millis;
 use crate::{Millis, Refusal};
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -26,6 +26,11 @@ const PAST_HOUR: Duration = Duration::from_secs(3600);
 const COLUMNS: usize = 4_000_000;
 /// Columns of one series.
 const POINTS: u32 = 100_000;
+
+/// A path of the API that is not there.
+pub(super) async fn unknown(uri: Uri) -> Problem {
+    Problem(StatusCode::NOT_FOUND, format!("there is no {}; /api/openapi.json says what there is", uri.path()))
+}
 
 /// `GET /api/openapi.json`.
 pub(super) async fn description() -> Response {

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 /// Seconds that are read at once, of one series.
-const SPAN: u32 = 4 * 3600;
+pub(super) const SPAN: u32 = 4 * 3600;
 
 /// `GET /api/history.csv`: every second of every series that is kept as such.
 pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
@@ -56,6 +56,8 @@ mod tests {
     #[test]
     fn a_name_is_a_text_whatever_it_says() {
         assert_eq!(quoted("web \"1\", \n"), "\"web \"\"1\"\", \n\"");
-        assert_eq!(quoted("=cmd()"), "\"'=cmd()\"");
+        for begins in ["=", "+", "-", "@", "\t", "\r"] {
+            assert_eq!(quoted(&format!("{begins}cmd()")), format!("\"'{begins}cmd()\""));
+        }
     }
 }

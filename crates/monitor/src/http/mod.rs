@@ -18,7 +18,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 
 /// No code, style or picture but this server's own files, nothing inline, and no frame around it.
@@ -39,6 +39,7 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .route("/api/self", get(api::own))
         .route("/api/samples", post(samples::take))
         .route("/api/openapi.json", get(api::description))
+        .route("/api/{*rest}", any(api::unknown))
         .fallback(page::file)
         .layer(from_fn(secure))
         .with_state(hub)

@@ -1,11 +1,12 @@
 //! What each surface shows, by a clock that a test sets.
 
-use super::{api, metrics};
+use super::parts::Parts;
+use super::{api, csv, metrics};
 use crate::collector::Source;
 use crate::feed::After;
 use crate::hub::Hub;
 use crate::{Millis, Settings};
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -29,6 +30,53 @@ async fn process(hub: &Arc<Hub>) -> Value {
 async fn metrics(hub: &Arc<Hub>) -> String {
     let body = metrics::exposition(State(hub.clone())).await.into_body().collect().await.unwrap();
     String::from_utf8(body.to_bytes().to_vec()).unwrap()
+}
+
+async fn rows(hub: &Arc<Hub>, query: &str) -> Vec<String> {
+    let answer = csv::history(State(hub.clone()), RawQuery(Some(query.to_owned()))).await.unwrap();
+    let text = String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn each_second_of_a_range_is_once_in_the_csv_however_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let hub = hub(&directory);
+    let now = Millis::now();
+    let from = now.before(Duration::from_secs(u64::from(2 * csv::SPAN) + 100));
+    // Around the ends of what is read at once.
+    let offsets = [0, csv::SPAN - 1, csv::SPAN, csv::SPAN + 1, 2 * csv::SPAN - 1, 2 * csv::SPAN];
+    let at = |offset: u32| Millis::of_second(from.second() + offset);
+    for (cpu, offset) in offsets.iter().enumerate() {
+        arrive(&hub, now, at(*offset), cpu as f64);
+    }
+    hub.history.close();
+    let wanted = |range: &[u32]| -> Vec<String> {
+        let row = |(cpu, offset): (usize, &u32)| format!("{},1,\"red\",{cpu}.0,20.0", at(*offset));
+        let rows = offsets.iter().enumerate().map(row);
+        let rows = rows.zip(offsets).filter(|(_, offset)| range.contains(offset)).map(|(row, _)| row);
+        std::iter::once("time,id,name,cpu,mem".to_owned()).chain(rows).collect()
+    };
+    let range = |from: u32, to: u32| format!("from={}&to={}", at(from).0, at(to).0);
+    assert_eq!(rows(&hub, &range(0, 2 * csv::SPAN)).await, wanted(&offsets));
+    // Both ends of a range belong to it.
+    assert_eq!(rows(&hub, &range(csv::SPAN - 1, csv::SPAN)).await, wanted(&[csv::SPAN - 1, csv::SPAN]));
+    assert_eq!(rows(&hub, &format!("{}&id=2", range(0, 2 * csv::SPAN))).await, wanted(&[]));
+    // Nothing is kept of 1970, and nothing has happened at the end of time.
+    assert_eq!(rows(&hub, &format!("from=0&to={}", i64::MAX)).await, wanted(&offsets));
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut begun = false;
+    let body = Parts::read(hub(&directory), move |_, text| {
+        assert!(!begun, "on purpose: the history cannot be read");
+        begun = true;
+        text.extend([b'x'; 100_000]);
+        true
+    });
+    assert!(body.collect().await.is_err());
 }
 
 #[tokio::test]

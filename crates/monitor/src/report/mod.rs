@@ -9,6 +9,7 @@ pub(crate) use identity::Identity;
 #[cfg(feature = "collector")]
 pub(crate) use identity::{color_of, started};
 
+use crate::TEXT;
 use crate::usage::Usage;
 use backlog::Backlog;
 use std::io;
@@ -19,8 +20,6 @@ use switchboard_driver::{Driver, NoThread};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-/// The longest text of a sample, in bytes.
-pub(crate) const TEXT: usize = 128;
 const BEAT: Duration = Duration::from_secs(1);
 /// For a socket to say what it could not send within `linger`.
 const SETTLING: Duration = Duration::from_millis(100);

@@ -112,9 +112,14 @@ impl Running {
     }
 
     pub(crate) async fn feed(&self, more: &str) -> Events {
+        self.feed_of("", more).await
+    }
+
+    /// The feed by an address with this query.
+    pub(crate) async fn feed_of(&self, query: &str, more: &str) -> Events {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
         let mut events = Events(BufReader::new(stream));
-        let request = format!("GET /feed HTTP/1.0\r\nHost: localhost{more}\r\n\r\n");
+        let request = format!("GET /feed{query} HTTP/1.0\r\nHost: localhost{more}\r\n\r\n");
         events.0.write_all(request.as_bytes()).await.expect("written");
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

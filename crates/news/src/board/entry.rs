@@ -30,19 +30,19 @@ pub(super) struct Entry {
 
 pub(super) struct Running {
     pub(super) entry: Arc<Entry>,
-    pub(super) task: AbortOnDrop,
+    pub(super) _task: AbortOnDrop,
 }
 
 impl Running {
     pub(super) fn start(shared: Weak<Shared>, entry: Arc<Entry>) -> Running {
         let task = AbortOnDrop(tokio::spawn(run(shared, entry.clone())));
-        Running { entry, task }
+        Running { entry, _task: task }
     }
 }
 
 /// The identity of a site: two with the same one are interchangeable.
 pub(super) fn identity(site: &Site) -> String {
-    format!("{:?} {:?} {}", site.color, site.ttl, site.fingerprint())
+    format!("{:?} {:?} {:?} {}", site.color, site.ttl, site.warnings, site.fingerprint())
 }
 
 impl Entry {
@@ -93,6 +93,8 @@ fn interval(ttl: Duration, failures: u32) -> Duration {
 
 async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
     let mut asked = None;
+    // Whether the log says that it fails.
+    let mut is_failed_logged = false;
     loop {
         let pause = entry.pause(Timestamp::now(), asked);
         tokio::select! {
@@ -120,14 +122,24 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
                 Outcome::Broken { reason } => record.broken(reason, now),
                 Outcome::Failed { reason, wait } => {
                     asked = wait;
+                    if !std::mem::replace(&mut is_failed_logged, true) {
+                        tracing::warn!(
+                            "{}: {reason}; it is asked again, and no more is logged until it answers",
+                            record.name
+                        );
+                    }
                     record.failed(reason, now);
                     Changes::default()
                 }
             }
         };
         entry.is_asking.store(false, Ordering::Relaxed);
-        if let Some(alert) = &changes.alert {
-            tracing::warn!("{}", alert.text);
+        let is_back = entry.record.lock().failures == 0 && std::mem::take(&mut is_failed_logged);
+        match &changes.alert {
+            Some(alert) if alert.is_broken => tracing::warn!("{}", alert.text),
+            Some(alert) => tracing::info!("{}", alert.text),
+            None if is_back => tracing::info!("{}: it answers again", entry.site.name),
+            None => {}
         }
         let (store, record) = (board.store.clone(), entry.record.lock().clone());
         if let Ok(Err(error)) = spawn_blocking(move || store.save(&record)).await {

@@ -10,7 +10,7 @@ pub use view::{Item, SiteState, SiteView, View};
 pub(crate) use watch::{read, words};
 
 use crate::scrape::Scraper;
-use crate::site::Site;
+use crate::site::{Faulty, Listed, Site};
 use crate::state::{Record, Store};
 use entry::{Entry, Running};
 use jiff::Timestamp;
@@ -38,9 +38,40 @@ struct Shared {
 
 #[derive(Default)]
 struct Sites {
-    running: Vec<Running>,
+    rows: Vec<Row>,
     /// The error in the sites file, if it has one.
     problem: Option<String>,
+}
+
+/// A site on the board.
+enum Row {
+    /// It is asked again and again.
+    Running(Running),
+    /// Its table in the sites file has a fault. What is known of it stays on the page.
+    Faulty { site: Faulty, record: Option<Box<Record>> },
+}
+
+impl Row {
+    fn name(&self) -> &str {
+        match self {
+            Row::Running(running) => &running.entry.site.name,
+            Row::Faulty { site, .. } => &site.name,
+        }
+    }
+
+    fn into_record(self) -> Option<Record> {
+        match self {
+            Row::Running(running) => Some(running.entry.record.lock().clone()),
+            Row::Faulty { record, .. } => record.map(|record| *record),
+        }
+    }
+
+    fn view(&self) -> SiteView {
+        match self {
+            Row::Running(running) => running.entry.view(),
+            Row::Faulty { site, record } => SiteView::faulty(site, record.as_deref()),
+        }
+    }
 }
 
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
@@ -54,7 +85,7 @@ impl Drop for AbortOnDrop {
 impl Board {
     /// Begins to ask these sites. What the store knows of them is shown at once. To be used inside a tokio runtime.
     #[must_use]
-    pub fn start(scraper: Scraper, store: Store, publish: Publish, sites: Vec<Site>) -> Board {
+    pub fn start(scraper: Scraper, store: Store, publish: Publish, sites: Vec<Listed>) -> Board {
         let board = Board(Arc::new(Shared {
             scraper,
             store,
@@ -75,27 +106,43 @@ impl Board {
         *self.0._watching.lock() = Some(AbortOnDrop(watching));
     }
 
-    /// Changes the sites. One that is the same goes on undisturbed; one that has changed keeps its headlines.
-    pub fn replace(&self, sites: Vec<Site>) {
+    /// Changes the sites. One that is the same goes on undisturbed; one that has changed keeps its headlines. What is wrong
+    /// in a site's table is logged.
+    pub fn replace(&self, sites: Vec<Listed>) {
+        for problem in sites.iter().flat_map(Listed::problems) {
+            tracing::warn!("sites file: {problem}");
+        }
         let mut current = self.0.sites.lock();
-        let mut before = std::mem::take(&mut current.running);
-        for site in sites {
-            let at = before.iter().position(|running| running.entry.site.name == site.name);
-            let old = at.map(|at| before.swap_remove(at));
-            if let Some(same) = old.as_ref().filter(|old| old.entry.identity == entry::identity(&site)) {
-                let same = same.entry.clone();
-                if let Some(old) = old {
-                    current.running.push(Running { entry: same, task: old.task });
+        let mut before = std::mem::take(&mut current.rows);
+        for listed in sites {
+            let has_own_name = !matches!(&listed, Listed::Faulty(site) if !site.has_own_name);
+            let at = before.iter().position(|row| row.name() == listed.name()).filter(|_| has_own_name);
+            let old = at.map(|at| before.remove(at));
+            let row = match listed {
+                Listed::Usable(site) => self.row(*site, old),
+                Listed::Faulty(site) => {
+                    let known = || self.0.store.load(&site.name).filter(|_| has_own_name);
+                    let record = old.and_then(Row::into_record).or_else(known).map(Box::new);
+                    Row::Faulty { site, record }
                 }
-                continue;
-            }
-            let record = old.map(|old| old.entry.record.lock().clone()).or_else(|| self.0.store.load(&site.name));
-            let record = record.map_or_else(|| Record::new(&site), |record| record.for_site(&site));
-            let entry = Arc::new(Entry::new(site, record));
-            current.running.push(Running::start(Arc::downgrade(&self.0), entry));
+            };
+            current.rows.push(row);
         }
         drop(current);
         self.0.changed();
+    }
+
+    fn row(&self, site: Site, old: Option<Row>) -> Row {
+        if let Some(Row::Running(same)) = &old
+            && same.entry.identity == entry::identity(&site)
+            && let Some(row) = old
+        {
+            return row;
+        }
+        let record = old.and_then(Row::into_record).or_else(|| self.0.store.load(&site.name));
+        let record = record.map_or_else(|| Record::new(&site), |record| record.for_site(&site));
+        let entry = Arc::new(Entry::new(site, record));
+        Row::Running(Running::start(Arc::downgrade(&self.0), entry))
     }
 
     /// Says what is wrong in the sites file; `None`: nothing.
@@ -118,7 +165,7 @@ impl Board {
             return known.clone();
         }
         let sites = self.0.sites.lock();
-        let entries = sites.running.iter().map(|running| running.entry.view()).collect();
+        let entries = sites.rows.iter().map(Row::view).collect();
         let new = Arc::new(View::new(version, entries, sites.problem.clone()));
         *view = Some((version, new.clone()));
         new
@@ -127,8 +174,11 @@ impl Board {
     /// Asks all sites now, except those that were asked within the last seconds, and waits for them, at most as long as an
     /// attempt may take.
     pub async fn refresh(&self) {
-        let entries: Vec<Arc<Entry>> =
-            self.0.sites.lock().running.iter().map(|running| running.entry.clone()).collect();
+        let running = |row: &Row| match row {
+            Row::Running(running) => Some(running.entry.clone()),
+            Row::Faulty { .. } => None,
+        };
+        let entries: Vec<Arc<Entry>> = self.0.sites.lock().rows.iter().filter_map(running).collect();
         let now = Timestamp::now();
         let asked: Vec<_> = entries.iter().filter_map(|entry| entry.ask(now)).collect();
         let all = async {

@@ -1,7 +1,8 @@
 //! What is shown of the sites: a picture of one moment.
 
+use super::words;
 use crate::extract::merge;
-use crate::site::Site;
+use crate::site::{Faulty, Problem, Site};
 use crate::state::{Attempt, Record, Seen, Source};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -46,8 +47,8 @@ impl SiteState {
 pub struct SiteView {
     /// Its name.
     pub name: String,
-    /// Its page.
-    pub url: Url,
+    /// Its page; `None` if the sites file has no usable address.
+    pub url: Option<Url>,
     /// Its feed.
     pub feed: Option<Url>,
     /// `#rrggbb`.
@@ -64,6 +65,8 @@ pub struct SiteView {
     pub is_asking: bool,
     /// Its last good headlines.
     pub headlines: Vec<Seen>,
+    /// Keys of its table whose value is wrong and that it can do without.
+    pub warnings: Vec<Problem>,
     last: Option<Attempt>,
 }
 
@@ -71,7 +74,7 @@ impl SiteView {
     pub(super) fn new(site: &Site, record: &Record, is_asking: bool) -> SiteView {
         SiteView {
             name: site.name.clone(),
-            url: site.url.clone(),
+            url: Some(site.url.clone()),
             feed: site.feed.clone(),
             color: site.color.clone().unwrap_or_else(|| chosen(&site.name)),
             ttl: site.ttl,
@@ -80,7 +83,27 @@ impl SiteView {
             source: record.source,
             is_asking,
             headlines: record.headlines.clone(),
+            warnings: site.warnings.clone(),
             last: record.last.clone(),
+        }
+    }
+
+    /// A site that cannot be asked, with what was known of it.
+    pub(super) fn faulty(site: &Faulty, record: Option<&Record>) -> SiteView {
+        let reason = format!("it is not asked, since the sites file has a fault: {}", words(&site.problems));
+        SiteView {
+            name: site.name.clone(),
+            url: site.url.clone(),
+            feed: None,
+            color: site.color.clone().unwrap_or_else(|| chosen(&site.name)),
+            ttl: Duration::ZERO,
+            fetched: record.and_then(|record| record.fetched),
+            tried: record.and_then(|record| record.tried),
+            source: record.and_then(|record| record.source),
+            is_asking: false,
+            headlines: record.map(|record| record.headlines.clone()).unwrap_or_default(),
+            warnings: Vec::new(),
+            last: Some(Attempt::Broken { reason }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Follows the sites file.
 
 use super::{Board, Shared};
-use crate::site::{Problem, parse};
+use crate::site::{Problem, parse_each};
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
 use std::time::Duration;
@@ -38,14 +38,14 @@ pub(super) async fn run(shared: Weak<Shared>, file: PathBuf, mut known: String) 
             }
             Some(Ok(text)) if text == known => board.set_problem(None),
             Some(Ok(text)) => {
-                match parse(&text) {
+                match parse_each(&text) {
                     Ok(sites) => {
                         tracing::info!("{} has changed: {} sites", file.display(), sites.len());
                         Board(board.clone()).replace(sites);
                         board.set_problem(None);
                     }
                     Err(problems) => {
-                        let reason = words(&file, &problems);
+                        let reason = format!("{}: {}", file.display(), words(&problems));
                         tracing::error!("{reason}; the sites stay as they are");
                         board.set_problem(Some(reason));
                     }
@@ -75,8 +75,8 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-/// All problems of a file in one text.
-pub(crate) fn words(path: &Path, problems: &[Problem]) -> String {
+/// All problems in one text.
+pub(crate) fn words(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    format!("{}: {}", path.display(), lines.join("; "))
+    lines.join("; ")
 }

@@ -13,6 +13,9 @@ const WORDS: usize = 4;
 /// Patterns that are proposed.
 const PATTERNS: usize = 10;
 
+/// Texts that a pattern shows.
+const EXAMPLES: usize = 3;
+
 /// Ancestors of a link among which its kind of element is looked for.
 const ANCESTORS: usize = 16;
 
@@ -25,8 +28,8 @@ pub struct LinkPattern {
     pub link_prefix: String,
     /// How many links of the page match.
     pub count: usize,
-    /// One of their texts.
-    pub example: String,
+    /// Texts of some of them, each once: at most three.
+    pub examples: Vec<String>,
 }
 
 /// What a page proposes.
@@ -47,7 +50,7 @@ pub fn suggest(text: &str, base: &Url) -> Result<Suggestion, ExtractError> {
     let end = Instant::now() + MAX_TIME;
     let html = parse(text, end, MAX_TIME)?;
     let mut feeds: Vec<(String, Url)> = Vec::new();
-    let mut patterns: BTreeMap<(String, String), (usize, String)> = BTreeMap::new();
+    let mut patterns: BTreeMap<(String, String), (usize, Vec<String>)> = BTreeMap::new();
     for element in html.root_element().descendent_elements() {
         if Instant::now() >= end {
             return Err(ExtractError::TooSlow(MAX_TIME));
@@ -83,13 +86,16 @@ pub fn suggest(text: &str, base: &Url) -> Result<Suggestion, ExtractError> {
         };
         let first = url.path_segments().and_then(|mut parts| parts.next().filter(|_| parts.next().is_some()));
         let prefix = first.map_or("/".to_owned(), |first| format!("/{first}/"));
-        let entry = patterns.entry((item, prefix)).or_insert((0, title));
-        entry.0 += 1;
+        let (count, examples) = patterns.entry((item, prefix)).or_default();
+        *count += 1;
+        if examples.len() < EXAMPLES && !examples.contains(&title) {
+            examples.push(title);
+        }
     }
     let mut links: Vec<LinkPattern> = patterns
         .into_iter()
         .filter(|(_, (count, _))| *count > 1)
-        .map(|((item, link_prefix), (count, example))| LinkPattern { item, link_prefix, count, example })
+        .map(|((item, link_prefix), (count, examples))| LinkPattern { item, link_prefix, count, examples })
         .collect();
     links.sort_by_key(|link| std::cmp::Reverse(link.count));
     links.truncate(PATTERNS);

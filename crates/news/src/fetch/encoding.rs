@@ -4,19 +4,20 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::io::Read;
 
 /// What a request accepts: what [`decompress`] can undo.
+#[cfg(feature = "service")]
 pub(crate) const ACCEPTED: &str = "gzip, deflate";
 
 /// Why a body cannot be decompressed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
     /// An encoding that no request accepts.
-    #[error("its Content-Encoding is {0:?}, which was not asked for")]
+    #[error("the answer has the Content-Encoding {0:?}, which was not asked for")]
     Unknown(String),
     /// A decompression bomb.
-    #[error("it is longer than {0} bytes when decompressed")]
+    #[error("the answer is longer than {0} bytes when decompressed")]
     TooLong(usize),
     /// Damaged data.
-    #[error("it cannot be decompressed: {0}")]
+    #[error("the answer cannot be decompressed: {0}")]
     Damaged(String),
 }
 

@@ -4,7 +4,7 @@ use url::Url;
 
 /// A page could not be fetched. The text names its address.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{url}: {reason}")]
+#[error("{reason} ({url})")]
 pub struct FetchError {
     /// What was asked for, or where a redirect led.
     pub url: Url,
@@ -29,7 +29,7 @@ pub enum FetchReason {
     #[error("the answer is not whole: {0}")]
     Cut(String),
     /// More bytes than [`Options::body_limit`](super::Options::body_limit).
-    #[error("it is longer than {0} bytes")]
+    #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
     /// The body cannot be decompressed.
     #[error(transparent)]
@@ -46,8 +46,8 @@ pub enum FetchReason {
     /// robots.txt does not allow it.
     #[error("robots.txt does not allow it")]
     Robots,
-    /// robots.txt cannot be read; until then nothing may be fetched.
-    #[error("robots.txt cannot be read ({0}), so nothing of this site may be fetched")]
+    /// The server answers, and does not give its robots.txt; until it does nothing may be fetched.
+    #[error("{0} for robots.txt, and until that can be read nothing of this site is fetched")]
     RobotsUnreadable(String),
     /// The host has asked to be left alone.
     #[error("status {status}; the host is left alone for another {} s", wait.as_secs_f64().ceil())]

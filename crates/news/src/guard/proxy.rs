@@ -1,7 +1,7 @@
 //! The forward proxy that a browser is started with: `CONNECT`, and requests with an absolute address.
 
 use super::limited::Limited;
-use super::{DialError, Guard};
+use super::{DialError, Guard, Target};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::combinators::BoxBody;
@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,6 +37,8 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 const COPY: usize = 16 << 10;
+/// Tunnels whose failure is remembered.
+const REASONS: usize = 64;
 
 type Body = BoxBody<Bytes, io::Error>;
 
@@ -70,6 +74,20 @@ impl Default for ProxyLimits {
 pub struct Proxy {
     address: SocketAddr,
     accepting: JoinHandle<()>,
+    refused: Refused,
+}
+
+/// The last tunnels that were not opened, and why: a browser tells its page of the failure alone.
+#[derive(Clone, Debug, Default)]
+struct Refused(Arc<Mutex<VecDeque<(Target, String)>>>);
+
+impl Refused {
+    fn add(&self, target: Target, reason: String) {
+        let mut list = self.0.lock();
+        list.retain(|(known, _)| *known != target);
+        list.truncate(REASONS - 1);
+        list.push_front((target, reason));
+    }
 }
 
 impl Proxy {
@@ -81,13 +99,22 @@ impl Proxy {
     pub async fn start(guard: Guard, limits: ProxyLimits) -> io::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        Ok(Proxy { address, accepting: tokio::spawn(accept(listener, guard, limits)) })
+        let refused = Refused::default();
+        let accepting = tokio::spawn(accept(listener, guard, limits, refused.clone()));
+        Ok(Proxy { address, accepting, refused })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Why the last tunnel to this host and port was not opened, if that is remembered.
+    #[must_use]
+    pub fn reason(&self, host: &str, port: u16) -> Option<String> {
+        let target = Target::new(host, port).ok()?;
+        self.refused.0.lock().iter().find(|(known, _)| *known == target).map(|(_, reason)| reason.clone())
     }
 }
 
@@ -97,7 +124,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, guard: Guard, limits: ProxyLimits) {
+async fn accept(listener: TcpListener, guard: Guard, limits: ProxyLimits, refused: Refused) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     // Tunnels outlive the task of their connection; the channel closes with this function.
     let (_open, closed) = watch::channel(());
@@ -114,8 +141,13 @@ async fn accept(listener: TcpListener, guard: Guard, limits: ProxyLimits) {
             }
         };
         let slot = Arc::new(slot);
-        let context =
-            Context { guard: guard.clone(), idle: limits.idle, answer: limits.answer, closed: closed.clone() };
+        let context = Context {
+            guard: guard.clone(),
+            idle: limits.idle,
+            answer: limits.answer,
+            closed: closed.clone(),
+            refused: refused.clone(),
+        };
         let mut server = hyper::server::conn::http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(limits.head);
         connections.spawn(async move {
@@ -131,6 +163,7 @@ struct Context {
     idle: Duration,
     answer: Duration,
     closed: watch::Receiver<()>,
+    refused: Refused,
 }
 
 async fn answer<S: Send + 'static>(
@@ -185,7 +218,16 @@ async fn tunnel<S: Send + 'static>(
 ) -> Result<Response<Body>, Failure> {
     let wrong = || Failure::new(StatusCode::BAD_REQUEST, "CONNECT takes HOST:PORT");
     let authority = request.uri().authority().ok_or_else(wrong)?;
-    let upstream = context.guard.dial(authority.host(), authority.port_u16().ok_or_else(wrong)?).await?;
+    let (host, port) = (authority.host(), authority.port_u16().ok_or_else(wrong)?);
+    let upstream = match context.guard.dial(host, port).await {
+        Ok(upstream) => upstream,
+        Err(error) => {
+            if let Ok(target) = Target::new(host, port) {
+                context.refused.add(target, error.to_string());
+            }
+            return Err(error.into());
+        }
+    };
     tokio::spawn(async move {
         let mut closed = context.closed;
         let Ok(client) = hyper::upgrade::on(request).await else { return };

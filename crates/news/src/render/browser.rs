@@ -62,7 +62,7 @@ pub struct Browser {
     child: Child,
     guard: Guard,
     limits: ProxyLimits,
-    _proxy: Proxy,
+    pub(super) proxy: Proxy,
     /// `Chrome/156.0...`
     version: String,
     agent: String,
@@ -94,7 +94,7 @@ impl Browser {
                 let text = |key: &str| answer[key].as_str().unwrap_or("unknown").to_owned();
                 let (version, agent) = (text("product"), text("userAgent"));
                 let (guard, limits) = (options.guard.clone(), options.proxy.clone());
-                Ok(Browser { connection, child, guard, limits, _proxy: proxy, version, agent })
+                Ok(Browser { connection, child, guard, limits, proxy, version, agent })
             }
             Ok(Err(_)) => Err(why(&options.program, complaints).await),
             Err(_) => Err(RenderError::Start(format!("{program} did not answer within {limit:?}"))),

@@ -3,8 +3,8 @@
 //! A pipe needs no port, which any process of this machine, and any page, could connect to. Messages that this module
 //! does not know are ignored, so a newer browser's do no harm.
 
+use crate::devtools::{Event, Incoming, decode};
 use parking_lot::Mutex;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,33 +26,6 @@ pub(crate) enum CallError {
     Gone,
     #[error("the browser refuses {method}: {message}")]
     Refused { method: &'static str, message: String },
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Message {
-    id: Option<u64>,
-    method: Option<String>,
-    session_id: Option<String>,
-    #[serde(default)]
-    params: Value,
-    #[serde(default)]
-    result: Value,
-    error: Option<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    #[serde(default)]
-    message: String,
-}
-
-/// An event of a session.
-#[derive(Debug)]
-pub(crate) struct Event {
-    pub(crate) session: String,
-    pub(crate) method: String,
-    pub(crate) params: Value,
 }
 
 #[derive(Default)]
@@ -199,33 +172,20 @@ async fn read(mut stream: OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
 }
 
 fn take(bytes: &[u8], waiting: &Mutex<Waiting>) {
-    let Ok(message) = serde_json::from_slice::<Message>(bytes) else { return };
-    let mut waiting = waiting.lock();
-    if let Some(id) = message.id {
-        if let Some(call) = waiting.calls.remove(&id) {
-            let _ = call.send(message.error.map_or(Ok(message.result), |error| Err(error.message)));
+    match decode(bytes) {
+        Some(Incoming::Answer { id, result }) => {
+            if let Some(call) = waiting.lock().calls.remove(&id) {
+                let _ = call.send(result);
+            }
         }
-    } else if let (Some(method), Some(session)) = (message.method, message.session_id)
-        && let Some(events) = waiting.sessions.get(&session)
-        && events.try_send(Event { session: session.clone(), method, params: message.params }).is_err()
-    {
-        waiting.forget(&session);
-    }
-}
-
-/// For the fuzzer: messages, each ended by a zero byte, at a connection that waits for a call and hears a session.
-pub(crate) fn messages(bytes: &[u8]) {
-    let waiting = Mutex::<Waiting>::default();
-    let (call, _result) = oneshot::channel();
-    let (session, _events) = mpsc::channel(4);
-    {
-        let mut waiting = waiting.lock();
-        waiting.calls.insert(1, call);
-        waiting.sessions.insert("s".to_owned(), session.clone());
-        waiting.sessions.insert("t".to_owned(), session);
-    }
-    for message in bytes.split(|byte| *byte == 0) {
-        take(message, &waiting);
+        Some(Incoming::Event(event)) => {
+            let mut waiting = waiting.lock();
+            let session = event.session.clone();
+            if waiting.sessions.get(&session).is_some_and(|events| events.try_send(event).is_err()) {
+                waiting.forget(&session);
+            }
+        }
+        None => {}
     }
 }
 

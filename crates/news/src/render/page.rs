@@ -1,11 +1,12 @@
 //! One page: in a context of its own, which is disposed of whatever happens.
 
 use super::browser::Browser;
-use super::cdp::{CallError, Connection, Event};
+use super::cdp::{CallError, Connection};
 use super::context::Context;
 use super::request::{RenderError, Rendered, Request};
 use super::screenshot;
-use crate::guard::REFUSED;
+use crate::devtools::Event;
+use crate::guard::{Proxy, REFUSED};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
@@ -49,13 +50,14 @@ impl Browser {
     async fn render_untimed(&self, request: &Request) -> Result<Rendered, String> {
         // A proxy of its own holds what concerns this page alone: it sees every connection, also those of workers.
         let proxy = self.proxy_for(request).await.map_err(|error| error.to_string())?;
-        let context = Context::open(&self.connection, proxy.as_ref().map(crate::guard::Proxy::address)).await?;
+        let context = Context::open(&self.connection, proxy.as_ref().map(Proxy::address)).await?;
         let page = Page {
             connection: &self.connection,
             session: &context.session,
             target: &context.target,
             request,
             agent: self.agent_for(request),
+            proxy: proxy.as_ref().unwrap_or(&self.proxy),
             state: Mutex::default(),
         };
         let mut events = self.connection.events(page.session);
@@ -72,6 +74,8 @@ impl Browser {
 struct State {
     /// Of the newest document of the page itself.
     status: Option<u16>,
+    /// Where the page goes, or was redirected to.
+    document: Option<Url>,
     /// Whether the headers of the request are sent.
     is_begun: bool,
     sessions: usize,
@@ -84,6 +88,8 @@ pub(super) struct Page<'a> {
     pub(super) request: &'a Request,
     /// The `User-Agent`, if it is not the browser's.
     agent: Option<String>,
+    /// What its connections pass.
+    proxy: &'a Proxy,
     state: Mutex<State>,
 }
 
@@ -171,15 +177,20 @@ impl Page<'_> {
         match answer["errorText"].as_str() {
             None | Some("") => {}
             Some("net::ERR_HTTP_RESPONSE_CODE_FAILURE") => return Ok(false),
-            Some("net::ERR_TUNNEL_CONNECTION_FAILED") => {
-                return Err(
-                    "the connection was refused by the guard, or failed (net::ERR_TUNNEL_CONNECTION_FAILED)".to_owned()
-                );
+            Some(failure @ "net::ERR_TUNNEL_CONNECTION_FAILED") => {
+                // The browser has told where it was going before; by the next answer that is read.
+                let _ = self.call("Page.getNavigationHistory", json!({})).await;
+                let last = self.state.lock().document.clone();
+                let known = [last.as_ref(), Some(url)]
+                    .into_iter()
+                    .flatten()
+                    .find_map(|url| self.proxy.reason(url.host_str()?, url.port_or_known_default()?));
+                return Err(known.unwrap_or_else(|| format!("the connection cannot be made ({failure})")));
             }
             Some("net::ERR_ABORTED") => {
                 return Err("it is no page: a download, or nothing (net::ERR_ABORTED)".to_owned());
             }
-            Some(reason) => return Err(reason.to_owned()),
+            Some(reason) => return Err(words(reason)),
         }
         self.evaluate(LOADED).await.map(|_| true)
     }
@@ -237,6 +248,10 @@ impl Page<'_> {
                 }
                 "Inspector.targetCrashed" if is_page => return "its tab crashed".to_owned(),
                 "Inspector.detached" if is_page => return "its tab was closed".to_owned(),
+                "Network.requestWillBeSent" if params["type"] == "Document" && params["frameId"] == self.target => {
+                    let url = params["request"]["url"].as_str().and_then(|url| url.parse().ok());
+                    self.state.lock().document = url;
+                }
                 "Network.responseReceived" if params["type"] == "Document" && params["frameId"] == self.target => {
                     if let Some(reason) = header(&params["response"]["headers"]) {
                         return reason;
@@ -285,6 +300,23 @@ impl Page<'_> {
         self.connection.send(Some(child), "Runtime.runIfWaitingForDebugger", json!({}));
         Ok(())
     }
+}
+
+/// A network error of the browser, in words.
+fn words(error: &str) -> String {
+    let cause = match error.strip_prefix("net::").unwrap_or(error) {
+        "ERR_TOO_MANY_REDIRECTS" => "it redirects on and on",
+        "ERR_EMPTY_RESPONSE" | "ERR_CONNECTION_CLOSED" | "ERR_CONNECTION_RESET" => {
+            "the server closed the connection without an answer"
+        }
+        "ERR_TIMED_OUT" | "ERR_CONNECTION_TIMED_OUT" => "the server does not answer",
+        "ERR_PROXY_CONNECTION_FAILED" => "the guard's proxy cannot be reached",
+        "ERR_UNSAFE_PORT" => "the browser refuses this port",
+        name if name.starts_with("ERR_CERT") => "the server's certificate is not trusted",
+        name if name.starts_with("ERR_SSL") => "there is no TLS session with the server",
+        _ => return error.to_owned(),
+    };
+    format!("{cause} ({error})")
 }
 
 /// Whether a script was cut off because the page went elsewhere.

@@ -82,7 +82,9 @@ impl Remote {
                 let text: String = String::from_utf8_lossy(&answer.body).chars().take(MAX_ERROR).collect();
                 let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
                 let reason = told["info"]["text"].as_str().or(told["description"].as_str()).unwrap_or(&text);
-                return Err(failed(format!("the rendering service answers {status}: {reason}")));
+                // Our own service names the page, too.
+                let reason = reason.strip_suffix(&format!(" ({url})")).unwrap_or(reason);
+                return Err(failed(format!("{reason}, says the rendering service (status {status})")));
             }
         }
         if let Some(cut) = answer.cut {

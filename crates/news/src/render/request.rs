@@ -129,7 +129,7 @@ pub enum RenderError {
         wait: Duration,
     },
     /// All pages are in use, and the queue is full.
-    #[error("{url}: {pages} pages are being rendered and {queue} wait, and that is the limit")]
+    #[error("{pages} pages are being rendered and {queue} wait, and that is the limit ({url})")]
     Busy {
         /// The page.
         url: Url,
@@ -141,10 +141,10 @@ pub enum RenderError {
         retry_after: Duration,
     },
     /// Not an `http` or `https` address.
-    #[error("{0}: only http:// and https:// addresses can be rendered")]
+    #[error("only http:// and https:// addresses can be rendered ({0})")]
     Scheme(Url),
     /// Not rendered in time.
-    #[error("{url}: not rendered within {limit:?}")]
+    #[error("not rendered within {limit:?} ({url})")]
     Timeout {
         /// The page.
         url: Url,
@@ -152,7 +152,7 @@ pub enum RenderError {
         limit: Duration,
     },
     /// The page cannot be loaded.
-    #[error("{url}: {reason}")]
+    #[error("{reason} ({url})")]
     Failed {
         /// The page.
         url: Url,

@@ -3,9 +3,10 @@
 use super::cache::Cache;
 use super::files::file;
 use super::query::Query;
-use super::{events, opml, page, secure};
+use super::{events, page, secure};
 use crate::board::{Board, View};
-use crate::site::Site;
+use crate::site::Listed;
+use crate::site::opml;
 use axum::Router;
 use axum::extract::{Request, State as Shared};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
@@ -152,11 +153,11 @@ async fn opml_in(Shared(state): Shared<Arc<State>>, request: Request) -> Result<
     Ok((StatusCode::OK, axum::Json(serde_json::json!({ "added": count }))).into_response())
 }
 
-fn add(path: &std::path::Path, list: &str) -> Result<(Vec<Site>, usize), Refused> {
+fn add(path: &std::path::Path, list: &str) -> Result<(Vec<Listed>, usize), Refused> {
     let own = |text| (StatusCode::CONFLICT, text);
     let text = crate::board::read(path).map_err(own)?;
-    let problems = |problems: Vec<_>| own(crate::board::words(path, &problems));
-    let sites = crate::site::parse(&text).map_err(problems)?;
+    let problems = |problems: Vec<_>| own(format!("{}: {}", path.display(), crate::board::words(&problems)));
+    let sites = crate::site::parse_each(&text).map_err(problems)?;
     let (tables, count) =
         opml::import(list, &sites).map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
     let (text, sites) = opml::added(&text, &tables).map_err(problems)?;

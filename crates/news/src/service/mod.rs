@@ -3,7 +3,6 @@
 mod files;
 mod settings;
 
-pub(crate) mod opml;
 mod page;
 mod query;
 

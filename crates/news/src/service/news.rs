@@ -7,12 +7,13 @@ use crate::fetch::{Fetcher, Options};
 use crate::guard::Guard;
 use crate::render::{Backend, Remote, RemoteError, Renderer, SettingError};
 use crate::scrape::Scraper;
-use crate::site::{Site, parse};
+use crate::site::{Listed, parse_each};
 use crate::state::Store;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_http_client::TrustError;
@@ -60,7 +61,7 @@ pub struct News {
     scraper: Scraper,
     store: Store,
     /// The sites file's text, and its sites.
-    sites: (String, Vec<Site>),
+    sites: (String, Vec<Listed>),
 }
 
 impl News {
@@ -95,6 +96,24 @@ impl News {
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
         self.http.token()
+    }
+
+    /// The hosts that its sites are on, and their feeds, in the order of their names.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let usable = self.sites.1.iter().filter_map(|listed| match listed {
+            Listed::Usable(site) => Some(site),
+            Listed::Faulty(_) => None,
+        });
+        let urls = usable.flat_map(|site| std::iter::once(&site.url).chain(&site.feed));
+        let hosts: BTreeSet<String> = urls.filter_map(|url| url.host_str().map(str::to_owned)).collect();
+        hosts.into_iter().collect()
+    }
+
+    /// The sites file; `None`: the example sites.
+    #[must_use]
+    pub fn sites_file(&self) -> Option<&Path> {
+        self.settings.sites.as_deref()
     }
 
     /// Serves until `shutdown` is ready.
@@ -142,7 +161,7 @@ pub(crate) fn scraper(settings: &NewsSettings) -> Result<Scraper, StartError> {
 }
 
 /// The text and the sites of a file, or of the examples.
-pub(crate) fn sites(file: Option<PathBuf>) -> Result<(String, Vec<Site>), StartError> {
+pub(crate) fn sites(file: Option<PathBuf>) -> Result<(String, Vec<Listed>), StartError> {
     let (path, text) = match file {
         Some(path) => {
             let text = read(&path).map_err(StartError::Sites)?;
@@ -150,9 +169,9 @@ pub(crate) fn sites(file: Option<PathBuf>) -> Result<(String, Vec<Site>), StartE
         }
         None => (PathBuf::from("the example sites"), EXAMPLES.to_owned()),
     };
-    match parse(&text) {
+    match parse_each(&text) {
         Ok(sites) => Ok((text, sites)),
-        Err(problems) => Err(StartError::Sites(words(&path, &problems))),
+        Err(problems) => Err(StartError::Sites(format!("{}: {}", path.display(), words(&problems)))),
     }
 }
 

@@ -1,12 +1,15 @@
-//! The file: every problem with its line, not only the first.
+//! The file: every problem with its line, not only the first. A fault in one site's table leaves the others as they are.
 
-use super::{Mode, Pattern, Problem, Rule, Site};
+use super::{Faulty, Listed, Mode, Pattern, Problem, Rule, Site};
+use cssparser::color::{parse_hash_color, parse_named_color};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 use url::Url;
 
 /// Sites of one file.
@@ -19,35 +22,6 @@ const DEFAULT_LIMIT: usize = 100;
 const DEFAULT_TTL: Duration = Duration::from_secs(600);
 const MIN_TTL: Duration = Duration::from_secs(10);
 const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    site: Vec<Spanned<Raw>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    name: Spanned<String>,
-    url: Spanned<String>,
-    color: Option<Spanned<String>>,
-    #[serde(default)]
-    mode: Mode,
-    feed: Option<Spanned<String>>,
-    item: Option<Spanned<String>>,
-    title: Option<Spanned<String>>,
-    link: Option<Spanned<String>>,
-    wait_for: Option<Spanned<String>>,
-    limit: Option<Spanned<usize>>,
-    ttl: Option<Spanned<String>>,
-    min_items: Option<Spanned<usize>>,
-    text: Option<Texts>,
-    text_not: Option<Texts>,
-    link_prefix: Option<Texts>,
-    link_suffix: Option<Texts>,
-}
 
 /// One text or several.
 #[derive(Deserialize)]
@@ -69,119 +43,192 @@ impl Texts {
     }
 }
 
-/// Reads a sites file.
+/// Reads a sites file that is to be right as a whole.
 ///
 /// # Errors
 ///
-/// All that is wrong in it, each with its line.
+/// All that is wrong in it, each with its line; warnings count.
 pub fn parse(text: &str) -> Result<Vec<Site>, Vec<Problem>> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(text, span));
-        vec![Problem { line, site: None, text: error.message().to_owned() }]
-    })?;
-    let mut problems = Problems { text, site: None, list: Vec::new() };
-    if let Some(site) = file.site.get(MAX_SITES) {
-        problems.add(site.span(), format!("a file has at most {MAX_SITES} sites"));
+    let (mut sites, mut problems) = (Vec::new(), Vec::new());
+    for listed in parse_each(text)? {
+        match listed {
+            Listed::Usable(site) => {
+                problems.extend(site.warnings.iter().cloned());
+                sites.push(*site);
+            }
+            Listed::Faulty(site) => problems.extend(site.problems),
+        }
+    }
+    problems.sort_by_key(|problem| problem.line);
+    if problems.is_empty() { Ok(sites) } else { Err(problems) }
+}
+
+/// Reads a sites file, each site for itself: one with a fault does not stop the others.
+///
+/// # Errors
+///
+/// No site can be told from the text: it is no TOML, has something else than `[[site]]` tables, or too many of them.
+pub fn parse_each(text: &str) -> Result<Vec<Listed>, Vec<Problem>> {
+    let whole = |span: Option<Range<usize>>, reason: String| {
+        vec![Problem { line: span.map_or(1, |span| line_of(text, span)), site: None, text: reason }]
+    };
+    let file = DeTable::parse(text).map_err(|error| whole(error.span(), error.message().to_owned()))?;
+    let mut tables = Vec::new();
+    for (key, value) in file.into_inner() {
+        let span = Some(key.span());
+        match (&*key.into_inner(), value.into_inner()) {
+            ("site", DeValue::Array(list)) => tables.extend(list),
+            (key, _) => {
+                return Err(whole(span, format!("{key:?} is not known: a sites file has [[site]] tables")));
+            }
+        }
+    }
+    if let Some(site) = tables.get(MAX_SITES) {
+        return Err(whole(Some(site.span()), format!("a file has at most {MAX_SITES} sites")));
     }
     let mut names = HashSet::new();
-    let mut sites = Vec::new();
-    for raw in file.site.into_iter().take(MAX_SITES) {
-        let span = raw.get_ref().name.span();
-        let name = raw.get_ref().name.get_ref().clone();
-        problems.site = Some(name.clone());
-        if !names.insert(name) {
-            problems.add(span, "another site has this name".to_owned());
-        }
-        sites.extend(problems.site(raw));
+    let mut listed = Vec::new();
+    for (at, table) in tables.into_iter().enumerate() {
+        let span = table.span();
+        let DeValue::Table(table) = table.into_inner() else {
+            return Err(whole(Some(span), "site is not a [[site]] table".to_owned()));
+        };
+        listed.push(Table { text, table, span, site: None, problems: Vec::new() }.read(at + 1, &mut names));
     }
-    if problems.list.is_empty() { Ok(sites) } else { Err(problems.list) }
+    Ok(listed)
 }
 
 fn line_of(text: &str, span: Range<usize>) -> usize {
     text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count() + 1
 }
 
-struct Problems<'a> {
+/// A `[[site]]` table whose keys are taken out one by one.
+struct Table<'a> {
     text: &'a str,
+    table: DeTable<'a>,
+    span: Range<usize>,
     site: Option<String>,
-    list: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
-impl Problems<'_> {
-    fn add(&mut self, span: Range<usize>, text: String) {
-        self.list.push(Problem { line: line_of(self.text, span), site: self.site.clone(), text });
+impl Table<'_> {
+    fn problem(&self, span: Range<usize>, text: String) -> Problem {
+        Problem { line: line_of(self.text, span), site: self.site.clone(), text }
     }
 
-    /// The value; or `None`, and its problem.
-    fn check<T, U>(&mut self, value: Spanned<T>, parse: impl FnOnce(T) -> Result<U, String>) -> Option<U> {
+    fn add(&mut self, span: Range<usize>, text: String) {
+        self.problems.push(self.problem(span, text));
+    }
+
+    /// A key's value with its place; `None` if there is no such key, or its type is wrong, which is a problem.
+    fn take<T: DeserializeOwned>(&mut self, key: &str) -> Option<Spanned<T>> {
+        let (_, value) = self.table.remove_entry(key)?;
+        let span = value.span();
+        match T::deserialize(ValueDeserializer::from(value)) {
+            Ok(value) => Some(Spanned::new(span, value)),
+            Err(error) => {
+                self.add(span, format!("{key}: {}", error.message()));
+                None
+            }
+        }
+    }
+
+    /// A key's value, parsed. A wrong one is a problem.
+    fn parsed<T: DeserializeOwned, U>(&mut self, key: &str, parse: impl FnOnce(T) -> Result<U, String>) -> Option<U> {
+        let value = self.take(key)?;
         let span = value.span();
         parse(value.into_inner()).map_err(|text| self.add(span, text)).ok()
     }
 
-    fn optional<T, U>(
-        &mut self,
-        value: Option<Spanned<T>>,
-        parse: impl FnOnce(T) -> Result<U, String>,
-    ) -> Option<Option<U>> {
-        value.map_or(Some(None), |value| self.check(value, parse).map(Some))
+    /// `number` is that of the table in the file, which names a site without a usable name.
+    fn read(mut self, number: usize, names: &mut HashSet<String>) -> Listed {
+        let name: Option<Spanned<String>> = self.take("name");
+        // Before it is checked, so that each problem is found by the name that the file has.
+        self.site = name.as_ref().map(|name| name.get_ref().clone());
+        let is_repeated = match name {
+            Some(name) => {
+                let span = name.span();
+                let is_repeated = !names.insert(name.get_ref().clone());
+                if is_repeated {
+                    self.add(span.clone(), "another site has this name".to_owned());
+                }
+                if let Err(text) = check_name(name.get_ref()) {
+                    self.site = None;
+                    self.add(span, text);
+                }
+                is_repeated
+            }
+            None => {
+                if self.problems.is_empty() {
+                    self.add(self.span.clone(), "the key name is missing".to_owned());
+                }
+                false
+            }
+        };
+        let before = self.problems.len();
+        let url = self.parsed("url", web_url);
+        if url.is_none() && self.problems.len() == before {
+            self.add(self.span.clone(), "the key url is missing".to_owned());
+        }
+        let (color, warnings) = self.color();
+        let site = self.rest(url.clone(), color.clone(), warnings.clone());
+        for (key, _) in std::mem::take(&mut self.table) {
+            self.add(key.span(), format!("the key {:?} is not known", &**key.get_ref()));
+        }
+        let name = self.site.take();
+        match (name, site) {
+            (Some(name), Some(site)) if self.problems.is_empty() => Site { name, ..site }.into(),
+            (name, _) => {
+                self.problems.extend(warnings);
+                self.problems.sort_by_key(|problem| problem.line);
+                let has_own_name = name.is_some() && !is_repeated;
+                let name = name.unwrap_or_else(|| format!("site {number}"));
+                Listed::Faulty(Faulty { name, has_own_name, url, color, problems: self.problems })
+            }
+        }
     }
 
-    fn site(&mut self, raw: Spanned<Raw>) -> Option<Site> {
-        let span = raw.span();
-        let raw = raw.into_inner();
-        let has_rule = raw.item.is_some() || raw.title.is_some() || raw.link.is_some();
-        // Each field is looked at before any of them ends this, so that every problem is found.
-        let name = self.check(raw.name, name);
-        let url = self.check(raw.url, web_url);
-        let color = self.optional(raw.color, color);
-        let feed = self.optional(raw.feed, web_url);
-        let item = self.optional(raw.item, |text| Pattern::new(&text));
-        let title = self.optional(raw.title, |text| Pattern::new(&text));
-        let link = self.optional(raw.link, |text| link(&text));
-        let wait_for = self.optional(raw.wait_for, |text| Pattern::new(&text).map(|pattern| pattern.text));
-        let limit = self.optional(raw.limit, limit);
-        let ttl = self.optional(raw.ttl, |text| ttl(&text));
-        let limit_of_minimum = limit.flatten().unwrap_or(DEFAULT_LIMIT);
-        let min_items = self.optional(raw.min_items, |number| {
-            let text = format!("min_items is {number}, more than the limit of {limit_of_minimum} headlines");
-            if number > limit_of_minimum { Err(text) } else { Ok(number) }
-        });
-        let feed = feed?;
-        if raw.mode == Mode::Feed && feed.is_none() {
-            self.add(span, "mode \"feed\" needs the key feed".to_owned());
-            return None;
+    /// The color; a wrong one is a warning, since the site can do without.
+    fn color(&mut self) -> (Option<String>, Vec<Problem>) {
+        let before = self.problems.len();
+        let color = self.parsed("color", color);
+        let warnings = self.problems.split_off(before).into_iter();
+        let warn = |problem: Problem| Problem { text: format!("{}; another color is used", problem.text), ..problem };
+        (color, warnings.map(warn).collect())
+    }
+
+    /// All keys but name, URL and color. `None`: a problem was found.
+    fn rest(&mut self, url: Option<Url>, color: Option<String>, warnings: Vec<Problem>) -> Option<Site> {
+        let has_rule = ["item", "title", "link"].iter().any(|key| self.table.contains_key(*key));
+        let has_feed = self.table.contains_key("feed");
+        // Each key is looked at before any of them ends this, so that every problem is found.
+        let mode_span = self.table.get("mode").map(Spanned::span);
+        let mode = self.parsed("mode", |text: String| mode(&text)).unwrap_or_default();
+        let feed = self.parsed("feed", web_url);
+        let item = self.parsed("item", |text: String| Pattern::new(&text));
+        let title = self.parsed("title", |text: String| Pattern::new(&text));
+        let link = self.parsed("link", |text: String| link(&text));
+        let wait_for = self.parsed("wait_for", |text: String| Pattern::new(&text).map(|pattern| pattern.text));
+        let limit = self.parsed("limit", limit).unwrap_or(DEFAULT_LIMIT);
+        let ttl = self.parsed("ttl", |text: String| ttl(&text)).unwrap_or(DEFAULT_TTL);
+        let min_items = self.parsed("min_items", |number| min_items(number, limit)).unwrap_or(1);
+        let mut texts = |key| Texts::list(self.take(key).map(Spanned::into_inner));
+        let (text, text_not) = (texts("text"), texts("text_not"));
+        let (link_prefix, link_suffix) = (texts("link_prefix"), texts("link_suffix"));
+        if mode == Mode::Feed && !has_feed {
+            self.add(mode_span.unwrap_or(self.span.clone()), "mode \"feed\" needs the key feed".to_owned());
         }
-        let (link, attribute) = link?.unwrap_or((None, "href".to_owned()));
+        let (link, attribute) = link.unwrap_or((None, "href".to_owned()));
         let default = if has_rule && link.is_some() { "*" } else { "a" };
-        let rule = Rule {
-            item: item?.or_else(|| Pattern::new(default).ok())?,
-            title: title?,
-            link,
-            attribute,
-            text: Texts::list(raw.text),
-            text_not: Texts::list(raw.text_not),
-            link_prefix: Texts::list(raw.link_prefix),
-            link_suffix: Texts::list(raw.link_suffix),
-            limit: limit?.unwrap_or(DEFAULT_LIMIT),
-        };
-        Some(Site {
-            name: name?,
-            url: url?,
-            color: color?,
-            mode: raw.mode,
-            feed,
-            rule,
-            wait_for: wait_for?,
-            ttl: ttl?.unwrap_or(DEFAULT_TTL),
-            min_items: min_items?.unwrap_or(1),
-        })
+        let item = item.or_else(|| Pattern::new(default).ok())?;
+        let rule = Rule { item, title, link, attribute, text, text_not, link_prefix, link_suffix, limit };
+        Some(Site { name: String::new(), url: url?, color, mode, feed, rule, wait_for, ttl, min_items, warnings })
     }
 }
 
-fn name(text: String) -> Result<String, String> {
+fn check_name(text: &str) -> Result<(), String> {
     let is_good = !text.trim().is_empty() && text.len() <= MAX_NAME && !text.chars().any(char::is_control);
-    let problem = || format!("a name has 1 to {MAX_NAME} bytes and no control characters");
-    if is_good { Ok(text) } else { Err(problem()) }
+    if is_good { Ok(()) } else { Err(format!("a name has 1 to {MAX_NAME} bytes and no control characters")) }
 }
 
 fn web_url(text: String) -> Result<Url, String> {
@@ -195,10 +242,32 @@ fn web_url(text: String) -> Result<Url, String> {
     }
 }
 
+fn mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "auto" => Ok(Mode::Auto),
+        "feed" => Ok(Mode::Feed),
+        "fetch" => Ok(Mode::Fetch),
+        "render" => Ok(Mode::Render),
+        _ => Err(format!("mode is {text:?}, not auto, feed, fetch or render")),
+    }
+}
+
+fn min_items(number: usize, limit: usize) -> Result<usize, String> {
+    let text = || format!("min_items is {number}, more than the limit of {limit} headlines");
+    if number > limit { Err(text()) } else { Ok(number) }
+}
+
+/// `#rgb`, `#rrggbb` or a name of CSS, as `#rrggbb`.
 fn color(text: String) -> Result<String, String> {
-    let digits = text.strip_prefix('#').unwrap_or_default();
-    let is_color = digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_color { Ok(text.to_ascii_lowercase()) } else { Err(format!("{text:?} is not a color such as #cc0000")) }
+    let (red, green, blue) = match text.strip_prefix('#') {
+        Some(digits) if matches!(digits.len(), 3 | 6) => {
+            parse_hash_color(digits.as_bytes()).map(|(red, green, blue, _)| (red, green, blue))
+        }
+        Some(_) => Err(()),
+        None => parse_named_color(&text.to_ascii_lowercase()),
+    }
+    .map_err(|()| format!("{text:?} is not a color such as #c00, #cc0000 or crimson"))?;
+    Ok(format!("#{red:02x}{green:02x}{blue:02x}"))
 }
 
 /// `a@href`, `@data-url`, or a selector alone.
@@ -231,109 +300,5 @@ fn ttl(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(text: &str) -> Vec<String> {
-        parse(text).expect_err("problems").iter().map(ToString::to_string).collect()
-    }
-
-    fn one(lines: &str) -> Result<Site, Vec<String>> {
-        let text = format!("[[site]]\nname = \"a\"\nurl = \"http://a/\"\n{lines}\n");
-        let sites = parse(&text).map_err(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        Ok(sites.into_iter().next().expect("a site"))
-    }
-
-    #[test]
-    fn every_problem_is_named_with_its_line() {
-        let text = "[[site]]\nname = \"a\"\nurl = \"file:///x\"\nitem = \"a[\"\n\n[[site]]\nname = \"a\"\nurl = \"http://b/\"\ncolor = \"red\"\nttl = \"1s\"\n";
-        let found = problems(text);
-        for (number, start) in
-            ["line 3: site \"a\": ", "line 4: site \"a\": ", "line 7: ", "line 9: ", "line 10: "].iter().enumerate()
-        {
-            let matching = found.iter().filter(|problem| problem.starts_with(start)).count();
-            assert_eq!(matching, 1, "{number}: {start} in {found:?}");
-        }
-        assert_eq!(found.len(), 5, "{found:?}");
-    }
-
-    #[test]
-    fn an_unknown_key_and_broken_toml_are_named_with_their_line() {
-        for (text, line) in [
-            ("[[site]]\nname = \"a\"\nurl = \"http://a/\"\nitems = \"a\"\n", "line 4: "),
-            ("[[site]]\nname = \n", "line 2: "),
-            ("\n\n[[sites]]\n", "line 3: "),
-        ] {
-            let found = problems(text);
-            assert!(found[0].starts_with(line), "{text:?}: {found:?}");
-        }
-    }
-
-    #[test]
-    fn the_limits_of_numbers_and_durations_are_exact() {
-        for good in [
-            "limit = 1",
-            "limit = 1000",
-            "ttl = \"10s\"",
-            "ttl = \"168h\"",
-            "ttl = \"1h 30m\"",
-            "min_items = 0",
-            "min_items = 100",
-            "limit = 3\nmin_items = 3",
-        ] {
-            assert!(one(good).is_ok(), "{good}: {:?}", one(good).err());
-        }
-        for bad in [
-            "limit = 0",
-            "limit = 1001",
-            "limit = -1",
-            "ttl = \"9s\"",
-            "ttl = \"169h\"",
-            "ttl = \"-1h\"",
-            "ttl = \"soon\"",
-            "min_items = 101",
-            "limit = 3\nmin_items = 4",
-            "color = \"#12345\"",
-            "color = \"#12345g\"",
-            "mode = \"feed\"",
-            "mode = \"magic\"",
-            "link = \"a@\"",
-            "link = \"a@x y\"",
-            "feed = \"x\"",
-        ] {
-            assert!(one(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_link_is_a_selector_and_an_attribute() {
-        for (text, selector, attribute) in [
-            ("a@href", Some("a"), "href"),
-            ("@data-url", None, "data-url"),
-            ("h2 > a", Some("h2 > a"), "href"),
-            ("a[title='x@y']@HREF", Some("a[title='x@y']"), "href"),
-            ("a[title='x@y']", Some("a[title='x@y']"), "href"),
-        ] {
-            let site = one(&format!("link = \"{text}\"")).expect("a site");
-            assert_eq!(site.rule.link.map(|pattern| pattern.text).as_deref(), selector, "{text}");
-            assert_eq!(site.rule.attribute, attribute, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_number_of_sites_is_limited() {
-        let sites = |count: usize| -> String {
-            (0..count).map(|number| format!("[[site]]\nname = \"{number}\"\nurl = \"http://a/\"\n")).collect()
-        };
-        assert_eq!(parse(&sites(MAX_SITES)).expect("sites").len(), MAX_SITES);
-        assert_eq!(problems(&sites(MAX_SITES + 1)).len(), 1);
-        assert!(parse("").expect("no sites").is_empty());
-    }
-
-    #[test]
-    fn the_example_sites_are_valid() {
-        let sites = parse(include_str!("../../examples/sites.toml")).expect("valid");
-        assert_eq!(sites.len(), 2);
-        assert!(sites.iter().all(|site| site.feed.is_some()));
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

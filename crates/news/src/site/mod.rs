@@ -1,9 +1,10 @@
 //! Sites as a TOML file describes them: `[[site]]` tables.
 
 mod file;
+pub(crate) mod opml;
 mod problem;
 
-pub use file::{MAX_SITES, parse};
+pub use file::{MAX_SITES, parse, parse_each};
 pub use problem::Problem;
 
 use scraper::Selector;
@@ -46,6 +47,58 @@ pub struct Site {
     pub ttl: Duration,
     /// A result with fewer headlines means that the rule is broken. Default: 1.
     pub min_items: usize,
+    /// Keys whose value is wrong and that the site can do without.
+    pub warnings: Vec<Problem>,
+}
+
+/// A site whose table has a fault, so that it cannot be asked.
+#[derive(Clone, Debug)]
+pub struct Faulty {
+    /// Its name; `site N`, by its place in the file, where it has no usable one.
+    pub name: String,
+    /// Whether the name is its own and no other site's.
+    pub has_own_name: bool,
+    /// Its page, where that is right.
+    pub url: Option<Url>,
+    /// Its color, `#rrggbb`.
+    pub color: Option<String>,
+    /// The faults, at least one.
+    pub problems: Vec<Problem>,
+}
+
+/// A site of a file.
+#[derive(Clone, Debug)]
+pub enum Listed {
+    /// It can be asked.
+    Usable(Box<Site>),
+    /// It cannot.
+    Faulty(Faulty),
+}
+
+impl Listed {
+    /// Its name, or what stands for it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Listed::Usable(site) => &site.name,
+            Listed::Faulty(site) => &site.name,
+        }
+    }
+
+    /// What is wrong in its table.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Listed::Usable(site) => &site.warnings,
+            Listed::Faulty(site) => &site.problems,
+        }
+    }
+}
+
+impl From<Site> for Listed {
+    fn from(site: Site) -> Listed {
+        Listed::Usable(Box::new(site))
+    }
 }
 
 impl Site {

@@ -153,11 +153,7 @@ impl Cache {
     /// If there is no such table.
     #[must_use]
     pub fn read(self: &Arc<Self>, now: Duration, table: TableId, key: &[u8]) -> Lookup {
-        let age = match self.freshness.age(now) {
-            Some(age) => age,
-            None if self.disabled.marker => Duration::ZERO,
-            None => return Lookup::Bypass,
-        };
+        let Some(age) = self.served_age(now) else { return Lookup::Bypass };
         let hash = self.hash(table, key);
         let mut shard = self.shard(hash).lock();
         if let Some(slot) = shard.find(table, hash, key) {
@@ -175,6 +171,31 @@ impl Cache {
             }
         }
         self.lease_in(&mut shard, table, hash, key).map_or(Lookup::Bypass, Lookup::Lease)
+    }
+
+    /// Looks a key up, and leaves it alone if its row is not here to be served.
+    ///
+    /// # Panics
+    /// If there is no such table.
+    #[must_use]
+    pub fn hit(&self, now: Duration, table: TableId, key: &[u8]) -> Option<(Row, Duration)> {
+        let age = self.served_age(now)?;
+        let hash = self.hash(table, key);
+        let mut shard = self.shard(hash).lock();
+        let slot = shard.find(table, hash, key)?;
+        match &slot.content {
+            Content::Ready { row, epoch } if self.is_current(table, *epoch) => {
+                let row = row.clone();
+                slot.used = true;
+                Some((row, age))
+            }
+            _ => None,
+        }
+    }
+
+    /// Age that no row exceeds which is served now; `None`: none is.
+    fn served_age(&self, now: Duration) -> Option<Duration> {
+        self.freshness.age(now).or(self.disabled.marker.then_some(Duration::ZERO))
     }
 
     /// Takes the lease of a key that has neither a current row nor a lease, to fill it before somebody asks.

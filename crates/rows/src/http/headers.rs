@@ -57,6 +57,11 @@ pub(super) fn consistency(headers: &HeaderMap, query: Option<&str>) -> Result<Co
     Ok(text.parse::<Consistency>()?)
 }
 
+/// Returns true if the header `Consistency` says something.
+pub(super) fn asks_for_consistency(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONSISTENCY)
+}
+
 /// Refuses a body that is not JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let unsupported = |message: String| {

@@ -2,17 +2,38 @@
 
 use super::answer::{cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
 use super::errors::{Answered, Refusal};
-use super::headers::{consistency, if_match, is_json, is_known, preferences};
+use super::headers::{asks_for_consistency, consistency, if_match, is_json, is_known, preferences};
 use super::metrics::Operation;
-use super::state::{Shared, name_of};
+use super::state::{Backend, Shared, State, name_of};
 use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
-use crate::{Key, RowCache, WrittenRows, row_tag};
+use crate::{Key, RowCache, Source, WrittenRows, row_tag};
 use axum::extract::{Path, RawQuery};
 use axum::http::header::{CONTENT_LOCATION, ETAG};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Answers a GET of a cached row, without a question but its key; `None` for anything else. It says what [`get`] would.
+pub(super) fn immediate(state: &State, request: &Parts) -> Option<Response> {
+    let begun = Instant::now();
+    let (table, key) = request.uri.path().strip_prefix('/')?.split_once('/')?;
+    let is_plain = !key.is_empty() && !key.contains('/') && !request.uri.path().contains('%');
+    // Another site's page needs headers of its own.
+    let is_special = request.uri.query().is_some() || asks_for_consistency(&request.headers);
+    if !is_plain || is_special || !state.settings.origins.is_empty() || state.serves(table).is_err() {
+        return None;
+    }
+    let (row, max_age) = match &*state.backend.read() {
+        Backend::Up(rows) => rows.read_now(table, key)?,
+        Backend::Down(_) => return None,
+    };
+    tracing::debug!("id={key} Cache {}", source_name(Source::Hit));
+    let response = found(&request.headers, row, Source::Hit, max_age);
+    state.record("get", Operation::Hit, begun);
+    Some(response)
+}
 
 /// Answers GET and HEAD.
 pub(super) async fn get(
@@ -50,6 +71,11 @@ async fn read(
         cached(&mut response, read.source, read.max_age);
         return Ok((operation, response));
     };
+    Ok((operation, found(headers, row, read.source, read.max_age)))
+}
+
+/// The reply with a row that is there.
+fn found(headers: &HeaderMap, row: Bytes, source: Source, max_age: Duration) -> Response {
     let tag = format!("\"{}\"", row_tag(&row));
     let mut response = if is_known(headers, &tag) {
         super::answer::empty(StatusCode::NOT_MODIFIED)
@@ -57,8 +83,8 @@ async fn read(
         json(StatusCode::OK, row)
     };
     set(&mut response, ETAG, &tag);
-    cached(&mut response, read.source, read.max_age);
-    Ok((operation, response))
+    cached(&mut response, source, max_age);
+    response
 }
 
 /// The query of a row has nothing but its consistency.

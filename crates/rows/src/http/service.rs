@@ -1,7 +1,7 @@
-use super::backend;
 use super::router::router;
 use super::settings::{RowsSettings, SettingError};
 use super::state::State;
+use super::{backend, one};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,7 +70,8 @@ impl RowsService {
             shutdown.await;
             ending.send_replace(true);
         };
-        self.http.serve(router(&state), end).await;
+        let cached = state.clone();
+        self.http.immediate(move |request| one::immediate(&cached, request)).serve(router(&state), end).await;
         ending.send_replace(true);
         // It stops a private PostgreSQL.
         let _ = keeping.await;

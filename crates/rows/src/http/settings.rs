@@ -3,8 +3,19 @@ use std::path::PathBuf;
 use switchboard_web::Options as WebOptions;
 
 /// Names of paths that are the service's own, so that no table can have them.
-const OWN: [&str; 10] =
-    ["events", "openapi.json", "metrics", "status", "healthz", "readyz", "rows.js", "rows.css", "icon.svg", ""];
+const OWN: [&str; 11] = [
+    "events",
+    "openapi.json",
+    "metrics",
+    "status",
+    "healthz",
+    "readyz",
+    "rows.js",
+    "rows.css",
+    "theme.css",
+    "icon.svg",
+    "",
+];
 
 /// How the service works.
 #[derive(Clone, Debug)]

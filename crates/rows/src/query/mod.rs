@@ -26,6 +26,7 @@ pub use filter::{Filter, Operator, Truth};
 pub use parse::{Order, Query, Selected};
 pub use prefer::{Missing, Preferences, Resolution, Return};
 pub use relation::{Column, ColumnId, Relation};
+#[cfg(feature = "service")]
 pub(crate) use statement::TOO_MANY;
 pub use statement::{Page, Returned, Statement, Target};
 pub use values::{list_of, quoted};

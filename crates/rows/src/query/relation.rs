@@ -1,5 +1,5 @@
 use super::QueryError;
-use crate::table::identifier;
+use crate::quote::identifier;
 
 /// A column's number in its [`Relation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

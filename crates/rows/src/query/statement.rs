@@ -1,7 +1,7 @@
 //! Statements of many rows.
 
 use super::{ColumnId, Filter, Operator, Order, Payload, Query, QueryError, Relation, Resolution, Selected};
-use crate::table::identifier;
+use crate::quote::identifier;
 use std::fmt::Write;
 
 /// SQL with its parameters.

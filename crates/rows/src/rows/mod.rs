@@ -164,6 +164,11 @@ impl RowCache {
         self.inner.read_with(table, &key.into(), consistency).await
     }
 
+    /// A row that is in the cache, with the age that it does not exceed, and no wait; `None` for anything else.
+    pub(crate) fn read_now(&self, table: &str, key: &str) -> Option<(bytes::Bytes, std::time::Duration)> {
+        self.inner.read_now(table, key)
+    }
+
     /// Inserts a row from an object of its columns' values.
     ///
     /// # Errors

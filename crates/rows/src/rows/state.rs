@@ -89,6 +89,12 @@ impl TableSlot {
         }
     }
 
+    /// The table, if it is cached.
+    pub(super) fn cached(&self) -> Option<Arc<Table>> {
+        let state = self.state.read();
+        state.table.clone().filter(|_| state.problem.is_none())
+    }
+
     /// Why the table is not cached.
     pub(super) fn problem(&self) -> Option<Error> {
         self.state.read().problem.clone()

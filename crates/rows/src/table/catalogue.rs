@@ -172,6 +172,11 @@ impl Table {
         key.canonical(&self.name, &self.types)
     }
 
+    /// As [`Table::canonical`], of a key that is one column and has this text; `None` if it is no such key.
+    pub(crate) fn canonical_text(&self, text: &str) -> Option<String> {
+        Key::canonical_text(text, &self.types)
+    }
+
     pub(crate) fn key_columns(&self) -> usize {
         self.key.len()
     }

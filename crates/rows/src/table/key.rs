@@ -176,6 +176,14 @@ impl Key {
         parts.map(Key).map_err(|reason| Error::key(table, reason))
     }
 
+    /// The form in which the database has it, of a key that is one column and has this text.
+    pub(crate) fn canonical_text(text: &str, types: &[KeyType]) -> Option<String> {
+        match types {
+            [only] => only.canonical(text).ok(),
+            _ => None,
+        }
+    }
+
     /// Reads the `id` of an event: a value, or an array of them.
     pub(crate) fn from_event(id: &Value) -> Option<Key> {
         let text = |value: &Value| match value {

@@ -6,6 +6,7 @@ mod key;
 mod sql;
 pub mod triggers;
 
+pub(crate) use crate::quote::{identifier, literal};
 pub(crate) use catalogue::{Table, load};
 pub(crate) use fingerprint::FINGERPRINTS;
 pub use key::Key;
@@ -41,28 +42,9 @@ impl From<&String> for TableSpec {
     }
 }
 
-/// Quotes an identifier of the catalogue.
-pub(crate) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Quotes a string for a statement that cannot have parameters.
-pub(crate) fn literal(text: &str) -> String {
-    // With a backslash, `E` makes the meaning independent of standard_conforming_strings.
-    let escape = if text.contains('\\') { "E" } else { "" };
-    format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quotes_within_names_and_texts_are_doubled() {
-        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
-        assert_eq!(literal("a'b"), "'a''b'");
-        assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
-    }
 
     #[test]
     fn a_name_may_have_a_schema() {

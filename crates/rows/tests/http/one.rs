@@ -50,6 +50,39 @@ async fn a_reply_says_where_the_row_came_from_and_how_old_it_is_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cached_row_is_the_same_whether_it_is_answered_at_once_or_by_the_router() {
+    let (scratch, service) = patrons().await;
+    scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
+    service.get("/patron/1").await;
+    // An empty query is not answered at once.
+    let (now, routed) = (service.get("/patron/1").await, service.get("/patron/1?").await);
+    assert_eq!((now.status, &now.body), (routed.status, &routed.body));
+    for name in ["content-type", "content-length", "etag", "cache-control", "x-cache"] {
+        assert_eq!(now.header(name), routed.header(name), "{name}");
+        assert!(now.header(name).is_some(), "{name}");
+    }
+    let tag = now.header("etag").expect("a tag");
+    for path in ["/patron/1", "/patron/1?"] {
+        let known = service.ask("GET", path, &[("If-None-Match", tag)], "").await;
+        assert_eq!((known.status, known.body.as_str(), known.header("etag")), (304, "", Some(tag)), "{path}");
+    }
+    // The same key in other words, and what is no key at all.
+    assert_eq!(service.get("/patron/%31").await.body, now.body);
+    assert_eq!(service.get("/patron/+1").await.body, service.get("/patron/+1?").await.body);
+    for path in ["/patron/x", "/patron/", "/patron/1/", "/nothing/1", "//1"] {
+        let (now, routed) = (service.get(path).await, service.get(&format!("{path}?")).await);
+        assert_eq!((now.status, now.body), (routed.status, routed.body), "{path}");
+        assert_ne!(now.status, 200, "{path}");
+    }
+    let metrics = service.get("/metrics").await.body;
+    let hits = metrics.lines().find(|line| line.starts_with("rows_hits_total")).expect("hits").to_owned();
+    service.get("/patron/1").await;
+    let metrics = service.get("/metrics").await.body;
+    assert!(!metrics.contains(&hits), "it is counted: {hits}");
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_write_through_one_instance_is_in_the_cache_of_the_other() {
     let (scratch, one) = patrons().await;
     let two = Service::start(&address(&scratch), |_| ()).await.live().await;

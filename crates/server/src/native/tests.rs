@@ -204,6 +204,10 @@ fn another_protocol_is_named_only_where_a_session_begins() {
         (b"\x16\x03\x01\x02\x00", "TLS was spoken at the native port"),
         (b"\x10\x0c\x00\x04MQTT", "MQTT was spoken at the native port"),
         (b"STOMP\n", "STOMP was spoken at the native port"),
+        (b"AMQP\0\0\x09\x01", "AMQP was spoken at the native port"),
+        (b"*1\r\n$4\r\nPING\r\n", "Redis (RESP) was spoken at the native port"),
+        (b"PING\r\n", "Redis (RESP) was spoken at the native port"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH was spoken at the native port"),
     ] {
         for step in [1, 3, 100] {
             let mut session = Session::new(&limits);
@@ -214,6 +218,27 @@ fn another_protocol_is_named_only_where_a_session_begins() {
         session.received(&frames(&[b"/null"]), &mut Vec::new()).unwrap();
         let error = session.received(bytes, &mut Vec::new()).unwrap_err();
         assert!(matches!(error, NativeError::ChannelTooLong { .. }), "{error}");
+    }
+}
+
+#[test]
+fn postgresql_is_named_as_soon_as_its_request_is_there_and_only_where_a_session_begins() {
+    let session = b"\0\0\0\x22\0\x03\0\0user\0me\0database\0me\0\0".as_slice();
+    for request in [&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], b"\0\0\0\x08\x04\xd2\x16\x30", session] {
+        for step in [1, 3, 5, 100] {
+            let mut session = Session::new(&Limits::default());
+            let mut seen = 0;
+            let result = request.chunks(step).try_for_each(|piece| {
+                seen += piece.len();
+                session.received(piece, &mut Vec::new())
+            });
+            assert_eq!(result.unwrap_err().to_string(), "PostgreSQL was spoken at the native port");
+            assert!(seen < 8 + step, "{seen} in steps of {step}");
+        }
+        // As a channel's name behind the first frame it means nothing.
+        let mut session = Session::new(&Limits::default());
+        session.received(&frames(&[b"/null"]), &mut Vec::new()).unwrap();
+        session.received(request, &mut Vec::new()).unwrap();
     }
 }
 

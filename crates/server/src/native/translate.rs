@@ -140,6 +140,7 @@ impl Session {
             let (now, behind) = input.split_at(self.missing().min(input.len()));
             self.keep(now);
             input = behind;
+            self.recognize(&self.tail[..self.filled])?;
             if self.missing() > 0 {
                 self.reserve_ahead(commands);
                 return Ok(());
@@ -147,6 +148,7 @@ impl Session {
             self.take_tail(commands)?;
         }
         if self.state == State::FirstFrame {
+            self.recognize(input)?;
             match split(input, self.channel_limit).map_err(|_| self.channel_too_long(input))? {
                 Split::Frame { body, consumed } => {
                     self.first_frame(body, commands);
@@ -282,6 +284,15 @@ impl Session {
             Ok(Split::Frame { body: data, .. }) => Ok(Pair::Whole { channel, data, data_at }),
             Ok(Split::Need(need)) => Ok(Pair::Need(data_at + need)),
             Err(_) => Err(NativeError::DataTooLong { length: announced(rest), limit: self.message_limit }),
+        }
+    }
+
+    /// Fails if the peer's first bytes are another protocol's, though they have the form of a frame.
+    fn recognize(&self, seen: &[u8]) -> Result<(), NativeError> {
+        let first = Some(seen).filter(|_| self.state == State::FirstFrame);
+        match first.and_then(ForeignProtocol::recognize_name) {
+            Some(protocol) => Err(NativeError::OtherProtocol { protocol }),
+            None => Ok(()),
         }
     }
 

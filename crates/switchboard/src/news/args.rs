@@ -21,7 +21,9 @@ pub(crate) struct NewsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
-    /// Ask one site, and show what each step of its rule finds. Exit code 1 if that is too little.
+    /// Ask one site, and show what each step of its rule finds.
+    ///
+    /// Exit code 0 if it finds enough, 1 if not, 2 for a wrong command line or a site that is not in the file.
     Test {
         /// The site's name.
         site: String,
@@ -29,6 +31,9 @@ pub(super) enum Action {
         fetching: Fetching,
     },
     /// Validate the sites file, without fetching anything.
+    ///
+    /// Exit code 0 if it is right, 1 if it has faults (a color that is none included), 2 for a wrong command line or a
+    /// file that cannot be read.
     Check {
         /// The sites file [default: that of --config].
         file: Option<PathBuf>,
@@ -37,9 +42,12 @@ pub(super) enum Action {
         config: Option<PathBuf>,
     },
     /// Propose rules for a page: the feeds that it announces, and the links that repeat.
+    ///
+    /// What is printed is a sites file: keep one of its tables. Exit code 1 if the page cannot be fetched.
     Suggest {
-        /// The page.
-        url: Url,
+        /// The page; without http:// or https:// it is asked by https.
+        #[arg(value_parser = page)]
+        url: PageUrl,
         #[command(flatten)]
         fetching: Fetching,
     },
@@ -83,9 +91,6 @@ struct Common {
 /// What a service has.
 #[derive(Args, Debug)]
 struct Serving {
-    /// Where to listen (repeatable) [default: port 8080 of 127.0.0.1 for news, 8050 for render].
-    #[arg(long, value_name = "HOST:PORT")]
-    listen: Vec<String>,
     /// off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
@@ -99,6 +104,9 @@ struct Serving {
 
 #[derive(Args, Debug)]
 struct PageArgs {
+    /// Where to serve the page (repeatable) [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<String>,
     #[command(flatten)]
     serving: Serving,
     #[command(flatten)]
@@ -110,6 +118,9 @@ struct PageArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct RenderArgs {
+    /// Where to answer requests for rendered pages (repeatable) [default: 127.0.0.1:8050].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Vec<String>,
     #[command(flatten)]
     serving: Serving,
     /// A host and port that pages may reach although the address is not of the public internet (repeatable).
@@ -117,6 +128,23 @@ pub(crate) struct RenderArgs {
     allow: Vec<String>,
     #[command(flatten)]
     common: Common,
+}
+
+/// The address of a page, and whether its scheme was not given.
+#[derive(Clone, Debug)]
+pub(super) struct PageUrl {
+    pub(super) url: Url,
+    pub(super) is_assumed: bool,
+}
+
+fn page(text: &str) -> Result<PageUrl, String> {
+    let has_scheme = text.contains("://");
+    let given = if has_scheme { text.to_owned() } else { format!("https://{text}") };
+    let url: Url = given.parse().map_err(|error| format!("it is not the address of a page: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("only http:// and https:// addresses can be fetched".to_owned());
+    }
+    Ok(PageUrl { url, is_assumed: !has_scheme })
 }
 
 fn pair(text: &str) -> Result<String, String> {
@@ -149,9 +177,9 @@ impl Common {
 }
 
 impl Serving {
-    fn pairs(&self, listen: &'static str) -> Vec<(&'static str, Option<String>)> {
+    fn pairs(&self) -> Vec<(&'static str, Option<String>)> {
         let format = self.log_format.map(|format| format.name().to_owned());
-        vec![(listen, joined(&self.listen)), ("log", self.log.clone()), ("log-format", format)]
+        vec![("log", self.log.clone()), ("log-format", format)]
     }
 }
 
@@ -178,7 +206,8 @@ impl NewsArgs {
         let broker =
             self.page.server.as_ref().map(|server| format!("switchboard://{}", server.authority(Door::Native)));
         let fetching = &self.page.fetching;
-        let pairs = [self.page.serving.pairs("news.listen"), fetching.pairs(), vec![("news.broker", broker)]].concat();
+        let own = vec![("news.listen", joined(&self.page.listen)), ("news.broker", broker)];
+        let pairs = [self.page.serving.pairs(), fetching.pairs(), own].concat();
         let settings = fetching.common.read(&pairs)?;
         if settings.news.service.listen.is_empty() {
             bail!("news.listen is empty: at least one HOST:PORT is needed");
@@ -197,7 +226,8 @@ impl RenderArgs {
     }
 
     fn read(&self) -> Result<Settings> {
-        let pairs = [self.serving.pairs("render.listen"), vec![("render.allow", joined(&self.allow))]].concat();
+        let own = vec![("render.listen", joined(&self.listen)), ("render.allow", joined(&self.allow))];
+        let pairs = [self.serving.pairs(), own].concat();
         let settings = self.common.read(&pairs)?;
         if settings.render.listen.is_empty() {
             bail!("render.listen is empty: at least one HOST:PORT is needed");

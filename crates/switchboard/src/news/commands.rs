@@ -9,7 +9,7 @@ use crate::up::{self, Chosen};
 use anyhow::{Result, anyhow};
 use std::path::Path;
 use std::process::ExitCode;
-use switchboard_news::commands::{check, suggest, test};
+use switchboard_news::commands::{CheckError, TestError, check, suggest, test};
 use switchboard_news::service::{self, NewsSettings};
 
 /// Serves the page until a signal ends it, or does what was asked for.
@@ -17,13 +17,20 @@ pub(crate) fn run(args: &NewsArgs) -> Result<ExitCode> {
     match &args.action {
         None => up::run(Chosen::News, args.ready_file(), || args.settings()).map(|()| ExitCode::SUCCESS),
         Some(Action::Test { site, fetching }) => crate::block_on(async {
-            let report = test(&prepared(fetching).await?, site).await?;
+            let tested = test(&prepared(fetching).await?, site).await;
+            let report = tested.map_err(|error| match error {
+                TestError::NoSuchSite { .. } => UsageError::of(error.into()),
+                error => error.into(),
+            })?;
             print(&report.to_string())?;
             Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
         Some(Action::Check { file, config }) => check_file(file.as_deref(), config.as_deref()),
         Some(Action::Suggest { url, fetching }) => crate::block_on(async {
-            let (_, text) = suggest(&prepared(fetching).await?, url).await.map_err(|reason| anyhow!(reason))?;
+            if url.is_assumed {
+                output::note(format_args!("No scheme was given: {} is asked.", url.url));
+            }
+            let (_, text) = suggest(&prepared(fetching).await?, &url.url).await.map_err(|reason| anyhow!(reason))?;
             print(text.trim_end()).map(|()| ExitCode::SUCCESS)
         }),
         Some(Action::Examples) => output::write(service::EXAMPLES.as_bytes()).map(|()| ExitCode::SUCCESS),
@@ -50,7 +57,13 @@ fn check_file(file: Option<&Path>, config: Option<&Path>) -> Result<ExitCode> {
             print(&format!("{} is right: {count} {sites}.", file.display()))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(problems) => Err(anyhow!(escape_message(problems.as_bytes()))),
+        Err(CheckError::Unreadable(reason)) => Err(UsageError::of(anyhow!(reason))),
+        Err(CheckError::Faults(faults)) => {
+            for fault in faults {
+                output::note(format_args!("{}", escape_message(format!("{}: {fault}", file.display()).as_bytes())));
+            }
+            Ok(ExitCode::FAILURE)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::publish::Publisher;
 use crate::config::Settings;
 use crate::data;
+use crate::up::Chosen;
 use anyhow::{Result, anyhow};
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use switchboard_child::sweep;
 use switchboard_monitor::Pipe;
 use switchboard_news::guard::Allow;
 use switchboard_news::render::{Renderer, RendererSettings};
-use switchboard_news::service::{News, NewsSettings, RenderService, RenderServiceSettings, Rendering};
+use switchboard_news::service::{News, NewsSettings, RenderService, RenderServiceSettings, Rendering, StartError};
 use switchboard_web::Token;
 use tokio::task::spawn_blocking;
 
@@ -46,6 +47,7 @@ impl Renderers {
 pub(crate) struct Page {
     news: News,
     publisher: Option<Publisher>,
+    chosen: Chosen,
 }
 
 impl Page {
@@ -57,13 +59,29 @@ impl Page {
         self.news.token()
     }
 
+    /// Which hosts it asks, for the banner. Nobody has chosen the examples, so these say how to choose.
+    pub(crate) fn asks(&self) -> String {
+        asks(&self.news.hosts(), self.news.sites_file(), self.chosen)
+    }
+
     /// Serves until `shutdown` is ready.
     pub(crate) async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Page { news, publisher } = self;
+        let Page { news, publisher, .. } = self;
         news.run(shutdown).await;
         if let Some(publisher) = publisher {
             publisher.finish().await;
         }
+    }
+}
+
+fn asks(hosts: &[String], file: Option<&Path>, chosen: Chosen) -> String {
+    let (names, s) = (hosts.join(", "), if hosts.len() == 1 { "" } else { "s" });
+    match (file, chosen) {
+        (Some(file), _) => format!("{} host{s}, by {}", hosts.len(), file.display()),
+        (None, Chosen::All) => {
+            format!("{names}: examples; --set news.sites=FILE asks others, --set news.listen= none")
+        }
+        (None, _) => format!("{names}: examples; --sites FILE asks others"),
     }
 }
 
@@ -80,11 +98,16 @@ pub(super) async fn page_settings(settings: &Settings, renderers: &Renderers) ->
 }
 
 /// The page of headlines. `pipe` leads to the broker of this program, if it has one; a broker of the settings comes first.
-pub(crate) async fn bind_page(settings: &Settings, renderers: &Renderers, pipe: Option<Pipe>) -> Result<Page> {
+pub(crate) async fn bind_page(
+    settings: &Settings,
+    renderers: &Renderers,
+    pipe: Option<Pipe>,
+    chosen: Chosen,
+) -> Result<Page> {
     let mut service = page_settings(settings, renderers).await?;
-    let chosen = settings.news.broker.clone().map(|url| (url, None));
+    let given = settings.news.broker.clone().map(|url| (url, None));
     // The name only: the connections are pipes.
-    let broker = chosen.or_else(|| pipe.map(|pipe| ("switchboard://localhost".to_owned(), Some(pipe))));
+    let broker = given.or_else(|| pipe.map(|pipe| ("switchboard://localhost".to_owned(), Some(pipe))));
     let publisher = broker.map(|(url, pipe)| {
         let (publisher, publish) = Publisher::start(url, pipe, &settings.news);
         service.publish = publish;
@@ -93,12 +116,12 @@ pub(crate) async fn bind_page(settings: &Settings, renderers: &Renderers, pipe: 
     if let Rendering::Shared(renderer) = &service.rendering {
         warn_of_missing(renderer);
     }
-    let news = News::bind(service).await.map_err(|error| anyhow!("{error}"))?;
-    Ok(Page { news, publisher })
+    let news = News::bind(service).await.map_err(|error| advised(error, chosen, "--set news.listen="))?;
+    Ok(Page { news, publisher, chosen })
 }
 
 /// The rendering service.
-pub(crate) async fn bind_render(settings: &Settings, renderers: &Renderers) -> Result<RenderService> {
+pub(crate) async fn bind_render(settings: &Settings, renderers: &Renderers, chosen: Chosen) -> Result<RenderService> {
     let data = data::directory(settings.data.as_deref())?;
     let chromium = &settings.render.chromium;
     let renderer = renderers.get(&data, chromium, &chromium.allow).await?;
@@ -108,7 +131,14 @@ pub(crate) async fn bind_render(settings: &Settings, renderers: &Renderers) -> R
     service.web = settings.web.clone();
     service.web.token_file.get_or_insert_with(|| data.join("token"));
     service.max_timeout = settings.render.max_timeout;
-    RenderService::bind(service).await.map_err(|error| anyhow!("{error}"))
+    RenderService::bind(service).await.map_err(|error| advised(error, chosen, "--set render.listen="))
+}
+
+fn advised(error: StartError, chosen: Chosen, setting: &'static str) -> anyhow::Error {
+    match error {
+        StartError::Bind(error) => chosen.advised(error, setting),
+        error => anyhow!("{error}"),
+    }
 }
 
 /// Says once what pages that need a browser will come to.
@@ -116,5 +146,22 @@ fn warn_of_missing(renderer: &Renderer) {
     static ONCE: std::sync::Once = std::sync::Once::new();
     if let Some(error) = renderer.missing() {
         ONCE.call_once(|| tracing::warn!("no page can be rendered: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_names_the_hosts_of_the_examples_and_what_asks_others() {
+        let (all, one) = (["a.example".to_owned(), "b.example".to_owned()], ["a.example".to_owned()]);
+        let (none, file) = (None, Some(Path::new("sites.toml")));
+        assert_eq!(asks(&all, none, Chosen::News), "a.example, b.example: examples; --sites FILE asks others");
+        let text = asks(&all, none, Chosen::All);
+        assert!(text.starts_with("a.example, b.example: examples; ") && text.contains("news.sites=FILE"), "{text}");
+        assert!(text.ends_with("--set news.listen= none"), "{text}");
+        assert_eq!(asks(&all, file, Chosen::All), "2 hosts, by sites.toml");
+        assert_eq!(asks(&one, file, Chosen::News), "1 host, by sites.toml");
     }
 }

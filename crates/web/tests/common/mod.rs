@@ -37,6 +37,10 @@ impl Running {
 
     pub(crate) async fn with(router: Router, options: Options) -> Running {
         let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
+        Running::of(server, router)
+    }
+
+    pub(crate) fn of(server: HttpServer, router: Router) -> Running {
         let address = server.addresses()[0];
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.serve(router, async { drop(stopped.await) }));

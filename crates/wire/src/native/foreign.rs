@@ -17,7 +17,16 @@ pub enum ForeignProtocol {
     Amqp,
     /// ZMTP, the protocol of ZeroMQ.
     Zmtp,
+    /// RESP, the protocol of Redis.
+    Redis,
+    /// SSH.
+    Ssh,
+    /// The protocol of PostgreSQL, version 3.
+    Postgres,
 }
+
+/// The bytes that [`ForeignProtocol::recognize_name`] looks at: a length, and the first 4 bytes behind it.
+const NAMED: usize = 8;
 
 impl ForeignProtocol {
     /// The protocol of a client that sends these 4 bytes first.
@@ -39,8 +48,25 @@ impl ForeignProtocol {
             [0x10, 0..0x80, 0, 4 | 6] | [0x10, 0x80..=0xff, 0..0x80, 0] => ForeignProtocol::Mqtt,
             // The signature's first byte, and a length that nobody reads.
             [0xff, 0, 0, 0] => ForeignProtocol::Zmtp,
+            // A command as an array of up to 99 strings, or in line.
+            [b'*', b'1'..=b'9', b'\r', b'\n'] | [b'*', b'1'..=b'9', b'0'..=b'9', b'\r'] | b"PING" => {
+                ForeignProtocol::Redis
+            }
+            b"SSH-" => ForeignProtocol::Ssh,
             _ => return None,
         })
+    }
+
+    /// The protocol of a client whose first bytes are also a native frame of a legal length, and so would wait for its rest: the
+    /// name in it is PostgreSQL's request for TLS, for GSSAPI, or for a session of protocol 3.
+    ///
+    /// `None` too if fewer than 8 bytes are here.
+    #[must_use]
+    pub fn recognize_name(first: &[u8]) -> Option<ForeignProtocol> {
+        match first.first_chunk::<NAMED>()? {
+            [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f | 0x30] | [0, 0, _, _, 0, 3, 0, _] => Some(ForeignProtocol::Postgres),
+            _ => None,
+        }
     }
 }
 
@@ -53,13 +79,17 @@ impl fmt::Display for ForeignProtocol {
             ForeignProtocol::Stomp => "STOMP",
             ForeignProtocol::Amqp => "AMQP",
             ForeignProtocol::Zmtp => "ZeroMQ (ZMTP)",
+            ForeignProtocol::Redis => "Redis (RESP)",
+            ForeignProtocol::Ssh => "SSH",
+            ForeignProtocol::Postgres => "PostgreSQL",
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Stomp, Tls, Zmtp};
+    use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Postgres, Redis, Ssh, Stomp, Tls, Zmtp};
+    use super::NAMED;
 
     fn of(bytes: &[u8]) -> Option<ForeignProtocol> {
         ForeignProtocol::recognize(*bytes.first_chunk().expect("four bytes"))
@@ -86,8 +116,25 @@ mod tests {
             (b"\x10\x0e\x00\x06MQIsdp\x03", Mqtt),
             (b"\x10\xa1\x01\x00\x04MQTT\x05", Mqtt),
             (b"\xff\0\0\0\0\0\0\0\x01\x7f", Zmtp),
+            (b"*1\r\n$4\r\nPING\r\n", Redis),
+            (b"*9\r\n$4\r\nMSET\r\n", Redis),
+            (b"*10\r\n$4\r\nMSET\r\n", Redis),
+            (b"PING\r\n", Redis),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", Ssh),
         ] {
             assert_eq!(of(bytes), Some(protocol), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_postgresql_sends_is_recognized_when_its_first_bytes_are_there() {
+        let session = b"\0\0\0\x22\0\x03\0\0user\0me\0\0";
+        for greeting in [&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], b"\0\0\0\x08\x04\xd2\x16\x30", session] {
+            assert_eq!(ForeignProtocol::recognize_name(greeting), Some(Postgres), "{}", greeting.escape_ascii());
+            assert_eq!(ForeignProtocol::recognize_name(&greeting[..NAMED - 1]), None);
+        }
+        for name in [&b"\0\0\0\x08/topic/a"[..], b"\0\0\0\x09\x04\xd2\x16\x2f", b"\0\x01\0\x08\0\x03\0\0", b""] {
+            assert_eq!(ForeignProtocol::recognize_name(name), None, "{}", name.escape_ascii());
         }
     }
 
@@ -104,8 +151,17 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_protocol() {
-        for bytes in [&b"\xff\xff\xff\xff"[..], b"get ", b"\x16\x04\x01\x00", b"\x10\x0c\x00\x05", b"\x20\x0c\x00\x04"]
-        {
+        for bytes in [
+            &b"\xff\xff\xff\xff"[..],
+            b"get ",
+            b"\x16\x04\x01\x00",
+            b"*0\r\n",
+            b"*1\n\n",
+            b"PINg",
+            b"SSH2",
+            b"\x10\x0c\x00\x05",
+            b"\x20\x0c\x00\x04",
+        ] {
             assert_eq!(of(bytes), None, "{}", bytes.escape_ascii());
         }
     }

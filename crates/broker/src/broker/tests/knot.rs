@@ -3,10 +3,10 @@
 use super::*;
 use crate::AckMode;
 
-const MANUAL: AckMode = AckMode::Manual { prefetch: 1 };
+pub(super) const MANUAL: AckMode = AckMode::Manual { prefetch: 1 };
 
 /// What a waiting message of one byte takes of the read-ahead.
-fn one() -> usize {
+pub(super) fn one() -> usize {
     let channel = crate::name::ECHO.len();
     cost::PENDING + cost::text(channel) + cost::buffer(5)
 }
@@ -16,7 +16,7 @@ fn limits(read_ahead: usize) -> Limits {
     Limits { queue: 10, window: 5, read_ahead, ..Limits::default() }
 }
 
-fn depth(bench: &Bench, name: &str) -> usize {
+pub(super) fn depth(bench: &Bench, name: &str) -> usize {
     let status = bench.broker.status(bench.now, &StatusQuery::top(9));
     status.channels.iter().find(|channel| channel.name == name).map_or(0, |channel| channel.depth)
 }

@@ -2,6 +2,7 @@ mod acks;
 mod budget;
 mod found;
 mod knot;
+mod knot_memory;
 mod report;
 mod rules;
 mod slow;

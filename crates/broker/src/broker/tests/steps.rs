@@ -1,7 +1,7 @@
 //! What one call does at most, and that everything is right in between.
 
 use super::{Bench, brief, small};
-use crate::{AckMode, Batch, Command, Limits, PauseReason, StatusQuery, SubscriptionId};
+use crate::{AckMode, Batch, Command, Limits, Packer, Page, PauseReason, StatusQuery, SubscriptionId};
 use bytes::Bytes;
 
 impl Bench {
@@ -126,12 +126,58 @@ fn the_pages_of_a_status_list_every_row_once_and_are_bounded() {
     }
     let (mut cursor, mut names, mut pages) = (Some(0), std::collections::BTreeSet::new(), 0);
     while let Some(at) = cursor {
-        let channels = crate::Page::After { cursor: at, limit: usize::MAX };
+        let channels = Page::After { cursor: at, limit: usize::MAX };
         let status = bench.broker.status(bench.now, &StatusQuery { channels, ..StatusQuery::top(0) });
-        assert!(status.channels.len() <= crate::Page::MAX && status.connections.is_empty());
+        assert!(status.channels.len() <= Page::MAX && status.connections.is_empty());
         status.channels.iter().for_each(|channel| assert!(names.insert(channel.name.clone())));
         (cursor, pages) = (status.next_channel, pages + 1);
     }
     assert_eq!((names.len(), pages), (2500, 3));
-    assert_eq!(bench.broker.status(bench.now, &StatusQuery::top(usize::MAX)).channels.len(), crate::Page::MAX);
+    assert_eq!(bench.broker.status(bench.now, &StatusQuery::top(usize::MAX)).channels.len(), Page::MAX);
+}
+
+#[test]
+fn what_is_published_while_an_unused_channel_is_being_forgotten_comes_to_everybody() {
+    const PATTERNS: u32 = 40;
+    let unused = crate::broker::channel::UNUSED;
+    let mut bench = Bench::new(Limits::default());
+    let publish = |bench: &mut Bench, number: usize| {
+        let mut packer = Packer::default();
+        packer.push(b"x");
+        let channel = format!("/topic/{number}").into();
+        let events = bench.send(2, Command::Publish { channel, batch: packer.finish().unwrap() });
+        let got = brief(&events).iter().filter(|line| *line == "1:x").count();
+        bench.credit(1, 5 * got);
+        got
+    };
+    for id in 0..PATTERNS {
+        let subscription = SubscriptionId(id);
+        bench.send(1, Command::Subscribe { subscription, pattern: "/topic/>".into(), ack: AckMode::Auto });
+    }
+    for number in 0..unused {
+        assert_eq!(publish(&mut bench, number), PATTERNS as usize);
+    }
+    let listed = |bench: &Bench| {
+        let (mut rows, mut next) = (0, Some(0));
+        while let Some(cursor) = next {
+            let channels = Page::After { cursor, limit: Page::MAX };
+            let status = bench.broker.status(bench.now, &StatusQuery { channels, connections: Page::Top(0) });
+            (rows, next) = (rows + status.channels.len(), status.next_channel);
+        }
+        rows
+    };
+    assert_eq!(listed(&bench), unused);
+    // The first is forgotten for this one, in more than one step.
+    bench.broker.set_steps_per_call(20);
+    assert_eq!(publish(&mut bench, unused), PATTERNS as usize);
+    assert_eq!((bench.broker.totals().channels, listed(&bench)), (unused + 1, unused), "one is half forgotten");
+    assert_eq!(publish(&mut bench, 0), PATTERNS as usize);
+    // One that comes meanwhile finds what there is, and nothing else.
+    let subscription = SubscriptionId(PATTERNS);
+    bench.send(1, Command::Subscribe { subscription, pattern: "/topic/>".into(), ack: AckMode::Auto });
+    bench.rest();
+    assert_eq!(publish(&mut bench, 0), PATTERNS as usize + 1);
+    bench.rest();
+    assert_eq!(bench.broker.totals().channels, unused);
+    bench.is_at_rest();
 }

@@ -1,6 +1,6 @@
 //! OPML in: the feeds of a list, as sites.
 
-use crate::site::{MAX_SITES, Site, parse};
+use super::{Listed, MAX_SITES, Problem, parse_each};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::collections::HashSet;
@@ -23,10 +23,13 @@ pub(crate) enum OpmlError {
 }
 
 /// The feeds of a list that are not among the sites: `[[site]]` tables to be added to their file, and how many.
-pub(crate) fn import(opml: &str, sites: &[Site]) -> Result<(String, usize), OpmlError> {
-    let mut names: HashSet<String> = sites.iter().map(|site| site.name.clone()).collect();
-    let mut feeds: HashSet<String> =
-        sites.iter().filter_map(|site| Some(site.feed.as_ref()?.as_str().to_owned())).collect();
+pub(crate) fn import(opml: &str, sites: &[Listed]) -> Result<(String, usize), OpmlError> {
+    let mut names: HashSet<String> = sites.iter().map(|site| site.name().to_owned()).collect();
+    let feed = |site: &Listed| match site {
+        Listed::Usable(site) => Some(site.feed.as_ref()?.as_str().to_owned()),
+        Listed::Faulty(_) => None,
+    };
+    let mut feeds: HashSet<String> = sites.iter().filter_map(feed).collect();
     let (mut tables, mut count) = (String::new(), 0);
     let mut reader = Reader::from_str(opml.trim_start_matches('\u{FEFF}'));
     let syntax = |error: &dyn std::fmt::Display| OpmlError::Syntax(error.to_string());
@@ -103,9 +106,10 @@ fn unused(title: &str, names: &mut HashSet<String>) -> String {
 }
 
 /// The sites of a file with these tables added.
-pub(super) fn added(file: &str, tables: &str) -> Result<(String, Vec<Site>), Vec<crate::site::Problem>> {
+#[cfg_attr(not(feature = "service"), allow(dead_code, reason = "only the service adds to its file"))]
+pub(crate) fn added(file: &str, tables: &str) -> Result<(String, Vec<Listed>), Vec<Problem>> {
     let text = format!("{}{}{tables}", file.trim_end(), if file.trim().is_empty() { "" } else { "\n" });
-    parse(&text).map(|sites| (text, sites))
+    parse_each(&text).map(|sites| (text, sites))
 }
 
 #[cfg(test)]
@@ -125,7 +129,12 @@ mod tests {
         assert!(text.starts_with("# mine\n"));
         let found: Vec<_> = sites
             .iter()
-            .map(|site| (site.name.as_str(), site.url.as_str(), site.feed.as_ref().map(url::Url::as_str)))
+            .map(|listed| match listed {
+                Listed::Usable(site) => {
+                    (site.name.as_str(), site.url.as_str(), site.feed.as_ref().map(url::Url::as_str))
+                }
+                Listed::Faulty(site) => panic!("{site:?}"),
+            })
             .collect();
         assert_eq!(
             found,
