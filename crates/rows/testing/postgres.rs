@@ -44,14 +44,25 @@ fn main() {
     let _ = std::fs::remove_dir_all(&base);
 }
 
-/// Copies an installation to where PostgreSQL's user can enter: it may lie in a home directory.
+/// Copies an installation to where PostgreSQL's user can enter: it may lie in a home directory. Of a Python wheel the
+/// libraries lie beside the package, and are found from there.
 #[cfg(not(loom))]
 fn copied(binaries: &std::path::Path, base: &std::path::Path) -> std::path::PathBuf {
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        let copying = std::process::Command::new("cp").arg("-rT").args([from, to]).status();
+        assert!(copying.expect("coreutils").success());
+    };
     let installation = binaries.parent().expect("a directory above");
-    let copy = base.join("installation");
-    let copying = std::process::Command::new("cp").args(["-rT"]).arg(installation).arg(&copy).status();
-    assert!(copying.expect("coreutils").success());
-    copy.join(binaries.file_name().expect("a name"))
+    let package = base.join("package");
+    std::fs::create_dir(&package).expect("created");
+    copy(installation, &package.join("installation"));
+    let beside = installation.parent().and_then(std::path::Path::parent).expect("directories above");
+    for entry in std::fs::read_dir(beside).expect("a directory").flatten() {
+        if entry.file_name().to_string_lossy().ends_with(".libs") {
+            copy(&entry.path(), &base.join(entry.file_name()));
+        }
+    }
+    package.join("installation").join(binaries.file_name().expect("a name"))
 }
 
 #[cfg(loom)]

@@ -1,5 +1,5 @@
-//! Clients that nobody here wrote: PyPI's postgrest and npm's @supabase/postgrest-js. `scripts/test` installs them below
-//! the target directory.
+//! Clients that nobody here wrote: PyPI's postgrest and npm's @supabase/postgrest-js; and schemathesis, which makes
+//! requests of the OpenAPI document. `scripts/test` installs them below the target directory.
 #![cfg(not(loom))]
 
 mod common;
@@ -60,5 +60,29 @@ async fn postgrest_of_javascript_reads_and_writes() {
     let modules = target().join("postgrest-js").into();
     let arguments = vec![script("client.mjs").into(), format!("http://{}", service.address).into(), modules];
     assert!(run("node", arguments).await.contains("done"));
+    service.end().await;
+}
+
+/// Keys of both kinds, and a column of every kind that JSON knows.
+const KINDS: &str = "CREATE TABLE pair (a text, b int, n numeric, t timestamptz DEFAULT now(), j jsonb, \
+    f bool NOT NULL DEFAULT false, l text[], r real, d date, u uuid, x bytea, g int GENERATED ALWAYS AS (b / 2) STORED, \
+    PRIMARY KEY (a, b)); INSERT INTO pair (a, b) VALUES ('a', 1)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing_against_the_openapi_document() {
+    let scratch = server().scratch().await;
+    scratch.run(KINDS).await;
+    let address = server().address("app", scratch.scratch.name());
+    let service = Service::start(&address, |settings| settings.tables.push("pair".into())).await.live().await;
+    // Values that a type takes are more and fewer than a schema can say: PostgreSQL makes a text of a number, and a
+    // timestamp has many forms.
+    let excluded = "positive_data_acceptance,negative_data_rejection";
+    let document = format!("http://{}/openapi.json", service.address);
+    let arguments = ["run", &document, "--max-time", "45", "--checks", "all", "--exclude-checks", excluded];
+    let options = ["--no-color", "--generation-database", "none", "--suppress-health-check", "all"];
+    let said = run(target().join("schemathesis/bin/st"), arguments.iter().chain(&options).map(Into::into).collect());
+    let said = said.await;
+    // A document without operations is fine, too.
+    assert!(said.contains("Selected: 16/16") && said.contains("Tested: 16"), "{said}");
     service.end().await;
 }

@@ -185,7 +185,11 @@ async fn hidden_columns_are_neither_read_nor_written_nor_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_write_fails_because_of_its_event() {
-    let scratch = scratch("CREATE TABLE t (id text PRIMARY KEY, v text, j json, x xml)").await;
+    let scratch = scratch("CREATE TABLE t (id text PRIMARY KEY, v text, j json)").await;
+    // Types without equality: a server may be built without libxml.
+    let has_xml = scratch.sql.query_one("SELECT '<a/>'::xml::text", &[]).await.is_ok();
+    let (kind, without_equality) = if has_xml { ("xml", "<a/>") } else { ("point", "(1,2)") };
+    scratch.run(&format!("ALTER TABLE t ADD COLUMN x {kind}")).await;
     let cache = cached(scratch.database(), ["t"], patient()).await;
     let keys: Vec<String> = [1, 2000, 2600].map(|length| "ü".repeat(length)).into();
     for key in &keys {
@@ -193,7 +197,7 @@ async fn no_write_fails_because_of_its_event() {
     }
     for (at, key) in keys.iter().enumerate() {
         for sql in [
-            format!("INSERT INTO t VALUES ('{key}', repeat(md5('{at}'), 400), '{{\"a\" : 1}}', '<a/>')"),
+            format!("INSERT INTO t VALUES ('{key}', repeat(md5('{at}'), 400), '{{\"a\" : 1}}', '{without_equality}')"),
             format!("UPDATE t SET v = repeat('\"', 7000) WHERE id = '{key}'"),
             format!("UPDATE t SET v = 'last' WHERE id = '{key}'"),
         ] {

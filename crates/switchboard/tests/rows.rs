@@ -1,9 +1,10 @@
-//! `switchboard rows`, with a PostgreSQL of its own.
+//! `switchboard rows`, with a PostgreSQL of its own, and without one.
 
 mod common;
 
 use common::{Program, poll, switchboard};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -19,12 +20,18 @@ struct Rows {
 
 impl Rows {
     fn start(args: &[&str], key: &str) -> Rows {
+        let mut command = switchboard(args);
+        Rows::run(command.env_remove("DATABASE_URL"), key)
+    }
+
+    /// Its log is the file `log` of the directory.
+    fn run(command: &mut Command, key: &str) -> Rows {
         let directory = tempfile::tempdir().expect("a directory");
         let ready = directory.path().join("ready.json");
-        let mut command = switchboard(args);
+        let log = File::create(directory.path().join("log")).expect("created");
         command.args(["--set", "rows.listen=127.0.0.1:0", "--data"]).arg(directory.path().join("data"));
-        command.arg("--ready-file").arg(&ready).env_remove("DATABASE_URL").stderr(Stdio::null());
-        let program = Program::start(&mut command).expect("it starts");
+        command.arg("--ready-file").arg(&ready).stderr(log);
+        let program = Program::start(command).expect("it starts");
         let ready: Value = poll("it listens", || serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok());
         let address = ready[key][0].as_str().unwrap_or_else(|| panic!("{ready}")).to_owned();
         Rows { program, address, directory }
@@ -44,6 +51,14 @@ impl Rows {
         stream.read_to_string(&mut answer).expect("an answer");
         let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
         (head[9..12].parse().expect("a status"), body.to_owned())
+    }
+
+    /// Waits for a line of the log with this text.
+    fn logs(&self, part: &str) -> String {
+        poll(part, || {
+            let log = std::fs::read_to_string(self.directory.path().join("log")).ok()?;
+            log.lines().find(|line| line.contains(part)).map(str::to_owned)
+        })
     }
 
     fn until_ready(&self) {
@@ -111,12 +126,104 @@ fn a_private_postgresql_serves_rows_keeps_them_and_never_outlives_the_program() 
 
 #[test]
 fn up_serves_the_others_while_no_database_is_there() {
-    let arguments = ["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-    let others = ["--set", "news.listen=", "--set", "render.listen="];
-    let database = ["--set", "rows.database=postgres://nobody@127.0.0.1:1/none", "--set", "monitor.listen="];
-    let rows = Rows::start(&[&arguments[..], &others, &database].concat(), "rows");
+    let database = ["--set", "rows.database=postgres://nobody@127.0.0.1:1/none"];
+    let rows = Rows::start(&[&UP[..], &database].concat(), "rows");
     assert_eq!(rows.ask("GET", "/patron/1", "").0, 503);
     assert_eq!(rows.ask("GET", "/healthz", "").0, 200);
+}
+
+/// The program with these arguments, on a machine without PostgreSQL.
+fn without_postgresql(args: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    match rustix::process::geteuid().is_root() {
+        true => command.arg("-m"),
+        // The right to mount, kept over the start of the shell.
+        false => command.args(["-m", "--map-current-user", "--keep-caps"]),
+    };
+    let hide = "if [ -d /usr/lib/postgresql ]; then mount -t tmpfs none /usr/lib/postgresql || exit 9; fi; exec \"$@\"";
+    command.args(["sh", "-c", hide, "sh"]).arg(env!("CARGO_BIN_EXE_switchboard")).args(args);
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env_remove("DATABASE_URL").stdin(Stdio::null());
+    command
+}
+
+/// Arguments that start everything but Chromium, each on a free port.
+const UP: [&str; 11] = [
+    "up",
+    "--listen",
+    "127.0.0.1:0",
+    "--http",
+    "127.0.0.1:0",
+    "--set",
+    "monitor.listen=",
+    "--set",
+    "news.listen=",
+    "--set",
+    "render.listen=",
+];
+
+#[test]
+fn without_postgresql_rows_say_how_to_install_it_and_up_serves_the_others() {
+    for (args, key) in [(&["rows"][..], "rows"), (&UP, "rows")] {
+        let rows = Rows::run(&mut without_postgresql(args), key);
+        let answer = poll("it says so", || {
+            let (status, body) = rows.ask("GET", "/patron/1", "");
+            assert_eq!(status, 503, "{body}");
+            body.contains("not installed").then_some(body)
+        });
+        assert!(answer.contains("apt-get install postgresql") && answer.contains("--database"), "{answer}");
+        assert_eq!(rows.ask("GET", "/healthz", "").0, 200);
+    }
+    for args in [&["rows", "demo"][..], &["rows", "scratch", "--", "true"]] {
+        let output = without_postgresql(args).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains("apt-get install postgresql"), "{}", text(&output));
+    }
+}
+
+#[test]
+fn of_two_programs_over_one_data_directory_the_second_says_so_and_takes_over_in_the_end() {
+    let mut first = Rows::start(&["rows"], "rows");
+    first.until_ready();
+    assert_eq!(first.ask("POST", "/patron", r#"{"name":"Ann"}"#).0, 201);
+    let same = first.directory.path().join("data");
+    let mut command = switchboard(&["rows", "--set", "rows.listen=127.0.0.1:0", "--data"]);
+    let ready = first.directory.path().join("second.json");
+    command.arg(&same).arg("--ready-file").arg(&ready).env_remove("DATABASE_URL").stderr(Stdio::null());
+    let second = Program::start(&mut command).expect("it starts");
+    let listens: Value = poll("it listens", || serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok());
+    let own = std::mem::replace(&mut first.address, listens["rows"][0].as_str().expect("an address").to_owned());
+    poll("it says so", || first.ask("GET", "/patron/1", "").1.contains("another program keeps one").then_some(()));
+    first.address = own;
+    assert_eq!(first.ask("GET", "/patron/1", "").0, 200, "the first goes on");
+    first.program.signal("-TERM");
+    first.program.end();
+    first.program = second;
+    first.address = listens["rows"][0].as_str().expect("an address").to_owned();
+    first.until_ready();
+    assert_eq!(first.ask("GET", "/patron/1", "").0, 200);
+}
+
+#[test]
+fn the_log_has_each_event_cut_and_at_debug_what_each_request_cost() {
+    let rows = Rows::start(&["rows", "--log", "debug"], "rows");
+    rows.until_ready();
+    rows.logs("psql 'host=");
+    assert_eq!(rows.ask("GET", "/patron/37", "").0, 404);
+    rows.logs("id=37 Cache miss");
+    assert!(rows.logs("get Elapsed: ").ends_with(" ms"));
+    let body = format!(r#"{{"name":"{}"}}"#, "x".repeat(2000));
+    assert_eq!(rows.ask("POST", "/patron", &body).0, 201);
+    let event = rows.logs(r#"Got DB event: {"table":"patron","id":1,"type":"INSERT""#);
+    assert_eq!(event.split_once("event: ").expect("an event").1.len(), 500);
+}
+
+#[test]
+fn up_touches_no_database_but_the_private_one_unless_its_settings_name_one() {
+    let mut command = switchboard(&UP);
+    let rows = Rows::run(command.env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"), "rows");
+    rows.until_ready();
+    assert_eq!(rows.ask("POST", "/patron", r#"{"name":"Ann"}"#).0, 201);
+    assert!(!rows.postgres().is_empty());
 }
 
 #[test]

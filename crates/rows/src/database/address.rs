@@ -3,6 +3,7 @@ use super::tls::{self, Verify};
 use crate::Error;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -105,6 +106,32 @@ impl Database {
         ];
         variables.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
         variables
+    }
+
+    /// What a failure to connect means, with the server's address and what to do.
+    pub(super) fn not_connected(&self, error: tokio_postgres::Error) -> Error {
+        let source = std::error::Error::source(&error);
+        let Some(source) = source.and_then(|source| source.downcast_ref::<io::Error>()) else { return error.into() };
+        let remedy = match source.kind() {
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => "; PostgreSQL does not run there",
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+                "; the network or a firewall is in between"
+            }
+            _ => "",
+        };
+        let hosts: Vec<String> = self.config.get_hosts().iter().map(host_text).collect();
+        Error::unavailable(format!("cannot connect to {}: {source}{remedy}", self.places(&hosts)))
+    }
+
+    /// Hosts with their ports.
+    fn places(&self, hosts: &[String]) -> String {
+        let ports = self.config.get_ports();
+        let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
+        let show = |(at, host): (usize, &String)| match host.contains(':') {
+            true => format!("[{host}]:{}", port(at)),
+            false => format!("{host}:{}", port(at)),
+        };
+        hosts.iter().enumerate().map(show).collect::<Vec<String>>().join(" and ")
     }
 
     fn url(&self, hosts: &[String]) -> String {

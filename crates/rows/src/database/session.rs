@@ -43,14 +43,23 @@ pub(crate) async fn checked<T>(begin: impl Future<Output = Result<T, Error>>) ->
     let result = result.unwrap_or_else(|_| Err(Error::unavailable("it accepts connections and does not answer")));
     result.map_err(|error| match error {
         // A wrong password or a missing database is no fault of a request.
-        Error::Rejected(reply) => Error::refused(format!("the database refuses connections: {reply}")),
+        Error::Rejected(reply) => {
+            let remedy = match reply.code.as_str() {
+                "28P01" => "; the database's address needs the right user and password",
+                "28000" => "; the server's pg_hba.conf must let this user in",
+                "3D000" => "; create it, or name another in the database's address",
+                "42501" => "; this role needs the privilege",
+                _ => "",
+            };
+            Error::refused(format!("the database refuses connections: {reply}{remedy}"))
+        }
         other => other,
     })
 }
 
 impl Database {
     pub(crate) async fn dial(&self) -> Result<(Client, Link), Error> {
-        self.config.connect(self.tls.clone()).await.map_err(Error::from)
+        self.config.connect(self.tls.clone()).await.map_err(|error| self.not_connected(error))
     }
 
     /// Waits until the server answers a query, whatever it is.

@@ -39,7 +39,9 @@ pub(super) async fn keep(state: Weak<State>, settings: RowsSettings, mut ending:
         };
         let reason = match started {
             Ok((postgres, rows)) => {
+                let socket = postgres.socket_directory().display();
                 tracing::info!("rows: a private PostgreSQL runs, with its rows in {}", settings.data.display());
+                tracing::info!("rows: it is reached by psql 'host={socket} user=switchboard dbname=postgres'");
                 set(Backend::Up(rows));
                 logged.clear();
                 let is_over = watch_over(&postgres, &mut ending).await;

@@ -238,11 +238,17 @@ fn list_parameters(relation: &Relation) -> Vec<Value> {
         value!({ "name": "offset", "in": "query", "schema": number, "description": "Rows to leave out at first." }),
         header("Prefer", "count=exact counts all rows."),
     ];
-    for column in &relation.columns {
-        let about = format!("A filter on {}, such as eq.VALUE, in.(a,b), not.is.null.", column.shown);
-        parameters.push(value!({ "name": column.name, "in": "query", "schema": text("^(not\\.)?is\\.(not_)?null$".to_owned()), "description": about }));
-    }
+    parameters.extend(filters(relation));
     parameters
+}
+
+fn filters(relation: &Relation) -> Vec<Value> {
+    let filter = |column: &Column| {
+        let about = format!("A filter on {}, such as eq.VALUE, in.(a,b), not.is.null.", column.shown);
+        let schema = value!({ "type": "string", "pattern": "^(not\\.)?is\\.(not_)?null$" });
+        value!({ "name": column.name, "in": "query", "schema": schema, "description": about })
+    };
+    relation.columns.iter().map(filter).collect()
 }
 
 /// Escapes what means something in a regular expression.
@@ -268,6 +274,26 @@ fn writing_many(relation: &Relation, path: &mut Value) {
         "parameters": [header("Prefer", "return=representation, return=minimal; resolution=merge-duplicates, resolution=ignore-duplicates.")],
         "requestBody": { "required": true, "content": content },
         "responses": replies(good, &[WRONG, FORBIDDEN, FORMS, CONFLICT, LARGE, LONG_LINE, KIND, LONG, AWAY]),
+    });
+    let mut parameters = filters(relation);
+    parameters.push(header("Prefer", "return=representation, return=minimal; count=exact counts the rows."));
+    let good = || {
+        value!({
+            "200": body("The rows, if the client prefers them.", &value!({ "type": ["array", "object"] })),
+            "204": { "description": "Done." },
+        })
+    };
+    let content = value!({ "application/json": { "schema": reference(relation, "update") } });
+    path["patch"] = value!({
+        "operationId": format!("patch many {}", relation.name), "summary": "Set columns of all rows that the filters leave",
+        "description": "Refused without a filter.", "parameters": parameters,
+        "requestBody": { "required": true, "content": content },
+        "responses": replies(good(), &[WRONG, FORBIDDEN, FORMS, CONFLICT, LARGE, LONG_LINE, KIND, LONG, AWAY]),
+    });
+    path["delete"] = value!({
+        "operationId": format!("delete many {}", relation.name), "summary": "Delete all rows that the filters leave",
+        "description": "Refused without a filter.", "parameters": parameters,
+        "responses": replies(good(), &[WRONG, FORBIDDEN, FORMS, CONFLICT, LARGE, LONG_LINE, LONG, AWAY]),
     });
 }
 
@@ -299,7 +325,7 @@ mod tests {
             methods
         };
         assert_eq!(methods(true), ["get", "get"]);
-        assert_eq!(methods(false), ["delete", "get", "get", "patch", "post", "put"]);
+        assert_eq!(methods(false), ["delete", "delete", "get", "get", "patch", "patch", "post", "put"]);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) fn binaries(given: Option<&Path>, version: Option<&str>) -> Result<Pa
         Some(version) if !found.is_empty() => {
             format!("the data is of version {version}; install postgresql-{version}, or upgrade with pg_upgrade")
         }
-        _ => "PostgreSQL is not installed; install it (apt-get install postgresql), or give --database".to_owned(),
+        _ => "PostgreSQL is not installed; install it (apt-get install postgresql), or give a database (--database, or the \
+              setting rows.database)"
+            .to_owned(),
     }))
 }

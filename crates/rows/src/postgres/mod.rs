@@ -1,15 +1,16 @@
 //! A PostgreSQL of our own, from the binaries on the machine.
 
 mod binaries;
+mod data;
 mod options;
 
 pub use options::PostgresOptions;
 
 use crate::{Database, Error};
 use binaries::binaries;
+use data::{Log, lock, make_directory};
 use options::{check_length, make_base};
 use std::fs::{self, File};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use switchboard_child::{Child, Launch, User, sweep};
@@ -22,8 +23,6 @@ const STEP: Duration = Duration::from_millis(20);
 const FAST: i32 = 2;
 const PORT: u16 = 5432;
 const USER: &str = "switchboard";
-/// Bytes of the log that an error has.
-const END: u64 = 1000;
 /// Arguments: the directory of the binaries, the superuser's name, the arguments of `postgres`.
 const TEMPORARY: &str = "bin=$1 user=$2 && shift 2 \
     && \"$bin/initdb\" -D data -U \"$user\" -A trust -E UTF8 --locale=C.UTF-8 --no-sync \
@@ -37,6 +36,8 @@ pub struct PrivatePostgres {
     child: Child,
     database: Database,
     directory: PathBuf,
+    /// Of the rows that are kept.
+    _lock: Option<File>,
 }
 
 impl PrivatePostgres {
@@ -58,6 +59,7 @@ impl PrivatePostgres {
     async fn start_kept(options: &PostgresOptions, kept: &Path, user: User) -> Result<PrivatePostgres, Error> {
         let (data, log) = (kept.join("postgres"), kept.join("postgres.log"));
         make_directory(kept, &user)?;
+        let lock = lock(kept)?;
         let version = fs::read_to_string(data.join("PG_VERSION")).ok();
         let binaries = binaries(options.binaries.as_deref(), version.as_deref().map(str::trim))?;
         if version.is_none() {
@@ -67,7 +69,8 @@ impl PrivatePostgres {
         let directory = launch.directory().to_owned();
         let mut arguments: Vec<String> = vec!["-D".to_owned(), data.display().to_string()];
         arguments.extend(settings(options, &directory));
-        PrivatePostgres::begin(launch, &binaries.join("postgres"), &arguments, log).await
+        let started = PrivatePostgres::begin(launch, &binaries.join("postgres"), &arguments, log).await?;
+        Ok(PrivatePostgres { _lock: Some(lock), ..started })
     }
 
     /// One command makes the data and uses it, so that one private directory holds everything.
@@ -80,7 +83,7 @@ impl PrivatePostgres {
         PrivatePostgres::begin(launch, Path::new("/bin/sh"), &arguments, log).await
     }
 
-    async fn begin(launch: Launch, program: &Path, arguments: &[String], log: File) -> Result<PrivatePostgres, Error> {
+    async fn begin(launch: Launch, program: &Path, arguments: &[String], log: Log) -> Result<PrivatePostgres, Error> {
         let directory = launch.directory().to_owned();
         check_length(&directory)?;
         let child = launch.spawn(program, arguments).map_err(|error| failed(&error.to_string()))?;
@@ -89,8 +92,8 @@ impl PrivatePostgres {
         let end = Instant::now() + BEGIN;
         loop {
             match database.answer().await {
-                Ok(()) => return Ok(PrivatePostgres { child, database, directory }),
-                Err(_) if child.exit().is_some() => return Err(failed(&end_of(&log))),
+                Ok(()) => return Ok(PrivatePostgres { child, database, directory, _lock: None }),
+                Err(_) if child.exit().is_some() => return Err(failed(&log.end())),
                 Err(error) if Instant::now() > end => return Err(error),
                 Err(_) => sleep(STEP).await,
             }
@@ -137,23 +140,8 @@ fn user() -> Result<User, Error> {
     }
     // PostgreSQL does not run as root.
     User::named("postgres").map_err(|_| {
-        failed("it does not run as root, and this machine has no user postgres; install postgresql, or give --database")
+        failed("it does not run as root, and this machine has no user postgres; install postgresql, or give a database (--database, or the setting rows.database)")
     })
-}
-
-fn make_directory(data: &Path, user: &User) -> Result<(), Error> {
-    let wrong = |error: std::io::Error| failed(&format!("cannot make {}: {error}", data.display()));
-    if data.exists() {
-        return Ok(());
-    }
-    if let Some(parent) = data.parent() {
-        fs::create_dir_all(parent).map_err(wrong)?;
-    }
-    fs::DirBuilder::new().mode(0o700).create(data).map_err(wrong)?;
-    if *user != User::current() {
-        chown(data, Some(user.uid), Some(user.gid)).map_err(wrong)?;
-    }
-    Ok(())
 }
 
 /// What every one has, and what was chosen.
@@ -167,16 +155,12 @@ fn settings(options: &PostgresOptions, directory: &Path) -> Vec<String> {
 }
 
 /// A command to be launched, and its log: at the path, or within the private directory.
-fn launch(base: &Path, user: &User, log: Option<&Path>) -> Result<(Launch, File), Error> {
+fn launch(base: &Path, user: &User, log: Option<&Path>) -> Result<(Launch, Log), Error> {
     let mut launch = Launch::new(base, user.clone()).map_err(|error| failed(&error.to_string()))?;
-    let log = log.map_or_else(|| launch.directory().join("log"), Path::to_owned);
-    // The directory may be another user's: what it links to is not ours to write.
-    let mut file = File::options();
-    let file = file.create(true).append(true).read(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&log);
-    let file = file.map_err(|error| failed(&format!("cannot write {}: {error}", log.display())))?;
-    let copy = || file.try_clone().map_err(|error| failed(&error.to_string()));
+    let log = Log::open(&log.map_or_else(|| launch.directory().join("log"), Path::to_owned))?;
+    let copy = || log.file.try_clone().map_err(|error| failed(&error.to_string()));
     launch.stdout(copy()?).stderr(copy()?).env("LC_ALL", "C.UTF-8").end_signal(FAST);
-    Ok((launch, file))
+    Ok((launch, log))
 }
 
 async fn initialize(
@@ -205,16 +189,7 @@ async fn initialize(
         }
     };
     if !exit.is_success() {
-        return Err(failed(&end_of(&log)));
+        return Err(failed(&log.end()));
     }
     fs::rename(&unfinished, data).map_err(|error| failed(&error.to_string()))
-}
-
-fn end_of(log: &File) -> String {
-    let length = log.metadata().map_or(0, |data| data.len());
-    let mut text = vec![0; usize::try_from(length.min(END)).unwrap_or(0)];
-    let read = log.read_at(&mut text, length.saturating_sub(END)).unwrap_or(0);
-    let text = String::from_utf8_lossy(&text[..read]).into_owned();
-    let lines: Vec<&str> = text.lines().rev().take(3).collect();
-    lines.into_iter().rev().collect::<Vec<&str>>().join("; ")
 }

@@ -2,7 +2,7 @@
 
 use super::metrics::count;
 use super::state::{Inner, Phase};
-use super::supervisor::{Echo, flush, load_tables};
+use super::supervisor::{Echo, TABLE_CAME, flush, load_tables};
 use crate::cache::{Lsn, TableId};
 use crate::database::{Session, settings};
 use crate::table::FINGERPRINTS;
@@ -161,10 +161,9 @@ async fn examine(inner: &Arc<Inner>, control: &mut Control, before: &[String], n
     let ids: Vec<TableId> = inner.ids().filter(|id| has_changed(*id) || !inner.slot(*id).is_cached()).collect();
     load_tables(inner, control.session(), ids, false).await?;
     let wanted = channels(inner);
-    // A table that has come needs a channel that is listened to.
     let is_new = |(before, now): (&Option<String>, &Option<String>)| now.is_some() && before != now;
     if listened.iter().zip(&wanted).any(is_new) {
-        return Err(Error::unavailable("a table has come; the change feed begins anew"));
+        return Err(Error::unavailable(TABLE_CAME));
     }
     Ok(())
 }

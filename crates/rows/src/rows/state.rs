@@ -108,6 +108,14 @@ impl TableSlot {
         *self.state.write() = TableState { table, problem };
     }
 
+    /// The database did not answer: reads of a table that was never read say why.
+    pub(super) fn never_answered(&self, error: &Error) {
+        let mut state = self.state.write();
+        if state.table.is_none() && !matches!(state.problem, Some(Error::Table { .. })) {
+            state.problem = Some(error.clone());
+        }
+    }
+
     /// Stops caching until [`TableSlot::set`].
     pub(super) fn suspend(&self, problem: Error) {
         self.state.write().problem = Some(problem);

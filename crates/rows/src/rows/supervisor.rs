@@ -18,6 +18,9 @@ use switchboard_driver::Backoff;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+/// A table that has come needs a channel that is listened to from the beginning.
+pub(super) const TABLE_CAME: &str = "a table has come; the change feed begins anew";
+
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// Time for a second session to answer while a first one is in a transaction.
 const SECOND: Duration = Duration::from_secs(5);
@@ -33,8 +36,13 @@ pub(super) async fn supervise(inner: Arc<Inner>) {
         if inner.metrics.read().connects != connects {
             outage = Outage::new(Instant::now());
         }
-        if outage.is_news(&error.to_string(), Instant::now()) {
+        if matches!(&error, Error::Unavailable { reason, .. } if reason == TABLE_CAME) {
+            tracing::info!("rows: {TABLE_CAME}");
+        } else if outage.is_news(&error.to_string(), Instant::now()) {
             tracing::warn!("rows: the change feed is down: {error}");
+        }
+        for id in inner.ids() {
+            inner.slot(id).never_answered(&error);
         }
         inner.set_phase(Phase::Down(error));
         inner.events.gap();
@@ -79,7 +87,8 @@ async fn connection(inner: &Arc<Inner>, backoff: &mut Backoff) -> Result<std::co
         inner.cache.connected();
     }
     count(&inner.metrics.connects);
-    tracing::info!("rows: the change feed listens to {} tables", by_channel.len());
+    let plural = if by_channel.len() == 1 { "" } else { "s" };
+    tracing::info!("rows: the change feed listens to {} table{plural}", by_channel.len());
     let echo = Echo { channel, sender: AtomicI32::new(control.process()), arrived: watch::Sender::new(0) };
     tokio::select! {
         result = apply(inner, &mut feed, &by_channel, &echo) => result,

@@ -56,7 +56,7 @@ pub(crate) struct Table {
 pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Error> {
     let wrong = |reason: &str| Error::table(&spec.name, reason);
     let found = client.query_opt(TABLE, &[&spec.name, &spec.schema]).await?;
-    let row = found.ok_or_else(|| wrong("there is none of this name"))?;
+    let row = found.ok_or_else(|| wrong("there is none of this name; create it, or name another"))?;
     let (oid, schema): (u32, String) = (row.try_get(0)?, row.try_get(1)?);
     let (kind, persistence): (String, String) = (row.try_get(2)?, row.try_get(3)?);
     if kind != "r" && kind != "p" {

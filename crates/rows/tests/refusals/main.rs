@@ -183,11 +183,16 @@ async fn a_wrong_password_is_said_and_a_right_one_is_noticed() {
     let options = Options { create_demo_table: true, ..Options::default() };
     let cache = RowCache::open(&database("wrong"), ["patron"], options).expect("it opens");
     refusal(&cache, "password authentication failed for user \"locked\"").await;
-    assert!(cache.get("patron", 1).await.is_err());
+    let read = cache.get("patron", 1).await.expect_err("refused");
+    assert!(read.is_unavailable() && read.to_string().contains("needs the right user and password"), "{read}");
     own.run_sql("postgres", "ALTER ROLE locked PASSWORD 'wrong'");
     serves(&cache, "in").await;
     let nobody = RowCache::connect(&database("x").with_name("nowhere"), ["patron"]).await.expect_err("refused");
     assert!(!nobody.to_string().contains('x'), "a password is not shown: {nobody}");
+    let closed = format!("postgres://locked:secret@{address}:1/postgres").parse::<Database>().expect("an address");
+    let closed = RowCache::connect(&closed, ["patron"]).await.expect_err("nobody listens").to_string();
+    assert!(closed.contains(&format!("cannot connect to {address}:1: Connection refused")), "{closed}");
+    assert!(closed.contains("PostgreSQL does not run there") && !closed.contains("secret"), "{closed}");
     tokio::task::block_in_place(|| own.end());
     let _ = std::fs::remove_dir_all(base);
 }
