@@ -3,7 +3,7 @@
 mod addresses;
 mod numbers;
 
-pub(super) use addresses::{Addresses, BrokerUrl, Endpoint, Names, Pairs, Renderer, Webhooks};
+pub(super) use addresses::{Addresses, BrokerUrl, Cdp, Endpoint, Names, Pairs, Renderer, Webhooks};
 pub(super) use numbers::{Bytes, Count, Growth, Positive, Size, Span};
 
 use super::bounds::Bounds;
