@@ -24,7 +24,7 @@ const MAX_MESSAGE: usize = 64 << 20;
 ///
 /// Only loopback: the guard is a proxy on loopback, and the pages of a browser elsewhere could not pass it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(Url);
+pub struct Endpoint(Box<Url>);
 
 /// The address is of no DevTools that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +50,7 @@ impl FromStr for Endpoint {
             _ => false,
         };
         let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-        if is_loopback && is_known && is_plain { Ok(Endpoint(url)) } else { Err(wrong()) }
+        if is_loopback && is_known && is_plain { Ok(Endpoint(Box::new(url))) } else { Err(wrong()) }
     }
 }
 
@@ -65,7 +65,7 @@ impl Endpoint {
     pub(super) async fn connect(&self, limit: Duration) -> Result<UnixStream, RenderError> {
         let failed = |reason: String| RenderError::Endpoint { endpoint: self.to_string(), reason };
         let connecting = async {
-            let url = if self.0.scheme() == "ws" { self.0.clone() } else { self.find().await? };
+            let url = if self.0.scheme() == "ws" { Url::clone(&self.0) } else { self.find().await? };
             let uri: http::Uri = url.as_str().parse().map_err(|_| format!("{url} is no address"))?;
             let stream = self.dial().await.map_err(|error| error.to_string())?;
             let limits = Limits::default().max_payload_len(Some(MAX_MESSAGE));
@@ -100,7 +100,7 @@ impl Endpoint {
         let named: Option<Url> = told["webSocketDebuggerUrl"].as_str().and_then(|text| text.parse().ok());
         let named = named.ok_or_else(|| format!("it answers {} without a webSocketDebuggerUrl", answer.status))?;
         // The path alone: what it calls its host does not count.
-        let mut url = self.0.clone();
+        let mut url = Url::clone(&self.0);
         url.set_path(named.path());
         url.set_scheme("ws").map_err(|()| "no ws:// address".to_owned())?;
         Ok(url)
