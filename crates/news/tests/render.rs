@@ -28,6 +28,9 @@ pub(crate) fn answer(path: &str) -> Reply {
     if let Some(port) = path.strip_prefix("/to/") {
         return Reply::redirect(&format!("http://127.0.0.1:{port}/"));
     }
+    if let Some(port) = path.strip_prefix("/tls/") {
+        return Reply::redirect(&format!("https://127.0.0.1:{port}/"));
+    }
     if let Some(port) = path.strip_prefix("/sub/") {
         let secret = format!("http://127.0.0.1:{port}/");
         return Reply::html(&format!(

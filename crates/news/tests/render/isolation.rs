@@ -17,6 +17,11 @@ pub(crate) async fn nothing_private_is_reached(browser: &Browser, site: &Site) {
     }
     let url = site.url(&format!("/to/{port}"));
     assert!(error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await.to_string().contains("refused"));
+    // Of a tunnel the browser learns that it failed; its page says why all the same, behind a redirect too.
+    for url in [format!("https://127.0.0.1:{port}/").parse().expect("a URL"), site.url(&format!("/tls/{port}"))] {
+        let error = error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await.to_string();
+        assert!(error.contains(&format!("--allow 127.0.0.1:{port} permits it")), "{error}");
+    }
     html(
         browser,
         Request { images: true, wait_for: Some("tried".into()), ..Request::new(site.url(&format!("/sub/{port}"))) },
