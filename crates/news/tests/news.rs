@@ -291,9 +291,9 @@ async fn a_fault_in_one_table_stops_that_site_alone_and_keeps_its_headlines() {
     let html = news.get("/news").await.1;
     assert!(html.contains("nocolor") && html.contains("<span class=\"name\">Bad</span>"), "{html}");
     // Later: its headlines stay, and it goes on where the fault is mended.
-    file(&base, &format!("{first}{second}mode = \"magic\"\n"));
+    file(&base, &format!("{first}{second}ttl = \"soon\"\n"));
     eventually("a fault", "broken".to_owned(), async || news.state("Two").await.0).await;
-    assert!(news.state("Two").await.1.contains("magic"));
+    assert!(news.state("Two").await.1.contains("soon"));
     file(&base, &format!("{first}{second}limit = 0\n"));
     eventually("another fault", true, async || news.state("Two").await.1.contains("limit is 0")).await;
     assert_eq!(news.titles("/news.json").await, ["First", "Other"]);

@@ -55,7 +55,10 @@ impl Sites {
             )
         };
         let text = site("The Daily Example", &self.one, "#1f77b4") + &site("Town Crier", &self.two, "#c2410c");
-        std::fs::write(&path, text).expect("written");
+        // One that the guard refuses, with a color that is none.
+        let gone =
+            "[[site]]\nname = \"Parish Notes\"\nurl = \"http://127.0.0.1:1/\"\nmode = \"fetch\"\ncolor = \"blu\"\n";
+        std::fs::write(&path, text + gone).expect("written");
         path
     }
 
@@ -91,6 +94,7 @@ async fn pictures_are_taken_in_light_in_dark_and_on_a_phone() {
         let browser = Browser::start(look).await;
         browser.open(&format!("http://{}/news", news.address)).await;
         browser.until("all headlines", &format!("{COUNT} === 5")).await;
+        browser.until("the reason", "return document.querySelector('.reason') !== null").await;
         let fits = "return document.documentElement.scrollWidth <= innerWidth";
         assert_eq!(browser.run(fits).await, json!(true), "{look:?}");
         browser.picture(picture).await;

@@ -5,6 +5,8 @@ mod common;
 mod harness;
 #[path = "render/isolation.rs"]
 mod isolation;
+#[path = "render/outside.rs"]
+mod outside;
 
 use common::{Reply, Site};
 use harness::{LIMIT, Run, eventually};
@@ -12,6 +14,10 @@ use isolation::{
     every_page_is_rendered_in_the_sandbox, no_local_page_is_reached_from_a_page, nothing_private_is_reached,
     only_allowed_domains_are_reached_by_frames_and_workers_too,
     the_crash_of_a_tab_is_an_error_at_once_and_others_go_on, web_rtc_and_quic_send_nothing_beside_the_proxy,
+};
+use outside::{
+    a_chromium_of_others_is_used_and_its_pages_pass_the_guard, a_name_that_is_rebound_reaches_nothing_private,
+    without_a_sandbox_it_refuses_unless_it_is_told,
 };
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +27,9 @@ use switchboard_news::render::{Browser, BrowserOptions, RenderError, Request, Sc
 pub(crate) fn answer(path: &str) -> Reply {
     if let Some(port) = path.strip_prefix("/to/") {
         return Reply::redirect(&format!("http://127.0.0.1:{port}/"));
+    }
+    if let Some(port) = path.strip_prefix("/tls/") {
+        return Reply::redirect(&format!("https://127.0.0.1:{port}/"));
     }
     if let Some(port) = path.strip_prefix("/sub/") {
         let secret = format!("http://127.0.0.1:{port}/");
@@ -141,7 +150,9 @@ async fn the_death_of_the_browser_is_an_error_at_once(browser: &Browser, site: &
     let before = site.paths().len();
     let kill = async {
         eventually("it is asked for", true, async || site.paths().len() > before).await;
-        let kill = std::process::Command::new("kill").args(["-9", &browser.id().to_string()]).status();
+        let kill = std::process::Command::new("kill")
+            .args(["-9", &browser.id().expect("it was started").to_string()])
+            .status();
         assert!(kill.expect("kill").success());
     };
     let ((), error) =
@@ -267,8 +278,11 @@ async fn all() -> ExitCode {
         web_rtc_and_quic_send_nothing_beside_the_proxy
         every_page_is_rendered_in_the_sandbox
         every_context_is_disposed_of
+        a_name_that_is_rebound_reaches_nothing_private
+        without_a_sandbox_it_refuses_unless_it_is_told
+        a_chromium_of_others_is_used_and_its_pages_pass_the_guard
     );
-    let directory = browser.directory().to_owned();
+    let directory = browser.directory().expect("it was started").to_owned();
     assert!(directory.exists());
     test!(the_death_of_the_browser_is_an_error_at_once);
     drop(browser);

@@ -214,6 +214,35 @@ async fn many_pages_leave_no_context_file_or_process() {
     println!("{count} pages: files {ours} -> {}, its processes and files {theirs:?} -> {:?}", files(), of_browser());
 }
 
+async fn one_that_idles_takes_next_to_no_processor() {
+    let (site, base) = (Site::start(answer), harness::base());
+    let renderer = renderer(&site, base.path(), |_| {});
+    plain(&renderer, &site).await;
+    let (id, _) = renderer.browser().await.expect("it runs");
+    eventually("no context", 0, async || renderer.browser().await.expect("it runs").1).await;
+    // Hundredths of a second that its processes have taken.
+    let taken = || -> u64 { family(id).iter().map(|process| processor(process.id)).sum() };
+    let quiet = Instant::now() + LIMIT;
+    let mut last = taken();
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        // A process that ends takes its share with it.
+        let used = taken().saturating_sub(last);
+        if used <= 10 {
+            println!("{used} hundredths of a second in 5 s");
+            return;
+        }
+        assert!(Instant::now() < quiet, "{used} hundredths of a second in 5 s");
+        last = taken();
+    }
+}
+
+fn processor(id: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
 async fn nothing_is_left_when_this_program_is_killed() {
     let (site, base) = (Site::start(answer), harness::base());
     let program = std::env::current_exe().expect("a program");
@@ -276,6 +305,7 @@ async fn all() -> ExitCode {
         callers_in_a_hurry_do_not_keep_it_from_starting
         one_that_always_ends_is_started_less_and_less_often
         many_pages_leave_no_context_file_or_process
+        one_that_idles_takes_next_to_no_processor
         nothing_is_left_when_this_program_is_killed
     );
     run.end()

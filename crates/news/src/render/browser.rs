@@ -1,6 +1,7 @@
 //! A running Chromium: its command line, its user, its private directory.
 
-use super::cdp::Connection;
+use super::cdp::{CallError, Connection};
+use super::endpoint::Endpoint;
 use super::{RenderError, Request};
 use crate::guard::{Domains, Guard, Proxy, ProxyLimits};
 use std::io;
@@ -56,10 +57,11 @@ impl BrowserOptions {
     }
 }
 
-/// A running Chromium. Ends, with all its processes and its directory, when dropped.
+/// A running Chromium. One that was launched ends, with all its processes and its directory, when dropped.
 pub struct Browser {
     pub(super) connection: Connection,
-    child: Child,
+    /// `None` if it was not started here.
+    child: Option<Child>,
     guard: Guard,
     limits: ProxyLimits,
     pub(super) proxy: Proxy,
@@ -88,17 +90,43 @@ impl Browser {
         let (child, stream) = starting.await.map_err(|error| RenderError::Start(error.to_string()))??;
         let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
         let connection = Connection::new(stream.map_err(failed)?);
-        let asking = connection.call(None, "Browser.getVersion", serde_json::json!({}));
-        match timeout(limit, asking).await {
-            Ok(Ok(answer)) => {
-                let text = |key: &str| answer[key].as_str().unwrap_or("unknown").to_owned();
-                let (version, agent) = (text("product"), text("userAgent"));
-                let (guard, limits) = (options.guard.clone(), options.proxy.clone());
-                Ok(Browser { connection, child, guard, limits, proxy, version, agent })
-            }
+        match timeout(limit, Browser::named(connection, Some(child), options, proxy)).await {
+            Ok(Ok(browser)) => Ok(browser),
             Ok(Err(_)) => Err(why(&options.program, complaints).await),
             Err(_) => Err(RenderError::Start(format!("{program} did not answer within {limit:?}"))),
         }
+    }
+
+    /// Uses a Chromium that runs already, and goes on when this is dropped. Its pages go through the guard as well; QUIC and
+    /// WebRTC are its own business.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer in time.
+    pub async fn connect(endpoint: &Endpoint, options: &BrowserOptions) -> Result<Browser, RenderError> {
+        let failed = |reason: String| RenderError::Endpoint { endpoint: endpoint.to_string(), reason };
+        let limit = options.start_timeout;
+        let proxy = Proxy::start(options.guard.clone(), options.proxy.clone()).await;
+        let proxy = proxy.map_err(|error| failed(error.to_string()))?;
+        let connection = Connection::new(endpoint.connect(limit).await?);
+        match timeout(limit, Browser::named(connection, None, options, proxy)).await {
+            Ok(result) => result.map_err(|error| failed(error.to_string())),
+            Err(_) => Err(failed(format!("no answer within {limit:?}"))),
+        }
+    }
+
+    /// The browser behind a connection, once it has said its name.
+    async fn named(
+        connection: Connection,
+        child: Option<Child>,
+        options: &BrowserOptions,
+        proxy: Proxy,
+    ) -> Result<Browser, CallError> {
+        let answer = connection.call(None, "Browser.getVersion", serde_json::json!({})).await?;
+        let text = |key: &str| answer[key].as_str().unwrap_or("unknown").to_owned();
+        let (version, agent) = (text("product"), text("userAgent"));
+        let (guard, limits) = (options.guard.clone(), options.proxy.clone());
+        Ok(Browser { connection, child, guard, limits, proxy, version, agent })
     }
 
     /// Its name and version.
@@ -107,10 +135,10 @@ impl Browser {
         &self.version
     }
 
-    /// The process that all of Chromium's others descend from.
+    /// The process that all of Chromium's others descend from; `None` if it was not started here.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Whether it has ended.
@@ -125,10 +153,15 @@ impl Browser {
         answer["browserContextIds"].as_array().map(Vec::len)
     }
 
-    /// The private directory.
+    /// The private directory; `None` if it was not started here.
     #[must_use]
-    pub fn directory(&self) -> &Path {
-        self.child.directory()
+    pub fn directory(&self) -> Option<&Path> {
+        self.child.as_ref().map(Child::directory)
+    }
+
+    /// The proxy that a page has to be told of: that of the page, or that of a browser which was started without one.
+    pub(super) fn told_proxy(&self, own: Option<&Proxy>) -> Option<SocketAddr> {
+        own.or_else(|| self.child.is_none().then_some(&self.proxy)).map(Proxy::address)
     }
 
     /// A proxy for one page, if it asks for what the browser's proxy does not hold.

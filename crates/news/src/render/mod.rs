@@ -5,6 +5,7 @@ mod request;
 mod browser;
 pub(crate) mod cdp;
 mod context;
+mod endpoint;
 mod page;
 mod screenshot;
 
@@ -18,6 +19,7 @@ mod remote;
 
 pub use backend::Backend;
 pub use browser::{Browser, BrowserOptions};
+pub use endpoint::{Endpoint, EndpointError};
 pub use processes::{Process, family};
 pub use remote::{Remote, RemoteError};
 pub use renderer::{Renderer, RendererStatus};

@@ -50,7 +50,7 @@ impl Browser {
     async fn render_untimed(&self, request: &Request) -> Result<Rendered, String> {
         // A proxy of its own holds what concerns this page alone: it sees every connection, also those of workers.
         let proxy = self.proxy_for(request).await.map_err(|error| error.to_string())?;
-        let context = Context::open(&self.connection, proxy.as_ref().map(Proxy::address)).await?;
+        let context = Context::open(&self.connection, self.told_proxy(proxy.as_ref())).await?;
         let page = Page {
             connection: &self.connection,
             session: &context.session,

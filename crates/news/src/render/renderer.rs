@@ -146,16 +146,19 @@ impl Renderer {
         }
     }
 
-    /// Chromium's process, if it runs, and how many pages are open in it.
+    /// Chromium's process, if one of this renderer runs, and how many pages are open in it.
     pub async fn browser(&self) -> Option<(u32, usize)> {
         let running = self.0.slot.lock().await.current.clone()?;
-        Some((running.browser.id(), running.browser.contexts().await?))
+        Some((running.browser.id()?, running.browser.contexts().await?))
     }
 
     /// Why Chromium cannot be started, if its program is missing.
     #[must_use]
     pub fn missing(&self) -> Option<RenderError> {
         let program = &self.0.settings.program;
+        if self.0.settings.endpoint.is_some() {
+            return None;
+        }
         find(program).is_none().then(|| missing(program))
     }
 
@@ -209,7 +212,12 @@ impl Inner {
         }
         slot.wait().await?;
         slot.starts += 1;
-        match Browser::launch(&self.options()).await {
+        let options = self.options();
+        let starting = match &self.settings.endpoint {
+            Some(endpoint) => Browser::connect(endpoint, &options).await,
+            None => Browser::launch(&options).await,
+        };
+        match starting {
             Ok(browser) => {
                 tracing::info!("renders with {}", browser.version());
                 let running = Arc::new(Running::new(browser));

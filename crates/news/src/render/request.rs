@@ -120,6 +120,14 @@ pub enum RenderError {
          or give up the sandbox with --no-sandbox"
     )]
     Sandbox(String),
+    /// The Chromium that runs elsewhere on this machine cannot be used.
+    #[error("cannot use the Chromium at {endpoint}: {reason}")]
+    Endpoint {
+        /// The address of its DevTools.
+        endpoint: String,
+        /// Why not.
+        reason: String,
+    },
     /// Chromium ended again and again, and is not started before this time has passed.
     #[error("Chromium has ended ({reason}), and is started again in {wait:?}")]
     Restarting {

@@ -102,7 +102,8 @@ impl Running {
     /// Ends a process that renders pages and takes too much memory, and retires the browser if it takes too much as a
     /// whole. Reads `/proc`.
     pub(super) fn check_memory(&self, settings: &RendererSettings) {
-        let processes = family(self.browser.id());
+        let Some(id) = self.browser.id() else { return };
+        let processes = family(id);
         for process in &processes {
             if process.memory > settings.page_memory && is_renderer(process.id) {
                 self.ended_process.store(true, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! What a renderer may use.
 
+use super::endpoint::Endpoint;
 use crate::guard::Allow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 pub struct RendererSettings {
     /// Chromium's program. Default: `chromium`.
     pub program: PathBuf,
+    /// A Chromium that runs already, instead of one that is started. Default: none.
+    pub endpoint: Option<Endpoint>,
     /// Where its private directories are made. It must be ours alone to write to, and another user must be able to enter
     /// it: as root, Chromium runs as one.
     pub directory: PathBuf,
@@ -54,6 +57,7 @@ impl RendererSettings {
     pub fn new(directory: PathBuf) -> RendererSettings {
         RendererSettings {
             program: "chromium".into(),
+            endpoint: None,
             directory,
             allow: Allow::default(),
             sandbox: true,

@@ -17,6 +17,11 @@ pub(crate) async fn nothing_private_is_reached(browser: &Browser, site: &Site) {
     }
     let url = site.url(&format!("/to/{port}"));
     assert!(error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await.to_string().contains("refused"));
+    // Of a tunnel the browser learns that it failed; its page says why all the same, behind a redirect too.
+    for url in [format!("https://127.0.0.1:{port}/").parse().expect("a URL"), site.url(&format!("/tls/{port}"))] {
+        let error = error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await.to_string();
+        assert!(error.contains(&format!("--allow 127.0.0.1:{port} permits it")), "{error}");
+    }
     html(
         browser,
         Request { images: true, wait_for: Some("tried".into()), ..Request::new(site.url(&format!("/sub/{port}"))) },
@@ -81,7 +86,7 @@ pub(crate) async fn web_rtc_and_quic_send_nothing_beside_the_proxy(browser: &Bro
     for _ in 0..2 {
         html(&second, Request::new(own.url("/plain"))).await;
     }
-    assert_eq!((udp_sockets(second.id()), udp_sockets(browser.id())), (0, 0), "QUIC needs a UDP socket");
+    assert_eq!((udp_sockets(&second), udp_sockets(browser)), (0, 0), "QUIC needs a UDP socket");
     let request = Request { wait_for: Some("gathered".into()), ..Request::new(own.url("/")) };
     let page = html(&second, request).await;
     assert!(page.contains("candidates: 0<"), "{page}");
@@ -94,7 +99,7 @@ pub(crate) async fn every_page_is_rendered_in_the_sandbox(browser: &Browser, sit
     // A page's process ends with its page: it is looked at while it is open.
     let open = Request { wait: Duration::from_secs(3), ..Request::new(site.url("/plain")) };
     let has_a_renderer = async || {
-        let mut processes = family(browser.id()).into_iter();
+        let mut processes = family(id(browser)).into_iter();
         processes.any(|process| {
             std::fs::read_to_string(format!("/proc/{}/cmdline", process.id))
                 .is_ok_and(|line| line.contains("--type=renderer"))
@@ -110,7 +115,7 @@ pub(crate) async fn every_page_is_rendered_in_the_sandbox(browser: &Browser, sit
 fn look_at_sandboxes(browser: &Browser) {
     let own = |file: &str| std::fs::read_link(format!("/proc/self/ns/{file}")).expect("a namespace");
     let mut renderers = 0;
-    for process in family(browser.id()) {
+    for process in family(id(browser)) {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.id)).unwrap_or_default();
         let line = read("cmdline");
         assert!(!line.contains("no-sandbox"), "{line}");
@@ -140,7 +145,7 @@ pub(crate) async fn the_crash_of_a_tab_is_an_error_at_once_and_others_go_on(brow
     let before = site.paths().len();
     let crash = async {
         eventually("the page is asked for", true, async || site.paths().len() > before).await;
-        for process in family(browser.id()) {
+        for process in family(id(browser)) {
             let line = std::fs::read(format!("/proc/{}/cmdline", process.id)).unwrap_or_default();
             if String::from_utf8_lossy(&line).contains("--type=renderer") {
                 let _ = std::process::Command::new("kill").args(["-9", &process.id.to_string()]).status();
@@ -153,8 +158,12 @@ pub(crate) async fn the_crash_of_a_tab_is_an_error_at_once_and_others_go_on(brow
     assert!(contents(browser, site.url("/plain"), "p").await.contains("Plain headline"));
 }
 
+fn id(browser: &Browser) -> u32 {
+    browser.id().expect("it was started")
+}
+
 /// UDP sockets of a process and its descendants.
-fn udp_sockets(root: u32) -> usize {
+fn udp_sockets(browser: &Browser) -> usize {
     let known: Vec<String> = ["/proc/net/udp", "/proc/net/udp6"]
         .iter()
         .flat_map(|file| {
@@ -162,7 +171,7 @@ fn udp_sockets(root: u32) -> usize {
         })
         .filter_map(|line| Some(format!("socket:[{}]", line.split_whitespace().nth(9)?)))
         .collect();
-    let files = family(root)
+    let files = family(id(browser))
         .into_iter()
         .flat_map(|process| std::fs::read_dir(format!("/proc/{}/fd", process.id)).into_iter().flatten().flatten());
     let names = files.filter_map(|file| std::fs::read_link(file.path()).ok());

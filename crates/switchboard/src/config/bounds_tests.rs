@@ -77,6 +77,11 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("news.alerts", &["/topic/a"], &["", "/queue/a"]),
     ("render.listen", &["", "127.0.0.1:0"], &["8050", "a:65536"]),
     ("render.allow", &["", "127.0.0.1:1"], &["a", "a:-1"]),
+    (
+        "render.cdp",
+        &["", "http://127.0.0.1:9222", "ws://[::1]:9222/devtools/browser/x"],
+        &["9222", "http://192.0.2.1:9222", "https://127.0.0.1", "ws://127.0.0.1:9222"],
+    ),
     ("render.program", &["chromium", "/opt/chromium"], &[""]),
     ("render.sandbox", &["true", "false"], &["", "0", "no"]),
     ("http.hosts", &["", "a.example", "a.example,b.example"], &["a:1", "http://a", "a b"]),

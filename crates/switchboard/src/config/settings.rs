@@ -258,6 +258,7 @@ settings! {
     RENDER:
     "listen" Addresses => render.listen, "Where the rendering service is served; an empty list starts none.";
     "allow" Pairs => render.chromium.allow, "Pairs HOST:PORT that rendered pages may reach although the address is not of the public internet; the pages of `news` have its own `allow`.";
+    "cdp" Cdp => render.chromium.endpoint, "A Chromium that runs already on this machine, by its DevTools: http://127.0.0.1:9222 or the ws:// address; \"\" starts one.";
     "program" Program => render.chromium.program, "Chromium's program.";
     "sandbox" Flag => render.chromium.sandbox, "Whether Chromium runs in its sandbox; without it a page that breaks out of Chromium has this user's rights.";
     "pages" Positive<usize> [Unit::Count.from(1..=64)] => render.chromium.pages, "Pages that are rendered at a time.";

@@ -3,7 +3,7 @@
 use super::{Kind, quote};
 use switchboard_monitor::{Secret, Settings as Monitor};
 use switchboard_news::guard::Allow;
-use switchboard_news::render::Remote;
+use switchboard_news::render::{Endpoint as DevTools, Remote};
 use switchboard_web::Hosts;
 
 pub(in crate::config) struct Addresses;
@@ -13,6 +13,7 @@ pub(in crate::config) struct BrokerUrl;
 pub(in crate::config) struct Webhooks;
 pub(in crate::config) struct Renderer;
 pub(in crate::config) struct Pairs;
+pub(in crate::config) struct Cdp;
 
 impl Kind for Addresses {
     type Value = Vec<String>;
@@ -110,6 +111,18 @@ impl Kind for Renderer {
     }
     fn show(text: &Option<String>) -> String {
         quote(text.as_deref().unwrap_or(""))
+    }
+}
+
+impl Kind for Cdp {
+    type Value = Option<DevTools>;
+    const ALLOWED: &'static str =
+        "an http:// address of loopback, or a ws:// one with its path; an empty text for none";
+    fn parse(text: &str) -> Option<Option<DevTools>> {
+        if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+    }
+    fn show(endpoint: &Option<DevTools>) -> String {
+        quote(&endpoint.as_ref().map(ToString::to_string).unwrap_or_default())
     }
 }
 

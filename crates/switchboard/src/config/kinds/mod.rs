@@ -4,7 +4,7 @@ mod addresses;
 mod numbers;
 mod rows;
 
-pub(super) use addresses::{Addresses, BrokerUrl, Endpoint, Names, Pairs, Renderer, Webhooks};
+pub(super) use addresses::{Addresses, BrokerUrl, Cdp, Endpoint, Names, Pairs, Renderer, Webhooks};
 pub(super) use numbers::{Bytes, Count, Growth, Positive, Size, Span};
 pub(super) use rows::{DatabaseUrl, Origins, Refreshed, Tables};
 
