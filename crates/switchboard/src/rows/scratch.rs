@@ -4,6 +4,7 @@ use super::args::{Named, ScratchArgs};
 use super::server::Server;
 use crate::output::{UsageError, note};
 use anyhow::{Context, Result, anyhow};
+use rustix::process::Signal;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -42,8 +43,13 @@ async fn with_command(args: &ScratchArgs) -> Result<ExitCode> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
     let mut hangups = signal(SignalKind::hangup())?;
-    let server = Server::start(&args.at).await?;
-    let scratch = ScratchDatabase::create(&server.database).await?;
+    let (server, scratch) = tokio::select! {
+        prepared = prepare(args) => prepared?,
+        // Nobody else hears them yet. What was begun ends with this program.
+        _ = interrupts.recv() => return Ok(ended_by(Signal::INT)),
+        _ = terminations.recv() => return Ok(ended_by(Signal::TERM)),
+        _ = hangups.recv() => return Ok(ended_by(Signal::HUP)),
+    };
     let mut command = Command::new(program);
     command.args(rest).envs(scratch.database().environment());
     let child = command.spawn().with_context(|| format!("cannot run {}", shown(program)));
@@ -56,8 +62,8 @@ async fn with_command(args: &ScratchArgs) -> Result<ExitCode> {
                 let passed_on = tokio::select! {
                     status = &mut waiting => break status?.context("cannot wait for the command"),
                     _ = interrupts.recv() => None,
-                    _ = terminations.recv() => Some(rustix::process::Signal::TERM),
-                    _ = hangups.recv() => Some(rustix::process::Signal::HUP),
+                    _ = terminations.recv() => Some(Signal::TERM),
+                    _ = hangups.recv() => Some(Signal::HUP),
                 };
                 if let (Some(signal), Some(id)) = (passed_on, id) {
                     // An error means that it has ended.
@@ -71,6 +77,17 @@ async fn with_command(args: &ScratchArgs) -> Result<ExitCode> {
     tokio::task::spawn_blocking(move || drop(scratch)).await?;
     server.stop().await;
     Ok(code(status?))
+}
+
+async fn prepare(args: &ScratchArgs) -> Result<(Server, ScratchDatabase)> {
+    let server = Server::start(&args.at).await?;
+    let scratch = ScratchDatabase::create(&server.database).await?;
+    Ok((server, scratch))
+}
+
+/// What a shell says of a command that a signal has ended.
+fn ended_by(signal: Signal) -> ExitCode {
+    ExitCode::from(u8::try_from(128 + signal.as_raw()).unwrap_or(1))
 }
 
 fn shown(program: &OsString) -> String {
