@@ -65,6 +65,10 @@ async fn who_cannot_go_on_is_told() {
     assert_eq!(page.next().await.unwrap().kind, "missed");
     second.post(&sample(0, json!({ "cpu": 7 }))).await;
     assert_eq!(page.next().await.unwrap().data["cpu"], 7.0);
+    // Also when this run has as many events as the number says.
+    second.post(&format!("{}\n{}", sample(0, json!({})), sample(0, json!({})))).await;
+    let mut late = second.feed(&format!("\r\nLast-Event-ID: {}", heard.id)).await;
+    assert_eq!(late.next().await.unwrap().kind, "missed");
 }
 
 #[tokio::test]
