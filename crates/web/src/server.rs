@@ -55,7 +55,9 @@ pub struct HttpServer {
 
 /// Answers that need no waiting.
 #[derive(Clone)]
-struct Immediate(Arc<dyn Fn(&Parts) -> Option<Response> + Send + Sync>);
+struct Immediate(Arc<Answerer>);
+
+type Answerer = dyn Fn(&Parts) -> Option<Response> + Send + Sync;
 
 impl fmt::Debug for Immediate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
