@@ -52,6 +52,12 @@ impl MemoryBudget {
         self.limit.saturating_sub(self.set_aside).saturating_sub(used)
     }
 
+    /// By how much the budget would be exceeded with so many bytes more, without the `pending` bytes that paused
+    /// connections sent.
+    pub(crate) fn beyond(&self, more: usize, pending: usize) -> usize {
+        (self.used + more).saturating_sub(pending).saturating_sub(self.limit.saturating_sub(self.set_aside))
+    }
+
     /// Whether there is no memory even for what helps to drain it: 1/16 more than the budget.
     /// Those that have left do not count, nor do the `pending` bytes that paused connections sent: only
     /// a consumer can let them go.

@@ -190,6 +190,9 @@ pub enum CloseReason {
     /// It did not keep up with a channel whose policy is to disconnect.
     #[error("too slow for a channel whose policy is to disconnect")]
     Slow,
+    /// Others waited for the memory that a part of its message held, for [`Limits::write_timeout`](crate::Limits).
+    #[error("its message was not finished in time, and others waited for the memory (limits: memory, write-timeout)")]
+    Unfinished,
     /// The broker ends, and what waited for the connection is written.
     #[error("the broker is shutting down")]
     Drained,

@@ -53,12 +53,6 @@ impl<K: Key> List<K> {
             None => self.last = previous,
         }
     }
-
-    pub(crate) fn pop_front<T>(&mut self, rows: &mut Slots<K, T>, link: fn(&mut T) -> &mut Link<K>) -> Option<K> {
-        let first = self.first?;
-        self.remove(rows, first, link);
-        Some(first)
-    }
 }
 
 /// A list without ends: one row is the next, and behind the last comes the next again.
@@ -171,7 +165,7 @@ mod tests {
                     list.push_back(&mut rows, key, |link| link);
                     model.push(key);
                 } else if step == 1 {
-                    prop_assert_eq!(list.pop_front(&mut rows, |link| link), Some(model.remove(0)));
+                    list.remove(&mut rows, model.remove(0), |link| link);
                 } else {
                     let key = model.remove(index.index(model.len()));
                     list.remove(&mut rows, key, |link| link);

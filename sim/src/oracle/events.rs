@@ -199,6 +199,12 @@ impl Oracle {
                 promise!(patient || !uniform, "{id} was disconnected though no policy says so");
                 return Ok(());
             }
+            CloseReason::Unfinished => {
+                promise!(link.reserve > 0, "{id} was closed for a message of which it had no part");
+                let others = self.links.iter().any(|(other, link)| *other != id && !link.gone && link.paused);
+                promise!(others, "{id} was closed for memory that nobody waits for");
+                return Ok(());
+            }
             CloseReason::Finished => promise!(link.finishing, "{id} did not ask to be finished"),
             CloseReason::Drained => promise!(draining, "{id} was told that the broker ends"),
         }

@@ -118,7 +118,8 @@ impl World {
             }
             (Event::Recall { .. }, Link::Acker(acker)) => acker.recall(now, delay, rng),
             (Event::Close { reason, .. }, Link::Native(native)) => {
-                let rest = if reason == CloseReason::Slow { Ending::NoRest } else { Ending::Rest(now + LINGER) };
+                let is_abrupt = matches!(reason, CloseReason::Slow | CloseReason::Unfinished);
+                let rest = if is_abrupt { Ending::NoRest } else { Ending::Rest(now + LINGER) };
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,

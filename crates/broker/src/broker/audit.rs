@@ -17,8 +17,9 @@ impl Broker {
     #[doc(hidden)]
     pub fn audit(&self) -> usize {
         let mut sum = self.budget.buffers() + self.members.len() * cost::MEMBER;
-        let mut waiting = 0;
+        let (mut waiting, mut unused) = (0, 0);
         for (slot, channel) in self.channels.iter() {
+            unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
             sum += cost::CHANNEL + cost::text(channel.name.len()) + channel.backlog.segments() * cost::SEGMENT;
             waiting += channel.backlog.depth;
             let (mut all, mut ready) = (0, 0);
@@ -33,9 +34,10 @@ impl Broker {
             assert_eq!(ready, channel.turns.len, "those that were not passed over have their turns");
         }
         assert_eq!(waiting, self.waiting, "messages in backlogs");
+        assert_eq!(unused, self.unused_charge, "what is kept unused");
         sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
-        let (mut pending, mut paused) = (0, 0);
+        let (mut pending, mut paused, mut arriving) = (0, 0, 0);
         for (_, connection) in self.connections.iter() {
             let is_gone = connection.phase == Phase::Gone;
             let is_kept = !connection.pending.is_empty() || !connection.waiters.is_empty();
@@ -50,6 +52,7 @@ impl Broker {
             assert_eq!(messages, connection.pending_messages, "messages that it sent");
             pending += messages;
             paused += usize::from(connection.blocked.is_some());
+            arriving += usize::from(connection.is_arriving());
             let unacked: u32 = connection.leases.values().map(|lease| lease.left).sum();
             assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
         }
@@ -59,6 +62,7 @@ impl Broker {
         let charges = self.connections.iter().flat_map(|(_, connection)| &connection.pending);
         assert_eq!(charges.map(Pending::charge).sum::<usize>() + abandoned, self.pending_charge);
         assert_eq!(paused, self.paused, "paused connections");
+        assert_eq!(arriving, self.arriving, "connections that have a part of a message and are read");
         sum
     }
 }

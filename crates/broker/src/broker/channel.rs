@@ -16,6 +16,8 @@ use bytes::Bytes;
 
 /// How many channels that only patterns keep in being are remembered while they are empty.
 pub(super) const UNUSED: usize = 1024;
+/// The part of the memory budget that these may take with their members.
+const UNUSED_SHARE: usize = 64;
 
 /// Channels with fewer bytes are not told apart.
 const LITTLE: usize = 4096;
@@ -27,7 +29,7 @@ pub(super) struct Channel {
     pub(super) policy: OverflowPolicy,
     is_dirty: bool,
     /// Whether it is among [`Broker::unused`].
-    is_unused: bool,
+    pub(super) is_unused: bool,
     /// Nobody finds it any more; its members by patterns are still being taken out.
     pub(super) is_forgotten: bool,
     pub(super) buffer_unsubscribed: usize,
@@ -109,6 +111,11 @@ impl Channel {
 
     fn charge(&self) -> usize {
         cost::CHANNEL + cost::text(self.name.len())
+    }
+
+    /// What it costs with its members, and without messages.
+    pub(super) fn charge_when_empty(&self) -> usize {
+        self.charge() + self.members as usize * cost::MEMBER
     }
 }
 
@@ -213,16 +220,20 @@ impl Broker {
         if channel.members == 0 {
             return self.forget(slot);
         }
-        if channel.is_unused {
-            return;
+        if !channel.is_unused {
+            self.unused_charge += channel.charge_when_empty();
+            self.channels.quietly().row(slot).is_unused = true;
+            self.unused.push_back(self.channels.quietly(), slot, unused);
+            self.unused_count += 1;
         }
-        self.channels.quietly().row(slot).is_unused = true;
-        self.unused.push_back(self.channels.quietly(), slot, unused);
-        self.unused_count += 1;
-        if self.unused_count <= UNUSED {
-            return;
+        // They save time alone, so they have little of what others need.
+        while self.unused_count > UNUSED || self.unused_charge > self.budget.limit() / UNUSED_SHARE {
+            if !self.forget_oldest_unused() {
+                // Later, for nothing else may change it.
+                self.channels.edit(slot);
+                return;
+            }
         }
-        self.forget_oldest_unused();
     }
 
     /// Forgets the channel that is unused for the longest, if there is one and this call may.
@@ -230,13 +241,22 @@ impl Broker {
         if self.steps == 0 {
             return false;
         }
-        let Some(oldest) = self.unused.pop_front(self.channels.quietly(), unused) else { return false };
-        self.unused_count -= 1;
-        self.channels.quietly().row(oldest).is_unused = false;
+        let Some(oldest) = self.unused.first else { return false };
+        self.use_again(oldest);
         if self.channels[oldest].is_idle() {
             self.forget(oldest);
         }
         true
+    }
+
+    /// Takes a channel out of those that are kept unused.
+    fn use_again(&mut self, slot: ChannelSlot) {
+        let channel = self.channels.quietly().row(slot);
+        if std::mem::take(&mut channel.is_unused) {
+            self.unused_charge -= channel.charge_when_empty();
+            self.unused.remove(self.channels.quietly(), slot, unused);
+            self.unused_count -= 1;
+        }
     }
 
     /// At once for those who name it, though it may take several calls until nothing of it is left: a publisher would
@@ -264,10 +284,7 @@ impl Broker {
         self.names.remove(&channel.name);
         shrink(&mut self.names);
         let bucket = usize::from(channel.bucket);
-        if std::mem::take(&mut channel.is_unused) {
-            self.unused.remove(self.channels.quietly(), slot, unused);
-            self.unused_count -= 1;
-        }
+        self.use_again(slot);
         self.by_load[bucket].remove(self.channels.quietly(), slot, by_load);
     }
 

@@ -15,11 +15,11 @@ impl Broker {
         (connection.full, connection.resume_ahead) = (None, None);
         connection.wakes_all = true;
         (connection.stalled, connection.recalling) = (false, false);
-        let reserved = std::mem::take(&mut connection.reserved);
-        let id = connection.id;
+        let (reserved, id) = (connection.reserved, connection.id);
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(id)));
         }
+        self.set_reserved(slot, 0);
         self.gone += 1;
         self.budget.charge(cost::GONE);
         self.budget.release(reserved);

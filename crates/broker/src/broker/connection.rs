@@ -165,6 +165,11 @@ impl Connection {
         self.leaves
     }
 
+    /// Whether it has a part of a message, and is read.
+    pub(super) fn is_arriving(&self) -> bool {
+        self.reserved > 0 && self.blocked.is_none()
+    }
+
     /// Whether it is asked to close, or gone.
     pub(super) fn is_closing(&self) -> bool {
         self.phase >= Phase::Closing

@@ -117,6 +117,7 @@ impl Broker {
         row.everybody.push_back(&mut self.members, member, in_channel);
         row.members += 1;
         row.exact_members += u32::from(!by_pattern);
+        self.unused_charge += if row.is_unused { cost::MEMBER } else { 0 };
         if row.kind == Kind::Queue {
             row.turns.push_front(&mut self.members, member, turn);
         }
@@ -143,6 +144,7 @@ impl Broker {
         row.everybody.remove(&mut self.members, member, in_channel);
         row.members -= 1;
         row.exact_members -= u32::from(!by_pattern);
+        self.unused_charge -= if row.is_unused { cost::MEMBER } else { 0 };
         if row.members == 0 {
             self.consumers_left(channel);
         }

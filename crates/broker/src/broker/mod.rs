@@ -30,6 +30,7 @@ mod closing;
 mod connection;
 mod deliver;
 mod dispatch;
+mod finish;
 mod follow_up;
 mod knot;
 mod leave;
@@ -135,11 +136,17 @@ pub struct Broker {
     /// Channels that only patterns keep in being, the longest unused first.
     unused: List<ChannelSlot>,
     unused_count: usize,
+    /// What these cost with their members.
+    unused_charge: usize,
     /// Channels by the number of bits of their load.
     by_load: [List<ChannelSlot>; usize::BITS as usize + 1],
     budget: MemoryBudget,
     /// Connections that wait for memory, the longest waiting first.
     memory_waiters: List<ConnectionSlot>,
+    /// The connection whose message is finished beyond the memory budget.
+    finisher: Option<finish::Finisher>,
+    /// Connections that have a part of a message and are read.
+    arriving: usize,
     /// Channels whose publishers wait until they have no more than is free, by their load.
     share_waiting: BTreeSet<(usize, ChannelSlot)>,
     /// Something may fit into the memory that was freed.
@@ -216,9 +223,12 @@ impl Broker {
             born: 0,
             unused: List::new(),
             unused_count: 0,
+            unused_charge: 0,
             by_load: [const { List::new() }; usize::BITS as usize + 1],
             memory_waiters: List::new(),
             share_waiting: BTreeSet::new(),
+            finisher: None,
+            arriving: 0,
             wakes_memory: false,
             share_wake: None,
             garbage: VecDeque::new(),

@@ -54,7 +54,7 @@ impl Broker {
             let reserved = self.connections[slot].reserved;
             if reserved > 0 {
                 let covered = reserved.min(batch.bytes());
-                self.connections.edit(slot).reserved -= covered;
+                self.set_reserved(slot, reserved - covered);
                 self.budget.release(covered);
             }
         }
@@ -103,7 +103,7 @@ impl Broker {
         let reserved = connection.reserved;
         dropped.iter().for_each(|command| self.forget_pending(slot, command));
         if bytes <= reserved {
-            self.connections.edit(slot).reserved = bytes;
+            self.set_reserved(slot, bytes);
             self.budget.release(reserved - bytes);
         } else if waited {
             // It keeps its place among those that wait.
@@ -223,7 +223,11 @@ impl Broker {
             if let Some(before) = before {
                 self.unlist(slot, before);
             }
-            self.connections.edit(slot).blocked = on;
+            let row = self.connections.edit(slot);
+            let was_arriving = row.is_arriving();
+            row.blocked = on;
+            let is_arriving = row.is_arriving();
+            self.note_arriving(was_arriving, is_arriving);
             if let Some(on) = on {
                 self.list(slot, on);
             }
@@ -345,11 +349,11 @@ impl Broker {
         let reserved = self.connections[slot].reserved;
         let more = bytes.saturating_sub(reserved);
         let is_short = more > self.budget.free() && self.budget.used() > reserved;
-        if is_short && self.over_bound != Some(Knot::Memory) {
+        if is_short && self.over_bound != Some(Knot::Memory) && !self.may_finish(slot, more) {
             let reason = PauseReason::Memory { budget: self.budget.limit() };
             return Err(Stop { rest: Pending::Reserve { bytes }, on: Blocked::Memory, reason, channel: None });
         }
-        self.connections.edit(slot).reserved = bytes.max(reserved);
+        self.set_reserved(slot, bytes.max(reserved));
         self.budget.charge(more);
         Ok(None)
     }

@@ -12,6 +12,8 @@ pub(super) enum Timer {
     Grace(ConnectionId),
     /// A consumer may have taken no byte for too long.
     Write(ConnectionId),
+    /// A message may have held memory that others wait for, for too long.
+    Finish(ConnectionId),
 }
 
 /// Publishers that wait for one subscriber, and other subscribers of their topics, are looked at so
@@ -39,6 +41,7 @@ impl Broker {
             match self.timers.pop_first() {
                 Some((_, Timer::Grace(id))) => self.grace_ended(id),
                 Some((_, Timer::Write(id))) => self.check_write_timeout(id),
+                Some((_, Timer::Finish(id))) => self.finish_is_late(id),
                 None => {}
             }
         }

@@ -109,6 +109,7 @@ impl Broker {
                 break;
             }
         }
+        self.wake_unfinished();
         self.share_wake = Some(ShareWake::default());
     }
 

@@ -36,7 +36,7 @@ impl Ending {
     /// Whether what the peer has sent already is not even carried out.
     pub(super) fn is_abrupt(mode: &CloseMode) -> bool {
         match mode {
-            CloseMode::Broker(reason) => *reason == CloseReason::Slow,
+            CloseMode::Broker(reason) => matches!(reason, CloseReason::Slow | CloseReason::Unfinished),
             CloseMode::Refused(..) | CloseMode::Kicked | CloseMode::Evicted | CloseMode::Vanished => true,
         }
     }
@@ -48,7 +48,7 @@ impl Ending {
                 log!(hub, handle, Coming, debug, "disconnected: {reason}");
                 Ending::Rest
             }
-            CloseMode::Broker(reason @ CloseReason::Slow) => {
+            CloseMode::Broker(reason @ (CloseReason::Slow | CloseReason::Unfinished)) => {
                 log!(hub, handle, Slow, warn, "closed: {reason}");
                 Ending::NoRest
             }

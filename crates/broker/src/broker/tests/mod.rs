@@ -1,5 +1,6 @@
 mod acks;
 mod budget;
+mod finish;
 mod found;
 mod knot;
 mod knot_memory;

@@ -1,0 +1,97 @@
+//! Messages that come in pieces while memory is short.
+
+use super::*;
+use std::collections::VecDeque;
+
+const MESSAGE: usize = 1000;
+
+/// Memory for two messages, and publishers 1 to 8 of as many.
+fn limits() -> Limits {
+    let memory = 10 * cost::CONNECTION + 4 * MESSAGE + 4096;
+    Limits { connections: 10, message: MESSAGE, memory, write_timeout: Duration::from_secs(10), ..Limits::default() }
+}
+
+/// What a publisher's frame leads to while it comes.
+fn frame(number: u64) -> VecDeque<Command> {
+    let mut packer = Packer::default();
+    packer.push(&[b'x'; MESSAGE - 4]);
+    let channel = format!("/queue/{}", number % 2).into();
+    let sizes = [MESSAGE / 8, MESSAGE / 4, MESSAGE / 2, MESSAGE].map(|bytes| Command::Reserve { bytes });
+    let publish = Command::Publish { channel, batch: packer.finish().expect("a message") };
+    sizes.into_iter().chain([publish, Command::Reserve { bytes: 0 }]).collect()
+}
+
+#[test]
+fn publishers_whose_unfinished_messages_hold_all_memory_finish_one_after_the_other() {
+    for frames in [1, 5] {
+        let mut bench = Bench::new(limits());
+        bench.subscribe(9, "/queue/>");
+        let mut streams: Vec<VecDeque<Command>> =
+            (1..=8).map(|id| (0..frames).flat_map(|at| frame(id + at)).collect()).collect();
+        let (mut paused, mut delivered) = ([false; 10], 0);
+        loop {
+            let mut moved = false;
+            for id in 1..=8 {
+                if paused[id] {
+                    continue;
+                }
+                let Some(command) = streams[id - 1].pop_front() else { continue };
+                moved = true;
+                let mut events: VecDeque<Event> = bench.send(id as u64, command).into();
+                while let Some(event) = events.pop_front() {
+                    match event {
+                        Event::Pause { connection, .. } => paused[connection.0 as usize] = true,
+                        Event::Resume { connection } => paused[connection.0 as usize] = false,
+                        Event::Deliver { connection, batch, .. } => {
+                            delivered += batch.len() as u64;
+                            events.extend(bench.credit(connection.0, batch.bytes()));
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                let used = bench.broker.totals().memory;
+                assert_eq!(used, bench.broker.audit());
+                assert!(used <= limits().memory + MESSAGE + 8 * cost::PENDING, "{used}");
+            }
+            if !moved {
+                break;
+            }
+        }
+        assert_eq!(delivered, 8 * frames, "{paused:?}");
+        bench.is_at_rest();
+    }
+}
+
+/// Publishers 1 to 8 have parts that use up all memory, and one of them goes on.
+fn stuck(write_timeout: Duration) -> Bench {
+    let memory = 10 * cost::CONNECTION + 8 * MESSAGE / 2;
+    let mut bench = Bench::new(Limits { memory, write_timeout, ..limits() });
+    for id in 1..=8 {
+        check(&bench.send(id, Command::Reserve { bytes: MESSAGE / 2 }), &[]);
+    }
+    let more = Command::Reserve { bytes: MESSAGE };
+    for id in 1..8 {
+        check(&bench.send(id, more.clone()), &[&format!("pause {id}")]);
+    }
+    // Nobody is left who could finish: the one that has waited for longest goes on.
+    check(&bench.send(8, more), &["pause 8", "resume 1"]);
+    bench
+}
+
+#[test]
+fn one_that_does_not_finish_is_closed_once_others_wait_for_as_long_as_the_write_timeout() {
+    let mut bench = stuck(Duration::from_secs(10));
+    check(&bench.pass(9_999), &[]);
+    check(&bench.pass(2), &[&format!("close 1: {}", CloseReason::Unfinished)]);
+    let events = bench.send(1, Command::Disconnect);
+    assert!(brief(&events).contains(&"resume 2".to_owned()), "{events:?}");
+}
+
+#[test]
+fn one_that_does_not_finish_stays_where_nobody_waits_or_without_a_write_timeout() {
+    let mut bench = stuck(Duration::from_secs(10));
+    (2..=8).for_each(|id| drop(bench.send(id, Command::Disconnect)));
+    check(&bench.pass(60_000), &[]);
+    let mut bench = stuck(Duration::ZERO);
+    check(&bench.pass(3_600_000), &[]);
+}
