@@ -116,6 +116,8 @@ struct Connection<'a> {
     spent: Duration,
     /// When a byte of the frame that was begun came last, or reading was taken up again.
     progress: Option<Instant>,
+    /// Whether it was read when the time of `progress` was looked at last.
+    was_read: bool,
     /// When to ask the kernel again what was acknowledged, and how long to wait after that.
     asks: Option<(Instant, Duration)>,
 }
@@ -134,6 +136,7 @@ impl<'a> Connection<'a> {
             read_size: READ_MAX,
             spent: Duration::ZERO,
             progress: None,
+            was_read: true,
             asks: None,
         }
     }
@@ -164,7 +167,7 @@ impl<'a> Connection<'a> {
                 return Ending::wrong(context, handle, error);
             }
             let reads = !finished && !handle.is_paused() && !hub.is_draining();
-            let ends = if begun.is_some() { Some(handshake_ends) } else { self.progress_ends(reads) };
+            let ends = if begun.is_some() { Some(handshake_ends) } else { self.progress_ends(reads, finished) };
             let asks = self.asks();
             let timer = [ends, asks].into_iter().flatten().min();
             let ready = tokio::select! {
@@ -173,6 +176,19 @@ impl<'a> Connection<'a> {
                 () = sleep_until(timer.unwrap_or(handshake_ends)), if timer.is_some() => Ok(Ready::EMPTY),
             };
             let late = ends.is_some_and(|ends| ends <= Instant::now());
+            if late && !reads && begun.is_none() {
+                match self.handle.socket().unread() {
+                    // What it may send of its frame it has not sent: it is not us that make it wait.
+                    Some(unread) if unread.is_all && unread.bytes < self.session.missing() => {
+                        return Ending::left(hub, handle, self.session.missing() - unread.bytes);
+                    }
+                    Some(unread) if unread.bytes == 0 => {
+                        return Ending::late(context, handle, false, &self.session);
+                    }
+                    _ => self.progress = None,
+                }
+                continue;
+            }
             if ready.as_ref().is_ok_and(|ready| ready.is_writable()) && handle.owes_sign() {
                 self.commands.push(Command::Credit { bytes: 0 });
             }
@@ -320,13 +336,18 @@ impl<'a> Connection<'a> {
         interest
     }
 
-    /// Until when the next byte of the frame that was begun has to come. A connection that is not read is not blamed.
-    fn progress_ends(&mut self, reads: bool) -> Option<Instant> {
+    /// Until when the next byte of the frame that was begun has to come. A connection that is not read is not blamed for
+    /// what has come.
+    fn progress_ends(&mut self, reads: bool, finished: bool) -> Option<Instant> {
         let limit = self.context.read_timeout;
-        if !reads || limit.is_zero() || self.session.missing() == 0 {
+        if finished || limit.is_zero() || self.session.missing() == 0 {
             self.progress = None;
             return None;
         }
+        if reads && !std::mem::replace(&mut self.was_read, reads) {
+            self.progress = None;
+        }
+        self.was_read = reads;
         self.progress.get_or_insert_with(Instant::now).checked_add(limit)
     }
 

@@ -4,7 +4,7 @@
 pub(crate) mod scripted;
 
 use crate::files::OpenConnection;
-use crate::transport::{Transport, transport};
+use crate::transport::{Transport, Unread, transport, unread};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
@@ -92,6 +92,18 @@ impl Socket {
             Socket::Pipe(_) => None,
             #[cfg(test)]
             Socket::Scripted(socket) => socket.transport(),
+        }
+    }
+}
+
+impl Socket {
+    /// What has come and nobody has read; `None` where that cannot be known.
+    pub(crate) fn unread(&self) -> Option<Unread> {
+        match self {
+            Socket::Tcp(socket, _) => unread(socket).ok(),
+            Socket::Pipe(_) => None,
+            #[cfg(test)]
+            Socket::Scripted(socket) => Some(socket.unread()),
         }
     }
 }

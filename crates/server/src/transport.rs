@@ -14,9 +14,17 @@ pub(crate) struct Transport {
     pub(crate) silence: Duration,
 }
 
+/// What has come from the peer, and nobody has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) bytes: usize,
+    /// Whether nothing more will come.
+    pub(crate) is_all: bool,
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::Transport;
+    use super::{Transport, Unread};
     use std::io;
     use std::mem::{MaybeUninit, offset_of, size_of};
     use std::os::fd::{AsFd, AsRawFd};
@@ -26,8 +34,40 @@ mod linux {
     ///
     /// # Errors
     /// If this is no TCP socket, or the kernel is older than 4.1.
-    #[allow(unsafe_code, reason = "no maintained crate reads TCP_INFO; the tests below would catch a wrong layout")]
     pub(crate) fn transport(socket: &impl AsFd) -> io::Result<Transport> {
+        let info = tcp_info(socket)?;
+        Ok(Transport {
+            acknowledged: info.tcpi_bytes_acked,
+            // One may stay without an answer: Linux gives at most two a second. A peer that does not read answers
+            // retransmissions, too, and is still sent more of them.
+            is_unanswered: info.tcpi_probes > 1
+                || info.tcpi_retransmits > 1 && info.tcpi_last_ack_recv > info.tcpi_last_data_sent,
+            silence: Duration::from_millis(info.tcpi_last_ack_recv.into()),
+        })
+    }
+
+    /// Asks the kernel what waits to be read.
+    ///
+    /// # Errors
+    /// As for [`transport`].
+    #[allow(unsafe_code, reason = "nothing that is linked here asks for it; the tests below would catch a mistake")]
+    pub(crate) fn unread(socket: &impl AsFd) -> io::Result<Unread> {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the kernel writes one `c_int` to the address of `bytes`.
+        let failed = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+        if failed != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let is_all = matches!(tcp_info(socket)?.tcpi_state, CLOSE | CLOSE_WAIT);
+        Ok(Unread { bytes: usize::try_from(bytes).unwrap_or(0), is_all })
+    }
+
+    /// States of a connection whose peer sends nothing more (`TCP_CLOSE`, `TCP_CLOSE_WAIT`).
+    const CLOSE: u8 = 7;
+    const CLOSE_WAIT: u8 = 8;
+
+    #[allow(unsafe_code, reason = "no maintained crate reads TCP_INFO; the tests below would catch a wrong layout")]
+    fn tcp_info(socket: &impl AsFd) -> io::Result<libc::tcp_info> {
         let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
         let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
         // SAFETY: the kernel writes at most `length` bytes, which `info` has room for.
@@ -42,15 +82,7 @@ mod linux {
             return Err(io::ErrorKind::Unsupported.into());
         }
         // SAFETY: it was zeroed, and consists of integers.
-        let info = unsafe { info.assume_init() };
-        Ok(Transport {
-            acknowledged: info.tcpi_bytes_acked,
-            // One may stay without an answer: Linux gives at most two a second. A peer that does not read answers
-            // retransmissions, too, and is still sent more of them.
-            is_unanswered: info.tcpi_probes > 1
-                || info.tcpi_retransmits > 1 && info.tcpi_last_ack_recv > info.tcpi_last_data_sent,
-            silence: Duration::from_millis(info.tcpi_last_ack_recv.into()),
-        })
+        Ok(unsafe { info.assume_init() })
     }
 
     /// `TCP_RTO_MAX_MS`, since Linux 6.15: in milliseconds, for retransmissions and window probes.
@@ -160,6 +192,23 @@ mod linux {
         }
 
         #[test]
+        fn what_nobody_has_read_is_known_and_whether_more_may_come() {
+            let (mut server, mut client) = pair();
+            assert_eq!(unread(&server).unwrap(), Unread { bytes: 0, is_all: false });
+            client.write_all(&[7; 5]).unwrap();
+            while unread(&server).unwrap().bytes < 5 {
+                std::thread::yield_now();
+            }
+            server.read_exact(&mut [0; 2]).unwrap();
+            assert_eq!(unread(&server).unwrap(), Unread { bytes: 3, is_all: false });
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            while !unread(&server).unwrap().is_all {
+                std::thread::yield_now();
+            }
+            assert!(unread(&server).unwrap().bytes >= 3);
+        }
+
+        #[test]
         fn a_pipe_has_no_such_state() {
             assert!(transport(&UnixStream::pair().unwrap().0).is_err());
         }
@@ -167,7 +216,7 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{ask_within, transport};
+pub(crate) use linux::{ask_within, transport, unread};
 
 /// Only Linux can be told.
 ///
@@ -175,6 +224,15 @@ pub(crate) use linux::{ask_within, transport};
 /// Always.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn ask_within<S>(_: &S, _: std::time::Duration) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// Only Linux is asked.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn unread<S>(_: &S) -> std::io::Result<Unread> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 

@@ -1,6 +1,6 @@
 //! A socket whose every call a test decides.
 
-use crate::transport::Transport;
+use crate::transport::{Transport, Unread};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -76,6 +76,11 @@ impl Scripted {
 
     pub(crate) fn is_shut_down(&self) -> bool {
         self.0.state.lock().shut_down
+    }
+
+    pub(super) fn unread(&self) -> Unread {
+        let state = self.0.state.lock();
+        Unread { bytes: state.input.len(), is_all: state.ended }
     }
 
     pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
