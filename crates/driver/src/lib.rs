@@ -27,6 +27,7 @@ mod backoff;
 mod heartbeat;
 
 mod dial;
+mod folder;
 mod resolve;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use announcer::{Announcer, Delivery, Mailbox};
 pub use backoff::Backoff;
 pub use deadline::Deadline;
 pub use dial::{MAX_ADDRESSES, connect, connect_to};
+pub use folder::lock_folder;
 pub use heartbeat::{Check, Heartbeat};
 pub use resolve::{MAX_LOOKUPS, resolve, resolve_blocking};
 pub use runtime::{Driver, NoThread, is_polled};

@@ -36,6 +36,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Another process uses the data directory.
+    #[error("another Switchboard uses {}; choose another data directory with --data DIR", .0.display())]
+    InUse(PathBuf),
     /// Alerts cannot be posted to a webhook.
     #[error(transparent)]
     Webhook(#[from] alerts::WebhookError),
@@ -78,7 +81,10 @@ impl Monitor {
         let path = settings.data.clone();
         let hub =
             spawn_blocking(move || Hub::open(settings)).await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let (hub, alerts) = hub.map_err(|source| StartError::Data { path, source })?;
+        let (hub, alerts) = hub.map_err(|source| match source.kind() {
+            io::ErrorKind::ResourceBusy => StartError::InUse(path),
+            _ => StartError::Data { path, source },
+        })?;
         Ok(Monitor { hub, alerts, webhooks, http, token, collect })
     }
 

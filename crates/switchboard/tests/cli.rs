@@ -1,6 +1,10 @@
 //! The program as its users meet it: run as a process.
 
 mod common;
+#[path = "cli/configuration.rs"]
+mod configuration;
+#[path = "cli/taken_port.rs"]
+mod taken_port;
 
 use common::{Broker, Client, Lines, Program, switchboard};
 use std::io::Write;
@@ -44,65 +48,6 @@ fn help_has_examples() {
     assert!(text(&help.stdout).contains("switchboard listen /topic/news"));
     assert_eq!(output(&["lisen"]).status.code(), Some(2));
     assert!(text(&output(&["completions", "bash"]).stdout).contains("switchboard"));
-}
-
-#[test]
-fn the_printed_config_is_a_config() {
-    let first = output(&["config", "--set", "outbox=3MiB", "--memory", "1GiB", "--channel", "/topic/a,policy=block"]);
-    assert!(first.status.success());
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("switchboard.toml");
-    std::fs::write(&path, &first.stdout).expect("a file");
-    let second = output(&["config", "--config", path.to_str().expect("text")]);
-    assert_eq!(text(&first.stdout), text(&second.stdout));
-    assert!(text(&second.stdout).contains("\noutbox = \"3MiB\"\n"));
-}
-
-#[test]
-fn a_bad_config_is_one_clear_line() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("bad.toml");
-    std::fs::write(&path, "[broker]\noutbocks = 5\n").expect("a file");
-    let bad = output(&["up", "--config", path.to_str().expect("text")]);
-    assert_eq!(bad.status.code(), Some(2));
-    let error = text(&bad.stderr);
-    assert_eq!(error.lines().count(), 1, "{error}");
-    assert!(error.contains("bad.toml") && error.contains("`outbocks`") && error.contains("`outbox`"), "{error}");
-}
-
-#[test]
-fn a_port_that_is_taken_is_named_with_the_option_that_chooses_another() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let data = tempfile::tempdir().expect("a directory");
-    let data = data.path().to_str().expect("text");
-    let endpoint = format!("tcp://{address}");
-    for (args, option) in [
-        (vec!["broker", "--listen", &address, "--http", "127.0.0.1:0"], "--listen HOST:PORT"),
-        (vec!["broker", "--http", &address, "--listen", "127.0.0.1:0"], "--http HOST:PORT"),
-        (vec!["monitor", "--listen", &address, "--collect", ""], "--listen HOST:PORT"),
-        (vec!["monitor", "--collect", &endpoint, "--listen", "127.0.0.1:0"], "--collect tcp://HOST:PORT"),
-        (vec!["news", "--listen", &address], "--listen HOST:PORT"),
-        (vec!["render", "--listen", &address], "--listen HOST:PORT"),
-    ] {
-        let refused = output(&[&args[..], &["--log", "off", "--data", data]].concat());
-        assert_eq!(refused.status.code(), Some(1), "{args:?}");
-        let error = text(&refused.stderr);
-        assert!(error.contains(&address) && error.contains(option) && !error.contains("--set"), "{args:?}: {error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-    }
-    for (service, list) in [("monitor", "monitor.listen"), ("news", "news.listen"), ("render", "render.listen")] {
-        let mut settings = vec!["up".to_owned(), "--data".to_owned(), data.to_owned()];
-        // Nothing else could start: the program ends.
-        for key in ["listen", "http", "monitor.listen", "news.listen", "render.listen"] {
-            let value = if key == list || key == "listen" { &*address } else { "" };
-            settings.extend(["--set".to_owned(), format!("{key}={value}")]);
-        }
-        settings.extend(["--set".to_owned(), "monitor.collect=".to_owned()]);
-        let refused = output(&settings.iter().map(String::as_str).collect::<Vec<_>>());
-        let error = text(&refused.stderr);
-        assert!(error.contains(&format!("--set {list}=HOST:PORT")), "{service}: {error}");
-    }
 }
 
 #[test]
@@ -245,56 +190,6 @@ fn a_bench_delivers_everything_once() {
 }
 
 #[test]
-fn usage_errors_have_one_exit_code_and_the_real_reason() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("bad.toml");
-    std::fs::write(&file, "[broker]\nmemory = '12parsecs'\n").expect("written");
-    let file = file.to_str().expect("text");
-    for (args, reason) in [
-        (&["broker", "--memory", "-5"][..], "it must not be negative"),
-        (&["broker", "--memory", "12parsecs"], "it must be a size"),
-        (&["broker", "--memory=0"], "it must be from 1 to "),
-        (&["broker", "--set", "monitor.keep=99999999999d"], "it is too long: at most 213503d"),
-        (&["broker", "--set", "nope=1"], "there is no setting `nope`; `switchboard config` prints all"),
-        (&["broker", "--set", "memmory=1"], "the nearest is `memory`"),
-        (&["broker", "--set", "keep=1d"], "the nearest is `monitor.keep`"),
-        (&["broker", "--config", file], "memory = 12parsecs is not allowed"),
-        (&["monitor", "--set", "monitor.silent=-1s"], "it must not be negative"),
-        (&["config", "check", file], "memory = 12parsecs is not allowed"),
-        (&["send", "/topic/a", "--interval", "-1"], "it must not be negative"),
-        (&["send", "/topic/a", "--size", "5GiB"], "it is too large"),
-        (&["send", "/topic/a", "--count", "-1"], "it must not be negative"),
-        (&["listen", "/topic/a", "--server", "ftp://x"], "ftp:// is not known"),
-        (&["status", "--server", "host:0"], "from 1 to 65535"),
-    ] {
-        let refused = output(args);
-        assert_eq!(refused.status.code(), Some(2), "{args:?}: {refused:?}");
-        assert!(text(&refused.stderr).contains(reason), "{args:?}: {}", text(&refused.stderr));
-    }
-}
-
-#[test]
-fn a_configuration_that_is_right_is_said_to_be() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("good.toml");
-    std::fs::write(&file, output(&["config", "--set", "outbox=16MiB"]).stdout).expect("written");
-    let printed = std::fs::read_to_string(&file).expect("text");
-    assert!(printed.contains("\noutbox = \"16MiB\"\n") && printed.contains("\n# memory = \"512MiB\"\n"), "{printed}");
-    let file = file.to_str().expect("text");
-    let answer = |args: &[&str]| -> (Option<i32>, serde_json::Value) {
-        let checked = output(&[&["config", "check", "--json"], args].concat());
-        (checked.status.code(), serde_json::from_slice(&checked.stdout).expect("JSON"))
-    };
-    let right = serde_json::json!({ "file": file, "right": true, "without_effect": [] });
-    assert_eq!(answer(&[file]), (Some(0), right));
-    let (code, wrong) = answer(&["/nowhere.toml"]);
-    assert!(code == Some(2) && wrong["right"] == false && wrong["problem"].is_string(), "{wrong}");
-    let checked = output(&["config", "check", file]);
-    assert!(checked.status.success(), "{checked:?}");
-    assert!(text(&checked.stdout).contains("is right"), "{checked:?}");
-}
-
-#[test]
 fn health_is_an_exit_code() {
     let broker = Broker::start(&[]);
     let url = format!("http://{}/status", broker.http);
@@ -406,12 +301,4 @@ fn a_log_of_json_is_an_object_a_line() {
         let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(entry["level"].is_string() && entry["message"].is_string(), "{line}");
     }
-}
-
-#[test]
-fn a_setting_without_effect_is_a_warning() {
-    let mut broker = Broker::start(&["--set", "monitor.keep=1d"]);
-    broker.log.find(&["WARN", "without effect: monitor.keep: the monitor is not started"]);
-    broker.program.signal("-TERM");
-    broker.program.end();
 }

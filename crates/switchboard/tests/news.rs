@@ -6,7 +6,7 @@ use common::{Lines, PATIENCE, Program, Site, poll, switchboard};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tempfile::TempDir;
@@ -28,7 +28,10 @@ struct Run {
 
 impl Run {
     fn start(command: &str, sites: &str, args: &[&str]) -> Run {
-        let base = base();
+        Run::start_in(base(), command, sites, args)
+    }
+
+    fn start_in(base: TempDir, command: &str, sites: &str, args: &[&str]) -> Run {
         let (data, file, ready) =
             (base.path().join("data"), base.path().join("sites.toml"), base.path().join("ready.json"));
         std::fs::write(&file, sites).expect("written");
@@ -48,8 +51,12 @@ impl Run {
     }
 
     fn up(sites: &str, args: &[&str]) -> Run {
+        Run::up_in(base(), sites, args)
+    }
+
+    fn up_in(base: TempDir, sites: &str, args: &[&str]) -> Run {
         let common = ["--http", "127.0.0.1:0", "--set", "monitor.listen=", "--set", "news.listen=127.0.0.1:0"];
-        Run::start("up", sites, &[&common[..], &["--set", "render.listen=127.0.0.1:0"], args].concat())
+        Run::start_in(base, "up", sites, &[&common[..], &["--set", "render.listen=127.0.0.1:0"], args].concat())
     }
 
     fn address(&self, service: &str) -> &str {
@@ -193,6 +200,45 @@ fn a_page_that_cannot_start_stops_nothing_else_and_is_tried_again() {
     assert!(reason.contains(&address), "{reason}");
     assert!(run.get("http", "/readyz").contains("news: down\nrender: running"));
     drop(taken);
+    run.log.find(&["the news runs now"]);
+    run.stop();
+}
+
+#[test]
+fn a_folder_is_used_by_one_page_at_a_time_and_by_any_number_of_renderers() {
+    let run = Run::start("news", REFUSED, &[]);
+    let data = run.data.to_str().expect("text");
+    let second = output(&["news", "--listen", "127.0.0.1:0", "--data", data, "--log", "off"]);
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    let folder = run.data.join("news");
+    let reason =
+        format!("another Switchboard uses {}; choose another data directory with --data DIR", folder.display());
+    assert_eq!(text(&second.stderr), format!("switchboard: {reason}\n"));
+    run.stop();
+
+    let run = Run::start("render", "", &[]);
+    let set = format!("data={}", run.data.display());
+    let args = ["up", "--listen", "", "--http", "", "--set", "monitor.listen=", "--set", "news.listen=", "--set", &set];
+    let mut up = switchboard(&[&args[..], &["--set", "rows.listen=", "--set", "render.listen=127.0.0.1:0"]].concat());
+    let mut up = Program::start(&mut up).expect("it starts");
+    up.until_contains("render");
+    up.signal("-TERM");
+    assert_eq!(up.end().code(), Some(0));
+    run.stop();
+}
+
+#[test]
+fn a_page_whose_folder_is_in_use_starts_when_that_is_free() {
+    let base = base();
+    let folder = base.path().join("data/news");
+    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(&folder).expect("a folder");
+    let lock = std::fs::File::create(folder.join("lock")).expect("a file");
+    lock.try_lock().expect("it is free");
+    let run = Run::up_in(base, REFUSED, &[]);
+    let reason = run.ready["down"]["news"].as_str().expect("a reason");
+    assert!(reason.starts_with("another Switchboard uses "), "{reason}");
+    assert!(run.get("http", "/readyz").contains("news: down"));
+    drop(lock);
     run.log.find(&["the news runs now"]);
     run.stop();
 }

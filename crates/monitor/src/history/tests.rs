@@ -263,7 +263,7 @@ fn one_collector_at_a_time_uses_a_directory() {
     let settings = HistorySettings { flush: Duration::from_millis(1), ..HistorySettings::default() };
     let (history, _) = History::open(directory.path(), settings.clone(), now(0)).unwrap();
     let error = History::open(directory.path(), settings.clone(), now(0)).unwrap_err();
-    assert!(error.to_string().contains("another collector"), "{error}");
+    assert!(error.to_string().contains("another Switchboard"), "{error}");
     history.append(points(7, 0..10));
     history.name(vec![(7, r#"{"id":7}"#.into())]);
     let annotation = Annotation { time: now(3), id: 7, kind: AnnotationKind::LeakOver, text: "it is over".into() };

@@ -9,7 +9,7 @@ use super::{HistorySettings, Restored};
 use crate::Millis;
 use crate::point::{Point, SeriesId};
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use switchboard_driver::lock_folder;
 
 /// Seconds for which a series must have been there to be found again without its name.
 pub(crate) const BRIEF: u32 = 60;
@@ -56,7 +57,7 @@ impl Writer {
     ) -> io::Result<(Writer, Restored)> {
         // What runs here is nobody else's business.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let lock = lock(directory)?;
+        let lock = lock_folder(directory)?;
         check_versions(directory)?;
         let open = |name: &str, max, key: fn(&str) -> Option<u64>| {
             let path = directory.join(name);
@@ -165,20 +166,4 @@ impl Writer {
         }
         result.is_ok()
     }
-}
-
-/// One process at a time. Nothing is followed or truncated that another one has put there.
-fn lock(directory: &Path) -> io::Result<File> {
-    let path = directory.join("lock");
-    if fs::symlink_metadata(&path).is_ok_and(|file| !file.is_file()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "`lock` in it is no file"));
-    }
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    lock.try_lock().map_err(|error| match error {
-        fs::TryLockError::WouldBlock => {
-            io::Error::new(io::ErrorKind::ResourceBusy, "another collector uses this directory")
-        }
-        fs::TryLockError::Error(error) => error,
-    })?;
-    Ok(lock)
 }

@@ -46,6 +46,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Another process uses the data directory.
+    #[error("another Switchboard uses {}; choose another data directory with --data DIR", .0.display())]
+    InUse(PathBuf),
     /// The rendering service cannot be used.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -77,7 +80,10 @@ impl News {
         let (file, path) = (settings.sites.clone(), settings.data.clone());
         let reading = spawn_blocking(move || {
             let sites = sites(file)?;
-            let store = Store::open(&path).map_err(|source| StartError::Data { path, source })?;
+            let store = Store::open(&path).map_err(|source| match source.kind() {
+                io::ErrorKind::ResourceBusy => StartError::InUse(path),
+                _ => StartError::Data { path, source },
+            })?;
             Ok::<_, StartError>((sites, store))
         });
         let (sites, store) = reading.await.map_err(|error| StartError::Sites(error.to_string()))??;

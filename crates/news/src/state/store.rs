@@ -1,20 +1,23 @@
 //! Records in small files, written aside and renamed: one that is there is whole.
 
 use super::record::Record;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use switchboard_driver::lock_folder;
 
 /// Bytes of a file; a larger one was not written by us.
 const MAX_FILE: u64 = 32 << 20;
 /// How long the file of a site that is not in the sites file any more is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A directory of records.
+/// A directory of records, which no other process uses while this or a clone of it lives.
 #[derive(Clone, Debug)]
 pub struct Store {
     directory: PathBuf,
+    _lock: Arc<File>,
 }
 
 impl Store {
@@ -22,9 +25,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// It cannot be made or read.
+    /// It cannot be made or read. [`io::ErrorKind::ResourceBusy`]: another process uses it.
     pub fn open(directory: &Path) -> io::Result<Store> {
         fs::create_dir_all(directory)?;
+        let lock = Arc::new(lock_folder(directory)?);
         for entry in fs::read_dir(directory)?.flatten() {
             let is_old = || {
                 let changed = entry.metadata().and_then(|data| data.modified()).ok();
@@ -36,7 +40,7 @@ impl Store {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        Ok(Store { directory: directory.to_owned() })
+        Ok(Store { directory: directory.to_owned(), _lock: lock })
     }
 
     /// The record of a site; none if there is no file, or one that cannot be read, which is logged.
@@ -93,7 +97,7 @@ mod tests {
     fn a_record_survives_and_names_are_no_paths() {
         let base = tempfile::tempdir().expect("a directory");
         let directory = base.path().join("news");
-        let store = Store::open(&directory).expect("a store");
+        let mut store = Store::open(&directory).expect("a store");
         let long = "é".repeat(50);
         for name in ["a", "../a", "/etc/x", "A", ".", &long, "a\\b"] {
             let mut record = record(name);
@@ -103,9 +107,11 @@ mod tests {
             assert_eq!(store.load(name), Some(record.clone()));
             record.failures = 8;
             store.save(&record).expect("saved");
-            assert_eq!(Store::open(&directory).expect("a store").load(name), Some(record), "{name}");
+            drop(store);
+            store = Store::open(&directory).expect("a store");
+            assert_eq!(store.load(name), Some(record), "{name}");
         }
-        assert_eq!(fs::read_dir(&directory).expect("files").count(), 7);
+        assert_eq!(fs::read_dir(&directory).expect("files").count(), 7 + 1, "and the lock");
         assert_eq!(fs::read_dir(base.path()).expect("files").count(), 1);
     }
 
@@ -123,19 +129,33 @@ mod tests {
         fs::write(store.path("b"), &whole).expect("written");
         assert_eq!(store.load("b"), None, "another site's");
         fs::write(base.path().join(".tmpabc"), "x").expect("written");
+        drop(store);
         Store::open(base.path()).expect("a store");
         assert!(!base.path().join(".tmpabc").exists() && path.exists());
     }
 
     #[test]
-    fn the_files_of_sites_that_left_go_after_a_month() {
+    fn one_at_a_time_uses_a_directory_until_its_last_clone_is_gone() {
         let base = tempfile::tempdir().expect("a directory");
         let store = Store::open(base.path()).expect("a store");
+        let last = store.clone();
+        drop(store);
+        assert_eq!(Store::open(base.path()).map(drop).map_err(|error| error.kind()), Err(io::ErrorKind::ResourceBusy));
+        drop(last);
+        Store::open(base.path()).expect("a store");
+    }
+
+    #[test]
+    fn the_files_of_sites_that_left_go_after_a_month() {
+        let base = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(base.path()).expect("a store");
         for (name, age, stays) in [("old", KEPT + Duration::from_secs(60), false), ("young", KEPT / 2, true)] {
             store.save(&record(name)).expect("saved");
-            let file = fs::File::options().write(true).open(store.path(name)).expect("a file");
+            let file = File::options().write(true).open(store.path(name)).expect("a file");
             file.set_modified(SystemTime::now() - age).expect("a time");
-            Store::open(base.path()).expect("a store");
+            drop(file);
+            drop(store);
+            store = Store::open(base.path()).expect("a store");
             assert_eq!(store.load(name).is_some(), stays, "{name}");
         }
     }

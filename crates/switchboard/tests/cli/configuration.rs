@@ -1,0 +1,86 @@
+//! Options and files of settings: right, wrong and without effect.
+
+use crate::common::Broker;
+use crate::{output, text};
+
+#[test]
+fn the_printed_config_is_a_config() {
+    let first = output(&["config", "--set", "outbox=3MiB", "--memory", "1GiB", "--channel", "/topic/a,policy=block"]);
+    assert!(first.status.success());
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("switchboard.toml");
+    std::fs::write(&path, &first.stdout).expect("a file");
+    let second = output(&["config", "--config", path.to_str().expect("text")]);
+    assert_eq!(text(&first.stdout), text(&second.stdout));
+    assert!(text(&second.stdout).contains("\noutbox = \"3MiB\"\n"));
+}
+
+#[test]
+fn a_bad_config_is_one_clear_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("bad.toml");
+    std::fs::write(&path, "[broker]\noutbocks = 5\n").expect("a file");
+    let bad = output(&["up", "--config", path.to_str().expect("text")]);
+    assert_eq!(bad.status.code(), Some(2));
+    let error = text(&bad.stderr);
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.contains("bad.toml") && error.contains("`outbocks`") && error.contains("`outbox`"), "{error}");
+}
+
+#[test]
+fn usage_errors_have_one_exit_code_and_the_real_reason() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bad.toml");
+    std::fs::write(&file, "[broker]\nmemory = '12parsecs'\n").expect("written");
+    let file = file.to_str().expect("text");
+    for (args, reason) in [
+        (&["broker", "--memory", "-5"][..], "it must not be negative"),
+        (&["broker", "--memory", "12parsecs"], "it must be a size"),
+        (&["broker", "--memory=0"], "it must be from 1 to "),
+        (&["broker", "--set", "monitor.keep=99999999999d"], "it is too long: at most 213503d"),
+        (&["broker", "--set", "nope=1"], "there is no setting `nope`; `switchboard config` prints all"),
+        (&["broker", "--set", "memmory=1"], "the nearest is `memory`"),
+        (&["broker", "--set", "keep=1d"], "the nearest is `monitor.keep`"),
+        (&["broker", "--config", file], "memory = 12parsecs is not allowed"),
+        (&["monitor", "--set", "monitor.silent=-1s"], "it must not be negative"),
+        (&["config", "check", file], "memory = 12parsecs is not allowed"),
+        (&["send", "/topic/a", "--interval", "-1"], "it must not be negative"),
+        (&["send", "/topic/a", "--size", "5GiB"], "it is too large"),
+        (&["send", "/topic/a", "--count", "-1"], "it must not be negative"),
+        (&["listen", "/topic/a", "--server", "ftp://x"], "ftp:// is not known"),
+        (&["status", "--server", "host:0"], "from 1 to 65535"),
+    ] {
+        let refused = output(args);
+        assert_eq!(refused.status.code(), Some(2), "{args:?}: {refused:?}");
+        assert!(text(&refused.stderr).contains(reason), "{args:?}: {}", text(&refused.stderr));
+    }
+}
+
+#[test]
+fn a_configuration_that_is_right_is_said_to_be() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("good.toml");
+    std::fs::write(&file, output(&["config", "--set", "outbox=16MiB"]).stdout).expect("written");
+    let printed = std::fs::read_to_string(&file).expect("text");
+    assert!(printed.contains("\noutbox = \"16MiB\"\n") && printed.contains("\n# memory = \"512MiB\"\n"), "{printed}");
+    let file = file.to_str().expect("text");
+    let answer = |args: &[&str]| -> (Option<i32>, serde_json::Value) {
+        let checked = output(&[&["config", "check", "--json"], args].concat());
+        (checked.status.code(), serde_json::from_slice(&checked.stdout).expect("JSON"))
+    };
+    let right = serde_json::json!({ "file": file, "right": true, "without_effect": [] });
+    assert_eq!(answer(&[file]), (Some(0), right));
+    let (code, wrong) = answer(&["/nowhere.toml"]);
+    assert!(code == Some(2) && wrong["right"] == false && wrong["problem"].is_string(), "{wrong}");
+    let checked = output(&["config", "check", file]);
+    assert!(checked.status.success(), "{checked:?}");
+    assert!(text(&checked.stdout).contains("is right"), "{checked:?}");
+}
+
+#[test]
+fn a_setting_without_effect_is_a_warning() {
+    let mut broker = Broker::start(&["--set", "monitor.keep=1d"]);
+    broker.log.find(&["WARN", "without effect: monitor.keep: the monitor is not started"]);
+    broker.program.signal("-TERM");
+    broker.program.end();
+}
