@@ -22,6 +22,19 @@ fn frame(number: u64) -> VecDeque<Command> {
 }
 
 #[test]
+fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
+    let mut bench = Bench::new(with_memory(1000));
+    bench.send(1, Command::Reserve { bytes: 600 });
+    check(&bench.send(2, Command::Reserve { bytes: 600 }), &["pause 2"]);
+    let idle = 9 * cost::CONNECTION;
+    assert_eq!(bench.broker.totals().memory, idle + 600 + cost::PENDING);
+    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["resume 2"]);
+    assert_eq!(bench.broker.totals().memory, idle + 600);
+    bench.send(2, Command::Disconnect);
+    bench.is_at_rest();
+}
+
+#[test]
 fn publishers_whose_unfinished_messages_hold_all_memory_finish_one_after_the_other() {
     for frames in [1, 5] {
         let mut bench = Bench::new(limits());

@@ -315,19 +315,6 @@ fn with_memory(bytes: usize) -> Limits {
 }
 
 #[test]
-fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
-    let mut bench = Bench::new(with_memory(1000));
-    bench.send(1, Command::Reserve { bytes: 600 });
-    check(&bench.send(2, Command::Reserve { bytes: 600 }), &["pause 2"]);
-    let idle = 9 * cost::CONNECTION;
-    assert_eq!(bench.broker.totals().memory, idle + 600 + cost::PENDING);
-    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["resume 2"]);
-    assert_eq!(bench.broker.totals().memory, idle + 600);
-    bench.send(2, Command::Disconnect);
-    bench.is_at_rest();
-}
-
-#[test]
 fn at_the_budget_the_publishers_of_the_fullest_channels_are_paused_first() {
     let mut bench = Bench::new(Limits { queue: 9000, outbox: 9000, message: 9000, ..with_memory(12_000) });
     check(&bench.publish(1, "/queue/full", &["x".repeat(6000).as_str()]), &["pause 1"]);
