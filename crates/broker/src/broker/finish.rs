@@ -9,7 +9,7 @@ use super::connection::Phase;
 use super::pending::Pending;
 use super::{Broker, Timer};
 use crate::slots::ConnectionSlot;
-use crate::{CloseReason, ConnectionId, Time};
+use crate::{CloseReason, ConnectionId, Time, cost};
 
 /// Connections that are looked at for the one that may go on.
 const LOOKED_AT: usize = 64;
@@ -29,19 +29,21 @@ impl Broker {
     /// Whether a connection may have so many bytes more for its message though memory is short.
     pub(super) fn may_finish(&mut self, slot: ConnectionSlot, more: usize) -> bool {
         let most = self.limits.message.saturating_add(LENGTH);
-        let others = self.arriving - usize::from(self.connections[slot].is_arriving());
-        if others > 0 || self.budget.beyond(more, self.pending_charge) > most {
-            return false;
-        }
-        // Nobody overtakes those that wait.
-        if self.first_unfinished(Some(slot)).is_some_and(|first| first != slot) {
+        // That they wait costs each of them a little.
+        if self.budget.beyond(more, self.paused * cost::PENDING) > most {
             return false;
         }
         let id = self.connections[slot].id;
-        if self.finisher.is_none_or(|finisher| finisher.id != id || !self.is_finishing(finisher)) {
-            self.finisher = Some(Finisher { slot, id, since: self.now });
-            self.watch_finish(id, self.now);
+        if self.finisher.is_some_and(|finisher| finisher.id == id && self.is_finishing(finisher)) {
+            return true;
         }
+        let others = self.arriving - usize::from(self.connections[slot].is_arriving());
+        // Nobody overtakes those that wait.
+        if others > 0 || self.first_unfinished(Some(slot)).is_some_and(|first| first != slot) {
+            return false;
+        }
+        self.finisher = Some(Finisher { slot, id, since: self.now });
+        self.watch_finish(id, self.now);
         true
     }
 

@@ -16,9 +16,9 @@ fn frame(number: u64) -> VecDeque<Command> {
     let mut packer = Packer::default();
     packer.push(&[b'x'; MESSAGE - 4]);
     let channel = format!("/queue/{}", number % 2).into();
-    let sizes = [MESSAGE / 8, MESSAGE / 4, MESSAGE / 2, MESSAGE].map(|bytes| Command::Reserve { bytes });
+    let sizes = (1..=8).map(|part| Command::Reserve { bytes: MESSAGE * part / 8 });
     let publish = Command::Publish { channel, batch: packer.finish().expect("a message") };
-    sizes.into_iter().chain([publish, Command::Reserve { bytes: 0 }]).collect()
+    sizes.chain([publish, Command::Reserve { bytes: 0 }]).collect()
 }
 
 #[test]
@@ -77,18 +77,35 @@ fn publishers_whose_unfinished_messages_hold_all_memory_finish_one_after_the_oth
 
 /// Publishers 1 to 8 have parts that use up all memory, and one of them goes on.
 fn stuck(write_timeout: Duration) -> Bench {
-    let memory = 10 * cost::CONNECTION + 8 * MESSAGE / 2;
-    let mut bench = Bench::new(Limits { memory, write_timeout, ..limits() });
+    let consumer = |limits| {
+        let mut bench = Bench::new(limits);
+        bench.subscribe(9, "/queue/a");
+        bench
+    };
+    let used = consumer(limits()).broker.budget.used();
+    let memory = 10 * cost::CONNECTION + used + 8 * MESSAGE / 2;
+    let mut bench = consumer(Limits { memory, write_timeout, ..limits() });
     for id in 1..=8 {
         check(&bench.send(id, Command::Reserve { bytes: MESSAGE / 2 }), &[]);
     }
-    let more = Command::Reserve { bytes: MESSAGE };
+    let more = Command::Reserve { bytes: MESSAGE / 4 * 3 };
     for id in 1..8 {
         check(&bench.send(id, more.clone()), &[&format!("pause {id}")]);
     }
     // Nobody is left who could finish: the one that has waited for longest goes on.
     check(&bench.send(8, more), &["pause 8", "resume 1"]);
     bench
+}
+
+#[test]
+fn the_one_that_goes_on_does_so_until_its_message_is_there() {
+    let mut bench = stuck(Duration::from_secs(10));
+    check(&bench.send(1, Command::Reserve { bytes: MESSAGE }), &[]);
+    let mut packer = Packer::default();
+    packer.push(&[b'x'; MESSAGE - 4]);
+    let publish = Command::Publish { channel: "/queue/a".into(), batch: packer.finish().expect("a message") };
+    let events = brief(&bench.send(1, publish));
+    assert!(events.iter().any(|line| line.starts_with("9:")) && events.contains(&"resume 2".to_owned()), "{events:?}");
 }
 
 #[test]
