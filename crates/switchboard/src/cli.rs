@@ -38,9 +38,9 @@ Examples:
   switchboard purge /queue/jobs
   switchboard purge /queue/%FF";
 
-/// One program that connects processes: a message broker with topics and queues.
+/// Services that connect processes: a message broker, a process monitor, rows of PostgreSQL as JSON, headlines.
 ///
-/// Names beginning with /queue are dealt to one worker each, every other name is a topic that
+/// In the broker, names beginning with /queue are dealt to one worker each, every other name is a topic that
 /// all of its subscribers see. Without a command it does what `switchboard up` does.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]

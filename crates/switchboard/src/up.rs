@@ -129,7 +129,7 @@ impl Services {
             anyhow::Ok(server)
         };
         let start_monitor = async || self.start_monitor(&watched).await;
-        let start_rows = async || rows::bind(&self.settings()).await;
+        let start_rows = async || rows::bind(&self.settings(), self.chosen).await;
         let start_news = async || self.start_news().await;
         let start_render = async || bind_render(&self.settings(), &self.renderers, self.chosen).await;
 

@@ -44,6 +44,12 @@ impl FromStr for Database {
         let mut certificates = Certificates::default();
         let rest = certificates.take_from(address);
         let wrong = |reason: String| Error::Address { reason };
+        if let Some((scheme, _)) = address.split_once("://")
+            && !["postgres", "postgresql"].contains(&scheme)
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        {
+            return Err(wrong(format!("{scheme}:// is no PostgreSQL; it is postgres://USER@HOST/NAME")));
+        }
         let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| {
             let source = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
             wrong(format!("{error}{source}"))
@@ -92,7 +98,7 @@ impl Database {
         let hosts: Vec<String> = self.config.get_hosts().iter().map(host_text).collect();
         let ports = self.config.get_ports();
         let ports: Vec<String> = if ports.is_empty() { &[PORT] } else { ports }.iter().map(u16::to_string).collect();
-        let mut variables = vec![("DATABASE_URL", self.url(&hosts)), ("PGHOST", hosts.join(","))];
+        let mut variables = vec![("DATABASE_URL", self.url(&hosts, true)), ("PGHOST", hosts.join(","))];
         let addresses: Vec<String> = self.config.get_hostaddrs().iter().map(IpAddr::to_string).collect();
         let password = self.config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
         let optional = [
@@ -108,6 +114,19 @@ impl Database {
         variables
     }
 
+    /// The address as a URL, to be shown: without the password.
+    #[must_use]
+    pub fn url_without_password(&self) -> String {
+        let hosts: Vec<String> = self.config.get_hosts().iter().map(host_text).collect();
+        self.url(&hosts, false)
+    }
+
+    /// The server's hosts and ports, to be shown.
+    pub(crate) fn server(&self) -> String {
+        let hosts: Vec<String> = self.config.get_hosts().iter().map(host_text).collect();
+        self.places(&hosts)
+    }
+
     /// What a failure to connect means, with the server's address and what to do.
     pub(super) fn not_connected(&self, error: tokio_postgres::Error) -> Error {
         let source = std::error::Error::source(&error);
@@ -119,8 +138,7 @@ impl Database {
             }
             _ => "",
         };
-        let hosts: Vec<String> = self.config.get_hosts().iter().map(host_text).collect();
-        Error::unavailable(format!("cannot connect to {}: {source}{remedy}", self.places(&hosts)))
+        Error::unavailable(format!("cannot connect to {}: {source}{remedy}", self.server()))
     }
 
     /// Hosts with their ports.
@@ -134,12 +152,12 @@ impl Database {
         hosts.iter().enumerate().map(show).collect::<Vec<String>>().join(" and ")
     }
 
-    fn url(&self, hosts: &[String]) -> String {
+    fn url(&self, hosts: &[String], with_password: bool) -> String {
         let encode = |text: &[u8]| percent_encode(text, NON_ALPHANUMERIC).to_string();
         let mut url = "postgresql://".to_owned();
         if let Some(user) = self.config.get_user() {
             url += &encode(user.as_bytes());
-            if let Some(password) = self.config.get_password() {
+            if let Some(password) = self.config.get_password().filter(|_| with_password) {
                 url += &format!(":{}", encode(password));
             }
             url.push('@');

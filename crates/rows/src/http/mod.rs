@@ -12,6 +12,7 @@ mod settings;
 mod answer;
 mod errors;
 mod headers;
+mod path;
 mod state;
 
 mod backend;

@@ -4,10 +4,11 @@ use super::answer::{cached, json, key_json, key_text, path_of, set, source_name,
 use super::errors::{Answered, Refusal};
 use super::headers::{asks_for_consistency, consistency, if_match, is_json, is_known, preferences};
 use super::metrics::Operation;
+use super::path::Path;
 use super::state::{Backend, Shared, State, name_of};
 use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
 use crate::{Key, RowCache, Source, WrittenRows, row_tag};
-use axum::extract::{Path, RawQuery};
+use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_LOCATION, ETAG};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};

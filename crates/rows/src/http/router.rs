@@ -1,5 +1,6 @@
 //! Which path is answered by what.
 
+use super::errors::Refusal;
 use super::state::State;
 use super::{bulk, cors, events, files, list, metrics, one, openapi, status};
 use axum::Router;
@@ -30,13 +31,26 @@ pub(super) fn router(state: &Arc<State>) -> Router {
         .route("/events", get(events::stream))
         .route("/openapi.json", get(openapi::document))
         .route("/{table}", table)
-        .route("/{table}/{key}", row);
+        .route("/{table}/{key}", row)
+        .fallback(no_path)
+        .method_not_allowed_fallback(no_method);
     let router = if state.settings.origins.is_empty() {
         router
     } else {
         router.layer(from_fn_with_state(state.clone(), cors::allow))
     };
     router.layer(from_fn(options)).with_state(state.clone())
+}
+
+async fn no_path() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "PGRST125", "there is no such path")
+        .with_hint("paths are /TABLE and /TABLE/KEY")
+}
+
+async fn no_method(method: Method) -> Refusal {
+    let message = format!("this path does not take {method}");
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "PGRST117", message)
+        .with_hint("the header Allow has those that it takes")
 }
 
 /// OPTIONS says which methods there are.

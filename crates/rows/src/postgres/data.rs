@@ -60,15 +60,18 @@ impl Log {
         Ok(Log { file, begin })
     }
 
-    /// The last lines, without times and process numbers.
+    /// The first line that says what is fatal, and two after it; else the last lines. Without times and process numbers.
     pub(super) fn end(&self) -> String {
         let length = self.file.metadata().map_or(0, |data| data.len());
         let from = self.begin.max(length.saturating_sub(END));
         let mut text = vec![0; usize::try_from(length.saturating_sub(from)).unwrap_or(0)];
         let read = self.file.read_at(&mut text, from).unwrap_or(0);
         let text = String::from_utf8_lossy(&text[..read]).into_owned();
-        let lines: Vec<&str> = text.lines().rev().take(3).map(message).collect();
-        lines.into_iter().rev().collect::<Vec<&str>>().join("; ")
+        let lines: Vec<&str> = text.lines().map(message).collect();
+        let is_cause = |line: &&str| KINDS[..2].iter().any(|kind| line.starts_with(kind));
+        // Other programs that end because of it write below it.
+        let begin = lines.iter().position(|line| is_cause(&line)).unwrap_or(lines.len().saturating_sub(3));
+        lines[begin..].iter().take(3).copied().collect::<Vec<&str>>().join("; ")
     }
 }
 
@@ -93,6 +96,10 @@ mod tests {
         writeln!(file, "2026-01-01 UTC [2] LOG:  first\n2026-01-01 UTC [2] FATAL:  no\n2026 [2] HINT:  do\nplain")
             .expect("written");
         assert_eq!(log.end(), "FATAL:  no; HINT:  do; plain");
+        fs::write(&path, "running bootstrap script ... 2026 UTC [3] FATAL:  disk full\nHINT:  free some\nchild exited\nremoving data\n")
+            .expect("written");
+        let bootstrap = Log { begin: 0, ..Log::open(&path).expect("opened") };
+        assert_eq!(bootstrap.end(), "FATAL:  disk full; HINT:  free some; child exited");
         writeln!(file, "{}", "x".repeat(2000)).expect("written");
         assert_eq!(log.end().len(), 999);
     }

@@ -5,11 +5,11 @@ use super::marker::{Control, run_markers};
 use super::metrics::count;
 use super::outage::Outage;
 use super::state::{Inner, Phase};
-use crate::Error;
 use crate::cache::TableId;
 use crate::database::{Identity, Session, checked, identify, pooled};
 use crate::feed::{Event, Feed};
 use crate::table::{Table, load, triggers};
+use crate::{Database, Error};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
@@ -24,17 +24,22 @@ pub(super) const TABLE_CAME: &str = "a table has come; the change feed begins an
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// Time for a second session to answer while a first one is in a transaction.
 const SECOND: Duration = Duration::from_secs(5);
+/// Time after which a connection takes long.
+const LONG: Duration = Duration::from_secs(1);
 /// Bytes of an event in the log.
 const LOGGED: usize = 500;
 
 pub(super) async fn supervise(inner: Arc<Inner>) {
     let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
     let mut outage = Outage::new(Instant::now());
+    // Once for each outage.
+    let mut told = false;
     loop {
         let connects = inner.metrics.read().connects;
-        let Err(error) = connection(&inner, &mut backoff).await;
+        let Err(error) = connection(&inner, &mut backoff, &mut told).await;
         if inner.metrics.read().connects != connects {
             outage = Outage::new(Instant::now());
+            told = false;
         }
         if matches!(&error, Error::Unavailable { reason, .. } if reason == TABLE_CAME) {
             tracing::info!("rows: {TABLE_CAME}");
@@ -62,10 +67,17 @@ pub(super) struct Echo {
 }
 
 /// From connecting to losing the feed.
-async fn connection(inner: &Arc<Inner>, backoff: &mut Backoff) -> Result<std::convert::Infallible, Error> {
+async fn connection(
+    inner: &Arc<Inner>,
+    backoff: &mut Backoff,
+    told: &mut bool,
+) -> Result<std::convert::Infallible, Error> {
     let channel = format!("switchboard_rows_{:016x}", fastrand::u64(..));
-    let mut control = Control::connect(inner).await?;
-    let mut feed = Feed::connect(&inner.database, std::slice::from_ref(&channel)).await?;
+    let (mut control, mut feed) = announced(&inner.database, told, async {
+        let control = Control::connect(inner).await?;
+        Ok((control, Feed::connect(&inner.database, std::slice::from_ref(&channel)).await?))
+    })
+    .await?;
     // Nothing is installed in a database that is not the right one.
     check_connection(inner, &mut control, &mut feed).await?;
     create_table(inner, control.session()).await?;
@@ -94,6 +106,22 @@ async fn connection(inner: &Arc<Inner>, backoff: &mut Backoff) -> Result<std::co
         result = apply(inner, &mut feed, &by_channel, &echo) => result,
         result = run_markers(inner, control, fingerprints, &echo, backoff) => result,
     }
+}
+
+/// Says what is waited for, where a connection takes long.
+async fn announced<T>(
+    database: &Database,
+    told: &mut bool,
+    connecting: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::pin!(connecting);
+    if let Ok(connected) = timeout(LONG, &mut connecting).await {
+        return connected;
+    }
+    if !std::mem::replace(told, true) {
+        tracing::info!("rows: waiting for PostgreSQL to answer at {}", database.server());
+    }
+    connecting.await
 }
 
 /// Refuses another database than before, and a pooler that shares sessions.
@@ -243,7 +271,13 @@ async fn triggers_problem(
     };
     if repair {
         match triggers::install_on(session.client_mut(), table, no_truncate).await {
-            Ok(()) => return Ok(None),
+            Ok(()) => {
+                tracing::info!(
+                    "rows: installed the triggers that tell of changes of {}; `switchboard rows triggers remove` removes them",
+                    table.quoted()
+                );
+                return Ok(None);
+            }
             Err(problem @ Error::Table { .. }) => return Ok(Some(problem)),
             Err(Error::Rejected(reply)) => {
                 return Ok(Some(Error::table(&table.name, format!("its triggers: {reply}"))));

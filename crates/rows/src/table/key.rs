@@ -169,7 +169,10 @@ impl Key {
     /// This key in the one text of each value.
     pub(crate) fn canonical(&self, table: &str, types: &[KeyType]) -> Result<Key, Error> {
         if self.0.len() != types.len() {
-            return Err(Error::key(table, format!("has {} columns, {} were given", types.len(), self.0.len())));
+            let columns = if types.len() == 1 { "column" } else { "columns" };
+            let values = if self.0.len() == 1 { "value was" } else { "values were" };
+            let reason = format!("it has {} {columns}, and {} {values} given", types.len(), self.0.len());
+            return Err(Error::key(table, reason));
         }
         let parts = self.0.iter().zip(types).map(|(part, kind)| kind.canonical(part));
         let parts: Result<Box<[String]>, String> = parts.collect();

@@ -162,6 +162,19 @@ async fn the_service_describes_itself() {
     assert_eq!((&status["state"], &status["tables"][0]["key"][0]), (&"live".into(), &"id".into()));
     let options = service.ask("OPTIONS", "/patron/1", &[], "").await;
     assert!(options.status == 204 && options.header("allow").is_some_and(|allow| allow.contains("PATCH")));
+    for (method, path, status, code) in [
+        ("GET", "/patron/", 404, "PGRST125"),
+        ("GET", "/patron/1/2", 404, "PGRST125"),
+        ("GET", "//", 404, "PGRST125"),
+        ("GET", "/none", 404, "PGRST205"),
+        ("GET", "/patron/%FF", 400, "PGRST100"),
+        ("PUT", "/patron", 405, "PGRST117"),
+        ("POST", "/patron/1", 405, "PGRST117"),
+        ("POST", "/status", 405, "PGRST117"),
+    ] {
+        let reply = service.ask(method, path, &[JSON], "{}").await;
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{method} {path}: {}", reply.body);
+    }
     let wrong = service.ask("PUT", "/patron", &[JSON], "{}").await;
     assert!(wrong.status == 405 && wrong.header("allow").is_some_and(|allow| allow.contains("POST")));
     service.end().await;

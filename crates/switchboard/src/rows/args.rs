@@ -113,12 +113,20 @@ pub(super) struct DemoArgs {
     #[command(flatten)]
     pub(super) at: At,
     /// Instances of the cache, from 2 to 16.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = instances)]
     pub(super) instances: u8,
+}
+
+fn instances(text: &str) -> Result<u8, String> {
+    let number = text.parse().ok().filter(|number| (2..=16).contains(number));
+    number.ok_or_else(|| "it is a number from 2 to 16".to_owned())
 }
 
 #[derive(Args, Debug)]
 struct Serving {
+    /// A table without its option.
+    #[arg(hide = true, value_name = "NAME")]
+    stray: Vec<String>,
     /// Where to listen (repeatable) [default: 127.0.0.1:8000].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
@@ -179,6 +187,9 @@ impl RowsArgs {
 
     fn read(&self) -> Result<Settings> {
         let serving = &self.serving;
+        if let Some(stray) = serving.stray.first() {
+            bail!("{stray:?} is no command of rows (triggers, scratch, demo); a table is given by --table {stray}");
+        }
         let pairs = [
             ("rows.listen", Some(serving.listen.join(",")).filter(|list| !list.is_empty())),
             ("rows.read-only", serving.read_only.then(|| "true".to_owned())),

@@ -14,7 +14,7 @@ use crate::{block_on, data};
 use anyhow::{Result, anyhow};
 use args::Action;
 use std::process::ExitCode;
-use switchboard_rows::http::RowsService;
+use switchboard_rows::http::{RowsService, StartError};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +22,7 @@ Examples:
   switchboard rows --database postgres://app@localhost/shop --table patron --table sales.item
   curl --json '{\"name\":\"Ann\"}' http://127.0.0.1:8000/patron
   curl http://127.0.0.1:8000/patron/1                    the page is at http://127.0.0.1:8000
-  switchboard rows triggers print --table patron         the SQL that the cache needs
+  switchboard rows triggers print --database postgres://app@localhost/shop --table patron
   switchboard rows scratch -- pytest                     a database for one command
   switchboard rows demo --instances 3";
 
@@ -38,10 +38,13 @@ pub(crate) fn run(args: &RowsArgs) -> Result<ExitCode> {
 }
 
 /// Listens. The database is waited for by nobody.
-pub(crate) async fn bind(settings: &Settings) -> Result<RowsService> {
+pub(crate) async fn bind(settings: &Settings, chosen: Chosen) -> Result<RowsService> {
     let mut rows = settings.rows_settings();
     if rows.database.is_none() {
         rows.data = data::rows_folder(settings.data.as_deref())?;
     }
-    RowsService::bind(rows).await.map_err(|error| anyhow!("{error}"))
+    RowsService::bind(rows).await.map_err(|error| match error {
+        StartError::Bind(error) => chosen.advised(error, "--set rows.listen="),
+        error => anyhow!("{error}"),
+    })
 }

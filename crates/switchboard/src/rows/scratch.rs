@@ -1,8 +1,8 @@
 //! `switchboard rows scratch`.
 
 use super::args::{Named, ScratchArgs};
-use super::server::Server;
-use crate::output::{UsageError, note};
+use super::server::{Server, given};
+use crate::output::{self, UsageError, note};
 use anyhow::{Context, Result, anyhow};
 use rustix::process::Signal;
 use std::ffi::OsString;
@@ -15,8 +15,13 @@ pub(super) async fn run(args: &ScratchArgs) -> Result<ExitCode> {
     match &args.action {
         Some(Named::Create { name, at }) => {
             let maker = given(at.database.as_deref())?;
-            ScratchDatabase::keep(&maker, name).await?;
-            note(format_args!("The database {name} is there. `switchboard rows scratch drop {name}` drops it."));
+            let database = ScratchDatabase::keep(&maker, name).await?;
+            let drop = dropping(name, &maker, at.database.as_deref());
+            note(format_args!(
+                "The database {name} is there, at the address below; the server may ask for a password."
+            ));
+            note(format_args!("To drop it: {drop}"));
+            output::write(format!("{}\n", database.url_without_password()).as_bytes())?;
         }
         Some(Named::Drop { name, at }) => {
             ScratchDatabase::remove(&given(at.database.as_deref())?, name).await?;
@@ -27,12 +32,23 @@ pub(super) async fn run(args: &ScratchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A database that stays needs a server that stays.
-fn given(address: Option<&str>) -> Result<Database> {
-    let address = address.filter(|address| !address.is_empty());
-    let address =
-        address.context("which server? Give the address of a database on it: --database URL, or DATABASE_URL");
-    Ok(address.map_err(UsageError::of)?.parse::<Database>()?)
+/// Arguments that drop a database again, for a shell. They hold no password: an address with one has to come by
+/// `DATABASE_URL`, or is to be completed.
+fn dropping(name: &str, maker: &Database, address: Option<&str>) -> String {
+    let same = std::env::var("DATABASE_URL").is_ok_and(|given| address == Some(&*given));
+    let at = if same { String::new() } else { format!(" --database {}", quoted(&maker.url_without_password())) };
+    let separator = if name.starts_with('-') { "-- " } else { "" };
+    format!("switchboard rows scratch drop{at} {separator}{}", quoted(name))
+}
+
+/// One word of a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 async fn with_command(args: &ScratchArgs) -> Result<ExitCode> {

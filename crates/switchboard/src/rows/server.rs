@@ -1,7 +1,8 @@
 //! The database of a command: the one that was given, or a private one that ends with the command.
 
 use super::args::At;
-use anyhow::Result;
+use crate::output::UsageError;
+use anyhow::{Context, Result};
 use switchboard_rows::{Database, PostgresOptions, PrivatePostgres};
 
 /// A database server, for as long as this lives.
@@ -13,7 +14,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) async fn start(at: &At) -> Result<Server> {
         if let Some(address) = at.database.as_deref().filter(|address| !address.is_empty()) {
-            return Ok(Server { database: address.parse()?, private: None });
+            return Ok(Server { database: given(Some(address))?, private: None });
         }
         let postgres = PrivatePostgres::start(&PostgresOptions::temporary()).await?;
         Ok(Server { database: postgres.database().clone(), private: Some(postgres) })
@@ -29,4 +30,11 @@ impl Server {
             let _ = tokio::task::spawn_blocking(move || postgres.stop()).await;
         }
     }
+}
+
+/// The database of a command that has no default.
+pub(super) fn given(address: Option<&str>) -> Result<Database> {
+    let address = address.filter(|address| !address.is_empty());
+    let address = address.context("which database? Give its address: --database URL, or DATABASE_URL");
+    address.and_then(|address| Ok(address.parse::<Database>()?)).map_err(UsageError::of)
 }

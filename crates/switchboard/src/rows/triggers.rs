@@ -1,15 +1,15 @@
 //! `switchboard rows triggers`.
 
 use super::args::Triggers;
+use super::server::given;
 use crate::output::{self, note};
-use anyhow::{Context, Result};
-use switchboard_rows::{Database, triggers};
+use anyhow::Result;
+use switchboard_rows::triggers;
 
 pub(super) async fn run(action: &Triggers) -> Result<()> {
     let (Triggers::Print(tables) | Triggers::Install(tables) | Triggers::Remove(tables)) = action;
     let rows = tables.settings()?.rows_settings();
-    let address = rows.database.context("which database? Give --database URL or DATABASE_URL")?;
-    let database: Database = address.parse()?;
+    let database = given(rows.database.as_deref())?;
     for table in &rows.tables {
         match action {
             Triggers::Print(_) => output::write(triggers::print(&database, table).await?.as_bytes())?,

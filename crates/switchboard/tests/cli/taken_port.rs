@@ -15,6 +15,7 @@ fn a_port_that_is_taken_is_named_with_the_option_that_chooses_another() {
         (vec!["broker", "--http", &address, "--listen", "127.0.0.1:0"], "--http HOST:PORT"),
         (vec!["monitor", "--listen", &address, "--collect", ""], "--listen HOST:PORT"),
         (vec!["monitor", "--collect", &endpoint, "--listen", "127.0.0.1:0"], "--collect tcp://HOST:PORT"),
+        (vec!["rows", "--listen", &address], "--listen HOST:PORT"),
         (vec!["news", "--listen", &address], "--listen HOST:PORT"),
         (vec!["render", "--listen", &address], "--listen HOST:PORT"),
     ] {
@@ -24,10 +25,11 @@ fn a_port_that_is_taken_is_named_with_the_option_that_chooses_another() {
         assert!(error.contains(&address) && error.contains(option) && !error.contains("--set"), "{args:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    for (service, list) in [("monitor", "monitor.listen"), ("news", "news.listen"), ("render", "render.listen")] {
+    let services = ["monitor", "rows", "news", "render"].map(|service| (service, format!("{service}.listen")));
+    for (service, list) in &services {
         let mut settings = vec!["up".to_owned(), "--data".to_owned(), data.to_owned()];
         // Nothing else could start: the program ends.
-        for key in ["listen", "http", "monitor.listen", "news.listen", "render.listen"] {
+        for key in ["listen", "http"].into_iter().chain(services.iter().map(|(_, list)| &**list)) {
             let value = if key == list || key == "listen" { &*address } else { "" };
             settings.extend(["--set".to_owned(), format!("{key}={value}")]);
         }

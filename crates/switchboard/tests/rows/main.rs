@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod running;
+mod words;
 
 use common::{Program, poll, switchboard};
 use running::{Rows, processes, text};
@@ -214,14 +215,21 @@ fn triggers_are_printed_installed_and_removed_without_a_trace() {
          {program} rows triggers remove
          psql -qtAX -c \"{find}\"
          ! {program} rows triggers install --table none
-         {program} rows scratch create kept
-         psql -qtAX -c 'SELECT current_database()' kept
+         url=$({program} rows scratch create kept)
+         psql -qtAX -c 'SELECT current_database()' \"$url\"
          {program} rows scratch drop kept
+         url=$(env -u DATABASE_URL {program} rows scratch create --database \"$DATABASE_URL\" \"it's kept\" 2> told)
+         psql -qtAX -c 'SELECT current_database()' \"$url\"
+         unset DATABASE_URL
+         eval \"$(sed -n 's|^To drop it: switchboard|{program}|p' told)\"
+         ! psql -qX -c 'SELECT 1' \"it's kept\" 2>&1
          ! psql -qX -c 'SELECT 1' kept 2>&1
-         ! {program} rows scratch drop postgres"
+         ! {program} rows scratch drop --database \"$url\" postgres"
     );
     let mut command = switchboard(&["rows", "scratch", "--", "sh", "-c", &script]);
+    let directory = tempfile::tempdir().expect("a directory");
     let output = command
+        .current_dir(directory.path())
         .env_remove("DATABASE_URL")
         .env("PGOPTIONS", "-c client_min_messages=warning")
         .output()
@@ -230,9 +238,9 @@ fn triggers_are_printed_installed_and_removed_without_a_trace() {
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<&str> =
         lines.lines().filter(|line| !line.contains("psql") && !line.contains("does not exist")).collect();
-    assert_eq!(lines, ["2", "2", "1", "0", "0", "kept"], "{}", text(&output));
+    assert_eq!(lines, ["2", "2", "1", "0", "0", "kept", "it's kept"], "{}", text(&output));
     let none = switchboard(&["rows", "triggers", "print"]).env_remove("DATABASE_URL").output().expect("it runs");
-    assert!(text(&none).contains("which database?"), "{}", text(&none));
+    assert!(text(&none).contains("which database?") && none.status.code() == Some(2), "{}", text(&none));
 }
 
 #[test]
