@@ -48,6 +48,9 @@ pub(crate) async fn health(args: &Health) -> Result<()> {
     let http = args.url.as_ref().map_or_else(|| args.http.clone(), |url| args.http.at(url));
     let server = HttpServer::new(&http, Door::BrokerHttp)?;
     let answer = server.get("/healthz").await?;
+    if answer.trim() != "ok" {
+        return Err(server.wrong_door().await);
+    }
     tell(args.json, &json!({ "health": answer.trim() }).to_string(), answer.trim())
 }
 

@@ -1,7 +1,9 @@
 //! `switchboard agent`.
 
+use crate::http::not_http;
 use crate::output::{UsageError, note, plain};
 use crate::server_address::{AddressError, Door, ServerAddress};
+use crate::spoken::spoken;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::json;
@@ -113,6 +115,7 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
         note(format_args!("{}", summary(code, &options.collector, reports.as_ref())));
         return Ok(code.into());
     }
+    let reports = reports.map(|reports| named(reports, &options.collector));
     // The standard error is the command's: a word is said there only when something is missing.
     match reports {
         Some(Outcome { lost: 0, .. }) => {}
@@ -140,6 +143,16 @@ fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::
         "lost": reports.map(|reports| reports.lost),
         "problem": reports.and_then(|reports| reports.problem.as_deref()),
     })
+}
+
+/// The same, with the protocol that is spoken where HTTP was expected.
+fn named(reports: Outcome, collector: &str) -> Outcome {
+    let problem = reports.problem.as_deref().filter(|problem| not_http(problem));
+    let address = problem.and_then(|_| collector.parse::<ServerAddress>().ok());
+    match address.and_then(|address| spoken(&address, Door::MonitorHttp)) {
+        Some(protocol) => Outcome { problem: Some(format!("the server there speaks {protocol}, not HTTP")), ..reports },
+        None => reports,
+    }
 }
 
 fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {

@@ -247,6 +247,9 @@ pub(crate) struct Listen {
     /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
     #[arg(long, short = 'n', short_alias = 'C', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
+    /// End after so long, with exit code 27 [default: no end].
+    #[arg(long, short_alias = 'W', allow_hyphen_values = true, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Args, Debug)]

@@ -35,6 +35,8 @@ pub(crate) enum DataError {
     NoPlace,
     #[error("cannot use the data directory {}: {source}; {REMEDY}", path.display())]
     Unusable { path: PathBuf, source: io::Error },
+    #[error("cannot use the data directory {}: {} is a file, not a directory; {REMEDY}", path.display(), file.display())]
+    File { path: PathBuf, file: PathBuf },
     #[error("cannot use the data directory {}: {} {reason}; {REMEDY}", path.display(), culprit.display())]
     Unsafe { path: PathBuf, culprit: PathBuf, reason: &'static str },
 }
@@ -76,6 +78,10 @@ pub(crate) fn folder(directory: &Path, service: &str) -> Result<PathBuf, DataErr
     let folder = directory.join(service);
     for path in [directory, &folder] {
         let unusable = |source| DataError::Unusable { path: path.to_owned(), source };
+        // The directory itself, or one above it.
+        if let Some(file) = path.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
+            return Err(DataError::File { path: path.to_owned(), file: file.to_owned() });
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         check(path)?;
     }

@@ -2,9 +2,12 @@
 
 use crate::escape::escape;
 use crate::server_address::{Door, Server, ServerAddress};
-use anyhow::{Context, Result, bail};
+use crate::spoken::spoken;
+use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::Args;
-use switchboard_http_client::{Client, Method, Options, StatusCode, Trust, Url, header};
+use serde_json::Value;
+use switchboard_http_client::{Answer, Client, Method, Options, StatusCode, Trust, Url, header};
+use switchboard_wire::native::ForeignProtocol;
 
 /// The longest answer, in bytes: 10,000 processes take some megabytes.
 const ANSWER: usize = 64 << 20;
@@ -31,6 +34,7 @@ impl HttpArgs {
 pub(crate) struct HttpServer {
     client: Client,
     door: Door,
+    address: ServerAddress,
     /// Its address, without a path.
     base: String,
     token: Option<String>,
@@ -46,7 +50,8 @@ impl HttpServer {
             bail!("a token has visible ASCII characters only");
         }
         let client = Client::new(&Options { answer_limit: ANSWER, trust, ..Options::default() })?;
-        Ok(HttpServer { client, door, base: format!("{scheme}://{}", address.authority(door)), token })
+        let base = format!("{scheme}://{}", address.authority(door));
+        Ok(HttpServer { client, door, address: address.clone(), base, token })
     }
 
     /// The server's address, for people.
@@ -66,13 +71,15 @@ impl HttpServer {
     async fn ask(&self, method: Method, path: &str) -> Result<String> {
         let base = &self.base;
         let url: Url = format!("{base}{path}").parse().with_context(|| format!("--server {base}"))?;
-        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
-        let mut headers = vec![(header::ACCEPT, "application/json")];
-        headers.extend(bearer.as_deref().map(|bearer| (header::AUTHORIZATION, bearer)));
-        let answer = match self.client.send(method, &url, &headers, "").await {
+        let answer = match self.send(method, &url).await {
             Ok(answer) => answer,
             Err(error) => {
                 let error = error.to_string();
+                if not_http(&error)
+                    && let Some(protocol) = self.spoken().await
+                {
+                    bail!("{base} speaks {protocol}, not HTTP: {}", self.right_door());
+                }
                 let advice = if error.contains("refused") { self.start() } else { "" };
                 bail!("cannot ask {base}: {error}{advice}");
             }
@@ -83,10 +90,13 @@ impl HttpServer {
                 None => Ok(text),
                 Some(cut) => bail!("cannot ask {base}: {cut}"),
             },
+            StatusCode::UNAUTHORIZED if self.token.is_some() => {
+                bail!("{base} refuses this token: its own is another one")
+            }
             StatusCode::UNAUTHORIZED => {
                 bail!("{base} needs its token: --token TOKEN, or {} in the environment", switchboard_web::ENVIRONMENT)
             }
-            StatusCode::NOT_FOUND if self.is_wrong_door(path, &text) => bail!("{base} is {}", self.wrong_door()),
+            StatusCode::NOT_FOUND if self.is_wrong_door(path, &text) => Err(self.wrong_door().await),
             // The server's own sentence says what was wrong.
             StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::BAD_REQUEST if !text.trim().is_empty() => {
                 bail!("{}", escape(text.trim()))
@@ -111,16 +121,72 @@ impl HttpServer {
         }
     }
 
-    fn wrong_door(&self) -> String {
-        match self.door {
-            Door::MonitorHttp => format!(
-                "no monitor; if it is the broker's HTTP, the monitor's page is on port {} by default",
-                Door::MonitorHttp.default_port()
-            ),
-            _ => format!(
-                "not the broker's HTTP; if it is the monitor, the broker's HTTP is on port {} by default",
-                Door::BrokerHttp.default_port()
-            ),
-        }
+    /// The answer is not that of the server that was meant: names the service, where it is one of ours.
+    pub(crate) async fn wrong_door(&self) -> Error {
+        let wanted = match self.door {
+            Door::MonitorHttp => "no monitor",
+            _ => "not the broker's HTTP",
+        };
+        let found = self.service().await.map_or_else(String::new, |service| format!("{service}, "));
+        anyhow!("{} is {found}{wanted}: {}", self.base, self.right_door())
     }
+
+    fn right_door(&self) -> String {
+        let name = match self.door {
+            Door::MonitorHttp => "the monitor's page",
+            _ => "the broker's HTTP",
+        };
+        format!("{name} is on port {} by default", self.door.default_port())
+    }
+
+    /// The service that answers there, by what only it has.
+    async fn service(&self) -> Option<&'static str> {
+        let status: Option<Value> = self.peek("/status").await.and_then(|text| serde_json::from_str(&text).ok());
+        if let Some(status) = status {
+            let has = |keys: [&str; 2]| keys.iter().all(|key| status.get(key).is_some());
+            return if has(["totals", "channels"]) {
+                Some("the broker's HTTP")
+            } else if has(["tables", "read_only"]) {
+                Some("the service of rows")
+            } else {
+                None
+            };
+        }
+        for (path, part, service) in [
+            ("/api/self", "{", "the monitor"),
+            ("/news.opml", "<opml", "the page of headlines"),
+            ("/", "Switchboard's rendering service", "the rendering service"),
+        ] {
+            if self.peek(path).await.is_some_and(|text| text.contains(part)) {
+                return Some(service);
+            }
+        }
+        None
+    }
+
+    /// The body of an answer, if it is there.
+    async fn peek(&self, path: &str) -> Option<String> {
+        let url: Url = format!("{}{path}", self.base).parse().ok()?;
+        let answer = self.send(Method::GET, &url).await.ok().filter(|answer| answer.status.is_success())?;
+        Some(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    async fn send(&self, method: Method, url: &Url) -> Result<Answer, switchboard_http_client::Error> {
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers = vec![(header::ACCEPT, "application/json")];
+        headers.extend(bearer.as_deref().map(|bearer| (header::AUTHORIZATION, bearer)));
+        self.client.send(method, url, &headers, "").await
+    }
+
+    /// Another protocol than HTTP, where that is spoken.
+    async fn spoken(&self) -> Option<ForeignProtocol> {
+        let (address, door) = (self.address.clone(), self.door);
+        let asked = tokio::task::spawn_blocking(move || spoken(&address, door));
+        asked.await.ok()?.filter(|protocol| *protocol != ForeignProtocol::Http)
+    }
+}
+
+/// Whether an attempt failed because the answer was no HTTP, or came before the request.
+pub(crate) fn not_http(problem: &str) -> bool {
+    ["invalid HTTP", "unexpected message"].iter().any(|part| problem.contains(part))
 }

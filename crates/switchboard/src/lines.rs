@@ -23,6 +23,7 @@ impl Lines {
         std::thread::spawn(move || {
             let read = read(io::stdin().lock(), LONGEST, |lines| give.blocking_send(Ok(lines)).is_ok());
             if let Err(error) = read {
+                let error = io::Error::new(error.kind(), format!("cannot read the standard input: {error}"));
                 let _ = give.blocking_send(Err(error));
             }
         });

@@ -26,7 +26,7 @@ enum End {
     Count,
     /// The subscription has ended.
     Subscription,
-    /// With this exit code.
+    /// Or the end of the time; with this exit code.
     Signal(u8),
 }
 
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     if left == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut stop = Stop::new()?;
+    let mut stop = Stop::new()?.after(args.timeout);
     if let Some(text) = doubtful(&args.channel.to_string(), true) {
         note(format_args!("{text}"));
     }

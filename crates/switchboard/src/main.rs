@@ -29,11 +29,13 @@ mod monitor;
 mod news;
 mod rows;
 mod send;
+mod spoken;
 mod status;
 mod top;
 mod up;
 
 use anyhow::{Context, Result};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command, ConfigAction, ConfigArgs};
 use config::{Settings, Started};
@@ -44,7 +46,7 @@ use up::Chosen;
 fn main() -> ExitCode {
     // First of all: a guardian of child processes is this program, started once more.
     switchboard_child::init();
-    match run(Cli::parse()) {
+    match run(parse()) {
         Ok(code) => code,
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
@@ -53,6 +55,22 @@ fn main() -> ExitCode {
             if error.is::<output::UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Services take a file by an option: who gives one without is told which.
+fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|mut error| {
+        let word = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg]
+            .into_iter()
+            .find_map(|kind| error.get(kind).map(ToString::to_string));
+        if let Some(file) = word.filter(|word| word.ends_with(".toml")) {
+            let of_news = std::env::args_os().nth(1).is_some_and(|command| command == "news");
+            let sites = if of_news { format!("--sites {file}, or ") } else { String::new() };
+            let tip = format!("a file is given by {sites}--config {file}");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        error.exit()
+    })
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {

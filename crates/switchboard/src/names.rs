@@ -6,6 +6,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encod
 use std::fmt::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
+/// Bytes of the longest channel name that a broker takes by default: it is the broker that refuses a longer one.
+const LONGEST: usize = 1024;
+
 /// Encodes a value of an address, all but what never needs it.
 pub(crate) fn percent(value: impl AsRef<[u8]>) -> String {
     const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -52,7 +55,12 @@ pub(crate) struct Name(pub(crate) Vec<u8>);
 impl Name {
     /// Reads one from the command line, whose arguments are bytes.
     pub(crate) fn parser() -> impl TypedValueParser<Value = Name> {
-        OsStringValueParser::new().map(|text| Name(decode(text.as_bytes())))
+        OsStringValueParser::new().try_map(|text| match decode(text.as_bytes()) {
+            name if name.is_empty() => Err(format!(
+                "it is empty: a channel's name has from 1 to {LONGEST} bytes, unless the broker's channel-name is set"
+            )),
+            name => Ok(Name(name)),
+        })
     }
 }
 
@@ -94,7 +102,6 @@ mod tests {
             (&b"/queue/%ff"[..], &b"/queue/\xff"[..], "/queue/%FF"),
             (b"/queue/\xff", b"/queue/\xff", "/queue/%FF"),
             (b"/queue/100%", b"/queue/100%", "/queue/100%"),
-            (b"", b"", ""),
         ] {
             assert_eq!(parse(bytes), Name(name.to_vec()));
             assert_eq!(parse(bytes).to_string(), shown);

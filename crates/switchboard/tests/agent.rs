@@ -102,6 +102,22 @@ fn at_a_terminal_ctrl_z_and_fg_and_ctrl_c_do_what_they_do_without_it() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_ends_the_command_and_the_agent_that_leads_its_session() {
+    let agent = env!("CARGO_BIN_EXE_switchboard");
+    for (script, code) in [
+        ("echo ready; exec sleep 600", 129),
+        ("sleep 600 & echo ready; wait", 129),
+        ("trap 'exit 7' HUP; sleep 600 & echo ready; wait", 7),
+    ] {
+        let line = [agent, "agent", "--server", NOWHERE, "--linger", "0", "--", "sh", "-c", script];
+        let mut terminal = Program::python("python3", "hang_up.py", &line).unwrap_or_else(|error| panic!("{error}"));
+        terminal.until(&format!("Exit code: {code}"));
+        terminal.until("All ended.");
+        assert!(terminal.end().success(), "{script}");
+    }
+}
+
+#[test]
 fn every_signal_reaches_the_command_once_and_ends_what_it_would_without_the_agent() {
     let agent = env!("CARGO_BIN_EXE_switchboard");
     for kind in ["pipe", "pty"] {

@@ -226,7 +226,10 @@ fn a_server_is_named_by_whatever_the_banner_prints() {
 fn a_wrong_door_says_which_it_is() {
     let broker = Broker::start(&[]);
     let top = output(&["top", "--once", "--server", &broker.http]);
-    assert!(text(&top.stderr).contains("the monitor's page is on port 8088"), "{top:?}");
+    let reason = "is the broker's HTTP, no monitor: the monitor's page is on port 8088 by default";
+    assert!(text(&top.stderr).contains(reason), "{top:?}");
+    let bench = output(&["bench", "--seconds", "1", "--server", &broker.http]);
+    assert!(text(&bench.stderr).contains(" speaks HTTP, not the broker's native protocol"), "{bench:?}");
     let native = output(&["status", "--server", &broker.native[0]]);
     assert_eq!(native.status.code(), Some(1));
     assert!(text(&native.stderr).contains("native"), "{native:?}");
@@ -239,6 +242,61 @@ fn a_wrong_door_says_which_it_is() {
         assert_eq!(wrong.status.code(), Some(1));
         assert!(text(&wrong.stderr).contains(" speaks HTTP, not the broker's native protocol"), "{wrong:?}");
     }
+}
+
+#[test]
+fn a_collector_that_is_asked_in_http_is_named() {
+    // The greeting of ZeroMQ, which comes before anything is asked.
+    let collector = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = collector.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in collector.incoming() {
+            let mut stream = stream.expect("a client");
+            let _ = stream.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03");
+            // Until the client leaves.
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+    });
+    for command in [&["top", "--once"][..], &["status"], &["health"]] {
+        let wrong = output(&[command, &["--server", &address]].concat());
+        assert_eq!(wrong.status.code(), Some(1));
+        assert!(text(&wrong.stderr).contains(" speaks ZeroMQ (ZMTP), not HTTP"), "{wrong:?}");
+    }
+    let agent = output(&["agent", "--server", &format!("http://{address}"), "true"]);
+    assert!(text(&agent.stderr).contains("the server there speaks ZeroMQ (ZMTP), not HTTP"), "{agent:?}");
+}
+
+#[test]
+fn what_cannot_be_read_as_input_is_named() {
+    let broker = Broker::start(&[]);
+    let directory = std::fs::File::open("/").expect("a directory");
+    let failed = broker.client(&["send", "/topic/a", "-l"]).stdin(directory).output().expect("an end");
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stderr).contains("cannot read the standard input: Is a directory"), "{failed:?}");
+}
+
+#[test]
+fn a_listener_ends_when_its_time_is_over() {
+    let broker = Broker::start(&[]);
+    for limit in ["0", "10ms"] {
+        let ended = broker.client(&["listen", "/topic/a", "-W", limit]).output().expect("an end");
+        assert_eq!((ended.status.code(), &*ended.stdout), (Some(27), &b""[..]), "{ended:?}");
+    }
+    // Also where nobody answers.
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
+    let ended = output(&["listen", "/topic/a", "--timeout", "10ms", "--server", &free]);
+    assert_eq!(ended.status.code(), Some(27), "{ended:?}");
+    // A count that is reached before comes first.
+    sends(&broker, &["/queue/a", "hi"]);
+    let ended = broker.client(&["listen", "/queue/a", "-n", "1", "-W", "1h"]).output().expect("an end");
+    assert_eq!((ended.status.code(), &*ended.stdout), (Some(0), &b"hi\n"[..]), "{ended:?}");
+}
+
+#[test]
+fn a_file_is_no_data_directory() {
+    let failed = output(&["monitor", "--data", "/etc/passwd"]);
+    let reason = "cannot use the data directory /etc/passwd: /etc/passwd is a file, not a directory;";
+    assert!(text(&failed.stderr).contains(reason), "{failed:?}");
 }
 
 #[test]

@@ -189,6 +189,9 @@ fn commands_take_the_token_from_the_environment_or_an_option() {
         let refused = up.command(Machine::Client, None, args);
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && error.contains("SWITCHBOARD_TOKEN"), "{args:?}: {error}");
+        let wrong = up.command(Machine::Client, Some("0123456789abcdef"), args);
+        let error = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert!(!wrong.status.success() && error.contains("refuses this token"), "{args:?}: {error}");
         let option = [args, &["--token", &token]].concat();
         for output in [up.command(Machine::Client, Some(&token), args), up.command(Machine::Client, None, &option)] {
             let error = String::from_utf8_lossy(&output.stderr).into_owned();

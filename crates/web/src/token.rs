@@ -39,6 +39,14 @@ pub enum TokenError {
     /// Other machines can reach the service, and there is no token.
     #[error("a listener beyond loopback needs a token: set {ENVIRONMENT}")]
     Missing,
+    /// There is no file for the token yet, and none can be made.
+    #[error("cannot make the token's file {}: {reason}; set {ENVIRONMENT} to do without it", path.display())]
+    NotMade {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The token's file cannot be used.
     #[error("cannot use the token in {}: {reason}; set {ENVIRONMENT}, or remove the file", path.display())]
     File {
@@ -90,7 +98,8 @@ impl Token {
                     return Ok(Token { file: Some(path.to_owned()), ..token });
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound && !made => {
-                    make(path).map_err(|error| failed(error.to_string()))?;
+                    make(path)
+                        .map_err(|error| TokenError::NotMade { path: path.to_owned(), reason: error.to_string() })?;
                     made = true;
                 }
                 Err(error) => return Err(failed(error.to_string())),
@@ -227,6 +236,14 @@ mod tests {
             all.into_iter().map(|one| one.join().unwrap().unwrap()).collect()
         });
         assert!(all.iter().all(|token| *token == all[0]));
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_made_is_no_file_to_remove() {
+        // Nobody, root included, makes a file there.
+        let error = Token::load_or_make(Path::new("/proc/switchboard/token")).unwrap_err();
+        assert!(matches!(error, TokenError::NotMade { .. }), "{error}");
+        assert!(!error.to_string().contains("remove"), "{error}");
     }
 
     #[test]

@@ -84,15 +84,24 @@ impl Signals {
 
 impl Arrived {
     /// The command does not have it yet. What the kernel sends to the whole group (Ctrl-C, Ctrl-Z, a new window size) it
-    /// has; what the command sends to its own group (an editor that stops itself), too.
+    /// has; what the command sends to its own group (an editor that stops itself), too. A terminal that is closed is the
+    /// exception: the kernel tells the session's leader alone, by a hang-up and what continues a process that is stopped.
     pub(super) fn is_to_be_passed_on(self) -> bool {
-        self.sent && !comes_from_us(self.sender)
+        if self.sent { !comes_from_us(self.sender) } else { self.is_hang_up() && leads_session() }
+    }
+
+    fn is_hang_up(self) -> bool {
+        [Signal::SIGHUP, Signal::SIGCONT].iter().any(|&signal| signal as i32 == self.number)
     }
 
     /// Sends it to this process, which may just have ended.
     pub(super) fn pass_on(self, to: Pid) {
         let _ = send(to, self.number);
     }
+}
+
+fn leads_session() -> bool {
+    rustix::process::getsid(None).is_ok_and(|session| session == rustix::process::getpid())
 }
 
 /// Whether a process is this one, or one of those that it has started.

@@ -27,10 +27,10 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) queue: bool,
     /// Bytes of a message; 16 at least.
-    #[arg(long, allow_hyphen_values = true, value_parser = size, default_value = "128")]
+    #[arg(long, allow_hyphen_values = true, value_parser = message, default_value = "128")]
     pub(crate) size: usize,
-    /// For how long to publish.
-    #[arg(long, allow_hyphen_values = true, value_parser = duration, default_value = "5")]
+    /// For how long to publish; more than 0.
+    #[arg(long, allow_hyphen_values = true, value_parser = time, default_value = "5")]
     pub(crate) seconds: Duration,
     /// Messages per second, over all publishers [default: as fast as the broker takes them].
     #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = rate)]
@@ -38,6 +38,25 @@ pub(crate) struct Bench {
     /// Print the figures as JSON.
     #[arg(long, short = 'j')]
     pub(crate) json: bool,
+}
+
+/// The smallest message: its number and its time.
+const SMALLEST: usize = 16;
+
+fn message(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        bytes if bytes < SMALLEST => {
+            Err(format!("it must be {SMALLEST} at least: a message has its number and its time"))
+        }
+        bytes => Ok(bytes),
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it must be more than 0".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// A number of connections of `bench`.
@@ -51,4 +70,19 @@ fn connections(text: &str) -> Result<u16, String> {
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0);
     rate.ok_or_else(|| "it must be a number above 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{message, time};
+    use std::time::Duration;
+
+    #[test]
+    fn sizes_and_times_out_of_bounds_are_refused() {
+        assert!(["0", "15", "8"].iter().all(|text| message(text).is_err_and(|error| error.contains("16 at least"))));
+        assert_eq!((message("16"), message("4294967295")), (Ok(16), Ok(4_294_967_295)));
+        assert!(message("4294967296").is_err());
+        assert!(["0", "0s", "0ms"].iter().all(|text| time(text).is_err_and(|error| error.contains("more than 0"))));
+        assert_eq!(time("1ms"), Ok(Duration::from_millis(1)));
+    }
 }

@@ -6,8 +6,9 @@ pub(crate) use args::{Bench, EXAMPLES};
 
 use crate::output::{self, note, refused};
 use crate::server_address::Door;
+use crate::spoken::spoken;
 use crate::units::plural;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fmt::Write as _;
@@ -47,8 +48,18 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     }
     let began = Instant::now();
     let progress = (!args.json && std::io::stderr().is_terminal()).then(|| Progress::start(args.seconds));
-    let outcome = load(&native, &plan, &stop).context("the broker was lost")?;
+    let loaded = load(&native, &plan, &stop);
     drop(progress);
+    let outcome = match loaded {
+        Ok(outcome) => outcome,
+        Err(error) => match spoken(server, Door::Native) {
+            // A broker's answer to HTTP is HTTP, too, so only where nothing was measured.
+            Some(protocol) if !answers(&native) => {
+                bail!("{} speaks {protocol}, not the broker's native protocol", native.0)
+            }
+            _ => return Err(anyhow::Error::new(error).context("the broker was lost")),
+        },
+    };
     if stop.load(Relaxed) {
         note(format_args!("Interrupted after {:.1} s: what was measured by then.", began.elapsed().as_secs_f64()));
     }
@@ -65,6 +76,11 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(code.load(Relaxed)).unwrap_or(u8::MAX)))
 }
 
+/// Whether the native protocol is spoken there.
+fn answers(native: &Native) -> bool {
+    native.open(b"/null").is_ok()
+}
+
 /// What is measured, and how.
 fn describe(args: &Bench, at: SocketAddr) -> String {
     let pace = match args.rate {
@@ -76,7 +92,7 @@ fn describe(args: &Bench, at: SocketAddr) -> String {
         plural(args.publishers.into(), "publisher"),
         plural(args.subscribers.into(), "subscriber"),
         if args.queue { "queue" } else { "topic" },
-        args.size.max(SMALLEST),
+        args.size,
         show_duration(args.seconds),
     )
 }
@@ -110,9 +126,6 @@ impl Drop for Progress {
         }
     }
 }
-
-/// The smallest message: its number and its time.
-const SMALLEST: usize = 16;
 
 /// For one address of a name.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -153,7 +166,7 @@ fn as_json(args: &Bench, outcome: &Outcome) -> Value {
     let (tally, latency) = (&outcome.tally, &outcome.latency);
     json!({
         "publishers": args.publishers, "subscribers": args.subscribers, "queue": args.queue,
-        "size": args.size.max(SMALLEST), "rate": args.rate,
+        "size": args.size, "rate": args.rate,
         "published": outcome.sent, "publish_seconds": outcome.publish_seconds,
         "delivered": tally.delivered, "seconds": outcome.seconds, "per_second": outcome.per_second(),
         "lost": outcome.lost(), "duplicated": tally.doubled, "out_of_order": tally.out_of_order, "foreign": tally.foreign,

@@ -61,6 +61,11 @@ impl Settings {
 
     fn of_services(&self, started: Started, texts: &mut Vec<String>) {
         let Started { broker, monitor, rows, news, render } = started;
+        // An empty list of addresses says that the service is not wanted, so it has its effect.
+        let vain = |table: &str, listen: &[String]| {
+            let keys = self.changed(table).into_iter();
+            keys.filter(|key| *key != "listen" || !listen.is_empty()).collect::<Vec<_>>()
+        };
         let mut none = |table: &str, keys: Vec<&str>, why: &str| without(texts, table, keys, why);
         if !broker {
             let mut keys = self.changed("broker");
@@ -68,24 +73,22 @@ impl Settings {
             none("broker", keys, "the broker is not started");
         }
         if !monitor {
-            let keys = self.changed("monitor").into_iter().filter(|key| *key != "listen");
-            none("monitor", keys.collect(), "the monitor is not started");
+            none("monitor", vain("monitor", &self.monitor.listen), "the monitor is not started");
         }
         if !rows {
-            let mut keys: Vec<&str> = self.changed("rows").into_iter().filter(|key| *key != "listen").collect();
+            let mut keys = vain("rows", &self.rows.service.listen);
             keys.extend((!self.rows.tables.is_empty()).then_some("table"));
             none("rows", keys, "the service of rows is not started");
         }
         if !news {
-            let keys = self.changed("news").into_iter().filter(|key| *key != "listen");
-            none("news", keys.collect(), "the page of headlines is not started");
+            none("news", vain("news", &self.news.service.listen), "the page of headlines is not started");
         }
         if !render {
             // The page has a Chromium of the same settings.
             let has_chromium = news && self.news.renderer.is_none();
-            let own = |key: &&str| if has_chromium { ["allow", "max-timeout"].contains(key) } else { *key != "listen" };
-            let keys = self.changed("render").into_iter().filter(own);
-            none("render", keys.collect(), "the rendering service is not started");
+            let mut keys = vain("render", &self.render.listen);
+            keys.retain(|key| !has_chromium || ["allow", "max-timeout", "listen"].contains(key));
+            none("render", keys, "the rendering service is not started");
         }
         let open = [
             (broker, &self.server.http),
@@ -216,6 +219,10 @@ mod tests {
             assert_eq!(texts(started, &["log=debug", "data=/x", "log-format=json", "http.connections=7"], &[]), none);
         }
         assert_eq!(texts(ALL, &["outbox=1MiB", "monitor.keep=1d", "queue=512MiB"], &["/topic/a,policy=block"]), none);
+        for key in ["monitor.listen=", "rows.listen=", "news.listen=", "render.listen="] {
+            assert_eq!(texts(BROKER, &[key], &[]), none);
+            assert_eq!(texts(ALL, &[key], &[]), none);
+        }
         assert_eq!(texts(ALL, &["metrics-open=true", "http=0.0.0.0:1"], &["/queue/a,queue=1KiB"]), none);
         assert_eq!(texts(ALL, &["monitor.webhook=http://a/", "monitor.alert-interval=1s"], &[]), none);
         assert_eq!(texts(ALL, &["news.topic=/topic/a", "render.allow=a:1", "news.renderer=http://a/"], &[]), none);
@@ -230,6 +237,10 @@ mod tests {
             (monitor, &[], &["/a,policy=block"], "broker.[[channel]]: the broker is not started"),
             (monitor, &["monitor.samples=/a"], &[], "monitor.samples: there is no monitor.broker"),
             (broker, &["monitor.keep=1d"], &[], "monitor.keep: the monitor is not started"),
+            (broker, &["rows.listen=127.0.0.1:3"], &[], "rows.listen: the service of rows is not started"),
+            (broker, &["news.listen=127.0.0.1:3"], &[], "news.listen: the page of headlines is not started"),
+            (broker, &["monitor.listen=127.0.0.1:3"], &[], "monitor.listen: the monitor is not started"),
+            (NEWS, &["render.listen=127.0.0.1:3"], &[], "render.listen: the rendering service is not started"),
             (broker, &["rows.samples=1"], &[], "rows.samples: the service of rows is not started"),
             (ALL, &["rows.listen=", "rows.samples=1"], &[], "rows.samples: the service of rows is not started"),
             (broker, &["news.delay=1m"], &[], "news.delay: the page of headlines is not started"),

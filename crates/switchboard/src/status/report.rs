@@ -1,7 +1,7 @@
 //! What a broker answers to `/status`, page by page.
 
 use crate::http::HttpServer;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -89,8 +89,10 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 /// Asks for the rows that matter most, or for all, page by page.
 pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
     let get = async |path: &str| -> Result<Value> {
-        serde_json::from_str(&server.get(path).await?)
-            .with_context(|| format!("{} is no broker: its status is not JSON", server.base()))
+        match serde_json::from_str::<Value>(&server.get(path).await?) {
+            Ok(answer) if is_brokers(&answer) => Ok(answer),
+            _ => Err(server.wrong_door().await),
+        }
     };
     if !all {
         return get("/status").await;
@@ -110,6 +112,11 @@ pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
         fields.remove("next");
     }
     Ok(whole)
+}
+
+/// Other services have a `/status` as well.
+fn is_brokers(status: &Value) -> bool {
+    ["totals", "channels", "connections"].iter().all(|key| status.get(key).is_some())
 }
 
 #[cfg(test)]

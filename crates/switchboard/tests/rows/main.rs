@@ -43,6 +43,13 @@ fn up_serves_the_others_while_no_database_is_there() {
     let rows = Rows::start(&[&UP[..], &database].concat(), "rows");
     assert_eq!(rows.ask("GET", "/patron/1", "").0, 503);
     assert_eq!(rows.ask("GET", "/healthz", "").0, 200);
+    // Its status is no broker's.
+    for command in [&["status"][..], &["status", "--json"], &["status", "--all"]] {
+        let wrong = switchboard(&[command, &["--server", &rows.address]].concat()).output().expect("an end");
+        assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+        let reason = "is the service of rows, not the broker's HTTP: the broker's HTTP is on port 25080 by default";
+        assert!(text(&wrong.stderr).contains(reason) && wrong.stdout.is_empty(), "{wrong:?}");
+    }
 }
 
 /// The program with these arguments, on a machine without PostgreSQL.
