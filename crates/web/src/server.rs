@@ -53,9 +53,11 @@ pub struct HttpServer {
     immediate: Option<Immediate>,
 }
 
+type AtOnce = dyn Fn(&Parts) -> Option<Response> + Send + Sync;
+
 /// Answers that need no waiting.
 #[derive(Clone)]
-struct Immediate(Arc<dyn Fn(&Parts) -> Option<Response> + Send + Sync>);
+struct Immediate(Arc<AtOnce>);
 
 impl fmt::Debug for Immediate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
