@@ -38,6 +38,13 @@ fn the_examples_of_the_readme_work_as_they_stand() {
     up.args(["--http", &format!("{host}:25080"), "--set", &format!("monitor.listen={host}:8088")]);
     up.args(["--set", &format!("monitor.collect=tcp://{host}:5555")]);
     up.args(["--set", &format!("news.listen={host}:8080"), "--set", &format!("render.listen={host}:8050")]);
+    // No example asks for rows: they need no PostgreSQL here.
+    up.args([
+        "--set",
+        &format!("rows.listen={host}:8000"),
+        "--set",
+        "rows.database=postgres://nobody@127.0.0.1:1/none",
+    ]);
     // The examples' sites are not for tests.
     let sites = directory.path().join("own.toml");
     std::fs::write(&sites, "[[site]]\nname = \"a\"\nurl = \"http://127.0.0.1:1/\"\n").expect("written");

@@ -128,6 +128,8 @@ fn the_log_has_each_event_cut_and_at_debug_what_each_request_cost() {
     let rows = Rows::start(&["rows", "--log", "debug"], "rows");
     rows.until_ready();
     rows.logs("psql 'host=");
+    let installed = rows.logs("installed the triggers");
+    assert!(installed.contains("patron") && installed.contains("triggers remove"), "{installed}");
     assert_eq!(rows.ask("GET", "/patron/37", "").0, 404);
     rows.logs("id=37 Cache miss");
     assert!(rows.logs("get Elapsed: ").ends_with(" ms"));
