@@ -97,6 +97,9 @@ impl fmt::Display for Report {
             }
         }
         match &self.outcome {
+            Outcome::Found { headlines, total, .. } if *total > headlines.len() => {
+                write!(f, "{}: {} of {total} headlines, by the rule's limit", self.site, headlines.len())
+            }
             Outcome::Found { headlines, .. } => write!(f, "{}: {} headlines", self.site, headlines.len()),
             Outcome::Unchanged => write!(f, "{}: unchanged", self.site),
             Outcome::Broken { reason } => write!(f, "{}: the rule is broken: {reason}", self.site),

@@ -64,7 +64,7 @@ pub fn feed(bytes: &[u8]) {
     let plain = "[[site]]\nname = \"a\"\nurl = \"https://news.example/\"\n";
     let rule = site::parse(plain).expect("a site").remove(0).rule;
     if let Ok(found) = extract::feed(&decode(bytes, None), &base(), &rule) {
-        check(&found);
+        check(&found.headlines);
     }
 }
 

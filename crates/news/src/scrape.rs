@@ -31,6 +31,8 @@ pub enum Outcome {
     Found {
         /// In the order of the source.
         headlines: Vec<Headline>,
+        /// How many there were before the rule's `limit`.
+        total: usize,
         /// Where they were found.
         source: Source,
         /// Its version.
@@ -80,7 +82,11 @@ pub struct Scraper {
 
 /// The result of one way.
 enum Way {
-    Found(Vec<Headline>, Validators),
+    Found {
+        headlines: Vec<Headline>,
+        total: usize,
+        validators: Validators,
+    },
     Unchanged,
     Broken(String),
     Failed(String, Option<Duration>),
@@ -137,7 +143,9 @@ impl Scraper {
             let none = Validators::default();
             let validators = if known.source == Some(source) { &known.validators } else { &none };
             match self.ask_by(site, source, validators, tries).await {
-                Way::Found(headlines, validators) => return Outcome::Found { headlines, source, validators },
+                Way::Found { headlines, total, validators } => {
+                    return Outcome::Found { headlines, total, source, validators };
+                }
                 Way::Unchanged => return Outcome::Unchanged,
                 Way::Broken(reason) => broken.push(reason),
                 Way::Failed(reason, asked) => {
@@ -216,9 +224,7 @@ impl Scraper {
             .extract(move || {
                 let text = page.text();
                 if source == Source::Feed {
-                    let list = extract::feed(&text, &base, &own.rule).map_err(|error| error.to_string())?;
-                    let steps = vec![Step { what: "entries of the feed".to_owned(), left: list.len() }];
-                    return Ok(Extraction { headlines: list, steps, hints: Vec::new() });
+                    return extract::feed(&text, &base, &own.rule).map_err(|error| error.to_string());
                 }
                 extract::page(&text, &base, &own.rule).map_err(|error| error.to_string())
             })
@@ -312,7 +318,7 @@ fn failed(error: &FetchError) -> Way {
 }
 
 fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: Validators, tried: &mut Try) -> Way {
-    let Extraction { headlines, steps, hints } = match found {
+    let Extraction { headlines, total, steps, hints } = match found {
         Ok(found) => found,
         Err(reason) => return Way::Broken(format!("{reason} ({url})")),
     };
@@ -324,7 +330,7 @@ fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: 
         let s = if count == 1 { "" } else { "s" };
         return Way::Broken(format!("{count} headline{s}, fewer than min_items = {least}{empty} ({url})"));
     }
-    Way::Found(headlines, validators)
+    Way::Found { headlines, total, validators }
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ async fn sites_stand_on_one_page_sorted_without_repetitions_and_filtered() {
     assert_eq!(news.get("/nothing").await.0, 404);
     let rss = news.get("/news.rss").await.1;
     let read = switchboard_news::extract::feed(&rss, &one.url("/"), &rule()).expect("a feed");
-    assert_eq!(read.len(), 4);
+    assert_eq!(read.headlines.len(), 4);
     news.stop().await;
 }
 
@@ -302,6 +302,35 @@ async fn a_fault_in_one_table_stops_that_site_alone_and_keeps_its_headlines() {
     file(&base, &format!("{first}{second}"));
     eventually("mended", "fresh".to_owned(), async || news.state("Two").await.0).await;
     assert_eq!(news.titles("/news.json").await, ["First", "Other"]);
+    news.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_its_limit_cuts_says_how_many_headlines_it_has() {
+    let one = Site::start(|path| match path {
+        "/f" => Reply::text(&feed(&["Cherry", "Date", "Elder"])),
+        _ => links(&["First", "Second"]),
+    });
+    let base = TempDir::new().expect("a directory");
+    let text = site("Page", one.url("/").as_str(), "limit = 1")
+        + &site("All", one.url("/").as_str(), "limit = 2")
+        + &site("Feed", one.url("/f").as_str(), &format!("feed = \"{}\"\nlimit = 2", one.url("/f")))
+            .replace("fetch", "feed");
+    let news = Served::news(base.path(), &file(&base, &text), &[&one], |_| {}).await;
+    let counts = async || {
+        let page: Value = serde_json::from_str(&news.get("/news.json").await.1).expect("JSON");
+        let sites = page["sites"].as_array().expect("a list").clone();
+        sites.iter().map(|site| (site["headlines"].as_u64(), site["total"].as_u64())).collect::<Vec<_>>()
+    };
+    let expected = vec![(Some(1), Some(2)), (Some(2), Some(2)), (Some(2), Some(3))];
+    eventually("all sites were asked", expected, counts).await;
+    let page = news.get("/news").await.1;
+    let shown: Vec<&str> = page
+        .split("class=\"count\">")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("</span>").map(|(text, _)| text))
+        .collect();
+    assert_eq!(shown, ["1 of 2", "2", "2 of 3"]);
     news.stop().await;
 }
 

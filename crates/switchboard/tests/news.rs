@@ -55,7 +55,16 @@ impl Run {
     }
 
     fn up_in(base: TempDir, sites: &str, args: &[&str]) -> Run {
-        let common = ["--http", "127.0.0.1:0", "--set", "monitor.listen=", "--set", "news.listen=127.0.0.1:0"];
+        let common = [
+            "--http",
+            "127.0.0.1:0",
+            "--set",
+            "monitor.listen=",
+            "--set",
+            "rows.listen=",
+            "--set",
+            "news.listen=127.0.0.1:0",
+        ];
         Run::start_in(base, "up", sites, &[&common[..], &["--set", "render.listen=127.0.0.1:0"], args].concat())
     }
 
@@ -217,13 +226,12 @@ fn a_folder_is_used_by_one_page_at_a_time_and_by_any_number_of_renderers() {
     run.stop();
 
     let run = Run::start("render", "", &[]);
-    let set = format!("data={}", run.data.display());
-    let args = ["up", "--listen", "", "--http", "", "--set", "monitor.listen=", "--set", "news.listen=", "--set", &set];
-    let mut up = switchboard(&[&args[..], &["--set", "rows.listen=", "--set", "render.listen=127.0.0.1:0"]].concat());
-    let mut up = Program::start(&mut up).expect("it starts");
-    up.until_contains("render");
-    up.signal("-TERM");
-    assert_eq!(up.end().code(), Some(0));
+    let data = run.data.to_str().expect("text");
+    let mut second = switchboard(&["render", "--listen", "127.0.0.1:0", "--data", data]);
+    let mut second = Program::start(&mut second).expect("it starts");
+    second.until_contains("render");
+    second.signal("-TERM");
+    assert_eq!(second.end().code(), Some(0));
     run.stop();
 }
 

@@ -117,7 +117,10 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
         let changes = {
             let (mut record, now) = (entry.record.lock(), Timestamp::now());
             match outcome {
-                Outcome::Found { headlines, source, validators } => record.found(headlines, source, validators, now),
+                Outcome::Found { headlines, total, source, validators } => {
+                    record.total = total;
+                    record.found(headlines, source, validators, now)
+                }
                 Outcome::Unchanged => record.unchanged(now),
                 Outcome::Broken { reason } => record.broken(reason, now),
                 Outcome::Failed { reason, wait } => {

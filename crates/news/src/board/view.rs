@@ -65,6 +65,8 @@ pub struct SiteView {
     pub is_asking: bool,
     /// Its last good headlines.
     pub headlines: Vec<Seen>,
+    /// How many its source had; more than there are headlines where the rule's `limit` cuts.
+    pub total: usize,
     /// Keys of its table whose value is wrong and that it can do without.
     pub warnings: Vec<Problem>,
     last: Option<Attempt>,
@@ -83,6 +85,7 @@ impl SiteView {
             source: record.source,
             is_asking,
             headlines: record.headlines.clone(),
+            total: record.total.max(record.headlines.len()),
             warnings: site.warnings.clone(),
             last: record.last.clone(),
         }
@@ -102,6 +105,7 @@ impl SiteView {
             source: record.and_then(|record| record.source),
             is_asking: false,
             headlines: record.map(|record| record.headlines.clone()).unwrap_or_default(),
+            total: record.map_or(0, |record| record.total.max(record.headlines.len())),
             warnings: Vec::new(),
             last: Some(Attempt::Broken { reason }),
         }

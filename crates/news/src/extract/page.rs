@@ -35,11 +35,13 @@ pub struct Step {
     pub left: usize,
 }
 
-/// What a rule finds in a page.
+/// What a rule finds in a page or a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extraction {
-    /// The headlines in the page's order, without repetitions.
+    /// The headlines in the source's order, a page's without repetitions.
     pub headlines: Vec<Headline>,
+    /// How many there were before the rule's `limit`.
+    pub total: usize,
     /// Each step, in order.
     pub steps: Vec<Step>,
     /// Why a step left nothing, where that can be told.
@@ -129,9 +131,20 @@ pub fn page(text: &str, base: &Url, rule: &Rule) -> Result<Extraction, ExtractEr
     let (mut urls, mut titles) = (HashSet::new(), HashSet::new());
     headlines.retain(|headline| urls.insert(headline.url.clone()) && titles.insert(headline.normalized_title()));
     steps.push(Step { what: "different ones".to_owned(), left: headlines.len() });
+    Ok(limited(headlines, steps, hints, rule))
+}
+
+/// The last step of every rule.
+pub(super) fn limited(
+    mut headlines: Vec<Headline>,
+    mut steps: Vec<Step>,
+    hints: Vec<String>,
+    rule: &Rule,
+) -> Extraction {
+    let total = headlines.len();
     headlines.truncate(rule.limit);
     steps.push(Step { what: format!("limit = {}", rule.limit), left: headlines.len() });
-    Ok(Extraction { headlines, steps, hints })
+    Extraction { headlines, total, steps, hints }
 }
 
 /// `<base href>`, if the page has one.

@@ -62,6 +62,7 @@ fn filters_and_limit_narrow_and_repetitions_count_once() {
     let titles: Vec<_> = found.headlines.iter().map(|headline| headline.title.as_str()).collect();
     assert_eq!(titles, ["RUST news", "C++ too"]);
     assert_eq!((left(&found, "text"), left(&found, "different"), left(&found, "limit")), (5, 3, 2));
+    assert_eq!(found.total, 3);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn every_kind_of_feed_is_read_with_its_dates() {
         <item><title>Caf\u{e9} &amp;amp; <![CDATA[<b>bold</b>]]></title><link>/1?utm_source=rss</link>
         <pubDate>Fri, 27 Nov 2026 01:00:00 GMT</pubDate></item>
         <item><title>bad</title><link>javascript:alert(1)</link></item></channel></rss>";
-    let found = feed(rss, &base(), &rule("")).expect("a feed");
+    let found = feed(rss, &base(), &rule("")).expect("a feed").headlines;
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!((found[0].title.as_str(), found[0].url.as_str()), ("Caf\u{e9} & bold", "https://news.example/1"));
     assert_eq!(found[0].published.map(|date| date.to_string()).as_deref(), Some("2026-11-27T01:00:00Z"));
@@ -143,11 +144,23 @@ fn every_kind_of_feed_is_read_with_its_dates() {
         "<feed xmlns=\"http://www.w3.org/2005/Atom\"><title>t</title><id>1</id><updated>2026-11-27T01:00:00Z</updated>
         <entry><title>Atom</title><id>2</id><link rel=\"self\" href=\"/self\"/><link rel=\"alternate\" href=\"/2\"/>
         <updated>2026-11-27T01:00:00Z</updated></entry></feed>";
-    assert_eq!(feed(atom, &base(), &rule("")).expect("a feed")[0].url.path(), "/2");
+    assert_eq!(feed(atom, &base(), &rule("")).expect("a feed").headlines[0].url.path(), "/2");
     for nonsense in ["", "<html></html>", "{}", "<rss", "\0"] {
-        let error = feed(nonsense, &base(), &rule("")).map(|list| list.len());
+        let error = feed(nonsense, &base(), &rule("")).map(|found| found.total);
         assert!(!matches!(error, Ok(1..)), "{nonsense:?}: {error:?}");
     }
+}
+
+#[test]
+fn a_feed_counts_its_entries_its_headlines_and_what_the_limit_leaves() {
+    let item = |number: usize| format!("<item><title>Title {number}</title><link>/{number}</link></item>");
+    let items: String = (0..5).map(item).collect();
+    let rss = format!(
+        "<rss version=\"2.0\"><channel><title>t</title>{items}<item><title>no link</title></item></channel></rss>"
+    );
+    let found = feed(&rss, &base(), &rule("limit = 3\ntext_not = \"Title 4\"")).expect("a feed");
+    let steps = (left(&found, "entries"), left(&found, "with a text"), left(&found, "limit"));
+    assert_eq!((steps, found.headlines.len(), found.total), ((6, 4, 3), 3, 4));
 }
 
 #[test]

@@ -148,6 +148,7 @@ pub(super) fn json(view: &View, query: &Query, now: Timestamp) -> Value {
                 "reason": site.reason(), "fetched": site.fetched, "tried": site.tried,
                 "age": site.fetched.map(|time| age(time, now).as_secs()), "asking": site.is_asking,
                 "source": site.source, "headlines": site.headlines.len(),
+                "total": site.total,
                 "warnings": site.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
             })
         })

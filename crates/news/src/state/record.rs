@@ -85,6 +85,9 @@ pub struct Record {
     pub rule: String,
     /// The last good headlines.
     pub headlines: Vec<Seen>,
+    /// How many the source had before the rule's `limit`.
+    #[serde(default)]
+    pub total: usize,
     /// When they were found, or found to be unchanged.
     pub fetched: Option<Timestamp>,
     /// Where they were found.
@@ -115,6 +118,7 @@ impl Record {
             name: site.name.clone(),
             rule: site.fingerprint(),
             headlines: Vec::new(),
+            total: 0,
             fetched: None,
             source: None,
             validators: Validators::default(),
