@@ -70,7 +70,7 @@ impl Log {
         let lines: Vec<&str> = text.lines().map(message).collect();
         let is_cause = |line: &&str| KINDS[..2].iter().any(|kind| line.starts_with(kind));
         // Other programs that end because of it write below it.
-        let begin = lines.iter().position(|line| is_cause(line)).unwrap_or(lines.len().saturating_sub(3));
+        let begin = lines.iter().position(is_cause).unwrap_or(lines.len().saturating_sub(3));
         lines[begin..].iter().take(3).copied().collect::<Vec<&str>>().join("; ")
     }
 }

@@ -48,7 +48,7 @@ fn up_serves_the_others_while_no_database_is_there() {
         let wrong = switchboard(&[command, &["--server", &rows.address]].concat()).output().expect("an end");
         assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
         let reason = "is the service of rows, not the broker's HTTP: the broker's HTTP is on port 25080 by default";
-        assert!(text(&wrong.stderr).contains(reason) && wrong.stdout.is_empty(), "{wrong:?}");
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains(reason) && wrong.stdout.is_empty(), "{wrong:?}");
     }
 }
 
