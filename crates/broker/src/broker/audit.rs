@@ -37,7 +37,7 @@ impl Broker {
         assert_eq!(unused, self.unused_charge, "what is kept unused");
         sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
-        let (mut pending, mut paused, mut arriving) = (0, 0, 0);
+        let (mut pending, mut paused, mut arriving, mut needs) = (0, 0, 0, 0);
         for (_, connection) in self.connections.iter() {
             let is_gone = connection.phase == Phase::Gone;
             let is_kept = !connection.pending.is_empty() || !connection.waiters.is_empty();
@@ -53,6 +53,7 @@ impl Broker {
             pending += messages;
             paused += usize::from(connection.blocked.is_some());
             arriving += usize::from(connection.is_arriving());
+            needs += usize::from(connection.need.is_some());
             let unacked: u32 = connection.leases.values().map(|lease| lease.left).sum();
             assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
         }
@@ -62,6 +63,7 @@ impl Broker {
         let charges = self.connections.iter().flat_map(|(_, connection)| &connection.pending);
         assert_eq!(charges.map(Pending::charge).sum::<usize>() + abandoned, self.pending_charge);
         assert_eq!(paused, self.paused, "paused connections");
+        assert_eq!(needs, self.needs.len(), "connections by what they need of memory");
         assert_eq!(arriving, self.arriving, "connections that have a part of a message and are read");
         sum
     }

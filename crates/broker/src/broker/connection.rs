@@ -109,6 +109,9 @@ pub(super) struct Connection {
     pub(super) reason: Option<PauseReason>,
     pub(super) paused_on: Option<crate::slots::ChannelSlot>,
     pub(super) reserved: usize,
+    /// What it waits for of memory, in bytes, and since when it has waited.
+    pub(super) need: Option<usize>,
+    pub(super) needs_since: Time,
     /// Its neighbors among those that wait for the same.
     pub(super) wait: Link<ConnectionSlot>,
     /// Publishers that wait for room in the outbox.
@@ -337,6 +340,8 @@ impl Broker {
             reason: None,
             paused_on: None,
             reserved: 0,
+            need: None,
+            needs_since: Time::ZERO,
             wait: Link::new(),
             waiters: List::new(),
             pass: None,

@@ -6,6 +6,7 @@
 //! wait.
 
 use super::connection::Phase;
+use super::pause::Blocked;
 use super::pending::Pending;
 use super::{Broker, Timer};
 use crate::slots::ConnectionSlot;
@@ -39,12 +40,65 @@ impl Broker {
         }
         let others = self.arriving - usize::from(self.connections[slot].is_arriving());
         // Nobody overtakes those that wait.
-        if others > 0 || self.first_unfinished(Some(slot)).is_some_and(|first| first != slot) {
+        if others > 0 && !self.waits_long(slot) || self.first_unfinished(Some(slot)).is_some_and(|first| first != slot)
+        {
+            return false;
+        }
+        if self.finisher.is_some_and(|finisher| self.is_finishing(finisher)) {
             return false;
         }
         self.finisher = Some(Finisher { slot, id, since: self.now });
         self.watch_finish(id, self.now);
         true
+    }
+
+    /// Files a connection by what it needs of memory, if it waits for some.
+    pub(super) fn note_need(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        let need = (row.blocked == Some(Blocked::Memory)).then(|| match row.pending.front() {
+            Some(Pending::Reserve { bytes }) => bytes.saturating_sub(row.reserved),
+            Some(Pending::Publish { channel, .. }) => cost::CHANNEL + cost::text(channel.len()),
+            Some(Pending::Barrier { .. }) | None => 0,
+        });
+        let before = row.need;
+        if before == need {
+            return;
+        }
+        let now = self.now;
+        let row = self.connections.quietly().row(slot);
+        row.need = need;
+        if before.is_none() {
+            row.needs_since = now;
+        }
+        if let Some(before) = before {
+            self.needs.remove(&(before, slot));
+        }
+        if let Some(need) = need {
+            self.needs.insert((need, slot));
+        }
+    }
+
+    /// Lets those go on that need no more than is free, who needs least first: many small messages would otherwise wait for
+    /// a few large ones that nobody finishes.
+    pub(super) fn wake_needs(&mut self) -> bool {
+        while let Some(&(need, slot)) = self.needs.first()
+            && need <= self.budget.free()
+        {
+            if !self.spend(16) {
+                return false;
+            }
+            self.advance(slot);
+            if self.needs.contains(&(need, slot)) {
+                break;
+            }
+        }
+        true
+    }
+
+    /// Whether it has waited for as long as nobody should.
+    fn waits_long(&self, slot: ConnectionSlot) -> bool {
+        let (row, limit) = (&self.connections[slot], self.limits.write_timeout);
+        row.need.is_some() && !limit.is_zero() && self.now >= row.needs_since + limit
     }
 
     /// Sets what is reserved for a connection's message, which is counted elsewhere.
@@ -63,10 +117,11 @@ impl Broker {
         self.wakes_memory |= before && self.arriving == 0 && !self.memory_waiters.is_empty();
     }
 
-    /// Lets the one that has waited for longest go on, if nobody else has a part of a message and is read.
+    /// Lets the one that has waited for longest go on, if nobody else has a part of a message and is read, or it has waited
+    /// too long.
     pub(super) fn wake_unfinished(&mut self) {
-        if self.arriving == 0
-            && let Some(first) = self.first_unfinished(None)
+        if let Some(first) = self.first_unfinished(None)
+            && (self.arriving == 0 || self.waits_long(first))
         {
             self.advance(first);
         }

@@ -147,6 +147,8 @@ pub struct Broker {
     finisher: Option<finish::Finisher>,
     /// Connections that have a part of a message and are read.
     arriving: usize,
+    /// Those that wait for memory, by how much they need.
+    needs: BTreeSet<(usize, ConnectionSlot)>,
     /// Channels whose publishers wait until they have no more than is free, by their load.
     share_waiting: BTreeSet<(usize, ChannelSlot)>,
     /// Something may fit into the memory that was freed.
@@ -229,6 +231,7 @@ impl Broker {
             share_waiting: BTreeSet::new(),
             finisher: None,
             arriving: 0,
+            needs: BTreeSet::new(),
             wakes_memory: false,
             share_wake: None,
             garbage: VecDeque::new(),

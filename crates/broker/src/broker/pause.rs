@@ -232,6 +232,7 @@ impl Broker {
                 self.list(slot, on);
             }
         }
+        self.note_need(slot);
         self.tell_pause(slot);
     }
 

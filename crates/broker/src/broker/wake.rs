@@ -99,6 +99,10 @@ impl Broker {
     /// Lets those go on that wait for memory, as long as there is some.
     pub(super) fn wake_memory(&mut self) {
         self.untangle_tied();
+        if !self.wake_needs() {
+            self.wakes_memory = true;
+            return;
+        }
         while let Some(first) = self.memory_waiters.first {
             if !self.spend(16) {
                 self.wakes_memory = true;

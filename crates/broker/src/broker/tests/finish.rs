@@ -109,6 +109,29 @@ fn the_one_that_goes_on_does_so_until_its_message_is_there() {
 }
 
 #[test]
+fn who_needs_least_goes_first_where_some_memory_is_freed() {
+    let mut bench = stuck(Duration::from_secs(10));
+    check(&bench.send(9, Command::Reserve { bytes: 50 }), &["pause 9"]);
+    let events: Vec<Event> = (3..=6).flat_map(|id| bench.send(id, Command::Disconnect)).collect();
+    let lines = brief(&events);
+    let place = |line: &str| lines.iter().position(|other| other == line).unwrap_or_else(|| panic!("{lines:?}"));
+    assert!(place("resume 9") < place("resume 2") && place("resume 2") < place("resume 7"), "{lines:?}");
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}
+
+#[test]
+fn one_that_has_waited_for_the_write_timeout_goes_on_though_others_come_and_go() {
+    let mut bench = Bench::new(limits());
+    let bytes = bench.broker.budget.free();
+    bench.send(1, Command::Reserve { bytes });
+    check(&bench.send(2, Command::Reserve { bytes: MESSAGE / 2 }), &["pause 2"]);
+    bench.pass(9_999);
+    check(&bench.send(1, Command::Reserve { bytes: bytes - 1 }), &[]);
+    bench.pass(1);
+    check(&bench.send(1, Command::Reserve { bytes: bytes - 2 }), &["resume 2"]);
+}
+
+#[test]
 fn one_that_does_not_finish_is_closed_once_others_wait_for_as_long_as_the_write_timeout() {
     let mut bench = stuck(Duration::from_secs(10));
     check(&bench.pass(9_999), &[]);
