@@ -117,9 +117,9 @@ async fn without_a_read_timeout_a_frame_may_take_for_ever() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_read_is_not_blamed_for_an_unfinished_frame() {
+async fn a_connection_that_is_not_read_is_not_blamed_for_a_frame_that_it_has_sent() {
     let limits = Limits { queue: 100, ..Limits::default() };
-    let settings = Settings { limits, read_timeout: Duration::from_millis(100), ..patient() };
+    let settings = Settings { limits, read_timeout: Duration::from_secs(1), ..patient() };
     let server = Running::start_with(settings).await;
     let mut publisher = server.client("/null").await;
     publisher.publish("/queue/full", &[b'a'; 90]).await;
@@ -127,8 +127,10 @@ async fn a_connection_that_is_not_read_is_not_blamed_for_an_unfinished_frame() {
     let third = [frame(b"/queue/full"), frame(b"third")].concat();
     publisher.0.write_all(&[&second[..], &third[..10]].concat()).await.unwrap();
     while !server.http("GET /status HTTP/1.1\r\nHost: localhost").await.contains("at its bound of 100 bytes") {}
+    // Its rest waits in the kernel, and nobody reads it.
+    publisher.0.write_all(&third[10..]).await.unwrap();
     // The limit passes again and again for others, who are read.
-    for _ in 0..5 {
+    for _ in 0..3 {
         let mut blamed = server.client("/null").await;
         blamed.0.write_all(&third[..10]).await.unwrap();
         assert_eq!(blamed.0.read(&mut [0; 1]).await.unwrap(), 0);
@@ -137,7 +139,6 @@ async fn a_connection_that_is_not_read_is_not_blamed_for_an_unfinished_frame() {
     consumer.send(b"/queue/full").await;
     assert_eq!(consumer.receive().await, [b'a'; 90]);
     assert_eq!(consumer.receive().await, [b'b'; 90]);
-    publisher.0.write_all(&third[10..]).await.unwrap();
     assert_eq!(consumer.receive().await, b"third");
 }
 

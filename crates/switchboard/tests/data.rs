@@ -84,5 +84,5 @@ fn two_processes_do_not_share_it() {
     assert!(told["down"].is_null(), "{told}");
     let (_other, told) = ready(up(&second).env("SWITCHBOARD_DATA", &data), &second);
     let reason = told["down"]["monitor"].as_str().expect("a reason");
-    assert!(reason.contains("another collector uses this directory"), "{reason}");
+    assert!(reason.contains("another Switchboard uses "), "{reason}");
 }

@@ -153,7 +153,7 @@ fn a_directory_that_is_in_use_is_named() {
     let args = ["monitor", "--data", &path, "--listen", "127.0.0.1:0", "--collect", ""];
     let second = switchboard(&args).output().expect("it runs");
     let error = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(error.contains(&path) && error.contains("another collector") && error.lines().count() == 1, "{error}");
+    assert!(error.contains(&path) && error.contains("another Switchboard") && error.lines().count() == 1, "{error}");
     assert_eq!(second.status.code(), Some(1));
 }
 

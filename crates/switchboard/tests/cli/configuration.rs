@@ -53,7 +53,6 @@ fn usage_errors_have_one_exit_code_and_the_real_reason() {
         (&["bench", "--seconds", "0"], "it must be more than 0"),
         (&["up", "sb.toml"], "--config sb.toml"),
         (&["sb.toml"], "--config sb.toml"),
-        (&["rows", "sb.toml"], "--config sb.toml"),
         (&["news", "my.toml"], "--sites my.toml"),
         (&["send", "/topic/a", "--count", "-1"], "it must not be negative"),
         (&["listen", "/topic/a", "--server", "ftp://x"], "ftp:// is not known"),

@@ -206,9 +206,9 @@ async fn http_is_answered_with_where_it_is() {
 }
 
 /// A publisher that is paused at a full queue, with a part of its next frame read.
-async fn paused_within_a_frame() -> (Scene, Actor) {
+async fn paused_within_a_frame(read_timeout: Duration) -> (Scene, Actor) {
     let limits = Limits { queue: 10, ..Limits::default() };
-    let context = Context { read_timeout: Duration::from_millis(50), ..Arc::into_inner(context(limits)).unwrap() };
+    let context = Context { read_timeout, ..Arc::into_inner(context(limits)).unwrap() };
     let mut scene = Scene { context: Arc::new(context), next: 1 };
     let actor = scene.connects(&[b"/null"], &[]).await;
     let mut sent = frames(&[b"/queue/a", b"12345678", b"/queue/a", b"waits"]);
@@ -220,13 +220,13 @@ async fn paused_within_a_frame() -> (Scene, Actor) {
 
 #[tokio::test]
 async fn one_that_is_paused_within_a_frame_and_sends_nothing_ends() {
-    let (_scene, actor) = paused_within_a_frame().await;
+    let (_scene, actor) = paused_within_a_frame(Duration::from_millis(50)).await;
     actor.ended().await;
 }
 
 #[tokio::test]
 async fn one_that_is_paused_within_a_frame_whose_rest_will_not_come_ends() {
-    let (_scene, actor) = paused_within_a_frame().await;
+    let (_scene, actor) = paused_within_a_frame(Duration::from_secs(1)).await;
     actor.script.sends(b"x");
     actor.script.ends();
     actor.ended().await;
@@ -234,11 +234,11 @@ async fn one_that_is_paused_within_a_frame_whose_rest_will_not_come_ends() {
 
 #[tokio::test]
 async fn one_that_is_paused_and_has_sent_the_rest_is_not_blamed_for_what_nobody_reads() {
-    let (scene, actor) = paused_within_a_frame().await;
+    let (scene, actor) = paused_within_a_frame(Duration::from_secs(1)).await;
     actor.script.sends(&frames(&[b"/queue/b", b"in two parts"])[20..]);
     actor.script.ends();
     // Longer than the time limit, and read on only then.
-    tokio::time::sleep(4 * scene.context.read_timeout).await;
+    tokio::time::sleep(2 * scene.context.read_timeout).await;
     assert!(!actor.task.is_finished());
     scene.context.hub.purge(b"/queue/a");
     until(|| scene.context.hub.totals().published == 3).await;
