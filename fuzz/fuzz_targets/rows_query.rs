@@ -15,7 +15,8 @@ fn relation() -> Relation {
 
 /// Every parameter is used, and nothing stands between quotes but what is ours.
 fn check(statement: &Statement) {
-    let sql = statement.sql.replace("'UTF8'", "").replace("'hex'", "").replace("' rows; switchboard returns fewer'", "");
+    let sql =
+        statement.sql.replace("'UTF8'", "").replace("'hex'", "").replace("' rows; switchboard returns fewer'", "");
     assert!(!sql.contains(['\'', ';', '\\']) && !sql.contains("--"), "{sql}");
     for number in 1..=statement.parameters.len() {
         assert!(sql.contains(&format!("${number}::text")), "${number}: {sql}");

@@ -131,16 +131,35 @@ impl Session {
     /// As [`Session::received`].
     pub fn received_up_to(
         &mut self,
-        mut input: &[u8],
+        input: &[u8],
         most: usize,
         commands: &mut Vec<Command>,
     ) -> Result<(), NativeError> {
+        if self.state == State::FirstFrame {
+            self.recognize(input)?;
+        }
+        self.take_in(input, most, commands)
+    }
+
+    /// Fails if the peer's first bytes are another protocol's, though they have the form of a frame.
+    #[cold]
+    fn recognize(&self, input: &[u8]) -> Result<(), NativeError> {
+        let seen = self.tail[..self.filled].iter().chain(input);
+        let first: Vec<u8> = seen.copied().take(ForeignProtocol::NAMED).collect();
+        match ForeignProtocol::recognize_name(&first) {
+            Some(protocol) => Err(NativeError::OtherProtocol { protocol }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for what is no other protocol's. By itself, for nearly all bytes come here.
+    #[inline(never)]
+    fn take_in(&mut self, mut input: &[u8], most: usize, commands: &mut Vec<Command>) -> Result<(), NativeError> {
         debug_assert!(!self.has_backlog(), "received more before the backlog was dealt with");
         while self.need > 0 {
             let (now, behind) = input.split_at(self.missing().min(input.len()));
             self.keep(now);
             input = behind;
-            self.recognize(&self.tail[..self.filled])?;
             if self.missing() > 0 {
                 self.reserve_ahead(commands);
                 return Ok(());
@@ -148,7 +167,6 @@ impl Session {
             self.take_tail(commands)?;
         }
         if self.state == State::FirstFrame {
-            self.recognize(input)?;
             match split(input, self.channel_limit).map_err(|_| self.channel_too_long(input))? {
                 Split::Frame { body, consumed } => {
                     self.first_frame(body, commands);
@@ -284,15 +302,6 @@ impl Session {
             Ok(Split::Frame { body: data, .. }) => Ok(Pair::Whole { channel, data, data_at }),
             Ok(Split::Need(need)) => Ok(Pair::Need(data_at + need)),
             Err(_) => Err(NativeError::DataTooLong { length: announced(rest), limit: self.message_limit }),
-        }
-    }
-
-    /// Fails if the peer's first bytes are another protocol's, though they have the form of a frame.
-    fn recognize(&self, seen: &[u8]) -> Result<(), NativeError> {
-        let first = Some(seen).filter(|_| self.state == State::FirstFrame);
-        match first.and_then(ForeignProtocol::recognize_name) {
-            Some(protocol) => Err(NativeError::OtherProtocol { protocol }),
-            None => Ok(()),
         }
     }
 

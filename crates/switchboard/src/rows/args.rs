@@ -73,7 +73,7 @@ struct Tables {
     /// A table, as NAME or SCHEMA.NAME (repeatable) [default: patron].
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
-    /// A configuration file, in TOML, with [rows] and [[rows.table]].
+    /// A configuration file, in TOML; its tables rows and rows.table are read.
     #[arg(long, short = 'c', value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -27,10 +27,10 @@ pub enum ForeignProtocol {
     Nats,
 }
 
-/// The bytes that [`ForeignProtocol::recognize_name`] looks at: a length, and the first 4 bytes behind it.
-const NAMED: usize = 8;
-
 impl ForeignProtocol {
+    /// The bytes that [`ForeignProtocol::recognize_name`] looks at: a length, and the first 4 bytes behind it.
+    pub const NAMED: usize = 8;
+
     /// The protocol of a client that sends these 4 bytes first.
     ///
     /// Read as a native frame's length, each of them announces 256 MiB or more, so no native client sends
@@ -85,7 +85,7 @@ impl ForeignProtocol {
     /// `None` too if fewer than 8 bytes are here.
     #[must_use]
     pub fn recognize_name(first: &[u8]) -> Option<ForeignProtocol> {
-        match first.first_chunk::<NAMED>()? {
+        match first.first_chunk::<{ ForeignProtocol::NAMED }>()? {
             [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f | 0x30] | [0, 0, _, _, 0, 3, 0, _] => Some(ForeignProtocol::Postgres),
             _ => None,
         }
@@ -112,7 +112,6 @@ impl fmt::Display for ForeignProtocol {
 #[cfg(test)]
 mod tests {
     use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Nats, Postgres, Redis, Ssh, Stomp, Tls, Zmtp};
-    use super::NAMED;
 
     fn of(bytes: &[u8]) -> Option<ForeignProtocol> {
         ForeignProtocol::recognize(*bytes.first_chunk().expect("four bytes"))
@@ -180,7 +179,7 @@ mod tests {
         let session = b"\0\0\0\x22\0\x03\0\0user\0me\0\0";
         for greeting in [&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], b"\0\0\0\x08\x04\xd2\x16\x30", session] {
             assert_eq!(ForeignProtocol::recognize_name(greeting), Some(Postgres), "{}", greeting.escape_ascii());
-            assert_eq!(ForeignProtocol::recognize_name(&greeting[..NAMED - 1]), None);
+            assert_eq!(ForeignProtocol::recognize_name(&greeting[..ForeignProtocol::NAMED - 1]), None);
         }
         for name in [&b"\0\0\0\x08/topic/a"[..], b"\0\0\0\x09\x04\xd2\x16\x2f", b"\0\x01\0\x08\0\x03\0\0", b""] {
             assert_eq!(ForeignProtocol::recognize_name(name), None, "{}", name.escape_ascii());
