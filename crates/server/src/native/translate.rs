@@ -147,8 +147,9 @@ impl Session {
         let seen = self.tail[..self.filled].iter().chain(input);
         let first: Vec<u8> = seen.copied().take(ForeignProtocol::NAMED).collect();
         match ForeignProtocol::recognize_name(&first) {
-            Some(protocol) => Err(NativeError::OtherProtocol { protocol }),
-            None => Ok(()),
+            // A name that is too long is that, however much of it is here.
+            Some(protocol) if announced(&first) <= self.channel_limit => Err(NativeError::OtherProtocol { protocol }),
+            _ => Ok(()),
         }
     }
 

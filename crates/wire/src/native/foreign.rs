@@ -85,8 +85,10 @@ impl ForeignProtocol {
     /// `None` too if fewer than 8 bytes are here.
     #[must_use]
     pub fn recognize_name(first: &[u8]) -> Option<ForeignProtocol> {
-        match first.first_chunk::<{ ForeignProtocol::NAMED }>()? {
-            [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f | 0x30] | [0, 0, _, _, 0, 3, 0, _] => Some(ForeignProtocol::Postgres),
+        match *first.first_chunk::<{ ForeignProtocol::NAMED }>()? {
+            [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f | 0x30] => Some(ForeignProtocol::Postgres),
+            // Of a shorter one these bytes would be the next frame's length. PostgreSQL's counts itself, and is longer.
+            [0, 0, high, low, 0, 3, 0, _] if (high, low) >= (0, 8) => Some(ForeignProtocol::Postgres),
             _ => None,
         }
     }
@@ -180,6 +182,10 @@ mod tests {
         for greeting in [&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], b"\0\0\0\x08\x04\xd2\x16\x30", session] {
             assert_eq!(ForeignProtocol::recognize_name(greeting), Some(Postgres), "{}", greeting.escape_ascii());
             assert_eq!(ForeignProtocol::recognize_name(&greeting[..ForeignProtocol::NAMED - 1]), None);
+        }
+        // The next frame's length stands in these bytes.
+        for length in 0..8 {
+            assert_eq!(ForeignProtocol::recognize_name(&[0, 0, 0, length, 0, 3, 0, 9]), None, "{length}");
         }
         for name in [&b"\0\0\0\x08/topic/a"[..], b"\0\0\0\x09\x04\xd2\x16\x2f", b"\0\x01\0\x08\0\x03\0\0", b""] {
             assert_eq!(ForeignProtocol::recognize_name(name), None, "{}", name.escape_ascii());
