@@ -28,6 +28,11 @@ pub(crate) const MEMBER: usize = 160;
 /// A channel, without its name.
 pub(crate) const CHANNEL: usize = 1024;
 
+/// A channel whose name has so many bytes.
+pub(crate) const fn channel(name: usize) -> usize {
+    CHANNEL + text(name)
+}
+
 /// Messages that wait in a channel.
 pub(crate) const SEGMENT: usize = 2 * (size_of::<Segment>() + 8);
 

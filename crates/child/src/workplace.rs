@@ -17,7 +17,7 @@ const TRIES: u32 = 100;
 
 /// `BASE/child-RANDOM`, with `lock` and the private directory `run` in it.
 ///
-/// Whoever works with it holds a shared lock on the file: the launch from the beginning, the guardian while it lives. A
+/// A user of it holds a shared lock on the file: the launch from the beginning, the guardian while it lives. A
 /// sweeper takes the lock exclusively before it removes anything, so it never meets a workplace in use.
 #[derive(Debug)]
 pub(crate) struct Workplace {
@@ -104,7 +104,7 @@ pub fn sweep(base: &Path) -> usize {
 impl Workplace {
     /// Removes it with its processes if it is abandoned. Returns true if it was.
     fn sweep(&self) -> bool {
-        // Whoever makes one has nothing in it before the lock file; it tries another name if it is removed here.
+        // A maker has nothing in it before the lock file; it tries another name if it is removed here.
         let lock = match File::open(self.path.join(LOCK)) {
             Err(error) if error.kind() == ErrorKind::NotFound => match fs::remove_dir(&self.path) {
                 Ok(()) => return true,

@@ -30,7 +30,7 @@ pub enum Error {
     WrongProtocol {
         /// Where to.
         address: String,
-        /// What its server speaks.
+        /// The protocol of its server.
         protocol: String,
     },
     /// It has taken too long. What was asked for may still happen.

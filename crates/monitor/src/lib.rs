@@ -24,7 +24,7 @@ pub use usage::Usage;
 #[cfg(any(feature = "report", feature = "rules"))]
 const TEXT: usize = 128;
 
-// What a sample is, the rules, the history: without I/O but the history's files.
+// Samples, the rules, the history: without I/O but the history's files.
 
 #[cfg(feature = "rules")]
 mod annotation;

@@ -275,10 +275,9 @@ fn prepare(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
 }
 
 /// One request, which is answered before the next one of its connection is read.
-fn answer(shared: &Shared, via: &Via, request: hyper::Request<Incoming>) -> Answering {
+fn answer(shared: &Shared, via: &Via, mut request: hyper::Request<Incoming>) -> Answering {
     let slot = via.slot.clone();
     slot.begin();
-    let mut request = request;
     if let Some(immediate) = &shared.immediate
         && *request.method() == Method::GET
         && request.body().is_end_stream()

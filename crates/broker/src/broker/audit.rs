@@ -20,7 +20,7 @@ impl Broker {
         let (mut waiting, mut unused) = (0, 0);
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
-            sum += cost::CHANNEL + cost::text(channel.name.len()) + channel.backlog.segments() * cost::SEGMENT;
+            sum += cost::channel(channel.name.len()) + channel.backlog.segments() * cost::SEGMENT;
             waiting += channel.backlog.depth;
             let (mut all, mut ready) = (0, 0);
             let mut member = channel.everybody.first;

@@ -110,10 +110,10 @@ impl Channel {
     }
 
     fn charge(&self) -> usize {
-        cost::CHANNEL + cost::text(self.name.len())
+        cost::channel(self.name.len())
     }
 
-    /// What it costs with its members, and without messages.
+    /// The cost of the channel with its members, and without messages.
     pub(super) fn charge_when_empty(&self) -> usize {
         self.charge() + self.members as usize * cost::MEMBER
     }
@@ -141,8 +141,7 @@ impl Broker {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
         // Messages of paused connections are charged already, and wait for channels themselves.
-        let need = cost::CHANNEL + cost::text(name.len());
-        if !self.has_room_for_channel(need) && self.over_bound != Some(Knot::Memory) {
+        if !self.has_room_for_channel(cost::channel(name.len())) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
         }
         let InForce { policy, buffer_unsubscribed, bound } = InForce::new(name, &self.rules, &self.limits);

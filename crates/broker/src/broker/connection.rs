@@ -109,7 +109,7 @@ pub(super) struct Connection {
     pub(super) reason: Option<PauseReason>,
     pub(super) paused_on: Option<crate::slots::ChannelSlot>,
     pub(super) reserved: usize,
-    /// What it waits for of memory, in bytes, and since when it has waited.
+    /// Bytes of memory that it waits for, and since when it has waited.
     pub(super) need: Option<usize>,
     pub(super) needs_since: Time,
     /// Its neighbors among those that wait for the same.

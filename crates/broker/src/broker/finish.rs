@@ -35,16 +35,13 @@ impl Broker {
             return false;
         }
         let id = self.connections[slot].id;
-        if self.finisher.is_some_and(|finisher| finisher.id == id && self.is_finishing(finisher)) {
-            return true;
+        if let Some(finisher) = self.finisher.filter(|finisher| self.is_finishing(*finisher)) {
+            return finisher.id == id;
         }
         let others = self.arriving - usize::from(self.connections[slot].is_arriving());
         // Nobody overtakes those that wait.
         if others > 0 && !self.waits_long(slot) || self.first_unfinished(Some(slot)).is_some_and(|first| first != slot)
         {
-            return false;
-        }
-        if self.finisher.is_some_and(|finisher| self.is_finishing(finisher)) {
             return false;
         }
         self.finisher = Some(Finisher { slot, id, since: self.now });
@@ -57,7 +54,7 @@ impl Broker {
         let row = &self.connections[slot];
         let need = (row.blocked == Some(Blocked::Memory)).then(|| match row.pending.front() {
             Some(Pending::Reserve { bytes }) => bytes.saturating_sub(row.reserved),
-            Some(Pending::Publish { channel, .. }) => cost::CHANNEL + cost::text(channel.len()),
+            Some(Pending::Publish { channel, .. }) => cost::channel(channel.len()),
             Some(Pending::Barrier { .. }) | None => 0,
         });
         let before = row.need;

@@ -21,7 +21,7 @@ const LEAST: usize = 4096;
 /// Consumers that one search looks at. More that are all paused count as a knot.
 const LOOKED_AT: usize = 256;
 
-/// What a connection waits for that only its own acks may bring about.
+/// A cause to wait that perhaps only the connection's own acks remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Knot {
     /// Room in a queue, or a queue's share of memory.

@@ -136,7 +136,7 @@ pub struct Broker {
     /// Channels that only patterns keep in being, the longest unused first.
     unused: List<ChannelSlot>,
     unused_count: usize,
-    /// What these cost with their members.
+    /// The cost of these, with their members.
     unused_charge: usize,
     /// Channels by the number of bits of their load.
     by_load: [List<ChannelSlot>; usize::BITS as usize + 1],
@@ -147,7 +147,7 @@ pub struct Broker {
     finisher: Option<finish::Finisher>,
     /// Connections that have a part of a message and are read.
     arriving: usize,
-    /// Those that wait for memory, by how much they need.
+    /// Connections that wait for memory, by how much they need.
     needs: BTreeSet<(usize, ConnectionSlot)>,
     /// Channels whose publishers wait until they have no more than is free, by their load.
     share_waiting: BTreeSet<(usize, ChannelSlot)>,
@@ -185,7 +185,7 @@ pub struct Broker {
     pending: usize,
     /// What is charged for the commands of paused connections.
     pending_charge: usize,
-    /// What is given over its bound to the command at hand.
+    /// The knot whose bound the command at hand may exceed.
     over_bound: Option<knot::Knot>,
     /// Parts of knots that no memory was left for.
     tied: BTreeSet<ConnectionSlot>,

@@ -11,7 +11,7 @@ fn limits() -> Limits {
     Limits { connections: 10, message: MESSAGE, memory, write_timeout: Duration::from_secs(10), ..Limits::default() }
 }
 
-/// What a publisher's frame leads to while it comes.
+/// The commands of a publisher's frame that comes in parts.
 fn frame(number: u64) -> VecDeque<Command> {
     let mut packer = Packer::default();
     packer.push(&[b'x'; MESSAGE - 4]);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 /// Connections with acks that each send a result for what they get, and its ack behind it in the same stream.
 struct Workers {
     bench: Bench,
-    /// What each has sent and nobody has read.
+    /// Commands that each has sent and nobody has read.
     streams: Vec<VecDeque<Command>>,
     paused: Vec<bool>,
     acked: usize,
