@@ -167,7 +167,11 @@ impl<'a> Connection<'a> {
                 return Ending::wrong(context, handle, error);
             }
             let reads = !finished && !handle.is_paused() && !hub.is_draining();
-            let ends = if begun.is_some() { Some(handshake_ends) } else { self.progress_ends(reads, finished) };
+            let ends = if begun.is_some() {
+                Some(handshake_ends)
+            } else {
+                self.progress_ends(reads, !finished && !hub.is_draining())
+            };
             let asks = self.asks();
             let timer = [ends, asks].into_iter().flatten().min();
             let ready = tokio::select! {
@@ -338,16 +342,16 @@ impl<'a> Connection<'a> {
 
     /// Until when the next byte of the frame that was begun has to come. A connection that is not read is not blamed for
     /// what has come.
-    fn progress_ends(&mut self, reads: bool, finished: bool) -> Option<Instant> {
+    fn progress_ends(&mut self, reads: bool, more_may_come: bool) -> Option<Instant> {
         let limit = self.context.read_timeout;
-        if finished || limit.is_zero() || self.session.missing() == 0 {
+        if !more_may_come || limit.is_zero() || self.session.missing() == 0 {
             self.progress = None;
             return None;
         }
-        if reads && !std::mem::replace(&mut self.was_read, reads) {
+        let was_read = std::mem::replace(&mut self.was_read, reads);
+        if reads && !was_read {
             self.progress = None;
         }
-        self.was_read = reads;
         self.progress.get_or_insert_with(Instant::now).checked_add(limit)
     }
 
