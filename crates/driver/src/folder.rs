@@ -17,7 +17,14 @@ pub fn lock_folder(folder: &Path) -> io::Result<File> {
     if fs::symlink_metadata(&path).is_ok_and(|file| !file.is_file()) {
         return Err(io::Error::new(ErrorKind::InvalidInput, "`lock` in it is no file"));
     }
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let mut options = OpenOptions::new();
+    // A link that is made meanwhile is not followed either, and no other user can take the lock.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    }
+    let lock = options.create(true).truncate(false).write(true).open(path)?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => {
             io::Error::new(ErrorKind::ResourceBusy, format!("another Switchboard uses {}", folder.display()))

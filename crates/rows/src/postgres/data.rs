@@ -3,9 +3,11 @@
 use super::failed;
 use crate::Error;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, chown};
 use std::path::Path;
 use switchboard_child::User;
+use switchboard_driver::lock_folder;
 
 /// Bytes of a log that an error has.
 const END: u64 = 1000;
@@ -29,15 +31,14 @@ pub(super) fn make_directory(data: &Path, user: &User) -> Result<(), Error> {
 
 /// Keeps other programs away from the directory, for as long as the file is open: two must not make the data at once.
 pub(super) fn lock(kept: &Path) -> Result<File, Error> {
-    let file = open(&kept.join("lock"))?;
-    file.try_lock().map_err(|_| {
-        failed(&format!(
+    lock_folder(kept).map_err(|error| match error.kind() {
+        ErrorKind::ResourceBusy => failed(&format!(
             "another program keeps one on the rows in {}; stop that, or choose another data directory (--data), or give \
              its database (--database, or the setting rows.database)",
             kept.display()
-        ))
-    })?;
-    Ok(file)
+        )),
+        _ => failed(&format!("cannot lock {}: {error}", kept.display())),
+    })
 }
 
 /// Opens a file to add to. The directory may be another user's: what it links to is not ours to write.
