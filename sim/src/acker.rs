@@ -186,11 +186,11 @@ impl Acker {
         let Some(batch) = packer.finish() else { return };
         let reserves = rng.one_in(3);
         if reserves {
-            self.send(now, settings.delay, Command::Reserve { bytes: batch.bytes() }, rng);
+            self.send(now, settings.delay, Command::Reserve { bytes: batch.bytes(), whole: batch.bytes() }, rng);
         }
         self.send(now, settings.delay, Command::Publish { channel: channel.into(), batch }, rng);
         if reserves {
-            self.send(now, settings.delay, Command::Reserve { bytes: 0 }, rng);
+            self.send(now, settings.delay, Command::Reserve { bytes: 0, whole: 0 }, rng);
         }
     }
 

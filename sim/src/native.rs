@@ -238,7 +238,7 @@ impl Native {
                 }
                 Command::Barrier { batch } => heard.extend(batch.iter().map(|body| Said::Barrier(body.to_vec()))),
                 Command::Finish => heard.push(Said::Finish),
-                Command::Reserve { bytes } => self.reserved = *bytes,
+                Command::Reserve { bytes, .. } => self.reserved = *bytes,
                 other => return Err(format!("the translator made {other:?} of what was read")),
             }
         }

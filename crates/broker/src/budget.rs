@@ -1,6 +1,12 @@
 use crate::cost;
 use crate::slots::{AllocationSlot, ChannelSlot, Slots};
 
+/// A part of a message leaves free this many times the message's size, or
+const PART_LEAVES: usize = 8;
+
+/// the budget divided by this, where that is less.
+const PARTS_LEAVE: usize = 16;
+
 /// A charged buffer.
 #[derive(Debug)]
 pub(crate) struct Allocation {
@@ -18,8 +24,10 @@ pub(crate) struct Allocation {
 pub(crate) struct MemoryBudget {
     used: usize,
     limit: usize,
-    /// Of `limit`, what is set aside for connections.
-    set_aside: usize,
+    /// What may be used: `limit` without what is set aside for connections, and with `granted`.
+    room: usize,
+    /// What a part of one message has beyond the budget. It is no less free for others by that.
+    granted: usize,
     allocations: Slots<AllocationSlot, Allocation>,
     /// Something was released since this was last asked.
     freed: bool,
@@ -27,8 +35,8 @@ pub(crate) struct MemoryBudget {
 
 impl MemoryBudget {
     pub(crate) fn new(limit: usize, connections: usize) -> MemoryBudget {
-        let set_aside = connections.saturating_mul(cost::CONNECTION);
-        MemoryBudget { used: 0, limit, set_aside, allocations: Slots::new(), freed: false }
+        let room = limit.saturating_sub(connections.saturating_mul(cost::CONNECTION));
+        MemoryBudget { used: 0, limit, room, granted: 0, allocations: Slots::new(), freed: false }
     }
 
     /// What is counted, without idle connections.
@@ -43,19 +51,37 @@ impl MemoryBudget {
     /// What may still be buffered.
     #[inline]
     pub(crate) fn free(&self) -> usize {
-        self.limit.saturating_sub(self.set_aside).saturating_sub(self.used)
+        self.room.saturating_sub(self.used)
+    }
+
+    /// What must be free for a part of a message of `whole` bytes to grow by `more`: it leaves eight times the message's
+    /// size, or a sixteenth of the budget where that is less. So large messages that nobody finishes leave room for small
+    /// ones, and small ones for smaller ones.
+    pub(crate) fn needed_for_part(&self, more: usize, whole: usize) -> usize {
+        let left = whole.saturating_mul(PART_LEAVES).min((self.room - self.granted) / PARTS_LEAVE);
+        more.saturating_add(left)
+    }
+
+    /// What a part of one message may have beyond the budget, from now on.
+    pub(crate) fn set_granted(&mut self, bytes: usize) {
+        self.room = self.room - self.granted + bytes;
+        self.granted = bytes;
+    }
+
+    pub(crate) fn granted(&self) -> usize {
+        self.granted
     }
 
     /// What might still be buffered if so many bytes were not.
     pub(crate) fn free_beside(&self, bytes: usize) -> usize {
         let used = self.used.saturating_sub(bytes);
-        self.limit.saturating_sub(self.set_aside).saturating_sub(used)
+        self.room.saturating_sub(used)
     }
 
     /// By how much the budget would be exceeded with so many bytes more, without the `pending` bytes that paused
     /// connections sent.
     pub(crate) fn beyond(&self, more: usize, pending: usize) -> usize {
-        (self.used + more).saturating_sub(pending).saturating_sub(self.limit.saturating_sub(self.set_aside))
+        (self.used + more).saturating_sub(pending).saturating_sub(self.room - self.granted)
     }
 
     /// Whether there is no memory even for what helps to drain it: 1/16 more than the budget.
@@ -63,7 +89,7 @@ impl MemoryBudget {
     /// a consumer can let them go.
     pub(crate) fn is_exhausted(&self, gone: usize, pending: usize) -> bool {
         let used = self.used.saturating_sub(gone * cost::GONE).saturating_sub(pending);
-        used > self.limit.saturating_sub(self.set_aside).saturating_add(self.limit / 16)
+        used > self.room.saturating_add(self.limit / 16)
     }
 
     #[inline]

@@ -100,6 +100,9 @@ pub enum Command {
     Reserve {
         /// Bytes; replaces what was reserved before.
         bytes: usize,
+        /// How long the buffer will be once the message is whole, as far as is known; at least `bytes`. Where memory is
+        /// short, small messages go before large ones by this.
+        whole: usize,
     },
     /// The peer sends nothing more. What waits for it is still delivered, then the connection
     /// closes.

@@ -271,7 +271,7 @@ impl World {
             Step::Reserve { who, bytes } => {
                 let Some(id) = self.pick(who) else { return };
                 if !self.peers[&id].held && !self.peers[&id].finished {
-                    self.send(id, Command::Reserve { bytes });
+                    self.send(id, Command::Reserve { bytes, whole: bytes });
                 }
             }
             Step::Leave { who } => {

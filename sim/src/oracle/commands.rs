@@ -51,9 +51,9 @@ impl Oracle {
             }
             Command::Credit { bytes } => self.credit(id, *bytes)?,
             Command::Recalled { kept } => self.recalled(id, *kept)?,
-            Command::Reserve { bytes } => {
+            Command::Reserve { bytes, whole } => {
                 self.feeders.insert(id);
-                self.link(id).reserve = *bytes;
+                (self.link(id).reserve, self.link(id).whole) = (*bytes, *whole);
             }
             Command::Finish => {
                 self.link(id).finishing = true;

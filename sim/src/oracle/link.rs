@@ -97,6 +97,8 @@ pub(super) struct Link {
     pub(super) finishing: bool,
     pub(super) gone: bool,
     pub(super) reserve: usize,
+    /// How long the message is that it reserves for.
+    pub(super) whole: usize,
     pub(super) last_credit: Time,
     /// When its outbox last was so empty that nobody need wait for it.
     pub(super) last_low: Time,
@@ -156,6 +158,7 @@ impl Link {
             finishing: false,
             gone: false,
             reserve: 0,
+            whole: 0,
             last_credit: now,
             last_low: now,
             last_half: now,

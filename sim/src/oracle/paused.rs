@@ -1,5 +1,6 @@
 //! Who is paused, and whether the reason is true.
 
+use super::link::Link;
 use super::{Checked, LATENESS, Oracle, promise};
 use std::time::Duration;
 use switchboard_broker::{ConnectionStatus, ECHO, Limits, OverflowPolicy, PauseReason, Status};
@@ -123,8 +124,9 @@ impl Oracle {
                 let large = status.channels.iter().any(|channel| channel.bytes > free);
                 let new_channel = free < NEW_CHANNEL;
                 // The first that does not fit keeps those behind it waiting.
-                let first = self.links.values().any(|link| link.paused && link.reserve > free);
-                promise!(large || new_channel || first || self.links[&id].reserve > free, "there is memory");
+                let lacks = |link: &Link| link.reserve > 0 && self.needed_for(link) > free;
+                let first = self.links.values().any(|link| link.paused && lacks(link));
+                promise!(large || new_channel || first || lacks(&self.links[&id]), "there is memory");
             }
         }
         Ok(())
@@ -135,6 +137,12 @@ impl Oracle {
         let limits = &self.settings.limits;
         let set_aside = (limits.connections - status.totals.connections) * Limits::CONNECTION;
         limits.memory.saturating_sub(status.totals.memory + set_aside)
+    }
+
+    /// What must be free at least for a part of a message: it leaves eight times the message's size, or a sixteenth of memory.
+    fn needed_for(&self, link: &Link) -> usize {
+        let limits = &self.settings.limits;
+        link.reserve + (link.whole * 8).min((limits.memory - limits.connections * Limits::CONNECTION) / 16)
     }
 
     fn check_wait_for(&mut self, held: u64, channel: &[u8], subscriber: u64, status: &Status) -> Checked {

@@ -3,7 +3,7 @@
 //! Each connection keeps what has come of its message, and waits for memory for the rest. If all that have a part wait so,
 //! nobody could finish, and nobody would give anything back. Then one of them, the one that has waited for longest, may go
 //! on beyond the budget: by one message at most, and for as long as [`Limits::write_timeout`](crate::Limits) if others
-//! wait.
+//! wait. Meanwhile small messages go on: parts of large ones leave some memory free for them.
 
 use super::connection::Phase;
 use super::pause::Blocked;
@@ -36,7 +36,11 @@ impl Broker {
         }
         let id = self.connections[slot].id;
         if let Some(finisher) = self.finisher.filter(|finisher| self.is_finishing(*finisher)) {
-            return finisher.id == id;
+            let is_it = finisher.id == id;
+            if is_it {
+                self.budget.set_granted(self.budget.granted() + more);
+            }
+            return is_it;
         }
         let others = self.arriving - usize::from(self.connections[slot].is_arriving());
         // Nobody overtakes those that wait.
@@ -45,6 +49,7 @@ impl Broker {
             return false;
         }
         self.finisher = Some(Finisher { slot, id, since: self.now });
+        self.budget.set_granted(more);
         self.watch_finish(id, self.now);
         true
     }
@@ -53,7 +58,9 @@ impl Broker {
     pub(super) fn note_need(&mut self, slot: ConnectionSlot) {
         let row = &self.connections[slot];
         let need = (row.blocked == Some(Blocked::Memory)).then(|| match row.pending.front() {
-            Some(Pending::Reserve { bytes }) => bytes.saturating_sub(row.reserved),
+            Some(&Pending::Reserve { bytes, whole }) => {
+                self.budget.needed_for_part(bytes.saturating_sub(row.reserved), whole)
+            }
             Some(Pending::Publish { channel, .. }) => cost::channel(channel.len()),
             Some(Pending::Barrier { .. }) | None => 0,
         });
@@ -75,8 +82,8 @@ impl Broker {
         }
     }
 
-    /// Lets those go on that need no more than is free, who needs least first: many small messages would otherwise wait for
-    /// a few large ones that nobody finishes.
+    /// Lets those go on that need no more than is free, those that need least first: many small messages would otherwise
+    /// wait for a few large ones that nobody finishes.
     pub(super) fn wake_needs(&mut self) -> bool {
         while let Some(&(need, slot)) = self.needs.first()
             && need <= self.budget.free()
@@ -101,9 +108,12 @@ impl Broker {
     /// Sets what is reserved for a connection's message, which is counted elsewhere.
     pub(super) fn set_reserved(&mut self, slot: ConnectionSlot, bytes: usize) {
         let row = self.connections.edit(slot);
-        let before = row.is_arriving();
+        let (id, before) = (row.id, row.is_arriving());
         row.reserved = bytes;
         let after = row.is_arriving();
+        if self.budget.granted() > bytes && self.finisher.is_some_and(|finisher| finisher.id == id) {
+            self.budget.set_granted(bytes);
+        }
         self.note_arriving(before, after);
     }
 

@@ -278,7 +278,7 @@ impl Broker {
             Command::Connect { .. } => {}
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
             Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
-            Command::Reserve { bytes } => self.reserve(slot, bytes),
+            Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
             Command::Ack { first, last } => self.ack(slot, first.0, last.0),

@@ -91,7 +91,7 @@ impl Broker {
         self.untangle(slot);
     }
 
-    pub(super) fn reserve(&mut self, slot: ConnectionSlot, bytes: usize) {
+    pub(super) fn reserve(&mut self, slot: ConnectionSlot, bytes: usize, whole: usize) {
         // A size that still waits for memory is replaced, or it would be reserved later for nothing.
         let connection = self.connections.edit(slot);
         let waited = matches!(connection.pending.front(), Some(Pending::Reserve { .. }));
@@ -107,9 +107,9 @@ impl Broker {
             self.budget.release(reserved - bytes);
         } else if waited {
             // It keeps its place among those that wait.
-            self.wait_before(slot, Pending::Reserve { bytes });
+            self.wait_before(slot, Pending::Reserve { bytes, whole });
         } else {
-            self.accept(slot, Pending::Reserve { bytes });
+            self.accept(slot, Pending::Reserve { bytes, whole });
         }
         if waited {
             self.advance(slot);
@@ -325,7 +325,7 @@ impl Broker {
         match command {
             Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
             Pending::Barrier { batch } => self.barrier(slot, batch),
-            Pending::Reserve { bytes } => self.grow_reserve(slot, bytes),
+            Pending::Reserve { bytes, whole } => self.grow_reserve(slot, bytes, whole),
         }
     }
 
@@ -346,13 +346,15 @@ impl Broker {
         Ok(None)
     }
 
-    fn grow_reserve(&mut self, slot: ConnectionSlot, bytes: usize) -> Result<Taken, Stop> {
+    fn grow_reserve(&mut self, slot: ConnectionSlot, bytes: usize, whole: usize) -> Result<Taken, Stop> {
         let reserved = self.connections[slot].reserved;
         let more = bytes.saturating_sub(reserved);
-        let is_short = more > self.budget.free() && self.budget.used() > reserved;
+        let needed = self.budget.needed_for_part(more, whole);
+        let is_short = more > 0 && needed > self.budget.free() && self.budget.used() > reserved;
         if is_short && self.over_bound != Some(Knot::Memory) && !self.may_finish(slot, more) {
             let reason = PauseReason::Memory { budget: self.budget.limit() };
-            return Err(Stop { rest: Pending::Reserve { bytes }, on: Blocked::Memory, reason, channel: None });
+            let rest = Pending::Reserve { bytes, whole };
+            return Err(Stop { rest, on: Blocked::Memory, reason, channel: None });
         }
         self.set_reserved(slot, bytes.max(reserved));
         self.budget.charge(more);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 pub(super) enum Pending {
     Publish { channel: Bytes, batch: Batch },
     Barrier { batch: Batch },
-    Reserve { bytes: usize },
+    Reserve { bytes: usize, whole: usize },
 }
 
 impl Pending {
@@ -34,7 +34,7 @@ impl Pending {
     /// The bytes that it takes of [`Limits::read_ahead`](crate::Limits::read_ahead), overhead included.
     pub(super) fn ahead(&self) -> usize {
         match self {
-            Pending::Reserve { bytes } => self.charge().saturating_add(*bytes),
+            Pending::Reserve { bytes, .. } => self.charge().saturating_add(*bytes),
             _ => self.charge(),
         }
     }

@@ -71,7 +71,7 @@ fn cuts_change_nothing() {
 /// What each of these commands reserves.
 fn reserved(commands: &[Command]) -> Vec<usize> {
     let bytes = |command: &Command| match command {
-        Command::Reserve { bytes } => Some(*bytes),
+        Command::Reserve { bytes, .. } => Some(*bytes),
         _ => None,
     };
     commands.iter().filter_map(bytes).collect()
@@ -89,7 +89,7 @@ fn a_large_frame_is_reserved_as_it_comes_and_released_after_it_is_published() {
     assert_eq!(reserved(&commands), [2 * 1021, 2 * 2991]);
     session.received(&bytes[3000..], &mut commands).unwrap();
     assert!(matches!(commands[3], Command::Publish { .. }), "{commands:?}");
-    assert_eq!(commands[4..], [Command::Reserve { bytes: 0 }]);
+    assert_eq!(commands[4..], [Command::Reserve { bytes: 0, whole: 0 }]);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_backlog_that_leaves_nothing_behind_is_released() {
         commands.clear();
         session.resume(10, &mut commands).unwrap();
     }
-    assert_eq!(commands.last(), Some(&Command::Reserve { bytes: 0 }));
+    assert_eq!(commands.last(), Some(&Command::Reserve { bytes: 0, whole: 0 }));
 }
 
 #[test]

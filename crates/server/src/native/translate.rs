@@ -183,7 +183,7 @@ impl Session {
         if !rest.is_empty() {
             self.backlog = rest.to_vec();
             if rest.len() > UNCHARGED {
-                self.reserve(rest.len(), commands);
+                self.reserve(rest.len(), rest.len(), commands);
             }
         }
         Ok(())
@@ -206,7 +206,7 @@ impl Session {
         }
         self.backlog_at = 0;
         if had_reserved && !self.reserved {
-            commands.push(Command::Reserve { bytes: 0 });
+            commands.push(Command::Reserve { bytes: 0, whole: 0 });
         }
         Ok(())
     }

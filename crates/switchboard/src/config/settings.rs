@@ -152,6 +152,8 @@ const DAY: u64 = 86_400 * SECOND;
 
 /// A number of slots, which the broker counts in 32 bits.
 const SLOTS: Bounds = Unit::Count.from(1..=u32::MAX as u64 / 4);
+/// The system's buffer of a socket, where it is not left to the system. Linux gives no less whatever is asked for.
+const BUFFER: Bounds = Unit::Bytes.from(4096..=1 << 30).or_zero();
 /// A frame's length has 32 bits.
 const FRAME: Bounds = Unit::Bytes.from(1..=u32::MAX as u64);
 /// What the broker's timers are made for, or never.
@@ -181,8 +183,8 @@ settings! {
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
     "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
     "read-timeout" Span => server.read_timeout, "How long a frame that was begun may go without a byte; 0 for ever.";
-    "send-buffer" Size [Unit::Bytes.from(0..=1 << 30)] => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
-    "receive-buffer" Size [Unit::Bytes.from(0..=1 << 30)] => server.receive_buffer, "What the system may buffer of a connection that is not read; 0 leaves it to the system.";
+    "send-buffer" Size [BUFFER] => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
+    "receive-buffer" Size [BUFFER] => server.receive_buffer, "What the system may buffer of a connection that is not read; 0 leaves it to the system.";
     "connection-rate" Positive<u32> => server.connection_rate, "Maximum number of new connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time; one more ends the oldest.";
     "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same, of one address; 0 for a quarter of `handshakes`.";

@@ -23,9 +23,9 @@ fn a_subscriber_whose_new_channel_finds_no_memory_is_refused_and_a_publisher_wai
 fn who_waits_for_memory_for_a_new_channel_goes_on_when_there_is_some() {
     let need = cost::CHANNEL + cost::text("/queue/a".len());
     let mut bench = Bench::new(with_memory(need + 2000));
-    bench.send(1, Command::Reserve { bytes: 2500 });
+    bench.send(1, Command::Reserve { bytes: 2500, whole: 2500 });
     check(&bench.publish(2, "/queue/a", &["0"]), &["pause 2"]);
-    let events = brief(&bench.send(1, Command::Reserve { bytes: 0 }));
+    let events = brief(&bench.send(1, Command::Reserve { bytes: 0, whole: 0 }));
     assert_eq!(events, ["resume 2"]);
     check(&bench.subscribe(3, "/queue/a"), &["3:0"]);
 }

@@ -16,19 +16,19 @@ fn frame(number: u64) -> VecDeque<Command> {
     let mut packer = Packer::default();
     packer.push(&[b'x'; MESSAGE - 4]);
     let channel = format!("/queue/{}", number % 2).into();
-    let sizes = (1..=8).map(|part| Command::Reserve { bytes: MESSAGE * part / 8 });
+    let sizes = (1..=8).map(|part| Command::Reserve { bytes: MESSAGE * part / 8, whole: MESSAGE });
     let publish = Command::Publish { channel, batch: packer.finish().expect("a message") };
-    sizes.chain([publish, Command::Reserve { bytes: 0 }]).collect()
+    sizes.chain([publish, Command::Reserve { bytes: 0, whole: 0 }]).collect()
 }
 
 #[test]
 fn a_frame_reserves_its_length_and_waits_when_memory_is_short() {
     let mut bench = Bench::new(with_memory(1000));
-    bench.send(1, Command::Reserve { bytes: 600 });
-    check(&bench.send(2, Command::Reserve { bytes: 600 }), &["pause 2"]);
+    bench.send(1, Command::Reserve { bytes: 600, whole: 600 });
+    check(&bench.send(2, Command::Reserve { bytes: 600, whole: 600 }), &["pause 2"]);
     let idle = 9 * cost::CONNECTION;
     assert_eq!(bench.broker.totals().memory, idle + 600 + cost::PENDING);
-    check(&bench.send(1, Command::Reserve { bytes: 0 }), &["resume 2"]);
+    check(&bench.send(1, Command::Reserve { bytes: 0, whole: 0 }), &["resume 2"]);
     assert_eq!(bench.broker.totals().memory, idle + 600);
     bench.send(2, Command::Disconnect);
     bench.is_at_rest();
@@ -83,12 +83,13 @@ fn stuck(write_timeout: Duration) -> Bench {
         bench
     };
     let used = consumer(limits()).broker.budget.used();
-    let memory = 10 * cost::CONNECTION + used + 8 * MESSAGE / 2;
+    // A sixteenth of it is left for what is smaller.
+    let memory = 10 * cost::CONNECTION + ((used + 8 * MESSAGE / 2) * 16).div_ceil(15);
     let mut bench = consumer(Limits { memory, write_timeout, ..limits() });
     for id in 1..=8 {
-        check(&bench.send(id, Command::Reserve { bytes: MESSAGE / 2 }), &[]);
+        check(&bench.send(id, Command::Reserve { bytes: MESSAGE / 2, whole: MESSAGE }), &[]);
     }
-    let more = Command::Reserve { bytes: MESSAGE / 4 * 3 };
+    let more = Command::Reserve { bytes: MESSAGE / 4 * 3, whole: MESSAGE };
     for id in 1..8 {
         check(&bench.send(id, more.clone()), &[&format!("pause {id}")]);
     }
@@ -100,7 +101,7 @@ fn stuck(write_timeout: Duration) -> Bench {
 #[test]
 fn the_one_that_goes_on_does_so_until_its_message_is_there() {
     let mut bench = stuck(Duration::from_secs(10));
-    check(&bench.send(1, Command::Reserve { bytes: MESSAGE }), &[]);
+    check(&bench.send(1, Command::Reserve { bytes: MESSAGE, whole: MESSAGE }), &[]);
     let mut packer = Packer::default();
     packer.push(&[b'x'; MESSAGE - 4]);
     let publish = Command::Publish { channel: "/queue/a".into(), batch: packer.finish().expect("a message") };
@@ -111,7 +112,7 @@ fn the_one_that_goes_on_does_so_until_its_message_is_there() {
 #[test]
 fn who_needs_least_goes_first_where_some_memory_is_freed() {
     let mut bench = stuck(Duration::from_secs(10));
-    check(&bench.send(9, Command::Reserve { bytes: 50 }), &["pause 9"]);
+    check(&bench.send(9, Command::Reserve { bytes: 50, whole: 50 }), &["pause 9"]);
     let events: Vec<Event> = (3..=6).flat_map(|id| bench.send(id, Command::Disconnect)).collect();
     let lines = brief(&events);
     let place = |line: &str| lines.iter().position(|other| other == line).unwrap_or_else(|| panic!("{lines:?}"));
@@ -123,12 +124,12 @@ fn who_needs_least_goes_first_where_some_memory_is_freed() {
 fn one_that_has_waited_for_the_write_timeout_goes_on_though_others_come_and_go() {
     let mut bench = Bench::new(limits());
     let bytes = bench.broker.budget.free();
-    bench.send(1, Command::Reserve { bytes });
-    check(&bench.send(2, Command::Reserve { bytes: MESSAGE / 2 }), &["pause 2"]);
+    bench.send(1, Command::Reserve { bytes, whole: bytes });
+    check(&bench.send(2, Command::Reserve { bytes: MESSAGE / 2, whole: MESSAGE }), &["pause 2"]);
     bench.pass(9_999);
-    check(&bench.send(1, Command::Reserve { bytes: bytes - 1 }), &[]);
+    check(&bench.send(1, Command::Reserve { bytes: bytes - 1, whole: bytes - 1 }), &[]);
     bench.pass(1);
-    check(&bench.send(1, Command::Reserve { bytes: bytes - 2 }), &["resume 2"]);
+    check(&bench.send(1, Command::Reserve { bytes: bytes - 2, whole: bytes - 2 }), &["resume 2"]);
 }
 
 #[test]
@@ -147,4 +148,86 @@ fn one_that_does_not_finish_stays_where_nobody_waits_or_without_a_write_timeout(
     check(&bench.pass(60_000), &[]);
     let mut bench = stuck(Duration::ZERO);
     check(&bench.pass(3_600_000), &[]);
+}
+
+/// Large messages of which parts have come use up what they may, and nobody finishes them.
+fn held(parts: u64) -> Bench {
+    let memory = 2000 * cost::CONNECTION + (16 << 20);
+    let mut bench = Bench::new(Limits { connections: 2000, message: 2 << 20, memory, ..Limits::default() });
+    (10..2000).for_each(|id| drop(bench.send(id, Command::Connect { transport_acks: false })));
+    bench.subscribe(1, "/queue/a");
+    for step in 1..=64 {
+        for id in 2..2 + parts {
+            bench.send(id, Command::Reserve { bytes: step << 15, whole: 2 << 20 });
+        }
+    }
+    bench
+}
+
+fn is_paused(bench: &Bench, id: u64) -> bool {
+    let status = bench.broker.status(bench.now, &StatusQuery::top(usize::MAX));
+    status.connections.iter().any(|connection| connection.id.0 == id && connection.paused.is_some())
+}
+
+#[test]
+fn small_messages_go_on_beside_any_number_of_large_ones_that_nobody_finishes() {
+    for parts in [7, 8, 100, 1000] {
+        let mut bench = held(parts);
+        assert_eq!((2..2 + parts).any(|id| is_paused(&bench, id)), parts > 7, "{parts} parts");
+        for id in 1500..1600 {
+            for bytes in [2000, 5000, 10_000, 0] {
+                check(&bench.send(id, Command::Reserve { bytes, whole: bytes.max(10_000) }), &[]);
+            }
+            assert_eq!(bench.publish(id, "/queue/a", &["small"]).len(), 1);
+            bench.credit(1, 9);
+        }
+        let used = bench.broker.totals().memory;
+        assert!(used <= bench.broker.budget.limit() + (2 << 20), "{used} bytes");
+        assert_eq!(used, bench.broker.audit());
+    }
+}
+
+#[test]
+fn smaller_parts_find_room_where_larger_ones_find_none() {
+    let mut bench = held(100);
+    let mut sizes: Vec<usize> = (8..=17).rev().map(|bits| 1 << bits).collect();
+    let mut id = 1000;
+    while let Some(&bytes) = sizes.first() {
+        bench.send(id, Command::Reserve { bytes, whole: bytes });
+        if !is_paused(&bench, id) {
+            id += 1;
+            continue;
+        }
+        bench.send(id, Command::Reserve { bytes: 0, whole: 0 });
+        assert!(!is_paused(&bench, id));
+        // No part of this size has room any more. Eight of the next one do.
+        sizes.remove(0);
+        for (&bytes, id) in sizes.first().into_iter().cycle().zip(id..id + 8) {
+            check(&bench.send(id, Command::Reserve { bytes, whole: bytes }), &[]);
+        }
+        id += 9;
+    }
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}
+
+#[test]
+fn a_lone_message_may_take_all_memory() {
+    let mut bench = Bench::new(limits());
+    let bytes = bench.broker.budget.free();
+    check(&bench.send(1, Command::Reserve { bytes, whole: bytes }), &[]);
+}
+
+#[test]
+fn what_one_has_beyond_the_budget_is_no_less_free_for_others_and_ends_with_its_message() {
+    let mut bench = held(100);
+    let free = bench.broker.budget.free();
+    let finisher = (2..102).find(|&id| !is_paused(&bench, id)).expect("one goes on");
+    assert!(bench.broker.budget.granted() > 0);
+    bench.send(finisher, Command::Reserve { bytes: 2 << 20, whole: 2 << 20 });
+    assert_eq!(bench.broker.budget.free(), free);
+    let used = bench.broker.totals().memory;
+    assert_eq!(used, bench.broker.audit());
+    (2..102).for_each(|id| drop(bench.send(id, Command::Disconnect)));
+    assert_eq!(bench.broker.budget.granted(), 0);
+    bench.is_at_rest();
 }

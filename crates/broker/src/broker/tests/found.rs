@@ -48,10 +48,10 @@ fn a_recall_at_the_bound_of_a_message_leaves_nothing_that_is_written() {
 #[test]
 fn a_size_that_waits_for_memory_is_replaced_by_the_next() {
     let mut bench = Bench::new(with_memory(1000));
-    bench.send(1, Command::Reserve { bytes: 600 });
-    check(&bench.send(2, Command::Reserve { bytes: 600 }), &["pause 2"]);
-    check(&bench.send(2, Command::Reserve { bytes: 0 }), &["resume 2"]);
-    bench.send(1, Command::Reserve { bytes: 0 });
+    bench.send(1, Command::Reserve { bytes: 600, whole: 600 });
+    check(&bench.send(2, Command::Reserve { bytes: 600, whole: 600 }), &["pause 2"]);
+    check(&bench.send(2, Command::Reserve { bytes: 0, whole: 0 }), &["resume 2"]);
+    bench.send(1, Command::Reserve { bytes: 0, whole: 0 });
     bench.is_at_rest();
 }
 

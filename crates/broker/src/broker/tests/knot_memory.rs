@@ -134,9 +134,7 @@ fn a_consumer_whose_results_go_to_new_queues_goes_on_when_memory_is_short() {
         let mut workers = Workers::new(short(read_ahead), &["/queue/a"]);
         workers.bench.subscribe(3, "/queue/result/>");
         workers.fill(5, "/queue/a", 100, NEW);
-        let bytes = workers.bench.broker.budget.free();
-        workers.bench.send(4, Command::Reserve { bytes });
-        assert_eq!(workers.bench.broker.budget.free(), 0);
+        workers.bench.fill_memory(4);
         assert!(workers.work(200, 100, NEW), "{read_ahead}");
     }
 }
@@ -167,9 +165,9 @@ fn is_left_paused(events: &[Event], id: u64) -> bool {
 #[test]
 fn one_that_no_memory_was_left_for_goes_on_as_soon_as_there_is_some_for_knots() {
     let mut bench = Bench::new(short(0));
-    bench.send(4, Command::Reserve { bytes: 100 << 10 });
+    bench.send(4, Command::Reserve { bytes: 100 << 10, whole: 100 << 10 });
     never_acks(&mut bench);
-    let events = bench.send(4, Command::Reserve { bytes: 0 });
+    let events = bench.send(4, Command::Reserve { bytes: 0, whole: 0 });
     assert!(brief(&events).contains(&"resume 1".to_owned()), "{events:?}");
     assert!(bench.broker.budget.free() < 100 << 10, "its queue's share is less than it has");
 }
@@ -183,7 +181,7 @@ fn a_leaving_consumer_leaves_a_knot_behind_that_waits_for_memory() {
     let body = "x".repeat(100);
     while !is_left_paused(&bench.publish(1, "/queue/a", &[&body]), 1) {}
     // Now it is far over the queue's share.
-    bench.send(4, Command::Reserve { bytes: 200 << 10 });
+    bench.send(4, Command::Reserve { bytes: 200 << 10, whole: 200 << 10 });
     let events = bench.send(3, Command::Disconnect);
     assert!(brief(&events).contains(&"resume 1".to_owned()), "{events:?}");
 }
@@ -194,9 +192,10 @@ fn where_memory_is_full_one_with_acks_gets_a_buffer_and_its_own_full_queue_a_mes
         let mut bench = Bench::new(Limits { queue: 10, ..short(0) });
         bench.subscribe_with(1, "/queue/a", MANUAL);
         bench.publish(1, "/queue/a", &["x", "x", "x"]);
-        let bytes = bench.broker.budget.free();
-        bench.send(4, Command::Reserve { bytes });
-        (bench.send(id, Command::Reserve { bytes: 1000 }), bench)
+        // It may yet finish, so that nobody else goes on in its place.
+        bench.send(3, Command::Reserve { bytes: 1, whole: 1 });
+        bench.fill_memory(4);
+        (bench.send(id, Command::Reserve { bytes: 1000, whole: 1000 }), bench)
     };
     assert!(is_left_paused(&full(2).0, 2), "one without acks waits");
     let (events, mut bench) = full(1);

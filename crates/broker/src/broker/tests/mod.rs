@@ -86,6 +86,13 @@ impl Bench {
         self.send(id, Command::Publish { channel: channel.into(), batch: packer.finish().unwrap() })
     }
 
+    /// Messages in a queue without consumers take all memory.
+    fn fill_memory(&mut self, id: u64) {
+        let body = "x".repeat(self.broker.budget.free());
+        self.publish(id, "/queue/full", &[&body]);
+        assert_eq!(self.broker.budget.free(), 0);
+    }
+
     fn credit(&mut self, id: u64, bytes: usize) -> Vec<Event> {
         self.send(id, Command::Credit { bytes })
     }

@@ -42,13 +42,13 @@ impl Session {
         }
         self.room = self.need.min(self.filled.saturating_mul(2).max(UNCHARGED));
         if self.room > UNCHARGED {
-            self.reserve(self.room, commands);
+            self.reserve(self.room, self.need, commands);
         }
     }
 
-    pub(super) fn reserve(&mut self, bytes: usize, commands: &mut Vec<Command>) {
+    pub(super) fn reserve(&mut self, bytes: usize, whole: usize, commands: &mut Vec<Command>) {
         self.reserved = true;
-        commands.push(Command::Reserve { bytes });
+        commands.push(Command::Reserve { bytes, whole });
     }
 
     pub(super) fn keep(&mut self, bytes: &[u8]) {
@@ -69,7 +69,7 @@ impl Session {
     pub(super) fn end_tail(&mut self, commands: &mut Vec<Command>) {
         (self.filled, self.need, self.room) = (0, 0, 0);
         if std::mem::take(&mut self.reserved) {
-            commands.push(Command::Reserve { bytes: 0 });
+            commands.push(Command::Reserve { bytes: 0, whole: 0 });
         }
     }
 }
