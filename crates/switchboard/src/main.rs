@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough: `switchboard listen ... | head` is no failure.
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
-            output::note_within(output::LAST_WORD, format!("switchboard: {error:#}"));
+            output::note_within(output::LAST_WORD, format!("switchboard: {}", output::reasons(&error)));
             if error.is::<output::UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

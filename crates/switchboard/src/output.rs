@@ -22,6 +22,15 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// An error and its causes, each once: many a message names its cause already.
+pub(crate) fn reasons(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
+}
+
 /// What was asked for is wrong: exit code 2, as for what clap refuses.
 #[derive(Debug)]
 pub(crate) struct UsageError(anyhow::Error);
@@ -35,7 +44,7 @@ impl UsageError {
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // With its causes: this is the last of them.
-        write!(f, "{:#}", self.0)
+        f.write_str(&reasons(&self.0))
     }
 }
 
@@ -105,5 +114,26 @@ pub(crate) fn refused(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::ConnectionRefused => ": nobody listens there, so start the broker with `switchboard`",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot use the directory: {source}; name another")]
+    struct Named {
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn each_cause_is_said_once_whether_a_message_names_it_or_not() {
+        let named = || Named { source: std::io::Error::other("no room") };
+        let inner = "cannot use the directory: no room; name another";
+        assert_eq!(reasons(&named().into()), inner);
+        assert_eq!(reasons(&anyhow::Error::new(named()).context("cannot start")), format!("cannot start: {inner}"));
+        assert_eq!(reasons(&anyhow::anyhow!("no room").context("cannot start")), "cannot start: no room");
+        assert_eq!(reasons(&UsageError::of(named().into())), inner);
     }
 }

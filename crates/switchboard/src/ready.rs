@@ -71,13 +71,13 @@ impl Addresses {
     }
 
     pub(crate) fn add_down(&mut self, name: &'static str, reason: &anyhow::Error) {
-        self.down.push((name, format!("{reason:#}")));
+        self.down.push((name, output::reasons(reason)));
     }
 
     fn banner(&self) -> String {
         let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
         let mut line = |what: &str, value: &str| text.push_str(&format!("  {what:<24} {value}\n"));
-        for address in &self.native {
+        for address in shown(&self.native) {
             line("broker, native protocol", &address.to_string());
         }
         for address in shown(&self.http) {

@@ -5,7 +5,7 @@ use crate::data;
 use crate::log::Log;
 use crate::memory;
 use crate::news::{Page, Renderers, bind_page, bind_render};
-use crate::output::note;
+use crate::output::{self, note};
 use crate::ready::{Addresses, Ready};
 use crate::rows;
 use crate::service::{Stop, retry};
@@ -230,7 +230,7 @@ impl Services {
             }
             Err(error) => {
                 self.addresses.borrow_mut().add_down(name, error);
-                ServiceState::Down(format!("{error:#}"))
+                ServiceState::Down(output::reasons(&error))
             }
         };
         self.settings.borrow().web.services.set(name, state);
@@ -293,7 +293,7 @@ impl Services {
     fn reload(&self, read: impl Fn() -> Result<Settings>, log: &Log) {
         let new = match read() {
             Ok(new) => new,
-            Err(error) => return tracing::error!("the settings stay as they are: {error:#}"),
+            Err(error) => return tracing::error!("the settings stay as they are: {}", output::reasons(&error)),
         };
         let mut settings = self.settings.borrow_mut();
         let mut applied = Vec::new();
@@ -303,7 +303,7 @@ impl Services {
                     applied.push("log");
                     settings.log.clone_from(&new.log);
                 }
-                Err(error) => tracing::error!("{error:#}"),
+                Err(error) => tracing::error!("{}", output::reasons(&error)),
             }
         }
         if settings.rules != new.rules {

@@ -149,7 +149,7 @@ impl Screen {
                 },
                 answer = answers.recv() => match answer {
                     Some(Ok(known)) => self.take(known),
-                    Some(Err(error)) => self.away = Some(format!("{error:#}")),
+                    Some(Err(error)) => self.away = Some(crate::output::reasons(&error)),
                     None => return Ok(()),
                 },
                 Some(()) = resumed.recv() => terminal.clear()?,
