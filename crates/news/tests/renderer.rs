@@ -194,7 +194,7 @@ async fn many_pages_leave_no_context_file_or_process() {
     let (ours, theirs) = (files(), of_browser());
     let begun = Instant::now();
     for number in 0..count {
-        if number % 50 == 0 && number > 0 {
+        if number % 25 == 0 && number > 0 {
             // Unlike print!, this is seen at once, and whatever the test's outcome.
             let now = (renderer.browser().await.expect("it runs").1, files(), of_browser());
             eprintln!("{number} of {count} pages after {:.0?}: contexts, files, Chromium's: {now:?}", begun.elapsed());
