@@ -17,10 +17,6 @@ pub(super) struct Context {
 impl Drop for Context {
     fn drop(&mut self) {
         self.connection.forget(&self.session);
-        // A hidden page is in no window, and outlives its context.
-        if !self.target.is_empty() {
-            self.connection.send(None, "Target.closeTarget", json!({ "targetId": self.target }));
-        }
         self.connection.send(None, "Target.disposeBrowserContext", json!({ "browserContextId": self.id }));
     }
 }
@@ -46,12 +42,11 @@ async fn open(connection: Connection, proxy: Option<SocketAddr>) -> Result<Conte
     let connection = &context.connection;
     let deny = json!({ "behavior": "deny", "browserContextId": id });
     connection.call(None, "Browser.setDownloadBehavior", deny).await?;
-    // A window costs Chromium as much again as the page; one that does not know of hidden pages opens it.
-    let page = json!({ "url": "about:blank", "browserContextId": id, "hidden": true });
-    context.target = text(&connection.call(None, "Target.createTarget", page).await?, "targetId");
-    let attach = json!({ "targetId": context.target, "flatten": true });
-    let attached = context.connection.call(None, "Target.attachToTarget", attach).await?;
-    context.session = text(&attached, "sessionId");
+    let page = json!({ "url": "about:blank", "browserContextId": id });
+    let target = text(&connection.call(None, "Target.createTarget", page).await?, "targetId");
+    let attach = json!({ "targetId": target, "flatten": true });
+    let session = text(&connection.call(None, "Target.attachToTarget", attach).await?, "sessionId");
+    (context.target, context.session) = (target, session);
     Ok(context)
 }
 
