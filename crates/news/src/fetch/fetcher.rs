@@ -274,11 +274,13 @@ impl Fetcher {
 
     /// The delay that robots.txt asks for.
     async fn ask_robots(&self, url: &Url, origin: &mut Origin, progress: &Progress) -> Result<Duration, FetchReason> {
-        if origin.robots(Instant::now()).is_none() {
+        let mut now = Instant::now();
+        if origin.robots(now).is_none() {
             let robots = self.fetch_robots(url, progress).await;
-            origin.set_robots(robots, Instant::now());
+            now = Instant::now();
+            origin.set_robots(robots, now);
         }
-        match origin.robots(Instant::now()) {
+        match origin.robots(now) {
             // The cause is no rule of the site: whoever reads of robots.txt would look for it there.
             Some(Robots::OutOfReach(reason)) => Err(reason.clone()),
             Some(Robots::Nothing(reason)) => Err(FetchReason::RobotsUnreadable(reason.clone())),
