@@ -1,5 +1,6 @@
 //! Connections as everywhere in the workspace: every address of a name in turn, and never to itself.
 
+use crate::step::Step;
 use http::Uri;
 use http::uri::Scheme;
 use hyper_util::rt::TokioIo;
@@ -57,10 +58,13 @@ impl Service<Uri> for Dialer {
             let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
             let usual = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
             let port = uri.port_u16().unwrap_or(usual);
+            Step::Connect.enter();
             let stream = match dial.0 {
                 Some(open) => open(host.to_owned(), port).await,
                 None => switchboard_driver::connect(host, port, limit).await,
             };
+            // The handshake follows; its end, or that of a connection without one, is the request's next step.
+            Step::Tls.enter();
             stream.map(TokioIo::new).map_err(without_addresses)
         })
     }

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod dialer;
+mod step;
 mod tls;
 mod url;
 
 pub use dialer::{Dial, Dialing};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+pub use step::{Step, Steps};
 pub use tls::{Trust, TrustError};
 pub use url::{Url, UrlError};
 
@@ -14,8 +16,10 @@ use dialer::Dialer;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as Pooled;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error as StdError;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -55,9 +59,14 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The answer was not there in time.
-    #[error("no answer within {0:?}")]
-    Timeout(Duration),
+    /// The answer was not complete in time.
+    #[error("{step}: no complete answer within {limit:?}")]
+    Timeout {
+        /// The step that was not done.
+        step: Step,
+        /// [`Options::timeout`].
+        limit: Duration,
+    },
     /// There is no connection, no TLS session, or no HTTP on it.
     #[error("{0}")]
     Failed(String),
@@ -125,19 +134,50 @@ impl Client {
         headers: &[(HeaderName, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, Error> {
+        self.send_in_steps(method, url, headers, body, &Steps::default()).await
+    }
+
+    /// Sends a request, and keeps `steps` at the step that it is in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn send_in_steps(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &[(HeaderName, &str)],
+        body: impl Into<Bytes>,
+        steps: &Steps,
+    ) -> Result<Answer, Error> {
         let mut request = Request::builder().method(method).uri(url.uri().clone());
         for (name, value) in headers {
             request = request.header(name, *value);
         }
         let request = request.body(Full::new(body.into())).map_err(|_| Error::Header)?;
-        match timeout(self.timeout, self.exchange(request)).await {
+        match timeout(self.timeout, steps.scope(self.exchange(request, steps))).await {
             Ok(result) => result.map_err(|error| Error::Failed(url.redact(&reason(&error)))),
-            Err(_) => Err(Error::Timeout(self.timeout)),
+            Err(_) => Err(Error::Timeout { step: steps.current(), limit: self.timeout }),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, hyper_util::client::legacy::Error> {
-        let (head, mut incoming) = self.pooled.request(request).await?.into_parts();
+    async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        steps: &Steps,
+    ) -> Result<Answer, hyper_util::client::legacy::Error> {
+        let mut connected = capture_connection(&mut request);
+        let mut answering = pin!(self.pooled.request(request));
+        let answer = tokio::select! {
+            answer = &mut answering => answer,
+            () = async { drop(connected.wait_for_connection_metadata().await) } => {
+                // A kept connection may have come free while a new one was being opened.
+                steps.set(Step::Headers);
+                answering.await
+            }
+        };
+        let (head, mut incoming) = answer?.into_parts();
+        steps.set(Step::Body);
         let (mut body, mut cut) = (Vec::new(), None);
         while let Some(frame) = incoming.frame().await {
             let data = match frame.map(http_body::Frame::into_data) {

@@ -146,7 +146,7 @@ async fn one_that_does_not_answer_is_given_up_in_time() {
     let server = serve("", None).await;
     let limit = Duration::from_millis(50);
     let error = client(|options| options.timeout = limit).get(&url(&format!("http://{}/", server.address))).await;
-    assert_eq!(error.expect_err("no answer").to_string(), "no answer within 50ms");
+    assert_eq!(error.expect_err("no answer").to_string(), "headers: no complete answer within 50ms");
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ pub mod commands;
 #[cfg(feature = "service")]
 pub mod guard;
 #[cfg(feature = "service")]
+pub mod progress;
+#[cfg(feature = "service")]
 pub mod render;
 #[cfg(feature = "service")]
 pub mod scrape;

@@ -1,7 +1,8 @@
 //! One site's headlines: by its feed, its page, or its rendered page, within a deadline.
 
-use crate::extract::{self, Extraction, Headline, Step};
+use crate::extract::{self, Extraction, Headline, Step as RuleStep};
 use crate::fetch::{FetchError, FetchReason, Fetched, Fetcher, Page, Validators};
+use crate::progress::{Progress, Step};
 use crate::render::{Backend, RenderError, Request};
 use crate::site::{Mode, Site};
 use crate::state::Source;
@@ -62,7 +63,7 @@ pub struct Try {
     /// Its address.
     pub url: Url,
     /// What each step of the rule left.
-    pub steps: Vec<Step>,
+    pub steps: Vec<RuleStep>,
     /// Why a step left nothing.
     pub hints: Vec<String>,
     /// What was found.
@@ -121,17 +122,20 @@ impl Scraper {
     /// Asks a site, and says what was tried.
     pub async fn tries(&self, site: &Arc<Site>, known: &Known) -> (Outcome, Vec<Try>) {
         let mut tries = Vec::new();
-        let outcome = match timeout(self.deadline, self.ask(site, known, &mut tries)).await {
+        let progress = Progress::default();
+        let outcome = match timeout(self.deadline, self.ask(site, known, &mut tries, &progress)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let reason = format!("no headlines within {:?} ({})", self.deadline, site.url);
+                let (step, url) = progress.current();
+                let url = url.as_ref().unwrap_or(&site.url);
+                let reason = format!("{step}: deadline of {:?} exceeded ({url})", self.deadline);
                 Outcome::Failed { reason, wait: None }
             }
         };
         (outcome, tries)
     }
 
-    async fn ask(&self, site: &Arc<Site>, known: &Known, tries: &mut Vec<Try>) -> Outcome {
+    async fn ask(&self, site: &Arc<Site>, known: &Known, tries: &mut Vec<Try>, progress: &Progress) -> Outcome {
         let (mut broken, mut failed, mut wait) = (Vec::new(), Vec::new(), None);
         // Whether the page could not be had at all, so that a browser would get no further.
         let mut is_out_of_reach = false;
@@ -142,7 +146,7 @@ impl Scraper {
             }
             let none = Validators::default();
             let validators = if known.source == Some(source) { &known.validators } else { &none };
-            match self.ask_by(site, source, validators, tries).await {
+            match self.ask_by(site, source, validators, tries, progress).await {
                 Way::Found { headlines, total, validators } => {
                     return Outcome::Found { headlines, total, source, validators };
                 }
@@ -193,7 +197,14 @@ impl Scraper {
         ways
     }
 
-    async fn ask_by(&self, site: &Arc<Site>, source: Source, known: &Validators, tries: &mut Vec<Try>) -> Way {
+    async fn ask_by(
+        &self,
+        site: &Arc<Site>,
+        source: Source,
+        known: &Validators,
+        tries: &mut Vec<Try>,
+        progress: &Progress,
+    ) -> Way {
         let url = match (source, &site.feed) {
             (Source::Feed, Some(feed)) => feed.clone(),
             _ => site.url.clone(),
@@ -201,8 +212,8 @@ impl Scraper {
         let mut tried =
             Try { source, url: url.clone(), steps: Vec::new(), hints: Vec::new(), headlines: Vec::new(), error: None };
         let way = match source {
-            Source::Render => self.rendered(site, &mut tried).await,
-            _ => self.fetched(site, source, &url, known, &mut tried).await,
+            Source::Render => self.rendered(site, &mut tried, progress).await,
+            _ => self.fetched(site, source, known, &mut tried, progress).await,
         };
         if let Way::Failed(reason, _) | Way::OutOfReach(reason, _) = &way {
             tried.error = Some(reason.clone());
@@ -211,8 +222,15 @@ impl Scraper {
         way
     }
 
-    async fn fetched(&self, site: &Arc<Site>, source: Source, url: &Url, known: &Validators, tried: &mut Try) -> Way {
-        let page = match self.fetcher.fetch(url, known).await {
+    async fn fetched(
+        &self,
+        site: &Arc<Site>,
+        source: Source,
+        known: &Validators,
+        tried: &mut Try,
+        progress: &Progress,
+    ) -> Way {
+        let page = match self.fetcher.fetch_in_steps(&tried.url, known, progress).await {
             Ok(Fetched::NotModified) => return Way::Unchanged,
             Ok(Fetched::Page(page)) => page,
             Err(error) => return failed(&error),
@@ -220,6 +238,7 @@ impl Scraper {
         let Page { url, validators, .. } = &*page;
         let (url, validators) = (url.clone(), validators.clone());
         let (own, base) = (site.clone(), url.clone());
+        progress.enter(Step::Extract, &url);
         let found = self
             .extract(move || {
                 let text = page.text();
@@ -232,11 +251,11 @@ impl Scraper {
         judge(site, &url, found, validators, tried)
     }
 
-    async fn rendered(&self, site: &Arc<Site>, tried: &mut Try) -> Way {
+    async fn rendered(&self, site: &Arc<Site>, tried: &mut Try, progress: &Progress) -> Way {
         let Some(renderer) = &self.renderer else {
             return Way::Failed(format!("it has to be rendered, and there is no renderer ({})", site.url), None);
         };
-        let turn = match self.fetcher.turn(&site.url).await {
+        let turn = match self.fetcher.turn(&site.url, progress).await {
             Ok(turn) => turn,
             Err(error) => return failed(&error),
         };
@@ -244,6 +263,7 @@ impl Scraper {
             timeout: self.deadline,
             wait_for: site.wait_for.clone(),
             agent: Some(self.fetcher.agent().to_owned()),
+            progress: progress.clone(),
             ..Request::new(site.url.clone())
         };
         let result = renderer.render(&request).await;
@@ -266,6 +286,7 @@ impl Scraper {
         }
         let (own, base, html) = (site.clone(), page.url.clone(), page.html);
         let extract = move || extract::page(&html, &base, &own.rule).map_err(|error| error.to_string());
+        progress.enter(Step::Extract, &page.url);
         let found = self.extract(extract).await;
         judge(site, &page.url, found, Validators::default(), tried)
     }
@@ -310,9 +331,10 @@ fn sentence(reasons: &[String]) -> String {
 fn failed(error: &FetchError) -> Way {
     match &error.reason {
         FetchReason::Busy { wait, .. } => Way::OutOfReach(error.to_string(), Some(*wait)),
-        FetchReason::Robots | FetchReason::RobotsUnreadable(_) | FetchReason::Failed(_) | FetchReason::Scheme => {
+        FetchReason::Robots | FetchReason::RobotsUnreadable(_) | FetchReason::Scheme => {
             Way::OutOfReach(error.to_string(), None)
         }
+        reason if reason.is_out_of_reach() => Way::OutOfReach(error.to_string(), None),
         _ => Way::Failed(error.to_string(), None),
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Reply, Site};
 use std::time::Duration;
-use switchboard_http_client::Trust;
+use switchboard_http_client::{Step, Trust};
 use switchboard_news::fetch::{FetchReason, Fetched, Fetcher, Options, Page, Validators};
 use switchboard_news::guard::{Allow, Guard};
 use url::Url;
@@ -222,6 +222,7 @@ async fn a_server_that_hangs_or_drips_ends_at_the_time_out_and_others_are_not_de
         reason = &mut hanging => panic!("the quick site waited: {reason}"),
         page = page(&fetcher, &url) => assert_eq!(page.text(), "quick"),
     }
-    assert_eq!(hanging.await, FetchReason::Timeout(Duration::from_secs(3)));
-    assert_eq!(reason(&fetcher, &slow.url("/drip")).await, FetchReason::Timeout(Duration::from_secs(3)));
+    let late = |step| FetchReason::Timeout { step, limit: Duration::from_secs(3) };
+    assert_eq!(hanging.await, late(Step::Headers));
+    assert_eq!(reason(&fetcher, &slow.url("/drip")).await, late(Step::Body));
 }

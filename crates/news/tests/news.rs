@@ -2,6 +2,10 @@
 
 mod common;
 mod harness;
+#[path = "news/late.rs"]
+mod late;
+#[path = "news/refresh.rs"]
+mod refresh;
 mod service;
 #[path = "news/single.rs"]
 mod single;

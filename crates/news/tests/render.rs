@@ -22,7 +22,7 @@ use outside::{
 use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_news::guard::{Allow, Guard};
-use switchboard_news::render::{Browser, BrowserOptions, RenderError, Request, Screenshot, Viewport};
+use switchboard_news::render::{Browser, BrowserOptions, RenderError, RenderStep, Request, Screenshot, Viewport};
 
 pub(crate) fn answer(path: &str) -> Reply {
     if let Some(port) = path.strip_prefix("/to/") {
@@ -126,12 +126,18 @@ async fn pictures_are_loaded_only_when_asked_for(browser: &Browser, site: &Site)
 
 async fn a_hostile_page_ends_with_an_error_that_names_it(browser: &Browser, site: &Site) {
     let brief = Duration::from_secs(3);
-    for path in ["/busy", "/hang"] {
-        let error = error(browser, Request { timeout: brief, ..Request::new(site.url(path)) }).await;
-        assert!(matches!(error, RenderError::Timeout { .. }), "{path}: {error}");
+    let never = || Request { timeout: brief, ..Request::new(site.url("/plain")) };
+    for (request, expected) in [
+        (Request { timeout: brief, ..Request::new(site.url("/busy")) }, RenderStep::Navigation),
+        (Request { timeout: brief, ..Request::new(site.url("/hang")) }, RenderStep::Navigation),
+        (Request { wait_for: Some("none".into()), ..never() }, RenderStep::WaitForSelector),
+        (Request { wait: brief, ..never() }, RenderStep::Wait),
+    ] {
+        let error = error(browser, request).await;
+        let named = format!("{expected}: timeout of 3s exceeded (");
+        assert!(matches!(&error, RenderError::Timeout { step, .. } if *step == expected), "{expected}: {error}");
+        assert!(error.to_string().starts_with(&named), "{error}");
     }
-    let never = Request { wait_for: Some("none".into()), timeout: brief, ..Request::new(site.url("/plain")) };
-    assert!(matches!(error(browser, never).await, RenderError::Timeout { .. }));
     let wrong = Request { wait_for: Some("a[".into()), timeout: LIMIT, ..Request::new(site.url("/plain")) };
     assert!(matches!(error(browser, wrong).await, RenderError::Failed { .. }));
     error(browser, Request { timeout: LIMIT, ..Request::new(site.url("/download")) }).await;

@@ -13,7 +13,9 @@ use std::time::Duration;
 use switchboard_http_client::header::CONTENT_TYPE;
 use switchboard_http_client::{HeaderName, Method};
 use switchboard_news::guard::Allow;
-use switchboard_news::render::{Renderer, RendererSettings, Request, Screenshot, Viewport};
+use switchboard_news::render::{
+    Remote, RenderError, RenderStep, Renderer, RendererSettings, Request, Screenshot, Viewport,
+};
 use switchboard_news::service::{RenderService, RenderServiceSettings, Rendering};
 
 const JSON: [(HeaderName, &str); 1] = [(CONTENT_TYPE, "application/json; charset=utf-8")];
@@ -132,6 +134,49 @@ async fn headlines_that_only_scripts_show_stand_on_the_page(renderer: &Renderer,
     }
 }
 
+async fn a_late_page_names_its_step_through_the_service_and_on_the_page(
+    renderer: &Renderer,
+    service: &Served,
+    site: &Site,
+) {
+    let remote = Remote::new(&format!("http://{}", service.address)).expect("an address");
+    let request = |path: &str, wait_for: Option<&str>| Request {
+        timeout: Duration::from_secs(4),
+        wait_for: wait_for.map(str::to_owned),
+        ..Request::new(site.url(path))
+    };
+    for (request, expected) in
+        [(request("/hang", None), RenderStep::Navigation), (request("/", Some("none")), RenderStep::WaitForSelector)]
+    {
+        let error = remote.render(&request).await.expect_err("late");
+        assert!(matches!(&error, RenderError::Timeout { step, .. } if *step == expected), "{expected}: {error}");
+        let path = format!(
+            "/render.html?url={}&wait_for={}&timeout=4",
+            request.url,
+            request.wait_for.as_deref().unwrap_or("")
+        );
+        let (status, text) = service.get(&path).await;
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((status, answer["info"]["step"].as_str()), (504, Some(expected.name())), "{text}");
+    }
+    for (path, more, step) in [("/hang", "", "navigation"), ("/", "wait_for = \"none\"", "wait for selector")] {
+        let base = tempfile::tempdir().expect("a directory");
+        let (file, url) = (base.path().join("sites.toml"), site.url(path));
+        let text = format!("[[site]]\nname = \"Late\"\nurl = \"{url}\"\nmode = \"render\"\n{more}\n");
+        std::fs::write(&file, text).expect("written");
+        let news = Served::news(base.path(), &file, &[site], |settings| {
+            settings.rendering = Rendering::Shared(renderer.clone());
+            settings.deadline = Duration::from_secs(6);
+        })
+        .await;
+        eventually("it is late", "failed".to_owned(), async || news.state("Late").await.0).await;
+        let expected = format!("render: {step}: deadline of 6s exceeded ({url})");
+        assert_eq!(news.state("Late").await.1, expected);
+        assert!(news.get("/news").await.1.contains(&format!("render: {step}: deadline of 6s exceeded")));
+        news.stop().await;
+    }
+}
+
 async fn the_page_fills_in_live_under_its_policy_in_a_browser() {
     // Slower than the page, which is there before its headlines.
     let site = Site::start(|path| match path {
@@ -186,6 +231,8 @@ async fn all() -> ExitCode {
     run.test("ping_tells_and_gc_replaces_chromium", ping_tells_and_gc_replaces_chromium(&service, &site)).await;
     let name = "headlines_that_only_scripts_show_stand_on_the_page";
     run.test(name, headlines_that_only_scripts_show_stand_on_the_page(&renderer, &service, &site)).await;
+    let name = "a_late_page_names_its_step_through_the_service_and_on_the_page";
+    run.test(name, a_late_page_names_its_step_through_the_service_and_on_the_page(&renderer, &service, &site)).await;
     let name = "the_page_fills_in_live_under_its_policy_in_a_browser";
     run.test(name, the_page_fills_in_live_under_its_policy_in_a_browser()).await;
     let own = harness::base();

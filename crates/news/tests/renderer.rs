@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use switchboard_news::guard::Allow;
-use switchboard_news::render::{RenderError, Rendered, Renderer, RendererSettings, Request, family};
+use switchboard_news::render::{RenderError, RenderStep, Rendered, Renderer, RendererSettings, Request, family};
 
 /// The first argument of this program as one that is killed.
 const VICTIM: &str = "--victim";
@@ -67,7 +67,7 @@ async fn what_finds_no_room_is_refused_with_a_time() {
     assert!((Duration::from_secs(1)..=Duration::from_secs(60)).contains(retry_after));
     assert!(refused.to_string().contains(site.url("/").as_str()), "{refused}");
     // The time in the queue is a part of its own.
-    assert!(matches!(late, Err(RenderError::Timeout { .. })), "{late:?}");
+    assert!(matches!(late, Err(RenderError::Timeout { step: RenderStep::Queue, .. })), "{late:?}");
     first.abort();
     let _ = first.await;
     plain(&renderer, &site).await;
@@ -192,7 +192,13 @@ async fn many_pages_leave_no_context_file_or_process() {
     eventually("no context", 0, quiet).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (ours, theirs) = (files(), of_browser());
+    let begun = Instant::now();
     for number in 0..count {
+        if number % 25 == 0 && number > 0 {
+            // Unlike print!, this is seen at once, and whatever the test's outcome.
+            let now = (renderer.browser().await.expect("it runs").1, files(), of_browser());
+            eprintln!("{number} of {count} pages after {:.0?}: contexts, files, Chromium's: {now:?}", begun.elapsed());
+        }
         if number % 10 == 9 {
             // Given up on the way.
             let brief = Request { timeout: Duration::from_millis(10 + number % 300), ..request(&site, "/hang") };
@@ -211,7 +217,12 @@ async fn many_pages_leave_no_context_file_or_process() {
     })
     .await;
     assert_eq!(renderer.status().await.starts, 1);
-    println!("{count} pages: files {ours} -> {}, its processes and files {theirs:?} -> {:?}", files(), of_browser());
+    println!(
+        "{count} pages in {:.0?}: files {ours} -> {}, its processes and files {theirs:?} -> {:?}",
+        begun.elapsed(),
+        files(),
+        of_browser()
+    );
 }
 
 async fn one_that_idles_takes_next_to_no_processor() {

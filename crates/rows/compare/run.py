@@ -20,7 +20,7 @@ PAIRS = int(os.environ.get("PAIRS", "7"))
 SECONDS = os.environ.get("SECONDS_EACH", "2")
 ROWS = 100
 CONNECTIONS = "16"
-SWITCHBOARD = os.path.join(ROOT, "target/release/switchboard")
+SWITCHBOARD = os.environ["PROGRAM"]
 CONSTANT = os.path.join(HERE, "target/release/constant")
 PYTHON = os.path.join(ROOT, "target/rows-compare/bin/python")
 

@@ -43,11 +43,7 @@ impl ScratchDatabase {
     /// # Errors
     /// If there is one of this name, the name is not of 1 to 63 bytes, and as for [`ScratchDatabase::create`].
     pub async fn keep(maker: &Database, name: &str) -> Result<Database, Error> {
-        if name.is_empty() || name.len() > 63 || name.starts_with(PREFIX) {
-            return Err(Error::refused(format!(
-                "a database's name has 1 to 63 bytes, and does not begin with {PREFIX}"
-            )));
-        }
+        ScratchDatabase::check_name(name)?;
         let session = maker.session(&settings("switchboard scratch", TIME, TIME)).await?;
         let name_in_sql = identifier(name);
         session.client().batch_execute(&format!("CREATE DATABASE {name_in_sql}")).await?;
@@ -55,6 +51,19 @@ impl ScratchDatabase {
         let mark = format!("COMMENT ON DATABASE {name_in_sql} IS {}", literal(MARK));
         session.client().batch_execute(&mark).await?;
         Ok(maker.with_name(name))
+    }
+
+    /// Checks a name for [`ScratchDatabase::keep`] and [`ScratchDatabase::remove`], without a database.
+    ///
+    /// # Errors
+    /// It is not of 1 to 63 bytes, has a zero byte, or begins like those that are dropped by themselves.
+    pub fn check_name(name: &str) -> Result<(), Error> {
+        if (1..=63).contains(&name.len()) && !name.contains('\0') && !name.starts_with(PREFIX) {
+            return Ok(());
+        }
+        let reason =
+            format!("a database's name has 1 to 63 bytes, none of them zero, and does not begin with {PREFIX}");
+        Err(Error::refused(reason))
     }
 
     /// Drops a database that [`ScratchDatabase::keep`] made, with whoever is connected to it.

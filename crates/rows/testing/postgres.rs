@@ -16,7 +16,9 @@ fn main() {
     options.sockets = base.join("s");
     // Nothing has to survive the machine.
     options.settings =
-        ["fsync=off", "synchronous_commit=on", "max_connections=200", "shared_buffers=32MB"].map(str::to_owned).into();
+        ["fsync=off", "synchronous_commit=on", "max_connections=200", "shared_buffers=32MB", "max_wal_size=256MB"]
+            .map(str::to_owned)
+            .into();
     options.settings.extend(arguments);
     if let Some(binaries) = std::env::var_os("ROWS_BINARIES") {
         options.binaries = Some(copied(std::path::Path::new(&binaries), &base));

@@ -1,6 +1,9 @@
 //! PostgREST's dialect, as SQL.
 #![cfg(not(loom))]
 
+#[path = "query/logic.rs"]
+mod logic;
+
 use switchboard_rows::query::{
     Column, Page, Payload, Preferences, Query, QueryError, Relation, Resolution, Returned, Statement, Target, quoted,
 };
@@ -120,8 +123,6 @@ fn what_the_dialect_does_not_have_is_refused_with_a_code() {
         ("id=in.1,2", "PGRST100"),
         ("id=in.(\"1)", "PGRST100"),
         ("id=is.1", "PGRST100"),
-        ("or=(id.eq.1,id.eq.2)", "PGRST100"),
-        ("and=(id.eq.1)", "PGRST100"),
         ("limit=-1", "PGRST100"),
         ("limit=+1", "PGRST100"),
         ("limit=", "PGRST100"),
@@ -129,7 +130,14 @@ fn what_the_dialect_does_not_have_is_refused_with_a_code() {
         ("limit=9223372036854775808", "PGRST100"),
         ("offset=18446744073709551616", "PGRST100"),
         ("select=none", "42703"),
-        ("select=other(id)", "PGRST100"),
+        ("select=other(id)", "PGRST200"),
+        ("select=*,other(*)", "PGRST200"),
+        ("select=id,alias:other!inner(id,name)", "PGRST200"),
+        ("select=id,...other(name)", "PGRST200"),
+        ("select=count()", "PGRST200"),
+        ("order=other(name).desc", "PGRST200"),
+        ("other.id=eq.1", "PGRST200"),
+        ("other.or=(id.eq.1)", "PGRST200"),
         ("select=alias:id", "PGRST100"),
         ("select=id::integer", "PGRST100"),
         ("select=id,id::text", "PGRST100"),

@@ -53,6 +53,23 @@ fn it_is_dropped_by_a_runtime_that_ends() {
     assert!(!runtime.block_on(exists(&name)));
 }
 
+#[test]
+fn a_name_has_1_to_63_bytes_and_is_not_like_those_that_are_dropped_by_themselves() {
+    for (name, is_good) in [
+        ("", false),
+        ("x", true),
+        (&*"x".repeat(63), true),
+        (&*"x".repeat(64), false),
+        (&*"ü".repeat(32), false),
+        ("it's \"kept\"", true),
+        ("a\0b", false),
+        ("switchboard_scratch_x", false),
+        ("switchboard_scratch", true),
+    ] {
+        assert_eq!(ScratchDatabase::check_name(name).is_ok(), is_good, "{name:?}");
+    }
+}
+
 const ADDRESS: &str = "ROWS_SCRATCH_ADDRESS";
 const END: &str = "ROWS_SCRATCH_END";
 

@@ -6,7 +6,7 @@ use crate::site::Site;
 use crate::state::{Changes, Record};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -22,10 +22,26 @@ pub(super) struct Entry {
     pub(super) site: Arc<Site>,
     pub(super) identity: String,
     pub(super) record: Mutex<Record>,
+    /// As it is shown.
     is_asking: AtomicBool,
     wake: Notify,
-    /// Attempts that have ended.
-    rounds: watch::Sender<u64>,
+    /// Attempts that have begun.
+    begun: AtomicU64,
+    /// Attempts that have ended, each with its headlines shown.
+    ended: watch::Sender<u64>,
+}
+
+/// An attempt that somebody waits for.
+pub(super) struct Awaited {
+    before: u64,
+    ended: watch::Receiver<u64>,
+}
+
+impl Awaited {
+    /// Returns once it has ended, or its site is gone.
+    pub(super) async fn done(mut self) {
+        let _ = self.ended.wait_for(|ended| *ended > self.before).await;
+    }
 }
 
 pub(super) struct Running {
@@ -48,27 +64,32 @@ pub(super) fn identity(site: &Site) -> String {
 impl Entry {
     pub(super) fn new(site: Site, record: Record) -> Entry {
         let (identity, site) = (identity(&site), Arc::new(site));
-        let rounds = watch::Sender::new(0);
-        let (is_asking, wake) = Default::default();
-        Entry { site, identity, record: Mutex::new(record), is_asking, wake, rounds }
+        let ended = watch::Sender::new(0);
+        let (is_asking, wake, begun) = Default::default();
+        Entry { site, identity, record: Mutex::new(record), is_asking, wake, begun, ended }
     }
 
     pub(super) fn view(&self) -> SiteView {
         SiteView::new(&self.site, &self.record.lock(), self.is_asking.load(Ordering::Relaxed))
     }
 
-    /// Asks soon. Returns the count of ended attempts to wait for; `None` if the last one is too new to repeat it.
-    pub(super) fn ask(&self, now: Timestamp) -> Option<watch::Receiver<u64>> {
-        let rounds = self.rounds.subscribe();
-        let is_new = since(self.record.lock().tried, now).is_some_and(|age| age < LEAST);
-        if self.is_asking.load(Ordering::Relaxed) {
-            return Some(rounds);
+    /// Asks soon, or joins the attempt that runs. `None` if the last one is too new to repeat it.
+    pub(super) fn ask(&self, now: Timestamp) -> Option<Awaited> {
+        let ended = self.ended.subscribe();
+        // Before all else: an attempt that ends from here on is one that was waited for.
+        let before = *ended.borrow();
+        if self.begun.load(Ordering::SeqCst) == before {
+            if self.is_recent(now) {
+                return None;
+            }
+            self.wake.notify_one();
         }
-        if is_new {
-            return None;
-        }
-        self.wake.notify_one();
-        Some(rounds)
+        Some(Awaited { before, ended })
+    }
+
+    /// Whether the last attempt ended less than [`LEAST`] ago.
+    fn is_recent(&self, now: Timestamp) -> bool {
+        since(self.record.lock().tried, now).is_some_and(|age| age < LEAST)
     }
 
     /// The time until the next attempt. `asked` is what the host asks for.
@@ -97,11 +118,16 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
     let mut is_failed_logged = false;
     loop {
         let pause = entry.pause(Timestamp::now(), asked);
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = entry.wake.notified() => {}
+        let is_due = tokio::select! {
+            () = sleep(pause) => true,
+            () = entry.wake.notified() => false,
+        };
+        // One of several that came together: the attempt that it asked for has ended.
+        if !is_due && entry.is_recent(Timestamp::now()) {
+            continue;
         }
         let Some(board) = shared.upgrade() else { return };
+        entry.begun.fetch_add(1, Ordering::SeqCst);
         entry.is_asking.store(true, Ordering::Relaxed);
         board.changed();
         let known = {
@@ -151,7 +177,7 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
         // After the record: what is told twice is better than what is told never, but a crash is rare.
         board.publish.changes(&entry.site.name, &changes);
         board.changed();
-        entry.rounds.send_modify(|rounds| *rounds += 1);
+        entry.ended.send_modify(|ended| *ended += 1);
     }
 }
 

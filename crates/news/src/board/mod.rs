@@ -171,8 +171,8 @@ impl Board {
         new
     }
 
-    /// Asks all sites now, except those that were asked within the last seconds, and waits for them, at most as long as an
-    /// attempt may take.
+    /// Asks all sites now, except those that were asked within the last 10 s, and waits for them, at most as long as an
+    /// attempt may take. One that is being asked already is not asked again: its attempt is waited for.
     pub async fn refresh(&self) {
         let running = |row: &Row| match row {
             Row::Running(running) => Some(running.entry.clone()),
@@ -182,9 +182,8 @@ impl Board {
         let now = Timestamp::now();
         let asked: Vec<_> = entries.iter().filter_map(|entry| entry.ask(now)).collect();
         let all = async {
-            for mut done in asked {
-                let before = *done.borrow_and_update();
-                let _ = done.wait_for(|rounds| *rounds > before).await;
+            for attempt in asked {
+                attempt.done().await;
             }
         };
         let _ = timeout(self.0.scraper.deadline() + Duration::from_secs(1), all).await;

@@ -1,5 +1,6 @@
 use super::encoding::EncodingError;
 use std::time::Duration;
+use switchboard_http_client::Step;
 use url::Url;
 
 /// A page could not be fetched. The text names its address.
@@ -20,8 +21,13 @@ pub enum FetchReason {
     #[error("only http:// and https:// addresses without a password can be fetched")]
     Scheme,
     /// The whole answer did not arrive in time.
-    #[error("no complete answer within {0:?}")]
-    Timeout(Duration),
+    #[error("{step}: timeout of {limit:?} exceeded")]
+    Timeout {
+        /// The step that was not done.
+        step: Step,
+        /// [`Options::timeout`](super::Options::timeout).
+        limit: Duration,
+    },
     /// There is no connection, no TLS session, or no HTTP on it; or the guard refuses.
     #[error("{0}")]
     Failed(String),
@@ -57,4 +63,12 @@ pub enum FetchReason {
         /// How long.
         wait: Duration,
     },
+}
+
+impl FetchReason {
+    /// Whether there is no connection to the host, so that nothing else of it can be fetched either.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        let before = |step: &Step| matches!(step, Step::Resolve | Step::Connect | Step::Tls);
+        matches!(self, FetchReason::Failed(_)) || matches!(self, FetchReason::Timeout { step, .. } if before(step))
+    }
 }

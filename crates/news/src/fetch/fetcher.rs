@@ -4,6 +4,7 @@ use super::host::{Origin, Origins};
 use super::robots::{self, Robots};
 use super::{AGENT, FetchError, FetchReason, decode, encoding, retry};
 use crate::guard::Guard;
+use crate::progress::{self, Progress};
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::io;
@@ -13,7 +14,7 @@ use switchboard_http_client::header::{
     LOCATION, RETRY_AFTER, USER_AGENT,
 };
 use switchboard_http_client::{
-    Answer, Client, Dial, Error, HeaderName, Method, Options as ClientOptions, StatusCode, Trust, TrustError,
+    Answer, Client, Dial, Error, HeaderName, Method, Options as ClientOptions, StatusCode, Step, Trust, TrustError,
 };
 use tokio::time::sleep;
 use url::Url;
@@ -131,7 +132,12 @@ impl Fetcher {
     pub fn new(guard: Guard, options: Options) -> Result<Fetcher, TrustError> {
         let dial = Dial::with(move |host, port| {
             let guard = guard.clone();
-            Box::pin(async move { guard.dial(&host, port).await.map_err(io::Error::other) })
+            Box::pin(async move {
+                Step::Resolve.enter();
+                let checked = guard.check(&host, port).await.map_err(io::Error::other)?;
+                Step::Connect.enter();
+                guard.connect(checked).await.map_err(io::Error::other)
+            })
         });
         let client = |answer_limit| {
             Client::new(&ClientOptions {
@@ -159,10 +165,24 @@ impl Fetcher {
     ///
     /// There is no page; the error names the address.
     pub async fn fetch(&self, url: &Url, validators: &Validators) -> Result<Fetched, FetchError> {
+        self.fetch_in_steps(url, validators, &Progress::default()).await
+    }
+
+    /// Fetches a page, and keeps `progress` at the step that it is in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fetcher::fetch`].
+    pub async fn fetch_in_steps(
+        &self,
+        url: &Url,
+        validators: &Validators,
+        progress: &Progress,
+    ) -> Result<Fetched, FetchError> {
         let mut url = url.clone();
         let mut validators = Some(validators);
         for _ in 0..=self.options.redirects {
-            let answer = self.take_turn(&url, validators).await.map_err(|reason| at(&url, reason))?;
+            let answer = self.take_turn(&url, validators, progress).await.map_err(|reason| at(&url, reason))?;
             match answer.status {
                 StatusCode::NOT_MODIFIED if validators.is_some_and(|known| *known != Validators::default()) => {
                     return Ok(Fetched::NotModified);
@@ -194,22 +214,24 @@ impl Fetcher {
     pub async fn check_robots(&self, url: &Url) -> Result<(), FetchError> {
         let origin = self.origins.get(&origin_of(url).map_err(|reason| at(url, reason))?);
         let mut origin = origin.lock().await;
-        self.ask_robots(url, &mut origin).await.map(|_| ()).map_err(|reason| at(url, reason))
+        self.ask_robots(url, &mut origin, &Progress::default()).await.map(|_| ()).map_err(|reason| at(url, reason))
     }
 
     /// Waits for the turn of whoever fetches this page by other means: robots.txt allows it, the delay has passed, and no
-    /// other request is sent to its origin until the turn is dropped.
+    /// other request is sent to its origin until the turn is dropped. Keeps `progress` at the step that it is in.
     ///
     /// # Errors
     ///
     /// robots.txt does not allow it or cannot be read, or the origin asked to be left alone.
-    pub async fn turn(&self, url: &Url) -> Result<Turn, FetchError> {
+    pub async fn turn(&self, url: &Url, progress: &Progress) -> Result<Turn, FetchError> {
         let turn = async {
+            progress.enter(progress::Step::Turn, url);
             let mut origin = self.origins.get(&origin_of(url)?).lock_owned().await;
             if let Some((status, wait)) = origin.refusal(Instant::now()) {
                 return Err(FetchReason::Busy { status, wait });
             }
-            let delay = self.ask_robots(url, &mut origin).await?.max(self.options.delay);
+            let delay = self.ask_robots(url, &mut origin, progress).await?.max(self.options.delay);
+            progress.enter(progress::Step::Turn, url);
             sleep(origin.wait(delay, Instant::now())).await;
             Ok(Turn(origin))
         };
@@ -222,15 +244,22 @@ impl Fetcher {
         &self.agent
     }
 
-    async fn take_turn(&self, url: &Url, validators: Option<&Validators>) -> Result<Answer, FetchReason> {
+    async fn take_turn(
+        &self,
+        url: &Url,
+        validators: Option<&Validators>,
+        progress: &Progress,
+    ) -> Result<Answer, FetchReason> {
+        progress.enter(progress::Step::Turn, url);
         let origin = self.origins.get(&origin_of(url)?);
         let mut origin = origin.lock().await;
         if let Some((status, wait)) = origin.refusal(Instant::now()) {
             return Err(FetchReason::Busy { status, wait });
         }
-        let delay = self.ask_robots(url, &mut origin).await?.max(self.options.delay);
+        let delay = self.ask_robots(url, &mut origin, progress).await?.max(self.options.delay);
+        progress.enter(progress::Step::Turn, url);
         sleep(origin.wait(delay, Instant::now())).await;
-        let answer = self.ask(&self.client, url, validators).await;
+        let answer = self.ask(&self.client, url, validators, progress).await;
         origin.page_fetched(Instant::now());
         let answer = answer?;
         if matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
@@ -244,26 +273,28 @@ impl Fetcher {
     }
 
     /// The delay that robots.txt asks for.
-    async fn ask_robots(&self, url: &Url, origin: &mut Origin) -> Result<Duration, FetchReason> {
-        if origin.robots(Instant::now()).is_none() {
-            let robots = self.fetch_robots(url).await;
-            origin.set_robots(robots, Instant::now());
+    async fn ask_robots(&self, url: &Url, origin: &mut Origin, progress: &Progress) -> Result<Duration, FetchReason> {
+        let mut now = Instant::now();
+        if origin.robots(now).is_none() {
+            let robots = self.fetch_robots(url, progress).await;
+            now = Instant::now();
+            origin.set_robots(robots, now);
         }
-        match origin.robots(Instant::now()) {
+        match origin.robots(now) {
             // The cause is no rule of the site: whoever reads of robots.txt would look for it there.
-            Some(Robots::OutOfReach(reason)) => Err(FetchReason::Failed(reason.clone())),
+            Some(Robots::OutOfReach(reason)) => Err(reason.clone()),
             Some(Robots::Nothing(reason)) => Err(FetchReason::RobotsUnreadable(reason.clone())),
             Some(robots) if !robots.allows(url.as_str()) => Err(FetchReason::Robots),
             robots => Ok(robots.map_or(Duration::ZERO, Robots::delay)),
         }
     }
 
-    async fn fetch_robots(&self, url: &Url) -> Robots {
+    async fn fetch_robots(&self, url: &Url, progress: &Progress) -> Robots {
         let Ok(mut url) = url.join("/robots.txt") else { return Robots::All };
         for _ in 0..=self.options.redirects {
-            let answer = match self.ask(&self.robots_client, &url, None).await {
+            let answer = match self.ask(&self.robots_client, &url, None, progress).await {
                 Ok(answer) => answer,
-                Err(FetchReason::Failed(reason)) => return Robots::OutOfReach(reason),
+                Err(reason) if reason.is_out_of_reach() => return Robots::OutOfReach(reason),
                 Err(reason) => return Robots::Nothing(reason.to_string()),
             };
             if !answer.status.is_redirection() {
@@ -281,7 +312,13 @@ impl Fetcher {
         Robots::All
     }
 
-    async fn ask(&self, client: &Client, url: &Url, validators: Option<&Validators>) -> Result<Answer, FetchReason> {
+    async fn ask(
+        &self,
+        client: &Client,
+        url: &Url,
+        validators: Option<&Validators>,
+        progress: &Progress,
+    ) -> Result<Answer, FetchReason> {
         let mut without_fragment = url.clone();
         without_fragment.set_fragment(None);
         let address = without_fragment.as_str().parse().map_err(|_| FetchReason::Scheme)?;
@@ -293,8 +330,10 @@ impl Fetcher {
         if let Some(date) = validators.and_then(|known| known.last_modified.as_deref()) {
             headers.push((IF_MODIFIED_SINCE, date));
         }
-        client.send(Method::GET, &address, &headers, Bytes::new()).await.map_err(|error| match error {
-            Error::Timeout(limit) => FetchReason::Timeout(limit),
+        let steps = progress.request(url);
+        let sending = client.send_in_steps(Method::GET, &address, &headers, Bytes::new(), &steps);
+        sending.await.map_err(|error| match error {
+            Error::Timeout { step, limit } => FetchReason::Timeout { step, limit },
             // The client hides the host, which may be a secret of others; here it is what `--allow` takes.
             error => FetchReason::Failed(error.to_string().replace("its host", url.host_str().unwrap_or_default())),
         })

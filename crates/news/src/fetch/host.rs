@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const MAX_ORIGINS: usize = 4096;
 /// How long a robots.txt counts.
 const ROBOTS_AGE: Duration = Duration::from_secs(24 * 3600);
+/// How long it counts that there was no connection: for all that one attempt asks, and not for the next attempt.
+const OUT_OF_REACH_AGE: Duration = Duration::from_secs(1);
 /// How long one that could not be read counts.
 const UNREADABLE_AGE: Duration = Duration::from_secs(600);
 
@@ -26,7 +28,11 @@ pub(crate) struct Origin {
 impl Origin {
     pub(crate) fn robots(&self, now: Instant) -> Option<&Robots> {
         let (robots, since) = self.robots.as_ref()?;
-        let age = if matches!(robots, Robots::Nothing(_)) { UNREADABLE_AGE } else { ROBOTS_AGE };
+        let age = match robots {
+            Robots::OutOfReach(_) => OUT_OF_REACH_AGE,
+            Robots::Nothing(_) => UNREADABLE_AGE,
+            Robots::All | Robots::Rules(_) => ROBOTS_AGE,
+        };
         (now.saturating_duration_since(*since) < age).then_some(robots)
     }
 
@@ -84,6 +90,7 @@ impl Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::FetchReason;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -98,9 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn robots_txt_counts_for_a_day_and_a_failure_for_ten_minutes() {
+    fn robots_txt_counts_for_a_day_a_failure_for_ten_minutes_and_no_connection_for_one_attempt() {
         let (mut origin, now) = (Origin::default(), Instant::now());
-        for (robots, age) in [(Robots::All, ROBOTS_AGE), (Robots::Nothing("x".into()), UNREADABLE_AGE)] {
+        let out_of_reach = Robots::OutOfReach(FetchReason::Failed("x".into()));
+        for (robots, age) in [
+            (Robots::All, Duration::from_secs(24 * 3600)),
+            (Robots::Nothing("x".into()), Duration::from_secs(600)),
+            (out_of_reach, SECOND),
+        ] {
             origin.set_robots(robots, now);
             assert!(origin.robots(now + age - SECOND).is_some());
             assert!(origin.robots(now + age).is_none());

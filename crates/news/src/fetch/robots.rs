@@ -14,8 +14,8 @@ pub(crate) enum Robots {
     /// There is no robots.txt.
     All,
     /// There is no connection to the origin, for this reason.
-    #[cfg_attr(not(feature = "service"), allow(dead_code, reason = "only the fetcher connects"))]
-    OutOfReach(String),
+    #[cfg(feature = "service")]
+    OutOfReach(super::FetchReason),
     /// It cannot be read at present, for this reason: nothing is allowed.
     #[cfg_attr(not(feature = "service"), allow(dead_code, reason = "only the fetcher tells the reason"))]
     Nothing(String),
@@ -27,6 +27,7 @@ impl fmt::Debug for Robots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Robots::All => "All",
+            #[cfg(feature = "service")]
             Robots::OutOfReach(_) => "OutOfReach",
             Robots::Nothing(_) => "Nothing",
             Robots::Rules(_) => "Rules",
@@ -51,7 +52,9 @@ impl Robots {
     pub(crate) fn allows(&self, url: &str) -> bool {
         match self {
             Robots::All => true,
-            Robots::OutOfReach(_) | Robots::Nothing(_) => false,
+            #[cfg(feature = "service")]
+            Robots::OutOfReach(_) => false,
+            Robots::Nothing(_) => false,
             Robots::Rules(robot) => robot.allowed(url),
         }
     }

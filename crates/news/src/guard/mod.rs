@@ -25,6 +25,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_http_client::Step;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Host;
@@ -45,6 +46,14 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("allow", &self.allow).field("limit", &self.limit).finish_non_exhaustive()
     }
+}
+
+/// Where a connection may go: what was checked is what is dialed.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    target: Target,
+    /// At least one.
+    addresses: Vec<IpAddr>,
 }
 
 /// Why there is no connection.
@@ -81,6 +90,16 @@ pub enum DialError {
         host: String,
         /// Why not.
         source: io::Error,
+    },
+    /// The look-up of the name, or the connection to its last address, took too long.
+    #[error("{step}: connect timeout of {limit:?} exceeded for {target}")]
+    Timeout {
+        /// [`Step::Resolve`] or [`Step::Connect`].
+        step: Step,
+        /// Where the connection was to go.
+        target: Target,
+        /// The limit of this guard.
+        limit: Duration,
     },
     /// No address answers.
     #[error("cannot connect to {target}: {source}")]
@@ -128,9 +147,15 @@ impl Guard {
     ///
     /// The guard refuses, the name has no address, or nobody answers there in time.
     pub async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let checked = self.check(host, port).await?;
+        self.connect(checked).await
+    }
+
+    /// The first half of [`Guard::dial`]: looks the name up and checks its addresses.
+    pub(crate) async fn check(&self, host: &str, port: u16) -> Result<Checked, DialError> {
         let target = Target::new(host, port)?;
         let addresses = self.addresses(&target).await?;
-        self.connect(target, &addresses).await
+        Ok(Checked { target, addresses })
     }
 
     /// The addresses that may be dialed: at least one.
@@ -148,7 +173,10 @@ impl Guard {
             Host::Domain(name) => {
                 let resolving = timeout(self.limit, self.resolver.resolve(name, self.limit));
                 let found = resolving.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                found.map_err(|source| DialError::Resolve { host: name.clone(), source })?
+                found.map_err(|source| match source.kind() {
+                    io::ErrorKind::TimedOut => self.late(Step::Resolve, target),
+                    _ => DialError::Resolve { host: name.clone(), source },
+                })?
             }
         };
         let Some(&first) = found.first() else {
@@ -162,19 +190,27 @@ impl Guard {
         }
     }
 
-    async fn connect(&self, target: Target, addresses: &[IpAddr]) -> Result<TcpStream, DialError> {
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
+    /// The second half of [`Guard::dial`].
+    pub(crate) async fn connect(&self, Checked { target, addresses }: Checked) -> Result<TcpStream, DialError> {
+        let mut last = None;
         for address in addresses.iter().take(MAX_ADDRESSES) {
             match timeout(self.limit, TcpStream::connect(SocketAddr::new(*address, target.port))).await {
                 Ok(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
+                Ok(Err(error)) => last = Some(error),
+                Err(_) => last = None,
             }
         }
-        Err(DialError::Connect { target, source: last })
+        Err(match last {
+            Some(source) => DialError::Connect { target, source },
+            None => self.late(Step::Connect, &target),
+        })
+    }
+
+    fn late(&self, step: Step, target: &Target) -> DialError {
+        DialError::Timeout { step, target: target.clone(), limit: self.limit }
     }
 }
 

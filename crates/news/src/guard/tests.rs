@@ -107,3 +107,33 @@ async fn a_name_without_an_address_is_an_error_of_the_network() {
     let error = guard.dial("nowhere.example", 80).await.expect_err("no address");
     assert!(matches!(error, DialError::Resolve { .. }) && !error.is_refusal(), "{error}");
 }
+
+/// Knows no name, and never says so.
+struct Mute;
+
+impl Resolver for Mute {
+    fn resolve<'a>(&'a self, _: &'a str, _: Duration) -> Resolving<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_named_with_its_limit() {
+    let brief = Duration::from_millis(50);
+    let guard = Guard::with_resolver(Allow::default(), brief, Arc::new(Mute));
+    let error = guard.dial("mute.example", 443).await.expect_err("late");
+    assert_eq!(error.to_string(), "resolve: connect timeout of 50ms exceeded for mute.example:443");
+    assert!(!error.is_refusal());
+    // A queue that is full drops what comes next.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("an address");
+    let mut queue = Vec::new();
+    while let Ok(Ok(stream)) = timeout(LIMIT / 30, TcpStream::connect(address)).await {
+        queue.push(stream);
+    }
+    let guard = Guard::new(Allow::parse([address.to_string()]).expect("a pair"), brief);
+    let error = guard.dial("127.0.0.1", address.port()).await.expect_err("late");
+    assert_eq!(error.to_string(), format!("connect: connect timeout of 50ms exceeded for {address}"));
+}

@@ -1,6 +1,7 @@
 //! Pages after their scripts have run, in the system's Chromium.
 
 mod request;
+mod step;
 
 mod browser;
 pub(crate) mod cdp;
@@ -26,3 +27,4 @@ pub use renderer::{Renderer, RendererStatus};
 pub use request::{MAX_AREA, MAX_SIDE, RenderError, Rendered, Request, Screenshot, Viewport};
 pub use settings::{RendererSettings, SettingError};
 pub(crate) use settings::{count, duration};
+pub use step::RenderStep;

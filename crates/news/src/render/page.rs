@@ -4,7 +4,7 @@ use super::browser::Browser;
 use super::cdp::{CallError, Connection};
 use super::context::Context;
 use super::request::{RenderError, Rendered, Request};
-use super::screenshot;
+use super::{RenderStep, screenshot};
 use crate::devtools::Event;
 use crate::guard::{Proxy, REFUSED};
 use parking_lot::Mutex;
@@ -43,11 +43,12 @@ impl Browser {
         }
         match timeout(request.timeout, self.render_untimed(request)).await {
             Ok(result) => result.map_err(|reason| RenderError::Failed { url: url.clone(), reason }),
-            Err(_) => Err(RenderError::Timeout { url: url.clone(), limit: request.timeout }),
+            Err(_) => Err(request.late()),
         }
     }
 
     async fn render_untimed(&self, request: &Request) -> Result<Rendered, String> {
+        request.enter(RenderStep::Open);
         // A proxy of its own holds what concerns this page alone: it sees every connection, also those of workers.
         let proxy = self.proxy_for(request).await.map_err(|error| error.to_string())?;
         let context = Context::open(&self.connection, self.told_proxy(proxy.as_ref())).await?;
@@ -138,17 +139,24 @@ impl Page<'_> {
     }
 
     async fn render(&self) -> Result<Rendered, String> {
+        self.request.enter(RenderStep::Navigation);
         if !self.load(&self.request.url).await? {
             return Ok(self.empty());
         }
+        self.request.enter(RenderStep::Wait);
         sleep(self.request.wait).await;
         if let Some(selector) = &self.request.wait_for {
+            self.request.enter(RenderStep::WaitForSelector);
             self.evaluate(&format!("{WAIT_FOR}({})", Value::from(selector.as_str()))).await?;
         }
         let png = match &self.request.screenshot {
-            Some(wanted) => Some(screenshot::take(self, *wanted).await?),
+            Some(wanted) => {
+                self.request.enter(RenderStep::Screenshot);
+                Some(screenshot::take(self, *wanted).await?)
+            }
             None => None,
         };
+        self.request.enter(RenderStep::Serialize);
         let value = self.evaluate(&format!("{SERIALIZE}({MAX_HTML})")).await?;
         let html = value["html"].as_str().ok_or_else(|| format!("it has more than {MAX_HTML} characters"))?;
         let url = value["url"].as_str().and_then(|url| url.parse().ok());

@@ -1,5 +1,6 @@
 //! A rendering service elsewhere, by Splash's contract.
 
+use super::RenderStep;
 use super::request::{RenderError, Rendered, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -65,18 +66,24 @@ impl Remote {
     /// The service does not answer, or cannot render the page. The error names the page.
     pub async fn render(&self, request: &Request) -> Result<Rendered, RenderError> {
         let url = &request.url;
-        let late = || RenderError::Timeout { url: url.clone(), limit: request.timeout };
+        request.enter(RenderStep::Service);
         let failed = |reason: String| RenderError::Failed { url: url.clone(), reason };
         let body = body(request).to_string();
         let headers = [(CONTENT_TYPE, "application/json")];
         let sending = self.client.send(Method::POST, &self.endpoint, &headers, body);
         let answer = match tokio::time::timeout(request.timeout.saturating_add(SPARE), sending).await {
-            Err(_) | Ok(Err(Error::Timeout(_))) => return Err(late()),
+            Err(_) | Ok(Err(Error::Timeout { .. })) => return Err(request.late()),
             Ok(Err(error)) => return Err(failed(format!("the rendering service cannot be asked: {error}"))),
             Ok(Ok(answer)) => answer,
         };
         match answer.status.as_u16() {
-            504 => return Err(late()),
+            504 => {
+                let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                if let Some(step) = told["info"]["step"].as_str().and_then(RenderStep::named) {
+                    request.enter(step);
+                }
+                return Err(request.late());
+            }
             200 => {}
             status => {
                 let text: String = String::from_utf8_lossy(&answer.body).chars().take(MAX_ERROR).collect();

@@ -1,5 +1,6 @@
 //! One warm Chromium for many callers: a bounded number of pages at a time, a bounded queue, and its replacement.
 
+use super::RenderStep;
 use super::browser::{Browser, BrowserOptions, find, missing};
 use super::request::{RenderError, Rendered, Request};
 use super::running::{Lease, Running};
@@ -94,13 +95,15 @@ impl Renderer {
         }
         match timeout(request.timeout, self.render_untimed(request)).await {
             Ok(result) => result,
-            Err(_) => Err(RenderError::Timeout { url: request.url.clone(), limit: request.timeout }),
+            Err(_) => Err(request.late()),
         }
     }
 
     async fn render_untimed(&self, request: &Request) -> Result<Rendered, RenderError> {
         let inner = &self.0;
+        request.enter(RenderStep::Queue);
         let _room = inner.room(request).await?;
+        request.enter(RenderStep::Start);
         // A task: a caller that gives up must not undo the start of Chromium, or nobody who is in a hurry ever gets one.
         let starting = inner.clone();
         let lease = tokio::spawn(async move { starting.lease().await }).await;

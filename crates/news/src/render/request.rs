@@ -1,5 +1,7 @@
 //! What is to be rendered, what comes of it, and why nothing does.
 
+use super::RenderStep;
+use crate::progress::{Progress, Step};
 use std::time::Duration;
 use url::Url;
 
@@ -70,6 +72,8 @@ pub struct Request {
     pub allowed_domains: Vec<String>,
     /// Whether a PNG is wanted. Default: no.
     pub screenshot: Option<Screenshot>,
+    /// Where the step of rendering is noted, for a caller that ends it by a deadline of its own.
+    pub progress: Progress,
 }
 
 impl Request {
@@ -88,7 +92,20 @@ impl Request {
             agent: None,
             allowed_domains: Vec::new(),
             screenshot: None,
+            progress: Progress::default(),
         }
+    }
+}
+
+impl Request {
+    /// Notes the step that this request is in.
+    pub(crate) fn enter(&self, step: RenderStep) {
+        self.progress.enter(Step::Render(step), &self.url);
+    }
+
+    /// The error of a request that has reached its time-out.
+    pub(crate) fn late(&self) -> RenderError {
+        RenderError::Timeout { url: self.url.clone(), step: self.progress.render_step(), limit: self.timeout }
     }
 }
 
@@ -152,10 +169,12 @@ pub enum RenderError {
     #[error("only http:// and https:// addresses can be rendered ({0})")]
     Scheme(Url),
     /// Not rendered in time.
-    #[error("not rendered within {limit:?} ({url})")]
+    #[error("{step}: timeout of {limit:?} exceeded ({url})")]
     Timeout {
         /// The page.
         url: Url,
+        /// The step that was not done.
+        step: RenderStep,
         /// The limit.
         limit: Duration,
     },

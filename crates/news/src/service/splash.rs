@@ -50,8 +50,8 @@ impl From<RenderError> for SplashError {
         let page = |url: &url::Url| json!({ "type": "Network", "code": 0, "text": text, "url": url });
         match &error {
             RenderError::Scheme(_) => SplashError::option("bad_argument", "url", &text),
-            RenderError::Timeout { limit, .. } => {
-                let info = json!({ "timeout": limit.as_secs_f64(), "text": text });
+            RenderError::Timeout { limit, step, .. } => {
+                let info = json!({ "timeout": limit.as_secs_f64(), "step": step.name(), "text": text });
                 SplashError::new(504, "GlobalTimeoutError", "Timeout exceeded rendering page", info)
             }
             RenderError::Failed { reason, .. } if reason.contains("is not a valid selector") => {

@@ -82,6 +82,7 @@ async fn change(
         refusal if refusal.code == TOO_MANY_CODE && form == Form::Object => not_one("more than one row"),
         refusal => refusal,
     })?;
+    state.wrote(name_of(method), table, written.total);
     reply(&relation, method, &preferences, form, is_plain, Some(written))
 }
 

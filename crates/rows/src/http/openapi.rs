@@ -2,7 +2,7 @@
 
 use super::answer::json;
 use super::state::{Backend, Shared};
-use crate::query::{Column, Relation};
+use crate::query::{Column, MAX_CONDITIONS, MAX_DEPTH, Relation};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json as value};
@@ -131,7 +131,10 @@ fn body(about: &str, schema: &Value) -> Value {
     value!({ "description": about, "content": { "application/json": { "schema": schema } } })
 }
 
-const AWAY: (&str, &str) = ("503", "The database is away; Retry-After says when to ask again.");
+const AWAY: (&str, &str) = (
+    "503",
+    "The database is away, or not as it has to be. With Retry-After it may pass by itself; without it the table, or how it is served, has to be changed.",
+);
 const WRONG: (&str, &str) = ("400", "The request cannot be understood, or the database refuses the values.");
 const CONFLICT: (&str, &str) = ("409", "A unique or foreign key is against it.");
 const FORMS: (&str, &str) = ("406", "The rows cannot be of the form that Accept asks for.");
@@ -248,7 +251,25 @@ fn filters(relation: &Relation) -> Vec<Value> {
         let schema = value!({ "type": "string", "pattern": "^(not\\.)?is\\.(not_)?null$" });
         value!({ "name": column.name, "in": "query", "schema": schema, "description": about })
     };
-    relation.columns.iter().map(filter).collect()
+    let mut filters: Vec<Value> = relation.columns.iter().map(filter).collect();
+    let Some(name) = relation.columns.iter().map(|column| &column.name).find(|name| is_plain(name)) else {
+        return filters;
+    };
+    for group in ["or", "and", "not.or", "not.and"] {
+        let about = format!(
+            "Conditions in parentheses, such as ({name}.is.null,and({name}.gt.1,{name}.not.eq.3)): at most {MAX_CONDITIONS}, \
+             and {MAX_DEPTH} deep."
+        );
+        let condition = format!("{name}\\.(not\\.)?is\\.(not_)?null");
+        let schema = value!({ "type": "string", "pattern": format!("^\\({condition}(,{condition})?\\)$") });
+        filters.push(value!({ "name": group, "in": "query", "schema": schema, "description": about }));
+    }
+    filters
+}
+
+/// A name that stands in a group as it is.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
 
 /// Escapes what means something in a regular expression.

@@ -4,6 +4,7 @@ use super::errors::{Answered, Refusal};
 use super::metrics::{HttpMetrics, Operation};
 use super::settings::RowsSettings;
 use crate::RowCache;
+use crate::lines::{LINES, LineQuota};
 use crate::query::Relation;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
@@ -20,6 +21,8 @@ pub(super) struct State {
     /// Clients that listen for changes.
     pub(super) clients: AtomicUsize,
     pub(super) ending: watch::Sender<bool>,
+    /// Of requests that write.
+    lines: LineQuota,
 }
 
 /// The database's part.
@@ -52,6 +55,19 @@ impl State {
         tracing::debug!("{name} Elapsed: {:.2} ms", elapsed.as_secs_f64() * 1000.0);
     }
 
+    /// Logs a request that has written rows; at debug where there are too many.
+    pub(super) fn wrote(&self, name: &str, table: &str, count: u64) {
+        if let Some(left_out) = self.lines.report(Instant::now()) {
+            tracing::info!("rows: {left_out} more writes are logged at debug (at most {LINES} a second at info)");
+        }
+        let s = if count == 1 { "" } else { "s" };
+        if self.lines.allows(Instant::now()) {
+            tracing::info!("rows: {name} {table}: {count} row{s}");
+        } else {
+            tracing::debug!("rows: {name} {table}: {count} row{s}");
+        }
+    }
+
     /// Counts and logs it, and makes the answer.
     pub(super) fn answer(&self, name: &str, operation: Operation, begun: Instant, answered: Answered) -> Response {
         self.record(name, if answered.is_ok() { operation } else { Operation::Failed }, begun);
@@ -65,6 +81,7 @@ impl State {
             metrics: HttpMetrics::default(),
             clients: AtomicUsize::new(0),
             ending: watch::Sender::new(false),
+            lines: LineQuota::new(Instant::now()),
         })
     }
 

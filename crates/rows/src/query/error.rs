@@ -26,6 +26,15 @@ impl QueryError {
         QueryError { code: "42703", message: format!("column {table}.{column} does not exist"), hint: None }
     }
 
+    /// Another table's rows are asked for, or an aggregate.
+    pub(crate) fn no_embedding(other: &str) -> QueryError {
+        let other = other.rsplit([':', '.']).next().unwrap_or(other);
+        let message = format!("{other}: other tables' rows cannot be embedded, and there are no aggregates");
+        let hint = "read the other table by its own path, such as /OTHER?KEY=in.(1,2,3), or serve a table that has the columns \
+                    of both; Prefer: count=exact counts";
+        QueryError { code: "PGRST200", message, hint: Some(hint.to_owned()) }
+    }
+
     /// A body names a column that is not there.
     pub(crate) fn no_field(table: &str, column: &str) -> QueryError {
         let message = format!("could not find the column {column} of {table}");

@@ -47,7 +47,12 @@ const KNOWN: &str = "eq, neq, gt, gte, lt, lte, like, ilike, in, is, each also a
 impl Filter {
     /// Reads `op.value` or `not.op.value`.
     pub(super) fn parse(relation: &Relation, name: &str, text: &str) -> Result<Filter, QueryError> {
-        let column = relation.find(name)?;
+        let column = match (relation.column(name), name.split_once('.')) {
+            (Some(column), _) => column,
+            // A filter on an embedded table, such as `other.id=eq.1` and `other.or=(...)`.
+            (None, Some((other, _))) => return Err(QueryError::no_embedding(other)),
+            (None, None) => return Err(QueryError::no_column(&relation.name, name)),
+        };
         let (negated, rest) = match text.strip_prefix("not.") {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -64,7 +69,7 @@ fn hint(name: &str) -> String {
 }
 
 impl Operator {
-    fn parse(word: &str, value: &str, name: &str) -> Result<Operator, QueryError> {
+    pub(super) fn parse(word: &str, value: &str, name: &str) -> Result<Operator, QueryError> {
         let compare = |sql| Ok(Operator::Compare(sql, value.to_owned()));
         match word {
             "eq" => compare("="),

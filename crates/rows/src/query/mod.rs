@@ -14,6 +14,7 @@
 mod body;
 mod error;
 mod filter;
+mod logic;
 mod parse;
 mod prefer;
 mod relation;
@@ -23,6 +24,7 @@ mod values;
 pub use body::Payload;
 pub use error::QueryError;
 pub use filter::{Filter, Operator, Truth};
+pub use logic::{Condition, Group, Join, MAX_CONDITIONS, MAX_DEPTH};
 pub use parse::{Order, Query, Selected};
 pub use prefer::{Missing, Preferences, Resolution, Return};
 pub use relation::{Column, ColumnId, Relation};

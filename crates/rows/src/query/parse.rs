@@ -1,7 +1,7 @@
 //! The query string.
 
 use super::values::list_of;
-use super::{ColumnId, Filter, QueryError, Relation};
+use super::{ColumnId, Condition, Filter, Group, MAX_CONDITIONS, QueryError, Relation};
 
 /// What is asked of a table's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Query {
     /// Columns to return; all of them if there is none.
     pub select: Vec<Selected>,
     /// Conditions, of which all must hold.
-    pub filters: Vec<Filter>,
+    pub filters: Vec<Condition>,
     /// The order; that of the key if there is none.
     pub order: Vec<Order>,
     /// Rows to return at most.
@@ -52,7 +52,7 @@ impl Query {
     /// # Errors
     /// If a parameter is none of the dialect, or names a column that is not there.
     pub fn parse(relation: &Relation, text: &str) -> Result<Query, QueryError> {
-        let mut query = Query::default();
+        let (mut query, mut left) = (Query::default(), MAX_CONDITIONS);
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             let value = value.as_ref();
             match name.as_ref() {
@@ -64,11 +64,10 @@ impl Query {
                 "on_conflict" => query.on_conflict = columns(relation, value)?,
                 "columns" => query.columns = Some(columns(relation, value)?),
                 "_consistency" => query.consistency = Some(value.to_owned()),
-                "and" | "or" | "not.and" | "not.or" => {
-                    let message = format!("{name} is not supported: filters are joined by and");
-                    return Err(QueryError::syntax(message));
-                }
-                name => query.filters.push(Filter::parse(relation, name, value)?),
+                name => query.filters.push(match Group::parse(relation, name, value, &mut left)? {
+                    Some(group) => Condition::Group(group),
+                    None => Condition::Filter(Filter::parse(relation, name, value)?),
+                }),
             }
         }
         if query.after.is_some() && (query.key_order(relation).is_none() || query.offset > 0) {
@@ -143,7 +142,10 @@ fn select(relation: &Relation, text: &str) -> Result<Vec<Selected>, QueryError> 
             _ => (part, false),
         };
         let Some(column) = relation.column(name) else {
-            if name.contains(['(', ')', ':', '>']) {
+            if let Some((before, _)) = name.split_once('(') {
+                return Err(QueryError::no_embedding(before));
+            }
+            if name.contains([')', ':', '>']) {
                 let message = format!("select={part} is not supported");
                 return Err(QueryError::syntax(message).with_hint("columns, *, and COLUMN::text can be selected"));
             }
@@ -177,7 +179,13 @@ fn order(relation: &Relation, text: &str) -> Result<Vec<Order>, QueryError> {
         let exact = relation.column(part.trim()).map(|column| Order { column, descending: false, nulls_first: None });
         let order = match exact {
             Some(order) => order,
-            None => Order { column: relation.find(name)?, descending, nulls_first },
+            None => {
+                let column = relation.column(name).ok_or_else(|| match name.split_once('(') {
+                    Some((before, _)) => QueryError::no_embedding(before),
+                    None => QueryError::no_column(&relation.name, name),
+                })?;
+                Order { column, descending, nulls_first }
+            }
         };
         if all.iter().all(|known| known.column != order.column) {
             all.push(order);

@@ -1,6 +1,8 @@
 //! Statements of many rows.
 
-use super::{ColumnId, Filter, Operator, Order, Payload, Query, QueryError, Relation, Resolution, Selected};
+use super::{
+    ColumnId, Condition, Filter, Join, Operator, Order, Payload, Query, QueryError, Relation, Resolution, Selected,
+};
 use crate::quote::identifier;
 use std::fmt::Write;
 
@@ -172,10 +174,23 @@ impl Statement {
     }
 
     fn condition(&mut self, relation: &Relation, query: &Query) {
-        for filter in &query.filters {
-            let condition = self.filter(relation, filter);
+        for condition in &query.filters {
+            let condition = self.one(relation, condition);
             self.and(&condition);
         }
+    }
+
+    fn one(&mut self, relation: &Relation, condition: &Condition) -> String {
+        let group = match condition {
+            Condition::Filter(filter) => return self.filter(relation, filter),
+            Condition::Group(group) => group,
+        };
+        let parts: Vec<String> = group.conditions.iter().map(|part| self.one(relation, part)).collect();
+        let joined = parts.join(match group.join {
+            Join::And => " AND ",
+            Join::Or => " OR ",
+        });
+        if group.negated { format!("NOT ({joined})") } else { format!("({joined})") }
     }
 
     fn filter(&mut self, relation: &Relation, filter: &Filter) -> String {

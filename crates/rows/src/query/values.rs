@@ -27,7 +27,7 @@ pub fn list_of(text: &str) -> Result<Vec<String>, QueryError> {
 }
 
 /// Reads up to the closing quote, and returns what follows it.
-fn unquoted(text: &str) -> Result<(String, &str), QueryError> {
+pub(super) fn unquoted(text: &str) -> Result<(String, &str), QueryError> {
     let mut value = String::new();
     let mut characters = text.char_indices();
     while let Some((at, character)) = characters.next() {

@@ -6,6 +6,7 @@ use super::options::Options;
 use super::refresh::Queue;
 use crate::cache::{Cache, TableId};
 use crate::database::{Identity, Pool};
+use crate::lines::LineQuota;
 use crate::table::Table;
 use crate::{Database, Error, TableSpec};
 use parking_lot::{Mutex, RwLock};
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     pub(super) markers: Markers,
     pub(super) refresh: Queue,
     pub(super) events: EventLog,
+    /// Of events.
+    pub(super) lines: LineQuota,
     pub(super) metrics: Counters,
 }
 
@@ -158,6 +161,7 @@ impl Inner {
             markers: Markers { begun: AtomicU64::new(0), done: watch::Sender::new(0), demand: Notify::new() },
             refresh: Queue::default(),
             events: EventLog::new(options.changes),
+            lines: LineQuota::new(Instant::now().into_std()),
             metrics: Counters::default(),
             options,
         }))

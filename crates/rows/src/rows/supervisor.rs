@@ -8,6 +8,7 @@ use super::state::{Inner, Phase};
 use crate::cache::TableId;
 use crate::database::{Identity, Session, checked, identify, pooled};
 use crate::feed::{Event, Feed};
+use crate::lines::LINES;
 use crate::table::{Table, load, triggers};
 use crate::{Database, Error};
 use std::collections::HashMap;
@@ -165,6 +166,10 @@ async fn apply(
 ) -> Result<std::convert::Infallible, Error> {
     loop {
         let notification = feed.next().await?;
+        // Markers come all the time, so no count waits for long.
+        if let Some(left_out) = inner.lines.report(Instant::now().into_std()) {
+            tracing::info!("rows: {left_out} more DB events are logged at debug (at most {LINES} a second at info)");
+        }
         if notification.channel() == echo.channel {
             if notification.process_id() == echo.sender.load(SeqCst)
                 && let Ok(number) = notification.payload().parse::<u64>()
@@ -197,7 +202,11 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
         }
         None => flush(inner, id),
     }
-    tracing::info!("Got DB event: {}", cut(payload));
+    if inner.lines.allows(Instant::now().into_std()) {
+        tracing::info!("Got DB event: {}", cut(payload));
+    } else {
+        tracing::debug!("Got DB event: {}", cut(payload));
+    }
     inner.events.event(&inner.slot(id).name, payload);
 }
 

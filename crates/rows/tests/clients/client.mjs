@@ -47,6 +47,16 @@ assert.deepEqual(await names(table().select().order("id").range(1, 2)), ["Bob", 
 assert.equal((await table().select("*", { count: "exact" }).order("id").range(0, 1)).count, 5);
 assert.equal((await table().select("*", { count: "exact", head: true })).count, 5);
 
+// Conditions joined by or and and.
+assert.deepEqual(await names(table().select().or("id.eq.1,name.eq.Cy").order("id")), ["Ann", "Cy"]);
+assert.deepEqual(await names(table().select().or("id.eq.1,and(id.gt.3,fav_dish.not.is.null)").order("id")), ["Ann", "Di"]);
+assert.deepEqual(await names(table().select().or('name.in.("x,y",Bob),fav_dish.like.Chili*').gt("id", 1).order("id")), ["Bob", "Di"]);
+assert.deepEqual(await names(table().select().or("not.and(id.gt.1,id.lt.5)").or("fav_dish.is.null").order("id")), ["Ed"]);
+assert.equal((await table().select("*", { count: "exact", head: true }).or("id.lt.2,id.gt.4")).count, 2);
+assert.equal(await code(table().select().or("id.near.1")), "PGRST100");
+assert.equal(await code(table().select("*,other(*)")), "PGRST200");
+assert.equal(await code(table().select("*").or("id.eq.1", { referencedTable: "other" })), "PGRST200");
+
 // One row.
 assert.equal((await rows(table().select().eq("id", 2).single())).name, "Bob");
 assert.equal(await rows(table().select().eq("id", 99).maybeSingle()), null);
@@ -58,6 +68,7 @@ assert.deepEqual(await rows(table().upsert({ id: 2, name: "no" }, { onConflict: 
 assert.deepEqual(await names(table().update({ fav_dish: "Soup" }).eq("id", 3).select()), ["Cy"]);
 assert.equal((await table().update({ fav_dish: "Stew" }).eq("id", 3)).status, 204);
 assert.deepEqual(await rows(table().select("fav_dish").eq("id", 3)), [{ fav_dish: "Stew" }]);
+assert.deepEqual(await names(table().update({ fav_dish: "Stew" }).or("id.eq.3,id.eq.99").select()), ["Cy"]);
 assert.deepEqual(await names(table().delete().eq("id", 1).select()), ["Ann"]);
 assert.equal((await table().delete({ count: "exact" }).gt("id", 3)).count, 2);
 assert.deepEqual(await names(table().select().order("id")), ["Bo", "Cy"]);

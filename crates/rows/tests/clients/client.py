@@ -41,6 +41,16 @@ expect(names(table().select("*").order("id").range(1, 2).execute()), ["Bob", "Cy
 expect(table().select("*", count=CountMethod.exact).order("id").range(0, 1).execute().count, 5)
 expect(table().select("*", count=CountMethod.exact, head=True).execute().count, 5)
 
+# Conditions joined by or and and.
+expect(names(table().select("*").or_("id.eq.1,name.eq.Cy").order("id").execute()), ["Ann", "Cy"])
+expect(names(table().select("*").or_("id.eq.1,and(id.gt.3,fav_dish.not.is.null)").order("id").execute()), ["Ann", "Di"])
+expect(names(table().select("*").or_('name.in.("x,y",Bob),fav_dish.like.Chili*').gt("id", 1).order("id").execute()), ["Bob", "Di"])
+try:
+    table().select("*,other(*)").execute()
+    raise AssertionError("other tables cannot be embedded")
+except APIError as error:
+    expect(error.code, "PGRST200")
+
 # One row.
 expect(table().select("*").eq("id", 2).single().execute().data["name"], "Bob")
 expect(table().select("*").eq("id", 99).maybe_single().execute(), None)

@@ -129,6 +129,9 @@ async fn rows_are_counted_for_whoever_asks() {
 async fn what_cannot_be_asked_says_why() {
     let (_scratch, service) = filled().await;
     for (path, status, code) in [
+        ("/patron?or=(id.eq.x)", 400, "22P02"),
+        ("/patron?or=(id.eq.1", 400, "PGRST100"),
+        ("/patron?select=*,other(*)", 400, "PGRST200"),
         ("/patron?none=eq.1", 400, "42703"),
         ("/patron?id=1", 400, "PGRST100"),
         ("/patron?id=eq.x", 400, "22P02"),
@@ -149,5 +152,30 @@ async fn what_cannot_be_asked_says_why() {
     let csv = service.ask("GET", "/patron", &[("Accept", "text/csv")], "").await;
     assert_eq!((csv.status, csv.code().as_str()), (406, "PGRST107"));
     assert_eq!(json!([]), service.get("/patron?id=eq.0").await.json());
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_are_joined_and_such_a_list_is_never_from_the_cache() {
+    let (scratch, service) = filled().await;
+    // Cached by its key, and yet the list below asks the database.
+    assert_eq!(service.get("/patron/1").await.status, 200);
+    for (query, expected) in [
+        ("or=(id.eq.1)", &["Ann"][..]),
+        ("or=(id.eq.1,name.eq.Bob)", &["Ann", "Bob"]),
+        ("or=(id.gt.4,and(id.gte.2,id.lt.3),not.or(id.gt.1,id.is.null))", &["Ann", "Bob", "Ed"]),
+        ("not.or=(id.eq.1,id.eq.2)&not.and=(id.gt.3,name.neq.Ed)", &["Cy", "Ed"]),
+    ] {
+        let reply = service.get(&format!("/patron?{query}&order=id")).await;
+        assert_eq!((reply.status, names(&reply.json())), (200, expected.to_vec()), "{query}");
+        assert_eq!((reply.header("x-cache"), reply.header("cache-control")), (Some("bypass"), Some("no-store")));
+    }
+    scratch.run("UPDATE patron SET name = 'New' WHERE id = 1").await;
+    assert_eq!(names(&service.get("/patron?or=(id.eq.1)").await.json()), ["New"]);
+    // The next page keeps the conditions.
+    let page = service.get("/patron?or=(id.eq.1,id.gt.3)&limit=1").await;
+    let link = page.header("link").expect("a next page");
+    let next = link.trim_start_matches('<').split('>').next().expect("an address");
+    assert_eq!((names(&page.json()), names(&service.get(next).await.json())), (vec!["New"], vec!["Di"]), "{link}");
     service.end().await;
 }

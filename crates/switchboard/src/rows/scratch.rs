@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(super) async fn run(args: &ScratchArgs) -> Result<ExitCode> {
     match &args.action {
         Some(Named::Create { name, at }) => {
+            check(name)?;
             let maker = given(at.database.as_deref())?;
             let database = ScratchDatabase::keep(&maker, name).await?;
             let drop = dropping(name, &maker, at.database.as_deref());
@@ -24,12 +25,18 @@ pub(super) async fn run(args: &ScratchArgs) -> Result<ExitCode> {
             output::write(format!("{}\n", database.url_without_password()).as_bytes())?;
         }
         Some(Named::Drop { name, at }) => {
+            check(name)?;
             ScratchDatabase::remove(&given(at.database.as_deref())?, name).await?;
             note(format_args!("The database {name} is dropped."));
         }
         None => return with_command(args).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A name that no server would take is an error of usage.
+fn check(name: &str) -> Result<()> {
+    ScratchDatabase::check_name(name).map_err(|error| UsageError::of(error.into()))
 }
 
 /// Arguments that drop a database again, for a shell. They hold no password: an address with one has to come by

@@ -7,6 +7,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+/// One byte longer than a name may be.
+const LONG_NAME: &str = "a123456789b123456789c123456789d123456789e123456789f123456789g123";
+
 #[test]
 fn an_error_of_usage_begins_with_its_cause() {
     for (args, part) in [
@@ -16,6 +19,11 @@ fn an_error_of_usage_begins_with_its_cause() {
         (&["rows", "demo", "--database", "mysql://x"], "mysql:// is no PostgreSQL"),
         (&["rows", "triggers", "install"], "which database?"),
         (&["rows", "scratch", "drop", "x"], "which database?"),
+        (&["rows", "scratch", "create", ""], "1 to 63 bytes"),
+        (&["rows", "scratch", "create", LONG_NAME], "1 to 63 bytes"),
+        (&["rows", "scratch", "drop", LONG_NAME], "1 to 63 bytes"),
+        (&["rows", "scratch", "create", "switchboard_scratch_x"], "does not begin with switchboard_scratch_"),
+        (&["rows", "scratch", "create", "x", "--database", "mysql://x"], "mysql:// is no PostgreSQL"),
         (&["rows", "demo", "--instances", "1"], "from 2 to 16"),
         (&["rows", "demo", "--instances", "17"], "from 2 to 16"),
         (&["rows", "demo", "--instances", "two"], "from 2 to 16"),
