@@ -1,6 +1,7 @@
-use crate::Batch;
 use crate::slots::AllocationSlot;
+use crate::{Attributes, Batch};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Batches up to this size are copied together with their neighbors.
 pub(crate) const SMALL: usize = 512;
@@ -21,6 +22,7 @@ pub(crate) struct Segment {
 struct Open {
     packed: Vec<u8>,
     count: usize,
+    attributes: Option<Arc<Attributes>>,
     allocation: AllocationSlot,
     first: u64,
 }
@@ -34,7 +36,9 @@ pub(crate) struct Backlog {
     /// Behind `fresh`: small batches, copied together.
     open: Option<Box<Open>>,
     /// Packed bytes.
-    pub(crate) bytes: usize,
+    bytes: usize,
+    /// Bytes of attributes, counted once a segment.
+    extra: usize,
     /// Messages.
     pub(crate) depth: usize,
 }
@@ -42,6 +46,11 @@ pub(crate) struct Backlog {
 impl Backlog {
     pub(crate) fn is_empty(&self) -> bool {
         self.depth == 0
+    }
+
+    /// Bytes that count for the bound: packed ones, and those of attributes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.extra
     }
 
     /// Segments, each of which is charged.
@@ -56,8 +65,8 @@ impl Backlog {
         self.fresh.push_back(segment);
     }
 
-    /// Appends a small batch to its small neighbor, if it has one: gives the buffer, and its new
-    /// capacity.
+    /// Appends a small batch to its small neighbor, if it has one with the same attributes: gives the
+    /// buffer, and the bytes that it is charged for from now on.
     pub(crate) fn coalesce(
         &mut self,
         batch: &Batch,
@@ -70,6 +79,7 @@ impl Backlog {
         if self.open.is_none() {
             let fits = |last: &mut Segment| {
                 last.batch.bytes() <= SMALL
+                    && batch.has_attributes(last.batch.attributes())
                     && (last.batch.len() == 1 || last.step == 1)
                     && last.first + last.batch.len() as u64 == first
                     && is_unshared(last.allocation)
@@ -78,23 +88,25 @@ impl Backlog {
             let mut packed = Vec::with_capacity(2 * (last.batch.bytes() + batch.bytes()));
             packed.extend_from_slice(last.batch.packed());
             let (count, allocation) = (last.batch.len(), last.allocation);
-            self.open = Some(Box::new(Open { packed, count, allocation, first: last.first }));
+            let attributes = last.batch.attributes().cloned();
+            self.open = Some(Box::new(Open { packed, count, attributes, allocation, first: last.first }));
         }
         let open = self.open.as_mut()?;
-        if open.first + open.count as u64 != first || open.packed.len() + batch.bytes() > OPEN {
+        let is_full = open.packed.len() + batch.bytes() > OPEN;
+        if open.first + open.count as u64 != first || is_full || !batch.has_attributes(open.attributes.as_ref()) {
             return None;
         }
         open.packed.extend_from_slice(batch.packed());
         open.count += batch.len();
         self.bytes += batch.bytes();
         self.depth += batch.len();
-        Some((open.allocation, open.packed.capacity()))
+        Some((open.allocation, open.packed.capacity() + batch.extra()))
     }
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { packed, count, allocation, first } = *open;
-            let batch = Batch::from_parts(packed.into(), count);
+            let Open { packed, count, attributes, allocation, first } = *open;
+            let batch = Batch::from_parts(packed.into(), count, attributes);
             self.fresh.push_back(Segment { batch, allocation, first, step: 1 });
         }
     }
@@ -139,6 +151,7 @@ impl Backlog {
             }
         };
         self.bytes -= segment.batch.bytes();
+        self.extra -= segment.batch.extra();
         self.depth -= segment.batch.len();
         Some(segment)
     }
@@ -159,6 +172,7 @@ impl Backlog {
         let bytes = batch.size_of_first(count);
         let (Some(head), Some(rest)) = batch.split(count, bytes) else { unreachable!("a cut in the middle") };
         let rest = Segment { batch: rest, allocation: retain(allocation), first: first + step * count as u64, step };
+        self.extra += rest.batch.extra();
         self.requeued.insert(rest.first, rest);
         Segment { batch: head, allocation, first, step }
     }
@@ -172,6 +186,7 @@ impl Backlog {
 
     fn count(&mut self, segment: &Segment) {
         self.bytes += segment.batch.bytes();
+        self.extra += segment.batch.extra();
         self.depth += segment.batch.len();
     }
 }
@@ -198,7 +213,7 @@ mod tests {
                 all.push(number);
             }
         }
-        assert_eq!((backlog.depth, backlog.bytes, backlog.segments()), (0, 0, 0));
+        assert_eq!((backlog.depth, backlog.bytes(), backlog.segments()), (0, 0, 0));
         all
     }
 

@@ -1,5 +1,6 @@
 use crate::Batch;
 use crate::slots::{AllocationSlot, MemberSlot};
+use bytes::Bytes;
 use std::ops::Range;
 
 /// Messages of one lease at most: a look for one of them is bounded by this.
@@ -116,13 +117,18 @@ impl Lease {
 
     fn close(&self, open: &mut Option<(usize, usize, usize, usize)>, pieces: &mut Vec<Piece>) {
         if let Some((index, begin, count, end)) = open.take() {
-            let batch = Batch::from_parts(self.batch.packed().slice(begin..end), count);
+            let batch = self.part(self.batch.packed().slice(begin..end), count);
             pieces.push(Piece { batch, first: self.first_seq + index as u64 * self.step, step: self.step });
         }
     }
 
-    /// Drops the settled messages from the batch if they are more than half of it: gives the size
-    /// of the new buffer.
+    /// Messages that are left of the batch.
+    fn part(&self, packed: Bytes, count: usize) -> Batch {
+        Batch::from_parts(packed, count, self.batch.attributes().cloned())
+    }
+
+    /// Drops the settled messages from the batch if they are more than half of it: gives the bytes
+    /// that the new buffer is charged for.
     pub(crate) fn compact(&mut self) -> Option<usize> {
         if self.left == 0 || self.left as usize * 2 >= self.batch.len() {
             return None;
@@ -142,8 +148,8 @@ impl Lease {
             }
         }
         packed.shrink_to_fit();
-        let bytes = packed.len();
-        self.batch = Batch::from_parts(packed.into(), self.left as usize);
+        let bytes = packed.len() + self.batch.extra();
+        self.batch = self.part(packed.into(), self.left as usize);
         Some(bytes)
     }
 }

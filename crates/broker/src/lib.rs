@@ -24,6 +24,7 @@
 //! There is no I/O, no clock, no thread and no randomness here, and no protocol is known: the
 //! same commands at the same times give the same events.
 
+mod attributes;
 mod batch;
 mod command;
 mod cost;
@@ -45,6 +46,7 @@ mod trie;
 
 mod broker;
 
+pub use attributes::{Attributes, Headers, HeadersBuilder};
 pub use batch::{Batch, MalformedBatch, Packer};
 pub use broker::Broker;
 pub use command::{AckMode, Command, ConnectionId, DeliveryTag, SubscriptionId};

@@ -23,7 +23,7 @@ impl Oracle {
                 self.refusals -= 1;
                 return Ok(());
             }
-            Event::Deliver { connection, subscription, channel, batch, tag } => {
+            Event::Deliver { connection, subscription, channel, batch, tag, .. } => {
                 self.about_to_hand(connection.0)?;
                 let mut at = 0;
                 for (place, body) in batch.iter().enumerate() {

@@ -47,7 +47,7 @@ impl Broker {
             sum += connection.pending.iter().map(Pending::charge).sum::<usize>();
             sum += (connection.outbox.len() + connection.retained.len()) * cost::ENTRY;
             let barriers = connection.outbox.entries().filter(|entry| entry.origin == Origin::Barrier);
-            sum += barriers.map(|entry| entry.batch.bytes()).sum::<usize>();
+            sum += barriers.map(|entry| entry.batch.footprint()).sum::<usize>();
             let messages = connection.pending.iter().map(Pending::messages).sum::<usize>();
             assert_eq!(messages, connection.pending_messages, "messages that it sent");
             pending += messages;

@@ -94,7 +94,7 @@ impl Channel {
     /// How much of a batch its bounds allow to wait: messages, and their bytes. One of any size may
     /// wait alone.
     pub(super) fn room_for(&self, batch: &Batch, messages: usize) -> (usize, usize) {
-        let room = self.bound.saturating_sub(self.backlog.bytes);
+        let room = self.bound.saturating_sub(self.backlog.bytes()).saturating_sub(batch.extra());
         let mut within = (batch.len(), batch.bytes());
         if room < batch.bytes() {
             within = batch.whole_within(room);

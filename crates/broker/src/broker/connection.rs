@@ -194,7 +194,7 @@ impl Connection {
 
     /// Whether the outbox takes so many bytes; an empty one takes one message of any size.
     pub(super) fn fits(&self, bytes: usize, messages: usize, limits: &Limits) -> bool {
-        let waiting = self.outbox.bytes() + self.assembled;
+        let waiting = self.outbox.load() + self.assembled;
         if waiting == 0 {
             return true;
         }
@@ -240,7 +240,7 @@ impl Connection {
     /// Whether there is room again for what there was none for.
     pub(super) fn has_room_again(&self) -> bool {
         self.full.is_some_and(|full| {
-            self.outbox.bytes() <= full.bytes
+            self.outbox.load() <= full.bytes
                 && self.outbox.messages() <= full.messages
                 && self.outbox.len() <= full.entries
         })

@@ -120,7 +120,7 @@ impl Broker {
                     let mut packed = Vec::with_capacity((share + message.len()).min(rest));
                     packed.extend_from_slice(message);
                     let full = lot.replace(Lot { first: seq, step: 1, next: seq + 1, count: 1, packed });
-                    self.give_lot(channel, lane, full);
+                    self.give_lot(channel, lane, full, batch);
                 }
             }
             count += 1;
@@ -134,7 +134,7 @@ impl Broker {
         }
         for lane in &mut lanes {
             let lot = lane.lot.take();
-            self.give_lot(channel, lane, lot);
+            self.give_lot(channel, lane, lot, batch);
         }
         lanes.clear();
         if lanes.capacity() <= LANES {
@@ -188,7 +188,7 @@ impl Broker {
         }
         let is_manual = subscription.ack != AckMode::Auto;
         let outbox = &connection.outbox;
-        let filled = outbox.bytes() + connection.assembled;
+        let filled = outbox.load() + connection.assembled;
         let messages = match limits.outbox_messages {
             0 => usize::MAX,
             most if filled == 0 => most.saturating_sub(outbox.messages()).max(1),
@@ -196,7 +196,7 @@ impl Broker {
         };
         let ahead = connection.ahead() + connection.assembled;
         let is_roomy = skipped == Skipped::No
-            && filled.saturating_add(batch.bytes()) <= limits.outbox
+            && filled.saturating_add(batch.footprint()) <= limits.outbox
             && (is_manual || ahead.saturating_add(batch.bytes()) <= connection.window)
             && batch.len() <= messages
             && batch.len() <= prefetch as usize;
@@ -215,7 +215,7 @@ impl Broker {
             return false;
         }
         let connection = self.connections.quietly().row(lane.connection);
-        let filled = connection.outbox.bytes() + connection.assembled;
+        let filled = connection.outbox.load() + connection.assembled;
         let ahead = connection.ahead() + connection.assembled;
         // One message of any size fits alone.
         let fits = filled == 0 || filled.saturating_add(size) <= self.limits.outbox;
@@ -246,10 +246,10 @@ impl Broker {
         }
     }
 
-    /// A consumer gets what was assembled for it.
-    fn give_lot(&mut self, channel: ChannelSlot, lane: &Lane, lot: Option<Lot>) {
+    /// A consumer gets what was assembled for it of a batch.
+    fn give_lot(&mut self, channel: ChannelSlot, lane: &Lane, lot: Option<Lot>, whole: &Batch) {
         let Some(Lot { first, step, count, packed, .. }) = lot else { return };
-        let batch = Batch::from_parts(packed.into_boxed_slice().into(), count);
+        let batch = Batch::from_parts(packed.into_boxed_slice().into(), count, whole.attributes().cloned());
         self.give(channel, lane, batch, first, step);
     }
 
@@ -258,7 +258,7 @@ impl Broker {
         if !lane.is_roomy {
             self.connections.edit(slot).assembled -= batch.bytes();
         }
-        let allocation = self.allocate(channel, batch.bytes());
+        let allocation = self.allocate(channel, batch.footprint());
         let origin = if lane.is_manual {
             let first_tag = self.lease(channel, member, &batch);
             let retained = self.budget.retain(allocation);

@@ -171,7 +171,7 @@ impl Broker {
     fn publish_to_topic(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let whole = batch.bytes();
         // A piece that fits into half an outbox fits into every one that has room.
-        let piece = self.limits.outbox / 2;
+        let (piece, extra) = (self.limits.outbox / 2, batch.extra());
         let messages =
             if self.limits.outbox_messages == 0 { usize::MAX } else { (self.limits.outbox_messages / 2).max(1) };
         let mut rest = Some(batch);
@@ -186,7 +186,7 @@ impl Broker {
             if count > messages {
                 (count, bytes) = (messages, batch.size_of_first(messages));
             }
-            if let Some((on, reason)) = self.must_wait(slot, bytes, count) {
+            if let Some((on, reason)) = self.must_wait(slot, bytes + extra, count) {
                 return Err((shed(batch, whole), on, reason));
             }
             let (head, tail) = batch.split(count, bytes);
@@ -242,7 +242,7 @@ impl Broker {
 
     /// One piece to every subscriber; all see the same order.
     fn fan_out(&mut self, slot: ChannelSlot, batch: &Batch) {
-        let allocation = self.allocate(slot, batch.bytes());
+        let allocation = self.allocate(slot, batch.footprint());
         let mut next = self.channels[slot].everybody.first;
         while let Some(member) = next {
             next = self.members[member].in_channel.next;
@@ -262,7 +262,7 @@ impl Broker {
 
     /// Acts by the channel's policy on a subscriber without room: whether there is some now.
     fn make_room(&mut self, channel: ChannelSlot, slot: ConnectionSlot, batch: &Batch) -> bool {
-        let (bytes, messages) = (batch.bytes(), batch.len());
+        let (bytes, messages) = (batch.footprint(), batch.len());
         let row = &self.connections[slot];
         if row.is_closing() {
             return false;

@@ -8,9 +8,9 @@ use crate::{Batch, cost};
 impl Broker {
     /// A piece of a batch pins at most about twice its size.
     pub(super) fn compacted(&mut self, channel: ChannelSlot, mut segment: Segment) -> Segment {
-        if self.budget.charged(segment.allocation) > 2 * cost::buffer(segment.batch.bytes()) {
+        if self.budget.charged(segment.allocation) > 2 * cost::buffer(segment.batch.footprint()) {
             segment.batch = segment.batch.compact();
-            let allocation = self.allocate(channel, segment.batch.bytes());
+            let allocation = self.allocate(channel, segment.batch.footprint());
             self.release(std::mem::replace(&mut segment.allocation, allocation));
         }
         segment
@@ -21,10 +21,10 @@ impl Broker {
         self.waiting += batch.len();
         let (budget, channel) = (&self.budget, self.channels.edit(slot));
         let coalesced = channel.backlog.coalesce(&batch, first, |allocation| budget.is_unshared(allocation));
-        if let Some((allocation, capacity)) = coalesced {
-            return self.resize(slot, allocation, capacity);
+        if let Some((allocation, charged)) = coalesced {
+            return self.resize(slot, allocation, charged);
         }
-        let allocation = self.allocate(slot, batch.bytes());
+        let allocation = self.allocate(slot, batch.footprint());
         self.charge(slot, cost::SEGMENT);
         self.channels.edit(slot).backlog.push(Segment { batch, allocation, first, step: 1 });
     }

@@ -1,4 +1,5 @@
 mod acks;
+mod attributes;
 mod budget;
 mod finish;
 mod found;
@@ -17,6 +18,10 @@ use crate::{
     PauseReason, Refusal, StatusQuery, SubscriptionId, Time,
 };
 use std::time::Duration;
+
+fn manual(prefetch: u32) -> AckMode {
+    AckMode::Manual { prefetch }
+}
 
 /// A broker with connections 1, 2, ... and what came out of it.
 struct Bench {
