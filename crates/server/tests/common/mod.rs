@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test uses everything")]
 
+pub(crate) mod stomp;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 use switchboard_server::{Connector, RunError, Server, Settings, Shutdown};
@@ -12,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Longer than anything takes; only a failing test gets there.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Running {
     pub(crate) native: SocketAddr,
@@ -88,6 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Everything up to now is done: what comes before the echo was there before it.
     pub(crate) async fn settle(&mut self) {
         assert_eq!(self.until_echo().await, Vec::<Vec<u8>>::new());
+    }
+
+    /// Everything up to now is done, of which so many messages come back.
+    pub(crate) async fn settle_after(&mut self, messages: usize) {
+        assert_eq!(self.until_echo().await.len(), messages);
     }
 
     /// Everything that was received before an echo came back.

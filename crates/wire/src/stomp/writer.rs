@@ -19,6 +19,11 @@ impl<'a> FrameWriter<'a> {
         FrameWriter { out, version: is_escaped.then_some(version) }
     }
 
+    /// Goes on with a frame whose command and first headers are in the buffer.
+    pub fn resume(version: Version, out: &'a mut Vec<u8>) -> FrameWriter<'a> {
+        FrameWriter { out, version: Some(version) }
+    }
+
     /// Adds a header. Bytes that the version has no escape for are written as `?`, so that no value becomes a header of its
     /// own.
     pub fn header(self, name: &[u8], value: &[u8]) -> FrameWriter<'a> {
