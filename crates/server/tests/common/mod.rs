@@ -18,6 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Running {
     pub(crate) native: SocketAddr,
+    pub(crate) stomp: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) connector: Connector,
     stop: oneshot::Sender<()>,
@@ -30,13 +31,15 @@ impl Running {
     }
 
     pub(crate) async fn start_with(settings: Settings) -> Running {
-        let settings = Settings { listen: vec!["127.0.0.1:0".into()], http: vec!["127.0.0.1:0".into()], ..settings };
+        let free = || vec!["127.0.0.1:0".into()];
+        let settings = Settings { listen: free(), stomp: free(), http: free(), ..settings };
         let server = Server::bind(settings).await.unwrap();
         let (native, http) = (server.native_addresses()[0], server.http_addresses()[0]);
+        let stomp = server.stomp_addresses()[0];
         let connector = server.connector("test");
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async { _ = stopped.await }));
-        Running { native, http, connector, stop, task }
+        Running { native, stomp, http, connector, stop, task }
     }
 
     /// Connects, subscribes, and waits until the subscription is in force.

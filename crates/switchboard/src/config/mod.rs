@@ -16,7 +16,7 @@ pub(crate) use without_effect::Started;
 use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
 use kinds::{Count, Kind, Policy, Size, quote};
-use settings::{Setting, TABLES};
+use settings::{Setting, TABLES, stomp_addresses};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Limits, Pattern};
@@ -127,6 +127,11 @@ impl Settings {
         self.web.limits.check()?;
         if self.server.listen.is_empty() {
             return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
+        }
+        // A second broker on this machine would find the port taken.
+        let is_moved = self.server.listen != switchboard_server::Settings::default().listen;
+        if is_moved && self.server.stomp == stomp_addresses() {
+            self.server.stomp.clear();
         }
         Ok(())
     }
