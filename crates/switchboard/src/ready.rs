@@ -130,8 +130,10 @@ impl Addresses {
             let open = addresses.iter().filter(|address| is_open(address)).map(SocketAddr::to_string);
             open.collect::<Vec<_>>().join(", ")
         };
-        let (native, http) =
-            (list(&[&self.native[..], &self.stomp].concat()), list(&[&self.http[..], &self.monitor, &self.rows, &self.news, &self.render].concat()));
+        let (native, http) = (
+            list(&[&self.native[..], &self.stomp].concat()),
+            list(&[&self.http[..], &self.monitor, &self.rows, &self.news, &self.render].concat()),
+        );
         let mut text = String::new();
         if !native.is_empty() {
             let _ = write!(

@@ -71,7 +71,10 @@ impl Default for Settings {
         let mut monitor = switchboard_monitor::Settings::new(PathBuf::new());
         monitor.report_as = Some("switchboard".to_owned());
         Settings {
-            server: switchboard_server::Settings { stomp: stomp_addresses(), ..switchboard_server::Settings::default() },
+            server: switchboard_server::Settings {
+                stomp: stomp_addresses(),
+                ..switchboard_server::Settings::default()
+            },
             monitor,
             news: News {
                 service: NewsSettings::new(PathBuf::new()),

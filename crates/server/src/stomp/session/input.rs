@@ -64,10 +64,11 @@ impl Session {
         if !self.tail.is_length_known() {
             return &mut [];
         }
-        if self.tail.room > self.tail.bytes.len() {
-            self.tail.extend(self.tail.room);
+        let end = self.tail.room.min(self.tail.need);
+        if end > self.tail.bytes.len() {
+            self.tail.extend(end);
         }
-        &mut self.tail.bytes[self.tail.filled..self.tail.room]
+        &mut self.tail.bytes[self.tail.filled..end]
     }
 
     /// So many bytes were put at the beginning of [`Session::spare`].
