@@ -140,7 +140,9 @@ impl Acker {
             // Some guess tags that were not handed out.
             let most = if !self.tidy && rng.one_in(20) { u64::MAX } else { self.highest_tag };
             let last = DeliveryTag((tag.0 + more).min(most));
-            let command = if nacks { Command::Nack { first: tag, last } } else { Command::Ack { first: tag, last } };
+            let requeue = !settings.retries || !rng.one_in(4);
+            let command =
+                if nacks { Command::Nack { first: tag, last, requeue } } else { Command::Ack { first: tag, last } };
             self.send(now, settings.delay, command.clone(), rng);
             if rng.one_in(80) {
                 self.send(now, settings.delay, command, rng);

@@ -1,5 +1,6 @@
+use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
-use crate::{Attributes, Batch};
+use crate::{Attributes, Batch, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ pub(crate) const OPEN: usize = 64 << 10;
 pub(crate) struct Segment {
     pub(crate) batch: Batch,
     pub(crate) allocation: AllocationSlot,
+    pub(crate) tries: Tries,
     pub(crate) first: u64,
     pub(crate) step: u64,
 }
@@ -33,6 +35,10 @@ pub(crate) struct Backlog {
     /// Requeued segments, by the first sequence number. Their ranges may interleave.
     requeued: BTreeMap<u64, Segment>,
     fresh: VecDeque<Segment>,
+    /// Segments that are to wait for a time, by that and the first sequence number.
+    postponed: BTreeMap<(Time, u64), Segment>,
+    /// Messages of these.
+    postponed_depth: usize,
     /// Behind `fresh`: small batches, copied together.
     open: Option<Box<Open>>,
     /// Packed bytes.
@@ -48,6 +54,33 @@ impl Backlog {
         self.depth == 0
     }
 
+    /// Whether anything may be dispatched.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        self.depth > self.postponed_depth
+    }
+
+    /// When something is due that was postponed.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.postponed.first_key_value().map(|(&(time, _), _)| time)
+    }
+
+    /// Messages to their places, from a time on.
+    pub(crate) fn postpone(&mut self, segment: Segment, until: Time) {
+        self.count(&segment);
+        self.postponed_depth += segment.batch.len();
+        self.postponed.insert((until, segment.first), segment);
+    }
+
+    /// Makes the next segment that is due by now ready; false if there is none.
+    pub(crate) fn make_ready(&mut self, now: Time) -> bool {
+        let Some(next) = self.postponed.first_entry().filter(|next| next.key().0 <= now) else { return false };
+        let segment = next.remove();
+        self.postponed_depth -= segment.batch.len();
+        self.requeued.insert(segment.first, segment);
+        true
+    }
+
     /// Bytes that count for the bound: packed ones, and those of attributes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.extra
@@ -55,7 +88,7 @@ impl Backlog {
 
     /// Segments, each of which is charged.
     pub(crate) fn segments(&self) -> usize {
-        self.requeued.len() + self.fresh.len() + usize::from(self.open.is_some())
+        self.requeued.len() + self.postponed.len() + self.fresh.len() + usize::from(self.open.is_some())
     }
 
     /// Appends a segment.
@@ -79,6 +112,7 @@ impl Backlog {
         if self.open.is_none() {
             let fits = |last: &mut Segment| {
                 last.batch.bytes() <= SMALL
+                    && last.tries == Tries::NONE
                     && batch.has_attributes(last.batch.attributes())
                     && (last.batch.len() == 1 || last.step == 1)
                     && last.first + last.batch.len() as u64 == first
@@ -107,7 +141,7 @@ impl Backlog {
         if let Some(open) = self.open.take() {
             let Open { packed, count, attributes, allocation, first } = *open;
             let batch = Batch::from_parts(packed.into(), count, attributes);
-            self.fresh.push_back(Segment { batch, allocation, first, step: 1 });
+            self.fresh.push_back(Segment { batch, allocation, tries: Tries::NONE, first, step: 1 });
         }
     }
 
@@ -168,13 +202,14 @@ impl Backlog {
             return segment;
         }
         let count = count as usize;
-        let Segment { batch, allocation, first, step } = segment;
+        let Segment { batch, allocation, tries, first, step } = segment;
         let bytes = batch.size_of_first(count);
         let (Some(head), Some(rest)) = batch.split(count, bytes) else { unreachable!("a cut in the middle") };
-        let rest = Segment { batch: rest, allocation: retain(allocation), first: first + step * count as u64, step };
+        let rest =
+            Segment { batch: rest, allocation: retain(allocation), tries, first: first + step * count as u64, step };
         self.extra += rest.batch.extra();
         self.requeued.insert(rest.first, rest);
-        Segment { batch: head, allocation, first, step }
+        Segment { batch: head, allocation, tries, first, step }
     }
 
     /// A burst must not leave its bookkeeping behind.
@@ -201,7 +236,8 @@ mod tests {
     fn segment(first: u64, step: u64, count: u64) -> Segment {
         let mut packer = Packer::default();
         (0..count).for_each(|i| packer.push(&(first + i * step).to_be_bytes()));
-        Segment { batch: packer.finish().expect("a message"), allocation: AllocationSlot::new(0), first, step }
+        let batch = packer.finish().expect("a message");
+        Segment { batch, allocation: AllocationSlot::new(0), tries: Tries::NONE, first, step }
     }
 
     fn drain(backlog: &mut Backlog) -> Vec<u64> {

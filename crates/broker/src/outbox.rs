@@ -1,4 +1,5 @@
 use crate::backlog::{OPEN, SMALL};
+use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
 use crate::{Attributes, Batch};
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ struct Open {
     count: usize,
     attributes: Option<Arc<Attributes>>,
     allocation: Option<AllocationSlot>,
+    tries: Tries,
     origin: Origin,
 }
 
@@ -150,6 +152,7 @@ impl Outbox {
             }
             let fits = |last: &mut OutboxEntry| {
                 last.batch.bytes() <= SMALL
+                    && last.tries == entry.tries
                     && batch.has_attributes(last.batch.attributes())
                     && last.origin.join(last.batch.len(), origin, batch.len()).is_some()
             };
@@ -157,12 +160,20 @@ impl Outbox {
             let mut packed = Vec::with_capacity(2 * (last.batch.bytes() + batch.bytes()));
             packed.extend_from_slice(last.batch.packed());
             let attributes = last.batch.attributes().cloned();
-            let open = Open { packed, count: last.batch.len(), attributes, allocation: None, origin: last.origin };
+            let open = Open {
+                packed,
+                count: last.batch.len(),
+                attributes,
+                allocation: None,
+                tries: last.tries,
+                origin: last.origin,
+            };
             self.open = Some(Box::new(open));
             coalesced = Some(last.allocation);
         }
         let open = self.open.as_mut()?;
-        if open.packed.len() + batch.bytes() > OPEN || !batch.has_attributes(open.attributes.as_ref()) {
+        let is_full = open.packed.len() + batch.bytes() > OPEN;
+        if is_full || open.tries != entry.tries || !batch.has_attributes(open.attributes.as_ref()) {
             return None;
         }
         open.origin = open.origin.join(open.count, origin, batch.len())?;
@@ -188,8 +199,9 @@ impl Outbox {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { packed, count, attributes, allocation, origin } = *open;
-            let entry = OutboxEntry { batch: Batch::from_parts(packed.into(), count, attributes), allocation, origin };
+            let Open { packed, count, attributes, allocation, tries, origin } = *open;
+            let batch = Batch::from_parts(packed.into(), count, attributes);
+            let entry = OutboxEntry { batch, allocation, tries, origin };
             if self.is_swept { self.unswept.push_back(entry) } else { self.entries.push_back(entry) }
         }
     }
@@ -276,7 +288,7 @@ impl Outbox {
             let (Some(head), Some(rest)) = entry.batch.clone().split(count, bytes) else {
                 unreachable!("a cut inside")
             };
-            let rest = OutboxEntry { batch: rest, allocation, origin: entry.origin.skip(count) };
+            let rest = OutboxEntry { batch: rest, allocation, tries: entry.tries, origin: entry.origin.skip(count) };
             entry.batch = head;
             second = Some(rest.origin);
             self.extra += rest.batch.extra();
@@ -350,7 +362,8 @@ impl Outbox {
         let (whole, rest) = head.batch.clone().split(count, bytes);
         let is_cut = rest.is_some();
         if let Some(batch) = rest {
-            let rest = OutboxEntry { batch, allocation: head.allocation.map(retain), origin: head.origin.skip(count) };
+            let allocation = head.allocation.map(retain);
+            let rest = OutboxEntry { batch, allocation, tries: head.tries, origin: head.origin.skip(count) };
             self.queue_entries += usize::from(rest.origin.is_of_queue());
             self.extra += rest.batch.extra();
             self.entries.push_front(rest);

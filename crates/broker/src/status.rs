@@ -89,6 +89,15 @@ pub struct Totals {
     pub dropped_publisher_gone: u64,
     /// Messages that went back to their queues.
     pub requeued: u64,
+    /// Tries of messages without success: nacks, and the oldest unacked message of each subscription of a
+    /// connection that was lost.
+    pub failed: u64,
+    /// Messages that became dead letters.
+    pub dead_lettered: u64,
+    /// Dead letters that were dropped: the oldest of those over a bound, and those that were rejected again.
+    pub dropped_dead: u64,
+    /// Dead letters that were moved back.
+    pub restored: u64,
 }
 
 /// One channel.
@@ -116,6 +125,8 @@ pub struct ChannelStatus {
     pub deliver_rate: f64,
     /// Messages dropped.
     pub dropped: u64,
+    /// Messages that became dead letters.
+    pub dead_lettered: u64,
 }
 
 /// One connection.

@@ -1,12 +1,15 @@
 //! Whose turn it was, and in which order a queue is dealt.
 
 use super::link::Link;
-use super::{Act, Checked, Fate, Oracle, promise, rule_of};
+use super::{Act, Checked, Fate, LATENESS, Oracle, promise, rule_of};
 use std::collections::BTreeMap;
-use switchboard_broker::{Command, Event, Kind, PauseReason, Status};
+use switchboard_broker::{Command, Event, Kind, PauseReason, Status, Time};
 
 impl Oracle {
     pub(super) fn purge(&mut self, name: &'static str, count: usize) -> Checked {
+        if !self.channels.contains_key(name) {
+            return Ok(());
+        }
         let exact = self.is_exact(name);
         let Some(channel) = self.channels.get_mut(name) else { return Ok(()) };
         let kept = std::mem::take(&mut channel.kept).len();
@@ -117,7 +120,12 @@ impl Oracle {
     /// The head first: what came back was there before what came later.
     fn check_order(&self, name: &str, dealt: &[(usize, u64, u32)], waiting: &[usize]) -> Checked {
         for &(id, to, _) in dealt {
-            let earlier = waiting.iter().find(|&&waits| self.is_before(waits, id));
+            // One whose back-off is just over may not have been made ready.
+            let is_ready = |id: usize| {
+                let message = &self.messages[id];
+                message.not_before == Time::ZERO || message.not_before.0 + LATENESS < self.now.0
+            };
+            let earlier = waiting.iter().find(|&&waits| self.is_before(waits, id) && is_ready(waits));
             if let Some(earlier) = earlier {
                 return Err(format!("{to} got message {id} of {name}, and {earlier} was before it"));
             }

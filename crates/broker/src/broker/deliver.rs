@@ -93,8 +93,8 @@ impl Broker {
                 subscription: member.id,
                 channel: self.channels[member.channel].name.clone(),
                 batch: entry.batch.clone(),
-                redelivered: false,
-                attempts: 0,
+                redelivered: entry.tries.is_redelivered(),
+                attempts: entry.tries.attempts(),
                 tag,
             });
         }

@@ -5,6 +5,7 @@ use super::channel::NoChannel;
 use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
+use crate::delivery::Tries;
 use crate::limits::OverflowPolicy;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
@@ -91,7 +92,7 @@ impl Broker {
         let rest = match batch.len() {
             _ if !self.channels.is_ready(slot) => Some((batch, first)),
             1 => self.dispatch_one(slot, batch, first),
-            _ => self.dispatch(slot, &batch, first, 1),
+            _ => self.dispatch(slot, &batch, (first, 1), Tries::NONE),
         };
         match rest {
             None => Ok(()),
@@ -251,7 +252,12 @@ impl Broker {
                 // It is on its way out of the channel.
             } else if self.make_room(slot, connection, batch) {
                 let allocation = Some(self.budget.retain(allocation));
-                let entry = OutboxEntry { batch: batch.clone(), allocation, origin: Origin::Topic { member } };
+                let entry = OutboxEntry {
+                    batch: batch.clone(),
+                    allocation,
+                    tries: Tries::NONE,
+                    origin: Origin::Topic { member },
+                };
                 self.push_entry(connection, entry);
             } else {
                 self.count_dropped(slot, connection, batch.len());

@@ -91,6 +91,7 @@ impl Broker {
             publish_rate: channel.published.rate(now),
             deliver_rate: channel.delivered.rate(now),
             dropped: channel.dropped,
+            dead_lettered: channel.dead_lettered,
         }
     }
 

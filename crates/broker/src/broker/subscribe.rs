@@ -153,7 +153,12 @@ impl Broker {
             }
             let Some(segment) = self.pop_backlog(channel) else { return };
             let origin = Origin::Topic { member: oldest };
-            let entry = OutboxEntry { batch: segment.batch, allocation: Some(segment.allocation), origin };
+            let entry = OutboxEntry {
+                batch: segment.batch,
+                allocation: Some(segment.allocation),
+                tries: segment.tries,
+                origin,
+            };
             self.push_entry(self.members[oldest].connection, entry);
         }
     }

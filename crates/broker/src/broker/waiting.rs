@@ -2,8 +2,9 @@
 
 use super::Broker;
 use crate::backlog::Segment;
+use crate::delivery::Tries;
 use crate::slots::ChannelSlot;
-use crate::{Batch, cost};
+use crate::{Batch, Time, cost};
 
 impl Broker {
     /// A piece of a batch pins at most about twice its size.
@@ -26,17 +27,28 @@ impl Broker {
         }
         let allocation = self.allocate(slot, batch.footprint());
         self.charge(slot, cost::SEGMENT);
-        self.channels.edit(slot).backlog.push(Segment { batch, allocation, first, step: 1 });
+        self.channels.edit(slot).backlog.push(Segment { batch, allocation, tries: Tries::NONE, first, step: 1 });
     }
 
     /// Messages go back to their places in a queue.
     pub(super) fn requeue(&mut self, slot: ChannelSlot, segment: Segment) {
+        let segment = self.count_requeued(slot, segment);
+        self.channels.edit(slot).backlog.requeue(segment);
+    }
+
+    /// As [`Broker::requeue`], from a time on.
+    pub(super) fn postpone(&mut self, slot: ChannelSlot, segment: Segment, until: Time) {
+        let segment = self.count_requeued(slot, segment);
+        self.channels.edit(slot).backlog.postpone(segment, until);
+    }
+
+    fn count_requeued(&mut self, slot: ChannelSlot, segment: Segment) -> Segment {
         let segment = self.compacted(slot, segment);
         let messages = segment.batch.len();
         self.waiting += messages;
         self.totals.requeued += messages as u64;
         self.charge(slot, cost::SEGMENT);
-        self.channels.edit(slot).backlog.requeue(segment);
+        segment
     }
 
     /// The rest of what [`Broker::pop_backlog`] gave.
@@ -54,7 +66,7 @@ impl Broker {
         let segment = backlog.pop(|allocation| budget.retain(allocation))?;
         let after = backlog.segments();
         self.waiting -= segment.batch.len();
-        if self.draining && self.channels[slot].backlog.is_empty() {
+        if self.draining && !self.channels[slot].backlog.has_ready() {
             // Connections that were kept for these messages may close now.
             self.drained_to = Some(0);
         }
@@ -66,7 +78,7 @@ impl Broker {
 
     /// Drops what waits in a queue: how many messages, or `None` if there is no such channel. The
     /// memory becomes free in steps.
-    pub fn purge(&mut self, now: crate::Time, name: &[u8]) -> Option<usize> {
+    pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
         self.begin(now);
         let slot = *self.names.get(name)?;
         let channel = self.channels.edit(slot);
@@ -89,6 +101,7 @@ impl Broker {
                     self.garbage.push_front((slot, backlog));
                     return;
                 }
+                while backlog.make_ready(Time(u64::MAX)) {}
                 let before = backlog.segments();
                 let budget = &mut self.budget;
                 let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };

@@ -1,6 +1,7 @@
 //! One entry of an outbox, and where its messages come from.
 
 use crate::Batch;
+use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
 
 /// Why an entry is in an outbox.
@@ -82,5 +83,6 @@ impl Origin {
 pub(crate) struct OutboxEntry {
     pub(crate) batch: Batch,
     pub(crate) allocation: Option<AllocationSlot>,
+    pub(crate) tries: Tries,
     pub(crate) origin: Origin,
 }
