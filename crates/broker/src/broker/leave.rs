@@ -138,7 +138,8 @@ impl Broker {
         true
     }
 
-    fn expect_return(&mut self, slot: ConnectionSlot, member: MemberSlot) {
+    /// Its queue dispatches nothing until everything of a member is back.
+    pub(super) fn expect_return(&mut self, slot: ConnectionSlot, member: MemberSlot) {
         let row = self.members.row(member);
         if !std::mem::replace(&mut row.is_returning, true) {
             row.refs += 1;
