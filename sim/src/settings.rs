@@ -129,6 +129,7 @@ impl Settings {
                 max_deliveries: rng.pick(&[0, 1, 2, 7]),
                 redelivery_backoff: Duration::from_millis(rng.pick(&[0, 5, 1000])),
                 redelivery_backoff_max: Duration::from_millis(rng.pick(&[8, 60_000])),
+                ..Delivery::default()
             };
             self.rules.push(self.rule_of_dead_letters());
         }

@@ -1,7 +1,7 @@
 use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
 use crate::{Attributes, Batch, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Batches up to this size are copied together with their neighbors.
@@ -32,12 +32,14 @@ struct Open {
 /// A channel's waiting messages, by sequence number.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// Requeued segments, by the first sequence number. Their ranges may interleave.
+    /// Requeued segments and those that expire, by the first sequence number. Their ranges may interleave.
     requeued: BTreeMap<u64, Segment>,
     fresh: VecDeque<Segment>,
     /// Segments that are to wait for a time, by that and the first sequence number.
     postponed: BTreeMap<(Time, u64), Segment>,
-    /// Messages of these.
+    /// The segments in `requeued` that expire, by when.
+    expiring: BTreeSet<(Time, u64)>,
+    /// Messages of the postponed segments.
     postponed_depth: usize,
     /// Behind `fresh`: small batches, copied together.
     open: Option<Box<Open>>,
@@ -60,15 +62,39 @@ impl Backlog {
         self.depth > self.postponed_depth
     }
 
-    /// When something is due that was postponed.
+    /// When something is due: a back-off or a delay ends, or messages expire.
+    #[inline]
     pub(crate) fn due(&self) -> Option<Time> {
-        self.postponed.first_key_value().map(|(&(time, _), _)| time)
+        let postponed = self.postponed.first_key_value().map(|(&(time, _), _)| time);
+        let expires = self.expiring.first().map(|&(time, _)| time);
+        postponed.into_iter().chain(expires).min()
+    }
+
+    /// Takes out the next segment whose time is over by now, of those that are not postponed.
+    pub(crate) fn pop_expired(&mut self, now: Time) -> Option<Segment> {
+        let &(_, first) = self.expiring.first().filter(|(time, _)| *time <= now)?;
+        let segment = self.unplace(first)?;
+        self.uncount(&segment);
+        Some(segment)
+    }
+
+    fn place(&mut self, segment: Segment) {
+        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.insert((expires, segment.first)));
+        self.requeued.insert(segment.first, segment);
+    }
+
+    fn unplace(&mut self, first: u64) -> Option<Segment> {
+        let segment = self.requeued.remove(&first)?;
+        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.remove(&(expires, first)));
+        Some(segment)
     }
 
     /// Messages to their places, from a time on.
     pub(crate) fn postpone(&mut self, segment: Segment, until: Time) {
         self.count(&segment);
         self.postponed_depth += segment.batch.len();
+        // What expires meanwhile need not wait longer.
+        let until = segment.batch.expires().map_or(until, |expires| expires.min(until));
         self.postponed.insert((until, segment.first), segment);
     }
 
@@ -77,7 +103,7 @@ impl Backlog {
         let Some(next) = self.postponed.first_entry().filter(|next| next.key().0 <= now) else { return false };
         let segment = next.remove();
         self.postponed_depth -= segment.batch.len();
-        self.requeued.insert(segment.first, segment);
+        self.place(segment);
         true
     }
 
@@ -94,6 +120,9 @@ impl Backlog {
     /// Appends a segment.
     pub(crate) fn push(&mut self, segment: Segment) {
         self.count(&segment);
+        if segment.batch.expires().is_some() {
+            return self.place(segment);
+        }
         self.close();
         self.fresh.push_back(segment);
     }
@@ -148,14 +177,14 @@ impl Backlog {
     /// Messages back to their places.
     pub(crate) fn requeue(&mut self, segment: Segment) {
         self.count(&segment);
-        self.requeued.insert(segment.first, segment);
+        self.place(segment);
     }
 
     /// The unused rest of what [`Backlog::pop`] gave.
     pub(crate) fn requeue_front(&mut self, segment: Segment) {
         let fresh = self.fresh.front().map(|front| front.first).or(self.open.as_ref().map(|open| open.first));
         let last = segment.first + segment.step * (segment.batch.len() as u64 - 1);
-        if self.requeued.is_empty() && fresh.is_none_or(|fresh| last < fresh) {
+        if self.requeued.is_empty() && segment.batch.expires().is_none() && fresh.is_none_or(|fresh| last < fresh) {
             self.count(&segment);
             self.fresh.push_front(segment);
         } else {
@@ -170,9 +199,9 @@ impl Backlog {
             self.close();
         }
         let fresh = self.fresh.front().map_or(u64::MAX, |segment| segment.first);
-        let segment = match self.requeued.first_entry() {
-            Some(requeued) if *requeued.key() < fresh => {
-                let segment = requeued.remove();
+        let segment = match self.requeued.first_key_value().map(|(&first, _)| first) {
+            Some(first) if first < fresh => {
+                let segment = self.unplace(first)?;
                 let next = self.requeued.first_key_value().map_or(fresh, |(&next, _)| next.min(fresh));
                 self.before(segment, next, retain)
             }
@@ -184,9 +213,7 @@ impl Backlog {
                 self.before(segment, next, retain)
             }
         };
-        self.bytes -= segment.batch.bytes();
-        self.extra -= segment.batch.extra();
-        self.depth -= segment.batch.len();
+        self.uncount(&segment);
         Some(segment)
     }
 
@@ -208,7 +235,7 @@ impl Backlog {
         let rest =
             Segment { batch: rest, allocation: retain(allocation), tries, first: first + step * count as u64, step };
         self.extra += rest.batch.extra();
-        self.requeued.insert(rest.first, rest);
+        self.place(rest);
         Segment { batch: head, allocation, tries, first, step }
     }
 
@@ -217,6 +244,12 @@ impl Backlog {
         if self.fresh.capacity() > 8 && self.fresh.len() < self.fresh.capacity() / 4 {
             self.fresh.shrink_to(self.fresh.len() * 2);
         }
+    }
+
+    fn uncount(&mut self, segment: &Segment) {
+        self.bytes -= segment.batch.bytes();
+        self.extra -= segment.batch.extra();
+        self.depth -= segment.batch.len();
     }
 
     fn count(&mut self, segment: &Segment) {

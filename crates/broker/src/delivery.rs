@@ -15,6 +15,11 @@ pub struct Delivery {
     pub redelivery_backoff: Duration,
     /// The longest such wait.
     pub redelivery_backoff_max: Duration,
+    /// How long a message lives from its publishing on, unless it expires earlier by itself; 0 for ever. Topics
+    /// follow it too.
+    pub message_ttl: Duration,
+    /// Whether a queue's expired messages become dead letters. They are dropped otherwise.
+    pub dead_letter_expired: bool,
 }
 
 impl Default for Delivery {
@@ -23,15 +28,19 @@ impl Default for Delivery {
             max_deliveries: 7,
             redelivery_backoff: Duration::from_secs(1),
             redelivery_backoff_max: Duration::from_secs(60),
+            message_ttl: Duration::ZERO,
+            dead_letter_expired: false,
         }
     }
 }
 
 impl Delivery {
     pub(crate) fn check(&self) -> Result<(), LimitError> {
-        for (setting, value) in
-            [("redelivery-backoff", self.redelivery_backoff), ("redelivery-backoff-max", self.redelivery_backoff_max)]
-        {
+        for (setting, value) in [
+            ("redelivery-backoff", self.redelivery_backoff),
+            ("redelivery-backoff-max", self.redelivery_backoff_max),
+            ("message-ttl", self.message_ttl),
+        ] {
             if !value.is_zero() && value < Limits::SHORTEST {
                 return Err(LimitError::TooShort { setting, value, bound: Limits::SHORTEST });
             }
@@ -60,6 +69,10 @@ pub struct DeliveryRule {
     pub redelivery_backoff: Option<Duration>,
     /// See [`Delivery::redelivery_backoff_max`].
     pub redelivery_backoff_max: Option<Duration>,
+    /// See [`Delivery::message_ttl`].
+    pub message_ttl: Option<Duration>,
+    /// See [`Delivery::dead_letter_expired`].
+    pub dead_letter_expired: Option<bool>,
 }
 
 impl DeliveryRule {
@@ -68,6 +81,8 @@ impl DeliveryRule {
             max_deliveries: self.max_deliveries.unwrap_or(limits.max_deliveries),
             redelivery_backoff: self.redelivery_backoff.unwrap_or(limits.redelivery_backoff),
             redelivery_backoff_max: self.redelivery_backoff_max.unwrap_or(limits.redelivery_backoff_max),
+            message_ttl: self.message_ttl.unwrap_or(limits.message_ttl),
+            dead_letter_expired: self.dead_letter_expired.unwrap_or(limits.dead_letter_expired),
         }
     }
 }

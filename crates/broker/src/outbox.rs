@@ -1,7 +1,7 @@
 use crate::backlog::{OPEN, SMALL};
 use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
-use crate::{Attributes, Batch};
+use crate::{Attributes, Batch, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -58,6 +58,8 @@ pub(crate) struct Outbox {
     /// Bytes of attributes, counted once an entry.
     extra: usize,
     messages: usize,
+    /// Entries whose time was over when they were to be handed out.
+    pub(crate) expired: Vec<OutboxEntry>,
     /// Of entries that are done when they are written or acknowledged, whole.
     auto_bytes: usize,
     queue_entries: usize,
@@ -206,14 +208,24 @@ impl Outbox {
         }
     }
 
-    /// The next entry to hand out, unless a window's worth is in flight already.
-    pub(crate) fn hand_out(&mut self, window: usize) -> Option<&OutboxEntry> {
+    /// The next entry to hand out, unless a window's worth is in flight already. Those whose time is over are
+    /// passed over, and taken out.
+    pub(crate) fn hand_out(&mut self, window: usize, now: Time) -> Option<&OutboxEntry> {
         if self.in_flight_bytes >= window || self.in_flight >= IN_FLIGHT {
             return None;
         }
-        if self.in_flight == self.entries.len() {
-            self.open.as_ref()?;
-            self.close();
+        loop {
+            if self.in_flight == self.entries.len() {
+                self.open.as_ref()?;
+                self.close();
+            }
+            if self.extra == 0 || !self.entries[self.in_flight].has_expired(now) {
+                break;
+            }
+            let entry = self.entries.remove(self.in_flight)?;
+            self.bytes -= entry.batch.bytes();
+            self.uncount(&entry);
+            self.expired.push(entry);
         }
         let entry = &self.entries[self.in_flight];
         self.in_flight += 1;

@@ -92,6 +92,9 @@ pub struct Totals {
     /// Tries of messages without success: nacks, and the oldest unacked message of each subscription of a
     /// connection that was lost.
     pub failed: u64,
+    /// Messages whose time was over before they were handed to a subscriber, those that became dead letters
+    /// included. A topic's count once for each subscriber.
+    pub expired: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
     /// Dead letters that were dropped: the oldest of those over a bound, and those that were rejected again.

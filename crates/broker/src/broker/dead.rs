@@ -22,6 +22,8 @@ pub(super) enum Reason {
     Rejected,
     /// It was tried as often as it may be.
     Attempts,
+    /// Its time was over.
+    Expired,
 }
 
 impl Reason {
@@ -29,6 +31,7 @@ impl Reason {
         match self {
             Reason::Rejected => b"rejected",
             Reason::Attempts => b"attempts",
+            Reason::Expired => b"expired",
         }
     }
 }

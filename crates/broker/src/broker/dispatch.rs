@@ -299,6 +299,10 @@ impl Broker {
                 return;
             }
             let Some(segment) = self.pop_backlog(slot) else { return };
+            if segment.batch.has_expired(self.now) {
+                self.expire(slot, segment);
+                continue;
+            }
             let (segment, later) = self.cut(segment);
             let Segment { batch, allocation, tries, first, step } = segment;
             self.spend(batch.len());

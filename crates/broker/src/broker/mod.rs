@@ -32,6 +32,7 @@ mod connection;
 mod dead;
 mod deliver;
 mod dispatch;
+mod expire;
 mod finish;
 mod follow_up;
 mod knot;

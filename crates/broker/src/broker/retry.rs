@@ -1,9 +1,11 @@
-//! Messages that come back from a consumer: to their places at once, after a back-off, or to the dead letters.
+//! Messages that come back from a consumer: to their places at once, after a back-off, or to the dead letters;
+//! and the timer of a channel.
 
 use super::Broker;
 use super::dead::Reason;
 use super::timers::Timer;
 use crate::backlog::Segment;
+use crate::cost;
 use crate::delivery::Return;
 use crate::slots::ChannelSlot;
 
@@ -60,12 +62,23 @@ impl Broker {
         }
     }
 
-    /// Messages of a queue need not wait any longer: makes them ready, some a call.
+    /// Messages of a channel need not wait any longer, or their time is over: some a call.
     pub(super) fn queue_is_due(&mut self, slot: ChannelSlot) {
         let channel = self.channels.edit(slot);
         channel.due = None;
         // One at least, however little this call may still do.
-        while self.channels.edit(slot).backlog.make_ready(self.now) && self.spend(4) {}
+        loop {
+            let backlog = &mut self.channels.edit(slot).backlog;
+            if !backlog.make_ready(self.now) {
+                let Some(segment) = backlog.pop_expired(self.now) else { break };
+                self.uncharge(slot, cost::SEGMENT);
+                self.waiting -= segment.batch.len();
+                self.expire(slot, segment);
+            }
+            if !self.spend(4) {
+                break;
+            }
+        }
         self.arm_due(slot);
     }
 }

@@ -152,6 +152,10 @@ impl Broker {
                 return;
             }
             let Some(segment) = self.pop_backlog(channel) else { return };
+            if segment.batch.has_expired(self.now) {
+                self.expire(channel, segment);
+                continue;
+            }
             let origin = Origin::Topic { member: oldest };
             let entry = OutboxEntry {
                 batch: segment.batch,

@@ -3,6 +3,7 @@
 use super::Broker;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
+use crate::name::Kind;
 use crate::slots::ChannelSlot;
 use crate::{Batch, Time, cost};
 
@@ -20,6 +21,9 @@ impl Broker {
     /// Messages wait in a channel, behind all others.
     pub(super) fn push_backlog(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
         self.waiting += batch.len();
+        if self.channels[slot].kind == Kind::Queue && self.is_delayed(&batch) {
+            return self.delay(slot, batch, first);
+        }
         let (budget, channel) = (&self.budget, self.channels.edit(slot));
         let coalesced = channel.backlog.coalesce(&batch, first, |allocation| budget.is_unshared(allocation));
         if let Some((allocation, charged)) = coalesced {
@@ -28,6 +32,16 @@ impl Broker {
         let allocation = self.allocate(slot, batch.footprint());
         self.charge(slot, cost::SEGMENT);
         self.channels.edit(slot).backlog.push(Segment { batch, allocation, tries: Tries::NONE, first, step: 1 });
+    }
+
+    /// Messages wait for their time, and then in their places.
+    #[cold]
+    fn delay(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
+        let until = batch.attributes().and_then(|attributes| attributes.deliver_at).unwrap_or_default();
+        let allocation = self.allocate(slot, batch.footprint());
+        self.charge(slot, cost::SEGMENT);
+        let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1 };
+        self.channels.edit(slot).backlog.postpone(segment, until);
     }
 
     /// Messages go back to their places in a queue.

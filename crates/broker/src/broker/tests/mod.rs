@@ -2,6 +2,7 @@ mod acks;
 mod attributes;
 mod budget;
 mod dead;
+mod expire;
 mod finish;
 mod found;
 mod knot;

@@ -184,6 +184,7 @@ fn a_rule_says_how_its_queues_are_tried_again() {
         max_deliveries: Some(2),
         redelivery_backoff: Some(Duration::from_millis(5)),
         redelivery_backoff_max: Some(Duration::from_millis(7)),
+        ..DeliveryRule::default()
     };
     let rule = ChannelRule { delivery, ..ChannelRule::new(Pattern::new("/queue/a")) };
     let mut bench = Bench::with_rules(Limits::default(), vec![rule]);
@@ -204,6 +205,7 @@ fn settings_of_redelivery_are_checked_at_their_bounds() {
         for delivery in [
             Delivery { redelivery_backoff: micros, ..Delivery::default() },
             Delivery { redelivery_backoff_max: micros, ..Delivery::default() },
+            Delivery { message_ttl: micros, ..Delivery::default() },
         ] {
             let limits = Limits { delivery, ..Limits::default() };
             assert_eq!(limits.check().is_ok(), is_allowed, "{delivery:?}");
