@@ -72,6 +72,8 @@ impl World {
         self.counts.insert("drops told apart".into(), self.oracle.certain_drops);
         self.counts.insert("messages returned".into(), self.oracle.returned);
         self.counts.insert("dead letters".into(), self.oracle.dead);
+        self.counts.insert("expired".into(), self.oracle.expired);
+        self.counts.insert("delayed".into(), self.oracle.delayed);
         self.counts.insert("back-offs".into(), self.oracle.postponed);
         self.counts.insert("redeliveries of what was tried".into(), self.oracle.tried_again);
         Report { hash: self.digest.0, counts: self.counts }

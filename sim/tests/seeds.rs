@@ -98,6 +98,8 @@ fn the_simulator_is_not_blind() {
         ("rules change", 500),
         ("turns skipped", 100),
         ("back-offs", 500),
+        ("expired", 500),
+        ("delayed", 500),
         ("redeliveries of what was tried", 500),
         ("dead letters", 500),
     ];

@@ -141,6 +141,8 @@ pub struct ConnectionStatus {
     pub subscriptions: Vec<Bytes>,
     /// Bytes that wait to be written to it.
     pub outbox: usize,
+    /// Bytes of attributes that count for the bound of what waits, beside these.
+    pub outbox_attributes: usize,
     /// Messages that wait for its ack.
     pub unacked: usize,
     /// Packed bytes that were written and that its machine did not acknowledge yet.

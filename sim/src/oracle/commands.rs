@@ -95,6 +95,7 @@ impl Oracle {
             promise!(self.messages[message].fate == Fate::Said, "the translator gave message {message} twice");
             promise!(self.messages[message].publisher == id, "message {message} is of another publisher");
             self.messages[message].fate = Fate::Sent;
+            self.note_times(message, batch.attributes());
             self.longest = self.longest.max(self.messages[message].size);
             self.link(id).sent.push(message);
         }

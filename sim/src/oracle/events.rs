@@ -26,6 +26,7 @@ impl Oracle {
             Event::Deliver { connection, subscription, channel, batch, redelivered, attempts, tag } => {
                 self.about_to_hand(connection.0)?;
                 let mut at = 0;
+                self.link(connection.0).had_attributes |= batch.attributes().is_some();
                 for (place, body) in batch.iter().enumerate() {
                     let message = self.identify(channel, body)?;
                     let tag = tag.map(|tag| tag.0 + place as u64);

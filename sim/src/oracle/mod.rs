@@ -69,8 +69,10 @@ pub(super) struct Message {
     pub(super) tried: u32,
     /// A consumer may have seen it.
     pub(super) seen: bool,
-    /// The end of its back-off.
+    /// The end of its back-off, or of its delay.
     pub(super) not_before: Time,
+    /// From when on it must not be delivered.
+    pub(super) expires: Option<Time>,
     /// Wholly in the pipe to its worker.
     pub(super) on_the_wire: bool,
     /// It waited in a queue that was purged.
@@ -89,6 +91,8 @@ pub(super) struct Channel {
     pub(super) dropped: u64,
     /// Of a queue: how many messages were dropped by purges.
     pub(super) purged: usize,
+    /// Some of what was published expires, or was delayed: what lies in the queue is not known to the message.
+    pub(super) has_times: bool,
     /// What each subscription got, in order.
     pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
     /// Of a queue: who works for it, the next one last.
@@ -124,6 +128,8 @@ pub(crate) struct Oracle {
     failed: u64,
     pub(crate) postponed: u64,
     pub(crate) tried_again: u64,
+    pub(crate) expired: u64,
+    pub(crate) delayed: u64,
     /// The longest batch, in bytes.
     overshoot: usize,
     /// Who sent something since memory was last within its budget.
@@ -167,6 +173,8 @@ impl Oracle {
             failed: 0,
             postponed: 0,
             tried_again: 0,
+            expired: 0,
+            delayed: 0,
             overshoot: 0,
             feeders: BTreeSet::new(),
             draining: false,
@@ -202,6 +210,7 @@ impl Oracle {
             tried: 0,
             seen: false,
             not_before: Time::ZERO,
+            expires: None,
             on_the_wire: false,
             purged: false,
         };

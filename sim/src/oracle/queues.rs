@@ -37,7 +37,7 @@ impl Oracle {
         let Some(books) = self.channels.get(name) else { return false };
         let recalling = self.links.values().any(|link| link.recalling && !link.gone);
         let finishing = self.links.values().any(|link| link.finishing && !link.gone);
-        self.settings.wide && !recalling && !finishing && books.purged == 0
+        self.settings.wide && !recalling && !finishing && books.purged == 0 && !books.has_times
     }
 
     pub(super) fn check_queues(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {

@@ -1,8 +1,9 @@
-//! Tries without success, back-offs and dead letters.
+//! Tries without success, back-offs, dead letters, and the time of messages.
 
-use super::{Act, Checked, Oracle, promise};
+use super::{Act, Checked, Fate, Oracle, promise};
 use crate::settings::DEAD;
-use switchboard_broker::Status;
+use std::sync::Arc;
+use switchboard_broker::{Attributes, Status};
 
 impl Oracle {
     /// A consumer nacked a message: it waits for its back-off, or becomes a dead letter.
@@ -51,9 +52,35 @@ impl Oracle {
             (redelivered, attempts) == (message.seen, message.tried),
             "message {id} came as redelivered: {redelivered}, attempts: {attempts}, and is {message:?}"
         );
+        let is_over = message.expires.is_some_and(|expires| expires <= now);
+        promise!(!is_over, "message {id} came though its time was over: {message:?}");
         promise!(message.not_before <= now, "message {id} came before its back-off was over: {message:?}");
         self.tried_again += u64::from(message.tried > 0);
         Ok(())
+    }
+
+    /// A message's publisher says when it is to be delivered.
+    pub(super) fn note_times(&mut self, id: usize, attributes: Option<&Arc<Attributes>>) {
+        let Some(attributes) = attributes else { return };
+        let message = &mut self.messages[id];
+        message.expires = attributes.expires;
+        if let Some(time) = attributes.deliver_at.filter(|time| *time > self.now) {
+            self.delayed += 1;
+            message.not_before = time;
+            // It has no order among those that are not delayed.
+            message.returned = true;
+        }
+        self.channels.entry(message.channel).or_default().has_times = true;
+    }
+
+    /// What has expired may be gone from its queue, as after a purge.
+    fn note_expired(&mut self, status: &Status) {
+        self.expired = status.totals.expired;
+        let now = self.now;
+        for message in &mut self.messages {
+            let is_over = message.expires.is_some_and(|expires| expires <= now);
+            message.purged |= is_over && matches!(message.fate, Fate::Taken | Fate::Sent);
+        }
     }
 
     /// Dead letters are accounted for, and keep their bounds.
@@ -63,6 +90,7 @@ impl Oracle {
         {
             self.purged_dead += *count as u64;
         }
+        self.note_expired(status);
         let totals = &status.totals;
         promise!(
             (totals.failed, totals.dead_lettered) == (self.failed, self.dead),
@@ -77,7 +105,8 @@ impl Oracle {
             waiting += channel.depth as u64;
             promise!(DEAD.iter().any(|name| channel.name == name), "{:?} has dead letters of its own", channel.name);
             // The bound counts bodies and headers; each may have an entry and a buffer of its own beside.
-            let most = 3 * self.settings.body + 400 * channel.depth;
+            // A piece of a buffer may pin twice its size.
+            let most = 6 * self.settings.body + 400 * channel.depth;
             promise!(
                 channel.depth <= 1 || channel.bytes <= most,
                 "{} dead letters have {} bytes in {:?}",
