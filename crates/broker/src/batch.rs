@@ -1,4 +1,4 @@
-use crate::Attributes;
+use crate::{Attributes, Time};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -69,6 +69,18 @@ impl Batch {
     /// What the messages have in common, if their publisher's protocol has anything of the kind.
     pub fn attributes(&self) -> Option<&Arc<Attributes>> {
         self.attributes.as_ref()
+    }
+
+    /// From when on the messages are not delivered any more.
+    #[inline]
+    pub(crate) fn expires(&self) -> Option<Time> {
+        self.attributes.as_ref().and_then(|attributes| attributes.expires)
+    }
+
+    /// Whether the time of the messages is over.
+    #[inline]
+    pub(crate) fn has_expired(&self, now: Time) -> bool {
+        self.expires().is_some_and(|expires| expires <= now)
     }
 
     /// Whether other messages have the same attributes, or none either.

@@ -1,4 +1,5 @@
 use crate::Batch;
+use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
 use bytes::Bytes;
 use std::ops::Range;
@@ -28,6 +29,8 @@ pub(crate) struct Lease {
     pub(crate) member: MemberSlot,
     pub(crate) allocation: AllocationSlot,
     pub(crate) first_tag: u64,
+    /// Of all messages, as they were when they were leased.
+    pub(crate) tries: Tries,
     first_seq: u64,
     step: u64,
     count: u32,
@@ -53,12 +56,13 @@ impl Lease {
         allocation: AllocationSlot,
         first_tag: u64,
         (first_seq, step): (u64, u64),
+        tries: Tries,
         batch: Batch,
     ) -> Lease {
         debug_assert!(batch.len() <= LEASE_MESSAGES);
         let count = batch.len() as u32;
         let (settled, absent) = (Bits::default(), Bits::default());
-        Lease { member, allocation, first_tag, first_seq, step, count, left: count, settled, absent, batch }
+        Lease { member, allocation, first_tag, tries, first_seq, step, count, left: count, settled, absent, batch }
     }
 
     /// One more than the last tag.
@@ -69,6 +73,12 @@ impl Lease {
     /// The first tag of a range that is settled already.
     pub(crate) fn first_settled(&self, tags: &Range<u64>) -> Option<u64> {
         tags.clone().find(|tag| self.settled.get((tag - self.first_tag) as usize))
+    }
+
+    /// The first tag that is not settled; the end if all are.
+    pub(crate) fn first_unsettled(&self) -> u64 {
+        let mut tags = self.first_tag..self.end_tag();
+        tags.find(|tag| !self.settled.get((tag - self.first_tag) as usize)).unwrap_or(self.end_tag())
     }
 
     /// Settles what is not in a range of this lease's tags: gives the number of messages.
@@ -165,7 +175,7 @@ mod tests {
         let mut packer = Packer::default();
         (0..count).for_each(|i| packer.push(&(7 + i * 3).to_be_bytes()[8 - (1 + i as usize % 8)..]));
         let batch = packer.finish().expect("a message");
-        Lease::new(MemberSlot::new(0), AllocationSlot::new(0), 100, (7, 3), batch)
+        Lease::new(MemberSlot::new(0), AllocationSlot::new(0), 100, (7, 3), Tries::NONE, batch)
     }
 
     fn sequence(pieces: &[Piece]) -> Vec<u64> {

@@ -1,6 +1,7 @@
 use crate::backlog::{OPEN, SMALL};
+use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
-use crate::{Attributes, Batch};
+use crate::{Attributes, Batch, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ struct Open {
     count: usize,
     attributes: Option<Arc<Attributes>>,
     allocation: Option<AllocationSlot>,
+    tries: Tries,
     origin: Origin,
 }
 
@@ -56,6 +58,8 @@ pub(crate) struct Outbox {
     /// Bytes of attributes, counted once an entry.
     extra: usize,
     messages: usize,
+    /// Entries whose time was over when they were to be handed out.
+    pub(crate) expired: Vec<OutboxEntry>,
     /// Of entries that are done when they are written or acknowledged, whole.
     auto_bytes: usize,
     queue_entries: usize,
@@ -150,6 +154,7 @@ impl Outbox {
             }
             let fits = |last: &mut OutboxEntry| {
                 last.batch.bytes() <= SMALL
+                    && last.tries == entry.tries
                     && batch.has_attributes(last.batch.attributes())
                     && last.origin.join(last.batch.len(), origin, batch.len()).is_some()
             };
@@ -157,12 +162,20 @@ impl Outbox {
             let mut packed = Vec::with_capacity(2 * (last.batch.bytes() + batch.bytes()));
             packed.extend_from_slice(last.batch.packed());
             let attributes = last.batch.attributes().cloned();
-            let open = Open { packed, count: last.batch.len(), attributes, allocation: None, origin: last.origin };
+            let open = Open {
+                packed,
+                count: last.batch.len(),
+                attributes,
+                allocation: None,
+                tries: last.tries,
+                origin: last.origin,
+            };
             self.open = Some(Box::new(open));
             coalesced = Some(last.allocation);
         }
         let open = self.open.as_mut()?;
-        if open.packed.len() + batch.bytes() > OPEN || !batch.has_attributes(open.attributes.as_ref()) {
+        let is_full = open.packed.len() + batch.bytes() > OPEN;
+        if is_full || open.tries != entry.tries || !batch.has_attributes(open.attributes.as_ref()) {
             return None;
         }
         open.origin = open.origin.join(open.count, origin, batch.len())?;
@@ -188,20 +201,31 @@ impl Outbox {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { packed, count, attributes, allocation, origin } = *open;
-            let entry = OutboxEntry { batch: Batch::from_parts(packed.into(), count, attributes), allocation, origin };
+            let Open { packed, count, attributes, allocation, tries, origin } = *open;
+            let batch = Batch::from_parts(packed.into(), count, attributes);
+            let entry = OutboxEntry { batch, allocation, tries, origin };
             if self.is_swept { self.unswept.push_back(entry) } else { self.entries.push_back(entry) }
         }
     }
 
-    /// The next entry to hand out, unless a window's worth is in flight already.
-    pub(crate) fn hand_out(&mut self, window: usize) -> Option<&OutboxEntry> {
+    /// The next entry to hand out, unless a window's worth is in flight already. Those whose time is over are
+    /// passed over, and taken out.
+    pub(crate) fn hand_out(&mut self, window: usize, now: Time) -> Option<&OutboxEntry> {
         if self.in_flight_bytes >= window || self.in_flight >= IN_FLIGHT {
             return None;
         }
-        if self.in_flight == self.entries.len() {
-            self.open.as_ref()?;
-            self.close();
+        loop {
+            if self.in_flight == self.entries.len() {
+                self.open.as_ref()?;
+                self.close();
+            }
+            if self.extra == 0 || !self.entries[self.in_flight].has_expired(now) {
+                break;
+            }
+            let entry = self.entries.remove(self.in_flight)?;
+            self.bytes -= entry.batch.bytes();
+            self.uncount(&entry);
+            self.expired.push(entry);
         }
         let entry = &self.entries[self.in_flight];
         self.in_flight += 1;
@@ -276,7 +300,7 @@ impl Outbox {
             let (Some(head), Some(rest)) = entry.batch.clone().split(count, bytes) else {
                 unreachable!("a cut inside")
             };
-            let rest = OutboxEntry { batch: rest, allocation, origin: entry.origin.skip(count) };
+            let rest = OutboxEntry { batch: rest, allocation, tries: entry.tries, origin: entry.origin.skip(count) };
             entry.batch = head;
             second = Some(rest.origin);
             self.extra += rest.batch.extra();
@@ -350,7 +374,8 @@ impl Outbox {
         let (whole, rest) = head.batch.clone().split(count, bytes);
         let is_cut = rest.is_some();
         if let Some(batch) = rest {
-            let rest = OutboxEntry { batch, allocation: head.allocation.map(retain), origin: head.origin.skip(count) };
+            let allocation = head.allocation.map(retain);
+            let rest = OutboxEntry { batch, allocation, tries: head.tries, origin: head.origin.skip(count) };
             self.queue_entries += usize::from(rest.origin.is_of_queue());
             self.extra += rest.batch.extra();
             self.entries.push_front(rest);

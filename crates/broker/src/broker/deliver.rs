@@ -75,7 +75,7 @@ impl Broker {
             return;
         }
         let id = connection.id;
-        while let Some(entry) = connection.outbox.hand_out(self.limits.window) {
+        while let Some(entry) = connection.outbox.hand_out(self.limits.window, self.now) {
             let (member, tag) = match entry.origin {
                 Origin::Topic { member } | Origin::Queue { member, .. } => (member, None),
                 Origin::Leased { member, first_tag } => {
@@ -93,10 +93,13 @@ impl Broker {
                 subscription: member.id,
                 channel: self.channels[member.channel].name.clone(),
                 batch: entry.batch.clone(),
-                redelivered: false,
-                attempts: 0,
+                redelivered: entry.tries.is_redelivered(),
+                attempts: entry.tries.attempts(),
                 tag,
             });
+        }
+        if !connection.outbox.expired.is_empty() {
+            self.expire_entries(slot);
         }
     }
 

@@ -5,6 +5,7 @@ use super::channel::NoChannel;
 use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
+use crate::delivery::Tries;
 use crate::limits::OverflowPolicy;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
@@ -51,6 +52,10 @@ impl Broker {
             },
         };
         self.follow_rules(channel);
+        let Some(batch) = self.start_life(channel, batch) else {
+            self.count_published(slot, channel, count);
+            return Ok(Some(channel));
+        };
         let row = &self.channels[channel];
         let result = match kind {
             Kind::Queue => self.publish_to_queue(channel, batch),
@@ -63,10 +68,7 @@ impl Broker {
             Kind::Topic => self.publish_to_topic(channel, batch),
         };
         let left = result.as_ref().err().map_or(0, |(batch, ..)| batch.len());
-        let taken = count - left as u64;
-        self.totals.published += taken;
-        self.connections.quietly().row(slot).published += taken;
-        self.channels.quietly().row(channel).published.add(self.now, taken);
+        self.count_published(slot, channel, count - left as u64);
         match result {
             Ok(()) => Ok(Some(channel)),
             Err((batch, on, reason)) => {
@@ -74,6 +76,13 @@ impl Broker {
                 Err(Stop { rest, on, reason, channel: Some(channel) })
             }
         }
+    }
+
+    #[inline]
+    fn count_published(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: u64) {
+        self.totals.published += messages;
+        self.connections.quietly().row(slot).published += messages;
+        self.channels.quietly().row(channel).published.add(self.now, messages);
     }
 
     /// Whether nobody would get or buffer a topic's message.
@@ -89,9 +98,9 @@ impl Broker {
         let first = channel.next_seq;
         channel.next_seq += batch.len() as u64;
         let rest = match batch.len() {
-            _ if !self.channels.is_ready(slot) => Some((batch, first)),
+            _ if !self.channels.is_ready(slot) || self.is_delayed(&batch) => Some((batch, first)),
             1 => self.dispatch_one(slot, batch, first),
-            _ => self.dispatch(slot, &batch, first, 1),
+            _ => self.dispatch(slot, &batch, (first, 1), Tries::NONE),
         };
         match rest {
             None => Ok(()),
@@ -251,7 +260,12 @@ impl Broker {
                 // It is on its way out of the channel.
             } else if self.make_room(slot, connection, batch) {
                 let allocation = Some(self.budget.retain(allocation));
-                let entry = OutboxEntry { batch: batch.clone(), allocation, origin: Origin::Topic { member } };
+                let entry = OutboxEntry {
+                    batch: batch.clone(),
+                    allocation,
+                    tries: Tries::NONE,
+                    origin: Origin::Topic { member },
+                };
                 self.push_entry(connection, entry);
             } else {
                 self.count_dropped(slot, connection, batch.len());

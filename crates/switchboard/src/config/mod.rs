@@ -230,10 +230,10 @@ impl Settings {
     /// What differs for some channels, as the server takes it.
     pub(crate) fn channel_rules(&self) -> Vec<ChannelRule> {
         let rules = self.rules.iter().map(|rule| ChannelRule {
-            pattern: Pattern::new(rule.pattern.clone().into_bytes()),
             policy: rule.policy,
             buffer_unsubscribed: rule.buffer_unsubscribed,
             queue: rule.queue,
+            ..ChannelRule::new(Pattern::new(rule.pattern.clone().into_bytes()))
         });
         rules.collect()
     }

@@ -8,7 +8,7 @@ fn ack(first: u64, last: u64) -> Command {
 }
 
 fn nack(first: u64, last: u64) -> Command {
-    Command::Nack { first: DeliveryTag(first), last: DeliveryTag(last) }
+    Command::Nack { first: DeliveryTag(first), last: DeliveryTag(last), requeue: true }
 }
 
 /// A consumer of connection 1 that has got so many messages and acked none.
