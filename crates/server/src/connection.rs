@@ -176,7 +176,8 @@ impl<'a> Connection<'a> {
                 Some(Wrong::Native(error)) => return Ending::wrong(context, handle, error),
                 Some(Wrong::Stomp(error)) => return Ending::wrong_stomp(hub, handle, error),
             }
-            let reads = !finished && !handle.is_paused() && !hub.is_draining();
+            // Acks are read to the end.
+            let reads = !finished && !handle.is_paused() && (!hub.is_draining() || self.session.stomp().is_some());
             let ends = if begun.is_some() {
                 Some(handshake_ends)
             } else {
@@ -321,7 +322,7 @@ impl<'a> Connection<'a> {
     /// Carries out what was parsed, as far as the slice reaches.
     fn take(&mut self, parsed: Result<(), Wrong>, commands: &mut Vec<Command>, slice: &Slice) {
         self.wrong = parsed.err();
-        if let Some(Command::Subscribe { pattern, .. }) = commands.first() {
+        if let (Some(Command::Subscribe { pattern, .. }), Speaker::Native(_)) = (commands.first(), &self.session) {
             log!(self.hub, self.handle, Coming, debug, "connected, listens to {}", pattern.escape_ascii());
         }
         if !self.is_consumer && self.session.is_consumer() {
@@ -337,6 +338,10 @@ impl<'a> Connection<'a> {
         if !self.logged_persistent && self.session.stomp().is_some_and(|session| session.persistent() > 0) {
             self.logged_persistent = true;
             log!(self.hub, self.handle, Coming, info, "persistent messages are kept in memory like all others");
+        }
+        if self.hub.is_draining() && self.session.stomp().is_some() {
+            // Nobody is told that these were carried out.
+            commands.retain(|command| !matches!(command, Command::Publish { .. } | Command::Barrier { .. }));
         }
         if !commands.is_empty() {
             self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);

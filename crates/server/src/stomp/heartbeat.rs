@@ -63,9 +63,12 @@ impl Heartbeat {
             && *at <= now
         {
             *at = now.checked_add(*interval).unwrap_or(*at);
-            if std::mem::replace(&mut self.written, written) == written {
+            if self.written == written {
+                // The beat itself is no reason to leave out the next one.
+                self.written = written + 1;
                 return Beat::Send;
             }
+            self.written = written;
         }
         let next = [self.sends, self.expects].into_iter().flatten().map(|(_, at)| at).min();
         Beat::At(next.unwrap_or(now))
@@ -105,6 +108,7 @@ mod tests {
         assert_eq!(heartbeat.poll(now + millis(500), 0), Beat::At(now + millis(1000)));
         assert_eq!(heartbeat.poll(now + millis(1000), 7), Beat::At(now + millis(1500)));
         assert_eq!(heartbeat.poll(now + millis(1500), 7), Beat::Send);
+        assert_eq!(heartbeat.poll(now + millis(2000), 8), Beat::Send);
     }
 
     #[test]

@@ -20,7 +20,17 @@ enum Name {
 pub(super) struct Settlement {
     subscription: SubscriptionId,
     tag: u64,
-    nacks: bool,
+    act: Act,
+}
+
+/// What becomes of the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Ack,
+    Nack {
+        /// Tried again, or else to the dead letters.
+        requeue: bool,
+    },
 }
 
 impl Session {
@@ -52,7 +62,13 @@ impl Session {
         if !self.ledger.lock().is_given(tag) {
             return Err(unknown());
         }
-        let settlement = Settlement { subscription, tag, nacks };
+        let act = match (nacks, frame.header(b"requeue").as_deref()) {
+            (false, _) => Act::Ack,
+            (true, None | Some(b"true")) => Act::Nack { requeue: true },
+            (true, Some(b"false")) => Act::Nack { requeue: false },
+            (true, Some(_)) => return Err(StompError::new("requeue is true or false")),
+        };
+        let settlement = Settlement { subscription, tag, act };
         match transaction {
             Some(transaction) => self.transactions.settle(&transaction, settlement)?,
             None => self.settle(settlement, commands),
@@ -62,15 +78,18 @@ impl Session {
 
     /// Joins consecutive tags to one command.
     pub(super) fn settle(&mut self, settlement: Settlement, commands: &mut Vec<Command>) {
-        let Settlement { subscription, tag, nacks } = settlement;
+        let Settlement { subscription, tag, act } = settlement;
         for tags in self.ledger.lock().settle(subscription, tag) {
-            let before = match (commands.last_mut(), nacks) {
-                (Some(Command::Ack { last, .. }), false) | (Some(Command::Nack { last, .. }), true) => Some(last),
+            let before = match (commands.last_mut(), act) {
+                (Some(Command::Ack { last, .. }), Act::Ack) => Some(last),
+                (Some(Command::Nack { last, requeue: before, .. }), Act::Nack { requeue }) if *before == requeue => {
+                    Some(last)
+                }
                 _ => None,
             };
             match before {
                 Some(last) if last.0 + 1 == *tags.start() => last.0 = *tags.end(),
-                _ => commands.push(command(tags, nacks)),
+                _ => commands.push(command(tags, act)),
             }
         }
     }
@@ -89,7 +108,10 @@ impl Session {
     }
 }
 
-fn command(tags: RangeInclusive<u64>, nacks: bool) -> Command {
+fn command(tags: RangeInclusive<u64>, act: Act) -> Command {
     let (first, last) = (DeliveryTag(*tags.start()), DeliveryTag(*tags.end()));
-    if nacks { Command::Nack { first, last } } else { Command::Ack { first, last } }
+    match act {
+        Act::Ack => Command::Ack { first, last },
+        Act::Nack { requeue } => Command::Nack { first, last, requeue },
+    }
 }

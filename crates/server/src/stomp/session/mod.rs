@@ -47,7 +47,8 @@ pub(crate) struct Session {
     state: State,
     version: Version,
     decoder: Decoder,
-    limits: Limits,
+    /// The longest destination, in bytes.
+    channel_name: usize,
     tail: Tail,
     /// What was received and not looked at yet, behind `backlog_at`.
     backlog: Vec<u8>,
@@ -77,7 +78,7 @@ impl Session {
             state: State::Connecting,
             version: Version::V1_0,
             decoder: Decoder::new(frames),
-            limits: limits.clone(),
+            channel_name: limits.channel_name,
             tail: Tail::default(),
             backlog: Vec::new(),
             backlog_at: 0,

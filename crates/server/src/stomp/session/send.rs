@@ -81,8 +81,8 @@ impl Session {
         attributes.headers = headers.finish();
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
         destination::check(&channel)?;
-        if channel.len() > self.limits.channel_name {
-            let (length, limit) = (channel.len(), self.limits.channel_name);
+        if channel.len() > self.channel_name {
+            let (length, limit) = (channel.len(), self.channel_name);
             return Err(StompError::new(format!(
                 "a destination of {length} bytes is over the limit of {limit} (limit: channel-name)"
             )));

@@ -115,7 +115,7 @@ fn a_run_of_acks_is_one_command() {
         .iter()
         .map(|command| match *command {
             Command::Ack { first, last } => (true, (first, last)),
-            Command::Nack { first, last } => (false, (first, last)),
+            Command::Nack { first, last, requeue: true } => (false, (first, last)),
             ref other => panic!("{other:?}"),
         })
         .collect();
