@@ -7,8 +7,9 @@ use crate::rng::Rng;
 use crate::settings::{QUEUE_PATTERNS, QUEUES, Settings, TOPIC_PATTERNS, TOPICS};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{AckMode, Batch, Command, DeliveryTag, Packer, SubscriptionId, Time};
+use switchboard_broker::{AckMode, Attributes, Batch, Command, DeliveryTag, Packer, SubscriptionId, Time};
 
 #[derive(Debug, Default)]
 pub(crate) struct Acker {
@@ -140,7 +141,9 @@ impl Acker {
             // Some guess tags that were not handed out.
             let most = if !self.tidy && rng.one_in(20) { u64::MAX } else { self.highest_tag };
             let last = DeliveryTag((tag.0 + more).min(most));
-            let command = if nacks { Command::Nack { first: tag, last } } else { Command::Ack { first: tag, last } };
+            let requeue = !settings.retries || !rng.one_in(4);
+            let command =
+                if nacks { Command::Nack { first: tag, last, requeue } } else { Command::Ack { first: tag, last } };
             self.send(now, settings.delay, command.clone(), rng);
             if rng.one_in(80) {
                 self.send(now, settings.delay, command, rng);
@@ -184,6 +187,8 @@ impl Acker {
             }
         }
         let Some(batch) = packer.finish() else { return };
+        let may_wait = settings.retries && self.ring.is_none() && channel.starts_with("/queue");
+        let batch = if may_wait && rng.one_in(4) { batch.with_attributes(times(now, rng)) } else { batch };
         let reserves = rng.one_in(3);
         if reserves {
             self.send(now, settings.delay, Command::Reserve { bytes: batch.bytes(), whole: batch.bytes() }, rng);
@@ -225,6 +230,15 @@ impl Acker {
         let driver = self.driver.front().map(|entry| entry.0);
         [driver, lane, self.inbox.front().map(|entry| entry.0)].into_iter().flatten().min()
     }
+}
+
+/// Messages that expire, are delayed, or both.
+fn times(now: Time, rng: &mut Rng) -> Arc<Attributes> {
+    let mut attributes = Attributes::default();
+    let time = |rng: &mut Rng| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000, 1 << 40]));
+    attributes.expires = (!rng.one_in(3)).then(|| time(rng));
+    attributes.deliver_at = rng.one_in(3).then(|| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000])));
+    Arc::new(attributes)
 }
 
 fn late(now: Time, delay: usize, last: Option<Time>, rng: &mut Rng) -> Time {

@@ -26,7 +26,7 @@ impl Digest {
 
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
-            Event::Deliver { connection, subscription, channel, batch, tag } => {
+            Event::Deliver { connection, subscription, channel, batch, redelivered, attempts, tag } => {
                 self.number(1);
                 self.number(connection.0);
                 self.number(u64::from(subscription.0));
@@ -34,6 +34,10 @@ impl Digest {
                 self.bytes(channel);
                 self.batch(batch);
                 self.number(tag.map_or(0, |tag| tag.0));
+                if *redelivered || *attempts > 0 {
+                    self.number(u64::from(*redelivered));
+                    self.number(u64::from(*attempts));
+                }
             }
             Event::Barrier { connection, batch } => {
                 self.number(2);

@@ -2,7 +2,7 @@
 
 use crate::native::Native;
 use crate::oracle::{Act, Checked, promise};
-use crate::settings::{QUEUES, TOPICS};
+use crate::settings::{DEAD, QUEUES, TOPICS};
 use crate::world::{Link, World};
 use std::time::Duration;
 use switchboard_broker::{StatusQuery, Time};
@@ -27,6 +27,7 @@ impl World {
         self.sweep()?;
         self.oracle.at_rest(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         self.oracle.all_done(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
+        DEAD.iter().try_for_each(|name| self.act(Act::Purge(name, None)))?;
         if self.rng.one_in(3) {
             self.draining = true;
             self.act(Act::Drain)?;
@@ -58,7 +59,7 @@ impl World {
                 .status(self.now, &StatusQuery::top(usize::MAX))
                 .channels
                 .iter()
-                .any(|channel| channel.depth > 0);
+                .any(|channel| channel.depth > 0 && !channel.name.starts_with(b"/queue/dead/"));
             if round > 1 && self.broker.totals().paused == 0 && !waits {
                 break;
             }
@@ -79,7 +80,7 @@ impl World {
     }
 
     fn purge_all(&mut self) -> Checked {
-        QUEUES.iter().chain(&TOPICS).try_for_each(|name| self.act(Act::Purge(name, None)))
+        QUEUES.iter().chain(&TOPICS).chain(&DEAD).try_for_each(|name| self.act(Act::Purge(name, None)))
     }
 
     fn all_leave(&mut self) -> Checked {

@@ -1,6 +1,6 @@
 use crate::rng::Rng;
 use std::time::Duration;
-use switchboard_broker::{ChannelRule, Limits, OverflowPolicy, Pattern};
+use switchboard_broker::{ChannelRule, Delivery, Limits, OverflowPolicy, Pattern};
 
 pub(crate) const TOPICS: [&str; 8] =
     ["/topic/a", "/topic/b", "/topic/c/x", "/topic/c/y", "/topic/kept/1", "/topic/kept/2", "free", "/topic/>"];
@@ -9,6 +9,10 @@ pub(crate) const TOPIC_PATTERNS: [&str; 9] =
     ["/topic/a", "/topic/b", "/topic/*", "/topic/>", "/topic/c/*", ">", "/topic/kept/1", "/topic/kept/*", "free"];
 pub(crate) const QUEUE_PATTERNS: [&str; 6] =
     ["/queue/a", "/queue/a", "/queue/b/1", "/queue/b/*", "/queue/>", "/queue/small"];
+
+/// The queues of the dead letters of [`QUEUES`].
+pub(crate) const DEAD: [&str; 4] =
+    ["/queue/dead/queue/a", "/queue/dead/queue/b/1", "/queue/dead/queue/b/2", "/queue/dead/queue/small"];
 
 /// What a run is like, drawn from its seed.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) churn: usize,
     /// One in so many turns of a client makes it stop reading.
     pub(crate) laziness: usize,
+    /// Tries are limited, or followed by a back-off, and consumers reject messages for good.
+    pub(crate) retries: bool,
     /// An operator changes the channel rules now and then.
     pub(crate) changes_rules: bool,
     /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
@@ -80,6 +86,7 @@ impl Settings {
             grace_period: Duration::from_millis(rng.pick(&[0, 2, 10, 10, 50])),
             slow_consumer: Duration::from_millis(rng.pick(&[20, 100, 1000])),
             write_timeout: Duration::from_millis(rng.pick(&[20, 100, 1000])),
+            delivery: Delivery { max_deliveries: 0, redelivery_backoff: Duration::ZERO, ..Delivery::default() },
             policy: rng.pick(&POLICIES),
             buffer_unsubscribed: rng.pick(&[0, 0, 0, 5]),
         };
@@ -89,7 +96,8 @@ impl Settings {
             let policy = (!uniform && rng.one_in(2)).then(|| rng.pick(&POLICIES));
             let buffer_unsubscribed = pattern.contains("kept").then(|| rng.within(1, 6));
             let queue = pattern.contains("small").then(|| rng.within(0, body));
-            rules.push(ChannelRule { pattern: Pattern::new(pattern), policy, buffer_unsubscribed, queue });
+            let rule = ChannelRule::new(Pattern::new(pattern));
+            rules.push(ChannelRule { policy, buffer_unsubscribed, queue, ..rule });
         }
         Settings {
             limits,
@@ -107,7 +115,30 @@ impl Settings {
             laziness: rng.pick(&[15, 60, 400]),
             ring: rng.one_in(6),
             changes_rules: rng.one_in(3),
+            retries: false,
         }
+    }
+
+    /// Draws how messages are tried again, from numbers of its own: the rest of a seed's run stays what it was.
+    pub(crate) fn draw_retries(&mut self, rng: &mut Rng) {
+        self.retries = rng.one_in(2);
+        if self.retries {
+            // Where memory is short, dead letters cannot be made, which no book could foresee.
+            self.limits.memory = 1 << 30;
+            self.limits.delivery = Delivery {
+                max_deliveries: rng.pick(&[0, 1, 2, 7]),
+                redelivery_backoff: Duration::from_millis(rng.pick(&[0, 5, 1000])),
+                redelivery_backoff_max: Duration::from_millis(rng.pick(&[8, 60_000])),
+                ..Delivery::default()
+            };
+            self.rules.push(self.rule_of_dead_letters());
+        }
+    }
+
+    /// Dead letters have little room.
+    fn rule_of_dead_letters(&self) -> ChannelRule {
+        let queue = Some(3 * self.body);
+        ChannelRule { queue, ..ChannelRule::new(Pattern::new("/queue/dead/>")) }
     }
 
     /// Other rules: each pattern may be there or not, and say anything of what a rule may say.
@@ -120,7 +151,11 @@ impl Settings {
             let policy = (!self.uniform && rng.one_in(2)).then(|| rng.pick(&POLICIES));
             let buffer_unsubscribed = rng.one_in(2).then(|| rng.pick(&[0, 1, 2, 6]));
             let queue = rng.one_in(2).then(|| rng.pick(&[0, 1, self.body, 4 * self.body, 1 << 20]));
-            rules.push(ChannelRule { pattern: Pattern::new(pattern), policy, buffer_unsubscribed, queue });
+            let rule = ChannelRule::new(Pattern::new(pattern));
+            rules.push(ChannelRule { policy, buffer_unsubscribed, queue, ..rule });
+        }
+        if self.retries {
+            rules.push(self.rule_of_dead_letters());
         }
         rules
     }

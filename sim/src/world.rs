@@ -39,7 +39,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, trace: bool) -> World {
         let mut rng = Rng::new(seed);
-        let settings = Settings::draw(&mut rng);
+        let mut settings = Settings::draw(&mut rng);
+        settings.draw_retries(&mut Rng::new(!seed));
         if trace {
             println!("{settings:#?}");
         }
@@ -70,6 +71,11 @@ impl World {
         self.counts.insert("turns skipped".into(), self.oracle.skipped_turns);
         self.counts.insert("drops told apart".into(), self.oracle.certain_drops);
         self.counts.insert("messages returned".into(), self.oracle.returned);
+        self.counts.insert("dead letters".into(), self.oracle.dead);
+        self.counts.insert("expired".into(), self.oracle.expired);
+        self.counts.insert("delayed".into(), self.oracle.delayed);
+        self.counts.insert("back-offs".into(), self.oracle.postponed);
+        self.counts.insert("redeliveries of what was tried".into(), self.oracle.tried_again);
         Report { hash: self.digest.0, counts: self.counts }
     }
 

@@ -97,6 +97,11 @@ fn the_simulator_is_not_blind() {
         ("drain", 50),
         ("rules change", 500),
         ("turns skipped", 100),
+        ("back-offs", 500),
+        ("expired", 500),
+        ("delayed", 500),
+        ("redeliveries of what was tried", 500),
+        ("dead letters", 500),
     ];
     for (what, least) in wanted {
         let seen = sums.get(what).copied().unwrap_or(0);

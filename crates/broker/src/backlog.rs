@@ -1,6 +1,8 @@
-use crate::Batch;
+use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
-use std::collections::{BTreeMap, VecDeque};
+use crate::{Attributes, Batch, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Batches up to this size are copied together with their neighbors.
 pub(crate) const SMALL: usize = 512;
@@ -12,6 +14,7 @@ pub(crate) const OPEN: usize = 64 << 10;
 pub(crate) struct Segment {
     pub(crate) batch: Batch,
     pub(crate) allocation: AllocationSlot,
+    pub(crate) tries: Tries,
     pub(crate) first: u64,
     pub(crate) step: u64,
 }
@@ -21,6 +24,7 @@ pub(crate) struct Segment {
 struct Open {
     packed: Vec<u8>,
     count: usize,
+    attributes: Option<Arc<Attributes>>,
     allocation: AllocationSlot,
     first: u64,
 }
@@ -28,13 +32,21 @@ struct Open {
 /// A channel's waiting messages, by sequence number.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// Requeued segments, by the first sequence number. Their ranges may interleave.
+    /// Requeued segments and those that expire, by the first sequence number. Their ranges may interleave.
     requeued: BTreeMap<u64, Segment>,
     fresh: VecDeque<Segment>,
+    /// Segments that are to wait for a time, by that and the first sequence number.
+    postponed: BTreeMap<(Time, u64), Segment>,
+    /// The segments in `requeued` that expire, by when.
+    expiring: BTreeSet<(Time, u64)>,
+    /// Messages of the postponed segments.
+    postponed_depth: usize,
     /// Behind `fresh`: small batches, copied together.
     open: Option<Box<Open>>,
     /// Packed bytes.
-    pub(crate) bytes: usize,
+    bytes: usize,
+    /// Bytes of attributes, counted once a segment.
+    extra: usize,
     /// Messages.
     pub(crate) depth: usize,
 }
@@ -44,20 +56,79 @@ impl Backlog {
         self.depth == 0
     }
 
+    /// Whether anything may be dispatched.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        self.depth > self.postponed_depth
+    }
+
+    /// When something is due: a back-off or a delay ends, or messages expire.
+    #[inline]
+    pub(crate) fn due(&self) -> Option<Time> {
+        let postponed = self.postponed.first_key_value().map(|(&(time, _), _)| time);
+        let expires = self.expiring.first().map(|&(time, _)| time);
+        postponed.into_iter().chain(expires).min()
+    }
+
+    /// Takes out the next segment whose time is over by now, of those that are not postponed.
+    pub(crate) fn pop_expired(&mut self, now: Time) -> Option<Segment> {
+        let &(_, first) = self.expiring.first().filter(|(time, _)| *time <= now)?;
+        let segment = self.unplace(first)?;
+        self.uncount(&segment);
+        Some(segment)
+    }
+
+    fn place(&mut self, segment: Segment) {
+        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.insert((expires, segment.first)));
+        self.requeued.insert(segment.first, segment);
+    }
+
+    fn unplace(&mut self, first: u64) -> Option<Segment> {
+        let segment = self.requeued.remove(&first)?;
+        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.remove(&(expires, first)));
+        Some(segment)
+    }
+
+    /// Messages to their places, from a time on.
+    pub(crate) fn postpone(&mut self, segment: Segment, until: Time) {
+        self.count(&segment);
+        self.postponed_depth += segment.batch.len();
+        // What expires meanwhile need not wait longer.
+        let until = segment.batch.expires().map_or(until, |expires| expires.min(until));
+        self.postponed.insert((until, segment.first), segment);
+    }
+
+    /// Makes the next segment that is due by now ready; false if there is none.
+    pub(crate) fn make_ready(&mut self, now: Time) -> bool {
+        let Some(next) = self.postponed.first_entry().filter(|next| next.key().0 <= now) else { return false };
+        let segment = next.remove();
+        self.postponed_depth -= segment.batch.len();
+        self.place(segment);
+        true
+    }
+
+    /// Bytes that count for the bound: packed ones, and those of attributes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.extra
+    }
+
     /// Segments, each of which is charged.
     pub(crate) fn segments(&self) -> usize {
-        self.requeued.len() + self.fresh.len() + usize::from(self.open.is_some())
+        self.requeued.len() + self.postponed.len() + self.fresh.len() + usize::from(self.open.is_some())
     }
 
     /// Appends a segment.
     pub(crate) fn push(&mut self, segment: Segment) {
         self.count(&segment);
+        if segment.batch.expires().is_some() {
+            return self.place(segment);
+        }
         self.close();
         self.fresh.push_back(segment);
     }
 
-    /// Appends a small batch to its small neighbor, if it has one: gives the buffer, and its new
-    /// capacity.
+    /// Appends a small batch to its small neighbor, if it has one with the same attributes: gives the
+    /// buffer, and the bytes that it is charged for from now on.
     pub(crate) fn coalesce(
         &mut self,
         batch: &Batch,
@@ -70,6 +141,8 @@ impl Backlog {
         if self.open.is_none() {
             let fits = |last: &mut Segment| {
                 last.batch.bytes() <= SMALL
+                    && last.tries == Tries::NONE
+                    && batch.has_attributes(last.batch.attributes())
                     && (last.batch.len() == 1 || last.step == 1)
                     && last.first + last.batch.len() as u64 == first
                     && is_unshared(last.allocation)
@@ -78,38 +151,40 @@ impl Backlog {
             let mut packed = Vec::with_capacity(2 * (last.batch.bytes() + batch.bytes()));
             packed.extend_from_slice(last.batch.packed());
             let (count, allocation) = (last.batch.len(), last.allocation);
-            self.open = Some(Box::new(Open { packed, count, allocation, first: last.first }));
+            let attributes = last.batch.attributes().cloned();
+            self.open = Some(Box::new(Open { packed, count, attributes, allocation, first: last.first }));
         }
         let open = self.open.as_mut()?;
-        if open.first + open.count as u64 != first || open.packed.len() + batch.bytes() > OPEN {
+        let is_full = open.packed.len() + batch.bytes() > OPEN;
+        if open.first + open.count as u64 != first || is_full || !batch.has_attributes(open.attributes.as_ref()) {
             return None;
         }
         open.packed.extend_from_slice(batch.packed());
         open.count += batch.len();
         self.bytes += batch.bytes();
         self.depth += batch.len();
-        Some((open.allocation, open.packed.capacity()))
+        Some((open.allocation, open.packed.capacity() + batch.extra()))
     }
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { packed, count, allocation, first } = *open;
-            let batch = Batch::from_parts(packed.into(), count);
-            self.fresh.push_back(Segment { batch, allocation, first, step: 1 });
+            let Open { packed, count, attributes, allocation, first } = *open;
+            let batch = Batch::from_parts(packed.into(), count, attributes);
+            self.fresh.push_back(Segment { batch, allocation, tries: Tries::NONE, first, step: 1 });
         }
     }
 
     /// Messages back to their places.
     pub(crate) fn requeue(&mut self, segment: Segment) {
         self.count(&segment);
-        self.requeued.insert(segment.first, segment);
+        self.place(segment);
     }
 
     /// The unused rest of what [`Backlog::pop`] gave.
     pub(crate) fn requeue_front(&mut self, segment: Segment) {
         let fresh = self.fresh.front().map(|front| front.first).or(self.open.as_ref().map(|open| open.first));
         let last = segment.first + segment.step * (segment.batch.len() as u64 - 1);
-        if self.requeued.is_empty() && fresh.is_none_or(|fresh| last < fresh) {
+        if self.requeued.is_empty() && segment.batch.expires().is_none() && fresh.is_none_or(|fresh| last < fresh) {
             self.count(&segment);
             self.fresh.push_front(segment);
         } else {
@@ -124,9 +199,9 @@ impl Backlog {
             self.close();
         }
         let fresh = self.fresh.front().map_or(u64::MAX, |segment| segment.first);
-        let segment = match self.requeued.first_entry() {
-            Some(requeued) if *requeued.key() < fresh => {
-                let segment = requeued.remove();
+        let segment = match self.requeued.first_key_value().map(|(&first, _)| first) {
+            Some(first) if first < fresh => {
+                let segment = self.unplace(first)?;
                 let next = self.requeued.first_key_value().map_or(fresh, |(&next, _)| next.min(fresh));
                 self.before(segment, next, retain)
             }
@@ -138,8 +213,7 @@ impl Backlog {
                 self.before(segment, next, retain)
             }
         };
-        self.bytes -= segment.batch.bytes();
-        self.depth -= segment.batch.len();
+        self.uncount(&segment);
         Some(segment)
     }
 
@@ -155,12 +229,14 @@ impl Backlog {
             return segment;
         }
         let count = count as usize;
-        let Segment { batch, allocation, first, step } = segment;
+        let Segment { batch, allocation, tries, first, step } = segment;
         let bytes = batch.size_of_first(count);
         let (Some(head), Some(rest)) = batch.split(count, bytes) else { unreachable!("a cut in the middle") };
-        let rest = Segment { batch: rest, allocation: retain(allocation), first: first + step * count as u64, step };
-        self.requeued.insert(rest.first, rest);
-        Segment { batch: head, allocation, first, step }
+        let rest =
+            Segment { batch: rest, allocation: retain(allocation), tries, first: first + step * count as u64, step };
+        self.extra += rest.batch.extra();
+        self.place(rest);
+        Segment { batch: head, allocation, tries, first, step }
     }
 
     /// A burst must not leave its bookkeeping behind.
@@ -170,8 +246,15 @@ impl Backlog {
         }
     }
 
+    fn uncount(&mut self, segment: &Segment) {
+        self.bytes -= segment.batch.bytes();
+        self.extra -= segment.batch.extra();
+        self.depth -= segment.batch.len();
+    }
+
     fn count(&mut self, segment: &Segment) {
         self.bytes += segment.batch.bytes();
+        self.extra += segment.batch.extra();
         self.depth += segment.batch.len();
     }
 }
@@ -186,7 +269,8 @@ mod tests {
     fn segment(first: u64, step: u64, count: u64) -> Segment {
         let mut packer = Packer::default();
         (0..count).for_each(|i| packer.push(&(first + i * step).to_be_bytes()));
-        Segment { batch: packer.finish().expect("a message"), allocation: AllocationSlot::new(0), first, step }
+        let batch = packer.finish().expect("a message");
+        Segment { batch, allocation: AllocationSlot::new(0), tries: Tries::NONE, first, step }
     }
 
     fn drain(backlog: &mut Backlog) -> Vec<u64> {
@@ -198,7 +282,7 @@ mod tests {
                 all.push(number);
             }
         }
-        assert_eq!((backlog.depth, backlog.bytes, backlog.segments()), (0, 0, 0));
+        assert_eq!((backlog.depth, backlog.bytes(), backlog.segments()), (0, 0, 0));
         all
     }
 

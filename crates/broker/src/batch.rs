@@ -1,4 +1,6 @@
+use crate::{Attributes, Time};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Bytes of a length before each message of a packed buffer.
 const PREFIX: usize = 4;
@@ -9,10 +11,13 @@ const PREFIX: usize = 4;
 /// The messages lie back to back in one immutable buffer, each behind its length (`u32`, big
 /// endian). Clones share the buffer, so that a delivery to a thousand subscribers costs a
 /// thousand references. A batch is never empty; an empty message is a message.
+///
+/// All messages of a batch have the same [`Attributes`], or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     packed: Bytes,
     count: usize,
+    attributes: Option<Arc<Attributes>>,
 }
 
 /// The buffer does not consist of whole messages behind their lengths, or has none.
@@ -51,7 +56,53 @@ impl Batch {
         if count == 0 {
             return Err(MalformedBatch { offset });
         }
-        Ok(Batch { packed, count })
+        Ok(Batch { packed, count, attributes: None })
+    }
+
+    /// The same messages with attributes in place of those that they had. Messages of different batches are
+    /// kept together only where both have none, or share these.
+    #[must_use]
+    pub fn with_attributes(self, attributes: impl Into<Option<Arc<Attributes>>>) -> Batch {
+        Batch { attributes: attributes.into(), ..self }
+    }
+
+    /// What the messages have in common, if their publisher's protocol has anything of the kind.
+    pub fn attributes(&self) -> Option<&Arc<Attributes>> {
+        self.attributes.as_ref()
+    }
+
+    /// From when on the messages are not delivered any more.
+    #[inline]
+    pub(crate) fn expires(&self) -> Option<Time> {
+        self.attributes.as_ref().and_then(|attributes| attributes.expires)
+    }
+
+    /// Whether the time of the messages is over.
+    #[inline]
+    pub(crate) fn has_expired(&self, now: Time) -> bool {
+        self.expires().is_some_and(|expires| expires <= now)
+    }
+
+    /// Whether other messages have the same attributes, or none either.
+    #[inline]
+    pub(crate) fn has_attributes(&self, other: Option<&Arc<Attributes>>) -> bool {
+        match (self.attributes(), other) {
+            (None, None) => true,
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
+    /// Bytes that are charged for the attributes.
+    #[inline]
+    pub(crate) fn extra(&self) -> usize {
+        self.attributes.as_ref().map_or(0, |attributes| attributes.charge())
+    }
+
+    /// Bytes that a buffer of these messages is charged for.
+    #[inline]
+    pub(crate) fn footprint(&self) -> usize {
+        self.packed.len() + self.extra()
     }
 
     /// The packed buffer: each message behind its length.
@@ -65,7 +116,7 @@ impl Batch {
         self.count
     }
 
-    /// Bytes of the packed buffer. This is what bounds, credit and bounds and credit count.
+    /// Bytes of the packed buffer. This is what credit counts; bounds count the attributes too.
     pub fn bytes(&self) -> usize {
         self.packed.len()
     }
@@ -86,8 +137,8 @@ impl Batch {
     }
 
     /// Takes a buffer that holds so many whole messages.
-    pub(crate) fn from_parts(packed: Bytes, count: usize) -> Batch {
-        Batch { packed, count }
+    pub(crate) fn from_parts(packed: Bytes, count: usize, attributes: Option<Arc<Attributes>>) -> Batch {
+        Batch { packed, count, attributes }
     }
 
     /// Packed size of the first `count` messages.
@@ -124,12 +175,15 @@ impl Batch {
         let mut head = self.packed;
         let tail = head.split_off(bytes);
         let rest = self.count - count;
-        (Some(Batch { packed: head, count }), Some(Batch { packed: tail, count: rest }))
+        let attributes = self.attributes.clone();
+        let head = Batch { packed: head, count, attributes: self.attributes };
+        (Some(head), Some(Batch { packed: tail, count: rest, attributes }))
     }
 
     /// The same messages in a buffer of exactly their size.
     pub(crate) fn compact(&self) -> Batch {
-        Batch { packed: Bytes::copy_from_slice(&self.packed), count: self.count }
+        let packed = Bytes::copy_from_slice(&self.packed);
+        Batch { packed, count: self.count, attributes: self.attributes.clone() }
     }
 }
 
@@ -181,6 +235,6 @@ impl Packer {
             return None;
         }
         let packed = Bytes::from(self.buffer.into_boxed_slice());
-        Some(Batch { packed, count: self.count })
+        Some(Batch { packed, count: self.count, attributes: None })
     }
 }

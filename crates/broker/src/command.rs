@@ -70,13 +70,16 @@ pub enum Command {
         /// The last tag, inclusive.
         last: DeliveryTag,
     },
-    /// The messages with these tags go back to their places in their queues. Unknown tags in
-    /// between are refused once; the known ones go back.
+    /// The messages with these tags were tried without success. They go back to their places in their
+    /// queues after a back-off, or to the dead letters. Unknown tags in between are refused once; the
+    /// known ones go back.
     Nack {
         /// The first tag.
         first: DeliveryTag,
         /// The last tag, inclusive.
         last: DeliveryTag,
+        /// False sends them to the dead letters at once.
+        requeue: bool,
     },
     /// This many further packed bytes of what was delivered are written to the driver's side of the
     /// connection.

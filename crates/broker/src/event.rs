@@ -15,6 +15,10 @@ pub enum Event {
         channel: Bytes,
         /// The messages.
         batch: Batch,
+        /// Whether they may have been seen by a consumer before.
+        redelivered: bool,
+        /// How often a consumer tried each of them before, without success.
+        attempts: u32,
         /// The first message's tag where acks are asked for; the others' follow it by one.
         tag: Option<DeliveryTag>,
     },

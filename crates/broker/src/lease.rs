@@ -1,5 +1,7 @@
 use crate::Batch;
+use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
+use bytes::Bytes;
 use std::ops::Range;
 
 /// Messages of one lease at most: a look for one of them is bounded by this.
@@ -27,6 +29,8 @@ pub(crate) struct Lease {
     pub(crate) member: MemberSlot,
     pub(crate) allocation: AllocationSlot,
     pub(crate) first_tag: u64,
+    /// Of all messages, as they were when they were leased.
+    pub(crate) tries: Tries,
     first_seq: u64,
     step: u64,
     count: u32,
@@ -52,12 +56,13 @@ impl Lease {
         allocation: AllocationSlot,
         first_tag: u64,
         (first_seq, step): (u64, u64),
+        tries: Tries,
         batch: Batch,
     ) -> Lease {
         debug_assert!(batch.len() <= LEASE_MESSAGES);
         let count = batch.len() as u32;
         let (settled, absent) = (Bits::default(), Bits::default());
-        Lease { member, allocation, first_tag, first_seq, step, count, left: count, settled, absent, batch }
+        Lease { member, allocation, first_tag, tries, first_seq, step, count, left: count, settled, absent, batch }
     }
 
     /// One more than the last tag.
@@ -68,6 +73,12 @@ impl Lease {
     /// The first tag of a range that is settled already.
     pub(crate) fn first_settled(&self, tags: &Range<u64>) -> Option<u64> {
         tags.clone().find(|tag| self.settled.get((tag - self.first_tag) as usize))
+    }
+
+    /// The first tag that is not settled; the end if all are.
+    pub(crate) fn first_unsettled(&self) -> u64 {
+        let mut tags = self.first_tag..self.end_tag();
+        tags.find(|tag| !self.settled.get((tag - self.first_tag) as usize)).unwrap_or(self.end_tag())
     }
 
     /// Settles what is not in a range of this lease's tags: gives the number of messages.
@@ -116,13 +127,18 @@ impl Lease {
 
     fn close(&self, open: &mut Option<(usize, usize, usize, usize)>, pieces: &mut Vec<Piece>) {
         if let Some((index, begin, count, end)) = open.take() {
-            let batch = Batch::from_parts(self.batch.packed().slice(begin..end), count);
+            let batch = self.part(self.batch.packed().slice(begin..end), count);
             pieces.push(Piece { batch, first: self.first_seq + index as u64 * self.step, step: self.step });
         }
     }
 
-    /// Drops the settled messages from the batch if they are more than half of it: gives the size
-    /// of the new buffer.
+    /// Messages that are left of the batch.
+    fn part(&self, packed: Bytes, count: usize) -> Batch {
+        Batch::from_parts(packed, count, self.batch.attributes().cloned())
+    }
+
+    /// Drops the settled messages from the batch if they are more than half of it: gives the bytes
+    /// that the new buffer is charged for.
     pub(crate) fn compact(&mut self) -> Option<usize> {
         if self.left == 0 || self.left as usize * 2 >= self.batch.len() {
             return None;
@@ -142,8 +158,8 @@ impl Lease {
             }
         }
         packed.shrink_to_fit();
-        let bytes = packed.len();
-        self.batch = Batch::from_parts(packed.into(), self.left as usize);
+        let bytes = packed.len() + self.batch.extra();
+        self.batch = self.part(packed.into(), self.left as usize);
         Some(bytes)
     }
 }
@@ -159,7 +175,7 @@ mod tests {
         let mut packer = Packer::default();
         (0..count).for_each(|i| packer.push(&(7 + i * 3).to_be_bytes()[8 - (1 + i as usize % 8)..]));
         let batch = packer.finish().expect("a message");
-        Lease::new(MemberSlot::new(0), AllocationSlot::new(0), 100, (7, 3), batch)
+        Lease::new(MemberSlot::new(0), AllocationSlot::new(0), 100, (7, 3), Tries::NONE, batch)
     }
 
     fn sequence(pieces: &[Piece]) -> Vec<u64> {

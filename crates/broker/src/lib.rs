@@ -24,9 +24,11 @@
 //! There is no I/O, no clock, no thread and no randomness here, and no protocol is known: the
 //! same commands at the same times give the same events.
 
+mod attributes;
 mod batch;
 mod command;
 mod cost;
+mod delivery;
 mod event;
 mod limits;
 mod name;
@@ -45,9 +47,11 @@ mod trie;
 
 mod broker;
 
+pub use attributes::{Attributes, Headers, HeadersBuilder};
 pub use batch::{Batch, MalformedBatch, Packer};
 pub use broker::Broker;
 pub use command::{AckMode, Command, ConnectionId, DeliveryTag, SubscriptionId};
+pub use delivery::{Delivery, DeliveryRule};
 pub use event::{CloseReason, Event, PauseReason, Refusal};
 pub use limits::{ChannelRule, LimitError, Limits, OverflowPolicy};
 pub use name::{ECHO, Kind, Pattern};

@@ -1,4 +1,5 @@
 use crate::cost;
+use crate::delivery::{Delivery, DeliveryRule};
 use crate::name::Pattern;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Limits {
     /// How long a consumer may take no byte before its unwritten messages go to others; 0 for
     /// ever.
     pub write_timeout: Duration,
+    /// How a queue's messages are tried again.
+    pub delivery: Delivery,
     /// What happens to messages for a slow subscriber of a topic.
     pub policy: OverflowPolicy,
     /// How many messages a topic without subscribers buffers before it pauses its publishers;
@@ -160,6 +163,7 @@ impl Limits {
                 return Err(LimitError::TooShort { setting, value, bound: Limits::SHORTEST });
             }
         }
+        self.delivery.check()?;
         let (connections, message) = (self.connections, self.message);
         let bound = connections.saturating_mul(cost::CONNECTION).saturating_add(message.saturating_mul(2));
         if self.memory < bound {
@@ -215,6 +219,7 @@ impl Default for Limits {
             grace_period: Duration::from_millis(50),
             slow_consumer: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
+            delivery: Delivery::default(),
             policy: OverflowPolicy::DropNew,
             buffer_unsubscribed: 0,
         }
@@ -247,4 +252,14 @@ pub struct ChannelRule {
     pub buffer_unsubscribed: Option<usize>,
     /// See [`Limits::queue`].
     pub queue: Option<usize>,
+    /// See [`Limits::delivery`].
+    pub delivery: DeliveryRule,
+}
+
+impl ChannelRule {
+    /// A rule for the channels of a pattern that says nothing yet.
+    pub fn new(pattern: Pattern) -> ChannelRule {
+        let delivery = DeliveryRule::default();
+        ChannelRule { pattern, policy: None, buffer_unsubscribed: None, queue: None, delivery }
+    }
 }

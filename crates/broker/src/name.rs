@@ -19,9 +19,26 @@ impl Kind {
     }
 }
 
+/// What the names of all queues of dead letters begin with.
+const DEAD: &[u8] = b"/queue/dead/";
+
+/// Names that only patterns match which begin in the same way.
+const APART: [&[u8]; 2] = [DEAD, b"/queue/subscription/"];
+
+/// Whether a queue has dead letters.
+pub(crate) fn is_dead(name: &[u8]) -> bool {
+    name.starts_with(DEAD)
+}
+
+/// The queue of a queue's dead letters: its whole name without the first slash, under `/queue/dead/`.
+pub(crate) fn dead_letters_of(name: &[u8]) -> Bytes {
+    [DEAD, name.strip_prefix(b"/").unwrap_or(name)].concat().into()
+}
+
 /// Names one channel, or all that it matches: levels are separated by `/`, the level `*` stands
 /// for any one level, a last level `>` for one or more. A pattern that begins with `/queue`
-/// matches queues only, every other one topics only.
+/// matches queues only, every other one topics only. Names under `/queue/dead/` and `/queue/subscription/` are
+/// matched by patterns alone that begin with that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(Bytes);
 
@@ -47,9 +64,14 @@ impl Pattern {
         true
     }
 
+    /// Whether it begins as a name does that is apart, if the name is.
+    pub(crate) fn may_see(&self, name: &[u8]) -> bool {
+        APART.iter().all(|prefix| !name.starts_with(prefix) || self.0.starts_with(prefix))
+    }
+
     /// Whether it matches the channel of this name.
     pub fn matches(&self, name: &[u8]) -> bool {
-        if Kind::of(&self.0) != Kind::of(name) {
+        if Kind::of(&self.0) != Kind::of(name) || !self.may_see(name) {
             return false;
         }
         let (mut wanted, mut found) = (levels(&self.0).peekable(), levels(name));
@@ -110,6 +132,32 @@ mod tests {
         check(">", "/queue/a", false);
         check("/*/a", "/queue/a", false);
         check(">", "/topic/a", true);
+    }
+
+    #[test]
+    fn dead_letters_and_durable_subscriptions_are_matched_by_patterns_that_begin_so() {
+        for prefix in ["/queue/dead", "/queue/subscription"] {
+            let name = format!("{prefix}/queue/a");
+            for pattern in ["/queue/>", "/queue/*/queue/a", "/queue/*/>", "/queue/*/queue/*"] {
+                check(pattern, &name, false);
+            }
+        }
+        check("/queue/dead/>", "/queue/dead/queue/a", true);
+        check("/queue/dead/queue/*", "/queue/dead/queue/a", true);
+        check("/queue/dead/queue/a", "/queue/dead/queue/a", true);
+        check("/queue/subscription/*/x", "/queue/subscription/me/x", true);
+        check("/queue/>", "/queue/dead", true);
+        check("/queue/>", "/queue/deadly/x", true);
+    }
+
+    #[test]
+    fn a_queues_dead_letters_have_its_whole_name_without_the_first_slash() {
+        for (name, dead) in
+            [("/queue/x", "/queue/dead/queue/x"), ("/queue", "/queue/dead/queue"), ("/queueX/", "/queue/dead/queueX/")]
+        {
+            assert_eq!(dead_letters_of(name.as_bytes()), dead);
+            assert!(is_dead(dead.as_bytes()) && !is_dead(name.as_bytes()));
+        }
     }
 
     #[test]

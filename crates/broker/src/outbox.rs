@@ -1,7 +1,9 @@
-use crate::Batch;
 use crate::backlog::{OPEN, SMALL};
+use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
+use crate::{Attributes, Batch, Time};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 mod entry;
 
@@ -12,16 +14,18 @@ pub(crate) use entry::{Origin, OutboxEntry};
 struct Open {
     packed: Vec<u8>,
     count: usize,
+    attributes: Option<Arc<Attributes>>,
     allocation: Option<AllocationSlot>,
+    tries: Tries,
     origin: Origin,
 }
 
 /// How an entry was copied to its neighbor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coalesced {
-    /// Into a buffer that was there, which has this capacity now.
+    /// Into a buffer that was there, which is charged for so many bytes now.
     Into(AllocationSlot, usize),
-    /// Into a new buffer of this capacity, together with an entry whose buffer this was.
+    /// Into a new buffer that is charged for so many bytes, together with an entry whose buffer this was.
     Opened(Option<AllocationSlot>, usize),
 }
 
@@ -51,7 +55,11 @@ pub(crate) struct Outbox {
     /// The first entry's place in everything that was ever written.
     position: u64,
     bytes: usize,
+    /// Bytes of attributes, counted once an entry.
+    extra: usize,
     messages: usize,
+    /// Entries whose time was over when they were to be handed out.
+    pub(crate) expired: Vec<OutboxEntry>,
     /// Of entries that are done when they are written or acknowledged, whole.
     auto_bytes: usize,
     queue_entries: usize,
@@ -61,6 +69,11 @@ impl Outbox {
     /// Unwritten bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes that count for the bound: unwritten ones, and those of attributes.
+    pub(crate) fn load(&self) -> usize {
+        self.bytes + self.extra
     }
 
     /// Messages that are not wholly written.
@@ -113,6 +126,7 @@ impl Outbox {
     fn count(&mut self, entry: &OutboxEntry) {
         let bytes = entry.batch.bytes();
         self.bytes += bytes;
+        self.extra += entry.batch.extra();
         self.messages += entry.batch.len();
         self.auto_bytes += if entry.origin.is_auto() { bytes } else { 0 };
         self.queue_entries += usize::from(entry.origin.is_of_queue());
@@ -120,12 +134,14 @@ impl Outbox {
 
     fn uncount(&mut self, entry: &OutboxEntry) {
         let bytes = entry.batch.bytes();
+        self.extra -= entry.batch.extra();
         self.messages -= entry.batch.len();
         self.auto_bytes -= if entry.origin.is_auto() { bytes } else { 0 };
         self.queue_entries -= usize::from(entry.origin.is_of_queue());
     }
 
-    /// Copies a small entry to its small neighbor, if that is not in flight and of the same origin.
+    /// Copies a small entry to its small neighbor, if that is not in flight, of the same origin, and has the
+    /// same attributes.
     pub(crate) fn coalesce(&mut self, entry: &OutboxEntry) -> Option<Coalesced> {
         let (batch, origin) = (&entry.batch, entry.origin);
         if batch.bytes() > SMALL || self.is_swept {
@@ -137,23 +153,35 @@ impl Outbox {
                 return None;
             }
             let fits = |last: &mut OutboxEntry| {
-                last.batch.bytes() <= SMALL && last.origin.join(last.batch.len(), origin, batch.len()).is_some()
+                last.batch.bytes() <= SMALL
+                    && last.tries == entry.tries
+                    && batch.has_attributes(last.batch.attributes())
+                    && last.origin.join(last.batch.len(), origin, batch.len()).is_some()
             };
             let last = self.entries.pop_back_if(fits)?;
             let mut packed = Vec::with_capacity(2 * (last.batch.bytes() + batch.bytes()));
             packed.extend_from_slice(last.batch.packed());
-            let open = Open { packed, count: last.batch.len(), allocation: None, origin: last.origin };
+            let attributes = last.batch.attributes().cloned();
+            let open = Open {
+                packed,
+                count: last.batch.len(),
+                attributes,
+                allocation: None,
+                tries: last.tries,
+                origin: last.origin,
+            };
             self.open = Some(Box::new(open));
             coalesced = Some(last.allocation);
         }
         let open = self.open.as_mut()?;
-        if open.packed.len() + batch.bytes() > OPEN {
+        let is_full = open.packed.len() + batch.bytes() > OPEN;
+        if is_full || open.tries != entry.tries || !batch.has_attributes(open.attributes.as_ref()) {
             return None;
         }
         open.origin = open.origin.join(open.count, origin, batch.len())?;
         open.packed.extend_from_slice(batch.packed());
         open.count += batch.len();
-        let capacity = open.packed.capacity();
+        let capacity = open.packed.capacity() + batch.extra();
         let result = match coalesced {
             Some(replaced) => Coalesced::Opened(replaced, capacity),
             None => Coalesced::Into(open.allocation?, capacity),
@@ -173,20 +201,31 @@ impl Outbox {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            let Open { packed, count, allocation, origin } = *open;
-            let entry = OutboxEntry { batch: Batch::from_parts(packed.into(), count), allocation, origin };
+            let Open { packed, count, attributes, allocation, tries, origin } = *open;
+            let batch = Batch::from_parts(packed.into(), count, attributes);
+            let entry = OutboxEntry { batch, allocation, tries, origin };
             if self.is_swept { self.unswept.push_back(entry) } else { self.entries.push_back(entry) }
         }
     }
 
-    /// The next entry to hand out, unless a window's worth is in flight already.
-    pub(crate) fn hand_out(&mut self, window: usize) -> Option<&OutboxEntry> {
+    /// The next entry to hand out, unless a window's worth is in flight already. Those whose time is over are
+    /// passed over, and taken out.
+    pub(crate) fn hand_out(&mut self, window: usize, now: Time) -> Option<&OutboxEntry> {
         if self.in_flight_bytes >= window || self.in_flight >= IN_FLIGHT {
             return None;
         }
-        if self.in_flight == self.entries.len() {
-            self.open.as_ref()?;
-            self.close();
+        loop {
+            if self.in_flight == self.entries.len() {
+                self.open.as_ref()?;
+                self.close();
+            }
+            if self.extra == 0 || !self.entries[self.in_flight].has_expired(now) {
+                break;
+            }
+            let entry = self.entries.remove(self.in_flight)?;
+            self.bytes -= entry.batch.bytes();
+            self.uncount(&entry);
+            self.expired.push(entry);
         }
         let entry = &self.entries[self.in_flight];
         self.in_flight += 1;
@@ -261,9 +300,10 @@ impl Outbox {
             let (Some(head), Some(rest)) = entry.batch.clone().split(count, bytes) else {
                 unreachable!("a cut inside")
             };
-            let rest = OutboxEntry { batch: rest, allocation, origin: entry.origin.skip(count) };
+            let rest = OutboxEntry { batch: rest, allocation, tries: entry.tries, origin: entry.origin.skip(count) };
             entry.batch = head;
             second = Some(rest.origin);
+            self.extra += rest.batch.extra();
             self.queue_entries += usize::from(rest.origin.is_of_queue());
             self.entries.insert(keep + 1, rest);
             in_flight_bytes += bytes;
@@ -334,8 +374,10 @@ impl Outbox {
         let (whole, rest) = head.batch.clone().split(count, bytes);
         let is_cut = rest.is_some();
         if let Some(batch) = rest {
-            let rest = OutboxEntry { batch, allocation: head.allocation.map(retain), origin: head.origin.skip(count) };
+            let allocation = head.allocation.map(retain);
+            let rest = OutboxEntry { batch, allocation, tries: head.tries, origin: head.origin.skip(count) };
             self.queue_entries += usize::from(rest.origin.is_of_queue());
+            self.extra += rest.batch.extra();
             self.entries.push_front(rest);
         }
         head.batch = whole?;

@@ -89,6 +89,18 @@ pub struct Totals {
     pub dropped_publisher_gone: u64,
     /// Messages that went back to their queues.
     pub requeued: u64,
+    /// Tries of messages without success: nacks, and the oldest unacked message of each subscription of a
+    /// connection that was lost.
+    pub failed: u64,
+    /// Messages whose time was over before they were handed to a subscriber, those that became dead letters
+    /// included. A topic's count once for each subscriber.
+    pub expired: u64,
+    /// Messages that became dead letters.
+    pub dead_lettered: u64,
+    /// Dead letters that were dropped: the oldest of those over a bound, and those that were rejected again.
+    pub dropped_dead: u64,
+    /// Dead letters that were moved back.
+    pub restored: u64,
 }
 
 /// One channel.
@@ -116,6 +128,8 @@ pub struct ChannelStatus {
     pub deliver_rate: f64,
     /// Messages dropped.
     pub dropped: u64,
+    /// Messages that became dead letters.
+    pub dead_lettered: u64,
 }
 
 /// One connection.
@@ -127,6 +141,8 @@ pub struct ConnectionStatus {
     pub subscriptions: Vec<Bytes>,
     /// Bytes that wait to be written to it.
     pub outbox: usize,
+    /// Bytes of attributes that count for the bound of what waits, beside these.
+    pub outbox_attributes: usize,
     /// Messages that wait for its ack.
     pub unacked: usize,
     /// Packed bytes that were written and that its machine did not acknowledge yet.

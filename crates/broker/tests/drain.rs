@@ -32,10 +32,9 @@ fn closed(broker: &mut Broker) -> Vec<u64> {
 
 fn broker() -> Broker {
     let rule = |pattern, hold| ChannelRule {
-        pattern: Pattern::new(pattern),
-        policy: None,
         buffer_unsubscribed: hold,
         queue: Some(10),
+        ..ChannelRule::new(Pattern::new(pattern))
     };
     Broker::new(Limits::default(), vec![rule("/queue/>", None), rule("/topic/held", Some(1))])
 }

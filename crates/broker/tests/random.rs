@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use switchboard_broker::{
-    AckMode, Batch, Broker, Command, ConnectionId, DeliveryTag, Event, Limits, OverflowPolicy, Packer, Refusal,
-    StatusQuery, SubscriptionId, Time,
+    AckMode, Batch, Broker, Command, ConnectionId, Delivery, DeliveryTag, Event, Limits, OverflowPolicy, Packer,
+    Refusal, StatusQuery, SubscriptionId, Time,
 };
 
 const QUEUES: [&str; 2] = ["/queue/a", "/queue/b"];
@@ -81,6 +81,7 @@ impl World {
             message: 100,
             memory,
             policy,
+            delivery: Delivery { redelivery_backoff: Duration::ZERO, max_deliveries: 0, ..Delivery::default() },
             ..Limits::default()
         };
         let mut broker = Broker::new(limits, Vec::new());
@@ -262,7 +263,7 @@ impl World {
                 let peer = self.peers.get_mut(&id).unwrap();
                 let Some((tag, body)) = peer.unacked.pop_front() else { return };
                 if nack {
-                    self.send(id, Command::Nack { first: tag, last: tag });
+                    self.send(id, Command::Nack { first: tag, last: tag, requeue: true });
                 } else {
                     *self.consumed.entry(body).or_default() += 1;
                     self.send(id, Command::Ack { first: tag, last: tag });

@@ -1,15 +1,17 @@
-//! One connection of the native protocol: its own task.
+//! One connection, in whichever protocol: its own task.
 
 mod ending;
+mod speaker;
 #[cfg(test)]
 mod tests;
 
 use crate::dirty::Dirty;
 use crate::handle::ConnectionHandle;
 use crate::hub::Hub;
-use crate::native::{NativeError, Session};
 use crate::slice::Slice;
+use crate::stomp::{Beat, Entry};
 use ending::Ending;
+use speaker::{Speaker, Wrong};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::sync::Arc;
@@ -104,12 +106,12 @@ struct Connection<'a> {
     context: &'a Context,
     hub: &'a Hub,
     handle: &'a Arc<ConnectionHandle>,
-    session: Session,
+    session: Speaker,
     /// What the last turn had no time for.
     commands: Vec<Command>,
     dirty: Dirty,
     /// The peer broke the protocol; what it had asked for before is still carried out.
-    wrong: Option<NativeError>,
+    wrong: Option<Wrong>,
     /// Bytes of the next read.
     read_size: usize,
     /// Time worked since others had their turn.
@@ -118,6 +120,10 @@ struct Connection<'a> {
     progress: Option<Instant>,
     /// Whether it was read when the time of `progress` was looked at last.
     was_read: bool,
+    /// Whether the kernel is asked for a queue's consumer what was acknowledged.
+    is_consumer: bool,
+    /// Whether it was logged that nothing is stored.
+    logged_persistent: bool,
     /// When to ask the kernel again what was acknowledged, and how long to wait after that.
     asks: Option<(Instant, Duration)>,
 }
@@ -129,7 +135,7 @@ impl<'a> Connection<'a> {
             context,
             hub,
             handle,
-            session: Session::new(hub.limits()),
+            session: Speaker::new(hub.limits()),
             commands: Vec::new(),
             dirty: Dirty::default(),
             wrong: None,
@@ -137,6 +143,8 @@ impl<'a> Connection<'a> {
             spent: Duration::ZERO,
             progress: None,
             was_read: true,
+            is_consumer: false,
+            logged_persistent: false,
             asks: None,
         }
     }
@@ -163,17 +171,24 @@ impl<'a> Connection<'a> {
                     continue;
                 }
             }
-            if let Some(error) = self.wrong {
-                return Ending::wrong(context, handle, error);
+            match self.wrong.take() {
+                None => {}
+                Some(Wrong::Native(error)) => return Ending::wrong(context, handle, error),
+                Some(Wrong::Stomp(error)) => return Ending::wrong_stomp(hub, handle, error),
             }
-            let reads = !finished && !handle.is_paused() && !hub.is_draining();
+            // Acks are read to the end.
+            let reads = !finished && !handle.is_paused() && (!hub.is_draining() || self.session.stomp().is_some());
             let ends = if begun.is_some() {
                 Some(handshake_ends)
             } else {
                 self.progress_ends(reads, !finished && !hub.is_draining())
             };
             let asks = self.asks();
-            let timer = [ends, asks].into_iter().flatten().min();
+            let Ok(beats) = self.beats(reads) else { return Ending::silent(hub, handle) };
+            if !self.dirty.is_empty() {
+                continue;
+            }
+            let timer = [ends, asks, beats].into_iter().flatten().min();
             let ready = tokio::select! {
                 ready = handle.socket().ready(self.interest(reads)) => ready,
                 () = handle.woken() => continue,
@@ -187,7 +202,7 @@ impl<'a> Connection<'a> {
                         return Ending::left(hub, handle, self.session.missing() - unread.bytes);
                     }
                     Some(unread) if unread.bytes == 0 => {
-                        return Ending::late(context, handle, false, &self.session);
+                        return Ending::late(context, handle, false, self.session.missing());
                     }
                     _ => self.progress = None,
                 }
@@ -203,14 +218,19 @@ impl<'a> Connection<'a> {
                     let error = handle.socket().take_error().ok().flatten();
                     return Ending::failed(hub, handle, &error.unwrap_or_else(|| ErrorKind::ConnectionReset.into()));
                 }
-                Ok(_) if late => return Ending::late(context, handle, begun.is_some(), &self.session),
+                Ok(_) if late => return Ending::late(context, handle, begun.is_some(), self.session.missing()),
                 Ok(_) => continue,
                 Err(error) => return Ending::failed(hub, handle, &error),
             }
             match self.read() {
-                Read::Nothing if late => return Ending::late(context, handle, begun.is_some(), &self.session),
+                Read::Nothing if late => return Ending::late(context, handle, begun.is_some(), self.session.missing()),
                 Read::Nothing => {}
-                Read::Some => self.progress = None,
+                Read::Some => {
+                    self.progress = None;
+                    if let Some(heartbeat) = self.session.stomp().and_then(|session| session.heartbeat()) {
+                        heartbeat.heard(std::time::Instant::now());
+                    }
+                }
                 Read::End => {
                     if !self.session.is_ended() {
                         self.session.shut_down(&mut self.commands);
@@ -222,9 +242,8 @@ impl<'a> Connection<'a> {
                 }
                 Read::Failed(error) => return Ending::failed(hub, handle, &error),
             }
-            if begun.is_some() && self.session.is_begun() {
+            if self.session.is_begun() {
                 begun = None;
-                self.has_begun();
             }
         }
     }
@@ -285,6 +304,7 @@ impl<'a> Connection<'a> {
             };
             self.session.filled(bytes.min(direct));
             let input = &buffer[..bytes.saturating_sub(direct)];
+            self.session.recognize(input, self.handle, self.hub.limits());
             let parsed = self.session.received_up_to(input, COMMANDS, commands);
             if self.session.has_backlog() {
                 // Less at a time costs nothing where each message is a command of its own.
@@ -300,14 +320,28 @@ impl<'a> Connection<'a> {
     }
 
     /// Carries out what was parsed, as far as the slice reaches.
-    fn take(&mut self, parsed: Result<(), NativeError>, commands: &mut Vec<Command>, slice: &Slice) {
+    fn take(&mut self, parsed: Result<(), Wrong>, commands: &mut Vec<Command>, slice: &Slice) {
         self.wrong = parsed.err();
-        if let Some(Command::Subscribe { pattern, .. }) = commands.first() {
+        if let (Some(Command::Subscribe { pattern, .. }), Speaker::Native(_)) = (commands.first(), &self.session) {
             log!(self.hub, self.handle, Coming, debug, "connected, listens to {}", pattern.escape_ascii());
-            if self.session.is_consumer() {
-                self.handle.set_window(self.hub.limits().initial_window());
-                self.handle.set_consumes();
+        }
+        if !self.is_consumer && self.session.is_consumer() {
+            self.consume();
+        }
+        if let Some(reply) = self.session.reply() {
+            if let Entry::Connected(version, _) = &reply {
+                log!(self.hub, self.handle, Coming, debug, "connected, speaks STOMP {version}");
             }
+            self.handle.incoming_stomp(reply);
+            self.dirty.push(self.handle);
+        }
+        if !self.logged_persistent && self.session.stomp().is_some_and(|session| session.persistent() > 0) {
+            self.logged_persistent = true;
+            log!(self.hub, self.handle, Coming, info, "persistent messages are kept in memory like all others");
+        }
+        if self.hub.is_draining() && self.session.stomp().is_some() {
+            // Nobody is told that these were carried out.
+            commands.retain(|command| !matches!(command, Command::Publish { .. } | Command::Barrier { .. }));
         }
         if !commands.is_empty() {
             self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);
@@ -317,14 +351,38 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// What the kernel has ahead of a queue's consumer is lost with it, unless the peer's machine takes it.
-    fn has_begun(&self) {
+    /// The peer takes from a queue, without acks of its own. What the kernel has ahead of it is lost with it, unless the
+    /// peer's machine takes it.
+    fn consume(&mut self) {
+        self.is_consumer = true;
+        self.handle.set_window(self.hub.limits().initial_window());
+        self.handle.set_consumes();
         let bytes = self.context.send_buffer;
-        if self.session.is_consumer()
-            && bytes > 0
+        if bytes > 0
             && let Err(error) = self.handle.socket().set_send_buffer(bytes)
         {
             tracing::debug!(peer = %self.handle.origin(), "send buffer: {error}");
+        }
+    }
+
+    /// Sends a heart-beat if one is due, and gives when to look again; an error if the peer is dead.
+    fn beats(&mut self, reads: bool) -> Result<Option<Instant>, ()> {
+        let (handle, now) = (self.handle, std::time::Instant::now());
+        let Some(heartbeat) = self.session.stomp().and_then(|session| session.heartbeat()) else { return Ok(None) };
+        loop {
+            match heartbeat.poll(now, handle.stomp_written()) {
+                Beat::At(at) => return Ok(Some(at.into())),
+                Beat::Send => {
+                    handle.incoming_stomp(Entry::Beat);
+                    self.dirty.push(handle);
+                }
+                // Bytes that wait to be read are a sign of life, however long nobody has had the time for them.
+                Beat::Dead => match handle.socket().unread() {
+                    Some(unread) if unread.bytes > 0 => heartbeat.heard(now),
+                    None if !reads => heartbeat.heard(now),
+                    _ => return Err(()),
+                },
+            }
         }
     }
 

@@ -1,12 +1,14 @@
 //! The side of a connection that every task may touch.
 
-use crate::outbox::Outbox;
 use crate::slice::FLUSH;
 use crate::socket::{Origin, Socket};
+use crate::stomp;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Notify, Ordering};
 use crate::transport::Transport;
+use crate::writer::{Incoming, Marks, Writer};
 use bytes::Bytes;
 use std::io::{ErrorKind, IoSlice};
+use std::sync::{Arc, OnceLock};
 use switchboard_broker::{CloseReason, ConnectionId, Refusal};
 
 /// Buffers handed to one system call.
@@ -31,11 +33,13 @@ pub(crate) struct ConnectionHandle {
     id: ConnectionId,
     origin: Origin,
     socket: Socket,
-    incoming: Mutex<Vec<Bytes>>,
+    incoming: Mutex<Vec<Incoming>>,
     writer: Mutex<Writer>,
+    /// Set before anything is delivered, where STOMP is spoken.
+    stomp: OnceLock<Stomp>,
     /// Bytes written and not reported to the broker yet.
     uncredited: AtomicUsize,
-    /// All bytes written.
+    /// All bytes written. Here and below, of another protocol than the native one: the packed bytes that are credited for them.
     written: AtomicU64,
     /// All bytes that the peer's machine was seen to acknowledge.
     acknowledged: AtomicU64,
@@ -74,10 +78,13 @@ enum Written {
     Part,
 }
 
-#[derive(Debug, Default)]
-struct Writer {
-    outbox: Outbox,
-    closed: bool,
+/// What is known of a connection on which STOMP is spoken.
+#[derive(Debug)]
+struct Stomp {
+    ledger: Arc<Mutex<stomp::Ledger>>,
+    marks: Mutex<Marks>,
+    /// Bytes that were written, of all kinds.
+    wire: AtomicU64,
 }
 
 impl ConnectionHandle {
@@ -89,6 +96,7 @@ impl ConnectionHandle {
             socket,
             incoming: Mutex::new(Vec::new()),
             writer: Mutex::new(Writer::default()),
+            stomp: OnceLock::new(),
             uncredited: AtomicUsize::new(0),
             written: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
@@ -132,7 +140,7 @@ impl ConnectionHandle {
 
     /// Whether nothing waits to be written.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.writer.lock().outbox.is_empty() && self.incoming.lock().is_empty()
+        self.writer.lock().is_empty() && self.incoming.lock().is_empty()
     }
 
     /// Whether nothing was written and nothing waits for it.
@@ -192,7 +200,11 @@ impl ConnectionHandle {
     /// Asks the kernel what was acknowledged.
     pub(crate) fn sample(&self) -> Option<Transport> {
         let transport = self.socket.transport()?;
-        let acknowledged = transport.acknowledged.min(self.written.load(Ordering::Acquire));
+        let acknowledged = match self.stomp.get() {
+            None => transport.acknowledged,
+            Some(stomp) => stomp.marks.lock().acknowledge(transport.acknowledged),
+        };
+        let acknowledged = acknowledged.min(self.written.load(Ordering::Acquire));
         // Its task would sleep on while the next window is acknowledged, too.
         if self.acknowledged.fetch_max(acknowledged, Ordering::AcqRel) < acknowledged
             && self.asks_late.swap(false, Ordering::AcqRel)
@@ -271,11 +283,37 @@ impl ConnectionHandle {
         self.wake();
     }
 
-    /// Adds to what is to be written; true if the caller has to see to a flush.
+    /// Adds packed messages to what is to be written; true if the caller has to see to a flush.
     pub(crate) fn incoming(&self, packed: Bytes) -> bool {
+        self.add(Incoming::Packed(packed))
+    }
+
+    /// The same for STOMP.
+    pub(crate) fn incoming_stomp(&self, entry: stomp::Entry) -> bool {
+        self.add(Incoming::Stomp(Box::new(entry)))
+    }
+
+    fn add(&self, added: Incoming) -> bool {
         let mut incoming = self.incoming.lock();
-        incoming.push(packed);
+        incoming.push(added);
         incoming.len() == 1
+    }
+
+    /// STOMP is spoken from now on. Nothing was delivered yet.
+    pub(crate) fn speak_stomp(&self, ledger: Arc<Mutex<stomp::Ledger>>) {
+        let marks = Mutex::new(Marks::default());
+        let _ = self.stomp.set(Stomp { ledger, marks, wire: AtomicU64::new(0) });
+        self.writer.lock().speak(stomp::Outbox::new(self.id.0));
+    }
+
+    /// What is known about its subscriptions, if STOMP is spoken.
+    pub(crate) fn stomp(&self) -> Option<&Mutex<stomp::Ledger>> {
+        self.stomp.get().map(|stomp| &*stomp.ledger)
+    }
+
+    /// All bytes that were written, if STOMP is spoken.
+    pub(crate) fn stomp_written(&self) -> u64 {
+        self.stomp.get().map_or(0, |stomp| stomp.wire.load(Ordering::Acquire))
     }
 
     /// Writes as much as the socket takes, and leaves the rest to the own task. If another task is writing, that one
@@ -302,11 +340,15 @@ impl ConnectionHandle {
     fn write(&self, writer: &mut Writer, most: &mut usize) -> Written {
         loop {
             let incoming = std::mem::take(&mut *self.incoming.lock());
-            if writer.closed {
+            if writer.is_closed() {
                 return Written::All;
             }
-            incoming.into_iter().for_each(|packed| writer.outbox.push(packed));
-            if writer.outbox.is_empty() {
+            incoming.into_iter().for_each(|added| writer.push(added));
+            let unwritten = writer.prepare();
+            if unwritten > 0 {
+                self.note_written(0, unwritten);
+            }
+            if writer.is_empty() {
                 self.blocked.store(false, Ordering::Release);
                 return Written::All;
             }
@@ -314,12 +356,11 @@ impl ConnectionHandle {
                 return Written::Part;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = writer.outbox.slices(&mut slices);
+            let used = writer.slices(&mut slices);
             match self.socket.try_write_vectored(&slices[..used]) {
                 Ok(bytes) => {
-                    writer.outbox.advance(bytes);
-                    self.written.fetch_add(bytes as u64, Ordering::AcqRel);
-                    self.uncredited.fetch_add(bytes, Ordering::AcqRel);
+                    let credit = writer.advance(bytes);
+                    self.note_written(bytes, credit);
                     *most = most.saturating_sub(bytes);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -332,8 +373,7 @@ impl ConnectionHandle {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     tracing::debug!(connection = self.id.0, peer = %self.origin, "cannot write: {error}");
-                    writer.closed = true;
-                    writer.outbox = Outbox::default();
+                    writer.close();
                     self.blocked.store(false, Ordering::Release);
                     self.failed.store(true, Ordering::Release);
                     self.wake();
@@ -343,13 +383,30 @@ impl ConnectionHandle {
         }
     }
 
+    /// So many bytes of the socket are written, which are worth so many packed bytes.
+    fn note_written(&self, bytes: usize, credit: usize) {
+        if let Some(stomp) = self.stomp.get() {
+            let wire = stomp.wire.fetch_add(bytes as u64, Ordering::AcqRel) + bytes as u64;
+            if credit == 0 {
+                return;
+            }
+            // Before it is counted: what is acknowledged is never more than what is written.
+            stomp.marks.lock().push(wire, self.written.load(Ordering::Acquire) + credit as u64);
+        }
+        self.written.fetch_add(credit as u64, Ordering::AcqRel);
+        self.uncredited.fetch_add(credit, Ordering::AcqRel);
+    }
+
     /// Takes back what was not begun, and returns how much is kept. The credit that is due belongs to it: it is to be taken
     /// by the same caller. Only under the hub's lock, and while it is held nobody else takes credit.
     pub(crate) fn recall(&self) -> (usize, usize, usize) {
         let mut writer = self.writer.lock();
         let incoming = std::mem::take(&mut *self.incoming.lock());
-        incoming.into_iter().for_each(|packed| writer.outbox.push(packed));
-        let kept = writer.outbox.recall();
+        incoming.into_iter().for_each(|added| writer.push(added));
+        let (kept, first_tag) = writer.recall();
+        if let (Some(first), Some(ledger)) = (first_tag, self.stomp()) {
+            ledger.lock().recalled(first);
+        }
         if kept == 0 {
             self.emptied.store(true, Ordering::Release);
             self.wake();
@@ -361,8 +418,7 @@ impl ConnectionHandle {
     /// Nothing is written from now on.
     pub(crate) fn close_writer(&self) {
         let mut writer = self.writer.lock();
-        writer.closed = true;
-        writer.outbox = Outbox::default();
+        writer.close();
         self.incoming.lock().clear();
         self.blocked.store(false, Ordering::Release);
     }

@@ -39,7 +39,11 @@ mod outbox;
 #[cfg(feature = "serve")]
 mod slice;
 #[cfg(feature = "serve")]
+mod stomp;
+#[cfg(feature = "serve")]
 mod watch;
+#[cfg(feature = "serve")]
+mod writer;
 
 #[cfg(feature = "serve")]
 mod acceptor;

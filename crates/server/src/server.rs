@@ -27,6 +27,7 @@ const STOP: Duration = Duration::from_secs(1);
 pub struct Server {
     settings: Settings,
     native: Vec<TcpListener>,
+    stomp: Vec<TcpListener>,
     http: HttpServer,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
     rules: ChannelRules,
@@ -71,7 +72,8 @@ impl Server {
             );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;
-        for listener in &native {
+        let stomp = bind_all(&settings.stomp, "--stomp ").await?;
+        for listener in native.iter().chain(&stomp) {
             set_receive_buffer(listener, settings.receive_buffer);
             if !settings.limits.write_timeout.is_zero()
                 && let Err(error) = ask_within(listener, settings.limits.write_timeout)
@@ -81,12 +83,17 @@ impl Server {
         }
         let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
         let rules = ChannelRules::new(settings.rules.clone());
-        Ok(Server { settings, native, http, arrivals: arrivals(), rules, sockets })
+        Ok(Server { settings, native, stomp, http, arrivals: arrivals(), rules, sockets })
     }
 
     /// Where the native protocol is spoken.
     pub fn native_addresses(&self) -> Vec<SocketAddr> {
         addresses(&self.native)
+    }
+
+    /// Where STOMP is spoken, beside the addresses of the native protocol.
+    pub fn stomp_addresses(&self) -> Vec<SocketAddr> {
+        addresses(&self.stomp)
     }
 
     /// Where health, metrics and status are.
@@ -127,7 +134,7 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Shutdown, RunError> {
         let http_address = self.http_addresses().first().map(ToString::to_string);
-        let Server { settings, native, http, arrivals: (_, arrivals), rules, sockets } = self;
+        let Server { settings, native, stomp, http, arrivals: (_, arrivals), rules, sockets } = self;
         rules.follow(&hub);
         let (alive, mut ended) = mpsc::channel(1);
         let context = Arc::new(Context {
@@ -141,7 +148,7 @@ impl Server {
         let open = OpenConnections::new(sockets);
         let acceptor = Arc::new(Acceptor::new(context, open, &settings, alive));
         let mut accepting = JoinSet::new();
-        for listener in native {
+        for listener in native.into_iter().chain(stomp) {
             accepting.spawn(acceptor.clone().run(listener));
         }
         accepting.spawn(acceptor.clone().run_arrivals(arrivals));

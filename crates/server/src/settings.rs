@@ -4,8 +4,11 @@ use switchboard_broker::{ChannelRule, Limits};
 /// What a [`Server`](crate::Server) is to do.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Addresses of the native protocol, as `HOST:PORT`. Port 0 takes a free one.
+    /// Addresses of the native protocol, as `HOST:PORT`. Port 0 takes a free one. A client that speaks STOMP there is answered
+    /// in STOMP.
     pub listen: Vec<String>,
+    /// Addresses where clients of STOMP expect a broker; none by default. Both protocols are spoken there, too.
+    pub stomp: Vec<String>,
     /// Addresses of health, metrics and status; none for no HTTP.
     pub http: Vec<String>,
     /// Who is answered over HTTP, and within which limits.
@@ -39,6 +42,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             listen: vec!["127.0.0.1:25000".into(), "[::1]:25000".into()],
+            stomp: Vec::new(),
             http: vec!["127.0.0.1:25080".into()],
             web: switchboard_web::Options::default(),
             limits: Limits::default(),

@@ -22,10 +22,19 @@ async fn http_is_told_where_http_is() {
 }
 
 #[tokio::test]
-async fn tls_mqtt_and_stomp_are_closed_without_a_byte() {
+async fn tls_mqtt_and_ssh_are_closed_without_a_byte() {
     let server = Running::start_with(Settings::default()).await;
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\x10\x0c\x00\x04MQTT\x05\x02", b"CONNECT\n\n\0"] {
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\x10\x0c\x00\x04MQTT\x05\x02", b"SSH-2.0-x\r\n"] {
         assert_eq!(answer(&server, bytes).await, "");
+    }
+}
+
+#[tokio::test]
+async fn what_is_nearly_stomp_is_told_so_and_closed() {
+    let server = Running::start().await;
+    for bytes in [&b"CONNECT example.com:443 HTTP/1.1\r\n\r\n"[..], b"STOMPED\n\n\0", b"\nSEND\n\n\0", b"Cx\0\0"] {
+        let text = answer(&server, bytes).await;
+        assert!(text.starts_with("ERROR\n") && text.contains("begins with CONNECT or STOMP"), "{text}");
     }
 }
 

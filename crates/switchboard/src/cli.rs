@@ -148,6 +148,9 @@ pub(crate) struct Chosen {
     /// Address for clients of the native protocol (repeatable) [default: port 25000 of 127.0.0.1 and ::1].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
+    /// Address for clients of STOMP (repeatable; '' for none of its own) [default: port 61613, unless --listen is given].
+    #[arg(long, value_name = "HOST:PORT")]
+    stomp: Vec<String>,
     /// Where to serve health, metrics and status (repeatable; '' for nowhere) [default: port 25080].
     #[arg(long, value_name = "HOST:PORT")]
     http: Vec<String>,
@@ -189,7 +192,7 @@ impl Chosen {
             settings.read_file(path)?;
         }
         settings.set_pairs(&self.set)?;
-        for (key, list) in [("listen", &self.listen), ("http", &self.http)] {
+        for (key, list) in [("listen", &self.listen), ("stomp", &self.stomp), ("http", &self.http)] {
             if !list.is_empty() {
                 settings.set(key, &list.join(",")).context("command line")?;
             }

@@ -19,6 +19,7 @@ use switchboard_web::{Token, reachable};
 #[derive(Default)]
 pub(crate) struct Addresses {
     native: Vec<SocketAddr>,
+    stomp: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
     monitor: Vec<SocketAddr>,
     collect: Option<String>,
@@ -34,6 +35,7 @@ pub(crate) struct Addresses {
 impl Addresses {
     pub(crate) fn add_broker(&mut self, server: &Server) {
         self.native = server.native_addresses();
+        self.stomp = server.stomp_addresses();
         self.http = server.http_addresses();
         self.token = server.http_token().or(self.token.as_ref()).cloned();
         self.down.retain(|(name, _)| *name != "broker");
@@ -80,6 +82,9 @@ impl Addresses {
         for address in shown(&self.native) {
             line("broker, native protocol", &address.to_string());
         }
+        for address in &self.stomp {
+            line("broker, STOMP", &address.to_string());
+        }
         for address in shown(&self.http) {
             line("broker, HTTP", &format!("http://{address}/"));
         }
@@ -125,13 +130,15 @@ impl Addresses {
             let open = addresses.iter().filter(|address| is_open(address)).map(SocketAddr::to_string);
             open.collect::<Vec<_>>().join(", ")
         };
-        let (native, http) =
-            (list(&self.native), list(&[&self.http[..], &self.monitor, &self.rows, &self.news, &self.render].concat()));
+        let (native, http) = (
+            list(&[&self.native[..], &self.stomp].concat()),
+            list(&[&self.http[..], &self.monitor, &self.rows, &self.news, &self.render].concat()),
+        );
         let mut text = String::new();
         if !native.is_empty() {
             let _ = write!(
                 text,
-                "  WARNING: {native} can be reached from other machines, and the native protocol has no authentication \
+                "  WARNING: {native} can be reached from other machines, and neither the native protocol nor STOMP has authentication \
                  yet:\n  whoever reaches it can publish, subscribe and take from queues.\n",
             );
         }
@@ -147,6 +154,9 @@ impl Addresses {
 
     fn json(&self) -> serde_json::Value {
         let mut addresses = json!({ "native": strings(&self.native), "http": strings(&self.http) });
+        if !self.stomp.is_empty() {
+            addresses["stomp"] = strings(&self.stomp).into();
+        }
         if !self.monitor.is_empty() {
             addresses["monitor"] = strings(&self.monitor).into();
             addresses["collect"] = self.collect.clone().into();

@@ -6,4 +6,5 @@
 //! simulator and a fuzzer can all use the same code.
 
 pub mod native;
+pub mod stomp;
 pub mod zmtp;

@@ -118,10 +118,14 @@ impl Oracle {
         let living = || self.links.values().filter(|link| !link.gone);
         let nothing = of_queues == 0
             && self.links.values().all(|link| link.taken == link.sent.len())
-            && self.channels.values().all(|channel| channel.purged == 0 && channel.kept.is_empty())
+            && self
+                .channels
+                .values()
+                .all(|channel| channel.purged == 0 && !channel.has_times && channel.kept.is_empty())
             && living().all(|link| link.reserve == 0 && link.confirms.is_empty())
             && status.connections.iter().all(|connection| connection.outbox == 0 && connection.unacknowledged == 0);
-        let of_channels: usize = status.channels.iter().map(|channel| channel.bytes).sum();
+        let others = status.channels.iter().filter(|channel| !channel.name.starts_with(b"/queue/dead/"));
+        let of_channels: usize = others.map(|channel| channel.bytes).sum();
         promise!(!nothing || of_channels == 0, "nothing is buffered, and {of_channels} bytes are counted");
         Ok(())
     }

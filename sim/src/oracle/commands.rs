@@ -3,6 +3,7 @@
 use super::link::{Due, Link, Lost, Sub, What};
 use super::{Checked, Fate, Oracle, matches, promise};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use switchboard_broker::{AckMode, Batch, Command};
 
 impl Oracle {
@@ -44,9 +45,9 @@ impl Oracle {
                     self.done(message);
                 }
             }
-            Command::Nack { first, last } => {
+            Command::Nack { first, last, requeue } => {
                 for message in self.settle(id, first.0, last.0) {
-                    self.requeue(message);
+                    self.nacked(message, *requeue);
                 }
             }
             Command::Credit { bytes } => self.credit(id, *bytes)?,
@@ -94,6 +95,7 @@ impl Oracle {
             promise!(self.messages[message].fate == Fate::Said, "the translator gave message {message} twice");
             promise!(self.messages[message].publisher == id, "message {message} is of another publisher");
             self.messages[message].fate = Fate::Sent;
+            self.note_times(message, batch.attributes());
             self.longest = self.longest.max(self.messages[message].size);
             self.link(id).sent.push(message);
         }
@@ -136,7 +138,7 @@ impl Oracle {
             self.link(id).tags.iter().filter(|(_, of)| of.1 == subscription).map(|(&t, _)| t).collect();
         for tag in tags {
             if let Some((message, _)) = self.link(id).tags.remove(&tag) {
-                self.requeue(message);
+                self.requeue_seen(message);
             }
         }
     }
@@ -308,15 +310,26 @@ impl Oracle {
         // Only these may be written a second time.
         for (message, _) in unacknowledged {
             self.messages[message].on_the_wire = false;
-            self.requeue(message);
+            self.requeue_seen(message);
         }
+        let mut unwritten = BTreeSet::new();
         for handed in handed {
-            if let What::Queue { message, tag: None, .. } = handed.what {
-                self.requeue(message);
+            match handed.what {
+                What::Queue { message, tag: None, .. } => self.requeue(message),
+                What::Queue { tag: Some(tag), .. } => _ = unwritten.insert(tag),
+                What::Topic { .. } | What::Barrier => {}
             }
         }
-        for (message, _) in tags.into_values() {
-            self.requeue(message);
+        // In the order of their tags: the first of each subscription is what the consumer was at.
+        let mut begun = BTreeSet::new();
+        for (tag, (message, subscription)) in tags {
+            if unwritten.contains(&tag) {
+                self.requeue(message);
+            } else if begun.insert(subscription) {
+                self.lost(message);
+            } else {
+                self.requeue_seen(message);
+            }
         }
     }
 
@@ -337,13 +350,13 @@ impl Oracle {
         }
     }
 
-    fn done(&mut self, message: usize) {
+    pub(super) fn done(&mut self, message: usize) {
         self.messages[message].fate = Fate::Done;
         let channel = self.channels.get_mut(self.messages[message].channel).expect("it was published");
         channel.open.remove(&message);
     }
 
-    fn requeue(&mut self, message: usize) {
+    pub(super) fn requeue(&mut self, message: usize) {
         self.messages[message].fate = Fate::Taken;
         self.messages[message].returned = true;
         self.returned += 1;

@@ -44,17 +44,19 @@ impl Oracle {
     /// Every queue had a worker at last who read all, and every topic a listener.
     pub(crate) fn all_done(&self, status: &Status) -> Checked {
         promise!(status.totals.paused == 0, "{} are paused though somebody takes everything", status.totals.paused);
+        let (mut gone, mut purged) = (0, 0);
         for (name, channel) in self.channels.iter().filter(|(name, _)| name.starts_with("/queue")) {
             let lost: Vec<usize> = channel.open.iter().copied().collect();
             let other = lost.iter().find(|&&id| !self.messages[id].purged);
             promise!(other.is_none(), "message {other:?} of {name} is lost: {:?}", other.map(|&id| &self.messages[id]));
-            promise!(
-                lost.len() == channel.purged,
-                "{} messages of {name} are missing, and purges dropped {}",
-                lost.len(),
-                channel.purged
-            );
+            gone += lost.len();
+            purged += channel.purged;
         }
+        promise!(
+            gone == purged + self.expired as usize,
+            "{gone} messages of queues are missing, purges dropped {purged}, and {} expired",
+            self.expired
+        );
         for (id, message) in self.messages.iter().enumerate() {
             promise!(message.fate != Fate::Sent, "message {id} of {} was never taken in", message.channel);
         }

@@ -23,9 +23,10 @@ impl Oracle {
                 self.refusals -= 1;
                 return Ok(());
             }
-            Event::Deliver { connection, subscription, channel, batch, tag } => {
+            Event::Deliver { connection, subscription, channel, batch, redelivered, attempts, tag } => {
                 self.about_to_hand(connection.0)?;
                 let mut at = 0;
+                self.link(connection.0).had_attributes |= batch.attributes().is_some();
                 for (place, body) in batch.iter().enumerate() {
                     let message = self.identify(channel, body)?;
                     let tag = tag.map(|tag| tag.0 + place as u64);
@@ -33,6 +34,7 @@ impl Oracle {
                         promise!(tag.is_none(), "a topic's message asks for an ack");
                         self.hand_of_topic(connection.0, message, subscription.0)?
                     } else {
+                        self.check_tries(message, *redelivered, *attempts)?;
                         self.hand_of_queue(connection.0, message, subscription.0, tag)?
                     };
                     let size = body.len() + 4;

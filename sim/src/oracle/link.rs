@@ -111,6 +111,8 @@ pub(super) struct Link {
     pub(super) credited_since_slow: bool,
     /// It may have been without room, and has not been empty since.
     pub(super) maybe_full: bool,
+    /// Some of what it got has attributes, which fill its outbox beside the bytes.
+    pub(super) had_attributes: bool,
     /// It missed something in this step, which may be among what is new.
     pub(super) dropping: bool,
     /// It was subscribed to one topic more than once: only one copy has its patience.
@@ -167,6 +169,7 @@ impl Link {
             told_slow: false,
             credited_since_slow: true,
             maybe_full: false,
+            had_attributes: false,
             dropping: false,
             overlaps: false,
             got_kept: false,

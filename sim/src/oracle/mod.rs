@@ -9,6 +9,7 @@ mod events;
 mod link;
 mod paused;
 mod queues;
+mod retries;
 mod topics;
 
 use crate::settings::{QUEUES, Settings, TOPICS};
@@ -64,6 +65,14 @@ pub(super) struct Message {
     /// In which step it was taken in.
     pub(super) taken: u64,
     pub(super) returned: bool,
+    /// Tries without success.
+    pub(super) tried: u32,
+    /// A consumer may have seen it.
+    pub(super) seen: bool,
+    /// The end of its back-off, or of its delay.
+    pub(super) not_before: Time,
+    /// From when on it must not be delivered.
+    pub(super) expires: Option<Time>,
     /// Wholly in the pipe to its worker.
     pub(super) on_the_wire: bool,
     /// It waited in a queue that was purged.
@@ -82,6 +91,8 @@ pub(super) struct Channel {
     pub(super) dropped: u64,
     /// Of a queue: how many messages were dropped by purges.
     pub(super) purged: usize,
+    /// Some of what was published expires, or was delayed: what lies in the queue is not known to the message.
+    pub(super) has_times: bool,
     /// What each subscription got, in order.
     pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
     /// Of a queue: who works for it, the next one last.
@@ -110,6 +121,15 @@ pub(crate) struct Oracle {
     delivered: u64,
     dropped_by_gone: u64,
     pub(crate) returned: u64,
+    /// Messages that became dead letters.
+    pub(crate) dead: u64,
+    purged_dead: u64,
+    /// Tries without success.
+    failed: u64,
+    pub(crate) postponed: u64,
+    pub(crate) tried_again: u64,
+    pub(crate) expired: u64,
+    pub(crate) delayed: u64,
     /// The longest batch, in bytes.
     overshoot: usize,
     /// Who sent something since memory was last within its budget.
@@ -148,6 +168,13 @@ impl Oracle {
             delivered: 0,
             dropped_by_gone: 0,
             returned: 0,
+            dead: 0,
+            purged_dead: 0,
+            failed: 0,
+            postponed: 0,
+            tried_again: 0,
+            expired: 0,
+            delayed: 0,
             overshoot: 0,
             feeders: BTreeSet::new(),
             draining: false,
@@ -180,6 +207,10 @@ impl Oracle {
             fate: Fate::Said,
             taken: 0,
             returned: false,
+            tried: 0,
+            seen: false,
+            not_before: Time::ZERO,
+            expires: None,
             on_the_wire: false,
             purged: false,
         };
@@ -239,6 +270,7 @@ impl Oracle {
             self.event(event)?;
         }
         promise!(self.refusals == 0, "what was over a limit was not refused");
+        self.check_retries(act, status)?;
         self.check_queues(act, events, status)?;
         self.check_drops(status)?;
         self.check_blocking(matches!(act, Act::Purge(..)), status)?;

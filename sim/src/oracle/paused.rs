@@ -30,10 +30,12 @@ impl Oracle {
             let id = reported.id.0;
             let Some(link) = self.links.get_mut(&id).filter(|link| !link.gone) else { continue };
             link.outbox = reported.outbox;
+            link.had_attributes |= reported.outbox_attributes > 0;
             if reported.slow && link.slow.is_none() {
                 let never_drained = !link.credited_since_slow;
                 promise!(
-                    patience.is_zero() || never_drained || now.since(link.last_low) >= patience,
+                    // How far attributes fill an outbox at a credit, these books do not know.
+                    patience.is_zero() || never_drained || link.had_attributes || now.since(link.last_low) >= patience,
                     "{id} was judged slow though it had room {:?} ago",
                     now.since(link.last_low)
                 );
@@ -150,7 +152,8 @@ impl Oracle {
         let Some(link) = self.links.get(&subscriber).filter(|link| !link.gone) else {
             return Err(format!("{subscriber} is gone"));
         };
-        let waiting = status.connections.iter().find(|c| c.id.0 == subscriber).map_or(0, |c| c.outbox);
+        let waiting =
+            status.connections.iter().find(|c| c.id.0 == subscriber).map_or(0, |c| c.outbox + c.outbox_attributes);
         let room = waiting <= self.low_water() && waiting + self.piece() <= self.settings.limits.outbox;
         promise!(
             waiting > 0 && !room,

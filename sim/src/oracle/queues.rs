@@ -1,12 +1,15 @@
 //! Whose turn it was, and in which order a queue is dealt.
 
 use super::link::Link;
-use super::{Act, Checked, Fate, Oracle, promise, rule_of};
+use super::{Act, Checked, Fate, LATENESS, Oracle, promise, rule_of};
 use std::collections::BTreeMap;
-use switchboard_broker::{Command, Event, Kind, PauseReason, Status};
+use switchboard_broker::{Command, Event, Kind, PauseReason, Status, Time};
 
 impl Oracle {
     pub(super) fn purge(&mut self, name: &'static str, count: usize) -> Checked {
+        if !self.channels.contains_key(name) {
+            return Ok(());
+        }
         let exact = self.is_exact(name);
         let Some(channel) = self.channels.get_mut(name) else { return Ok(()) };
         let kept = std::mem::take(&mut channel.kept).len();
@@ -34,7 +37,7 @@ impl Oracle {
         let Some(books) = self.channels.get(name) else { return false };
         let recalling = self.links.values().any(|link| link.recalling && !link.gone);
         let finishing = self.links.values().any(|link| link.finishing && !link.gone);
-        self.settings.wide && !recalling && !finishing && books.purged == 0
+        self.settings.wide && !recalling && !finishing && books.purged == 0 && !books.has_times
     }
 
     pub(super) fn check_queues(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
@@ -117,7 +120,12 @@ impl Oracle {
     /// The head first: what came back was there before what came later.
     fn check_order(&self, name: &str, dealt: &[(usize, u64, u32)], waiting: &[usize]) -> Checked {
         for &(id, to, _) in dealt {
-            let earlier = waiting.iter().find(|&&waits| self.is_before(waits, id));
+            // One whose back-off is just over may not have been made ready.
+            let is_ready = |id: usize| {
+                let message = &self.messages[id];
+                message.not_before == Time::ZERO || message.not_before.0 + LATENESS < self.now.0
+            };
+            let earlier = waiting.iter().find(|&&waits| self.is_before(waits, id) && is_ready(waits));
             if let Some(earlier) = earlier {
                 return Err(format!("{to} got message {id} of {name}, and {earlier} was before it"));
             }
@@ -129,7 +137,8 @@ impl Oracle {
     fn check_return(&self, name: &str, dealt: &[(usize, u64, u32)]) -> Checked {
         for (at, &(earlier, to, subscription)) in dealt.iter().enumerate() {
             let own = dealt[at + 1..].iter().filter(|later| (later.1, later.2) == (to, subscription));
-            for &(later, ..) in own {
+            // A back-off may be over in the course of the call.
+            for &(later, ..) in own.filter(|later| self.messages[later.0].not_before == Time::ZERO) {
                 promise!(
                     !self.is_before(later, earlier),
                     "{to} got message {earlier} of {name}, then {later} before it"

@@ -191,7 +191,7 @@ impl Oracle {
             };
             let more = reported.dropped > std::mem::replace(&mut books.dropped, reported.dropped);
             let mut listeners = self.links.values().filter(|link| !link.gone && !link.listening(name).is_empty());
-            if !more || !blocks || purges || reported.subscribers == 0 {
+            if !more || books.has_times || !blocks || purges || reported.subscribers == 0 {
                 continue;
             }
             promise!(listeners.any(|link| link.closing || link.overlaps), "{name} blocks, and dropped a message");

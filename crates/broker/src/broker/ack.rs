@@ -1,6 +1,7 @@
 //! Messages of queues that wait for an ack.
 
 use super::Broker;
+use crate::delivery::Return;
 use crate::slots::{ConnectionSlot, MemberSlot};
 use crate::{DeliveryTag, Refusal};
 
@@ -12,16 +13,18 @@ pub(super) struct Settling {
     last: u64,
     /// The first tag of the range that nothing waits for.
     unknown: Option<u64>,
-    nacks: bool,
+    /// How they go back; `None` if they are done.
+    returns: Option<Return>,
 }
 
 impl Broker {
     pub(super) fn ack(&mut self, slot: ConnectionSlot, first: u64, last: u64) {
-        self.settle(slot, Settling { next: first, last, unknown: None, nacks: false });
+        self.settle(slot, Settling { next: first, last, unknown: None, returns: None });
     }
 
-    pub(super) fn nack(&mut self, slot: ConnectionSlot, first: u64, last: u64) {
-        self.settle(slot, Settling { next: first, last, unknown: None, nacks: true });
+    pub(super) fn nack(&mut self, slot: ConnectionSlot, first: u64, last: u64, requeue: bool) {
+        let returns = Some(if requeue { Return::Failed } else { Return::Rejected });
+        self.settle(slot, Settling { next: first, last, unknown: None, returns });
     }
 
     fn settle(&mut self, slot: ConnectionSlot, mut settling: Settling) {
@@ -75,14 +78,14 @@ impl Broker {
             unknown(tag);
         }
         settling.next = tags.end;
-        let pieces = if settling.nacks { lease.pieces(tags.clone()) } else { Vec::new() };
+        let pieces = if settling.returns.is_some() { lease.pieces(tags.clone()) } else { Vec::new() };
         let count = lease.settle(tags);
         let (member, is_over) = (lease.member, lease.left == 0);
         let compacted = lease.compact();
-        if settling.nacks {
+        if let Some(how) = settling.returns {
             self.spend(pieces.len());
             let lease = self.connections.edit(slot).leases.remove(&key).expect("it was found");
-            self.return_pieces(&lease, pieces);
+            self.return_pieces(&lease, pieces, how);
             self.connections.edit(slot).leases.insert(key, lease);
         } else {
             self.count_delivered(slot, self.members[member].channel, count as usize);
@@ -115,9 +118,9 @@ impl Broker {
         }
     }
 
-    /// The messages of an outbox entry that came back no longer wait for their acks.
+    /// The messages of an outbox entry that came back unseen no longer wait for their acks.
     pub(super) fn return_tags(&mut self, slot: ConnectionSlot, first: u64, end: u64) {
-        let mut settling = Settling { next: first, last: end - 1, unknown: None, nacks: true };
+        let mut settling = Settling { next: first, last: end - 1, unknown: None, returns: Some(Return::Unseen) };
         while settling.next < end {
             self.settle_next(slot, &mut settling);
         }

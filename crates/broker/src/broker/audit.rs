@@ -36,6 +36,7 @@ impl Broker {
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
         sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
+        sum += self.restoring_segments() * cost::SEGMENT;
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
         let (mut pending, mut paused, mut arriving, mut needs) = (0, 0, 0, 0);
         for (_, connection) in self.connections.iter() {
@@ -47,7 +48,7 @@ impl Broker {
             sum += connection.pending.iter().map(Pending::charge).sum::<usize>();
             sum += (connection.outbox.len() + connection.retained.len()) * cost::ENTRY;
             let barriers = connection.outbox.entries().filter(|entry| entry.origin == Origin::Barrier);
-            sum += barriers.map(|entry| entry.batch.bytes()).sum::<usize>();
+            sum += barriers.map(|entry| entry.batch.footprint()).sum::<usize>();
             let messages = connection.pending.iter().map(Pending::messages).sum::<usize>();
             assert_eq!(messages, connection.pending_messages, "messages that it sent");
             pending += messages;

@@ -9,9 +9,9 @@ use crate::cost;
 use crate::limits::OverflowPolicy;
 use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
-use crate::name::Kind;
+use crate::name::{Kind, is_dead};
 use crate::slots::{AllocationSlot, ChannelSlot, ConnectionSlot, MemberSlot};
-use crate::{Batch, Refusal};
+use crate::{Batch, Delivery, Refusal, Time};
 use bytes::Bytes;
 
 /// How many channels that only patterns keep in being are remembered while they are empty.
@@ -30,10 +30,13 @@ pub(super) struct Channel {
     is_dirty: bool,
     /// Whether it is among [`Broker::unused`].
     pub(super) is_unused: bool,
+    /// Whether it has dead letters: it drops its oldest, and has none of its own.
+    pub(super) is_dead: bool,
     /// Nobody finds it any more; its members by patterns are still being taken out.
     pub(super) is_forgotten: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
+    pub(super) delivery: Delivery,
     /// The [`Broker::rules_version`] that policy, buffer and bound follow.
     pub(super) rules_version: u64,
     /// All members, the oldest first.
@@ -47,6 +50,8 @@ pub(super) struct Channel {
     pub(super) returning: u32,
     pub(super) backlog: Backlog,
     pub(super) next_seq: u64,
+    /// When its [`Timer::Due`] is armed for.
+    pub(super) due: Option<Time>,
     /// Bytes that the memory budget counts for the channel, in outboxes too.
     pub(super) load: usize,
     /// Publishers that wait for room in the backlog.
@@ -69,6 +74,7 @@ pub(super) struct Channel {
     pub(super) published: Meter,
     pub(super) delivered: Meter,
     pub(super) dropped: u64,
+    pub(super) dead_lettered: u64,
     unused: Link<ChannelSlot>,
     pub(super) by_load: Link<ChannelSlot>,
     /// The list of [`Broker::by_load`] that it is in.
@@ -94,7 +100,7 @@ impl Channel {
     /// How much of a batch its bounds allow to wait: messages, and their bytes. One of any size may
     /// wait alone.
     pub(super) fn room_for(&self, batch: &Batch, messages: usize) -> (usize, usize) {
-        let room = self.bound.saturating_sub(self.backlog.bytes);
+        let room = self.bound.saturating_sub(self.backlog.bytes()).saturating_sub(batch.extra());
         let mut within = (batch.len(), batch.bytes());
         if room < batch.bytes() {
             within = batch.whole_within(room);
@@ -144,7 +150,7 @@ impl Broker {
         if !self.has_room_for_channel(cost::channel(name.len())) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
         }
-        let InForce { policy, buffer_unsubscribed, bound } = InForce::new(name, &self.rules, &self.limits);
+        let InForce { policy, buffer_unsubscribed, bound, delivery } = InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.
         let name = Bytes::copy_from_slice(name);
         self.born += 1;
@@ -153,9 +159,11 @@ impl Broker {
             policy,
             is_dirty: false,
             is_unused: false,
+            is_dead: is_dead(&name),
             is_forgotten: false,
             buffer_unsubscribed,
             bound,
+            delivery,
             rules_version: self.rules_version,
             name: name.clone(),
             everybody: List::new(),
@@ -165,6 +173,7 @@ impl Broker {
             returning: 0,
             backlog: Backlog::default(),
             next_seq: 0,
+            due: None,
             load: 0,
             waiters: List::new(),
             waiting: 0,
@@ -178,6 +187,7 @@ impl Broker {
             published: Meter::default(),
             delivered: Meter::default(),
             dropped: 0,
+            dead_lettered: 0,
             unused: Link::new(),
             by_load: Link::new(),
             bucket: 0,
@@ -191,7 +201,7 @@ impl Broker {
         matching.sort_unstable_by_key(|&subscription| self.subscriptions[subscription].born);
         for subscription in matching {
             let row = &self.subscriptions[subscription];
-            if row.is_ended || self.connections[row.connection].has_left() {
+            if row.is_ended || !row.pattern.may_see(&name) || self.connections[row.connection].has_left() {
                 continue;
             }
             self.join(subscription, slot);
@@ -283,6 +293,8 @@ impl Broker {
         self.names.remove(&channel.name);
         shrink(&mut self.names);
         let bucket = usize::from(channel.bucket);
+        debug_assert!(channel.backlog.is_empty());
+        self.arm_due(slot);
         self.use_again(slot);
         self.by_load[bucket].remove(self.channels.quietly(), slot, by_load);
     }
@@ -294,12 +306,16 @@ impl Broker {
         }
         self.file_by_load(slot);
         let channel = &self.channels[slot];
-        if !channel.backlog.is_empty() {
+        if channel.backlog.has_ready() {
             match channel.kind {
                 Kind::Queue => self.dispatch_backlog(slot),
                 Kind::Topic => self.give_buffered(slot),
             }
         }
+        if self.channels[slot].is_dead {
+            self.trim(slot);
+        }
+        self.arm_due(slot);
         self.untangle_shares(slot);
         if !self.channels[slot].waiters.is_empty() {
             self.wake_channel(slot);
@@ -372,6 +388,6 @@ impl Table<ChannelSlot, Channel> {
     /// Whether a queue may dispatch what is published to it at once.
     pub(super) fn is_ready(&self, slot: ChannelSlot) -> bool {
         let channel = &self[slot];
-        channel.backlog.is_empty() && channel.returning == 0 && !channel.turns.is_empty()
+        !channel.backlog.has_ready() && channel.returning == 0 && !channel.turns.is_empty()
     }
 }

@@ -125,7 +125,7 @@ impl Broker {
             return true;
         }
         while let Some(member) = self.connections[slot].skipped.first {
-            if !self.channels[self.members[member].channel].backlog.is_empty() {
+            if self.channels[self.members[member].channel].backlog.has_ready() {
                 return true;
             }
             self.unskip(member);

@@ -11,7 +11,7 @@ use crate::list::{Link, List};
 use crate::outbox::{Outbox, OutboxEntry};
 use crate::slots::{ConnectionSlot, MemberSlot, SubscriptionSlot};
 use crate::{ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A consumer that frees half of its window in this time gets a larger one: longer than a system delays an
@@ -80,6 +80,8 @@ pub(super) struct Connection {
     /// How much of what was ever written the peer's machine acknowledged.
     pub(super) acknowledged: u64,
     pub(super) leases: BTreeMap<u64, Lease>,
+    /// Once it is gone: subscriptions whose oldest unacked message was counted as tried.
+    pub(super) tried: BTreeSet<SubscriptionId>,
     pub(super) unacked: usize,
     pub(super) next_tag: u64,
     /// The first tag that was not handed out to the driver.
@@ -194,7 +196,7 @@ impl Connection {
 
     /// Whether the outbox takes so many bytes; an empty one takes one message of any size.
     pub(super) fn fits(&self, bytes: usize, messages: usize, limits: &Limits) -> bool {
-        let waiting = self.outbox.bytes() + self.assembled;
+        let waiting = self.outbox.load() + self.assembled;
         if waiting == 0 {
             return true;
         }
@@ -240,7 +242,7 @@ impl Connection {
     /// Whether there is room again for what there was none for.
     pub(super) fn has_room_again(&self) -> bool {
         self.full.is_some_and(|full| {
-            self.outbox.bytes() <= full.bytes
+            self.outbox.load() <= full.bytes
                 && self.outbox.messages() <= full.messages
                 && self.outbox.len() <= full.entries
         })
@@ -322,6 +324,7 @@ impl Broker {
             retained_bytes: 0,
             acknowledged: 0,
             leases: BTreeMap::new(),
+            tried: BTreeSet::new(),
             unacked: 0,
             next_tag: 1,
             handed_tag: 1,

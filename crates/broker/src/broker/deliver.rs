@@ -24,19 +24,19 @@ impl Broker {
             self.timers.insert((self.now + self.limits.write_timeout, Timer::Write(connection.id)));
         }
         match (connection.outbox.coalesce(&entry), self.channel_of(entry.origin)) {
-            (Some(Coalesced::Into(open, capacity)), Some(channel)) => {
-                self.resize(channel, open, capacity);
+            (Some(Coalesced::Into(open, charged)), Some(channel)) => {
+                self.resize(channel, open, charged);
                 entry.allocation.into_iter().for_each(|allocation| self.release(allocation));
             }
-            (Some(Coalesced::Opened(replaced, capacity)), Some(channel)) => {
-                let open = self.allocate(channel, capacity);
+            (Some(Coalesced::Opened(replaced, charged)), Some(channel)) => {
+                let open = self.allocate(channel, charged);
                 self.connections.edit(slot).outbox.opened(open);
                 [replaced, entry.allocation].into_iter().flatten().for_each(|allocation| self.release(allocation));
             }
             _ => {
                 self.charge_entry(entry.origin);
                 if entry.origin == Origin::Barrier {
-                    self.budget.charge(entry.batch.bytes());
+                    self.budget.charge(entry.batch.footprint());
                 }
                 self.connections.edit(slot).outbox.push(entry);
             }
@@ -64,7 +64,7 @@ impl Broker {
                 self.uncharge(self.members[member].channel, cost::ENTRY);
                 self.unref(member, 1);
             }
-            None => self.budget.release(cost::ENTRY + entry.batch.bytes()),
+            None => self.budget.release(cost::ENTRY + entry.batch.footprint()),
         }
     }
 
@@ -75,7 +75,7 @@ impl Broker {
             return;
         }
         let id = connection.id;
-        while let Some(entry) = connection.outbox.hand_out(self.limits.window) {
+        while let Some(entry) = connection.outbox.hand_out(self.limits.window, self.now) {
             let (member, tag) = match entry.origin {
                 Origin::Topic { member } | Origin::Queue { member, .. } => (member, None),
                 Origin::Leased { member, first_tag } => {
@@ -93,8 +93,13 @@ impl Broker {
                 subscription: member.id,
                 channel: self.channels[member.channel].name.clone(),
                 batch: entry.batch.clone(),
+                redelivered: entry.tries.is_redelivered(),
+                attempts: entry.tries.attempts(),
                 tag,
             });
+        }
+        if !connection.outbox.expired.is_empty() {
+            self.expire_entries(slot);
         }
     }
 

@@ -4,6 +4,7 @@ use super::Broker;
 use super::connection::entries;
 use super::member::Skipped;
 use crate::backlog::Segment;
+use crate::delivery::Tries;
 use crate::lease::{LEASE_MESSAGES, Lease};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
@@ -68,8 +69,8 @@ impl Broker {
         &mut self,
         channel: ChannelSlot,
         batch: &Batch,
-        first: u64,
-        step: u64,
+        (first, step): (u64, u64),
+        tries: Tries,
     ) -> Option<(Batch, u64)> {
         let turns = self.channels[channel].turns;
         let (mut unvisited, mut next_member) = (turns.len as usize, turns.next);
@@ -120,7 +121,7 @@ impl Broker {
                     let mut packed = Vec::with_capacity((share + message.len()).min(rest));
                     packed.extend_from_slice(message);
                     let full = lot.replace(Lot { first: seq, step: 1, next: seq + 1, count: 1, packed });
-                    self.give_lot(channel, lane, full);
+                    self.give_lot(channel, lane, full, (batch, tries));
                 }
             }
             count += 1;
@@ -134,7 +135,7 @@ impl Broker {
         }
         for lane in &mut lanes {
             let lot = lane.lot.take();
-            self.give_lot(channel, lane, lot);
+            self.give_lot(channel, lane, lot, (batch, tries));
         }
         lanes.clear();
         if lanes.capacity() <= LANES {
@@ -155,7 +156,7 @@ impl Broker {
             let mut lane = self.lane(member, &batch);
             if self.take(&mut lane, batch.bytes()) {
                 self.channels.quietly().row(channel).turns.next = self.members[member].turn.next;
-                self.give(channel, &lane, batch, seq, 1);
+                self.give(channel, &lane, batch, (seq, 1), Tries::NONE);
                 return None;
             }
             passes -= 1;
@@ -188,7 +189,7 @@ impl Broker {
         }
         let is_manual = subscription.ack != AckMode::Auto;
         let outbox = &connection.outbox;
-        let filled = outbox.bytes() + connection.assembled;
+        let filled = outbox.load() + connection.assembled;
         let messages = match limits.outbox_messages {
             0 => usize::MAX,
             most if filled == 0 => most.saturating_sub(outbox.messages()).max(1),
@@ -196,7 +197,7 @@ impl Broker {
         };
         let ahead = connection.ahead() + connection.assembled;
         let is_roomy = skipped == Skipped::No
-            && filled.saturating_add(batch.bytes()) <= limits.outbox
+            && filled.saturating_add(batch.footprint()) <= limits.outbox
             && (is_manual || ahead.saturating_add(batch.bytes()) <= connection.window)
             && batch.len() <= messages
             && batch.len() <= prefetch as usize;
@@ -215,7 +216,7 @@ impl Broker {
             return false;
         }
         let connection = self.connections.quietly().row(lane.connection);
-        let filled = connection.outbox.bytes() + connection.assembled;
+        let filled = connection.outbox.load() + connection.assembled;
         let ahead = connection.ahead() + connection.assembled;
         // One message of any size fits alone.
         let fits = filled == 0 || filled.saturating_add(size) <= self.limits.outbox;
@@ -246,29 +247,29 @@ impl Broker {
         }
     }
 
-    /// A consumer gets what was assembled for it.
-    fn give_lot(&mut self, channel: ChannelSlot, lane: &Lane, lot: Option<Lot>) {
+    /// A consumer gets what was assembled for it of a batch.
+    fn give_lot(&mut self, channel: ChannelSlot, lane: &Lane, lot: Option<Lot>, (whole, tries): (&Batch, Tries)) {
         let Some(Lot { first, step, count, packed, .. }) = lot else { return };
-        let batch = Batch::from_parts(packed.into_boxed_slice().into(), count);
-        self.give(channel, lane, batch, first, step);
+        let batch = Batch::from_parts(packed.into_boxed_slice().into(), count, whole.attributes().cloned());
+        self.give(channel, lane, batch, (first, step), tries);
     }
 
-    fn give(&mut self, channel: ChannelSlot, lane: &Lane, batch: Batch, first: u64, step: u64) {
+    fn give(&mut self, channel: ChannelSlot, lane: &Lane, batch: Batch, (first, step): (u64, u64), tries: Tries) {
         let (member, slot) = (lane.member, lane.connection);
         if !lane.is_roomy {
             self.connections.edit(slot).assembled -= batch.bytes();
         }
-        let allocation = self.allocate(channel, batch.bytes());
+        let allocation = self.allocate(channel, batch.footprint());
         let origin = if lane.is_manual {
             let first_tag = self.lease(channel, member, &batch);
             let retained = self.budget.retain(allocation);
-            let lease = Lease::new(member, retained, first_tag, (first, step), batch.clone());
+            let lease = Lease::new(member, retained, first_tag, (first, step), tries, batch.clone());
             self.connections.edit(slot).leases.insert(first_tag, lease);
             Origin::Leased { member, first_tag }
         } else {
             Origin::Queue { member, first, step }
         };
-        self.push_entry(slot, OutboxEntry { batch, allocation: Some(allocation), origin });
+        self.push_entry(slot, OutboxEntry { batch, allocation: Some(allocation), tries, origin });
     }
 
     /// Counts messages that wait for their acks from now on: gives the first tag.
@@ -289,7 +290,7 @@ impl Broker {
     pub(super) fn dispatch_backlog(&mut self, slot: ChannelSlot) {
         loop {
             let channel = &self.channels[slot];
-            let nothing = channel.backlog.is_empty() || channel.turns.is_empty();
+            let nothing = !channel.backlog.has_ready() || channel.turns.is_empty();
             if nothing || channel.returning > 0 {
                 return;
             }
@@ -298,10 +299,14 @@ impl Broker {
                 return;
             }
             let Some(segment) = self.pop_backlog(slot) else { return };
+            if segment.batch.has_expired(self.now) {
+                self.expire(slot, segment);
+                continue;
+            }
             let (segment, later) = self.cut(segment);
-            let Segment { batch, allocation, first, step } = segment;
+            let Segment { batch, allocation, tries, first, step } = segment;
             self.spend(batch.len());
-            let rest = self.dispatch(slot, &batch, first, step);
+            let rest = self.dispatch(slot, &batch, (first, step), tries);
             let later = match rest {
                 None => later,
                 Some((batch, first)) => {
@@ -309,7 +314,7 @@ impl Broker {
                     if let Some(later) = later {
                         self.requeue_front(slot, later);
                     }
-                    Some(Segment { batch, allocation, first, step })
+                    Some(Segment { batch, allocation, tries, first, step })
                 }
             };
             drop(batch);
@@ -326,15 +331,16 @@ impl Broker {
         if segment.batch.len() <= most {
             return (segment, None);
         }
-        let Segment { batch, allocation, first, step } = segment;
+        let Segment { batch, allocation, tries, first, step } = segment;
         let bytes = batch.size_of_first(most);
         let (Some(head), Some(rest)) = batch.split(most, bytes) else { unreachable!("a cut in the middle") };
         let later = Segment {
             batch: rest,
             allocation: self.budget.retain(allocation),
+            tries,
             first: first + step * most as u64,
             step,
         };
-        (Segment { batch: head, allocation, first, step }, Some(later))
+        (Segment { batch: head, allocation, tries, first, step }, Some(later))
     }
 }

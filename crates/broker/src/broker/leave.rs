@@ -6,6 +6,7 @@ use super::Broker;
 use super::connection::{Connection, Phase, Retained, Sweep};
 use crate::backlog::Segment;
 use crate::cost;
+use crate::delivery::Return;
 use crate::lease::{Lease, Piece};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ConnectionSlot, MemberSlot};
@@ -64,7 +65,7 @@ impl Broker {
             connection.lease_sweep = found.map(|(tag, _)| tag + 1);
             if let Some((tag, _)) = found.filter(|&(_, member)| self.members[member].reclaims) {
                 let lease = self.connections.edit(slot).leases.remove(&tag);
-                lease.into_iter().for_each(|lease| self.return_lease(slot, lease));
+                lease.into_iter().for_each(|lease| self.return_lease(slot, lease, 0));
             }
         }
         while self.connections[slot].outbox.is_swept() {
@@ -102,9 +103,6 @@ impl Broker {
                 let before = end - entry.batch.bytes() as u64;
                 let acknowledged = connection.acknowledged.saturating_sub(before);
                 self.return_unacknowledged(slot, entry, acknowledged as usize);
-            } else if let Some((_, lease)) = connection.leases.pop_first() {
-                self.spend(2);
-                self.return_lease(slot, lease);
             } else if !connection.outbox.is_empty() || connection.outbox.is_swept() {
                 if !connection.outbox.is_swept() {
                     connection.outbox.begin_sweep();
@@ -112,6 +110,9 @@ impl Broker {
                 if let Some(Some(entry)) = connection.outbox.sweep(|_| true) {
                     self.reclaim(slot, entry);
                 }
+            } else if let Some((_, lease)) = connection.leases.pop_first() {
+                self.spend(2);
+                self.return_lost(slot, lease);
             }
         }
         let connection = self.connections.quietly().row(slot);
@@ -137,7 +138,8 @@ impl Broker {
         true
     }
 
-    fn expect_return(&mut self, slot: ConnectionSlot, member: MemberSlot) {
+    /// Its queue dispatches nothing until everything of a member is back.
+    pub(super) fn expect_return(&mut self, slot: ConnectionSlot, member: MemberSlot) {
         let row = self.members.row(member);
         if !std::mem::replace(&mut row.is_returning, true) {
             row.refs += 1;
@@ -154,7 +156,7 @@ impl Broker {
                 self.expect_return(slot, member);
                 self.uncharge_entry(&entry);
                 if let Some(allocation) = entry.allocation {
-                    let segment = Segment { batch: entry.batch, allocation, first, step };
+                    let segment = Segment { batch: entry.batch, allocation, tries: entry.tries, first, step };
                     self.requeue(self.members[member].channel, segment);
                 }
                 return;
@@ -172,6 +174,7 @@ impl Broker {
     /// What was written goes back where the peer's machine did not acknowledge it.
     fn return_unacknowledged(&mut self, slot: ConnectionSlot, mut entry: OutboxEntry, acknowledged: usize) {
         let (count, bytes) = entry.batch.whole_within(acknowledged);
+        entry.tries = entry.tries.seen();
         if let (0, Origin::Queue { .. }) = (count, entry.origin) {
             return self.reclaim(slot, entry);
         }
@@ -191,22 +194,37 @@ impl Broker {
         }
     }
 
-    /// A whole lease that was taken out goes back, as far as it is not settled.
-    fn return_lease(&mut self, slot: ConnectionSlot, mut lease: Lease) {
+    /// A lease of a connection that is gone goes back. All of it was written, for what was not has gone back
+    /// already. The oldest message of each subscription counts as tried: it is what the consumer was at.
+    fn return_lost(&mut self, slot: ConnectionSlot, lease: Lease) {
+        let subscription = self.members[lease.member].id;
+        let is_oldest = self.connections.edit(slot).tried.insert(subscription);
+        self.return_lease(slot, lease, u64::from(is_oldest));
+    }
+
+    /// A whole lease that was taken out goes back, as far as it is not settled; its first `tried` messages
+    /// have been tried.
+    fn return_lease(&mut self, slot: ConnectionSlot, mut lease: Lease, tried: u64) {
         self.expect_return(slot, lease.member);
-        let tags = lease.first_tag..lease.end_tag();
-        self.return_pieces(&lease, lease.pieces(tags.clone()));
-        let settled = lease.settle(tags);
+        let handed_tag = self.connections[slot].handed_tag;
+        let (first, end) = (lease.first_unsettled(), lease.end_tag());
+        let seen = (first + tried).min(end);
+        let unseen = handed_tag.clamp(seen, end);
+        for (tags, how) in [(first..seen, Return::Tried), (seen..unseen, Return::Seen), (unseen..end, Return::Unseen)] {
+            let pieces = if tags.is_empty() { Vec::new() } else { lease.pieces(tags) };
+            self.return_pieces(&lease, pieces, how);
+        }
+        let settled = lease.settle(first..end);
         self.count_settled(slot, lease.member, settled);
         self.end_lease(lease);
     }
 
-    /// Unsettled messages of a lease go to their places in the queue.
-    pub(super) fn return_pieces(&mut self, lease: &Lease, pieces: Vec<Piece>) {
+    /// Unsettled messages of a lease go to their places in the queue, or to the dead letters.
+    pub(super) fn return_pieces(&mut self, lease: &Lease, pieces: Vec<Piece>, how: Return) {
         let channel = self.members[lease.member].channel;
         for Piece { batch, first, step } in pieces {
             let allocation = self.budget.retain(lease.allocation);
-            self.requeue(channel, Segment { batch, allocation, first, step });
+            self.take_back(channel, Segment { batch, allocation, tries: lease.tries, first, step }, how);
         }
     }
 

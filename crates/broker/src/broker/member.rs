@@ -1,6 +1,7 @@
 //! Subscriptions, and their memberships in channels.
 
 use super::Broker;
+use super::connection::Phase;
 use crate::cost;
 use crate::list::{Link, List};
 use crate::name::{Kind, Pattern};
@@ -152,6 +153,10 @@ impl Broker {
         list.remove(&mut self.members, member, of_subscription);
         let row = self.members.row(member);
         (row.has_left, row.reclaims) = (true, reclaims);
+        let has_messages = row.refs > 0 && self.channels[channel].kind == Kind::Queue;
+        if has_messages && self.connections[connection].phase == Phase::Gone {
+            self.expect_return(connection, member);
+        }
         // Who waits for its outbox because of this channel need not any more.
         self.connections.edit(connection).wakes_all = true;
         self.unref(member, 0);

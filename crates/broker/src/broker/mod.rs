@@ -10,13 +10,14 @@
 //! | `Publish`, `Barrier` | channel, outboxes, connection (paused) | forget the channel if it is unused |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
 //! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
-//! | `Ack`, `Nack` | lease, subscription, channel, connection | dispatch to the freed prefetch; close if finished; free memory |
+//! | `Ack`, `Nack` | lease, subscription, channel, dead letters, connection | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
 //! | `Credit`, `TransportAck` | outbox, channel, connection | hand out; dispatch to the freed room; wake publishers; close if finished; free memory |
 //! | `Recalled` | outbox, channel | take back, dispatch, hand out, close if finished |
 //! | `Reserve` | memory | free memory |
 //! | `Finish` | connection | leave channels, close once nothing is owed |
 //! | `Disconnect` | connection | leave channels, take everything back, dispatch, wake publishers, remove the row |
 //! | `purge` | channel | wake publishers, free memory in steps, forget |
+//! | `restore` | channel | move its messages in steps, dispatch, wake publishers, forget |
 //! | `set_rules` | channels, connections | wake publishers that wait for a channel or a subscriber |
 //! | `drain` | all | close whoever is owed nothing |
 //! | freed memory | | wake who waits for memory, and who waits for a channel's share |
@@ -28,8 +29,10 @@ mod audit;
 mod channel;
 mod closing;
 mod connection;
+mod dead;
 mod deliver;
 mod dispatch;
+mod expire;
 mod finish;
 mod follow_up;
 mod knot;
@@ -39,6 +42,7 @@ mod pause;
 mod pending;
 mod publish;
 mod report;
+mod retry;
 mod rules;
 mod subscribe;
 mod table;
@@ -63,6 +67,7 @@ use connection::Connection;
 use member::{Member, Subscription};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
 use table::Table;
 use timers::Timer;
 use wake::ShareWake;
@@ -82,7 +87,7 @@ const STEPS: usize = 4096;
 /// - [`handle`](Broker::handle) with what a connection asks for, or what became of its socket,
 /// - [`handle_timeout`](Broker::handle_timeout) once the time of
 ///   [`poll_timeout`](Broker::poll_timeout) has come,
-/// - [`purge`](Broker::purge), [`set_rules`](Broker::set_rules) and [`drain`](Broker::drain) for an
+/// - [`purge`](Broker::purge), [`restore`](Broker::restore), [`set_rules`](Broker::set_rules) and [`drain`](Broker::drain) for an
 ///   operator.
 ///
 /// After **each** of these calls the driver
@@ -119,6 +124,8 @@ pub struct Broker {
     limits: Limits,
     rules: Vec<ChannelRule>,
     now: Time,
+    /// When [`Time::ZERO`] was, counted from 1970.
+    epoch: Duration,
     /// What the call at hand may still do.
     steps: usize,
     steps_per_call: usize,
@@ -158,6 +165,8 @@ pub struct Broker {
     share_wake: Option<ShareWake>,
     /// What was purged and is not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
+    /// Dead letters that are being moved back.
+    restoring: VecDeque<dead::Restoring>,
     /// Commands of connections that left, which are not freed yet.
     abandoned: VecDeque<VecDeque<pending::Pending>>,
     /// The room for the lanes of a dispatch, empty between two.
@@ -212,6 +221,7 @@ impl Broker {
             limits,
             rules,
             now: Time::ZERO,
+            epoch: Duration::ZERO,
             steps: STEPS,
             steps_per_call: STEPS,
             ids: HashMap::default(),
@@ -235,6 +245,7 @@ impl Broker {
             wakes_memory: false,
             share_wake: None,
             garbage: VecDeque::new(),
+            restoring: VecDeque::new(),
             abandoned: VecDeque::new(),
             lanes: Vec::new(),
             timers: BTreeSet::new(),
@@ -282,7 +293,7 @@ impl Broker {
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
             Command::Ack { first, last } => self.ack(slot, first.0, last.0),
-            Command::Nack { first, last } => self.nack(slot, first.0, last.0),
+            Command::Nack { first, last, requeue } => self.nack(slot, first.0, last.0, requeue),
             Command::Credit { bytes } => self.credit(slot, bytes),
             Command::TransportAck { bytes } => self.transport_ack(slot, bytes),
             Command::Recalled { kept } => self.recalled(slot, kept),
@@ -359,6 +370,8 @@ impl Broker {
                 if self.collect_abandoned() {
                     self.collect_garbage();
                 }
+            } else if !self.restoring.is_empty() {
+                self.go_on_restoring();
             } else if let Some(change) = self.rule_change.take() {
                 self.apply_rules(change);
             } else if let Some(from) = self.drained_to.take() {
@@ -376,6 +389,7 @@ impl Broker {
             || self.share_wake.is_some()
             || !self.garbage.is_empty()
             || !self.abandoned.is_empty()
+            || !self.restoring.is_empty()
             || self.rule_change.is_some()
             || self.drained_to.is_some()
     }

@@ -5,6 +5,7 @@ use super::connection::{Phase, wait};
 use super::knot::Knot;
 use super::pending::Pending;
 use super::publish::Taken;
+use crate::delivery::Tries;
 use crate::list::List;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
@@ -342,7 +343,7 @@ impl Broker {
                 channel: None,
             });
         }
-        self.push_entry(slot, OutboxEntry { batch, allocation: None, origin: Origin::Barrier });
+        self.push_entry(slot, OutboxEntry { batch, allocation: None, tries: Tries::NONE, origin: Origin::Barrier });
         Ok(None)
     }
 

@@ -17,9 +17,9 @@ impl Pending {
     pub(super) fn charge(&self) -> usize {
         match self {
             Pending::Publish { channel, batch } => {
-                cost::PENDING + cost::text(channel.len()) + cost::buffer(batch.bytes())
+                cost::PENDING + cost::text(channel.len()) + cost::buffer(batch.footprint())
             }
-            Pending::Barrier { batch } => cost::PENDING + cost::buffer(batch.bytes()),
+            Pending::Barrier { batch } => cost::PENDING + cost::buffer(batch.footprint()),
             Pending::Reserve { .. } => cost::PENDING,
         }
     }

@@ -5,6 +5,7 @@ use super::channel::NoChannel;
 use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
+use crate::delivery::Tries;
 use crate::limits::OverflowPolicy;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
@@ -51,6 +52,10 @@ impl Broker {
             },
         };
         self.follow_rules(channel);
+        let Some(batch) = self.start_life(channel, batch) else {
+            self.count_published(slot, channel, count);
+            return Ok(Some(channel));
+        };
         let row = &self.channels[channel];
         let result = match kind {
             Kind::Queue => self.publish_to_queue(channel, batch),
@@ -63,10 +68,7 @@ impl Broker {
             Kind::Topic => self.publish_to_topic(channel, batch),
         };
         let left = result.as_ref().err().map_or(0, |(batch, ..)| batch.len());
-        let taken = count - left as u64;
-        self.totals.published += taken;
-        self.connections.quietly().row(slot).published += taken;
-        self.channels.quietly().row(channel).published.add(self.now, taken);
+        self.count_published(slot, channel, count - left as u64);
         match result {
             Ok(()) => Ok(Some(channel)),
             Err((batch, on, reason)) => {
@@ -74,6 +76,13 @@ impl Broker {
                 Err(Stop { rest, on, reason, channel: Some(channel) })
             }
         }
+    }
+
+    #[inline]
+    fn count_published(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: u64) {
+        self.totals.published += messages;
+        self.connections.quietly().row(slot).published += messages;
+        self.channels.quietly().row(channel).published.add(self.now, messages);
     }
 
     /// Whether nobody would get or buffer a topic's message.
@@ -89,9 +98,9 @@ impl Broker {
         let first = channel.next_seq;
         channel.next_seq += batch.len() as u64;
         let rest = match batch.len() {
-            _ if !self.channels.is_ready(slot) => Some((batch, first)),
+            _ if !self.channels.is_ready(slot) || self.is_delayed(&batch) => Some((batch, first)),
             1 => self.dispatch_one(slot, batch, first),
-            _ => self.dispatch(slot, &batch, first, 1),
+            _ => self.dispatch(slot, &batch, (first, 1), Tries::NONE),
         };
         match rest {
             None => Ok(()),
@@ -171,7 +180,7 @@ impl Broker {
     fn publish_to_topic(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let whole = batch.bytes();
         // A piece that fits into half an outbox fits into every one that has room.
-        let piece = self.limits.outbox / 2;
+        let (piece, extra) = (self.limits.outbox / 2, batch.extra());
         let messages =
             if self.limits.outbox_messages == 0 { usize::MAX } else { (self.limits.outbox_messages / 2).max(1) };
         let mut rest = Some(batch);
@@ -186,7 +195,7 @@ impl Broker {
             if count > messages {
                 (count, bytes) = (messages, batch.size_of_first(messages));
             }
-            if let Some((on, reason)) = self.must_wait(slot, bytes, count) {
+            if let Some((on, reason)) = self.must_wait(slot, bytes + extra, count) {
                 return Err((shed(batch, whole), on, reason));
             }
             let (head, tail) = batch.split(count, bytes);
@@ -242,7 +251,7 @@ impl Broker {
 
     /// One piece to every subscriber; all see the same order.
     fn fan_out(&mut self, slot: ChannelSlot, batch: &Batch) {
-        let allocation = self.allocate(slot, batch.bytes());
+        let allocation = self.allocate(slot, batch.footprint());
         let mut next = self.channels[slot].everybody.first;
         while let Some(member) = next {
             next = self.members[member].in_channel.next;
@@ -251,7 +260,12 @@ impl Broker {
                 // It is on its way out of the channel.
             } else if self.make_room(slot, connection, batch) {
                 let allocation = Some(self.budget.retain(allocation));
-                let entry = OutboxEntry { batch: batch.clone(), allocation, origin: Origin::Topic { member } };
+                let entry = OutboxEntry {
+                    batch: batch.clone(),
+                    allocation,
+                    tries: Tries::NONE,
+                    origin: Origin::Topic { member },
+                };
                 self.push_entry(connection, entry);
             } else {
                 self.count_dropped(slot, connection, batch.len());
@@ -262,7 +276,7 @@ impl Broker {
 
     /// Acts by the channel's policy on a subscriber without room: whether there is some now.
     fn make_room(&mut self, channel: ChannelSlot, slot: ConnectionSlot, batch: &Batch) -> bool {
-        let (bytes, messages) = (batch.bytes(), batch.len());
+        let (bytes, messages) = (batch.footprint(), batch.len());
         let row = &self.connections[slot];
         if row.is_closing() {
             return false;

@@ -91,6 +91,7 @@ impl Broker {
             publish_rate: channel.published.rate(now),
             deliver_rate: channel.delivered.rate(now),
             dropped: channel.dropped,
+            dead_lettered: channel.dead_lettered,
         }
     }
 
@@ -102,6 +103,7 @@ impl Broker {
             id: connection.id,
             subscriptions: patterns.map(|(_, &slot)| self.subscriptions[slot].pattern.as_bytes().clone()).collect(),
             outbox: connection.outbox.bytes(),
+            outbox_attributes: connection.outbox.load() - connection.outbox.bytes(),
             unacked: connection.unacked,
             unacknowledged: connection.retained_bytes,
             published: connection.published,

@@ -2,9 +2,9 @@
 
 use super::Broker;
 use super::channel::Channel;
-use crate::Time;
 use crate::limits::{ChannelRule, Limits, OverflowPolicy};
 use crate::slots::ChannelSlot;
+use crate::{Delivery, Time};
 
 /// What the rules say for one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub(super) struct InForce {
     pub(super) policy: OverflowPolicy,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
+    pub(super) delivery: Delivery,
 }
 
 impl InForce {
@@ -22,12 +23,13 @@ impl InForce {
             policy: rule.and_then(|rule| rule.policy).unwrap_or(limits.policy),
             buffer_unsubscribed: rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(limits.buffer_unsubscribed),
             bound: rule.and_then(|rule| rule.queue).unwrap_or(limits.queue),
+            delivery: rule.map_or(limits.delivery, |rule| rule.delivery.over(&limits.delivery)),
         }
     }
 
     fn of(channel: &Channel) -> InForce {
-        let &Channel { policy, buffer_unsubscribed, bound, .. } = channel;
-        InForce { policy, buffer_unsubscribed, bound }
+        let &Channel { policy, buffer_unsubscribed, bound, delivery, .. } = channel;
+        InForce { policy, buffer_unsubscribed, bound, delivery }
     }
 }
 
@@ -100,6 +102,7 @@ impl Broker {
         let channel = self.channels.edit(slot);
         (channel.policy, channel.buffer_unsubscribed, channel.bound) =
             (rule.policy, rule.buffer_unsubscribed, rule.bound);
+        channel.delivery = rule.delivery;
         channel.untangles = channel.waiters.first;
         channel.has_new_rule = true;
     }

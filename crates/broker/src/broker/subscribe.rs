@@ -152,8 +152,17 @@ impl Broker {
                 return;
             }
             let Some(segment) = self.pop_backlog(channel) else { return };
+            if segment.batch.has_expired(self.now) {
+                self.expire(channel, segment);
+                continue;
+            }
             let origin = Origin::Topic { member: oldest };
-            let entry = OutboxEntry { batch: segment.batch, allocation: Some(segment.allocation), origin };
+            let entry = OutboxEntry {
+                batch: segment.batch,
+                allocation: Some(segment.allocation),
+                tries: segment.tries,
+                origin,
+            };
             self.push_entry(self.members[oldest].connection, entry);
         }
     }

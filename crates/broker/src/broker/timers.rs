@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Write(ConnectionId),
     /// A message may have held memory that others wait for, for too long.
     Finish(ConnectionId),
+    /// Messages of a queue need not wait any longer.
+    Due(ChannelSlot),
 }
 
 /// Publishers that wait for one subscriber, and other subscribers of their topics, are looked at so
@@ -42,6 +44,7 @@ impl Broker {
                 Some((_, Timer::Grace(id))) => self.grace_ended(id),
                 Some((_, Timer::Write(id))) => self.check_write_timeout(id),
                 Some((_, Timer::Finish(id))) => self.finish_is_late(id),
+                Some((_, Timer::Due(slot))) => self.queue_is_due(slot),
                 None => {}
             }
         }

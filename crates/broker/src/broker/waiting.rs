@@ -2,15 +2,17 @@
 
 use super::Broker;
 use crate::backlog::Segment;
+use crate::delivery::Tries;
+use crate::name::Kind;
 use crate::slots::ChannelSlot;
-use crate::{Batch, cost};
+use crate::{Batch, Time, cost};
 
 impl Broker {
     /// A piece of a batch pins at most about twice its size.
     pub(super) fn compacted(&mut self, channel: ChannelSlot, mut segment: Segment) -> Segment {
-        if self.budget.charged(segment.allocation) > 2 * cost::buffer(segment.batch.bytes()) {
+        if self.budget.charged(segment.allocation) > 2 * cost::buffer(segment.batch.footprint()) {
             segment.batch = segment.batch.compact();
-            let allocation = self.allocate(channel, segment.batch.bytes());
+            let allocation = self.allocate(channel, segment.batch.footprint());
             self.release(std::mem::replace(&mut segment.allocation, allocation));
         }
         segment
@@ -19,24 +21,48 @@ impl Broker {
     /// Messages wait in a channel, behind all others.
     pub(super) fn push_backlog(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
         self.waiting += batch.len();
+        if self.channels[slot].kind == Kind::Queue && self.is_delayed(&batch) {
+            return self.delay(slot, batch, first);
+        }
         let (budget, channel) = (&self.budget, self.channels.edit(slot));
         let coalesced = channel.backlog.coalesce(&batch, first, |allocation| budget.is_unshared(allocation));
-        if let Some((allocation, capacity)) = coalesced {
-            return self.resize(slot, allocation, capacity);
+        if let Some((allocation, charged)) = coalesced {
+            return self.resize(slot, allocation, charged);
         }
-        let allocation = self.allocate(slot, batch.bytes());
+        let allocation = self.allocate(slot, batch.footprint());
         self.charge(slot, cost::SEGMENT);
-        self.channels.edit(slot).backlog.push(Segment { batch, allocation, first, step: 1 });
+        self.channels.edit(slot).backlog.push(Segment { batch, allocation, tries: Tries::NONE, first, step: 1 });
+    }
+
+    /// Messages wait for their time, and then in their places.
+    #[cold]
+    fn delay(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
+        let until = batch.attributes().and_then(|attributes| attributes.deliver_at).unwrap_or_default();
+        let allocation = self.allocate(slot, batch.footprint());
+        self.charge(slot, cost::SEGMENT);
+        let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1 };
+        self.channels.edit(slot).backlog.postpone(segment, until);
     }
 
     /// Messages go back to their places in a queue.
     pub(super) fn requeue(&mut self, slot: ChannelSlot, segment: Segment) {
+        let segment = self.count_requeued(slot, segment);
+        self.channels.edit(slot).backlog.requeue(segment);
+    }
+
+    /// As [`Broker::requeue`], from a time on.
+    pub(super) fn postpone(&mut self, slot: ChannelSlot, segment: Segment, until: Time) {
+        let segment = self.count_requeued(slot, segment);
+        self.channels.edit(slot).backlog.postpone(segment, until);
+    }
+
+    fn count_requeued(&mut self, slot: ChannelSlot, segment: Segment) -> Segment {
         let segment = self.compacted(slot, segment);
         let messages = segment.batch.len();
         self.waiting += messages;
         self.totals.requeued += messages as u64;
         self.charge(slot, cost::SEGMENT);
-        self.channels.edit(slot).backlog.requeue(segment);
+        segment
     }
 
     /// The rest of what [`Broker::pop_backlog`] gave.
@@ -54,7 +80,7 @@ impl Broker {
         let segment = backlog.pop(|allocation| budget.retain(allocation))?;
         let after = backlog.segments();
         self.waiting -= segment.batch.len();
-        if self.draining && self.channels[slot].backlog.is_empty() {
+        if self.draining && !self.channels[slot].backlog.has_ready() {
             // Connections that were kept for these messages may close now.
             self.drained_to = Some(0);
         }
@@ -66,7 +92,7 @@ impl Broker {
 
     /// Drops what waits in a queue: how many messages, or `None` if there is no such channel. The
     /// memory becomes free in steps.
-    pub fn purge(&mut self, now: crate::Time, name: &[u8]) -> Option<usize> {
+    pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
         self.begin(now);
         let slot = *self.names.get(name)?;
         let channel = self.channels.edit(slot);
@@ -89,6 +115,7 @@ impl Broker {
                     self.garbage.push_front((slot, backlog));
                     return;
                 }
+                while backlog.make_ready(Time(u64::MAX)) {}
                 let before = backlog.segments();
                 let budget = &mut self.budget;
                 let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };

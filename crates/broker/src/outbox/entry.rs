@@ -1,7 +1,8 @@
 //! One entry of an outbox, and where its messages come from.
 
-use crate::Batch;
+use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
+use crate::{Batch, Time};
 
 /// Why an entry is in an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,5 +83,14 @@ impl Origin {
 pub(crate) struct OutboxEntry {
     pub(crate) batch: Batch,
     pub(crate) allocation: Option<AllocationSlot>,
+    pub(crate) tries: Tries,
     pub(crate) origin: Origin,
+}
+
+impl OutboxEntry {
+    /// Whether the time of its messages is over. What a connection gets back of its own never expires.
+    #[inline]
+    pub(crate) fn has_expired(&self, now: Time) -> bool {
+        self.batch.has_expired(now) && self.origin != Origin::Barrier
+    }
 }

@@ -4,8 +4,9 @@ use super::{Context, Gone, LATER, SCRATCH, log};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::hub::Hub;
-use crate::native::{NativeError, Session};
+use crate::native::NativeError;
 use crate::slice::Slice;
+use crate::stomp::{Entry, StompError};
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,13 +111,13 @@ impl Ending {
     }
 
     /// A time limit is over.
-    pub(super) fn late(context: &Context, handle: &ConnectionHandle, is_new: bool, session: &Session) -> Ending {
+    pub(super) fn late(context: &Context, handle: &ConnectionHandle, is_new: bool, missing: usize) -> Ending {
         let hub = &context.hub;
         if is_new {
             let seconds = context.handshake.as_secs_f32();
             log!(hub, handle, Handshake, warn, "closed: no whole first frame within {seconds} s (limit: handshake)");
         } else {
-            let (seconds, missing) = (context.read_timeout.as_secs_f32(), session.missing());
+            let seconds = context.read_timeout.as_secs_f32();
             log!(
                 hub,
                 handle,
@@ -140,6 +141,26 @@ impl Ending {
             let _ = handle.socket().try_write_vectored(&[IoSlice::new(answer(address).as_bytes())]);
         }
         Ending::Rest
+    }
+
+    /// The same in STOMP, which has a word for it.
+    pub(super) fn wrong_stomp(hub: &Hub, handle: &ConnectionHandle, error: StompError) -> Ending {
+        match error.foreign {
+            Some(protocol) => {
+                log!(hub, handle, Protocol, warn, "closed: {}", NativeError::OtherProtocol { protocol });
+            }
+            None => {
+                log!(hub, handle, Protocol, warn, "closed: STOMP: {}", error.message);
+                handle.incoming_stomp(Entry::Error(error));
+            }
+        }
+        Ending::Rest
+    }
+
+    /// Nothing came for two of the intervals that were agreed on.
+    pub(super) fn silent(hub: &Hub, handle: &ConnectionHandle) -> Ending {
+        log!(hub, handle, Slow, warn, "closed: the peer has sent nothing for two of its heart-beats");
+        Ending::Gone
     }
 
     pub(super) async fn carry_out(self, context: &Context, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {

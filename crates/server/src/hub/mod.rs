@@ -120,8 +120,15 @@ impl Hub {
         while done < commands.len() {
             let command = std::mem::replace(&mut commands[done], Command::Finish);
             done += 1;
+            let ended = match &command {
+                Command::Unsubscribe { subscription } => Some(*subscription),
+                _ => None,
+            };
             locked.broker.handle(now, id, command);
             unclocked += 1 + locked.dispatch(now, dirty);
+            if let Some(subscription) = ended {
+                locked.forget(id, subscription);
+            }
             if unclocked >= UNCLOCKED {
                 unclocked = 0;
                 if slice.is_over() {

@@ -3,10 +3,10 @@
 use super::line::{LINES, Line};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
-use bytes::Bytes;
+use crate::stomp::{Entry, StompError};
 use std::collections::HashMap;
 use std::sync::Arc;
-use switchboard_broker::{Broker, ChannelRule, Command, ConnectionId, Event, Limits, Time};
+use switchboard_broker::{Broker, ChannelRule, Command, ConnectionId, Event, Limits, Refusal, SubscriptionId, Time};
 
 pub(super) struct State {
     pub(super) broker: Broker,
@@ -57,9 +57,30 @@ impl State {
         while let Some(event) = self.broker.poll() {
             events += 1;
             match event {
-                Event::Deliver { connection, batch, .. } | Event::Barrier { connection, batch } => {
-                    self.deliver(connection, batch.packed().clone(), dirty);
+                Event::Deliver { connection, subscription, channel, batch, redelivered, tag, .. } => {
+                    self.with(connection, |handle| {
+                        let is_first = match handle.stomp() {
+                            None => handle.incoming(batch.packed().clone()),
+                            Some(ledger) => {
+                                let entry = ledger.lock().deliver(subscription, channel, batch, tag, redelivered);
+                                handle.incoming_stomp(entry)
+                            }
+                        };
+                        // Where something lies already, somebody owes the flush.
+                        if is_first {
+                            dirty.push(handle);
+                        }
+                    });
                 }
+                Event::Barrier { connection, batch } => self.with(connection, |handle| {
+                    let is_first = match handle.stomp() {
+                        None => handle.incoming(batch.packed().clone()),
+                        Some(_) => handle.incoming_stomp(Entry::Receipts(batch)),
+                    };
+                    if is_first {
+                        dirty.push(handle);
+                    }
+                }),
                 Event::Recall { connection } => {
                     let kept = match self.handles.get(&connection).cloned() {
                         Some(handle) => {
@@ -83,28 +104,40 @@ impl State {
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
-                // The native protocol has no word for a refusal.
-                Event::Refused { connection, refusal, channel } => {
-                    self.with(connection, |handle| handle.close(CloseMode::Refused(refusal, channel)));
-                }
+                Event::Refused { connection, refusal, channel } => self.with(connection, |handle| {
+                    if handle.stomp().is_some() {
+                        // An ack that comes late, after its message went back, or twice.
+                        if matches!(refusal, Refusal::UnknownTag { .. }) {
+                            return;
+                        }
+                        let named =
+                            channel.as_ref().map_or_else(String::new, |name| format!("{}: ", name.escape_ascii()));
+                        let error = StompError::new(format!("{named}{refusal}"));
+                        if handle.incoming_stomp(Entry::Error(error)) {
+                            dirty.push(handle);
+                        }
+                    }
+                    // The native protocol has no word for a refusal.
+                    handle.close(CloseMode::Refused(refusal, channel));
+                }),
             }
         }
         events
+    }
+
+    /// What comes for a subscription that has ended is not written any more.
+    pub(super) fn forget(&self, connection: ConnectionId, subscription: SubscriptionId) {
+        self.with(connection, |handle| {
+            if let Some(ledger) = handle.stomp() {
+                ledger.lock().forget(subscription);
+            }
+        });
     }
 
     fn line(&mut self, line: Line) {
         if self.lines.len() < LINES {
             self.lines.push(line);
         }
-    }
-
-    fn deliver(&self, connection: ConnectionId, packed: Bytes, dirty: &mut Dirty) {
-        self.with(connection, |handle| {
-            // Where something lies already, somebody owes the flush.
-            if handle.incoming(packed) {
-                dirty.push(handle);
-            }
-        });
     }
 
     fn with(&self, connection: ConnectionId, act: impl FnOnce(&Arc<ConnectionHandle>)) {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test uses everything")]
 
+pub(crate) mod stomp;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 use switchboard_server::{Connector, RunError, Server, Settings, Shutdown};
@@ -12,10 +14,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Longer than anything takes; only a failing test gets there.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Running {
     pub(crate) native: SocketAddr,
+    pub(crate) stomp: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) connector: Connector,
     stop: oneshot::Sender<()>,
@@ -28,13 +31,15 @@ impl Running {
     }
 
     pub(crate) async fn start_with(settings: Settings) -> Running {
-        let settings = Settings { listen: vec!["127.0.0.1:0".into()], http: vec!["127.0.0.1:0".into()], ..settings };
+        let free = || vec!["127.0.0.1:0".into()];
+        let settings = Settings { listen: free(), stomp: free(), http: free(), ..settings };
         let server = Server::bind(settings).await.unwrap();
         let (native, http) = (server.native_addresses()[0], server.http_addresses()[0]);
+        let stomp = server.stomp_addresses()[0];
         let connector = server.connector("test");
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async { _ = stopped.await }));
-        Running { native, http, connector, stop, task }
+        Running { native, stomp, http, connector, stop, task }
     }
 
     /// Connects, subscribes, and waits until the subscription is in force.
@@ -88,6 +93,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Everything up to now is done: what comes before the echo was there before it.
     pub(crate) async fn settle(&mut self) {
         assert_eq!(self.until_echo().await, Vec::<Vec<u8>>::new());
+    }
+
+    /// Everything up to now is done, of which so many messages come back.
+    pub(crate) async fn settle_after(&mut self, messages: usize) {
+        assert_eq!(self.until_echo().await.len(), messages);
     }
 
     /// Everything that was received before an echo came back.

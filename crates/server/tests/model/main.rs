@@ -15,8 +15,12 @@ mod hub;
 mod log;
 #[path = "../../src/outbox.rs"]
 mod outbox;
+#[path = "../../src/stomp/mod.rs"]
+mod stomp;
 #[path = "../../src/watch.rs"]
 mod watch;
+#[path = "../../src/writer.rs"]
+mod writer;
 
 mod clock;
 mod flow;

@@ -26,6 +26,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
         &["127.0.0.1:0", "[::1]:65535", "a.example:1,b.example:2"],
         &["1", "::1:1", "a:65536", "a:-1", ":1", "a:"],
     ),
+    ("stomp", &["", "127.0.0.1:0", "[::1]:65535"], &["61613", "::1:1", "a:65536", ":1"]),
     ("http", &["", "127.0.0.1:0", "[::1]:65535"], &["25080", "::1:1", "a:65536", ":1"]),
     ("policy", &["drop-new", "drop-old", "disconnect", "block"], &["", "drop", "0"]),
     ("monitor.listen", &["", "127.0.0.1:0"], &["8088", "a:65536"]),
@@ -184,7 +185,7 @@ fn no_message_repeats_a_secret() {
 /// Settings with one at this amount, which must be in bounds, beside addresses and folders of the test.
 fn with(name: &str, text: &str, data: &Path) -> Option<Settings> {
     let mut settings = Settings::default();
-    for key in ["listen", "http", "monitor.listen", "rows.listen", "news.listen", "render.listen"] {
+    for key in ["listen", "stomp", "http", "monitor.listen", "rows.listen", "news.listen", "render.listen"] {
         settings.set(key, "127.0.0.1:0").expect("an address");
     }
     // Nobody listens there, and no private PostgreSQL is started.

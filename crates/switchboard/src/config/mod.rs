@@ -16,7 +16,7 @@ pub(crate) use without_effect::Started;
 use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
 use kinds::{Count, Kind, Policy, Size, quote};
-use settings::{Setting, TABLES};
+use settings::{Setting, TABLES, stomp_addresses};
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Limits, Pattern};
@@ -128,6 +128,11 @@ impl Settings {
         if self.server.listen.is_empty() {
             return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
         }
+        // A second broker on this machine would find the port taken.
+        let is_moved = self.server.listen != switchboard_server::Settings::default().listen;
+        if is_moved && self.server.stomp == stomp_addresses() {
+            self.server.stomp.clear();
+        }
         Ok(())
     }
 
@@ -225,10 +230,10 @@ impl Settings {
     /// What differs for some channels, as the server takes it.
     pub(crate) fn channel_rules(&self) -> Vec<ChannelRule> {
         let rules = self.rules.iter().map(|rule| ChannelRule {
-            pattern: Pattern::new(rule.pattern.clone().into_bytes()),
             policy: rule.policy,
             buffer_unsubscribed: rule.buffer_unsubscribed,
             queue: rule.queue,
+            ..ChannelRule::new(Pattern::new(rule.pattern.clone().into_bytes()))
         });
         rules.collect()
     }

@@ -71,7 +71,10 @@ impl Default for Settings {
         let mut monitor = switchboard_monitor::Settings::new(PathBuf::new());
         monitor.report_as = Some("switchboard".to_owned());
         Settings {
-            server: switchboard_server::Settings::default(),
+            server: switchboard_server::Settings {
+                stomp: stomp_addresses(),
+                ..switchboard_server::Settings::default()
+            },
             monitor,
             news: News {
                 service: NewsSettings::new(PathBuf::new()),
@@ -93,6 +96,11 @@ impl Default for Settings {
             rules: Vec::new(),
         }
     }
+}
+
+/// Where clients of STOMP look for a broker.
+pub(super) fn stomp_addresses() -> Vec<String> {
+    vec!["127.0.0.1:61613".to_owned(), "[::1]:61613".to_owned()]
 }
 
 /// One row of the table.
@@ -178,6 +186,7 @@ settings! {
     /// What `--set KEY=VALUE` sets of the broker.
     BROKER:
     "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
+    "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, which is spoken at those of `listen` too; without a choice of yours, none where `listen` is one.";
     "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
     "memory" Size [Unit::Bytes.from(1..=isize::MAX as u64)] => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";

@@ -14,6 +14,7 @@ fn what_is_printed_reads_back_the_same() {
     assert_eq!(settings.print(), reread(&settings).print());
     for (key, value) in [
         ("listen", "127.0.0.1:1,[::1]:2"),
+        ("stomp", "127.0.0.1:3"),
         ("http", ""),
         ("memory", "1GiB"),
         ("outbox", "1025"),

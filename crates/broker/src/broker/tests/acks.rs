@@ -1,18 +1,14 @@
 //! Acks of consumers, and what their machines acknowledged.
 
-use super::{Bench, brief, check, small};
-use crate::{AckMode, Command, DeliveryTag, Event, Limits, StatusQuery};
+use super::{Bench, brief, check, manual, small};
+use crate::{Command, DeliveryTag, Event, Limits, StatusQuery};
 
 fn ack(first: u64, last: u64) -> Command {
     Command::Ack { first: DeliveryTag(first), last: DeliveryTag(last) }
 }
 
 fn nack(first: u64, last: u64) -> Command {
-    Command::Nack { first: DeliveryTag(first), last: DeliveryTag(last) }
-}
-
-fn manual(prefetch: u32) -> AckMode {
-    AckMode::Manual { prefetch }
+    Command::Nack { first: DeliveryTag(first), last: DeliveryTag(last), requeue: true }
 }
 
 /// A consumer of connection 1 that has got so many messages and acked none.

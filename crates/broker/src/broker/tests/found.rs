@@ -14,7 +14,7 @@ fn what_goes_back_keeps_its_place_though_what_was_behind_it_goes_back_later() {
     bench.credit(1, 5);
     bench.credit(1, 29);
     // The first to go back finds no room, and waits at the front of what was never dealt.
-    bench.send(1, Command::Nack { first: DeliveryTag(2), last: DeliveryTag(2) });
+    bench.send(1, Command::Nack { first: DeliveryTag(2), last: DeliveryTag(2), requeue: true });
     bench.send(1, Command::Disconnect);
     let events = bench.subscribe(2, "/queue/a");
     check(&events, &["2:0"]);

@@ -1,10 +1,14 @@
 mod acks;
+mod attributes;
 mod budget;
+mod dead;
+mod expire;
 mod finish;
 mod found;
 mod knot;
 mod knot_memory;
 mod report;
+mod retry;
 mod rules;
 mod slow;
 mod steps;
@@ -13,10 +17,14 @@ mod work;
 use super::Broker;
 use crate::cost;
 use crate::{
-    AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, DeliveryTag, Event, Limits, Packer, Pattern,
-    PauseReason, Refusal, StatusQuery, SubscriptionId, Time,
+    AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, Delivery, DeliveryTag, Event, Limits, Packer,
+    Pattern, PauseReason, Refusal, StatusQuery, SubscriptionId, Time,
 };
 use std::time::Duration;
+
+fn manual(prefetch: u32) -> AckMode {
+    AckMode::Manual { prefetch }
+}
 
 /// A broker with connections 1, 2, ... and what came out of it.
 struct Bench {
@@ -30,7 +38,9 @@ fn small() -> Limits {
 
 impl Bench {
     fn new(limits: Limits) -> Bench {
-        Bench::with_rules(limits, Vec::new())
+        // What is nacked comes again at once, where a test says nothing else.
+        let delivery = Delivery { redelivery_backoff: Duration::ZERO, ..limits.delivery };
+        Bench::with_rules(Limits { delivery, ..limits }, Vec::new())
     }
 
     fn with_rules(limits: Limits, rules: Vec<ChannelRule>) -> Bench {
@@ -230,7 +240,7 @@ fn acks_prefetch_and_nack() {
     check(&bench.publish(3, "/queue/a", &["0", "1", "2"]), &["1:0", "1:1"]);
     bench.credit(1, 10);
     check(&bench.send(1, Command::Ack { first: DeliveryTag(1), last: DeliveryTag(1) }), &["1:2"]);
-    check(&bench.send(1, Command::Nack { first: DeliveryTag(2), last: DeliveryTag(2) }), &["1:1"]);
+    check(&bench.send(1, Command::Nack { first: DeliveryTag(2), last: DeliveryTag(2), requeue: true }), &["1:1"]);
     check(
         &bench.send(1, Command::Ack { first: DeliveryTag(2), last: DeliveryTag(2) }),
         &["refused: no message waits for an ack under tag 2"],
@@ -270,7 +280,7 @@ fn what_a_topic_buffers_has_a_queues_bound_in_bytes_and_one_message_of_any_size_
 #[test]
 fn a_topic_buffers_the_first_and_then_pauses_the_publisher() {
     let pattern = Pattern::new("/topic/kept/>");
-    let rule = ChannelRule { pattern, policy: None, buffer_unsubscribed: Some(2), queue: None };
+    let rule = ChannelRule { buffer_unsubscribed: Some(2), ..ChannelRule::new(pattern) };
     let mut bench = Bench::with_rules(Limits::default(), vec![rule]);
     check(&bench.publish(1, "/topic/kept/a", &["0", "1", "2", "3"]), &["pause 1"]);
     check(&bench.subscribe(2, "/topic/kept/a"), &["2:0", "2:1", "2:2", "2:3", "resume 1"]);

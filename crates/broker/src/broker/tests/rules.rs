@@ -5,7 +5,7 @@ use crate::{ChannelRule, OverflowPolicy, Pattern};
 use bytes::Bytes;
 
 fn rule(pattern: &'static str) -> ChannelRule {
-    ChannelRule { pattern: Pattern::new(pattern), policy: None, buffer_unsubscribed: None, queue: None }
+    ChannelRule::new(Pattern::new(pattern))
 }
 
 impl Bench {

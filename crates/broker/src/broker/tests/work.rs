@@ -249,7 +249,7 @@ fn release_of_many(others: usize) -> Case {
     case(pending(others), STEPS, |broker| {
         let queue = Some(1 << 20);
         let pattern = Pattern::new("/queue/>");
-        broker.set_rules(NOW, vec![ChannelRule { pattern, policy: None, buffer_unsubscribed: None, queue }]);
+        broker.set_rules(NOW, vec![ChannelRule { queue, ..ChannelRule::new(pattern) }]);
     })
 }
 

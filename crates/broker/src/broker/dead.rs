@@ -1,0 +1,226 @@
+//! Dead letters: messages that no consumer could deal with. They wait in a queue of their own, which drops its
+//! oldest where it is full, and can be moved back.
+
+use super::Broker;
+use super::channel::NoChannel;
+use crate::backlog::{Backlog, Segment};
+use crate::delivery::Tries;
+use crate::name::dead_letters_of;
+use crate::slots::ChannelSlot;
+use crate::{Attributes, Headers, Time, cost};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the names of all headers of a dead letter begin with.
+const HEADERS: &[u8] = b"dead-letter-";
+
+/// Why a message became a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// A consumer refused it.
+    Rejected,
+    /// It was tried as often as it may be.
+    Attempts,
+    /// Its time was over.
+    Expired,
+}
+
+impl Reason {
+    fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Reason::Rejected => b"rejected",
+            Reason::Attempts => b"attempts",
+            Reason::Expired => b"expired",
+        }
+    }
+}
+
+/// Dead letters that are being moved back.
+#[derive(Debug)]
+pub(super) struct Restoring {
+    from: ChannelSlot,
+    pub(super) backlog: Backlog,
+}
+
+impl Broker {
+    /// Says when [`Time::ZERO`] was, counted from 1970: dead letters name the time at which they became such.
+    /// Without this call they name the time since the caller's start.
+    pub fn set_epoch(&mut self, since_1970: Duration) {
+        self.epoch = since_1970;
+    }
+
+    /// Messages of a queue become dead letters. Those of dead letters themselves are dropped. Gives them back
+    /// if there is no room for another channel.
+    pub(super) fn bury(&mut self, from: ChannelSlot, segment: Segment, reason: Reason) -> Result<(), Segment> {
+        let messages = segment.batch.len() as u64;
+        if self.channels[from].is_dead {
+            self.totals.dropped_dead += messages;
+            self.channels.edit(from).dropped += messages;
+            self.release(segment.allocation);
+            return Ok(());
+        }
+        let origin = self.channels[from].name.clone();
+        let Ok(to) = self.find_or_make(&dead_letters_of(&origin)) else { return Err(segment) };
+        self.follow_rules(to);
+        let attributes = self.dead_letter(&segment, origin, reason);
+        self.totals.dead_lettered += messages;
+        self.channels.edit(from).dead_lettered += messages;
+        self.move_to(to, segment, Tries::NONE, Some(Arc::new(attributes)));
+        Ok(())
+    }
+
+    fn find_or_make(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
+        self.names.get(name).copied().map_or_else(|| self.make_channel(name), Ok)
+    }
+
+    /// The attributes of dead letters: as they were, and how they became such. They expire no more.
+    fn dead_letter(&self, segment: &Segment, origin: Bytes, reason: Reason) -> Attributes {
+        let before = segment.batch.attributes().map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
+        let mut headers = Headers::builder();
+        let millis = (self.epoch + Duration::from_micros(self.now.0)).as_millis().to_string();
+        let attempts = segment.tries.attempts().to_string();
+        let values: [(&[u8], &[u8]); 4] = [
+            (b"dead-letter-reason", reason.as_bytes()),
+            (b"dead-letter-attempts", attempts.as_bytes()),
+            (b"dead-letter-origin", &origin),
+            (b"dead-letter-time", millis.as_bytes()),
+        ];
+        values.iter().for_each(|(name, value)| headers.push(name, value));
+        let others = before.headers.iter().filter(|(name, _)| !name.starts_with(HEADERS));
+        others.for_each(|(name, value)| headers.push(name, value));
+        Attributes { headers: headers.finish(), expires: None, deliver_at: None, origin: Some(origin), ..before }
+    }
+
+    /// Messages of one queue go behind all others of another one.
+    fn move_to(&mut self, to: ChannelSlot, segment: Segment, tries: Tries, attributes: Option<Arc<Attributes>>) {
+        let Segment { batch, allocation, .. } = segment;
+        // A piece of a large buffer must not pin it.
+        let pins = self.budget.charged(allocation) > 2 * cost::buffer(batch.footprint());
+        let batch = if pins { batch.compact() } else { batch }.with_attributes(attributes);
+        self.release(allocation);
+        let channel = self.channels.edit(to);
+        let first = channel.next_seq;
+        channel.next_seq += batch.len() as u64;
+        self.waiting += batch.len();
+        let allocation = self.allocate(to, batch.footprint());
+        self.charge(to, cost::SEGMENT);
+        self.channels.edit(to).backlog.push(Segment { batch, allocation, tries, first, step: 1 });
+    }
+
+    /// Drops the oldest messages of dead letters that are over their bounds, some a call. One message of any size
+    /// may wait alone.
+    pub(super) fn trim(&mut self, slot: ChannelSlot) {
+        loop {
+            let channel = &self.channels[slot];
+            let (backlog, most) = (&channel.backlog, self.limits.queue_messages);
+            let bytes = backlog.bytes().saturating_sub(channel.bound);
+            let messages = if most == 0 { 0 } else { backlog.depth.saturating_sub(most) };
+            let others = backlog.depth.saturating_sub(1);
+            if (bytes, messages) == (0, 0) || others == 0 || channel.returning > 0 {
+                return;
+            }
+            if !self.spend(4) {
+                self.channels.edit(slot);
+                return;
+            }
+            let Some(segment) = self.pop_first(slot) else { return };
+            let Segment { batch, allocation, tries, first, step } = segment;
+            let (mut count, mut size) = (batch.len(), batch.bytes());
+            if count > others || (count > messages && size > bytes) {
+                (count, size) = (0, 0);
+                let mut sizes = batch.iter_packed().map(<[u8]>::len);
+                while count < others && (count < messages || size < bytes) {
+                    let Some(next) = sizes.next() else { break };
+                    (count, size) = (count + 1, size + next);
+                }
+            }
+            self.totals.dropped_dead += count as u64;
+            self.channels.edit(slot).dropped += count as u64;
+            let (_, rest) = batch.split(count, size);
+            match rest {
+                None => self.release(allocation),
+                Some(batch) => {
+                    let first = first + step * count as u64;
+                    self.requeue_front(slot, Segment { batch, allocation, tries, first, step });
+                }
+            }
+        }
+    }
+
+    /// The first messages that wait in a channel, postponed ones if there are no others.
+    fn pop_first(&mut self, slot: ChannelSlot) -> Option<Segment> {
+        if !self.channels[slot].backlog.has_ready() {
+            self.channels.edit(slot).backlog.make_ready(Time(u64::MAX));
+        }
+        self.pop_backlog(slot)
+    }
+
+    /// Moves the messages that wait in a queue of dead letters back to the queues that they came from, without the
+    /// headers that they got: how many, or `None` if there is no such queue. They go behind what waits there, as
+    /// messages that may have been seen before and of which no try is counted.
+    ///
+    /// They are moved in steps. What finds no room in its queue, or has no origin, goes back to its place.
+    pub fn restore(&mut self, now: Time, name: &[u8]) -> Option<usize> {
+        self.begin(now);
+        let slot = *self.names.get(name)?;
+        let channel = self.channels.edit(slot);
+        let backlog = std::mem::take(&mut channel.backlog);
+        let messages = backlog.depth;
+        self.waiting -= messages;
+        if messages > 0 {
+            self.restoring.push_back(Restoring { from: slot, backlog });
+        }
+        self.run_effects();
+        Some(messages)
+    }
+
+    /// Goes on with moving dead letters back.
+    pub(super) fn go_on_restoring(&mut self) {
+        while let Some(mut restoring) = self.restoring.pop_front() {
+            loop {
+                if !self.spend(8) {
+                    self.restoring.push_front(restoring);
+                    return;
+                }
+                let Restoring { from, backlog } = &mut restoring;
+                while !backlog.has_ready() && backlog.make_ready(Time(u64::MAX)) {}
+                let (before, budget) = (backlog.segments(), &mut self.budget);
+                let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };
+                if backlog.segments() < before {
+                    self.uncharge(*from, cost::SEGMENT);
+                }
+                self.restore_one(*from, segment);
+            }
+        }
+    }
+
+    fn restore_one(&mut self, from: ChannelSlot, segment: Segment) {
+        let to = segment.batch.attributes().and_then(|attributes| attributes.origin.clone());
+        let to = to.and_then(|name| self.find_or_make(&name).ok());
+        let has_room = |to: ChannelSlot| {
+            let (count, _) = self.channels[to].room_for(&segment.batch, self.limits.queue_messages);
+            count == segment.batch.len()
+        };
+        let Some(to) = to.filter(|&to| has_room(to)) else {
+            self.waiting += segment.batch.len();
+            self.charge(from, cost::SEGMENT);
+            self.channels.edit(from).backlog.requeue(segment);
+            return;
+        };
+        self.follow_rules(to);
+        let mut attributes = segment.batch.attributes().map(|all| Attributes::clone(all)).unwrap_or_default();
+        let mut headers = Headers::builder();
+        let others = attributes.headers.iter().filter(|(name, _)| !name.starts_with(HEADERS));
+        others.for_each(|(name, value)| headers.push(name, value));
+        (attributes.headers, attributes.origin) = (headers.finish(), None);
+        let attributes = (attributes != Attributes::default()).then(|| Arc::new(attributes));
+        self.totals.restored += segment.batch.len() as u64;
+        self.move_to(to, segment, Tries::NONE.seen(), attributes);
+    }
+
+    /// Dead letters that are being moved, for the books.
+    pub(super) fn restoring_segments(&self) -> usize {
+        self.restoring.iter().map(|restoring| restoring.backlog.segments()).sum()
+    }
+}

@@ -1,0 +1,85 @@
+//! The time of messages: when they begin to be delivered, and when they are not any more.
+
+use super::Broker;
+use super::dead::Reason;
+use crate::backlog::Segment;
+use crate::delivery::Tries;
+use crate::name::Kind;
+use crate::outbox::Origin;
+use crate::slots::{ChannelSlot, ConnectionSlot};
+use crate::{Attributes, Batch};
+use std::sync::Arc;
+
+impl Broker {
+    /// Gives messages that are published the time that their channel allows. `None` if it is over already.
+    #[inline]
+    pub(super) fn start_life(&mut self, slot: ChannelSlot, batch: Batch) -> Option<Batch> {
+        if batch.attributes().is_none() && self.channels[slot].delivery.message_ttl.is_zero() {
+            return Some(batch);
+        }
+        self.limit_life(slot, batch)
+    }
+
+    #[cold]
+    fn limit_life(&mut self, slot: ChannelSlot, mut batch: Batch) -> Option<Batch> {
+        let ttl = self.channels[slot].delivery.message_ttl;
+        let latest = self.now + ttl;
+        if !ttl.is_zero() && batch.expires().is_none_or(|expires| expires > latest) {
+            let others = batch.attributes().map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
+            batch = batch.with_attributes(Arc::new(Attributes { expires: Some(latest), ..others }));
+        }
+        if !batch.has_expired(self.now) {
+            return Some(batch);
+        }
+        let allocation = self.allocate(slot, batch.footprint());
+        self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1 });
+        None
+    }
+
+    /// Whether messages are not to be delivered yet.
+    #[inline]
+    pub(super) fn is_delayed(&self, batch: &Batch) -> bool {
+        batch.attributes().is_some_and(|attributes| attributes.deliver_at.is_some_and(|time| time > self.now))
+    }
+
+    /// The time of messages that were taken out of a channel is over.
+    pub(super) fn expire(&mut self, slot: ChannelSlot, segment: Segment) {
+        self.follow_rules(slot);
+        let messages = segment.batch.len() as u64;
+        self.totals.expired += messages;
+        let channel = &self.channels[slot];
+        let segment = match channel.delivery.dead_letter_expired && channel.kind == Kind::Queue && !channel.is_dead {
+            false => segment,
+            true => match self.bury(slot, segment, Reason::Expired) {
+                Ok(()) => return,
+                Err(segment) => segment,
+            },
+        };
+        self.channels.edit(slot).dropped += messages;
+        self.release(segment.allocation);
+    }
+
+    /// The time of entries is over that an outbox was about to hand out.
+    #[cold]
+    pub(super) fn expire_entries(&mut self, slot: ConnectionSlot) {
+        for entry in std::mem::take(&mut self.connections.edit(slot).outbox.expired) {
+            match entry.origin {
+                Origin::Leased { first_tag, .. } => {
+                    // Its queue finds anew that the time is over.
+                    self.return_tags(slot, first_tag, first_tag + entry.batch.len() as u64);
+                    self.uncharge_entry(&entry);
+                    entry.allocation.into_iter().for_each(|allocation| self.release(allocation));
+                }
+                Origin::Topic { member } | Origin::Queue { member, .. } => {
+                    let channel = self.members[member].channel;
+                    self.uncharge_entry(&entry);
+                    if let Some(allocation) = entry.allocation {
+                        let (batch, tries) = (entry.batch, entry.tries);
+                        self.expire(channel, Segment { batch, allocation, tries, first: 0, step: 1 });
+                    }
+                }
+                Origin::Barrier => self.uncharge_entry(&entry),
+            }
+        }
+    }
+}

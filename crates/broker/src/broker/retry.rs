@@ -1,0 +1,84 @@
+//! Messages that come back from a consumer: to their places at once, after a back-off, or to the dead letters;
+//! and the timer of a channel.
+
+use super::Broker;
+use super::dead::Reason;
+use super::timers::Timer;
+use crate::backlog::Segment;
+use crate::cost;
+use crate::delivery::Return;
+use crate::slots::ChannelSlot;
+
+impl Broker {
+    /// A consumer has let go of messages of a queue.
+    pub(super) fn take_back(&mut self, slot: ChannelSlot, mut segment: Segment, how: Return) {
+        segment.tries = match how {
+            Return::Unseen => segment.tries,
+            Return::Seen => segment.tries.seen(),
+            Return::Tried | Return::Failed | Return::Rejected => segment.tries.tried(),
+        };
+        if matches!(how, Return::Unseen | Return::Seen) {
+            return self.requeue(slot, segment);
+        }
+        self.follow_rules(slot);
+        self.totals.failed += segment.batch.len() as u64;
+        let reason = match how {
+            Return::Rejected => Some(Reason::Rejected),
+            _ if self.may_retry(slot, &segment) => None,
+            _ => Some(Reason::Attempts),
+        };
+        let segment = match reason {
+            None => segment,
+            Some(reason) => match self.bury(slot, segment, reason) {
+                Ok(()) => return,
+                // No room for another channel: it is tried again rather than lost.
+                Err(segment) => segment,
+            },
+        };
+        let delivery = self.channels[slot].delivery;
+        let backoff = delivery.backoff(segment.tries);
+        if how == Return::Tried || backoff.is_zero() {
+            self.requeue(slot, segment);
+        } else {
+            self.postpone(slot, segment, self.now + backoff);
+        }
+    }
+
+    /// Whether messages may be tried once more. Those of dead letters may for ever.
+    fn may_retry(&self, slot: ChannelSlot, segment: &Segment) -> bool {
+        let channel = &self.channels[slot];
+        channel.is_dead || !channel.delivery.is_exhausted(segment.tries)
+    }
+
+    /// Arms the timer for what a channel has postponed.
+    #[inline]
+    pub(super) fn arm_due(&mut self, slot: ChannelSlot) {
+        let channel = &self.channels[slot];
+        let due = channel.backlog.due();
+        if due != channel.due {
+            let before = std::mem::replace(&mut self.channels.quietly().row(slot).due, due);
+            before.into_iter().for_each(|time| _ = self.timers.remove(&(time, Timer::Due(slot))));
+            due.into_iter().for_each(|time| _ = self.timers.insert((time, Timer::Due(slot))));
+        }
+    }
+
+    /// Messages of a channel need not wait any longer, or their time is over: some a call.
+    pub(super) fn queue_is_due(&mut self, slot: ChannelSlot) {
+        let channel = self.channels.edit(slot);
+        channel.due = None;
+        // One at least, however little this call may still do.
+        loop {
+            let backlog = &mut self.channels.edit(slot).backlog;
+            if !backlog.make_ready(self.now) {
+                let Some(segment) = backlog.pop_expired(self.now) else { break };
+                self.uncharge(slot, cost::SEGMENT);
+                self.waiting -= segment.batch.len();
+                self.expire(slot, segment);
+            }
+            if !self.spend(4) {
+                break;
+            }
+        }
+        self.arm_due(slot);
+    }
+}

@@ -1,0 +1,263 @@
+//! Tries without success: what counts as one, back-off, and where messages go meanwhile.
+
+use super::{Bench, brief, check, manual};
+use crate::{ChannelRule, Command, Delivery, DeliveryRule, DeliveryTag, Event, Limits, Pattern, StatusQuery};
+use std::time::Duration;
+
+pub(super) fn ack(first: u64, last: u64) -> Command {
+    Command::Ack { first: DeliveryTag(first), last: DeliveryTag(last) }
+}
+
+pub(super) fn nack(first: u64, last: u64) -> Command {
+    Command::Nack { first: DeliveryTag(first), last: DeliveryTag(last), requeue: true }
+}
+
+/// With the settings of redelivery as they are by default, and peers that may take as long as they like.
+pub(super) fn bench() -> Bench {
+    Bench::with_rules(Limits { write_timeout: Duration::ZERO, ..Limits::default() }, Vec::new())
+}
+
+/// "0 again 2": each message, whether it may have been seen, and how often it was tried.
+fn tries(events: &[Event]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for event in events {
+        let Event::Deliver { batch, redelivered, attempts, .. } = event else { panic!("{event:?}") };
+        let again = if *redelivered { " again" } else { "" };
+        lines.extend(batch.iter().map(|body| format!("{}{again} {attempts}", body.escape_ascii())));
+    }
+    lines
+}
+
+#[test]
+fn a_nacked_message_comes_again_after_a_back_off_that_doubles_and_its_tries_are_counted() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(1));
+    assert_eq!(tries(&bench.publish(3, "/queue/a", &["0"])), ["0 0"]);
+    bench.credit(1, 5);
+    for (tag, seconds) in (1..).zip([1, 2, 4, 8, 16, 32]) {
+        check(&bench.send(1, nack(tag, tag)), &[]);
+        check(&bench.pass(seconds * 1000 - 1), &[]);
+        assert_eq!(tries(&bench.pass(1)), [format!("0 again {tag}")]);
+        bench.credit(1, 5);
+    }
+    bench.send(1, ack(7, 7));
+    bench.is_at_rest();
+    assert_eq!(bench.broker.totals().failed, 6);
+}
+
+#[test]
+fn the_longest_back_off_is_a_minute() {
+    let never = Delivery { max_deliveries: 0, ..Delivery::default() };
+    let mut bench =
+        Bench::with_rules(Limits { delivery: never, write_timeout: Duration::ZERO, ..Limits::default() }, Vec::new());
+    bench.subscribe_with(1, "/queue/a", manual(1));
+    bench.publish(3, "/queue/a", &["0"]);
+    for tag in 1..=20 {
+        check(&bench.send(1, nack(tag, tag)), &[]);
+        assert_eq!(tries(&bench.pass(60_000)), [format!("0 again {tag}")]);
+        bench.credit(1, 5);
+    }
+}
+
+#[test]
+fn messages_flow_past_one_that_waits_for_its_back_off_and_it_then_comes_in_its_place() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(1));
+    bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
+    check(&bench.send(1, nack(1, 1)), &["1:1"]);
+    bench.credit(1, 10);
+    check(&bench.send(1, ack(2, 2)), &["1:2"]);
+    // It is due while the consumer is busy, and then it is before what was behind it.
+    check(&bench.pass(1000), &[]);
+    bench.credit(1, 5);
+    assert_eq!(tries(&bench.send(1, ack(3, 3))), ["0 again 1"]);
+    bench.credit(1, 5);
+    assert_eq!(tries(&bench.send(1, ack(4, 4))), ["3 0"]);
+}
+
+#[test]
+fn of_what_a_disconnect_returns_the_oldest_unacked_message_of_each_subscription_alone_counts_as_tried() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(100));
+    let other = crate::SubscriptionId(7);
+    bench.send(1, Command::Subscribe { subscription: other, pattern: "/queue/b".into(), ack: manual(100) });
+    bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
+    bench.publish(3, "/queue/a", &["4", "5"]);
+    bench.publish(3, "/queue/b", &["6", "7"]);
+    bench.credit(1, 40);
+    bench.send(1, ack(1, 1));
+    bench.send(1, ack(3, 3));
+    bench.send(1, Command::Disconnect);
+    // No back-off after a disconnect.
+    let again = tries(&bench.subscribe_with(2, "/queue/a", manual(100)));
+    assert_eq!(again, ["1 again 1", "3 again 0", "4 again 0", "5 again 0"]);
+    assert_eq!(tries(&bench.subscribe_with(4, "/queue/b", manual(100))), ["6 again 1", "7 again 0"]);
+    assert_eq!(bench.broker.totals().failed, 2);
+}
+
+#[test]
+fn a_prefetch_of_100_and_seven_restarts_dead_letter_nothing_that_nobody_touched() {
+    let mut bench = bench();
+    let bodies: Vec<String> = (0..100).map(|body| body.to_string()).collect();
+    bench.publish(3, "/queue/a", &bodies.iter().map(String::as_str).collect::<Vec<_>>());
+    for restart in 0..7 {
+        let got = tries(&bench.subscribe_with(10 + restart, "/queue/a", manual(100)));
+        assert!(got.is_empty(), "it is not connected");
+        bench.send(10 + restart, Command::Connect { transport_acks: false });
+        let got = tries(&bench.subscribe_with(10 + restart, "/queue/a", manual(100)));
+        assert_eq!(got.len(), 100);
+        assert!(got[1..].iter().all(|line| line.ends_with(" 0")), "{got:?}");
+        bench.credit(10 + restart, 10_000);
+        bench.send(10 + restart, Command::Disconnect);
+    }
+    // The first alone was tried seven times.
+    assert_eq!(bench.broker.totals().dead_lettered, 1);
+    let got = tries(&bench.subscribe_with(2, "/queue/a", manual(100)));
+    assert_eq!((got.len(), got[0].as_str()), (99, "1 again 0"));
+}
+
+#[test]
+fn what_was_not_wholly_written_comes_back_as_it_was() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(100));
+    bench.publish(3, "/queue/a", &["0", "1", "2"]);
+    bench.credit(1, 5 + 4);
+    bench.send(1, Command::Disconnect);
+    assert_eq!(tries(&bench.subscribe_with(2, "/queue/a", manual(100))), ["0 again 1", "1 0", "2 0"]);
+}
+
+#[test]
+fn what_a_recall_takes_back_is_no_redelivery() {
+    let mut bench = Bench::with_rules(Limits::default(), Vec::new());
+    bench.subscribe_with(1, "/queue/a", manual(100));
+    bench.publish(3, "/queue/a", &["0", "1"]);
+    check(&bench.pass(10_000), &["recall 1"]);
+    bench.send(1, Command::Recalled { kept: 0 });
+    assert_eq!(tries(&bench.subscribe_with(2, "/queue/a", manual(100))), ["0 0", "1 0"]);
+}
+
+#[test]
+fn what_an_ended_subscription_had_comes_again_and_is_not_counted_as_tried() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(100));
+    bench.publish(3, "/queue/a", &["0", "1"]);
+    bench.credit(1, 10);
+    bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) });
+    assert_eq!(tries(&bench.subscribe_with(2, "/queue/a", manual(100))), ["0 again 0", "1 again 0"]);
+    assert_eq!(bench.broker.totals().failed, 0);
+}
+
+#[test]
+fn without_acks_what_the_peers_machine_did_not_acknowledge_is_marked_and_never_counted_as_tried() {
+    let mut bench = bench();
+    bench.send(10, Command::Connect { transport_acks: true });
+    bench.subscribe(10, "/queue/a");
+    bench.publish(3, "/queue/a", &["0", "1", "2"]);
+    bench.credit(10, 10);
+    bench.send(10, Command::TransportAck { bytes: 5 });
+    bench.send(10, Command::Disconnect);
+    assert_eq!(tries(&bench.subscribe(2, "/queue/a")), ["1 again 0", "2 0"]);
+}
+
+#[test]
+fn messages_with_different_tries_are_delivered_apart() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(100));
+    bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
+    bench.credit(1, 20);
+    bench.send(1, nack(2, 2));
+    bench.send(1, nack(4, 4));
+    bench.pass(1000);
+    bench.send(1, Command::Disconnect);
+    let mut all = bench.subscribe(2, "/queue/a");
+    all.extend(bench.credit(2, 100));
+    for event in &all {
+        let Event::Deliver { batch, .. } = event else { panic!("{event:?}") };
+        assert_eq!(batch.len(), 1, "{event:?}");
+    }
+    assert_eq!(tries(&all), ["0 again 1", "1 again 1", "2 again 0", "3 again 1"]);
+}
+
+#[test]
+fn a_rule_says_how_its_queues_are_tried_again() {
+    let delivery = DeliveryRule {
+        max_deliveries: Some(2),
+        redelivery_backoff: Some(Duration::from_millis(5)),
+        redelivery_backoff_max: Some(Duration::from_millis(7)),
+        ..DeliveryRule::default()
+    };
+    let rule = ChannelRule { delivery, ..ChannelRule::new(Pattern::new("/queue/a")) };
+    let mut bench = Bench::with_rules(Limits::default(), vec![rule]);
+    bench.subscribe_with(1, "/queue/*", manual(100));
+    bench.publish(3, "/queue/a", &["0"]);
+    bench.publish(3, "/queue/b", &["1"]);
+    check(&bench.send(1, nack(1, 2)), &[]);
+    assert_eq!(tries(&bench.pass(5)), ["0 again 1"]);
+    check(&bench.send(1, nack(3, 3)), &[]);
+    assert_eq!(bench.broker.totals().dead_lettered, 1);
+    assert_eq!(tries(&bench.pass(1000)), ["1 again 1"]);
+}
+
+#[test]
+fn settings_of_redelivery_are_checked_at_their_bounds() {
+    for (backoff, is_allowed) in [(0, true), (1, false), (999, false), (1000, true), (u64::MAX, true)] {
+        let micros = Duration::from_micros(backoff);
+        for delivery in [
+            Delivery { redelivery_backoff: micros, ..Delivery::default() },
+            Delivery { redelivery_backoff_max: micros, ..Delivery::default() },
+            Delivery { message_ttl: micros, ..Delivery::default() },
+        ] {
+            let limits = Limits { delivery, ..Limits::default() };
+            assert_eq!(limits.check().is_ok(), is_allowed, "{delivery:?}");
+        }
+    }
+}
+
+#[test]
+fn a_purge_takes_what_waits_for_its_back_off_too() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(100));
+    bench.publish(3, "/queue/a", &["0", "1"]);
+    bench.credit(1, 10);
+    bench.send(1, nack(1, 1));
+    bench.send(1, ack(2, 2));
+    assert_eq!(bench.broker.status(bench.now, &StatusQuery::top(1)).channels[0].depth, 1);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(1));
+    assert_eq!(bench.broker.poll_timeout().filter(|&due| due > bench.now), None, "nothing is waited for");
+    bench.is_at_rest();
+    check(&bench.pass(100_000), &[]);
+}
+
+#[test]
+fn a_broker_that_drains_does_not_wait_for_a_back_off() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(1));
+    bench.publish(3, "/queue/a", &["0"]);
+    bench.credit(1, 5);
+    check(&bench.send(1, nack(1, 1)), &[]);
+    bench.broker.drain(bench.now);
+    let closed = brief(&bench.events());
+    assert!(closed.contains(&"close 1: the broker is shutting down".to_owned()), "{closed:?}");
+}
+
+#[test]
+fn many_back_offs_that_end_at_once_are_dealt_with_in_steps_and_in_order() {
+    let mut bench = bench();
+    bench.subscribe_with(1, "/queue/a", manual(1000));
+    let bodies: Vec<String> = (0..400).map(|body| format!("{body:03}")).collect();
+    bodies.iter().for_each(|body| _ = bench.publish(3, "/queue/a", &[body]));
+    bench.credit(1, 400 * 7);
+    (1..=400).rev().for_each(|tag| _ = bench.send(1, nack(tag, tag)));
+    bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) });
+    bench.broker.set_steps_per_call(10);
+    bench.now = bench.now + Duration::from_secs(1);
+    bench.broker.handle_timeout(bench.now);
+    let ready = bench.broker.status(bench.now, &StatusQuery::top(1)).channels[0].depth;
+    assert_eq!(ready, 400);
+    assert!(bench.broker.poll_timeout().is_some_and(|due| due <= bench.now), "there is more to do");
+    bench.pass(0);
+    let all = tries(&bench.subscribe_with(2, "/queue/a", manual(1000)));
+    let mut all: Vec<String> = all.into_iter().chain(tries(&bench.pass(0))).collect();
+    all.iter_mut().for_each(|line| line.truncate(3));
+    assert_eq!(all, bodies);
+}

@@ -1,0 +1,112 @@
+//! The session of whichever protocol the peer speaks.
+
+use crate::handle::ConnectionHandle;
+use crate::native::{self, NativeError};
+use crate::stomp::{self, Entry, StompError};
+use crate::sync::Mutex;
+use std::sync::Arc;
+use switchboard_broker::{Command, Limits};
+
+/// A connection's session. It is native until the first byte says otherwise.
+#[derive(Debug)]
+pub(super) enum Speaker {
+    Native(native::Session),
+    Stomp(Box<stomp::Session>),
+}
+
+/// The peer broke its protocol.
+#[derive(Clone, Debug)]
+pub(super) enum Wrong {
+    Native(NativeError),
+    Stomp(StompError),
+}
+
+/// The same call to whichever it is.
+macro_rules! either {
+    ($speaker:expr, $it:ident => $call:expr) => {
+        match $speaker {
+            Speaker::Native($it) => $call,
+            Speaker::Stomp($it) => $call,
+        }
+    };
+}
+
+impl Speaker {
+    pub(super) fn new(limits: &Limits) -> Speaker {
+        Speaker::Native(native::Session::new(limits))
+    }
+
+    /// Looks at the first bytes.
+    pub(super) fn recognize(&mut self, input: &[u8], handle: &ConnectionHandle, limits: &Limits) {
+        let Speaker::Native(session) = self else { return };
+        if !session.is_begun() && session.missing() == 0 && stomp::Session::begins_with(input) {
+            let ledger = Arc::new(Mutex::new(stomp::Ledger::default()));
+            handle.speak_stomp(ledger.clone());
+            *self = Speaker::Stomp(Box::new(stomp::Session::new(handle.id().0, limits, ledger)));
+        }
+    }
+
+    pub(super) fn is_begun(&self) -> bool {
+        either!(self, session => session.is_begun())
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        either!(self, session => session.is_ended())
+    }
+
+    pub(super) fn is_consumer(&self) -> bool {
+        either!(self, session => session.is_consumer())
+    }
+
+    pub(super) fn missing(&self) -> usize {
+        either!(self, session => session.missing())
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        either!(self, session => session.has_backlog())
+    }
+
+    pub(super) fn spare(&mut self) -> &mut [u8] {
+        either!(self, session => session.spare())
+    }
+
+    pub(super) fn filled(&mut self, bytes: usize) {
+        either!(self, session => session.filled(bytes));
+    }
+
+    pub(super) fn shut_down(&mut self, commands: &mut Vec<Command>) {
+        either!(self, session => session.shut_down(commands));
+    }
+
+    pub(super) fn received_up_to(
+        &mut self,
+        input: &[u8],
+        most: usize,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Wrong> {
+        match self {
+            Speaker::Native(session) => session.received_up_to(input, most, commands).map_err(Wrong::Native),
+            Speaker::Stomp(session) => session.received_up_to(input, most, commands).map_err(Wrong::Stomp),
+        }
+    }
+
+    pub(super) fn resume(&mut self, most: usize, commands: &mut Vec<Command>) -> Result<(), Wrong> {
+        match self {
+            Speaker::Native(session) => session.resume(most, commands).map_err(Wrong::Native),
+            Speaker::Stomp(session) => session.resume(most, commands).map_err(Wrong::Stomp),
+        }
+    }
+
+    /// What is to be written at once, without the broker.
+    pub(super) fn reply(&mut self) -> Option<Entry> {
+        let Speaker::Stomp(session) = self else { return None };
+        session.take_reply().map(|(version, frame)| Entry::Connected(version, frame))
+    }
+
+    pub(super) fn stomp(&mut self) -> Option<&mut stomp::Session> {
+        match self {
+            Speaker::Native(_) => None,
+            Speaker::Stomp(session) => Some(session),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a session and the tasks that deliver to its connection both have to know.
+
+use super::outbox::Entry;
+use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+use switchboard_broker::{Batch, DeliveryTag, SubscriptionId};
+
+/// A connection's subscriptions, and which tags of its cumulative ones wait for an ack.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// No tag from this one on was delivered.
+    end: u64,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    /// The header line that names it; empty in 1.0 where the client gave no id.
+    line: Arc<[u8]>,
+    /// For an ack that covers all earlier messages: the tags that wait for one, in order.
+    unacked: Option<VecDeque<Range<u64>>>,
+}
+
+impl Ledger {
+    pub(super) fn subscribe(&mut self, id: SubscriptionId, line: Vec<u8>, is_cumulative: bool) {
+        let subscription = Subscription { line: line.into(), unacked: is_cumulative.then(VecDeque::new) };
+        self.subscriptions.insert(id, subscription);
+    }
+
+    /// The broker knows the subscription no more. What comes for it nevertheless is not written.
+    pub(crate) fn forget(&mut self, id: SubscriptionId) {
+        self.subscriptions.remove(&id);
+    }
+
+    /// What the event [`Deliver`](switchboard_broker::Event::Deliver) asks to be written.
+    pub(crate) fn deliver(
+        &mut self,
+        id: SubscriptionId,
+        channel: Bytes,
+        batch: Batch,
+        tag: Option<DeliveryTag>,
+        redelivered: bool,
+    ) -> Entry {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return Entry::Skipped(batch.bytes()) };
+        if let Some(DeliveryTag(first)) = tag {
+            let tags = first..first + batch.len() as u64;
+            self.end = self.end.max(tags.end);
+            if let Some(unacked) = &mut subscription.unacked {
+                match unacked.back_mut() {
+                    Some(last) if last.end == first => last.end = tags.end,
+                    _ => unacked.push_back(tags),
+                }
+            }
+        }
+        let line = subscription.line.clone();
+        Entry::Messages { subscription: (id, line), channel, batch, tag: tag.map(|tag| tag.0), redelivered }
+    }
+
+    /// The messages from this tag on were taken back before they were written.
+    pub(crate) fn recalled(&mut self, from: u64) {
+        self.end = self.end.min(from);
+        for unacked in self.subscriptions.values_mut().filter_map(|subscription| subscription.unacked.as_mut()) {
+            while unacked.back().is_some_and(|last| last.start >= from) {
+                unacked.pop_back();
+            }
+            if let Some(last) = unacked.back_mut() {
+                last.end = last.end.min(from);
+            }
+        }
+    }
+
+    /// Whether a message was delivered under this tag.
+    pub(super) fn is_given(&self, tag: u64) -> bool {
+        (1..self.end).contains(&tag)
+    }
+
+    /// Takes the tags that an ack of `tag` covers, in order.
+    pub(super) fn settle(&mut self, id: SubscriptionId, tag: u64) -> Vec<RangeInclusive<u64>> {
+        let subscription = self.subscriptions.get_mut(&id);
+        let Some(unacked) = subscription.and_then(|subscription| subscription.unacked.as_mut()) else {
+            return vec![tag..=tag];
+        };
+        let mut covered = Vec::new();
+        while let Some(first) = unacked.front_mut()
+            && first.start <= tag
+        {
+            let end = first.end.min(tag + 1);
+            covered.push(first.start..=end - 1);
+            if end < first.end {
+                first.start = end;
+                break;
+            }
+            unacked.pop_front();
+        }
+        if unacked.is_empty() {
+            *unacked = VecDeque::new();
+        }
+        covered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: SubscriptionId = SubscriptionId(1);
+    const TWO: SubscriptionId = SubscriptionId(2);
+
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.subscribe(ONE, b"subscription:1\n".to_vec(), true);
+        ledger.subscribe(TWO, b"subscription:2\n".to_vec(), false);
+        for (id, first, count) in [(ONE, 1, 3), (ONE, 4, 1), (TWO, 5, 2), (ONE, 7, 2)] {
+            let mut packer = switchboard_broker::Packer::default();
+            (0..count).for_each(|_| packer.push(b"x"));
+            let batch = packer.finish().unwrap();
+            let entry = ledger.deliver(id, "/queue/a".into(), batch, Some(DeliveryTag(first)), false);
+            assert!(matches!(entry, Entry::Messages { .. }));
+        }
+        ledger
+    }
+
+    #[test]
+    fn a_cumulative_ack_covers_earlier_messages_of_its_subscription_only() {
+        let mut ledger = ledger();
+        assert_eq!(ledger.settle(ONE, 7), [1..=4, 7..=7]);
+        assert_eq!(ledger.settle(ONE, 7), []);
+        assert_eq!(ledger.settle(ONE, 8), [8..=8]);
+        assert_eq!(ledger.settle(TWO, 6), [6..=6]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_covered_by_no_ack_and_unknown() {
+        let mut ledger = ledger();
+        assert!(ledger.is_given(8) && !ledger.is_given(9) && !ledger.is_given(0));
+        ledger.recalled(3);
+        assert!(ledger.is_given(2) && !ledger.is_given(3));
+        assert_eq!(ledger.settle(ONE, 8), [1..=2]);
+    }
+
+    #[test]
+    fn what_comes_for_a_subscription_that_has_ended_is_not_written() {
+        let mut ledger = ledger();
+        ledger.forget(TWO);
+        let entry = ledger.deliver(TWO, "/topic/a".into(), Batch::one(b"x"), None, false);
+        assert!(matches!(entry, Entry::Skipped(5)));
+    }
+}

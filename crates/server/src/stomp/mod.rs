@@ -1,0 +1,14 @@
+//! STOMP: frames to commands ([`Session`]), and events to frames ([`Outbox`]). No input and output is done here.
+
+mod destination;
+mod error;
+mod heartbeat;
+mod ledger;
+mod outbox;
+mod session;
+
+pub(crate) use error::StompError;
+pub(crate) use heartbeat::{Beat, Heartbeat};
+pub(crate) use ledger::Ledger;
+pub(crate) use outbox::{Entry, Outbox};
+pub(crate) use session::Session;

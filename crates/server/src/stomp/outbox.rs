@@ -1,0 +1,366 @@
+//! What is to be written to one peer, as frames.
+
+use super::StompError;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use switchboard_broker::{Batch, SubscriptionId};
+use switchboard_wire::stomp::{FrameWriter, Version};
+
+/// Bytes of a length before each message of a packed buffer.
+const PREFIX: usize = 4;
+
+/// Frames are made until so many bytes wait: what is made belongs to this connection alone, and is not charged.
+const AHEAD: usize = 16 << 10;
+
+/// A body above this size, in bytes, is written from where it is.
+const COPIED: usize = 4 << 10;
+
+/// Something to write.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// A MESSAGE frame for each message.
+    Messages {
+        /// Which subscription, and its header line.
+        subscription: (SubscriptionId, Arc<[u8]>),
+        /// Where they were published.
+        channel: Bytes,
+        batch: Batch,
+        /// The first message's; the others' follow it by one.
+        tag: Option<u64>,
+        redelivered: bool,
+    },
+    /// A RECEIPT frame for each of the bodies.
+    Receipts(Batch),
+    /// Packed bytes that are not written, and count as if they were.
+    Skipped(usize),
+    /// A frame that goes before everything else. The version is that of all frames from now on.
+    Connected(Version, Vec<u8>),
+    /// A line end, before everything else.
+    Beat,
+    /// An ERROR, in place of all messages. Nothing comes behind it.
+    Error(StompError),
+}
+
+/// A frame that was made: how long it is, and the packed bytes that it stands for.
+#[derive(Debug)]
+struct Mark {
+    wire: usize,
+    packed: usize,
+    tag: Option<u64>,
+    /// What it would be made of again.
+    receipts: Option<Batch>,
+}
+
+/// Entries become frames shortly before they are written. [`Outbox::advance`] counts in the packed bytes of the broker's
+/// credit, whatever the frames take.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    connection: u64,
+    version: Version,
+    /// Goes first, at the end of a frame. The first bytes of it may be written.
+    control: Vec<u8>,
+    control_written: usize,
+    entries: VecDeque<Entry>,
+    /// Of the first entry: how many bytes of its batch are frames already, and how many messages; its common header lines.
+    made: (usize, u64),
+    lines: Vec<u8>,
+    /// Frames, in pieces. The first bytes of the first are written.
+    pieces: VecDeque<Bytes>,
+    written: usize,
+    marks: VecDeque<Mark>,
+    /// Of the first mark: bytes that are written, and packed bytes that are credited.
+    begun: usize,
+    credited: usize,
+    /// Messages without a tag so far.
+    untagged: u64,
+    has_failed: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(connection: u64) -> Outbox {
+        Outbox {
+            connection,
+            version: Version::V1_0,
+            control: Vec::new(),
+            control_written: 0,
+            entries: VecDeque::new(),
+            made: (0, 0),
+            lines: Vec::new(),
+            pieces: VecDeque::new(),
+            written: 0,
+            marks: VecDeque::new(),
+            begun: 0,
+            credited: 0,
+            untagged: 0,
+            has_failed: false,
+        }
+    }
+
+    /// Whether nothing waits to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.entries.is_empty() && self.marks.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, entry: Entry) {
+        if self.has_failed {
+            // It is never credited: what is a queue's goes to others.
+            return;
+        }
+        match entry {
+            Entry::Connected(version, frame) => {
+                self.version = version;
+                self.control.extend_from_slice(&frame);
+            }
+            Entry::Beat => {
+                if self.is_empty() {
+                    self.control.push(b'\n');
+                }
+            }
+            Entry::Error(error) => self.fail(&error),
+            entry => self.entries.push_back(entry),
+        }
+    }
+
+    /// Messages that were not begun give way; receipts do not.
+    fn fail(&mut self, error: &StompError) {
+        self.has_failed = true;
+        let made = self.cut().into_iter().filter_map(|mark| mark.receipts);
+        let waiting = std::mem::take(&mut self.entries).into_iter().filter_map(|entry| match entry {
+            Entry::Receipts(batch) => Some(batch),
+            _ => None,
+        });
+        let mut last = Vec::new();
+        for batch in made.chain(waiting) {
+            batch.iter().for_each(|receipt| receipt_frame(receipt, self.version, &mut last));
+        }
+        error.write(self.version, &mut last);
+        self.control.extend_from_slice(&last);
+    }
+
+    /// Drops the frames that were made and not begun, but not their entries.
+    fn cut(&mut self) -> VecDeque<Mark> {
+        let begun = if self.begun > 0 { self.marks.pop_front() } else { None };
+        let dropped = std::mem::take(&mut self.marks);
+        let mut left = begun.as_ref().map_or(0, |mark| mark.wire - self.begun);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        if let Some(first) = pieces.front_mut() {
+            *first = first.slice(self.written..);
+        }
+        self.written = 0;
+        while left > 0
+            && let Some(mut piece) = pieces.pop_front()
+        {
+            piece.truncate(left);
+            left -= piece.len();
+            self.pieces.push_back(piece);
+        }
+        self.marks.extend(begun);
+        dropped
+    }
+
+    /// Forgets all messages and receipts but the rest of one that was begun. Gives the packed bytes that are still to be
+    /// credited for it, and the first tag that is forgotten.
+    pub(crate) fn recall(&mut self) -> (usize, Option<u64>) {
+        let made = self.made.1;
+        let first = self.entries.iter().enumerate().find_map(|(index, entry)| match entry {
+            Entry::Messages { tag, .. } => tag.map(|tag| tag + if index == 0 { made } else { 0 }),
+            _ => None,
+        });
+        let dropped = self.cut().into_iter().find_map(|mark| mark.tag).or(first);
+        self.entries = VecDeque::new();
+        (self.made, self.lines) = ((0, 0), Vec::new());
+        let kept = self.marks.front().map_or(0, |mark| mark.packed - self.credited);
+        (kept, dropped)
+    }
+
+    /// Makes frames of what waits, and gives the packed bytes that are to be credited although nothing is written for them.
+    pub(crate) fn prepare(&mut self) -> usize {
+        let mut wire: usize = self.pieces.iter().map(Bytes::len).sum();
+        let mut open = Vec::new();
+        while wire < AHEAD && !self.entries.is_empty() {
+            wire += self.make_next(&mut open);
+        }
+        self.close(&mut open);
+        self.advance(0)
+    }
+
+    /// Makes one frame, or one entry's receipts, and gives its length.
+    fn make_next(&mut self, open: &mut Vec<u8>) -> usize {
+        let Some(entry) = self.entries.front() else { return 0 };
+        let (batch, wire) = match entry {
+            Entry::Messages { batch, .. } => {
+                let batch = batch.clone();
+                (batch.bytes(), self.make_message(&batch, open))
+            }
+            Entry::Receipts(batch) => {
+                let begin = open.len();
+                batch.iter().for_each(|receipt| receipt_frame(receipt, self.version, open));
+                let (wire, packed) = (open.len() - begin, batch.bytes());
+                self.made.0 = packed;
+                let receipts = Some(batch.clone());
+                self.marks.push_back(Mark { wire, packed, tag: None, receipts });
+                (packed, wire)
+            }
+            &Entry::Skipped(packed) => {
+                self.made.0 = packed;
+                self.marks.push_back(Mark { wire: 0, packed, tag: None, receipts: None });
+                (packed, 0)
+            }
+            // They never wait here.
+            Entry::Connected(..) | Entry::Beat | Entry::Error(_) => (0, 0),
+        };
+        if self.made.0 >= batch {
+            self.entries.pop_front();
+            self.made = (0, 0);
+            self.lines.clear();
+        }
+        wire
+    }
+
+    fn make_message(&mut self, batch: &Batch, open: &mut Vec<u8>) -> usize {
+        let Some(Entry::Messages { subscription: (id, line), channel, tag, redelivered, .. }) = self.entries.front()
+        else {
+            return 0;
+        };
+        let (at, index) = self.made;
+        if index == 0 {
+            let lines = &mut self.lines;
+            let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", channel);
+            let mut frame = if *redelivered { frame.header(b"redelivered", b"true") } else { frame };
+            for (name, value) in batch.attributes().iter().flat_map(|attributes| attributes.headers.iter()) {
+                frame = frame.header(name, value);
+            }
+            let _ = frame;
+        }
+        let packed = batch.packed();
+        let length = packed[at..].first_chunk::<PREFIX>().map_or(0, |prefix| u32::from_be_bytes(*prefix) as usize);
+        let body = at + PREFIX..at + PREFIX + length;
+        let begin = open.len();
+        open.extend_from_slice(&self.lines);
+        let tag = tag.map(|tag| tag + index);
+        match tag {
+            Some(tag) => {
+                let name = format!("{}-{}-{tag}\n", self.connection, id.0);
+                open.extend_from_slice(b"message-id:");
+                open.extend_from_slice(name.as_bytes());
+                if self.version >= Version::V1_2 {
+                    open.extend_from_slice(b"ack:");
+                    open.extend_from_slice(name.as_bytes());
+                }
+            }
+            None => {
+                self.untagged += 1;
+                let name = format!("message-id:{}-{}-t{}\n", self.connection, id.0, self.untagged);
+                open.extend_from_slice(name.as_bytes());
+                if self.version >= Version::V1_2 {
+                    open.extend_from_slice(b"ack:");
+                    open.extend_from_slice(&name.as_bytes()[11..]);
+                }
+            }
+        }
+        let wire = if length > COPIED {
+            FrameWriter::resume(self.version, open).body_follows(length);
+            let head = open.len() - begin;
+            self.close(open);
+            self.pieces.push_back(packed.slice(body));
+            open.push(0);
+            head + length + 1
+        } else {
+            FrameWriter::resume(self.version, open).body(&packed[body]);
+            open.len() - begin
+        };
+        self.made = (at + PREFIX + length, index + 1);
+        self.marks.push_back(Mark { wire, packed: PREFIX + length, tag, receipts: None });
+        wire
+    }
+
+    fn close(&mut self, open: &mut Vec<u8>) {
+        if !open.is_empty() {
+            self.pieces.push_back(std::mem::take(open).into());
+        }
+    }
+
+    /// Whether the control lane is next: at the end of a frame only.
+    fn is_control_next(&self) -> bool {
+        !self.control.is_empty() && self.begun == 0
+    }
+
+    /// Puts what is to be written next into `slices`, and says how many of them it took. [`Outbox::prepare`] comes before.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        if self.is_control_next() {
+            slices[0] = IoSlice::new(&self.control[self.control_written..]);
+            return 1;
+        }
+        // The control lane waits for the end of the frame that was begun.
+        let is_cut = !self.control.is_empty();
+        let mut left = match self.marks.front() {
+            Some(first) if is_cut => first.wire - self.begun,
+            _ => usize::MAX,
+        };
+        let mut used = 0;
+        for (slot, piece) in slices.iter_mut().zip(&self.pieces) {
+            let piece = if used == 0 { &piece[self.written..] } else { &piece[..] };
+            let piece = &piece[..piece.len().min(left)];
+            left -= piece.len();
+            *slot = IoSlice::new(piece);
+            used += 1;
+            if left == 0 {
+                break;
+            }
+        }
+        used
+    }
+
+    /// So many further bytes are written. Gives the packed bytes that are to be credited.
+    pub(crate) fn advance(&mut self, bytes: usize) -> usize {
+        if bytes > 0 && self.is_control_next() {
+            self.control_written += bytes;
+            if self.control_written == self.control.len() {
+                (self.control, self.control_written) = (Vec::new(), 0);
+            }
+            return 0;
+        }
+        self.advance_pieces(bytes);
+        let (mut rest, mut credit) = (bytes, 0);
+        while let Some(first) = self.marks.front() {
+            let left = first.wire - self.begun;
+            if rest < left {
+                self.begun += rest;
+                // The last packed byte stands for the last byte of the frame.
+                let due = self.begun.min(first.packed.saturating_sub(1)).max(self.credited);
+                credit += due - self.credited;
+                self.credited = due;
+                break;
+            }
+            rest -= left;
+            credit += first.packed - self.credited;
+            (self.begun, self.credited) = (0, 0);
+            self.marks.pop_front();
+        }
+        if self.marks.is_empty() && self.entries.is_empty() {
+            // A burst must not leave its bookkeeping behind with an idle connection.
+            (self.marks, self.entries, self.pieces) = Default::default();
+            self.lines = Vec::new();
+        }
+        credit
+    }
+
+    fn advance_pieces(&mut self, bytes: usize) {
+        self.written += bytes;
+        while let Some(first) = self.pieces.front()
+            && self.written >= first.len()
+        {
+            self.written -= first.len();
+            self.pieces.pop_front();
+        }
+    }
+}
+
+fn receipt_frame(receipt: &[u8], version: Version, out: &mut Vec<u8>) {
+    FrameWriter::new(b"RECEIPT", version, out).header(b"receipt-id", receipt).end();
+}
+
+#[cfg(test)]
+mod tests;

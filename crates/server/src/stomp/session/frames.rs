@@ -1,0 +1,64 @@
+//! What each command asks for.
+
+use super::{Session, State, StompError};
+use std::borrow::Cow;
+use switchboard_broker::{Batch, Command};
+use switchboard_wire::stomp::{Frame, Version};
+
+impl Session {
+    /// Carries out a frame; an error names its receipt.
+    pub(super) fn frame(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
+        if self.state == State::Open && frame.command == b"SEND" && self.run_on(frame) {
+            return Ok(());
+        }
+        self.dispatch(frame, commands).map_err(|error| error.about(frame))
+    }
+
+    fn dispatch(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
+        if matches!(frame.command, b"CONNECT" | b"STOMP") {
+            return self.connect(frame);
+        }
+        if self.state == State::Connecting {
+            return Err(StompError::new("a session begins with CONNECT or STOMP"));
+        }
+        if frame.command == b"SEND" {
+            let send = self.send(frame)?;
+            return self.sent(send, Batch::one(frame.body), commands);
+        }
+        self.flush(commands);
+        match frame.command {
+            b"SUBSCRIBE" => self.subscribe(frame, commands)?,
+            b"UNSUBSCRIBE" => self.unsubscribe(frame, commands)?,
+            b"ACK" => self.ack(frame, false, commands)?,
+            b"NACK" => {
+                self.require(Version::V1_1, "NACK")?;
+                self.ack(frame, true, commands)?;
+            }
+            b"BEGIN" => self.transactions.begin(&transaction(frame)?)?,
+            b"COMMIT" => self.commit(&transaction(frame)?, commands)?,
+            b"ABORT" => self.transactions.abort(&transaction(frame)?)?,
+            b"DISCONNECT" => self.end(commands),
+            other => {
+                let shown = &other[..other.len().min(40)];
+                return Err(StompError::new(format!("{} is no command of a client", shown.escape_ascii())));
+            }
+        }
+        if let Some(receipt) = frame.header(b"receipt") {
+            commands.push(Command::Barrier { batch: Batch::one(&receipt) });
+        }
+        if self.state == State::Ended {
+            commands.push(Command::Finish);
+        }
+        Ok(())
+    }
+}
+
+/// The header that BEGIN, COMMIT and ABORT must have.
+fn transaction(frame: &Frame<'_>) -> Result<Vec<u8>, StompError> {
+    frame.header(b"transaction").map(Cow::into_owned).ok_or_else(|| missing(frame, "transaction"))
+}
+
+/// A header that a frame must have is not there.
+pub(super) fn missing(frame: &Frame<'_>, name: &str) -> StompError {
+    StompError::new(format!("{} without the header {name}", frame.command.escape_ascii()))
+}

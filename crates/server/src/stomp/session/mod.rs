@@ -1,0 +1,164 @@
+//! One connection's frames become commands.
+
+mod acks;
+mod connect;
+mod frames;
+mod input;
+mod refused;
+mod send;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+mod transactions;
+
+use super::{Heartbeat, Ledger, StompError};
+use crate::sync::Mutex;
+use bytes::Bytes;
+use input::Tail;
+use send::Run;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+use subscribe::Subscription;
+use switchboard_broker::{Command, Limits};
+use switchboard_wire::stomp::{self, Decoder, Version};
+use transactions::Transactions;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// CONNECT is due.
+    Connecting,
+    Open,
+    Ended,
+}
+
+/// One connection's bytes become commands.
+///
+/// For each read, a driver
+/// 1. may put bytes straight into [`Session::spare`] and report them with [`Session::filled`],
+/// 2. passes all others to [`Session::received_up_to`], which must be called in either case, and
+/// 3. calls [`Session::resume`] while [`Session::has_backlog`], and reads nothing more until then.
+///
+/// It carries out the commands after each call, writes [`Session::take_reply`], and stops while the broker has paused the
+/// connection. After an error it writes that as the last frame.
+#[derive(Debug)]
+pub(crate) struct Session {
+    connection: u64,
+    state: State,
+    version: Version,
+    decoder: Decoder,
+    /// The longest destination, in bytes.
+    channel_name: usize,
+    tail: Tail,
+    /// What was received and not looked at yet, behind `backlog_at`.
+    backlog: Vec<u8>,
+    backlog_at: usize,
+    /// The size of the last [`Command::Reserve`].
+    reserved: usize,
+    ledger: Arc<Mutex<Ledger>>,
+    subscriptions: HashMap<Bytes, Subscription>,
+    next_subscription: u32,
+    /// Takes from a queue without acks.
+    is_consumer: bool,
+    /// SEND frames that become one command.
+    run: Option<Run>,
+    transactions: Transactions,
+    reply: Option<(Version, Vec<u8>)>,
+    heartbeat: Option<Heartbeat>,
+    /// Persistent messages so far.
+    persistent: u64,
+}
+
+impl Session {
+    /// A session whose peer has sent nothing yet.
+    pub(crate) fn new(connection: u64, limits: &Limits, ledger: Arc<Mutex<Ledger>>) -> Session {
+        let frames = stomp::Limits { body: limits.message, ..stomp::Limits::default() };
+        Session {
+            connection,
+            state: State::Connecting,
+            version: Version::V1_0,
+            decoder: Decoder::new(frames),
+            channel_name: limits.channel_name,
+            tail: Tail::default(),
+            backlog: Vec::new(),
+            backlog_at: 0,
+            reserved: 0,
+            ledger,
+            subscriptions: HashMap::new(),
+            next_subscription: 0,
+            is_consumer: false,
+            run: None,
+            transactions: Transactions::default(),
+            reply: None,
+            heartbeat: None,
+            persistent: 0,
+        }
+    }
+
+    /// Whether bytes of a client begin a STOMP session: neither a native client nor one of another protocol that is recognized
+    /// begins so.
+    pub(crate) fn begins_with(first: &[u8]) -> bool {
+        matches!(first, [b'C', ..] | [b'S'] | [b'S', b'T', ..] | [b'\n' | b'\r', ..])
+    }
+
+    /// Whether the peer has sent its CONNECT.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.state != State::Connecting
+    }
+
+    /// Whether the peer has ended the session. Nothing that follows means anything.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Whether the peer takes from a queue and acks nothing.
+    pub(crate) fn is_consumer(&self) -> bool {
+        self.is_consumer
+    }
+
+    /// The answer to CONNECT, once, and the version of all frames from now on.
+    pub(crate) fn take_reply(&mut self) -> Option<(Version, Vec<u8>)> {
+        self.reply.take()
+    }
+
+    /// What was agreed on, if anything.
+    pub(crate) fn heartbeat(&mut self) -> Option<&mut Heartbeat> {
+        self.heartbeat.as_mut()
+    }
+
+    /// Persistent messages that the peer has sent so far: they are kept in memory like all others.
+    pub(crate) fn persistent(&self) -> u64 {
+        self.persistent
+    }
+
+    /// The peer has shut its side down, as if with DISCONNECT: what it sent is carried out, and receipts reach it.
+    pub(crate) fn shut_down(&mut self, commands: &mut Vec<Command>) {
+        if self.state == State::Open && self.missing() == 0 {
+            self.end(commands);
+            commands.push(Command::Finish);
+        }
+    }
+
+    /// What was handed out and not acked goes back before the connection ends, and transactions are dropped.
+    fn end(&mut self, commands: &mut Vec<Command>) {
+        self.state = State::Ended;
+        self.transactions = Transactions::default();
+        let mut ended: Vec<_> = self.subscriptions.drain().map(|(_, subscription)| subscription.id).collect();
+        ended.sort_unstable();
+        commands.extend(ended.into_iter().map(|subscription| Command::Unsubscribe { subscription }));
+    }
+
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn require(&self, version: Version, command: &str) -> Result<(), StompError> {
+        if self.version < version {
+            return Err(StompError::new(format!(
+                "{command} is of version {version}; this session is of {}",
+                self.version
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Headers of other brokers that are not supported here: refused with a sentence, never ignored.
+
+use super::StompError;
+
+/// A header, the values that ask for nothing, and the answer to all others.
+type Refused = (&'static [u8], &'static [&'static [u8]], &'static str);
+
+const OFF: &[&[u8]] = &[b"", b"0", b"false"];
+
+/// In SEND.
+pub(super) const SEND: [Refused; 7] = [
+    (b"expires", OFF, "messages do not expire here yet"),
+    (b"expiration", OFF, "messages do not expire here yet"),
+    (b"AMQ_SCHEDULED_DELAY", OFF, "delayed delivery is not supported yet"),
+    (b"AMQ_SCHEDULED_PERIOD", OFF, "repeated delivery is not supported"),
+    (b"AMQ_SCHEDULED_REPEAT", OFF, "repeated delivery is not supported"),
+    (b"AMQ_SCHEDULED_CRON", &[b""], "delivery by a calendar is not supported"),
+    (b"JMSXGroupID", &[b""], "message groups are not supported yet"),
+];
+
+/// In SUBSCRIBE.
+pub(super) const SUBSCRIBE: [Refused; 16] = [
+    (b"selector", &[b""], "selectors are not supported: use a destination for each kind of message"),
+    (b"activemq.exclusive", OFF, "exclusive consumers are not supported yet"),
+    (b"exclusive", OFF, "exclusive consumers are not supported yet"),
+    (b"activemq.subscriptionName", &[b""], "durable subscriptions are not supported yet"),
+    (b"durable-subscription-name", &[b""], "durable subscriptions are not supported yet"),
+    (b"activemq.retroactive", OFF, "retroactive subscriptions are not supported"),
+    (b"activemq.noLocal", OFF, "a subscriber cannot leave out its own messages here"),
+    (b"no-local", OFF, "a subscriber cannot leave out its own messages here"),
+    (b"activemq.priority", OFF, "priorities of consumers are not supported"),
+    (b"activemq.dispatchAsync", &[b"", b"true", b"false"], "dispatchAsync is true or false"),
+    (b"activemq.maximumPendingMessageLimit", OFF, "the limits of subscribers are settings of the server"),
+    (b"browser", OFF, "browsing over STOMP is not supported"),
+    (b"durable", OFF, "durable subscriptions are not supported yet"),
+    (b"auto-delete", &[b"", b"false"], "queues are not deleted with their consumer here"),
+    (b"x-queue-name", &[b""], "a queue is named by its destination here"),
+    (b"x-dead-letter-exchange", &[b""], "there are no exchanges here"),
+];
+
+/// Fails if the header asks for something that is not supported.
+pub(super) fn check(refused: &[Refused], name: &[u8], value: &[u8]) -> Result<(), StompError> {
+    for (refused, off, sentence) in refused {
+        if *refused == name && !off.contains(&value) {
+            return Err(StompError::new(format!("{}: {sentence}", name.escape_ascii())));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! SEND: messages, and runs of them.
+
+use super::frames::missing;
+use super::refused::{self, SEND};
+use super::{Session, StompError};
+use crate::stomp::destination;
+use bytes::Bytes;
+use std::sync::Arc;
+use switchboard_broker::{Attributes, Batch, Command, Headers, Packer};
+use switchboard_wire::stomp::Frame;
+
+/// Headers about the frame, not the message; and those that the server gives a message.
+const NOT_PASSED_ON: [&[u8]; 8] = [
+    b"destination",
+    b"content-length",
+    b"receipt",
+    b"transaction",
+    b"message-id",
+    b"subscription",
+    b"ack",
+    b"redelivered",
+];
+
+/// What the headers of a SEND say.
+#[derive(Debug)]
+pub(super) struct Send {
+    /// The header lines as they came.
+    lines: Vec<u8>,
+    channel: Bytes,
+    attributes: Option<Arc<Attributes>>,
+    transaction: Option<Vec<u8>>,
+    receipt: Option<Vec<u8>>,
+}
+
+/// SEND frames to one destination with the same headers.
+#[derive(Debug)]
+pub(super) struct Run {
+    send: Send,
+    packer: Packer,
+}
+
+impl Session {
+    /// Adds the frame to the run before it if it has the same headers.
+    pub(super) fn run_on(&mut self, frame: &Frame<'_>) -> bool {
+        match &mut self.run {
+            Some(run) if run.send.lines == frame.lines() => {
+                run.packer.push(frame.body);
+                self.persistent += u64::from(run.send.is_persistent());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads the headers of a SEND.
+    pub(super) fn send(&mut self, frame: &Frame<'_>) -> Result<Send, StompError> {
+        let (mut channel, mut transaction, mut receipt) = (None, None, None);
+        let mut attributes = Attributes::default();
+        let mut headers = Headers::builder();
+        let mut priority = None;
+        for header in frame.headers() {
+            let value = &*header.value;
+            match &*header.name {
+                b"destination" if channel.is_none() => channel = Some(Bytes::copy_from_slice(value)),
+                b"transaction" if transaction.is_none() => transaction = Some(value.to_vec()),
+                b"receipt" if receipt.is_none() => receipt = Some(value.to_vec()),
+                name if NOT_PASSED_ON.contains(&name) => {}
+                name => {
+                    refused::check(&SEND, name, value)?;
+                    match name {
+                        b"persistent" => attributes.persistent |= value == b"true",
+                        b"priority" if priority.is_none() => priority = Some(self::priority(value)?),
+                        b"reply-to" => destination::check(value)?,
+                        _ => {}
+                    }
+                    headers.push(name, value);
+                }
+            }
+        }
+        attributes.priority = priority.unwrap_or(attributes.priority);
+        attributes.headers = headers.finish();
+        let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
+        destination::check(&channel)?;
+        if channel.len() > self.channel_name {
+            let (length, limit) = (channel.len(), self.channel_name);
+            return Err(StompError::new(format!(
+                "a destination of {length} bytes is over the limit of {limit} (limit: channel-name)"
+            )));
+        }
+        if let Some(transaction) = &transaction {
+            self.transactions.check(transaction)?;
+        }
+        let attributes = (!attributes.headers.is_empty()).then(|| Arc::new(attributes));
+        Ok(Send { lines: frame.lines().to_vec(), channel, attributes, transaction, receipt })
+    }
+
+    /// Carries out a SEND.
+    pub(super) fn sent(&mut self, mut send: Send, batch: Batch, commands: &mut Vec<Command>) -> Result<(), StompError> {
+        self.persistent += u64::from(send.is_persistent());
+        if let Some(transaction) = send.transaction.take() {
+            self.flush(commands);
+            self.transactions.send(&transaction, send.channel, batch.with_attributes(send.attributes))?;
+        } else if send.receipt.is_none() && batch.bytes() < RUN {
+            match &mut self.run {
+                // Only how the frames are written differs.
+                Some(run) if run.send.is_alike(&send) => {
+                    batch.iter().for_each(|body| run.packer.push(body));
+                    run.send.lines = send.lines;
+                }
+                _ => {
+                    self.flush(commands);
+                    let mut packer = Packer::default();
+                    batch.iter().for_each(|body| packer.push(body));
+                    self.run = Some(Run { send, packer });
+                }
+            }
+            return Ok(());
+        } else {
+            self.flush(commands);
+            commands.push(Command::Publish { channel: send.channel, batch: batch.with_attributes(send.attributes) });
+        }
+        if let Some(receipt) = send.receipt {
+            commands.push(Command::Barrier { batch: Batch::one(&receipt) });
+        }
+        Ok(())
+    }
+
+    /// Ends the run of SEND frames.
+    pub(super) fn flush(&mut self, commands: &mut Vec<Command>) {
+        if let Some(Run { send, packer }) = self.run.take()
+            && let Some(batch) = packer.finish()
+        {
+            commands.push(Command::Publish { channel: send.channel, batch: batch.with_attributes(send.attributes) });
+        }
+    }
+}
+
+/// A message of more packed bytes is a command of its own.
+const RUN: usize = 4096;
+
+impl Send {
+    fn is_persistent(&self) -> bool {
+        self.attributes.as_ref().is_some_and(|attributes| attributes.persistent)
+    }
+
+    fn is_alike(&self, other: &Send) -> bool {
+        self.channel == other.channel && self.attributes == other.attributes
+    }
+}
+
+fn priority(value: &[u8]) -> Result<u8, StompError> {
+    match value {
+        [digit @ b'0'..=b'9'] => Ok(digit - b'0'),
+        _ => Err(StompError::new("priority is not a number from 0 to 9")),
+    }
+}

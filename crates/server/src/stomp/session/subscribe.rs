@@ -1,0 +1,83 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use super::frames::missing;
+use super::refused::{self, SUBSCRIBE};
+use super::{Session, StompError};
+use crate::stomp::destination;
+use bytes::Bytes;
+use switchboard_broker::{AckMode, Command, Kind, SubscriptionId};
+use switchboard_wire::stomp::{Frame, FrameWriter, Version};
+
+/// Messages that may wait for their acks where the client says nothing.
+const PREFETCH: u32 = 100;
+
+/// One of a session's subscriptions.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) id: SubscriptionId,
+}
+
+impl Session {
+    pub(super) fn subscribe(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
+        for header in frame.headers() {
+            refused::check(&SUBSCRIBE, &header.name, &header.value)?;
+        }
+        let pattern = frame.header(b"destination").ok_or_else(|| missing(frame, "destination"))?;
+        destination::check_pattern(&pattern)?;
+        let id = frame.header(b"id");
+        // In 1.0 a subscription may be known by its destination alone.
+        let key = match &id {
+            Some(id) => Bytes::copy_from_slice(id),
+            None if self.version == Version::V1_0 => Bytes::copy_from_slice(&pattern),
+            None => return Err(missing(frame, "id")),
+        };
+        if self.subscriptions.contains_key(&key) {
+            return Err(StompError::new(format!("there is a subscription {} already", key.escape_ascii())));
+        }
+        let (ack, is_cumulative) = match frame.header(b"ack").as_deref() {
+            None | Some(b"auto") => (AckMode::Auto, false),
+            Some(mode @ (b"client" | b"client-individual")) => {
+                (AckMode::Manual { prefetch: prefetch(frame)? }, mode == b"client")
+            }
+            Some(other) => {
+                return Err(StompError::new(format!(
+                    "ack is auto, client or client-individual, and not {}",
+                    other.escape_ascii()
+                )));
+            }
+        };
+        let subscription = SubscriptionId(self.next_subscription);
+        self.next_subscription = self
+            .next_subscription
+            .checked_add(1)
+            .ok_or_else(|| StompError::new("the session has had too many subscriptions: connect anew"))?;
+        let line = id.map_or_else(Vec::new, |id| FrameWriter::lines_of(b"subscription", &id, self.version));
+        self.ledger.lock().subscribe(subscription, line, is_cumulative);
+        self.subscriptions.insert(key, Subscription { id: subscription });
+        self.is_consumer |= ack == AckMode::Auto && Kind::of(&pattern) == Kind::Queue;
+        commands.push(Command::Subscribe { subscription, pattern: Bytes::copy_from_slice(&pattern), ack });
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
+        let key = match (frame.header(b"id"), frame.header(b"destination")) {
+            (Some(id), _) => id,
+            (None, Some(destination)) if self.version == Version::V1_0 => destination,
+            _ => return Err(missing(frame, "id")),
+        };
+        let Some(Subscription { id: subscription }) = self.subscriptions.remove(&*key) else {
+            return Err(StompError::new(format!("there is no subscription {}", key.escape_ascii())));
+        };
+        commands.push(Command::Unsubscribe { subscription });
+        Ok(())
+    }
+}
+
+/// ActiveMQ's header or RabbitMQ's.
+fn prefetch(frame: &Frame<'_>) -> Result<u32, StompError> {
+    let asked = frame.header(b"activemq.prefetchSize").or_else(|| frame.header(b"prefetch-count"));
+    let Some(asked) = asked else { return Ok(PREFETCH) };
+    let number =
+        std::str::from_utf8(&asked).ok().and_then(|asked| asked.trim().parse().ok()).filter(|&asked| asked > 0);
+    number.ok_or_else(|| StompError::new("the prefetch is a number of messages from 1 to 4294967295"))
+}

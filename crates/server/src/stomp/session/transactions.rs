@@ -1,0 +1,114 @@
+//! BEGIN, COMMIT and ABORT. What a transaction has collected is in the broker only once it is committed.
+
+use super::acks::Settlement;
+use super::{Session, StompError};
+use bytes::Bytes;
+use std::collections::HashMap;
+use switchboard_broker::{Batch, Command};
+
+/// Transactions of one session at a time.
+const TRANSACTIONS: usize = 64;
+
+/// Bytes that all of them may collect, overhead included.
+const BYTES: usize = 16 << 20;
+
+/// Bytes that each step of one, or one that is empty, counts for.
+const OVERHEAD: usize = 192;
+
+/// A session's open transactions.
+#[derive(Debug, Default)]
+pub(super) struct Transactions {
+    open: HashMap<Vec<u8>, Open>,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    steps: Vec<Step>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Step {
+    Send(Bytes, Batch),
+    Settle(Settlement),
+}
+
+impl Transactions {
+    /// What they take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn begin(&mut self, name: &[u8]) -> Result<(), StompError> {
+        if self.open.contains_key(name) {
+            return Err(StompError::new(format!("the transaction {} has begun already", name.escape_ascii())));
+        }
+        if self.open.len() >= TRANSACTIONS {
+            return Err(StompError::new(format!(
+                "there are {TRANSACTIONS} open transactions already, which is the limit of a session"
+            )));
+        }
+        self.open.insert(name.to_vec(), Open::default());
+        self.count(name, OVERHEAD + name.len())
+    }
+
+    pub(super) fn abort(&mut self, name: &[u8]) -> Result<(), StompError> {
+        self.take(name).map(drop)
+    }
+
+    /// Fails if there is no such transaction.
+    pub(super) fn check(&self, name: &[u8]) -> Result<(), StompError> {
+        if self.open.contains_key(name) { Ok(()) } else { Err(unknown(name)) }
+    }
+
+    pub(super) fn send(&mut self, name: &[u8], channel: Bytes, batch: Batch) -> Result<(), StompError> {
+        let headers = batch.attributes().map_or(0, |attributes| OVERHEAD + attributes.headers.bytes());
+        self.count(name, OVERHEAD + channel.len() + batch.bytes() + headers)?;
+        self.push(name, Step::Send(channel, batch))
+    }
+
+    pub(super) fn settle(&mut self, name: &[u8], settlement: Settlement) -> Result<(), StompError> {
+        self.count(name, OVERHEAD)?;
+        self.push(name, Step::Settle(settlement))
+    }
+
+    fn push(&mut self, name: &[u8], step: Step) -> Result<(), StompError> {
+        self.open.get_mut(name).ok_or_else(|| unknown(name))?.steps.push(step);
+        Ok(())
+    }
+
+    fn count(&mut self, name: &[u8], bytes: usize) -> Result<(), StompError> {
+        if self.bytes.saturating_add(bytes) > BYTES {
+            return Err(StompError::new(format!(
+                "open transactions of more than {BYTES} bytes, which is the limit of a session"
+            )));
+        }
+        let open = self.open.get_mut(name).ok_or_else(|| unknown(name))?;
+        open.bytes += bytes;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    fn take(&mut self, name: &[u8]) -> Result<Vec<Step>, StompError> {
+        let open = self.open.remove(name).ok_or_else(|| unknown(name))?;
+        self.bytes -= open.bytes;
+        Ok(open.steps)
+    }
+}
+
+impl Session {
+    pub(super) fn commit(&mut self, name: &[u8], commands: &mut Vec<Command>) -> Result<(), StompError> {
+        for step in self.transactions.take(name)? {
+            match step {
+                Step::Send(channel, batch) => commands.push(Command::Publish { channel, batch }),
+                Step::Settle(settlement) => self.settle(settlement, commands),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown(name: &[u8]) -> StompError {
+    StompError::new(format!("no transaction {} has begun", name.escape_ascii()))
+}

@@ -1,0 +1,66 @@
+use super::Version;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// A whole frame. It borrows the input of the decoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The first line.
+    pub command: &'a [u8],
+    /// Header lines as they came, each with its end.
+    pub(super) lines: &'a [u8],
+    pub(super) version: Version,
+    /// Any bytes.
+    pub body: &'a [u8],
+    /// Where the body is in the input.
+    pub body_range: Range<usize>,
+}
+
+/// A header without its escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// Never empty.
+    pub name: Cow<'a, [u8]>,
+    /// May be empty.
+    pub value: Cow<'a, [u8]>,
+}
+
+impl<'a> Frame<'a> {
+    /// The headers in their order. Of repeated ones the first counts.
+    pub fn headers(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
+        let version = self.version;
+        lines(self.lines).filter_map(move |line| {
+            let (name, value) = split(line)?;
+            // The decoder has found nothing wrong with them.
+            Some(Header { name: version.unescape(name).ok()?, value: version.unescape(value).ok()? })
+        })
+    }
+
+    /// The first header of this name.
+    #[must_use]
+    pub fn header(&self, name: &[u8]) -> Option<Cow<'a, [u8]>> {
+        self.headers().find(|header| *header.name == *name).map(|header| header.value)
+    }
+
+    /// The header lines as they came. Frames of one connection whose lines are equal have equal headers.
+    #[must_use]
+    pub fn lines(&self) -> &'a [u8] {
+        self.lines
+    }
+}
+
+/// The lines of some bytes, each of which ends with a line feed, without their ends.
+fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', rest)?;
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
+}
+
+/// The name and the value of a header line, with their escapes. A colon in the value is tolerated.
+pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = memchr::memchr(b':', line)?;
+    Some((&line[..colon], &line[colon + 1..]))
+}

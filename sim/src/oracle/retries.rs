@@ -1,0 +1,128 @@
+//! Tries without success, back-offs, dead letters, and the time of messages.
+
+use super::{Act, Checked, Fate, Oracle, promise};
+use crate::settings::DEAD;
+use std::sync::Arc;
+use switchboard_broker::{Attributes, Status};
+
+impl Oracle {
+    /// A consumer nacked a message: it waits for its back-off, or becomes a dead letter.
+    pub(super) fn nacked(&mut self, message: usize, requeue: bool) {
+        let delivery = self.settings.limits.delivery;
+        if self.tried(message) || !requeue {
+            return self.die(message);
+        }
+        let doublings = self.messages[message].tried - 1;
+        let wait = delivery.redelivery_backoff.saturating_mul(1 << doublings.min(31));
+        let wait = wait.min(delivery.redelivery_backoff_max);
+        self.postponed += u64::from(!wait.is_zero());
+        self.messages[message].not_before = self.now + wait;
+        self.requeue(message);
+    }
+
+    /// What a consumer that is gone was at comes again at once, or is a dead letter.
+    pub(super) fn lost(&mut self, message: usize) {
+        if self.tried(message) { self.die(message) } else { self.requeue(message) }
+    }
+
+    /// A message comes back that may have been seen.
+    pub(super) fn requeue_seen(&mut self, message: usize) {
+        self.messages[message].seen = true;
+        self.requeue(message);
+    }
+
+    /// Counts a try: whether it was the last.
+    fn tried(&mut self, message: usize) -> bool {
+        let most = self.settings.limits.delivery.max_deliveries;
+        let message = &mut self.messages[message];
+        (message.tried, message.seen) = (message.tried + 1, true);
+        self.failed += 1;
+        most > 0 && message.tried >= most
+    }
+
+    fn die(&mut self, message: usize) {
+        self.dead += 1;
+        self.done(message);
+    }
+
+    /// A delivery says what became of its message before, and does not come before its time.
+    pub(super) fn check_tries(&mut self, id: usize, redelivered: bool, attempts: u32) -> Checked {
+        let (message, now) = (&self.messages[id], self.now);
+        promise!(
+            (redelivered, attempts) == (message.seen, message.tried),
+            "message {id} came as redelivered: {redelivered}, attempts: {attempts}, and is {message:?}"
+        );
+        let is_over = message.expires.is_some_and(|expires| expires <= now);
+        promise!(!is_over, "message {id} came though its time was over: {message:?}");
+        promise!(message.not_before <= now, "message {id} came before its back-off was over: {message:?}");
+        self.tried_again += u64::from(message.tried > 0);
+        Ok(())
+    }
+
+    /// A message's publisher says when it is to be delivered.
+    pub(super) fn note_times(&mut self, id: usize, attributes: Option<&Arc<Attributes>>) {
+        let Some(attributes) = attributes else { return };
+        let message = &mut self.messages[id];
+        message.expires = attributes.expires;
+        if let Some(time) = attributes.deliver_at.filter(|time| *time > self.now) {
+            self.delayed += 1;
+            message.not_before = time;
+            // It has no order among those that are not delayed.
+            message.returned = true;
+        }
+        self.channels.entry(message.channel).or_default().has_times = true;
+    }
+
+    /// What has expired may be gone from its queue, as after a purge.
+    fn note_expired(&mut self, status: &Status) {
+        self.expired = status.totals.expired;
+        let now = self.now;
+        for message in &mut self.messages {
+            let is_over = message.expires.is_some_and(|expires| expires <= now);
+            message.purged |= is_over && matches!(message.fate, Fate::Taken | Fate::Sent);
+        }
+    }
+
+    /// Dead letters are accounted for, and keep their bounds.
+    pub(super) fn check_retries(&mut self, act: &Act, status: &Status) -> Checked {
+        if let Act::Purge(name, Some(count)) = act
+            && DEAD.contains(name)
+        {
+            self.purged_dead += *count as u64;
+        }
+        self.note_expired(status);
+        let totals = &status.totals;
+        promise!(
+            (totals.failed, totals.dead_lettered) == (self.failed, self.dead),
+            "{} tries failed and {} messages are dead; counted are {} and {}",
+            self.failed,
+            self.dead,
+            totals.failed,
+            totals.dead_lettered
+        );
+        let mut waiting = 0;
+        for channel in status.channels.iter().filter(|channel| channel.name.starts_with(b"/queue/dead/")) {
+            waiting += channel.depth as u64;
+            promise!(DEAD.iter().any(|name| channel.name == name), "{:?} has dead letters of its own", channel.name);
+            // The bound counts bodies and headers; each may have an entry and a buffer of its own beside.
+            // A piece of a buffer may pin twice its size.
+            let most = 6 * self.settings.body + 400 * channel.depth;
+            promise!(
+                channel.depth <= 1 || channel.bytes <= most,
+                "{} dead letters have {} bytes in {:?}",
+                channel.depth,
+                channel.bytes,
+                channel.name
+            );
+            promise!(channel.depth > 0 || channel.bytes == 0, "{:?} is empty, and not all is freed", channel.name);
+        }
+        promise!(
+            waiting + totals.dropped_dead + self.purged_dead == self.dead,
+            "{} messages are dead, of which {waiting} wait, {} were dropped and {} purged",
+            self.dead,
+            totals.dropped_dead,
+            self.purged_dead
+        );
+        Ok(())
+    }
+}
