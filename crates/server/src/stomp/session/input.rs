@@ -217,12 +217,14 @@ impl Session {
     /// Reserves what is kept here, if that has changed.
     fn reserve(&mut self, commands: &mut Vec<Command>) {
         let above = |bytes: usize| if bytes > UNCHARGED { bytes } else { 0 };
-        let bytes = above(self.tail.room) + above(self.backlog.len()) + self.transactions.bytes();
+        let kept = above(self.backlog.len()) + self.transactions.bytes();
+        let bytes = above(self.tail.room) + kept;
         // A message takes over what was reserved for it.
         let is_stale = bytes > 0 && commands.iter().any(|command| matches!(command, Command::Publish { .. }));
         if bytes != self.reserved || is_stale {
             self.reserved = bytes;
-            commands.push(Command::Reserve { bytes });
+            let whole = above(self.tail.room.max(self.tail.need)) + kept;
+            commands.push(Command::Reserve { bytes, whole });
         }
     }
 }

@@ -152,7 +152,7 @@ fn what_transactions_collect_is_bounded_and_reserved() {
         if let Err(error) = session.received_up_to(send.as_bytes(), usize::MAX, &mut commands) {
             break error;
         }
-        let [Command::Reserve { bytes }] = commands[..] else { panic!("{commands:?}") };
+        let [Command::Reserve { bytes, .. }] = commands[..] else { panic!("{commands:?}") };
         assert!(bytes >= reserved + 20_000);
         reserved = bytes;
     };
@@ -160,7 +160,7 @@ fn what_transactions_collect_is_bounded_and_reserved() {
 
     commands.clear();
     session.received_up_to(b"ABORT\ntransaction:t\n\n\0", usize::MAX, &mut commands).unwrap();
-    assert_eq!(commands, [Command::Reserve { bytes: 0 }]);
+    assert_eq!(commands, [Command::Reserve { bytes: 0, whole: 0 }]);
 }
 
 #[test]
