@@ -108,11 +108,11 @@ impl Broker {
                 tag,
             });
         }
+        let has_expired = !connection.outbox.expired.is_empty();
         if is_timed {
             self.arm_acks(slot);
         }
-        let connection = self.connections.quietly().row(slot);
-        if !connection.outbox.expired.is_empty() {
+        if has_expired {
             self.expire_entries(slot);
         }
     }
