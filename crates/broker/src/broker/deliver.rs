@@ -58,6 +58,7 @@ impl Broker {
     }
 
     /// An entry is no longer in an outbox. Its buffer is another matter.
+    #[inline]
     pub(super) fn uncharge_entry(&mut self, entry: &OutboxEntry) {
         match entry.origin.member() {
             Some(member) => {
