@@ -141,7 +141,9 @@ impl Attributes {
     /// The priority of messages for which none was asked.
     pub const PRIORITY: u8 = 4;
 
-    /// Bytes that are charged for them.
+    /// Bytes that are charged for them. Kept out of line: most batches have none.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn charge(&self) -> usize {
         let text = |text: &Option<Bytes>| text.as_ref().map_or(0, |text| cost::text(text.len()));
         let headers = if self.headers.is_empty() { 0 } else { cost::text(self.headers.bytes()) };

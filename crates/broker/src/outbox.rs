@@ -210,27 +210,39 @@ impl Outbox {
 
     /// The next entry to hand out, unless a window's worth is in flight already. Those whose time is over are
     /// passed over, and taken out.
+    #[inline]
     pub(crate) fn hand_out(&mut self, window: usize, now: Time) -> Option<&OutboxEntry> {
         if self.in_flight_bytes >= window || self.in_flight >= IN_FLIGHT {
             return None;
         }
-        loop {
-            if self.in_flight == self.entries.len() {
-                self.open.as_ref()?;
-                self.close();
-            }
-            if self.extra == 0 || !self.entries[self.in_flight].has_expired(now) {
-                break;
-            }
-            let entry = self.entries.remove(self.in_flight)?;
-            self.bytes -= entry.batch.bytes();
-            self.uncount(&entry);
-            self.expired.push(entry);
+        if self.extra > 0 {
+            self.pass_expired(now);
+        }
+        if self.in_flight == self.entries.len() {
+            self.open.as_ref()?;
+            self.close();
         }
         let entry = &self.entries[self.in_flight];
         self.in_flight += 1;
         self.in_flight_bytes += entry.batch.bytes();
         Some(entry)
+    }
+
+    /// Takes out the entries that are next to be handed out and whose time is over.
+    #[cold]
+    fn pass_expired(&mut self, now: Time) {
+        loop {
+            if self.in_flight == self.entries.len() {
+                self.close();
+            }
+            if self.entries.get(self.in_flight).is_none_or(|next| !next.has_expired(now)) {
+                return;
+            }
+            let Some(entry) = self.entries.remove(self.in_flight) else { return };
+            self.bytes -= entry.batch.bytes();
+            self.uncount(&entry);
+            self.expired.push(entry);
+        }
     }
 
     /// Takes credit for written bytes. [`Outbox::pop_written`] gives the entries that are done.

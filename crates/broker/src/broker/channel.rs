@@ -312,10 +312,13 @@ impl Broker {
                 Kind::Topic => self.give_buffered(slot),
             }
         }
-        if self.channels[slot].is_dead {
-            self.trim(slot);
+        let channel = &self.channels[slot];
+        if !channel.backlog.is_empty() || channel.due.is_some() {
+            if channel.is_dead {
+                self.trim(slot);
+            }
+            self.arm_due(slot);
         }
-        self.arm_due(slot);
         self.untangle_shares(slot);
         if !self.channels[slot].waiters.is_empty() {
             self.wake_channel(slot);

@@ -58,6 +58,7 @@ impl Broker {
     }
 
     /// An entry is no longer in an outbox. Its buffer is another matter.
+    #[inline]
     pub(super) fn uncharge_entry(&mut self, entry: &OutboxEntry) {
         match entry.origin.member() {
             Some(member) => {
@@ -75,11 +76,21 @@ impl Broker {
             return;
         }
         let id = connection.id;
+        let mut is_timed = false;
         while let Some(entry) = connection.outbox.hand_out(self.limits.window, self.now) {
             let (member, tag) = match entry.origin {
                 Origin::Topic { member } | Origin::Queue { member, .. } => (member, None),
                 Origin::Leased { member, first_tag } => {
                     connection.handed_tag = first_tag + entry.batch.len() as u64;
+                    let timeout = self.channels[self.members[member].channel].delivery.ack_timeout;
+                    if !timeout.is_zero() {
+                        let lease = connection.leases.range_mut(..=first_tag).next_back();
+                        if let Some((&key, lease)) = lease.filter(|(_, lease)| lease.due.is_none()) {
+                            lease.due = Some(self.now + timeout);
+                            connection.ack_due.insert((self.now + timeout, key));
+                            is_timed = true;
+                        }
+                    }
                     (member, Some(DeliveryTag(first_tag)))
                 }
                 Origin::Barrier => {
@@ -98,7 +109,11 @@ impl Broker {
                 tag,
             });
         }
-        if !connection.outbox.expired.is_empty() {
+        let has_expired = !connection.outbox.expired.is_empty();
+        if is_timed {
+            self.arm_acks(slot);
+        }
+        if has_expired {
             self.expire_entries(slot);
         }
     }

@@ -21,6 +21,7 @@ impl Broker {
     }
 
     #[cold]
+    #[inline(never)]
     fn limit_life(&mut self, slot: ChannelSlot, mut batch: Batch) -> Option<Batch> {
         let ttl = self.channels[slot].delivery.message_ttl;
         let latest = self.now + ttl;
