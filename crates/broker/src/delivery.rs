@@ -15,6 +15,9 @@ pub struct Delivery {
     pub redelivery_backoff: Duration,
     /// The longest such wait.
     pub redelivery_backoff_max: Duration,
+    /// How long a consumer may have a message without acking it, from when it is handed out, before it goes back as
+    /// after a nack. The connection lives, and a later ack is refused; 0 for ever.
+    pub ack_timeout: Duration,
     /// How long a message lives from its publishing on, unless it expires earlier by itself; 0 for ever. Topics
     /// follow it too.
     pub message_ttl: Duration,
@@ -28,6 +31,7 @@ impl Default for Delivery {
             max_deliveries: 7,
             redelivery_backoff: Duration::from_secs(1),
             redelivery_backoff_max: Duration::from_secs(60),
+            ack_timeout: Duration::ZERO,
             message_ttl: Duration::ZERO,
             dead_letter_expired: false,
         }
@@ -39,6 +43,7 @@ impl Delivery {
         for (setting, value) in [
             ("redelivery-backoff", self.redelivery_backoff),
             ("redelivery-backoff-max", self.redelivery_backoff_max),
+            ("ack-timeout", self.ack_timeout),
             ("message-ttl", self.message_ttl),
         ] {
             if !value.is_zero() && value < Limits::SHORTEST {
@@ -69,6 +74,8 @@ pub struct DeliveryRule {
     pub redelivery_backoff: Option<Duration>,
     /// See [`Delivery::redelivery_backoff_max`].
     pub redelivery_backoff_max: Option<Duration>,
+    /// See [`Delivery::ack_timeout`].
+    pub ack_timeout: Option<Duration>,
     /// See [`Delivery::message_ttl`].
     pub message_ttl: Option<Duration>,
     /// See [`Delivery::dead_letter_expired`].
@@ -81,6 +88,7 @@ impl DeliveryRule {
             max_deliveries: self.max_deliveries.unwrap_or(limits.max_deliveries),
             redelivery_backoff: self.redelivery_backoff.unwrap_or(limits.redelivery_backoff),
             redelivery_backoff_max: self.redelivery_backoff_max.unwrap_or(limits.redelivery_backoff_max),
+            ack_timeout: self.ack_timeout.unwrap_or(limits.ack_timeout),
             message_ttl: self.message_ttl.unwrap_or(limits.message_ttl),
             dead_letter_expired: self.dead_letter_expired.unwrap_or(limits.dead_letter_expired),
         }

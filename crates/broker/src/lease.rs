@@ -1,6 +1,6 @@
-use crate::Batch;
 use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
+use crate::{Batch, Time};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -31,6 +31,8 @@ pub(crate) struct Lease {
     pub(crate) first_tag: u64,
     /// Of all messages, as they were when they were leased.
     pub(crate) tries: Tries,
+    /// When the ack time-out of what was handed out ends.
+    pub(crate) due: Option<Time>,
     first_seq: u64,
     step: u64,
     count: u32,
@@ -62,7 +64,8 @@ impl Lease {
         debug_assert!(batch.len() <= LEASE_MESSAGES);
         let count = batch.len() as u32;
         let (settled, absent) = (Bits::default(), Bits::default());
-        Lease { member, allocation, first_tag, tries, first_seq, step, count, left: count, settled, absent, batch }
+        let due = None;
+        Lease { member, allocation, first_tag, tries, due, first_seq, step, count, left: count, settled, absent, batch }
     }
 
     /// One more than the last tag.

@@ -89,7 +89,7 @@ pub struct Totals {
     pub dropped_publisher_gone: u64,
     /// Messages that went back to their queues.
     pub requeued: u64,
-    /// Tries of messages without success: nacks, and the oldest unacked message of each subscription of a
+    /// Tries of messages without success: nacks, ack time-outs, and the oldest unacked message of each subscription of a
     /// connection that was lost.
     pub failed: u64,
     /// Messages whose time was over before they were handed to a subscriber, those that became dead letters

@@ -1,9 +1,10 @@
 //! Messages of queues that wait for an ack.
 
 use super::Broker;
+use super::timers::Timer;
 use crate::delivery::Return;
 use crate::slots::{ConnectionSlot, MemberSlot};
-use crate::{DeliveryTag, Refusal};
+use crate::{ConnectionId, DeliveryTag, Refusal};
 
 /// An ack or nack of a range of tags, as far as it is not carried out.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +101,43 @@ impl Broker {
             let before = std::mem::replace(&mut lease.allocation, allocation);
             self.release(before);
         }
+    }
+
+    /// Arms the timer for the ack time-out that ends first.
+    pub(super) fn arm_acks(&mut self, slot: ConnectionSlot) {
+        let row = self.connections.edit(slot);
+        let (id, before) = (row.id, row.ack_timer);
+        let due = row.ack_due.first().map(|&(due, _)| due);
+        if due.is_some_and(|due| before.is_none_or(|before| due < before)) {
+            row.ack_timer = due;
+            before.into_iter().for_each(|time| _ = self.timers.remove(&(time, Timer::Ack(id))));
+            due.into_iter().for_each(|time| _ = self.timers.insert((time, Timer::Ack(id))));
+        }
+    }
+
+    /// Takes back what a consumer has had for too long without acking it, some leases a call.
+    pub(super) fn acks_are_due(&mut self, id: ConnectionId) {
+        let Some(&slot) = self.ids.get(&id) else { return };
+        self.connections.edit(slot).ack_timer = None;
+        loop {
+            let connection = self.connections.edit(slot);
+            let Some(&next) = connection.ack_due.first().filter(|(due, _)| *due <= self.now) else { break };
+            connection.ack_due.remove(&next);
+            let (_, tag) = next;
+            let handed_tag = connection.handed_tag;
+            let Some(lease) = connection.leases.get_mut(&tag) else { continue };
+            lease.due = None;
+            // What was recalled and is not handed out again is not the consumer's.
+            let (next, end) = (lease.first_unsettled(), lease.end_tag().min(handed_tag));
+            let mut settling = Settling { next, last: end - 1, unknown: None, returns: Some(Return::Failed) };
+            if next < end {
+                self.settle_next(slot, &mut settling);
+            }
+            if !self.spend(4) {
+                break;
+            }
+        }
+        self.arm_acks(slot);
     }
 
     /// Messages no longer wait for an ack: their subscription may get others.

@@ -80,6 +80,10 @@ pub(super) struct Connection {
     /// How much of what was ever written the peer's machine acknowledged.
     pub(super) acknowledged: u64,
     pub(super) leases: BTreeMap<u64, Lease>,
+    /// Leases with an ack time-out, by when that ends.
+    pub(super) ack_due: BTreeSet<(Time, u64)>,
+    /// When its [`Timer::Ack`](super::Timer) is armed for.
+    pub(super) ack_timer: Option<Time>,
     /// Once it is gone: subscriptions whose oldest unacked message was counted as tried.
     pub(super) tried: BTreeSet<SubscriptionId>,
     pub(super) unacked: usize,
@@ -324,6 +328,8 @@ impl Broker {
             retained_bytes: 0,
             acknowledged: 0,
             leases: BTreeMap::new(),
+            ack_due: BTreeSet::new(),
+            ack_timer: None,
             tried: BTreeSet::new(),
             unacked: 0,
             next_tag: 1,

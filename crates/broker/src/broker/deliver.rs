@@ -75,11 +75,21 @@ impl Broker {
             return;
         }
         let id = connection.id;
+        let mut is_timed = false;
         while let Some(entry) = connection.outbox.hand_out(self.limits.window, self.now) {
             let (member, tag) = match entry.origin {
                 Origin::Topic { member } | Origin::Queue { member, .. } => (member, None),
                 Origin::Leased { member, first_tag } => {
                     connection.handed_tag = first_tag + entry.batch.len() as u64;
+                    let timeout = self.channels[self.members[member].channel].delivery.ack_timeout;
+                    if !timeout.is_zero() {
+                        let lease = connection.leases.range_mut(..=first_tag).next_back();
+                        if let Some((&key, lease)) = lease.filter(|(_, lease)| lease.due.is_none()) {
+                            lease.due = Some(self.now + timeout);
+                            connection.ack_due.insert((self.now + timeout, key));
+                            is_timed = true;
+                        }
+                    }
                     (member, Some(DeliveryTag(first_tag)))
                 }
                 Origin::Barrier => {
@@ -98,6 +108,10 @@ impl Broker {
                 tag,
             });
         }
+        if is_timed {
+            self.arm_acks(slot);
+        }
+        let connection = self.connections.quietly().row(slot);
         if !connection.outbox.expired.is_empty() {
             self.expire_entries(slot);
         }

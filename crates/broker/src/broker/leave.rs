@@ -230,6 +230,10 @@ impl Broker {
 
     /// A lease is over: all of it is settled.
     pub(super) fn end_lease(&mut self, lease: Lease) {
+        if let Some(due) = lease.due {
+            let slot = self.members[lease.member].connection;
+            self.connections.edit(slot).ack_due.remove(&(due, lease.first_tag));
+        }
         self.uncharge(self.members[lease.member].channel, cost::LEASE);
         self.release(lease.allocation);
         self.unref(lease.member, 1);

@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Write(ConnectionId),
     /// A message may have held memory that others wait for, for too long.
     Finish(ConnectionId),
+    /// A consumer may have had a message for too long without acking it.
+    Ack(ConnectionId),
     /// Messages of a queue need not wait any longer.
     Due(ChannelSlot),
 }
@@ -44,6 +46,7 @@ impl Broker {
                 Some((_, Timer::Grace(id))) => self.grace_ended(id),
                 Some((_, Timer::Write(id))) => self.check_write_timeout(id),
                 Some((_, Timer::Finish(id))) => self.finish_is_late(id),
+                Some((_, Timer::Ack(id))) => self.acks_are_due(id),
                 Some((_, Timer::Due(slot))) => self.queue_is_due(slot),
                 None => {}
             }

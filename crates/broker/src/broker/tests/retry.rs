@@ -206,6 +206,7 @@ fn settings_of_redelivery_are_checked_at_their_bounds() {
             Delivery { redelivery_backoff: micros, ..Delivery::default() },
             Delivery { redelivery_backoff_max: micros, ..Delivery::default() },
             Delivery { message_ttl: micros, ..Delivery::default() },
+            Delivery { ack_timeout: micros, ..Delivery::default() },
         ] {
             let limits = Limits { delivery, ..Limits::default() };
             assert_eq!(limits.check().is_ok(), is_allowed, "{delivery:?}");
@@ -260,4 +261,74 @@ fn many_back_offs_that_end_at_once_are_dealt_with_in_steps_and_in_order() {
     let mut all: Vec<String> = all.into_iter().chain(tries(&bench.pass(0))).collect();
     all.iter_mut().for_each(|line| line.truncate(3));
     assert_eq!(all, bodies);
+}
+
+fn timed(millis: u64) -> Bench {
+    let delivery = Delivery { ack_timeout: Duration::from_millis(millis), ..Delivery::default() };
+    Bench::with_rules(Limits { delivery, write_timeout: Duration::ZERO, ..Limits::default() }, Vec::new())
+}
+
+#[test]
+fn a_message_that_is_not_acked_in_time_goes_to_another_consumer_and_its_connection_lives() {
+    let mut bench = timed(50);
+    bench.subscribe_with(1, "/queue/a", manual(10));
+    bench.publish(3, "/queue/a", &["0", "1"]);
+    bench.pass(30);
+    bench.publish(3, "/queue/a", &["2"]);
+    bench.credit(1, 15);
+    bench.send(1, ack(1, 1));
+    check(&bench.pass(19), &[]);
+    assert_eq!(bench.broker.totals().failed, 0);
+    bench.pass(1);
+    assert_eq!(bench.broker.totals().failed, 1);
+    bench.send(1, ack(3, 3));
+    bench.subscribe_with(2, "/queue/a", manual(10));
+    bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) });
+    check(&bench.pass(999), &[]);
+    let again = bench.pass(1);
+    check(&again, &["2:1"]);
+    assert_eq!(tries(&again), ["1 again 1"]);
+    // The ack that comes too late is refused.
+    check(&bench.send(1, ack(2, 2)), &["refused: no message waits for an ack under tag 2"]);
+    bench.credit(2, 5);
+    bench.send(2, ack(1, 1));
+    bench.is_at_rest();
+    check(&bench.pass(100_000), &[]);
+}
+
+#[test]
+fn the_time_for_an_ack_begins_when_a_message_is_handed_out() {
+    let delivery = Delivery { ack_timeout: Duration::from_millis(50), ..Delivery::default() };
+    let limits = Limits { delivery, window: 5, write_timeout: Duration::ZERO, ..Limits::default() };
+    let mut bench = Bench::with_rules(limits, Vec::new());
+    bench.subscribe_with(1, "/queue/a", manual(10));
+    bench.publish(3, "/queue/a", &["0"]);
+    bench.publish(3, "/queue/a", &["1"]);
+    bench.send(1, ack(1, 1));
+    bench.pass(100);
+    check(&bench.credit(1, 5), &["1:1"]);
+    bench.pass(49);
+    assert_eq!(bench.broker.totals().failed, 0);
+    bench.pass(1);
+    assert_eq!(bench.broker.totals().failed, 1);
+}
+
+#[test]
+fn many_ack_time_outs_at_once_are_dealt_with_in_steps_and_end_in_dead_letters() {
+    let mut bench = timed(50);
+    bench.subscribe_with(1, "/queue/a", manual(1000));
+    (0..100).for_each(|_| _ = bench.publish(3, "/queue/a", &["0"]));
+    bench.credit(1, 100_000);
+    bench.broker.set_steps_per_call(10);
+    bench.now = bench.now + Duration::from_millis(50);
+    bench.broker.handle_timeout(bench.now);
+    assert!(bench.broker.totals().failed < 50, "one call takes back some");
+    for _ in 0..7 {
+        bench.pass(70_000);
+        bench.credit(1, 100_000);
+    }
+    assert_eq!((bench.broker.totals().failed, bench.broker.totals().dead_lettered), (700, 100));
+    bench.broker.purge(bench.now, b"/queue/dead/queue/a");
+    bench.pass(0);
+    bench.is_at_rest();
 }
