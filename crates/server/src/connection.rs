@@ -304,7 +304,7 @@ impl<'a> Connection<'a> {
             };
             self.session.filled(bytes.min(direct));
             let input = &buffer[..bytes.saturating_sub(direct)];
-            self.session.recognize(input, self.handle, self.hub.limits());
+            self.session.recognize(input, self.handle, self.hub);
             let parsed = self.session.received_up_to(input, COMMANDS, commands);
             if self.session.has_backlog() {
                 // Less at a time costs nothing where each message is a command of its own.

@@ -100,6 +100,31 @@ async fn a_nacked_message_comes_back() {
 }
 
 #[tokio::test]
+async fn a_message_whose_time_is_over_is_never_delivered() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    for (expires, body) in [("1", "late"), ("99999999999999", "in time"), ("0", "always")] {
+        client.send(&format!("SEND\ndestination:/queue/a\nexpires:{expires}\n\n{body}\0")).await;
+    }
+    client.send("SEND\ndestination:/queue/a\nexpiration:18446744073709551615\n\nfar\0").await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+    let frames = [client.receive().await, client.receive().await, client.receive().await];
+    assert_eq!(bodies(&frames), ["in time", "always", "far"]);
+    assert_eq!(frames[0].header("expires"), "99999999999999");
+    assert_eq!(client.settle().await, []);
+}
+
+#[tokio::test]
+async fn a_delayed_message_lets_later_ones_pass() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+    client.send("SEND\ndestination:/queue/a\nAMQ_SCHEDULED_DELAY:300\n\ndelayed\0").await;
+    client.send("SEND\ndestination:/queue/a\nAMQ_SCHEDULED_DELAY:0\n\nat once\0").await;
+    assert_eq!(bodies(&[client.receive().await, client.receive().await]), ["at once", "delayed"]);
+}
+
+#[tokio::test]
 async fn the_prefetch_is_what_the_client_says() {
     let server = Running::start().await;
     let mut worker = StompClient::connect(&server, Version::V1_2).await;
@@ -201,6 +226,8 @@ async fn what_is_not_supported_is_refused_with_a_sentence() {
         ("SEND\ndestination:/temp-queue/a\n\n\0", "temporary"),
         ("SUBSCRIBE\nid:1\ndestination:/topic/a.>\n\n\0", "/topic/a/>"),
         ("SEND\ndestination:/queue/a\nAMQ_SCHEDULED_CRON:* * * * *\n\n\0", "calendar"),
+        ("SEND\ndestination:/topic/a\nAMQ_SCHEDULED_DELAY:5\n\n\0", "is for queues"),
+        ("SEND\ndestination:/queue/a\nexpires:soon\n\n\0", "expires is not a number"),
         ("SEND\n\n\0", "destination"),
         ("SUBSCRIBE\ndestination:/queue/a\n\n\0", "id"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:never\n\n\0", "never"),

@@ -1,6 +1,7 @@
 //! The session of whichever protocol the peer speaks.
 
 use crate::handle::ConnectionHandle;
+use crate::hub::Hub;
 use crate::native::{self, NativeError};
 use crate::stomp::{self, Entry, StompError};
 use crate::sync::Mutex;
@@ -37,12 +38,12 @@ impl Speaker {
     }
 
     /// Looks at the first bytes.
-    pub(super) fn recognize(&mut self, input: &[u8], handle: &ConnectionHandle, limits: &Limits) {
+    pub(super) fn recognize(&mut self, input: &[u8], handle: &ConnectionHandle, hub: &Hub) {
         let Speaker::Native(session) = self else { return };
         if !session.is_begun() && session.missing() == 0 && stomp::Session::begins_with(input) {
             let ledger = Arc::new(Mutex::new(stomp::Ledger::default()));
             handle.speak_stomp(ledger.clone());
-            *self = Speaker::Stomp(Box::new(stomp::Session::new(handle.id().0, limits, ledger)));
+            *self = Speaker::Stomp(Box::new(stomp::Session::new(handle.id().0, hub.now(), hub.limits(), ledger)));
         }
     }
 

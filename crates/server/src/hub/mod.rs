@@ -339,7 +339,7 @@ impl Hub {
         self.change(|_, _, _| panic!("a bug"));
     }
 
-    fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         self.clock.now()
     }
 }

@@ -9,6 +9,7 @@ mod send;
 mod subscribe;
 #[cfg(test)]
 mod tests;
+mod times;
 mod transactions;
 
 use super::{Heartbeat, Ledger, StompError};
@@ -20,8 +21,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 use subscribe::Subscription;
-use switchboard_broker::{Command, Limits};
+use switchboard_broker::{Command, Limits, Time};
 use switchboard_wire::stomp::{self, Decoder, Version};
+use times::Epoch;
 use transactions::Transactions;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ pub(crate) struct Session {
     backlog_at: usize,
     /// The size of the last [`Command::Reserve`].
     reserved: usize,
+    epoch: Epoch,
     ledger: Arc<Mutex<Ledger>>,
     subscriptions: HashMap<Bytes, Subscription>,
     next_subscription: u32,
@@ -70,8 +73,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session whose peer has sent nothing yet.
-    pub(crate) fn new(connection: u64, limits: &Limits, ledger: Arc<Mutex<Ledger>>) -> Session {
+    /// A session whose peer has sent nothing yet, at the broker's present time.
+    pub(crate) fn new(connection: u64, now: Time, limits: &Limits, ledger: Arc<Mutex<Ledger>>) -> Session {
         let frames = stomp::Limits { body: limits.message, ..stomp::Limits::default() };
         Session {
             connection,
@@ -83,6 +86,7 @@ impl Session {
             backlog: Vec::new(),
             backlog_at: 0,
             reserved: 0,
+            epoch: Epoch::new(now),
             ledger,
             subscriptions: HashMap::new(),
             next_subscription: 0,

@@ -8,10 +8,7 @@ type Refused = (&'static [u8], &'static [&'static [u8]], &'static str);
 const OFF: &[&[u8]] = &[b"", b"0", b"false"];
 
 /// In SEND.
-pub(super) const SEND: [Refused; 7] = [
-    (b"expires", OFF, "messages do not expire here yet"),
-    (b"expiration", OFF, "messages do not expire here yet"),
-    (b"AMQ_SCHEDULED_DELAY", OFF, "delayed delivery is not supported yet"),
+pub(super) const SEND: [Refused; 4] = [
     (b"AMQ_SCHEDULED_PERIOD", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_REPEAT", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_CRON", &[b""], "delivery by a calendar is not supported"),

@@ -6,7 +6,7 @@ use super::{Session, StompError};
 use crate::stomp::destination;
 use bytes::Bytes;
 use std::sync::Arc;
-use switchboard_broker::{Attributes, Batch, Command, Headers, Packer};
+use switchboard_broker::{Attributes, Batch, Command, Headers, Kind, Packer};
 use switchboard_wire::stomp::Frame;
 
 /// Headers about the frame, not the message; and those that the server gives a message.
@@ -20,6 +20,9 @@ const NOT_PASSED_ON: [&[u8]; 8] = [
     b"ack",
     b"redelivered",
 ];
+
+/// Milliseconds from the SEND on.
+const DELAY: &[u8] = b"AMQ_SCHEDULED_DELAY";
 
 /// What the headers of a SEND say.
 #[derive(Debug)]
@@ -70,6 +73,14 @@ impl Session {
                     match name {
                         b"persistent" => attributes.persistent |= value == b"true",
                         b"priority" if priority.is_none() => priority = Some(self::priority(value)?),
+                        b"expires" => attributes.expires = attributes.expires.or(self.epoch.at("expires", value)?),
+                        b"expiration" => {
+                            attributes.expires = attributes.expires.or(self.epoch.after("expiration", value)?);
+                        }
+                        DELAY => {
+                            let after = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?;
+                            attributes.deliver_at = attributes.deliver_at.or(after);
+                        }
                         b"reply-to" => destination::check(value)?,
                         _ => {}
                     }
@@ -81,6 +92,9 @@ impl Session {
         attributes.headers = headers.finish();
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
         destination::check(&channel)?;
+        if attributes.deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
+            return Err(StompError::new("AMQ_SCHEDULED_DELAY is for queues: a topic's messages are delivered at once"));
+        }
         if channel.len() > self.channel_name {
             let (length, limit) = (channel.len(), self.channel_name);
             return Err(StompError::new(format!(

@@ -12,7 +12,7 @@ fn limits() -> Limits {
 
 fn session() -> (Session, Arc<Mutex<Ledger>>) {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    (Session::new(5, &limits(), ledger.clone()), ledger)
+    (Session::new(5, Time::ZERO, &limits(), ledger.clone()), ledger)
 }
 
 /// A session that is connected, and what `bytes` ask of the broker.
