@@ -134,46 +134,57 @@ async fn headlines_that_only_scripts_show_stand_on_the_page(renderer: &Renderer,
     }
 }
 
+/// Seconds until a page is late: so many that it gets to the step that is looked for, also on a busy machine.
+const LATER: [u64; 3] = [3, 12, 40];
+
 async fn a_late_page_names_its_step_through_the_service_and_on_the_page(
     renderer: &Renderer,
     service: &Served,
     site: &Site,
 ) {
     let remote = Remote::new(&format!("http://{}", service.address)).expect("an address");
-    let request = |path: &str, wait_for: Option<&str>| Request {
-        timeout: Duration::from_secs(4),
-        wait_for: wait_for.map(str::to_owned),
-        ..Request::new(site.url(path))
-    };
-    for (request, expected) in
-        [(request("/hang", None), RenderStep::Navigation), (request("/", Some("none")), RenderStep::WaitForSelector)]
+    for (path, selector, expected) in
+        [("/hang", "", RenderStep::Navigation), ("/", "none", RenderStep::WaitForSelector)]
     {
-        let error = remote.render(&request).await.expect_err("late");
-        assert!(matches!(&error, RenderError::Timeout { step, .. } if *step == expected), "{expected}: {error}");
-        let path = format!(
-            "/render.html?url={}&wait_for={}&timeout=4",
-            request.url,
-            request.wait_for.as_deref().unwrap_or("")
-        );
-        let (status, text) = service.get(&path).await;
-        let answer: Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!((status, answer["info"]["step"].as_str()), (504, Some(expected.name())), "{text}");
+        let last = LATER.len() - 1;
+        for (at, seconds) in LATER.into_iter().enumerate() {
+            let request = Request {
+                timeout: Duration::from_secs(seconds),
+                wait_for: Some(selector.to_owned()).filter(|selector| !selector.is_empty()),
+                ..Request::new(site.url(path))
+            };
+            let Err(RenderError::Timeout { step, .. }) = remote.render(&request).await else { panic!("not late") };
+            let path = format!("/render.html?url={}&wait_for={selector}&timeout={seconds}", request.url);
+            let (status, text) = service.get(&path).await;
+            let answer: Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!(status, 504, "{text}");
+            let found = (step.name(), answer["info"]["step"].as_str().expect("a step"));
+            if found == (expected.name(), expected.name()) {
+                break;
+            }
+            assert!(at < last, "{found:?} after {seconds} s");
+        }
     }
     for (path, more, step) in [("/hang", "", "navigation"), ("/", "wait_for = \"none\"", "wait for selector")] {
-        let base = tempfile::tempdir().expect("a directory");
-        let (file, url) = (base.path().join("sites.toml"), site.url(path));
-        let text = format!("[[site]]\nname = \"Late\"\nurl = \"{url}\"\nmode = \"render\"\n{more}\n");
-        std::fs::write(&file, text).expect("written");
-        let news = Served::news(base.path(), &file, &[site], |settings| {
-            settings.rendering = Rendering::Shared(renderer.clone());
-            settings.deadline = Duration::from_secs(6);
-        })
-        .await;
-        eventually("it is late", "failed".to_owned(), async || news.state("Late").await.0).await;
-        let expected = format!("render: {step}: deadline of 6s exceeded ({url})");
-        assert_eq!(news.state("Late").await.1, expected);
-        assert!(news.get("/news").await.1.contains(&format!("render: {step}: deadline of 6s exceeded")));
-        news.stop().await;
+        let last = LATER.len() - 1;
+        for (at, seconds) in LATER.into_iter().enumerate() {
+            let base = tempfile::tempdir().expect("a directory");
+            let (file, url) = (base.path().join("sites.toml"), site.url(path));
+            let text = format!("[[site]]\nname = \"Late\"\nurl = \"{url}\"\nmode = \"render\"\n{more}\n");
+            std::fs::write(&file, text).expect("written");
+            let news = Served::news(base.path(), &file, &[site], |settings| {
+                settings.rendering = Rendering::Shared(renderer.clone());
+                settings.deadline = Duration::from_secs(seconds);
+            })
+            .await;
+            eventually("it is late", "failed".to_owned(), async || news.state("Late").await.0).await;
+            let (reason, page) = (news.state("Late").await.1, news.get("/news").await.1);
+            let expected = format!("render: {step}: deadline of {seconds}s exceeded ({url})");
+            if reason == expected && page.contains(expected.as_str()) {
+                break;
+            }
+            assert!(at < last, "{reason}");
+        }
     }
 }
 
