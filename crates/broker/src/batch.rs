@@ -165,6 +165,7 @@ impl Batch {
     }
 
     /// Cuts behind `count` messages that take `bytes` bytes. Either half may be missing.
+    #[inline]
     pub(crate) fn split(self, count: usize, bytes: usize) -> (Option<Batch>, Option<Batch>) {
         if count == 0 {
             return (None, Some(self));
@@ -172,6 +173,10 @@ impl Batch {
         if count == self.count {
             return (Some(self), None);
         }
+        self.cut(count, bytes)
+    }
+
+    fn cut(self, count: usize, bytes: usize) -> (Option<Batch>, Option<Batch>) {
         let mut head = self.packed;
         let tail = head.split_off(bytes);
         let rest = self.count - count;

@@ -132,6 +132,7 @@ impl Outbox {
         self.queue_entries += usize::from(entry.origin.is_of_queue());
     }
 
+    #[inline]
     fn uncount(&mut self, entry: &OutboxEntry) {
         let bytes = entry.batch.bytes();
         self.extra -= entry.batch.extra();
@@ -199,7 +200,14 @@ impl Outbox {
         }
     }
 
+    #[inline]
     fn close(&mut self) {
+        if self.open.is_some() {
+            self.close_open();
+        }
+    }
+
+    fn close_open(&mut self) {
         if let Some(open) = self.open.take() {
             let Open { packed, count, attributes, allocation, tries, origin } = *open;
             let batch = Batch::from_parts(packed.into(), count, attributes);

@@ -45,6 +45,7 @@ impl Broker {
     }
 
     /// Counts one more entry.
+    #[inline]
     fn charge_entry(&mut self, origin: Origin) {
         match origin.member() {
             Some(member) => {

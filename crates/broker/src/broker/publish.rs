@@ -20,6 +20,7 @@ pub(super) type Taken = Option<ChannelSlot>;
 type Rest = (Batch, Blocked, PauseReason);
 
 /// A piece of a batch that pins much more than itself is copied.
+#[inline]
 fn shed(piece: Batch, whole: usize) -> Batch {
     if piece.bytes() < whole / 2 { piece.compact() } else { piece }
 }
