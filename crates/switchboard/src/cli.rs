@@ -175,7 +175,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, allow_hyphen_values = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]` (repeatable).
+    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`, and the settings of redelivery (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }

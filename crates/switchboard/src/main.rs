@@ -18,6 +18,7 @@ mod units;
 
 mod client;
 mod lines;
+mod stomp;
 mod stop;
 
 mod admin;

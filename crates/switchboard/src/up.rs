@@ -10,6 +10,7 @@ use crate::ready::{Addresses, Ready};
 use crate::rows;
 use crate::service::{Stop, retry};
 use crate::signals::Signals;
+use crate::stomp;
 use anyhow::{Context, Result, anyhow};
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -118,7 +119,9 @@ impl Services {
         let started = settings.wanted(self.chosen.started());
         let served = settings.into_server();
         let start_broker = async || {
-            let server = Server::bind(served.clone()).await.map_err(|error| anyhow!("{error}"))?;
+            let mut served = served.clone();
+            stomp::leave_out_taken(&mut served.stomp);
+            let server = Server::bind(served).await.map_err(|error| anyhow!("{error}"))?;
             // The rules may have changed while it could not start.
             let rules = server.channel_rules();
             rules.set(self.settings.borrow().channel_rules());

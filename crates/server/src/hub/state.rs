@@ -6,6 +6,7 @@ use crate::handle::{CloseMode, ConnectionHandle};
 use crate::stomp::{Entry, StompError};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 use switchboard_broker::{Broker, ChannelRule, Command, ConnectionId, Event, Limits, Refusal, SubscriptionId, Time};
 
 pub(super) struct State {
@@ -25,7 +26,9 @@ impl std::fmt::Debug for State {
 
 impl State {
     pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
-        State { broker: Broker::new(limits, rules), handles: HashMap::new(), lines: Vec::new(), armed: None }
+        let mut broker = Broker::new(limits, rules);
+        broker.set_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }
     }
 
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {

@@ -5,21 +5,23 @@ mod bounds;
 mod bounds_tests;
 mod kinds;
 mod rows;
+mod rules;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod without_effect;
 
-pub(crate) use settings::{News, Rule, Settings};
+pub(crate) use settings::{News, Settings, stomp_addresses};
 pub(crate) use without_effect::Started;
 
 use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
-use kinds::{Count, Kind, Policy, Size, quote};
-use settings::{Setting, TABLES, stomp_addresses};
+use kinds::Kind;
+use rules::Rule;
+use settings::{Setting, TABLES};
 use std::fmt::Write;
 use std::path::Path;
-use switchboard_broker::{ChannelRule, Limits, Pattern};
+use switchboard_broker::{ChannelRule, Limits};
 use switchboard_web::Token;
 
 impl Settings {
@@ -55,7 +57,7 @@ impl Settings {
                         let parts = rule
                             .iter()
                             .map(|(key, value)| (key.as_str(), plain(value).unwrap_or_else(|| value.to_string())));
-                        self.rules.push(read_rule(parts).with_context(|| format!("{source}: [[channel]]"))?);
+                        self.rules.push(Rule::read(parts).with_context(|| format!("{source}: [[channel]]"))?);
                     }
                 }
                 (name, _) if is_table(name) => bail!("{source}: {name}: must be a [{name}] table"),
@@ -101,18 +103,9 @@ impl Settings {
         (setting.parse)(self, text).map_err(|reason| refused(key, shown, &reason))
     }
 
-    /// Reads `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`.
+    /// Puts a rule of the form `MATCH[,KEY=VALUE]...` at this place.
     pub(crate) fn add_rule(&mut self, at: usize, text: &str) -> Result<()> {
-        let mut parts = text.split(',');
-        let pattern = parts.next().unwrap_or_default();
-        let mut pairs = vec![("match", pattern.to_owned())];
-        for part in parts {
-            let (key, value) = part
-                .split_once('=')
-                .ok_or_else(|| not_allowed("--channel", text, "MATCH,policy=P,buffer-unsubscribed=N,queue=SIZE"))?;
-            pairs.push((key, value.to_owned()));
-        }
-        self.rules.insert(at, read_rule(pairs).context("--channel")?);
+        self.rules.insert(at, Rule::parse(text)?);
         Ok(())
     }
 
@@ -161,15 +154,7 @@ impl Settings {
              # the first rule that matches is in force. Default: none. For example:\n\
              #\n# [[channel]]\n# match = \"/topic/jobs/>\"\n# policy = \"block\"\n# buffer-unsubscribed = 10\n# queue = \"1MiB\"\n",
         );
-        for rule in &self.rules {
-            let _ = write!(text, "\n[[channel]]\nmatch = {}\n", quote(&rule.pattern));
-            let policy = rule.policy.map(|policy| ("policy", Policy::show(&policy)));
-            let buffer = rule.buffer_unsubscribed.map(|messages| ("buffer-unsubscribed", messages.to_string()));
-            let queue = rule.queue.map(|queue| ("queue", Size::show(&queue)));
-            for (key, value) in [policy, buffer, queue].into_iter().flatten() {
-                let _ = writeln!(text, "{key} = {value}");
-            }
-        }
+        self.rules.iter().for_each(|rule| rule.print(&mut text));
         text
     }
 
@@ -229,13 +214,7 @@ impl Settings {
 
     /// What differs for some channels, as the server takes it.
     pub(crate) fn channel_rules(&self) -> Vec<ChannelRule> {
-        let rules = self.rules.iter().map(|rule| ChannelRule {
-            policy: rule.policy,
-            buffer_unsubscribed: rule.buffer_unsubscribed,
-            queue: rule.queue,
-            ..ChannelRule::new(Pattern::new(rule.pattern.clone().into_bytes()))
-        });
-        rules.collect()
+        self.rules.iter().map(Rule::channel_rule).collect()
     }
 
     /// What the server takes.
@@ -278,24 +257,6 @@ fn misplaced(key: &str, value: &toml::Value) -> anyhow::Error {
 /// The tables of a configuration file that have settings.
 fn tables() -> impl Iterator<Item = &'static str> {
     TABLES.iter().map(|(table, _)| *table).filter(|table| !table.is_empty())
-}
-
-fn read_rule<'a>(parts: impl IntoIterator<Item = (&'a str, String)>) -> Result<Rule> {
-    let mut rule = Rule::default();
-    for (key, text) in parts {
-        let text = text.as_str();
-        match key {
-            "match" => rule.pattern = text.to_owned(),
-            "policy" => rule.policy = Some(kind::<Policy>(key, text)?),
-            "buffer-unsubscribed" => rule.buffer_unsubscribed = Some(kind::<Count<usize>>(key, text)?),
-            "queue" => rule.queue = Some(kind::<Size>(key, text)?),
-            _ => return Err(unknown("key", key, ["match", "policy", "buffer-unsubscribed", "queue"])),
-        }
-    }
-    if rule.pattern.is_empty() {
-        return Err(not_allowed("match", "\"\"", "a pattern of channel names, such as \"/topic/jobs/>\""));
-    }
-    Ok(rule)
 }
 
 fn kind<K: Kind>(key: &str, text: &str) -> Result<K::Value> {

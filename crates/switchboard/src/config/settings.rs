@@ -3,10 +3,11 @@
 use super::bounds::{Bounds, Unit};
 use super::kinds::*;
 use super::rows::Rows;
+use super::rules::Rule;
 use crate::log::LogFormat;
 use std::path::PathBuf;
 use std::time::Duration;
-use switchboard_broker::{Limits, OverflowPolicy};
+use switchboard_broker::Limits;
 use switchboard_driver::quantity::LONGEST;
 use switchboard_news::render::RendererSettings;
 use switchboard_news::service::NewsSettings;
@@ -57,15 +58,6 @@ pub(crate) struct Render {
     pub(crate) chromium: RendererSettings,
 }
 
-/// One `[[channel]]` table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub(crate) pattern: String,
-    pub(crate) policy: Option<OverflowPolicy>,
-    pub(crate) buffer_unsubscribed: Option<usize>,
-    pub(crate) queue: Option<usize>,
-}
-
 impl Default for Settings {
     fn default() -> Settings {
         let mut monitor = switchboard_monitor::Settings::new(PathBuf::new());
@@ -99,7 +91,7 @@ impl Default for Settings {
 }
 
 /// Where clients of STOMP look for a broker.
-pub(super) fn stomp_addresses() -> Vec<String> {
+pub(crate) fn stomp_addresses() -> Vec<String> {
     vec!["127.0.0.1:61613".to_owned(), "[::1]:61613".to_owned()]
 }
 
@@ -165,7 +157,8 @@ const BUFFER: Bounds = Unit::Bytes.from(4096..=1 << 30).or_zero();
 /// A frame's length has 32 bits.
 const FRAME: Bounds = Unit::Bytes.from(1..=u32::MAX as u64);
 /// What the broker's timers are made for, or never.
-const LIMIT: Bounds = Unit::Nanoseconds.from(Limits::SHORTEST.as_nanos() as u64..=LONGEST.as_nanos() as u64).or_zero();
+pub(super) const LIMIT: Bounds =
+    Unit::Nanoseconds.from(Limits::SHORTEST.as_nanos() as u64..=LONGEST.as_nanos() as u64).or_zero();
 /// A time-out of HTTP.
 const TIMEOUT: Bounds = Unit::Nanoseconds.from(SECOND / 100..=DAY);
 /// A pause between alerts.
@@ -213,6 +206,12 @@ settings! {
     "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
     "write-timeout" Span [LIMIT] => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";
     "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
+    "max-deliveries" Count<u32> => server.limits.delivery.max_deliveries, "After so many tries without an ack a queue's message goes to the dead letters, /queue/dead/NAME; 0 for never.";
+    "redelivery-backoff" Span [LIMIT] => server.limits.delivery.redelivery_backoff, "How long a message waits after its first nack or ack time-out; twice as long after each further one; 0 for not at all.";
+    "redelivery-backoff-max" Span [LIMIT] => server.limits.delivery.redelivery_backoff_max, "The longest such wait.";
+    "ack-timeout" Span [LIMIT] => server.limits.delivery.ack_timeout, "How long a consumer may take to ack a message before it goes to another; 0 for ever.";
+    "message-ttl" Span [LIMIT] => server.limits.delivery.message_ttl, "How long a message lives, unless its sender says less; 0 for ever.";
+    "dead-letter-expired" Flag => server.limits.delivery.dead_letter_expired, "Whether a queue's expired messages become dead letters; they are dropped otherwise.";
     "buffer-unsubscribed" Count<usize> => server.limits.buffer_unsubscribed, "How many messages a topic without subscribers buffers before it pauses its publishers; 0 drops them.";
 }
 

@@ -49,6 +49,10 @@ fn what_is_printed_reads_back_the_same() {
     }
     settings.add_rule(0, "/topic/a\"b/>,policy=block,buffer-unsubscribed=10,queue=1KiB").unwrap();
     settings.add_rule(1, "/queue/*").unwrap();
+    let delivery = "max-deliveries=0,redelivery-backoff=1ms,redelivery-backoff-max=0,ack-timeout=5m,message-ttl=7d";
+    settings.add_rule(2, &format!("/queue/a/>,{delivery},dead-letter-expired=true")).unwrap();
+    assert_eq!(settings.channel_rules()[2].delivery, settings.rules[2].delivery);
+    assert_eq!(settings.rules[2].delivery.ack_timeout, Some(std::time::Duration::from_secs(300)));
     let again = reread(&settings);
     assert_eq!(settings.print(), again.print());
     assert_eq!(settings.rules, again.rules);
@@ -108,6 +112,9 @@ fn a_bad_value_names_key_value_and_what_is_allowed() {
         "[broker]\nmessage = '5GiB'\nmemory = '50GiB'",
         "[[channel]]\nbuffer-unsubscribed = 1",
         "[[channel]]\nmatch = '/a'\nbuffer-unsubscribed = 'x'",
+        "[[channel]]\nmatch = '/a'\nack-timeout = '999us'",
+        "[[channel]]\nmatch = '/a'\nmax-deliveries = '7x'",
+        "[[channel]]\nmatch = '/a'\ndead-letter-expired = 1",
         "[channel]\n",
         "broker = 1",
     ] {

@@ -1,6 +1,6 @@
 //! Settings that were made and have no effect: hardly meant, so said.
 
-use super::settings::{Rule, Settings, TABLES};
+use super::settings::{Settings, TABLES};
 use switchboard_driver::quantity::show_size;
 
 /// Services that a command starts.
@@ -161,7 +161,7 @@ impl Settings {
 
     fn of_rules(&self, texts: &mut Vec<String>) {
         for (at, rule) in self.rules.iter().enumerate() {
-            let Rule { pattern, policy, buffer_unsubscribed, queue } = rule;
+            let (pattern, keys) = (&rule.pattern, rule.keys());
             let mut say = |what: &str, why: &str| {
                 texts.push(format!("without effect: {what} of [[channel]] {pattern}: {why}"));
             };
@@ -169,21 +169,27 @@ impl Settings {
                 say("all", "an earlier rule matches the same names");
                 continue;
             }
-            if policy.is_none() && buffer_unsubscribed.is_none() && queue.is_none() {
+            if keys.is_empty() {
                 say("all", "it sets nothing");
             }
-            if pattern.starts_with("/queue") {
-                let topics_only = "queues never drop and always buffer, so it is for topics only";
-                if policy.is_some() {
-                    say("policy", topics_only);
-                }
-                if buffer_unsubscribed.is_some() {
-                    say("buffer-unsubscribed", topics_only);
-                }
-            }
+            let (of_others, why) = if pattern.starts_with("/queue") {
+                (&OF_TOPICS[..], "queues never drop and always buffer, so it is for topics only")
+            } else if pattern.starts_with("/topic") {
+                (&OF_QUEUES[..], "topics know no acks and no dead letters, so it is for queues only")
+            } else {
+                (&[][..], "")
+            };
+            keys.iter().filter(|key| of_others.contains(key)).for_each(|key| say(key, why));
         }
     }
 }
+
+/// Keys of a rule that mean nothing for queues.
+const OF_TOPICS: [&str; 2] = ["policy", "buffer-unsubscribed"];
+
+/// Keys of a rule that mean nothing for topics.
+const OF_QUEUES: [&str; 5] =
+    ["max-deliveries", "redelivery-backoff", "redelivery-backoff-max", "ack-timeout", "dead-letter-expired"];
 
 fn without(texts: &mut Vec<String>, table: &str, keys: Vec<&str>, why: &str) {
     let names: Vec<String> = keys.into_iter().map(|key| format!("{table}.{key}")).collect();
@@ -259,6 +265,8 @@ mod tests {
             (ALL, &["grace-period=0", "slow-consumer=1s"], &[], "slow-consumer: there is no grace-period"),
             (ALL, &[], &["/queue/a,policy=block"], "policy of [[channel]] /queue/a"),
             (ALL, &[], &["/queue/>,buffer-unsubscribed=5"], "buffer-unsubscribed of [[channel]] /queue/>"),
+            (ALL, &[], &["/topic/>,max-deliveries=5"], "max-deliveries of [[channel]] /topic/>: topics know no acks"),
+            (ALL, &[], &["/topic/a,ack-timeout=5"], "ack-timeout of [[channel]] /topic/a"),
             (ALL, &[], &["/a"], "all of [[channel]] /a: it sets nothing"),
             (ALL, &[], &["/a,policy=block", "/a,queue=1KiB"], "all of [[channel]] /a: an earlier rule"),
             (ALL, &[], &[">,policy=block", "/b,queue=1KiB"], "all of [[channel]] /b: an earlier rule"),
