@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// A channel's name must have from one byte to as many as this. Nothing was sent.
     #[error(
-        "a channel name has from 1 to {limit} bytes, this one {length} (limits: max_channel of the client's address, channel-name of the broker)"
+        "a channel name of {length} bytes: from 1 to {limit} bytes are allowed (limits: max_channel of the client's address, channel-name of the broker)"
     )]
     ChannelName {
         /// Its bytes.

@@ -322,17 +322,6 @@ impl Broker {
         self.run_effects();
     }
 
-    /// How many bytes of queues may be ahead of this consumer now, without acks: from [`Limits::first_window`] to
-    /// [`Limits::window`].
-    pub fn window(&self, connection: ConnectionId) -> Option<usize> {
-        self.ids.get(&connection).map(|&slot| self.connections[slot].window)
-    }
-
-    /// Whether memory is short: the driver should read in small pieces.
-    pub fn memory_pressed(&self) -> bool {
-        self.budget.free() < self.budget.limit() / 8
-    }
-
     fn begin(&mut self, now: Time) {
         self.now = self.now.max(now);
         self.steps = self.steps_per_call;

@@ -4,13 +4,24 @@ use super::Broker;
 use super::connection::Phase;
 use crate::slots::{ChannelSlot, ConnectionSlot, Key};
 use crate::status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
-use crate::{Time, cost};
+use crate::{ConnectionId, Time, cost};
 use std::cmp::Reverse;
 
 /// Rows of a table that one page looks at, whether they are in use or not.
 const LOOKED_AT: usize = 10 * Page::MAX;
 
 impl Broker {
+    /// How many bytes of queues may be ahead of this consumer now, without acks: from [`Limits::first_window`] to
+    /// [`Limits::window`].
+    pub fn window(&self, connection: ConnectionId) -> Option<usize> {
+        self.ids.get(&connection).map(|&slot| self.connections[slot].window)
+    }
+
+    /// Whether memory is short: the driver should read in small pieces.
+    pub fn memory_pressed(&self) -> bool {
+        self.budget.free() < self.budget.limit() / 8
+    }
+
     /// Sums over everything, at the cost of nothing.
     pub fn totals(&self) -> Totals {
         Totals {
