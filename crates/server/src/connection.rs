@@ -4,12 +4,13 @@ mod ending;
 mod speaker;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use crate::dirty::Dirty;
 use crate::handle::ConnectionHandle;
 use crate::hub::Hub;
 use crate::slice::Slice;
-use crate::stomp::{Beat, Entry};
+use crate::stomp::Entry;
 use ending::Ending;
 use speaker::{Speaker, Wrong};
 use std::cell::RefCell;
@@ -17,7 +18,7 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::Command;
-use tokio::io::{Interest, Ready};
+use tokio::io::Ready;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
@@ -29,9 +30,6 @@ const READ_MIN: usize = 16 << 10;
 const READ_PRESSED: usize = 4 << 10;
 /// Commands that are made of a read at a time. The rest of its bytes waits.
 const COMMANDS: usize = 256;
-/// How soon the kernel is asked again what was acknowledged, while the broker may wait for it.
-const SOON: Duration = Duration::from_millis(1);
-const LATER: Duration = Duration::from_millis(64);
 
 thread_local! {
     /// What a read needs is borrowed, never across an await: an idle connection owns no buffer.
@@ -363,85 +361,6 @@ impl<'a> Connection<'a> {
         {
             tracing::debug!(peer = %self.handle.origin(), "send buffer: {error}");
         }
-    }
-
-    /// Sends a heart-beat if one is due, and gives when to look again; an error if the peer is dead.
-    fn beats(&mut self, reads: bool) -> Result<Option<Instant>, ()> {
-        let (handle, now) = (self.handle, std::time::Instant::now());
-        let Some(heartbeat) = self.session.stomp().and_then(|session| session.heartbeat()) else { return Ok(None) };
-        loop {
-            match heartbeat.poll(now, handle.stomp_written()) {
-                Beat::At(at) => return Ok(Some(at.into())),
-                Beat::Send => {
-                    handle.incoming_stomp(Entry::Beat);
-                    self.dirty.push(handle);
-                }
-                // Bytes that wait to be read are a sign of life, however long nobody has had the time for them.
-                Beat::Dead => match handle.socket().unread() {
-                    Some(unread) if unread.bytes > 0 => heartbeat.heard(now),
-                    None if !reads => heartbeat.heard(now),
-                    _ => return Err(()),
-                },
-            }
-        }
-    }
-
-    fn interest(&self, reads: bool) -> Interest {
-        // A reset is to be noticed also where nothing is to be read or written.
-        let mut interest = Interest::ERROR;
-        if reads {
-            interest |= Interest::READABLE;
-        }
-        if self.handle.is_blocked() {
-            interest |= Interest::WRITABLE;
-        }
-        interest
-    }
-
-    /// Until when the next byte of the frame that was begun has to come. A connection that is not read is not blamed for
-    /// what has come.
-    fn progress_ends(&mut self, reads: bool, more_may_come: bool) -> Option<Instant> {
-        let limit = self.context.read_timeout;
-        if !more_may_come || limit.is_zero() || self.session.missing() == 0 {
-            self.progress = None;
-            return None;
-        }
-        let was_read = std::mem::replace(&mut self.was_read, reads);
-        if reads && !was_read {
-            self.progress = None;
-        }
-        self.progress.get_or_insert_with(Instant::now).checked_add(limit)
-    }
-
-    /// Asks what was acknowledged where the broker may wait for it, soon at first, then ever more rarely. Returns when to
-    /// ask again. It waits where a whole window is on its way, and where nothing else keeps the connection open.
-    fn asks(&mut self) -> Option<Instant> {
-        let (handle, hub) = (self.handle, self.hub);
-        let ends = self.session.is_ended() || hub.is_draining();
-        let waits = ends && handle.consumes() && handle.unreported() > 0;
-        if !waits && !handle.lags() {
-            self.asks = None;
-            return None;
-        }
-        let now = Instant::now();
-        if self.asks.is_some_and(|(_, gap)| gap > SOON) && !handle.asks_late() {
-            // Somebody else has seen an acknowledgement.
-            self.asks = None;
-        }
-        let (at, gap) = self.asks.get_or_insert((now + SOON, SOON));
-        if *at <= now {
-            handle.sample();
-            if handle.owes_credit() {
-                // The broker is told in the next turn, which comes at once.
-                handle.wake();
-                *gap = SOON;
-            } else {
-                *gap = (*gap * 2).min(LATER);
-                handle.set_asks_late();
-            }
-            *at = now + *gap;
-        }
-        Some(*at)
     }
 }
 

@@ -233,7 +233,7 @@ impl Services {
             }
             Err(error) => {
                 self.addresses.borrow_mut().add_down(name, error);
-                ServiceState::Down(output::reasons(&error))
+                ServiceState::Down(output::reasons(error))
             }
         };
         self.settings.borrow().web.services.set(name, state);

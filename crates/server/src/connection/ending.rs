@@ -1,6 +1,7 @@
 //! How a connection ends.
 
-use super::{Context, Gone, LATER, SCRATCH, log};
+use super::waiting::LATER;
+use super::{Context, Gone, SCRATCH, log};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::hub::Hub;

@@ -175,3 +175,13 @@ fn a_barrier_and_a_paused_publish_are_charged() {
     assert!(bench.broker.totals().memory >= before + cost::PENDING);
     assert_eq!(bench.broker.totals().memory, bench.broker.audit());
 }
+
+#[test]
+fn at_the_budget_the_publishers_of_the_fullest_channels_are_paused_first() {
+    let mut bench = Bench::new(Limits { queue: 9000, outbox: 9000, message: 9000, ..with_memory(12_000) });
+    check(&bench.publish(1, "/queue/full", &["x".repeat(6000).as_str()]), &["pause 1"]);
+    check(&bench.publish(2, "/queue/b", &["0"]), &[]);
+    let body = "x".repeat(6000);
+    check(&bench.subscribe(3, "/queue/full"), &[&format!("3:{body}")]);
+    check(&bench.credit(3, 6004), &["resume 1"]);
+}
