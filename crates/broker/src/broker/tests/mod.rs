@@ -372,6 +372,25 @@ fn a_channel_with_nobody_and_nothing_in_it_is_forgotten() {
 }
 
 #[test]
+fn a_publisher_finds_its_channel_again_after_another_took_the_slot() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    check(&bench.publish(2, "/queue/a", &["x"]), &["1:x"]);
+    bench.credit(1, 5);
+    bench.send(1, Command::Disconnect);
+    assert_eq!(bench.broker.totals().channels, 0);
+    check(&bench.publish(2, "/queue/a", &["y"]), &[]);
+    check(&bench.subscribe(3, "/queue/a"), &["3:y"]);
+    bench.credit(3, 5);
+    bench.send(3, Command::Disconnect);
+    bench.subscribe(4, "/queue/b");
+    check(&bench.publish(2, "/queue/a", &["z"]), &[]);
+    check(&bench.subscribe(5, "/queue/a"), &["5:z"]);
+    check(&bench.publish(2, "/queue/b", &["b"]), &["4:b"]);
+    check(&bench.publish(2, "/queue/a", &["a"]), &["5:a"]);
+}
+
+#[test]
 fn patterns_reach_channels_that_are_and_channels_to_come() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/topic/>");
