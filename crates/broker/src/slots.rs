@@ -45,6 +45,9 @@ keys! {
     NodeSlot,
 }
 
+/// Room for so many rows is kept: a table whose only row comes and goes would allocate each time.
+const KEPT: usize = 8;
+
 /// A table whose rows keep their slots until they are removed. The lowest free slot is used first,
 /// so that the table becomes short again when most of its rows are gone.
 #[derive(Debug)]
@@ -101,13 +104,18 @@ impl<K: Key, T> Slots<K, T> {
         if key.index() < self.rows.len() {
             self.free.push(Reverse(key.index() as u32));
         }
-        if self.rows.len() < self.rows.capacity() / 4 {
-            self.rows.shrink_to(self.rows.len() * 2);
-            let end = self.rows.len();
-            self.free.retain(|&Reverse(slot)| (slot as usize) < end);
-            self.free.shrink_to(self.free.len() * 2);
+        if self.rows.capacity() > KEPT && self.rows.len() < self.rows.capacity() / 4 {
+            self.shrink();
         }
         row
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.rows.shrink_to((self.rows.len() * 2).max(KEPT));
+        let end = self.rows.len();
+        self.free.retain(|&Reverse(slot)| (slot as usize) < end);
+        self.free.shrink_to(self.free.len() * 2);
     }
 
     #[inline]
@@ -193,5 +201,19 @@ mod tests {
         assert!(slots.rows.capacity() < 10, "{}", slots.rows.capacity());
         assert!(slots.free.capacity() < 10, "{}", slots.free.capacity());
         assert_eq!(slots.insert(7), MemberSlot::new(1));
+    }
+
+    #[test]
+    fn a_table_whose_only_row_comes_and_goes_keeps_its_room() {
+        let mut slots = Slots::<MemberSlot, usize>::new();
+        let first = slots.insert(0);
+        slots.remove(first);
+        let room = slots.rows.capacity();
+        assert!(room > 0);
+        for number in 0..10 {
+            let row = slots.insert(number);
+            assert_eq!(slots.remove(row), number);
+            assert_eq!(slots.rows.capacity(), room);
+        }
     }
 }

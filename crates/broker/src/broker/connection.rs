@@ -9,7 +9,7 @@ use super::table::Marked;
 use crate::lease::Lease;
 use crate::list::{Link, List};
 use crate::outbox::{Outbox, OutboxEntry};
-use crate::slots::{ConnectionSlot, MemberSlot, SubscriptionSlot};
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
 use crate::{ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -113,7 +113,9 @@ pub(super) struct Connection {
     /// It may be part of a knot, which is to be looked at again.
     pub(super) untangles: bool,
     pub(super) reason: Option<PauseReason>,
-    pub(super) paused_on: Option<crate::slots::ChannelSlot>,
+    pub(super) paused_on: Option<ChannelSlot>,
+    /// The channel that it published to last; another may have its slot now.
+    pub(super) last_channel: Option<ChannelSlot>,
     pub(super) reserved: usize,
     /// Bytes of memory that it waits for, and since when it has waited.
     pub(super) need: Option<usize>,
@@ -348,6 +350,7 @@ impl Broker {
             blocked: None,
             reason: None,
             paused_on: None,
+            last_channel: None,
             reserved: 0,
             need: None,
             needs_since: Time::ZERO,

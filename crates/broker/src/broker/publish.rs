@@ -1,7 +1,7 @@
 //! The way of a batch into its channel.
 
 use super::Broker;
-use super::channel::NoChannel;
+use super::channel::{Channel, NoChannel};
 use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
@@ -30,8 +30,8 @@ impl Broker {
     pub(super) fn publish(&mut self, slot: ConnectionSlot, name: Bytes, batch: Batch) -> Result<Taken, Stop> {
         let count = batch.len() as u64;
         let kind = Kind::of(&name);
-        let channel = match self.names.get(&name) {
-            Some(&channel) => channel,
+        let channel = match self.find_channel(slot, &name) {
+            Some(channel) => channel,
             None if kind == Kind::Topic && self.is_unheard(&name) => {
                 self.totals.published += count;
                 self.totals.dropped_no_subscribers += count;
@@ -77,6 +77,19 @@ impl Broker {
                 Err(Stop { rest, on, reason, channel: Some(channel) })
             }
         }
+    }
+
+    /// The channel of this name. A publisher that names the same channel again is spared the keyed hash.
+    #[inline]
+    fn find_channel(&mut self, slot: ConnectionSlot, name: &Bytes) -> Option<ChannelSlot> {
+        let last = self.connections[slot].last_channel;
+        let is_named = |channel: &Channel| !channel.is_forgotten && channel.name == *name;
+        if last.and_then(|last| self.channels.get(last)).is_some_and(is_named) {
+            return last;
+        }
+        let channel = self.names.get(name).copied()?;
+        self.connections.quietly().row(slot).last_channel = Some(channel);
+        Some(channel)
     }
 
     #[inline]

@@ -12,6 +12,7 @@ mod retry;
 mod rules;
 mod slow;
 mod steps;
+mod topics;
 mod work;
 
 use super::Broker;
@@ -253,40 +254,6 @@ fn acks_prefetch_and_nack() {
 }
 
 #[test]
-fn a_topic_with_nobody_drops_and_counts() {
-    let mut bench = Bench::new(Limits::default());
-    check(&bench.publish(1, "/topic/a", &["x", "y"]), &[]);
-    let totals = bench.broker.totals();
-    assert_eq!((totals.dropped_no_subscribers, totals.channels), (2, 0));
-    bench.is_at_rest();
-}
-
-#[test]
-fn what_a_topic_buffers_has_a_queues_bound_in_bytes_and_one_message_of_any_size_may_wait() {
-    let body = "x".repeat(21);
-    for (bound, kept) in [(24, 1), (99, 3), (100, 4), (101, 4), (124, 4), (125, 5)] {
-        let mut bench = Bench::new(Limits { buffer_unsubscribed: 10, queue: bound, outbox: 200, ..small() });
-        check(&bench.publish(1, "/topic/a", &[body.as_str(); 5]), if kept < 5 { &["pause 1"] } else { &[] });
-        assert_eq!(
-            bench.broker.status(bench.now, &StatusQuery::top(1)).channels[0].depth,
-            kept,
-            "with a bound of {bound} bytes"
-        );
-        let arrived = brief(&bench.subscribe(2, "/topic/a"));
-        assert_eq!(arrived.iter().filter(|line| line.starts_with("2:")).count(), 5);
-    }
-}
-
-#[test]
-fn a_topic_buffers_the_first_and_then_pauses_the_publisher() {
-    let pattern = Pattern::new("/topic/kept/>");
-    let rule = ChannelRule { buffer_unsubscribed: Some(2), ..ChannelRule::new(pattern) };
-    let mut bench = Bench::with_rules(Limits::default(), vec![rule]);
-    check(&bench.publish(1, "/topic/kept/a", &["0", "1", "2", "3"]), &["pause 1"]);
-    check(&bench.subscribe(2, "/topic/kept/a"), &["2:0", "2:1", "2:2", "2:3", "resume 1"]);
-}
-
-#[test]
 fn a_barrier_comes_back_behind_everything_that_waits() {
     let mut bench = Bench::new(Limits::default());
     bench.subscribe(1, "/topic/a");
@@ -359,6 +326,25 @@ fn a_channel_with_nobody_and_nothing_in_it_is_forgotten() {
     assert_eq!(bench.broker.totals().channels, 1);
     bench.send(1, Command::Disconnect);
     assert_eq!(bench.broker.totals().channels, 0);
+}
+
+#[test]
+fn a_publisher_finds_its_channel_again_after_another_took_the_slot() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    check(&bench.publish(2, "/queue/a", &["x"]), &["1:x"]);
+    bench.credit(1, 5);
+    bench.send(1, Command::Disconnect);
+    assert_eq!(bench.broker.totals().channels, 0);
+    check(&bench.publish(2, "/queue/a", &["y"]), &[]);
+    check(&bench.subscribe(3, "/queue/a"), &["3:y"]);
+    bench.credit(3, 5);
+    bench.send(3, Command::Disconnect);
+    bench.subscribe(4, "/queue/b");
+    check(&bench.publish(2, "/queue/a", &["z"]), &[]);
+    check(&bench.subscribe(5, "/queue/a"), &["5:z"]);
+    check(&bench.publish(2, "/queue/b", &["b"]), &["4:b"]);
+    check(&bench.publish(2, "/queue/a", &["a"]), &["5:a"]);
 }
 
 #[test]
