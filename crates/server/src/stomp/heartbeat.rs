@@ -22,7 +22,7 @@ pub(crate) enum Beat {
 /// When to send, and when to expect something.
 #[derive(Clone, Debug)]
 pub(crate) struct Heartbeat {
-    /// Half of what the peer expects: it measures from one arrival to the next.
+    /// A quarter of what the peer expects: two looks between which nothing was written are half of it apart.
     sends: Option<(Duration, Instant)>,
     /// Bytes that were written when it was looked at last.
     written: u64,
@@ -39,7 +39,7 @@ impl Heartbeat {
         // A time too far away to be told is never.
         let begin = |interval: Duration| now.checked_add(interval).map(|at| (interval, at));
         let heartbeat = Heartbeat {
-            sends: sends.and_then(|interval| begin(interval / 2)),
+            sends: sends.and_then(|interval| begin(interval / 4)),
             written: 0,
             expects: expects.and_then(|interval| begin(interval.saturating_mul(MISSED))),
         };
@@ -63,12 +63,9 @@ impl Heartbeat {
             && *at <= now
         {
             *at = now.checked_add(*interval).unwrap_or(*at);
-            if self.written == written {
-                // The beat itself is no reason to leave out the next one.
-                self.written = written + 1;
+            if std::mem::replace(&mut self.written, written) == written {
                 return Beat::Send;
             }
-            self.written = written;
         }
         let next = [self.sends, self.expects].into_iter().flatten().map(|(_, at)| at).min();
         Beat::At(next.unwrap_or(now))
@@ -99,16 +96,32 @@ mod tests {
     }
 
     #[test]
-    fn a_beat_is_sent_where_nothing_was_written_for_half_the_interval() {
+    fn beats_and_data_are_never_more_than_half_the_interval_apart() {
+        for written_at in 0..2000 {
+            let now = Instant::now();
+            let mut heartbeat = Heartbeat::agree(0, 1000, now).1.unwrap();
+            let (mut written, mut last) = (0, 0);
+            for at in 0..4000 {
+                if at == written_at {
+                    (written, last) = (written + 1, at);
+                }
+                if heartbeat.poll(now + millis(at), written) == Beat::Send {
+                    assert!(at - last >= 250 || last == written_at, "beats at {last} and {at}");
+                    (written, last) = (written + 1, at);
+                }
+                assert!(at - last <= 500, "nothing from {last} to {at}, data at {written_at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_look_is_a_quarter_of_the_interval_away() {
         let now = Instant::now();
         let mut heartbeat = Heartbeat::agree(0, 1000, now).1.unwrap();
-        assert_eq!(heartbeat.poll(now, 0), Beat::At(now + millis(500)));
-        assert_eq!(heartbeat.poll(now + millis(499), 0), Beat::At(now + millis(500)));
-        assert_eq!(heartbeat.poll(now + millis(500), 0), Beat::Send);
-        assert_eq!(heartbeat.poll(now + millis(500), 0), Beat::At(now + millis(1000)));
-        assert_eq!(heartbeat.poll(now + millis(1000), 7), Beat::At(now + millis(1500)));
-        assert_eq!(heartbeat.poll(now + millis(1500), 7), Beat::Send);
-        assert_eq!(heartbeat.poll(now + millis(2000), 8), Beat::Send);
+        assert_eq!(heartbeat.poll(now, 0), Beat::At(now + millis(250)));
+        assert_eq!(heartbeat.poll(now + millis(249), 0), Beat::At(now + millis(250)));
+        assert_eq!(heartbeat.poll(now + millis(250), 0), Beat::Send);
+        assert_eq!(heartbeat.poll(now + millis(250), 1), Beat::At(now + millis(500)));
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Session {
     /// Reserves what is kept here, if that has changed.
     fn reserve(&mut self, commands: &mut Vec<Command>) {
         let above = |bytes: usize| if bytes > UNCHARGED { bytes } else { 0 };
-        let kept = above(self.backlog.len()) + self.transactions.bytes();
+        let kept = above(self.backlog.len()) + self.transactions.bytes() + above(self.subscription_bytes);
         let bytes = above(self.tail.room) + kept;
         // A message takes over what was reserved for it.
         let is_stale = bytes > 0 && commands.iter().any(|command| matches!(command, Command::Publish { .. }));

@@ -61,6 +61,8 @@ pub(crate) struct Session {
     ledger: Arc<Mutex<Ledger>>,
     subscriptions: HashMap<Bytes, Subscription>,
     next_subscription: u32,
+    /// Bytes of the subscriptions' names.
+    subscription_bytes: usize,
     /// Takes from a queue without acks.
     is_consumer: bool,
     /// SEND frames that become one command.
@@ -90,9 +92,10 @@ impl Session {
             ledger,
             subscriptions: HashMap::new(),
             next_subscription: 0,
+            subscription_bytes: 0,
             is_consumer: false,
             run: None,
-            transactions: Transactions::default(),
+            transactions: Transactions::new(limits.memory),
             reply: None,
             heartbeat: None,
             persistent: 0,
@@ -102,7 +105,14 @@ impl Session {
     /// Whether bytes of a client begin a STOMP session: neither a native client nor one of another protocol that is recognized
     /// begins so.
     pub(crate) fn begins_with(first: &[u8]) -> bool {
-        matches!(first, [b'C', ..] | [b'S'] | [b'S', b'T', ..] | [b'\n' | b'\r', ..])
+        match first {
+            [b'C' | b'\n' | b'\r', ..] | [b'S' | b'A' | b'N' | b'B' | b'U' | b'D'] => true,
+            // STOMP, and the commands that may only follow it: the client is told.
+            [one, two, ..] => {
+                [*b"ST", *b"SE", *b"SU", *b"AC", *b"AB", *b"NA", *b"BE", *b"UN", *b"DI"].contains(&[*one, *two])
+            }
+            _ => false,
+        }
     }
 
     /// Whether the peer has sent its CONNECT.
@@ -146,7 +156,8 @@ impl Session {
     /// What was handed out and not acked goes back before the connection ends, and transactions are dropped.
     fn end(&mut self, commands: &mut Vec<Command>) {
         self.state = State::Ended;
-        self.transactions = Transactions::default();
+        self.transactions.clear();
+        self.subscription_bytes = 0;
         let mut ended: Vec<_> = self.subscriptions.drain().map(|(_, subscription)| subscription.id).collect();
         ended.sort_unstable();
         commands.extend(ended.into_iter().map(|subscription| Command::Unsubscribe { subscription }));

@@ -1,6 +1,7 @@
 //! Headers of other brokers that are not supported here: refused with a sentence, never ignored.
 
 use super::StompError;
+use switchboard_wire::stomp::Frame;
 
 /// A header, the values that ask for nothing, and the answer to all others.
 type Refused = (&'static [u8], &'static [&'static [u8]], &'static str);
@@ -34,6 +35,14 @@ pub(super) const SUBSCRIBE: [Refused; 16] = [
     (b"x-queue-name", &[b""], "a queue is named by its destination here"),
     (b"x-dead-letter-exchange", &[b""], "there are no exchanges here"),
 ];
+
+/// Fails if the first header of a name in the table asks for something that is not supported.
+pub(super) fn check_all(refused: &[Refused], frame: &Frame<'_>) -> Result<(), StompError> {
+    for (name, ..) in refused {
+        frame.header(name).map_or(Ok(()), |value| check(refused, name, &value))?;
+    }
+    Ok(())
+}
 
 /// Fails if the header asks for something that is not supported.
 pub(super) fn check(refused: &[Refused], name: &[u8], value: &[u8]) -> Result<(), StompError> {

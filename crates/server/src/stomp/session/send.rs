@@ -60,7 +60,7 @@ impl Session {
         let (mut channel, mut transaction, mut receipt) = (None, None, None);
         let mut attributes = Attributes::default();
         let mut headers = Headers::builder();
-        let mut priority = None;
+        let (mut priority, mut seen) = (None, 0);
         for header in frame.headers() {
             let value = &*header.value;
             match &*header.name {
@@ -68,11 +68,12 @@ impl Session {
                 b"transaction" if transaction.is_none() => transaction = Some(value.to_vec()),
                 b"receipt" if receipt.is_none() => receipt = Some(value.to_vec()),
                 name if NOT_PASSED_ON.contains(&name) => {}
+                name if is_repeated(name, &mut seen) => headers.push(name, value),
                 name => {
                     refused::check(&SEND, name, value)?;
                     match name {
-                        b"persistent" => attributes.persistent |= value == b"true",
-                        b"priority" if priority.is_none() => priority = Some(self::priority(value)?),
+                        b"persistent" => attributes.persistent = value == b"true",
+                        b"priority" => priority = Some(self::priority(value)?),
                         b"expires" => attributes.expires = attributes.expires.or(self.epoch.at("expires", value)?),
                         b"expiration" => {
                             attributes.expires = attributes.expires.or(self.epoch.after("expiration", value)?);
@@ -160,6 +161,17 @@ impl Send {
     fn is_alike(&self, other: &Send) -> bool {
         self.channel == other.channel && self.attributes == other.attributes
     }
+}
+
+/// Whether this is a second header of a name that means something here: the first one counts. `seen` has a bit for each.
+fn is_repeated(name: &[u8], seen: &mut u32) -> bool {
+    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", DELAY];
+    let Some(at) = own.into_iter().chain(SEND.iter().map(|(name, ..)| *name)).position(|known| known == name) else {
+        return false;
+    };
+    let before = *seen;
+    *seen |= 1 << at;
+    *seen == before
 }
 
 fn priority(value: &[u8]) -> Result<u8, StompError> {

@@ -15,13 +15,13 @@ const PREFETCH: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) id: SubscriptionId,
+    /// Bytes of its names: as a key, and in each message.
+    bytes: usize,
 }
 
 impl Session {
     pub(super) fn subscribe(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
-        for header in frame.headers() {
-            refused::check(&SUBSCRIBE, &header.name, &header.value)?;
-        }
+        refused::check_all(&SUBSCRIBE, frame)?;
         let pattern = frame.header(b"destination").ok_or_else(|| missing(frame, "destination"))?;
         destination::check_pattern(&pattern)?;
         let id = frame.header(b"id");
@@ -52,8 +52,10 @@ impl Session {
             .checked_add(1)
             .ok_or_else(|| StompError::new("the session has had too many subscriptions: connect anew"))?;
         let line = id.map_or_else(Vec::new, |id| FrameWriter::lines_of(b"subscription", &id, self.version));
+        let bytes = key.len() + line.len();
+        self.subscription_bytes += bytes;
         self.ledger.lock().subscribe(subscription, line, is_cumulative);
-        self.subscriptions.insert(key, Subscription { id: subscription });
+        self.subscriptions.insert(key, Subscription { id: subscription, bytes });
         self.is_consumer |= ack == AckMode::Auto && Kind::of(&pattern) == Kind::Queue;
         commands.push(Command::Subscribe { subscription, pattern: Bytes::copy_from_slice(&pattern), ack });
         Ok(())
@@ -65,9 +67,10 @@ impl Session {
             (None, Some(destination)) if self.version == Version::V1_0 => destination,
             _ => return Err(missing(frame, "id")),
         };
-        let Some(Subscription { id: subscription }) = self.subscriptions.remove(&*key) else {
+        let Some(Subscription { id: subscription, bytes }) = self.subscriptions.remove(&*key) else {
             return Err(StompError::new(format!("there is no subscription {}", key.escape_ascii())));
         };
+        self.subscription_bytes -= bytes;
         commands.push(Command::Unsubscribe { subscription });
         Ok(())
     }

@@ -9,17 +9,19 @@ use switchboard_broker::{Batch, Command};
 /// Transactions of one session at a time.
 const TRANSACTIONS: usize = 64;
 
-/// Bytes that all of them may collect, overhead included.
+/// Bytes that all of them may collect, overhead included: so much, or this part of the memory budget if that is less.
 const BYTES: usize = 16 << 20;
+const OF_MEMORY: usize = 32;
 
 /// Bytes that each step of one, or one that is empty, counts for.
 const OVERHEAD: usize = 192;
 
 /// A session's open transactions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Transactions {
     open: HashMap<Vec<u8>, Open>,
     bytes: usize,
+    limit: usize,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +37,16 @@ enum Step {
 }
 
 impl Transactions {
+    /// None, where so much memory may be used by all.
+    pub(super) fn new(memory: usize) -> Transactions {
+        Transactions { open: HashMap::new(), bytes: 0, limit: BYTES.min(memory / OF_MEMORY) }
+    }
+
+    /// Aborts all.
+    pub(super) fn clear(&mut self) {
+        *self = Transactions { open: HashMap::new(), bytes: 0, ..*self };
+    }
+
     /// What they take, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -79,9 +91,10 @@ impl Transactions {
     }
 
     fn count(&mut self, name: &[u8], bytes: usize) -> Result<(), StompError> {
-        if self.bytes.saturating_add(bytes) > BYTES {
+        if self.bytes.saturating_add(bytes) > self.limit {
             return Err(StompError::new(format!(
-                "open transactions of more than {BYTES} bytes, which is the limit of a session"
+                "open transactions of more than {} bytes, which is the limit of a session",
+                self.limit
             )));
         }
         let open = self.open.get_mut(name).ok_or_else(|| unknown(name))?;
