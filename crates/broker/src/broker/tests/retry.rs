@@ -1,7 +1,7 @@
 //! Tries without success: what counts as one, back-off, and where messages go meanwhile.
 
 use super::{Bench, brief, check, manual};
-use crate::{ChannelRule, Command, Delivery, DeliveryRule, DeliveryTag, Event, Limits, Pattern, StatusQuery};
+use crate::{AckMode, ChannelRule, Command, Delivery, DeliveryRule, DeliveryTag, Event, Limits, Pattern, StatusQuery};
 use std::time::Duration;
 
 pub(super) fn ack(first: u64, last: u64) -> Command {
@@ -161,21 +161,32 @@ fn without_acks_what_the_peers_machine_did_not_acknowledge_is_marked_and_never_c
 
 #[test]
 fn messages_with_different_tries_are_delivered_apart() {
-    let mut bench = bench();
-    bench.subscribe_with(1, "/queue/a", manual(100));
-    bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
-    bench.credit(1, 20);
-    bench.send(1, nack(2, 2));
-    bench.send(1, nack(4, 4));
-    bench.pass(1000);
-    bench.send(1, Command::Disconnect);
-    let mut all = bench.subscribe(2, "/queue/a");
-    all.extend(bench.credit(2, 100));
-    for event in &all {
-        let Event::Deliver { batch, .. } = event else { panic!("{event:?}") };
-        assert_eq!(batch.len(), 1, "{event:?}");
+    // In a window of one message, those behind it wait in the outbox, where small ones of a kind are joined.
+    for (window, mode) in [(1000, manual(100)), (5, manual(100)), (1000, AckMode::Auto), (5, AckMode::Auto)] {
+        let mut bench =
+            Bench::with_rules(Limits { window, write_timeout: Duration::ZERO, ..Limits::default() }, vec![]);
+        bench.subscribe_with(1, "/queue/a", manual(100));
+        bench.publish(3, "/queue/a", &["0", "1", "2", "3", "4", "5"]);
+        (0..6).for_each(|_| _ = bench.credit(1, 5));
+        for tag in [2, 4, 6] {
+            bench.send(1, nack(tag, tag));
+        }
+        bench.pass(1000);
+        (0..3).for_each(|_| _ = bench.credit(1, 5));
+        bench.send(1, nack(9, 9));
+        bench.pass(2000);
+        bench.credit(1, 5);
+        // The oldest unacked one is tried once more by this.
+        bench.send(1, Command::Disconnect);
+        let mut all = bench.subscribe_with(2, "/queue/a", mode);
+        (0..6).for_each(|_| all.extend(bench.credit(2, 5)));
+        let expected = ["0 again 1", "1 again 1", "2 again 0", "3 again 1", "4 again 0", "5 again 2"];
+        assert_eq!(tries(&all), expected, "{window} {mode:?}");
+        if mode != AckMode::Auto {
+            bench.send(2, ack(1, 6));
+        }
+        bench.is_at_rest();
     }
-    assert_eq!(tries(&all), ["0 again 1", "1 again 1", "2 again 0", "3 again 1"]);
 }
 
 #[test]
