@@ -82,7 +82,7 @@ fn messages_flow_past_one_that_waits_for_its_back_off_and_it_then_comes_in_its_p
 fn of_what_a_disconnect_returns_the_oldest_unacked_message_of_each_subscription_alone_counts_as_tried() {
     let mut bench = bench();
     bench.subscribe_with(1, "/queue/a", manual(100));
-    let other = crate::SubscriptionId(7);
+    let other = SubscriptionId(7);
     bench.send(1, Command::Subscribe { subscription: other, pattern: "/queue/b".into(), ack: manual(100) });
     bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
     bench.publish(3, "/queue/a", &["4", "5"]);
