@@ -3,7 +3,8 @@
 use super::retry::{ack, bench, nack};
 use super::{Bench, brief, check, manual};
 use crate::{
-    AckMode, Attributes, Batch, ChannelRule, Command, Delivery, DeliveryRule, Event, Limits, Pattern, StatusQuery, Time,
+    AckMode, Attributes, Batch, ChannelRule, Command, Delivery, DeliveryRule, DeliveryTag, Event, Limits, Pattern,
+    StatusQuery, Time,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,24 @@ fn an_expired_message_is_never_delivered_however_late_the_timer_is() {
         check(&bench.subscribe(1, channel), &["1:1"]);
         assert_eq!(bench.broker.totals().expired, 1, "{channel}");
         bench.credit(1, 5);
+        bench.is_at_rest();
+    }
+}
+
+#[test]
+fn an_expired_message_takes_no_tag_and_no_prefetch_however_late_the_timer_is() {
+    for prefetch in [1, 2, u32::MAX] {
+        let mut bench = bench();
+        let attributes = living(&bench, 10);
+        publish(&mut bench, "/queue/a", "0", attributes);
+        bench.publish(3, "/queue/a", &["1"]);
+        bench.now = bench.now + Duration::from_secs(1);
+        let events = bench.subscribe_with(1, "/queue/a", manual(prefetch));
+        check(&events, &["1:1"]);
+        let [Event::Deliver { tag: Some(DeliveryTag(1)), .. }] = &events[..] else { panic!("{prefetch}: {events:?}") };
+        assert_eq!(bench.broker.totals().expired, 1, "{prefetch}");
+        bench.credit(1, 5);
+        check(&bench.send(1, ack(1, 1)), &[]);
         bench.is_at_rest();
     }
 }

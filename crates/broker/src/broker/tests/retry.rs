@@ -1,7 +1,10 @@
 //! Tries without success: what counts as one, back-off, and where messages go meanwhile.
 
 use super::{Bench, brief, check, manual};
-use crate::{ChannelRule, Command, Delivery, DeliveryRule, DeliveryTag, Event, Limits, Pattern, StatusQuery};
+use crate::{
+    AckMode, ChannelRule, Command, Delivery, DeliveryRule, DeliveryTag, Event, Limits, Pattern, StatusQuery,
+    SubscriptionId,
+};
 use std::time::Duration;
 
 pub(super) fn ack(first: u64, last: u64) -> Command {
@@ -79,7 +82,7 @@ fn messages_flow_past_one_that_waits_for_its_back_off_and_it_then_comes_in_its_p
 fn of_what_a_disconnect_returns_the_oldest_unacked_message_of_each_subscription_alone_counts_as_tried() {
     let mut bench = bench();
     bench.subscribe_with(1, "/queue/a", manual(100));
-    let other = crate::SubscriptionId(7);
+    let other = SubscriptionId(7);
     bench.send(1, Command::Subscribe { subscription: other, pattern: "/queue/b".into(), ack: manual(100) });
     bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
     bench.publish(3, "/queue/a", &["4", "5"]);
@@ -142,7 +145,7 @@ fn what_an_ended_subscription_had_comes_again_and_is_not_counted_as_tried() {
     bench.subscribe_with(1, "/queue/a", manual(100));
     bench.publish(3, "/queue/a", &["0", "1"]);
     bench.credit(1, 10);
-    bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) });
+    bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) });
     assert_eq!(tries(&bench.subscribe_with(2, "/queue/a", manual(100))), ["0 again 0", "1 again 0"]);
     assert_eq!(bench.broker.totals().failed, 0);
 }
@@ -161,21 +164,41 @@ fn without_acks_what_the_peers_machine_did_not_acknowledge_is_marked_and_never_c
 
 #[test]
 fn messages_with_different_tries_are_delivered_apart() {
-    let mut bench = bench();
-    bench.subscribe_with(1, "/queue/a", manual(100));
-    bench.publish(3, "/queue/a", &["0", "1", "2", "3"]);
-    bench.credit(1, 20);
-    bench.send(1, nack(2, 2));
-    bench.send(1, nack(4, 4));
-    bench.pass(1000);
-    bench.send(1, Command::Disconnect);
-    let mut all = bench.subscribe(2, "/queue/a");
-    all.extend(bench.credit(2, 100));
-    for event in &all {
-        let Event::Deliver { batch, .. } = event else { panic!("{event:?}") };
-        assert_eq!(batch.len(), 1, "{event:?}");
+    for (mode, topic_bytes) in [(manual(100), 0), (manual(100), 26), (AckMode::Auto, 0), (AckMode::Auto, 26)] {
+        let limits = Limits { window: 30, write_timeout: Duration::ZERO, ..Limits::default() };
+        let mut bench = Bench::with_rules(limits, Vec::new());
+        bench.subscribe_with(1, "/queue/a", manual(100));
+        bench.publish(3, "/queue/a", &["0", "1", "2", "3", "4", "5"]);
+        bench.credit(1, 30);
+        for tag in [2, 4, 6] {
+            bench.send(1, nack(tag, tag));
+        }
+        bench.pass(1000);
+        bench.credit(1, 15);
+        bench.send(1, nack(9, 9));
+        bench.pass(2000);
+        bench.credit(1, 5);
+        // The oldest unacked one is tried once more by this.
+        bench.send(1, Command::Disconnect);
+        // Behind a window full of a topic's, they wait in the outbox, where small ones of a kind are joined.
+        let (subscription, pattern) = (SubscriptionId(1), "/topic/a".into());
+        bench.send(2, Command::Subscribe { subscription, pattern, ack: AckMode::Auto });
+        if topic_bytes > 0 {
+            bench.publish(3, "/topic/a", &[&"x".repeat(topic_bytes)]);
+        }
+        let mut all = bench.subscribe_with(2, "/queue/a", mode);
+        assert_eq!(all.is_empty(), topic_bytes > 0, "{all:?}");
+        if topic_bytes > 0 {
+            all.extend(bench.credit(2, 4 + topic_bytes));
+        }
+        let expected = ["0 again 1", "1 again 1", "2 again 0", "3 again 1", "4 again 0", "5 again 2"];
+        assert_eq!(tries(&all), expected, "{topic_bytes} {mode:?}");
+        bench.credit(2, 30);
+        if mode != AckMode::Auto {
+            bench.send(2, ack(1, 6));
+        }
+        bench.is_at_rest();
     }
-    assert_eq!(tries(&all), ["0 again 1", "1 again 1", "2 again 0", "3 again 1"]);
 }
 
 #[test]
@@ -249,7 +272,7 @@ fn many_back_offs_that_end_at_once_are_dealt_with_in_steps_and_in_order() {
     bodies.iter().for_each(|body| _ = bench.publish(3, "/queue/a", &[body]));
     bench.credit(1, 400 * 7);
     (1..=400).rev().for_each(|tag| _ = bench.send(1, nack(tag, tag)));
-    bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) });
+    bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) });
     bench.broker.set_steps_per_call(10);
     bench.now = bench.now + Duration::from_secs(1);
     bench.broker.handle_timeout(bench.now);
@@ -283,7 +306,7 @@ fn a_message_that_is_not_acked_in_time_goes_to_another_consumer_and_its_connecti
     assert_eq!(bench.broker.totals().failed, 1);
     bench.send(1, ack(3, 3));
     bench.subscribe_with(2, "/queue/a", manual(10));
-    bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) });
+    bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) });
     check(&bench.pass(999), &[]);
     let again = bench.pass(1);
     check(&again, &["2:1"]);

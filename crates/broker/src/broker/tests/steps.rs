@@ -1,8 +1,10 @@
 //! What one call does at most, and that everything is right in between.
 
-use super::{Bench, brief, small};
+use super::retry::ack;
+use super::{Bench, brief, manual, small};
 use crate::{AckMode, Batch, Command, Limits, Packer, Page, PauseReason, StatusQuery, SubscriptionId};
 use bytes::Bytes;
+use std::time::Duration;
 
 impl Bench {
     /// Goes on with what calls have left over; how many calls that takes.
@@ -47,6 +49,32 @@ fn a_disconnect_takes_steps_and_the_order_stays_whatever_is_done_in_between() {
         let totals = bench.broker.totals();
         assert_eq!((totals.requeued, totals.delivered), (300, 0));
         assert_eq!(totals.memory, bench.broker.audit());
+    }
+}
+
+#[test]
+fn who_has_room_while_another_is_taken_down_gets_the_first_that_comes_back() {
+    let cases = (0..60).flat_map(|calls| [3, 10, 20, 40].map(|steps| (calls, steps)));
+    for (calls, steps, acks_before) in cases.flat_map(|(calls, steps)| [(calls, steps, true), (calls, steps, false)]) {
+        let mut bench = Bench::new(Limits { window: 1 << 30, write_timeout: Duration::ZERO, ..Limits::default() });
+        bench.subscribe_with(2, "/queue/a", manual(1));
+        bench.publish(3, "/queue/a", &["000"]);
+        bench.credit(2, 7);
+        bench.subscribe_with(1, "/queue/a", manual(1000));
+        for number in 1..=40 {
+            bench.publish(3, "/queue/a", &[&format!("{number:03}")]);
+        }
+        // The later half is in the outbox, from which it comes back before the other half, which is written.
+        bench.credit(1, 7 * 20);
+        let mut events = if acks_before { bench.send(2, ack(1, 1)) } else { Vec::new() };
+        bench.broker.set_steps_per_call(steps);
+        events.extend(bench.send(1, Command::Disconnect));
+        (0..calls).for_each(|_| bench.broker.handle_timeout(bench.now));
+        events.extend(if acks_before { bench.publish(3, "/queue/a", &["new"]) } else { bench.send(2, ack(1, 1)) });
+        bench.rest();
+        events.extend(bench.events());
+        assert_eq!(brief(&events), ["2:001"], "{calls} calls of {steps} steps, {acks_before}");
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
     }
 }
 
