@@ -241,3 +241,94 @@ proptest! {
         prop_assert_eq!(&asked(bytes.chunks(size % 7 + 1), most), &whole);
     }
 }
+
+#[test]
+fn of_repeated_headers_the_first_counts_whatever_it_says() {
+    for header in ["expires", "expiration", "AMQ_SCHEDULED_DELAY"] {
+        let send = |first: u64, second: u64| {
+            let bytes = format!("SEND\ndestination:/queue/a\n{header}:{first}\n{header}:{second}\n\n\0");
+            let (commands, error) = after(&bytes);
+            let [Command::Publish { batch, .. }] = &commands[..] else { panic!("{commands:?} {error:?}") };
+            let attributes = batch.attributes().unwrap().clone();
+            attributes.expires.is_some() || attributes.deliver_at.is_some()
+        };
+        assert!(!send(0, 60_000), "{header}");
+        assert!(send(60_000, 0), "{header}");
+    }
+    // A second one is passed on as it is, for whoever knows what it means.
+    let after_first =
+        |first: &str, second: &str| after(&format!("SEND\ndestination:/queue/a\n{first}\n{second}\n\n\0"));
+    for (good, bad) in
+        [("expires:0", "expires:zz"), ("reply-to:/queue/b", "reply-to:zz"), ("JMSXGroupID:", "JMSXGroupID:x")]
+    {
+        assert_eq!(after_first(good, bad).1, None, "{good}");
+        assert!(after_first(bad, good).1.is_some(), "{bad}");
+    }
+    let subscribe = |first: &str, second: &str| {
+        after(&format!("SUBSCRIBE\nid:1\ndestination:/queue/a\nselector:{first}\nselector:{second}\n\n\0")).1
+    };
+    assert!(subscribe("", "x").is_none() && subscribe("x", "").is_some());
+}
+
+#[test]
+fn names_of_subscriptions_are_reserved_until_they_end() {
+    let (mut session, _) = session();
+    let mut commands = Vec::new();
+    session.received_up_to(CONNECT.as_bytes(), usize::MAX, &mut commands).unwrap();
+    let last = |commands: &mut Vec<Command>| {
+        let sizes: Vec<usize> = commands
+            .drain(..)
+            .filter_map(|command| if let Command::Reserve { bytes, .. } = command { Some(bytes) } else { None })
+            .collect();
+        sizes.last().copied()
+    };
+    let id = "n".repeat(1000);
+    for number in 0..5 {
+        let bytes = format!("SUBSCRIBE\nid:{id}{number}\ndestination:/topic/a\n\n\0");
+        session.received_up_to(bytes.as_bytes(), usize::MAX, &mut commands).unwrap();
+        assert!(last(&mut commands).unwrap() >= 2000 * (number + 1));
+    }
+    for number in 0..5 {
+        let bytes = format!("UNSUBSCRIBE\nid:{id}{number}\n\n\0");
+        session.received_up_to(bytes.as_bytes(), usize::MAX, &mut commands).unwrap();
+        assert!(last(&mut commands).unwrap() < 2100 * (5 - number));
+    }
+    assert_eq!(session.reserved, 0);
+}
+
+#[test]
+fn open_transactions_have_a_part_of_memory() {
+    for (memory, most) in [(32 << 20, 1 << 20), (1 << 40, 16 << 20)] {
+        let limits = Limits { memory, ..limits() };
+        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())));
+        let mut commands = Vec::new();
+        session
+            .received_up_to(format!("{CONNECT}BEGIN\ntransaction:t\n\n\0").as_bytes(), usize::MAX, &mut commands)
+            .unwrap();
+        let send = format!("SEND\ndestination:/queue/a\ntransaction:t\n\n{}\0", "x".repeat(10_000));
+        let error = loop {
+            if let Err(error) = session.received_up_to(send.as_bytes(), usize::MAX, &mut commands) {
+                break error;
+            }
+            commands.clear();
+        };
+        assert!(error.message.contains(&format!("more than {most} bytes")), "{}", error.message);
+        assert!(session.transactions.bytes() > most - 20_000);
+    }
+}
+
+#[test]
+fn a_first_frame_that_is_none_of_connect_is_recognized_and_named() {
+    for command in ["SEND", "SUBSCRIBE", "UNSUBSCRIBE", "ACK", "NACK", "BEGIN", "COMMIT", "ABORT", "DISCONNECT"] {
+        let bytes = format!("{command}\nid:1\n\n\0");
+        for first in [1, 2, 4, bytes.len()] {
+            assert!(Session::begins_with(&bytes.as_bytes()[..first]), "{command}, {first}");
+        }
+        let (mut session, _) = session();
+        let error = session.received_up_to(bytes.as_bytes(), usize::MAX, &mut Vec::new()).unwrap_err();
+        assert!(error.message.contains("CONNECT or STOMP"), "{command}: {}", error.message);
+    }
+    for native in [&[0, 0, 0, 5][..], &[0], b"AMQP", b"GET / HTTP/1.1", b"*1\r\n", b"SSH-2.0"] {
+        assert!(!Session::begins_with(native), "{native:?}");
+    }
+}
