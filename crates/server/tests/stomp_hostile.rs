@@ -103,7 +103,8 @@ async fn one_that_connects_without_a_word_is_closed() {
     let server = Running::start_with(Settings { handshake: Duration::from_millis(100), ..Settings::default() }).await;
     let mut client = StompClient::silent(server.stomp).await;
     client.send("\n\nCONNECT\naccept-version:1.2\n").await;
-    assert_eq!(client.end().await, []);
+    let last = client.end().await;
+    assert!(last.len() == 1 && last[0].header("message").contains("(limit: handshake)"), "{last:?}");
 }
 
 #[tokio::test]
@@ -118,4 +119,26 @@ async fn a_shutdown_does_not_wait_for_acks_that_are_on_their_way() {
     };
     let (shutdown, _) = tokio::join!(server.stop(), acks);
     assert_eq!(shutdown.undelivered, 0);
+}
+
+#[tokio::test]
+async fn one_that_does_not_finish_a_frame_is_told_which_limit_was_exceeded() {
+    let server = Running::start_with(Settings { read_timeout: Duration::from_millis(50), ..Settings::default() }).await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SEND\ndestination:/queue/a\ncontent-length:10\n\nx").await;
+    let error = client.receive().await;
+    assert_eq!(error.command, "ERROR");
+    assert!(error.header("message").contains("(limit: read-timeout)"), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_that_is_kicked_is_told_so() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    let status = server.http("GET /status HTTP/1.1\r\nHost: localhost").await;
+    let number =
+        status.split("\"id\":").nth(1).and_then(|rest| rest.split([',', '}']).next()).expect("an id").to_owned();
+    server.http(&format!("POST /kick?connection={number} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0")).await;
+    let error = client.receive().await;
+    assert!(error.command == "ERROR" && error.header("message").contains("asked for over HTTP"), "{error:?}");
 }

@@ -52,7 +52,7 @@ impl Ending {
             }
             CloseMode::Broker(reason @ (CloseReason::Slow | CloseReason::Unfinished)) => {
                 log!(hub, handle, Slow, warn, "closed: {reason}");
-                Ending::NoRest
+                Ending::told(handle, reason.to_string(), Ending::NoRest)
             }
             CloseMode::Refused(refusal, channel) => {
                 match channel {
@@ -62,8 +62,9 @@ impl Ending {
                 if matches!(refusal, Refusal::Connections { .. }) { Ending::Refused } else { Ending::Rest }
             }
             CloseMode::Kicked => {
-                log!(hub, handle, Limit, warn, "closed: asked for over HTTP");
-                Ending::NoRest
+                let reason = "asked for over HTTP";
+                log!(hub, handle, Limit, warn, "closed: {reason}");
+                Ending::told(handle, reason.to_owned(), Ending::NoRest)
             }
             CloseMode::Evicted => {
                 log!(
@@ -114,20 +115,27 @@ impl Ending {
     /// A time limit is over.
     pub(super) fn late(context: &Context, handle: &ConnectionHandle, is_new: bool, missing: usize) -> Ending {
         let hub = &context.hub;
+        let reason;
         if is_new {
             let seconds = context.handshake.as_secs_f32();
-            log!(hub, handle, Handshake, warn, "closed: no whole first frame within {seconds} s (limit: handshake)");
+            reason = format!("no whole first frame within {seconds} s (limit: handshake)");
+            log!(hub, handle, Handshake, warn, "closed: {reason}");
         } else {
             let seconds = context.read_timeout.as_secs_f32();
-            log!(
-                hub,
-                handle,
-                Protocol,
-                warn,
-                "closed: nothing of a frame that lacks {missing} bytes came for {seconds} s (limit: read-timeout)"
-            );
+            reason =
+                format!("nothing of a frame that lacks {missing} bytes came for {seconds} s (limit: read-timeout)");
+            log!(hub, handle, Protocol, warn, "closed: {reason}");
         }
-        Ending::Gone
+        Ending::told(handle, reason, Ending::Gone)
+    }
+
+    /// Where the protocol has a word for it, the peer is told why.
+    fn told(handle: &ConnectionHandle, reason: String, otherwise: Ending) -> Ending {
+        if handle.stomp().is_none() {
+            return otherwise;
+        }
+        handle.incoming_stomp(Entry::Error(StompError::new(reason)));
+        Ending::Rest
     }
 
     /// The peer broke the protocol.
