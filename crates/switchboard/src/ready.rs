@@ -82,7 +82,7 @@ impl Addresses {
         for address in shown(&self.native) {
             line("broker, native protocol", &address.to_string());
         }
-        for address in &self.stomp {
+        for address in shown(&self.stomp) {
             line("broker, STOMP", &address.to_string());
         }
         for address in shown(&self.http) {
