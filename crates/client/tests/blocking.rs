@@ -61,6 +61,8 @@ fn all_waits(url: &str) {
     let mut events = client.events();
     client.publish("/topic/a", "x").wait().unwrap();
     client.flush().wait().unwrap();
+    // The publisher may be connected from the beginning, so this alone is sure to be an event.
+    let _other = client.subscribe("/topic/b").wait().unwrap();
     assert!(events.wait().is_some());
     assert_eq!(subscription.wait().unwrap()[..], b"x"[..]);
     client.close().wait().unwrap();
