@@ -157,15 +157,16 @@ impl Decoder {
     /// Takes one more line of the head; false if it is not whole.
     fn scan_line(&mut self, input: &[u8]) -> Result<bool, DecodeError> {
         let rest = &input[self.at..];
-        let end = match memchr::memchr2(b'\n', 0, rest) {
-            Some(at) if rest[at] == 0 => return Err(DecodeError::NulInHead),
-            found => found.map(|at| self.at + at),
-        };
+        let end = memchr::memchr2(b'\n', 0, rest).map(|at| self.at + at);
         let limit = self.limits.line;
         let line = &input[self.line..end.unwrap_or(input.len())];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.len() > limit {
+            // Before whatever ends it: the error does not depend on how the bytes are cut.
             return Err(DecodeError::LineTooLong { limit });
+        }
+        if end.is_some_and(|end| input[end] == 0) {
+            return Err(DecodeError::NulInHead);
         }
         let Some(end) = end else {
             self.at = input.len();

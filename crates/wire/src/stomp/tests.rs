@@ -288,3 +288,20 @@ proptest! {
         prop_assert_eq!(decode(version, LIMITS, cut(&bytes, &points)), decode(version, LIMITS, [&bytes[..]]));
     }
 }
+
+#[test]
+fn the_error_of_a_line_is_the_same_wherever_it_is_cut() {
+    for length in 38..=43 {
+        for end in ["\0", "\r\0", "\n\n\0", "\r\n\n\0", "\rx\n\n\0"] {
+            for begin in ["", "SEND\n", "SEND\na:b\n"] {
+                let bytes = format!("{begin}{}{end}", "h:".repeat(length)[..length].to_owned());
+                let bytes = bytes.as_bytes();
+                let whole = decode(Version::V1_2, LIMITS, [bytes]);
+                assert_eq!(whole, decode(Version::V1_2, LIMITS, bytes.chunks(1)), "{bytes:?}");
+                for cut in 0..bytes.len() {
+                    assert_eq!(whole, decode(Version::V1_2, LIMITS, [&bytes[..cut], &bytes[cut..]]), "{bytes:?} {cut}");
+                }
+            }
+        }
+    }
+}
