@@ -46,7 +46,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     let version = Version::ALL[usize::from(version) % 3];
     let whole = decode(version, LIMITS, std::iter::once(bytes));
     assert_eq!(whole, decode(version, LIMITS, bytes.chunks(usize::from(size).max(1))));
-    // Only 1.2 can express everything.
+    // Only 1.2 can express everything, but for a command that ends with CR.
     let mut written = Vec::new();
     for (command, headers, body) in &whole.0 {
         let mut writer = FrameWriter::new(command, Version::V1_2, &mut written);
@@ -55,7 +55,8 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
         }
         writer.body(body);
     }
-    let unescaped = |command: &[u8]| matches!(command, b"CONNECT" | b"STOMP" | b"CONNECTED");
+    let unescaped =
+        |command: &[u8]| matches!(command, b"CONNECT" | b"STOMP" | b"CONNECTED") || command.ends_with(b"\r");
     if !whole.0.iter().any(|(command, ..)| unescaped(command)) {
         let more = Limits { headers: 9, line: 200, ..LIMITS };
         assert_eq!(decode(Version::V1_2, more, std::iter::once(&written[..])), (whole.0, None));
