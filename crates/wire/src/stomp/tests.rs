@@ -296,10 +296,10 @@ fn the_error_of_a_line_is_the_same_wherever_it_is_cut() {
             for begin in ["", "SEND\n", "SEND\na:b\n"] {
                 let bytes = format!("{begin}{}{end}", "h:".repeat(length)[..length].to_owned());
                 let bytes = bytes.as_bytes();
-                let whole = decode(Version::V1_2, LIMITS, [bytes]);
-                assert_eq!(whole, decode(Version::V1_2, LIMITS, bytes.chunks(1)), "{bytes:?}");
+                let whole = decode(V1_2, LIMITS, [bytes]);
+                assert_eq!(whole, decode(V1_2, LIMITS, bytes.chunks(1)), "{bytes:?}");
                 for cut in 0..bytes.len() {
-                    assert_eq!(whole, decode(Version::V1_2, LIMITS, [&bytes[..cut], &bytes[cut..]]), "{bytes:?} {cut}");
+                    assert_eq!(whole, decode(V1_2, LIMITS, [&bytes[..cut], &bytes[cut..]]), "{bytes:?} {cut}");
                 }
             }
         }
