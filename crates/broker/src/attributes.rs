@@ -1,4 +1,4 @@
-//! What the messages of a batch have in common beside their channel: headers, and the properties that the
+//! Attributes: what the messages of a batch have in common beside their channel: headers, and the properties that the
 //! rules read.
 
 use crate::{Time, cost};
@@ -97,7 +97,7 @@ impl HeadersBuilder {
     }
 }
 
-/// What the messages of a [`Batch`](crate::Batch) have in common, stored once for all of them. The memory
+/// Headers and properties that the messages of a [`Batch`](crate::Batch) have in common, stored once for all of them. The memory
 /// budget charges it for each buffer of messages that has it.
 ///
 /// The names in it should not be slices of larger buffers, which they would keep in memory.

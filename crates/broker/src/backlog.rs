@@ -93,7 +93,7 @@ impl Backlog {
     pub(crate) fn postpone(&mut self, segment: Segment, until: Time) {
         self.count(&segment);
         self.postponed_depth += segment.batch.len();
-        // What expires meanwhile need not wait longer.
+        // Messages that expire meanwhile need not wait longer.
         let until = segment.batch.expires().map_or(until, |expires| expires.min(until));
         self.postponed.insert((until, segment.first), segment);
     }

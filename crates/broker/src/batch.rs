@@ -66,7 +66,7 @@ impl Batch {
         Batch { attributes: attributes.into(), ..self }
     }
 
-    /// What the messages have in common, if their publisher's protocol has anything of the kind.
+    /// Attributes of all messages, if their publisher's protocol has anything of the kind.
     pub fn attributes(&self) -> Option<&Arc<Attributes>> {
         self.attributes.as_ref()
     }

@@ -24,9 +24,9 @@ pub(crate) struct Allocation {
 pub(crate) struct MemoryBudget {
     used: usize,
     limit: usize,
-    /// What may be used: `limit` without what is set aside for connections, and with `granted`.
+    /// Bytes that may be used: `limit` without what is set aside for connections, and with `granted`.
     room: usize,
-    /// What a part of one message has beyond the budget. It is no less free for others by that.
+    /// Bytes that a part of one message has beyond the budget. It is no less free for others by that.
     granted: usize,
     allocations: Slots<AllocationSlot, Allocation>,
     /// Something was released since this was last asked.
@@ -54,7 +54,7 @@ impl MemoryBudget {
         self.room.saturating_sub(self.used)
     }
 
-    /// What must be free for a part of a message of `whole` bytes to grow by `more`: it leaves eight times the message's
+    /// Bytes that must be free for a part of a message of `whole` bytes to grow by `more`: it leaves eight times the message's
     /// size, or a sixteenth of the budget where that is less. So large messages that nobody finishes leave room for small
     /// ones, and small ones for smaller ones.
     pub(crate) fn needed_for_part(&self, more: usize, whole: usize) -> usize {
@@ -62,7 +62,7 @@ impl MemoryBudget {
         more.saturating_add(left)
     }
 
-    /// What a part of one message may have beyond the budget, from now on.
+    /// Sets what a part of one message may have beyond the budget.
     pub(crate) fn set_granted(&mut self, bytes: usize) {
         self.room = self.room - self.granted + bytes;
         self.granted = bytes;

@@ -127,7 +127,7 @@ impl Broker {
             let handed_tag = connection.handed_tag;
             let Some(lease) = connection.leases.get_mut(&tag) else { continue };
             lease.due = None;
-            // What was recalled and is not handed out again is not the consumer's.
+            // Messages that were recalled and not handed out again are not the consumer's.
             let (next, end) = (lease.first_unsettled(), lease.end_tag().min(handed_tag));
             let mut settling = Settling { next, last: end - 1, unknown: None, returns: Some(Return::Failed) };
             if next < end {

@@ -7,12 +7,12 @@ use crate::backlog::{Backlog, Segment};
 use crate::delivery::Tries;
 use crate::name::dead_letters_of;
 use crate::slots::ChannelSlot;
-use crate::{Attributes, Headers, Time, cost};
+use crate::{Attributes, Headers, HeadersBuilder, Time, cost};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the names of all headers of a dead letter begin with.
+/// The beginning of the names of all headers of a dead letter.
 const HEADERS: &[u8] = b"dead-letter-";
 
 /// Why a message became a dead letter.
@@ -87,8 +87,7 @@ impl Broker {
             (b"dead-letter-time", millis.as_bytes()),
         ];
         values.iter().for_each(|(name, value)| headers.push(name, value));
-        let others = before.headers.iter().filter(|(name, _)| !name.starts_with(HEADERS));
-        others.for_each(|(name, value)| headers.push(name, value));
+        push_others(&mut headers, &before.headers);
         Attributes { headers: headers.finish(), expires: None, deliver_at: None, origin: Some(origin), ..before }
     }
 
@@ -211,8 +210,7 @@ impl Broker {
         self.follow_rules(to);
         let mut attributes = segment.batch.attributes().map(|all| Attributes::clone(all)).unwrap_or_default();
         let mut headers = Headers::builder();
-        let others = attributes.headers.iter().filter(|(name, _)| !name.starts_with(HEADERS));
-        others.for_each(|(name, value)| headers.push(name, value));
+        push_others(&mut headers, &attributes.headers);
         (attributes.headers, attributes.origin) = (headers.finish(), None);
         let attributes = (attributes != Attributes::default()).then(|| Arc::new(attributes));
         self.totals.restored += segment.batch.len() as u64;
@@ -223,4 +221,10 @@ impl Broker {
     pub(super) fn restoring_segments(&self) -> usize {
         self.restoring.iter().map(|restoring| restoring.backlog.segments()).sum()
     }
+}
+
+/// Takes over the headers that a message had before it became a dead letter.
+fn push_others(headers: &mut HeadersBuilder, all: &Headers) {
+    let others = all.iter().filter(|(name, _)| !name.starts_with(HEADERS));
+    others.for_each(|(name, value)| headers.push(name, value));
 }

@@ -1,4 +1,4 @@
-//! What comes back from an outbox.
+//! Messages that come back from an outbox.
 
 use super::{IN_FLIGHT, Origin, Outbox, OutboxEntry};
 use crate::slots::AllocationSlot;

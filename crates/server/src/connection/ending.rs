@@ -129,7 +129,7 @@ impl Ending {
         Ending::told(handle, reason, Ending::Gone)
     }
 
-    /// Where the protocol has a word for it, the peer is told why.
+    /// Tells the peer why, where the protocol has a word for it.
     fn told(handle: &ConnectionHandle, reason: String, otherwise: Ending) -> Ending {
         if handle.stomp().is_none() {
             return otherwise;

@@ -1,4 +1,4 @@
-//! What is on its way to the peer.
+//! The way of bytes to the peer.
 
 use super::{ConnectionHandle, Stomp};
 use crate::slice::FLUSH;

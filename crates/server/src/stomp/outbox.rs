@@ -1,4 +1,4 @@
-//! What is to be written to one peer, as frames.
+//! Frames that are to be written to one peer.
 
 use super::StompError;
 use bytes::Bytes;
@@ -49,7 +49,7 @@ struct Mark {
     wire: usize,
     packed: usize,
     tag: Option<u64>,
-    /// What it would be made of again.
+    /// Receipts that it would be made of again.
     receipts: Option<Batch>,
 }
 
@@ -240,25 +240,18 @@ impl Outbox {
         let begin = open.len();
         open.extend_from_slice(&self.lines);
         let tag = tag.map(|tag| tag + index);
-        match tag {
-            Some(tag) => {
-                let name = format!("{}-{}-{tag}\n", self.connection, id.0);
-                open.extend_from_slice(b"message-id:");
-                open.extend_from_slice(name.as_bytes());
-                if self.version >= Version::V1_2 {
-                    open.extend_from_slice(b"ack:");
-                    open.extend_from_slice(name.as_bytes());
-                }
-            }
+        let name = match tag {
+            Some(tag) => format!("{}-{}-{tag}\n", self.connection, id.0),
             None => {
                 self.untagged += 1;
-                let name = format!("message-id:{}-{}-t{}\n", self.connection, id.0, self.untagged);
-                open.extend_from_slice(name.as_bytes());
-                if self.version >= Version::V1_2 {
-                    open.extend_from_slice(b"ack:");
-                    open.extend_from_slice(&name.as_bytes()[11..]);
-                }
+                format!("{}-{}-t{}\n", self.connection, id.0, self.untagged)
             }
+        };
+        open.extend_from_slice(b"message-id:");
+        open.extend_from_slice(name.as_bytes());
+        if self.version >= Version::V1_2 {
+            open.extend_from_slice(b"ack:");
+            open.extend_from_slice(name.as_bytes());
         }
         let wire = if length > COPIED {
             FrameWriter::resume(self.version, open).body_follows(length);

@@ -33,7 +33,7 @@ impl Session {
                     StompError::new("heart-beat is not two numbers of milliseconds with a comma between them")
                 })?,
             };
-            let ((sends, expects), heartbeat) = Heartbeat::agree(asked.0, asked.1, Session::now());
+            let ((sends, expects), heartbeat) = Heartbeat::agree(asked.0, asked.1, std::time::Instant::now());
             writer = writer.header(b"heart-beat", format!("{sends},{expects}").as_bytes());
             self.heartbeat = heartbeat;
         }

@@ -19,7 +19,6 @@ use input::Tail;
 use send::Run;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 use subscribe::Subscription;
 use switchboard_broker::{Command, Limits, Time};
 use switchboard_wire::stomp::{self, Decoder, Version};
@@ -161,10 +160,6 @@ impl Session {
         let mut ended: Vec<_> = self.subscriptions.drain().map(|(_, subscription)| subscription.id).collect();
         ended.sort_unstable();
         commands.extend(ended.into_iter().map(|subscription| Command::Unsubscribe { subscription }));
-    }
-
-    fn now() -> Instant {
-        Instant::now()
     }
 
     fn require(&self, version: Version, command: &str) -> Result<(), StompError> {
