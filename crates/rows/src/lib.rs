@@ -13,8 +13,6 @@ mod feed;
 #[cfg(all(feature = "service", not(loom)))]
 pub mod http;
 #[cfg(all(feature = "service", not(loom)))]
-mod lines;
-#[cfg(all(feature = "service", not(loom)))]
 mod postgres;
 #[cfg(not(loom))]
 #[doc(hidden)]

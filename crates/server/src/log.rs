@@ -1,10 +1,7 @@
 //! Log lines about connections: a quota for each kind, so that no flood of one kind hides a line of another.
 
-use parking_lot::Mutex;
-use std::time::{Duration, Instant};
-
-const LINES: u32 = 20;
-const PERIOD: Duration = Duration::from_secs(1);
+use std::time::Instant;
+use switchboard_web::{LINES, LineQuota};
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,64 +31,28 @@ const KINDS: [(Kind, &str); 6] = [
 
 /// Allows a number of lines a second of each kind, for all connections together, and counts the others.
 #[derive(Debug)]
-pub(crate) struct LogQuota([Mutex<Count>; KINDS.len()]);
-
-#[derive(Debug)]
-struct Count {
-    begun: Instant,
-    logged: u32,
-    left_out: u64,
-}
+pub(crate) struct LogQuota([LineQuota; KINDS.len()]);
 
 impl LogQuota {
     pub(crate) fn new() -> LogQuota {
-        LogQuota(KINDS.map(|_| Mutex::new(Count { begun: Instant::now(), logged: 0, left_out: 0 })))
+        LogQuota(KINDS.map(|_| LineQuota::new(Instant::now())))
     }
 
     /// Whether a line may be written now. Logs how many were not, once some may be again. Not to be called under the hub's
     /// lock.
     pub(crate) fn allows(&self, kind: Kind) -> bool {
-        let (allowed, left_out) = self.0[kind as usize].lock().next(Instant::now());
-        if left_out > 0 {
+        let (quota, now) = (&self.0[kind as usize], Instant::now());
+        if let Some(left_out) = quota.report(now) {
             let about = KINDS[kind as usize].1;
             tracing::warn!("{left_out} lines about {about} were left out (at most {LINES} a second)");
         }
-        allowed
-    }
-}
-
-impl Count {
-    fn next(&mut self, now: Instant) -> (bool, u64) {
-        let mut left_out = 0;
-        if now.saturating_duration_since(self.begun) >= PERIOD {
-            left_out = std::mem::take(&mut self.left_out);
-            (self.begun, self.logged) = (now, 0);
-        }
-        let allowed = self.logged < LINES;
-        if allowed {
-            self.logged += 1;
-        } else {
-            self.left_out += 1;
-        }
-        (allowed, left_out)
+        quota.allows(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_above_the_limit_are_counted_and_reported_in_the_next_period() {
-        let begun = Instant::now();
-        let mut count = Count { begun, logged: 0, left_out: 0 };
-        for _ in 0..LINES {
-            assert_eq!(count.next(begun), (true, 0));
-        }
-        assert_eq!(count.next(begun), (false, 0));
-        assert_eq!(count.next(begun + PERIOD), (true, 1));
-        assert_eq!(count.next(begun + PERIOD), (true, 0));
-    }
 
     #[test]
     fn a_flood_of_one_kind_hides_no_line_of_another() {

@@ -26,6 +26,7 @@ mod connections;
 mod errors;
 mod head;
 mod limits;
+mod line_quota;
 mod stream;
 
 mod options;
@@ -37,6 +38,7 @@ pub use addresses::{reachable, url};
 pub use bind::{BindError, bind_all};
 pub use hosts::Hosts;
 pub use limits::{LimitError, Limits};
+pub use line_quota::{LINES, LineQuota};
 pub use options::Options;
 pub use page::{PageFile, page_file, tagged};
 pub use server::{HttpServer, max_connections};

@@ -4,7 +4,6 @@ use super::errors::{Answered, Refusal};
 use super::metrics::{HttpMetrics, Operation};
 use super::settings::RowsSettings;
 use crate::RowCache;
-use crate::lines::{LINES, LineQuota};
 use crate::query::Relation;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
+use switchboard_web::{LINES, LineQuota};
 use tokio::sync::watch;
 
 pub(super) struct State {

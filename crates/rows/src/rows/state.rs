@@ -6,13 +6,13 @@ use super::options::Options;
 use super::refresh::Queue;
 use crate::cache::{Cache, TableId};
 use crate::database::{Identity, Pool};
-use crate::lines::LineQuota;
 use crate::table::Table;
 use crate::{Database, Error, TableSpec};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use switchboard_web::LineQuota;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 

@@ -8,7 +8,6 @@ use super::state::{Inner, Phase};
 use crate::cache::TableId;
 use crate::database::{Identity, Session, checked, identify, pooled};
 use crate::feed::{Event, Feed};
-use crate::lines::LINES;
 use crate::table::{Table, load, triggers};
 use crate::{Database, Error};
 use std::collections::HashMap;
@@ -16,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
 use switchboard_driver::Backoff;
+use switchboard_web::LINES;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -4,12 +4,12 @@ use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 /// Lines of a period at the usual level.
-pub(crate) const LINES: u32 = 20;
+pub const LINES: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Allows [`LINES`] lines a second, and counts those beyond.
 #[derive(Debug)]
-pub(crate) struct LineQuota(Mutex<Count>);
+pub struct LineQuota(Mutex<Count>);
 
 #[derive(Debug)]
 struct Count {
@@ -19,12 +19,13 @@ struct Count {
 }
 
 impl LineQuota {
-    pub(crate) fn new(now: Instant) -> LineQuota {
+    /// A quota whose first period begins now.
+    pub fn new(now: Instant) -> LineQuota {
         LineQuota(Mutex::new(Count { begun: now, logged: 0, left_out: 0 }))
     }
 
     /// Whether a line may be written now.
-    pub(crate) fn allows(&self, now: Instant) -> bool {
+    pub fn allows(&self, now: Instant) -> bool {
         let mut count = self.0.lock();
         // Lines that were left out are reported before the next period begins.
         if count.left_out == 0 && now.saturating_duration_since(count.begun) >= PERIOD {
@@ -39,8 +40,8 @@ impl LineQuota {
         is_allowed
     }
 
-    /// How many lines were left out, once their period is over. To be called before [`LineQuota::allows`].
-    pub(crate) fn report(&self, now: Instant) -> Option<u64> {
+    /// The number of lines that were left out, once their period is over. To be called before [`LineQuota::allows`].
+    pub fn report(&self, now: Instant) -> Option<u64> {
         let mut count = self.0.lock();
         if count.left_out == 0 || now.saturating_duration_since(count.begun) < PERIOD {
             return None;
@@ -70,5 +71,21 @@ mod tests {
         assert!((0..20).all(|_| quota.allows(begun + PERIOD * 9)));
         assert!(quota.allows(begun + PERIOD * 10));
         assert_eq!(quota.report(begun + PERIOD * 20), None);
+    }
+
+    #[test]
+    fn lines_above_the_limit_are_counted_and_reported_in_the_next_period() {
+        let begun = Instant::now();
+        let quota = LineQuota::new(begun);
+        let next = |now| {
+            let left_out = quota.report(now).unwrap_or(0);
+            (quota.allows(now), left_out)
+        };
+        for _ in 0..LINES {
+            assert_eq!(next(begun), (true, 0));
+        }
+        assert_eq!(next(begun), (false, 0));
+        assert_eq!(next(begun + PERIOD), (true, 1));
+        assert_eq!(next(begun + PERIOD), (true, 0));
     }
 }
