@@ -57,10 +57,10 @@ fn watched(hub: &Hub, text: &mut Text) {
     let families: [(&str, &str, Reading<'_>); 4] = [
         ("cpu_percent", "CPU of a watched process, in percent of one core.", &|series| Some(series.usage?.0)),
         ("memory_bytes", "Resident memory of a watched process.", &|series| Some((series.usage?.1 * MB).round())),
-        ("up", "Whether a watched process reports.", &|series| {
+        ("up", "1 while a watched process reports, else 0.", &|series| {
             Some(f64::from(u8::from(series.state == crate::series::State::Live)))
         }),
-        ("leak_mb_per_hour", "Steady growth of a watched process's memory, where there is an alarm.", &|series| {
+        ("leak_mb_per_hour", "Growth of a watched process's memory while a leak alarm is raised.", &|series| {
             Some(series.leak.alarm?.0)
         }),
     ];
@@ -92,31 +92,31 @@ fn own(hub: &Hub, text: &mut Text) {
         (collector.counts.clone(), collector.series.len())
     };
     let history = hub.history.counts();
-    text.family("switchboard_monitor_received_total", "counter", "Samples received.");
+    text.family("switchboard_monitor_received_total", "counter", "Samples received, by source.");
     for ((_, source), count) in Source::ALL.iter().zip(counts.received) {
         text.value("switchboard_monitor_received_total", &[("source", source)], count);
     }
-    text.family("switchboard_monitor_refused_total", "counter", "Samples that were refused.");
+    text.family("switchboard_monitor_refused_total", "counter", "Samples refused, by reason.");
     for (reason, count) in Refusal::REASONS.iter().zip(counts.refused) {
         text.value("switchboard_monitor_refused_total", &[("reason", reason)], count);
     }
     let load = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     let counters = [
-        ("accepted_total", "Samples that were taken.", counts.accepted),
-        ("dropped_total", "Samples that the disk did not take in time.", history.dropped),
-        ("events_missed_total", "Events that slow pages missed.", load(&hub.feed.missed)),
-        ("alerts_delivered_total", "Alerts that were delivered.", load(&hub.delivered)),
-        ("alerts_undelivered_total", "Alerts that could not be delivered.", load(&hub.undelivered)),
-        ("history_damaged_total", "Damaged parts of the history.", history.damaged),
-        ("history_failed_writes_total", "Writes of the history that failed.", history.failed),
+        ("accepted_total", "Samples accepted.", counts.accepted),
+        ("dropped_total", "Samples dropped because the disk was too slow.", history.dropped),
+        ("events_missed_total", "Events that slow clients of the feed missed.", load(&hub.feed.missed)),
+        ("alerts_delivered_total", "Alerts delivered to the topic or to a webhook.", load(&hub.delivered)),
+        ("alerts_undelivered_total", "Alerts given up undelivered.", load(&hub.undelivered)),
+        ("history_damaged_total", "Damaged parts found in the files of the history.", history.damaged),
+        ("history_failed_writes_total", "Failed writes of the history.", history.failed),
     ];
     for (name, help, value) in counters {
         text.single(&format!("switchboard_monitor_{name}"), "counter", help, value);
     }
     let gauges = [
-        ("series", "Series that are known.", series as u64),
-        ("feed_clients", "Pages that listen to the feed.", hub.feed.clients.load(Ordering::Relaxed) as u64),
-        ("disk_bytes", "Bytes of the history on the disk.", history.bytes),
+        ("series", "Known series.", series as u64),
+        ("feed_clients", "Clients of the feed.", hub.feed.clients.load(Ordering::Relaxed) as u64),
+        ("disk_bytes", "Bytes of the history on disk.", history.bytes),
     ];
     for (name, help, value) in gauges {
         text.single(&format!("switchboard_monitor_{name}"), "gauge", help, value);
@@ -127,7 +127,7 @@ fn own(hub: &Hub, text: &mut Text) {
     let used = Stat::of(std::process::id().cast_signed()).unwrap_or_default().own;
     let help = "CPU time of the collector's process.";
     text.single("process_cpu_seconds_total", "counter", help, used.as_secs_f64());
-    let help = "When the collector was started, in seconds since 1970.";
+    let help = "Start of the collector's process, in seconds since 1970.";
     let started = crate::Millis::now().before(hub.started.elapsed());
     text.single("process_start_time_seconds", "gauge", help, started.0 as f64 / 1000.0);
 }

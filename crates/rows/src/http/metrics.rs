@@ -89,20 +89,20 @@ pub(super) async fn exposition(state: Shared) -> Response {
             text.single(
                 "rows_up",
                 "gauge",
-                "Whether rows are served from the cache.",
+                "1 while rows are served from the cache, else 0.",
                 u8::from(status.problem.is_none()),
             );
             counters(&rows.metrics(), &mut text);
             gauges(&status, &mut text);
         }
-        Backend::Down(_) => text.single("rows_up", "gauge", "Whether rows are served from the cache.", 0),
+        Backend::Down(_) => text.single("rows_up", "gauge", "1 while rows are served from the cache, else 0.", 0),
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.0).into_response()
 }
 
 fn times(metrics: &HttpMetrics, text: &mut Text) {
     let name = "rows_request_seconds";
-    text.family(name, "histogram", "Time of a request, from its complete arrival to its answer.");
+    text.family(name, "histogram", "Time from a request's complete arrival to its answer, by operation.");
     for (operation, label) in Operation::ALL {
         let histogram = &metrics.0[operation as usize];
         let mut sum = 0;
@@ -125,23 +125,23 @@ fn seconds(micros: u64) -> String {
 
 fn counters(metrics: &crate::Metrics, text: &mut Text) {
     for (name, help, value) in [
-        ("rows_hits_total", "Reads from the cache.", metrics.hits),
-        ("rows_misses_total", "Reads that queried the row.", metrics.misses),
-        ("rows_bypasses_total", "Reads that the cache could not answer.", metrics.bypasses),
-        ("rows_events_total", "Events of rows.", metrics.events),
-        ("rows_flushes_total", "Events and differences that flushed a table.", metrics.flushes),
-        ("rows_refreshed_total", "Rows that were read again after a change.", metrics.refreshed),
-        ("rows_refreshes_dropped_total", "Rows that were not read again: too many waited.", metrics.refreshes_dropped),
-        ("rows_markers_total", "Markers that came back.", metrics.markers),
-        ("rows_markers_failed_total", "Markers that could not be sent.", metrics.markers_failed),
-        ("rows_connects_total", "Connections of the change feed.", metrics.connects),
-        ("rows_sampled_total", "Cached rows that were compared with the database.", metrics.rows_sampled),
+        ("rows_hits_total", "Reads answered from the cache.", metrics.hits),
+        ("rows_misses_total", "Reads that queried the database, and filled the cache.", metrics.misses),
+        ("rows_bypasses_total", "Reads past the cache: it was not live, or the table is not cached.", metrics.bypasses),
+        ("rows_events_total", "Changes of rows that the feed reported.", metrics.events),
+        ("rows_flushes_total", "Flushes of a table from the cache.", metrics.flushes),
+        ("rows_refreshed_total", "Rows read again after a change.", metrics.refreshed),
+        ("rows_refreshes_dropped_total", "Rows not read again because too many waited.", metrics.refreshes_dropped),
+        ("rows_markers_total", "Freshness markers that came back.", metrics.markers),
+        ("rows_markers_failed_total", "Freshness markers that could not be sent.", metrics.markers_failed),
+        ("rows_connects_total", "Connections that the change feed has made.", metrics.connects),
+        ("rows_sampled_total", "Cached rows compared with the database.", metrics.rows_sampled),
         (
             "rows_inconsistent_total",
-            "Cached rows that differed from the database after a marker.",
+            "Cached rows that were stale when compared.",
             metrics.rows_inconsistent,
         ),
-        ("rows_listeners_ended_total", "Listeners that did not read, and were ended.", metrics.listeners_ended),
+        ("rows_listeners_ended_total", "Database sessions ended because they did not read their notifications.", metrics.listeners_ended),
     ] {
         text.single(name, "counter", help, value);
     }
@@ -149,21 +149,21 @@ fn counters(metrics: &crate::Metrics, text: &mut Text) {
     text.single(
         "rows_longest_inconsistent_seconds",
         "gauge",
-        "Longest time that a row was seen to be inconsistent.",
+        "Longest time for which a stale row was seen.",
         longest,
     );
     let usage = metrics.queue_usage;
-    text.single("rows_notification_queue_usage", "gauge", "Part of PostgreSQL's notification queue in use.", usage);
+    text.single("rows_notification_queue_usage", "gauge", "Used part of PostgreSQL's notification queue, from 0 to 1.", usage);
 }
 
 fn gauges(status: &Status, text: &mut Text) {
     text.single("rows_cached", "gauge", "Rows in the cache.", status.usage.rows);
     text.single("rows_cached_bytes", "gauge", "Bytes of keys and rows in the cache.", status.usage.bytes);
-    text.single("rows_fills", "gauge", "Queries under way that fill the cache.", status.usage.leases);
+    text.single("rows_fills", "gauge", "Queries in progress that fill the cache.", status.usage.leases);
     if let Some(age) = status.age {
-        text.single("rows_age_seconds", "gauge", "Age that no cached row exceeds.", age.as_secs_f64());
+        text.single("rows_age_seconds", "gauge", "Upper bound of the age of cached rows.", age.as_secs_f64());
     }
-    text.family("rows_table_cached", "gauge", "Whether a table is cached.");
+    text.family("rows_table_cached", "gauge", "1 while a table is cached, else 0.");
     for table in &status.tables {
         let name = table.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let cached = u8::from(table.problem.is_none());
