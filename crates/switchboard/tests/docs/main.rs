@@ -4,6 +4,7 @@
 mod common;
 
 mod addresses;
+mod commands;
 mod files;
 mod links;
 mod metrics;

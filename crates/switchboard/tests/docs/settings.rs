@@ -4,11 +4,10 @@ use super::common::switchboard;
 use super::files::{documents, read};
 use super::text::{code_blocks, code_lines, first_cells, spans};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Runs the program in an environment of its own, and returns what it prints.
-fn printed(args: &[&str]) -> String {
+pub(crate) fn printed(args: &[&str]) -> String {
     let output = switchboard(args).env_clear().env("HOME", "/nonexistent").output().expect("it runs");
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
@@ -120,82 +119,4 @@ fn configuration_files_in_documents_are_right() {
         }
     }
     assert!(found > 2, "{found}");
-}
-
-/// Returns the command and the long options of each call of the program.
-fn calls(text: &str) -> Vec<(String, Vec<String>)> {
-    let mut calls = Vec::new();
-    let code = code_lines(text).into_iter().chain(spans(text).into_iter().map(str::to_owned));
-    for line in code {
-        let line = line.split("   #").next().expect("a part");
-        for call in line.split("switchboard ").skip(1) {
-            // Another program's options stand behind these.
-            let call = call.split([';', '|', '&', '>']).next().expect("a part");
-            let call = call.split(" -- ").next().expect("a part");
-            let mut words = call.split_whitespace().peekable();
-            let is_command = |word: &&str| word.chars().all(|char| char.is_ascii_lowercase());
-            let command = words.next_if(is_command).unwrap_or("up").to_owned();
-            let mut options = Vec::new();
-            for word in words {
-                // The agent's command has options of its own.
-                if command == "agent" && !word.starts_with('-') && options.is_empty() {
-                    break;
-                }
-                if let Some(option) = word.strip_prefix("--") {
-                    let end = option.find(|char: char| !char.is_ascii_lowercase() && char != '-');
-                    options.push(option[..end.unwrap_or(option.len())].to_owned());
-                }
-            }
-            calls.push((command, options));
-        }
-    }
-    calls
-}
-
-/// The help of a command and of its own commands.
-fn help(command: &str) -> String {
-    let own = printed(&[command, "--help"]);
-    let listed = own.split_once("Commands:\n").map_or("", |(_, rest)| rest.split("\n\n").next().unwrap_or(""));
-    let names = listed.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names: Vec<&str> =
-        names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
-    let others = names.iter().map(|name| printed(&[command, name, "--help"]));
-    others.fold(own.clone(), |all, one| all + &one)
-}
-
-#[test]
-fn commands_and_options_that_documents_use_exist() {
-    let overview = printed(&["--help"]);
-    let commands: Vec<&str> = overview
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    let mut texts: BTreeMap<String, String> = BTreeMap::new();
-    let mut found = 0;
-    for (file, text) in documents() {
-        for (command, options) in calls(&text) {
-            assert!(commands.contains(&&*command), "{file}: there is no switchboard {command}");
-            let help = texts.entry(command.clone()).or_insert_with(|| help(&command));
-            for option in options {
-                let exists = [' ', ',', '\n', '='].iter().any(|end| help.contains(&format!("--{option}{end}")));
-                assert!(exists, "{file}: switchboard {command} has no --{option}");
-                found += 1;
-            }
-        }
-    }
-    assert!(found > 20, "{found}");
-}
-
-#[test]
-fn calls_are_found() {
-    let text = "`switchboard agent --service a python3 --verbose`\n\n    x | switchboard send /a -l   # --no\n    switchboard --set a=1\n";
-    let call = |command: &str, options: &[&str]| {
-        (command.to_owned(), options.iter().map(|option| (*option).to_owned()).collect::<Vec<_>>())
-    };
-    assert_eq!(
-        calls(text),
-        [call("send", &[]), call("up", &["set"]), call("agent", &["service", "verbose"])],
-        "options of a command that the agent runs count too: they are few"
-    );
 }
