@@ -25,10 +25,10 @@ pub(crate) struct Agent {
     /// The command and its arguments; options of the agent stand before it.
     #[arg(trailing_var_arg = true, required_unless_present = "pid", value_name = "COMMAND")]
     command: Vec<OsString>,
-    /// Report a running process, and all that it starts.
+    /// Report a running process, and its children.
     #[arg(long, value_name = "N", conflicts_with = "command")]
     pid: Option<u32>,
-    /// Where the collector is: a host, HOST:PORT, tcp:// or ipc:// for ZeroMQ (port 5555 unless given), http:// for the
+    /// Address of the collector: a host, HOST:PORT, tcp:// or ipc:// for ZeroMQ (port 5555 unless given), http:// for the
     /// monitor's page (port 8088 unless given).
     #[arg(
         long,
@@ -39,7 +39,7 @@ pub(crate) struct Agent {
         hide_env_values = true
     )]
     server: Collector,
-    /// The access token, which a collector asks for that other machines can reach.
+    /// Access token; a collector that other machines can reach asks for it.
     #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
     /// Service name, up to 128 bytes [default: the script's or the command's name].
@@ -48,16 +48,16 @@ pub(crate) struct Agent {
     /// Instance name, up to 128 bytes [default: the service and the first number that is free on this machine].
     #[arg(long)]
     instance: Option<String>,
-    /// Color of its line [default: one that follows from the instance].
+    /// Color of its line on the page [default: one for each instance name].
     #[arg(long)]
     color: Option<String>,
     /// Version of the watched program.
     #[arg(long)]
     version: Option<String>,
-    /// Reports that wait for a collector that is away, one a second.
+    /// Number of reports that are kept while the collector is away, one a second.
     #[arg(long, value_name = "N", default_value_t = Options::default().backlog)]
     backlog: usize,
-    /// Longest time for the last reports at the end.
+    /// Time limit for the delivery of the last reports at the end.
     #[arg(long, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
     /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the

@@ -38,10 +38,10 @@ Examples:
   switchboard purge /queue/jobs
   switchboard purge /queue/%FF";
 
-/// Services that connect processes: a message broker, a process monitor, rows of PostgreSQL as JSON, headlines.
+/// A message broker, a process monitor, a JSON API over PostgreSQL and a page of headlines, in one program.
 ///
-/// In the broker, names beginning with /queue are dealt to one worker each, every other name is a topic that
-/// all of its subscribers see. Without a command it does what `switchboard up` does.
+/// A channel whose name begins with /queue is a queue: each message goes to one consumer. Every other channel is a topic: each
+/// message goes to all subscribers. Without a command, all services are started, as by `switchboard up`.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -57,16 +57,16 @@ pub(crate) enum Command {
     Up(Up),
     /// Start the broker alone.
     Broker(Up),
-    /// Start the monitor alone: it collects what processes report, and shows it on a page.
+    /// Start the monitor alone: CPU and memory of processes, collected and shown on a page.
     #[command(after_help = monitor::EXAMPLES)]
     Monitor(Monitored),
-    /// Start the service of rows alone: tables of a PostgreSQL database as a JSON API, from a coherent cache.
+    /// Start rows alone: tables of a PostgreSQL database as a JSON API with a coherent cache.
     #[command(after_help = rows::EXAMPLES)]
     Rows(RowsArgs),
-    /// Start the page of headlines alone: many sites side by side, on one page.
+    /// Start news alone: the headlines of many sites on one page.
     #[command(after_help = news::EXAMPLES)]
     News(Box<NewsArgs>),
-    /// Start the rendering service alone: pages after their scripts have run, by Splash's contract.
+    /// Start the rendering service alone: pages after their scripts have run, for clients of Splash.
     #[command(after_help = news::RENDER_EXAMPLES)]
     Render(RenderArgs),
     /// Print all settings, each explained, as a configuration file; or check one.
@@ -89,21 +89,21 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Run a command, and report its CPU and memory to the monitor, those of its children included.
     ///
-    /// Nothing is changed in it: it has the terminal, the signals and the exit code as without the agent.
+    /// The command keeps its terminal, its signals and its exit code.
     #[command(after_help = agent::EXAMPLES)]
     Agent(Agent),
-    /// Show what the processes that report to the monitor use, live.
+    /// Show CPU and memory of the processes that report to the monitor, live.
     Top(Top),
     /// Throw away everything that waits in a queue.
     #[command(after_help = PURGE_EXAMPLES)]
     Purge(Purge),
     /// Close a connection. Most clients connect again at once: to keep one away, stop its program or block its address.
     Kick(Kick),
-    /// Ask a server whether it is alive: for scripts and containers. Exit code 0 if it is, else 1.
+    /// Check that a server is alive, for scripts and containers: exit code 0 if it is, else 1.
     Health(Health),
-    /// Print the completions for a shell.
+    /// Print the completions of a shell.
     Completions {
-        /// Which shell.
+        /// Shell.
         shell: clap_complete::Shell,
     },
 }
@@ -151,13 +151,13 @@ pub(crate) struct Chosen {
     /// Address for clients of STOMP (repeatable; '' for none of its own) [default: port 61613, unless --listen is given].
     #[arg(long, value_name = "HOST:PORT")]
     stomp: Vec<String>,
-    /// Where to serve health, metrics and status (repeatable; '' for nowhere) [default: port 25080].
+    /// Address for health, metrics and status over HTTP (repeatable; '' for none) [default: port 25080].
     #[arg(long, value_name = "HOST:PORT")]
     http: Vec<String>,
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, short = 'c', value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    /// Directory for the data of all services, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
     #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
     /// Memory limit for buffered messages [default: 512MiB].
@@ -166,10 +166,10 @@ pub(crate) struct Chosen {
     /// Time to deliver queued messages at shutdown [default: 5s].
     #[arg(long, allow_hyphen_values = true, value_name = "DURATION")]
     drain: Option<String>,
-    /// off, error, warn, info, debug or trace [default: info].
+    /// Log level: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
-    /// How log lines are written [default: text].
+    /// Format of log lines [default: text].
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// Any setting that `switchboard config` prints (repeatable).

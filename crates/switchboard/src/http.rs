@@ -17,7 +17,7 @@ const ANSWER: usize = 64 << 20;
 pub(crate) struct HttpArgs {
     #[command(flatten)]
     server: Server,
-    /// The access token, which a server asks for that other machines can reach.
+    /// Access token; a server that other machines can reach asks for it.
     #[arg(long, env = switchboard_web::ENVIRONMENT, hide_env_values = true)]
     token: Option<String>,
 }

@@ -18,25 +18,25 @@ Examples:
 
 #[derive(Args, Debug)]
 pub(crate) struct Monitored {
-    /// Where senders connect to, over ZeroMQ ('' for nowhere) [default: tcp://127.0.0.1:5555].
+    /// Endpoint for senders over ZeroMQ ('' for none) [default: tcp://127.0.0.1:5555].
     #[arg(long, value_name = "ENDPOINT")]
     collect: Option<String>,
-    /// Where to serve the page and the API (repeatable) [default: 127.0.0.1:8088].
+    /// Address of the page and the API (repeatable) [default: 127.0.0.1:8088].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
-    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    /// Directory for the data of all services, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
     #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
-    /// A broker whose /topic/metrics has samples, and whose /topic/alerts is told of alerts.
+    /// Broker to take samples from (/topic/metrics) and to publish alerts to (/topic/alerts).
     #[arg(long, short = 's', value_name = "URL")]
     server: Option<ServerAddress>,
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, short = 'c', value_name = "FILE")]
     config: Option<PathBuf>,
-    /// off, error, warn, info, debug or trace [default: info].
+    /// Log level: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
-    /// How log lines are written [default: text].
+    /// Format of log lines [default: text].
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// Any setting that `switchboard config` prints, as monitor.KEY=VALUE (repeatable).

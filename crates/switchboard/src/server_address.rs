@@ -170,8 +170,8 @@ impl fmt::Display for ServerAddress {
 /// Where the server is.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Server {
-    /// Where the server is: a URL as the banner prints it, a host, or HOST:PORT. A port counts if the URL's scheme is
-    /// this command's, or without a scheme; else the default port is used.
+    /// Address of the server: a URL as the banner prints it, a host, or HOST:PORT. Of a URL with another command's scheme
+    /// only the host counts.
     #[arg(
         long = "server",
         short = 's',

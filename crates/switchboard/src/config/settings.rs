@@ -170,89 +170,89 @@ const TIB: u64 = 1 << 40;
 settings! {
     /// What `--set KEY=VALUE` sets of the whole program.
     PROGRAM:
-    "log" Level => log, "What is logged: off, error, warn, info, debug or trace; or directives such as info,switchboard_server=debug.";
-    "log-format" Format => log_format, "How log lines are written: text, or json for one object a line.";
-    "data" OptionalPath => data, "Where services keep their data, in a folder each; \"\" for the user's state directory.";
+    "log" Level => log, "Log level: off, error, warn, info, debug or trace; or directives such as info,switchboard_server=debug.";
+    "log-format" Format => log_format, "Format of log lines: text, or json for one object a line.";
+    "data" OptionalPath => data, "Directory for the data of all services, a folder each; \"\" for the user's state directory.";
 }
 
 settings! {
     /// What `--set KEY=VALUE` sets of the broker.
     BROKER:
     "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
-    "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, which is spoken at those of `listen` too; without a choice of yours, none where `listen` is one.";
-    "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
-    "memory" Size [Unit::Bytes.from(1..=isize::MAX as u64)] => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
+    "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, beside those of `listen`, which answer STOMP too; by default none if `listen` is set.";
+    "http" Addresses => server.http, "Addresses for health, metrics and status over HTTP; an empty list serves none.";
+    "memory" Size [Unit::Bytes.from(1..=isize::MAX as u64)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry; at the limit the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
-    "handshake" Span => server.handshake, "How long a new connection may take to name its channel.";
-    "read-timeout" Span => server.read_timeout, "How long a frame that was begun may go without a byte; 0 for ever.";
-    "send-buffer" Size [BUFFER] => server.send_buffer, "What the system may buffer for a queue's consumer; 0 leaves it to the system.";
-    "receive-buffer" Size [BUFFER] => server.receive_buffer, "What the system may buffer of a connection that is not read; 0 leaves it to the system.";
+    "handshake" Span => server.handshake, "Time limit for the first frame of a new connection.";
+    "read-timeout" Span => server.read_timeout, "Longest pause within a frame that a client has begun to send; 0 for no limit.";
+    "send-buffer" Size [BUFFER] => server.send_buffer, "Socket send buffer of a queue's consumer; 0 leaves it to the system.";
+    "receive-buffer" Size [BUFFER] => server.receive_buffer, "Socket receive buffer of every connection; 0 leaves it to the system.";
     "connection-rate" Positive<u32> => server.connection_rate, "Maximum number of new connections a second.";
-    "handshakes" Positive<usize> => server.handshakes, "Connections that have not named their channel yet, at a time; one more ends the oldest.";
-    "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same, of one address; 0 for a quarter of `handshakes`.";
-    "connections" Positive<usize> [SLOTS] => server.limits.connections, "Maximum number of connections; without a choice of yours, fewer where memory or open files do not suffice.";
+    "handshakes" Positive<usize> => server.handshakes, "Maximum number of connections without a first frame; one more closes the oldest.";
+    "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same for one client address; 0 for a quarter of `handshakes`.";
+    "connections" Positive<usize> [SLOTS] => server.limits.connections, "Maximum number of connections; by default fewer if memory or open files do not suffice.";
     "channels" Positive<usize> [SLOTS] => server.limits.channels, "Maximum number of channels.";
     "subscriptions" Positive<usize> [SLOTS] => server.limits.subscriptions, "Maximum number of subscriptions of one connection.";
     "channel-name" Size [FRAME] => server.limits.channel_name, "Maximum length of a channel's name.";
     "message" Size [FRAME] => server.limits.message, "Maximum size of one message.";
-    "outbox" Size => server.limits.outbox, "Send buffer of one connection: what may wait for it.";
-    "outbox-messages" Count<usize> => server.limits.outbox_messages, "How many messages may wait for one connection; 0 for as many as `outbox` takes.";
-    "window" Size => server.limits.window, "How much is handed to the socket ahead of its progress; of a queue also ahead of what the consumer's machine acknowledged.";
-    "first-window" Size => server.limits.first_window, "The part of `window` that a queue's consumer begins with: it doubles while the consumer takes half of it within 50ms, and is halved when that takes more than 1s.";
-    "queue" Size => server.limits.queue, "Maximum size of what waits in one queue, or in one topic that buffers.";
-    "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
-    "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "How much a consumer with acks may send while its messages wait for room: it is read on, so that its acks arrive; 0 pauses it at once.";
-    "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
-    "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";
-    "write-timeout" Span [LIMIT] => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for ever.";
+    "outbox" Size => server.limits.outbox, "Maximum size of the messages that wait for one connection.";
+    "outbox-messages" Count<usize> => server.limits.outbox_messages, "Maximum number of messages that wait for one connection; 0 for as many as `outbox` takes.";
+    "window" Size => server.limits.window, "Bytes handed to a connection ahead of what its socket has taken, or of what a queue consumer's machine has acknowledged.";
+    "first-window" Size => server.limits.first_window, "Initial `window` of a queue's consumer: it doubles while the consumer takes half of it within 50ms, and is halved when that takes more than 1s.";
+    "queue" Size => server.limits.queue, "Maximum size of the messages that wait in one queue, or in one topic that buffers.";
+    "queue-messages" Count<usize> => server.limits.queue_messages, "Maximum number of messages that wait in one queue; 0 for as many as `queue` takes.";
+    "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "Bytes read from a paused consumer with acks, so that its acks still arrive; 0 pauses it at once.";
+    "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a slow subscriber may pause a topic's publishers; 0 for not at all.";
+    "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a subscriber that has missed messages gets no grace period; 0 for not at all.";
+    "write-timeout" Span [LIMIT] => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for no limit.";
     "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
-    "max-deliveries" Count<u32> => server.limits.delivery.max_deliveries, "After so many tries without an ack a queue's message goes to the dead letters, /queue/dead/NAME; 0 for never.";
-    "redelivery-backoff" Span [LIMIT] => server.limits.delivery.redelivery_backoff, "How long a message waits after its first nack or ack time-out; twice as long after each further one; 0 for not at all.";
-    "redelivery-backoff-max" Span [LIMIT] => server.limits.delivery.redelivery_backoff_max, "The longest such wait.";
-    "ack-timeout" Span [LIMIT] => server.limits.delivery.ack_timeout, "How long a consumer may take to ack a message before it goes to another; 0 for ever.";
-    "message-ttl" Span [LIMIT] => server.limits.delivery.message_ttl, "How long a message lives, unless its sender says less; 0 for ever.";
-    "dead-letter-expired" Flag => server.limits.delivery.dead_letter_expired, "Whether a queue's expired messages become dead letters; they are dropped otherwise.";
-    "buffer-unsubscribed" Count<usize> => server.limits.buffer_unsubscribed, "How many messages a topic without subscribers buffers before it pauses its publishers; 0 drops them.";
+    "max-deliveries" Count<u32> => server.limits.delivery.max_deliveries, "Tries without an ack after which a queue's message becomes a dead letter, below /queue/dead/; 0 for no limit.";
+    "redelivery-backoff" Span [LIMIT] => server.limits.delivery.redelivery_backoff, "Pause before a message is tried again after a nack or an ack time-out; doubles with each try; 0 for none.";
+    "redelivery-backoff-max" Span [LIMIT] => server.limits.delivery.redelivery_backoff_max, "Longest pause before a message is tried again.";
+    "ack-timeout" Span [LIMIT] => server.limits.delivery.ack_timeout, "Time limit for a consumer's ack, after which the message goes to another; 0 for no limit.";
+    "message-ttl" Span [LIMIT] => server.limits.delivery.message_ttl, "Time to live of a message, unless its sender gives a shorter one; 0 for no limit.";
+    "dead-letter-expired" Flag => server.limits.delivery.dead_letter_expired, "Whether a queue's expired messages become dead letters; otherwise they are dropped.";
+    "buffer-unsubscribed" Count<usize> => server.limits.buffer_unsubscribed, "Number of messages that a topic without subscribers buffers before it pauses its publishers; 0 drops them.";
 }
 
 settings! {
     /// What `--set monitor.KEY=VALUE` sets.
     MONITOR:
-    "listen" Addresses => monitor.listen, "Where the page and the API are served; an empty list starts no monitor.";
-    "collect" Endpoint => monitor.collect, "Where senders connect to over ZeroMQ, as tcp://HOST:PORT; \"\" for nowhere.";
+    "listen" Addresses => monitor.listen, "Addresses of the page and the API; an empty list starts no monitor.";
+    "collect" Endpoint => monitor.collect, "Endpoint for senders over ZeroMQ, as tcp://HOST:PORT; \"\" for none.";
     "broker" BrokerUrl => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
     "samples" Topic => monitor.samples, "The topic that samples come from.";
     "alerts" Topic => monitor.alerts, "The topic that alerts go to.";
-    "webhook" Webhooks => monitor.webhook, "Where alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
+    "webhook" Webhooks => monitor.webhook, "Webhooks that alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
     "webhook-ca" OptionalPath => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
     "alert-interval" Span [PAUSE] => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
     "alert-repeat" Span [PAUSE] => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
     "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
-    "keep" Span => monitor.rules.keep, "How long seconds are kept.";
-    "keep-minutes" Span => monitor.history.keep_minutes, "How long minutes, with their extremes, are kept.";
-    "disk" Bytes => monitor.history.disk, "How much of the disk the history may take; the oldest goes first.";
-    "flush" Span => monitor.history.flush, "What is lost at most when the process is killed.";
-    "checkpoint" Span => monitor.history.checkpoint, "What is lost at most when the machine loses its power.";
-    "silent" Span => monitor.rules.silent, "After how long without a sample a process is silent.";
-    "gone" Span => monitor.rules.gone, "After how long a silent process is gone.";
+    "keep" Span => monitor.rules.keep, "How long the figures of each second are kept.";
+    "keep-minutes" Span => monitor.history.keep_minutes, "How long the figures of each minute (minimum, mean, maximum) are kept.";
+    "disk" Bytes => monitor.history.disk, "Maximum size of the history on disk; the oldest goes first.";
+    "flush" Span => monitor.history.flush, "Interval of writes to the journal: what a killed process loses at most.";
+    "checkpoint" Span => monitor.history.checkpoint, "Interval of synced writes: what a power failure loses at most.";
+    "silent" Span => monitor.rules.silent, "Time without a sample after which a process is silent.";
+    "gone" Span => monitor.rules.gone, "Time without a sample after which a silent process is gone.";
     "clock-tolerance" Span => monitor.rules.clock_tolerance, "How far a sample's time may be ahead of this clock; beyond that the collector's time is used.";
     "leak" Growth => monitor.rules.leak, "Steady growth that raises a leak alarm, in MB an hour, from 1 to 1000000.";
     "series" Positive<usize> => monitor.rules.series, "Maximum number of series; at that, the one gone longest makes room.";
-    "series-rate" Positive<u32> => monitor.rules.series_rate, "New series a second, after ten times as many at once.";
+    "series-rate" Positive<u32> => monitor.rules.series_rate, "Maximum number of new series a second, after a burst of ten times as many.";
     "message" Size => monitor.rules.message, "Maximum length of one sample.";
-    "rate" Positive<u32> => monitor.rate, "Samples a second; more wait where they come from.";
+    "rate" Positive<u32> => monitor.rate, "Maximum number of samples a second; further ones wait at their senders.";
     "body" Size [Unit::Bytes.from(1..=1 << 30)] => monitor.body, "Maximum length of a POST.";
-    "feed" Size => monitor.feed, "How much is kept for pages that were away for a moment.";
-    "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of pages on the feed.";
+    "feed" Size => monitor.feed, "Size of the newest events, kept for pages that were away for a moment.";
+    "feed-clients" Positive<usize> => monitor.feed_clients, "Maximum number of clients of the feed.";
 }
 
 settings! {
     /// What `--set news.KEY=VALUE` sets: the page of headlines.
     NEWS:
-    "listen" Addresses => news.service.listen, "Where the page of headlines is served; an empty list starts none.";
+    "listen" Addresses => news.service.listen, "Addresses of the page of headlines; an empty list starts no news.";
     "sites" OptionalPath => news.service.sites, "The sites file, which is followed while the page runs; \"\" for the example sites.";
     "renderer" Renderer => news.renderer, "A rendering service with Splash's contract, as http://HOST:PORT; \"\" for a Chromium of this program.";
-    "allow" Pairs => news.service.allow, "Pairs HOST:PORT that sites may be at although the address is not of the public internet.";
+    "allow" Pairs => news.service.allow, "Exceptions HOST:PORT for sites whose address is not of the public internet.";
     "contact" Contact => news.service.contact, "Who runs this program, as a URL or mail address: sites see it in the User-Agent.";
     "deadline" Span [ATTEMPT] => news.service.deadline, "Time limit for one site's headlines, from 1s to 10m.";
     "timeout" Span [ATTEMPT] => news.service.timeout, "Time limit for one request to a site, from 1s to 10m.";
@@ -266,13 +266,13 @@ settings! {
 settings! {
     /// What `--set render.KEY=VALUE` sets: the rendering service, and the Chromium of both services.
     RENDER:
-    "listen" Addresses => render.listen, "Where the rendering service is served; an empty list starts none.";
-    "allow" Pairs => render.chromium.allow, "Pairs HOST:PORT that rendered pages may reach although the address is not of the public internet; the pages of `news` have its own `allow`.";
-    "cdp" Cdp => render.chromium.endpoint, "A Chromium that runs already on this machine, by its DevTools: http://127.0.0.1:9222 or the ws:// address; \"\" starts one.";
-    "program" Program => render.chromium.program, "Chromium's program.";
+    "listen" Addresses => render.listen, "Addresses of the rendering service; an empty list starts none.";
+    "allow" Pairs => render.chromium.allow, "Exceptions HOST:PORT that rendered pages may reach although the address is not of the public internet; pages of `news` have `news.allow`.";
+    "cdp" Cdp => render.chromium.endpoint, "DevTools of a Chromium that runs already on this machine: http://127.0.0.1:9222 or the ws:// address; \"\" starts one.";
+    "program" Program => render.chromium.program, "Program of Chromium: a path, or a name in PATH.";
     "sandbox" Flag => render.chromium.sandbox, "Whether Chromium runs in its sandbox; without it a page that breaks out of Chromium has this user's rights.";
-    "pages" Positive<usize> [Unit::Count.from(1..=64)] => render.chromium.pages, "Pages that are rendered at a time.";
-    "queue" Count<usize> [Unit::Count.from(0..=10_000)] => render.chromium.queue, "Pages that may wait for their turn; further ones get 429.";
+    "pages" Positive<usize> [Unit::Count.from(1..=64)] => render.chromium.pages, "Maximum number of pages that are rendered at a time.";
+    "queue" Count<usize> [Unit::Count.from(0..=10_000)] => render.chromium.queue, "Maximum number of pages that wait for their turn; further ones get 429.";
     "max-timeout" Span [Unit::Nanoseconds.from(SECOND..=3600 * SECOND)] => render.max_timeout, "The longest time-out that a request may ask for, from 1s to 1h.";
     "recycle-pages" Positive<u32> [Unit::Count.from(1..=1_000_000)] => render.chromium.recycle_pages, "Pages after which Chromium is replaced.";
     "recycle-age" Span [Unit::Nanoseconds.from(SECOND..=7 * DAY)] => render.chromium.recycle_age, "Age at which Chromium is replaced, from 1s to 7d.";
@@ -285,7 +285,7 @@ settings! {
 settings! {
     /// What `--set rows.KEY=VALUE` sets.
     ROWS:
-    "listen" Addresses => rows.service.listen, "Where the API and the page are served; an empty list starts none.";
+    "listen" Addresses => rows.service.listen, "Addresses of the API and the page; an empty list starts no rows.";
     "database" DatabaseUrl => rows.service.database, "The database, as postgres://USER@HOST/NAME; \"\" starts a private PostgreSQL. With a password it is a secret, so keep it in a file.";
     "tables" Tables => rows.names, "Tables by their primary keys, as NAME or SCHEMA.NAME. The table patron is created if it is missing.";
     "rows" Count<usize> => rows.service.options.limits.rows, "Maximum number of cached rows; 0 caches none.";
@@ -308,7 +308,7 @@ settings! {
 settings! {
     /// What `--set http.KEY=VALUE` sets: the HTTP of every service.
     HTTP:
-    "hosts" Names => web.hosts, "Names that HTTP requests may ask for, beside localhost and every IP address.";
+    "hosts" Names => web.hosts, "Host names under which the HTTP listeners are reached, beside localhost and every IP address.";
     "token" AccessToken => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";
     "metrics-open" Flag => web.metrics_open, "Whether /metrics is answered without the token.";
     "connections" Positive<usize> [Unit::Count.from(1..=100_000)] => web.limits.connections, "Maximum number of HTTP connections of a service; never more than an eighth of the open files.";

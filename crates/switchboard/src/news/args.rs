@@ -21,7 +21,7 @@ pub(crate) struct NewsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
-    /// Ask one site, and show what each step of its rule finds.
+    /// Fetch one site, and show what each step of its rule finds.
     ///
     /// Exit code 0 if it finds enough, 1 if not, 2 for a wrong command line or a site that is not in the file.
     Test {
@@ -45,7 +45,7 @@ pub(super) enum Action {
     ///
     /// What is printed is a sites file: keep one of its tables. Exit code 1 if the page cannot be fetched.
     Suggest {
-        /// The page; without http:// or https:// it is asked by https.
+        /// The page's address; https is assumed without a scheme.
         #[arg(value_parser = page)]
         url: PageUrl,
         #[command(flatten)]
@@ -61,10 +61,10 @@ pub(super) struct Fetching {
     /// The sites file, in TOML [default: two example sites].
     #[arg(long, value_name = "FILE")]
     sites: Option<String>,
-    /// A rendering service with Splash's contract [default: a Chromium of this program].
+    /// A rendering service, as Splash's [default: a Chromium of this program].
     #[arg(long, value_name = "URL")]
     renderer: Option<String>,
-    /// A host and port that may be reached although the address is not of the public internet (repeatable).
+    /// A host and port that sites may be at although the address is not of the public internet (repeatable).
     #[arg(long, value_name = "HOST:PORT", value_parser = pair)]
     allow: Vec<String>,
     #[command(flatten)]
@@ -77,7 +77,7 @@ struct Common {
     /// Run Chromium without its sandbox, where it cannot have one.
     #[arg(long)]
     no_sandbox: bool,
-    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    /// Directory for the data of all services, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
     #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
     /// A configuration file, in TOML; `switchboard config` prints one.
@@ -91,10 +91,10 @@ struct Common {
 /// What a service has.
 #[derive(Args, Debug)]
 struct Serving {
-    /// off, error, warn, info, debug or trace [default: info].
+    /// Log level: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
-    /// How log lines are written [default: text].
+    /// Format of log lines [default: text].
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// Write the addresses to this file, as JSON, once everything listens.
@@ -104,21 +104,21 @@ struct Serving {
 
 #[derive(Args, Debug)]
 struct PageArgs {
-    /// Where to serve the page (repeatable) [default: 127.0.0.1:8080].
+    /// Address of the page (repeatable) [default: 127.0.0.1:8080].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     #[command(flatten)]
     serving: Serving,
     #[command(flatten)]
     fetching: Fetching,
-    /// A broker whose /topic/news gets new headlines, and whose /topic/alerts is told of broken rules.
+    /// Broker to publish new headlines (/topic/news) and broken rules (/topic/alerts) to.
     #[arg(long, short = 's', value_name = "URL")]
     server: Option<ServerAddress>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct RenderArgs {
-    /// Where to answer requests for rendered pages (repeatable) [default: 127.0.0.1:8050].
+    /// Address of the rendering service (repeatable) [default: 127.0.0.1:8050].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     #[command(flatten)]

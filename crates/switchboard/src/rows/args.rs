@@ -19,16 +19,16 @@ pub(crate) struct RowsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
-    /// The triggers that tell of changes: print their SQL, install or remove them.
+    /// Print the SQL of the triggers that report changes, install them, or remove them.
     Triggers {
         #[command(subcommand)]
         action: Triggers,
     },
     /// Run a command with a database of its own, which is dropped afterwards; or create and drop one by name.
     ///
-    /// The command finds it by DATABASE_URL, PGHOST and the like, and its exit code is this one's.
+    /// DATABASE_URL, PGHOST and the like lead the command to its database. The exit code is the command's.
     Scratch(ScratchArgs),
-    /// Show several instances over one database: writes, reads, a killed listener, and that nothing stale is served.
+    /// Demonstrate several instances over one database: writes, reads, a killed listener, and no stale row.
     Demo(DemoArgs),
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Action {
 pub(super) enum Triggers {
     /// Print the SQL that installs them.
     Print(Triggered),
-    /// Install them. Those that are there are replaced.
+    /// Install them, in place of older ones.
     Install(Triggered),
     /// Remove them, with everything that was installed for them.
     Remove(Triggered),
@@ -127,23 +127,23 @@ struct Serving {
     /// A table without its option.
     #[arg(hide = true, value_name = "NAME")]
     stray: Vec<String>,
-    /// Where to listen (repeatable) [default: 127.0.0.1:8000].
+    /// Address of the API and the page (repeatable) [default: 127.0.0.1:8000].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
     tables: Tables,
-    /// Where services keep their data, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
+    /// Directory for the data of all services, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].
     #[arg(long, value_name = "DIR", env = "SWITCHBOARD_DATA")]
     data: Option<String>,
     /// Refuse every write.
     #[arg(long)]
     read_only: bool,
-    /// off, error, warn, info, debug or trace [default: info].
+    /// Log level: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
-    /// How log lines are written [default: text].
+    /// Format of log lines [default: text].
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// Any setting that `switchboard config` prints, as rows.KEY=VALUE (repeatable).
