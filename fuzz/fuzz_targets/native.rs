@@ -11,7 +11,7 @@ fn limits() -> Limits {
     Limits { channel_name: 40, message: 6000, ..Limits::default() }
 }
 
-/// What was asked for, message by message, and how it ended.
+/// The commands, message by message, and the error at the end.
 type Asked = (Vec<(Vec<u8>, Vec<u8>)>, Option<NativeError>);
 
 fn receive<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Asked {

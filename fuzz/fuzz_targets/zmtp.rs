@@ -10,7 +10,7 @@ use switchboard_wire::zmtp::{
 /// Small, so that the fuzzer finds them.
 const LIMITS: Limits = Limits { message: 3000, parts: 8, command: 200 };
 
-/// What was found, what was answered in the handshake, and how it ended.
+/// The messages, the answers of the handshake, and the error at the end.
 type Heard = (Vec<(bool, Vec<u8>)>, Vec<u8>, Option<String>);
 
 fn hear<'a>(server: bool, greeted: bool, pieces: impl Iterator<Item = &'a [u8]>) -> Heard {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use tempfile::TempDir;
 
-/// How often a driver is started before it counts as broken.
+/// Starts of a driver before it counts as broken.
 const STARTS: usize = 5;
 const INSTALL: &str = "install it: apt-get install chromium chromium-driver";
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Time that guardian and directory may take beyond a command's grace period.
 const CLEANING: Duration = Duration::from_secs(2);
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// With this exit code.
@@ -99,7 +99,7 @@ impl Child {
         &self.directory
     }
 
-    /// How the command ended, if it has. Its descendants and its directory are gone by then.
+    /// Returns the command's end, if it has ended. Its descendants and its directory are gone by then.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
         *self.exit.0.lock()

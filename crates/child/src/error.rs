@@ -8,7 +8,7 @@ pub enum Error {
     /// The private directory cannot be made.
     #[error("cannot make a private directory in {}: {source}", base.display())]
     Directory {
-        /// Where.
+        /// The directory that it was to be made in.
         base: PathBuf,
         /// Why not.
         source: io::Error,

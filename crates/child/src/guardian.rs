@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const KILLED: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(10);
 
-/// What the guardian waits for.
+/// An event for the guardian.
 enum Event {
     /// To end the command: asked by this signal first, or at once.
     Stop(Signal),

@@ -58,13 +58,13 @@ impl Launch {
         self
     }
 
-    /// Where the command's standard output goes; nowhere unless told.
+    /// Sets the target of the command's standard output; it is discarded by default.
     pub fn stdout(&mut self, output: impl Into<Stdio>) -> &mut Launch {
         self.guardian.stdout(output);
         self
     }
 
-    /// Where the command's standard error goes; to ours unless told.
+    /// Sets the target of the command's standard error; ours by default.
     pub fn stderr(&mut self, output: impl Into<Stdio>) -> &mut Launch {
         self.guardian.stderr(output);
         self

@@ -64,7 +64,7 @@ impl Workplace {
         self.path.join(INNER)
     }
 
-    /// What every process of this workplace has in its environment.
+    /// Returns the mark that every process of this workplace has in its environment.
     pub(crate) fn mark(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }

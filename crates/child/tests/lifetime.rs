@@ -106,7 +106,7 @@ impl Drop for Host {
 
 fn host(base: &Path, user: &str, command: &[&str]) -> Command {
     let mut host = Command::new(env!("CARGO_BIN_EXE_switchboard-child-host"));
-    // What the child prints comes through the same pipe.
+    // The child's output comes through the same pipe.
     host.arg(base).arg(user).args(command).stdout(Stdio::piped()).stdin(Stdio::null());
     host
 }

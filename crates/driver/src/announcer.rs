@@ -24,7 +24,7 @@ struct Waiting<E> {
     ended: bool,
 }
 
-/// What a [`Mailbox`] delivers.
+/// An item of a [`Mailbox`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery<E> {
     /// An event.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How many addresses of a name are dialed; the others are left out.
+/// Maximum number of addresses of a name that are dialed; the others are left out.
 pub const MAX_ADDRESSES: usize = 16;
 
 /// Connects to `host`, which is a name or an address without brackets. Every address of a name is dialed in turn, each for at most

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How many lookups may run in the process at a time. One that hangs counts until the system's resolver returns.
+/// Maximum number of concurrent lookups in the process. One that hangs counts until the system's resolver returns.
 pub const MAX_LOOKUPS: usize = 32;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);

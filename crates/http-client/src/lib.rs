@@ -23,7 +23,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long an unused connection is kept.
+/// Time for which an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 /// Unused connections that are kept to one host.
 const IDLE_CONNECTIONS: usize = 2;
@@ -35,11 +35,11 @@ pub struct Options {
     pub timeout: Duration,
     /// The longest duration of connecting to one address of a name. Default: 3 s, so that a second one has its turn.
     pub connect_timeout: Duration,
-    /// How many bytes of an answer are kept. Default: 64 KiB.
+    /// Bytes of an answer that are kept. Default: 64 KiB.
     pub answer_limit: usize,
-    /// Whose certificates count for `https`. Default: [`Trust::System`].
+    /// Certificates that count for `https`. Default: [`Trust::System`].
     pub trust: Trust,
-    /// Who opens the connections. Default: every address of the host's name is dialed in turn.
+    /// The dialer. Default: every address of the host's name is dialed in turn.
     pub dial: Dial,
 }
 
@@ -75,7 +75,7 @@ pub enum Error {
     Header,
 }
 
-/// What a server has answered.
+/// A server's answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Its status.

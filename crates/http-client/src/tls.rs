@@ -1,10 +1,10 @@
-//! Whose certificates count.
+//! Trusted certificates.
 
 #[cfg(not(feature = "tls"))]
 use crate::dialer::Dialer;
 use std::path::PathBuf;
 
-/// Whose certificates count for `https`.
+/// Certificates that count for `https`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
     /// Nobody's: for a client of `http` addresses, which reads no certificates.
@@ -85,7 +85,7 @@ mod with_tls {
         Ok(HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(dialer))
     }
 
-    /// What was wrong, in words, where nothing was found.
+    /// Adds the system's certificates; returns the reason in words where there are none.
     fn add_system(roots: &mut RootCertStore) -> String {
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);

@@ -7,7 +7,7 @@ pub enum Refusal {
     Long {
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// It is not a JSON object of the right shape.
@@ -23,7 +23,7 @@ pub enum Refusal {
         field: &'static str,
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// A time is none.
@@ -31,7 +31,7 @@ pub enum Refusal {
     Time {
         /// Which.
         field: &'static str,
-        /// What it says.
+        /// The frame.
         text: String,
     },
     /// A value that no process can have.
@@ -39,7 +39,7 @@ pub enum Refusal {
     OutOfRange {
         /// Which.
         field: &'static str,
-        /// What it says.
+        /// The frame.
         value: f64,
         /// How much is allowed.
         limit: f64,

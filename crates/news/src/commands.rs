@@ -1,4 +1,4 @@
-//! What `news check`, `news test` and `news suggest` say.
+//! The answers of `news check`, `news test` and `news suggest`.
 
 use crate::board::{read, words};
 use crate::extract::{Suggestion, suggest as propose};
@@ -39,7 +39,7 @@ pub enum TestError {
     /// The file has no site of this name.
     #[error("there is no site {name:?}; there are {names}")]
     NoSuchSite {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// All names.
         names: String,
@@ -57,7 +57,7 @@ pub enum TestError {
     Start(#[from] StartError),
 }
 
-/// What a site's rule finds.
+/// The result of a site's rule.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The site.

@@ -29,7 +29,7 @@ pub(crate) enum Incoming {
     Answer {
         /// The number of the call.
         id: u64,
-        /// What it gave, or why the browser refuses.
+        /// Its result, or the browser's reason for refusing.
         result: Result<Value, String>,
     },
     /// An event of a session.

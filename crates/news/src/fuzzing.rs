@@ -100,7 +100,7 @@ pub fn robots(bytes: &[u8]) {
     assert!(robots.delay().as_secs() <= 10);
 }
 
-/// What a browser says: messages, each ended by a zero byte.
+/// Decodes messages of a browser, each ended by a zero byte.
 pub fn browser(bytes: &[u8]) {
     for message in bytes.split(|byte| *byte == 0) {
         let _ = devtools::decode(message);

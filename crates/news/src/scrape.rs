@@ -16,10 +16,10 @@ use url::Url;
 /// Pages whose elements are looked at, at a time: each may take all of a core for 5 s.
 const EXTRACTIONS: usize = 8;
 
-/// What is known of a site before it is asked again.
+/// Knowledge of a site before it is asked again.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Where the last headlines came from.
+    /// The source of the last headlines.
     pub source: Option<Source>,
     /// The version of that source.
     pub validators: Validators,
@@ -32,9 +32,9 @@ pub enum Outcome {
     Found {
         /// In the order of the source.
         headlines: Vec<Headline>,
-        /// How many there were before the rule's `limit`.
+        /// Number of headlines before the rule's `limit`.
         total: usize,
-        /// Where they were found.
+        /// Their source.
         source: Source,
         /// Its version.
         validators: Validators,
@@ -43,7 +43,7 @@ pub enum Outcome {
     Unchanged,
     /// Something was fetched, and too few headlines are in it.
     Broken {
-        /// What was found, in words.
+        /// The result in words.
         reason: String,
     },
     /// Nothing was fetched.
@@ -62,11 +62,11 @@ pub struct Try {
     pub source: Source,
     /// Its address.
     pub url: Url,
-    /// What each step of the rule left.
+    /// The number of elements after each step of the rule.
     pub steps: Vec<RuleStep>,
     /// Why a step left nothing.
     pub hints: Vec<String>,
-    /// What was found.
+    /// The headlines.
     pub headlines: Vec<Headline>,
     /// Why nothing was fetched.
     pub error: Option<String>,
@@ -108,7 +108,7 @@ impl Scraper {
         self.deadline
     }
 
-    /// What it fetches by.
+    /// Returns its fetcher.
     #[must_use]
     pub fn fetcher(&self) -> &Fetcher {
         &self.fetcher

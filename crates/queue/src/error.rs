@@ -56,14 +56,14 @@ pub struct JoinTimeoutError;
 pub struct TooManyDone;
 
 impl<T> PutError<T> {
-    /// What was not put.
+    /// Returns the item that was not put.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
 impl<T> TryPutError<T> {
-    /// What was not put.
+    /// Returns the item that was not put.
     pub fn into_inner(self) -> T {
         match self {
             Self::Full(item) | Self::ShutDown(item) => item,
@@ -77,7 +77,7 @@ impl<T> TryPutError<T> {
 }
 
 impl<T> PutTimeoutError<T> {
-    /// What was not put.
+    /// Returns the item that was not put.
     pub fn into_inner(self) -> T {
         match self {
             Self::TimedOut(item) | Self::ShutDown(item) => item,

@@ -1,4 +1,4 @@
-//! How full the queue is, what is still to be done, and its end.
+//! Level, unfinished work and end of the queue.
 
 use crate::error::TooManyDone;
 use crate::shared::{Phase, Shared, TryError};

@@ -1,4 +1,4 @@
-//! What both APIs share: all that does not wait.
+//! The operations without waiting, which both APIs share.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -178,12 +178,12 @@ impl<T> Queue<T> {
         self.shared.task_done()
     }
 
-    /// How many items were put and are not yet done.
+    /// Returns the number of items that were put and are not done yet.
     pub fn unfinished(&self) -> usize {
         self.shared.unfinished()
     }
 
-    /// How many items are in the queue.
+    /// Returns the number of items in the queue.
     pub fn len(&self) -> usize {
         self.shared.len()
     }
@@ -193,7 +193,7 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 
-    /// How many items the queue may hold; `None` if there is no bound.
+    /// Returns the bound of the queue, in items; `None` if there is none.
     pub fn capacity(&self) -> Option<usize> {
         self.shared.capacity()
     }

@@ -3,7 +3,7 @@
 //! Producers push into `tail`, consumers pop from `head`, and take over everything in `tail` at once
 //! when they need it. So the two sides meet once a batch instead of once an item.
 //!
-//! Who holds both locks took `head` first. No user's code runs under a lock but `Ord`, and nobody is
+//! The order of the locks is `head`, `tail`. No user's code runs under a lock but `Ord`, and no waiter is
 //! woken under one.
 
 use std::collections::VecDeque;
@@ -14,14 +14,14 @@ use crate::wait_queue::{WaitQueue, Waiter, Wake, Wakers, wake};
 
 pub(crate) struct Shared<T> {
     pub(crate) head: CachePadded<Mutex<Head<T>>>,
-    /// How many items ever left the queue: written under `head`.
+    /// Number of items that ever left the queue: written under `head`.
     pub(crate) taken: CachePadded<AtomicUsize>,
     /// Whether few items have arrived last, and all of them are taken: written under `head`.
     keeps_up: AtomicBool,
     pub(crate) tail: CachePadded<Mutex<Tail<T>>>,
-    /// How many items were ever put: written under `tail`.
+    /// Number of items that were ever put: written under `tail`.
     pub(crate) pushed: CachePadded<AtomicUsize>,
-    /// How many slots permits have reserved: written under `tail`.
+    /// Number of slots that permits have reserved: written under `tail`.
     pub(crate) reserved: AtomicUsize,
     /// `usize::MAX` if unbounded: memory ends before.
     pub(crate) capacity: usize,
@@ -33,7 +33,7 @@ const FEW: usize = 64;
 pub(crate) struct Head<T> {
     pub(crate) store: Store<T>,
     pub(crate) putters: WaitQueue,
-    /// How many came in when somebody last looked.
+    /// The number of arrived items at the last look.
     arrived: usize,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Tail<T> {
     pub(crate) inbox: VecDeque<T>,
     pushed: usize,
     pub(crate) reserved: usize,
-    /// What `taken` was when last looked at: while there is room by this figure, consumers are left alone.
+    /// The value of `taken` at the last look: while there is room by this figure, consumers are left alone.
     taken: usize,
     pub(crate) unfinished: usize,
     pub(crate) getters: WaitQueue,
@@ -64,7 +64,7 @@ pub(crate) enum TryError {
     WouldBlock,
 }
 
-/// Who waits, and for what: a getter for items, a putter for room, a joiner for all to be done.
+/// Kinds of waiters: a getter for items, a putter for room, a joiner for all to be done.
 #[derive(Clone, Copy)]
 pub(crate) enum Role {
     Getter,
@@ -143,7 +143,7 @@ impl<T> Shared<T> {
         wake(putters);
     }
 
-    /// How many may be put now. May say too few if that is enough for those that are wanted.
+    /// Returns the free slots, or fewer if these suffice for the wanted ones.
     fn room(&self, tail: &mut Tail<T>, wanted: usize) -> Result<usize, TryError> {
         if tail.phase != Phase::Open {
             return Err(TryError::Closed);
@@ -250,7 +250,7 @@ impl<T> Shared<T> {
             return None;
         }
         let ready = if tail.is_closed_and_empty() {
-            // What they are to learn is there for all.
+            // All of them learn the same.
             usize::MAX
         } else {
             // An old figure of what was taken is a lower one, and wakers too many rather than too few.
@@ -303,7 +303,7 @@ mod tests {
         waits
     }
 
-    /// What has changed between an attempt and the wait must be seen, or its wake-up is lost.
+    /// A change between an attempt and the wait must be seen, or its wake-up is lost.
     #[test]
     fn nobody_waits_for_what_has_come_meanwhile() {
         let shared = Shared::new(Store::fifo(), 1);

@@ -3,14 +3,14 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// What consumers take from. Every order is fed from a buffer in order of arrival, so that
+/// The side of the consumers. Every order is fed from a buffer in order of arrival, so that
 /// producers need not know which one it is, and the work of sorting is never theirs.
 pub(crate) struct Store<T> {
     arrived: VecDeque<T>,
     order: Order<T>,
-    /// How many ever came in; wraps.
+    /// Number of items that ever came in; wraps.
     entered: usize,
-    /// How often in a row a large buffer was hardly used.
+    /// Number of times in a row that a large buffer was hardly used.
     unused: usize,
 }
 
@@ -97,7 +97,7 @@ impl<T> Store<T> {
         }
     }
 
-    /// How many ever left; wraps. Not counted where they leave, for one whose `Ord` panics goes by another door.
+    /// Returns the number of items that ever left; wraps. Not counted where they leave, for one whose `Ord` panics goes by another door.
     pub(crate) fn taken(&self) -> usize {
         self.entered.wrapping_sub(self.len())
     }
@@ -119,7 +119,7 @@ impl<T> Store<T> {
 /// A buffer of this many slots is not worth freeing.
 const SMALL: usize = 1024;
 
-/// How often in a row a buffer has to be hardly used before it is given back.
+/// Number of times in a row that a buffer is hardly used before it is given back.
 const PATIENCE: usize = 1000;
 
 // The heap hands out its greatest, so what should leave first is greatest.

@@ -1,4 +1,4 @@
-//! What threads share, from the standard library or, in a model, from loom.
+//! Synchronization, from the standard library or, in a model, from loom.
 
 #[cfg(not(loom))]
 pub(crate) use std::{

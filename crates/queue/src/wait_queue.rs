@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use crate::sync::Thread;
 
-/// How to wake one.
+/// The way to wake a waiter.
 #[derive(Debug)]
 pub(crate) enum Wake {
     Task(Waker),
@@ -32,7 +32,7 @@ impl Wake {
 pub(crate) struct WaitQueue {
     /// In the order of their turns.
     waiting: VecDeque<(u64, Wake)>,
-    /// How many are notified and have not polled since.
+    /// Number of waiters that are notified and have not polled since.
     notified: usize,
     turns: u64,
 }

@@ -30,7 +30,7 @@ async fn abandon<F: Future>(future: F, polls: u64) -> Option<F::Output> {
 async fn impatient_source(tasks: Tasks<u64>, numbers: impl Iterator<Item = u64>) {
     for number in numbers {
         for attempt in 1.. {
-            // What was dropped was not put: were it in the queue too, it would be counted twice.
+            // A dropped item was not put: were it in the queue too, it would be counted twice.
             if let Some(put) = abandon(tasks.put(number), attempt % 4).await {
                 put.unwrap();
                 break;

@@ -25,7 +25,7 @@ enum Step {
     ShutDownNow,
 }
 
-/// What a put sends; only `weight` counts in a comparison, so that it shows whether equal ones keep their order.
+/// An item; only `weight` counts in a comparison, so that it shows whether equal ones keep their order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Item {
     weight: u8,

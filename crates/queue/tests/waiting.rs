@@ -1,4 +1,4 @@
-//! Who waits, who is woken, and what remains of those who stop waiting. Polled by hand, so that every
+//! Waiters: which of them is woken, and the end of a wait. Polled by hand, so that every
 //! moment can be chosen.
 
 use std::future::Future;

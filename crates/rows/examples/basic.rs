@@ -23,7 +23,7 @@ pub(crate) async fn demo(database: &Database, mut print: impl FnMut(String)) -> 
     let rows = RowCache::connect(database, ["users"]).await?;
 
     let bob = rows.insert("users", &json!({ "name": "Bob", "dob": date(1984, 3, 1) })).await?.key;
-    // What one has written one reads at once.
+    // A writer reads its own write at once.
     let read = async || {
         let row = rows.get("users", &bob).await?;
         Ok::<_, Error>(row.map(|row| serde_json::from_slice::<User>(&row).expect("the table's columns")))

@@ -28,7 +28,7 @@ pub enum Error {
     /// The connection was lost during a write: it may have happened, or may still happen.
     #[error("it is not known whether the write happened: {reason}")]
     Unknown {
-        /// How the connection was lost.
+        /// The cause of the loss.
         reason: String,
     },
     /// The cache does not have this table.
@@ -50,7 +50,7 @@ pub enum Error {
     Key {
         /// The table's name.
         table: String,
-        /// What is wrong.
+        /// The fault, in words.
         reason: String,
     },
     /// A row's values cannot be written.
@@ -58,25 +58,25 @@ pub enum Error {
     Values {
         /// The table's name.
         table: String,
-        /// What is wrong.
+        /// The fault, in words.
         reason: String,
     },
     /// A token of another database, of another timeline, or of no write.
     #[error("the token {reason}")]
     Token {
-        /// What is wrong.
+        /// The fault, in words.
         reason: String,
     },
     /// A consistency is none of `cached`, `strong` and `after=TOKEN`.
     #[error("the consistency {given:?} is none of cached, strong and after=TOKEN")]
     Consistency {
-        /// What was given.
+        /// The given text.
         given: String,
     },
     /// An event's number cannot be read.
     #[error("{id:?} is no number of an event")]
     Event {
-        /// What was given.
+        /// The given text.
         id: String,
     },
     /// The database refused the statement.
@@ -84,7 +84,7 @@ pub enum Error {
     Rejected(Box<Rejection>),
 }
 
-/// What the database said when it refused a statement.
+/// The database's answer to a statement that it refused.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message} (SQLSTATE {code})")]
 pub struct Rejection {
@@ -94,7 +94,7 @@ pub struct Rejection {
     pub message: String,
     /// More about it.
     pub detail: Option<String>,
-    /// What to do.
+    /// The remedy.
     pub hint: Option<String>,
     /// The constraint that it is about.
     pub constraint: Option<String>,
@@ -143,7 +143,7 @@ impl From<tokio_postgres::Error> for Error {
             return Error::unavailable(format!("{error}{source}"));
         };
         if passes(reply) {
-            // What ends the session may have come after the commit.
+            // The end of the session may have come after the commit.
             return Error::Unavailable { reason: reply.message().to_owned(), undone: !is_fatal(reply) };
         }
         Error::Rejected(Box::new(Rejection {

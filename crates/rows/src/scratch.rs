@@ -130,7 +130,7 @@ impl Drop for ScratchDatabase {
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
                 let Ok(session) = maker.session(&settings("switchboard scratch", TIME, TIME)).await else { return };
-                // What fails is swept later.
+                // A failed drop is repeated by the sweep.
                 let _ = session.client().batch_execute(&sql).await;
             });
         });

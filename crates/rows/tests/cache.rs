@@ -1,4 +1,4 @@
-//! What a cache does while nothing goes wrong.
+//! A cache while nothing goes wrong.
 #![cfg(not(loom))]
 
 mod common;

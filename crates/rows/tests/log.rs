@@ -8,7 +8,7 @@ use common::{server, until};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-/// What was logged.
+/// The log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

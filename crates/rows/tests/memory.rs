@@ -1,4 +1,4 @@
-//! What a cached row costs beyond its bytes. Alone in its program, since it measures the process.
+//! The memory of a cached row beyond its bytes. Alone in its program, since it measures the process.
 #![cfg(not(loom))]
 
 use bytes::Bytes;

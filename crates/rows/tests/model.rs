@@ -253,7 +253,7 @@ impl World {
     }
 }
 
-/// What the waiter has, without waiting; the outer `None` is nothing yet.
+/// Returns the waiter's result, without waiting; the outer `None` is nothing yet.
 fn ready(waiter: Waiter) -> Option<Option<Row>> {
     match pin!(waiter).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(row) => Some(row),

@@ -49,7 +49,7 @@ async fn one_can_try_the_api_and_watch_the_cache() {
     send(&browser, "POST", "/patron", r#"{"name": "<b>Ann</b>"}"#).await;
     browser.until("the row is made", &shows("#answer-body", "text.includes('\"msg\": \"ok\"')")).await;
     browser.until("its event is there", &shows("#events", "text.includes('INSERT patron 1')")).await;
-    // What the database has is text, never markup.
+    // Values of the database are text, never markup.
     assert_eq!(browser.run("return document.querySelectorAll('#events b, #answer b').length").await, json!(0));
     send(&browser, "GET", "/patron/1", "").await;
     browser.until("the row came from the cache", "document.getElementById('send').click(); return document.getElementById('cache-state').textContent === 'hit'").await;

@@ -1,4 +1,4 @@
-//! What a service asks of a cache: conditions, statements of its own, events to go on from, its state.
+//! Requests of a service to a cache: conditions, statements of its own, events to go on from, its state.
 #![cfg(not(loom))]
 
 mod common;

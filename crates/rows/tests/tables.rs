@@ -54,7 +54,7 @@ async fn triggers_are_installed_and_removed_again_and_again_and_leave_nothing() 
         assert!(installed.len() > before.len(), "{name}");
         triggers::install(database, &spec).await.expect("installed again");
         assert_eq!(catalogue(&scratch).await, installed, "{name}");
-        // What is printed is what is installed, for psql too.
+        // The printed SQL installs the same, by psql too.
         triggers::remove(database, &spec).await.expect("removed");
         let printed = triggers::print(database, &spec).await.expect("printed");
         for _ in 0..2 {

@@ -77,7 +77,7 @@ impl ChangeQueue {
             let (known, began, last) = nets[&change.prefix];
             at += 1;
             change.first = change.begins && !known;
-            // What the reader never heard of need not end, and what ended and began again has not changed.
+            // A subscription that the reader never saw need not end, and one that ended and began again has not changed.
             let no_change = (!known && !change.begins) || (known && !began && change.begins);
             last == at - 1 && !no_change
         });

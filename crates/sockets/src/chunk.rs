@@ -22,7 +22,7 @@ impl Chunk {
         Chunk { bytes, at: 0, left: messages, filtered }
     }
 
-    /// How many messages are left.
+    /// Returns the number of messages that are left.
     pub(crate) fn messages(&self) -> usize {
         self.left
     }

@@ -1,4 +1,4 @@
-//! What a socket and its tasks have in common.
+//! The state that a socket shares with its tasks.
 
 use crate::endpoints::{Endpoints, Guard, OpenEndpoint};
 use crate::event::{self, Event, PeerId};
@@ -29,9 +29,9 @@ pub(crate) struct Core {
     pub(crate) events: Announcer<Event>,
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
     endpoints: Mutex<Endpoints>,
-    /// How many tasks there are.
+    /// The number of tasks.
     tasks: watch::Sender<usize>,
-    /// How many peers are connected to bound endpoints.
+    /// The number of peers that are connected to bound endpoints.
     pub(crate) connections: AtomicUsize,
     /// Numbers connections and endpoints.
     numbers: AtomicU64,
@@ -45,7 +45,7 @@ pub(crate) struct Core {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
     Open,
-    /// What waits is sent until then, but nothing more.
+    /// Waiting messages are sent until then, and no others.
     Closing(Deadline),
 }
 

@@ -12,9 +12,9 @@ pub enum Error {
         "{endpoint:?} is not an endpoint: {problem}; they look like tcp://127.0.0.1:5555, ipc:///tmp/feed.ipc, or inproc://feed"
     )]
     Endpoint {
-        /// What was given.
+        /// The given text.
         endpoint: String,
-        /// What is wrong with it.
+        /// The fault of it.
         problem: String,
     },
     /// An option cannot be so.
@@ -22,15 +22,15 @@ pub enum Error {
     Option {
         /// Which.
         option: &'static str,
-        /// What was given.
+        /// The given text.
         value: String,
-        /// What is wrong with it.
+        /// The fault of it.
         problem: &'static str,
     },
     /// Nobody can connect there.
     #[error("cannot listen on {endpoint}: {source}")]
     Bind {
-        /// Where.
+        /// The endpoint.
         endpoint: String,
         /// Why not.
         source: Arc<io::Error>,
@@ -38,7 +38,7 @@ pub enum Error {
     /// The socket has no such endpoint to unbind or disconnect.
     #[error("{endpoint} is not {what} by this socket; give the endpoint as it was given, or as bind returned it")]
     NoSuchEndpoint {
-        /// What was given.
+        /// The given text.
         endpoint: String,
         /// `bound` or `connected`.
         what: &'static str,
@@ -50,18 +50,18 @@ pub enum Error {
     MessageTooLong {
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// The message can never be sent.
     #[error("message of {parts} parts: from 1 to {limit} are allowed; raise max_parts on both sides")]
     Parts {
-        /// How many it has.
+        /// The number of its parts.
         parts: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
-    /// What an XSUB sends must be a subscription: one part, a byte 1 (or 0 to end it), and the prefix.
+    /// A message of an XSUB must be a subscription: one part, a byte 1 (or 0 to end it), and the prefix.
     #[error("an XSUB sends subscriptions: one part of a byte 1 or 0 and the prefix; use subscribe() and unsubscribe()")]
     NotASubscription,
     /// There is nobody with room for it now.
@@ -73,7 +73,7 @@ pub enum Error {
     /// The socket was closed before all could be sent.
     #[error("the socket was closed with {messages} messages unsent; raise linger to wait longer for their peers")]
     Unsent {
-        /// How many are lost.
+        /// The number of lost messages.
         messages: usize,
     },
     /// The runtime that the socket was made on has ended.

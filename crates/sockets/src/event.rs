@@ -148,7 +148,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// How many events wait for a reader that does not take them.
+/// Maximum number of events that wait for a reader.
 const KEPT: usize = 1024;
 
 pub(crate) fn announcer() -> Announcer<Event> {

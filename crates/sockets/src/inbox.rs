@@ -1,4 +1,4 @@
-//! What has arrived, from the tasks that read to the one that receives.
+//! Arrived messages, from the tasks that read to the one that receives.
 
 use crate::change::{Change, ChangeQueue};
 use crate::chunk::Chunk;
@@ -96,7 +96,7 @@ pub(crate) struct Receiver {
     steps: u64,
 }
 
-/// What is here of one peer.
+/// The messages of one peer.
 #[derive(Debug)]
 struct Queue {
     lane: Arc<Lane>,

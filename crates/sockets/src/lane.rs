@@ -15,7 +15,7 @@ pub(crate) struct Lane {
     pub(crate) wake: Arc<Notify>,
     /// Its queue at the receiver, or [`NONE`]. Only the receiver uses it.
     pub(crate) queue: AtomicUsize,
-    /// Where its only arrival is, while conflating, or [`NONE`]. Only used under the lock of the inbox.
+    /// The position of its only arrival, while conflating, or [`NONE`]. Only used under the lock of the inbox.
     pub(crate) arrival: AtomicUsize,
 }
 

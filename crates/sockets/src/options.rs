@@ -8,23 +8,23 @@ pub struct Options {
     /// The send high-water mark: how many messages may wait for one peer. Default 1,000; 0 is no limit. What is being written
     /// is not counted. Beyond it a PUB drops for this peer, and a PUSH waits.
     pub send_hwm: usize,
-    /// How many bytes may wait for one peer. Default 32 MiB; 0 is no limit. One message of any legal size may exceed it.
+    /// Maximum number of bytes that wait for one peer. Default 32 MiB; 0 is no limit. One message of any legal size may exceed it.
     pub send_bytes: usize,
     /// The receive high-water mark: how many messages of one peer may wait to be received. Default 1,000; 0 is no limit. Beyond it
     /// the peer is not read until half of them are taken. One read may exceed it.
     pub recv_hwm: usize,
-    /// How many bytes of one peer may wait to be received. Default 32 MiB; 0 is no limit. One read may exceed it.
+    /// Maximum number of one peer's bytes that wait to be received. Default 32 MiB; 0 is no limit. One read may exceed it.
     pub recv_bytes: usize,
-    /// How long a socket that was closed or dropped still tries to send what was accepted. Default 30 s.
+    /// Time for which a closed or dropped socket still tries to send accepted messages. Default 30 s.
     pub linger: Duration,
     /// The pause before a connection is tried again. Default 100 ms. A random part of up to one half is left out, so
     /// that many sockets do not come back in step.
     pub reconnect: Duration,
     /// The pause doubles with each failure, up to this maximum. Default: it stays the same.
     pub reconnect_max: Option<Duration>,
-    /// How long the lookup of a name may take, and connecting to each of its addresses. Default 5 s.
+    /// Time limit for the lookup of a name, and for connecting to each of its addresses. Default 5 s.
     pub connect_timeout: Duration,
-    /// How long the handshake may take. Default 30 s.
+    /// Time limit for the handshake. Default 30 s.
     pub handshake_timeout: Duration,
     /// Probes peers that are silent. Default: none are probed. Peers of ZMTP 3.0 are never probed, because some of them do not know
     /// PING. A peer's own PINGs are always answered.
@@ -33,7 +33,7 @@ pub struct Options {
     pub conflate: bool,
     /// XPUB: reports every subscription, not only the first one to a prefix. Default `false`.
     pub verbose: bool,
-    /// How the socket and its peers authenticate. Default NULL: they do not.
+    /// The mechanism by which the socket and its peers authenticate. Default NULL: they do not.
     pub security: Security,
     /// The identity that peers are told, at most 255 bytes. Default: empty. Peers of these types do not use it.
     pub identity: Vec<u8>,
@@ -41,12 +41,12 @@ pub struct Options {
     pub max_message: usize,
     /// The most parts of a message. Default 1,024.
     pub max_parts: usize,
-    /// How many bytes one peer's subscriptions may take, each counted as its prefix and 256 bytes. Default 16 MiB. A peer with
+    /// Maximum number of bytes of one peer's subscriptions, each counted as its prefix and 256 bytes. Default 16 MiB. A peer with
     /// more is disconnected.
     pub max_subscriptions: usize,
-    /// How many peers may be connected to the socket's bound endpoints. Default 10,000. Others are refused.
+    /// Maximum number of peers that are connected to the socket's bound endpoints. Default 10,000. Others are refused.
     pub max_connections: usize,
-    /// Where I/O runs. Default [`Runtime::Current`].
+    /// The runtime of the I/O. Default [`Runtime::Current`].
     pub runtime: Runtime,
 }
 
@@ -55,7 +55,7 @@ pub struct Options {
 pub struct Heartbeat {
     /// Between two PINGs.
     pub interval: Duration,
-    /// How long an answer, or anything else, may take. It starts when the last byte of the PING is written. Choose it longer
+    /// Time limit for an answer, or any other data. It starts when the last byte of the PING is written. Choose it longer
     /// than what the kernels' buffers, some MB, take on the link.
     pub timeout: Duration,
     /// Asks the peer to give us up after so long a silence; in steps of 100 ms, at most 6,553 s.
@@ -70,7 +70,7 @@ impl Heartbeat {
     }
 }
 
-/// Where a socket's I/O runs.
+/// The runtime of a socket's I/O.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Runtime {
     /// On the tokio runtime that the socket is made in, if there is one; else as `Shared`.

@@ -89,7 +89,7 @@ impl Peer {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// How many messages are not wholly written.
+    /// Returns the number of messages that are not wholly written.
     pub(crate) fn unsent(&self) -> usize {
         let waiting = self.pipe.map_or(0, |pipe| self.core.outbox().waiting(pipe));
         waiting + self.flight.messages()

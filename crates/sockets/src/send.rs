@@ -20,7 +20,7 @@ pub struct Sending<'a, M> {
     blocking: bool,
 }
 
-/// How far a send has come that was not accepted at once.
+/// The progress of a send that was not accepted at once.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     /// Its key among those who wait for room.

@@ -16,7 +16,7 @@ pub(crate) struct Session {
     kind: SocketType,
     decoder: Decoder,
     heartbeat: Heartbeat,
-    /// What PINGs ask the peer to take for our death, in tenths of a second.
+    /// The silence that PINGs ask the peer to take for our death, in tenths of a second.
     ttl: u16,
     minor: u8,
     /// Commands that are to be sent.
@@ -25,7 +25,7 @@ pub(crate) struct Session {
 
 const OVERDUE: usize = 64 << 10;
 
-/// What one read has incoming.
+/// The contents of one read.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
     /// Runs of wanted messages, with how many there are in each, and the number of cancellations they were filtered by.
@@ -172,7 +172,7 @@ impl Session {
         self.output.len() > OVERDUE
     }
 
-    /// What is to be sent before any messages.
+    /// Returns the bytes to be sent before any messages.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
         mem::take(&mut self.output)
     }

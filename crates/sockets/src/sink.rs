@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// What a socket has to remember between the calls of a `Sink`.
+/// The state of a socket between the calls of a `Sink`.
 #[derive(Debug)]
 pub(crate) struct SinkState {
     core: Arc<Core>,

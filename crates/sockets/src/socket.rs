@@ -37,8 +37,8 @@ impl Socket {
     /// open. A name with several addresses listens on all of them, on one port. A socket may have any number of endpoints, bound and
     /// connected.
     ///
-    /// What waits for a peer is lost when the peer leaves, because it may never come back. A host name is looked up in this thread, for at
-    /// most `connect_timeout`.
+    /// Messages that wait for a peer are lost when the peer leaves, because it may never come back. A host name is looked up in this
+    /// thread, for at most `connect_timeout`.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl Socket {
     /// Connects to `endpoint`, which is text or an [`Endpoint`], now or as soon as somebody listens there, and again whenever the
     /// connection is lost. It returns at once. The addresses of a name are tried in turn.
     ///
-    /// What waits for this peer, and what it has subscribed to, stays while it is away. A PUB or SUB that is connected to the endpoint
+    /// Waiting messages and subscriptions of this peer stay while it is away. A PUB or SUB that is connected to the endpoint
     /// already stays as it is.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Socket {
         Events::new(self.core.events.subscribe())
     }
 
-    /// How many messages were dropped: for peers that had no room (PUB, XPUB), or that were gone before all was sent.
+    /// Returns the number of dropped messages: for peers that had no room (PUB, XPUB), or that were gone before all was sent.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.core.outbox().dropped()

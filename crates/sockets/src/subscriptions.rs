@@ -1,4 +1,4 @@
-//! What a SUB or XSUB has subscribed to.
+//! The subscriptions of a SUB or XSUB.
 
 use crate::change::{Change, ChangeQueue};
 use crate::prefixes::Prefixes;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     state: Mutex<State>,
-    /// How many subscriptions have ended.
+    /// The number of subscriptions that have ended.
     cancelled: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Joined {
 }
 
 impl Joined {
-    /// What the publisher is to be told now.
+    /// Takes the changes that the publisher is to be told now.
     pub(crate) fn take_changes(&self) -> VecDeque<Change> {
         if !self.publisher.pending.swap(false, Ordering::Acquire) {
             return VecDeque::new();

@@ -12,7 +12,7 @@ use std::time::Instant;
 struct Parker {
     thread: Thread,
     woken: AtomicBool,
-    /// How many waits of this thread are within each other: a future may drop a socket, which waits.
+    /// The number of nested waits of this thread: a future may drop a socket, which waits.
     depth: AtomicUsize,
 }
 

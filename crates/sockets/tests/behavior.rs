@@ -1,4 +1,4 @@
-//! What a connection, an endpoint and a socket do in the less usual cases: slow links, long times, repeated calls, ends.
+//! Connections, endpoints and sockets in the less usual cases: slow links, long times, repeated calls, ends.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! What users of the crates `zmq` and `zeromq` try in their first hour. Most of it has only to compile.
+//! The first hour of users of the crates `zmq` and `zeromq`. Most of it has only to compile.
 
 #![allow(clippy::cmp_owned, clippy::nonminimal_bool, clippy::op_ref, clippy::needless_borrows_for_generic_args)]
 #![allow(clippy::useless_vec, clippy::into_iter_on_ref, reason = "what users write is what is tested")]

@@ -8,7 +8,7 @@ use switchboard_wire::zmtp::{Command, Greeting, Mechanism, frame};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What the first such event says.
+/// Returns the content of the first such event.
 fn wait_for<T>(mut events: Events, what: impl Fn(&Event) -> Option<T>) -> T {
     loop {
         let event = events.wait_timeout(DEADLINE).expect("an event, in time").expect("an event before the end");

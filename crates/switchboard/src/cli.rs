@@ -132,7 +132,7 @@ pub(crate) enum ConfigAction {
     },
 }
 
-/// What starts services.
+/// Options of the commands that start services.
 #[derive(Args, Debug)]
 pub(crate) struct Up {
     #[command(flatten)]
@@ -181,7 +181,7 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
-    /// What is in force.
+    /// The settings in force.
     pub(crate) fn settings(&self) -> Result<Settings> {
         self.read().map_err(UsageError::of)
     }
@@ -218,7 +218,7 @@ impl Chosen {
     }
 }
 
-/// Where the broker is, and whether a connection that ends is made again.
+/// Options of the broker's address, and of a connection's end.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Peer {
     #[command(flatten)]

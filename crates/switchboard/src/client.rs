@@ -120,7 +120,7 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
     }
 }
 
-/// What is legal, and hardly meant.
+/// Returns a warning about a channel that is legal, and hardly meant.
 pub(crate) fn doubtful(channel: &str, listens: bool) -> Option<String> {
     let levels: Vec<_> = channel.split('/').collect();
     let is_wildcard = |(at, level): (usize, &&str)| *level == "*" || (*level == ">" && at + 1 == levels.len());

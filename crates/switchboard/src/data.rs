@@ -59,7 +59,7 @@ fn directory_of(chosen: Option<&Path>, variable: impl Fn(&str) -> Option<OsStrin
     state.or_else(xdg).or_else(home).ok_or(DataError::NoPlace)
 }
 
-/// Where a private PostgreSQL keeps its rows. For root this is below `/var/lib`, a folder for each data directory: PostgreSQL
+/// Returns the folder of a private PostgreSQL's rows. For root this is below `/var/lib`, a folder for each data directory: PostgreSQL
 /// runs as another user, which cannot enter the directories of root.
 pub(crate) fn rows_folder(chosen: Option<&Path>) -> Result<PathBuf, DataError> {
     let directory = directory(chosen)?;
@@ -98,7 +98,7 @@ pub(crate) fn renderer_folder(directory: &Path) -> Result<PathBuf, DataError> {
     if own != 0 {
         return Ok(folder);
     }
-    // What is in them is closed by its own mode.
+    // Their contents have modes of their own.
     for path in [directory, &folder] {
         let mode = fs::metadata(path).map_err(|error| unusable(path, error))?.mode() | ALL_ENTER;
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| unusable(path, error))?;

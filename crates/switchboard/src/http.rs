@@ -12,7 +12,7 @@ use switchboard_wire::native::ForeignProtocol;
 /// The longest answer, in bytes: 10,000 processes take some megabytes.
 const ANSWER: usize = 64 << 20;
 
-/// Where a server is, and the token that it may ask for.
+/// Options of a server over HTTP: its address and token.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct HttpArgs {
     #[command(flatten)]

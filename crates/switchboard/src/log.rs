@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 /// Lines that wait for the reader of the standard error; further ones are dropped and counted.
 const BACKLOG: usize = 4096;
 
-/// How long the end of the log may take. The writer's own limits are 1.1 s together.
+/// Time limit for the end of the log. The writer's own limits are 1.1 s together.
 const END: Duration = Duration::from_secs(2);
 
 /// Time between two looks at the count of dropped lines.
@@ -24,7 +24,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The writer that notes share with the log, once a service has started one.
 static WRITER: OnceLock<NonBlocking> = OnceLock::new();
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people.

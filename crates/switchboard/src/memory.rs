@@ -1,11 +1,11 @@
-//! What was freed goes back to the system, also when it is little by little.
+//! Freed memory goes back to the system, also when it is freed little by little.
 //!
 //! glibc's allocator gives back only what lies at the end of a heap. After 100,000 channels had come and
 //! gone three times, 138 MiB stayed resident; all but 15 MiB could be given back.
 
 use std::time::Duration;
 
-/// How often to look.
+/// Time between two checks.
 const PERIOD: Duration = Duration::from_secs(3);
 /// So much may be kept for the next burst, in bytes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -31,7 +31,7 @@ pub(crate) fn reasons(error: &anyhow::Error) -> String {
     })
 }
 
-/// What was asked for is wrong: exit code 2, as for what clap refuses.
+/// An error of usage: exit code 2, as clap's own errors have.
 #[derive(Debug)]
 pub(crate) struct UsageError(anyhow::Error);
 
@@ -109,7 +109,7 @@ pub(crate) fn plain(problem: &str) -> String {
     }
 }
 
-/// What to do when nobody listens where a broker should be; nothing about other errors.
+/// Returns the advice for a refused connection to a broker, and nothing for other errors.
 pub(crate) fn refused(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::ConnectionRefused => ": nobody listens there, so start the broker with `switchboard`",

@@ -1,4 +1,4 @@
-//! What tells that the services run: the banner to people, the ready file to programs.
+//! Signs that the services run: the banner for people, the ready file for programs.
 
 use crate::names::percent;
 use crate::news::Page;
@@ -117,7 +117,7 @@ impl Addresses {
         text + &self.warnings()
     }
 
-    /// What is appended to a page's address to log in. A log keeps what is printed to it: the token is shown to
+    /// Returns the query that logs a browser in at a page. A log keeps what is printed to it: the token is shown to
     /// a person only.
     fn login(&self, address: &SocketAddr) -> String {
         let terminal = std::io::stdout().is_terminal();

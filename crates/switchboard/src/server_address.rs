@@ -4,7 +4,7 @@ use clap::Args;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a command talks to, and where that is unless told.
+/// The server of a command, with its default port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     /// The broker's native protocol.
@@ -41,7 +41,7 @@ impl Door {
 
 const HTTPS: u16 = 443;
 
-/// Where a server is, as it was given.
+/// A server's address, as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerAddress {
     scheme: Option<String>,
@@ -84,7 +84,7 @@ impl FromStr for ServerAddress {
             }
             _ => {}
         }
-        // What follows the authority, as in an address copied from a page, says nothing about where the server is.
+        // The path of an address that was copied from a page does not matter.
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(AddressError::User);
@@ -167,7 +167,7 @@ impl fmt::Display for ServerAddress {
     }
 }
 
-/// Where the server is.
+/// The option of the server's address.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Server {
     /// Address of the server: a URL as the banner prints it, a host, or HOST:PORT. Of a URL with another command's scheme

@@ -14,7 +14,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// What makes it so, and what hears of it.
+    /// Returns the sender that asks for the stop, and its receiver.
     pub(crate) fn new() -> (watch::Sender<bool>, Stop) {
         let (sender, receiver) = watch::channel(false);
         (sender, Stop(receiver))
@@ -44,14 +44,14 @@ pub(crate) async fn retry<T>(
         wait = (wait * 2).min(LAST_RETRY);
         match start().await {
             Ok(service) => {
-                tracing::info!("the {name} runs now");
+                tracing::info!("{name} runs now");
                 return Some(service);
             }
             Err(error) => {
                 let reason = error.to_string();
                 // Once for each reason, however often it is tried.
                 if reason != logged {
-                    tracing::error!("the {name} does not run: {reason}");
+                    tracing::error!("{name} does not run: {reason}");
                     logged = reason;
                 }
             }

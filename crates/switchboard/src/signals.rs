@@ -1,4 +1,4 @@
-//! What signals mean to a service.
+//! Signals to a service.
 
 use crate::output::note;
 use anyhow::{Context, Result};
@@ -64,7 +64,7 @@ impl Signals {
                 if let Wish::Stop(number) = self.next().await
                     && first.elapsed() >= SAME_WISH
                 {
-                    // What a shell reports for a process that the signal has killed.
+                    // As a shell reports a process that the signal has killed.
                     std::process::exit(128 + number);
                 }
             }

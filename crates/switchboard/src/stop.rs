@@ -63,7 +63,7 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// How a command has ended that nothing went wrong with.
+/// Returns the exit code of a command that has not failed.
 pub(crate) fn exit_code(signal: Option<u8>) -> ExitCode {
     signal.map_or(ExitCode::SUCCESS, ExitCode::from)
 }

@@ -12,7 +12,7 @@ pub(crate) fn bytes(number: f64) -> String {
 
 fn scaled(number: f64, base: f64, units: &[&str]) -> String {
     let (mut value, mut unit) = (number, 0);
-    // What would be rounded up to the next unit is written in that.
+    // A value that would round up to the next unit is written in that.
     while value.round() >= base.min(1000.0) && unit + 1 < units.len() {
         value /= base;
         unit += 1;

@@ -101,7 +101,7 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
 struct Services {
     chosen: Chosen,
     ready: Ready,
-    /// What is in force.
+    /// The settings in force.
     settings: RefCell<Settings>,
     addresses: RefCell<Addresses>,
     /// The way to this program's broker, once there is one.

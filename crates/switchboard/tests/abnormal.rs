@@ -55,7 +55,7 @@ fn an_end_in_the_middle_of_a_frame_loses_that_frame_only() {
         cut.write(&torn);
         let name = cut.name();
         if torn.len() > 50_000 {
-            // What has come is counted, not what was announced.
+            // Received bytes are counted, not announced ones.
             let reserved = 50_000..1 << 20;
             broker.status_until("what has come is reserved", |status| {
                 status["totals"]["memory"].as_u64().is_some_and(|memory| reserved.contains(&memory))

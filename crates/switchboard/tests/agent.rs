@@ -20,7 +20,7 @@ fn shell(script: &str) -> Program {
     Program::start(&mut agent(&["--", "sh", "-c", script])).expect("the program starts")
 }
 
-/// What /proc says of a process: R, S, T ...; `None` if there is none.
+/// Returns a process's state by /proc: R, S, T ...; `None` if there is no such process.
 fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat[stat.rfind(')')? + 2..].chars().next()

@@ -1,4 +1,4 @@
-//! Where the data directory is.
+//! The place of the data directory.
 
 mod common;
 

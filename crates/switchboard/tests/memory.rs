@@ -1,4 +1,4 @@
-//! What the process keeps when what it held is gone.
+//! Resident memory after the messages are gone.
 
 mod common;
 

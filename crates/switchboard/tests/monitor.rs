@@ -49,7 +49,7 @@ impl Monitor {
         serde_json::from_str(body).expect("JSON")
     }
 
-    /// How many seconds of the first line are known.
+    /// Returns the number of known seconds of the first series.
     fn known(&self, id: u32) -> usize {
         let now = now();
         let target = format!("/api/history?from={}&to={now}&points=100000&id={id}", now - 3_600_000);

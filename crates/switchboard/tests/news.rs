@@ -123,7 +123,7 @@ fn new_headlines_and_broken_rules_are_published_at_the_programs_own_broker() {
     std::fs::write(&run.sites, site.table("Local", "mode = \"fetch\"\nttl = \"11s\"")).expect("written");
     let alert: Value = serde_json::from_str(&alerts.line().expect("an alert")).expect("JSON");
     assert_eq!((&alert["kind"], &alert["name"]), (&"rule_broken".into(), &"Local".into()), "{alert}");
-    // What is shown is the last good result.
+    // The page shows the last good result.
     assert_eq!(run.shown().0, ["First headline", "Second headline"]);
     let status = run.get("http", "/status");
     assert!(status.contains("\"service\":\"news\""), "{status}");
@@ -209,7 +209,7 @@ fn a_page_that_cannot_start_stops_nothing_else_and_is_tried_again() {
     assert!(reason.contains(&address), "{reason}");
     assert!(run.get("http", "/readyz").contains("news: down\nrender: running"));
     drop(taken);
-    run.log.find(&["the news runs now"]);
+    run.log.find(&["news runs now"]);
     run.stop();
 }
 
@@ -247,7 +247,7 @@ fn a_page_whose_folder_is_in_use_starts_when_that_is_free() {
     assert!(reason.starts_with("another Switchboard uses "), "{reason}");
     assert!(run.get("http", "/readyz").contains("news: down"));
     drop(lock);
-    run.log.find(&["the news runs now"]);
+    run.log.find(&["news runs now"]);
     run.stop();
 }
 
@@ -327,7 +327,7 @@ fn test_shows_what_each_step_of_a_rule_leaves_and_suggest_proposes_a_rule() {
     let proposed = run(&["news", "suggest", &format!("http://{}/", site.pair)]);
     let rule = text(&proposed.stdout);
     assert!(rule.contains("item = \"a.head\"") && rule.contains("link_prefix = \"/news/\""), "{rule}");
-    // What is proposed is a sites file.
+    // The proposal is a sites file.
     std::fs::write(&file, rule).expect("written");
     assert!(output(&["news", "check", file.to_str().expect("text")]).status.success());
 }

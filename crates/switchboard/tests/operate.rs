@@ -1,4 +1,4 @@
-//! What an operator does while the broker runs, and what clients make of it.
+//! An operator's actions while the broker runs, and their effect on clients.
 
 mod common;
 

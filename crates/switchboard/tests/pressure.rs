@@ -1,4 +1,4 @@
-//! Who is made to wait when something is full, and who is not.
+//! Back-pressure: the publishers that a full channel pauses, and those that it does not.
 
 mod common;
 
@@ -101,7 +101,7 @@ fn a_stalled_worker_loses_what_it_was_not_sent_and_stays_usable() {
     let back = [vec![first], worker.receive_some(COUNT - begun - 1)].concat();
     assert!(back.iter().zip(begun..).all(|(body, number)| *body == message(number)));
 
-    // What was written to it, and what was begun, is its own; each message went to one of the two.
+    // Written and begun messages are its own; each message went to one of the two.
     let own = stalled.receive_some(begun);
     assert!(own.iter().enumerate().all(|(number, body)| *body == message(number)));
     stalled.settle();

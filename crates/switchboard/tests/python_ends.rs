@@ -1,4 +1,4 @@
-//! How it ends for programs in Python: the broker's end, with and without those that do not read,
+//! Ends of programs in Python: the broker's end, with and without those that do not read,
 //! and their own.
 
 mod common;
@@ -50,7 +50,7 @@ fn an_interrupt_drains_beside_one_that_does_not_read() {
     assert!(broker.program.child.try_wait().expect("a process").is_none());
     drop(stalled);
     assert_eq!(broker.program.end().code(), Some(0));
-    // What it was not sent went back, and nobody is left to take it.
+    // Unsent messages went back, and no consumer is left to take them.
     broker.log.find(&["Messages left in queues, which are lost: "]);
     broker.log.find(&["Stopped."]);
 }

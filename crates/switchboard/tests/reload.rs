@@ -46,7 +46,7 @@ fn bound(bytes: usize) -> String {
     format!("[[channel]]\nmatch = '/queue/>'\nqueue = {bytes}\n")
 }
 
-/// How many messages of 50 bytes are in a queue when a publisher of ten is paused. It is found by the topic that it
+/// Returns the number of messages of 50 bytes in a queue when a publisher of ten is paused. It is found by the topic that it
 /// listens to: one that is gone may still be listed.
 fn taken(broker: &Broker, topic: &str, queue: &str) -> u64 {
     let mut publisher = Client::listening(broker, topic);

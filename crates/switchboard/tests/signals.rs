@@ -1,4 +1,4 @@
-//! What signals do to a broker.
+//! Signals to a broker.
 
 mod common;
 

@@ -64,7 +64,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Pages are tested in it, whatever crate they are of.
 const FOR_PAGES: &str = "switchboard-browser-test";
 
-/// Who is tested against whom of its own floor: real servers, no mocks.
+/// Crates that are tested against a crate of their own layer: real servers, no mocks.
 const TESTED_AGAINST: &[(&str, &str)] =
     &[("crates/client", "switchboard-server"), ("crates/monitor", "switchboard-server")];
 

@@ -1,4 +1,4 @@
-//! Who is answered: the host, the site and the token of each request.
+//! Access: the host, the site and the token of each request.
 
 use crate::connections::Via;
 use crate::errors::{close, plain};
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// What the listeners of one service ask of a request.
+/// The conditions of one service's listeners for a request.
 #[derive(Debug)]
 pub(crate) struct Access {
     hosts: Hosts,
@@ -41,7 +41,7 @@ impl Access {
     }
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 pub(crate) enum Verdict<'a> {
     /// It is answered.
     Admitted,

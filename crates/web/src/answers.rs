@@ -1,4 +1,4 @@
-//! How many requests are answered at a time.
+//! The limit of requests that are answered at a time.
 
 use crate::connections::Via;
 use crate::errors::plain;

@@ -17,7 +17,7 @@ pub enum BindError {
     Address {
         /// The address, as it was given.
         address: String,
-        /// How the user chooses another one.
+        /// The option that chooses another one.
         option: &'static str,
         /// Why not.
         source: io::Error,

@@ -20,7 +20,7 @@ const BODIES: usize = 16;
 /// The unit of the budget: a semaphore counts no further than 2^29 on 32 bits.
 const UNIT: usize = 1 << 10;
 
-/// What all connections of a service share.
+/// State that all connections of a service share.
 #[derive(Clone, Debug)]
 pub(crate) struct Bodies {
     limit: usize,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
-/// How long a client may read nothing before it can be closed in favor of a new one.
+/// Time without reading after which a client can be closed in favor of a new one.
 const STALLED: Duration = Duration::from_secs(1);
 
 /// The way that a request came: an extension of the request.
@@ -50,7 +50,7 @@ struct Entry {
     end: Arc<Notify>,
 }
 
-/// What a connection does.
+/// The activity of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// It has no complete request: it is idle, or sends one.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Hosts(Arc<RwLock<Vec<String>>>);
 
-/// What a request's host says about the way that it came.
+/// The way of a request, by its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// By a loopback name or address, so from this machine if the listener is on loopback.

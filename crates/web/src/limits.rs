@@ -12,13 +12,13 @@ pub struct Limits {
     pub header: usize,
     /// Bytes of a request's body; default 1 MiB. A longer one gets 413.
     pub body: usize,
-    /// How long a head may take from its first byte; default 10 s. A slower one gets 408.
+    /// Time limit for a head from its first byte on; default 10 s. A slower one gets 408.
     pub header_timeout: Duration,
-    /// How long a body may take; default 30 s. A slower one gets 408.
+    /// Time limit for a body; default 30 s. A slower one gets 408.
     pub body_timeout: Duration,
-    /// How long a connection may stay open between requests; default 60 s.
+    /// Longest time between the requests of a connection; default 60 s.
     pub idle_timeout: Duration,
-    /// How long a client may take to read 16 KiB that wait for it; default 30 s. A slower one is disconnected, and so
+    /// Time limit for reading 16 KiB that wait for a client; default 30 s. A slower one is disconnected, and so
     /// is one whose machine no longer acknowledges.
     pub write_timeout: Duration,
 }

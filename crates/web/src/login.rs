@@ -1,4 +1,4 @@
-//! How a browser gets its cookie: by `?token=` once, or through a form.
+//! The login of a browser, which gets it a cookie: by `?token=` once, or through a form.
 
 use crate::access::Access;
 use crate::connections::Via;
@@ -13,7 +13,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Where the form is sent to.
+/// The path that the form is sent to.
 pub(crate) const PATH: &str = "/login";
 pub(crate) const NEEDED: &str = "This server asks for its access token.";
 pub(crate) const WRONG: &str = "This is not the access token of this server.";
@@ -57,7 +57,7 @@ pub(crate) async fn submit(token: &Token, access: &Access, via: &Via, request: R
     if token.is_same(offered.trim().as_bytes()) {
         return redirect(&next, session::set_cookie(token, via.listener.port()));
     }
-    tracing::warn!(peer = %via.peer, "a login with a wrong token");
+    tracing::warn!(peer = %via.peer, "login refused: wrong token");
     form(&next, WRONG)
 }
 

@@ -2,7 +2,7 @@ use crate::{Hosts, Limits, Services, Token, TokenError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Who is answered, and within which limits.
+/// Access and limits of a service's listeners.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Names under which the service may be asked, beside `localhost` and every IP address.
@@ -13,7 +13,7 @@ pub struct Options {
     /// The token that the operator has chosen; it is asked for at every listener. Without one, a token is read from or
     /// made in `token_file` when the service can be reached from other machines, and asked for beyond loopback only.
     pub token: Option<Token>,
-    /// Where a token is kept that nobody has chosen.
+    /// The file of a token that nobody has chosen.
     pub token_file: Option<PathBuf>,
     /// Whether `/metrics` is answered without the token.
     pub metrics_open: bool,

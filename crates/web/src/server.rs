@@ -36,13 +36,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
-/// How long to wait for files to become free.
+/// Pause until files become free.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long open connections may take for their answers when the server ends.
+/// Time of open connections for their answers when the server ends.
 const GRACE: Duration = Duration::from_secs(1);
 /// Connections that are told at a time that there are too many; more are just closed.
 const REFUSALS: usize = 16;
-/// What hyper may buffer of a connection, each way.
+/// Maximum size of hyper's buffer of a connection, each way.
 const BUFFER: usize = 128 << 10;
 
 /// HTTP that listens, and answers from [`HttpServer::serve`] on.
@@ -86,7 +86,7 @@ impl HttpServer {
         Ok(HttpServer { listeners, options, immediate: None })
     }
 
-    /// Where it listens.
+    /// Returns the addresses of its listeners.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         addresses_of(&self.listeners)
@@ -159,7 +159,7 @@ fn layered(router: Router, options: &Options, access: Arc<Access>, connections: 
         .layer(from_fn_with_state(access, access::check))
 }
 
-/// What all connections share.
+/// State that all connections share.
 struct Shared {
     router: Router,
     access: Arc<Access>,

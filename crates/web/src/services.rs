@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Services(Arc<RwLock<BTreeMap<&'static str, ServiceState>>>);
 
-/// What a service does.
+/// The state of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceState {
     /// It answers.

@@ -6,7 +6,7 @@ use sha2::Sha256;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq;
 
-/// How long a browser stays logged in.
+/// Time for which a browser stays logged in.
 const LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
 /// The name of the cookie: browsers send the cookies of one port to all others of the host.

@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-/// What a client that makes the server wait must read within the write time-out.
+/// Bytes that a client which makes the server wait must read within the write time-out.
 const PROGRESS: usize = 16 << 10;
-/// How long, and how far, the rest of a request is read that was answered before its end: a reset instead would take the
+/// Limits for reading the rest of a request that was answered before its end: a reset instead would take the
 /// answer with it.
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 1 << 20);
 
@@ -42,7 +42,7 @@ pub(crate) struct Stream {
     outcome: Outcome,
 }
 
-/// How a connection ends on its own side.
+/// The server's way of ending a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Orderly,

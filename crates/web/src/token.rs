@@ -17,12 +17,12 @@ const SHORTEST: usize = 16;
 /// A PLAIN password of ZeroMQ holds no more.
 const LONGEST: usize = 255;
 
-/// What a client must know beyond loopback: as `Authorization: Bearer TOKEN`, once as `?token=TOKEN`, or through the login
+/// The secret of clients beyond loopback: as `Authorization: Bearer TOKEN`, once as `?token=TOKEN`, or through the login
 /// form. Over plain HTTP it can be read on the way, like everything else.
 #[derive(Clone)]
 pub struct Token {
     text: Arc<str>,
-    /// Where it was read from; none if the operator has chosen it.
+    /// The file that it was read from; none if the operator has chosen it.
     file: Option<PathBuf>,
 }
 

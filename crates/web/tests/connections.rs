@@ -153,7 +153,7 @@ async fn a_probe_is_answered_whatever_else_is() {
         assert!(server.get("/healthz").await.ends_with("ok\n"));
     }
     drop(busy);
-    // What they held comes back.
+    // Their slots come back.
     let answered = async { while !server.get("/").await.ends_with("here\n") {} };
     timeout(PATIENCE, answered).await.expect("an answer in time");
 }
@@ -225,7 +225,7 @@ async fn who_asks_for_ever_and_reads_nothing_is_not_answered_for_ever() {
     let requests = GET.repeat(1000);
     let sending = async { while writing.write_all(requests.as_bytes()).await.is_ok() {} };
     timeout(PATIENCE, sending).await.expect("it is disconnected");
-    // What the buffers of both kernels and of the server hold, with some room.
+    // The buffers of both kernels and of the server, with some room.
     assert!(asked.load(Ordering::Relaxed) * 10_000 < 64 << 20);
     drop(reading.read(&mut [0; 1]).await);
 }

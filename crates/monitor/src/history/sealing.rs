@@ -122,7 +122,7 @@ impl Store {
         }
         drop(state);
         for sealed in gone {
-            tracing::info!("the history forgets {}", sealed.path.display());
+            tracing::info!("the history has removed its oldest file, {}", sealed.path.display());
             self.unwanted.push(sealed.path.clone());
         }
     }

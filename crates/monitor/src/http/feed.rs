@@ -67,7 +67,7 @@ pub(super) async fn stream(
         (CONTENT_TYPE, "text/event-stream"),
         // A proxy that compresses would keep events until it has enough of them.
         (CACHE_CONTROL, "no-cache, no-transform"),
-        // What nginx asks for before it passes on events as they come.
+        // nginx needs this header to pass on events as they come.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Parts::body(receiver)).into_response())

@@ -95,7 +95,7 @@ pub enum Error {
         "{address:?} is not the address of a collector; it looks like tcp://127.0.0.1:5555, or http://127.0.0.1:8088"
     )]
     Address {
-        /// What was given.
+        /// The given text.
         address: String,
     },
     /// There are no certificates to trust, for `https`.
@@ -111,7 +111,7 @@ pub enum Error {
         option: &'static str,
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// The process to watch is not there.

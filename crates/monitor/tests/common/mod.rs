@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long something may take that will happen. Nothing is ever waited for as long as this.
+/// Bound of every wait; only a failing test reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
 pub(crate) struct Running {

@@ -1,4 +1,4 @@
-//! What is shown of the sites: a picture of one moment.
+//! The view of the sites: a snapshot of one moment.
 
 use super::words;
 use crate::extract::merge;
@@ -53,19 +53,19 @@ pub struct SiteView {
     pub feed: Option<Url>,
     /// `#rrggbb`.
     pub color: String,
-    /// How long its headlines are fresh.
+    /// Time for which its headlines are fresh.
     pub ttl: Duration,
     /// When its headlines were found.
     pub fetched: Option<Timestamp>,
     /// When it was asked last.
     pub tried: Option<Timestamp>,
-    /// Where its headlines come from.
+    /// The source of its headlines.
     pub source: Option<Source>,
     /// Whether it is being asked.
     pub is_asking: bool,
     /// Its last good headlines.
     pub headlines: Vec<Seen>,
-    /// How many its source had; more than there are headlines where the rule's `limit` cuts.
+    /// Number of headlines of the source; more than are shown where the rule's `limit` cuts.
     pub total: usize,
     /// Keys of its table whose value is wrong and that it can do without.
     pub warnings: Vec<Problem>,

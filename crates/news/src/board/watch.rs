@@ -7,12 +7,12 @@ use std::sync::Weak;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How often the file is looked at: its size and time, and its text only if these have changed.
+/// Interval of checks of the file: its size and time, and its text only if these have changed.
 const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of a sites file.
 pub(crate) const MAX_FILE: u64 = 4 << 20;
 
-/// What changes with the file.
+/// Time and size of the file, which change with it.
 type Stamp = Option<(std::time::SystemTime, u64)>;
 
 pub(super) async fn run(shared: Weak<Shared>, file: PathBuf, mut known: String) {
@@ -32,7 +32,7 @@ pub(super) async fn run(shared: Weak<Shared>, file: PathBuf, mut known: String) 
             None => {}
             Some(Err(reason)) => {
                 if std::mem::take(&mut known) != String::new() {
-                    tracing::error!("{reason}; the sites stay as they are");
+                    tracing::error!("{reason}; the list of sites is unchanged");
                 }
                 board.set_problem(Some(reason));
             }
@@ -46,7 +46,7 @@ pub(super) async fn run(shared: Weak<Shared>, file: PathBuf, mut known: String) 
                     }
                     Err(problems) => {
                         let reason = format!("{}: {}", file.display(), words(&problems));
-                        tracing::error!("{reason}; the sites stay as they are");
+                        tracing::error!("{reason}; the list of sites is unchanged");
                         board.set_problem(Some(reason));
                     }
                 }

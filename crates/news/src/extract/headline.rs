@@ -31,7 +31,7 @@ impl Headline {
         (!title.is_empty()).then_some(Headline { title, url, published: None })
     }
 
-    /// What two spellings of one title have in common.
+    /// Returns the form that all spellings of one title have in common.
     #[must_use]
     pub fn normalized_title(&self) -> String {
         let letters = self.title.chars().map(|letter| if letter.is_alphanumeric() { letter } else { ' ' });

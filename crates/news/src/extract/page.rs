@@ -29,18 +29,18 @@ pub enum ExtractError {
 /// A step of a rule, and what it left.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Step {
-    /// What was asked, as in the file.
+    /// The step, as it stands in the file.
     pub what: String,
-    /// How many elements remained.
+    /// Number of elements that remained.
     pub left: usize,
 }
 
-/// What a rule finds in a page or a feed.
+/// The result of a rule on a page or a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extraction {
     /// The headlines in the source's order, a page's without repetitions.
     pub headlines: Vec<Headline>,
-    /// How many there were before the rule's `limit`.
+    /// Number of headlines before the rule's `limit`.
     pub total: usize,
     /// Each step, in order.
     pub steps: Vec<Step>,

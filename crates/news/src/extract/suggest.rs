@@ -26,13 +26,13 @@ pub struct LinkPattern {
     pub item: String,
     /// `link_prefix` of a rule.
     pub link_prefix: String,
-    /// How many links of the page match.
+    /// Number of the page's links that match.
     pub count: usize,
     /// Texts of some of them, each once: at most three.
     pub examples: Vec<String>,
 }
 
-/// What a page proposes.
+/// The proposals for a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Suggestion {
     /// Feeds that the page announces: title and address.

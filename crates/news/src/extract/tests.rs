@@ -75,7 +75,7 @@ fn hostile_text_and_links_become_plain_text_or_nothing() {
 #[test]
 fn broken_html_is_read_as_browsers_read_it() {
     let html = "<table><tr><td><a href=/1>One<div><a href='/2'>Two</a></td></tr><p></b></a><a href=\"/3\">Three";
-    // What stands in an open table outside its cells comes before the table.
+    // Elements in an open table outside its cells come before the table.
     assert_eq!(titles(html, &rule("")), ["Three", "One", "Two"]);
     assert!(titles("", &rule("")).is_empty());
 }

@@ -3,7 +3,7 @@
 use chardetng::EncodingDetector;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
 
-/// How far into a page a `meta` element may declare the encoding.
+/// Number of bytes in which a `meta` element may declare the encoding.
 const PRESCAN: usize = 1024;
 /// Bytes that the guess looks at.
 const SAMPLE: usize = 64 << 10;

@@ -3,7 +3,7 @@
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use std::io::Read;
 
-/// What a request accepts: what [`decompress`] can undo.
+/// The encodings that a request accepts: those that [`decompress`] can undo.
 #[cfg(feature = "service")]
 pub(crate) const ACCEPTED: &str = "gzip, deflate";
 

@@ -7,7 +7,7 @@ use url::Url;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason} ({url})")]
 pub struct FetchError {
-    /// What was asked for, or where a redirect led.
+    /// The requested address, or the target of a redirect.
     pub url: Url,
     /// Why there is no page.
     pub reason: FetchReason,
@@ -60,7 +60,7 @@ pub enum FetchReason {
     Busy {
         /// 429 or 503.
         status: u16,
-        /// How long.
+        /// The pause.
         wait: Duration,
     },
 }

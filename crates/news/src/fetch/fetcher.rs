@@ -27,7 +27,7 @@ const VALIDATOR: usize = 1024;
 /// The limits of a fetcher.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who runs this program: a URL or mail address, part of the `User-Agent`. Default: none.
+    /// Contact of the operator: a URL or mail address, part of the `User-Agent`. Default: none.
     pub contact: Option<String>,
     /// The longest duration of one request, from the look-up of the name to the last byte. A redirect is a request of
     /// its own, and so is robots.txt. Default: 15 s.
@@ -43,7 +43,7 @@ pub struct Options {
     /// The time between two page requests to an origin; its `Crawl-delay`, up to 10 s, counts if it is longer. Default:
     /// 1 s.
     pub delay: Duration,
-    /// Whose certificates count.
+    /// Certificates that count.
     pub trust: Trust,
 }
 
@@ -62,7 +62,7 @@ impl Default for Options {
     }
 }
 
-/// What a server says about the version of a page, to ask for a newer one only.
+/// The version of a page by its server, to ask for a newer one only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Validators {
     /// `ETag`.
@@ -76,7 +76,7 @@ pub struct Validators {
 /// A page or feed.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Where it was found, after redirects.
+    /// Its address after redirects.
     pub url: Url,
     /// The header `Content-Type`.
     pub content_type: Option<String>,
@@ -238,7 +238,7 @@ impl Fetcher {
         turn.await.map_err(|reason| at(url, reason))
     }
 
-    /// What this program calls itself: a part of the `User-Agent`.
+    /// Returns this program's name in the `User-Agent`.
     #[must_use]
     pub fn agent(&self) -> &str {
         &self.agent

@@ -1,4 +1,4 @@
-//! What is remembered of one origin: whose turn it is, its robots.txt, and whether it asked to be left alone.
+//! State of one origin: its queue of requests, its robots.txt, and its requested pause.
 
 use super::robots::Robots;
 use parking_lot::Mutex;
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 /// Origins that are remembered.
 const MAX_ORIGINS: usize = 4096;
-/// How long a robots.txt counts.
+/// Validity of a robots.txt.
 const ROBOTS_AGE: Duration = Duration::from_secs(24 * 3600);
-/// How long it counts that there was no connection: for all that one attempt asks, and not for the next attempt.
+/// Validity of a failure to connect: for all requests of one attempt, and not for the next attempt.
 const OUT_OF_REACH_AGE: Duration = Duration::from_secs(1);
-/// How long one that could not be read counts.
+/// Validity of a robots.txt that could not be read.
 const UNREADABLE_AGE: Duration = Duration::from_secs(600);
 
 /// One origin. Whoever holds its lock is the one that may send it a request.

@@ -9,7 +9,7 @@ const FIRST: Duration = Duration::from_secs(60);
 /// The longest pause, whatever a server asks for.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How long to leave a host alone. `refusals` counts those in a row, this one included.
+/// Returns the pause for a host. `refusals` counts those in a row, this one included.
 pub(crate) fn pause(header: Option<&str>, now: Timestamp, refusals: u32) -> Duration {
     let asked = header.and_then(|text| parse(text.trim(), now));
     let doubled = FIRST.saturating_mul(2_u32.saturating_pow(refusals.saturating_sub(1).min(16)));

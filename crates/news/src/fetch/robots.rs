@@ -9,7 +9,7 @@ pub(crate) const LENGTH: usize = 500 << 10;
 /// The longest `Crawl-delay` that is kept to.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// What an origin lets a robot do.
+/// The rules of an origin for robots.
 pub(crate) enum Robots {
     /// There is no robots.txt.
     All,

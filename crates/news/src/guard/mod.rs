@@ -48,7 +48,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Where a connection may go: what was checked is what is dialed.
+/// The guard of all connections: it dials the address that it has checked.
 #[derive(Debug)]
 pub(crate) struct Checked {
     target: Target,
@@ -66,7 +66,7 @@ pub enum DialError {
     /// Every address of the host is private, loopback or the like.
     #[error("refused: {address} (of {target}) is not an address of the public internet; --allow {target} permits it")]
     NotGlobal {
-        /// Where the connection was to go.
+        /// The target of the connection.
         target: Target,
         /// The first address that was refused.
         address: IpAddr,
@@ -74,13 +74,13 @@ pub enum DialError {
     /// The port is another protocol's.
     #[error("refused: port {} of {target} is not a web server's; --allow {target} permits it", target.port)]
     Port {
-        /// Where the connection was to go.
+        /// The target of the connection.
         target: Target,
     },
     /// The host is not one of the domains that were asked for.
     #[error("refused: {target} is not within the allowed domains")]
     Domain {
-        /// Where the connection was to go.
+        /// The target of the connection.
         target: Target,
     },
     /// The name has no address.
@@ -96,7 +96,7 @@ pub enum DialError {
     Timeout {
         /// [`Step::Resolve`] or [`Step::Connect`].
         step: Step,
-        /// Where the connection was to go.
+        /// The target of the connection.
         target: Target,
         /// The limit of this guard.
         limit: Duration,
@@ -104,7 +104,7 @@ pub enum DialError {
     /// No address answers.
     #[error("cannot connect to {target}: {source}")]
     Connect {
-        /// Where the connection was to go.
+        /// The target of the connection.
         target: Target,
         /// Why not.
         source: io::Error,

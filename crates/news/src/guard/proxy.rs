@@ -104,7 +104,7 @@ impl Proxy {
         Ok(Proxy { address, accepting, refused })
     }
 
-    /// Where it listens.
+    /// Returns the addresses of its listeners.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

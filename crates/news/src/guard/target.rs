@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use url::Host;
 
-/// Where a connection is to go. The host is a name in lower case without a trailing dot, or an address.
+/// The target of a connection. The host is a name in lower case without a trailing dot, or an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The host.

@@ -1,4 +1,4 @@
-//! Who renders: a Chromium of our own, or a service elsewhere.
+//! The renderer: a Chromium of our own, or a service elsewhere.
 
 use super::{Remote, RenderError, Rendered, Renderer, Request};
 

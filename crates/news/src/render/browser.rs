@@ -24,15 +24,15 @@ const PIPES: &str = "exec 3<&1 4>&1 1>/dev/null; exec \"$@\"";
 /// Bytes of Chromium's complaints that are kept, to say why it does not start.
 const COMPLAINTS: usize = 16 << 10;
 
-/// How Chromium is started.
+/// Options of Chromium's start.
 #[derive(Clone, Debug)]
 pub struct BrowserOptions {
     /// The program. Default: `chromium`.
     pub program: PathBuf,
-    /// Where the private directory is made. It must be ours alone to write to, and another user must be able to enter it:
+    /// The parent of the private directory. It must be ours alone to write to, and another user must be able to enter it:
     /// as root, Chromium runs as one.
     pub directory: PathBuf,
-    /// What every connection goes through, by a proxy of the browser's own.
+    /// The guard of every connection, by a proxy of the browser's own.
     pub guard: Guard,
     /// The limits of that proxy.
     pub proxy: ProxyLimits,
@@ -147,7 +147,7 @@ impl Browser {
         self.connection.is_gone()
     }
 
-    /// How many pages are open, or `None` if it has ended.
+    /// Returns the number of open pages, or `None` if the browser has ended.
     pub async fn contexts(&self) -> Option<usize> {
         let answer = self.connection.call(None, "Target.getBrowserContexts", serde_json::json!({})).await.ok()?;
         answer["browserContextIds"].as_array().map(Vec::len)
@@ -200,7 +200,7 @@ pub(super) fn find(program: &Path) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// What it has written, and whether that is all.
+/// The written bytes, and true at their end.
 type Complaints = watch::Receiver<(Vec<u8>, bool)>;
 
 /// A pipe whose first bytes are kept and whose others are thrown away, so that nobody who writes to it ever waits.
@@ -220,7 +220,7 @@ fn pipe_of(limit: usize) -> io::Result<(Complaints, io::PipeWriter)> {
 
 /// Why it ended at once, in its own words.
 async fn why(program: &Path, mut complaints: Complaints) -> RenderError {
-    // What it left behind may keep the pipe open.
+    // Its descendants may keep the pipe open.
     let _ = timeout(Duration::from_secs(5), complaints.wait_for(|(_, is_whole)| *is_whole)).await;
     let text = String::from_utf8_lossy(&complaints.borrow().0).into_owned();
     let line = |word: &str| text.lines().find(|line| line.contains(word)).map(|line| line.trim().to_owned());

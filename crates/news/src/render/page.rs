@@ -17,7 +17,7 @@ use url::Url;
 const MAX_HTML: usize = 16 << 20;
 /// Frames and workers of one page that are looked after; a page with more is an attack.
 const MAX_SESSIONS: usize = 200;
-/// What is not loaded without [`Request::images`].
+/// Types of resources that are not loaded without [`Request::images`].
 const PICTURES: [&str; 3] = ["Image", "Font", "Media"];
 const SERIALIZE: &str = include_str!("serialize.js");
 /// Timers see what an observer of the document does not: open shadow trees.
@@ -75,7 +75,7 @@ impl Browser {
 struct State {
     /// Of the newest document of the page itself.
     status: Option<u16>,
-    /// Where the page goes, or was redirected to.
+    /// The page's address, after redirects.
     document: Option<Url>,
     /// Whether the headers of the request are sent.
     is_begun: bool,
@@ -89,7 +89,7 @@ pub(super) struct Page<'a> {
     pub(super) request: &'a Request,
     /// The `User-Agent`, if it is not the browser's.
     agent: Option<String>,
-    /// What its connections pass.
+    /// The proxy of its connections.
     proxy: &'a Proxy,
     state: Mutex<State>,
 }
@@ -119,7 +119,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// What holds for the page, and for each of its frames and workers of another process.
+    /// Returns the rules for the page, and for each of its frames and workers of another process.
     fn rules(&self, is_page: bool) -> Vec<(&'static str, Value)> {
         let mut rules = vec![("Network.enable", json!({}))];
         if let Some(agent) = &self.agent {
@@ -273,7 +273,7 @@ impl Page<'_> {
         "the browser has ended, or the page sent too many events".to_owned()
     }
 
-    /// What becomes of a request that waits: the first one of the page gets the headers, pictures are refused.
+    /// Decides about a waiting request: the first one of the page gets the headers, pictures are refused.
     fn decide(&self, params: &Value) -> (&'static str, Value) {
         let id = &params["requestId"];
         if params["resourceType"] != "Document" {

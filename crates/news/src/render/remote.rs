@@ -111,7 +111,7 @@ impl Remote {
     }
 }
 
-/// Where the service renders.
+/// Returns the address at which the service renders.
 fn endpoint(address: &str) -> Option<Address> {
     let mut base: Url = address.parse().ok()?;
     if !matches!(base.scheme(), "http" | "https") || base.query().is_some() {

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How often the memory of a working Chromium is looked at.
+/// Interval of checks of a working Chromium's memory.
 const CHECK: Duration = Duration::from_secs(1);
 /// The pauses between starts of a Chromium that ends by itself.
 const RESTART: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
@@ -48,7 +48,7 @@ struct Slot {
     starts: u64,
 }
 
-/// What a renderer is doing.
+/// The status of a renderer.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RendererStatus {
     /// Chromium's name and version, if it runs.
@@ -57,7 +57,7 @@ pub struct RendererStatus {
     pub pages: usize,
     /// Pages that wait.
     pub queue: usize,
-    /// How often Chromium was started.
+    /// Number of Chromium's starts.
     pub starts: u64,
 }
 
@@ -137,7 +137,7 @@ impl Renderer {
         true
     }
 
-    /// What it is doing.
+    /// Returns its status.
     pub async fn status(&self) -> RendererStatus {
         let slot = self.0.slot.lock().await;
         let running = slot.current.as_ref().filter(|running| !running.browser.is_gone());
@@ -222,7 +222,7 @@ impl Inner {
         };
         match starting {
             Ok(browser) => {
-                tracing::info!("renders with {}", browser.version());
+                tracing::info!("pages are rendered with {}", browser.version());
                 let running = Arc::new(Running::new(browser));
                 let lease = running.lease();
                 tokio::spawn(supervise(Arc::downgrade(self), Arc::downgrade(&running), running.changed.clone()));
@@ -276,7 +276,7 @@ async fn supervise(inner: Weak<Inner>, running: Weak<Running>, changed: Arc<toki
             Some(since) if since.elapsed() >= idle || !current.is_usable(&inner.settings) => {
                 if slot.current.as_ref().is_some_and(|other| Arc::ptr_eq(other, &current)) && !current.browser.is_gone()
                 {
-                    tracing::info!("ends Chromium, which has no work");
+                    tracing::info!("Chromium is ended: it has no work");
                     slot.current = None;
                 }
                 return;

@@ -1,4 +1,4 @@
-//! What is to be rendered, what comes of it, and why nothing does.
+//! Requests for rendering, their results and their errors.
 
 use super::RenderStep;
 use crate::progress::{Progress, Step};
@@ -46,7 +46,7 @@ pub struct Screenshot {
     pub height: Option<u32>,
 }
 
-/// What is to be rendered.
+/// A request for rendering.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The page.
@@ -72,7 +72,7 @@ pub struct Request {
     pub allowed_domains: Vec<String>,
     /// Whether a PNG is wanted. Default: no.
     pub screenshot: Option<Screenshot>,
-    /// Where the step of rendering is noted, for a caller that ends it by a deadline of its own.
+    /// The current step of rendering, for a caller that ends it by a deadline of its own.
     pub progress: Progress,
 }
 
@@ -114,7 +114,7 @@ impl Request {
 pub struct Rendered {
     /// Its elements as HTML; open shadow trees stand in the place of their hosts' children.
     pub html: String,
-    /// Where it was found, after redirects and navigation by scripts.
+    /// Its address after redirects and navigation by scripts.
     pub url: Url,
     /// Its title.
     pub title: String,

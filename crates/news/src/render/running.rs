@@ -107,13 +107,17 @@ impl Running {
         for process in &processes {
             if process.memory > settings.page_memory && is_renderer(process.id) {
                 self.ended_process.store(true, Ordering::Relaxed);
-                tracing::warn!(process = process.id, memory = process.memory, "ends a page that takes too much memory");
+                tracing::warn!(
+                    process = process.id,
+                    memory = process.memory,
+                    "a page is ended: it uses too much memory"
+                );
                 let _ = kill(Pid::from_raw(process.id.cast_signed()), Signal::SIGKILL);
             }
         }
         let all = processes.iter().map(|process| process.memory).sum::<u64>();
         if all > settings.memory {
-            tracing::info!(memory = all, "replaces Chromium, which takes much memory");
+            tracing::info!(memory = all, "Chromium is replaced: it uses too much memory");
             self.retire();
         }
     }

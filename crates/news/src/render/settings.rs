@@ -1,4 +1,4 @@
-//! What a renderer may use.
+//! Settings of a renderer, with their bounds.
 
 use super::endpoint::Endpoint;
 use crate::guard::Allow;
@@ -12,7 +12,7 @@ pub struct RendererSettings {
     pub program: PathBuf,
     /// A Chromium that runs already, instead of one that is started. Default: none.
     pub endpoint: Option<Endpoint>,
-    /// Where its private directories are made. It must be ours alone to write to, and another user must be able to enter
+    /// The parent of its private directories. It must be ours alone to write to, and another user must be able to enter
     /// it: as root, Chromium runs as one.
     pub directory: PathBuf,
     /// Pairs of host and port that pages may reach although they are not global. Default: none.
@@ -47,7 +47,7 @@ pub struct SettingError {
     pub setting: &'static str,
     /// Its value.
     pub value: String,
-    /// What is allowed.
+    /// The allowed values.
     pub allowed: &'static str,
 }
 

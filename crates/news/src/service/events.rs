@@ -45,7 +45,7 @@ pub(super) async fn stream(State(http): State<Arc<Http>>) -> Response {
         (CONTENT_TYPE, "text/event-stream"),
         // A proxy that compresses would keep events until it has enough of them.
         (CACHE_CONTROL, "no-cache, no-transform"),
-        // What nginx asks for before it passes on events as they come.
+        // nginx needs this header to pass on events as they come.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     (headers, Body::from_stream(Parts(receiver))).into_response()
@@ -81,7 +81,7 @@ async fn write(listening: Listening, parts: mpsc::Sender<Bytes>) {
     }
 }
 
-/// What a task sends, as a body.
+/// The parts that a task sends, as a body.
 struct Parts(mpsc::Receiver<Bytes>);
 
 impl Stream for Parts {

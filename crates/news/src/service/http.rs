@@ -30,7 +30,7 @@ enum Key {
     Json(Query),
 }
 
-/// What all requests share.
+/// State that all requests share.
 pub(super) struct State {
     pub(super) board: Board,
     pub(super) services: Services,

@@ -28,10 +28,10 @@ use axum::response::Response;
 /// No code, style or picture but this server's own files, nothing inline, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-/// What was rendered is a stranger's: it may do nothing here.
+/// The policy of rendered pages, which are a stranger's: they may do nothing here.
 const FOREIGN: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
-/// What a browser is to make of the answers of the page.
+/// Adds the headers that restrict what a browser does with the page.
 async fn secure(request: Request, next: Next) -> Response {
     with_policy(next.run(request).await, POLICY)
 }

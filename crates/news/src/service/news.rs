@@ -92,7 +92,7 @@ impl News {
         Ok(News { http, settings, scraper, store, sites })
     }
 
-    /// Where the page is.
+    /// Returns the addresses of the page.
     #[must_use]
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
         self.http.addresses()
@@ -142,7 +142,7 @@ impl News {
     }
 }
 
-/// What asks the sites, by these settings. To be used inside a tokio runtime.
+/// Returns the scraper of these settings. To be used inside a tokio runtime.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a page shows, and in which order: the query of its address.
+//! Contents and order of a page: the query of its address.
 
 use crate::board::{Item, View};
 use std::cmp::Reverse;

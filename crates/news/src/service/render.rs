@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchboard_web::{HttpServer, Services, Token};
 
-/// What there is, for whoever opens the banner's address.
+/// The page at the banner's address.
 const INDEX: &str = "Switchboard's rendering service.\n\n\
     GET /render.html?url=URL    the page's HTML after its scripts have run\n\
     GET /render.png?url=URL     a picture of it\n\
@@ -58,7 +58,7 @@ impl RenderService {
         Ok(RenderService { http, shared: Arc::new(shared) })
     }
 
-    /// Where it listens.
+    /// Returns the addresses of its listeners.
     #[must_use]
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
         self.http.addresses()

@@ -6,7 +6,7 @@ use crate::render::{Renderer, RendererSettings, SettingError, count, duration};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Who renders the pages of sites.
+/// The renderer of sites' pages.
 #[derive(Clone, Default)]
 pub enum Rendering {
     /// Nobody: only feeds and plain pages are read.
@@ -31,22 +31,22 @@ impl std::fmt::Debug for Rendering {
     }
 }
 
-/// What a [`News`](super::News) is to do.
+/// Settings of a [`News`](super::News).
 #[derive(Clone, Debug)]
 pub struct NewsSettings {
     /// Addresses of the page, as `HOST:PORT`. Port 0 takes a free one. Default: `127.0.0.1:8080`.
     pub listen: Vec<String>,
-    /// Who is answered over HTTP, and within which limits.
+    /// Access and limits of its HTTP listeners.
     pub web: switchboard_web::Options,
-    /// Where results are kept.
+    /// The directory of results.
     pub data: PathBuf,
     /// The sites file, which is followed; `None`: the example sites.
     pub sites: Option<PathBuf>,
-    /// Who renders pages. Default: nobody.
+    /// The renderer. Default: none.
     pub rendering: Rendering,
     /// Pairs of host and port that may be reached although they are not global. Default: none.
     pub allow: Allow,
-    /// Who runs this program: a URL or mail address, part of the `User-Agent`. Default: none.
+    /// Contact of the operator: a URL or mail address, part of the `User-Agent`. Default: none.
     pub contact: Option<String>,
     /// The longest duration of an attempt to get one site's headlines, from 1 s to 10 min. Default: 60 s.
     pub deadline: Duration,
@@ -54,9 +54,9 @@ pub struct NewsSettings {
     pub timeout: Duration,
     /// The time between two page requests to an origin, from 0 to 1 h. Default: 1 s.
     pub delay: Duration,
-    /// How many pages may listen for changes, from 1 to 100,000; never more than half of the connections. Default: 256.
+    /// Maximum number of pages that listen for changes, from 1 to 100,000; never more than half of the connections. Default: 256.
     pub clients: usize,
-    /// Who is told of new headlines and broken rules. Default: nobody.
+    /// Receiver of new headlines and broken rules. Default: none.
     pub publish: Publish,
 }
 
@@ -106,14 +106,14 @@ impl NewsSettings {
     }
 }
 
-/// What a [`RenderService`](super::RenderService) is to do.
+/// Settings of a [`RenderService`](super::RenderService).
 #[derive(Clone)]
 pub struct RenderServiceSettings {
     /// Its addresses, as `HOST:PORT`. Port 0 takes a free one. Default: `127.0.0.1:8050`.
     pub listen: Vec<String>,
-    /// Who is answered over HTTP, and within which limits.
+    /// Access and limits of its HTTP listeners.
     pub web: switchboard_web::Options,
-    /// Who renders.
+    /// The renderer.
     pub renderer: Renderer,
     /// The longest time-out that a request may ask for, from 1 s to 1 h. Default: 90 s, as Splash has it.
     pub max_timeout: Duration,

@@ -11,7 +11,7 @@ use scraper::Selector;
 use std::time::Duration;
 use url::Url;
 
-/// How a site's headlines are found.
+/// The way to a site's headlines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -35,15 +35,15 @@ pub struct Site {
     pub url: Url,
     /// Its color, `#rrggbb`; none: one is chosen.
     pub color: Option<String>,
-    /// How its headlines are found.
+    /// The way to its headlines.
     pub mode: Mode,
     /// Its feed.
     pub feed: Option<Url>,
-    /// How headlines are found in its page.
+    /// The rule for headlines in its page.
     pub rule: Rule,
     /// The selector that a rendered page is waited for.
     pub wait_for: Option<String>,
-    /// How long a result is fresh. Default: 10 minutes.
+    /// Time for which a result is fresh. Default: 10 minutes.
     pub ttl: Duration,
     /// A result with fewer headlines means that the rule is broken. Default: 1.
     pub min_items: usize,
@@ -85,7 +85,7 @@ impl Listed {
         }
     }
 
-    /// What is wrong in its table.
+    /// Returns the faults of its table.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         match self {
@@ -102,7 +102,7 @@ impl From<Site> for Listed {
 }
 
 impl Site {
-    /// What decides which headlines are found. Equal for two versions of a site that find the same.
+    /// Returns a fingerprint of the rule. Equal for two versions of a site that find the same.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let text = |pattern: &Option<Pattern>| pattern.as_ref().map(|pattern| pattern.text.clone());
@@ -118,7 +118,7 @@ impl Site {
     }
 }
 
-/// How headlines are found in a page.
+/// A rule for headlines in a page.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// The element of one headline. Default: `a`.

@@ -1,13 +1,13 @@
 use std::fmt;
 
-/// What is wrong in a sites file, and where.
+/// A fault of a sites file, with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The line, from 1.
     pub line: usize,
     /// The site's name, where it is known.
     pub site: Option<String>,
-    /// What is wrong.
+    /// The fault, in words.
     pub text: String,
 }
 

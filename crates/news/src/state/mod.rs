@@ -1,4 +1,4 @@
-//! What is known of each site: its last good headlines, and how its last attempt ended.
+//! State of each site: its last good headlines, and the result of its last attempt.
 
 mod record;
 mod store;

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 use url::Url;
 
-/// How long a headline that has left its site is remembered, so that it is not new when it comes back.
+/// Time for which a headline that has left its site is remembered, so that it is not new when it comes back.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Headlines that are remembered; the oldest are forgotten first.
 const MAX_REMEMBERED: usize = 5000;
 
-/// Where headlines come from.
+/// A source of headlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -36,7 +36,7 @@ pub struct Seen {
     pub seen: Timestamp,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
 pub enum Attempt {
@@ -49,7 +49,7 @@ pub enum Attempt {
     },
     /// The page was fetched, and the rule found too little in it.
     Broken {
-        /// What it found, in words.
+        /// The result in words.
         reason: String,
     },
 }
@@ -67,7 +67,7 @@ pub struct RuleAlert {
     pub text: String,
 }
 
-/// What an attempt has changed, for those who are to be told.
+/// Changes by an attempt, for those who are to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Headlines that were not known.
@@ -76,7 +76,7 @@ pub struct Changes {
     pub alert: Option<RuleAlert>,
 }
 
-/// What is known of a site. Kept in a file.
+/// State of a site. Kept in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The site's name.
@@ -85,19 +85,19 @@ pub struct Record {
     pub rule: String,
     /// The last good headlines.
     pub headlines: Vec<Seen>,
-    /// How many the source had before the rule's `limit`.
+    /// Number of the source's headlines before the rule's `limit`.
     #[serde(default)]
     pub total: usize,
     /// When they were found, or found to be unchanged.
     pub fetched: Option<Timestamp>,
-    /// Where they were found.
+    /// Their source.
     pub source: Option<Source>,
     /// To ask that source for a newer version only.
     #[serde(default)]
     pub validators: Validators,
     /// When the last attempt ended.
     pub tried: Option<Timestamp>,
-    /// How it ended.
+    /// The last attempt.
     pub last: Option<Attempt>,
     /// Attempts in a row that were not good.
     #[serde(default)]
@@ -197,7 +197,7 @@ impl Record {
     /// The rule found too little: `reason` says what. Told once, until the rule works again.
     pub fn broken(&mut self, reason: String, now: Timestamp) -> Changes {
         let text = format!("{}: its rule is broken: {reason}", self.name);
-        // What was fetched is no version to compare the next one with.
+        // The fetched page is no version to compare the next one with.
         self.validators = Validators::default();
         self.bad(Attempt::Broken { reason }, now);
         let is_first = !std::mem::replace(&mut self.is_told, true);

@@ -10,7 +10,7 @@ use switchboard_driver::lock_folder;
 
 /// Bytes of a file; a larger one was not written by us.
 const MAX_FILE: u64 = 32 << 20;
-/// How long the file of a site that is not in the sites file any more is kept.
+/// Time for which the file of a site is kept that has left the sites file.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A directory of records, which no other process uses while this or a clone of it lives.
@@ -58,7 +58,7 @@ impl Store {
             Ok(record) => Some(record),
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    tracing::warn!("{name}: cannot read {}: {error}; begins anew", path.display());
+                    tracing::warn!("{name}: cannot read {}: {error}; its headlines are collected anew", path.display());
                 }
                 None
             }

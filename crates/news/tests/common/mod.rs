@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 use url::Url;
 
-/// What a site answers.
+/// The answer of a site.
 pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,

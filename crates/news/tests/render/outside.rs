@@ -1,4 +1,4 @@
-//! What Chromium is started with, and by whom: names that are rebound, a machine without a sandbox, a Chromium of others.
+//! Chromium's surroundings: names that are rebound, a machine without a sandbox, a Chromium of others.
 
 use crate::common::{Reply, Site};
 use crate::harness::{self, LIMIT, eventually};

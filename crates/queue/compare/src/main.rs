@@ -77,7 +77,7 @@ fn main() {
         for (_, rival) in &row.rivals {
             let (mut theirs, mut ratios) = (Vec::new(), Vec::new());
             for pair in 0..pairs {
-                // Who comes first changes, so that neither always follows the other's heat.
+                // The order alternates, so that neither always follows the other's heat.
                 let first = (pair % 2 == 0).then(|| (row.ours)(row.capacity, items));
                 let Some(their) = rival(row.capacity, items) else { break };
                 let our = first.unwrap_or_else(|| (row.ours)(row.capacity, items)).expect("ours");

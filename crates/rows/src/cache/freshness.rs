@@ -1,10 +1,10 @@
-//! How fresh the cache is known to be, from markers alone.
+//! The freshness of the cache, from markers alone.
 
 use super::Lsn;
 use super::sync::{AtomicU64, SeqCst};
 use std::time::Duration;
 
-/// What the newest processed marker proves.
+/// The proof of the newest processed marker.
 ///
 /// A marker that was sent at `t` and has come back proves that every write visible at `t` was applied. Entries are
 /// therefore served until `t + bound`.

@@ -45,7 +45,7 @@ pub struct TableId(pub u16);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
 
-/// What a cache may hold, and for how long it may serve it.
+/// Limits of a cache: its size, and the age of its rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Rows, absent ones included; 0 turns the cache off.
@@ -78,7 +78,7 @@ pub struct Disabled {
     pub absent: bool,
 }
 
-/// What a read found.
+/// The result of a read.
 #[derive(Debug)]
 pub enum Lookup {
     /// The row, and the age that it does not exceed.
@@ -261,7 +261,7 @@ impl Cache {
         self.freshness.seen()
     }
 
-    /// What the cache holds now.
+    /// Returns the contents of the cache in numbers.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage { rows: self.rows.load(SeqCst), bytes: self.bytes.load(SeqCst), leases: self.leases.load(SeqCst) }

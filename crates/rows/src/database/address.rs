@@ -127,7 +127,7 @@ impl Database {
         self.places(&hosts)
     }
 
-    /// What a failure to connect means, with the server's address and what to do.
+    /// Returns a failure to connect in words, with the server's address and the remedy.
     pub(super) fn not_connected(&self, error: tokio_postgres::Error) -> Error {
         let source = std::error::Error::source(&error);
         let Some(source) = source.and_then(|source| source.downcast_ref::<io::Error>()) else { return error.into() };

@@ -12,7 +12,7 @@ use rustls::{
 use std::path::Path;
 use std::sync::Arc;
 
-/// How far a server's certificate is verified.
+/// The extent to which a server's certificate is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verify {
     /// Any certificate counts.

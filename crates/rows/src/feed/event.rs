@@ -2,7 +2,7 @@ use crate::table::Key;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What an event says about its table's rows.
+/// The content of an event about its table's rows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// These rows changed: one, or the old and the new key of one.

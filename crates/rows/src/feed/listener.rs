@@ -18,7 +18,7 @@ const CHANNEL: usize = 63;
 /// Requests under way; more wait.
 const REQUESTS: usize = 64;
 
-/// What a subscriber of a channel is told.
+/// A notice to a subscriber of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -31,7 +31,7 @@ pub enum Change {
     },
     /// The connection was lost. Notifications are missed from now until [`Change::Listening`].
     Lost {
-        /// How.
+        /// The cause.
         reason: Arc<str>,
     },
     /// The connection was made again: no notification from now on is missed.

@@ -1,4 +1,4 @@
-//! What replies have in common.
+//! Common parts of replies.
 
 use crate::query::{Relation, quoted};
 use crate::{Key, Source, Token};
@@ -34,7 +34,7 @@ pub(super) fn empty(status: StatusCode) -> Response {
 }
 
 pub(super) fn set(response: &mut Response, name: HeaderName, text: &str) {
-    // What cannot be in a header is left out: it is a name with a line break.
+    // A value that cannot be in a header is left out: it is a name with a line break.
     if let Ok(value) = HeaderValue::from_str(text) {
         response.headers_mut().insert(name, value);
     }

@@ -37,7 +37,7 @@ impl Drop for Listening {
     }
 }
 
-/// What a client wants to hear of.
+/// The events that a client wants.
 struct Wanted {
     table: Option<String>,
     after: Option<EventId>,
@@ -143,7 +143,7 @@ fn push(text: &mut String, change: &RowChange, wanted: Option<&str>) {
     };
 }
 
-/// What a task sends, as a body.
+/// The parts that a task sends, as a body.
 struct Parts(mpsc::Receiver<Bytes>);
 
 impl Stream for Parts {

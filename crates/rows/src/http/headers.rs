@@ -1,4 +1,4 @@
-//! What a request's headers say.
+//! Headers of a request.
 
 use super::errors::Refusal;
 use crate::Consistency;
@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 const CONSISTENCY: HeaderName = HeaderName::from_static("consistency");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// What PostgREST's clients call one object.
+/// The media type of one object, by PostgREST.
 pub(super) const OBJECT: &str = "application/vnd.pgrst.object+json";
 const ARRAY: &str = "application/vnd.pgrst.array+json";
 

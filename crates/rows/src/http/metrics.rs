@@ -12,7 +12,7 @@ use std::time::Duration;
 const BOUNDS: [u64; 14] =
     [25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 1_000_000, 10_000_000];
 
-/// What a request was.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Hit,
@@ -136,24 +136,24 @@ fn counters(metrics: &crate::Metrics, text: &mut Text) {
         ("rows_markers_failed_total", "Freshness markers that could not be sent.", metrics.markers_failed),
         ("rows_connects_total", "Connections that the change feed has made.", metrics.connects),
         ("rows_sampled_total", "Cached rows compared with the database.", metrics.rows_sampled),
+        ("rows_inconsistent_total", "Cached rows that were stale when compared.", metrics.rows_inconsistent),
         (
-            "rows_inconsistent_total",
-            "Cached rows that were stale when compared.",
-            metrics.rows_inconsistent,
+            "rows_listeners_ended_total",
+            "Database sessions ended because they did not read their notifications.",
+            metrics.listeners_ended,
         ),
-        ("rows_listeners_ended_total", "Database sessions ended because they did not read their notifications.", metrics.listeners_ended),
     ] {
         text.single(name, "counter", help, value);
     }
     let longest = metrics.longest_inconsistent.as_secs_f64();
-    text.single(
-        "rows_longest_inconsistent_seconds",
-        "gauge",
-        "Longest time for which a stale row was seen.",
-        longest,
-    );
+    text.single("rows_longest_inconsistent_seconds", "gauge", "Longest time for which a stale row was seen.", longest);
     let usage = metrics.queue_usage;
-    text.single("rows_notification_queue_usage", "gauge", "Used part of PostgreSQL's notification queue, from 0 to 1.", usage);
+    text.single(
+        "rows_notification_queue_usage",
+        "gauge",
+        "Used part of PostgreSQL's notification queue, from 0 to 1.",
+        usage,
+    );
 }
 
 fn gauges(status: &Status, text: &mut Text) {

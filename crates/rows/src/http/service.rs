@@ -49,7 +49,7 @@ impl RowsService {
         Ok(RowsService { http, settings })
     }
 
-    /// Where it listens.
+    /// Returns the addresses of its listeners.
     #[must_use]
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
         self.http.addresses()

@@ -17,18 +17,18 @@ const OWN: [&str; 11] = [
     "",
 ];
 
-/// How the service works.
+/// Settings of the service.
 #[derive(Clone, Debug)]
 pub struct RowsSettings {
     /// Addresses to listen at, as `HOST:PORT`.
     pub listen: Vec<String>,
     /// The database's address. Without one, a private PostgreSQL is started.
     pub database: Option<String>,
-    /// Where a private PostgreSQL keeps its rows.
+    /// The directory of a private PostgreSQL's rows.
     pub data: PathBuf,
     /// The tables.
     pub tables: Vec<TableSpec>,
-    /// How the cache works.
+    /// Options of the cache.
     pub options: Options,
     /// Other sites whose pages may use the API, as `https://HOST`; `*` is every site.
     pub origins: Vec<String>,
@@ -42,7 +42,7 @@ pub struct RowsSettings {
     pub list_bytes: usize,
     /// Clients that listen for changes; more get 503.
     pub event_clients: usize,
-    /// Who is answered over HTTP, and within which limits.
+    /// Access and limits of its HTTP listeners.
     pub web: WebOptions,
 }
 

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! State that all requests share.
 
 use super::errors::{Answered, Refusal};
 use super::metrics::{HttpMetrics, Operation};
@@ -36,7 +36,7 @@ pub(super) enum Backend {
 
 pub(super) type Shared = axum::extract::State<Arc<State>>;
 
-/// How a writing request is called in the log.
+/// Returns the name of a writing request in the log.
 pub(super) fn name_of(method: &Method) -> &'static str {
     match method.as_str() {
         "POST" => "post",

@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are.
+//! The search for PostgreSQL's programs.
 
 use super::failed;
 use crate::Error;

@@ -144,7 +144,7 @@ fn user() -> Result<User, Error> {
     })
 }
 
-/// What every one has, and what was chosen.
+/// Returns the settings of every PostgreSQL, and the chosen ones.
 fn settings(options: &PostgresOptions, directory: &Path) -> Vec<String> {
     let fixed = [
         "listen_addresses=".to_owned(),

@@ -9,10 +9,10 @@ use switchboard_child::User;
 const SOCKET: usize = 107;
 const OTHERS_WRITE: u32 = 0o022;
 
-/// How a [`PrivatePostgres`](super::PrivatePostgres) is started.
+/// Options of a [`PrivatePostgres`](super::PrivatePostgres).
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
-    /// Where the rows are kept; for root: a directory that other users can reach. `None`: beside the socket, and gone
+    /// The directory of the rows; for root: one that other users can reach. `None`: beside the socket, and gone
     /// with it, whatever ends this program.
     pub data: Option<PathBuf>,
     /// The directory of `postgres` and `initdb`; found unless given.

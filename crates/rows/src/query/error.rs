@@ -4,9 +4,9 @@
 pub struct QueryError {
     /// A code of PostgREST, or an SQLSTATE where PostgreSQL would say the same.
     pub code: &'static str,
-    /// What is wrong, as a sentence without its end.
+    /// The fault, as a sentence without its end.
     pub message: String,
-    /// What to do.
+    /// The remedy.
     pub hint: Option<String>,
 }
 

@@ -27,7 +27,7 @@ pub enum Operator {
     Is(Truth),
 }
 
-/// What a column `is`.
+/// A value behind `is`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {
     /// `IS NULL`.

@@ -21,7 +21,7 @@ pub enum Condition {
 /// Conditions that are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// How they are joined.
+    /// The way that they are joined.
     pub join: Join,
     /// The whole is turned round.
     pub negated: bool,
@@ -29,7 +29,7 @@ pub struct Group {
     pub conditions: Vec<Condition>,
 }
 
-/// How conditions are joined.
+/// The ways to join conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
     /// All must hold.

@@ -3,7 +3,7 @@
 use super::values::list_of;
 use super::{ColumnId, Condition, Filter, Group, MAX_CONDITIONS, QueryError, Relation};
 
-/// What is asked of a table's rows.
+/// A query of a table's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Columns to return; all of them if there is none.

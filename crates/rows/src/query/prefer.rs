@@ -2,20 +2,20 @@
 
 use super::QueryError;
 
-/// What a client prefers. A preference that is not known is left alone, unless it asks for `handling=strict`.
+/// A client's preferences. An unknown one is ignored, unless the client asks for `handling=strict`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preferences {
-    /// What the reply to a write holds.
+    /// The content of the reply to a write.
     pub returned: Option<Return>,
-    /// What an inserted row does that is there already.
+    /// The treatment of an inserted row that is there already.
     pub resolution: Option<Resolution>,
     /// The reply counts the rows.
     pub count: bool,
-    /// What a field means that is missing in one row of several.
+    /// The meaning of a field that is missing in one row of several.
     pub missing: Option<Missing>,
 }
 
-/// What the reply to a write holds.
+/// The content of the reply to a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Return {
     /// The rows.
@@ -26,7 +26,7 @@ pub enum Return {
     HeadersOnly,
 }
 
-/// What an inserted row does that is there already.
+/// The treatment of an inserted row that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// It replaces the values that it has.
@@ -35,7 +35,7 @@ pub enum Resolution {
     Ignore,
 }
 
-/// What a field means that is missing in one row of several.
+/// The meaning of a field that is missing in one row of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// Null.

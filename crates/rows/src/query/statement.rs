@@ -296,7 +296,7 @@ pub enum Target {
     },
 }
 
-/// What a write gives back.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returned {
     /// Every row; the write fails if there are more than `most`.

@@ -274,7 +274,7 @@ impl RowCache {
         let _ = self.inner.phase.subscribe().wait_for(|phase| matches!(phase, Phase::Live)).await;
     }
 
-    /// How it is now.
+    /// Returns its status.
     #[must_use]
     pub fn status(&self) -> Status {
         self.inner.status()

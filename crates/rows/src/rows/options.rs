@@ -13,10 +13,10 @@ pub enum Refresh {
     Written,
 }
 
-/// How a [`RowCache`](crate::RowCache) works.
+/// Options of a [`RowCache`](crate::RowCache).
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What is cached, and for how long.
+    /// Limits of the cache.
     pub limits: Limits,
     /// Connections for reads and writes, at least one; two more listen and prove freshness.
     pub connections: usize,

@@ -1,4 +1,4 @@
-//! What is logged of an outage: each reason once, then reminders that become rare.
+//! The log of an outage: each reason once, then reminders that become rare.
 
 use std::time::Duration;
 use tokio::time::Instant;

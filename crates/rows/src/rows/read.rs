@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 /// Fills by others that a read waits for before it asks the database itself.
 const WAITS: usize = 3;
 
-/// Where a row came from.
+/// The source of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The cache.
@@ -31,7 +31,7 @@ pub enum Source {
 pub struct Read {
     /// The row as JSON, or `None`.
     pub row: Row,
-    /// Where it came from.
+    /// Its source.
     pub source: Source,
     /// Age that it did not exceed at the time of the call.
     pub max_age: Duration,
@@ -47,7 +47,7 @@ pub(super) fn row_of(row: Option<&tokio_postgres::Row>) -> Result<Row, Error> {
     Ok(text.map(|text| Bytes::copy_from_slice(text.as_bytes())))
 }
 
-/// How new a row must be.
+/// The required freshness of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Consistency {
     /// At most [`Limits::max_age`](crate::cache::Limits::max_age) stale.

@@ -20,7 +20,7 @@ pub(super) async fn sample(inner: Arc<Inner>) {
     loop {
         sleep(pause).await;
         let Some((id, bytes, row)) = inner.cache.sample(fastrand::u64(..)) else { continue };
-        // What cannot be compared now is compared another time.
+        // A row that cannot be compared now is compared another time.
         let _ = compare(&inner, id, &bytes, row).await;
     }
 }

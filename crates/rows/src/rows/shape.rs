@@ -1,4 +1,4 @@
-//! What a request needs to know of a table, cheaply.
+//! Facts of a table for requests, cheap to read.
 
 use super::RowCache;
 use crate::query::{Column, Relation};

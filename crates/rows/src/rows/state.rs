@@ -1,4 +1,4 @@
-//! What the tasks and the callers share.
+//! State that tasks and callers share.
 
 use super::events::EventLog;
 use super::metrics::Counters;

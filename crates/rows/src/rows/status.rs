@@ -1,4 +1,4 @@
-//! What a cache says of itself.
+//! The status of a cache.
 
 use super::state::{Inner, Phase};
 use crate::cache::Usage;
@@ -6,7 +6,7 @@ use crate::{Error, Identity, clock};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How a cache is.
+/// The status of a cache.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
@@ -22,11 +22,11 @@ pub struct Status {
     pub identity: Option<Identity>,
     /// The tables, in the order in which they were given.
     pub tables: Vec<TableStatus>,
-    /// What is cached.
+    /// Contents of the cache in numbers.
     pub usage: Usage,
 }
 
-/// How one table is.
+/// The status of one table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TableStatus {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A table that has come needs a channel that is listened to from the beginning.
-pub(super) const TABLE_CAME: &str = "a table has come; the change feed begins anew";
+pub(super) const TABLE_CAME: &str = "a table was created; the change feed starts again";
 
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// Time for a second session to answer while a first one is in a transaction.
@@ -82,7 +82,7 @@ async fn connection(
     // Nothing is installed in a database that is not the right one.
     check_connection(inner, &mut control, &mut feed).await?;
     create_table(inner, control.session()).await?;
-    // What installs triggers changes the fingerprint, so it comes first.
+    // Installing triggers changes the fingerprint, so it comes first.
     load_tables(inner, control.session(), inner.ids(), true).await?;
     let fingerprints = control.fingerprints(inner).await?;
     load_tables(inner, control.session(), inner.ids(), false).await?;
@@ -101,7 +101,7 @@ async fn connection(
     }
     count(&inner.metrics.connects);
     let plural = if by_channel.len() == 1 { "" } else { "s" };
-    tracing::info!("rows: the change feed listens to {} table{plural}", by_channel.len());
+    tracing::info!("rows: the change feed watches {} table{plural}", by_channel.len());
     let echo = Echo { channel, sender: AtomicI32::new(control.process()), arrived: watch::Sender::new(0) };
     tokio::select! {
         result = apply(inner, &mut feed, &by_channel, &echo) => result,
@@ -282,7 +282,7 @@ async fn triggers_problem(
         match triggers::install_on(session.client_mut(), table, no_truncate).await {
             Ok(()) => {
                 tracing::info!(
-                    "rows: installed the triggers that tell of changes of {}; `switchboard rows triggers remove` removes them",
+                    "rows: installed the triggers that report changes of {}; `switchboard rows triggers remove` removes them",
                     table.quoted()
                 );
                 return Ok(None);

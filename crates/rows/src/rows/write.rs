@@ -29,13 +29,13 @@ pub struct Written {
 pub struct WrittenRows {
     /// Their keys, and the rows as the statement gave them.
     pub rows: Vec<(Key, Row)>,
-    /// How many it wrote: the statement's third column as text, if it has one, since it may give fewer.
+    /// Number of written rows: the statement's third column as text, if it has one, since it may return fewer.
     pub total: u64,
     /// A read after this token sees the write. `None` if the connection was lost just after the write.
     pub token: Option<Token>,
 }
 
-/// What a write under a condition did.
+/// The result of a write under a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conditional {
     /// It wrote the row.
@@ -58,7 +58,7 @@ struct Statement {
     what: What,
 }
 
-/// What a statement may write.
+/// The rows that a statement writes.
 enum What {
     New,
     Row(Key),

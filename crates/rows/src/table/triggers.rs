@@ -39,7 +39,7 @@ const TRUNCATE: &str = "switchboard_rows_truncate";
 const ROW_TYPE: i16 = 1 | 4 | 8 | 16;
 const TRUNCATE_TYPE: i16 = 32;
 
-/// How a table's triggers are.
+/// The state of a table's triggers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Installed {
     Complete,

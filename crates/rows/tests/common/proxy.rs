@@ -121,7 +121,7 @@ async fn pump(
     is_reply: bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
-    // What was swallowed once leaves a hole: nothing may follow it.
+    // A swallowed part leaves a hole: nothing may follow it.
     let mut is_broken = false;
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else { return };

@@ -29,7 +29,7 @@ async fn cache_list_and_event_give_the_same_value() {
     service.end().await;
     let columns: Vec<String> = VALUES.iter().enumerate().map(|(at, (kind, ..))| format!("c{at} {kind}")).collect();
     scratch.run(&format!("CREATE TABLE kinds (id int PRIMARY KEY, {})", columns.join(", "))).await;
-    // What the database, the role and its sessions prefer makes no difference.
+    // Settings of the database, the role and its sessions make no difference.
     scratch
         .run(
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Tokyo''', current_database()); END $$",

@@ -1,4 +1,4 @@
-//! What was done, and whether every read was right.
+//! The history of operations, and the check of every read.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -78,7 +78,7 @@ impl Stage {
         }
     }
 
-    /// What the oracle finds wrong with the reads at the scene's end.
+    /// Checks all reads at the scene's end; an error is the oracle's finding.
     pub(crate) async fn judge(&self) -> Result<(), String> {
         self.play().await;
         let mode = match self.scene {

@@ -203,7 +203,7 @@ pub(crate) enum Change<'a> {
     Removes(&'a str),
     /// Each row has `$version + id`.
     Updates(&'a str),
-    /// What was removed to `-1 - id` comes back, with `$version + id`.
+    /// Rows that were moved to `-1 - id` come back, with `$version + id`.
     Returns(&'a str),
     /// Every key has another row than before.
     Copies,
@@ -337,7 +337,7 @@ impl Writer {
                      ON CONFLICT (id) DO UPDATE SET version = excluded.version, pad = excluded.pad"
                 );
                 match fastrand::u8(..4) {
-                    // What is rolled back is never read.
+                    // A rolled-back version is never read.
                     0 => format!(
                         "BEGIN; UPDATE item SET version = -1 WHERE id = {key}; ROLLBACK; BEGIN; SAVEPOINT a; \
                          UPDATE item SET version = -1 WHERE id = {key}; ROLLBACK TO a; {write}; COMMIT"
@@ -351,7 +351,7 @@ impl Writer {
     }
 }
 
-/// What a write through an instance sets.
+/// Returns the values of a write through an instance.
 pub(crate) fn values(key: i64, version: u64) -> serde_json::Value {
     json!({ "id": key, "version": version, "pad": "x".repeat(if version.is_multiple_of(8) { 9000 } else { 10 }) })
 }

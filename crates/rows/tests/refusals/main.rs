@@ -144,7 +144,7 @@ async fn a_standby_is_refused_until_it_is_promoted_and_then_nothing_of_before_co
     let cache = open(&proxy.address("app", "postgres").parse().expect("an address"), &["patron"]);
     serves(&cache, "before").await;
     let token = cache.insert("patron", &json!({ "name": "before" })).await.expect("inserted").token.expect("a token");
-    // What the standby does not have is lost with the primary.
+    // Writes that the standby does not have are lost with the primary.
     let position: String =
         sql.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.expect("it answers").get(0);
     let far = connect(&standby.address("app", "postgres")).await;

@@ -11,7 +11,7 @@ const COUNT: [(&str, u64); 3] = [("64", 3_000_000), ("1024", 1_000_000), ("65536
 
 struct Row {
     name: String,
-    /// What both processes are asked for.
+    /// The order to both processes.
     order: Vec<String>,
     /// Whether the bystanders know this one.
     all: bool,

@@ -80,9 +80,9 @@ impl SharedListener {
     }
 }
 
-/// How many connections may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// How often a free port is sought that all addresses of a name have.
+/// Attempts to find a port that is free at all addresses of a name.
 const ATTEMPTS: usize = 16;
 
 impl Listener {

@@ -12,18 +12,18 @@ use switchboard_wire::zmtp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout_at};
 
-/// What is read at a time: as much as the last reads have brought, between these.
+/// Sizes of a read: as much as the last reads have brought, between these.
 const SMALL: usize = 4 << 10;
 const LARGE: usize = 64 << 10;
 /// The same where messages are longer than a quarter of `LARGE`: fewer messages are cut by the end of a buffer, and moved to
 /// the next.
 const HUGE: usize = 256 << 10;
-/// How many pieces are written at a time.
+/// Maximum number of slices of a write.
 const SLICES: usize = 64;
 /// An alarm that is not set.
 const LONG: Duration = Duration::from_secs(31_536_000);
 
-/// How a connection has ended.
+/// The end of a connection.
 pub(super) enum Ending {
     /// The socket, or its endpoint, was closed.
     Finished,
@@ -80,7 +80,7 @@ where
     loop {
         if std::mem::take(&mut fresh) {
             let received = session.received(&mut input, &core.subscriptions, Instant::now(), &mut incoming);
-            // What came before a fault is good.
+            // Messages before a fault are good.
             let delivered = peer.deliver(&mut incoming);
             if let Err(fault) = received {
                 return Ending::Broken(fault.to_string());

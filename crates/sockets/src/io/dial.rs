@@ -86,7 +86,7 @@ async fn attempt(options: &Options, endpoint: &Endpoint) -> io::Result<Stream> {
     }
 }
 
-/// What has become of a connection.
+/// The result of a connection.
 enum Outcome {
     NoHandshake,
     Disconnected,

@@ -1,7 +1,7 @@
 use super::{Outbox, PipeId};
 use std::task::Waker;
 
-/// What a flush waits for: for each pipe, how many of its messages must be written.
+/// A flush: for each pipe, the number of its messages that must be written.
 #[derive(Debug)]
 pub(crate) struct FlushTarget(Vec<(PipeId, u64, u64)>);
 

@@ -1,4 +1,4 @@
-//! What is to be sent: a pipe for each peer, and one open buffer that they share.
+//! Messages to be sent: a pipe for each peer, and one open buffer that they share.
 //!
 //! A message is encoded once, at the end of the open buffer, and each pipe that gets it remembers the range. So a message costs a
 //! subscriber an addition, not a copy. When a peer's task takes what its pipe has, the buffer is sealed: it cannot
@@ -46,7 +46,7 @@ pub(crate) struct Outbox {
     high_water_mark: HighWaterMark,
     conflate: bool,
     subscribers: Prefixes<Vec<PipeId>>,
-    /// How many messages were accepted.
+    /// The number of accepted messages.
     accepted: u64,
     chosen: Vec<PipeId>,
     /// Bytes that were copied since a sender let others run.
@@ -133,12 +133,12 @@ impl Outbox {
         self.pipes.remove(id).messages
     }
 
-    /// How many messages were accepted.
+    /// The number of accepted messages.
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// How many messages were dropped.
+    /// Returns the number of dropped messages.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -223,7 +223,7 @@ impl Outbox {
         self.pipes.get(id).is_some_and(|pipe| self.high_water_mark.is_low(pipe.messages, pipe.bytes))
     }
 
-    /// How many messages wait for a peer.
+    /// Returns the number of messages that wait for a peer.
     pub(crate) fn waiting(&self, id: PipeId) -> usize {
         self.pipes.get(id).map_or(0, |pipe| pipe.messages)
     }

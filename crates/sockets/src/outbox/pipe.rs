@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// What waits for one peer.
+/// The messages that wait for one peer.
 #[derive(Debug)]
 pub(super) struct Pipe {
     sealed: VecDeque<Segment>,
@@ -12,7 +12,7 @@ pub(super) struct Pipe {
     /// In the open buffer that all pipes share: where there is something for this peer.
     open: Vec<Range<usize>>,
     open_messages: usize,
-    /// What waits in all.
+    /// The number of waiting messages.
     pub(super) messages: usize,
     pub(super) bytes: usize,
     /// Whether the peer's task knows that there is something.
@@ -28,7 +28,7 @@ pub(super) struct Pipe {
     pub(super) added: u64,
     /// Messages that were taken, and are not wholly written as far as is known.
     pub(super) in_flight: usize,
-    /// What the peer has subscribed to, each with its position among the prefix's subscribers.
+    /// The peer's subscriptions, each with its position among the prefix's subscribers.
     pub(super) prefixes: BTreeMap<Box<[u8]>, usize>,
     pub(super) prefixes_bytes: usize,
 }
@@ -109,7 +109,7 @@ impl Pipe {
         self.sealed.push_back(Segment { bytes, messages, continues: false, command: false });
     }
 
-    /// How many messages are not written yet.
+    /// Returns the number of messages that are not written yet.
     pub(super) fn unwritten(&self) -> usize {
         self.messages + self.in_flight
     }

@@ -7,7 +7,7 @@ use switchboard_wire::zmtp::frame;
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub(crate) bytes: Bytes,
-    /// How many messages begin in it.
+    /// The number of messages that begin in it.
     pub(crate) messages: usize,
     /// It continues the message of the segment before it. Else a frame begins here.
     pub(crate) continues: bool,
@@ -21,12 +21,12 @@ impl Segment {
     }
 }
 
-/// What a connection is writing. Its first segment never continues another: the segment in which a message begins is kept until the
+/// The segments that a connection is writing. The first never continues another: the segment in which a message begins is kept until the
 /// message is wholly written, so that it can be written again on another connection.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     segments: VecDeque<Segment>,
-    /// How many bytes of them are written.
+    /// The number of their bytes that are written.
     written: usize,
     /// All bytes of them.
     bytes: usize,
@@ -43,7 +43,7 @@ impl InFlight {
         self.bytes == self.written
     }
 
-    /// How many messages are not wholly written.
+    /// Returns the number of messages that are not wholly written.
     pub(crate) fn messages(&self) -> usize {
         self.segments.iter().map(|segment| segment.messages).sum()
     }
@@ -53,7 +53,7 @@ impl InFlight {
         self.segments.front().is_some_and(|first| first.command)
     }
 
-    /// What to write next; returns how many of `slices` there are.
+    /// Fills `slices` with the next bytes to write; returns the number of filled ones.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut skip, mut count) = (self.written, 0);
         for segment in &self.segments {
@@ -105,7 +105,7 @@ impl InFlight {
         self.written = 0;
     }
 
-    /// Where the message ends that begins at `start`.
+    /// Returns the end of the message that begins at `start`.
     fn end_of_message(&self, mut start: usize) -> Option<usize> {
         loop {
             let mut at = start;

@@ -8,10 +8,10 @@ pub(crate) struct TooManySubscriptions {
     limit: usize,
 }
 
-/// What a subscription costs besides its prefix, roughly: an entry of its pipe, and up to two nodes of the tree.
+/// Approximate cost of a subscription besides its prefix: an entry of its pipe, and up to two nodes of the tree.
 pub(crate) const OVERHEAD: usize = 256;
 
-/// What has become of a subscription.
+/// The result of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subscribed {
     /// The peer is the first to this prefix.

@@ -230,7 +230,7 @@ fn whoever_unsubscribes_takes_nobody_else_with_it() {
     }
 }
 
-/// What an operation costs, in pipes that were visited, when all peers have subscribed to one prefix and a few to one of their own.
+/// The cost of an operation, in visited pipes, when all peers have subscribed to one prefix and a few to one of their own.
 #[test]
 fn nothing_costs_more_among_ten_thousand_peers_than_among_one() {
     let steps = |peers: usize| {
@@ -243,7 +243,7 @@ fn nothing_costs_more_among_ten_thousand_peers_than_among_one() {
         outbox.subscribe(pipes[0], b"own", 10_000).unwrap();
         // A sender whose peers are all full, but one.
         while outbox.dispatch("x", &mut wakes) {}
-        // What each of these messages costs once.
+        // Each of these messages costs this once.
         outbox.seal();
         outbox.steps = 0;
         let mut flight = InFlight::default();

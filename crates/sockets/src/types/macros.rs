@@ -188,7 +188,7 @@ macro_rules! subscribes {
     )*};
 }
 
-/// What a peer with the default limit for commands takes.
+/// The longest prefix that a peer with the default limit for commands takes.
 pub(crate) const LONGEST_PREFIX: usize = 32 << 10;
 
 pub(super) use {receives, sends, socket, subscribes};

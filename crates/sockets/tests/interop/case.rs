@@ -61,7 +61,7 @@ impl Case {
         if self.tcp { "tcp://127.0.0.1:*".into() } else { fresh_ipc() }
     }
 
-    /// Where nobody listens yet.
+    /// Returns an address where nobody listens yet.
     pub(crate) fn somewhere(&self) -> String {
         if self.tcp {
             // A port that was free a moment ago.

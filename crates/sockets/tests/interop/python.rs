@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long something may take that will happen. Nothing is ever waited for as long as this.
+/// Bound of every wait; only a failing test reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Python {
@@ -16,7 +16,7 @@ pub(crate) struct Python {
     answers: mpsc::Receiver<String>,
 }
 
-/// Where `scripts/test` makes it.
+/// Returns the interpreter that `scripts/test` installs.
 fn interpreter() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));

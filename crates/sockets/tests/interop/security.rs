@@ -1,4 +1,4 @@
-//! Who is let in.
+//! Authentication.
 
 use crate::ours::{number, payload};
 use crate::python::{DEADLINE, Python};

@@ -135,7 +135,7 @@ fn every_size_duration_and_count_is_taken_up_to_its_bounds_and_no_further() {
             let text = written(bounds.unit, amount);
             let mut settings = Settings::default();
             settings.set(&name, &text).unwrap_or_else(|error| panic!("{name} = {text}: {error:#}"));
-            // What is shown is the same again.
+            // Shown values parse to themselves.
             let shown = (setting.show)(&settings);
             settings.set(&name, shown.trim_matches('"')).unwrap_or_else(|error| panic!("{name} = {shown}: {error:#}"));
             assert_eq!((setting.show)(&settings), shown, "{name} = {text}");

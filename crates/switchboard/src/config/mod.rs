@@ -1,4 +1,4 @@
-//! What is in force: defaults, then the file, then the command line.
+//! The settings in force: defaults, then the file, then the command line.
 
 mod bounds;
 #[cfg(test)]
@@ -160,7 +160,7 @@ impl Settings {
 
     /// All settings as `{KEY: VALUE, TABLE: {KEY: VALUE}}`, and the rules as they are in a file.
     pub(crate) fn json(&self) -> serde_json::Value {
-        // What is shown is TOML, so one form serves both.
+        // Values are shown as TOML, so one form serves both.
         let mut all = serde_json::Map::new();
         for (table, settings) in TABLES {
             let text: String =
@@ -204,7 +204,7 @@ impl Settings {
         if self.web.token.is_none() {
             self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT)?;
         }
-        // Where there is none, a token can only come from settings or environment, and the error says so.
+        // Without a directory a token can only come from settings or environment, and the error says so.
         self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
         self.server.web = self.web.clone();
         self.monitor.web = self.web.clone();
@@ -212,12 +212,12 @@ impl Settings {
         Ok(())
     }
 
-    /// What differs for some channels, as the server takes it.
+    /// Returns the channel rules, as the server takes them.
     pub(crate) fn channel_rules(&self) -> Vec<ChannelRule> {
         self.rules.iter().map(Rule::channel_rule).collect()
     }
 
-    /// What the server takes.
+    /// Returns the server's settings.
     pub(crate) fn into_server(self) -> switchboard_server::Settings {
         let rules = self.channel_rules();
         switchboard_server::Settings { rules, ..self.server }
@@ -286,7 +286,7 @@ fn refused(key: &str, value: &str, reason: &str) -> anyhow::Error {
     anyhow!("{key} = {value} is not allowed: {reason}")
 }
 
-/// How alike two names are that one can be a slip of the pen for, from 0 to 1.
+/// Similarity from which on one name counts as a typing error of the other, from 0 to 1.
 const ALIKE: f64 = 0.88;
 
 /// An unknown name, with the nearest known one if that is near.

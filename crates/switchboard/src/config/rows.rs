@@ -11,7 +11,7 @@ use switchboard_rows::http::RowsSettings;
 
 const KEYS: [&str; 3] = ["name", "key", "leave-out"];
 
-/// What `[rows]` says.
+/// The table `[rows]`.
 #[derive(Clone)]
 pub(crate) struct Rows {
     /// Its `tables`, `data` and `web` are filled in at the start.
@@ -29,7 +29,7 @@ impl Default for Rows {
 }
 
 impl Settings {
-    /// What the service takes. The default table is nobody's wish, and yields to those of `[[rows.table]]`.
+    /// Returns the service's settings. The default table yields to those of `[[rows.table]]`.
     pub(crate) fn rows_settings(&self) -> RowsSettings {
         let Rows { service, names, tables } = &self.rows;
         let is_default = *names == Rows::default().names;

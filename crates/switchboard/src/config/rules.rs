@@ -1,4 +1,4 @@
-//! What differs for some channels: `[[channel]]` of a file, `--channel` of the command line.
+//! Channel rules: `[[channel]]` of a file, `--channel` of the command line.
 
 use super::kinds::{Count, Flag, Kind, Policy, Size, Span, quote};
 use super::settings::LIMIT;

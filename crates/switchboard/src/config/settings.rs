@@ -12,32 +12,32 @@ use switchboard_driver::quantity::LONGEST;
 use switchboard_news::render::RendererSettings;
 use switchboard_news::service::NewsSettings;
 
-/// What is in force.
+/// The settings in force.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    /// What the server takes; its `rules` are filled in from [`Settings::rules`] at the end.
+    /// The server's settings; its `rules` are filled in from [`Settings::rules`] at the end.
     pub(crate) server: switchboard_server::Settings,
-    /// What the monitor takes.
+    /// The monitor's settings.
     pub(crate) monitor: switchboard_monitor::Settings,
-    /// What the page of headlines takes.
+    /// The settings of the page of headlines.
     pub(crate) news: News,
-    /// What the rendering service takes, and the page's Chromium.
+    /// The settings of the rendering service, and of the page's Chromium.
     pub(crate) render: Render,
-    /// What the service of rows takes.
+    /// The settings of rows.
     pub(crate) rows: Rows,
-    /// Who is answered over HTTP by all of them, and within which limits.
+    /// Access and limits of all HTTP listeners.
     pub(crate) web: switchboard_web::Options,
-    /// What is logged.
+    /// The log's level or directives.
     pub(crate) log: String,
-    /// How its lines are written.
+    /// The format of its lines.
     pub(crate) log_format: LogFormat,
     /// The data directory, if one was chosen.
     pub(crate) data: Option<PathBuf>,
-    /// What differs for some channels, as it was written.
+    /// The channel rules, as they were written.
     pub(crate) rules: Vec<Rule>,
 }
 
-/// What `[news]` says.
+/// The table `[news]`.
 #[derive(Clone)]
 pub(crate) struct News {
     /// Its `data`, `web`, `rendering` and `publish` are filled in at the start.
@@ -49,7 +49,7 @@ pub(crate) struct News {
     pub(crate) alerts: String,
 }
 
-/// What `[render]` says.
+/// The table `[render]`.
 #[derive(Clone)]
 pub(crate) struct Render {
     pub(crate) listen: Vec<String>,
@@ -90,7 +90,7 @@ impl Default for Settings {
     }
 }
 
-/// Where clients of STOMP look for a broker.
+/// Returns the addresses where clients of STOMP look for a broker.
 pub(crate) fn stomp_addresses() -> Vec<String> {
     vec!["127.0.0.1:61613".to_owned(), "[::1]:61613".to_owned()]
 }
@@ -156,7 +156,7 @@ const SLOTS: Bounds = Unit::Count.from(1..=u32::MAX as u64 / 4);
 const BUFFER: Bounds = Unit::Bytes.from(4096..=1 << 30).or_zero();
 /// A frame's length has 32 bits.
 const FRAME: Bounds = Unit::Bytes.from(1..=u32::MAX as u64);
-/// What the broker's timers are made for, or never.
+/// Durations that the broker's timers support, or never.
 pub(super) const LIMIT: Bounds =
     Unit::Nanoseconds.from(Limits::SHORTEST.as_nanos() as u64..=LONGEST.as_nanos() as u64).or_zero();
 /// A time-out of HTTP.
@@ -168,7 +168,7 @@ const ATTEMPT: Bounds = Unit::Nanoseconds.from(SECOND..=600 * SECOND);
 const TIB: u64 = 1 << 40;
 
 settings! {
-    /// What `--set KEY=VALUE` sets of the whole program.
+    /// Settings of the whole program: `--set KEY=VALUE`.
     PROGRAM:
     "log" Level => log, "Log level: off, error, warn, info, debug or trace; or directives such as info,switchboard_server=debug.";
     "log-format" Format => log_format, "Format of log lines: text, or json for one object a line.";
@@ -176,7 +176,7 @@ settings! {
 }
 
 settings! {
-    /// What `--set KEY=VALUE` sets of the broker.
+    /// Settings of the broker: `--set KEY=VALUE`.
     BROKER:
     "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
     "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, beside those of `listen`, which answer STOMP too; by default none if `listen` is set.";
@@ -216,7 +216,7 @@ settings! {
 }
 
 settings! {
-    /// What `--set monitor.KEY=VALUE` sets.
+    /// Settings of the monitor: `--set monitor.KEY=VALUE`.
     MONITOR:
     "listen" Addresses => monitor.listen, "Addresses of the page and the API; an empty list starts no monitor.";
     "collect" Endpoint => monitor.collect, "Endpoint for senders over ZeroMQ, as tcp://HOST:PORT; \"\" for none.";
@@ -247,7 +247,7 @@ settings! {
 }
 
 settings! {
-    /// What `--set news.KEY=VALUE` sets: the page of headlines.
+    /// Settings of the page of headlines: `--set news.KEY=VALUE`.
     NEWS:
     "listen" Addresses => news.service.listen, "Addresses of the page of headlines; an empty list starts no news.";
     "sites" OptionalPath => news.service.sites, "The sites file, which is followed while the page runs; \"\" for the example sites.";
@@ -264,7 +264,7 @@ settings! {
 }
 
 settings! {
-    /// What `--set render.KEY=VALUE` sets: the rendering service, and the Chromium of both services.
+    /// Settings of the rendering service, and of the Chromium of both services: `--set render.KEY=VALUE`.
     RENDER:
     "listen" Addresses => render.listen, "Addresses of the rendering service; an empty list starts none.";
     "allow" Pairs => render.chromium.allow, "Exceptions HOST:PORT that rendered pages may reach although the address is not of the public internet; pages of `news` have `news.allow`.";
@@ -283,7 +283,7 @@ settings! {
 }
 
 settings! {
-    /// What `--set rows.KEY=VALUE` sets.
+    /// Settings of rows: `--set rows.KEY=VALUE`.
     ROWS:
     "listen" Addresses => rows.service.listen, "Addresses of the API and the page; an empty list starts no rows.";
     "database" DatabaseUrl => rows.service.database, "The database, as postgres://USER@HOST/NAME; \"\" starts a private PostgreSQL. With a password it is a secret, so keep it in a file.";
@@ -306,7 +306,7 @@ settings! {
 }
 
 settings! {
-    /// What `--set http.KEY=VALUE` sets: the HTTP of every service.
+    /// Settings of every service's HTTP: `--set http.KEY=VALUE`.
     HTTP:
     "hosts" Names => web.hosts, "Host names under which the HTTP listeners are reached, beside localhost and every IP address.";
     "token" AccessToken => web.token, "The access token, asked for at every HTTP listener; without one a token is made, and asked for beyond loopback only. Better given as SWITCHBOARD_TOKEN.";

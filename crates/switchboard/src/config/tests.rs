@@ -1,4 +1,4 @@
-//! What configuration files and settings mean.
+//! Tests of configuration files and settings.
 
 use super::*;
 
@@ -135,7 +135,7 @@ fn settings_of_http_are_of_every_service() {
         assert!(web.token.as_ref().is_some_and(|token| token.is_same(b"0123456789abcdef")));
         assert_eq!(web.token_file.as_deref(), Some(Path::new("/data/token")));
     }
-    // What is read again at SIGHUP is in force for those that run.
+    // Running services follow what SIGHUP reads again.
     settings.web.hosts.set(&["b.example".to_owned()]);
     assert_eq!(settings.server.web.hosts.names(), ["b.example"]);
     assert_eq!(settings.monitor.web.hosts.names(), ["b.example"]);

@@ -43,7 +43,7 @@ pub(super) enum Action {
     },
     /// Propose rules for a page: the feeds that it announces, and the links that repeat.
     ///
-    /// What is printed is a sites file: keep one of its tables. Exit code 1 if the page cannot be fetched.
+    /// The output is a sites file: keep one of its tables. Exit code 1 if the page cannot be fetched.
     Suggest {
         /// The page's address; https is assumed without a scheme.
         #[arg(value_parser = page)]
@@ -55,7 +55,7 @@ pub(super) enum Action {
     Examples,
 }
 
-/// What asks sites needs to know.
+/// Options of everything that fetches sites.
 #[derive(Args, Debug)]
 pub(super) struct Fetching {
     /// The sites file, in TOML [default: two example sites].
@@ -71,7 +71,7 @@ pub(super) struct Fetching {
     common: Common,
 }
 
-/// What both services and the commands have.
+/// Options of both services and of the commands.
 #[derive(Args, Debug)]
 struct Common {
     /// Run Chromium without its sandbox, where it cannot have one.
@@ -88,7 +88,7 @@ struct Common {
     set: Vec<String>,
 }
 
-/// What a service has.
+/// Options of a service.
 #[derive(Args, Debug)]
 struct Serving {
     /// Log level: off, error, warn, info, debug or trace [default: info].

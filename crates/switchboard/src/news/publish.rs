@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 /// Messages that may wait for the broker; further ones are dropped, and counted.
 const QUEUE: usize = 10_000;
-/// How long until a broker is looked for again that was not there.
+/// Pause before the next attempt to reach a broker.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Time for what waits when the page stops.
 const END: Duration = Duration::from_secs(1);

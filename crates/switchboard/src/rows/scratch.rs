@@ -108,7 +108,7 @@ async fn prepare(args: &ScratchArgs) -> Result<(Server, ScratchDatabase)> {
     Ok((server, scratch))
 }
 
-/// What a shell says of a command that a signal has ended.
+/// Returns the exit code of a shell for a command that a signal has ended.
 fn ended_by(signal: Signal) -> ExitCode {
     ExitCode::from(u8::try_from(128 + signal.as_raw()).unwrap_or(1))
 }

@@ -110,7 +110,7 @@ async fn text(args: &Status, server: &HttpServer, all: bool, is_screen: bool, wa
         .with_context(|| format!("{} is no broker: its status is another", server.base()))?;
     let size = terminal::size().ok().filter(|_| is_screen).map(|(columns, rows)| Size {
         columns: columns.into(),
-        // What scrolls may be as long as it likes.
+        // A scrolling output needs no bound.
         rows: (watches || !args.all).then_some(rows.into()),
     });
     Ok(render(&report, args.sort, size))

@@ -1,4 +1,4 @@
-//! What a broker answers to `/status`, page by page.
+//! The broker's answer to `/status`, page by page.
 
 use crate::http::HttpServer;
 use anyhow::Result;

@@ -1,4 +1,4 @@
-//! What the status shows, and how it fits.
+//! Tests of the status view and its width.
 
 use super::*;
 use crate::status::Sort;

@@ -1,4 +1,4 @@
-//! What the screen shows, on a terminal of any size.
+//! The screen, on a terminal of any size.
 
 use super::processes::{Process, figure, totals};
 use super::screen::{Mode, PAST, Screen};

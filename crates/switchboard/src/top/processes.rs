@@ -40,7 +40,7 @@ struct Leak {
     mb_per_hour: f64,
 }
 
-/// What the rows are sorted by.
+/// The column that sorts the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sort {
     #[default]
@@ -121,7 +121,7 @@ impl Processes {
     }
 }
 
-/// How many there are and what they use together.
+/// Returns the number of processes and their sums, as a line.
 pub(super) fn totals<'a>(all: impl Iterator<Item = &'a Process> + Clone) -> String {
     let count = all.clone().filter(|process| !process.is_gone()).count();
     let ended = all.clone().count() - count;

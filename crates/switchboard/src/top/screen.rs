@@ -60,7 +60,7 @@ pub(super) struct Past {
     pub(super) mem: VecDeque<f64>,
 }
 
-/// What the keys are for now.
+/// The mode of the keyboard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Mode {
     #[default]
@@ -71,7 +71,7 @@ pub(super) enum Mode {
     Help,
 }
 
-/// What a key asks of the terminal.
+/// A key's request to the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     Nothing,

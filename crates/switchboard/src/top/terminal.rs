@@ -17,7 +17,7 @@ use std::io::stdout;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a drawing that is under way may delay the end.
+/// Longest delay of the end by a drawing in progress.
 const DRAWING: Duration = Duration::from_secs(1);
 /// They end a process that has made no provision. Real-time signals do, too.
 const ENDING: [i32; 15] = [
@@ -59,7 +59,7 @@ impl Shared {
 
     fn take(&self) {
         self.lock().taken = true;
-        // What a shell has made of the mode meanwhile is not known.
+        // A shell may have changed the mode meanwhile.
         let _ = disable_raw_mode();
         let _ = enable_raw_mode();
         let _ = execute!(stdout(), EnterAlternateScreen);

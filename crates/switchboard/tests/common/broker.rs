@@ -16,7 +16,7 @@ pub(crate) fn switchboard(args: &[&str]) -> Command {
 pub(crate) struct Broker {
     pub(crate) program: Program,
     pub(crate) log: Lines,
-    /// Where it listens, first of all the native protocol's address.
+    /// Its addresses, that of the native protocol first.
     pub(crate) native: Vec<String>,
     pub(crate) http: String,
     _directory: TempDir,

@@ -5,7 +5,7 @@ pub(crate) struct Bystanders {
     subscriber: Client,
     publisher: Client,
     count: u32,
-    /// What is charged while only these two are there.
+    /// The charged bytes while only these two are connected.
     alone: u64,
 }
 

@@ -95,7 +95,7 @@ impl Client {
         self.publish(ECHO, b"the echo");
     }
 
-    /// What comes before the echo that was asked for.
+    /// Returns the messages before the echo that was asked for.
     pub(crate) fn until_echo(&mut self) -> Vec<Vec<u8>> {
         let mut received = Vec::new();
         loop {
@@ -106,7 +106,7 @@ impl Client {
         }
     }
 
-    /// What was received up to now.
+    /// Returns the messages received up to now.
     pub(crate) fn received(&mut self) -> Vec<Vec<u8>> {
         self.ask_echo();
         self.until_echo()
@@ -117,7 +117,7 @@ impl Client {
         assert_eq!(self.received(), Vec::<Vec<u8>>::new());
     }
 
-    /// What still comes until the server ends the connection.
+    /// Returns the messages that come until the server ends the connection.
     pub(crate) fn rest(&mut self) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| self.receive()).collect()
     }

@@ -21,11 +21,11 @@ pub(crate) use site::Site;
 
 use std::time::{Duration, Instant};
 
-/// What leaves `up` broker and monitor alone.
+/// Options that leave `up` broker and monitor alone.
 pub(crate) const BROKER_AND_MONITOR: [&str; 6] =
     ["--set", "rows.listen=", "--set", "news.listen=", "--set", "render.listen="];
 
-/// How long something may take that will happen. Nothing is ever waited for as long as this.
+/// Bound of every wait; only a failing test reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Asks again and again, where nothing tells when the answer is there.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
-/// What a process writes, line by line, read as it comes so that the process never waits for us.
+/// A process's output, line by line, read as it comes so that the process never waits for us.
 pub(crate) struct Lines {
     coming: Receiver<String>,
     seen: RefCell<Vec<String>>,
@@ -110,7 +110,7 @@ impl Program {
         self.line().and_then(|line| if line == "Subscribed." { self.line() } else { Some(line) })
     }
 
-    /// What the listener has received, as Python shows it: the next `count` messages.
+    /// Returns the next `count` messages of a listener, as Python shows them.
     pub(crate) fn received(&self, count: usize) -> Vec<String> {
         (0..count).map(|_| message(&self.line_of_a_message().expect("a message"))).collect()
     }

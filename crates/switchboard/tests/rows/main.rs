@@ -23,7 +23,7 @@ fn a_private_postgresql_serves_rows_keeps_them_and_never_outlives_the_program() 
     rows.program.child.kill().expect("killed");
     rows.program.end();
     poll("PostgreSQL is gone", || rows.postgres().is_empty().then_some(()));
-    // What was written is there again.
+    // The written rows are there again.
     let ready = rows.directory.path().join("again.json");
     let mut command = switchboard(&["rows", "--listen", "127.0.0.1:0", "--data"]);
     command.arg(rows.directory.path().join("data")).arg("--ready-file").arg(&ready).env_remove("DATABASE_URL");
@@ -280,7 +280,7 @@ fn tables_of_a_file_have_keys_and_columns_that_are_left_out() {
     assert_eq!(settings["rows"]["tables"], json!(["other"]));
     let table = json!({ "name": "account", "key": ["tenant", "number"], "leave-out": ["password"] });
     assert_eq!(settings["rows"]["table"], json!([table]));
-    // What is printed says the same again.
+    // The printed settings read as the same settings.
     let printed = switchboard(&["config", "--config"]).arg(&file).output().expect("it runs").stdout;
     std::fs::write(&file, printed).expect("written");
     let again = switchboard(&["config", "--json", "--config"]).arg(&file).output().expect("it runs");

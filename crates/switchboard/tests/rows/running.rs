@@ -69,7 +69,7 @@ impl Rows {
         }
     }
 
-    /// Where root's PostgreSQL keeps the rows of this test.
+    /// Returns the processes of this test's PostgreSQL.
     pub(crate) fn postgres(&self) -> Vec<String> {
         let name = self.directory.path().file_name().expect("a name").to_string_lossy().into_owned();
         let is_ours = |command: &String| command.contains("postgres") && command.contains(&name);

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long something may take that will happen. Nothing is ever waited for as long as this.
+/// Bound of every wait; only a failing test reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 /// For time-outs that must not strike.
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
@@ -87,7 +87,7 @@ impl Client {
         self.0.write_all(text.as_bytes()).await.expect("written");
     }
 
-    /// What still comes until the server ends the connection, in whatever way.
+    /// Returns the data that comes until the server ends the connection, in whatever way.
     pub(crate) async fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let mut buffer = [0; 4096];

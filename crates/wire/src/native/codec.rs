@@ -2,17 +2,17 @@
 
 use thiserror::Error;
 
-/// How many bytes the length takes that stands before each frame's body.
+/// Size of the length before each frame's body, in bytes.
 pub const PREFIX: usize = 4;
 
-/// What [`split`] found at the start of its input.
+/// The result of [`split`] at the start of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split<'a> {
     /// A whole frame.
     Frame {
         /// The frame's bytes without their length. May be empty: an empty frame is a frame.
         body: &'a [u8],
-        /// How many bytes of the input the frame took, its length included. The next frame starts
+        /// Number of bytes of the input that the frame took, its length included. The next frame starts
         /// there.
         consumed: usize,
     },
@@ -49,7 +49,7 @@ pub fn split(input: &[u8], limit: usize) -> Result<Split<'_>, FrameTooLong> {
     let Some((prefix, rest)) = input.split_first_chunk::<PREFIX>() else {
         return Ok(Split::Need(PREFIX));
     };
-    // Where usize is narrower than the length, a length that does not fit is over any limit.
+    // If usize is narrower than the length, a length that does not fit is over any limit.
     let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
     if length > limit {
         return Err(FrameTooLong { length, limit });

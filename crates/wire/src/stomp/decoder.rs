@@ -10,16 +10,16 @@ pub struct Decoder {
     limits: Limits,
     version: Version,
     phase: Phase,
-    /// How far the input is scanned.
+    /// Position up to which the input is scanned.
     at: usize,
-    /// Where the frame begins.
+    /// Begin of the frame.
     begin: usize,
-    /// Where the line at hand begins.
+    /// Begin of the current line.
     line: usize,
     /// Of the frame at hand, so far.
     headers: usize,
     content_length: Option<usize>,
-    /// Where its command ends, its header lines begin and end.
+    /// Positions of its command and of its header lines.
     head: Head,
 }
 
@@ -39,21 +39,21 @@ struct Head {
     end: usize,
 }
 
-/// What [`Decoder::next`] found.
+/// The result of [`Decoder::next`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<'a> {
     /// A whole frame.
     Frame {
-        /// What it says.
+        /// The frame.
         frame: Frame<'a>,
-        /// How many bytes of the input it took, with the line ends before it; the next call begins behind them.
+        /// Number of bytes of the input that it took, with the line ends before it; the next call begins behind them.
         length: usize,
     },
     /// Nothing whole.
     Need {
-        /// How many bytes at the start of the input are done with: line ends between frames.
+        /// Number of bytes at the start of the input that are done with: line ends between frames.
         skip: usize,
-        /// How many bytes the input must hold, without the skipped ones, before it is worth while to ask again. One more
+        /// Number of bytes that the input must hold, without the skipped ones, before the next call is worth while. One more
         /// than none of a frame has come if nothing is begun.
         bytes: usize,
     },
@@ -82,7 +82,7 @@ impl Decoder {
         self.version = version;
     }
 
-    /// What is at the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more
+    /// Decodes the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more
     /// behind them; after a frame without the bytes that it took.
     ///
     /// # Errors

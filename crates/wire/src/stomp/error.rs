@@ -6,13 +6,13 @@ pub enum DecodeError {
     /// A header line, or the command, is longer than allowed.
     #[error("a header line of more than {limit} bytes, which is the limit")]
     LineTooLong {
-        /// How many bytes are allowed.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// More header lines than allowed.
     #[error("a frame of more than {limit} header lines, which is the limit")]
     TooManyHeaders {
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// Known from `content-length` before the body comes, or as soon as a body without it has more.
@@ -20,7 +20,7 @@ pub enum DecodeError {
     BodyTooLong {
         /// Its bytes, as far as they are known.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// A frame ended before the empty line that ends its headers.
@@ -44,7 +44,7 @@ pub enum DecodeError {
     /// The byte behind a body of `content-length` bytes is not NUL.
     #[error("no NUL byte behind a body of content-length {length}")]
     NoNul {
-        /// What the header says, in bytes.
+        /// The length by the header, in bytes.
         length: usize,
     },
 }

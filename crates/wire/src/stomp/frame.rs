@@ -12,7 +12,7 @@ pub struct Frame<'a> {
     pub(super) version: Version,
     /// Any bytes.
     pub body: &'a [u8],
-    /// Where the body is in the input.
+    /// Position of the body in the input.
     pub body_range: Range<usize>,
 }
 

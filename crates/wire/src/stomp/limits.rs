@@ -1,7 +1,7 @@
 /// The bounds of one frame. Exactly a limit is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many header lines, repeated ones included.
+    /// Maximum number of header lines, repeated ones included.
     pub headers: usize,
     /// Bytes of a header line or the command, without its end.
     pub line: usize,

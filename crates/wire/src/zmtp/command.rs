@@ -52,7 +52,7 @@ pub enum CommandError {
     /// The name is not there.
     #[error("a command of {0} bytes ends within its name")]
     NoName(usize),
-    /// What stands behind the name.
+    /// The part behind the name is invalid.
     #[error("the command {0} has an invalid body")]
     Body(&'static str),
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Clone)]
 pub struct Decoder {
     limits: Limits,
-    /// How far the message at the start of the input is known: the start of a frame.
+    /// Position up to which the message at the start of the input is known: the start of a frame.
     at: usize,
     /// Of that message, so far.
     parts: usize,
@@ -18,24 +18,24 @@ pub struct Decoder {
     first: Range<usize>,
 }
 
-/// What [`Decoder::next`] found.
+/// The result of [`Decoder::next`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A whole message.
     Message {
-        /// How many bytes of the input it took; the next call begins behind them.
+        /// Number of bytes of the input that it took; the next call begins behind them.
         length: usize,
-        /// Where its first part's body is.
+        /// Position of its first part's body.
         first: Range<usize>,
-        /// How many parts it has.
+        /// Number of its parts.
         parts: usize,
     },
     /// A command. Where it stood between the parts of a message, as libzmq's heartbeats may, `length` is 0:
     /// those parts stay at the start of the input, and the command's frame among them.
     Command {
-        /// How many bytes of the input are done with; the next call begins behind them.
+        /// Number of bytes of the input that are done with; the next call begins behind them.
         length: usize,
-        /// Where its body is.
+        /// Position of its body.
         body: Range<usize>,
     },
     /// Nothing whole. The input must hold this many bytes before it is worth while to ask again.
@@ -56,13 +56,13 @@ pub enum DecodeError {
     MessageTooLong {
         /// Its bytes, as far as they are known.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// More parts than allowed.
     #[error("message of more than {limit} parts, which is the limit")]
     TooManyParts {
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// A command longer than allowed.
@@ -70,7 +70,7 @@ pub enum DecodeError {
     CommandTooLong {
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
 }
@@ -82,7 +82,7 @@ impl Decoder {
         Decoder { limits, at: 0, parts: 0, body: 0, first: 0..0 }
     }
 
-    /// What is at the start of `input`. After [`Found::Need`] call with the same bytes and more behind them;
+    /// Decodes the start of `input`. After [`Found::Need`] call with the same bytes and more behind them;
     /// after the others without the `length` bytes that were found.
     ///
     /// # Errors

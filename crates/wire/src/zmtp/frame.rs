@@ -12,7 +12,7 @@ const COMMAND: u8 = 4;
 /// The longest header: flags, and 8 bytes of length.
 pub const LONGEST_HEADER: usize = 9;
 
-/// What stands before a frame's body.
+/// The header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Bytes of the body that follows.
@@ -65,7 +65,7 @@ pub fn header(input: &[u8]) -> Result<Option<Header>, FrameError> {
     Ok(Some(Header { length, size, more: flags & MORE != 0, command: flags & COMMAND != 0 }))
 }
 
-/// How many bytes the frame of a body of `length` bytes takes.
+/// Returns the size of the frame of a body of `length` bytes.
 #[inline]
 #[must_use]
 pub fn size(length: usize) -> usize {

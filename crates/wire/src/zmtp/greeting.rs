@@ -71,7 +71,7 @@ impl Greeting {
     pub fn encode(&self) -> [u8; Greeting::SIZE] {
         let mut bytes = [0; Greeting::SIZE];
         bytes[0] = 0xff;
-        // What an older peer takes for the length of a frame of one byte.
+        // An older peer takes this for the length of a frame of one byte.
         bytes[8] = 1;
         bytes[9] = 0x7f;
         bytes[10] = 3;

@@ -12,7 +12,7 @@ pub struct Local {
     pub socket_type: SocketType,
     /// Its identity; often empty.
     pub identity: Vec<u8>,
-    /// How it authenticates.
+    /// Its mechanism.
     pub security: Security,
 }
 
@@ -38,9 +38,9 @@ pub enum HandshakeError {
     /// The two demand different things.
     #[error("the peer demands the mechanism {peer}, this side {local}; use the same on both")]
     Mechanism {
-        /// What it demands.
+        /// The mechanism that it demands.
         peer: Mechanism,
-        /// What is demanded here.
+        /// The mechanism that is demanded here.
         local: Mechanism,
     },
     /// Both are the server, or neither.
@@ -55,9 +55,9 @@ pub enum HandshakeError {
     /// The two types cannot be connected.
     #[error("the peer is a {}, which does not talk to a {local}", .peer.escape_ascii())]
     SocketType {
-        /// What it is.
+        /// The peer's type.
         peer: Vec<u8>,
-        /// What is here.
+        /// The type of this side.
         local: SocketType,
     },
     /// Its metadata has no type.
@@ -69,9 +69,9 @@ pub enum HandshakeError {
     /// Not a command, or not the one that is due.
     #[error("the peer sends {found} where {due} is due")]
     Unexpected {
-        /// What came.
+        /// The received command.
         found: &'static str,
-        /// What should have come.
+        /// The expected command.
         due: &'static str,
     },
     /// A command longer than allowed.
@@ -79,7 +79,7 @@ pub enum HandshakeError {
     CommandTooLong {
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
     /// No frame begins so.
@@ -148,7 +148,7 @@ impl Handshake {
         Handshake { local, limits, due: Due::Greeting, minor: 1, username: Vec::new(), output, rest }
     }
 
-    /// What is to be sent now, also after an error: the peer is told the reason.
+    /// Takes the bytes to be sent now, also after an error: the peer is told the reason.
     pub fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }

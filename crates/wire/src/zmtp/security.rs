@@ -2,7 +2,7 @@ use super::Mechanism;
 use std::fmt;
 use std::sync::Arc;
 
-/// How a side authenticates. Both sides must have chosen the same mechanism, and for PLAIN one of
+/// The authentication of a side. Both sides must have chosen the same mechanism, and for PLAIN one of
 /// them must be the server; which of them bound and which connected does not matter. `Debug` does not print the password.
 #[derive(Clone, Default)]
 pub enum Security {

@@ -22,7 +22,7 @@ fn command(command: Command<'_>) -> Vec<u8> {
     bytes
 }
 
-/// What was found, as bytes, and how it ended.
+/// The decoded messages, as bytes, and the error at the end.
 type Decoded = (Vec<(bool, Vec<u8>)>, Option<DecodeError>);
 
 /// Reads as a connection does: bytes come in `pieces`, and wait until something whole is there.

@@ -1,4 +1,4 @@
-//! How values of settings are written.
+//! Grammars of the settings' values.
 
 mod addresses;
 mod numbers;
@@ -17,7 +17,7 @@ use switchboard_web::Token;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// How values of one kind are written.
+/// The grammar of one kind of values.
 pub(super) trait Kind {
     type Value;
     const ALLOWED: &'static str;

@@ -1,4 +1,4 @@
-//! What rows are told: a database, tables, other sites.
+//! Values of `[rows]`: a database, tables, other sites.
 
 use super::{Addresses, Kind, quote};
 use switchboard_rows::http::is_origin;
