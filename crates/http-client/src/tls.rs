@@ -31,7 +31,7 @@ pub enum TrustError {
     /// The system has none.
     #[error("the system has no certificates of authorities ({reason}); install the package ca-certificates")]
     System {
-        /// What was found.
+        /// The fault.
         reason: String,
     },
 }

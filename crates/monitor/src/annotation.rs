@@ -9,13 +9,13 @@ pub struct Annotation {
     pub time: Millis,
     /// The number of its series.
     pub id: SeriesId,
-    /// What.
+    /// The kind of event.
     pub kind: AnnotationKind,
     /// In words.
     pub text: String,
 }
 
-/// What can happen to a process.
+/// Events of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

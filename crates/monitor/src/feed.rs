@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::watch;
 
-/// What a client takes at once, in bytes.
+/// Maximum size of a client's read, in bytes.
 const READ_MAX: usize = 256 << 10;
 
 /// The newest events.
@@ -36,7 +36,7 @@ struct Chunk {
     data: Bytes,
 }
 
-/// What comes after a position.
+/// The events after a position.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum After {
     /// These, and then the position is that.
@@ -85,7 +85,7 @@ impl Feed {
         self.published.subscribe()
     }
 
-    /// What a client at this position takes next.
+    /// Returns the events that a client at this position takes next.
     pub(crate) fn after(&self, position: u64) -> After {
         let ring = self.lock();
         let oldest = ring.chunks.front().map_or(ring.next, |chunk| chunk.first);

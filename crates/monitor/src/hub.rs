@@ -1,4 +1,4 @@
-//! Where sources, history, feed and alarms meet.
+//! The hub: sources, history, feed and alarms meet in it.
 
 use crate::alerts::Alert;
 use crate::collector::{Collector, Earlier, Effects, Source};
@@ -42,7 +42,7 @@ pub(crate) struct Hub {
     own: Mutex<(Option<Own>, Usage)>,
 }
 
-/// What became of several messages.
+/// The result of several messages.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) accepted: u64,
@@ -106,7 +106,7 @@ impl Hub {
         self.collector.lock()
     }
 
-    /// What this process uses, as of the last second.
+    /// Returns the CPU and memory of this process in the last second.
     pub(crate) fn own(&self) -> Usage {
         self.own.lock().1
     }
@@ -175,7 +175,7 @@ impl Hub {
         }
     }
 
-    /// What happens once a second; for ever.
+    /// Runs the tasks of each second, for ever.
     pub(crate) async fn run_clock(self: Arc<Hub>) {
         let started = started(std::process::id());
         let mut seconds = interval(Duration::from_secs(1));

@@ -88,13 +88,13 @@ impl Monitor {
         Ok(Monitor { hub, alerts, webhooks, http, token, collect })
     }
 
-    /// Where the page and the API are.
+    /// Returns the addresses of the page and the API.
     #[must_use]
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
         self.http.addresses()
     }
 
-    /// Where senders connect to, if anywhere.
+    /// Returns the endpoint for senders, if there is one.
     #[must_use]
     pub fn collect_endpoint(&self) -> Option<String> {
         self.collect.as_ref()?.last_endpoint().map(|endpoint| endpoint.to_string())

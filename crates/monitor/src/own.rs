@@ -35,7 +35,7 @@ impl Own {
         Ok(Own { process, meter })
     }
 
-    /// What was used since the last call, or since [`Own::new`]. It takes some microseconds.
+    /// Returns the usage since the last call, or since [`Own::new`]. It takes some microseconds.
     pub fn sample(&mut self) -> Usage {
         let stat = self.process.stat().unwrap_or_default();
         Usage { cpu: self.meter.cpu(Instant::now(), stat.own), mem: stat.resident as f64 / MB }

@@ -1,9 +1,9 @@
-//! How fast samples may come.
+//! The limit of the rate of samples.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How much may come at once, in time at the full rate.
+/// The burst, in time at the full rate.
 const BURST: Duration = Duration::from_millis(500);
 
 /// A token bucket that lets everything pass, and says how long to wait before more is taken.

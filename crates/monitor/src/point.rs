@@ -1,6 +1,6 @@
-//! What is kept of a sample: which series, which second, and two values as codes.
+//! The point that is kept of a sample: its series, its second, and two values as codes.
 
-/// How a value is kept: in tenths, exactly up to `2^bits` of them, and beyond that with so many
+/// The code of a value: in tenths, exactly up to `2^bits` of them, and beyond that with so many
 /// significant bits. So the error is half a tenth, or `2^-bits` of the value if that is more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {

@@ -41,15 +41,15 @@ pub enum Refusal {
         field: &'static str,
         /// The frame.
         value: f64,
-        /// How much is allowed.
+        /// The limit.
         limit: f64,
     },
     /// Older than what is kept.
     #[error("its time is {seconds} s ago; {limit} s are kept")]
     Old {
-        /// How old.
+        /// The age.
         seconds: i64,
-        /// How much is kept.
+        /// The time that is kept.
         limit: i64,
     },
     /// It came in one request behind too many that were refused, and was not looked at.
@@ -58,13 +58,13 @@ pub enum Refusal {
     /// There are as many processes as there may be.
     #[error("a new process, where {limit} are known already")]
     SeriesLimit {
-        /// How many there may be.
+        /// The maximum number.
         limit: usize,
     },
     /// More new processes at once than are taken.
     #[error("a new process, where {limit} a second are taken")]
     SeriesRate {
-        /// How many are taken a second.
+        /// The maximum rate a second.
         limit: u32,
     },
 }

@@ -39,7 +39,7 @@ pub struct Sample<'a> {
     pub version: Option<Cow<'a, str>>,
     /// When the process was started.
     pub started: Option<Millis>,
-    /// How many cores it may use.
+    /// Number of cores that it may use.
     pub ncpu: Option<u32>,
     /// Its exit code, if this is the last that comes of it.
     pub ended: Option<i32>,
@@ -61,7 +61,7 @@ impl<'a> Sample<'a> {
         if length > limit { Err(Refusal::Long { length, limit }) } else { Sample::parse(message) }
     }
 
-    /// What this very process says of itself.
+    /// Returns the sample of this very process.
     #[cfg(feature = "collector")]
     pub(crate) fn of_own(name: &'a str, usage: Usage, now: Millis) -> Sample<'a> {
         Sample {
@@ -193,7 +193,7 @@ impl<'de> Deserialize<'de> for When {
                 f.write_str("a time")
             }
             fn visit_str<E>(self, text: &str) -> Result<When, E> {
-                // What is shown of it is bounded, too.
+                // The shown part of it is bounded, too.
                 let never = || When::Never(text.chars().take(40).collect());
                 Ok(Millis::parse_with_zone(text).map_or_else(never, |(time, has_zone)| When::At(time, has_zone)))
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// What a process is.
+/// The labels of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Labels {
     pub(crate) color: Option<String>,
@@ -20,12 +20,12 @@ pub(crate) struct Labels {
     pub(crate) ncpu: Option<u32>,
 }
 
-/// What is kept of a series on the disk, beside its points.
+/// The part of a series on the disk, beside its points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SeriesMeta {
     pub(crate) id: SeriesId,
     pub(crate) name: String,
-    /// What it is found by.
+    /// The key that it is found by.
     pub(crate) key: String,
     pub(crate) first: Millis,
     pub(crate) ended: Option<i32>,
@@ -53,7 +53,7 @@ pub(crate) struct Series {
     pub(crate) last: Millis,
     /// When the latest arrived, by the collector's clock.
     pub(crate) arrived: Millis,
-    /// What that sample said.
+    /// CPU and memory of that sample.
     pub(crate) usage: Option<(f64, f64)>,
     /// Its process before this one, and until when.
     pub(crate) before: Option<(Option<u32>, Millis)>,

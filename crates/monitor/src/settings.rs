@@ -8,27 +8,27 @@ use switchboard_http_client::Url;
 use switchboard_sockets::Endpoint;
 use tokio::net::UnixStream;
 
-/// What a [`Monitor`](crate::Monitor) is to do.
+/// Settings of a [`Monitor`](crate::Monitor).
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Addresses of the page and the API, as `HOST:PORT`. Port 0 takes a free one.
     pub listen: Vec<String>,
-    /// Where senders connect to, as `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`; none for nowhere.
+    /// The endpoint for senders, as `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`; `None` for none.
     pub collect: Option<String>,
-    /// Who is answered over HTTP, and within which limits. The collector asks for the same token beyond loopback. The
+    /// Access and limits of HTTP. The collector asks for the same token beyond loopback. The
     /// token's file is in the data directory if no other is named; the limit of a body is `body`.
     pub web: switchboard_web::Options,
-    /// Where the history is kept.
+    /// The directory of the history.
     pub data: PathBuf,
-    /// What a collector takes, and when it raises an alarm.
+    /// Rules for samples and alarms.
     pub rules: Rules,
-    /// How much is kept; its `keep` is that of the rules.
+    /// Limits of the history; its `keep` is that of the rules.
     pub history: HistorySettings,
-    /// How many samples a second are taken, over all sources; more wait where they are. Default 200,000.
+    /// Maximum number of samples a second, over all sources; more wait where they are. Default 200,000.
     pub rate: u32,
-    /// How many bytes of events are kept for pages that were away; default 8 MiB.
+    /// Size of the events that are kept for pages that were away, in bytes; default 8 MiB.
     pub feed: usize,
-    /// How many pages may listen to the feed; default 256.
+    /// Maximum number of clients of the feed; default 256.
     pub feed_clients: usize,
     /// The longest body of a POST, in bytes; default 1 MiB.
     pub body: usize,
@@ -40,7 +40,7 @@ pub struct Settings {
     pub samples: String,
     /// The topic that alerts go to; default `/topic/alerts`.
     pub alerts: String,
-    /// Where alerts are posted to, as `https://HOST/PATH` or `http://...`; none for nowhere.
+    /// Webhooks for alerts, as `https://HOST/PATH` or `http://...`.
     pub webhook: Vec<Secret>,
     /// A PEM file of certificates that count for webhooks beside the system's.
     pub webhook_ca: Option<PathBuf>,

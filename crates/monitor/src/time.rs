@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Millis(pub i64);
 
 impl Millis {
-    /// What the system's clock says, which may be wrong and may go backwards.
+    /// Returns the time of the system's clock, which may be wrong and may go backwards.
     #[must_use]
     pub fn now() -> Millis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Millis {
         Millis(i64::from(second) * 1000)
     }
 
-    /// How much later this is; negative if it is earlier.
+    /// Returns the time from the other one to this one; negative if this one is earlier.
     #[must_use]
     pub fn since(self, earlier: Millis) -> i64 {
         self.0.saturating_sub(earlier.0)

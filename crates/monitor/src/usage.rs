@@ -1,11 +1,11 @@
-//! What a process uses, in the units of the wire.
+//! Usage of a process, in the units of the wire.
 
 use std::time::{Duration, Instant};
 
 /// Bytes of a megabyte: a typical sender divides by 1024 twice.
 pub(crate) const MB: f64 = 1024.0 * 1024.0;
 
-/// What was used since the previous reading.
+/// The usage since the previous reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     /// Percent of one core: 200 is two cores kept busy.
@@ -28,17 +28,17 @@ pub(crate) struct Meter {
     at: Instant,
     counted: Duration,
     dipped: bool,
-    /// Where the last interval began.
+    /// The begin of the last interval.
     before: Option<(Instant, Duration)>,
 }
 
 /// Intervals are not shorter.
 const SHORTEST: Duration = Duration::from_millis(500);
-/// What is taken for the first one if it is.
+/// The duration that is assumed for the first interval.
 const FIRST: Duration = Duration::from_secs(1);
 
 impl Meter {
-    /// What was used until now is not counted.
+    /// Begins to count: usage until now does not count.
     pub(crate) fn new(now: Instant, total: Duration) -> Meter {
         Meter { at: now, counted: total, dipped: false, before: None }
     }

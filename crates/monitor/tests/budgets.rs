@@ -1,4 +1,4 @@
-//! What all share: nobody draws it alone.
+//! Budgets that all clients share: none exhausts one alone.
 
 mod common;
 

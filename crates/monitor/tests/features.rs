@@ -1,4 +1,4 @@
-//! What a program links that only reports itself.
+//! Dependencies of a program that only reports itself.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What the log says of alerts. A program of its own, whose log has nobody else's lines.
+//! Log lines about alerts. A program of its own, whose log has nobody else's lines.
 
 mod common;
 

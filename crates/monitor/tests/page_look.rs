@@ -1,4 +1,4 @@
-//! What a person does with the page to find something out. In a real Chromium.
+//! A person's use of the page, in a real Chromium.
 
 mod browser;
 

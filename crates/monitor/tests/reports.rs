@@ -1,4 +1,4 @@
-//! What is reported arrives, whoever was there first.
+//! Reports arrive, whichever side was there first.
 
 mod browser;
 

@@ -1,4 +1,4 @@
-//! Where samples come from, and where alerts go.
+//! Sources of samples, and targets of alerts.
 
 mod common;
 
@@ -40,7 +40,7 @@ while True:
 "#;
 
 fn sender(endpoint: &str, color: &str, password: &str) -> Child {
-    // Where `scripts/test` makes it.
+    // `scripts/test` installs it there.
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
     let venv = target.join("pyzmq");
@@ -106,7 +106,7 @@ async fn samples_come_from_the_brokers_topic_and_alerts_go_to_another() {
         settings.rules = Rules { silent: Duration::from_millis(1), ..Rules::default() };
     })
     .await;
-    // What is published before the collector has subscribed is lost, as everywhere.
+    // A sample that is published before the collector has subscribed is lost, as everywhere.
     monitor
         .until("/api/self", |own| {
             drop(client.publish("/topic/metrics", sample(0, json!({}))));

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 /// The longest line, in bytes. A stream without line ends must not take all memory.
 const LONGEST: usize = 256 << 20;
-/// What is read at a time.
+/// Size of one read.
 const CHUNK: usize = 64 << 10;
 /// Chunks that may wait.
 const AHEAD: usize = 4;

@@ -1,4 +1,4 @@
-//! What a reviewer would otherwise have to look for: long files, arrows between crates that point
+//! Rules that a reviewer would otherwise have to check: long files, arrows between crates that point
 //! upwards, and paths that exist on one machine only.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How fast samples go from a sender over ZeroMQ through a collector to its pages: Switchboard and a typical Python collector
+//! The rate of samples from a sender over ZeroMQ through a collector to its pages: Switchboard and a typical Python collector
 //! (pyzmq, aiohttp), in turn, in one run.
 //!
 //! ```text

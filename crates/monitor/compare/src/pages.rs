@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long nothing may come before the rest is taken for lost.
+/// Silence after which the rest is taken for lost.
 const QUIET: Duration = Duration::from_secs(20);
 
 pub(crate) struct Page(JoinHandle<Result<Instant>>);

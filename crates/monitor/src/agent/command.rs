@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 use std::process;
 use std::time::Duration;
 
-/// How often the command's end is looked for where signals cannot be read.
+/// Interval of checks for the command's end where signals cannot be read.
 const UNSIGNALED: Duration = Duration::from_millis(100);
 
 /// It could not be run.
@@ -41,7 +41,7 @@ pub enum NotRun {
 }
 
 impl NotRun {
-    /// What a shell's exit code would be.
+    /// Returns the exit code that a shell would have.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
@@ -106,7 +106,7 @@ impl Running {
                 continue;
             }
             if let Some(code) = status.exit_status() {
-                // What the kernel keeps of it is one byte.
+                // The kernel keeps one byte of it.
                 return Some(u8::try_from(code & 0xff).unwrap_or(u8::MAX));
             }
             if let Some(signal) = status.terminating_signal() {

@@ -13,12 +13,12 @@ use command::Running;
 use std::ffi::OsString;
 use tree::Tree;
 
-/// What is left to say when the command has ended.
+/// The result of a command that has ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// Its exit code, or 128 and the signal that has ended it.
     pub code: u8,
-    /// What became of the reports.
+    /// The result of the reports.
     pub reports: Option<Outcome>,
 }
 

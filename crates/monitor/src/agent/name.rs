@@ -1,11 +1,11 @@
-//! What a process is called that nobody has named: by its program, or by the script that an interpreter runs.
+//! The default name of a process: its program, or the script that an interpreter runs.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// How an interpreter finds its script.
+/// The rules by which an interpreter finds its script.
 struct Interpreter {
     /// Its name, to which a version may be appended: `python3.12`.
     name: &'static str,

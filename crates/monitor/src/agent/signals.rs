@@ -15,9 +15,9 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// How many generations a signal's sender is followed back.
+/// Number of generations by which a signal's sender is followed back.
 const GENERATIONS: usize = 64;
-/// What the kernel gives as the origin of a signal that it has sent by itself is above this (`SI_USER`).
+/// The kernel's own signals have an origin above this (`SI_USER`).
 const SENT: i32 = 0;
 
 /// Blocks all signals, and reads them.
@@ -38,7 +38,7 @@ pub(super) struct Arrived {
 impl Signals {
     /// For this thread, and all that are started from now on.
     pub(super) fn block() -> io::Result<Signals> {
-        // Where it was ignored, children would leave no exit code. The handler itself never runs.
+        // If it were ignored, children would leave no exit code. The handler itself never runs.
         signal_hook::flag::register(signal_hook::consts::SIGCHLD, Arc::new(AtomicBool::new(false)))?;
         let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
         Ok(Signals { arrived: SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_CLOEXEC)?, before })

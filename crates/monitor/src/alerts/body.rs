@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// Processes that the text names; of further ones it says how many they are.
 const NAMED: usize = 20;
 
-/// What a receiver understands.
+/// The format that a receiver understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// `text`, and every alert as an object.

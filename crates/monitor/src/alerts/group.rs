@@ -15,7 +15,7 @@ pub(super) const BURST: u32 = 4;
 /// Processes that may wait for one notice; of further ones it says how many they are.
 const PROCESSES: usize = 1000;
 
-/// How often somebody is told.
+/// The rate of notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
     /// The shortest time between two notices.
@@ -24,20 +24,20 @@ pub(crate) struct Pace {
     pub(crate) repeat: Duration,
 }
 
-/// What has happened to one process since it was last told.
+/// Changes of one process since the last notice about it.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// The latest.
     pub(super) alert: Alert,
     /// When the first of them was.
     pub(super) first: Millis,
-    /// How many they are.
+    /// Their number.
     pub(super) changes: usize,
     /// It was in a notice that could not be delivered: its token is taken already.
     paid: bool,
 }
 
-/// What is told at once.
+/// Alerts that are sent together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Notice {
     /// One for each process, in the order in which they came.
@@ -47,7 +47,7 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    /// How many alerts it stands for.
+    /// Returns the number of alerts that it stands for.
     pub(super) fn alerts(&self) -> usize {
         self.entries.iter().map(|entry| entry.changes).sum::<usize>() + self.omitted
     }
@@ -95,7 +95,7 @@ impl Group {
         full.checked_sub(self.pace.repeat * (BURST - 1))
     }
 
-    /// What is to be told now.
+    /// Takes the notice that is due now.
     pub(super) fn take(&mut self, now: Instant) -> Option<Notice> {
         if self.open.is_some_and(|open| open > now) {
             return None;

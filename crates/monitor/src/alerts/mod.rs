@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// How often a line about alerts is logged at most, and one about the same process after the first few.
+/// Limits of log lines about alerts, and of those about the same process after the first few.
 const LOG: Pace = Pace { interval: Duration::from_secs(1), repeat: Duration::from_secs(60) };
 /// Alerts that may wait for a task to take them, which it does at once.
 const QUEUE: usize = 10_000;
@@ -29,7 +29,7 @@ const QUEUE: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Alert {
     pub(crate) annotation: Annotation,
-    /// What the process is called.
+    /// The name of the process.
     pub(crate) name: String,
 }
 

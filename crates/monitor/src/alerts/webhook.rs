@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_REQUESTED: Duration = Duration::from_secs(300);
 /// A notice that cannot be delivered for so long is given up.
 const GIVE_UP: Duration = Duration::from_secs(3600);
-/// How long the last attempt may take when the monitor stops.
+/// Time limit of the last attempt when the monitor stops.
 const LAST: Duration = Duration::from_secs(2);
 /// The largest `alert-interval` and `alert-repeat`.
 const LONGEST: Duration = Duration::from_secs(86_400);
@@ -58,7 +58,7 @@ pub(crate) struct Webhook {
     pace: Pace,
 }
 
-/// What became of a notice.
+/// The result of a notice.
 enum Outcome {
     Delivered,
     /// It may be tried again, after this time if the server has said so.
@@ -181,7 +181,7 @@ impl Webhook {
             Outcome::Failed(problem, pause) => {
                 let since = *failing.since.get_or_insert(now);
                 if now.saturating_duration_since(since) >= GIVE_UP {
-                    // What comes next has an hour again, at the slow pace.
+                    // The next notice has an hour again, at the slow pace.
                     failing.since = None;
                     self.give_up(hub, &notice, &problem);
                 } else {

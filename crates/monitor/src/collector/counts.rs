@@ -1,9 +1,9 @@
-//! What the collector says of itself.
+//! The collector's own counts.
 
 use crate::Refusal;
 use std::collections::VecDeque;
 
-/// Where a sample came from.
+/// The source of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The ZeroMQ socket.
@@ -38,7 +38,7 @@ pub(crate) struct Counts {
     pub(crate) backwards: u64,
     /// A second sample within a second.
     pub(crate) same_second: u64,
-    /// How often the collector's own clock jumped.
+    /// Number of jumps of the collector's own clock.
     pub(crate) jumps: u64,
     lags: VecDeque<u32>,
 }
@@ -51,7 +51,7 @@ impl Counts {
         self.lags.push_back(u32::try_from(millis.max(0)).unwrap_or(u32::MAX));
     }
 
-    /// How late the last thousand samples came: the median and the worst of a hundred, in milliseconds.
+    /// Returns the lag of the last thousand samples: median and 99th percentile, in milliseconds.
     pub(crate) fn lags(&self) -> (Option<u32>, Option<u32>) {
         let mut lags: Vec<u32> = self.lags.iter().copied().collect();
         lags.sort_unstable();

@@ -51,7 +51,7 @@ pub(crate) struct Leak {
     pub(crate) alarm: Option<(f64, Millis)>,
 }
 
-/// What has changed.
+/// A change of the alarm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
     /// Memory grows by so many MB an hour.
@@ -131,7 +131,7 @@ impl Leak {
                 if self.flat < FLAT.1 {
                     return None;
                 }
-                // What it grew by until now raises no second alarm.
+                // Growth until now raises no second alarm.
                 let kept = self.buckets.back().map_or(0, |(last, _)| last - FLAT.0);
                 self.buckets.retain(|(bucket, _)| *bucket >= kept);
                 self.alarm = None;

@@ -32,13 +32,13 @@ use std::time::Duration;
 pub struct Rules {
     /// The longest message, in bytes; default 4 KiB.
     pub message: usize,
-    /// How many series may be known; default 10,000. At that, the one that is gone for longest makes room.
+    /// Maximum number of known series; default 10,000. At that, the one that is gone for longest makes room.
     pub series: usize,
     /// New processes a second, after ten times as many at once; default 100.
     pub series_rate: u32,
-    /// How old a sample may be; default 14 days.
+    /// Maximum age of a sample; default 14 days.
     pub keep: Duration,
-    /// How far a sample may be ahead of the collector's clock before the collector's time is used instead; default 5 s.
+    /// Time by which a sample may be ahead of the collector's clock before the collector's time is used instead; default 5 s.
     pub clock_tolerance: Duration,
     /// After how long without a sample a process is silent, and a hole is a gap; default 10 s.
     pub silent: Duration,
@@ -63,7 +63,7 @@ impl Default for Rules {
     }
 }
 
-/// What is to be done now.
+/// Effects that are to be carried out now.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// To be stored.
@@ -74,7 +74,7 @@ pub(crate) struct Effects {
     pub(crate) annotations: Vec<(Annotation, String)>,
     /// To be published: Server-Sent Events.
     pub(crate) events: Vec<u8>,
-    /// How many they are.
+    /// Their number.
     pub(crate) count: u64,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct Collector {
     /// When something happened last, by the collector's clock.
     observed: Millis,
     effects: Effects,
-    /// What events' numbers begin with: they are of this run.
+    /// The prefix of events' numbers: they are of this run.
     epoch: String,
     /// The number of the next event.
     pub(crate) sequence: u64,
@@ -127,12 +127,12 @@ impl Collector {
         result
     }
 
-    /// What is to be done, once.
+    /// Takes the effects to be carried out.
     pub(crate) fn effects(&mut self) -> Effects {
         std::mem::take(&mut self.effects)
     }
 
-    /// What events' numbers begin with.
+    /// Returns the prefix of events' numbers.
     pub(crate) fn epoch(&self) -> &str {
         &self.epoch
     }
@@ -328,7 +328,7 @@ impl Collector {
     }
 }
 
-/// What a sample is to its series.
+/// The relation of a sample to its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Is {
     /// The first of a process.

@@ -10,7 +10,7 @@ use crate::series::{Series, State};
 use crate::{Millis, Sample};
 use std::collections::HashMap;
 
-/// How far the clocks of two processes on one machine may be apart, in milliseconds.
+/// Maximum difference of the clocks of two processes on one machine, in milliseconds.
 const SLACK: i64 = 1000;
 
 /// The series of one name, by their places.
@@ -23,7 +23,7 @@ pub(super) struct Group {
 
 pub(super) type Names = HashMap<String, Group>;
 
-/// What a sample is to the series that there are.
+/// The relation of a sample to the known series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// It is the next of this series.
@@ -80,7 +80,7 @@ fn is_same(series: &Series, sample: &Sample<'_>) -> bool {
         (Some(known), Some(said)) => said.since(known).abs() <= 2 * SLACK,
         _ => true,
     };
-    // What comes after an announced end is another process.
+    // A sample after an announced end is of another process.
     let is_over = series.meta.ended.is_some() && sample.ended.is_none() && sample.time > series.last;
     pid && started && !is_over
 }
@@ -93,13 +93,13 @@ fn may_follow(series: &Series, sample: &Sample<'_>, shared: bool) -> bool {
     }
 }
 
-/// What it is called, for people.
+/// Returns its name for people.
 pub(super) fn call(sample: &Sample<'_>, number: usize) -> String {
     let name = sample.instance.as_deref().or(sample.service.as_deref()).or(sample.color.as_deref()).unwrap_or("?");
     if number == 0 { name.to_owned() } else { format!("{name} #{}", number + 1) }
 }
 
-/// How long it was away, in words.
+/// Returns the time that it was away, in words.
 pub(super) fn away(from: Millis, to: Millis) -> String {
     let seconds = to.since(from).max(0) / 1000;
     match seconds {

@@ -1,4 +1,4 @@
-//! What a collector knows from an earlier run.
+//! Knowledge of a collector from an earlier run.
 
 use super::names::Names;
 use super::{Collector, Counts, Effects, Rules};
@@ -9,7 +9,7 @@ use crate::time::millis;
 use crate::{Millis, history};
 use std::collections::{HashMap, HashSet};
 
-/// What an earlier run has left.
+/// The state that an earlier run has left.
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
     /// Of each series that has a name.
@@ -20,7 +20,7 @@ pub(crate) struct Earlier {
     pub(crate) annotations: Vec<Annotation>,
 }
 
-/// What was said last of a series.
+/// The last annotations of a series.
 #[derive(Clone, Copy, Default)]
 struct Said {
     /// It is silent.

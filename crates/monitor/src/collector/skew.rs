@@ -4,7 +4,7 @@ use crate::Millis;
 
 /// A lag that is shorter is none of the clock, in milliseconds.
 const MIN: i64 = 60_000;
-/// How much a lag may change from one arrival to the next and still be that of a clock.
+/// Maximum change of a lag from one arrival to the next that is still that of a clock.
 const STEADY: i64 = 2000;
 /// For how long it must be steady: a backlog that comes late is soon over.
 const SURE: i64 = 10_000;
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(after(&[(0, 5 * HOUR + 120)], false).0.unwrap(), "its clock is 5 h behind");
         assert_eq!(after(&[(0, -2 * HOUR + 120)], false).0.unwrap(), "its clock is 2 h ahead");
         assert_eq!(after(&[(0, 5 * HOUR + HOUR / 2)], false).0.unwrap(), "its clock is 5 h 30 min behind");
-        // What has a zone is old, and so is what is off by no zone.
+        // A time with a zone is old, and so is one that is off by no zone.
         assert_eq!(after(&[(0, 5 * HOUR)], true).0, None);
         assert_eq!(after(&[(0, 5 * HOUR + 400_000)], false).0, None);
     }

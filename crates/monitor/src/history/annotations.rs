@@ -15,7 +15,7 @@ pub(crate) struct Kept {
     pub(crate) annotation: Annotation,
 }
 
-/// What is to be written of them: the text of each key, an empty one for what is no longer kept.
+/// Changes to be written: the text of each key, an empty one for an annotation that is no longer kept.
 pub(super) type Changes = Vec<(u64, String)>;
 
 #[derive(Debug)]

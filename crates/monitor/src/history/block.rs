@@ -12,13 +12,13 @@ pub(super) const ROWS_MAX: usize = 16_384;
 pub(crate) struct Minute {
     /// Since 1970.
     pub(crate) minute: u32,
-    /// How many seconds of it are known.
+    /// Number of its known seconds.
     pub(crate) count: u16,
     pub(crate) cpu: Span,
     pub(crate) mem: Span,
 }
 
-/// What a value was within some time.
+/// The range of a value within some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) min: u16,

@@ -1,4 +1,4 @@
-//! What could not be read: it is logged and counted once, and files are kept as they were found.
+//! Damage: it is logged and counted once, and files are kept as they were found.
 
 use super::disk::Disk;
 use super::sealed::Entry;
@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What the names of files end in that were set aside.
+/// The end of the names of files that were set aside.
 const ASIDE: &str = ".damaged";
 /// Files set aside that are listed, at most.
 const LISTED: usize = 100;
@@ -16,7 +16,7 @@ const LISTED: usize = 100;
 /// A damaged place: a file, and an offset in it; `None` for the file as such.
 pub(super) type Place = (PathBuf, Option<u32>);
 
-/// What went wrong, and how much there is.
+/// Failures, and the size of the history.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     /// Bytes on the disk.
@@ -49,7 +49,7 @@ impl Shared {
         tracing::warn!("{}: {bytes} bytes at the end were not written wholly, and are cut off", path.display());
     }
 
-    /// What a block says; `None`, logged and counted, if it cannot be read.
+    /// Returns a block's contents; `None`, logged and counted, if it cannot be read.
     pub(super) fn readable<T>(
         &self,
         path: &Path,

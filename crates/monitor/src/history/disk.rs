@@ -90,7 +90,7 @@ pub(super) mod faults {
     use std::io;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// What a failed write has left in the file.
+    /// The remains of a failed write in the file.
     pub(crate) struct Torn {
         pub(crate) written: usize,
         pub(crate) source: io::Error,

@@ -1,4 +1,4 @@
-//! What has come since the last checkpoint, written every few seconds, so that little is lost when the
+//! The points since the last checkpoint, written every few seconds, so that little is lost when the
 //! process is killed.
 
 use super::bits::{put_varint, take_varint};

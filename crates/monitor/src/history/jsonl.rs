@@ -22,12 +22,12 @@ pub(super) struct JsonLines {
     /// In the file.
     count: usize,
     pub(super) latest: HashMap<u64, String>,
-    /// How many keys may be in force, the highest; more are forgotten when the file is written anew.
+    /// Maximum number of keys in force, the highest; more are forgotten when the file is written anew.
     max: usize,
     state: State,
 }
 
-/// What of the file is on the disk.
+/// The parts of the file that are on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Synced,
@@ -36,7 +36,7 @@ enum State {
     Failed,
 }
 
-/// What could not be read of a file.
+/// The damage of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unread {
     /// Lines that are damaged.
@@ -71,7 +71,7 @@ impl JsonLines {
         Ok(lines)
     }
 
-    /// What is in force, in the order of the keys.
+    /// Returns the lines in force, in the order of the keys.
     pub(super) fn latest(&self) -> Vec<&str> {
         let mut latest: Vec<_> = self.latest.iter().collect();
         latest.sort_unstable_by_key(|(key, _)| **key);

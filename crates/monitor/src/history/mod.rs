@@ -1,4 +1,4 @@
-//! What was measured, kept on a disk. The format is described in `docs/history-format.md`.
+//! The history: points on a disk. The format is described in `docs/history-format.md`.
 //!
 //! One thread writes; whoever reads does so without it. All of this blocks: it has no place on a runtime's
 //! threads.
@@ -54,29 +54,29 @@ use writer::{Order, Writer};
 /// Points that may wait for the writer.
 const WAITING: usize = 1 << 20;
 
-/// How much is kept, and when it is written.
+/// Limits of the history, and intervals of its writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistorySettings {
-    /// How long seconds are kept; default 14 days.
+    /// Time for which seconds are kept; default 14 days.
     pub keep: Duration,
-    /// How long minutes, with their extremes, are kept; default 400 days.
+    /// Time for which minutes, with their extremes, are kept; default 400 days.
     pub keep_minutes: Duration,
-    /// How many bytes of files are kept; default 2 GiB. The oldest go first, seconds before minutes. What
+    /// Maximum size of the files, in bytes; default 2 GiB. The oldest go first, seconds before minutes. Data that
     /// is not sealed yet comes on top: some hours at most.
     pub disk: u64,
-    /// How often the journal is written; default 2 s: so much is lost at most when the process is killed.
+    /// Interval of writes to the journal; default 2 s: so much is lost at most when the process is killed.
     pub flush: Duration,
-    /// How often blocks are written and synced; default 10 minutes: so much is lost at most when the
+    /// Interval of synced writes of blocks; default 10 minutes: so much is lost at most when the
     /// machine loses its power.
     pub checkpoint: Duration,
-    /// How often the active file is sealed; default 4 hours.
+    /// Interval of sealing the active file; default 4 hours.
     pub seal: Duration,
-    /// How many seconds of all series may be in memory, 8 bytes each; default 4 million. A disk that takes
+    /// Maximum number of seconds of all series in memory, 8 bytes each; default 4 million. A disk that takes
     /// none for so long costs the newest.
     pub open_rows_max: usize,
-    /// How many annotations are kept; default 10,000. The oldest of the series that has most go first.
+    /// Maximum number of annotations; default 10,000. The oldest of the series that has most go first.
     pub annotations: usize,
-    /// How many names of series are kept; default 40,000. The oldest go first.
+    /// Maximum number of names of series; default 40,000. The oldest go first.
     pub names: usize,
 }
 
@@ -97,10 +97,10 @@ impl Default for HistorySettings {
     }
 }
 
-/// What an earlier run has left.
+/// The state that an earlier run has left.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
-    /// What was appended with [`History::name`], the newest of each series.
+    /// Names by [`History::name`], the newest of each series.
     pub(crate) names: Vec<String>,
     /// The first and the last second of each series that files hold something of, whether it has a name or not.
     pub(crate) spans: Spans,

@@ -31,7 +31,7 @@ impl Tier {
     }
 }
 
-/// What is asked for: seconds since 1970, both included.
+/// A range of time: seconds since 1970, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) from: u32,
@@ -166,7 +166,7 @@ pub(super) fn visit_minutes(shared: &Shared, from: u32, visit: &mut dyn FnMut(Se
     }
 }
 
-/// What is to be read of the active file.
+/// The part of the active file that is to be read.
 struct ActivePart {
     path: PathBuf,
     file: Arc<File>,

@@ -1,9 +1,9 @@
-//! How a file of the history is cut into records, so that a damaged one is noticed and passed over.
+//! Records of the history's files: each is checked, so that a damaged one is noticed and passed over.
 //!
 //! `D7 53`, the kind, the length of the payload (32 bits, little endian), a CRC-32 of kind, length and
 //! payload (little endian), the payload.
 
-/// What a file begins with.
+/// The first bytes of a file.
 pub(super) const MAGIC: [u8; 8] = *b"SWBHIST1";
 
 const MARK: [u8; 2] = [0xd7, 0x53];
@@ -11,7 +11,7 @@ const HEAD: usize = 11;
 /// The longest payload, in bytes.
 const LONGEST: usize = 16 << 20;
 
-/// What a record holds.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Points as they came, in the journal.
@@ -20,9 +20,9 @@ pub(super) enum Kind {
     Rows = 2,
     /// Minutes of a series.
     Minutes = 3,
-    /// Where the records of a sealed file are.
+    /// The positions of a sealed file's records.
     Index = 4,
-    /// What is known of a series, so that it does not depend on one file of names.
+    /// The name of a series, so that it does not depend on one file of names.
     Name = 5,
 }
 
@@ -75,7 +75,7 @@ fn checksum(kind: Kind, length: [u8; 4], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// What the first bytes of a file say.
+/// The meaning of the first bytes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Head {
     /// [`MAGIC`].
@@ -99,11 +99,11 @@ impl Head {
     }
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(super) struct Scan<'a> {
     pub(super) records: Vec<Record<'a>>,
-    /// Where the last whole record ends.
+    /// The end of the last whole record.
     pub(super) end: usize,
     /// Bytes of a record at the end that was not written wholly.
     pub(super) torn: usize,

@@ -1,4 +1,4 @@
-//! What happens to the files of an earlier run, in whatever state they are.
+//! Recovery of the files of an earlier run, in whatever state they are.
 
 use super::block;
 use super::disk::Disk;
@@ -48,7 +48,7 @@ fn other_version(path: &Path, version: u8) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// What the files of an earlier run hold.
+/// The contents of the files of an earlier run.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) spans: Spans,
@@ -120,7 +120,7 @@ impl Store {
         for active in opened {
             store.seal(&active)?;
         }
-        // What old journals held is in blocks now; only then may they go.
+        // The contents of old journals are in blocks now; only then may they go.
         store.write_blocks(names)?;
         store.unwanted.extend(journals.into_iter().map(|(_, path)| path));
         store.remove_unwanted()?;
@@ -130,7 +130,7 @@ impl Store {
     }
 }
 
-/// What files say of series that have no name any more.
+/// Returns the names in files of series that have no name any more.
 fn lost_names(shared: &Shared, actives: &[Active], spans: &Spans, names: &HashMap<u64, String>) -> Names {
     let mut wanted: HashSet<SeriesId> = spans.keys().copied().filter(|id| !names.contains_key(&(*id).into())).collect();
     let mut found = Names::new();

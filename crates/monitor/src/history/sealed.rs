@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 
 /// The offset of the index, and [`MAGIC`] once more.
 const TRAILER: usize = 16;
-/// What is written at once, in bytes.
+/// Size of one write, in bytes.
 const BUFFER: usize = 64 << 10;
-/// What the name of a file that is being written ends in.
+/// The end of the name of a file that is being written.
 pub(super) const TEMPORARY: &str = "tmp";
 /// An entry of the index.
 const ENTRY: usize = 20;
 
-/// Where a block is, and what it is of.
+/// The position of a block, with its series and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) series: SeriesId,
@@ -206,7 +206,7 @@ impl Sealing {
 impl Drop for Sealing {
     fn drop(&mut self) {
         if !self.is_done {
-            // What is left in spite of this is deleted at the next start.
+            // A file that is left in spite of this is deleted at the next start.
             let _ = self.disk.remove(&self.temporary);
         }
     }

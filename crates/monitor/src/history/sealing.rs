@@ -1,4 +1,4 @@
-//! What happens to the active file after some hours, and to sealed files after some days.
+//! Sealing of the active file after some hours, and deletion of sealed files after some days.
 
 use super::block;
 use super::query::{self, Tier};

@@ -20,11 +20,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What readers share with the writer.
+/// State that readers share with the writer.
 #[derive(Debug, Default)]
 pub(super) struct Shared(Mutex<State>);
 
-/// Where everything is now. Nothing is read or written while it is locked.
+/// The positions of everything. Nothing is read or written while it is locked.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Since the last checkpoint, as it came.
@@ -48,12 +48,12 @@ pub(super) struct Active {
     pub(super) path: PathBuf,
     pub(super) file: Arc<File>,
     pub(super) entries: Vec<Entry>,
-    /// What the file says of each series in it.
+    /// The names of the series in the file.
     pub(super) names: Names,
     pub(super) bytes: u64,
 }
 
-/// What is known of series, in JSON.
+/// Names of series, in JSON.
 pub(super) type Names = HashMap<SeriesId, String>;
 
 impl Shared {
@@ -106,7 +106,7 @@ impl Store {
         }
         state.add(&points);
         drop(state);
-        // What a failing disk does not take stays in memory until a checkpoint; one copy of it is enough.
+        // Points that a failing disk does not take stay in memory until a checkpoint; one copy of them is enough.
         if self.pending.len() + points.len() > self.settings.open_rows_max {
             self.pending.clear();
         }
@@ -180,7 +180,7 @@ impl Store {
             }
         }
         if let Err(error) = self.disk.write(&active.file, &bytes).and_then(|()| self.disk.sync(&active.file)) {
-            // What was written of it would otherwise be where the next blocks are thought to be.
+            // Its remains would otherwise be where the next blocks are thought to be.
             let _ = self.disk.truncate(&active.file, active.bytes);
             return Err(error);
         }
@@ -215,7 +215,7 @@ impl Store {
         Ok(active)
     }
 
-    /// What the journal holds is in blocks.
+    /// Begins a new journal: the contents of the old one are in blocks.
     fn begin_journal(&mut self) -> io::Result<()> {
         if self.journal.bytes == MAGIC.len() as u64 {
             return Ok(());
@@ -286,7 +286,7 @@ pub(super) fn in_order(rows: &mut Vec<Row>) {
     });
 }
 
-/// What blocks of the active file hold of a series, in the order in which they were written; whether one could not be read.
+/// Returns the rows of a series in blocks of the active file, in the order in which they were written, and true if one could not be read.
 pub(super) fn active_rows(shared: &Shared, active: &Active, series: SeriesId) -> (Vec<Row>, bool) {
     let (mut rows, mut is_damaged) = (Vec::new(), false);
     for entry in active.entries.iter().filter(|entry| entry.series == series) {

@@ -76,7 +76,7 @@ impl Trial {
     }
 }
 
-/// What a trial was promised: seconds that outlive the process, and the name that outlives the machine.
+/// Promises of a trial: seconds that outlive the process, and the name that outlives the machine.
 /// A directory with a file of each kind.
 fn filled(directory: &Path) {
     let mut trial = Trial::open(&Disk::default(), directory, 0).unwrap();

@@ -41,7 +41,7 @@ fn live(disk: &Disk, directory: &Path, promised: &mut Promised) -> io::Result<()
     Ok(())
 }
 
-/// What is left for the next run, on a disk that works again.
+/// Checks the files that are left for the next run, on a disk that works again.
 fn check(directory: &Path, promised: &Promised, trial: &str) {
     let mut next =
         Trial::open(&Disk::default(), directory, LONG + 500).unwrap_or_else(|error| panic!("{trial}: {error}"));

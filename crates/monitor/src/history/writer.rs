@@ -24,7 +24,7 @@ pub(crate) const BRIEF: u32 = 60;
 /// More often the journal is not written, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// What the writer is asked to do.
+/// An order to the writer.
 #[derive(Debug)]
 pub(super) enum Order {
     Points(Vec<Point>),
@@ -40,7 +40,7 @@ pub(super) struct Writer {
     names: JsonLines,
     annotations: JsonLines,
     shared: Arc<Shared>,
-    /// What the disk did not take the last time.
+    /// The writes that the disk did not take the last time.
     failing: HashSet<&'static str>,
     /// One process at a time; the system unlocks it with the process's end.
     _lock: File,
@@ -55,7 +55,7 @@ impl Writer {
         shared: Arc<Shared>,
         now: Millis,
     ) -> io::Result<(Writer, Restored)> {
-        // What runs here is nobody else's business.
+        // The names of processes are private.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = lock_folder(directory)?;
         check_versions(directory)?;
@@ -78,7 +78,7 @@ impl Writer {
             open("annotations.jsonl", usize::MAX, |line| serde_json::from_str::<Kept>(line).ok().map(|kept| kept.key))?;
         let (store, found) = Store::open(disk.clone(), directory, settings, shared.clone(), &names.latest, now)?;
         let Found { spans, mut lost } = found;
-        // Who was hardly there was forgotten on purpose.
+        // A short-lived series was forgotten on purpose.
         lost.retain(|series, _| spans.get(series).is_some_and(|(first, last)| last - first >= BRIEF));
         if !lost.is_empty() {
             tracing::warn!("the names of {} series are lost, and taken from the history's other files", lost.len());
@@ -133,7 +133,7 @@ impl Writer {
         self.note("names and annotations", result);
     }
 
-    /// What was taken outlives the process when this succeeds; names outlive the machine.
+    /// Writes the journal: when this succeeds, taken points outlive the process, and names outlive the machine.
     pub(super) fn flush(&mut self) -> bool {
         // Names first: a series must not be without its name.
         let names = self.names.flush().and(self.annotations.flush());
@@ -141,7 +141,7 @@ impl Writer {
         self.note("names and annotations", names) & self.note("journal", points)
     }
 
-    /// What was taken outlives the machine when this succeeds.
+    /// Writes and syncs blocks: when this succeeds, taken points outlive the machine.
     pub(super) fn checkpoint(&mut self, now: Millis) -> bool {
         let names = self.names.flush().and(self.annotations.flush());
         let points = self.store.checkpoint(now, &self.names.latest);

@@ -1,4 +1,4 @@
-//! What programs and the page ask for, as JSON.
+//! The API of programs and of the page, in JSON.
 
 use super::answer::{Problem, bad};
 use super::parts::Parts;
@@ -73,7 +73,7 @@ fn process(series: &Series) -> Value {
     })
 }
 
-/// What of the history is asked for.
+/// A query of the history.
 pub(super) struct Asked {
     pub(super) from: Millis,
     pub(super) to: Millis,
@@ -98,7 +98,7 @@ impl Asked {
         }
         let (from, to) = match (from, to) {
             (Some(from), Some(to)) => (from, to),
-            // What a plain link asks for.
+            // The range of a plain link.
             (None, None) => (Millis::now().before(PAST_HOUR), Millis::now()),
             _ => {
                 return Err(bad(

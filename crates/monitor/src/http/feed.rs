@@ -20,9 +20,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// The longest time between two writes; then a comment is sent.
 const BEAT: Duration = Duration::from_secs(15);
-/// What comes within so long of the last write is written together.
+/// Time within which events are written together.
 const TOGETHER: Duration = Duration::from_millis(50);
-/// How soon a page is to come again, and that it is heard at once.
+/// The first bytes: the pause before a page connects again, and a sign that the feed works.
 const HELLO: &str = "retry: 1000\n\n";
 
 #[derive(Deserialize)]
@@ -124,7 +124,7 @@ async fn write(listening: Listening, mut position: u64, parts: mpsc::Sender<Resu
     }
 }
 
-/// Who listens.
+/// A client of the feed.
 struct Page {
     parts: mpsc::Sender<Result<Bytes, io::Error>>,
     ending: watch::Receiver<bool>,

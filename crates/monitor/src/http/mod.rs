@@ -49,7 +49,7 @@ async fn ready(State(hub): State<Arc<Hub>>) -> String {
     format!("ready\n{}", hub.settings.web.services.summary())
 }
 
-/// What a browser is to make of all answers.
+/// Adds the headers that restrict what a browser does with the answers.
 async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-/// What is read in one turn: until so many bytes are there, or so much time has passed.
+/// Limits of one turn: the bytes that are read, or the time that has passed.
 const PIECE: usize = 64 << 10;
 const TURN: Duration = Duration::from_millis(50);
 
-/// What a task sends, as a body. An error cuts it short, and the connection with it: half an answer must not
+/// The parts that a task sends, as a body. An error cuts it short, and the connection with it: half an answer must not
 /// look like a whole one.
 pub(super) struct Parts(mpsc::Receiver<Result<Bytes, io::Error>>);
 

@@ -20,7 +20,7 @@ const REFUSED_MAX: u64 = 1000;
 const SHORTEST: usize = 32;
 
 pub(super) async fn take(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Response, Problem> {
-    // What is shorter is rubbish, and a list of it would be many times as large as the body.
+    // Shorter samples are rubbish, and a list of them would be many times as large as the body.
     let max = body.len() / SHORTEST + 1000;
     let taken = match body.trim_ascii_start().first() {
         None => return Err(bad("an empty body: a sample in JSON is expected, an array of them, or one a line")),
@@ -45,7 +45,7 @@ pub(super) async fn take(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Res
         }
     };
     let Taken { accepted, refused, why } = taken;
-    // Who sends many is not to send the good ones again for the sake of a bad one.
+    // A sender of many must not send the good ones again because of a bad one.
     let status = if accepted == 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let why = why.map(|why| why.to_string());
     Ok((status, Json(json!({ "accepted": accepted, "refused": refused, "error": why }))).into_response())

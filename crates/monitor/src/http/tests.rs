@@ -1,4 +1,4 @@
-//! What each surface shows, by a clock that a test sets.
+//! The answers of each surface, by a clock that a test sets.
 
 use super::parts::Parts;
 use super::{api, csv, metrics};

@@ -14,7 +14,7 @@ pub(crate) struct Backlog {
 #[derive(Debug, Default)]
 struct Inside {
     waiting: VecDeque<String>,
-    /// How many of the first were handed out, and are neither taken nor refused yet.
+    /// Number of the first reports that were handed out, and are neither taken nor refused yet.
     lent: usize,
     closed: bool,
     delivered: u64,
@@ -80,7 +80,7 @@ impl Backlog {
         }
     }
 
-    /// What became of those that [`Backlog::next`] has given: taken, or refused for good.
+    /// Settles reports that [`Backlog::next`] has given: taken, or refused for good.
     pub(crate) fn done(&self, count: usize, refused: Option<String>) {
         let mut inside = self.lock();
         let still_there = inside.lent;
@@ -98,7 +98,7 @@ impl Backlog {
     /// Those that [`Backlog::next`] has given are to be tried again.
     pub(crate) fn failed(&self, count: usize, problem: String) {
         let mut inside = self.lock();
-        // What was dropped meanwhile is lost now.
+        // Reports that were dropped meanwhile are lost now.
         inside.lost += (count - inside.lent) as u64;
         inside.lent = 0;
         inside.problem = Some(problem);

@@ -1,4 +1,4 @@
-//! Who a process is, for the collector.
+//! The identity of a process, for the collector.
 
 use super::{Options, TEXT};
 use crate::Millis;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Told apart on white and on black, also by most who see colors otherwise.
 const PALETTE: [&str; 10] =
     ["#1f77b4", "#e8710a", "#2a9d3f", "#d62f4b", "#8a63d2", "#00a3a3", "#c2569b", "#8c6d31", "#5b7fff", "#7a8b00"];
-/// How many instances of one service count themselves on one machine. Further ones go by their process number.
+/// Maximum number of instances of one service that are numbered on one machine. Further ones go by their process number.
 const SLOTS: usize = 256;
 
 /// Bytes of the longest name of an abstract socket.

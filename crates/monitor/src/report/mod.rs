@@ -23,13 +23,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 const BEAT: Duration = Duration::from_secs(1);
 /// For a socket to say what it could not send within `linger`.
 const SETTLING: Duration = Duration::from_millis(100);
-/// What is reported as the exit code of a process that somebody else waits for.
+/// The reported exit code of a process that somebody else waits for.
 const UNKNOWN: i32 = -1;
 
-/// Where reports go, and how the process is called there.
+/// The target of reports, and the name of the process there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the collector is: its ZeroMQ endpoint, or where it serves its page, as `http://HOST:PORT` or `https://HOST:PORT` (behind a proxy). Default:
+    /// The collector's ZeroMQ endpoint, or the address of its page, as `http://HOST:PORT` or `https://HOST:PORT` (behind a proxy). Default:
     /// `tcp://127.0.0.1:5555`. Over HTTP a report counts as delivered when the collector has answered, over ZeroMQ when
     /// it is written to the connection: what a collector that is killed has not read yet is lost.
     pub collector: String,
@@ -45,9 +45,9 @@ pub struct Options {
     pub color: Option<String>,
     /// The version of the watched program. Default: it says nothing.
     pub version: Option<String>,
-    /// How many reports wait for a collector that is away; then the oldest are dropped. Default: 3,600, one hour.
+    /// Maximum number of reports that wait for a collector that is away; then the oldest are dropped. Default: 3,600, one hour.
     pub backlog: usize,
-    /// How long the end may take until the last reports are delivered. Default: 1 s.
+    /// Time limit for the delivery of the last reports at the end. Default: 1 s.
     pub linger: Duration,
 }
 
@@ -141,18 +141,18 @@ impl Error {
     }
 }
 
-/// What has become of all reports.
+/// The result of all reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// How many the collector has taken.
+    /// Number of reports that the collector has taken.
     pub delivered: u64,
-    /// How many it has not: dropped for want of room, refused, or still waiting at the end.
+    /// Number of reports that it has not taken: dropped for want of room, refused, or still waiting at the end.
     pub lost: u64,
     /// Why the last attempt has failed, if any has.
     pub problem: Option<String>,
 }
 
-/// How reports leave.
+/// The way of the reports.
 enum Sink {
     Http(Box<http::Sink>),
     Zmq(Box<zmq::Sink>),
@@ -228,7 +228,7 @@ async fn beat(identity: &Identity, mut measure: Measure, backlog: &Backlog, mut 
         tokio::select! {
             code = &mut told => {
                 if let Ok(code) = code {
-                    // What it used since the last beat; its memory is gone, and the last that it had is said.
+                    // The usage since the last report; its memory is gone, and the last figure is reported.
                     let cpu = measure().map_or(0.0, |usage| usage.cpu);
                     backlog.push(identity.report(Usage { cpu, ..last }, Some(code)));
                 }

@@ -43,7 +43,7 @@ impl Sink {
         let endpoint = options.collector.clone();
         let token = options.token.as_ref().map(|token| Security::plain(USER, token.as_bytes()));
         let options = SocketOptions {
-            // What is handed over just before a connection is seen to break.
+            // Reports that are handed over just before a connection is seen to break.
             send_hwm: options.backlog,
             linger: options.linger,
             reconnect: SHORTEST,

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 /// Messages that are taken together, at most.
 const TOGETHER: usize = 1000;
-/// How long until a broker is looked for again that was never there.
+/// Pause before the next attempt to reach a broker that was never there.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Takes samples for ever, and hands out the client meanwhile. A broker that is not there is waited for.

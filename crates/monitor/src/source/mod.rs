@@ -1,4 +1,4 @@
-//! Where samples come from, beside HTTP.
+//! Sources of samples, beside HTTP.
 
 pub(crate) mod broker;
 pub(crate) mod zmq;

@@ -13,7 +13,7 @@ use switchboard_web::Token;
 
 /// Messages that are taken together, at most.
 const TOGETHER: usize = 4096;
-/// What waits of one peer, in bytes; then its socket is not read.
+/// Maximum size of one peer's waiting messages, in bytes; then its socket is not read.
 const WAITING: usize = 1 << 20;
 /// A longer message is not only refused: its sender is disconnected, for it could go on without an end.
 const LONGEST: usize = 64 << 10;

@@ -15,7 +15,7 @@ pub(crate) fn plot(chart: &str) -> String {
     format!("#{chart} .u-over")
 }
 
-/// How many pixels of a chart have about this color: `[red, green, blue]`, in these parts of its width.
+/// Returns the number of pixels of a chart of about this color: `[red, green, blue]`, in these parts of its width.
 pub(crate) fn pixels(chart: &str, color: [u8; 3], from: f64, to: f64) -> String {
     count(chart, color, from, to, 1.0, "n++")
 }
@@ -25,7 +25,7 @@ pub(crate) fn pixels_above(chart: &str, color: [u8; 3], height: f64) -> String {
     count(chart, color, 0.0, 1.0, height, "n++")
 }
 
-/// How many of its columns have such a pixel, in parts of those between the two.
+/// Returns the part of the columns between the two that have such a pixel.
 pub(crate) fn columns(chart: &str, color: [u8; 3], from: f64, to: f64) -> String {
     let found = count(chart, color, from, to, 1.0, "(seen[(i / 4) % width] ??= ++n)");
     found.replace("return n", "return n / width")
@@ -51,7 +51,7 @@ fn count(chart: &str, color: [u8; 3], from: f64, to: f64, height: f64, found: &s
     )
 }
 
-/// What stands in the row of this name, or nothing.
+/// Returns a cell of the row of this name, or nothing.
 pub(crate) fn cell(name: &str, column: usize) -> String {
     let name = json!(name);
     format!(

@@ -17,7 +17,7 @@ use tokio::time::{interval, timeout};
 /// A collector on a runtime of its own, so that nothing of it is left when it has stopped.
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
-    /// Where it collects over ZeroMQ.
+    /// Its ZeroMQ endpoint.
     pub(crate) endpoint: String,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
@@ -64,7 +64,7 @@ impl Collector {
         runtime.shutdown_background();
     }
 
-    /// What it answers.
+    /// Returns its answer.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let body = ask(self.address, http::Request::get(path), String::new()).await;
         serde_json::from_slice(&body.unwrap_or_else(|error| panic!("{path}: {error}"))).expect("JSON")
@@ -106,7 +106,7 @@ pub(crate) fn orange() -> Value {
     json!({ "color": "#c2410c", "service": "orders", "instance": "orders-2" })
 }
 
-/// What is said of one process at a time that is so many seconds ago.
+/// Returns a sample of one process, so many seconds ago.
 pub(crate) fn sample(name: &Value, ago: u32, cpu: f64, mem: f64) -> Value {
     let mut sample = name.clone();
     sample["timestamp"] = json!(Millis::now().before(Duration::from_secs(ago.into())).to_string());

@@ -133,7 +133,7 @@ impl Running {
     }
 }
 
-/// What a page hears.
+/// The feed, as a page receives it.
 pub(crate) struct Events(pub(crate) BufReader<TcpStream>);
 
 /// One event.

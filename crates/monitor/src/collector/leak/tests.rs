@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What must be said.
+/// The expected verdict.
 enum Says {
     Nothing,
     /// An alarm within these hours, and not that it is over.

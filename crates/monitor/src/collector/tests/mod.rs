@@ -77,7 +77,7 @@ fn a_restart_goes_on_with_its_series() {
     send(&mut collector, 0, web(10)).unwrap();
     send(&mut collector, 1, web(10)).unwrap();
     send(&mut collector, 3, web(11)).unwrap();
-    // What the first had still to say is no news, and no restart.
+    // Late samples of the first are no news, and no restart.
     arrive(&mut collector, 3, 1, web(10)).unwrap();
     send(&mut collector, 4, web(11)).unwrap();
     let effects = collector.effects();
@@ -276,7 +276,7 @@ fn a_restart_is_said_once_and_an_announced_end_is_no_gap() {
     send(&mut collector, 61, json!({ "service": "web", "pid": 2, "ended": 0 })).unwrap();
     send(&mut collector, 200, web(3)).unwrap();
     assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Ended), (1, AnnotationKind::Restart)]);
-    // What the one that has ended had still to say starts nothing.
+    // Late samples of the ended one start nothing.
     send(&mut collector, 201, json!({ "service": "web", "pid": 3, "ended": 0 })).unwrap();
     arrive(&mut collector, 202, 200, web(3)).unwrap();
     assert_eq!(kinds(&collector.effects()), [(1, AnnotationKind::Ended)]);

@@ -1,4 +1,4 @@
-//! What goes on after a restart of the collector.
+//! A restart of the collector.
 
 use super::room::known;
 use super::*;
