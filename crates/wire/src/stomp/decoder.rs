@@ -82,7 +82,7 @@ impl Decoder {
         self.version = version;
     }
 
-    /// Decodes the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more
+    /// What is at the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more
     /// behind them; after a frame without the bytes that it took.
     ///
     /// # Errors
