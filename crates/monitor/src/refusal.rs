@@ -45,7 +45,7 @@ pub enum Refusal {
         limit: f64,
     },
     /// Older than what is kept.
-    #[error("its time is {seconds} s ago; {limit} s are kept")]
+    #[error("it is {seconds} s old; samples are kept for {limit} s")]
     Old {
         /// The age.
         seconds: i64,
@@ -53,16 +53,16 @@ pub enum Refusal {
         limit: i64,
     },
     /// It came in one request behind too many that were refused, and was not looked at.
-    #[error("not looked at, behind too many in one request that were refused")]
+    #[error("skipped: too many samples before it in this request were refused")]
     Skipped,
     /// There are as many processes as there may be.
-    #[error("a new process, where {limit} are known already")]
+    #[error("the limit of {limit} known processes is reached")]
     SeriesLimit {
         /// The maximum number.
         limit: usize,
     },
     /// More new processes at once than are taken.
-    #[error("a new process, where {limit} a second are taken")]
+    #[error("the limit of {limit} new processes a second is reached")]
     SeriesRate {
         /// The maximum rate a second.
         limit: u32,

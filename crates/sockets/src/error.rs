@@ -68,7 +68,7 @@ pub enum Error {
     #[error("no peer has room for the message now; wait with send(), or raise send_hwm or send_bytes")]
     WouldBlock,
     /// It has taken too long. Nothing has happened.
-    #[error("nothing came of it within {} s", .0.as_secs_f32())]
+    #[error("timed out after {} s", .0.as_secs_f32())]
     TimedOut(Duration),
     /// The socket was closed before all could be sent.
     #[error("the socket was closed with {messages} messages unsent; raise linger to wait longer for their peers")]

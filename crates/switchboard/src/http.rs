@@ -91,7 +91,7 @@ impl HttpServer {
                 Some(cut) => bail!("cannot ask {base}: {cut}"),
             },
             StatusCode::UNAUTHORIZED if self.token.is_some() => {
-                bail!("{base} refuses this token: its own is another one")
+                bail!("{base} refuses this token: it is not that of this server")
             }
             StatusCode::UNAUTHORIZED => {
                 bail!("{base} needs its token: --token TOKEN, or {} in the environment", switchboard_web::ENVIRONMENT)

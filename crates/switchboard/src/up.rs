@@ -191,7 +191,7 @@ impl Services {
         };
         let asked = async {
             let what = match started.broker {
-                true => format!("connections have {} to take what is queued for them", show_duration(drain)),
+                true => format!("connections have {} to read their queued messages", show_duration(drain)),
                 false => "open requests have a second for their answers".to_owned(),
             };
             let stopping = format!("Stopping: {what}; a signal after a second stops at once.");
@@ -367,6 +367,6 @@ fn tell_losses(shutdown: &Shutdown) {
         note(format_args!("Messages left in queues, which are lost: {}.", shutdown.undelivered));
     }
     if shutdown.aborted > 0 {
-        note(format_args!("Connections that did not take in time what was queued for them: {}.", shutdown.aborted));
+        note(format_args!("Connections that did not read their queued messages in time: {}.", shutdown.aborted));
     }
 }

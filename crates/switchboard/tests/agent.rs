@@ -139,7 +139,7 @@ fn a_name_that_no_collector_takes_is_refused_and_nothing_is_run() {
             assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{option}");
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             let name = option.trim_start_matches('-');
-            assert_eq!(text, format!("switchboard: {name} of {} bytes: from 1 to 128 bytes are taken\n", wrong.len()));
+            assert_eq!(text, format!("switchboard: {name} has {} bytes; from 1 to 128 are allowed\n", wrong.len()));
         }
     }
 }

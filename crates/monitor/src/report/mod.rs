@@ -102,10 +102,10 @@ pub enum Error {
     #[error(transparent)]
     Trust(#[from] switchboard_http_client::TrustError),
     /// A limit that leaves nothing.
-    #[error("a backlog of 0 reports: 1 at least")]
+    #[error("the backlog must be at least 1 report")]
     Backlog,
     /// A name that no collector would take.
-    #[error("{option} of {length} bytes: from 1 to {limit} bytes are taken")]
+    #[error("{option} has {length} bytes; from 1 to {limit} are allowed")]
     Text {
         /// Which option.
         option: &'static str,

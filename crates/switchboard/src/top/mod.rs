@@ -70,6 +70,6 @@ impl Monitor {
 
     async fn processes(&self) -> Result<Processes> {
         let body = self.0.get(PROCESSES).await?;
-        serde_json::from_str(&body).map_err(|_| anyhow!("{} is no monitor: its answer is another", self.shown()))
+        serde_json::from_str(&body).map_err(|_| anyhow!("{} does not answer as a monitor does", self.shown()))
     }
 }
