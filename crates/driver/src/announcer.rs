@@ -29,7 +29,7 @@ struct Waiting<E> {
 pub enum Delivery<E> {
     /// An event.
     Event(E),
-    /// So many events were lost here, because the mailbox was full.
+    /// The number of events that were lost here, because the mailbox was full.
     Missed(usize),
 }
 

@@ -27,7 +27,7 @@ pub struct Heartbeat {
     drained: Instant,
 }
 
-/// So many bytes may be in the kernels' buffers behind a blocked write.
+/// Bytes that may be in the kernels' buffers behind a blocked write.
 const BUFFERED: u64 = 8 << 20;
 /// The longest time that they are given.
 const LONGEST_DRAIN: Duration = Duration::from_secs(60);

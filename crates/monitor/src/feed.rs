@@ -41,7 +41,7 @@ struct Chunk {
 pub(crate) enum After {
     /// These, and then the position is that.
     Events(Vec<Bytes>, u64),
-    /// So many events are no longer there; this is the position of the next that will be.
+    /// The number of events that are no longer there, and the position of the next that is.
     Missed(u64, u64),
 }
 

@@ -19,7 +19,7 @@ impl Pace {
         Pace { each: Duration::from_secs(1) / per_second.max(1), full: now }
     }
 
-    /// So many have come. More may be taken from the returned time on.
+    /// Counts `count` samples. More may be taken from the returned time on.
     pub(crate) fn take(&mut self, count: usize, now: Instant) -> Instant {
         self.full = self.full.max(now) + self.each * u32::try_from(count).unwrap_or(u32::MAX);
         self.full.checked_sub(BURST).map_or(now, |due| due.max(now))

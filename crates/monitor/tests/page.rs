@@ -212,7 +212,7 @@ async fn a_hidden_line_and_a_group_stay_so_in_the_address() {
 #[tokio::test]
 async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_its_past_when_there_is_room() {
     let data = data();
-    // Those that are silent use nothing.
+    // Silent processes use nothing.
     let silent = Duration::from_secs(600);
     let collector = Collector::start_with("127.0.0.1:0", data.path(), |settings| settings.rules.silent = silent).await;
     for number in 0..40 {

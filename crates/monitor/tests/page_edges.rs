@@ -175,7 +175,7 @@ async fn among_many_lines_no_peak_is_hidden() {
 #[tokio::test]
 async fn a_range_of_the_past_has_its_own_figures_in_the_table() {
     let data = data();
-    // Those that are silent have no figures of now.
+    // Silent processes have no present figures.
     let patient = |settings: &mut Settings| settings.rules.silent = Duration::from_secs(600);
     let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     collector.take(&past(&blue(), 1200, |ago| (10.0, if ago > 600 { 60.0 } else { 97.0 }))).await;

@@ -14,7 +14,7 @@ fn data() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-/// Those that are silent have no figures of now, and a busy machine takes its time.
+/// Silent processes have no present figures, and a busy machine takes its time.
 fn patient(settings: &mut Settings) {
     settings.rules.silent = Duration::from_secs(600);
 }

@@ -24,7 +24,7 @@ impl Wake {
     }
 }
 
-/// Those who wait for one thing, under the lock that guards this thing.
+/// Waiters for one thing, under the lock that guards this thing.
 ///
 /// Invariant: as many waiters are notified and have not polled since as there are things ready, or all are notified. So no
 /// waiter sleeps beside something that is ready, and there is one wake-up for each.

@@ -83,7 +83,7 @@ impl Core {
             awaited: AtomicBool::new(false),
             options,
         });
-        // Those who wait must be woken when the runtime is shut down.
+        // Waiters must be woken when the runtime is shut down.
         let waker = EndOfRuntime(core.clone());
         drop(core.driver.spawn(async move {
             let mut lifecycle = waker.0.lifecycle.subscribe();

@@ -117,7 +117,7 @@ pub enum Event {
         /// The message of the panic.
         reason: String,
     },
-    /// So many events were lost, because they were not taken in time.
+    /// The number of events that were lost, because they were not taken in time.
     Missed(usize),
 }
 

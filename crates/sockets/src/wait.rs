@@ -79,7 +79,7 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
     })
 }
 
-/// Those who wait for something, each under a key of its own, so that one that gives up leaves nothing behind.
+/// Waiters for one thing, each under a key of its own, so that one that gives up leaves nothing behind.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     wakers: Vec<Option<Waker>>,
@@ -115,7 +115,7 @@ impl Waiters {
         }
     }
 
-    /// Those to wake. They stay until they leave, for there may be no room for all of them.
+    /// Returns the waiters to wake. They stay until they leave, for there may be no room for all of them.
     pub(crate) fn all(&self) -> Vec<Waker> {
         if self.wakers.len() == self.free.len() { Vec::new() } else { self.wakers.iter().flatten().cloned().collect() }
     }

@@ -108,7 +108,7 @@ struct Services {
     connector: watch::Sender<Option<Connector>>,
     news_connector: watch::Sender<Option<Connector>>,
     renderers: Renderers,
-    /// Those of this program's broker, once there is one.
+    /// The rules of this program's broker, once there is one.
     channel_rules: RefCell<Option<ChannelRules>>,
 }
 

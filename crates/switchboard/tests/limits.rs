@@ -72,7 +72,7 @@ fn the_limit_of_connections() {
 #[test]
 fn the_limit_of_channels() {
     let broker = Broker::start(&["--set", "channels=4"]);
-    // Those of the two are two channels.
+    // The channels of the two are two.
     let mut bystanders = Bystanders::of(&broker);
     let mut publisher = Client::publisher(&broker);
     publisher.publish("/queue/third", b"3");

@@ -31,12 +31,12 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// Those that were not told to end.
+    /// Connections that were not told to end.
     open: HashMap<u64, Entry>,
     /// By the order of their coming there.
     waiting: BTreeMap<u64, u64>,
     stalled: BTreeMap<u64, (Instant, u64)>,
-    /// Those that still have a socket.
+    /// Number of connections that still have a socket.
     alive: usize,
 }
 

@@ -64,7 +64,7 @@ pub(super) fn put_column(column: &[u16], out: &mut Vec<u8>) {
     for number in differences(column, way, base).map(fold) {
         let quotient = number >> low;
         if quotient < ESCAPE {
-            // So many ones, and a zero.
+            // The quotient in ones, and a zero.
             writer.put((1u64 << quotient) - 1, quotient + 1);
             writer.put(u64::from(number) & ((1 << low) - 1), low.into());
         } else {

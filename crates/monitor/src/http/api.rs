@@ -115,7 +115,7 @@ impl Asked {
         Ok(Asked { from, to, points, ids })
     }
 
-    /// Those that were named, or all that may have something in that time; with their names.
+    /// Returns the named series, or all that may have something in that time; with their names.
     pub(super) fn series(&self, hub: &Hub) -> Vec<(SeriesId, String)> {
         let collector = hub.collector();
         let wanted = |series: &&Series| {

@@ -95,7 +95,7 @@ impl Backlog {
         }
     }
 
-    /// Those that [`Backlog::next`] has given are to be tried again.
+    /// Keeps the reports that [`Backlog::next`] has given, to be tried again.
     pub(crate) fn failed(&self, count: usize, problem: String) {
         let mut inside = self.lock();
         // Reports that were dropped meanwhile are lost now.
@@ -104,7 +104,7 @@ impl Backlog {
         inside.problem = Some(problem);
     }
 
-    /// So many that were taken for delivered are not.
+    /// Counts reports as lost that were taken for delivered.
     pub(crate) fn unsent(&self, count: u64) {
         let mut inside = self.lock();
         let count = count.min(inside.delivered);

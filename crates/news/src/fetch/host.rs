@@ -80,7 +80,7 @@ impl Origins {
     pub(crate) fn get(&self, origin: &str) -> Shared {
         let mut origins = self.0.lock();
         if origins.len() >= MAX_ORIGINS && !origins.contains_key(origin) {
-            // Those that nobody talks to at the moment are forgotten.
+            // Origins without a request are forgotten.
             origins.retain(|_, shared| Arc::strong_count(shared) > 1);
         }
         origins.entry(origin.to_owned()).or_default().clone()

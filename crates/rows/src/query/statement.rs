@@ -285,7 +285,7 @@ impl Statement {
 /// Rows that a write is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Those that the query's filters leave.
+    /// The rows that the query's filters leave.
     Filtered,
     /// The one of this key, if the hash of its JSON is one of these.
     Key {

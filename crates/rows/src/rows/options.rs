@@ -6,9 +6,9 @@ use std::time::Duration;
 pub enum Refresh {
     /// None.
     Off,
-    /// Those that were cached.
+    /// Rows that were cached.
     Cached,
-    /// Those that were written: every instance holds them.
+    /// Rows that were written: every instance holds them.
     #[default]
     Written,
 }
@@ -47,7 +47,7 @@ pub struct Options {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DisabledParts {
-    /// Those of the pure cache.
+    /// Safety parts of the pure cache.
     pub cache: Disabled,
     /// A write leaves the cached row to its event.
     pub own_write: bool,

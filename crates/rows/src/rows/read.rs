@@ -226,7 +226,7 @@ impl Inner {
         let task = tokio::spawn(async move {
             let begun = Instant::now();
             let row = inner.query_row(&table, &key).await?;
-            // Those that wait for it would get a row that is older than the bound.
+            // Waiters for the fill would get a row that is older than the bound.
             if begun.elapsed() < inner.options.limits.max_age {
                 lease.fill(row.clone());
             }

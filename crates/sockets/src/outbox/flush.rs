@@ -21,7 +21,7 @@ impl Outbox {
         target.0.is_empty()
     }
 
-    /// Those to wake after something was written.
+    /// Returns the flushes to wake after a write.
     pub(crate) fn flushers_to_wake(&self) -> Vec<Waker> {
         self.flushers.all()
     }

@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// So many bytes are taken at a time, or one message.
+/// Maximum size of a take in bytes, or one message.
 const TAKEN: usize = 256 << 10;
 
 #[derive(Debug)]
@@ -52,9 +52,9 @@ pub(crate) struct Outbox {
     /// Bytes that were copied since a sender let others run.
     pub(crate) run_bytes: usize,
     dropped: u64,
-    /// Those who wait for room.
+    /// Waiters for room.
     pub(crate) waiters: Waiters,
-    /// Those who wait until everything is written.
+    /// Waiters for the end of all writes.
     pub(crate) flushers: Waiters,
     /// The runtime has ended.
     pub(crate) ended: bool,

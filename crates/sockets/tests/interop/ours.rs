@@ -84,7 +84,7 @@ impl Ours {
         }
     }
 
-    /// So many numbered messages, or those that come until nothing has come for a while.
+    /// Returns `count` numbered messages, or fewer if nothing comes for the time `quiet`.
     pub(crate) fn receive(&mut self, count: u64, quiet: Duration) -> Vec<u64> {
         let mut numbers = Vec::new();
         while (numbers.len() as u64) < count {

@@ -70,7 +70,7 @@ impl Python {
         self.ask(&json!({ "do": "send", "name": "it", "first": first, "count": count, "size": size, "parts": parts }));
     }
 
-    /// So many messages, or those that come until nothing has come for a while: their numbers, sizes and parts.
+    /// Returns numbers, sizes and parts of `count` messages, or of fewer if nothing comes for the time `quiet`.
     pub(crate) fn receive(&mut self, count: u64, quiet: Duration) -> (Vec<u64>, Value, Value) {
         let answer =
             self.ask(&json!({ "do": "receive", "name": "it", "count": count, "timeout": quiet.as_millis() as u64 }));

@@ -136,7 +136,7 @@ macro_rules! settings {
 
 /// All settings by their tables, in the order in which they are printed.
 ///
-/// Those of the whole program stand in no table, so its name is empty.
+/// Settings of the whole program stand in no table, so its name is empty.
 pub(crate) const TABLES: [(&str, &[Setting]); 7] = [
     ("", PROGRAM),
     ("broker", BROKER),

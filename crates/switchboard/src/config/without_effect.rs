@@ -19,7 +19,7 @@ impl Started {
 }
 
 impl Settings {
-    /// Those of the services that have an address: one without is not wanted.
+    /// Returns the services that have an address: one without is not wanted.
     pub(crate) fn wanted(&self, started: Started) -> Started {
         Started {
             monitor: started.monitor && !self.monitor.listen.is_empty(),

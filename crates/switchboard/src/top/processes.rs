@@ -107,7 +107,7 @@ impl Process {
 }
 
 impl Processes {
-    /// Those that have ended come last, whatever they used.
+    /// Sorts the processes. Ended ones come last, whatever they used.
     pub(super) fn sort(&mut self, by: Sort) {
         let figure = |process: &Process| match by {
             Sort::Cpu => process.cpu(),

@@ -175,7 +175,7 @@ impl Screen {
         self.choose(chosen);
     }
 
-    /// Those that are looked for, in their order.
+    /// Returns the processes that match the search, in their order.
     pub(super) fn rows(&self) -> impl Iterator<Item = &Process> + Clone {
         let wanted = self.search.to_lowercase();
         self.known.processes.iter().filter(move |process| process.matches(&wanted))

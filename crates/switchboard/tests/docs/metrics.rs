@@ -64,7 +64,7 @@ fn every_metric_of_a_running_program_is_documented_and_the_reverse() {
 
     assert_eq!(of("http"), documented("Broker"));
     assert_eq!(of("monitor"), documented("Monitor"));
-    // Those of the cache are missing without a database.
+    // Metrics of the cache are missing without a database.
     let (rows, known) = (of("rows"), documented("Rows"));
     assert!(!rows.is_empty() && rows.iter().all(|(name, kind)| known.get(name) == Some(kind)), "{rows:?} {known:?}");
     up.signal("-TERM");
