@@ -13,12 +13,16 @@ fn text(args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// The flags of a help text: `-s`, `--server`. Only those at a line's beginning are of the command itself.
+/// The flags of a help text: `-s`, `--server`. Only those at a line's beginning are of the command itself; after a single `-`
+/// comes a value that an option may have.
 fn flags(help: &str) -> BTreeSet<String> {
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     let words =
         lines.flat_map(|line| line.split("  ").next().unwrap_or_default().split([' ', ',', '=']).map(str::to_owned));
-    words.filter(|word| word.starts_with('-')).map(|word| word.trim_end_matches("...").to_owned()).collect()
+    words
+        .filter(|word| word.starts_with('-') && word != "-")
+        .map(|word| word.trim_end_matches("...").to_owned())
+        .collect()
 }
 
 /// The subcommands of a help text.
