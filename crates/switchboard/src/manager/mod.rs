@@ -9,6 +9,7 @@ mod tests;
 
 pub(crate) use watchdog::watch;
 
+use crate::output::LAST_WORD;
 use nix::time::{ClockId, clock_gettime};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -29,12 +30,29 @@ const BACKLOG: usize = 64;
 /// Bytes of a status line at most: systemd drops a message of more than 4096.
 const STATUS: usize = 1024;
 
-/// The service manager, if one wants to be told. Telling it never blocks.
-#[derive(Clone, Debug, Default)]
+/// The service manager, if one wants to be told. Telling it never blocks; the end waits a moment for what was told.
+#[derive(Debug, Default)]
 pub(crate) struct Manager {
-    messages: Option<SyncSender<String>>,
+    teller: Option<Teller>,
     /// Half of the time after which the manager ends a program that does not say that it is alive.
     period: Option<Duration>,
+}
+
+/// The thread that tells the manager.
+#[derive(Debug)]
+struct Teller {
+    messages: SyncSender<String>,
+    /// Closed once everything is told.
+    told: Receiver<()>,
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        if let Some(Teller { messages, told }) = self.teller.take() {
+            drop(messages);
+            let _ = told.recv_timeout(LAST_WORD);
+        }
+    }
 }
 
 impl Manager {
@@ -47,11 +65,15 @@ impl Manager {
         let Some(name) = variable(SOCKET) else { return Manager::default() };
         let connected = connect(&name).and_then(|socket| {
             let (sender, messages) = sync_channel(BACKLOG);
-            std::thread::Builder::new().name("manager".to_owned()).spawn(move || tell(&socket, &messages))?;
-            Ok(sender)
+            let (telling, told) = sync_channel(0);
+            std::thread::Builder::new().name("manager".to_owned()).spawn(move || {
+                tell(&socket, &messages);
+                drop(telling);
+            })?;
+            Ok(Teller { messages: sender, told })
         });
         match connected {
-            Ok(messages) => Manager { messages: Some(messages), period: period(variable) },
+            Ok(teller) => Manager { teller: Some(teller), period: period(variable) },
             Err(error) => {
                 tracing::warn!("cannot tell the service manager at {}: {error}", name.display());
                 Manager::default()
@@ -82,9 +104,9 @@ impl Manager {
     }
 
     fn send(&self, message: &str) {
-        if let Some(messages) = &self.messages {
+        if let Some(teller) = &self.teller {
             // A manager that does not read has what came first.
-            let _ = messages.try_send(message.to_owned());
+            let _ = teller.messages.try_send(message.to_owned());
         }
     }
 }

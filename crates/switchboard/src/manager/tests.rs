@@ -95,6 +95,22 @@ fn a_manager_that_does_not_read_blocks_nobody() {
         manager.ready(&"x".repeat(1000));
     }
     assert!(socket.message().starts_with("READY=1"));
+    // Nor the end.
+    drop(manager);
+}
+
+#[test]
+fn what_was_told_last_is_heard_before_the_end() {
+    let socket = Socket::at_a_path();
+    let manager = socket.manager(&[]);
+    for _ in 0..5 {
+        manager.alive();
+    }
+    manager.stopping(Duration::ZERO);
+    drop(manager);
+    let heard: Vec<String> = (0..6).map(|_| socket.message()).collect();
+    assert!(heard[5].starts_with("STOPPING=1"), "{heard:?}");
+    assert!(socket.is_silent());
 }
 
 #[test]
