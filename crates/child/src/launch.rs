@@ -9,6 +9,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// What systemd tells a service: a child must not answer in its place.
+const OF_THE_MANAGER: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
 /// A command that is to be started under a guardian, and its private directory, which is its working directory.
 #[derive(Debug)]
 pub struct Launch {
@@ -31,13 +35,11 @@ impl Launch {
         let base = std::path::absolute(base).map_err(|source| Error::Directory { base: base.to_owned(), source })?;
         let (workplace, lock) = Workplace::make(&base, &user)?;
         let directory = workplace.inner();
-        Ok(Launch {
-            workplace: Some((workplace, lock)),
-            directory,
-            user,
-            end_signal: SIGTERM,
-            guardian: Command::new(program),
-        })
+        let mut guardian = Command::new(program);
+        for variable in OF_THE_MANAGER {
+            guardian.env_remove(variable);
+        }
+        Ok(Launch { workplace: Some((workplace, lock)), directory, user, end_signal: SIGTERM, guardian })
     }
 
     /// The private directory: mode 0700, the command's user's. It is removed with everything in it.

@@ -321,3 +321,17 @@ fn root_starts_commands_as_another_user_in_a_directory_of_theirs() {
     host.process.kill().expect("a process");
     host.is_gone();
 }
+
+#[test]
+fn a_child_does_not_answer_the_service_manager_in_our_place() {
+    let base = tempfile::tempdir().expect("a directory");
+    let mut command = host(base.path(), "-", &["sh", "-c", "env; echo whole; read never"]);
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
+        command.env(name, "1");
+    }
+    let mut host = Host::run(command.env("KEPT", "1"));
+    host.until("whole");
+    let told = |name: &&String| ["NOTIFY", "WATCHDOG", "LISTEN"].iter().any(|prefix| name.starts_with(prefix));
+    assert_eq!(host.unread.iter().filter(told).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(host.unread.contains(&"KEPT=1".to_owned()), "{:?}", host.unread);
+}

@@ -60,6 +60,8 @@ mod handshakes;
 #[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "serve")]
+mod probe;
+#[cfg(feature = "serve")]
 mod rules;
 #[cfg(feature = "serve")]
 mod server;
@@ -71,6 +73,8 @@ pub use connector::Connector;
 pub use native::{NativeError, Session};
 #[cfg(feature = "serve")]
 pub use outbox::Outbox;
+#[cfg(feature = "serve")]
+pub use probe::Probe;
 #[cfg(feature = "serve")]
 pub use rules::ChannelRules;
 #[cfg(feature = "serve")]

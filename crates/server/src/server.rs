@@ -4,6 +4,7 @@ use crate::connector::{Arrival, Connector, arrivals};
 use crate::files::{OpenConnections, connection_limit, is_worth_a_warning};
 use crate::http;
 use crate::hub::Hub;
+use crate::probe::Probe;
 use crate::rules::ChannelRules;
 use crate::settings::Settings;
 use crate::transport::ask_within;
@@ -31,6 +32,7 @@ pub struct Server {
     http: HttpServer,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
     rules: ChannelRules,
+    probe: Probe,
     /// Sockets of the native port at a time.
     pub(crate) sockets: usize,
 }
@@ -83,7 +85,7 @@ impl Server {
         }
         let http = HttpServer::bind(&settings.http, "--http ", settings.web.clone()).await?;
         let rules = ChannelRules::new(settings.rules.clone());
-        Ok(Server { settings, native, stomp, http, arrivals: arrivals(), rules, sockets })
+        Ok(Server { settings, native, stomp, http, arrivals: arrivals(), rules, probe: Probe::new(), sockets })
     }
 
     /// Where the native protocol is spoken.
@@ -117,6 +119,11 @@ impl Server {
         self.rules.clone()
     }
 
+    /// Asks the server whether it answers, once it runs.
+    pub fn probe(&self) -> Probe {
+        self.probe.clone()
+    }
+
     /// Serves until `shutdown` is ready, then writes what waits for those that are there, for
     /// as long as [`Settings::drain`] says.
     ///
@@ -134,8 +141,9 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<Shutdown, RunError> {
         let http_address = self.http_addresses().first().map(ToString::to_string);
-        let Server { settings, native, stomp, http, arrivals: (_, arrivals), rules, sockets } = self;
+        let Server { settings, native, stomp, http, arrivals: (_, arrivals), rules, probe, sockets } = self;
         rules.follow(&hub);
+        probe.follow(&hub);
         let (alive, mut ended) = mpsc::channel(1);
         let context = Arc::new(Context {
             hub: hub.clone(),

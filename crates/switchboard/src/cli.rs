@@ -106,6 +106,11 @@ pub(crate) enum Command {
         /// Shell.
         shell: clap_complete::Shell,
     },
+    /// Write the manual, one page for each command and switchboard.toml(5), into a directory.
+    Man {
+        /// The directory, which is made if it is missing.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]

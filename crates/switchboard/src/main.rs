@@ -25,6 +25,8 @@ mod admin;
 mod agent;
 mod bench;
 mod listen;
+mod man;
+mod manager;
 mod memory;
 mod monitor;
 mod news;
@@ -93,6 +95,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Purge(args) => block_on(admin::purge(&args)),
         Command::Kick(args) => block_on(admin::kick(&args)),
         Command::Health(args) => block_on(admin::health(&args)),
+        Command::Man { directory } => man::run(&directory),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "switchboard", &mut script);

@@ -76,6 +76,20 @@ impl Addresses {
         self.down.push((name, output::reasons(reason)));
     }
 
+    /// One line about which services run.
+    pub(crate) fn summary(&self) -> String {
+        let all = [
+            ("broker", self.native.is_empty()),
+            ("monitor", self.monitor.is_empty()),
+            ("rows", self.rows.is_empty()),
+            ("news", self.news.is_empty()),
+            ("render", self.render.is_empty()),
+        ];
+        let running: Vec<&str> = all.iter().filter(|(_, is_down)| !is_down).map(|(name, _)| *name).collect();
+        let down = self.down.iter().map(|(name, reason)| format!("; {name} does not run: {reason}"));
+        format!("running: {}{}", running.join(", "), down.collect::<String>())
+    }
+
     fn banner(&self) -> String {
         let mut text = format!("Switchboard {}\n", env!("CARGO_PKG_VERSION"));
         let mut line = |what: &str, value: &str| text.push_str(&format!("  {what:<24} {value}\n"));

@@ -1,11 +1,14 @@
 //! `switchboard up`, `broker`, `monitor`, `rows`, `news` and `render`: the services, until a signal ends them.
 
+mod reload;
+
 use crate::config::{Settings, Started};
 use crate::data;
 use crate::log::Log;
+use crate::manager::{self, Manager};
 use crate::memory;
 use crate::news::{Page, Renderers, bind_page, bind_render};
-use crate::output::{self, note};
+use crate::output::{self, UsageError, note};
 use crate::ready::{Addresses, Ready};
 use crate::rows;
 use crate::service::{Stop, retry};
@@ -18,7 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
-use switchboard_server::{ChannelRules, Connector, Server, Shutdown};
+use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
 use switchboard_web::{BindError, ServiceState};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -65,6 +68,10 @@ impl Chosen {
 pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> Result<Settings>) -> Result<()> {
     let read = || {
         let mut settings = read()?;
+        if settings.wanted(chosen.started()).is_nothing() {
+            let reason = "there is nothing to start: `listen` is empty, and must be at least one HOST:PORT";
+            return Err(UsageError::of(anyhow!("{reason}")));
+        }
         settings.share_web()?;
         anyhow::Ok(settings)
     };
@@ -88,10 +95,14 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
             news_connector: watch::Sender::new(None),
             renderers: Renderers::default(),
             channel_rules: RefCell::default(),
+            probe: RefCell::default(),
+            manager: Manager::from_environment(),
         };
         tokio::select! {
-            result = services.run(signals, || services.reload(read, &log)) => result,
+            result = services.run(signals, || services.reload(&read, &log)) => result,
             () = log.watch() => Ok(()),
+            // In the task that keeps the services: a service that blocks it is not answering either.
+            () = manager::watch(&services.manager, || services.answers()) => Ok(()),
         }
     });
     runtime.shutdown_timeout(LEAVING);
@@ -110,6 +121,8 @@ struct Services {
     renderers: Renderers,
     /// The rules of this program's broker, once there is one.
     channel_rules: RefCell<Option<ChannelRules>>,
+    probe: RefCell<Option<Probe>>,
+    manager: Manager,
 }
 
 impl Services {
@@ -126,6 +139,7 @@ impl Services {
             let rules = server.channel_rules();
             rules.set(self.settings.borrow().channel_rules());
             *self.channel_rules.borrow_mut() = Some(rules);
+            *self.probe.borrow_mut() = Some(server.probe());
             // The monitor waits for it: whoever comes first.
             self.connector.send_replace(Some(server.connector("monitor")));
             self.news_connector.send_replace(Some(server.connector("news")));
@@ -199,6 +213,7 @@ impl Services {
                 () = signals.stop(&stopping, reload) => {}
                 () = stop.clone().requested() => {}
             }
+            self.manager.stopping(drain.saturating_add(CLOSING + LEAVING));
             sender.send_replace(true);
         };
         let (shutdown, watched, served_rows, shown, rendered, ()) =
@@ -212,6 +227,11 @@ impl Services {
 
     fn settings(&self) -> Settings {
         self.settings.borrow().clone()
+    }
+
+    /// Returns true if this program has a broker of its own, or will have one.
+    fn has_broker(&self) -> bool {
+        self.settings.borrow().wanted(self.chosen.started()).broker
     }
 
     /// Starts a service that is wanted, and notes what comes of it.
@@ -267,7 +287,7 @@ impl Services {
         let mut settings = settings.clone();
         let data = data::directory(self.settings.borrow().data.as_deref())?;
         settings.data = data::folder(&data, "monitor")?;
-        if settings.broker.is_none() && self.chosen == Chosen::All {
+        if settings.broker.is_none() && self.has_broker() {
             // The name only: the connections are pipes.
             settings.broker = Some("switchboard://localhost".to_owned());
             settings.pipe = Some(pipe(&self.connector));
@@ -284,53 +304,21 @@ impl Services {
 
     /// A page that publishes at this program's broker, if it was told of no other.
     async fn start_news(&self) -> Result<Page> {
-        let own = (self.chosen == Chosen::All).then(|| pipe(&self.news_connector));
+        let own = self.has_broker().then(|| pipe(&self.news_connector));
         bind_page(&self.settings(), &self.renderers, own, self.chosen).await
     }
 
     fn tell(&self) -> Result<()> {
-        self.ready.tell(&self.addresses.borrow())
+        let addresses = self.addresses.borrow();
+        self.ready.tell(&addresses)?;
+        self.manager.ready(&addresses.summary());
+        Ok(())
     }
 
-    /// Reads the settings again and applies those that can change while services run.
-    fn reload(&self, read: impl Fn() -> Result<Settings>, log: &Log) {
-        let new = match read() {
-            Ok(new) => new,
-            Err(error) => return tracing::error!("the settings stay as they are: {}", output::reasons(&error)),
-        };
-        let mut settings = self.settings.borrow_mut();
-        let mut applied = Vec::new();
-        if new.log != settings.log {
-            match log.set_level(&new.log) {
-                Ok(()) => {
-                    applied.push("log");
-                    settings.log.clone_from(&new.log);
-                }
-                Err(error) => tracing::error!("{}", output::reasons(&error)),
-            }
-        }
-        if settings.rules != new.rules {
-            settings.rules.clone_from(&new.rules);
-            if let Some(rules) = self.channel_rules.borrow().as_ref() {
-                rules.set(settings.channel_rules());
-            }
-            applied.push("[[channel]]");
-        }
-        // The services share them.
-        if settings.web.hosts.names() != new.web.hosts.names() {
-            applied.push("http.hosts");
-            settings.web.hosts.set(&new.web.hosts.names());
-        }
-        let changed = settings.differences(&new);
-        let applied = if applied.is_empty() { "none".to_owned() } else { applied.join(", ") };
-        if changed.is_empty() {
-            tracing::info!("the settings were read again; applied: {applied}");
-        } else {
-            tracing::warn!(
-                "the settings were read again; applied: {applied}; these take a restart: {}",
-                changed.join(", ")
-            );
-        }
+    /// Returns true once the program's broker has answered a task of the runtime's threads.
+    async fn answers(&self) -> bool {
+        let probe = self.probe.borrow().clone();
+        tokio::spawn(async move { probe.is_none_or(|probe| probe.answers()) }).await.unwrap_or(false)
     }
 }
 

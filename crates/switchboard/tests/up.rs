@@ -96,3 +96,37 @@ fn where_nothing_can_start_it_ends_and_says_why() {
     up.log.find(&["broker: cannot listen on", &first]);
     up.log.find(&["monitor: cannot listen on", &second]);
 }
+
+#[test]
+fn without_an_address_of_the_broker_the_others_run_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ready = ready_file(directory.path());
+    let mut command = switchboard(&["up", "--listen", "", "--set", "monitor.listen=127.0.0.1:0", "--ready-file"]);
+    command.arg(&ready).args(BROKER_AND_MONITOR).args(["--set", "monitor.collect="]);
+    command.arg("--data").arg(directory.path().join("data")).stderr(Stdio::piped());
+    let mut program = Program::start(&mut command).expect("it starts");
+    let log = Lines::of(program.child.stderr.take().expect("a pipe"));
+    let text = poll("it is ready", || std::fs::read_to_string(&ready).ok());
+    let told: Value = serde_json::from_str(&text).expect("JSON");
+    for broker in ["native", "http"] {
+        assert_eq!(told[broker], serde_json::json!([]), "{told}");
+    }
+    assert!(told["stomp"].is_null() && told["down"].is_null() && told["monitor"][0].is_string(), "{told}");
+    program.signal("-TERM");
+    assert_eq!(program.end().code(), Some(0));
+    // It looks for no broker, and nothing was set in vain.
+    assert!(log.all().iter().all(|line| !line.contains("WARN") && !line.contains("ERROR")), "{:?}", log.all());
+}
+
+#[test]
+fn where_nothing_is_to_be_started_the_command_line_is_wrong() {
+    for args in [&["broker", "--listen", ""][..], &["up", "--listen", "", "--set", "monitor.listen="]] {
+        let output = switchboard(args).args(BROKER_AND_MONITOR).output().expect("an end");
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("`listen` is empty, and must be at least one HOST:PORT"), "{error}");
+    }
+    // STOMP alone is no broker: each speaks the native protocol.
+    let output = switchboard(&["up", "--listen", "", "--stomp", "127.0.0.1:0"]).output().expect("an end");
+    assert_eq!(output.status.code(), Some(2));
+}

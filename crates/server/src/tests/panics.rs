@@ -28,9 +28,13 @@ async fn a_panic_under_the_lock_ends_the_server_with_an_error() {
     let settings = Settings { listen: vec!["127.0.0.1:0".into()], http: Vec::new(), ..Settings::default() };
     let server = Server::bind(settings).await.unwrap();
     let hub = hub();
+    let probe = server.probe();
+    assert!(probe.answers(), "it does not run yet");
     let running = tokio::spawn(server.run_with(hub.clone(), std::future::pending()));
     tokio::task::yield_now().await;
+    assert!(probe.answers());
     panic_in(&hub);
+    assert!(!probe.answers());
     let ended = timeout(IN_TIME, running).await.expect("an end").unwrap();
     assert_eq!(ended, Err(RunError::Panicked));
     assert!(RunError::Panicked.to_string().contains("panicked"));

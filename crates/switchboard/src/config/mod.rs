@@ -11,14 +11,14 @@ mod settings;
 mod tests;
 mod without_effect;
 
-pub(crate) use settings::{News, Settings, stomp_addresses};
+pub(crate) use settings::{News, Settings, TABLES, stomp_addresses};
 pub(crate) use without_effect::Started;
 
 use crate::data;
 use anyhow::{Context, Result, anyhow, bail};
 use kinds::Kind;
 use rules::Rule;
-use settings::{Setting, TABLES};
+use settings::Setting;
 use std::fmt::Write;
 use std::path::Path;
 use switchboard_broker::{ChannelRule, Limits};
@@ -118,13 +118,14 @@ impl Settings {
         }
         self.server.limits.check()?;
         self.web.limits.check()?;
-        if self.server.listen.is_empty() {
-            return Err(not_allowed("listen", "[]", "at least one HOST:PORT"));
-        }
         // A second broker on this machine would find the port taken.
         let is_moved = self.server.listen != switchboard_server::Settings::default().listen;
         if is_moved && self.server.stomp == stomp_addresses() {
             self.server.stomp.clear();
+        }
+        // Without either there is no broker; every other one speaks the native protocol.
+        if self.server.listen.is_empty() && !self.server.stomp.is_empty() {
+            return Err(not_allowed("listen", "[]", "at least one HOST:PORT, as `stomp` has one"));
         }
         Ok(())
     }

@@ -105,7 +105,7 @@ fn a_bad_value_names_key_value_and_what_is_allowed() {
         "[broker]\nconnections = 0",
         "[broker]\nlisten = '25000'",
         "[broker]\nlisten = '::1:25000'",
-        "[broker]\nlisten = []",
+        "[broker]\nlisten = []\nstomp = ['127.0.0.1:61614']",
         "log = 'inof'",
         "log-format = 'xml'",
         "[broker]\nwrite-timeout = '1 fortnight'",

@@ -16,17 +16,22 @@ pub(crate) struct Started {
 impl Started {
     pub(crate) const NONE: Started = Started { broker: false, monitor: false, rows: false, news: false, render: false };
     pub(crate) const ALL: Started = Started { broker: true, monitor: true, rows: true, news: true, render: true };
+
+    /// Returns true if no service is to be started.
+    pub(crate) fn is_nothing(self) -> bool {
+        !(self.broker || self.monitor || self.rows || self.news || self.render)
+    }
 }
 
 impl Settings {
     /// Returns the services that have an address: one without is not wanted.
     pub(crate) fn wanted(&self, started: Started) -> Started {
         Started {
+            broker: started.broker && !self.server.listen.is_empty(),
             monitor: started.monitor && !self.monitor.listen.is_empty(),
             rows: started.rows && !self.rows.service.listen.is_empty(),
             news: started.news && !self.news.service.listen.is_empty(),
             render: started.render && !self.render.listen.is_empty(),
-            ..started
         }
     }
 
@@ -68,7 +73,8 @@ impl Settings {
         };
         let mut none = |table: &str, keys: Vec<&str>, why: &str| without(texts, table, keys, why);
         if !broker {
-            let mut keys = self.changed("broker");
+            let mut keys = vain("broker", &self.server.listen);
+            keys.retain(|key| *key != "stomp" || !self.server.stomp.is_empty());
             keys.extend((!self.rules.is_empty()).then_some("[[channel]]"));
             none("broker", keys, "the broker is not started");
         }

@@ -1,0 +1,55 @@
+//! The settings, read again while the services run.
+
+use super::Services;
+use crate::config::Settings;
+use crate::log::Log;
+use crate::output;
+use anyhow::Result;
+
+impl Services {
+    /// Reads the settings again and applies those that can change while services run.
+    pub(super) fn reload(&self, read: impl Fn() -> Result<Settings>, log: &Log) {
+        self.manager.reloading();
+        match read() {
+            Ok(new) => self.apply(&new, log),
+            Err(error) => tracing::error!("the settings stay as they are: {}", output::reasons(&error)),
+        }
+        self.manager.ready(&self.addresses.borrow().summary());
+    }
+
+    fn apply(&self, new: &Settings, log: &Log) {
+        let mut settings = self.settings.borrow_mut();
+        let mut applied = Vec::new();
+        if new.log != settings.log {
+            match log.set_level(&new.log) {
+                Ok(()) => {
+                    applied.push("log");
+                    settings.log.clone_from(&new.log);
+                }
+                Err(error) => tracing::error!("{}", output::reasons(&error)),
+            }
+        }
+        if settings.rules != new.rules {
+            settings.rules.clone_from(&new.rules);
+            if let Some(rules) = self.channel_rules.borrow().as_ref() {
+                rules.set(settings.channel_rules());
+            }
+            applied.push("[[channel]]");
+        }
+        // The services share them.
+        if settings.web.hosts.names() != new.web.hosts.names() {
+            applied.push("http.hosts");
+            settings.web.hosts.set(&new.web.hosts.names());
+        }
+        let changed = settings.differences(new);
+        let applied = if applied.is_empty() { "none".to_owned() } else { applied.join(", ") };
+        if changed.is_empty() {
+            tracing::info!("the settings were read again; applied: {applied}");
+        } else {
+            tracing::warn!(
+                "the settings were read again; applied: {applied}; these take a restart: {}",
+                changed.join(", ")
+            );
+        }
+    }
+}
