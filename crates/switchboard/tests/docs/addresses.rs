@@ -40,7 +40,7 @@ const OTHERS: [&str; 15] = [
     "/srv/",
 ];
 
-/// Returns the paths that a router's source names, files of pages excepted.
+/// Returns the paths that a router's source names, except files of pages and what only a page asks for.
 fn routed(source: &str) -> Vec<String> {
     let calls = source.split(".route(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
     let paths = calls.filter_map(|rest| rest.split('"').next()).filter(|path| !is_file(path) && !path.contains("{*"));
@@ -48,7 +48,7 @@ fn routed(source: &str) -> Vec<String> {
 }
 
 fn is_file(path: &str) -> bool {
-    [".css", ".js", ".svg", ".png"].iter().any(|end| path.ends_with(end))
+    path.starts_with("/page/") || [".css", ".js", ".svg", ".png"].iter().any(|end| path.ends_with(end))
 }
 
 impl Service {
