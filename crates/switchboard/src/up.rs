@@ -99,7 +99,7 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
             manager: Manager::from_environment(),
         };
         tokio::select! {
-            result = services.run(signals, || services.reload(&read, &log)) => result,
+            result = services.run(signals, || services.reload(read, &log)) => result,
             () = log.watch() => Ok(()),
             // In the task that keeps the services: a service that blocks it is not answering either.
             () = manager::watch(&services.manager, || services.answers()) => Ok(()),
