@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "not every test uses everything")]
 #![allow(unused_imports, reason = "not every test uses everything")]
 
+mod fake;
 mod proxy;
 
+pub(crate) use fake::{Frame, Peer, between, fake};
 pub(crate) use proxy::{Proxy, Way};
 
 use std::net::SocketAddr;
@@ -68,6 +70,15 @@ impl Drop for Broker {
 
 pub(crate) fn url(address: SocketAddr, options: &str) -> String {
     format!("switchboard://{address}?{options}")
+}
+
+/// The native port answers STOMP too.
+pub(crate) fn stomp_url(address: SocketAddr, options: &str) -> String {
+    format!("stomp://{address}?{options}")
+}
+
+pub(crate) fn stomp_client(address: SocketAddr, options: &str) -> Client {
+    Client::connect(&stomp_url(address, options)).wait().expect("a broker")
 }
 
 /// Waits, with a bound, for what another thread makes.
