@@ -1,22 +1,27 @@
 //! `switchboard listen`.
 
+mod print;
+
 use crate::cli::Listen;
-use crate::client::{connect, doubtful, narrate};
-use crate::escape::escape_message;
+use crate::client::{connect, doubtful, narrate, protocol};
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, bail};
+use print::print;
 use rustix::event::{PollFd, PollFlags, poll};
-use serde_json::json;
-use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
-use switchboard_client::{Options, Reason, Subscription};
+use switchboard_client::options::Protocol;
+use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
 use tokio::sync::oneshot;
 
 /// What is written at a time, at most, give or take one message; and what is read ahead of it.
 const CHUNK: usize = 64 << 10;
+/// Messages that wait for their acks, at most.
+const PREFETCH: u32 = 100;
+/// Up to this count messages are taken one by one, each acked as soon as it is printed.
+const ONE_BY_ONE: u64 = 1000;
 /// How long the broker may take to end the session.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -40,10 +45,18 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     if let Some(text) = doubtful(&args.channel.to_string(), true) {
         note(format_args!("{text}"));
     }
+    let acks = is_acked(args);
     let connecting = async {
-        let client = connect(&args.peer, Duration::ZERO, Options { inbox: CHUNK, ..Options::default() }).await?;
+        let protocol = protocol(&args.peer, acks || args.headers);
+        let options = Options { protocol, inbox: CHUNK, ..Options::default() };
+        let client = connect(&args.peer, Duration::ZERO, options).await?;
         let narrator = narrate(client.events(), &args.peer, Some(&args.channel.to_string()));
-        let subscription = client.subscribe(&args.channel.0).await?;
+        let how = match (acks, left) {
+            (false, _) => Subscribe::default(),
+            (true, ..=ONE_BY_ONE) => Subscribe::manual().prefetch(1),
+            (true, _) => Subscribe::manual().prefetch(PREFETCH),
+        };
+        let subscription = client.subscribe_with(&args.channel.0, how).await?;
         anyhow::Ok((client, narrator, subscription))
     };
     let (client, narrator, mut subscription) = tokio::select! {
@@ -51,11 +64,11 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         code = stop.next() => return Ok(exit_code(Some(code))),
     };
     let escapes = !args.raw && std::io::stdout().is_terminal();
-    let mut printer = Printer { args, left, escapes };
+    let mut printer = Printer { args, left, escapes, acks, held: Vec::new() };
     let end = match printer.print_all(&mut subscription, &mut stop).await {
         Ok(end) => end,
         Err(error) => {
-            if error.is::<output::Closed>() {
+            if error.is::<output::Closed>() && !acks {
                 stop.unless_again(count_lost(args, &mut subscription)).await;
             }
             return Err(error);
@@ -63,9 +76,12 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     };
     let mut signal = None;
     match end {
+        End::Count if acks => stop.unless_again(until_end(&mut subscription)).await,
         End::Count => stop.unless_again(count_lost(args, &mut subscription)).await,
         End::Signal(code) => {
             signal = Some(code);
+            subscription.drain();
+            printer.settle();
             stop.unless_again(printer.print_rest(&mut subscription)).await?;
         }
         End::Subscription => {}
@@ -74,7 +90,7 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     // An error would be that there is nothing to close any more.
     let _ = stop.unless_again(client.close()).await;
     match narrator.await? {
-        Some(Reason::Broken(reason)) if matches!(end, End::Subscription) => bail!(reason),
+        Some(reason @ (Reason::Broken(_) | Reason::Error(_))) if matches!(end, End::Subscription) => bail!("{reason}"),
         Some(_) if matches!(end, End::Subscription) => note(format_args!("Server closed.")),
         _ => {}
     }
@@ -87,6 +103,25 @@ struct Printer<'a> {
     left: u64,
     /// A message must not command the terminal.
     escapes: bool,
+    /// What is printed is acked.
+    acks: bool,
+    /// Printed, and not acked yet.
+    held: Vec<Message>,
+}
+
+/// Whether the messages are acked: a queue's, unless the address says that the protocol has no acks. Names that STOMP cannot
+/// express are left to the native protocol.
+fn is_acked(args: &Listen) -> bool {
+    let name = &args.channel.0;
+    let is_expressible = name.starts_with(b"/queue/") && !name.contains(&0);
+    // Of another broker all but topics is taken for a queue.
+    let is_strange = protocol(&args.peer, false) == Protocol::Stomp && !name.starts_with(b"/topic");
+    is_strange || is_expressible && protocol(&args.peer, true) == Protocol::Stomp
+}
+
+/// Waits until the broker has confirmed the acks.
+async fn until_end(subscription: &mut Subscription) {
+    let _ = tokio::time::timeout(DRAIN, async { while subscription.next().await.is_some() {} }).await;
 }
 
 impl Printer<'_> {
@@ -106,18 +141,30 @@ impl Printer<'_> {
                 written = &mut writing => written??,
                 code = stop.next() => {
                     stop.unless_again(writing).await??;
+                    subscription.drain();
+                    self.settle();
                     return Ok(End::Signal(code));
                 }
             }
             if self.left == 0 {
+                // Before the last acks, which would ask for more.
+                if self.acks {
+                    subscription.drain();
+                }
+                self.settle();
                 return Ok(End::Count);
             }
+            self.settle_early();
         }
     }
 
     /// Leaves, and prints what was sent by then: of a queue's messages none is lost.
     async fn print_rest(&mut self, subscription: &mut Subscription) -> Result<()> {
         subscription.drain();
+        if self.acks {
+            until_end(subscription).await;
+            return Ok(());
+        }
         while self.left > 0
             && let Ok(Some(message)) = tokio::time::timeout(DRAIN, subscription.next()).await
         {
@@ -128,13 +175,33 @@ impl Printer<'_> {
         Ok(())
     }
 
+    /// Acks what is printed.
+    fn settle(&mut self) {
+        for message in self.held.drain(..) {
+            // What came over a connection that has ended comes again: at least once.
+            let _ = message.ack();
+        }
+    }
+
+    /// The same, except for the last ones of a large count: their acks would ask for more than is still to be printed.
+    fn settle_early(&mut self) {
+        let is_counted = self.args.count.is_some_and(|count| count > ONE_BY_ONE);
+        let beyond = if is_counted { u64::from(PREFETCH).saturating_sub(self.left) as usize } else { 0 };
+        let rest = self.held.split_off(self.held.len().saturating_sub(beyond));
+        self.settle();
+        self.held = rest;
+    }
+
     /// One text for all messages that one read brought.
-    fn gather(&mut self, message: switchboard_client::Message, subscription: &mut Subscription) -> Vec<u8> {
+    fn gather(&mut self, message: Message, subscription: &mut Subscription) -> Vec<u8> {
         let mut text = Vec::new();
         let mut next = Some(message);
         while let Some(message) = next {
             print(self.args, &message, self.escapes, &mut text);
             self.left -= 1;
+            if self.acks {
+                self.held.push(message);
+            }
             if self.left == 0 || text.len() >= CHUNK {
                 break;
             }
@@ -179,26 +246,4 @@ fn reader_left() -> oneshot::Receiver<()> {
         }
     });
     left
-}
-
-fn print(args: &Listen, message: &[u8], escapes: bool, text: &mut Vec<u8>) {
-    if !args.json && !escapes {
-        text.extend_from_slice(message);
-    } else if !args.json {
-        text.extend_from_slice(escape_message(message).as_bytes());
-    } else {
-        let line = match std::str::from_utf8(message) {
-            Ok(data) => json!({ "subscription": args.channel.to_string(), "data": data }),
-            Err(_) => json!({ "subscription": args.channel.to_string(), "hex": hex(message) }),
-        };
-        text.extend_from_slice(line.to_string().as_bytes());
-    }
-    text.push(b'\n');
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

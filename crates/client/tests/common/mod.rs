@@ -5,14 +5,16 @@
 
 mod fake;
 mod proxy;
+mod rabbitmq;
 
 pub(crate) use fake::{Frame, Peer, between, fake};
 pub(crate) use proxy::{Proxy, Way};
+pub(crate) use rabbitmq::RabbitMq;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
-use switchboard_client::{Client, Event, Events, Message};
+use switchboard_client::{Client, Event, Events, Message, Subscription};
 use switchboard_server::{Server, Settings};
 use tokio::runtime::{Builder, Runtime};
 
@@ -92,6 +94,13 @@ pub(crate) fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + 
             std::panic::resume_unwind(thread.join().expect_err("it has panicked"));
         }
     }
+}
+
+/// The next message, with a bound.
+pub(crate) fn next(subscription: &mut Subscription) -> Message {
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let waiting = async { tokio::time::timeout(PATIENCE, subscription.next()).await };
+    runtime.block_on(waiting).expect("a message in time").expect("a message")
 }
 
 /// Skips to an event.
