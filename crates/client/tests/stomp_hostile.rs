@@ -209,3 +209,26 @@ fn acks_that_were_not_confirmed_when_the_connection_broke_are_reported() {
     assert!(matches!(error, Error::Unsettled { messages: 1 }), "{error}");
     jobs.flush().wait().unwrap();
 }
+
+#[test]
+fn a_flush_waits_for_the_receipt_of_the_message_itself() {
+    let (tell, told) = mpsc::channel();
+    let address = fake(move |_, mut peer| {
+        peer.connected("version:1.2\n");
+        while let Some(frame) = peer.frame() {
+            if frame.header("receipt").is_some() {
+                peer.receipt(&frame);
+            }
+            let _ = tell.send(frame);
+        }
+    });
+    let client = stomp_client(address, "");
+    for _ in 0..3 {
+        client.publish("/queue/a", "x").wait().unwrap();
+        client.flush().wait().unwrap();
+        let frame = told.recv().unwrap();
+        assert_eq!((frame.command.as_str(), frame.header("receipt").is_some()), ("SEND", true));
+    }
+    client.close().wait().unwrap();
+    assert!(told.iter().all(|frame| frame.command != "BEGIN"));
+}
