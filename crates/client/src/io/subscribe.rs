@@ -145,7 +145,7 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
     let mut alarm = pin!(sleep_until(ring(core.timeout())));
     let (mut input, mut chunks) = (BytesMut::from(&rest[..]), Vec::new());
     let (mut size, mut need) = (SMALL, 0);
-    // No server may keep a subscription from ending.
+    // No server may keep a subscription from ending: without a message for so long it is over.
     let mut late = Deadline::NEVER;
     loop {
         let full = request.inbox.is_full();
@@ -198,6 +198,9 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
                     Err(error) => return ended(confirmed, error.to_string().into()),
                 }
                 let result = core.received(&mut input, &mut chunks, Instant::now());
+                if closing && !chunks.is_empty() {
+                    late = Deadline::after(Instant::now(), options.timeout);
+                }
                 request.inbox.put(chunks.drain(..));
                 // Before the inbox counts as full: only the holder of the subscription can empty it.
                 if !confirmed && core.is_confirmed() {
@@ -217,9 +220,14 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
                 }
             }
             () = request.acks.changed.notified() => {}
-            () = late.wait(), if closing => return Ok(Ending::Finished),
+            () = late.wait(), if closing && !full => return Ok(Ending::Finished),
             () = late.wait(), if !closing && request.inbox.taker() == Taker::Draining => {}
-            () = request.inbox.changed() => core.resumed(Instant::now()),
+            () = request.inbox.changed() => {
+                core.resumed(Instant::now());
+                if closing {
+                    late = Deadline::after(Instant::now(), options.timeout);
+                }
+            }
             _ = closed.changed(), if !closing => {}
             () = deadline.wait(), if request.first.is_some() => return Err(()),
             () = alarm.as_mut(), if !alarm.is_elapsed() => {
