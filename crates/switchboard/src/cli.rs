@@ -74,8 +74,8 @@ pub(crate) enum Command {
     /// Print what is published to a channel, one message a line.
     ///
     /// A queue's messages are acked once they are printed, over STOMP: what was not printed goes to others, also when this
-    /// command is killed. `listen ... | head` loses at most what the pipe and its reader have taken; with --count nothing is
-    /// taken beyond what is printed. With switchboard:// in --server there are no acks.
+    /// command is killed. `listen ... | head` loses at most what the pipe and its reader have taken; --count leaves the others
+    /// in the queue. With switchboard:// in --server there are no acks.
     Listen(Listen),
     /// Publish messages to a channel.
     ///

@@ -20,8 +20,9 @@ use tokio::sync::oneshot;
 const CHUNK: usize = 64 << 10;
 /// Messages that wait for their acks, at most.
 const PREFETCH: u32 = 100;
-/// Up to this count messages are taken one by one, each acked as soon as it is printed.
-const ONE_BY_ONE: u64 = 1000;
+/// So many last messages of a count are taken one by one: acks ask for more, and the queue's others are to stay where they are.
+/// What is on its way when that begins goes back, so it is more than the prefetch by a batch at least.
+const ONE_BY_ONE: u64 = 3 * PREFETCH as u64;
 /// How long the broker may take to end the session.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -29,6 +30,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 enum End {
     /// The count was reached.
     Count,
+    /// It will be soon: from now on messages are to be taken one by one.
+    Near,
     /// The subscription has ended.
     Subscription,
     /// Or the end of the time; with this exit code.
@@ -51,12 +54,7 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         let options = Options { protocol, inbox: CHUNK, ..Options::default() };
         let client = connect(&args.peer, Duration::ZERO, options).await?;
         let narrator = narrate(client.events(), &args.peer, Some(&args.channel.to_string()));
-        let how = match (acks, left) {
-            (false, _) => Subscribe::default(),
-            (true, ..=ONE_BY_ONE) => Subscribe::manual().prefetch(1),
-            (true, _) => Subscribe::manual().prefetch(PREFETCH),
-        };
-        let subscription = client.subscribe_with(&args.channel.0, how).await?;
+        let subscription = client.subscribe_with(&args.channel.0, how(acks, left)).await?;
         anyhow::Ok((client, narrator, subscription))
     };
     let (client, narrator, mut subscription) = tokio::select! {
@@ -65,7 +63,21 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     };
     let escapes = !args.raw && std::io::stdout().is_terminal();
     let mut printer = Printer { args, left, escapes, acks, held: Vec::new() };
-    let end = match printer.print_all(&mut subscription, &mut stop).await {
+    let mut printed = printer.print_all(&mut subscription, &mut stop).await;
+    if let Ok(End::Near) = printed {
+        subscription.drain();
+        printer.settle();
+        stop.unless_again(until_end(&mut subscription)).await;
+        let subscribing = client.subscribe_with(&args.channel.0, how(acks, printer.left));
+        printed = tokio::select! {
+            again = subscribing => {
+                subscription = again?;
+                printer.print_all(&mut subscription, &mut stop).await
+            }
+            code = stop.next() => Ok(End::Signal(code)),
+        };
+    }
+    let end = match printed {
         Ok(end) => end,
         Err(error) => {
             if error.is::<output::Closed>() && !acks {
@@ -84,7 +96,7 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
             printer.settle();
             stop.unless_again(printer.print_rest(&mut subscription)).await?;
         }
-        End::Subscription => {}
+        End::Subscription | End::Near => {}
     }
     drop(subscription);
     // An error would be that there is nothing to close any more.
@@ -119,6 +131,14 @@ fn is_acked(args: &Listen) -> bool {
     is_strange || is_expressible && protocol(&args.peer, true) == Protocol::Stomp
 }
 
+fn how(acks: bool, left: u64) -> Subscribe {
+    match (acks, left) {
+        (false, _) => Subscribe::default(),
+        (true, ..=ONE_BY_ONE) => Subscribe::manual().prefetch(1),
+        (true, _) => Subscribe::manual().prefetch(PREFETCH),
+    }
+}
+
 /// Waits until the broker has confirmed the acks.
 async fn until_end(subscription: &mut Subscription) {
     let _ = tokio::time::timeout(DRAIN, async { while subscription.next().await.is_some() {} }).await;
@@ -134,6 +154,7 @@ impl Printer<'_> {
                 Ok(()) = &mut reader_left => return Err(output::Closed.into()),
             };
             let Some(message) = message else { return Ok(End::Subscription) };
+            let was_far = self.left > ONE_BY_ONE;
             let text = self.gather(message, subscription);
             // On another thread: as long as the reader takes nothing, signals must still be heard.
             let mut writing = tokio::task::spawn_blocking(move || output::write(&text));
@@ -154,7 +175,10 @@ impl Printer<'_> {
                 self.settle();
                 return Ok(End::Count);
             }
-            self.settle_early();
+            self.settle();
+            if self.acks && self.args.count > Some(ONE_BY_ONE) && was_far && self.left <= ONE_BY_ONE {
+                return Ok(End::Near);
+            }
         }
     }
 
@@ -181,15 +205,6 @@ impl Printer<'_> {
             // What came over a connection that has ended comes again: at least once.
             let _ = message.ack();
         }
-    }
-
-    /// The same, except for the last ones of a large count: their acks would ask for more than is still to be printed.
-    fn settle_early(&mut self) {
-        let is_counted = self.args.count.is_some_and(|count| count > ONE_BY_ONE);
-        let beyond = if is_counted { u64::from(PREFETCH).saturating_sub(self.left) as usize } else { 0 };
-        let rest = self.held.split_off(self.held.len().saturating_sub(beyond));
-        self.settle();
-        self.held = rest;
     }
 
     /// One text for all messages that one read brought.

@@ -48,7 +48,9 @@ impl Publisher {
                     at += length;
                     match frame.command {
                         b"RECEIPT" => {
-                            stomp::receipt(token, &frame).into_iter().for_each(|number| self.confirmed(number))
+                            if let Some(number) = stomp::receipt(token, &frame) {
+                                self.confirmed(number);
+                            }
                         }
                         b"ERROR" => break Err(Reason::Error(Refused::of(&frame).0)),
                         // Nothing was subscribed to.
