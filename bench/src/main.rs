@@ -9,6 +9,7 @@ mod holds;
 mod options;
 mod report;
 mod rows;
+mod stomp;
 
 use anyhow::Result;
 use clap::Parser;
@@ -44,5 +45,7 @@ fn run(options: Options) -> Result<bool> {
         Some(Command::Fairness { seconds: time }) => holds::fairness(&places, seconds(*time)),
         Some(Command::Memory { budget, only }) => holds::memory(&places, *budget << 20, only),
         Some(Command::Channels { channels }) => holds::channels(&places, *channels),
+        Some(Command::Stomp(chosen)) => stomp::run(&places, chosen),
+        Some(Command::StompMemory { messages, connections }) => holds::stomp_memory(&places, *messages, *connections),
     }
 }

@@ -1,8 +1,8 @@
 //! The command line.
 
-use crate::peers::{Peer, Places};
+use crate::peers::{Peer, Places, StompPeer};
 use crate::rows::Pattern;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -100,12 +100,46 @@ pub(crate) enum Command {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// The same load over STOMP: this project, RabbitMQ, ActiveMQ, CoilMQ, and this project's native protocol beside it.
+    Stomp(StompOptions),
+    /// What waiting and unacked messages, and idle connections, take over STOMP.
+    StompMemory {
+        /// Messages of 100 bytes with five headers.
+        #[arg(long, default_value_t = 1_000_000)]
+        messages: usize,
+        /// Idle connections.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+    },
     /// Many channels come, hold a message each, and go: what do they cost, and is it given back?
     Channels {
         /// How many.
         #[arg(long, default_value_t = 100_000)]
         channels: usize,
     },
+}
+
+/// What is compared over STOMP.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StompOptions {
+    /// Who is compared.
+    #[arg(long, value_delimiter = ',', default_value = "switchboard,rabbitmq,activemq,coilmq")]
+    pub(crate) peers: Vec<StompPeer>,
+    /// Bytes of a payload.
+    #[arg(long, value_delimiter = ',', default_value = "16,128,1024", value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
+    pub(crate) sizes: Vec<u32>,
+    /// How often each figure is measured; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) runs: u32,
+    /// For how long is published in each run, in seconds.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) seconds: f64,
+    /// Only the rows whose name contains this.
+    #[arg(long, default_value = "")]
+    pub(crate) only: String,
+    /// The program coilmq [default: the one that bench/run makes].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) coilmq: Option<PathBuf>,
 }
 
 impl Options {

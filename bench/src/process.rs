@@ -12,6 +12,8 @@ const START: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    /// It leads a process group, which ends with it.
+    leads: bool,
 }
 
 impl Process {
@@ -19,12 +21,24 @@ impl Process {
     pub(crate) fn start(command: &mut Command) -> Result<Process> {
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        Ok(Process { child: child.with_context(|| format!("cannot start {name}"))? })
+        Ok(Process { child: child.with_context(|| format!("cannot start {name}"))?, leads: false })
+    }
+
+    /// It was started as the leader of a process group.
+    pub(crate) fn of_group(self) -> Process {
+        let mut process = self;
+        process.leads = true;
+        process
     }
 
     /// Returns when `ready` has an answer.
-    pub(crate) fn wait_for<T>(&mut self, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
-        let end = Instant::now() + START;
+    pub(crate) fn wait_for<T>(&mut self, ready: impl FnMut() -> Option<T>) -> Result<T> {
+        self.wait_within(START, ready)
+    }
+
+    /// Returns when `ready` has an answer, within this time.
+    pub(crate) fn wait_within<T>(&mut self, time: Duration, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        let end = Instant::now() + time;
         loop {
             if let Some(found) = ready() {
                 return Ok(found);
@@ -33,7 +47,7 @@ impl Process {
                 bail!("it ended by itself: {status}");
             }
             if Instant::now() > end {
-                bail!("it did not get ready in {START:?}");
+                bail!("it did not get ready in {time:?}");
             }
             sleep(Duration::from_millis(10));
         }
@@ -58,6 +72,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32).filter(|_| self.leads) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -7,6 +7,7 @@ mod fairness;
 mod idle;
 mod memory;
 mod stalled;
+mod stomp_memory;
 
 pub(crate) use channels::channels;
 pub(crate) use churn::churn;
@@ -14,6 +15,7 @@ pub(crate) use fairness::fairness;
 pub(crate) use idle::idle;
 pub(crate) use memory::memory;
 pub(crate) use stalled::stalled;
+pub(crate) use stomp_memory::stomp_memory;
 
 use crate::process::Process;
 use anyhow::{Context, Result, ensure};
@@ -24,13 +26,13 @@ use std::time::{Duration, Instant};
 use switchboard_load::connect;
 
 /// Prints one figure and its bound, and returns whether it was kept.
-fn judge(what: &str, figure: f64, unit: &str, bound: &str, kept: bool) -> bool {
+pub(crate) fn judge(what: &str, figure: f64, unit: &str, bound: &str, kept: bool) -> bool {
     let verdict = if kept { "ok" } else { "BROKEN" };
     println!("{what}: {figure:.2} {unit} (bound: {bound}): {verdict}");
     kept
 }
 
-fn tell(what: &str, figure: f64, unit: &str) {
+pub(crate) fn tell(what: &str, figure: f64, unit: &str) {
     println!("{what}: {figure:.2} {unit}");
 }
 
@@ -38,7 +40,7 @@ fn mebi(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }

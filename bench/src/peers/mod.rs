@@ -9,9 +9,11 @@ mod redis;
 mod relay;
 
 mod start;
+mod stomp;
 
 pub(crate) use relay::serve as serve_relay;
 pub(crate) use start::{Running, start, start_with};
+pub(crate) use stomp::{StompBroker, StompPeer, start_stomp};
 
 use clap::ValueEnum;
 use std::path::PathBuf;

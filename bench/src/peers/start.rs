@@ -100,14 +100,14 @@ fn command(peer: Peer, places: &Places, address: SocketAddr, folder: &Path) -> R
     Ok(command)
 }
 
-fn existing<'a>(path: &'a Path, hint: &str) -> Result<&'a Path> {
+pub(super) fn existing<'a>(path: &'a Path, hint: &str) -> Result<&'a Path> {
     if !path.exists() {
         bail!("there is no {}: {hint}", path.display());
     }
     Ok(path)
 }
 
-fn installed(program: &str, package: &str) -> Result<Command> {
+pub(super) fn installed(program: &str, package: &str) -> Result<Command> {
     // Servers are not in everybody's PATH.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);

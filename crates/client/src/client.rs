@@ -1,14 +1,17 @@
 use crate::completion::{Completer, Completion};
 use crate::events::Events;
-use crate::inbox::Inbox;
+use crate::inbox::{Chunk, Inbox};
 use crate::io::{self, Dial, Shared, SubscribeRequest};
 use crate::options::Runtime;
-use crate::{Error, Options, Subscription};
+use crate::stomp::{Acks, Subscribing};
+use crate::subscribe::{OF_SEND, OF_SUBSCRIBE, check_header};
+use crate::{Error, Options, Subscribe, Subscription};
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 use switchboard_driver::Driver;
+use switchboard_wire::stomp::FrameWriter;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A client of a broker. A clone is the same client, with the same connections, and may be used by
@@ -32,12 +35,13 @@ impl Drop for Handle {
 }
 
 impl Client {
-    /// Connects to the broker at `switchboard://HOST:PORT?OPTIONS`; [`Options`] lists them.
+    /// Connects to the broker at `switchboard://HOST:PORT?OPTIONS`, or over STOMP to the one at
+    /// `stomp://LOGIN:PASSCODE@HOST:PORT?OPTIONS`; [`Options`] lists them.
     ///
     /// # Errors
     ///
     /// [`Error::Url`], [`Error::Option`], [`Error::Connect`] or [`Error::TimedOut`] if the broker did not answer (unless
-    /// `retry_first=true` this one attempt is all), [`Error::WrongProtocol`], [`Error::NoThread`].
+    /// `retry_first=true` this one attempt is all), [`Error::WrongProtocol`], [`Error::Server`], [`Error::NoThread`].
     pub fn connect(url: &str) -> Completion<Client> {
         match url.parse() {
             Ok(options) => Client::with(options),
@@ -87,7 +91,7 @@ impl Client {
             match io::first(&shared).await {
                 Ok(open) => {
                     // No event yet: the completion reports this connection.
-                    shared.with(|core| core.connected(open.token, Instant::now()));
+                    shared.with(|core| io::connected(core, &open));
                     completer.complete(Ok(Client(Arc::new(Handle(shared.clone())))));
                     io::publish(shared, open).await;
                 }
@@ -107,13 +111,43 @@ impl Client {
     /// the buffer is full and stays so, [`Error::Closed`]. Whatever the error, it is not sent.
     #[inline]
     pub fn publish(&self, channel: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Completion<()> {
-        let (channel, data) = (channel.as_ref(), data.as_ref());
+        self.publish_lines(channel.as_ref(), &[], data.as_ref())
+    }
+
+    /// Publishes a message with headers, which STOMP alone has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`]. [`Error::Unsupported`] over the native protocol; [`Error::Header`] for a header that the client
+    /// writes itself (`destination`, `content-length`, `receipt`, `transaction`) or the version of STOMP cannot express.
+    pub fn publish_with<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        channel: impl AsRef<[u8]>,
+        headers: impl IntoIterator<Item = (N, V)>,
+        data: impl AsRef<[u8]>,
+    ) -> Completion<()> {
+        let Some(version) = self.shared().dial.version() else {
+            return Completion::ready(Err(Error::Unsupported { what: "headers", protocol: "the native protocol" }));
+        };
+        let mut lines = Vec::new();
+        for (name, value) in headers {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            if let Err(error) = check_header(OF_SEND, version, name, value) {
+                return Completion::ready(Err(error));
+            }
+            lines.append(&mut FrameWriter::lines_of(name, value, version));
+        }
+        self.publish_lines(channel.as_ref(), &lines, data.as_ref())
+    }
+
+    #[inline]
+    fn publish_lines(&self, channel: &[u8], lines: &[u8], data: &[u8]) -> Completion<()> {
         let shared = self.shared();
         if let Err(error) = shared.options.check_channel(channel).and_then(|()| shared.options.check_message(data)) {
             return Completion::ready(Err(error));
         }
         let mut core = shared.lock();
-        let completion = core.publish(channel, data, Instant::now);
+        let completion = core.publish_with(channel, lines, data, Instant::now);
         let wakes = core.takes_wake_up();
         drop(core);
         if wakes {
@@ -163,9 +197,19 @@ impl Client {
     /// refuses for another reason is asked again until `timeout`, and [`Event::Reconnecting`](crate::Event::Reconnecting) says
     /// why.
     pub fn subscribe(&self, pattern: impl AsRef<[u8]>) -> Completion<Subscription> {
+        self.subscribe_with(pattern, Subscribe::default())
+    }
+
+    /// The same with acks, a prefetch and headers, which STOMP alone has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::subscribe`]. [`Error::Refused`] with the broker's words if it answers with ERROR; [`Error::Option`] for a
+    /// prefetch of 0; [`Error::Header`]; [`Error::Unsupported`] over the native protocol.
+    pub fn subscribe_with(&self, pattern: impl AsRef<[u8]>, how: Subscribe) -> Completion<Subscription> {
         let pattern = pattern.as_ref();
         let shared = self.shared();
-        if let Err(error) = shared.options.check_channel(pattern) {
+        if let Err(error) = self.check_subscription(pattern, &how) {
             return Completion::ready(Err(error));
         }
         let wakes = {
@@ -179,13 +223,23 @@ impl Client {
             shared.wake.notify_one();
         }
         let inbox = Arc::new(Inbox::new(shared.options.inbox, shared.runner.clone()));
-        let pattern = Bytes::copy_from_slice(pattern);
+        let subscribing = Arc::new(Subscribing { destination: Bytes::copy_from_slice(pattern), how });
+        let acks = Arc::new(Acks::new(shared.runner.clone(), shared.options.timeout));
         let canceled = inbox.clone();
-        let (completer, completion) = Completer::with_cancel(&shared.runner, move || canceled.leave(&[]));
-        let subscription = Subscription::new(self.clone(), pattern.clone(), inbox.clone());
-        let request = SubscribeRequest { pattern, inbox, first: Some((completer, subscription)) };
+        let (completer, completion) = Completer::with_cancel(&shared.runner, move || canceled.leave(&Chunk::default()));
+        let subscription = Subscription::new(self.clone(), subscribing.clone(), acks.clone(), inbox.clone());
+        let request = SubscribeRequest { subscribing, acks, inbox, first: Some((completer, subscription)) };
         drop(shared.spawn(io::subscribe(shared.clone(), request)));
         completion
+    }
+
+    fn check_subscription(&self, pattern: &[u8], how: &Subscribe) -> Result<(), Error> {
+        self.shared().options.check_channel(pattern)?;
+        let Some(version) = self.shared().dial.version() else { return how.is_native() };
+        if how.prefetch == 0 {
+            return Err(Error::Option { option: "prefetch", problem: "it must be from 1 to 4294967295" });
+        }
+        how.headers.iter().try_for_each(|(name, value)| check_header(OF_SUBSCRIBE, version, name, value))
     }
 
     /// The connections' events from now on. A reader that does not take them misses the oldest beyond

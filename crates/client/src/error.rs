@@ -8,7 +8,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// The address of the broker, or an option in it, makes no sense.
-    #[error("{url:?} is not the address of a broker: {problem}; it looks like switchboard://localhost:25000")]
+    #[error(
+        "{url:?} is not the address of a broker: {problem}; it looks like switchboard://localhost:25000 or stomp://localhost:61613"
+    )]
     Url {
         /// What was given.
         url: String,
@@ -24,14 +26,16 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// The address is another server's. Only the first connection fails so, and it does so at once.
-    #[error(
-        "{address} speaks {protocol}, not the broker's native protocol, whose port is 25000 unless it is configured otherwise"
-    )]
+    #[error("{address} speaks {protocol}, not {expected}, whose port is {port} unless it is configured otherwise")]
     WrongProtocol {
         /// Where to.
         address: String,
         /// The protocol of its server.
         protocol: String,
+        /// The protocol of this client.
+        expected: &'static str,
+        /// Its usual port.
+        port: u16,
     },
     /// It has taken too long. What was asked for may still happen.
     #[error("{what} has not happened within {} s; ask again, or raise the option {option}", after.as_secs_f32())]
@@ -94,8 +98,42 @@ pub enum Error {
         /// As in [`Error::InDoubt`].
         in_doubt: Doubt,
     },
-    /// The broker ended the connection before the subscription was in force. Only without `reconnect` is that an error: else
-    /// it is tried again.
+    /// The broker has reported an error, in these words, and ended the connection (STOMP's ERROR).
+    #[error("the broker reports an error: {message}{}", doubtful(.in_doubt))]
+    Server {
+        /// Its words.
+        message: String,
+        /// As in [`Error::InDoubt`].
+        in_doubt: Doubt,
+    },
+    /// The protocol of the connection lacks what was asked for. Over STOMP (`stomp://`, version 1.1 or 1.2) there is all of it.
+    #[error("{protocol} has not got {what}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What lacks it.
+        protocol: &'static str,
+    },
+    /// A header cannot be sent, or is missing.
+    #[error("header {name:?}: {problem}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The connection that a message came over has ended, so that the message cannot be settled any more: the broker
+    /// delivers it again.
+    #[error("the connection of this message has ended; the broker delivers it again")]
+    Stale,
+    /// A connection broke before the broker had confirmed these acks: it may deliver their messages again.
+    #[error("the connection broke with {messages} acks in doubt; their messages may be delivered again")]
+    Unsettled {
+        /// How many.
+        messages: u64,
+    },
+    /// The broker ended the connection before the subscription was in force. Without `reconnect`, and where the broker
+    /// has said why (STOMP's ERROR), that is an error: else it is tried again.
     #[error("the broker refused the subscription: {reason}")]
     Refused {
         /// Why the connection has ended.
@@ -123,6 +161,10 @@ pub enum Error {
     /// The thread for input and output could not be started.
     #[error(transparent)]
     NoThread(Arc<switchboard_driver::NoThread>),
+}
+
+fn doubtful(doubt: &Doubt) -> String {
+    if doubt.messages > 0 { format!(" ({} messages are in doubt)", doubt.messages) } else { String::new() }
 }
 
 fn advice(source: &io::Error) -> &'static str {

@@ -35,6 +35,8 @@ pub enum Link {
 pub enum Reason {
     /// The broker has closed it, between two messages: it was stopped, or does not want this client.
     Closed,
+    /// The broker has said why it ends the connection (STOMP's ERROR), in these words.
+    Error(String),
     /// Anything else, in words.
     Broken(String),
 }
@@ -91,10 +93,11 @@ impl fmt::Display for Link {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Closed => "the broker closed the connection",
-            Reason::Broken(text) => text,
-        })
+        match self {
+            Reason::Closed => f.write_str("the broker closed the connection"),
+            Reason::Error(text) => write!(f, "the broker reports an error: {text}"),
+            Reason::Broken(text) => f.write_str(text),
+        }
     }
 }
 

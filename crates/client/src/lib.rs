@@ -3,11 +3,14 @@
 #![doc = include_str!("../README.md")]
 
 mod completion;
+mod dialect;
 mod error;
 mod event;
 mod message;
 pub mod options;
 mod runner;
+mod stomp;
+mod subscribe;
 
 mod inbox;
 mod mailbox;
@@ -30,4 +33,5 @@ pub use events::Events;
 pub use message::Message;
 pub use options::Options;
 pub use options::WhenFull;
+pub use subscribe::{AckMode, Subscribe};
 pub use subscription::{Callback, Iter, Subscription};

@@ -1,5 +1,8 @@
-use crate::inbox::Inbox;
+use crate::completion::Completion;
+use crate::inbox::{Chunk, Inbox};
 use crate::runner::in_callback;
+use crate::stomp::{Acks, Subscribing};
+use crate::subscribe::AckMode;
 use crate::{Client, Message};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
@@ -8,6 +11,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use switchboard_driver::Task;
 use switchboard_wire::native::{Split, split};
 
@@ -19,28 +23,31 @@ use switchboard_wire::native::{Split, split};
 ///
 /// It ends when the client is closed, or after [`Subscription::drain`].
 ///
-/// A queue counts a message as delivered once it was sent. So when a subscription to a queue is dropped, the messages
+/// With [`Subscribe::manual`](crate::Subscribe::manual) each message is to be acked. When the subscription is dropped, what
+/// was not acked goes back: keep it for as long as its messages are worked on.
+///
+/// Without acks, a queue counts a message as delivered once it was sent. So when a subscription to a queue is dropped, the messages
 /// that were sent to it and not taken are lost; [`Event::Discarded`](crate::Event::Discarded) tells how many. To lose
 /// none, drain it and take the rest.
 #[derive(Debug)]
 pub struct Subscription {
-    /// Frames that have arrived together.
-    batch: Bytes,
+    batch: Chunk,
     inbox: Arc<Inbox>,
-    pattern: Bytes,
+    of: Arc<Subscribing>,
+    acks: Arc<Acks>,
     /// A client lives as long as somebody listens.
     client: Client,
 }
 
 impl Subscription {
-    pub(crate) fn new(client: Client, pattern: Bytes, inbox: Arc<Inbox>) -> Subscription {
-        Subscription { batch: Bytes::new(), inbox, pattern, client }
+    pub(crate) fn new(client: Client, of: Arc<Subscribing>, acks: Arc<Acks>, inbox: Arc<Inbox>) -> Subscription {
+        Subscription { batch: Chunk::default(), inbox, of, acks, client }
     }
 
     /// What was subscribed to.
     #[must_use]
     pub fn pattern(&self) -> &Bytes {
-        &self.pattern
+        &self.of.destination
     }
 
     /// The next message, in async code; `None` at the end. To drop the future loses nothing.
@@ -65,16 +72,36 @@ impl Subscription {
 
     /// The next message if it is here already.
     pub fn try_next(&mut self) -> Option<Message> {
-        if self.batch.is_empty() {
+        loop {
+            if let Some(message) = self.of_batch() {
+                return Some(message);
+            }
             self.batch = self.inbox.try_take()?;
         }
-        self.of_batch()
     }
 
     /// Asks the broker for no more messages. Those that it has sent can still be taken; then the subscription ends.
     /// What a queue has not sent yet goes to its other consumers.
+    ///
+    /// With [`Subscribe::manual`](crate::Subscribe::manual) no further message is given out: those that the program has not
+    /// taken go back. The subscription ends once each message that it has taken is settled or dropped (or `timeout` is
+    /// over), and the broker has dealt with that.
     pub fn drain(&mut self) {
+        if self.of.how.ack == AckMode::Manual {
+            self.acks.drain();
+        }
         self.inbox.drain();
+    }
+
+    /// Completes when the broker has dealt with every ack, nack and reject of this subscription so far. At once if there was
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsettled`](crate::Error::Unsettled) if a connection has broken since the last flush with acks on it that the
+    /// broker had not confirmed; [`Error::TimedOut`](crate::Error::TimedOut), [`Error::Closed`](crate::Error::Closed).
+    pub fn flush(&self) -> Completion<()> {
+        self.acks.flush(Instant::now())
     }
 
     /// Blocks for each message.
@@ -103,10 +130,25 @@ impl Subscription {
 
     #[inline]
     fn of_batch(&mut self) -> Option<Message> {
+        let frames = match &mut self.batch {
+            Chunk::Native(frames) => frames,
+            Chunk::Stomp(messages) => {
+                let version = self.client.shared().dial.version()?;
+                if self.of.how.ack == AckMode::Auto {
+                    return Some(Message::of_stomp(messages.pop_front()?, version, None));
+                }
+                loop {
+                    let message = messages.pop_front()?;
+                    // One of a connection that has ended comes again.
+                    if self.acks.take(message.connection) {
+                        return Some(Message::of_stomp(message, version, Some(self.acks.clone())));
+                    }
+                }
+            }
+        };
         // Only whole frames come here.
-        let Ok(Split::Frame { consumed, .. }) = split(&self.batch, usize::MAX) else { return None };
-        let mut frame =
-            if consumed == self.batch.len() { mem::take(&mut self.batch) } else { self.batch.split_to(consumed) };
+        let Ok(Split::Frame { consumed, .. }) = split(frames, usize::MAX) else { return None };
+        let mut frame = if consumed == frames.len() { mem::take(frames) } else { frames.split_to(consumed) };
         frame.advance(switchboard_wire::native::PREFIX);
         Some(Message::new(frame))
     }

@@ -15,6 +15,7 @@ mod sequence;
 mod protocol;
 
 mod native;
+mod stomp;
 
 mod publish;
 mod run;
@@ -26,3 +27,4 @@ pub use plan::{Channel, Outcome, Plan};
 pub use protocol::{Protocol, bad_data, connect, read_until};
 pub use run::{run, run_until};
 pub use sequence::{Checker, Seen, Tally};
+pub use stomp::Stomp;

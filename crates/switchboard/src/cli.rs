@@ -72,6 +72,10 @@ pub(crate) enum Command {
     /// Print all settings, each explained, as a configuration file; or check one.
     Config(ConfigArgs),
     /// Print what is published to a channel, one message a line.
+    ///
+    /// A queue's messages are acked once they are printed, over STOMP: what was not printed goes to others, also when this
+    /// command is killed. `listen ... | head` loses at most what the pipe and its reader have taken; --count leaves the others
+    /// in the queue. With switchboard:// in --server there are no acks.
     Listen(Listen),
     /// Publish messages to a channel.
     ///
@@ -235,7 +239,8 @@ pub(crate) struct Peer {
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.server.address.authority(Door::Native))
+        let address = &self.server.address;
+        f.write_str(&address.authority(if address.is_explicitly(Door::Stomp) { Door::Stomp } else { Door::Native }))
     }
 }
 
@@ -252,7 +257,10 @@ pub(crate) struct Listen {
     /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
     #[arg(long, short = 'r', conflicts_with = "json")]
     pub(crate) raw: bool,
-    /// End after so many messages. A queue's further ones that are on their way by then are lost; how many, is said.
+    /// Print each message's headers before it, one a line, and an empty line; with --json as "headers".
+    #[arg(long)]
+    pub(crate) headers: bool,
+    /// End after so many messages. A queue keeps the others.
     #[arg(long, short = 'n', short_alias = 'C', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
     /// End after so long, with exit code 27 [default: no end].
@@ -270,6 +278,9 @@ pub(crate) struct Send {
     pub(crate) data: Option<OsString>,
     #[command(flatten)]
     pub(crate) peer: Peer,
+    /// A header of each message, over STOMP (repeatable).
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
     /// Send each line of the standard input.
     #[arg(long, short = 'l', conflicts_with = "size")]
     pub(crate) stdin: bool,
@@ -330,6 +341,14 @@ pub(crate) struct Health {
     /// Print {"health": "ok"}.
     #[arg(long, short = 'j')]
     pub(crate) json: bool,
+}
+
+/// A header of a message.
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it must be NAME:VALUE".to_owned()),
+    }
 }
 
 /// A message's size.

@@ -6,6 +6,7 @@ use crate::server_address::Door;
 use anyhow::{Result, anyhow, bail};
 use std::pin::pin;
 use std::time::Duration;
+use switchboard_client::options::Protocol;
 use switchboard_client::{Client, Error, Event, Events, Link, Options, Reason};
 use switchboard_driver::quantity::show_duration;
 use tokio::task::JoinHandle;
@@ -17,9 +18,15 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// Connects a client that goes on for ever, unless it is to be tried once. The first connection is tried for `patience`; zero is
 /// for ever.
 pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -> Result<Client> {
+    let address = &peer.server.address;
+    let (login, passcode) = address.login();
+    let is_stomp = address.is_explicitly(Door::Stomp);
     let options = Options {
-        host: peer.server.address.host().to_owned(),
-        port: peer.server.address.port(Door::Native),
+        host: address.host().to_owned(),
+        // The native port speaks STOMP too.
+        port: address.port(if is_stomp { Door::Stomp } else { Door::Native }),
+        login,
+        passcode,
         // A broker may hold a publisher for as long as it likes, and be away for as long.
         timeout: Duration::MAX,
         reconnect: !peer.once,
@@ -41,6 +48,16 @@ pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -
     }
     let late = || anyhow!("nobody answered at {peer} for {}; --timeout 0 waits for ever", show_duration(patience));
     timeout(patience, connect_first(peer, patience, options)).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The protocol for an address: that of its scheme; without one of the broker's, STOMP where it is of use.
+pub(crate) fn protocol(peer: &Peer, is_of_use: bool) -> Protocol {
+    let address = &peer.server.address;
+    if address.is_explicitly(Door::Stomp) || is_of_use && !address.is_explicitly(Door::Native) {
+        Protocol::Stomp
+    } else {
+        Protocol::Native
+    }
 }
 
 /// Tries for ever, and says so once.

@@ -1,22 +1,28 @@
 //! `switchboard listen`.
 
+mod print;
+
 use crate::cli::Listen;
-use crate::client::{connect, doubtful, narrate};
-use crate::escape::escape_message;
+use crate::client::{connect, doubtful, narrate, protocol};
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, bail};
+use print::print;
 use rustix::event::{PollFd, PollFlags, poll};
-use serde_json::json;
-use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
-use switchboard_client::{Options, Reason, Subscription};
+use switchboard_client::options::Protocol;
+use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
 use tokio::sync::oneshot;
 
 /// What is written at a time, at most, give or take one message; and what is read ahead of it.
 const CHUNK: usize = 64 << 10;
+/// Messages that wait for their acks, at most.
+const PREFETCH: u32 = 100;
+/// So many last messages of a count are taken one by one: acks ask for more, and the queue's others are to stay where they are.
+/// What is on its way when that begins goes back, so it is more than the prefetch by a batch at least.
+const ONE_BY_ONE: u64 = 3 * PREFETCH as u64;
 /// How long the broker may take to end the session.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -24,6 +30,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 enum End {
     /// The count was reached.
     Count,
+    /// It will be soon: from now on messages are to be taken one by one.
+    Near,
     /// The subscription has ended.
     Subscription,
     /// Or the end of the time; with this exit code.
@@ -40,10 +48,13 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     if let Some(text) = doubtful(&args.channel.to_string(), true) {
         note(format_args!("{text}"));
     }
+    let acks = is_acked(args);
     let connecting = async {
-        let client = connect(&args.peer, Duration::ZERO, Options { inbox: CHUNK, ..Options::default() }).await?;
+        let protocol = protocol(&args.peer, acks || args.headers);
+        let options = Options { protocol, inbox: CHUNK, ..Options::default() };
+        let client = connect(&args.peer, Duration::ZERO, options).await?;
         let narrator = narrate(client.events(), &args.peer, Some(&args.channel.to_string()));
-        let subscription = client.subscribe(&args.channel.0).await?;
+        let subscription = client.subscribe_with(&args.channel.0, how(acks, left)).await?;
         anyhow::Ok((client, narrator, subscription))
     };
     let (client, narrator, mut subscription) = tokio::select! {
@@ -51,11 +62,25 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         code = stop.next() => return Ok(exit_code(Some(code))),
     };
     let escapes = !args.raw && std::io::stdout().is_terminal();
-    let mut printer = Printer { args, left, escapes };
-    let end = match printer.print_all(&mut subscription, &mut stop).await {
+    let mut printer = Printer { args, left, escapes, acks, held: Vec::new() };
+    let mut printed = printer.print_all(&mut subscription, &mut stop).await;
+    if let Ok(End::Near) = printed {
+        subscription.drain();
+        printer.settle();
+        stop.unless_again(until_end(&mut subscription)).await;
+        let subscribing = client.subscribe_with(&args.channel.0, how(acks, printer.left));
+        printed = tokio::select! {
+            again = subscribing => {
+                subscription = again?;
+                printer.print_all(&mut subscription, &mut stop).await
+            }
+            code = stop.next() => Ok(End::Signal(code)),
+        };
+    }
+    let end = match printed {
         Ok(end) => end,
         Err(error) => {
-            if error.is::<output::Closed>() {
+            if error.is::<output::Closed>() && !acks {
                 stop.unless_again(count_lost(args, &mut subscription)).await;
             }
             return Err(error);
@@ -63,18 +88,21 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     };
     let mut signal = None;
     match end {
+        End::Count if acks => stop.unless_again(until_end(&mut subscription)).await,
         End::Count => stop.unless_again(count_lost(args, &mut subscription)).await,
         End::Signal(code) => {
             signal = Some(code);
+            subscription.drain();
+            printer.settle();
             stop.unless_again(printer.print_rest(&mut subscription)).await?;
         }
-        End::Subscription => {}
+        End::Subscription | End::Near => {}
     }
     drop(subscription);
     // An error would be that there is nothing to close any more.
     let _ = stop.unless_again(client.close()).await;
     match narrator.await? {
-        Some(Reason::Broken(reason)) if matches!(end, End::Subscription) => bail!(reason),
+        Some(reason @ (Reason::Broken(_) | Reason::Error(_))) if matches!(end, End::Subscription) => bail!("{reason}"),
         Some(_) if matches!(end, End::Subscription) => note(format_args!("Server closed.")),
         _ => {}
     }
@@ -87,6 +115,33 @@ struct Printer<'a> {
     left: u64,
     /// A message must not command the terminal.
     escapes: bool,
+    /// What is printed is acked.
+    acks: bool,
+    /// Printed, and not acked yet.
+    held: Vec<Message>,
+}
+
+/// Whether the messages are acked: a queue's, unless the address says that the protocol has no acks. Names that STOMP cannot
+/// express are left to the native protocol.
+fn is_acked(args: &Listen) -> bool {
+    let name = &args.channel.0;
+    let is_expressible = name.starts_with(b"/queue/") && !name.contains(&0);
+    // Of another broker all but topics is taken for a queue.
+    let is_strange = protocol(&args.peer, false) == Protocol::Stomp && !name.starts_with(b"/topic");
+    is_strange || is_expressible && protocol(&args.peer, true) == Protocol::Stomp
+}
+
+fn how(acks: bool, left: u64) -> Subscribe {
+    match (acks, left) {
+        (false, _) => Subscribe::default(),
+        (true, ..=ONE_BY_ONE) => Subscribe::manual().prefetch(1),
+        (true, _) => Subscribe::manual().prefetch(PREFETCH),
+    }
+}
+
+/// Waits until the broker has confirmed the acks.
+async fn until_end(subscription: &mut Subscription) {
+    let _ = tokio::time::timeout(DRAIN, async { while subscription.next().await.is_some() {} }).await;
 }
 
 impl Printer<'_> {
@@ -99,6 +154,7 @@ impl Printer<'_> {
                 Ok(()) = &mut reader_left => return Err(output::Closed.into()),
             };
             let Some(message) = message else { return Ok(End::Subscription) };
+            let was_far = self.left > ONE_BY_ONE;
             let text = self.gather(message, subscription);
             // On another thread: as long as the reader takes nothing, signals must still be heard.
             let mut writing = tokio::task::spawn_blocking(move || output::write(&text));
@@ -106,11 +162,22 @@ impl Printer<'_> {
                 written = &mut writing => written??,
                 code = stop.next() => {
                     stop.unless_again(writing).await??;
+                    subscription.drain();
+                    self.settle();
                     return Ok(End::Signal(code));
                 }
             }
             if self.left == 0 {
+                // Before the last acks, which would ask for more.
+                if self.acks {
+                    subscription.drain();
+                }
+                self.settle();
                 return Ok(End::Count);
+            }
+            self.settle();
+            if self.acks && self.args.count > Some(ONE_BY_ONE) && was_far && self.left <= ONE_BY_ONE {
+                return Ok(End::Near);
             }
         }
     }
@@ -118,6 +185,10 @@ impl Printer<'_> {
     /// Leaves, and prints what was sent by then: of a queue's messages none is lost.
     async fn print_rest(&mut self, subscription: &mut Subscription) -> Result<()> {
         subscription.drain();
+        if self.acks {
+            until_end(subscription).await;
+            return Ok(());
+        }
         while self.left > 0
             && let Ok(Some(message)) = tokio::time::timeout(DRAIN, subscription.next()).await
         {
@@ -128,13 +199,24 @@ impl Printer<'_> {
         Ok(())
     }
 
+    /// Acks what is printed.
+    fn settle(&mut self) {
+        for message in self.held.drain(..) {
+            // What came over a connection that has ended comes again: at least once.
+            let _ = message.ack();
+        }
+    }
+
     /// One text for all messages that one read brought.
-    fn gather(&mut self, message: switchboard_client::Message, subscription: &mut Subscription) -> Vec<u8> {
+    fn gather(&mut self, message: Message, subscription: &mut Subscription) -> Vec<u8> {
         let mut text = Vec::new();
         let mut next = Some(message);
         while let Some(message) = next {
             print(self.args, &message, self.escapes, &mut text);
             self.left -= 1;
+            if self.acks {
+                self.held.push(message);
+            }
             if self.left == 0 || text.len() >= CHUNK {
                 break;
             }
@@ -179,26 +261,4 @@ fn reader_left() -> oneshot::Receiver<()> {
         }
     });
     left
-}
-
-fn print(args: &Listen, message: &[u8], escapes: bool, text: &mut Vec<u8>) {
-    if !args.json && !escapes {
-        text.extend_from_slice(message);
-    } else if !args.json {
-        text.extend_from_slice(escape_message(message).as_bytes());
-    } else {
-        let line = match std::str::from_utf8(message) {
-            Ok(data) => json!({ "subscription": args.channel.to_string(), "data": data }),
-            Err(_) => json!({ "subscription": args.channel.to_string(), "hex": hex(message) }),
-        };
-        text.extend_from_slice(line.to_string().as_bytes());
-    }
-    text.push(b'\n');
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

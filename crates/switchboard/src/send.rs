@@ -1,7 +1,7 @@
 //! `switchboard send`.
 
 use crate::cli::{Peer, Send};
-use crate::client::{connect, doubtful, narrate};
+use crate::client::{connect, doubtful, narrate, protocol};
 use crate::lines::Lines;
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
@@ -122,10 +122,23 @@ async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
     Ok(())
 }
 
+/// Headers go over STOMP alone.
+fn options(args: &Send) -> Options {
+    Options { protocol: protocol(&args.peer, !args.headers.is_empty()), ..Options::default() }
+}
+
+fn publish(client: &Client, args: &Send, message: &[u8]) -> Completion<()> {
+    if args.headers.is_empty() {
+        return client.publish(&args.channel.0, message);
+    }
+    let headers = args.headers.iter().map(|(name, value)| (name, value));
+    client.publish_with(&args.channel.0, headers, message)
+}
+
 /// Sends what only a broker takes that is configured for it, and only once: one that is not ends the connection.
 async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
-    let client = connect(&Peer { once: true, ..args.peer.clone() }, args.timeout, Options::default()).await?;
-    client.publish(&args.channel.0, message).await?;
+    let client = connect(&Peer { once: true, ..args.peer.clone() }, args.timeout, options(args)).await?;
+    publish(&client, args, message).await?;
     match client.close().await {
         Ok(()) => Ok(()),
         Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) if message.len() > LIMIT => bail!(
@@ -154,7 +167,8 @@ struct Sender {
 impl Sender {
     async fn start(args: &Send) -> Result<Sender> {
         // At least once, but not for ever.
-        let client = connect(&args.peer, args.timeout, Options { resend: ATTEMPTS - 1, ..Options::default() }).await?;
+        let options = Options { resend: ATTEMPTS - 1, ..options(args) };
+        let client = connect(&args.peer, args.timeout, options).await?;
         let narrator = narrate(client.events(), &args.peer, None);
         Ok(Sender { client, narrator, unflushed: 0, flushing: None, sent: 0 })
     }
@@ -168,7 +182,7 @@ impl Sender {
             self.sent += 1;
             return Ok(());
         }
-        self.client.publish(channel, message).await?;
+        publish(&self.client, args, message).await?;
         self.sent += 1;
         self.unflushed += channel.len() + message.len();
         if self.unflushed >= FLUSH {

@@ -1,6 +1,7 @@
 //! One way to say where a server is, for every client command: a URL, a host, or `HOST:PORT`.
 
 use clap::Args;
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,6 +10,8 @@ use std::str::FromStr;
 pub(crate) enum Door {
     /// The broker's native protocol.
     Native,
+    /// The broker's port for STOMP, or another broker's.
+    Stomp,
     /// The broker's HTTP.
     BrokerHttp,
     /// The monitor's page and API.
@@ -18,11 +21,12 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    const ALL: [Door; 4] = [Door::Native, Door::BrokerHttp, Door::MonitorHttp, Door::Collector];
+    const ALL: [Door; 5] = [Door::Native, Door::Stomp, Door::BrokerHttp, Door::MonitorHttp, Door::Collector];
 
     pub(crate) fn default_port(self) -> u16 {
         match self {
             Door::Native => 25000,
+            Door::Stomp => 61613,
             Door::BrokerHttp => 25080,
             Door::MonitorHttp => 8088,
             Door::Collector => 5555,
@@ -33,6 +37,7 @@ impl Door {
     fn schemes(self) -> &'static [&'static str] {
         match self {
             Door::Native => &["switchboard"],
+            Door::Stomp => &["stomp"],
             Door::BrokerHttp | Door::MonitorHttp => &["http", "https"],
             Door::Collector => &["tcp"],
         }
@@ -47,6 +52,8 @@ pub(crate) struct ServerAddress {
     scheme: Option<String>,
     host: String,
     port: Option<u16>,
+    /// Of STOMP: a login, and a passcode.
+    login: Option<(String, Option<String>)>,
 }
 
 /// A server's address that cannot be read.
@@ -54,7 +61,9 @@ pub(crate) struct ServerAddress {
 pub(crate) enum AddressError {
     #[error("it is empty; write a URL, a host, or HOST:PORT")]
     Empty,
-    #[error("the scheme {0}:// is not known; write switchboard://, http://, https:// or tcp://, or leave it out")]
+    #[error(
+        "the scheme {0}:// is not known; write switchboard://, stomp://, http://, https:// or tcp://, or leave it out"
+    )]
     Scheme(String),
     #[error("it names no host")]
     NoHost,
@@ -64,6 +73,8 @@ pub(crate) enum AddressError {
     Host(String),
     #[error("it names a user; the access token goes into SWITCHBOARD_TOKEN")]
     User,
+    #[error("its login or passcode is not UTF-8")]
+    Login,
 }
 
 impl FromStr for ServerAddress {
@@ -86,11 +97,20 @@ impl FromStr for ServerAddress {
         }
         // The path of an address that was copied from a page does not matter.
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return Err(AddressError::User);
-        }
+        let (login, authority) = match authority.rsplit_once('@') {
+            None => (None, authority),
+            Some((user, authority)) if scheme.as_deref() == Some("stomp") => {
+                let decoded = |text| match percent_decode_str(text).decode_utf8() {
+                    Ok(text) => Ok(text.into_owned()),
+                    Err(_) => Err(AddressError::Login),
+                };
+                let (login, passcode) = user.split_once(':').map_or((user, None), |(login, code)| (login, Some(code)));
+                (Some((decoded(login)?, passcode.map(decoded).transpose()?)), authority)
+            }
+            Some(_) => return Err(AddressError::User),
+        };
         let (host, port) = split(authority)?;
-        Ok(ServerAddress { scheme, host, port })
+        Ok(ServerAddress { scheme, host, port, login })
     }
 }
 
@@ -126,6 +146,11 @@ impl ServerAddress {
     /// The host: a name or an IP address, without brackets.
     pub(crate) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The login and the passcode of STOMP, if there are any.
+    pub(crate) fn login(&self) -> (Option<String>, Option<String>) {
+        self.login.clone().map_or((None, None), |(login, passcode)| (Some(login), passcode))
     }
 
     /// The port of a door: the given one if it is this door's, else the door's own. A port without a scheme is that of
@@ -227,6 +252,16 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_stomp_may_have_a_login_which_is_not_shown() {
+        let address: ServerAddress = "stomp://me:a%40b@h:7".parse().expect("an address");
+        assert_eq!(address.login(), (Some("me".into()), Some("a@b".into())));
+        assert_eq!((address.authority(Door::Stomp), address.authority(Door::Native)), ("h:7".into(), "h:25000".into()));
+        assert_eq!(address.to_string(), "stomp://h:7");
+        let plain: ServerAddress = "stomp://h".parse().expect("an address");
+        assert_eq!((plain.login(), plain.port(Door::Stomp)), ((None, None), 61613));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let error = |text: &str| text.parse::<ServerAddress>().expect_err(text).to_string();
         assert!(error("").contains("empty"));
@@ -234,6 +269,8 @@ mod tests {
         assert!(error("http://").contains("no host"));
         assert!(error(":25000").contains("no host"));
         assert!(error("me:secret@host").contains("SWITCHBOARD_TOKEN"));
+        assert!(error("switchboard://me@host").contains("SWITCHBOARD_TOKEN"));
+        assert!(error("stomp://%ff@host").contains("UTF-8"));
         for port in ["0", "65536", "-1", "x", "+5"] {
             assert!(error(&format!("host:{port}")).contains("from 1 to 65535"), "{port}");
         }

@@ -38,11 +38,81 @@ fn everything_that_waits_in_a_queue_is_printed() {
     }
 }
 
+/// A listener without acks.
+fn native(broker: &Broker, args: &[&str]) -> Command {
+    common::switchboard(&[args, &["--server", &format!("switchboard://{}", broker.native[0])]].concat())
+}
+
 #[test]
-fn a_listener_that_leaves_a_queue_says_how_many_messages_it_took_with_it() {
+fn a_counted_listener_leaves_the_others_untouched_and_in_order() {
+    let broker = Broker::start(&[]);
+    for (count, of) in [(1, 20), (10, 20), (20, 20), (300, 310), (301, 500), (1450, 1500)] {
+        let queue = format!("/queue/{count}");
+        let text = numbers(of, 0);
+        send_lines(&broker, &queue, text.as_bytes());
+        let first = broker.client(&["listen", &queue, "--count", &count.to_string()]).output().expect("an end");
+        assert!(first.status.success(), "{first:?}");
+        assert!(!String::from_utf8_lossy(&first.stderr).contains("lost"), "{first:?}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(String::from_utf8_lossy(&first.stdout).lines().collect::<Vec<_>>(), lines[..count]);
+        if count == of {
+            assert_eq!(left_in(&broker, &queue), 0);
+            continue;
+        }
+        let rest = (of - count).to_string();
+        let rest =
+            broker.client(&["listen", &queue, "--headers", "--json", "--count", &rest]).output().expect("an end");
+        let rest: Vec<serde_json::Value> =
+            rest.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        assert_eq!(rest.iter().map(|line| line["data"].as_str().expect("text")).collect::<Vec<_>>(), lines[count..]);
+        let is_seen = |line: &serde_json::Value| {
+            line["headers"].as_array().expect("headers").contains(&serde_json::json!(["redelivered", "true"]))
+        };
+        // The last ack may have asked for one more, which went back.
+        assert!(!rest[1..].iter().any(is_seen), "{count} of {of}");
+    }
+}
+
+#[test]
+fn a_killed_listener_takes_nothing_with_it_that_it_has_not_printed() {
+    let broker = Broker::start(&[]);
+    send_lines(&broker, "/queue/a", numbers(5000, 100).as_bytes());
+    let mut listener = broker.client(&["listen", "/queue/a"]);
+    let mut listener = Program::start(listener.stderr(Stdio::null())).expect("a listener");
+    listener.line().expect("a line");
+    listener.signal("-KILL");
+    let mut printed = 1;
+    while listener.line().is_some() {
+        printed += 1;
+    }
+    listener.end();
+    let left = left_in(&broker, "/queue/a");
+    // What was printed and not acked yet comes again.
+    assert!(printed + left >= 5000 && left <= 5000, "{printed} + {left}");
+}
+
+#[test]
+fn headers_are_sent_and_shown() {
+    let broker = Broker::start(&[]);
+    let send = ["send", "/queue/a", "hello", "--header", "kind:greeting: warm", "--header", "empty:"];
+    assert!(broker.client(&send).status().expect("an end").success());
+    let at = format!("stomp://{}", broker.native[0]);
+    let shown = common::switchboard(&["listen", "/queue/a", "--headers", "-n", "1", "--server", &at]);
+    let shown = { shown }.output().expect("an end");
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("\nkind: greeting: warm\nempty: \n") && shown.ends_with("\n\nhello\n"), "{shown}");
+    let refused = native(&broker, &send).output().expect("an end");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("the native protocol has not got headers"), "{refused:?}");
+    let wrong = broker.client(&["send", "/queue/a", "x", "--header", "no colon"]).output().expect("an end");
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn a_listener_that_leaves_a_queue_without_acks_says_how_many_messages_it_took_with_it() {
     let broker = Broker::start(&[]);
     send_lines(&broker, "/queue/a", numbers(1000, 0).as_bytes());
-    let first = broker.client(&["listen", "/queue/a", "--count", "10"]).output().expect("an end");
+    let first = native(&broker, &["listen", "/queue/a", "--count", "10"]).output().expect("an end");
     assert!(first.status.success());
     assert_eq!(String::from_utf8_lossy(&first.stdout).lines().count(), 10);
     let said = text(&first.stderr);
@@ -66,6 +136,7 @@ fn a_topics_listener_loses_nothing_and_says_nothing() {
 fn shell(broker: &Broker, script: &str) -> std::process::Output {
     let (host, port) = broker.native[0].rsplit_once(':').expect("a port");
     let program = env!("CARGO_BIN_EXE_switchboard");
+    let script = script.replace("NATIVE", &format!("--server switchboard://{host}:{port}"));
     let script = script.replace("SB", program).replace("AT", &format!("--server {host}:{port}"));
     Command::new("bash").args(["-c", &script]).output().expect("bash")
 }
@@ -105,11 +176,22 @@ fn a_reader_that_leaves_ends_the_listener_before_the_next_message() {
 }
 
 #[test]
-fn a_listener_whose_reader_leaves_says_what_is_lost_and_fails_not() {
+fn a_listener_whose_reader_leaves_loses_what_the_pipe_and_the_reader_took() {
+    let broker = Broker::start(&[]);
+    send_lines(&broker, "/queue/a", numbers(5000, 1000).as_bytes());
+    let done = shell(&broker, "set -o pipefail; SB listen /queue/a AT | head -n 1");
+    assert!(done.status.success(), "{done:?}");
+    // A pipe holds 64 KiB, and `head` reads as much at most.
+    let left = left_in(&broker, "/queue/a");
+    assert!((4850..=5000).contains(&left), "{left}");
+}
+
+#[test]
+fn a_listener_without_acks_whose_reader_leaves_says_what_is_lost_and_fails_not() {
     // More than pipe and inbox hold, and more at once than the pipe.
     let broker = Broker::start(&["--set", "first-window=1MiB"]);
     send_lines(&broker, "/queue/a", numbers(5000, 1000).as_bytes());
-    let done = shell(&broker, "set -o pipefail; SB listen /queue/a AT | head -n 1");
+    let done = shell(&broker, "set -o pipefail; SB listen /queue/a NATIVE | head -n 1");
     assert!(done.status.success(), "{done:?}");
     assert_eq!(text(&done.stdout).trim_end(), "0");
     assert!(lost(&text(&done.stderr)) > 0, "{done:?}");
@@ -158,17 +240,20 @@ fn an_idle_listener_ends_with_a_signal_also_before_there_is_a_broker() {
 
 #[test]
 fn a_listener_whose_reader_takes_nothing_still_ends_with_two_signals() {
+    ends_with_signals(Broker::client);
+    ends_with_signals(native);
+}
+
+fn ends_with_signals(listen: fn(&Broker, &[&str]) -> Command) {
     let broker = Broker::start(&[]);
     send_lines(&broker, "/queue/a", numbers(5000, 1000).as_bytes());
-    let mut child = broker.client(&["listen", "/queue/a"]);
+    let mut child = listen(&broker, &["listen", "/queue/a"]);
     let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a listener");
     // Held, and never read.
     let _output = child.stdout.take();
     let mut listener = Program { child, lines: Lines::of(std::io::empty()) };
-    // It has taken what it can: the broker's figures stand still when the pipe is full.
-    let taken = |status: &serde_json::Value| status["totals"]["delivered"].as_u64().expect("a number");
-    let status = broker.status_until("messages are taken", |status| taken(status) > 0);
-    assert!(taken(&status) <= 5000);
+    // It takes what the pipe holds, and waits.
+    broker.status_until("it listens", |status| status["channels"][0]["subscribers"] == 1);
     let mut signals = 0;
     common::poll("the end", || {
         if listener.child.try_wait().expect("a process").is_some() {

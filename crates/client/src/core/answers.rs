@@ -1,16 +1,22 @@
-//! What the broker says to a publisher: nothing but that barriers come back.
+//! Answers of the broker to a publisher: barriers come back, and in STOMP an ERROR may come.
 
 use super::Publisher;
+use crate::Reason;
 use crate::protocol::{self, Incoming};
+use crate::stomp::{self, Refused};
 use std::time::Instant;
+use switchboard_wire::stomp::Found;
 
 impl Publisher {
-    pub(crate) fn received(&mut self, bytes: &[u8], now: Instant) -> Result<(), String> {
+    pub(crate) fn received(&mut self, bytes: &[u8], now: Instant) -> Result<(), Reason> {
         let Some((token, keepalive)) = &mut self.up else { return Ok(()) };
         let token = *token;
         keepalive.heard(now);
         self.paused = false;
         self.input.extend_from_slice(bytes);
+        if self.decoder.is_some() {
+            return self.frames(token);
+        }
         let mut used = 0;
         let result = loop {
             match protocol::incoming(&self.input[used..], token, self.options.max_frame) {
@@ -21,10 +27,43 @@ impl Publisher {
                     used += consumed;
                     self.confirmed(number);
                 }
-                Err(error) => break Err(error.to_string()),
+                Err(error) => break Err(error.to_string().into()),
             }
         };
         self.input.drain(..used);
+        result
+    }
+
+    fn frames(&mut self, token: protocol::Token) -> Result<(), Reason> {
+        let Some(mut decoder) = self.decoder.take() else { return Ok(()) };
+        let input = std::mem::take(&mut self.input);
+        let mut at = 0;
+        let result = loop {
+            match decoder.next(&input[at..]) {
+                Ok(Found::Need { skip, .. }) => {
+                    at += skip;
+                    break Ok(());
+                }
+                Ok(Found::Frame { frame, length }) => {
+                    at += length;
+                    match frame.command {
+                        b"RECEIPT" => {
+                            if let Some(number) = stomp::receipt(token, &frame) {
+                                self.confirmed(number);
+                            }
+                        }
+                        b"ERROR" => break Err(Reason::Error(Refused::of(&frame).0)),
+                        // Nothing was subscribed to.
+                        b"MESSAGE" => {}
+                        other => break Err(stomp::shown(other).into()),
+                    }
+                }
+                Err(error) => break Err(error.to_string().into()),
+            }
+        };
+        self.input = input;
+        self.input.drain(..at);
+        self.decoder = Some(decoder);
         result
     }
 

@@ -1,10 +1,11 @@
 use crate::Doubt;
-use crate::protocol;
+use crate::dialect::Dialect;
 use std::sync::Arc;
 
 /// Messages on their way to the socket, or back from it. `bytes` may have a barrier behind them.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
+    pub(crate) dialect: Dialect,
     pub(crate) bytes: Arc<Vec<u8>>,
     /// The messages' bytes are from `start` to `end`.
     pub(crate) start: usize,
@@ -24,10 +25,9 @@ impl Batch {
     /// The connection broke at `written`: what was wholly written, and what was not.
     pub(crate) fn split_at(self, written: usize) -> (Batch, Batch) {
         let written = written.clamp(self.start, self.end) - self.start;
-        let (messages, whole) = protocol::whole(&self.bytes[self.start..self.end], written);
+        let (messages, whole) = self.dialect.whole(&self.bytes[self.start..self.end], written);
         let middle = self.start + whole;
-        let rest =
-            Batch { start: middle, messages: self.messages - messages, bytes: self.bytes.clone(), end: self.end };
+        let rest = Batch { start: middle, messages: self.messages - messages, bytes: self.bytes.clone(), ..self };
         (Batch { end: middle, messages, ..self }, rest)
     }
 }

@@ -2,9 +2,11 @@
 
 use super::Publisher;
 use super::batch::Sent;
+use super::beats::Beats;
+use super::requests::Refusal;
+use crate::dialect::Dialect;
 use crate::native::LIMIT;
 use crate::options::MAX_CHANNEL;
-use crate::protocol;
 use crate::{Doubt, Event, Link, Reason};
 
 /// A broker that ends the connection this often within the same message will not take it. Where a message is over the
@@ -19,19 +21,29 @@ impl Publisher {
         }
         self.attempts += 1;
         self.input.clear();
+        self.decoder = None;
+        self.beats = Beats::default();
+        self.dead = false;
         (self.must_ask, self.paused, self.wants_probe, self.without_barrier_since) = (false, false, false, None);
         self.barriers_back = self.barriers;
         self.flushes.reset();
         let mut partly = None;
+        let words = match &reason {
+            Reason::Error(message) => Some(message.as_str().into()),
+            _ => None,
+        };
+        // Words about nothing that is confirmed are about the message that was begun.
+        let mut is_about_first = words.is_some() && self.unconfirmed.is_empty();
         if let Some((batch, written)) = self.writing.take() {
             self.writing_barrier = None;
             let (whole, rest) = batch.split_at(written);
             if whole.messages > 0 {
                 self.stuck = 0;
+                is_about_first = false;
             }
             if written > rest.start && rest.messages > 0 {
                 self.stuck += 1;
-                partly = Some(protocol::first_lengths(&rest.bytes[rest.start..rest.end]));
+                partly = Some(self.dialect.first_lengths(&rest.bytes[rest.start..rest.end]));
             }
             if rest.size() > 0 {
                 self.again.push_front(rest);
@@ -48,7 +60,9 @@ impl Publisher {
         let mut in_doubt = Doubt::default();
         let mut rejected = None;
         if let Some((name, length)) = partly
-            && (self.stuck >= self.options.resend.max(STUCK) || length > LIMIT || name > MAX_CHANNEL)
+            && (self.stuck >= self.options.resend.max(STUCK)
+                || is_about_first
+                || self.dialect == Dialect::Native && (length > LIMIT || name > MAX_CHANNEL))
         {
             in_doubt = self.give_up_first();
             rejected = Some(length);
@@ -71,27 +85,29 @@ impl Publisher {
             }
         }
         self.unconfirmed_bytes = 0;
-        self.doubts(in_doubt, rejected);
+        // They are reported where they may be about a message.
+        let reason_of_loss = words.filter(|_| in_doubt.messages > 0);
+        self.doubts(in_doubt, &Refusal { rejected, reason: reason_of_loss });
         // What is in doubt takes no room any more.
         self.admit();
         self.due.events.push(Event::Disconnected { link: Link::Publisher, reason, in_doubt });
     }
 
     /// Every flush that waits reports it when it is done; if none does, the next one.
-    fn doubts(&mut self, doubt: Doubt, rejected: Option<usize>) {
+    fn doubts(&mut self, doubt: Doubt, refusal: &Refusal) {
         let parked = self.waiting.0.iter_mut().filter(|waiting| waiting.frames.is_none());
-        let parked = parked.map(|waiting| waiting.flush.add(doubt, rejected)).count();
+        let parked = parked.map(|waiting| waiting.flush.add(doubt, refusal)).count();
         if self.flushes.is_empty() && parked == 0 {
             self.lost.add(doubt);
-            self.rejected = self.rejected.or(rejected);
+            self.refusal.add(refusal);
         }
-        self.flushes.doubt(doubt, rejected);
+        self.flushes.doubt(doubt, refusal);
     }
 
     /// The message at the head is one that no connection survives.
     fn give_up_first(&mut self) -> Doubt {
         let Some(batch) = self.again.pop_front() else { return Doubt::default() };
-        let size = protocol::first(&batch.bytes[batch.start..batch.end]);
+        let size = self.dialect.first(&batch.bytes[batch.start..batch.end]);
         let (first, rest) = {
             let written = batch.start + size;
             batch.split_at(written)

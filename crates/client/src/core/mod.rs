@@ -1,6 +1,7 @@
 //! What a client decides, without I/O: bytes, time and randomness come in as arguments, bytes, completions
 //! and events go out.
 
+mod beats;
 mod keepalive;
 
 mod batch;
@@ -21,6 +22,9 @@ mod random;
 #[cfg(test)]
 mod tests;
 
+mod stomp_subscriber;
+
 pub(crate) use publisher::Publisher;
+pub(crate) use stomp_subscriber::StompSubscriber;
 pub(crate) use subscriber::{Effect, Subscriber};
 pub(crate) use writing::Step;

@@ -1,24 +1,34 @@
 use super::batch::{Batch, Sent};
+use super::beats::Beats;
 use super::keepalive::{Keepalive, Liveness};
-use super::requests::{Due, Flush, Flushes, Queue, Waiting};
+use super::requests::{Due, Flush, Flushes, Queue, Refusal, Waiting};
 use super::writing::WITHOUT_BARRIER_FOR;
 use crate::completion::{Completer, Completion};
+use crate::dialect::Dialect;
 use crate::protocol::{self, Token};
 use crate::runner::Runner;
+use crate::stomp::{self, Agreed};
 use crate::{Doubt, Error, Event, Link, Options, WhenFull};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 use switchboard_driver::Deadline;
+use switchboard_wire::stomp::Decoder;
+
+/// Bytes of a frame of SEND beside its names, headers and data, at most.
+const STOMP_FRAME: usize = 64;
 
 /// The publishing connection: what was published and is not confirmed.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     pub(super) options: Arc<Options>,
     runner: Arc<Runner>,
+    pub(super) dialect: Dialect,
     /// Where publishes are encoded to, behind everything else.
     pub(super) filling: Vec<u8>,
     pub(super) messages: u64,
+    /// Where the last message of `filling` begins.
+    pub(super) last: usize,
     pub(super) spare: Vec<u8>,
     /// What a disconnect has brought back, to be written before `filling`.
     pub(super) again: VecDeque<Batch>,
@@ -33,8 +43,8 @@ pub(crate) struct Publisher {
     pub(super) waiting: Queue,
     /// In doubt, and no flush has reported it.
     pub(super) lost: Doubt,
-    /// The length of a message that the broker does not take, and that no flush has reported.
-    pub(super) rejected: Option<usize>,
+    /// A refusal that no flush has reported.
+    pub(super) refusal: Refusal,
     pub(super) up: Option<(Token, Keepalive)>,
     pub(super) barriers: u64,
     pub(super) barriers_back: u64,
@@ -42,6 +52,11 @@ pub(crate) struct Publisher {
     pub(super) paused: bool,
     pub(super) wants_probe: bool,
     pub(super) input: Vec<u8>,
+    /// The reader of STOMP's frames.
+    pub(super) decoder: Option<Decoder>,
+    pub(super) beats: Beats,
+    /// The server has promised signs of life, and sends none.
+    pub(super) dead: bool,
     /// Disconnects since a barrier came back.
     pub(super) attempts: u32,
     /// Disconnects within the message that is to be written next.
@@ -61,8 +76,10 @@ impl Publisher {
         Publisher {
             options,
             runner,
+            dialect: Dialect::Native,
             filling: Vec::new(),
             messages: 0,
+            last: 0,
             spare: Vec::new(),
             again: VecDeque::new(),
             writing: None,
@@ -74,7 +91,7 @@ impl Publisher {
             flushes: Flushes::default(),
             waiting: Queue::default(),
             lost: Doubt::default(),
-            rejected: None,
+            refusal: Refusal::default(),
             up: None,
             barriers: 0,
             barriers_back: 0,
@@ -82,6 +99,9 @@ impl Publisher {
             paused: false,
             wants_probe: false,
             input: Vec::new(),
+            decoder: None,
+            beats: Beats::default(),
+            dead: false,
             attempts: 0,
             stuck: 0,
             asleep: false,
@@ -112,18 +132,35 @@ impl Publisher {
         self.ended || self.closing.is_some()
     }
 
-    /// Accepts a message if there is room, which is nearly always: so time is asked for only if not.
+    #[cfg(test)]
+    pub(super) fn publish(&mut self, channel: &[u8], data: &[u8], now: impl FnOnce() -> Instant) -> Completion<()> {
+        self.publish_with(channel, &[], data, now)
+    }
+
+    /// Accepts a message if there is room, which is nearly always: so time is asked for only if not. `lines` are header lines
+    /// of the dialect's version.
     #[inline]
-    pub(crate) fn publish(&mut self, channel: &[u8], data: &[u8], now: impl FnOnce() -> Instant) -> Completion<()> {
+    pub(crate) fn publish_with(
+        &mut self,
+        channel: &[u8],
+        lines: &[u8],
+        data: &[u8],
+        now: impl FnOnce() -> Instant,
+    ) -> Completion<()> {
         if self.is_closing() {
             return Completion::ready(Err(Error::Closed));
         }
         self.needed = true;
-        let size = protocol::size(channel, data);
+        let size = match self.dialect {
+            Dialect::Native => protocol::size(channel, data),
+            // At most: the few bytes that escapes and lengths take are not worth counting before.
+            Dialect::Stomp(_) => STOMP_FRAME + 2 * channel.len() + lines.len() + data.len(),
+        };
         if self.waiting.0.is_empty() && self.has_room(size) {
-            protocol::message(channel, data, &mut self.filling);
+            self.last = self.filling.len();
+            self.dialect.message(channel, lines, data, &mut self.filling);
             self.messages += 1;
-            self.buffered += size;
+            self.buffered += self.filling.len() - self.last;
             return Completion::ready(Ok(()));
         }
         if self.options.when_full == WhenFull::Fail {
@@ -134,7 +171,7 @@ impl Publisher {
             }));
         }
         let mut frames = Vec::with_capacity(size);
-        protocol::message(channel, data, &mut frames);
+        self.dialect.message(channel, lines, data, &mut frames);
         self.park(Some(frames), "a publish that waits for room", now())
     }
 
@@ -150,7 +187,7 @@ impl Publisher {
         let (mut flush, completion) = self.request(what, now);
         if frames.is_none() {
             flush.doubt = std::mem::take(&mut self.lost);
-            flush.rejected = self.rejected.take();
+            flush.refusal = std::mem::take(&mut self.refusal);
         }
         self.waiting.0.push_back(Waiting { frames, flush });
         completion
@@ -159,7 +196,7 @@ impl Publisher {
     fn request(&self, what: &'static str, now: Instant) -> (Flush, Completion<()>) {
         let (completer, completion) = Completer::new(&self.runner);
         let deadline = Deadline::after(now, self.options.timeout);
-        (Flush { completer, deadline, what, doubt: Doubt::default(), rejected: None }, completion)
+        (Flush { completer, deadline, what, doubt: Doubt::default(), refusal: Refusal::default() }, completion)
     }
 
     /// Returns true once if the writer sleeps, and has to be woken.
@@ -178,15 +215,15 @@ impl Publisher {
             return self.park(None, what, now);
         }
         let (flush, completion) = self.request(what, now);
-        let (doubt, rejected) = (std::mem::take(&mut self.lost), self.rejected.take());
-        self.flushes.push(Flush { doubt, rejected, ..flush });
+        let (doubt, refusal) = (std::mem::take(&mut self.lost), std::mem::take(&mut self.refusal));
+        self.flushes.push(Flush { doubt, refusal, ..flush });
         completion
     }
 
     /// Accepts nothing more; done when all that was accepted is confirmed.
     pub(crate) fn close(&mut self, now: Instant) -> Completion<()> {
         let nothing =
-            self.buffered == 0 && self.unconfirmed.is_empty() && self.waiting.0.is_empty() && self.rejected.is_none();
+            self.buffered == 0 && self.unconfirmed.is_empty() && self.waiting.0.is_empty() && self.refusal.is_none();
         let completion = if nothing && self.lost.messages == 0 && self.closing.is_none() && !self.ended {
             Completion::ready(Ok(()))
         } else {
@@ -210,6 +247,20 @@ impl Publisher {
         self.due.events.push(Event::Connected(Link::Publisher));
     }
 
+    /// The same over STOMP, with what came behind the answer. All connections of a client are of one version.
+    pub(crate) fn connected_by_stomp(&mut self, token: Token, agreed: Agreed, rest: &[u8], now: Instant) {
+        self.dialect = Dialect::Stomp(agreed.version);
+        let mut decoder = Decoder::new(stomp::limits(self.options.max_frame));
+        decoder.set_version(agreed.version);
+        self.decoder = Some(decoder);
+        self.beats = Beats::new(agreed, now);
+        self.connected(token, now);
+        if let (Some((_, keepalive)), Some(silence)) = (&mut self.up, self.beats.silence(self.options.heartbeat)) {
+            *keepalive = Keepalive::new(silence, now);
+        }
+        self.input.extend_from_slice(rest);
+    }
+
     /// Gives up a connection that was not needed yet; the first publish or flush opens the next one. Returns true if the
     /// writer has to be woken.
     pub(crate) fn retire(&mut self) -> bool {
@@ -227,6 +278,7 @@ impl Publisher {
         self.up = None;
         self.barriers_back = self.barriers;
         self.input.clear();
+        self.beats = Beats::default();
         (self.must_ask, self.paused, self.wants_probe, self.retiring) = (false, false, false, false);
     }
 
@@ -246,6 +298,7 @@ impl Publisher {
             let Some(Waiting { frames, flush }) = self.waiting.0.pop_front() else { return };
             match frames {
                 Some(frames) => {
+                    self.last = self.filling.len();
                     self.filling.extend_from_slice(&frames);
                     self.messages += 1;
                     self.buffered += frames.len();
@@ -262,10 +315,17 @@ impl Publisher {
             .without_barrier_since
             .filter(|_| self.barriers == self.barriers_back && self.writing.is_none())
             .map(|since| Deadline::after(since, WITHOUT_BARRIER_FOR));
-        [keepalive, unmarked, self.flushes.deadline(), self.waiting.deadline(), self.closing]
-            .into_iter()
-            .flatten()
-            .fold(Deadline::NEVER, Deadline::earlier)
+        [
+            keepalive,
+            unmarked,
+            self.beats.due().filter(|_| self.writing.is_none()),
+            self.flushes.deadline(),
+            self.waiting.deadline(),
+            self.closing,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(Deadline::NEVER, Deadline::earlier)
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -278,6 +338,8 @@ impl Publisher {
         let waiting = self.barriers > self.barriers_back || self.writing.is_some();
         match self.up.as_mut().map(|(_, keepalive)| keepalive.poll(now, waiting)) {
             Some(Liveness::Check) => self.must_ask = true,
+            // One that has promised signs of life sends them however long it does not read.
+            Some(Liveness::Silent) if self.beats.expects() => self.dead = true,
             Some(Liveness::Silent) => self.wants_probe = true,
             Some(Liveness::Alive) | None => {}
         }
@@ -287,6 +349,11 @@ impl Publisher {
     /// long as it likes, and answers nothing meanwhile: silence alone proves nothing.
     pub(crate) fn takes_probe(&mut self) -> bool {
         std::mem::take(&mut self.wants_probe)
+    }
+
+    /// Returns true if the server has been silent for longer than it has promised.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
     }
 
     /// Another connection was answered.

@@ -1,6 +1,7 @@
 use crate::completion::Completer;
 use crate::{Doubt, Error, Event};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use switchboard_driver::Deadline;
 
@@ -17,6 +18,29 @@ impl Due {
     }
 }
 
+/// Why the broker does not take a message.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusal {
+    /// The length of a message that it does not take.
+    pub(crate) rejected: Option<usize>,
+    /// Its own words.
+    pub(crate) reason: Option<Arc<str>>,
+}
+
+impl Refusal {
+    pub(crate) fn is_none(&self) -> bool {
+        self.rejected.is_none() && self.reason.is_none()
+    }
+
+    /// The first of its kind counts.
+    pub(crate) fn add(&mut self, other: &Refusal) {
+        self.rejected = self.rejected.or(other.rejected);
+        if self.reason.is_none() {
+            self.reason.clone_from(&other.reason);
+        }
+    }
+}
+
 /// A flush that waits for its barrier.
 #[derive(Debug)]
 pub(crate) struct Flush {
@@ -25,28 +49,30 @@ pub(crate) struct Flush {
     pub(crate) what: &'static str,
     /// What before it is in doubt, by now.
     pub(crate) doubt: Doubt,
-    /// The length of a message before it that the broker does not take.
-    pub(crate) rejected: Option<usize>,
+    /// Of a message before it.
+    pub(crate) refusal: Refusal,
 }
 
 impl Flush {
-    pub(crate) fn add(&mut self, doubt: Doubt, rejected: Option<usize>) {
+    pub(crate) fn add(&mut self, doubt: Doubt, refusal: &Refusal) {
         self.doubt.add(doubt);
-        self.rejected = self.rejected.or(rejected);
+        self.refusal.add(refusal);
     }
 
     fn done(self) -> (Completer<()>, Result<(), Error>) {
-        let result = match self.rejected {
-            Some(length) => Err(Error::Rejected { length, in_doubt: self.doubt }),
-            None if self.doubt.messages > 0 => Err(Error::InDoubt(self.doubt)),
-            None => Ok(()),
+        let in_doubt = self.doubt;
+        let result = match self.refusal {
+            Refusal { reason: Some(message), .. } => Err(Error::Server { message: message.to_string(), in_doubt }),
+            Refusal { rejected: Some(length), .. } => Err(Error::Rejected { length, in_doubt }),
+            Refusal { .. } if in_doubt.messages > 0 => Err(Error::InDoubt(in_doubt)),
+            Refusal { .. } => Ok(()),
         };
         (self.completer, result)
     }
 
     /// That something is in doubt is worth more to know than that it is late.
     fn late(self, after: Duration) -> (Completer<()>, Result<(), Error>) {
-        if self.doubt.messages > 0 || self.rejected.is_some() {
+        if self.doubt.messages > 0 || !self.refusal.is_none() {
             return self.done();
         }
         (self.completer, Err(Error::TimedOut { what: self.what, after, option: "timeout" }))
@@ -103,9 +129,9 @@ impl Flushes {
     }
 
     /// They still wait for the rest, which goes out over another connection.
-    pub(crate) fn doubt(&mut self, doubt: Doubt, rejected: Option<usize>) {
+    pub(crate) fn doubt(&mut self, doubt: Doubt, refusal: &Refusal) {
         self.reset();
-        self.unmarked.iter_mut().for_each(|flush| flush.add(doubt, rejected));
+        self.unmarked.iter_mut().for_each(|flush| flush.add(doubt, refusal));
     }
 
     pub(crate) fn fail(&mut self, error: &Error, due: &mut Due) {

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 mod give_up;
+mod over_stomp;
 
 pub(super) const TOKEN: Token = Token(7);
 

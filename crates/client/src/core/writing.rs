@@ -2,7 +2,8 @@
 
 use super::Publisher;
 use super::batch::{Batch, Sent};
-use crate::protocol;
+use crate::dialect::Dialect;
+use crate::stomp;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ const SPARE: usize = 64 << 10;
 pub(crate) enum Step {
     /// Write this range of the bytes; then say how many were written.
     Write(Arc<Vec<u8>>, Range<usize>),
+    /// Write a line end, which says that we live; then say so.
+    Beat,
     /// Nothing: it will be woken.
     Sleep,
     /// All that was accepted is confirmed, or was given up: end the session.
@@ -50,6 +53,10 @@ impl Publisher {
         }
         match &self.writing {
             Some((batch, written)) => Step::Write(batch.bytes.clone(), *written..self.writing_end(batch)),
+            None if self.beats.is_due(now) => {
+                self.beats.begin();
+                Step::Beat
+            }
             None => {
                 self.asleep = true;
                 if self.spare.capacity() > SPARE {
@@ -74,11 +81,18 @@ impl Publisher {
             self.writing = Some((batch, start));
             return;
         }
+        if self.is_marked() {
+            self.flushes.barrier(self.barriers);
+        }
         let asks = self.wants_barrier(now);
         if self.filling.is_empty() && !asks {
             return;
         }
+        let marks = asks && !self.filling.is_empty() && matches!(self.dialect, Dialect::Stomp(_));
         let mut bytes = std::mem::replace(&mut self.filling, std::mem::take(&mut self.spare));
+        if marks {
+            self.buffered += stomp::mark(token, self.barriers + 1, self.last, &mut bytes);
+        }
         let batch_end = bytes.len();
         if asks {
             self.must_ask = false;
@@ -86,19 +100,37 @@ impl Publisher {
             self.barriers += 1;
             self.writing_barrier = Some(self.barriers);
             self.flushes.barrier(self.barriers);
-            protocol::barrier(token, self.barriers, &mut bytes);
+            if !marks {
+                self.dialect.barrier(token, self.barriers, &mut bytes);
+            }
         }
         let messages = std::mem::take(&mut self.messages);
-        self.writing = Some((Batch { bytes: Arc::new(bytes), start: 0, end: batch_end, messages }, 0));
+        let batch = Batch { dialect: self.dialect, bytes: Arc::new(bytes), start: 0, end: batch_end, messages };
+        self.writing = Some((batch, 0));
+    }
+
+    /// Returns true if flushes need no barrier of their own: the last message has one, which is not back.
+    fn is_marked(&self) -> bool {
+        matches!(self.dialect, Dialect::Stomp(_))
+            && self.filling.is_empty()
+            && self.barriers > self.barriers_back
+            && self.unconfirmed.back().is_some_and(|sent| sent.barrier == Some(self.barriers))
     }
 
     fn wants_barrier(&self, now: Instant) -> bool {
         let bound = WITHOUT_BARRIER.min(self.options.buffer / 4);
-        self.flushes.wants_barrier()
+        // Every write of STOMP has a receipt: then a flush has one already, and little is in doubt.
+        matches!(self.dialect, Dialect::Stomp(_)) && !self.filling.is_empty()
+            || self.flushes.wants_barrier()
             || self.must_ask
             || self.barriers == self.barriers_back
                 && (self.unconfirmed_bytes + self.filling.len() >= bound.max(1)
                     || self.without_barrier_since.is_some_and(|since| since + WITHOUT_BARRIER_FOR <= now))
+    }
+
+    /// The socket has taken a line end.
+    pub(crate) fn beat_written(&mut self, now: Instant) {
+        self.beats.sent(now);
     }
 
     /// The socket has taken this many bytes of the step.
@@ -106,6 +138,7 @@ impl Publisher {
         if let Some((_, keepalive)) = &mut self.up {
             keepalive.heard(now);
         }
+        self.beats.sent(now);
         let Some((batch, written)) = self.writing.take() else { return };
         if written + bytes < self.writing_end(&batch) {
             self.writing = Some((batch, written + bytes));

@@ -1,11 +1,13 @@
 //! How connections are made: TCP, or whatever the program brings.
 
-use crate::Options;
+use crate::options::{Options, Protocol};
 use crate::protocol::{self, Incoming, Token};
+use crate::stomp::{Agreed, Failure, Handshake};
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use switchboard_wire::stomp::Version;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -17,6 +19,8 @@ type Dialing = Pin<Box<dyn Future<Output = io::Result<(Reader, Writer)>> + Send>
 pub(crate) struct Dial {
     make: Arc<dyn Fn() -> Dialing + Send + Sync>,
     pub(crate) options: Arc<Options>,
+    /// The version of STOMP that the first connection has agreed on.
+    version: Arc<OnceLock<Version>>,
 }
 
 impl std::fmt::Debug for Dial {
@@ -30,12 +34,19 @@ pub(crate) struct Open {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) token: Token,
+    /// Over STOMP.
+    pub(crate) agreed: Option<Agreed>,
+    /// What came behind the answer.
+    pub(crate) rest: Vec<u8>,
 }
 
 /// The peer speaks another protocol, which no further attempt changes.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0} is spoken there, not the broker's native protocol")]
-pub(crate) struct WrongProtocol(pub(crate) String);
+#[error("{protocol} is spoken there, not {}", .expected.name())]
+pub(crate) struct WrongProtocol {
+    pub(crate) protocol: String,
+    pub(crate) expected: Protocol,
+}
 
 impl Dial {
     pub(crate) fn tcp(options: Arc<Options>) -> Dial {
@@ -52,7 +63,7 @@ impl Dial {
                 Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
             })
         };
-        Dial { make: Arc::new(make), options }
+        Dial { make: Arc::new(make), options, version: Arc::default() }
     }
 
     pub(crate) fn over<F, Fut, S>(options: Arc<Options>, factory: F) -> Dial
@@ -69,7 +80,23 @@ impl Dial {
                 Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
             })
         };
-        Dial { make: Arc::new(make), options }
+        Dial { make: Arc::new(make), options, version: Arc::default() }
+    }
+
+    /// The version of STOMP, if that is spoken.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.version.get().copied()
+    }
+
+    /// Connects, for a subscription: over STOMP the session is begun, over the native protocol nothing is said yet.
+    pub(crate) async fn open_for_subscription(&self) -> io::Result<Open> {
+        match self.options.protocol {
+            Protocol::Native => {
+                let (reader, writer) = self.connect().await?;
+                Ok(Open { reader, writer, token: new_token(), agreed: None, rest: Vec::new() })
+            }
+            Protocol::Stomp => self.open().await,
+        }
     }
 
     /// Connects. Each address of a name has `connect_timeout` for itself.
@@ -81,6 +108,9 @@ impl Dial {
     /// was accepted by a kernel alone would only put messages in doubt.
     pub(crate) async fn open(&self) -> io::Result<Open> {
         let (mut reader, mut writer) = self.connect().await?;
+        if self.options.protocol == Protocol::Stomp {
+            return in_time(&self.options, "connecting", self.open_stomp(reader, writer)).await;
+        }
         in_time(&self.options, "connecting", async {
             let token = new_token();
             let mut bytes = Vec::new();
@@ -91,10 +121,15 @@ impl Dial {
             let mut input = Vec::with_capacity(64);
             loop {
                 if let Some(protocol) = protocol::another(&input) {
-                    return Err(io::Error::new(ErrorKind::InvalidData, WrongProtocol(protocol)));
+                    return Err(io::Error::new(
+                        ErrorKind::InvalidData,
+                        WrongProtocol { protocol, expected: Protocol::Native },
+                    ));
                 }
                 match protocol::incoming(&input, token, self.options.max_frame) {
-                    Ok(Incoming::Barrier { .. }) => return Ok(Open { reader, writer, token }),
+                    Ok(Incoming::Barrier { .. }) => {
+                        return Ok(Open { reader, writer, token, agreed: None, rest: Vec::new() });
+                    }
                     Ok(Incoming::Message { consumed }) => drop(input.drain(..consumed)),
                     Ok(Incoming::Need(_)) => {
                         if reader.read_buf(&mut input).await? == 0 {
@@ -106,6 +141,39 @@ impl Dial {
             }
         })
         .await
+    }
+
+    async fn open_stomp(&self, mut reader: Reader, mut writer: Writer) -> io::Result<Open> {
+        let mut bytes = Vec::new();
+        let mut handshake = Handshake::begin(&self.options, self.version(), &mut bytes);
+        writer.write_all(&bytes).await?;
+        writer.flush().await?;
+        let invalid = |error: Box<dyn std::error::Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, error);
+        let wrong = |protocol| invalid(WrongProtocol { protocol, expected: Protocol::Stomp }.into());
+        let mut input = Vec::with_capacity(256);
+        let agreed = loop {
+            if reader.read_buf(&mut input).await? == 0 {
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection at once"));
+            }
+            let foreign = protocol::another(&input);
+            match handshake.answer(&mut input) {
+                Ok(None) if foreign.is_none() => {}
+                Ok(None) => return Err(wrong(foreign.unwrap_or_default())),
+                Ok(Some(agreed)) => break agreed,
+                Err(Failure::Refused(refused)) => return Err(invalid(refused.into())),
+                Err(Failure::NotStomp(what)) => {
+                    let what = foreign.unwrap_or_else(|| format!("something else ({what})"));
+                    return Err(wrong(what));
+                }
+            }
+        };
+        // What waits to be sent is encoded in it.
+        let version = *self.version.get_or_init(|| agreed.version);
+        if version != agreed.version {
+            let text = format!("the server speaks STOMP {} now, and no longer {version}", agreed.version);
+            return Err(io::Error::new(ErrorKind::InvalidData, text));
+        }
+        Ok(Open { reader, writer, token: new_token(), agreed: Some(agreed), rest: input })
     }
 }
 

@@ -12,8 +12,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(bytes: Vec<u8>) -> Outgoing {
-        Outgoing { bytes, unflushed: false, shut_down: false }
+    pub(crate) fn new() -> Outgoing {
+        Outgoing { bytes: Vec::new(), unflushed: false, shut_down: false }
     }
 
     pub(crate) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {

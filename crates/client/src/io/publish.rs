@@ -1,9 +1,11 @@
 //! The task of the publishing connection.
 
-use super::dial::{Open, Writer, WrongProtocol};
+use super::dial::{Open, Reader, Writer, WrongProtocol};
 use super::shared::Shared;
-use crate::core::Step;
-use crate::{Doubt, Error, Event, Link, Reason, protocol};
+use crate::core::{Publisher, Step};
+use crate::protocol::Token;
+use crate::stomp::{Agreed, Refused};
+use crate::{Doubt, Error, Event, Link, Reason, protocol, stomp};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -28,9 +30,16 @@ enum Ending {
 pub(crate) async fn first(shared: &Shared) -> Result<Open, Error> {
     let options = &shared.options;
     let wrong = |error: &io::Error| error.get_ref().and_then(|error| error.downcast_ref::<WrongProtocol>()).cloned();
-    let failed = |error: io::Error| match wrong(&error) {
-        Some(WrongProtocol(protocol)) => Error::WrongProtocol { address: options.address(), protocol },
-        None => Error::Connect { address: options.address(), source: Arc::new(error) },
+    let refused = |error: &io::Error| error.get_ref().and_then(|error| error.downcast_ref::<Refused>()).cloned();
+    let failed = |error: io::Error| match (wrong(&error), refused(&error)) {
+        (Some(WrongProtocol { protocol, expected }), _) => Error::WrongProtocol {
+            address: options.address(),
+            protocol,
+            expected: expected.name(),
+            port: expected.default_port(),
+        },
+        (None, Some(Refused(message))) => Error::Server { message, in_doubt: Doubt::default() },
+        (None, None) => Error::Connect { address: options.address(), source: Arc::new(error) },
     };
     if !options.retry_first {
         return shared.dial.open().await.map_err(failed);
@@ -41,7 +50,7 @@ pub(crate) async fn first(shared: &Shared) -> Result<Open, Error> {
         loop {
             match shared.dial.open().await {
                 Ok(open) => return Ok(open),
-                Err(error) if wrong(&error).is_some() => return Err(failed(error)),
+                Err(error) if wrong(&error).is_some() || refused(&error).is_some() => return Err(failed(error)),
                 Err(error) => last = Some(error),
             }
             sleep(backoff.pause(fastrand::f64())).await;
@@ -65,7 +74,7 @@ pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
         let again = match serve(&shared, open).await {
             Ending::Finished => return,
             Ending::Retired => {
-                shared.with(crate::core::Publisher::retired);
+                shared.with(Publisher::retired);
                 when_needed(&shared).await
             }
             Ending::Disconnected(reason) => {
@@ -78,7 +87,15 @@ pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
         };
         let Some(again) = again else { return };
         open = again;
-        shared.with(|core| core.connected(open.token, Instant::now()));
+        shared.with(|core| connected(core, &open));
+    }
+}
+
+/// Tells the core of a connection on which the broker has answered.
+pub(crate) fn connected(core: &mut Publisher, open: &Open) {
+    match open.agreed {
+        None => core.connected(open.token, Instant::now()),
+        Some(agreed) => core.connected_by_stomp(open.token, agreed, &open.rest, Instant::now()),
     }
 }
 
@@ -140,23 +157,30 @@ async fn away<T>(shared: &Shared, work: impl Future<Output = T>) -> Option<T> {
 
 /// Moves bytes until the connection or the client ends.
 async fn serve(shared: &Shared, open: Open) -> Ending {
-    let Open { mut reader, mut writer, .. } = open;
+    let Open { mut reader, mut writer, token, agreed, .. } = open;
     let mut input = [0; 1024];
     let mut unflushed = false;
     let mut alarm = pin!(sleep(LONG));
     // The connection is silent: whether another one is answered.
     let mut probe: Option<Pin<Box<dyn Future<Output = bool> + Send>>> = None;
     loop {
-        let (step, until, wants_probe) = shared.with(|core| {
+        let (step, until, wants_probe, is_dead) = shared.with(|core| {
             let step = core.step(Instant::now());
-            (step, core.timeout(), core.takes_probe())
+            (step, core.timeout(), core.takes_probe(), core.is_dead())
         });
+        if is_dead {
+            let seconds = shared.options.heartbeat.as_secs_f32();
+            return broken(format!("no sign of life for more than {seconds} s (option heartbeat)"));
+        }
         if wants_probe && probe.is_none() {
             let dial = shared.dial.clone();
             probe = Some(Box::pin(async move { dial.open().await.is_ok() }));
         }
         if matches!(step, Step::Finish | Step::Retire) {
-            finish(shared, &mut writer).await;
+            match agreed {
+                None => finish(shared, &mut writer).await,
+                Some(agreed) => finish_stomp(shared, (&mut reader, &mut writer), (token, agreed)).await,
+            }
             return if matches!(step, Step::Finish) { Ending::Finished } else { Ending::Retired };
         }
         // It may well ring too early, and then finds nothing; so it is seldom set.
@@ -166,7 +190,8 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
             alarm.as_mut().reset(until);
         }
         tokio::select! {
-            written = write(&mut writer, &step), if unflushed || matches!(step, Step::Write(..)) => {
+            written = write(&mut writer, &step), if unflushed || matches!(step, Step::Write(..) | Step::Beat) => {
+                let is_beat = matches!(step, Step::Beat);
                 // Before the core knows: it uses the buffer again if this was the last reference.
                 drop(step);
                 match written {
@@ -174,6 +199,10 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
                     Ok(Some(0)) => return broken("the connection takes nothing more"),
                     Ok(Some(bytes)) => {
                         unflushed = true;
+                        if is_beat {
+                            shared.with(|core| core.beat_written(Instant::now()));
+                            continue;
+                        }
                         shared.with(|core| core.written(bytes, Instant::now()));
                     }
                     Err(error) => return broken(error),
@@ -184,8 +213,8 @@ async fn serve(shared: &Shared, open: Open) -> Ending {
                 Ok(bytes) => {
                     // Whatever becomes of the other connection: this one is alive.
                     probe = None;
-                    if let Err(error) = shared.with(|core| core.received(&input[..bytes], Instant::now())) {
-                        return broken(error);
+                    if let Err(reason) = shared.with(|core| core.received(&input[..bytes], Instant::now())) {
+                        return Ending::Disconnected(reason);
                     }
                 }
                 Err(error) => return broken(error),
@@ -216,6 +245,7 @@ fn broken(why: impl ToString) -> Ending {
 async fn write(writer: &mut Writer, step: &Step) -> io::Result<Option<usize>> {
     match step {
         Step::Write(bytes, range) => writer.write(&bytes[range.clone()]).await.map(Some),
+        Step::Beat => writer.write(b"\n").await.map(Some),
         Step::Sleep | Step::Finish | Step::Retire => writer.flush().await.map(|()| None),
     }
 }
@@ -226,6 +256,23 @@ async fn finish(shared: &Shared, writer: &mut Writer) {
     // What mattered is confirmed already.
     let _ = timeout(shared.options.connect_timeout, async {
         writer.write_all(&last).await?;
+        writer.shutdown().await
+    })
+    .await;
+}
+
+/// Ends the session with DISCONNECT, and waits for its receipt: a server that resets the connection then has read everything.
+async fn finish_stomp(shared: &Shared, (reader, writer): (&mut Reader, &mut Writer), (token, agreed): (Token, Agreed)) {
+    let mut last = Vec::new();
+    stomp::disconnect(token, u64::MAX, agreed.version, &mut last);
+    let _ = timeout(shared.options.connect_timeout, async {
+        writer.write_all(&last).await?;
+        writer.flush().await?;
+        let mut input = [0; 1024];
+        // Nothing else is on its way, so the first byte is the receipt's, or a sign of life.
+        while let bytes @ 1.. = reader.read(&mut input).await?
+            && input[..bytes].iter().all(|byte| matches!(byte, b'\n' | b'\r'))
+        {}
         writer.shutdown().await
     })
     .await;

@@ -1,14 +1,17 @@
 //! The task of a subscription: a connection of its own.
 
-use super::dial::{Reader, Writer, new_token};
+use super::dial::Open;
+use super::dial::{Reader, Writer};
 use super::outgoing::Outgoing;
+use super::session::Session;
 use super::shared::Shared;
 use crate::completion::Completer;
-use crate::core::{Effect, Subscriber};
+use crate::core::Effect;
 use crate::inbox::{Inbox, Taker, Unread};
 use crate::options::MAX_CHANNEL;
+use crate::stomp::{Acks, Subscribing};
 use crate::{Doubt, Error, Event, Link, Options, Reason, Subscription, protocol};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +27,8 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// A call of `subscribe`.
 pub(crate) struct SubscribeRequest {
-    pub(crate) pattern: Bytes,
+    pub(crate) subscribing: Arc<Subscribing>,
+    pub(crate) acks: Arc<Acks>,
     pub(crate) inbox: Arc<Inbox>,
     /// Until the subscription is in force for the first time.
     pub(crate) first: Option<(Completer<Subscription>, Subscription)>,
@@ -43,16 +47,16 @@ pub(crate) async fn run(shared: Arc<Shared>, mut request: SubscribeRequest) {
     let inbox = request.inbox.clone();
     let _ended = Ended(&inbox);
     let options = &shared.options;
-    let link = Link::Subscription(request.pattern.clone());
+    let link = Link::Subscription(request.subscribing.destination.clone());
     let mut backoff = Backoff::new(options.backoff_min, options.backoff_max);
     let deadline = Deadline::after(Instant::now(), options.timeout);
     loop {
         let dialled = tokio::select! {
-            dialled = shared.dial.connect() => dialled,
+            dialled = shared.dial.open_for_subscription() => dialled,
             () = given_up(&shared, &request, deadline) => return late(&shared, request),
         };
         let failure = match dialled {
-            Ok((reader, writer)) => match follow(&shared, &mut request, reader, writer, deadline).await {
+            Ok(open) => match follow(&shared, &mut request, open, deadline).await {
                 Ok(Ending::Finished) => return,
                 Err(()) => return late(&shared, request),
                 Ok(Ending::Disconnected(reason)) => {
@@ -65,7 +69,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut request: SubscribeRequest) {
                 }
                 // The next pause is longer: a broker that refuses is not to be asked ten times a second.
                 Ok(Ending::Refused(reason)) => {
-                    if let Some(error) = cannot_heal(options, &request.pattern, &reason)
+                    if let Some(error) = cannot_heal(options, &request.subscribing.destination, &reason)
                         && let Some((completer, _)) = request.first.take()
                     {
                         return completer.complete(Err(error));
@@ -89,7 +93,8 @@ fn cannot_heal(options: &Options, pattern: &[u8], reason: &Reason) -> Option<Err
     if *reason == Reason::Closed && pattern.len() > MAX_CHANNEL {
         return Some(Error::ChannelName { length: pattern.len(), limit: MAX_CHANNEL });
     }
-    (!options.reconnect).then(|| Error::Refused { reason: reason.clone() })
+    let has_said_why = matches!(reason, Reason::Error(_));
+    (!options.reconnect || has_said_why).then(|| Error::Refused { reason: reason.clone() })
 }
 
 /// Ends the inbox also when the runtime is shut down.
@@ -129,23 +134,19 @@ fn late(shared: &Shared, request: SubscribeRequest) {
 }
 
 /// One connection, to its end; an error if it took too long until the subscription was in force.
-async fn follow(
-    shared: &Shared,
-    request: &mut SubscribeRequest,
-    mut reader: Reader,
-    mut writer: Writer,
-    deadline: Deadline,
-) -> Result<Ending, ()> {
+async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, deadline: Deadline) -> Result<Ending, ()> {
     let options = &shared.options;
-    let (mut core, first) =
-        Subscriber::new(&request.pattern, new_token(), options.heartbeat, options.max_frame, Instant::now());
-    let mut outgoing = Outgoing::new(first);
+    let mut outgoing = Outgoing::new();
+    let mut core = Session::begin(shared, request, &open, &mut outgoing);
+    let Open { mut reader, mut writer, rest, .. } = open;
     let mut closed = shared.closed.subscribe();
     let mut closing = false;
     let mut confirmed = false;
     let mut alarm = pin!(sleep_until(ring(core.timeout())));
-    let (mut input, mut messages) = (BytesMut::new(), Vec::new());
+    let (mut input, mut chunks) = (BytesMut::from(&rest[..]), Vec::new());
     let (mut size, mut need) = (SMALL, 0);
+    // No server may keep a subscription from ending: without a message for so long it is over.
+    let mut late = Deadline::NEVER;
     loop {
         let full = request.inbox.is_full();
         match request.inbox.taker() {
@@ -154,18 +155,25 @@ async fn follow(
                 return Ok(Ending::Finished);
             }
             Taker::Draining if !closing => {
-                closing = true;
-                outgoing.shut_down();
+                late = late.earlier(Deadline::after(Instant::now(), options.timeout));
+                if !core.must_settle(request) || late.has_passed(Instant::now()) {
+                    closing = true;
+                    core.drain(&mut outgoing);
+                    late = Deadline::after(Instant::now(), options.timeout);
+                }
             }
             Taker::Listening if !closing && *closed.borrow() => {
                 // What was on its way to us is still received.
                 closing = true;
-                outgoing.push(protocol::end);
+                core.end(&mut outgoing);
+                late = Deadline::after(Instant::now(), options.timeout);
             }
             Taker::Draining | Taker::Listening => {}
         }
-        if alarm.is_elapsed() {
-            alarm.as_mut().reset(ring(core.timeout()));
+        core.write(&mut outgoing);
+        let due = ring(core.timeout());
+        if alarm.is_elapsed() || due < alarm.deadline() {
+            alarm.as_mut().reset(due);
         }
         // A small rest is not worth a read.
         if input.capacity() - input.len() < size / 4 || input.capacity() < need {
@@ -189,22 +197,37 @@ async fn follow(
                     Err(_) if closing => return Ok(Ending::Finished),
                     Err(error) => return ended(confirmed, error.to_string().into()),
                 }
-                let result = core.received(&mut input, &mut messages, Instant::now());
-                request.inbox.put(messages.drain(..));
+                let result = core.received(&mut input, &mut chunks, Instant::now());
+                if closing && !chunks.is_empty() {
+                    late = Deadline::after(Instant::now(), options.timeout);
+                }
+                request.inbox.put(chunks.drain(..));
                 // Before the inbox counts as full: only the holder of the subscription can empty it.
                 if !confirmed && core.is_confirmed() {
                     confirmed = true;
-                    shared.emit(&Event::Connected(Link::Subscription(request.pattern.clone())));
+                    shared.emit(&Event::Connected(Link::Subscription(request.subscribing.destination.clone())));
                     if let Some((completer, subscription)) = request.first.take() {
                         completer.complete(Ok(subscription));
                     }
                 }
                 match result {
                     Ok(bytes) => need = bytes,
-                    Err(error) => return ended(confirmed, error.to_string().into()),
+                    Err(_) if closing => return Ok(Ending::Finished),
+                    Err(reason) => return ended(confirmed, reason),
+                }
+                if core.is_done() {
+                    return Ok(Ending::Finished);
                 }
             }
-            () = request.inbox.changed() => core.resumed(Instant::now()),
+            () = request.acks.changed.notified() => {}
+            () = late.wait(), if closing && !full => return Ok(Ending::Finished),
+            () = late.wait(), if !closing && request.inbox.taker() == Taker::Draining => {}
+            () = request.inbox.changed() => {
+                core.resumed(Instant::now());
+                if closing {
+                    late = Deadline::after(Instant::now(), options.timeout);
+                }
+            }
             _ = closed.changed(), if !closing => {}
             () = deadline.wait(), if request.first.is_some() => return Err(()),
             () = alarm.as_mut(), if !alarm.is_elapsed() => {
@@ -212,7 +235,7 @@ async fn follow(
                 if full {
                     core.resumed(now);
                 }
-                match core.handle_timeout(now) {
+                match core.handle_timeout(now, outgoing.is_due()) {
                     Effect::Nothing => {}
                     Effect::Check(_) if closing => {}
                     Effect::Check(check) => outgoing.push(|bytes| bytes.extend_from_slice(&check)),
@@ -241,29 +264,39 @@ fn ended(confirmed: bool, reason: Reason) -> Result<Ending, ()> {
 async fn leave(
     shared: &Shared,
     request: &SubscribeRequest,
-    mut core: Subscriber,
+    mut core: Session,
     (mut reader, mut writer, mut outgoing, mut input): (Reader, Writer, Outgoing, BytesMut),
 ) {
+    let pattern = &request.subscribing.destination;
     let mut unread = request.inbox.unread();
-    outgoing.shut_down();
-    let writing = async { while outgoing.is_due() && outgoing.write(&mut writer).await.is_ok() {} };
-    let reading = async {
-        let mut messages = Vec::new();
-        loop {
+    core.drain(&mut outgoing);
+    let leaving = async {
+        let mut chunks = Vec::new();
+        while !core.is_done() {
+            core.write(&mut outgoing);
             input.reserve(LARGE);
-            if !matches!(reader.read_buf(&mut input).await, Ok(1..)) {
-                return;
-            }
-            let received = core.received(&mut input, &mut messages, Instant::now());
-            messages.drain(..).for_each(|bytes| unread.add(&bytes));
-            if received.is_err() {
-                return;
+            tokio::select! {
+                written = outgoing.write(&mut writer), if outgoing.is_due() => {
+                    if written.is_err() {
+                        return;
+                    }
+                }
+                read = reader.read_buf(&mut input) => {
+                    if !matches!(read, Ok(1..)) {
+                        return;
+                    }
+                    let received = core.received(&mut input, &mut chunks, Instant::now());
+                    chunks.drain(..).for_each(|chunk| unread.add(&chunk));
+                    if received.is_err() {
+                        return;
+                    }
+                }
             }
         }
     };
-    let _ = timeout(shared.options.connect_timeout, async { tokio::join!(writing, reading) }).await;
-    if unread.messages > 0 && protocol::is_queue(&request.pattern) {
+    let _ = timeout(shared.options.connect_timeout, leaving).await;
+    if unread.messages > 0 && core.discards() && protocol::is_queue(pattern) {
         let Unread { messages, bytes } = unread;
-        shared.emit(&Event::Discarded { pattern: request.pattern.clone(), messages, bytes });
+        shared.emit(&Event::Discarded { pattern: pattern.clone(), messages, bytes });
     }
 }

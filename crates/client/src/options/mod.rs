@@ -14,16 +14,25 @@ const SIZE_BOUNDS: &str = "it must be from 1 byte to less than 4GiB";
 /// What brokers allow unless they are configured otherwise.
 pub(crate) const MAX_CHANNEL: usize = 1024;
 
-/// Where the broker is, and the limits of a client. Each field but the first two is an option of
-/// the URL, by its name: `switchboard://[::1]:25000?timeout=5s&buffer=1MiB&when_full=fail`.
+/// Where the broker is, and the limits of a client. Each field but the first five is an option of
+/// the URL, by its name: `switchboard://[::1]:25000?timeout=5s&buffer=1MiB&when_full=fail`. The URL of a broker that is to be
+/// spoken to in STOMP is `stomp://LOGIN:PASSCODE@HOST:PORT`, where login and passcode may be percent-encoded or missing.
 /// Durations are written as `250ms`, `1.5h` or `2` (seconds), sizes as `64KiB`, `1.5MB` or `4096` (bytes): the grammar of
 /// [`switchboard_driver::quantity`], as in the program's options and settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// The protocol, by the URL's scheme; default native.
+    pub protocol: Protocol,
     /// The broker's host; default `localhost`.
     pub host: String,
-    /// The broker's port; default 25000.
+    /// The broker's port; default 25000, of STOMP 61613.
     pub port: u16,
+    /// The login of STOMP's CONNECT; default none.
+    pub login: Option<String>,
+    /// The passcode of STOMP's CONNECT; default none.
+    pub passcode: Option<String>,
+    /// The header `host` of STOMP's CONNECT; default `/`, RabbitMQ's only virtual host. Many brokers ignore it.
+    pub vhost: String,
     /// How long a connection may take until the broker answers; default 5 s.
     pub connect_timeout: Duration,
     /// How long `flush`, `subscribe`, `close`, and a publish that waits for room may take; default 30 s.
@@ -65,6 +74,32 @@ pub struct Options {
     pub driver: Runtime,
 }
 
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Switchboard's own: `switchboard://`.
+    #[default]
+    Native,
+    /// STOMP, in the latest version that the broker knows: `stomp://`.
+    Stomp,
+}
+
+impl Protocol {
+    pub(crate) fn default_port(self) -> u16 {
+        match self {
+            Protocol::Native => 25000,
+            Protocol::Stomp => 61613,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Protocol::Native => "the broker's native protocol",
+            Protocol::Stomp => "STOMP",
+        }
+    }
+}
+
 /// What a publish does that finds the buffer full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
@@ -93,8 +128,12 @@ fn is_size(bytes: usize) -> bool {
 impl Default for Options {
     fn default() -> Options {
         Options {
+            protocol: Protocol::Native,
             host: "localhost".into(),
             port: 25000,
+            login: None,
+            passcode: None,
+            vhost: "/".into(),
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
@@ -137,6 +176,13 @@ impl Options {
         if self.host.is_empty() {
             return fail("host", "it is empty");
         }
+        for (option, text) in
+            [("login", &self.login), ("passcode", &self.passcode), ("vhost", &Some(self.vhost.clone()))]
+        {
+            if text.as_ref().is_some_and(|text| text.contains(['\n', '\r', '\0'])) {
+                return fail(option, "it has a line end or a NUL byte, which CONNECT cannot express");
+            }
+        }
         let durations = [
             ("connect_timeout", self.connect_timeout),
             ("timeout", self.timeout),
@@ -162,7 +208,11 @@ impl Options {
         Ok(())
     }
 
+    /// Over STOMP only the broker knows which names are too long.
     pub(crate) fn check_channel(&self, name: &[u8]) -> Result<(), Error> {
+        if self.protocol == Protocol::Stomp && !name.is_empty() {
+            return Ok(());
+        }
         if name.is_empty() || name.len() > self.max_channel {
             return Err(Error::ChannelName { length: name.len(), limit: self.max_channel });
         }

@@ -1,14 +1,26 @@
-use super::{Options, Runtime, SIZE_BOUNDS, WhenFull, is_size};
+use super::{Options, Protocol, Runtime, SIZE_BOUNDS, WhenFull, is_size};
+use percent_encoding::percent_decode_str;
 use std::time::Duration;
 use switchboard_driver::quantity;
 
-const SCHEME: &str = "switchboard://";
+const SCHEMES: [(&str, Protocol); 2] = [("switchboard://", Protocol::Native), ("stomp://", Protocol::Stomp)];
 
 pub(super) fn parse(url: &str) -> Result<Options, String> {
-    let rest = url.strip_prefix(SCHEME).ok_or_else(|| format!("it does not begin with {SCHEME}"))?;
+    let found = SCHEMES.iter().find_map(|(scheme, protocol)| Some((url.strip_prefix(scheme)?, *protocol)));
+    let (rest, protocol) = found.ok_or("it does not begin with switchboard:// or stomp://")?;
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let place = place.strip_suffix('/').unwrap_or(place);
-    let mut options = Options::default();
+    let mut options = Options { protocol, port: protocol.default_port(), ..Options::default() };
+    let place = match place.rsplit_once('@') {
+        None => place,
+        Some(_) if protocol == Protocol::Native => return Err("the native protocol has no login".into()),
+        Some((user, place)) => {
+            let (login, passcode) = user.split_once(':').map_or((user, None), |(user, rest)| (user, Some(rest)));
+            options.login = Some(decoded("login", login)?);
+            options.passcode = passcode.map(|passcode| decoded("passcode", passcode)).transpose()?;
+            place
+        }
+    };
     let port = match place.strip_prefix('[') {
         Some(inner) => {
             let (host, port) = inner.split_once(']').ok_or("a [ without a ]")?;
@@ -53,15 +65,25 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
         "when_full" => options.when_full = one_of(value, &[("wait", WhenFull::Wait), ("fail", WhenFull::Fail)])?,
         "retry_first" => options.retry_first = one_of(value, &[("true", true), ("false", false)])?,
         "reconnect" => options.reconnect = one_of(value, &[("true", true), ("false", false)])?,
+        "vhost" if options.protocol == Protocol::Stomp => options.vhost = decoded("vhost", value)?,
+        "vhost" => return Err("only STOMP has it".into()),
         "driver" => options.driver = one_of(value, &[("current", Runtime::Current), ("shared", Runtime::Shared)])?,
         _ => {
             return Err("there is no such option; there are connect_timeout, timeout, heartbeat, backoff_min, \
                  backoff_max, buffer, when_full, waiting, resend, inbox, max_frame, max_channel, retry_first, reconnect, \
-                 driver"
+                 driver, vhost"
                 .into());
         }
     }
     Ok(())
+}
+
+fn decoded(what: &str, text: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| format!("{what} is not UTF-8"))?;
+    if decoded.contains(['\n', '\r', '\0']) {
+        return Err(format!("{what} has a line end or a NUL byte"));
+    }
+    Ok(decoded.into_owned())
 }
 
 /// A count that may be smaller than what the grammar takes.

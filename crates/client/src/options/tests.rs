@@ -1,4 +1,4 @@
-use super::{Options, Runtime, WhenFull};
+use super::{Options, Protocol, Runtime, WhenFull};
 use std::time::Duration;
 
 fn refused(url: &str) -> String {
@@ -18,6 +18,18 @@ fn an_address_needs_only_a_host() {
     }
     let six: Options = "switchboard://[::1]:2".parse().unwrap();
     assert_eq!(six.address(), "[::1]:2");
+}
+
+#[test]
+fn an_address_of_stomp_may_have_a_login() {
+    let options: Options = "stomp://me%40work:a%3Ab:c@h?vhost=%2Fone".parse().unwrap();
+    assert_eq!((options.protocol, options.host.as_str(), options.port), (Protocol::Stomp, "h", 61613));
+    assert_eq!((options.login.as_deref(), options.passcode.as_deref()), (Some("me@work"), Some("a:b:c")));
+    assert_eq!(options.vhost, "/one");
+    let plain: Options = "stomp://[::1]:7".parse().unwrap();
+    assert_eq!((plain.host.as_str(), plain.port, plain.login, plain.passcode), ("::1", 7, None, None));
+    let shown = "stomp://me@h".parse::<Options>().unwrap();
+    assert_eq!((shown.login.as_deref(), shown.passcode), (Some("me"), None));
 }
 
 #[test]
@@ -43,6 +55,7 @@ fn every_limit_can_be_set() {
         retry_first: true,
         reconnect: false,
         driver: Runtime::Shared,
+        ..Options::default()
     };
     assert_eq!(url.parse::<Options>().unwrap(), set);
     assert_eq!("switchboard://h?timeout=never".parse::<Options>().unwrap().timeout, Duration::MAX);
@@ -65,7 +78,12 @@ fn quantities_are_written_as_in_flags_and_settings() {
 #[test]
 fn a_wrong_address_is_explained() {
     for (url, part) in [
-        ("localhost:25000", "does not begin with switchboard://"),
+        ("localhost:25000", "does not begin with switchboard:// or stomp://"),
+        ("switchboard://me@h", "the native protocol has no login"),
+        ("switchboard://h?vhost=/", "only STOMP has it"),
+        ("stomp://%ff@h", "login is not UTF-8"),
+        ("stomp://me:a%0Ab@h", "passcode has a line end or a NUL byte"),
+        ("stomp://me@", "the host is missing"),
         ("switchboard://", "the host is missing"),
         ("switchboard://:1", "the host is missing"),
         ("switchboard://h:x", "\"x\" is not a port"),

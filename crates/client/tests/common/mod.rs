@@ -3,14 +3,18 @@
 #![allow(dead_code, reason = "not every test uses everything")]
 #![allow(unused_imports, reason = "not every test uses everything")]
 
+mod fake;
 mod proxy;
+mod rabbitmq;
 
+pub(crate) use fake::{Frame, Peer, between, fake};
 pub(crate) use proxy::{Proxy, Way};
+pub(crate) use rabbitmq::RabbitMq;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
-use switchboard_client::{Client, Event, Events, Message};
+use switchboard_client::{Client, Event, Events, Message, Subscription};
 use switchboard_server::{Server, Settings};
 use tokio::runtime::{Builder, Runtime};
 
@@ -70,6 +74,15 @@ pub(crate) fn url(address: SocketAddr, options: &str) -> String {
     format!("switchboard://{address}?{options}")
 }
 
+/// The native port answers STOMP too.
+pub(crate) fn stomp_url(address: SocketAddr, options: &str) -> String {
+    format!("stomp://{address}?{options}")
+}
+
+pub(crate) fn stomp_client(address: SocketAddr, options: &str) -> Client {
+    Client::connect(&stomp_url(address, options)).wait().expect("a broker")
+}
+
 /// Waits, with a bound, for what another thread makes.
 pub(crate) fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told): (_, Receiver<T>) = mpsc::channel();
@@ -81,6 +94,13 @@ pub(crate) fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + 
             std::panic::resume_unwind(thread.join().expect_err("it has panicked"));
         }
     }
+}
+
+/// The next message, with a bound.
+pub(crate) fn next(subscription: &mut Subscription) -> Message {
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let waiting = async { tokio::time::timeout(PATIENCE, subscription.next()).await };
+    runtime.block_on(waiting).expect("a message in time").expect("a message")
 }
 
 /// Skips to an event.

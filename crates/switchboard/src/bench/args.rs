@@ -11,7 +11,8 @@ Examples:
   switchboard bench                                     one to one, as fast as it goes
   switchboard bench --subscribers 8 --size 1KiB         one to eight
   switchboard bench --publishers 8 --subscribers 8 --queue
-  switchboard bench --rate 100000                       latency at a fixed rate";
+  switchboard bench --rate 100000                       latency at a fixed rate
+  switchboard bench --server stomp://localhost --queue --prefetch 100";
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
@@ -26,6 +27,9 @@ pub(crate) struct Bench {
     /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.
     #[arg(long)]
     pub(crate) queue: bool,
+    /// Ack each message, and let so many wait for that: over STOMP, for a queue [default: no acks].
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = prefetch)]
+    pub(crate) prefetch: Option<u32>,
     /// Bytes of a message; 16 at least.
     #[arg(long, allow_hyphen_values = true, value_parser = message, default_value = "128")]
     pub(crate) size: usize,
@@ -64,6 +68,14 @@ fn connections(text: &str) -> Result<u16, String> {
     match u16::try_from(parse_count(text)?) {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(format!("it must be from 1 to {}", u16::MAX)),
+    }
+}
+
+/// Messages that may wait for their acks.
+fn prefetch(text: &str) -> Result<u32, String> {
+    match u32::try_from(parse_count(text)?) {
+        Ok(messages) if messages > 0 => Ok(messages),
+        _ => Err(format!("it must be from 1 to {}", u32::MAX)),
     }
 }
 

@@ -4,11 +4,11 @@ mod args;
 
 pub(crate) use args::{Bench, EXAMPLES};
 
-use crate::output::{self, note, refused};
+use crate::output::{self, UsageError, note, refused};
 use crate::server_address::Door;
 use crate::spoken::spoken;
 use crate::units::plural;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fmt::Write as _;
@@ -20,12 +20,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use switchboard_driver::quantity::show_duration;
-use switchboard_load::{Native, Outcome, Plan, run_until as load};
+use switchboard_load::{Native, Outcome, Plan, Stomp, run_until as load};
 
 /// Loads a broker that runs already, and prints what it did.
 pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     let server = &args.server.address;
-    let native = Native(address(server.host(), server.port(Door::Native))?);
+    let is_stomp = server.is_explicitly(Door::Stomp);
+    let door = if is_stomp { Door::Stomp } else { Door::Native };
+    let at = address(server.host(), server.port(door))?;
+    let login = match server.login() {
+        (Some(login), passcode) => Some((login, passcode.unwrap_or_default())),
+        (None, _) => None,
+    };
+    let (native, stomp) = (Native(at), Stomp { address: at, login, prefetch: args.prefetch });
+    if args.prefetch.is_some() && !(is_stomp && args.queue) {
+        return Err(UsageError::of(anyhow!("--prefetch is for acks: of a queue, with stomp:// in --server")));
+    }
     let plan = Plan {
         publishers: args.publishers.into(),
         subscribers: args.subscribers.into(),
@@ -36,7 +46,7 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         rate: args.rate,
     };
     if !args.json {
-        output::write(format!("{}\n", describe(args, native.0)).as_bytes())?;
+        output::write(format!("{}\n", describe(args, at)).as_bytes())?;
     }
     let stop = Arc::new(AtomicBool::new(false));
     let code = Arc::new(AtomicUsize::new(0));
@@ -48,10 +58,11 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     }
     let began = Instant::now();
     let progress = (!args.json && std::io::stderr().is_terminal()).then(|| Progress::start(args.seconds));
-    let loaded = load(&native, &plan, &stop);
+    let loaded = if is_stomp { load(&stomp, &plan, &stop) } else { load(&native, &plan, &stop) };
     drop(progress);
     let outcome = match loaded {
         Ok(outcome) => outcome,
+        Err(error) if is_stomp => return Err(anyhow::Error::new(error).context("the broker was lost")),
         Err(error) => match spoken(server, Door::Native) {
             // A broker's answer to HTTP is HTTP, too, so only where nothing was measured.
             Some(protocol) if !answers(&native) => {

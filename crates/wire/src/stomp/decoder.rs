@@ -124,6 +124,7 @@ impl Decoder {
         let frame = Frame {
             command: &input[self.begin..self.head.command],
             lines: &input[self.head.lines..self.line],
+            lines_at: self.head.lines,
             version: self.version_of(&input[self.begin..self.head.command]),
             body: &input[body..end],
             body_range: body..end,

@@ -9,6 +9,8 @@ pub struct Frame<'a> {
     pub command: &'a [u8],
     /// Header lines as they came, each with its end.
     pub(super) lines: &'a [u8],
+    /// Where they begin in the input.
+    pub(super) lines_at: usize,
     pub(super) version: Version,
     /// Any bytes.
     pub body: &'a [u8],
@@ -28,12 +30,7 @@ pub struct Header<'a> {
 impl<'a> Frame<'a> {
     /// The headers in their order. Of repeated ones the first counts.
     pub fn headers(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
-        let version = self.version;
-        lines(self.lines).filter_map(move |line| {
-            let (name, value) = split(line)?;
-            // The decoder has found nothing wrong with them.
-            Some(Header { name: version.unescape(name).ok()?, value: version.unescape(value).ok()? })
-        })
+        Header::of_lines(self.lines, self.version)
     }
 
     /// The first header of this name.
@@ -46,6 +43,23 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn lines(&self) -> &'a [u8] {
         self.lines
+    }
+
+    /// Where the header lines are in the input.
+    #[must_use]
+    pub fn lines_range(&self) -> Range<usize> {
+        self.lines_at..self.lines_at + self.lines.len()
+    }
+}
+
+impl<'a> Header<'a> {
+    /// The headers of lines that [`Frame::lines`] gave of a frame other than CONNECT and CONNECTED.
+    pub fn of_lines(text: &'a [u8], version: Version) -> impl Iterator<Item = Header<'a>> + use<'a> {
+        lines(text).filter_map(move |line| {
+            let (name, value) = split(line)?;
+            // The decoder has found nothing wrong with them.
+            Some(Header { name: version.unescape(name).ok()?, value: version.unescape(value).ok()? })
+        })
     }
 }
 

@@ -1,0 +1,145 @@
+//! A publisher over STOMP.
+
+use super::*;
+use crate::Reason;
+use crate::stomp::{Agreed, receipt};
+use switchboard_wire::stomp::{Decoder, Found, Limits, Version};
+
+const AGREED: Agreed = Agreed { version: Version::V1_2, sends: None, expects: None };
+
+/// What a server makes of bytes: the bodies of whole messages, and the receipts that it gives.
+fn server(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.set_version(Version::V1_2);
+    let (mut bodies, mut receipts, mut at) = (Vec::new(), Vec::new(), 0);
+    while let Ok(Found::Frame { frame, length }) = decoder.next(&bytes[at..]) {
+        if frame.command == b"SEND" {
+            bodies.push(frame.body.to_vec());
+        }
+        if let Some(id) = frame.header(b"receipt") {
+            receipts.extend_from_slice(b"RECEIPT\nreceipt-id:");
+            receipts.extend_from_slice(&id);
+            receipts.extend_from_slice(b"\n\n\0");
+        }
+        at += length;
+    }
+    (bodies, receipts)
+}
+
+fn publish_three(core: &mut Publisher, now: Instant) {
+    for data in [&b"one"[..], b"", b"three"] {
+        assert!(answer(&mut core.publish_with(b"/queue/a", b"kind:x\n", data, || now)).unwrap().is_ok());
+    }
+}
+
+#[test]
+fn a_write_that_breaks_anywhere_loses_no_more_than_is_in_doubt_and_the_rest_follows_in_order() {
+    let now = Instant::now();
+    for (resend, at_least_once) in [("", false), ("resend=9", true)] {
+        for cut in 0.. {
+            let mut core = publisher(resend);
+            core.connected_by_stomp(TOKEN, AGREED, b"", now);
+            publish_three(&mut core, now);
+            let Step::Write(bytes, range) = core.step(now) else { panic!("nothing to write") };
+            let whole = cut >= range.len();
+            let (mut received, _) = server(&bytes[..cut.min(range.len())]);
+            drop(bytes);
+            core.written(cut.min(range.len()), now);
+            core.disconnected("cut".to_owned().into());
+            core.connected_by_stomp(Token(8), AGREED, b"", now);
+            let in_doubt: u64 = fire(&mut core)
+                .iter()
+                .map(|event| if let Event::Disconnected { in_doubt, .. } = event { in_doubt.messages } else { 0 })
+                .sum();
+            let mut flush = core.flush("flush", now);
+            let written = drain(&mut core, now);
+            let (rest, receipts) = server(&written);
+            received.extend(rest);
+            core.received(&receipts, now).unwrap();
+            fire(&mut core);
+            assert_eq!(answer(&mut flush).unwrap().is_ok(), in_doubt == 0, "{cut}");
+            if at_least_once {
+                assert_eq!(in_doubt, 0);
+                assert!(received.ends_with(&[b"three".to_vec()]) && received.len() >= 3, "{cut}: {received:?}");
+            } else {
+                // What had arrived is in doubt, too.
+                assert_eq!(received, [&b"one"[..], b"", b"three"], "{cut}");
+            }
+            assert_eq!(core.buffered_bytes(), 0, "{cut}");
+            if whole {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_comes_a_byte_at_a_time_is_one_and_that_of_another_connection_is_none() {
+    let now = Instant::now();
+    let mut core = publisher("");
+    core.connected_by_stomp(TOKEN, AGREED, b"\n", now);
+    publish_three(&mut core, now);
+    let mut flush = core.flush("flush", now);
+    let (_, receipts) = server(&drain(&mut core, now));
+    core.received(b"\nRECEIPT\nreceipt-id:8-1\n\n\0\nMESSAGE\nsubscription:0\n\n\0", now).unwrap();
+    fire(&mut core);
+    assert!(answer(&mut flush).is_none());
+    for byte in &receipts {
+        core.received(std::slice::from_ref(byte), now).unwrap();
+    }
+    fire(&mut core);
+    assert!(answer(&mut flush).unwrap().is_ok());
+    let error = core.received(b"ERROR\nmessage:no\n\n\0", now).unwrap_err();
+    assert_eq!(error, Reason::Error("no".into()));
+    let mut decoder = Decoder::new(Limits::default());
+    let Ok(Found::Frame { frame, .. }) = decoder.next(b"RECEIPT\nreceipt-id:7-x\n\n\0") else { panic!("a frame") };
+    assert_eq!(receipt(TOKEN, &frame), None);
+}
+
+#[test]
+fn a_flush_behind_a_written_message_waits_for_its_receipt_and_asks_for_no_other() {
+    let now = Instant::now();
+    let mut core = publisher("");
+    core.connected_by_stomp(TOKEN, AGREED, b"", now);
+    publish_three(&mut core, now);
+    let (_, receipts) = server(&drain(&mut core, now));
+    let mut flush = core.flush("flush", now);
+    assert!(drain(&mut core, now).is_empty());
+    core.received(&receipts, now).unwrap();
+    fire(&mut core);
+    assert!(answer(&mut flush).unwrap().is_ok());
+    // Nothing is on its way: the server is asked.
+    let mut flush = core.flush("flush", now);
+    let (bodies, receipts) = server(&drain(&mut core, now));
+    assert!(bodies.is_empty());
+    core.received(&receipts, now).unwrap();
+    fire(&mut core);
+    assert!(answer(&mut flush).unwrap().is_ok());
+}
+
+#[test]
+fn signs_of_life_are_due_after_half_of_the_interval_and_a_silent_server_is_dead() {
+    let second = Duration::from_secs(1);
+    let mut now = Instant::now();
+    let mut core = publisher("heartbeat=1s");
+    let agreed = Agreed { sends: Some(second), expects: Some(second), ..AGREED };
+    core.connected_by_stomp(TOKEN, agreed, b"", now);
+    assert!(matches!(core.step(now), Step::Sleep));
+    now = core.timeout().instant().unwrap();
+    assert!(matches!(core.step(now), Step::Beat));
+    // While it is not written, nothing else is due for it.
+    assert!(core.timeout().instant().unwrap() > now);
+    core.beat_written(now);
+    assert!(matches!(core.step(now), Step::Sleep));
+    let mut checks = 0;
+    while !core.is_dead() {
+        now = core.timeout().instant().unwrap();
+        core.handle_timeout(now);
+        checks += server(&drain(&mut core, now)).1.len().min(1);
+        if matches!(core.step(now), Step::Beat) {
+            core.beat_written(now);
+        }
+        assert!(!core.takes_probe());
+    }
+    assert_eq!(checks, 1);
+}

@@ -1,0 +1,17 @@
+//! The rest of the crate's knowledge of STOMP: frames of a client, what CONNECTED agrees on, and receipts.
+
+mod acks;
+mod connect;
+mod frames;
+
+pub(crate) use acks::{Acks, Settled};
+pub(crate) use connect::{Agreed, Failure, Handshake, Refused, shown};
+pub(crate) use frames::{Subscribing, unsubscribe};
+pub(crate) use frames::{barrier, disconnect, first_lengths, is_expressible, mark, receipt, send, subscribe, whole};
+
+use switchboard_wire::stomp::Limits;
+
+/// Bounds of what a server sends; `body` bytes of a message.
+pub(crate) fn limits(body: usize) -> Limits {
+    Limits { headers: 1024, line: 64 << 10, body }
+}

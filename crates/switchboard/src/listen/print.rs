@@ -1,0 +1,46 @@
+//! A message as it is printed.
+
+use crate::cli::Listen;
+use crate::escape::escape_message;
+use serde_json::json;
+use std::fmt::Write;
+use switchboard_client::Message;
+
+pub(super) fn print(args: &Listen, message: &Message, escapes: bool, text: &mut Vec<u8>) {
+    if args.json {
+        let mut line = match std::str::from_utf8(message) {
+            Ok(data) => json!({ "subscription": args.channel.to_string(), "data": data }),
+            Err(_) => json!({ "subscription": args.channel.to_string(), "hex": hex(message) }),
+        };
+        if args.headers {
+            let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let headers: Vec<_> = message.headers().map(|(name, value)| [lossy(&name), lossy(&value)]).collect();
+            line["headers"] = json!(headers);
+        }
+        text.extend_from_slice(line.to_string().as_bytes());
+        text.push(b'\n');
+        return;
+    }
+    let mut push = |bytes: &[u8]| match escapes {
+        true => text.extend_from_slice(escape_message(bytes).as_bytes()),
+        false => text.extend_from_slice(bytes),
+    };
+    if args.headers {
+        for (name, value) in message.headers() {
+            push(&name);
+            push(b": ");
+            push(&value);
+            push(b"\n");
+        }
+        push(b"\n");
+    }
+    push(message);
+    push(b"\n");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
