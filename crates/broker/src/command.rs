@@ -48,6 +48,19 @@ pub enum Command {
         /// Returned as it is.
         batch: Batch,
     },
+    /// Asks for a receipt: gives the batch back as [`Event::Receipt`](crate::Event::Receipt) once everything that the
+    /// connection sent before is carried out, whatever waits to be written to it.
+    Receipt {
+        /// Returned as it is: a message for each receipt.
+        batch: Batch,
+    },
+    /// So many receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
+    ReceiptsWritten {
+        /// How many.
+        receipts: usize,
+        /// Their packed bytes.
+        bytes: usize,
+    },
     /// Subscribes to every channel that the pattern matches.
     Subscribe {
         /// The connection's own name for the subscription.

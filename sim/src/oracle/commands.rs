@@ -62,7 +62,7 @@ impl Oracle {
             }
             Command::Disconnect => self.disconnect(id),
             Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
-            Command::Connect { .. } => {}
+            Command::Connect { .. } | Command::Receipt { .. } | Command::ReceiptsWritten { .. } => {}
         }
         Ok(())
     }

@@ -64,6 +64,9 @@ impl Oracle {
                 promise!(link.paused, "{} is resumed and was not paused", connection.0);
                 (link.paused, link.paused_in) = (false, step);
             }
+            Event::Receipt { connection, .. } => {
+                return Err(format!("{} gets a receipt that it did not ask for", connection.0));
+            }
             Event::Slow { connection } => self.link(connection.0).told_slow = true,
             Event::Recall { connection } => self.recall(connection.0)?,
             Event::Close { connection, reason } => self.close(connection.0, *reason)?,

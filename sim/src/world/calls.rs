@@ -88,6 +88,7 @@ impl World {
     fn perform(&mut self, event: Event) -> Checked {
         let id = match &event {
             Event::Deliver { connection, .. } | Event::Barrier { connection, .. } => connection.0,
+            Event::Receipt { connection, .. } => connection.0,
             Event::Pause { connection, .. } | Event::Resume { connection } => connection.0,
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
@@ -123,7 +124,8 @@ impl World {
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
-            (Event::Slow { .. }, _) => {}
+            // Nobody here asks for receipts yet.
+            (Event::Slow { .. } | Event::Receipt { .. }, _) => {}
             (Event::Refused { .. }, Link::Native(native)) => {
                 native.ending.get_or_insert(Ending::Rest(now + LINGER));
             }
@@ -150,6 +152,7 @@ impl World {
         let text = match event {
             Event::Deliver { tag, .. } => if tag.is_some() { "deliver with a tag" } else { "deliver" }.to_owned(),
             Event::Barrier { .. } => "barrier".into(),
+            Event::Receipt { .. } => "receipt".into(),
             Event::Refused { refusal, .. } => format!("refused {refusal:?}"),
             Event::Pause { reason, .. } => match reason {
                 PauseReason::SlowSubscriber { channel, .. } if channel == switchboard_broker::ECHO => {

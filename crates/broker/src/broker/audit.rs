@@ -43,7 +43,7 @@ impl Broker {
             let is_gone = connection.phase == Phase::Gone;
             let is_kept = !connection.pending.is_empty() || !connection.waiters.is_empty();
             assert!(!is_gone || is_kept || self.has_work(), "{:?} is gone, and kept for nothing", connection.id);
-            sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved;
+            sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved + connection.receipts;
             sum += connection.leases.len() * cost::LEASE;
             sum += connection.pending.iter().map(Pending::charge).sum::<usize>();
             sum += (connection.outbox.len() + connection.retained.len()) * cost::ENTRY;

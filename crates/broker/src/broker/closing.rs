@@ -16,13 +16,14 @@ impl Broker {
         connection.wakes_all = true;
         (connection.stalled, connection.recalling) = (false, false);
         let (reserved, id) = (connection.reserved, connection.id);
+        let receipts = std::mem::take(&mut connection.receipts);
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(id)));
         }
         self.set_reserved(slot, 0);
         self.gone += 1;
         self.budget.charge(cost::GONE);
-        self.budget.release(reserved);
+        self.budget.release(reserved + receipts);
         self.ids.remove(&id);
         shrink(&mut self.ids);
         self.leave_all(slot);

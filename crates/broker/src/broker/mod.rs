@@ -7,7 +7,8 @@
 //! | command or call | changes | follow-up work that the marks lead to |
 //! |---|---|---|
 //! | `Connect` | connection | close it while the broker drains |
-//! | `Publish`, `Barrier` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `Publish`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `ReceiptsWritten` | memory, connection | go on with what waits behind receipts; close if finished; free memory |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
 //! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
 //! | `Ack`, `Nack` | lease, subscription, channel, dead letters, connection | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
@@ -41,6 +42,7 @@ mod member;
 mod pause;
 mod pending;
 mod publish;
+mod receipt;
 mod report;
 mod retry;
 mod rules;
@@ -289,6 +291,8 @@ impl Broker {
             Command::Connect { .. } => {}
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
             Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
+            Command::Receipt { batch } => self.accept(slot, pending::Pending::Receipt { batch }),
+            Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
