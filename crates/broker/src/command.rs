@@ -53,6 +53,9 @@ pub enum Command {
     Receipt {
         /// Returned as it is: a message for each receipt.
         batch: Batch,
+        /// How many of the connection's commands right before this one it is for. The driver may name the receipt where
+        /// one of them is refused.
+        covers: usize,
     },
     /// So many receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
     ReceiptsWritten {

@@ -1,17 +1,19 @@
 //! Health, metrics and status over HTTP.
 
+use crate::acceptor::Acceptor;
 use crate::answers::Answers;
 use crate::hub::Hub;
 use crate::socket::Origin;
+use crate::web_socket;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use percent_encoding::percent_decode;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Page, StatusQuery, Totals};
 use switchboard_web::{ServiceState, Services};
 
@@ -29,12 +31,13 @@ GET  /status?limit=N       channels and connections as JSON, N of each (default 
 GET  /status?after=CURSOR  all of them, page by page: 0, then the `next` of the page before, until that is null
 POST /purge?queue=NAME     throw away what waits in a queue
 POST /kick?connection=N    close a connection
+GET  /stomp                STOMP over WebSocket
 
 Names may be percent-encoded. docs/http.md has hosts, token and limits.
 ";
 
 /// Everything that the broker answers.
-pub(crate) fn router(hub: Arc<Hub>, services: Services) -> Router {
+pub(crate) fn router(hub: Arc<Hub>, services: Services, acceptor: Weak<Acceptor>) -> Router {
     Router::new()
         .route("/", get(|| async { INDEX }))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -43,8 +46,10 @@ pub(crate) fn router(hub: Arc<Hub>, services: Services) -> Router {
         .route("/status", get(status))
         .route("/purge", post(purge))
         .route("/kick", post(kick))
+        .route("/stomp", any(web_socket::upgrade))
         .fallback(nothing)
         .layer(Extension(services))
+        .layer(Extension(acceptor))
         .layer(Extension(Arc::new(Answers::new(hub.limits().memory))))
         .with_state(hub)
 }

@@ -291,7 +291,7 @@ impl Broker {
             Command::Connect { .. } => {}
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
             Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
-            Command::Receipt { batch } => self.accept(slot, pending::Pending::Receipt { batch }),
+            Command::Receipt { batch, .. } => self.accept(slot, pending::Pending::Receipt { batch }),
             Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),

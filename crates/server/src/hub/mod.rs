@@ -10,6 +10,7 @@ use crate::handle::{CloseMode, ConnectionHandle};
 use crate::log::LogQuota;
 use crate::slice::Slice;
 use crate::socket::Origin;
+use crate::stomp::AllTransactions;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Notify, Ordering};
 use crate::watch::Watch;
 use locked::FailOnPanic;
@@ -41,6 +42,7 @@ pub(crate) struct Hub {
     log_quota: LogQuota,
     limits: Limits,
     watch: Watch,
+    transactions: Arc<AllTransactions>,
 }
 
 impl Hub {
@@ -53,6 +55,7 @@ impl Hub {
             pressed: AtomicBool::new(false),
             phase: AtomicU8::new(0),
             log_quota: LogQuota::new(),
+            transactions: Arc::new(AllTransactions::new(limits.memory)),
             limits,
             watch: Watch::new(),
         }
@@ -64,6 +67,11 @@ impl Hub {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What the open transactions of all sessions take.
+    pub(crate) fn transactions(&self) -> Arc<AllTransactions> {
+        self.transactions.clone()
     }
 
     pub(crate) fn watch(&self) -> &Watch {
@@ -125,9 +133,9 @@ impl Hub {
                 _ => None,
             };
             locked.broker.handle(now, id, command);
-            unclocked += 1 + locked.dispatch(now, dirty);
+            unclocked += 1 + locked.dispatch_before(&commands[done..], now, dirty);
             if let Some(subscription) = ended {
-                locked.forget(id, subscription);
+                locked.forget(id, subscription, dirty);
             }
             if unclocked >= UNCLOCKED {
                 unclocked = 0;

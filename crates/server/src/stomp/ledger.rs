@@ -13,6 +13,8 @@ pub(crate) struct Ledger {
     subscriptions: HashMap<SubscriptionId, Subscription>,
     /// No tag from this one on was delivered.
     end: u64,
+    /// The session has ended: what waits is still written.
+    is_ending: bool,
 }
 
 #[derive(Debug)]
@@ -29,9 +31,16 @@ impl Ledger {
         self.subscriptions.insert(id, subscription);
     }
 
-    /// The broker knows the subscription no more. What comes for it nevertheless is not written.
-    pub(crate) fn forget(&mut self, id: SubscriptionId) {
+    /// The session has ended, and with it all subscriptions.
+    pub(super) fn finish(&mut self) {
+        self.is_ending = true;
+    }
+
+    /// The broker knows the subscription no more. What comes for it nevertheless is not written. Returns what is to become
+    /// of what was not begun: a session that ends gets it.
+    pub(crate) fn forget(&mut self, id: SubscriptionId) -> Option<Entry> {
         self.subscriptions.remove(&id);
+        (!self.is_ending).then_some(Entry::Ended(id))
     }
 
     /// What the event [`Deliver`](switchboard_broker::Event::Deliver) asks to be written.
