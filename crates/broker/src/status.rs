@@ -99,8 +99,8 @@ pub struct Totals {
     pub dead_lettered: u64,
     /// Dead letters that were dropped: the oldest of those over a bound, and those that were rejected again.
     pub dropped_dead: u64,
-    /// Dead letters that were moved back.
-    pub restored: u64,
+    /// Messages that were moved to another queue, or as dead letters back to theirs.
+    pub moved: u64,
 }
 
 /// One channel.

@@ -270,18 +270,33 @@ async fn a_consumer_that_does_not_read_loses_what_was_not_written_to_others() {
     publisher.settle().await;
     let mut other = StompClient::connect(&server, Version::V1_2).await;
     other.send(subscribe).await;
-    let (mut count, mut taken) = (0, 300);
-    while count + taken < 300 || count == 0 {
-        let number = u32::from_be_bytes(other.receive().await.body[..4].try_into().unwrap());
-        (count, taken) = (count + 1, taken.min(number));
+    let number_of = |body: &[u8]| u32::from_be_bytes(body[..4].try_into().unwrap());
+    let first = number_of(&other.receive().await.body);
+    let (mut got, mut least) = (vec![first], first);
+    // Until something has come back, or all of it had.
+    while least >= first && got.len() < 300 - first as usize {
+        let number = number_of(&other.receive().await.body);
+        got.push(number);
+        least = least.min(number);
     }
-    assert!(taken > 0);
-    // What was begun is the stalled one's, whole and in order.
-    for number in 0..taken {
-        let (kind, payload) = stalled.next().await.unwrap();
-        let body = payload.windows(2).position(|pair| pair == b"\n\n").unwrap() + 2;
-        assert_eq!((kind, &payload[body..body + 4]), (BINARY, &number.to_be_bytes()[..]));
+    // What was begun is the stalled one's, whole and in order, and each message is one's alone.
+    let mut before = None;
+    while got.len() < 300 {
+        tokio::select! {
+            frame = other.receive() => got.push(number_of(&frame.body)),
+            frame = stalled.next() => {
+                let (kind, payload) = frame.unwrap();
+                let body = payload.windows(2).position(|pair| pair == b"\n\n").unwrap() + 2;
+                let number = number_of(&payload[body..]);
+                assert!(kind == BINARY && before.is_none_or(|before| before < number));
+                before = Some(number);
+                got.push(number);
+            }
+        }
     }
+    assert!(before.is_some());
+    got.sort_unstable();
+    assert_eq!(got, (0..300).collect::<Vec<_>>());
 }
 
 #[tokio::test]

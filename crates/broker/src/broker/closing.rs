@@ -126,7 +126,8 @@ impl Broker {
             return true;
         }
         while let Some(member) = self.connections[slot].skipped.first {
-            if self.channels[self.members[member].channel].backlog.has_ready() {
+            let channel = &self.channels[self.members[member].channel];
+            if channel.backlog.has_ready() && !channel.is_paused {
                 return true;
             }
             self.unskip(member);

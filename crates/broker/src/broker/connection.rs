@@ -52,7 +52,7 @@ pub(super) struct Retained {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sweep {
     No,
-    /// Messages of subscriptions that have ended.
+    /// Messages of subscriptions that have ended, and of paused queues those that are not in flight.
     Ended,
     /// What belongs to queues and is not in flight.
     Queues,

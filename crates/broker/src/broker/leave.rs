@@ -4,6 +4,7 @@
 
 use super::Broker;
 use super::connection::{Connection, Phase, Retained, Sweep};
+use super::member::Member;
 use crate::backlog::Segment;
 use crate::cost;
 use crate::delivery::Return;
@@ -72,11 +73,11 @@ impl Broker {
             if !self.spend(2) {
                 return false;
             }
-            let (connection, members) = (self.connections.edit(slot), &self.members);
+            let (connection, members, channels) = (self.connections.edit(slot), &self.members, &self.channels);
             let all = connection.sweep == Sweep::Queues;
+            let goes_back = |member: &Member| member.reclaims || channels[member.channel].is_paused;
             let wanted = |origin: &Origin| {
-                let reclaims = origin.member().is_some_and(|member| members[member].reclaims);
-                origin.is_of_queue() && (all || reclaims)
+                origin.is_of_queue() && (all || origin.member().is_some_and(|member| goes_back(&members[member])))
             };
             match connection.outbox.sweep(wanted) {
                 None | Some(None) => {}
