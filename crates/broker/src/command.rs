@@ -73,7 +73,8 @@ pub enum Command {
         /// For queues; topics know no acks.
         ack: AckMode,
     },
-    /// Ends a subscription. A queue's messages that were not handed out yet, or not acked, go back.
+    /// Ends a subscription. A queue's messages that were not begun to be written go back. Those that were wait for their
+    /// acks as before; without one they go back by a nack, at the ack time-out, or when the connection finishes or ends.
     Unsubscribe {
         /// Which subscription.
         subscription: SubscriptionId,

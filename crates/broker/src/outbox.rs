@@ -113,6 +113,11 @@ impl Outbox {
         self.len() == 0
     }
 
+    /// What is in the driver's hands.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &OutboxEntry> {
+        self.entries.iter().take(self.in_flight)
+    }
+
     pub(crate) fn has_in_flight(&self) -> bool {
         self.in_flight > 0
     }

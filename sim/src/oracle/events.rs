@@ -131,6 +131,8 @@ impl Oracle {
         let Message { channel, fate, returned, purged, .. } = self.messages[message].clone();
         promise!(fate == Fate::Taken, "message {message} of {channel} was given to {id} while it was {fate:?}");
         let link = &self.links[&id];
+        let is_paused = self.channels.get(channel).is_some_and(|books| books.is_paused);
+        promise!(!is_paused || link.finishing, "message {message} was given to {id} while {channel} is paused");
         promise!(!link.stalled, "{id} takes no byte, and got message {message} of {channel} nevertheless");
         let Some(sub) = link.subs.get(&subscription) else {
             return Err(format!("{id} got message {message} for a subscription that it never had"));
@@ -188,6 +190,10 @@ impl Oracle {
         let (now, stall) = (self.now, self.settings.limits.write_timeout);
         let link = self.link(id);
         promise!(!link.recalling, "{id} was recalled twice and not asked in between");
+        if std::mem::take(&mut link.asked_back) {
+            link.recalling = true;
+            return Ok(());
+        }
         promise!(now.since(link.last_credit) >= stall, "{id} was recalled though it took bytes within the stall time");
         (link.recalling, link.stalled) = (true, true);
         Ok(())

@@ -17,6 +17,8 @@ impl World {
             Act::Timeout => self.broker.handle_timeout(self.now),
             Act::Drain => self.broker.drain(self.now),
             Act::SetRules(rules) => self.broker.set_rules(self.now, rules.clone()),
+            Act::Pause(name, true, known) => *known = self.broker.pause_queue(self.now, name.as_bytes()),
+            Act::Pause(name, false, known) => *known = self.broker.resume_queue(self.now, name.as_bytes()),
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
         // What a call leaves over is gone on with before anything that the books would have to know of it for.
@@ -142,6 +144,7 @@ impl World {
                 let kind = if name.starts_with("/queue") { "queue" } else { "topic" };
                 self.count(format!("purge of a {kind}"));
             }
+            Act::Pause(_, true, true) => self.count("pause of a queue"),
             Act::Drain => self.count("drain"),
             Act::SetRules(_) => self.count("rules change"),
             _ => {}

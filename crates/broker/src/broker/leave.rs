@@ -38,13 +38,15 @@ impl Broker {
         loop {
             let Connection { sweep, wanted, .. } = self.connections[slot];
             if sweep == Sweep::No {
-                if wanted == Sweep::No {
+                // What is recalled lies before the rest, and goes back together with it.
+                if wanted == Sweep::No || self.connections[slot].recalling {
                     return;
                 }
                 let connection = self.connections.edit(slot);
                 connection.sweep = std::mem::replace(&mut connection.wanted, Sweep::No);
                 connection.outbox.begin_sweep();
-                connection.lease_sweep = (connection.sweep == Sweep::Ended).then_some(0);
+                // Acks may still come until the peer has said that it sends nothing more.
+                connection.lease_sweep = (connection.phase >= Phase::Finishing).then_some(0);
             }
             if !self.go_on_sweeping(slot) {
                 self.connections.edit(slot);

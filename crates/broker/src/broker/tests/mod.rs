@@ -17,6 +17,7 @@ mod rules;
 mod slow;
 mod steps;
 mod topics;
+mod unsubscribe;
 mod work;
 
 use super::Broker;
