@@ -346,6 +346,32 @@ async fn behind_the_receipt_of_an_unsubscribe_nothing_of_the_subscription_comes(
 }
 
 #[tokio::test]
+async fn an_ack_behind_an_unsubscribe_still_settles() {
+    let server = Running::start().await;
+    for mode in ["client", "client-individual"] {
+        let queue = format!("/queue/{mode}");
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send(&format!("SUBSCRIBE\nid:1\ndestination:{queue}\nack:{mode}\n\n\0")).await;
+        for body in ["a", "b", "c"] {
+            client.send(&format!("SEND\ndestination:{queue}\n\n{body}\0")).await;
+        }
+        let frames = [client.receive().await, client.receive().await, client.receive().await];
+        client.send("UNSUBSCRIBE\nid:1\n\n\0").await;
+        client.send(&format!("ACK\nid:{}\nreceipt:r\n\n\0", frames[1].header("ack"))).await;
+        assert_eq!(client.receive().await.header("receipt-id"), "r");
+        client.send("DISCONNECT\n\n\0").await;
+        assert_eq!(client.end().await, []);
+        let mut next = StompClient::connect(&server, Version::V1_2).await;
+        next.send(&format!("SUBSCRIBE\nid:1\ndestination:{queue}\n\n\0")).await;
+        let left: &[&str] = if mode == "client" { &["c"] } else { &["a", "c"] };
+        for body in left {
+            assert_eq!(next.receive().await.body, body.as_bytes(), "{mode}");
+        }
+        assert_eq!(next.settle().await, []);
+    }
+}
+
+#[tokio::test]
 async fn an_error_reaches_a_client_that_has_much_to_read_before_it() {
     let server = Running::start().await;
     let mut client = StompClient::connect(&server, Version::V1_2).await;

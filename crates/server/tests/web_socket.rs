@@ -129,6 +129,23 @@ async fn a_close_is_answered_and_counts_as_a_disconnect() {
 }
 
 #[tokio::test]
+async fn a_close_ends_a_session_behind_all_that_was_sent_before_it() {
+    let server = Running::start().await;
+    let mut client = WebSocket::connect(&server, TEXT).await;
+    // More than is carried out at a time, in one read.
+    let mut all = Vec::new();
+    for number in 0..2000 {
+        all.extend(frame(TEXT, format!("SEND\ndestination:/queue/{}\nreceipt:{number}\n\nx\0", number % 7).as_bytes()));
+    }
+    all.extend(frame(CLOSE, b""));
+    client.socket.write_all(&all).await.unwrap();
+    for number in 0..2000 {
+        assert!(client.receive().await.starts_with(&format!("RECEIPT\nreceipt-id:{number}\n")), "{number}");
+    }
+    assert_eq!(client.next().await, Some((CLOSE, 1000_u16.to_be_bytes().to_vec())));
+}
+
+#[tokio::test]
 async fn a_disconnect_and_a_shutdown_end_with_a_close() {
     let server = Running::start().await;
     let mut client = WebSocket::connect(&server, TEXT).await;
