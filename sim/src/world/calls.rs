@@ -93,6 +93,7 @@ impl World {
             Event::Pause { connection, .. } | Event::Resume { connection } => connection.0,
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
+            Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => connection.0,
         };
         let (now, delay, rng) = (self.now, self.settings.delay, &mut self.rng);
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
@@ -125,7 +126,7 @@ impl World {
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
-            (Event::Slow { .. }, _) => {}
+            (Event::Slow { .. } | Event::Rejected { .. } | Event::Unconfirmed { .. }, _) => {}
             (Event::Refused { .. }, Link::Native(native)) => {
                 native.ending.get_or_insert(Ending::Rest(now + LINGER));
             }
@@ -163,6 +164,8 @@ impl World {
             Event::Resume { .. } => "resume".into(),
             Event::Recall { .. } => "recall".into(),
             Event::Slow { .. } => "slow".into(),
+            Event::Rejected { .. } => "rejected".into(),
+            Event::Unconfirmed { .. } => "unconfirmed".into(),
             Event::Close { reason, .. } => format!("close {reason:?}"),
         };
         // Only what kind it was: the rest of a reason is figures.

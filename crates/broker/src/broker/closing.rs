@@ -16,6 +16,9 @@ impl Broker {
         connection.wakes_all = true;
         (connection.stalled, connection.recalling) = (false, false);
         let (reserved, id) = (connection.reserved, connection.id);
+        if let Some(time) = connection.expiry_timer.take() {
+            self.timers.remove(&(time, Timer::Expiry(id)));
+        }
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(id)));
         }

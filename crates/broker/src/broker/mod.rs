@@ -292,6 +292,10 @@ impl Broker {
         match command {
             Command::Connect { .. } => {}
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
+            Command::PublishWithReceipt { channel, batch, receipt } => {
+                self.accept(slot, pending::Pending::Publish { channel, batch });
+                self.accept(slot, pending::Pending::Receipt { batch: receipt });
+            }
             Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),

@@ -9,7 +9,7 @@ use crate::delivery::Tries;
 use crate::list::List;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Batch, PauseReason, Refusal};
+use crate::{Batch, Event, PauseReason, Refusal};
 use bytes::Bytes;
 
 /// What a paused connection waits for. Those that wait for the same are a list, the longest waiting
@@ -43,10 +43,12 @@ impl Broker {
             let longest = || batch.iter().map(<[u8]>::len).max().unwrap_or(0);
             if channel.len() > self.limits.channel_name {
                 let refusal = Refusal::NameTooLong { length: channel.len(), limit: self.limits.channel_name };
+                self.connections.quietly().row(slot).was_rejected = true;
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
             if batch.bytes() > self.limits.message && longest() > self.limits.message {
                 let refusal = Refusal::MessageTooLong { length: longest(), limit: self.limits.message };
+                self.connections.quietly().row(slot).was_rejected = true;
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
         }
@@ -326,6 +328,12 @@ impl Broker {
         match command {
             Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
             Pending::Barrier { batch } => self.barrier(slot, batch),
+            Pending::Receipt { batch } if self.connections[slot].was_rejected => {
+                let connection = self.connections[slot].id;
+                self.events.push_back(Event::Unconfirmed { connection, receipt: batch });
+                Ok(None)
+            }
+            Pending::Receipt { batch } => self.barrier(slot, batch),
             Pending::Reserve { bytes, whole } => self.grow_reserve(slot, bytes, whole),
         }
     }

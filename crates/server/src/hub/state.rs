@@ -107,6 +107,16 @@ impl State {
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
+                Event::Rejected { connection, reason, .. } => self.with(connection, |handle| {
+                    // The native protocol has no word for it. STOMP's ERROR is the last of its connection.
+                    if handle.stomp().is_some() {
+                        let error = StompError::new(format!("{reason}, and rejects what is over it"));
+                        if handle.incoming_stomp(Entry::Error(error)) {
+                            dirty.push(handle);
+                        }
+                    }
+                }),
+                Event::Unconfirmed { .. } => {}
                 Event::Refused { connection, refusal, channel } => self.with(connection, |handle| {
                     if handle.stomp().is_some() {
                         // An ack that comes late, after its message went back, or twice.
