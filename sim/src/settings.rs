@@ -79,6 +79,7 @@ impl Settings {
             first_window: if wide || window.is_multiple_of(2) { window } else { window / 4 + 1 },
             queue: body * rng.pick(&[1, 3, 12]),
             queue_messages: 0,
+            overflow: switchboard_broker::QueueOverflow::Throttle,
             read_ahead: rng.pick(&[0, body, 4 * body, 1 << 18]),
             memory: match rng.below(3) {
                 // Beside what is set aside for connections, and what channels and subscriptions take.

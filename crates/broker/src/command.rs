@@ -42,6 +42,16 @@ pub enum Command {
         /// The messages.
         batch: Batch,
     },
+    /// As `Publish`, and then gives `receipt` back as [`Event::Receipt`](crate::Event::Receipt), or as
+    /// [`Event::Unconfirmed`](crate::Event::Unconfirmed) if any of the messages was refused or rejected.
+    PublishWithReceipt {
+        /// The channel's name.
+        channel: Bytes,
+        /// The messages: one, where the receipt is of one.
+        batch: Batch,
+        /// Returned as it is.
+        receipt: Batch,
+    },
     /// Gives the batch back to its sender as [`Event::Barrier`](crate::Event::Barrier), behind
     /// everything that the connection published before and everything that waits for it.
     Barrier {

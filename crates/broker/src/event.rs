@@ -39,6 +39,23 @@ pub enum Event {
         /// The batch of the command.
         batch: Batch,
     },
+    /// The last messages of a publish were not taken: their queue is full, and rejects what is over its bounds.
+    Rejected {
+        /// The connection that published them.
+        connection: ConnectionId,
+        /// How many.
+        messages: usize,
+        /// The queue and its bound.
+        reason: PauseReason,
+    },
+    /// Not all messages of a [`PublishWithReceipt`](crate::Command::PublishWithReceipt) were taken: behind the `Rejected` or
+    /// `Refused` that says why. It takes the place of an [`Event::Receipt`], and is reported as one.
+    Unconfirmed {
+        /// The connection that published them.
+        connection: ConnectionId,
+        /// The receipt of the command.
+        receipt: Batch,
+    },
     /// A command was not carried out.
     Refused {
         /// The connection that sent it.

@@ -59,6 +59,10 @@ pub(crate) struct Outbox {
     /// Bytes of attributes, counted once an entry.
     extra: usize,
     messages: usize,
+    /// When the first of the entries that were handed out since it was asked for expires.
+    handed_expires: Option<Time>,
+    /// Some entry was passed over, or one that expires is handed out.
+    pub(crate) has_times: bool,
     /// Entries whose time was over when they were to be handed out.
     pub(crate) expired: Vec<OutboxEntry>,
     /// Of entries that are done when they are written or acknowledged, whole.
@@ -256,14 +260,32 @@ impl Outbox {
             if self.in_flight == self.entries.len() {
                 self.close();
             }
-            if self.entries.get(self.in_flight).is_none_or(|next| !next.has_expired(now)) {
+            let next = self.entries.get(self.in_flight);
+            if next.is_none_or(|next| !next.has_expired(now)) {
+                if let Some(expires) = next.and_then(OutboxEntry::expires) {
+                    self.handed_expires = Some(self.handed_expires.map_or(expires, |earlier| earlier.min(expires)));
+                    self.has_times = true;
+                }
                 return;
             }
+            self.has_times = true;
             let Some(entry) = self.entries.remove(self.in_flight) else { return };
             self.bytes -= entry.batch.bytes();
             self.uncount(&entry);
             self.expired.push(entry);
         }
+    }
+
+    /// When the first of the entries expires that were handed out since the last call.
+    pub(crate) fn take_handed_expires(&mut self) -> Option<Time> {
+        self.has_times = false;
+        self.handed_expires.take()
+    }
+
+    /// When the first of the entries in flight expires of which nothing is written, as far as that is known here.
+    pub(crate) fn in_flight_expires(&self) -> Option<Time> {
+        let begun = usize::from(self.front_written > 0);
+        self.in_flight().skip(begun).filter_map(OutboxEntry::expires).min()
     }
 
     /// Takes credit for written bytes. [`Outbox::pop_written`] gives the entries that are done.

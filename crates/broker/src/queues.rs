@@ -47,6 +47,8 @@ pub struct QueueStatus {
     pub dead_lettered: u64,
     /// Messages whose time was over, those that became dead letters included.
     pub expired: u64,
+    /// Messages that were not taken, for it was full.
+    pub rejected: u64,
     /// Messages dropped, by whatever cause; those that became dead letters are not.
     pub dropped: u64,
 }

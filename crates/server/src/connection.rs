@@ -362,7 +362,10 @@ impl<'a> Connection<'a> {
         }
         if self.hub.is_draining() && self.session.stomp().is_some() {
             // Nobody is told that these were carried out.
-            commands.retain(|command| !matches!(command, Command::Publish { .. } | Command::Receipt { .. }));
+            commands.retain(|command| {
+                let is_told = matches!(command, Command::PublishWithReceipt { .. } | Command::Receipt { .. });
+                !is_told && !matches!(command, Command::Publish { .. })
+            });
         }
         if !commands.is_empty() {
             self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);

@@ -5,7 +5,7 @@ mod common;
 use common::stomp::{Frame, StompClient};
 use common::{Client, Running};
 use std::time::Duration;
-use switchboard_broker::Limits;
+use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
 use tokio::io::AsyncWriteExt;
@@ -369,6 +369,27 @@ async fn an_ack_behind_an_unsubscribe_still_settles() {
         }
         assert_eq!(next.settle().await, []);
     }
+}
+
+#[tokio::test]
+async fn a_publisher_that_a_full_queue_rejects_is_told_by_its_receipt_and_goes_on() {
+    let limits = Limits { queue_messages: 1, overflow: QueueOverflow::Reject, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    for receipt in ["1", "2", "3"] {
+        client.send(&format!("SEND\ndestination:/queue/a\nreceipt:{receipt}\n\n{receipt}\0")).await;
+    }
+    client.send("SEND\ndestination:/queue/a\n\nnobody is told\0SEND\ndestination:/queue/b\nreceipt:4\n\n4\0").await;
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let frame = client.receive().await;
+        assert!(frame.command == "RECEIPT" || frame.header("message").contains("at its bound of 1 messages"));
+        told.push((frame.command.clone(), frame.header("receipt-id").to_owned()));
+    }
+    let of = |command: &str, receipt: &str| (command.to_owned(), receipt.to_owned());
+    assert_eq!(told, [of("RECEIPT", "1"), of("ERROR", "2"), of("ERROR", "3"), of("RECEIPT", "4")]);
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+    assert_eq!(bodies(&client.settle().await), ["1"]);
 }
 
 #[tokio::test]

@@ -94,6 +94,7 @@ impl World {
             Event::Pause { connection, .. } | Event::Resume { connection } => connection.0,
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
+            Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => connection.0,
         };
         let (now, delay, rng) = (self.now, self.settings.delay, &mut self.rng);
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
@@ -127,7 +128,7 @@ impl World {
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
             // Nobody here asks for receipts yet.
-            (Event::Slow { .. } | Event::Receipt { .. }, _) => {}
+            (Event::Slow { .. } | Event::Receipt { .. } | Event::Rejected { .. } | Event::Unconfirmed { .. }, _) => {}
             (Event::Refused { .. }, Link::Native(native)) => {
                 native.ending.get_or_insert(Ending::Rest(now + LINGER));
             }
@@ -166,6 +167,8 @@ impl World {
             Event::Resume { .. } => "resume".into(),
             Event::Recall { .. } => "recall".into(),
             Event::Slow { .. } => "slow".into(),
+            Event::Rejected { .. } => "rejected".into(),
+            Event::Unconfirmed { .. } => "unconfirmed".into(),
             Event::Close { reason, .. } => format!("close {reason:?}"),
         };
         // Only what kind it was: the rest of a reason is figures.

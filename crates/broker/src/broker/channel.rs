@@ -7,7 +7,7 @@ use super::{Broker, shrink};
 use crate::ages::Ages;
 use crate::backlog::Backlog;
 use crate::cost;
-use crate::limits::OverflowPolicy;
+use crate::limits::{OverflowPolicy, QueueOverflow};
 use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
 use crate::name::{Kind, is_dead};
@@ -37,6 +37,9 @@ pub(super) struct Channel {
     pub(super) is_forgotten: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
+    /// How many messages may wait; 0 for any number.
+    pub(super) messages: usize,
+    pub(super) overflow: QueueOverflow,
     pub(super) delivery: Delivery,
     /// The [`Broker::rules_version`] that policy, buffer and bound follow.
     pub(super) rules_version: u64,
@@ -78,6 +81,8 @@ pub(super) struct Channel {
     pub(super) dropped: u64,
     pub(super) dead_lettered: u64,
     pub(super) expired: u64,
+    /// Messages that were not taken, for it was full.
+    pub(super) rejected: u64,
     /// Messages that came back after a consumer may have seen them.
     pub(super) redelivered: u64,
     /// Messages of a queue that have left it for another reason than that they were delivered.
@@ -166,7 +171,8 @@ impl Broker {
         if !self.has_room_for_channel(cost::channel(name.len())) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
         }
-        let InForce { policy, buffer_unsubscribed, bound, delivery } = InForce::new(name, &self.rules, &self.limits);
+        let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =
+            InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.
         let name = Bytes::copy_from_slice(name);
         self.born += 1;
@@ -179,6 +185,8 @@ impl Broker {
             is_forgotten: false,
             buffer_unsubscribed,
             bound,
+            messages,
+            overflow,
             delivery,
             rules_version: self.rules_version,
             name: name.clone(),
@@ -205,6 +213,7 @@ impl Broker {
             dropped: 0,
             dead_lettered: 0,
             expired: 0,
+            rejected: 0,
             redelivered: 0,
             left: 0,
             moving: 0,
@@ -340,7 +349,7 @@ impl Broker {
         }
         let channel = &self.channels[slot];
         if !channel.backlog.is_empty() || channel.due.is_some() {
-            if channel.is_dead {
+            if channel.is_dead || channel.overflow == QueueOverflow::DropOld {
                 self.trim(slot);
             }
             self.arm_due(slot);

@@ -17,6 +17,9 @@ impl Broker {
         (connection.stalled, connection.recalling) = (false, false);
         let (reserved, id) = (connection.reserved, connection.id);
         let receipts = std::mem::take(&mut connection.receipts);
+        if let Some(time) = connection.expiry_timer.take() {
+            self.timers.remove(&(time, Timer::Expiry(id)));
+        }
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(id)));
         }

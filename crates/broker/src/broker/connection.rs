@@ -157,6 +157,12 @@ pub(super) struct Connection {
     pub(super) timeout_armed: bool,
     pub(super) stalled: bool,
     pub(super) recalling: bool,
+    /// When its [`Timer::Expiry`](super::Timer) is armed for.
+    pub(super) expiry_timer: Option<Time>,
+    /// Expired messages are not recalled before.
+    pub(super) recall_after: Time,
+    /// Some of what it published last was not taken.
+    pub(super) was_rejected: bool,
     pub(super) published: u64,
     pub(super) delivered: u64,
     pub(super) dropped: u64,
@@ -378,6 +384,9 @@ impl Broker {
             timeout_armed: false,
             stalled: false,
             recalling: false,
+            expiry_timer: None,
+            recall_after: Time::ZERO,
+            was_rejected: false,
             published: 0,
             delivered: 0,
             dropped: 0,

@@ -24,6 +24,8 @@ pub(super) enum Reason {
     Attempts,
     /// Its time was over.
     Expired,
+    /// Its queue was full.
+    Overflow,
 }
 
 impl Reason {
@@ -32,6 +34,7 @@ impl Reason {
             Reason::Rejected => b"rejected",
             Reason::Attempts => b"attempts",
             Reason::Expired => b"expired",
+            Reason::Overflow => b"overflow",
         }
     }
 }
@@ -115,12 +118,12 @@ impl Broker {
         }
     }
 
-    /// Drops the oldest messages of dead letters that are over their bounds, some a call. One message of any size
-    /// may wait alone.
+    /// Drops the oldest messages of a queue that are over its bounds, some a call; they become dead letters if they are
+    /// none. One message of any size may wait alone.
     pub(super) fn trim(&mut self, slot: ChannelSlot) {
         loop {
             let channel = &self.channels[slot];
-            let (backlog, most) = (&channel.backlog, self.limits.queue_messages);
+            let (backlog, most) = (&channel.backlog, channel.messages);
             let bytes = backlog.bytes().saturating_sub(channel.bound);
             let messages = if most == 0 { 0 } else { backlog.depth.saturating_sub(most) };
             let others = backlog.depth.saturating_sub(1);
@@ -133,28 +136,30 @@ impl Broker {
                 return;
             }
             let Some(segment) = self.pop_first(slot) else { return };
-            let Segment { batch, allocation, tries, first, step } = segment;
-            let (mut count, mut size) = (batch.len(), batch.bytes());
+            let (mut count, mut size) = (segment.batch.len(), segment.batch.bytes());
             if count > others || (count > messages && size > bytes) {
                 (count, size) = (0, 0);
-                let mut sizes = batch.iter_packed().map(<[u8]>::len);
+                let mut sizes = segment.batch.iter_packed().map(<[u8]>::len);
                 while count < others && (count < messages || size < bytes) {
                     let Some(next) = sizes.next() else { break };
                     (count, size) = (count + 1, size + next);
                 }
             }
-            self.totals.dropped_dead += count as u64;
-            let row = self.channels.edit(slot);
-            (row.dropped, row.left) = (row.dropped + count as u64, row.left + count as u64);
-            let (_, rest) = batch.split(count, size);
-            match rest {
-                None => self.release(allocation),
-                Some(batch) => {
-                    let first = first + step * count as u64;
-                    self.requeue_front(slot, Segment { batch, allocation, tries, first, step });
-                }
-            }
+            let (oldest, rest) = self.split(segment, count);
+            rest.into_iter().for_each(|rest| self.requeue_front(slot, rest));
+            self.drop_oldest(slot, oldest);
         }
+    }
+
+    /// Messages are over the bounds of their queue.
+    fn drop_oldest(&mut self, slot: ChannelSlot, segment: Segment) {
+        // Of dead letters they are dropped, and counted.
+        let Err(segment) = self.bury(slot, segment, Reason::Overflow) else { return };
+        let messages = segment.batch.len() as u64;
+        self.totals.dropped_overflow += messages;
+        let row = self.channels.edit(slot);
+        (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
+        self.release(segment.allocation);
     }
 
     /// The first messages that wait in a channel, postponed ones if there are no others.

@@ -61,6 +61,7 @@ impl Broker {
             redelivered: channel.redelivered,
             dead_lettered: channel.dead_lettered,
             expired: channel.expired,
+            rejected: channel.rejected,
             dropped: channel.dropped,
         }
     }

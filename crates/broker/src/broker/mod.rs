@@ -294,8 +294,14 @@ impl Broker {
         match command {
             Command::Connect { .. } => {}
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
+            Command::PublishWithReceipt { channel, batch, receipt } => {
+                self.accept(slot, pending::Pending::Publish { channel, batch });
+                self.accept(slot, pending::Pending::Receipt { batch: receipt, of_messages: true });
+            }
             Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
-            Command::Receipt { batch, .. } => self.accept(slot, pending::Pending::Receipt { batch }),
+            Command::Receipt { batch, .. } => {
+                self.accept(slot, pending::Pending::Receipt { batch, of_messages: false });
+            }
             Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),

@@ -154,8 +154,7 @@ impl Broker {
         let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin.clone());
         let name = moving.to.clone().or_else(origin);
         let to = name.and_then(|name| self.find_or_make(&name).ok()).filter(|&to| to != from);
-        let most = self.limits.queue_messages;
-        let room = to.map_or(0, |to| self.channels[to].room_for(&segment.batch, most).0);
+        let room = to.map_or(0, |to| self.channels[to].room_for(&segment.batch, self.channels[to].messages).0);
         let rest = match to {
             Some(to) if room > 0 => {
                 let (head, rest) = self.split(segment, room);

@@ -8,23 +8,26 @@ use crate::slots::ConnectionSlot;
 use crate::{Batch, Event, PauseReason, cost};
 
 impl Broker {
-    /// Gives a receipt. A connection that reads none of them is paused at the bound of an outbox.
-    pub(super) fn receipt(&mut self, slot: ConnectionSlot, batch: Batch) -> Result<Taken, Stop> {
+    /// Gives a receipt, or says that the messages right before it were not all taken. A connection that reads none of them is paused at the bound of an outbox.
+    pub(super) fn receipt(&mut self, slot: ConnectionSlot, batch: Batch, of_messages: bool) -> Result<Taken, Stop> {
         let (charge, limit) = (cost::receipts(batch.len(), batch.bytes()), self.limits.outbox);
         let row = self.connections.edit(slot);
         if row.receipts > 0 && row.receipts.saturating_add(charge) > limit {
             let reason = PauseReason::Receipts { limit };
             return Err(Stop {
-                rest: Pending::Receipt { batch },
+                rest: Pending::Receipt { batch, of_messages },
                 on: Blocked::Subscriber(slot),
                 reason,
                 channel: None,
             });
         }
         row.receipts += charge;
-        let connection = row.id;
+        let (connection, was_rejected) = (row.id, of_messages && row.was_rejected);
         self.budget.charge(charge);
-        self.events.push_back(Event::Receipt { connection, batch });
+        self.events.push_back(match was_rejected {
+            false => Event::Receipt { connection, batch },
+            true => Event::Unconfirmed { connection, receipt: batch },
+        });
         Ok(None)
     }
 

@@ -100,6 +100,7 @@ fn exposition(totals: &Totals) -> String {
             "Messages whose publisher left while memory was short.",
             totals.dropped_publisher_gone,
         ),
+        ("messages_rejected_total", "Messages that full queues did not take, by their rules.", totals.rejected),
         ("messages_requeued_total", "Messages that went back to their queues.", totals.requeued),
     ];
     let mut text = String::new();

@@ -80,6 +80,7 @@ fn row(queue: &QueueStatus, dead: usize) -> Value {
         "dead": dead,
         "dead_lettered": queue.dead_lettered,
         "expired": queue.expired,
+        "rejected": queue.rejected,
         "dropped": queue.dropped,
     });
     if std::str::from_utf8(&queue.name).is_err() {

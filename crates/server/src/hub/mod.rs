@@ -133,8 +133,12 @@ impl Hub {
                 Command::Unsubscribe { subscription } => Some(*subscription),
                 _ => None,
             };
+            let receipt = match &command {
+                Command::PublishWithReceipt { receipt, .. } => Some(receipt.clone()),
+                _ => None,
+            };
             locked.broker.handle(now, id, command);
-            unclocked += 1 + locked.dispatch_before(&commands[done..], now, dirty);
+            unclocked += 1 + locked.dispatch_of(receipt.as_ref(), &commands[done..], now, dirty);
             if let Some(subscription) = ended {
                 locked.forget(id, subscription, dirty);
             }

@@ -202,6 +202,7 @@ settings! {
     "first-window" Size => server.limits.first_window, "The part of `window` that a queue's consumer begins with: it doubles while the consumer takes half of it within 50ms, and is halved when that takes more than 1s.";
     "queue" Size => server.limits.queue, "Maximum size of what waits in one queue, or in one topic that buffers.";
     "queue-messages" Count<usize> => server.limits.queue_messages, "How many messages may wait in one queue; 0 for as many as `queue` takes.";
+    "overflow" Overflow => server.limits.overflow, "What happens to messages for a queue that is full.";
     "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "How much a consumer with acks may send while its messages wait for room: it is read on, so that its acks arrive; 0 pauses it at once.";
     "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a full but draining subscriber may pause a topic's publishers; 0 for not at all.";
     "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a slow subscriber accrues no new grace; 0 for not at all.";

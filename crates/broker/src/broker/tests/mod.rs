@@ -9,6 +9,7 @@ mod knot;
 mod knot_memory;
 mod listing;
 mod moving;
+mod overflow;
 mod queue_pause;
 mod receipts;
 mod report;
@@ -130,6 +131,13 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
             Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
+            Event::Rejected { connection, messages, reason } => {
+                lines.push(format!("rejected {messages} of {}: {reason}", connection.0));
+            }
+            Event::Unconfirmed { connection, receipt } => {
+                let receipts = receipt.iter().map(|body| body.escape_ascii().to_string());
+                lines.extend(receipts.map(|receipt| format!("unconfirmed {}: {receipt}", connection.0)));
+            }
         }
     }
     lines

@@ -144,7 +144,8 @@ fn one_subscription_may_have_the_name_of_one_that_ended_and_its_own_prefetch() {
 #[test]
 fn acks_for_an_ended_subscription_are_read_though_its_connection_waits_for_the_memory_that_they_free() {
     let body = "x".repeat(4000);
-    let mut bench = Bench::new(Limits { read_ahead: 10_000, message: 5000, ..super::with_memory(100_000) });
+    let limits = Limits { read_ahead: 10_000, message: 5000, queue: 1 << 30, ..super::with_memory(100_000) };
+    let mut bench = Bench::new(Limits { outbox: 1 << 20, window: 1 << 20, ..limits });
     bench.subscribe_with(1, "/queue/a", manual(100));
     for _ in 0..8 {
         bench.publish(3, "/queue/a", &[&body]);

@@ -220,7 +220,10 @@ impl Session {
         let kept = above(self.backlog.len()) + self.transactions.bytes() + above(self.subscription_bytes);
         let bytes = above(self.tail.room) + kept;
         // A message takes over what was reserved for it.
-        let is_stale = bytes > 0 && commands.iter().any(|command| matches!(command, Command::Publish { .. }));
+        let is_stale = bytes > 0
+            && commands
+                .iter()
+                .any(|command| matches!(command, Command::Publish { .. } | Command::PublishWithReceipt { .. }));
         if bytes != self.reserved || is_stale {
             self.reserved = bytes;
             let whole = above(self.tail.room.max(self.tail.need)) + kept;

@@ -112,7 +112,6 @@ impl Session {
     /// Carries out a SEND.
     pub(super) fn sent(&mut self, mut send: Send, batch: Batch, commands: &mut Vec<Command>) -> Result<(), StompError> {
         self.persistent += u64::from(send.is_persistent());
-        let covers = usize::from(send.transaction.is_none());
         if let Some(transaction) = send.transaction.take() {
             self.flush(commands);
             self.transactions.send(&transaction, send.channel, batch.with_attributes(send.attributes))?;
@@ -133,10 +132,14 @@ impl Session {
             return Ok(());
         } else {
             self.flush(commands);
-            commands.push(Command::Publish { channel: send.channel, batch: batch.with_attributes(send.attributes) });
+            let (channel, batch) = (send.channel, batch.with_attributes(send.attributes));
+            commands.push(match send.receipt.take() {
+                Some(receipt) => Command::PublishWithReceipt { channel, batch, receipt: Batch::one(&receipt) },
+                None => Command::Publish { channel, batch },
+            });
         }
         if let Some(receipt) = send.receipt {
-            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers });
+            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers: 0 });
         }
         Ok(())
     }

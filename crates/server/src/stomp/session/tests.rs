@@ -62,9 +62,7 @@ fn headers_about_the_frame_are_not_passed_on_and_of_repeated_ones_the_first_coun
     let bytes = "SEND\ndestination:/queue/a\ndestination:/queue/b\nreceipt:r\nmessage-id:1\nack:2\nsubscription:3\n\
                  redelivered:true\npriority:7\npriority:1\npersistent:true\n\nx\0";
     let (commands, _) = after(bytes);
-    let [Command::Publish { channel, batch }, Command::Receipt { batch: receipt, covers: 1 }] = &commands[..] else {
-        panic!("{commands:?}")
-    };
+    let [Command::PublishWithReceipt { channel, batch, receipt }] = &commands[..] else { panic!("{commands:?}") };
     assert_eq!((&channel[..], receipt), (&b"/queue/a"[..], &Batch::one(b"r")));
     let attributes = batch.attributes().unwrap();
     assert_eq!((attributes.priority, attributes.persistent), (7, true));
