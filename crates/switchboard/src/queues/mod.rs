@@ -173,7 +173,10 @@ impl Target {
         let wanted = self.queue.to_string();
         let names = answer["queues"].as_array().into_iter().flatten().filter_map(queue_of);
         let names = names.map(|queue| encode(&queue.bytes()));
-        let alike = names.map(|name| (strsim::jaro_winkler(&wanted, &name), name)).filter(|(alike, _)| *alike >= ALIKE);
+        // What all names begin with makes none alike.
+        let own = |name: &str| name.strip_prefix("/queue/").unwrap_or(name).to_owned();
+        let alike = names.map(|name| (strsim::jaro_winkler(&own(&wanted), &own(&name)), name));
+        let alike = alike.filter(|(alike, _)| *alike >= ALIKE);
         match alike.max_by(|a, b| a.0.total_cmp(&b.0)) {
             Some((_, nearest)) => anyhow::anyhow!("there is no queue {wanted}; the nearest is {nearest}"),
             None => anyhow::anyhow!("there is no queue {wanted}; `switchboard queues` lists them"),
