@@ -7,6 +7,7 @@ use common::stomp::{Frame, StompClient};
 use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
+use tokio::io::AsyncWriteExt;
 
 fn bodies(frames: &[Frame]) -> Vec<String> {
     frames.iter().map(|frame| String::from_utf8_lossy(&frame.body).into_owned()).collect()
