@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) retries: bool,
     /// An operator changes the channel rules now and then.
     pub(crate) changes_rules: bool,
+    /// An operator pauses queues now and then, and lets them go on.
+    pub(crate) pauses: bool,
     /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
     pub(crate) ring: bool,
 }
@@ -77,6 +79,7 @@ impl Settings {
             first_window: if wide || window.is_multiple_of(2) { window } else { window / 4 + 1 },
             queue: body * rng.pick(&[1, 3, 12]),
             queue_messages: 0,
+            overflow: switchboard_broker::QueueOverflow::Throttle,
             read_ahead: rng.pick(&[0, body, 4 * body, 1 << 18]),
             memory: match rng.below(3) {
                 // Beside what is set aside for connections, and what channels and subscriptions take.
@@ -116,6 +119,7 @@ impl Settings {
             ring: rng.one_in(6),
             changes_rules: rng.one_in(3),
             retries: false,
+            pauses: false,
         }
     }
 

@@ -42,11 +42,37 @@ pub enum Command {
         /// The messages.
         batch: Batch,
     },
+    /// As `Publish`, and then gives `receipt` back as [`Event::Receipt`](crate::Event::Receipt), or as
+    /// [`Event::Unconfirmed`](crate::Event::Unconfirmed) if any of the messages was refused or rejected.
+    PublishWithReceipt {
+        /// The channel's name.
+        channel: Bytes,
+        /// The messages: one, where the receipt is of one.
+        batch: Batch,
+        /// Returned as it is.
+        receipt: Batch,
+    },
     /// Gives the batch back to its sender as [`Event::Barrier`](crate::Event::Barrier), behind
     /// everything that the connection published before and everything that waits for it.
     Barrier {
         /// Returned as it is.
         batch: Batch,
+    },
+    /// Asks for a receipt: gives the batch back as [`Event::Receipt`](crate::Event::Receipt) once everything that the
+    /// connection sent before is carried out, whatever waits to be written to it.
+    Receipt {
+        /// Returned as it is: a message for each receipt.
+        batch: Batch,
+        /// How many of the connection's commands right before this one it is for. The driver may name the receipt where
+        /// one of them is refused.
+        covers: usize,
+    },
+    /// So many receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
+    ReceiptsWritten {
+        /// How many.
+        receipts: usize,
+        /// Their packed bytes.
+        bytes: usize,
     },
     /// Subscribes to every channel that the pattern matches.
     Subscribe {
@@ -57,7 +83,8 @@ pub enum Command {
         /// For queues; topics know no acks.
         ack: AckMode,
     },
-    /// Ends a subscription. A queue's messages that were not handed out yet, or not acked, go back.
+    /// Ends a subscription. A queue's messages that were not begun to be written go back. Those that were wait for their
+    /// acks as before; without one they go back by a nack, at the ack time-out, or when the connection finishes or ends.
     Unsubscribe {
         /// Which subscription.
         subscription: SubscriptionId,

@@ -30,6 +30,32 @@ pub enum Event {
         /// The batch of the command.
         batch: Batch,
     },
+    /// Everything that the connection sent before its [`Receipt`](crate::Command::Receipt) has been carried out. It may
+    /// be written before what was delivered earlier, and is no part of the credit: report it with
+    /// [`Command::ReceiptsWritten`](crate::Command::ReceiptsWritten).
+    Receipt {
+        /// To which connection.
+        connection: ConnectionId,
+        /// The batch of the command.
+        batch: Batch,
+    },
+    /// The last messages of a publish were not taken: their queue is full, and rejects what is over its bounds.
+    Rejected {
+        /// The connection that published them.
+        connection: ConnectionId,
+        /// How many.
+        messages: usize,
+        /// The queue and its bound.
+        reason: PauseReason,
+    },
+    /// Not all messages of a [`PublishWithReceipt`](crate::Command::PublishWithReceipt) were taken: behind the `Rejected` or
+    /// `Refused` that says why. It takes the place of an [`Event::Receipt`], and is reported as one.
+    Unconfirmed {
+        /// The connection that published them.
+        connection: ConnectionId,
+        /// The receipt of the command.
+        receipt: Batch,
+    },
     /// A command was not carried out.
     Refused {
         /// The connection that sent it.
@@ -100,6 +126,12 @@ pub enum PauseReason {
         channel: Bytes,
         /// The subscriber.
         subscriber: ConnectionId,
+    },
+    /// It does not read the receipts that it asks for.
+    #[error("its unread receipts take {limit} bytes (limit: outbox)")]
+    Receipts {
+        /// In bytes.
+        limit: usize,
     },
     /// The topic has no subscriber and buffers as many messages as it may.
     #[error("topic {} has no subscriber and buffers {buffered} messages already", channel.escape_ascii())]

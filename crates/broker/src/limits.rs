@@ -30,6 +30,8 @@ pub struct Limits {
     pub queue: usize,
     /// How many messages may wait in one queue; 0 for as many as `queue` takes.
     pub queue_messages: usize,
+    /// What happens to a message for a queue that is at its bounds.
+    pub overflow: QueueOverflow,
     /// How much a connection that has messages to ack, or a subscription with acks, may send while its
     /// messages wait for room, overhead included: it is read on, so that its acks arrive. 0 pauses it at
     /// once.
@@ -214,6 +216,7 @@ impl Default for Limits {
             first_window: MIB / 16,
             queue: 64 * MIB,
             queue_messages: 10_000_000,
+            overflow: QueueOverflow::Throttle,
             read_ahead: MIB / 4,
             memory: 512 * MIB,
             grace_period: Duration::from_millis(50),
@@ -240,6 +243,19 @@ pub enum OverflowPolicy {
     Block,
 }
 
+/// What happens to a message for a queue that is at its bounds in bytes or messages. Queues of dead letters drop their oldest
+/// in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueOverflow {
+    /// Its publisher is paused until there is room.
+    #[default]
+    Throttle,
+    /// It is not taken, and its publisher is told with [`Event::Rejected`](crate::Event::Rejected).
+    Reject,
+    /// It is taken, and the oldest that wait become dead letters.
+    DropOld,
+}
+
 /// What differs from [`Limits`] for the channels that a pattern matches. The first rule that
 /// matches a channel is the one in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,6 +268,10 @@ pub struct ChannelRule {
     pub buffer_unsubscribed: Option<usize>,
     /// See [`Limits::queue`].
     pub queue: Option<usize>,
+    /// See [`Limits::queue_messages`].
+    pub queue_messages: Option<usize>,
+    /// See [`Limits::overflow`].
+    pub overflow: Option<QueueOverflow>,
     /// See [`Limits::delivery`].
     pub delivery: DeliveryRule,
 }
@@ -260,6 +280,7 @@ impl ChannelRule {
     /// A rule for the channels of a pattern that says nothing yet.
     pub fn new(pattern: Pattern) -> ChannelRule {
         let delivery = DeliveryRule::default();
-        ChannelRule { pattern, policy: None, buffer_unsubscribed: None, queue: None, delivery }
+        let (policy, buffer_unsubscribed, queue, queue_messages, overflow) = (None, None, None, None, None);
+        ChannelRule { pattern, policy, buffer_unsubscribed, queue, queue_messages, overflow, delivery }
     }
 }

@@ -1,6 +1,6 @@
 use crate::backlog::{OPEN, SMALL};
 use crate::delivery::Tries;
-use crate::slots::AllocationSlot;
+use crate::slots::{AllocationSlot, MemberSlot};
 use crate::{Attributes, Batch, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -59,6 +59,10 @@ pub(crate) struct Outbox {
     /// Bytes of attributes, counted once an entry.
     extra: usize,
     messages: usize,
+    /// When the first of the entries that were handed out since it was asked for expires.
+    handed_expires: Option<Time>,
+    /// Some entry was passed over, or one that expires is handed out.
+    pub(crate) has_times: bool,
     /// Entries whose time was over when they were to be handed out.
     pub(crate) expired: Vec<OutboxEntry>,
     /// Of entries that are done when they are written or acknowledged, whole.
@@ -102,8 +106,20 @@ impl Outbox {
         self.entries.iter().chain(&self.unswept)
     }
 
+    /// Messages of queues that are done when they are written, by member.
+    pub(crate) fn queue_messages(&self) -> impl Iterator<Item = (MemberSlot, usize)> {
+        let open = self.open.as_ref().map(|open| (open.origin, open.count));
+        let all = self.entries().map(|entry| (entry.origin, entry.batch.len())).chain(open);
+        all.filter(|(origin, _)| origin.is_auto()).filter_map(|(origin, count)| Some((origin.member()?, count)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What is in the driver's hands.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &OutboxEntry> {
+        self.entries.iter().take(self.in_flight)
     }
 
     pub(crate) fn has_in_flight(&self) -> bool {
@@ -244,14 +260,32 @@ impl Outbox {
             if self.in_flight == self.entries.len() {
                 self.close();
             }
-            if self.entries.get(self.in_flight).is_none_or(|next| !next.has_expired(now)) {
+            let next = self.entries.get(self.in_flight);
+            if next.is_none_or(|next| !next.has_expired(now)) {
+                if let Some(expires) = next.and_then(OutboxEntry::expires) {
+                    self.handed_expires = Some(self.handed_expires.map_or(expires, |earlier| earlier.min(expires)));
+                    self.has_times = true;
+                }
                 return;
             }
+            self.has_times = true;
             let Some(entry) = self.entries.remove(self.in_flight) else { return };
             self.bytes -= entry.batch.bytes();
             self.uncount(&entry);
             self.expired.push(entry);
         }
+    }
+
+    /// When the first of the entries expires that were handed out since the last call.
+    pub(crate) fn take_handed_expires(&mut self) -> Option<Time> {
+        self.has_times = false;
+        self.handed_expires.take()
+    }
+
+    /// When the first of the entries in flight expires of which nothing is written, as far as that is known here.
+    pub(crate) fn in_flight_expires(&self) -> Option<Time> {
+        let begun = usize::from(self.front_written > 0);
+        self.in_flight().skip(begun).filter_map(OutboxEntry::expires).min()
     }
 
     /// Takes credit for written bytes. [`Outbox::pop_written`] gives the entries that are done.

@@ -97,10 +97,14 @@ pub struct Totals {
     pub expired: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
+    /// Messages that were not taken, for their queue was full and rejects what is over its bounds.
+    pub rejected: u64,
+    /// Messages dropped from a full queue that could not become dead letters either.
+    pub dropped_overflow: u64,
     /// Dead letters that were dropped: the oldest of those over a bound, and those that were rejected again.
     pub dropped_dead: u64,
-    /// Dead letters that were moved back.
-    pub restored: u64,
+    /// Messages that were moved to another queue, or as dead letters back to theirs.
+    pub moved: u64,
 }
 
 /// One channel.

@@ -4,9 +4,10 @@ use super::knot::Knot;
 use super::rules::InForce;
 use super::table::{Marked, Table};
 use super::{Broker, shrink};
+use crate::ages::Ages;
 use crate::backlog::Backlog;
 use crate::cost;
-use crate::limits::OverflowPolicy;
+use crate::limits::{OverflowPolicy, QueueOverflow};
 use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
 use crate::name::{Kind, is_dead};
@@ -36,6 +37,9 @@ pub(super) struct Channel {
     pub(super) is_forgotten: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
+    /// How many messages may wait; 0 for any number.
+    pub(super) messages: usize,
+    pub(super) overflow: QueueOverflow,
     pub(super) delivery: Delivery,
     /// The [`Broker::rules_version`] that policy, buffer and bound follow.
     pub(super) rules_version: u64,
@@ -46,7 +50,8 @@ pub(super) struct Channel {
     /// among them until it has some again.
     pub(super) turns: Ring<MemberSlot>,
     pub(super) exact_members: u32,
-    /// Connections whose messages are on their way back: until all are there nothing is dispatched.
+    /// Connections whose messages are on their way back, and orders of an operator: nothing is dispatched until there
+    /// are none.
     pub(super) returning: u32,
     pub(super) backlog: Backlog,
     pub(super) next_seq: u64,
@@ -75,6 +80,21 @@ pub(super) struct Channel {
     pub(super) delivered: Meter,
     pub(super) dropped: u64,
     pub(super) dead_lettered: u64,
+    pub(super) expired: u64,
+    /// Messages that were not taken, for it was full.
+    pub(super) rejected: u64,
+    /// Messages that came back after a consumer may have seen them.
+    pub(super) redelivered: u64,
+    /// Messages of a queue that have left it for another reason than that they were delivered.
+    pub(super) left: u64,
+    /// Messages that are being moved, and in no backlog meanwhile.
+    pub(super) moving: usize,
+    /// When the messages of a queue came.
+    pub(super) ages: Ages,
+    /// An operator has paused it, which is one of the reasons in `returning`.
+    pub(super) is_paused: bool,
+    /// Since it is: the members from this one on are still to give back what was not handed out.
+    pub(super) pauses: Option<MemberSlot>,
     unused: Link<ChannelSlot>,
     pub(super) by_load: Link<ChannelSlot>,
     /// The list of [`Broker::by_load`] that it is in.
@@ -95,6 +115,7 @@ impl Channel {
             && self.backlog.is_empty()
             && self.returning == 0
             && self.paused_publishers == 0
+            && !self.is_paused
     }
 
     /// How much of a batch its bounds allow to wait: messages, and their bytes. One of any size may
@@ -115,8 +136,8 @@ impl Channel {
         }
     }
 
-    fn charge(&self) -> usize {
-        cost::channel(self.name.len())
+    pub(super) fn charge(&self) -> usize {
+        cost::channel(self.name.len()) + self.ages.bytes()
     }
 
     /// The cost of the channel with its members, and without messages.
@@ -150,7 +171,8 @@ impl Broker {
         if !self.has_room_for_channel(cost::channel(name.len())) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
         }
-        let InForce { policy, buffer_unsubscribed, bound, delivery } = InForce::new(name, &self.rules, &self.limits);
+        let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =
+            InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.
         let name = Bytes::copy_from_slice(name);
         self.born += 1;
@@ -163,6 +185,8 @@ impl Broker {
             is_forgotten: false,
             buffer_unsubscribed,
             bound,
+            messages,
+            overflow,
             delivery,
             rules_version: self.rules_version,
             name: name.clone(),
@@ -188,6 +212,14 @@ impl Broker {
             delivered: Meter::default(),
             dropped: 0,
             dead_lettered: 0,
+            expired: 0,
+            rejected: 0,
+            redelivered: 0,
+            left: 0,
+            moving: 0,
+            ages: Ages::new(self.now),
+            is_paused: false,
+            pauses: None,
             unused: Link::new(),
             by_load: Link::new(),
             bucket: 0,
@@ -305,6 +337,9 @@ impl Broker {
             return self.forget(slot);
         }
         self.file_by_load(slot);
+        if self.channels[slot].pauses.is_some() {
+            self.take_back_paused(slot);
+        }
         let channel = &self.channels[slot];
         if channel.backlog.has_ready() {
             match channel.kind {
@@ -314,7 +349,7 @@ impl Broker {
         }
         let channel = &self.channels[slot];
         if !channel.backlog.is_empty() || channel.due.is_some() {
-            if channel.is_dead {
+            if channel.is_dead || channel.overflow == QueueOverflow::DropOld {
                 self.trim(slot);
             }
             self.arm_due(slot);

@@ -52,7 +52,7 @@ pub(super) struct Retained {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sweep {
     No,
-    /// Messages of subscriptions that have ended.
+    /// Messages of subscriptions that have ended, and of paused queues those that are not in flight.
     Ended,
     /// What belongs to queues and is not in flight.
     Queues,
@@ -117,6 +117,8 @@ pub(super) struct Connection {
     /// The channel that it published to last; another may have its slot now.
     pub(super) last_channel: Option<ChannelSlot>,
     pub(super) reserved: usize,
+    /// What its receipts that are not written are charged for, in bytes.
+    pub(super) receipts: usize,
     /// Bytes of memory that it waits for, and since when it has waited.
     pub(super) need: Option<usize>,
     pub(super) needs_since: Time,
@@ -155,6 +157,12 @@ pub(super) struct Connection {
     pub(super) timeout_armed: bool,
     pub(super) stalled: bool,
     pub(super) recalling: bool,
+    /// When its [`Timer::Expiry`](super::Timer) is armed for.
+    pub(super) expiry_timer: Option<Time>,
+    /// Expired messages are not recalled before.
+    pub(super) recall_after: Time,
+    /// Some of what it published last was not taken.
+    pub(super) was_rejected: bool,
     pub(super) published: u64,
     pub(super) delivered: u64,
     pub(super) dropped: u64,
@@ -282,7 +290,7 @@ impl Connection {
 
     /// Whether it has not got, or not acked, all that is its own.
     pub(super) fn is_owed(&self) -> bool {
-        !self.outbox.is_empty() || self.unacked > 0
+        !self.outbox.is_empty() || self.unacked > 0 || self.receipts > 0
     }
 
     /// Adds to the grace period that it has saved.
@@ -352,6 +360,7 @@ impl Broker {
             paused_on: None,
             last_channel: None,
             reserved: 0,
+            receipts: 0,
             need: None,
             needs_since: Time::ZERO,
             wait: Link::new(),
@@ -375,6 +384,9 @@ impl Broker {
             timeout_armed: false,
             stalled: false,
             recalling: false,
+            expiry_timer: None,
+            recall_after: Time::ZERO,
+            was_rejected: false,
             published: 0,
             delivered: 0,
             dropped: 0,

@@ -110,11 +110,12 @@ impl Broker {
                 tag,
             });
         }
-        let has_expired = !connection.outbox.expired.is_empty();
+        let has_times = connection.outbox.has_times;
         if is_timed {
             self.arm_acks(slot);
         }
-        if has_expired {
+        if has_times {
+            self.watch_expiry(slot);
             self.expire_entries(slot);
         }
     }

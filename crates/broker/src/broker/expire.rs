@@ -2,13 +2,19 @@
 
 use super::Broker;
 use super::dead::Reason;
+use super::timers::Timer;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
 use crate::name::Kind;
 use crate::outbox::Origin;
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Attributes, Batch};
+use crate::{Attributes, Batch, ConnectionId, Time};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// So long after a recall of expired messages there is no other of the same connection: each looks at all that the driver
+/// has.
+const BETWEEN_RECALLS: Duration = Duration::from_millis(100);
 
 impl Broker {
     /// Gives messages that are published the time that their channel allows. `None` if it is over already.
@@ -33,6 +39,8 @@ impl Broker {
             return Some(batch);
         }
         let allocation = self.allocate(slot, batch.footprint());
+        // It was there, for no time.
+        self.channels.edit(slot).next_seq += batch.len() as u64;
         self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1 });
         None
     }
@@ -48,7 +56,8 @@ impl Broker {
         self.follow_rules(slot);
         let messages = segment.batch.len() as u64;
         self.totals.expired += messages;
-        let channel = &self.channels[slot];
+        let channel = self.channels.edit(slot);
+        channel.expired += messages;
         let segment = match channel.delivery.dead_letter_expired && channel.kind == Kind::Queue && !channel.is_dead {
             false => segment,
             true => match self.bury(slot, segment, Reason::Expired) {
@@ -56,7 +65,8 @@ impl Broker {
                 Err(segment) => segment,
             },
         };
-        self.channels.edit(slot).dropped += messages;
+        let channel = self.channels.edit(slot);
+        (channel.dropped, channel.left) = (channel.dropped + messages, channel.left + messages);
         self.release(segment.allocation);
     }
 
@@ -82,5 +92,42 @@ impl Broker {
                 Origin::Barrier => self.uncharge_entry(&entry),
             }
         }
+    }
+
+    /// Arms a timer for the first messages to expire of those that the driver has.
+    #[cold]
+    pub(super) fn watch_expiry(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
+        if let Some(expires) = connection.outbox.take_handed_expires() {
+            self.arm_expiry(slot, expires);
+        }
+    }
+
+    fn arm_expiry(&mut self, slot: ConnectionSlot, expires: Time) {
+        let connection = self.connections.edit(slot);
+        let due = expires.max(connection.recall_after);
+        let before = connection.expiry_timer;
+        if before.is_none_or(|before| due < before) {
+            connection.expiry_timer = Some(due);
+            let id = connection.id;
+            before.into_iter().for_each(|time| _ = self.timers.remove(&(time, Timer::Expiry(id))));
+            self.timers.insert((due, Timer::Expiry(id)));
+        }
+    }
+
+    /// Asks for what the driver has not begun to write, if some of it has expired.
+    pub(super) fn recall_expired(&mut self, id: ConnectionId) {
+        let Some(&slot) = self.ids.get(&id) else { return };
+        self.spend(16);
+        let now = self.now;
+        let connection = self.connections.edit(slot);
+        connection.expiry_timer = None;
+        let Some(expires) = connection.outbox.in_flight_expires() else { return };
+        if expires > now || connection.recalling {
+            let later = expires.max(Time(now.0.saturating_add(1)));
+            return self.arm_expiry(slot, later);
+        }
+        connection.recall_after = now + BETWEEN_RECALLS;
+        self.recall(slot);
     }
 }

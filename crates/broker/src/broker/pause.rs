@@ -43,14 +43,16 @@ impl Broker {
             let longest = || batch.iter().map(<[u8]>::len).max().unwrap_or(0);
             if channel.len() > self.limits.channel_name {
                 let refusal = Refusal::NameTooLong { length: channel.len(), limit: self.limits.channel_name };
+                self.connections.quietly().row(slot).was_rejected = true;
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
             if batch.bytes() > self.limits.message && longest() > self.limits.message {
                 let refusal = Refusal::MessageTooLong { length: longest(), limit: self.limits.message };
+                self.connections.quietly().row(slot).was_rejected = true;
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
         }
-        if let Pending::Publish { batch, .. } | Pending::Barrier { batch } = &command {
+        if let Pending::Publish { batch, .. } | Pending::Barrier { batch } | Pending::Receipt { batch, .. } = &command {
             // What was reserved for it while it came is its own.
             let reserved = self.connections[slot].reserved;
             if reserved > 0 {
@@ -326,6 +328,7 @@ impl Broker {
         match command {
             Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
             Pending::Barrier { batch } => self.barrier(slot, batch),
+            Pending::Receipt { batch, of_messages } => self.receipt(slot, batch, of_messages),
             Pending::Reserve { bytes, whole } => self.grow_reserve(slot, bytes, whole),
         }
     }

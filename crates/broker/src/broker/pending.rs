@@ -8,9 +8,22 @@ use bytes::Bytes;
 /// A command that a connection sent and nobody could take yet.
 #[derive(Debug)]
 pub(super) enum Pending {
-    Publish { channel: Bytes, batch: Batch },
-    Barrier { batch: Batch },
-    Reserve { bytes: usize, whole: usize },
+    Publish {
+        channel: Bytes,
+        batch: Batch,
+    },
+    Barrier {
+        batch: Batch,
+    },
+    /// Of the messages right before it, or of other commands.
+    Receipt {
+        batch: Batch,
+        of_messages: bool,
+    },
+    Reserve {
+        bytes: usize,
+        whole: usize,
+    },
 }
 
 impl Pending {
@@ -19,7 +32,9 @@ impl Pending {
             Pending::Publish { channel, batch } => {
                 cost::PENDING + cost::text(channel.len()) + cost::buffer(batch.footprint())
             }
-            Pending::Barrier { batch } => cost::PENDING + cost::buffer(batch.footprint()),
+            Pending::Barrier { batch } | Pending::Receipt { batch, .. } => {
+                cost::PENDING + cost::buffer(batch.footprint())
+            }
             Pending::Reserve { .. } => cost::PENDING,
         }
     }

@@ -6,11 +6,11 @@ use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
 use crate::delivery::Tries;
-use crate::limits::OverflowPolicy;
+use crate::limits::{OverflowPolicy, QueueOverflow};
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Batch, CloseReason, PauseReason};
+use crate::{Batch, CloseReason, Event, PauseReason};
 use bytes::Bytes;
 
 /// The channel that a carried out command put messages into, if it did.
@@ -35,13 +35,15 @@ impl Broker {
             None if kind == Kind::Topic && self.is_unheard(&name) => {
                 self.totals.published += count;
                 self.totals.dropped_no_subscribers += count;
-                self.connections.quietly().row(slot).published += count;
+                let connection = self.connections.quietly().row(slot);
+                (connection.published, connection.was_rejected) = (connection.published + count, false);
                 return Ok(None);
             }
             None => match self.make_channel(&name) {
                 Ok(channel) => channel,
                 Err(NoChannel::Refused(refusal)) => {
                     self.refuse(slot, Some(name), refusal);
+                    self.connections.quietly().row(slot).was_rejected = true;
                     return Ok(None);
                 }
                 // Its publisher waits as it does at a full queue; a refusal would lose its messages.
@@ -72,6 +74,10 @@ impl Broker {
         self.count_published(slot, channel, count - left as u64);
         match result {
             Ok(()) => Ok(Some(channel)),
+            Err((batch, Blocked::Channel(_), reason)) if self.rejects(channel) => {
+                self.reject(slot, channel, batch.len(), reason);
+                Ok(Some(channel))
+            }
             Err((batch, on, reason)) => {
                 let rest = Pending::Publish { channel: name, batch };
                 Err(Stop { rest, on, reason, channel: Some(channel) })
@@ -95,8 +101,25 @@ impl Broker {
     #[inline]
     fn count_published(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: u64) {
         self.totals.published += messages;
-        self.connections.quietly().row(slot).published += messages;
-        self.channels.quietly().row(channel).published.add(self.now, messages);
+        let connection = self.connections.quietly().row(slot);
+        (connection.published, connection.was_rejected) = (connection.published + messages, false);
+        let row = self.channels.quietly().row(channel);
+        if row.published.add(self.now, messages) {
+            let first = row.next_seq.saturating_sub(messages);
+            self.note_age(channel, first);
+        }
+    }
+
+    /// Notes when messages of a queue come, from a sequence number on.
+    #[cold]
+    pub(super) fn note_age(&mut self, channel: ChannelSlot, first: u64) {
+        let row = self.channels.quietly().row(channel);
+        if row.kind == Kind::Topic {
+            return;
+        }
+        let more = row.ages.note(first, self.now);
+        self.unused_charge += if row.is_unused { more } else { 0 };
+        self.budget.charge(more);
     }
 
     /// Whether nobody would get or buffer a topic's message.
@@ -122,12 +145,29 @@ impl Broker {
         }
     }
 
+    fn rejects(&self, channel: ChannelSlot) -> bool {
+        let row = &self.channels[channel];
+        row.overflow == QueueOverflow::Reject && row.kind == Kind::Queue && !row.is_dead
+    }
+
+    /// Messages find no room in a queue, and their publisher is not to wait for it.
+    #[cold]
+    fn reject(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: usize, reason: PauseReason) {
+        self.totals.rejected += messages as u64;
+        self.channels.edit(channel).rejected += messages as u64;
+        let connection = self.connections.edit(slot);
+        connection.was_rejected = true;
+        self.events.push_back(Event::Rejected { connection: connection.id, messages, reason });
+    }
+
     /// Appends what the bounds allow to a queue's backlog.
     fn append(&mut self, slot: ChannelSlot, batch: Batch, first: u64, whole: usize) -> Result<(), Rest> {
-        let most = self.limits.queue_messages;
+        let (most, overflow) = (self.channels[slot].messages, self.channels[slot].overflow);
         let over_bound = self.over_bound == Some(Knot::Queue(slot));
         let (count, bytes) = match over_bound {
             true => self.room_in_memory(&batch),
+            // What is over the bound then is dropped in the end of the call.
+            false if overflow == QueueOverflow::DropOld => (batch.len(), batch.bytes()),
             false => self.channels[slot].room_for(&batch, most),
         };
         let (fitting, rest) = batch.split(count, bytes);

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::channel::Channel;
-use crate::limits::{ChannelRule, Limits, OverflowPolicy};
+use crate::limits::{ChannelRule, Limits, OverflowPolicy, QueueOverflow};
 use crate::slots::ChannelSlot;
 use crate::{Delivery, Time};
 
@@ -12,6 +12,8 @@ pub(super) struct InForce {
     pub(super) policy: OverflowPolicy,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
+    pub(super) messages: usize,
+    pub(super) overflow: QueueOverflow,
     pub(super) delivery: Delivery,
 }
 
@@ -23,13 +25,15 @@ impl InForce {
             policy: rule.and_then(|rule| rule.policy).unwrap_or(limits.policy),
             buffer_unsubscribed: rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(limits.buffer_unsubscribed),
             bound: rule.and_then(|rule| rule.queue).unwrap_or(limits.queue),
+            messages: rule.and_then(|rule| rule.queue_messages).unwrap_or(limits.queue_messages),
+            overflow: rule.and_then(|rule| rule.overflow).unwrap_or(limits.overflow),
             delivery: rule.map_or(limits.delivery, |rule| rule.delivery.over(&limits.delivery)),
         }
     }
 
     fn of(channel: &Channel) -> InForce {
-        let &Channel { policy, buffer_unsubscribed, bound, delivery, .. } = channel;
-        InForce { policy, buffer_unsubscribed, bound, delivery }
+        let &Channel { policy, buffer_unsubscribed, bound, messages, overflow, delivery, .. } = channel;
+        InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery }
     }
 }
 
@@ -102,7 +106,7 @@ impl Broker {
         let channel = self.channels.edit(slot);
         (channel.policy, channel.buffer_unsubscribed, channel.bound) =
             (rule.policy, rule.buffer_unsubscribed, rule.bound);
-        channel.delivery = rule.delivery;
+        (channel.messages, channel.overflow, channel.delivery) = (rule.messages, rule.overflow, rule.delivery);
         channel.untangles = channel.waiters.first;
         channel.has_new_rule = true;
     }

@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Ack(ConnectionId),
     /// Messages of a queue need not wait any longer.
     Due(ChannelSlot),
+    /// Messages that the driver has may have expired.
+    Expiry(ConnectionId),
 }
 
 /// Publishers that wait for one subscriber, and other subscribers of their topics, are looked at so
@@ -48,6 +50,7 @@ impl Broker {
                 Some((_, Timer::Finish(id))) => self.finish_is_late(id),
                 Some((_, Timer::Ack(id))) => self.acks_are_due(id),
                 Some((_, Timer::Due(slot))) => self.queue_is_due(slot),
+                Some((_, Timer::Expiry(id))) => self.recall_expired(id),
                 None => {}
             }
         }
@@ -148,8 +151,7 @@ impl Broker {
         }
         connection.stalled = true;
         if connection.outbox.has_in_flight() {
-            connection.recalling = true;
-            self.events.push_back(Event::Recall { connection: id });
+            self.recall(slot);
         } else {
             self.sweep_queues(slot);
         }

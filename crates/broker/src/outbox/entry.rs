@@ -88,6 +88,11 @@ pub(crate) struct OutboxEntry {
 }
 
 impl OutboxEntry {
+    /// When its messages expire, but for what a connection gets back of its own.
+    pub(crate) fn expires(&self) -> Option<Time> {
+        self.batch.expires().filter(|_| self.origin != Origin::Barrier)
+    }
+
     /// Whether the time of its messages is over. What a connection gets back of its own never expires.
     #[inline]
     pub(crate) fn has_expired(&self, now: Time) -> bool {

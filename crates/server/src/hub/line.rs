@@ -8,6 +8,7 @@ pub(super) enum Line {
     Paused(ConnectionId, PauseReason),
     Resumed(ConnectionId),
     Slow(ConnectionId),
+    Rejected(ConnectionId, usize, PauseReason),
 }
 
 /// Lines that one turn under the lock may leave: the quota allows fewer a second.
@@ -23,7 +24,10 @@ impl Line {
             Line::Slow(id) if quota.allows(Kind::Slow) => {
                 tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
             }
-            Line::Paused(..) | Line::Resumed(_) | Line::Slow(_) => {}
+            Line::Rejected(id, messages, reason) if quota.allows(Kind::Limit) => {
+                tracing::warn!(connection = id.0, "rejected {messages} messages: {reason}");
+            }
+            Line::Paused(..) | Line::Resumed(_) | Line::Slow(_) | Line::Rejected(..) => {}
         }
     }
 }

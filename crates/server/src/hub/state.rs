@@ -7,7 +7,9 @@ use crate::stomp::{Entry, StompError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
-use switchboard_broker::{Broker, ChannelRule, Command, ConnectionId, Event, Limits, Refusal, SubscriptionId, Time};
+use switchboard_broker::{
+    Batch, Broker, ChannelRule, Command, ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, Time,
+};
 
 pub(super) struct State {
     pub(super) broker: Broker,
@@ -16,6 +18,8 @@ pub(super) struct State {
     pub(super) lines: Vec<Line>,
     /// What the timer sleeps for.
     pub(super) armed: Option<Time>,
+    /// Whose messages were not taken last, and why.
+    rejected: Option<(ConnectionId, PauseReason)>,
 }
 
 impl std::fmt::Debug for State {
@@ -28,12 +32,16 @@ impl State {
     pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
         let mut broker = Broker::new(limits, rules);
         broker.set_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }
+        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None, rejected: None }
     }
 
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
         let (written, acknowledged) = handle.take_credit();
         self.report(now, handle.id(), written, acknowledged);
+        let (receipts, bytes) = handle.take_receipts();
+        if receipts > 0 && self.handles.contains_key(&handle.id()) {
+            self.broker.handle(now, handle.id(), Command::ReceiptsWritten { receipts, bytes });
+        }
         if acknowledged > 0
             && let Some(window) = self.broker.window(handle.id())
         {
@@ -56,6 +64,17 @@ impl State {
 
     /// Does what the broker asks for, and returns how much that was.
     pub(super) fn dispatch(&mut self, now: Time, dirty: &mut Dirty) -> usize {
+        self.dispatch_of(None, &[], now, dirty)
+    }
+
+    /// The same after a command of a connection, with its receipt if it has one, whose next commands are `behind`.
+    pub(super) fn dispatch_of(
+        &mut self,
+        receipt: Option<&Batch>,
+        behind: &[Command],
+        now: Time,
+        dirty: &mut Dirty,
+    ) -> usize {
         let mut events = 0;
         while let Some(event) = self.broker.poll() {
             events += 1;
@@ -75,12 +94,15 @@ impl State {
                         }
                     });
                 }
+                // Asked for by the native protocol only.
                 Event::Barrier { connection, batch } => self.with(connection, |handle| {
-                    let is_first = match handle.stomp() {
-                        None => handle.incoming(batch.packed().clone()),
-                        Some(_) => handle.incoming_stomp(Entry::Receipts(batch)),
-                    };
-                    if is_first {
+                    if handle.incoming(batch.packed().clone()) {
+                        dirty.push(handle);
+                    }
+                }),
+                // Asked for by STOMP only.
+                Event::Receipt { connection, batch } => self.with(connection, |handle| {
+                    if handle.incoming_stomp(Entry::Receipts(batch)) {
                         dirty.push(handle);
                     }
                 }),
@@ -107,6 +129,21 @@ impl State {
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
+                // Who has asked for no receipt is not told: the native protocol has no word for it either.
+                Event::Rejected { connection, reason, messages } => {
+                    self.line(Line::Rejected(connection, messages, reason.clone()));
+                    self.rejected = Some((connection, reason));
+                }
+                Event::Unconfirmed { connection, receipt } => {
+                    let reason = self.rejected.take().filter(|(of, _)| *of == connection).map(|(_, reason)| reason);
+                    let reason =
+                        reason.map_or_else(|| "the message was not taken".to_owned(), |reason| reason.to_string());
+                    self.with(connection, |handle| {
+                        if handle.incoming_stomp(Entry::Rejected(receipt, reason)) {
+                            dirty.push(handle);
+                        }
+                    });
+                }
                 Event::Refused { connection, refusal, channel } => self.with(connection, |handle| {
                     if handle.stomp().is_some() {
                         // An ack that comes late, after its message went back, or twice.
@@ -115,7 +152,8 @@ impl State {
                         }
                         let named =
                             channel.as_ref().map_or_else(String::new, |name| format!("{}: ", name.escape_ascii()));
-                        let error = StompError::new(format!("{named}{refusal}"));
+                        let error =
+                            StompError::new(format!("{named}{refusal}")).with_receipt(receipt_of(receipt, behind));
                         if handle.incoming_stomp(Entry::Error(error)) {
                             dirty.push(handle);
                         }
@@ -128,11 +166,14 @@ impl State {
         events
     }
 
-    /// What comes for a subscription that has ended is not written any more.
-    pub(super) fn forget(&self, connection: ConnectionId, subscription: SubscriptionId) {
+    /// What comes for a subscription that has ended is not written any more, nor is what was not begun.
+    pub(super) fn forget(&self, connection: ConnectionId, subscription: SubscriptionId, dirty: &mut Dirty) {
         self.with(connection, |handle| {
             if let Some(ledger) = handle.stomp() {
-                ledger.lock().forget(subscription);
+                let entry = ledger.lock().forget(subscription);
+                if entry.is_some_and(|entry| handle.incoming_stomp(entry)) {
+                    dirty.push(handle);
+                }
             }
         });
     }
@@ -148,4 +189,16 @@ impl State {
             act(handle);
         }
     }
+}
+
+/// The receipt that was asked for a command, by itself or by the commands behind it.
+fn receipt_of(own: Option<&Batch>, behind: &[Command]) -> Option<Vec<u8>> {
+    if let Some(own) = own {
+        return own.iter().next().map(<[u8]>::to_vec);
+    }
+    let (at, batch, covers) = behind.iter().enumerate().find_map(|(at, command)| match command {
+        Command::Receipt { batch, covers } => Some((at, batch, *covers)),
+        _ => None,
+    })?;
+    batch.iter().next().filter(|_| covers > at).map(<[u8]>::to_vec)
 }

@@ -29,6 +29,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("stomp", &["", "127.0.0.1:0", "[::1]:65535"], &["61613", "::1:1", "a:65536", ":1"]),
     ("http", &["", "127.0.0.1:0", "[::1]:65535"], &["25080", "::1:1", "a:65536", ":1"]),
     ("policy", &["drop-new", "drop-old", "disconnect", "block"], &["", "drop", "0"]),
+    ("overflow", &["throttle", "reject", "drop-old"], &["", "drop", "0", "block"]),
     ("dead-letter-expired", &["true", "false"], &["", "yes", "1"]),
     ("monitor.listen", &["", "127.0.0.1:0"], &["8088", "a:65536"]),
     (
@@ -59,6 +60,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("rows.tables", &["patron", "sales.item,patron"], &[".a", "a."]),
     ("rows.refresh", &["off", "cached", "written"], &["", "on", "0"]),
     ("rows.install-triggers", &["true", "false"], &["", "yes"]),
+    ("stomp-origins", &["", "*", "https://a.example,http://b:1"], &["a.example", "https://a/", "ftp://a"]),
     ("rows.origins", &["", "*", "https://a.example,http://b:1"], &["a.example", "https://a/", "ftp://a"]),
     ("rows.read-only", &["true", "false"], &["", "1"]),
     ("news.listen", &["", "127.0.0.1:0"], &["8080", "a:65536"]),

@@ -1,18 +1,20 @@
 //! Channel rules: `[[channel]]` of a file, `--channel` of the command line.
 
-use super::kinds::{Count, Flag, Kind, Policy, Size, Span, quote};
+use super::kinds::{Count, Flag, Kind, Overflow, Policy, Size, Span, quote};
 use super::settings::LIMIT;
 use super::{kind, not_allowed, refused, unknown};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::time::Duration;
-use switchboard_broker::{ChannelRule, DeliveryRule, OverflowPolicy, Pattern};
+use switchboard_broker::{ChannelRule, DeliveryRule, OverflowPolicy, Pattern, QueueOverflow};
 
 /// The keys of a rule beside `match`.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "policy",
     "buffer-unsubscribed",
     "queue",
+    "queue-messages",
+    "overflow",
     "max-deliveries",
     "redelivery-backoff",
     "redelivery-backoff-max",
@@ -28,6 +30,8 @@ pub(crate) struct Rule {
     pub(crate) policy: Option<OverflowPolicy>,
     pub(crate) buffer_unsubscribed: Option<usize>,
     pub(crate) queue: Option<usize>,
+    pub(crate) queue_messages: Option<usize>,
+    pub(crate) overflow: Option<QueueOverflow>,
     pub(crate) delivery: DeliveryRule,
 }
 
@@ -57,6 +61,8 @@ impl Rule {
                 "policy" => rule.policy = Some(kind::<Policy>(key, text)?),
                 "buffer-unsubscribed" => rule.buffer_unsubscribed = Some(kind::<Count<usize>>(key, text)?),
                 "queue" => rule.queue = Some(kind::<Size>(key, text)?),
+                "queue-messages" => rule.queue_messages = Some(kind::<Count<usize>>(key, text)?),
+                "overflow" => rule.overflow = Some(kind::<Overflow>(key, text)?),
                 "max-deliveries" => delivery.max_deliveries = Some(kind::<Count<u32>>(key, text)?),
                 "redelivery-backoff" => delivery.redelivery_backoff = Some(limit(key, text)?),
                 "redelivery-backoff-max" => delivery.redelivery_backoff_max = Some(limit(key, text)?),
@@ -80,6 +86,8 @@ impl Rule {
             self.policy.as_ref().map(Policy::show),
             self.buffer_unsubscribed.as_ref().map(Count::<usize>::show),
             self.queue.as_ref().map(Size::show),
+            self.queue_messages.as_ref().map(Count::<usize>::show),
+            self.overflow.as_ref().map(Overflow::show),
             delivery.max_deliveries.as_ref().map(Count::<u32>::show),
             span(&delivery.redelivery_backoff),
             span(&delivery.redelivery_backoff_max),
@@ -109,6 +117,8 @@ impl Rule {
             policy: self.policy,
             buffer_unsubscribed: self.buffer_unsubscribed,
             queue: self.queue,
+            queue_messages: self.queue_messages,
+            overflow: self.overflow,
             delivery: self.delivery,
             ..ChannelRule::new(Pattern::new(self.pattern.clone().into_bytes()))
         }

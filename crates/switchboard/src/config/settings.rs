@@ -180,6 +180,7 @@ settings! {
     BROKER:
     "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
     "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, beside those of `listen`, which answer STOMP too; by default none if `listen` is set.";
+    "stomp-origins" Origins => server.web.socket_origins, "Other sites whose pages may speak STOMP over WebSocket, as https://HOST; * for every site.";
     "http" Addresses => server.http, "Addresses for health, metrics and status over HTTP; an empty list serves none.";
     "memory" Size [Unit::Bytes.from(1..=isize::MAX as u64)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry; at the limit the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
@@ -201,6 +202,7 @@ settings! {
     "first-window" Size => server.limits.first_window, "Initial `window` of a queue's consumer: it doubles while the consumer takes half of it within 50ms, and is halved when that takes more than 1s.";
     "queue" Size => server.limits.queue, "Maximum size of the messages that wait in one queue, or in one topic that buffers.";
     "queue-messages" Count<usize> => server.limits.queue_messages, "Maximum number of messages that wait in one queue; 0 for as many as `queue` takes.";
+    "overflow" Overflow => server.limits.overflow, "What happens to messages for a queue that is full.";
     "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "Bytes read from a paused consumer with acks, so that its acks still arrive; 0 pauses it at once.";
     "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a slow subscriber may pause a topic's publishers; 0 for not at all.";
     "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a subscriber that has missed messages gets no grace period; 0 for not at all.";

@@ -194,8 +194,15 @@ impl Settings {
 const OF_TOPICS: [&str; 2] = ["policy", "buffer-unsubscribed"];
 
 /// Keys of a rule that mean nothing for topics.
-const OF_QUEUES: [&str; 5] =
-    ["max-deliveries", "redelivery-backoff", "redelivery-backoff-max", "ack-timeout", "dead-letter-expired"];
+const OF_QUEUES: [&str; 7] = [
+    "queue-messages",
+    "overflow",
+    "max-deliveries",
+    "redelivery-backoff",
+    "redelivery-backoff-max",
+    "ack-timeout",
+    "dead-letter-expired",
+];
 
 fn without(texts: &mut Vec<String>, table: &str, keys: Vec<&str>, why: &str) {
     let names: Vec<String> = keys.into_iter().map(|key| format!("{table}.{key}")).collect();

@@ -254,3 +254,66 @@ fn what_expires_before_its_delay_is_over_is_freed_when_it_expires() {
     assert_eq!(bench.broker.totals().expired, 1);
     bench.is_at_rest();
 }
+
+#[test]
+fn what_expires_in_the_drivers_hands_is_recalled_and_dropped_and_the_rest_comes_again() {
+    for ack in [AckMode::Auto, manual(100)] {
+        let mut bench = Bench::with_rules(Limits { write_timeout: Duration::ZERO, ..Limits::default() }, Vec::new());
+        bench.subscribe_with(1, "/queue/a", ack);
+        for (body, seconds) in [(b"0", 9), (b"1", 2), (b"2", 3), (b"3", 9)] {
+            let expires = Some(bench.now + Duration::from_secs(seconds));
+            let batch = Batch::one(body).with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+            bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+        }
+        check(&bench.pass(1999), &[]);
+        check(&bench.pass(1), &["recall 1"]);
+        check(&bench.send(1, Command::Recalled { kept: 0 }), &["1:0", "1:2", "1:3"]);
+        assert_eq!(bench.broker.totals().expired, 1);
+        // It is not stalled, and a message that was begun is not asked back.
+        bench.credit(1, 6);
+        check(&bench.pass(999), &[]);
+        check(&bench.pass(1), &[]);
+        check(&bench.pass(6000), &["recall 1"]);
+        check(&bench.send(1, Command::Recalled { kept: 4 }), &[]);
+        assert_eq!((bench.broker.totals().expired, bench.broker.totals().delivered > 0), (2, ack == AckMode::Auto));
+        bench.credit(1, 4);
+        bench.send(1, Command::Disconnect);
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+}
+
+#[test]
+fn expired_messages_are_recalled_a_tenth_of_a_second_apart() {
+    let mut bench = Bench::with_rules(Limits { write_timeout: Duration::ZERO, ..Limits::default() }, Vec::new());
+    bench.subscribe(1, "/queue/a");
+    for millis in 1..=200 {
+        let expires = Some(bench.now + Duration::from_millis(millis));
+        let batch = Batch::one(b"x").with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+        bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+    }
+    let mut recalls = 0;
+    for _ in 0..1000 {
+        if brief(&bench.pass(1)).contains(&"recall 1".to_owned()) {
+            recalls += 1;
+            bench.send(1, Command::Recalled { kept: 0 });
+        }
+    }
+    assert_eq!((recalls, bench.broker.totals().expired), (3, 200));
+    bench.is_at_rest();
+}
+
+#[test]
+fn what_expires_on_the_way_to_a_topics_subscriber_is_recalled_and_dropped() {
+    let mut bench = Bench::with_rules(Limits::default(), Vec::new());
+    bench.subscribe(1, "/topic/a");
+    for (body, seconds) in [(b"0", 1), (b"1", 9)] {
+        let expires = Some(bench.now + Duration::from_secs(seconds));
+        let batch = Batch::one(body).with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+        bench.send(3, Command::Publish { channel: "/topic/a".into(), batch });
+    }
+    check(&bench.pass(1000), &["recall 1"]);
+    check(&bench.send(1, Command::Recalled { kept: 0 }), &["1:1"]);
+    bench.send(1, Command::Disconnect);
+    bench.is_at_rest();
+    check(&bench.pass(100_000), &[]);
+}

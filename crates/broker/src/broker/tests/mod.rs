@@ -7,12 +7,18 @@ mod finish;
 mod found;
 mod knot;
 mod knot_memory;
+mod listing;
+mod moving;
+mod overflow;
+mod queue_pause;
+mod receipts;
 mod report;
 mod retry;
 mod rules;
 mod slow;
 mod steps;
 mod topics;
+mod unsubscribe;
 mod work;
 
 use super::Broker;
@@ -118,12 +124,20 @@ fn brief(events: &[Event]) -> Vec<String> {
                 lines.extend(batch.iter().map(|body| format!("{}:{}", connection.0, body.escape_ascii())));
             }
             Event::Barrier { connection, .. } => lines.push(format!("barrier {}", connection.0)),
+            Event::Receipt { connection, .. } => lines.push(format!("receipt {}", connection.0)),
             Event::Refused { refusal, .. } => lines.push(format!("refused: {refusal}")),
             Event::Pause { connection, .. } => lines.push(format!("pause {}", connection.0)),
             Event::Resume { connection } => lines.push(format!("resume {}", connection.0)),
             Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
             Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
+            Event::Rejected { connection, messages, reason } => {
+                lines.push(format!("rejected {messages} of {}: {reason}", connection.0));
+            }
+            Event::Unconfirmed { connection, receipt } => {
+                let receipts = receipt.iter().map(|body| body.escape_ascii().to_string());
+                lines.extend(receipts.map(|receipt| format!("unconfirmed {}: {receipt}", connection.0)));
+            }
         }
     }
     lines

@@ -4,7 +4,7 @@ use super::{Session, State, StompError};
 use bytes::Bytes;
 use switchboard_broker::{Batch, Command};
 use switchboard_wire::native::ForeignProtocol;
-use switchboard_wire::stomp::{DecodeError, Found};
+use switchboard_wire::stomp::{DecodeError, Decoder, Found};
 
 /// A buffer up to this size, in bytes, belongs to the fixed charge of a connection and is not reserved.
 const UNCHARGED: usize = 512;
@@ -159,7 +159,7 @@ impl Session {
             if self.state == State::Connecting {
                 recognize(input)?;
             }
-            match self.decoder.next(input).map_err(undecodable)? {
+            match decode(&mut self.decoder, input)? {
                 Found::Frame { frame, length } => {
                     self.frame(&frame, commands)?;
                     input = &input[length..];
@@ -184,7 +184,7 @@ impl Session {
         if self.state == State::Connecting {
             recognize(&tail.bytes[..tail.filled])?;
         }
-        match self.decoder.next(&tail.bytes[..tail.filled]).map_err(undecodable)? {
+        match decode(&mut self.decoder, &tail.bytes[..tail.filled])? {
             Found::Frame { frame, length } => {
                 let behind = tail.filled - length;
                 let body = frame.body_range.clone();
@@ -220,7 +220,10 @@ impl Session {
         let kept = above(self.backlog.len()) + self.transactions.bytes() + above(self.subscription_bytes);
         let bytes = above(self.tail.room) + kept;
         // A message takes over what was reserved for it.
-        let is_stale = bytes > 0 && commands.iter().any(|command| matches!(command, Command::Publish { .. }));
+        let is_stale = bytes > 0
+            && commands
+                .iter()
+                .any(|command| matches!(command, Command::Publish { .. } | Command::PublishWithReceipt { .. }));
         if bytes != self.reserved || is_stale {
             self.reserved = bytes;
             let whole = above(self.tail.room.max(self.tail.need)) + kept;
@@ -245,9 +248,13 @@ fn recognize(input: &[u8]) -> Result<(), StompError> {
     }
 }
 
-fn undecodable(error: DecodeError) -> StompError {
-    match error {
-        DecodeError::BodyTooLong { .. } => StompError::new(format!("{error} (limit: message)")),
-        _ => StompError::new(error.to_string()),
-    }
+/// As [`Decoder::next`]; an error names the frame's receipt, as far as that has come.
+fn decode<'a>(decoder: &mut Decoder, input: &'a [u8]) -> Result<Found<'a>, StompError> {
+    decoder.next(input).map_err(|error| {
+        let wrong = match error {
+            DecodeError::BodyTooLong { .. } => StompError::new(format!("{error} (limit: message)")),
+            _ => StompError::new(error.to_string()),
+        };
+        wrong.with_receipt(decoder.header_of_broken(input, b"receipt"))
+    })
 }

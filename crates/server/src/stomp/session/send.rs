@@ -132,10 +132,14 @@ impl Session {
             return Ok(());
         } else {
             self.flush(commands);
-            commands.push(Command::Publish { channel: send.channel, batch: batch.with_attributes(send.attributes) });
+            let (channel, batch) = (send.channel, batch.with_attributes(send.attributes));
+            commands.push(match send.receipt.take() {
+                Some(receipt) => Command::PublishWithReceipt { channel, batch, receipt: Batch::one(&receipt) },
+                None => Command::Publish { channel, batch },
+            });
         }
         if let Some(receipt) = send.receipt {
-            commands.push(Command::Barrier { batch: Batch::one(&receipt) });
+            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers: 0 });
         }
         Ok(())
     }

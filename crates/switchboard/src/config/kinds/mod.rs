@@ -11,7 +11,7 @@ pub(super) use rows::{DatabaseUrl, Origins, Refreshed, Tables};
 use super::bounds::Bounds;
 use crate::log::LogFormat;
 use std::path::{Path, PathBuf};
-use switchboard_broker::OverflowPolicy;
+use switchboard_broker::{OverflowPolicy, QueueOverflow};
 use switchboard_news::service::NewsSettings;
 use switchboard_web::Token;
 use tracing_subscriber::EnvFilter;
@@ -49,6 +49,7 @@ pub(super) struct Contact;
 pub(super) struct Format;
 pub(super) struct Topic;
 pub(super) struct Policy;
+pub(super) struct Overflow;
 pub(super) struct Level;
 
 impl Kind for Format {
@@ -156,6 +157,21 @@ impl Kind for Policy {
     }
     fn show(policy: &OverflowPolicy) -> String {
         let name = POLICIES.iter().find(|(_, known)| known == policy).map_or("", |(name, _)| name);
+        quote(name)
+    }
+}
+
+const OVERFLOWS: [(&str, QueueOverflow); 3] =
+    [("throttle", QueueOverflow::Throttle), ("reject", QueueOverflow::Reject), ("drop-old", QueueOverflow::DropOld)];
+
+impl Kind for Overflow {
+    type Value = QueueOverflow;
+    const ALLOWED: &'static str = "throttle, reject or drop-old";
+    fn parse(text: &str) -> Option<QueueOverflow> {
+        OVERFLOWS.iter().find(|(name, _)| *name == text.trim()).map(|(_, overflow)| *overflow)
+    }
+    fn show(overflow: &QueueOverflow) -> String {
+        let name = OVERFLOWS.iter().find(|(_, known)| known == overflow).map_or("", |(name, _)| name);
         quote(name)
     }
 }

@@ -1,0 +1,149 @@
+//! Queues that are full: who waits, who is told, and what is dropped.
+
+use super::{Bench, brief, check, small};
+use crate::{Batch, ChannelRule, Command, Limits, Packer, Pattern, QueueOverflow};
+
+fn full(overflow: QueueOverflow, messages: usize) -> Bench {
+    Bench::new(Limits { queue: 1 << 20, queue_messages: messages, outbox: 10_000, overflow, ..small() })
+}
+
+fn with_receipt(bodies: &[&str], receipt: &str) -> Command {
+    let mut packer = Packer::default();
+    bodies.iter().for_each(|body| packer.push(body.as_bytes()));
+    let (batch, receipt) = (packer.finish().unwrap(), Batch::one(receipt.as_bytes()));
+    Command::PublishWithReceipt { channel: "/queue/a".into(), batch, receipt }
+}
+
+fn depth(bench: &Bench, name: &str) -> usize {
+    bench.broker.queue(bench.now, name.as_bytes()).map_or(0, |row| row.depth)
+}
+
+#[test]
+fn a_queue_that_rejects_takes_what_fits_tells_the_publisher_of_the_rest_and_lets_it_go_on() {
+    for (messages, rejected) in [(1, 2), (2, 1), (3, 0), (0, 0)] {
+        let mut bench = full(QueueOverflow::Reject, messages);
+        let reason = format!("queue /queue/a is at its bound of {messages} messages");
+        let told = (rejected > 0).then(|| format!("rejected {rejected} of 3: {reason}"));
+        assert_eq!(brief(&bench.publish(3, "/queue/a", &["0", "1", "2"])), told.into_iter().collect::<Vec<_>>());
+        let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
+        assert_eq!((row.depth, row.rejected, row.published), (3 - rejected, rejected as u64, 3 - rejected as u64));
+        assert_eq!(bench.broker.totals().rejected, rejected as u64);
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+        check(&bench.publish(3, "/queue/b", &["x"]), &[]);
+        bench.broker.purge(bench.now, b"/queue/a");
+        check(&bench.publish(3, "/queue/a", &["3"]), &[]);
+    }
+}
+
+#[test]
+fn a_queue_that_rejects_by_bytes_says_so_and_takes_one_message_of_any_size() {
+    let mut bench = Bench::new(Limits { queue: 10, overflow: QueueOverflow::Reject, ..small() });
+    let told = "rejected 1 of 3: queue /queue/a is at its bound of 10 bytes";
+    check(&bench.publish(3, "/queue/a", &["longer than the bound"]), &[]);
+    check(&bench.publish(3, "/queue/a", &["x"]), &[told]);
+}
+
+#[test]
+fn a_receipt_comes_for_what_was_taken_and_is_unconfirmed_for_what_was_not() {
+    let mut bench = full(QueueOverflow::Reject, 2);
+    check(&bench.send(3, with_receipt(&["0"], "r0")), &["receipt 3"]);
+    let told = "rejected 1 of 3: queue /queue/a is at its bound of 2 messages";
+    check(&bench.send(3, with_receipt(&["1", "2"], "r1")), &[told, "unconfirmed 3: r1"]);
+    check(&bench.send(3, with_receipt(&["3"], "r2")), &[told, "unconfirmed 3: r2"]);
+    // What is refused is unconfirmed, too.
+    let long = "x".repeat(1001);
+    let refused = "refused: a message of 1001 bytes is over the limit of 1000 (limit: message)";
+    check(&bench.send(3, with_receipt(&[&long], "r3")), &[refused, "unconfirmed 3: r3"]);
+    // A rejection says nothing of what comes later.
+    check(&bench.publish(3, "/topic/none", &["x"]), &[]);
+    bench.broker.purge(bench.now, b"/queue/a");
+    check(&bench.send(3, with_receipt(&["4"], "r4")), &["receipt 3"]);
+    bench.send(3, Command::ReceiptsWritten { receipts: 5, bytes: 30 });
+    bench.broker.purge(bench.now, b"/queue/a");
+    bench.is_at_rest();
+}
+
+#[test]
+fn a_receipt_waits_with_its_messages_and_a_rejection_comes_in_their_order() {
+    let mut bench = full(QueueOverflow::Throttle, 1);
+    bench.publish(3, "/queue/a", &["0"]);
+    check(&bench.send(3, with_receipt(&["1"], "r1")), &["pause 3"]);
+    check(&bench.send(3, with_receipt(&["2"], "r2")), &[]);
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    let rule = ChannelRule {
+        overflow: Some(QueueOverflow::Reject),
+        queue_messages: Some(2),
+        ..ChannelRule::new(Pattern::new("/queue/a"))
+    };
+    bench.broker.set_rules(bench.now, vec![rule]);
+    let told = "rejected 1 of 3: queue /queue/a is at its bound of 2 messages";
+    check(&bench.events(), &["receipt 3", told, "unconfirmed 3: r2", "resume 3"]);
+}
+
+#[test]
+fn a_queue_that_drops_its_oldest_takes_everything_and_they_become_dead_letters() {
+    for steps in [1, 4096] {
+        for (messages, kept) in [(0, 10), (1, 1), (9, 9), (10, 10), (11, 10)] {
+            let mut bench = full(QueueOverflow::DropOld, messages);
+            bench.broker.set_steps_per_call(steps);
+            let bodies: Vec<String> = (0..10).map(|body| body.to_string()).collect();
+            let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+            check(&bench.publish(3, "/queue/a", &bodies[..6]), &[]);
+            bodies[6..].iter().for_each(|body| check(&bench.publish(3, "/queue/a", &[body]), &[]));
+            bench.rest();
+            bench.broker.set_steps_per_call(4096);
+            assert_eq!(depth(&bench, "/queue/a"), kept, "a bound of {messages}");
+            // Dead letters have the same bound, and drop their own oldest.
+            let dead = if messages == 0 { 0 } else { (10 - kept).min(messages) };
+            assert_eq!(depth(&bench, "/queue/dead/queue/a"), dead);
+            let totals = bench.broker.totals();
+            assert_eq!((totals.dead_lettered, totals.dropped_dead), (10 - kept as u64, (10 - kept - dead) as u64));
+            assert_eq!(totals.memory, bench.broker.audit());
+            let left: Vec<String> = bodies[10 - kept..].iter().map(|body| format!("1:{body}")).collect();
+            assert_eq!(brief(&bench.subscribe(1, "/queue/a")), left);
+        }
+    }
+}
+
+#[test]
+fn a_dead_letter_of_a_full_queue_says_why_and_without_room_for_one_it_is_dropped_and_counted() {
+    let mut bench = full(QueueOverflow::DropOld, 1);
+    bench.publish(3, "/queue/a", &["0", "1"]);
+    let dead = bench.subscribe(1, "/queue/dead/queue/a");
+    let [crate::Event::Deliver { batch, .. }] = &dead[..] else { panic!("{dead:?}") };
+    let headers = &batch.attributes().unwrap().headers;
+    assert_eq!(headers.get(b"dead-letter-reason"), Some(&b"overflow"[..]));
+    let mut bench = Bench::new(Limits { channels: 1, queue_messages: 1, overflow: QueueOverflow::DropOld, ..small() });
+    bench.publish(3, "/queue/a", &["0", "1"]);
+    let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
+    assert_eq!((row.depth, row.dropped, bench.broker.totals().dropped_overflow), (1, 1, 1));
+    bench.broker.purge(bench.now, b"/queue/a");
+    bench.is_at_rest();
+}
+
+#[test]
+fn a_rule_of_a_channel_says_how_it_overflows_and_from_when_on() {
+    let rule = |pattern: &'static str, overflow, queue_messages| ChannelRule {
+        overflow,
+        queue_messages,
+        ..ChannelRule::new(Pattern::new(pattern))
+    };
+    let rules = vec![
+        rule("/queue/old", Some(QueueOverflow::DropOld), Some(1)),
+        rule("/queue/reject", Some(QueueOverflow::Reject), Some(1)),
+        rule("/queue/unbounded", None, Some(0)),
+    ];
+    let limits = Limits { queue: 1 << 20, queue_messages: 2, ..small() };
+    let mut bench = Bench::with_rules(limits, rules);
+    check(&bench.publish(1, "/queue/old", &["0", "1", "2"]), &[]);
+    let told = "rejected 2 of 2: queue /queue/reject is at its bound of 1 messages";
+    check(&bench.publish(2, "/queue/reject", &["0", "1", "2"]), &[told]);
+    check(&bench.publish(3, "/queue/unbounded", &["0", "1", "2"]), &[]);
+    check(&bench.publish(4, "/queue/other", &["0", "1", "2"]), &["pause 4"]);
+    // A topic is not a queue, and dead letters drop their oldest in any case.
+    let reject = rule(">", Some(QueueOverflow::Reject), Some(1));
+    let dead = rule("/queue/dead/>", Some(QueueOverflow::Reject), Some(1));
+    bench.broker.set_rules(bench.now, vec![reject, dead]);
+    bench.events();
+    assert_eq!(depth(&bench, "/queue/dead/queue/old"), 1);
+}

@@ -1,0 +1,197 @@
+//! STOMP's answers to what a client asks: receipts and errors.
+
+mod common;
+
+use common::Running;
+use common::stomp::{Frame, StompClient};
+use switchboard_broker::{Limits, QueueOverflow};
+use switchboard_server::Settings;
+use switchboard_wire::stomp::Version;
+use tokio::io::AsyncWriteExt;
+
+fn bodies(frames: &[Frame]) -> Vec<String> {
+    frames.iter().map(|frame| String::from_utf8_lossy(&frame.body).into_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_half_closed_client_gets_its_receipts_and_the_end() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SEND\ndestination:/topic/a\nreceipt:1\n\n\0SEND\ndestination:/topic/a\nreceipt:2\n\n\0").await;
+    client.socket.shutdown().await.unwrap();
+    let receipts: Vec<String> = client.end().await.iter().map(|frame| frame.header("receipt-id").to_owned()).collect();
+    assert_eq!(receipts, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn no_version_in_common_is_an_error_that_names_the_versions() {
+    let server = Running::start().await;
+    let mut client = StompClient::silent(server.native).await;
+    client.send("CONNECT\naccept-version:2.0,3.1\nhost:x\n\n\0").await;
+    let last = client.end().await;
+    assert_eq!((&last[0].command[..], last[0].header("version")), ("ERROR", "1.0,1.1,1.2"));
+}
+
+#[tokio::test]
+async fn what_is_not_supported_is_refused_with_a_sentence() {
+    let server = Running::start().await;
+    for (frame, says) in [
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\nselector:x=1\n\n\0", "selector"),
+        ("SEND\ndestination:/exchange/a\n\n\0", "exchanges"),
+        ("SEND\ndestination:/temp-queue/a\n\n\0", "temporary"),
+        ("SUBSCRIBE\nid:1\ndestination:/topic/a.>\n\n\0", "/topic/a/>"),
+        ("SEND\ndestination:/queue/a\nAMQ_SCHEDULED_CRON:* * * * *\n\n\0", "calendar"),
+        ("SEND\ndestination:/topic/a\nAMQ_SCHEDULED_DELAY:5\n\n\0", "is for queues"),
+        ("SEND\ndestination:/queue/a\nexpires:soon\n\n\0", "expires is not a number"),
+        ("SEND\n\n\0", "destination"),
+        ("SUBSCRIBE\ndestination:/queue/a\n\n\0", "id"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:never\n\n\0", "never"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\nprefetch-count:0\n\n\0", "prefetch"),
+        ("UNSUBSCRIBE\nid:1\n\n\0", "no subscription 1"),
+        ("ACK\nid:1-0-1\n\n\0", "no message"),
+        ("ACK\n\n\0", "id"),
+        ("COMMIT\ntransaction:t\n\n\0", "no transaction t"),
+        ("SEND\ndestination:/queue/a\ntransaction:t\n\n\0", "no transaction t"),
+        ("MESSAGE\n\n\0", "MESSAGE is no command"),
+        ("CONNECT\naccept-version:1.2\n\n\0", "connected already"),
+        ("SEND\ndestination\\t:/queue/a\n\n\0", "undefined escape"),
+        ("SEND\ncontent-length:99999999\n\n", "(limit: message)"),
+    ] {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send(frame).await;
+        let error = client.error().await;
+        assert!(error.contains(says), "{frame:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_names_the_receipt_of_its_frame_and_what_came_before_is_carried_out() {
+    let server = Running::start().await;
+    let mut subscriber = StompClient::connect(&server, Version::V1_2).await;
+    subscriber.send("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0").await;
+    subscriber.settle().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client
+        .send("SEND\ndestination:/topic/a\nreceipt:1\n\nfirst\0SEND\ndestination:nowhere\nreceipt:2\n\n\0SEND\ndestination:/topic/a\n\nno\0")
+        .await;
+    let last = client.end().await;
+    let seen: Vec<_> = last.iter().map(|frame| (&frame.command[..], frame.header("receipt-id"))).collect();
+    assert_eq!(seen, [("RECEIPT", "1"), ("ERROR", "2")]);
+    assert_eq!(subscriber.receive().await.body, b"first");
+    assert_eq!(subscriber.settle().await, []);
+}
+
+#[tokio::test]
+async fn an_error_names_the_receipt_where_the_frame_cannot_be_decoded_or_the_broker_refuses_it() {
+    let limits = Limits { subscriptions: 1, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0";
+    for (frames, receipt, says) in [
+        ("SEND\nreceipt:r\ncontent-length:99999999\n\n".to_owned(), "r", "(limit: message)"),
+        ("SEND\ndestination\\t:/queue/a\nreceipt:r\n\n\0".to_owned(), "r", "undefined escape"),
+        (format!("{subscribe}SUBSCRIBE\nid:2\ndestination:/topic/b\nreceipt:r\n\n\0"), "r", "(limit: subscriptions)"),
+        // The receipt is another frame's.
+        (
+            format!("{subscribe}SUBSCRIBE\nid:2\ndestination:/topic/b\n\n\0BEGIN\ntransaction:t\nreceipt:r\n\n\0"),
+            "",
+            "(limit: subscriptions)",
+        ),
+    ] {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send(&frames).await;
+        let error = client.end().await.pop().expect("an ERROR");
+        assert_eq!((&error.command[..], error.header("receipt-id")), ("ERROR", receipt), "{frames:?}");
+        assert!(error.header("message").contains(says), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn receipts_do_not_wait_behind_messages_and_reach_the_client_before_an_error() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0").await;
+    client.settle().await;
+    let mut publisher = server.client("/null").await;
+    for _ in 0..60 {
+        publisher.publish("/topic/a", &[b'x'; 200_000]).await;
+    }
+    publisher.settle().await;
+    client.send("SEND\ndestination:/queue/kept\nreceipt:1\n\nkept\0").await;
+    let mut other = StompClient::connect(&server, Version::V1_2).await;
+    other.send("SUBSCRIBE\nid:s\ndestination:/queue/kept\n\n\0").await;
+    assert_eq!(other.receive().await.body, b"kept");
+    client.send("SEND\ndestination:/topic/b\nreceipt:2\n\n\0SEND\ndestination:nowhere\nreceipt:3\n\n\0").await;
+    let last = client.end().await;
+    let seen: Vec<_> = last
+        .iter()
+        .filter(|frame| frame.command != "MESSAGE")
+        .map(|frame| (&frame.command[..], frame.header("receipt-id")))
+        .collect();
+    assert_eq!(seen, [("RECEIPT", "1"), ("RECEIPT", "2"), ("ERROR", "3")]);
+    assert!(last.len() < 60, "what was not begun gave way");
+}
+
+#[tokio::test]
+async fn behind_the_receipt_of_an_unsubscribe_nothing_of_the_subscription_comes() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    for destination in ["/topic/a", "/queue/a"] {
+        client.send(&format!("SUBSCRIBE\nid:s\ndestination:{destination}\n\n\0")).await;
+        client.send("SUBSCRIBE\nid:other\ndestination:/topic/b\n\n\0").await;
+        client.settle().await;
+        let mut publisher = server.client("/null").await;
+        for _ in 0..60 {
+            publisher.publish(destination, &[b'x'; 200_000]).await;
+        }
+        publisher.publish("/topic/b", b"stays").await;
+        publisher.settle().await;
+        client.send("UNSUBSCRIBE\nid:s\nreceipt:r\n\n\0").await;
+        while client.receive().await.command != "RECEIPT" {}
+        client.send("UNSUBSCRIBE\nid:other\nreceipt:last\n\n\0").await;
+        let mut behind = Vec::new();
+        loop {
+            let frame = client.receive().await;
+            if frame.command == "RECEIPT" {
+                break;
+            }
+            behind.push(frame);
+        }
+        assert!(behind.iter().all(|frame| frame.header("subscription") == "other"), "{destination}");
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_that_a_full_queue_rejects_is_told_by_its_receipt_and_goes_on() {
+    let limits = Limits { queue_messages: 1, overflow: QueueOverflow::Reject, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    for receipt in ["1", "2", "3"] {
+        client.send(&format!("SEND\ndestination:/queue/a\nreceipt:{receipt}\n\n{receipt}\0")).await;
+    }
+    client.send("SEND\ndestination:/queue/a\n\nnobody is told\0SEND\ndestination:/queue/b\nreceipt:4\n\n4\0").await;
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let frame = client.receive().await;
+        assert!(frame.command == "RECEIPT" || frame.header("message").contains("at its bound of 1 messages"));
+        told.push((frame.command.clone(), frame.header("receipt-id").to_owned()));
+    }
+    let of = |command: &str, receipt: &str| (command.to_owned(), receipt.to_owned());
+    assert_eq!(told, [of("RECEIPT", "1"), of("ERROR", "2"), of("ERROR", "3"), of("RECEIPT", "4")]);
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+    assert_eq!(bodies(&client.settle().await), ["1"]);
+}
+
+#[tokio::test]
+async fn an_error_reaches_a_client_that_has_much_to_read_before_it() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0").await;
+    client.settle().await;
+    let mut publisher = server.client("/null").await;
+    for _ in 0..40 {
+        publisher.publish("/topic/a", &[b'x'; 100_000]).await;
+    }
+    publisher.settle().await;
+    client.send("NONSENSE\n\n\0").await;
+    assert!(client.error().await.contains("NONSENSE"));
+}
