@@ -47,6 +47,8 @@ pub(crate) fn run(places: &Places, options: &StompOptions) -> Result<bool> {
     let beside = std::env::current_exe().unwrap_or_default();
     let made = beside.parent().unwrap_or(Path::new(".")).join("../coilmq/bin/coilmq");
     let coilmq = options.coilmq.clone().unwrap_or(made);
+    // Peers run in folders of their own.
+    let coilmq = std::path::absolute(&coilmq).unwrap_or(coilmq);
     println!("load average before: {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
     let mut kept = true;
     let rows = rows(options);

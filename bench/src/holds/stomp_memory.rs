@@ -51,7 +51,10 @@ fn waiting(places: &Places, count: usize) -> Result<bool> {
     tell("resident with them", mebi(full), "MiB");
     let mut kept =
         judge("a waiting message, beyond body and headers", each(full), "B", "300 B", each(full) <= MESSAGE_BOUND);
-    let mut consumer = stomp.subscribed(QUEUE)?;
+    // Without a receipt, which would stand among the messages.
+    let mut consumer = stomp.publishing()?;
+    let most = u32::MAX;
+    write!(consumer, "SUBSCRIBE\nid:0\ndestination:{QUEUE}\nack:client-individual\nprefetch-count:{most}\n\n\0")?;
     read_all(&mut consumer, count)?;
     let unacked = settled(&broker.process)?;
     tell("resident with all of them unacked", mebi(unacked), "MiB");

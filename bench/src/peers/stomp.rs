@@ -14,7 +14,7 @@ use switchboard_load::Stomp;
 use tempfile::TempDir;
 
 /// Time that a broker in Erlang or Java has to start on a busy machine.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_secs(180);
 
 /// A broker that speaks STOMP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -1,8 +1,8 @@
 //! STOMP 1.2, of any broker.
 
-use crate::{Channel, Protocol, bad_data, connect, read_until};
+use crate::{Channel, Protocol, bad_data, connect};
 use memchr::{memchr, memmem};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -74,11 +74,16 @@ impl Stomp {
 }
 
 /// Reads one frame without a body.
-fn expect(stream: &TcpStream, command: &str) -> io::Result<()> {
-    let mut frame = read_until(stream, b"\0")?;
-    // What ends a frame may have a line end behind it, which came with the last one.
-    while frame.first().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-        frame.remove(0);
+fn expect(mut stream: &TcpStream, command: &str) -> io::Result<()> {
+    // Byte by byte: what stands behind it is not ours, and some servers write a line end there.
+    let (mut frame, mut byte) = (Vec::new(), [0]);
+    loop {
+        stream.read_exact(&mut byte)?;
+        match byte[0] {
+            0 => break,
+            b'\n' | b'\r' if frame.is_empty() => {}
+            other => frame.push(other),
+        }
     }
     if !frame.starts_with(command.as_bytes()) {
         return Err(io::Error::new(ErrorKind::ConnectionRefused, String::from_utf8_lossy(&frame)));
