@@ -62,7 +62,8 @@ impl Oracle {
             }
             Command::Disconnect => self.disconnect(id),
             Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
-            Command::Connect { .. } => {}
+            // Nobody says these here.
+            Command::PublishWithReceipt { .. } | Command::Claim { .. } | Command::Connect { .. } => {}
         }
         Ok(())
     }

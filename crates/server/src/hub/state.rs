@@ -107,13 +107,14 @@ impl State {
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
-                Event::Rejected { connection, reason, .. } => self.with(connection, |handle| {
-                    // The native protocol has no word for it. STOMP's ERROR is the last of its connection.
+                // The native protocol has no word for it, and its connection lives. STOMP's ERROR is the last of its own.
+                Event::Rejected { connection, channel, refusal, .. } => self.with(connection, |handle| {
                     if handle.stomp().is_some() {
-                        let error = StompError::new(format!("{reason}, and rejects what is over it"));
+                        let error = StompError::new(format!("{}: {refusal}", channel.escape_ascii()));
                         if handle.incoming_stomp(Entry::Error(error)) {
                             dirty.push(handle);
                         }
+                        handle.close(CloseMode::Refused(refusal, Some(channel)));
                     }
                 }),
                 Event::Unconfirmed { .. } => {}
