@@ -108,7 +108,8 @@ pub struct Attributes {
     pub headers: Headers,
     /// Whether the publisher asked for the messages to survive a restart. Nothing is stored yet.
     pub persistent: bool,
-    /// From 0 to 9, [`Attributes::PRIORITY`] where nothing is said. A larger number counts as 9.
+    /// From 0 to 9, [`Attributes::PRIORITY`] where nothing is said. A larger number counts as 9. A queue hands out those of
+    /// a higher priority first.
     pub priority: u8,
     /// From this time on they are not delivered any more.
     pub expires: Option<Time>,
@@ -140,6 +141,9 @@ impl Default for Attributes {
 impl Attributes {
     /// The priority of messages for which none was asked.
     pub const PRIORITY: u8 = 4;
+
+    /// The highest priority.
+    pub const HIGHEST: u8 = 9;
 
     /// Bytes that are charged for them. Kept out of line: most batches have none.
     #[cold]

@@ -32,16 +32,27 @@ struct Open {
     first: u64,
 }
 
-/// A channel's waiting messages, by sequence number.
+/// The place of a segment among those that are ready: by falling priority, then by the first sequence number.
+type Place = (u8, u64);
+
+/// Behind all places.
+const END: Place = (u8::MAX, u64::MAX);
+
+fn place_of(segment: &Segment) -> Place {
+    (segment.batch.rank(), segment.first)
+}
+
+/// A channel's waiting messages, by priority and sequence number.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// Requeued segments and those that expire, by the first sequence number. Their ranges may interleave.
-    requeued: BTreeMap<u64, Segment>,
+    /// Requeued segments, those that expire, and those of another priority than most. Their ranges may interleave.
+    requeued: BTreeMap<Place, Segment>,
+    /// In the order of their sequence numbers, all of the default priority.
     fresh: VecDeque<Segment>,
     /// Segments that are to wait for a time, by that and the first sequence number.
     postponed: BTreeMap<(Time, u64), Segment>,
     /// The segments in `requeued` that expire, by when.
-    expiring: BTreeSet<(Time, u64)>,
+    expiring: BTreeSet<(Time, Place)>,
     /// Messages of the postponed segments.
     postponed_depth: usize,
     /// Behind `fresh`: small batches, copied together.
@@ -75,20 +86,21 @@ impl Backlog {
 
     /// Takes out the next segment whose time is over by now, of those that are not postponed.
     pub(crate) fn pop_expired(&mut self, now: Time) -> Option<Segment> {
-        let &(_, first) = self.expiring.first().filter(|(time, _)| *time <= now)?;
-        let segment = self.unplace(first)?;
+        let &(_, place) = self.expiring.first().filter(|(time, _)| *time <= now)?;
+        let segment = self.unplace(place)?;
         self.uncount(&segment);
         Some(segment)
     }
 
     fn place(&mut self, segment: Segment) {
-        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.insert((expires, segment.first)));
-        self.requeued.insert(segment.first, segment);
+        let place = place_of(&segment);
+        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.insert((expires, place)));
+        self.requeued.insert(place, segment);
     }
 
-    fn unplace(&mut self, first: u64) -> Option<Segment> {
-        let segment = self.requeued.remove(&first)?;
-        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.remove(&(expires, first)));
+    fn unplace(&mut self, place: Place) -> Option<Segment> {
+        let segment = self.requeued.remove(&place)?;
+        segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.remove(&(expires, place)));
         Some(segment)
     }
 
@@ -122,11 +134,11 @@ impl Backlog {
 
     /// Takes out a whole segment of those that came back or are postponed, and until when it is.
     pub(crate) fn take_whole(&mut self) -> Option<(Segment, Option<Time>)> {
-        let Some((&first, _)) = self.requeued.first_key_value() else {
+        let Some((&place, _)) = self.requeued.first_key_value() else {
             let (due, segment) = self.take_postponed((Time::ZERO, 0))?;
             return Some((segment, Some(due)));
         };
-        let segment = self.unplace(first)?;
+        let segment = self.unplace(place)?;
         self.uncount(&segment);
         Some((segment, None))
     }
@@ -144,7 +156,7 @@ impl Backlog {
     /// Appends a segment.
     pub(crate) fn push(&mut self, segment: Segment) {
         self.count(&segment);
-        if segment.batch.expires().is_some() {
+        if segment.batch.expires().is_some() || segment.batch.rank() != Batch::RANK {
             return self.place(segment);
         }
         self.close();
@@ -208,7 +220,8 @@ impl Backlog {
     pub(crate) fn requeue_front(&mut self, segment: Segment) {
         let fresh = self.fresh.front().map(|front| front.first).or(self.open.as_ref().map(|open| open.first));
         let last = segment.first + segment.step * (segment.batch.len() as u64 - 1);
-        if self.requeued.is_empty() && segment.batch.expires().is_none() && fresh.is_none_or(|fresh| last < fresh) {
+        let is_plain = segment.batch.expires().is_none() && segment.batch.rank() == Batch::RANK;
+        if self.requeued.is_empty() && is_plain && fresh.is_none_or(|fresh| last < fresh) {
             self.count(&segment);
             self.fresh.push_front(segment);
         } else {
@@ -216,29 +229,65 @@ impl Backlog {
         }
     }
 
-    /// The messages with the lowest sequence numbers. A segment that stays behind in part keeps its
-    /// buffer: `retain` counts the reference.
+    /// The messages with the highest priority, and of these the lowest sequence numbers. A segment that stays behind in part
+    /// keeps its buffer: `retain` counts the reference.
     pub(crate) fn pop(&mut self, retain: impl FnOnce(AllocationSlot) -> AllocationSlot) -> Option<Segment> {
+        self.pop_from(0, retain)
+    }
+
+    /// As [`Backlog::pop`], of those with at least this rank.
+    pub(crate) fn pop_from(
+        &mut self,
+        rank: u8,
+        retain: impl FnOnce(AllocationSlot) -> AllocationSlot,
+    ) -> Option<Segment> {
         if self.fresh.is_empty() {
             self.close();
         }
-        let fresh = self.fresh.front().map_or(u64::MAX, |segment| segment.first);
-        let segment = match self.requeued.first_key_value().map(|(&first, _)| first) {
-            Some(first) if first < fresh => {
-                let segment = self.unplace(first)?;
-                let next = self.requeued.first_key_value().map_or(fresh, |(&next, _)| next.min(fresh));
+        let fresh = self.fresh.front().map_or(END, |segment| (Batch::RANK, segment.first));
+        let requeued = if self.requeued.is_empty() { None } else { self.requeued.range((rank, 0)..).next() };
+        let segment = match requeued.map(|(&place, _)| place) {
+            Some(place) if place < fresh || rank > Batch::RANK => {
+                let segment = self.unplace(place)?;
+                let fresh = if place.0 == Batch::RANK { fresh.1 } else { u64::MAX };
+                let next = self.next_of_rank(place.0).map_or(fresh, |next| next.min(fresh));
                 self.before(segment, next, retain)
             }
             _ => {
                 // One that came back lies in the middle of it where its neighbors were split off.
                 let segment = self.fresh.pop_front()?;
-                let next = self.requeued.first_key_value().map_or(u64::MAX, |(&next, _)| next);
+                let next = self.next_of_rank(Batch::RANK).unwrap_or(u64::MAX);
                 self.shrink();
                 self.before(segment, next, retain)
             }
         };
         self.uncount(&segment);
         Some(segment)
+    }
+
+    /// The first sequence number of those of a rank that came back.
+    #[inline]
+    fn next_of_rank(&self, rank: u8) -> Option<u64> {
+        if self.requeued.is_empty() {
+            return None;
+        }
+        self.requeued.range((rank, 0)..=(rank, u64::MAX)).next().map(|(&(_, first), _)| first)
+    }
+
+    /// The rank of the messages that are dispatched first.
+    pub(crate) fn first_rank(&self) -> Option<u8> {
+        let placed = self.requeued.first_key_value().map(|(&(rank, _), _)| rank);
+        [placed, self.plain_rank()].into_iter().flatten().min()
+    }
+
+    /// The rank of the messages that are dispatched last.
+    pub(crate) fn last_rank(&self) -> Option<u8> {
+        let placed = self.requeued.last_key_value().map(|(&(rank, _), _)| rank);
+        [placed, self.plain_rank()].into_iter().flatten().max()
+    }
+
+    fn plain_rank(&self) -> Option<u8> {
+        (!self.fresh.is_empty() || self.open.is_some()).then_some(Batch::RANK)
     }
 
     /// The part of a segment that lies before a sequence number; the rest goes back.
@@ -284,75 +333,4 @@ impl Backlog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Packer;
-    use crate::slots::Key;
-    use proptest::prelude::*;
-
-    fn segment(first: u64, step: u64, count: u64) -> Segment {
-        let mut packer = Packer::default();
-        (0..count).for_each(|i| packer.push(&(first + i * step).to_be_bytes()));
-        let batch = packer.finish().expect("a message");
-        Segment { batch, allocation: AllocationSlot::new(0), tries: Tries::NONE, first, step }
-    }
-
-    fn drain(backlog: &mut Backlog) -> Vec<u64> {
-        let mut all = Vec::new();
-        while let Some(segment) = backlog.pop(|allocation| allocation) {
-            for (index, body) in segment.batch.iter().enumerate() {
-                let number = u64::from_be_bytes(body.try_into().expect("eight bytes"));
-                assert_eq!(number, segment.first + segment.step * index as u64);
-                all.push(number);
-            }
-        }
-        assert_eq!((backlog.depth, backlog.bytes(), backlog.segments()), (0, 0, 0));
-        all
-    }
-
-    proptest! {
-        /// Messages are given out round robin and come back in any order.
-        #[test]
-        fn what_comes_back_is_given_out_in_order_however_its_ranges_interleave(
-            consumers in 1..6u64, rounds in 1..9u64, fresh in 0..9u64, order in any::<u64>(), coalesced in any::<bool>(),
-        ) {
-            let mut backlog = Backlog::default();
-            let total = consumers * rounds;
-            for number in 0..fresh {
-                let one = segment(total + number, 1, 1);
-                if !coalesced || backlog.coalesce(&one.batch, one.first, |_| true).is_none() {
-                    backlog.push(one);
-                }
-            }
-            let mut back: Vec<Segment> = (0..consumers).map(|first| segment(first, consumers, rounds)).collect();
-            back.rotate_left((order % consumers) as usize);
-            back.into_iter().for_each(|segment| backlog.requeue(segment));
-            prop_assert_eq!(backlog.depth as u64, total + fresh);
-            prop_assert_eq!(drain(&mut backlog), (0..total + fresh).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn small_neighbors_share_one_buffer_up_to_its_bound() {
-        let mut backlog = Backlog::default();
-        backlog.push(segment(0, 1, 1));
-        let mut number = 1;
-        while backlog.coalesce(&segment(number, 1, 1).batch, number, |_| true).is_some() {
-            number += 1;
-        }
-        assert_eq!(number as usize, OPEN / 12);
-        assert_eq!(backlog.segments(), 1);
-        assert!(backlog.coalesce(&segment(number + 1, 1, 1).batch, number + 1, |_| true).is_none(), "a gap");
-        assert_eq!(drain(&mut backlog).len() as u64, number);
-    }
-
-    #[test]
-    fn a_shared_or_large_neighbor_stays_as_it_is() {
-        let mut backlog = Backlog::default();
-        backlog.push(segment(0, 1, 1));
-        assert!(backlog.coalesce(&segment(1, 1, 1).batch, 1, |_| false).is_none());
-        backlog.push(segment(1, 1, 100));
-        assert!(backlog.coalesce(&segment(101, 1, 1).batch, 101, |_| true).is_none());
-        assert_eq!(backlog.segments(), 2);
-    }
-}
+mod tests;

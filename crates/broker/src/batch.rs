@@ -77,6 +77,17 @@ impl Batch {
         self.attributes.as_ref().and_then(|attributes| attributes.expires)
     }
 
+    /// The rank of messages without attributes.
+    pub(crate) const RANK: u8 = Attributes::HIGHEST - Attributes::PRIORITY;
+
+    /// The lower, the earlier they are dispatched: 0 for the highest priority.
+    #[inline]
+    pub(crate) fn rank(&self) -> u8 {
+        self.attributes
+            .as_ref()
+            .map_or(Batch::RANK, |attributes| Attributes::HIGHEST.saturating_sub(attributes.priority))
+    }
+
     /// Whether the time of the messages is over.
     #[inline]
     pub(crate) fn has_expired(&self, now: Time) -> bool {

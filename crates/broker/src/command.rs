@@ -83,6 +83,12 @@ pub enum Command {
         /// For queues; topics know no acks.
         ack: AckMode,
     },
+    /// Asks that the subscription be the only one that its queues hand out to. Of several that asked, the one that did
+    /// first is; when it ends, the next takes over. What others have already stays theirs.
+    Claim {
+        /// Which subscription.
+        subscription: SubscriptionId,
+    },
     /// Ends a subscription. A queue's messages that were not begun to be written go back. Those that were wait for their
     /// acks as before; without one they go back by a nack, at the ack time-out, or when the connection finishes or ends.
     Unsubscribe {

@@ -43,10 +43,12 @@ pub enum Event {
     Rejected {
         /// The connection that published them.
         connection: ConnectionId,
+        /// The queue.
+        channel: Bytes,
         /// How many.
         messages: usize,
-        /// The queue and its bound.
-        reason: PauseReason,
+        /// Its bound.
+        refusal: Refusal,
     },
     /// Not all messages of a [`PublishWithReceipt`](crate::Command::PublishWithReceipt) were taken: behind the `Rejected` or
     /// `Refused` that says why. It takes the place of an [`Event::Receipt`], and is reported as one.
@@ -205,6 +207,18 @@ pub enum Refusal {
     Memory {
         /// In bytes.
         budget: usize,
+    },
+    /// The queue is at its bound, and takes nothing over it.
+    #[error("the queue is at its bound of {bound} bytes (limits: queue, overflow)")]
+    QueueFull {
+        /// In bytes.
+        bound: usize,
+    },
+    /// The queue is at its bound in messages, and takes nothing over it.
+    #[error("the queue is at its bound of {bound} messages (limits: queue-messages, overflow)")]
+    QueueMessages {
+        /// In messages.
+        bound: usize,
     },
     /// The connection has a subscription of this name.
     #[error("the connection has a subscription of this name already")]

@@ -2,6 +2,7 @@ use crate::backlog::{OPEN, SMALL};
 use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
 use crate::{Attributes, Batch, Time};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -115,6 +116,13 @@ impl Outbox {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Where the messages come from that are not wholly written, and their ranks, entry by entry.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Origin, u8)> {
+        let open = self.open.as_ref();
+        let open = open.map(|open| (open.origin, Batch::from_parts(Bytes::new(), 0, open.attributes.clone()).rank()));
+        self.entries().map(|entry| (entry.origin, entry.batch.rank())).chain(open)
     }
 
     /// What is in the driver's hands.

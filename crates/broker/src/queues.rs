@@ -152,7 +152,7 @@ pub struct Browsed {
     pub postponed: Option<Duration>,
 }
 
-/// Messages that wait in a queue, in its order; behind them those that wait for their time, by that. What came back from
+/// Messages that wait in a queue, in the order in which it hands them out; behind them those that wait for their time, by that. What came back from
 /// several consumers is listed consumer by consumer.
 #[derive(Clone, Debug, Default)]
 pub struct Browse {

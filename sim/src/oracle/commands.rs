@@ -62,7 +62,12 @@ impl Oracle {
             }
             Command::Disconnect => self.disconnect(id),
             Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
-            Command::Connect { .. } | Command::Receipt { .. } | Command::ReceiptsWritten { .. } => {}
+            // Nobody says these here.
+            Command::PublishWithReceipt { .. }
+            | Command::Claim { .. }
+            | Command::Receipt { .. }
+            | Command::ReceiptsWritten { .. }
+            | Command::Connect { .. } => {}
         }
         Ok(())
     }

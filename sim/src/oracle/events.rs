@@ -67,6 +67,9 @@ impl Oracle {
             Event::Receipt { connection, .. } => {
                 return Err(format!("{} gets a receipt that it did not ask for", connection.0));
             }
+            Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => {
+                return Err(format!("{} is told of a rejection, and no queue rejects anything", connection.0));
+            }
             Event::Slow { connection } => self.link(connection.0).told_slow = true,
             Event::Recall { connection } => self.recall(connection.0)?,
             Event::Close { connection, reason } => self.close(connection.0, *reason)?,
@@ -183,19 +186,37 @@ impl Oracle {
     /// Whether a connection has taken nothing for so long that a recall is due.
     pub(crate) fn may_be_recalled(&self, id: u64) -> bool {
         let timeout = self.settings.limits.write_timeout;
-        self.links.get(&id).is_none_or(|link| link.gone || link.stalled || self.now.since(link.last_credit) >= timeout)
+        self.has_expired(id)
+            || self
+                .links
+                .get(&id)
+                .is_none_or(|link| link.gone || link.stalled || self.now.since(link.last_credit) >= timeout)
+    }
+
+    /// Whether some of what was handed to a connection and was not begun has expired.
+    fn has_expired(&self, id: u64) -> bool {
+        let Some(link) = self.links.get(&id) else { return false };
+        link.handed.iter().skip(usize::from(link.written > 0)).any(|handed| match handed.what {
+            What::Queue { message, .. } => self.messages[message].expires.is_some_and(|expires| expires <= self.now),
+            What::Topic { .. } | What::Barrier => false,
+        })
     }
 
     fn recall(&mut self, id: u64) -> Checked {
         let (now, stall) = (self.now, self.settings.limits.write_timeout);
+        let (has_expired, is_stalled) = (self.has_expired(id), self.stalled.contains(&id));
         let link = self.link(id);
         promise!(!link.recalling, "{id} was recalled twice and not asked in between");
         if std::mem::take(&mut link.asked_back) {
             link.recalling = true;
             return Ok(());
         }
-        promise!(now.since(link.last_credit) >= stall, "{id} was recalled though it took bytes within the stall time");
-        (link.recalling, link.stalled) = (true, true);
+        let is_late = now.since(link.last_credit) >= stall;
+        (link.recalling, link.stalled) = (true, is_late && is_stalled);
+        promise!(
+            is_late || has_expired,
+            "{id} was recalled though it took bytes within the stall time, and nothing has expired"
+        );
         Ok(())
     }
 

@@ -150,6 +150,8 @@ pub(crate) struct Oracle {
     rules_since: Time,
     /// The step in which somebody told credit while the call had work left over.
     credited_between: u64,
+    /// Connections that take nothing, as the status says.
+    stalled: BTreeSet<u64>,
     pub(crate) skipped_turns: u64,
     pub(crate) certain_drops: u64,
 }
@@ -188,6 +190,7 @@ impl Oracle {
             subscribing: None,
             rules_since: Time::ZERO,
             credited_between: 0,
+            stalled: BTreeSet::new(),
             skipped_turns: 0,
             certain_drops: 0,
         }
@@ -271,6 +274,8 @@ impl Oracle {
         if let &Act::Pause(name, pauses, true) = act {
             self.pause_queue(name, pauses);
         }
+        let stalled = status.connections.iter().filter(|connection| connection.stalled);
+        self.stalled = stalled.map(|connection| connection.id.0).collect();
         self.leave_behind(act, status)?;
         self.take_in(status)?;
         for event in events {

@@ -102,6 +102,7 @@ impl Oracle {
             PauseReason::Subscribing { .. } => {
                 return Err("its subscriptions have joined all channels".into());
             }
+            PauseReason::Receipts { .. } => return Err("nobody asks for receipts".into()),
             PauseReason::FirstSubscriber { .. } => return Err("what the topic buffered is given".into()),
             PauseReason::QueueMessages { channel, bound } => {
                 promise!(*bound == self.settings.limits.queue_messages, "the bound is another");

@@ -1,14 +1,14 @@
 //! A look at what waits, which takes nothing.
 
-use super::{Backlog, Segment};
+use super::{Backlog, Open, Place, Segment, place_of};
 use crate::delivery::Tries;
 use crate::queues::Position;
-use crate::{Attributes, Time};
+use crate::{Attributes, Batch, Time};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// The list of postponed messages, behind those that are ready.
-const POSTPONED: u8 = 1;
+/// The list of postponed messages, behind those that are ready, whose lists are their ranks.
+const POSTPONED: u8 = Attributes::HIGHEST + 1;
 
 /// Messages that wait together.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct View<'backlog> {
 impl View<'_> {
     fn new(segment: &Segment, due: Option<Time>) -> View<'_> {
         let Segment { batch, tries, first, step, .. } = segment;
-        let (list, time) = due.map_or((0, 0), |due| (POSTPONED, due.0));
+        let (list, time) = due.map_or((batch.rank(), 0), |due| (POSTPONED, due.0));
         View {
             packed: batch.packed().clone(),
             count: batch.len(),
@@ -50,7 +50,7 @@ impl View<'_> {
 impl Backlog {
     /// The messages at a position, or the next behind it.
     pub(crate) fn view(&self, at: Position) -> Option<View<'_>> {
-        let ready = if at.list < POSTPONED { self.view_ready(at.first) } else { None };
+        let ready = if at.list < POSTPONED { self.view_ready((at.list, at.first)) } else { None };
         ready.or_else(|| {
             let (due, first) = if at.list == POSTPONED { (at.due, at.first) } else { (0, 0) };
             let mut postponed = self.postponed.range((Time(due), first)..);
@@ -59,29 +59,36 @@ impl Backlog {
         })
     }
 
-    fn view_ready(&self, from: u64) -> Option<View<'_>> {
+    fn view_ready(&self, from: Place) -> Option<View<'_>> {
+        let is_before = |place: Place| place < from;
         let requeued = self.requeued.range(from..).next().map(|(_, segment)| segment);
-        let fresh = self.fresh.get(self.fresh.partition_point(|segment| segment.first < from));
-        let next = requeued.into_iter().chain(fresh).min_by_key(|segment| segment.first);
+        let fresh = self.fresh.get(self.fresh.partition_point(|segment| is_before((Batch::RANK, segment.first))));
+        let next = requeued.into_iter().chain(fresh).min_by_key(|segment| place_of(segment));
+        let growing = |open: &Open| (Batch::RANK, open.first);
         match (next, &self.open) {
             // A buffer that still grows is behind all that is fresh.
-            (next, Some(open)) if open.first >= from && next.is_none_or(|next| open.first < next.first) => Some(View {
-                packed: Bytes::copy_from_slice(&open.packed),
-                count: open.count,
-                attributes: open.attributes.as_ref(),
-                tries: Tries::NONE,
-                first: open.first,
-                step: 1,
-                due: None,
-                at: Position { first: open.first, ..Position::default() },
-            }),
+            (next, Some(open))
+                if !is_before(growing(open)) && next.is_none_or(|next| growing(open) < place_of(next)) =>
+            {
+                Some(View {
+                    packed: Bytes::copy_from_slice(&open.packed),
+                    count: open.count,
+                    attributes: open.attributes.as_ref(),
+                    tries: Tries::NONE,
+                    first: open.first,
+                    step: 1,
+                    due: None,
+                    at: Position { list: Batch::RANK, first: open.first, ..Position::default() },
+                })
+            }
             (next, _) => next.map(|segment| View::new(segment, None)),
         }
     }
 
-    /// The sequence number of the first message that may be dispatched.
+    /// The lowest sequence number of the messages that may be dispatched.
     pub(crate) fn first_ready(&self) -> Option<u64> {
-        let requeued = self.requeued.first_key_value().map(|(&first, _)| first);
+        let ranks = if self.requeued.is_empty() { 0..=0 } else { 0..=Attributes::HIGHEST };
+        let requeued = ranks.filter_map(|rank| self.next_of_rank(rank)).min();
         let fresh = self.fresh.front().map(|segment| segment.first);
         let open = self.open.as_ref().map(|open| open.first);
         [requeued, fresh, open].into_iter().flatten().min()

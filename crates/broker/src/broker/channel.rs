@@ -11,17 +11,15 @@ use crate::limits::{OverflowPolicy, QueueOverflow};
 use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
 use crate::name::{Kind, is_dead};
-use crate::slots::{AllocationSlot, ChannelSlot, ConnectionSlot, MemberSlot};
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
 use crate::{Batch, Delivery, Refusal, Time};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 
 /// How many channels that only patterns keep in being are remembered while they are empty.
 pub(super) const UNUSED: usize = 1024;
 /// The part of the memory budget that these may take with their members.
 const UNUSED_SHARE: usize = 64;
-
-/// Channels with fewer bytes are not told apart.
-const LITTLE: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -93,8 +91,20 @@ pub(super) struct Channel {
     pub(super) ages: Ages,
     /// An operator has paused it, which is one of the reasons in `returning`.
     pub(super) is_paused: bool,
-    /// Since it is: the members from this one on are still to give back what was not handed out.
+    /// The members from this one on are still to give back what was not written: it is paused, or a message goes before.
     pub(super) pauses: Option<MemberSlot>,
+    /// The highest rank of its messages, which is that of the lowest priority.
+    pub(super) worst_rank: u8,
+    /// A message of a higher priority than others waits: what consumers have of those is to come back.
+    pub(super) is_urgent: bool,
+    /// Something of a lower priority was found since that was begun.
+    pub(super) takes_back: bool,
+    /// That is not done before.
+    pub(super) urgent_after: Time,
+    /// Subscriptions that asked to be the only one to consume it, the oldest first.
+    pub(super) claims: BTreeMap<u64, MemberSlot>,
+    /// The members from this one on are still to be told who may consume it.
+    pub(super) admits: Option<MemberSlot>,
     unused: Link<ChannelSlot>,
     pub(super) by_load: Link<ChannelSlot>,
     /// The list of [`Broker::by_load`] that it is in.
@@ -116,6 +126,12 @@ impl Channel {
             && self.returning == 0
             && self.paused_publishers == 0
             && !self.is_paused
+    }
+
+    /// The one that may consume it, if it is the only one.
+    #[inline]
+    pub(super) fn only_consumer(&self) -> Option<MemberSlot> {
+        self.claims.first_key_value().map(|(_, &member)| member)
     }
 
     /// How much of a batch its bounds allow to wait: messages, and their bytes. One of any size may
@@ -220,6 +236,12 @@ impl Broker {
             ages: Ages::new(self.now),
             is_paused: false,
             pauses: None,
+            worst_rank: Batch::RANK,
+            is_urgent: false,
+            takes_back: false,
+            urgent_after: Time::ZERO,
+            claims: BTreeMap::new(),
+            admits: None,
             unused: Link::new(),
             by_load: Link::new(),
             bucket: 0,
@@ -321,7 +343,7 @@ impl Broker {
     /// Takes a channel out of everything by which it is found.
     fn withdraw(&mut self, slot: ChannelSlot) {
         let channel = self.channels.quietly().row(slot);
-        channel.is_forgotten = true;
+        (channel.is_forgotten, channel.is_urgent) = (true, false);
         self.names.remove(&channel.name);
         shrink(&mut self.names);
         let bucket = usize::from(channel.bucket);
@@ -337,8 +359,15 @@ impl Broker {
             return self.forget(slot);
         }
         self.file_by_load(slot);
+        let channel = &self.channels[slot];
+        if channel.admits.is_some() {
+            self.go_on_admitting(slot);
+        }
+        if self.channels[slot].is_urgent {
+            self.begin_urgent(slot);
+        }
         if self.channels[slot].pauses.is_some() {
-            self.take_back_paused(slot);
+            self.take_back_unwritten(slot);
         }
         let channel = &self.channels[slot];
         if channel.backlog.has_ready() {
@@ -359,66 +388,6 @@ impl Broker {
             self.wake_channel(slot);
         }
         self.forget_if_unused(slot);
-    }
-
-    /// Puts a channel into the list of those with about as many bytes.
-    fn file_by_load(&mut self, slot: ChannelSlot) {
-        let channel = &self.channels[slot];
-        // Of those with little it does not matter which has more.
-        let load = if channel.load < LITTLE { 0 } else { channel.load };
-        let bucket = (usize::BITS - load.leading_zeros()) as u8;
-        if bucket != channel.bucket {
-            let before = usize::from(channel.bucket);
-            self.by_load[before].remove(self.channels.quietly(), slot, by_load);
-            self.channels.quietly().row(slot).bucket = bucket;
-            self.by_load[usize::from(bucket)].push_back(self.channels.quietly(), slot, by_load);
-        }
-    }
-
-    /// Counts bytes for a channel.
-    #[inline]
-    pub(super) fn charge(&mut self, slot: ChannelSlot, bytes: usize) {
-        self.budget.charge(bytes);
-        self.change_load(slot, |load| load + bytes);
-    }
-
-    /// Bytes of a channel are no longer buffered.
-    #[inline]
-    pub(super) fn uncharge(&mut self, slot: ChannelSlot, bytes: usize) {
-        self.budget.release(bytes);
-        self.change_load(slot, |load| load - bytes);
-    }
-
-    #[inline]
-    fn change_load(&mut self, slot: ChannelSlot, change: impl FnOnce(usize) -> usize) {
-        let channel = self.channels.edit(slot);
-        channel.load = change(channel.load);
-        if let Some(key) = channel.share_key {
-            let load = channel.load;
-            channel.share_key = Some(load);
-            self.share_waiting.remove(&(key, slot));
-            self.share_waiting.insert((load, slot));
-        }
-    }
-
-    /// Counts a new buffer for a channel.
-    pub(super) fn allocate(&mut self, channel: ChannelSlot, bytes: usize) -> AllocationSlot {
-        let (allocation, charged) = self.budget.allocate(channel, bytes);
-        self.change_load(channel, |load| load + charged);
-        allocation
-    }
-
-    /// One reference to a buffer less.
-    #[inline]
-    pub(super) fn release(&mut self, allocation: AllocationSlot) {
-        if let Some((channel, bytes)) = self.budget.free_reference(allocation) {
-            self.change_load(channel, |load| load - bytes);
-        }
-    }
-
-    pub(super) fn resize(&mut self, channel: ChannelSlot, allocation: AllocationSlot, bytes: usize) {
-        let (before, now) = self.budget.resize(allocation, bytes);
-        self.change_load(channel, |load| load - before + now);
     }
 }
 

@@ -72,6 +72,8 @@ pub(super) struct Connection {
     /// Ended subscriptions that still have members.
     pub(super) ending: VecDeque<SubscriptionSlot>,
     pub(super) joining: VecDeque<Joining>,
+    /// Subscriptions that ask to be the only consumers of their queues, and the next member of each.
+    pub(super) claiming: VecDeque<(SubscriptionSlot, Option<MemberSlot>)>,
     pub(super) outbox: Outbox,
     /// Bytes and messages of an assembly that will be in the outbox before this command is over.
     pub(super) assembled: usize,
@@ -276,6 +278,7 @@ impl Connection {
             || !self.skipped.is_empty()
             || !self.freed.is_empty()
             || !self.joining.is_empty()
+            || !self.claiming.is_empty()
             || !self.pending.is_empty()
             || !self.ending.is_empty()
             || !self.settling.is_empty()
@@ -332,6 +335,7 @@ impl Broker {
             leaves: false,
             ending: VecDeque::new(),
             joining: VecDeque::new(),
+            claiming: VecDeque::new(),
             outbox: Outbox::default(),
             assembled: 0,
             retained: VecDeque::new(),

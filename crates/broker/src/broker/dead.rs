@@ -135,7 +135,7 @@ impl Broker {
                 self.channels.edit(slot);
                 return;
             }
-            let Some(segment) = self.pop_first(slot) else { return };
+            let Some(segment) = self.pop_oldest(slot) else { return };
             let (mut count, mut size) = (segment.batch.len(), segment.batch.bytes());
             if count > others || (count > messages && size > bytes) {
                 (count, size) = (0, 0);
@@ -162,12 +162,13 @@ impl Broker {
         self.release(segment.allocation);
     }
 
-    /// The first messages that wait in a channel, postponed ones if there are no others.
-    fn pop_first(&mut self, slot: ChannelSlot) -> Option<Segment> {
+    /// The oldest messages of the lowest priority that wait in a channel, postponed ones if there are no others.
+    fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<Segment> {
         if !self.channels[slot].backlog.has_ready() {
             self.channels.edit(slot).backlog.make_ready(Time(u64::MAX));
         }
-        self.pop_backlog(slot)
+        let rank = self.channels[slot].backlog.last_rank()?;
+        self.pop_backlog_from(slot, rank)
     }
 }
 

@@ -291,7 +291,7 @@ impl Broker {
         loop {
             let channel = &self.channels[slot];
             let nothing = !channel.backlog.has_ready() || channel.turns.is_empty();
-            if nothing || channel.returning > 0 {
+            if nothing || channel.returning > 0 || channel.pauses.is_some() || channel.is_urgent {
                 return;
             }
             if !self.spend(1) {

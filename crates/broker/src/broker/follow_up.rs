@@ -17,6 +17,9 @@ impl Broker {
         if !row.joining.is_empty() {
             self.go_on_joining(slot);
         }
+        if !self.connections[slot].claiming.is_empty() {
+            self.go_on_claiming(slot);
+        }
         if !self.connections[slot].settling.is_empty() {
             self.go_on_settling(slot);
         }

@@ -175,7 +175,8 @@ impl Broker {
             let member = &self.members[at];
             let row = &self.connections[member.connection];
             next = member.in_channel.next;
-            if row.has_left() || row.is_closing() || self.subscriptions[member.subscription].is_ended {
+            let is_ended = self.subscriptions[member.subscription].is_ended;
+            if row.has_left() || row.is_closing() || is_ended || !self.may_consume(at) {
                 continue;
             }
             if !row.is_told || self.subscriptions[member.subscription].ack == AckMode::Auto {

@@ -18,6 +18,8 @@ pub(super) struct Subscription {
     pub(super) unacked: u32,
     /// Ended: what is left of it is being taken down.
     pub(super) is_ended: bool,
+    /// When it asked to be the only consumer of its queues, if it did.
+    pub(super) claim: Option<u64>,
     /// Its messages go back at the end, those in the outbox too.
     pub(super) reclaims: bool,
     pub(super) members: List<MemberSlot>,
@@ -51,6 +53,8 @@ pub(super) enum Skipped {
     Outbox,
     /// Of its subscription.
     Prefetch,
+    /// None: another one is the only consumer of the queue.
+    Excluded,
 }
 
 /// A subscription as one of its channels sees it.
@@ -119,14 +123,20 @@ impl Broker {
         row.members += 1;
         row.exact_members += u32::from(!by_pattern);
         self.unused_charge += if row.is_unused { cost::MEMBER } else { 0 };
-        if row.kind == Kind::Queue {
+        if row.kind == Kind::Queue && row.claims.is_empty() {
             row.turns.push_front(&mut self.members, member, turn);
+        } else if row.kind == Kind::Queue {
+            self.members.row(member).skipped_in = Skipped::Excluded;
         }
+        let row = self.channels.edit(channel);
         if row.members == 1 {
             self.consumers_came(channel);
         }
         let list = &mut self.subscriptions.row(subscription).members;
         list.push_back(&mut self.members, member, of_subscription);
+        if self.subscriptions[subscription].claim.is_some() {
+            self.claim_queue(member);
+        }
         member
     }
 
@@ -142,15 +152,26 @@ impl Broker {
         let row = self.channels.edit(channel);
         row.untangles = row.waiters.first;
         row.share_untangles = row.share_waiters.first;
+        let next = self.members[member].in_channel.next;
         if row.pauses == Some(member) {
-            row.pauses = self.members[member].in_channel.next;
+            row.pauses = next;
         }
+        if row.admits == Some(member) {
+            self.pass_admitted(channel, next);
+        }
+        let row = self.channels.edit(channel);
         row.everybody.remove(&mut self.members, member, in_channel);
         row.members -= 1;
         row.exact_members -= u32::from(!by_pattern);
         self.unused_charge -= if row.is_unused { cost::MEMBER } else { 0 };
         if row.members == 0 {
             self.consumers_left(channel);
+        }
+        if let Some(claim) = self.subscriptions[subscription].claim {
+            self.give_up_claim(channel, member, claim);
+            let behind = self.members[member].of_subscription.next;
+            let claiming = &mut self.connections.quietly().row(connection).claiming;
+            claiming.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
         }
         let list = &mut self.subscriptions.row(subscription).members;
         list.remove(&mut self.members, member, of_subscription);
@@ -186,6 +207,10 @@ impl Broker {
     /// A member that was passed over has room again: it is the last in turn.
     pub(super) fn unskip(&mut self, member: MemberSlot) {
         self.unlist_skipped(member);
+        if !self.may_consume(member) {
+            self.members.row(member).skipped_in = Skipped::Excluded;
+            return;
+        }
         let channel = self.members[member].channel;
         self.channels.quietly().row(channel).turns.push_back(&mut self.members, member, turn);
     }
@@ -216,7 +241,7 @@ impl Broker {
     fn skipped_list(&mut self, member: MemberSlot) -> Option<&mut List<MemberSlot>> {
         let Member { connection, subscription, skipped_in, .. } = self.members[member];
         match skipped_in {
-            Skipped::No => None,
+            Skipped::No | Skipped::Excluded => None,
             Skipped::Outbox => Some(&mut self.connections.quietly().row(connection).skipped),
             Skipped::Prefetch => Some(&mut self.subscriptions.row(subscription).skipped),
         }

@@ -34,16 +34,19 @@ mod connection;
 mod dead;
 mod deliver;
 mod dispatch;
+mod exclusive;
 mod expire;
 mod finish;
 mod follow_up;
 mod knot;
 mod leave;
 mod listing;
+mod load;
 mod member;
 mod moving;
 mod pause;
 mod pending;
+mod priority;
 mod publish;
 mod queue_pause;
 mod receipt;
@@ -63,7 +66,6 @@ use crate::budget::MemoryBudget;
 use crate::hash::IdHash;
 use crate::limits::{ChannelRule, Limits};
 use crate::list::List;
-use crate::name::Kind;
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, Slots, SubscriptionSlot};
 use crate::trie::Trie;
 use crate::{Command, ConnectionId, Event, Refusal, Time, Totals};
@@ -72,9 +74,8 @@ use channel::Channel;
 use connection::Connection;
 use member::{Member, Subscription};
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
-use table::Table;
+use table::{Table, shrink};
 use timers::Timer;
 use wake::ShareWake;
 
@@ -211,13 +212,6 @@ pub struct Broker {
     totals: Totals,
 }
 
-/// A table that was large once does not stay so.
-fn shrink<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
-    if table.len() < table.capacity() / 8 {
-        table.shrink_to(table.len() * 2);
-    }
-}
-
 impl Broker {
     /// A broker without connections or channels. [`Limits::check`] says whether the limits are
     /// allowed; a broker with others keeps its promises only as far as they can be kept.
@@ -305,6 +299,7 @@ impl Broker {
             Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
+            Command::Claim { subscription } => self.claim(slot, subscription),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
             Command::Ack { first, last } => self.ack(slot, first.0, last.0),
             Command::Nack { first, last, requeue } => self.nack(slot, first.0, last.0, requeue),
@@ -400,12 +395,5 @@ impl Broker {
     fn refuse(&mut self, slot: ConnectionSlot, channel: Option<Bytes>, refusal: Refusal) {
         let connection = self.connections[slot].id;
         self.events.push_back(Event::Refused { connection, channel, refusal });
-    }
-
-    fn trie(&mut self, kind: Kind) -> &mut Trie {
-        match kind {
-            Kind::Topic => &mut self.topics,
-            Kind::Queue => &mut self.queues,
-        }
     }
 }

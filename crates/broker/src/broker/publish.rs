@@ -10,7 +10,7 @@ use crate::limits::{OverflowPolicy, QueueOverflow};
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Batch, CloseReason, Event, PauseReason};
+use crate::{Batch, CloseReason, Event, PauseReason, Refusal};
 use bytes::Bytes;
 
 /// The channel that a carried out command put messages into, if it did.
@@ -75,7 +75,7 @@ impl Broker {
         match result {
             Ok(()) => Ok(Some(channel)),
             Err((batch, Blocked::Channel(_), reason)) if self.rejects(channel) => {
-                self.reject(slot, channel, batch.len(), reason);
+                self.reject(slot, channel, batch.len(), &reason);
                 Ok(Some(channel))
             }
             Err((batch, on, reason)) => {
@@ -131,11 +131,14 @@ impl Broker {
 
     fn publish_to_queue(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let whole = batch.bytes();
+        if batch.attributes().is_some() {
+            self.note_rank(slot, batch.rank());
+        }
         let channel = self.channels.quietly().row(slot);
         let first = channel.next_seq;
         channel.next_seq += batch.len() as u64;
         let rest = match batch.len() {
-            _ if !self.channels.is_ready(slot) || self.is_delayed(&batch) => Some((batch, first)),
+            _ if !self.channels.is_ready(slot) || self.must_wait_first(slot, &batch) => Some((batch, first)),
             1 => self.dispatch_one(slot, batch, first),
             _ => self.dispatch(slot, &batch, (first, 1), Tries::NONE),
         };
@@ -152,12 +155,24 @@ impl Broker {
 
     /// Messages find no room in a queue, and their publisher is not to wait for it.
     #[cold]
-    fn reject(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: usize, reason: PauseReason) {
+    fn reject(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: usize, reason: &PauseReason) {
         self.totals.rejected += messages as u64;
-        self.channels.edit(channel).rejected += messages as u64;
+        let row = self.channels.edit(channel);
+        row.rejected += messages as u64;
+        let channel = row.name.clone();
+        let refusal = match *reason {
+            PauseReason::QueueMessages { bound, .. } => Refusal::QueueMessages { bound },
+            _ => Refusal::QueueFull { bound: row.bound },
+        };
         let connection = self.connections.edit(slot);
         connection.was_rejected = true;
-        self.events.push_back(Event::Rejected { connection: connection.id, messages, reason });
+        self.events.push_back(Event::Rejected { connection: connection.id, channel, messages, refusal });
+    }
+
+    /// Whether messages are not to be dispatched as they come: they are delayed, or go before others that wait in outboxes.
+    #[inline]
+    fn must_wait_first(&self, slot: ChannelSlot, batch: &Batch) -> bool {
+        batch.attributes().is_some() && (self.is_delayed(batch) || self.channels[slot].is_urgent)
     }
 
     /// Appends what the bounds allow to a queue's backlog.

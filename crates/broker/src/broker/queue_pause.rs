@@ -1,7 +1,6 @@
 //! Queues that an operator pauses: what is published waits, and nothing is handed out.
 
 use super::Broker;
-use super::connection::Sweep;
 use crate::Time;
 use crate::name::Kind;
 use crate::slots::ChannelSlot;
@@ -37,23 +36,5 @@ impl Broker {
 
     pub(super) fn find_queue(&self, name: &[u8]) -> Option<ChannelSlot> {
         self.names.get(name).copied().filter(|&slot| self.channels[slot].kind == Kind::Queue)
-    }
-
-    /// Takes what was not handed out back from the outboxes, some consumers a step.
-    pub(super) fn take_back_paused(&mut self, slot: ChannelSlot) {
-        while let Some(member) = self.channels[slot].pauses {
-            if !self.spend(4) {
-                self.channels.edit(slot);
-                return;
-            }
-            let row = &self.members[member];
-            let connection = row.connection;
-            self.channels.quietly().row(slot).pauses = row.in_channel.next;
-            if self.connections[connection].outbox.has_queue_entries() {
-                let row = self.connections.edit(connection);
-                row.wanted = row.wanted.max(Sweep::Ended);
-                self.check_leaving(connection);
-            }
-        }
     }
 }

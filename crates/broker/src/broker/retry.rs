@@ -60,7 +60,10 @@ impl Broker {
     #[inline]
     pub(super) fn arm_due(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
-        let due = channel.backlog.due();
+        let mut due = channel.backlog.due();
+        if channel.is_urgent {
+            due = due.into_iter().chain(self.urgent_due(slot)).min();
+        }
         if due != channel.due {
             let before = std::mem::replace(&mut self.channels.quietly().row(slot).due, due);
             before.into_iter().for_each(|time| _ = self.timers.remove(&(time, Timer::Due(slot))));
@@ -72,6 +75,9 @@ impl Broker {
     pub(super) fn queue_is_due(&mut self, slot: ChannelSlot) {
         let channel = self.channels.edit(slot);
         channel.due = None;
+        if channel.is_urgent {
+            self.begin_urgent(slot);
+        }
         // One at least, however little this call may still do.
         loop {
             let backlog = &mut self.channels.edit(slot).backlog;

@@ -8,6 +8,7 @@ use crate::list::List;
 use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
+use crate::trie::Trie;
 use crate::{AckMode, Event, Refusal, SubscriptionId, cost};
 use bytes::Bytes;
 
@@ -68,6 +69,7 @@ impl Broker {
             ack,
             unacked: 0,
             is_ended: false,
+            claim: None,
             reclaims: false,
             members: List::new(),
             skipped: List::new(),
@@ -252,5 +254,12 @@ impl Broker {
             connection.manual = 0;
         }
         self.check_leaving(slot);
+    }
+
+    pub(super) fn trie(&mut self, kind: Kind) -> &mut Trie {
+        match kind {
+            Kind::Topic => &mut self.topics,
+            Kind::Queue => &mut self.queues,
+        }
     }
 }

@@ -1,5 +1,6 @@
 use crate::slots::{Key, Slots};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash};
 use std::ops::Index;
 
 /// A row that can be marked as changed.
@@ -100,5 +101,12 @@ impl<K: Key, T> Index<K> for Table<K, T> {
     #[inline]
     fn index(&self, key: K) -> &T {
         &self.slots[key]
+    }
+}
+
+/// A table that was large once does not stay so.
+pub(super) fn shrink<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
+    if table.len() < table.capacity() / 8 {
+        table.shrink_to(table.len() * 2);
     }
 }

@@ -75,9 +75,15 @@ impl Broker {
 
     /// The first messages that wait in a channel.
     pub(super) fn pop_backlog(&mut self, slot: ChannelSlot) -> Option<Segment> {
+        self.pop_backlog_from(slot, 0)
+    }
+
+    /// The first messages of at least this rank.
+    #[inline]
+    pub(super) fn pop_backlog_from(&mut self, slot: ChannelSlot, rank: u8) -> Option<Segment> {
         let (budget, backlog) = (&mut self.budget, &mut self.channels.edit(slot).backlog);
         let before = backlog.segments();
-        let segment = backlog.pop(|allocation| budget.retain(allocation))?;
+        let segment = backlog.pop_from(rank, |allocation| budget.retain(allocation))?;
         let after = backlog.segments();
         self.waiting -= segment.batch.len();
         if self.draining && !self.channels[slot].backlog.has_ready() {

@@ -1,14 +1,15 @@
 //! Log lines that are noted under the lock, and logged behind it.
 
 use crate::log::{Kind, LogQuota};
-use switchboard_broker::{ConnectionId, PauseReason};
+use bytes::Bytes;
+use switchboard_broker::{ConnectionId, PauseReason, Refusal};
 
 /// A log line about the flow of messages.
 pub(super) enum Line {
     Paused(ConnectionId, PauseReason),
     Resumed(ConnectionId),
     Slow(ConnectionId),
-    Rejected(ConnectionId, usize, PauseReason),
+    Rejected(ConnectionId, usize, Bytes, Refusal),
 }
 
 /// Lines that one turn under the lock may leave: the quota allows fewer a second.
@@ -24,8 +25,12 @@ impl Line {
             Line::Slow(id) if quota.allows(Kind::Slow) => {
                 tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
             }
-            Line::Rejected(id, messages, reason) if quota.allows(Kind::Limit) => {
-                tracing::warn!(connection = id.0, "rejected {messages} messages: {reason}");
+            Line::Rejected(id, messages, channel, refusal) if quota.allows(Kind::Limit) => {
+                tracing::warn!(
+                    connection = id.0,
+                    "rejected {messages} messages to {}: {refusal}",
+                    channel.escape_ascii()
+                );
             }
             Line::Paused(..) | Line::Resumed(_) | Line::Slow(_) | Line::Rejected(..) => {}
         }

@@ -4,11 +4,12 @@ use super::line::{LINES, Line};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::stomp::{Entry, StompError};
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 use switchboard_broker::{
-    Batch, Broker, ChannelRule, Command, ConnectionId, Event, Limits, PauseReason, Refusal, SubscriptionId, Time,
+    Batch, Broker, ChannelRule, Command, ConnectionId, Event, Limits, Refusal, SubscriptionId, Time,
 };
 
 pub(super) struct State {
@@ -19,7 +20,7 @@ pub(super) struct State {
     /// What the timer sleeps for.
     pub(super) armed: Option<Time>,
     /// Whose messages were not taken last, and why.
-    rejected: Option<(ConnectionId, PauseReason)>,
+    rejected: Option<(ConnectionId, Bytes, Refusal)>,
 }
 
 impl std::fmt::Debug for State {
@@ -130,14 +131,17 @@ impl State {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
                 // Who has asked for no receipt is not told: the native protocol has no word for it either.
-                Event::Rejected { connection, reason, messages } => {
-                    self.line(Line::Rejected(connection, messages, reason.clone()));
-                    self.rejected = Some((connection, reason));
+                Event::Rejected { connection, channel, messages, refusal } => {
+                    self.line(Line::Rejected(connection, messages, channel.clone(), refusal));
+                    self.rejected = Some((connection, channel, refusal));
                 }
                 Event::Unconfirmed { connection, receipt } => {
-                    let reason = self.rejected.take().filter(|(of, _)| *of == connection).map(|(_, reason)| reason);
-                    let reason =
-                        reason.map_or_else(|| "the message was not taken".to_owned(), |reason| reason.to_string());
+                    let reason = match self.rejected.take() {
+                        Some((of, channel, refusal)) if of == connection => {
+                            format!("{}: {refusal}", channel.escape_ascii())
+                        }
+                        _ => "the message was not taken".to_owned(),
+                    };
                     self.with(connection, |handle| {
                         if handle.incoming_stomp(Entry::Rejected(receipt, reason)) {
                             dirty.push(handle);

@@ -163,7 +163,7 @@ fn a_look_goes_on_where_the_one_before_ended_whatever_its_bounds_are() {
         }
     }
     let (none, next) = bench.browse(BrowseQuery::new(0, 100));
-    assert_eq!((none.len(), next), (0, Some(Position::default())));
+    assert_eq!((none.len(), next.is_some()), (0, true));
 }
 
 #[test]

@@ -2,6 +2,7 @@ mod acks;
 mod attributes;
 mod budget;
 mod dead;
+mod exclusive;
 mod expire;
 mod finish;
 mod found;
@@ -10,6 +11,7 @@ mod knot_memory;
 mod listing;
 mod moving;
 mod overflow;
+mod priority;
 mod queue_pause;
 mod receipts;
 mod report;
@@ -131,8 +133,8 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
             Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
-            Event::Rejected { connection, messages, reason } => {
-                lines.push(format!("rejected {messages} of {}: {reason}", connection.0));
+            Event::Rejected { connection, channel, messages, refusal } => {
+                lines.push(format!("rejected {messages} of {} to {}: {refusal}", connection.0, channel.escape_ascii()));
             }
             Event::Unconfirmed { connection, receipt } => {
                 let receipts = receipt.iter().map(|body| body.escape_ascii().to_string());

@@ -22,8 +22,8 @@ fn depth(bench: &Bench, name: &str) -> usize {
 fn a_queue_that_rejects_takes_what_fits_tells_the_publisher_of_the_rest_and_lets_it_go_on() {
     for (messages, rejected) in [(1, 2), (2, 1), (3, 0), (0, 0)] {
         let mut bench = full(QueueOverflow::Reject, messages);
-        let reason = format!("queue /queue/a is at its bound of {messages} messages");
-        let told = (rejected > 0).then(|| format!("rejected {rejected} of 3: {reason}"));
+        let reason = format!("the queue is at its bound of {messages} messages (limits: queue-messages, overflow)");
+        let told = (rejected > 0).then(|| format!("rejected {rejected} of 3 to /queue/a: {reason}"));
         assert_eq!(brief(&bench.publish(3, "/queue/a", &["0", "1", "2"])), told.into_iter().collect::<Vec<_>>());
         let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
         assert_eq!((row.depth, row.rejected, row.published), (3 - rejected, rejected as u64, 3 - rejected as u64));
@@ -38,7 +38,7 @@ fn a_queue_that_rejects_takes_what_fits_tells_the_publisher_of_the_rest_and_lets
 #[test]
 fn a_queue_that_rejects_by_bytes_says_so_and_takes_one_message_of_any_size() {
     let mut bench = Bench::new(Limits { queue: 10, overflow: QueueOverflow::Reject, ..small() });
-    let told = "rejected 1 of 3: queue /queue/a is at its bound of 10 bytes";
+    let told = "rejected 1 of 3 to /queue/a: the queue is at its bound of 10 bytes (limits: queue, overflow)";
     check(&bench.publish(3, "/queue/a", &["longer than the bound"]), &[]);
     check(&bench.publish(3, "/queue/a", &["x"]), &[told]);
 }
@@ -47,7 +47,8 @@ fn a_queue_that_rejects_by_bytes_says_so_and_takes_one_message_of_any_size() {
 fn a_receipt_comes_for_what_was_taken_and_is_unconfirmed_for_what_was_not() {
     let mut bench = full(QueueOverflow::Reject, 2);
     check(&bench.send(3, with_receipt(&["0"], "r0")), &["receipt 3"]);
-    let told = "rejected 1 of 3: queue /queue/a is at its bound of 2 messages";
+    let told =
+        "rejected 1 of 3 to /queue/a: the queue is at its bound of 2 messages (limits: queue-messages, overflow)";
     check(&bench.send(3, with_receipt(&["1", "2"], "r1")), &[told, "unconfirmed 3: r1"]);
     check(&bench.send(3, with_receipt(&["3"], "r2")), &[told, "unconfirmed 3: r2"]);
     // What is refused is unconfirmed, too.
@@ -76,7 +77,8 @@ fn a_receipt_waits_with_its_messages_and_a_rejection_comes_in_their_order() {
         ..ChannelRule::new(Pattern::new("/queue/a"))
     };
     bench.broker.set_rules(bench.now, vec![rule]);
-    let told = "rejected 1 of 3: queue /queue/a is at its bound of 2 messages";
+    let told =
+        "rejected 1 of 3 to /queue/a: the queue is at its bound of 2 messages (limits: queue-messages, overflow)";
     check(&bench.events(), &["receipt 3", told, "unconfirmed 3: r2", "resume 3"]);
 }
 
@@ -136,7 +138,8 @@ fn a_rule_of_a_channel_says_how_it_overflows_and_from_when_on() {
     let limits = Limits { queue: 1 << 20, queue_messages: 2, ..small() };
     let mut bench = Bench::with_rules(limits, rules);
     check(&bench.publish(1, "/queue/old", &["0", "1", "2"]), &[]);
-    let told = "rejected 2 of 2: queue /queue/reject is at its bound of 1 messages";
+    let told =
+        "rejected 2 of 2 to /queue/reject: the queue is at its bound of 1 messages (limits: queue-messages, overflow)";
     check(&bench.publish(2, "/queue/reject", &["0", "1", "2"]), &[told]);
     check(&bench.publish(3, "/queue/unbounded", &["0", "1", "2"]), &[]);
     check(&bench.publish(4, "/queue/other", &["0", "1", "2"]), &["pause 4"]);

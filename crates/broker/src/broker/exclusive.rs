@@ -1,0 +1,103 @@
+//! Consumers that ask to be the only one of their queues: the oldest that asked is, and the next takes over.
+
+use super::Broker;
+use super::member::Skipped;
+use crate::SubscriptionId;
+use crate::name::Kind;
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
+
+impl Broker {
+    /// A subscription asks to be the only one to consume its queues.
+    pub(super) fn claim(&mut self, slot: ConnectionSlot, id: SubscriptionId) {
+        let connection = &self.connections[slot];
+        let Some(&subscription) = connection.subscriptions.get(&id).filter(|_| !connection.has_left()) else { return };
+        if self.subscriptions[subscription].claim.is_some() {
+            return;
+        }
+        self.born += 1;
+        self.subscriptions.row(subscription).claim = Some(self.born);
+        self.connections.edit(slot).claiming.push_back((subscription, self.subscriptions[subscription].members.first));
+        self.go_on_claiming(slot);
+    }
+
+    /// Goes on with the queues that a subscription has joined before it asked, some a step.
+    pub(super) fn go_on_claiming(&mut self, slot: ConnectionSlot) {
+        while let Some(&(subscription, next)) = self.connections[slot].claiming.front() {
+            let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot && !row.is_ended);
+            let Some(member) = next.filter(|_| known.is_some()) else {
+                self.connections.edit(slot).claiming.pop_front();
+                continue;
+            };
+            if !self.spend(4) {
+                self.connections.edit(slot);
+                return;
+            }
+            let behind = self.members[member].of_subscription.next;
+            if let Some(front) = self.connections.edit(slot).claiming.front_mut() {
+                front.1 = behind;
+            }
+            self.claim_queue(member);
+        }
+    }
+
+    /// A member of a subscription that asked to be the only one.
+    pub(super) fn claim_queue(&mut self, member: MemberSlot) {
+        let row = &self.members[member];
+        let (channel, claim) = (row.channel, self.subscriptions[row.subscription].claim);
+        let Some(claim) = claim.filter(|_| self.channels[channel].kind == Kind::Queue) else { return };
+        let before = self.channels[channel].only_consumer();
+        self.channels.edit(channel).claims.insert(claim, member);
+        if self.channels[channel].only_consumer() != before {
+            self.admit_anew(channel);
+        }
+    }
+
+    /// A member leaves its queue.
+    pub(super) fn give_up_claim(&mut self, channel: ChannelSlot, member: MemberSlot, claim: u64) {
+        let before = self.channels[channel].only_consumer();
+        if self.channels.edit(channel).claims.get(&claim) == Some(&member) {
+            self.channels.edit(channel).claims.remove(&claim);
+        }
+        if self.channels[channel].only_consumer() != before {
+            self.admit_anew(channel);
+        }
+    }
+
+    /// Another one may consume a queue, or all: nothing is dispatched until each of its consumers is told.
+    fn admit_anew(&mut self, slot: ChannelSlot) {
+        let channel = self.channels.edit(slot);
+        channel.returning += u32::from(channel.admits.is_none() && !channel.everybody.is_empty());
+        channel.admits = channel.everybody.first;
+    }
+
+    /// Goes on with telling consumers, some a step.
+    pub(super) fn go_on_admitting(&mut self, slot: ChannelSlot) {
+        while let Some(member) = self.channels[slot].admits {
+            if !self.spend(4) {
+                self.channels.edit(slot);
+                return;
+            }
+            let may = self.may_consume(member);
+            match self.members[member].skipped_in {
+                Skipped::No if !may => self.skip(member, Skipped::Excluded),
+                Skipped::Excluded if may => self.unskip(member),
+                _ => {}
+            }
+            let next = self.members[member].in_channel.next;
+            self.pass_admitted(slot, next);
+        }
+    }
+
+    /// The members before this one are told.
+    pub(super) fn pass_admitted(&mut self, slot: ChannelSlot, next: Option<MemberSlot>) {
+        let channel = self.channels.edit(slot);
+        channel.admits = next;
+        channel.returning -= u32::from(next.is_none());
+    }
+
+    /// Whether no other one is the only consumer of a member's queue.
+    pub(super) fn may_consume(&self, member: MemberSlot) -> bool {
+        let only = self.channels[self.members[member].channel].only_consumer();
+        only.is_none_or(|only| only == member)
+    }
+}
