@@ -1,7 +1,9 @@
 //! Health, metrics and status over HTTP.
 
 use crate::answers::Answers;
+use crate::connector::Connector;
 use crate::hub::Hub;
+use crate::page;
 use crate::socket::Origin;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, Uri, header};
@@ -12,7 +14,7 @@ use percent_encoding::percent_decode;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::Arc;
-use switchboard_broker::{ConnectionId, ConnectionStatus, Kind, Page, StatusQuery, Totals};
+use switchboard_broker::{ChannelStatus, ConnectionId, ConnectionStatus, Kind, Page, StatusQuery, Totals};
 use switchboard_web::{ServiceState, Services};
 
 /// How many channels and connections `/status` lists where nothing else is asked for, and at most.
@@ -30,13 +32,15 @@ GET  /status?after=CURSOR  all of them, page by page: 0, then the `next` of the 
 POST /purge?queue=NAME     throw away what waits in a queue
 POST /kick?connection=N    close a connection
 
+A browser gets a page here that shows them.
+
 Names may be percent-encoded. docs/http.md has hosts, token and limits.
 ";
 
 /// Everything that the broker answers.
-pub(crate) fn router(hub: Arc<Hub>, services: Services) -> Router {
+pub(crate) fn router(hub: Arc<Hub>, services: Services, connector: Connector) -> Router {
     Router::new()
-        .route("/", get(|| async { INDEX }))
+        .merge(page::router(connector, INDEX))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -54,7 +58,7 @@ async fn nothing(uri: Uri) -> (StatusCode, String) {
 }
 
 /// Returns the value of a parameter, as bytes: names need not be text.
-fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
     let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     let blanks = value.replace('+', " ");
@@ -62,7 +66,7 @@ fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Returns the number that a parameter gives; an error is the whole answer.
-fn number<T: std::str::FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Response> {
+pub(crate) fn number<T: std::str::FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Response> {
     let Some(value) = parameter(query, name) else { return Ok(None) };
     let parsed = std::str::from_utf8(&value).ok().and_then(|value| value.parse().ok());
     parsed.map(Some).ok_or_else(|| {
@@ -148,68 +152,13 @@ async fn status(
     // The hub is locked for the copy only, not while it is written as JSON.
     let (status, origins) = hub.status(&wanted);
     let totals = status.totals;
-    let channels: Vec<_> = status
-        .channels
-        .iter()
-        .map(|channel| {
-            let mut entry = json!({
-                "name": String::from_utf8_lossy(&channel.name),
-                "kind": match channel.kind { Kind::Queue => "queue", Kind::Topic => "topic" },
-                "depth": channel.depth,
-                "bytes": channel.bytes,
-                "subscribers": channel.subscribers,
-                "paused_publishers": channel.paused_publishers,
-                "published": channel.published,
-                "published_per_s": tenths(channel.publish_rate),
-                "delivered": channel.delivered,
-                "delivered_per_s": tenths(channel.deliver_rate),
-                "dropped": channel.dropped,
-            });
-            if std::str::from_utf8(&channel.name).is_err() {
-                entry["name_hex"] = const_hex::encode(&channel.name).into();
-            }
-            entry
-        })
-        .collect();
-    let connections: Vec<_> = status
-        .connections
-        .iter()
-        .zip(origins)
-        .map(|(connection, origin)| {
-            json!({
-                "id": connection.id.0,
-                "address": origin.map(|origin| origin.to_string()),
-                "service": origin.and_then(Origin::service),
-                "subscriptions": names(&connection.subscriptions),
-                "outbox": connection.outbox,
-                "published": connection.published,
-                "delivered": connection.delivered,
-                "dropped": connection.dropped,
-                "waits_for": waits_for(connection),
-                "paused": connection.paused.as_ref().map(ToString::to_string),
-                "slow": connection.slow,
-                "gone": connection.gone,
-                "stalled": connection.stalled,
-            })
-        })
-        .collect();
+    let channels: Vec<_> = status.channels.iter().map(channel_row).collect();
+    let rows = status.connections.iter().zip(origins);
+    let connections: Vec<_> = rows.map(|(connection, origin)| connection_row(connection, origin)).collect();
     let services: Vec<_> = services.list().into_iter().map(service).collect();
     let mut answer = json!({
         "services": services,
-        "totals": {
-            "channels": totals.channels,
-            "connections": totals.connections,
-            "subscriptions": totals.subscriptions,
-            "paused": totals.paused,
-            "memory": totals.memory,
-            "memory_budget": totals.memory_budget,
-            "published": totals.published,
-            "delivered": totals.delivered,
-            "dropped_slow": totals.dropped_slow,
-            "dropped_no_subscribers": totals.dropped_no_subscribers,
-            "dropped_publisher_gone": totals.dropped_publisher_gone,
-            "requeued": totals.requeued,
-        },
+        "totals": sums(&totals),
         "channels": channels,
         "connections": connections,
     });
@@ -217,6 +166,66 @@ async fn status(
         answer["next"] = cursor(status.next_channel, status.next_connection).into();
     }
     Ok(answers.json(answer.to_string().into_bytes()))
+}
+
+/// A channel, as JSON.
+pub(crate) fn channel_row(channel: &ChannelStatus) -> Value {
+    let mut entry = json!({
+        "name": String::from_utf8_lossy(&channel.name),
+        "kind": match channel.kind { Kind::Queue => "queue", Kind::Topic => "topic" },
+        "depth": channel.depth,
+        "bytes": channel.bytes,
+        "subscribers": channel.subscribers,
+        "paused_publishers": channel.paused_publishers,
+        "published": channel.published,
+        "published_per_s": tenths(channel.publish_rate),
+        "delivered": channel.delivered,
+        "delivered_per_s": tenths(channel.deliver_rate),
+        "dropped": channel.dropped,
+        "dead_lettered": channel.dead_lettered,
+    });
+    if std::str::from_utf8(&channel.name).is_err() {
+        entry["name_hex"] = const_hex::encode(&channel.name).into();
+    }
+    entry
+}
+
+/// A connection, as JSON.
+pub(crate) fn connection_row(connection: &ConnectionStatus, origin: Option<Origin>) -> Value {
+    json!({
+        "id": connection.id.0,
+        "address": origin.map(|origin| origin.to_string()),
+        "service": origin.and_then(Origin::service),
+        "subscriptions": names(&connection.subscriptions),
+        "outbox": connection.outbox,
+        "unacked": connection.unacked,
+        "published": connection.published,
+        "delivered": connection.delivered,
+        "dropped": connection.dropped,
+        "waits_for": waits_for(connection),
+        "paused": connection.paused.as_ref().map(ToString::to_string),
+        "slow": connection.slow,
+        "gone": connection.gone,
+        "stalled": connection.stalled,
+    })
+}
+
+/// The sums, as JSON.
+pub(crate) fn sums(totals: &Totals) -> Value {
+    json!({
+        "channels": totals.channels,
+        "connections": totals.connections,
+        "subscriptions": totals.subscriptions,
+        "paused": totals.paused,
+        "memory": totals.memory,
+        "memory_budget": totals.memory_budget,
+        "published": totals.published,
+        "delivered": totals.delivered,
+        "dropped_slow": totals.dropped_slow,
+        "dropped_no_subscribers": totals.dropped_no_subscribers,
+        "dropped_publisher_gone": totals.dropped_publisher_gone,
+        "requeued": totals.requeued,
+    })
 }
 
 /// One service of this program.
@@ -244,7 +253,7 @@ fn cursor(channel: Option<u32>, connection: Option<u32>) -> Option<String> {
     (channel.is_some() || connection.is_some()).then(|| format!("{}.{}", text(channel), text(connection)))
 }
 
-fn bad(text: &str) -> Response {
+pub(crate) fn bad(text: &str) -> Response {
     (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response()
 }
 
@@ -254,7 +263,7 @@ fn names(subscriptions: &[bytes::Bytes]) -> Vec<String> {
 }
 
 /// In plain words, what has to happen before it goes on.
-fn waits_for(connection: &ConnectionStatus) -> String {
+pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
     if connection.gone {
         return "room for its last messages; it has left".into();
     }

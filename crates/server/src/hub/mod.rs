@@ -3,6 +3,7 @@
 mod line;
 mod locked;
 mod state;
+mod tap;
 
 use crate::clock::Clock;
 use crate::dirty::Dirty;
@@ -16,8 +17,9 @@ use locked::FailOnPanic;
 use state::State;
 use std::sync::Arc;
 use switchboard_broker::{
-    ChannelRule, Command, ConnectionId, ConnectionStatus, Limits, Status, StatusQuery, Time, Totals,
+    ChannelRule, ChannelStatus, Command, ConnectionId, ConnectionStatus, Limits, Status, StatusQuery, Time, Totals,
 };
+pub(crate) use tap::{SAMPLE, Sample, TAPS, Tap, Taps};
 
 const DRAINING: u8 = 1;
 const STOPPED: u8 = 2;
@@ -41,6 +43,7 @@ pub(crate) struct Hub {
     log_quota: LogQuota,
     limits: Limits,
     watch: Watch,
+    taps: Taps,
 }
 
 impl Hub {
@@ -55,6 +58,7 @@ impl Hub {
             log_quota: LogQuota::new(),
             limits,
             watch: Watch::new(),
+            taps: Taps::default(),
         }
     }
 
@@ -68,6 +72,10 @@ impl Hub {
 
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    pub(crate) fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// Whether memory is so short that reads should be small.
@@ -116,6 +124,7 @@ impl Hub {
     pub(crate) fn apply(&self, id: ConnectionId, commands: &mut Vec<Command>, dirty: &mut Dirty, slice: &Slice) {
         let Some(mut locked) = self.lock() else { return commands.clear() };
         let now = self.now();
+        let is_tapped = self.taps.is_open();
         let (mut done, mut unclocked) = (0, 0);
         while done < commands.len() {
             let command = std::mem::replace(&mut commands[done], Command::Finish);
@@ -124,6 +133,9 @@ impl Hub {
                 Command::Unsubscribe { subscription } => Some(*subscription),
                 _ => None,
             };
+            if is_tapped && let Command::Publish { channel, batch } = &command {
+                self.taps.see(now, channel, batch);
+            }
             locked.broker.handle(now, id, command);
             unclocked += 1 + locked.dispatch(now, dirty);
             if let Some(subscription) = ended {
@@ -284,6 +296,12 @@ impl Hub {
         let origin = |connection: &ConnectionStatus| locked.handles.get(&connection.id).map(|handle| handle.origin());
         let origins = status.connections.iter().map(origin).collect();
         (status, origins)
+    }
+
+    /// One channel; `None` if there is none of this name.
+    pub(crate) fn channel(&self, name: &[u8]) -> Option<ChannelStatus> {
+        let locked = self.lock()?;
+        locked.broker.channel(self.now(), name)
     }
 
     pub(crate) fn totals(&self) -> Totals {

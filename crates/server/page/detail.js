@@ -1,0 +1,144 @@
+// One channel: its figures, what is published to it, and what can be done with it.
+
+import * as api from "./api.js";
+import { confirmed } from "./confirm.js";
+import { bytes, count, rate, whole } from "./format.js";
+import { encoded, isQueue, shown } from "./names.js";
+import { button, make, text } from "./table.js";
+import { Tail } from "./tail.js";
+
+const FIGURES = [
+    ["Waiting", (row) => whole(row.depth)], ["In/s", (row) => rate(row.published_per_s)], ["Out/s", (row) => rate(row.delivered_per_s)],
+    ["Subscribers", (row) => whole(row.subscribers)], ["Paused publishers", (row) => whole(row.paused_publishers)], ["Buffered", (row) => bytes(row.bytes)],
+    ["Published", (row) => whole(row.published)], ["Delivered", (row) => whole(row.delivered)], ["Dropped", (row) => whole(row.dropped)],
+    ["Dead letters", (row) => whole(row.dead_lettered)],
+];
+
+export class Detail {
+    /// `on` has close(), and changed() when something was done.
+    constructor(on) {
+        this.on = on;
+        this.place = document.getElementById("detail");
+        this.channel = null;
+        this.tail = null;
+    }
+
+    get key() {
+        return this.channel === null ? null : encoded(this.channel);
+    }
+
+    /// Shows another channel, or none for null.
+    open(channel) {
+        this.tail?.close();
+        this.tail = null;
+        this.channel = channel;
+        this.place.hidden = channel === null;
+        if (channel === null) {
+            this.place.replaceChildren();
+            return;
+        }
+        const name = make("h2", "", shown(channel));
+        name.id = "detail-name";
+        this.figures = FIGURES.map(([title, value]) => [make("dd", "", "\u2013"), title, value]);
+        const figures = make("dl", "figures", ...this.figures.map(([place, title]) => make("div", "", make("dt", "", title), place)));
+        this.state = make("p", "state");
+        this.state.setAttribute("role", "status");
+        const close = button("close", "\u00d7", () => this.on.close());
+        close.setAttribute("aria-label", "Close");
+        this.place.replaceChildren(close, name, figures, this.actions(), this.state, ...this.looking(), ...this.sending());
+        this.place.scrollTop = 0;
+        close.focus({ preventScroll: true });
+    }
+
+    /// The figures of the channel now; null if there is none of this name.
+    fill(row) {
+        this.figures.forEach(([place, , value]) => text(place, row === null ? "\u2013" : value(row)));
+        this.row = row;
+        if (row === null) {
+            this.say("Nobody listens, and nothing waits: the broker keeps no channel of this name.", false);
+        } else if (this.state.dataset.what === "gone") {
+            this.say("", false);
+        }
+        this.state.dataset.what = row === null ? "gone" : "";
+    }
+
+    say(words, isBad) {
+        text(this.state, words);
+        this.state.dataset.bad = String(isBad);
+    }
+
+    actions() {
+        const place = make("p", "actions");
+        if (isQueue(this.channel)) {
+            this.purge = button("danger", "Purge\u2026", () => this.purges());
+            place.append(this.purge);
+        }
+        return place;
+    }
+
+    /// Does something, and says what came of it.
+    async act(done, work) {
+        const channel = this.channel;
+        let [words, isBad] = ["", false];
+        try {
+            words = done(await work(channel));
+        } catch (error) {
+            [words, isBad] = [error.message, true];
+        }
+        if (this.channel === channel) {
+            this.say(words, isBad);
+        }
+        this.on.changed();
+    }
+
+    async purges() {
+        const channel = this.channel;
+        const depth = this.row === null ? "All messages" : `The ${count(this.row.depth, "message")}`;
+        const words = `${depth} that wait in this queue will be thrown away. Nobody gets them.`;
+        if (await confirmed("Purge the queue", words, shown(channel), "Purge")) {
+            await this.act(({ purged }) => `Purged ${count(purged, "message")}.`, () => api.purge(channel));
+        }
+    }
+
+    looking() {
+        const list = make("ol", "messages");
+        list.tabIndex = 0;
+        list.setAttribute("aria-label", "Messages as they are published");
+        const state = make("p", "state");
+        const go = button("small", "Look on", () => {
+            if (this.tail === null) {
+                this.tail = new Tail(this.channel, list, state);
+                this.tail.onend = () => ends();
+                go.textContent = "Stop";
+            } else {
+                this.tail.close();
+                state.textContent = "";
+                ends();
+            }
+        });
+        const ends = () => {
+            this.tail = null;
+            go.textContent = "Look on";
+        };
+        go.id = "look-on";
+        list.id = "tail";
+        return [make("h3", "", "Messages, as they are published ", go), state, list];
+    }
+
+    sending() {
+        const body = document.createElement("textarea");
+        body.id = "body";
+        body.spellcheck = false;
+        body.setAttribute("aria-label", "Message");
+        const form = make("form", "", body);
+        const send = make("button", "small", "Publish");
+        form.append(make("p", "send", send));
+        form.addEventListener("submit", async (event) => {
+            event.preventDefault();
+            send.disabled = true;
+            await this.act(() => "Published.", (channel) => api.publish(channel, body.value));
+            send.disabled = false;
+        });
+        return [make("h3", "", "Publish a message"), form];
+    }
+}
