@@ -57,6 +57,11 @@ export class View {
         return this.chosen ? most : Math.min(most, Math.max(FIRST, now - (this.oldest ?? now)));
     }
 
+    /// Whether the window is as long as the range says: at first there is less.
+    isWhole(now) {
+        return this.live && this.span(now) >= spanOf(this.range) * 1000;
+    }
+
     show(range) {
         this.range = range;
         this.chosen = true;

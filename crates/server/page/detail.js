@@ -105,7 +105,7 @@ export class Detail {
         list.tabIndex = 0;
         list.setAttribute("aria-label", "Messages as they are published");
         const state = make("p", "state");
-        const go = button("small", "Look on", () => {
+        const go = button("small", "Watch", () => {
             if (this.tail === null) {
                 this.tail = new Tail(this.channel, list, state);
                 this.tail.onend = () => ends();
@@ -118,9 +118,9 @@ export class Detail {
         });
         const ends = () => {
             this.tail = null;
-            go.textContent = "Look on";
+            go.textContent = "Watch";
         };
-        go.id = "look-on";
+        go.id = "watch";
         list.id = "tail";
         return [make("h3", "", "Messages, as they are published ", go), state, list];
     }

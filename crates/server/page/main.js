@@ -15,6 +15,8 @@ import { View } from "./view.js";
 /// little.
 const EVERY = 2000;
 const IDLE = 10;
+/// Milliseconds that a rate is about, at least.
+const LEAST = 1000;
 /// Milliseconds after the last key before the filter is asked for.
 const TYPING = 200;
 
@@ -134,9 +136,11 @@ function remember(name, answer) {
             continue;
         }
         const points = connectionPast.add(key, [now, row.published, row.delivered]);
-        const [before, last] = points.slice(-2);
-        const seconds = last === undefined ? 0 : (last[0] - before[0]) / 1000;
-        rates.set(key, seconds > 0 ? [(last[1] - before[1]) / seconds, (last[2] - before[2]) / seconds] : [null, null]);
+        const last = points.at(-1);
+        // What is asked for by a click comes sooner than a rate has a meaning.
+        const before = points.findLast(([time]) => now - time >= LEAST);
+        const since = (at) => Math.max(0, last[at] - before[at]) / ((now - before[0]) / 1000);
+        rates.set(key, before === undefined ? [null, null] : [since(1), since(2)]);
     }
 }
 

@@ -14,7 +14,7 @@ export class Tail {
         this.source.addEventListener("end", ({ data }) => this.end(`It has ended: ${JSON.parse(data).reason}.`));
         this.source.onerror = () => {
             if (this.source.readyState === EventSource.CLOSED) {
-                this.end("The broker refuses it: too many pages look on already.");
+                this.end("The broker refuses it: too many pages watch a channel already.");
             } else {
                 this.say("The broker is away, connecting again.", true);
             }

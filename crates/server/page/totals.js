@@ -6,6 +6,9 @@ import { set, text } from "./table.js";
 
 const element = (id) => document.getElementById(id);
 
+/// Seconds that rates are about, at least: what is asked for by a click comes sooner.
+const LEAST = 1;
+
 export class Totals {
     constructor() {
         this.before = null;
@@ -15,6 +18,9 @@ export class Totals {
     /// A broker that has started anew counts from 0.
     rates(totals, now) {
         const before = this.before;
+        if (before !== null && (now - before.now) / 1000 < LEAST && totals.published >= before.totals.published) {
+            return null;
+        }
         this.before = { totals, now };
         const isNew = before === null || totals.published < before.totals.published || totals.delivered < before.totals.delivered;
         const seconds = isNew ? 0 : (now - before.now) / 1000;
