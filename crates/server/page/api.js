@@ -27,20 +27,18 @@ const query = ({ filter, sort, limit }) => new URLSearchParams({ filter, sort, l
 export const table = (name, wanted, signal) => ask(`/page/${name}?${query(wanted)}`, { signal });
 
 /// Null if there is no such channel now.
-export async function channel(named, signal) {
-    try {
-        return await ask(`/page/channel?name=${encoded(named)}`, { signal });
-    } catch (error) {
-        if (error.status === 404) {
-            return null;
-        }
-        throw error;
-    }
-}
+export const channel = (named, signal) => ask(`/page/channel?name=${encoded(named)}`, { signal });
+
+/// Messages that wait in a queue, from `after` on or from the first one, which stay there.
+export const peek = (named, after) => ask(`/queues/peek?name=${encoded(named)}&limit=20&bytes=65536${after === null ? "" : `&after=${after}`}`);
 
 const post = (path, body) => ask(path, { method: "POST", body });
 
 export const publish = (named, body) => post(`/page/publish?name=${encoded(named)}`, body);
-export const purge = (named) => post(`/purge?queue=${encoded(named)}`);
+export const purge = (named) => post(`/queues/purge?name=${encoded(named)}`);
+export const pause = (named) => post(`/queues/pause?name=${encoded(named)}`);
+export const resume = (named) => post(`/queues/resume?name=${encoded(named)}`);
+/// Null moves dead letters back to where they came from.
+export const move = (named, to) => post(`/queues/move?name=${encoded(named)}${to === null ? "" : `&to=${encoded(to)}`}`);
 export const kick = (id) => post(`/kick?connection=${id}`);
 export const tail = (named) => `/page/tail?name=${encoded(named)}`;

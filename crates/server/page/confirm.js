@@ -39,13 +39,23 @@ function formOf(...parts) {
     return form;
 }
 
-/// Whether somebody has typed the name.
-export async function confirmed(title, words, name, act) {
+/// Whether somebody has typed the name. `fields` stand before it.
+export async function confirmed(title, words, name, act, fields = []) {
     const [input, label] = field("Type the name to go on");
+    input.id = "typed";
     const [go, row] = ends(act, "danger");
     go.disabled = true;
     input.addEventListener("input", () => { go.disabled = input.value !== name; });
-    return (await open(formOf(titled(title), make("p", "", words), make("code", "", name), label, row))) === "go" && input.value === name;
+    const form = formOf(titled(title), make("p", "", words), make("code", "", name), ...fields, label, row);
+    return (await open(form)) === "go" && input.value === name;
+}
+
+/// Where to move messages to, as it was typed; null if nowhere. Dead letters need no place: they know where they came from.
+export async function target(words, name, areDead) {
+    const [to, label] = field(areDead ? "To the queue (empty: each back to where it came from)" : "To the queue");
+    to.id = "to";
+    to.required = !areDead;
+    return (await confirmed("Move the messages", words, name, "Move", [label])) ? to.value : null;
 }
 
 /// What to publish, and where; null if nothing.

@@ -1,9 +1,9 @@
 // One channel: its figures, what is published to it, and what can be done with it.
 
 import * as api from "./api.js";
-import { confirmed } from "./confirm.js";
-import { bytes, count, rate, whole } from "./format.js";
+import { bytes, rate, span, whole } from "./format.js";
 import { encoded, isQueue, shown } from "./names.js";
+import { Queue } from "./queue.js";
 import { button, make, text } from "./table.js";
 import { Tail } from "./tail.js";
 
@@ -11,7 +11,11 @@ const FIGURES = [
     ["Waiting", (row) => whole(row.depth)], ["In/s", (row) => rate(row.published_per_s)], ["Out/s", (row) => rate(row.delivered_per_s)],
     ["Subscribers", (row) => whole(row.subscribers)], ["Paused publishers", (row) => whole(row.paused_publishers)], ["Buffered", (row) => bytes(row.bytes)],
     ["Published", (row) => whole(row.published)], ["Delivered", (row) => whole(row.delivered)], ["Dropped", (row) => whole(row.dropped)],
-    ["Dead letters", (row) => whole(row.dead_lettered)],
+];
+/// What a topic does not have.
+const QUEUE_FIGURES = [
+    ["In flight", (row) => whole(row.in_flight)], ["Oldest", (row) => (row.oldest_s === null ? "\u2013" : span(row.oldest_s))], ["Postponed", (row) => whole(row.postponed)],
+    ["Redelivered", (row) => whole(row.redelivered)], ["Dead letters", (row) => whole(row.dead_lettered)],
 ];
 
 export class Detail {
@@ -39,13 +43,18 @@ export class Detail {
         }
         const name = make("h2", "", shown(channel));
         name.id = "detail-name";
-        this.figures = FIGURES.map(([title, value]) => [make("dd", "", "\u2013"), title, value]);
+        const isOfQueue = isQueue(channel);
+        this.queue = isOfQueue ? new Queue(channel, (done, work) => this.act(done, work)) : null;
+        this.figures = [...FIGURES, ...(isOfQueue ? QUEUE_FIGURES : [])].map(([title, value]) => [make("dd", "", "\u2013"), title, value]);
         const figures = make("dl", "figures", ...this.figures.map(([place, title]) => make("div", "", make("dt", "", title), place)));
         this.state = make("p", "state");
         this.state.setAttribute("role", "status");
         const close = button("close", "\u00d7", () => this.on.close());
         close.setAttribute("aria-label", "Close");
-        this.place.replaceChildren(close, name, figures, this.actions(), this.state, ...this.looking(), ...this.sending());
+        this.gone = make("p", "state");
+        const actions = make("p", "actions", ...(this.queue?.actions() ?? []));
+        const waiting = this.queue?.looking() ?? [];
+        this.place.replaceChildren(close, name, figures, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
         this.place.scrollTop = 0;
         close.focus({ preventScroll: true });
     }
@@ -53,27 +62,14 @@ export class Detail {
     /// The figures of the channel now; null if there is none of this name.
     fill(row) {
         this.figures.forEach(([place, , value]) => text(place, row === null ? "\u2013" : value(row)));
-        this.row = row;
-        if (row === null) {
-            this.say("Nobody listens, and nothing waits: the broker keeps no channel of this name.", false);
-        } else if (this.state.dataset.what === "gone") {
-            this.say("", false);
-        }
-        this.state.dataset.what = row === null ? "gone" : "";
+        this.queue?.fill(row);
+        text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.paused ? "This queue is paused: its consumers get nothing." : "");
+        this.gone.dataset.warn = String(row?.paused === true);
     }
 
     say(words, isBad) {
         text(this.state, words);
         this.state.dataset.bad = String(isBad);
-    }
-
-    actions() {
-        const place = make("p", "actions");
-        if (isQueue(this.channel)) {
-            this.purge = button("danger", "Purge\u2026", () => this.purges());
-            place.append(this.purge);
-        }
-        return place;
     }
 
     /// Does something, and says what came of it.
@@ -89,15 +85,6 @@ export class Detail {
             this.say(words, isBad);
         }
         this.on.changed();
-    }
-
-    async purges() {
-        const channel = this.channel;
-        const depth = this.row === null ? "All messages" : `The ${count(this.row.depth, "message")}`;
-        const words = `${depth} that wait in this queue will be thrown away. Nobody gets them.`;
-        if (await confirmed("Purge the queue", words, shown(channel), "Purge")) {
-            await this.act(({ purged }) => `Purged ${count(purged, "message")}.`, () => api.purge(channel));
-        }
     }
 
     looking() {

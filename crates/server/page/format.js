@@ -28,4 +28,10 @@ export function bytes(count) {
 export const clock = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
 
 /// "1 message", "2,000 messages".
-export const count = (number, noun) => `${whole(number)} ${noun}${number === 1 ? "" : "s"}`;
+export const count = (number, noun, nouns = `${noun}s`) => `${whole(number)} ${number === 1 ? noun : nouns}`;
+
+/// A time in seconds.
+export function span(seconds) {
+    const [length, name] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([length]) => seconds >= length) ?? [1, "s"];
+    return `${Math.floor(seconds / length)} ${name}`;
+}

@@ -5,7 +5,7 @@ import { channelColumns, connectionColumns, TEXTS } from "./columns.js";
 import { composed, confirmed, told } from "./confirm.js";
 import { Detail } from "./detail.js";
 import { count, whole } from "./format.js";
-import { encoded } from "./names.js";
+import { encoded, parsed } from "./names.js";
 import { Past } from "./spark.js";
 import { next, Table, text } from "./table.js";
 import { Totals } from "./totals.js";
@@ -196,8 +196,9 @@ element("publish-to").addEventListener("click", async () => {
         return;
     }
     try {
-        await api.publish({ name: message.name }, message.body);
-        view.channel = { name: message.name };
+        const channel = parsed(message.name);
+        await api.publish(channel, message.body);
+        view.channel = channel;
         look(true);
     } catch (error) {
         await told("Publish a message", error.message);

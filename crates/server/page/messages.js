@@ -1,6 +1,6 @@
 // Messages as a list: their text, or hex where they are no text.
 
-import { clock, count } from "./format.js";
+import { clock, count, span, whole } from "./format.js";
 import { make } from "./table.js";
 
 const SHOWN = 200;
@@ -13,6 +13,22 @@ export function message({ body, hex, bytes }, notes) {
     const facts = [...notes, count(bytes, "byte"), cut ? "cut" : ""].filter((note) => note !== "").join(" \u00b7 ");
     const text = body === undefined ? make("pre", "hex", spaced(hex)) : make("pre", "", body);
     return make("li", "", make("small", "", facts), text);
+}
+
+const hexOf = (base64) => [...atob(base64)].map((sign) => sign.charCodeAt(0).toString(16).padStart(2, "0")).join("");
+
+/// One message that waits in a queue.
+export function waiting({ body, body_base64: base64, length, age_s: age, attempts, redelivered, postponed_s: postponed, headers, seq }) {
+    const notes = [
+        `#${whole(seq)}`, `${span(age)} old`,
+        attempts > 0 ? count(attempts, "failed try", "failed tries") : redelivered ? "redelivered" : "",
+        postponed === null ? "" : `waits ${span(postponed)} more`,
+    ];
+    const made = message({ body, hex: base64 === undefined ? undefined : hexOf(base64), bytes: length }, notes);
+    if (headers !== undefined) {
+        made.append(make("p", "headers", headers.map(([name, value]) => `${name}: ${value}`).join("\n")));
+    }
+    return made;
 }
 
 /// Puts a sample at the head of a list, with what was left out before it.

@@ -1,5 +1,7 @@
 // What is looked at: which table, in which order, which channel. It lives in the address, so that a link shows the same.
 
+import { ofHex } from "./names.js";
+
 export const STEP = 100;
 const MOST = 1000;
 const SORT = /^-?[a-z]{1,20}$/;
@@ -13,8 +15,7 @@ export class View {
         this.limit = STEP;
         const hex = query.get("hex");
         if (hex !== null && /^([0-9a-f]{2})+$/.test(hex)) {
-            const bytes = hex.match(/../g).map((pair) => parseInt(pair, 16));
-            this.channel = { name: new TextDecoder().decode(new Uint8Array(bytes)), name_hex: hex };
+            this.channel = ofHex(hex);
         } else {
             this.channel = query.get("channel") ? { name: query.get("channel") } : null;
         }

@@ -9,12 +9,12 @@ use switchboard_server::{Settings, Token, WebOptions};
 
 const HOST: &str = "HTTP/1.1\r\nHost: localhost";
 const NAMES: &str = "return [...document.querySelectorAll('#rows .name')].map((name) => name.textContent).join('|')";
-/// Has a token, a script, a mark that turns the direction of writing, and no text.
+/// Names as bytes, and as they are shown: a script, no text, a mark that turns the direction of writing, signs of addresses.
 const HOSTILE: [(&[u8], &str); 4] = [
     (b"/queue/<script>alert(1)</script>", "/queue/<script>alert(1)</script>"),
-    (b"/queue/\xff\x00\\", "/queue/\\xff\\x00\\\\"),
-    ("/queue/a\u{202e}b".as_bytes(), "/queue/a\\u{202e}b"),
-    (b"/queue/ a  b+%25&c=d#e", "/queue/ a  b+%25&c=d#e"),
+    (b"/queue/\xff\x00%41\xc3\xa9", "/queue/%FF%00%2541é"),
+    ("/queue/a\u{202e}b".as_bytes(), "/queue/a%E2%80%AEb"),
+    (b"/queue/ a  b+%&c=d#e\"'", "/queue/ a  b+%&c=d#e\"'"),
 ];
 
 async fn open(server: &Running, look: Look, query: &str) -> Browser {
@@ -161,7 +161,7 @@ async fn a_tail_shows_what_is_published_and_takes_nothing() {
     browser.until("bytes", &shows("#tail .hex", "text === 'ff 00'")).await;
     assert_eq!(subscriber.receive().await, b"<i>first</i> light");
     let status = server.http(&format!("GET /status {HOST}")).await;
-    assert!(status.contains("\"subscriptions\":2,"), "a tail is no subscription: {status}");
+    assert!(status.contains("\"subscriptions\":2}"), "a tail is no subscription: {status}");
     assert_eq!(browser.run("return document.querySelectorAll('#tail i').length").await, json!(0));
     assert_eq!(browser.run(&shows("#tail", "text.includes('not this')")).await, json!(false));
     // Nothing is held for it either.
@@ -214,10 +214,15 @@ async fn a_message_is_published_by_hand() {
     click_on(&browser, "dialog .go", "Publish").await;
     browser.until("it is shown", &shows("#detail-name", "text === '/queue/new one'")).await;
     assert_eq!(depth(&server, "/queue/new+one").await, 1);
+    let longest = Settings::default().limits.channel_name;
     let body = |name: &str| format!("POST /page/publish?name={name} {HOST}\r\nContent-Length: 0");
-    for (name, status) in
-        [("", 400), ("/null", 400), ("/switchboard/echo", 400), (&"x".repeat(255), 200), (&"x".repeat(256), 400)]
-    {
+    for (name, status) in [
+        ("", 400),
+        ("/null", 400),
+        ("/switchboard/echo", 400),
+        (&"x".repeat(longest), 200),
+        (&"x".repeat(longest + 1), 400),
+    ] {
         let answer = server.http(&body(name)).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{name}: {answer}");
     }
@@ -305,6 +310,63 @@ async fn where_a_token_is_asked_for_the_page_needs_it_too() {
     browser.open(&format!("http://{}/?token=0123456789abcdef", server.http)).await;
     live(&browser).await;
     assert_eq!(browser.run("return location.search").await, json!(""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_leads_to_the_pages_of_the_services_that_run_and_nowhere_where_it_is_alone() {
+    let web = WebOptions::default();
+    let services = web.services.clone();
+    let server = Running::start_with(Settings { web, ..Settings::default() }).await;
+    services.set_page("broker", &[server.http]);
+    let browser = open(&server, Look::LIGHT, "").await;
+    let links = "const nav = document.querySelector('#services'); \
+                 return nav.hidden ? '' : [...nav.children].map((link) => link.textContent + (link.ariaCurrent === null ? '' : ' here')).join()";
+    assert_eq!(browser.run(links).await, json!(""));
+    let monitor = "127.0.0.1:9".parse().expect("an address");
+    services.set_page("monitor", &[monitor]);
+    browser.reload().await;
+    browser.until("both", &format!("return (() => {{ {links} }})() === 'Broker here,Monitor'")).await;
+    let href = "return document.querySelector('#services a:last-child').href";
+    assert_eq!(browser.run(href).await, json!("http://127.0.0.1:9/"));
+    browser.open(&format!("http://localhost:{}/", server.http.port())).await;
+    browser.until("by the same name", &format!("{href} === 'http://localhost:9/'")).await;
+    let proxied = server.http("GET /services.json HTTP/1.1\r\nHost: localhost").await;
+    assert!(proxied.ends_with("{\"services\":[]}"), "{proxied}");
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_of_the_page() {
+    let server = Running::start().await;
+    let mut readers = Vec::new();
+    for pattern in ["/topic/prices/eur", "/topic/prices/*", "/topic/orders/>", "/queue/mail"] {
+        readers.push(server.client(pattern).await);
+    }
+    let mut client = server.client("/null").await;
+    fill(&mut client, b"/queue/reports", 1234).await;
+    fill(&mut client, b"/queue/invoices", 12).await;
+    for (name, look) in [("broker/light", Look::LIGHT), ("broker/dark", Look::DARK), ("broker/phone", Look::PHONE)] {
+        let query = if look == Look::PHONE { "" } else { "?channel=/topic/prices/eur" };
+        let browser = open(&server, look, query).await;
+        if look != Look::PHONE {
+            browser.click("#watch").await;
+            browser.until("it looks on", &shows("#detail", "text.includes('Copies of what is published')")).await;
+        }
+        let begun = std::time::Instant::now();
+        for number in 0..60 {
+            for (channel, every) in
+                [("/topic/prices/eur", 1), ("/topic/prices/usd", 2), ("/topic/orders/new", 5), ("/queue/mail", 3)]
+            {
+                if number % every == 0 {
+                    let body = format!("{{\"order\": {number}, \"price\": 1.0{}}}", number * 7 % 90 + 10);
+                    client.publish(channel, body.as_bytes()).await;
+                }
+            }
+            tokio::time::sleep_until((begun + std::time::Duration::from_millis(250) * number).into()).await;
+        }
+        browser.picture(name).await;
+        browser.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

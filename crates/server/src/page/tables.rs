@@ -5,12 +5,12 @@
 
 use super::find::Needle;
 use super::order::{First, natural};
+use crate::answers::Answers;
 use crate::http::{bad, channel_row, connection_row, number, parameter, sums, waits_for};
 use crate::hub::Hub;
 use crate::socket::Origin;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -77,6 +77,7 @@ fn channel_order(sort: &str) -> Option<ChannelOrder> {
 pub(super) async fn channels(
     State(hub): State<Arc<Hub>>,
     Extension(turn): Extension<Arc<Turn>>,
+    Extension(answers): Extension<Arc<Answers>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     let wanted = Wanted::of(query.as_deref())?;
@@ -86,6 +87,9 @@ pub(super) async fn channels(
         wanted.turned(order(a, b)).then_with(|| natural(&a.name, &b.name))
     });
     let _turn = turn.0.lock().await;
+    if !answers.has_room() {
+        return Err(answers.full());
+    }
     let (mut matched, mut cursor, mut totals) = (0_usize, Some(0), Totals::default());
     while let Some(at) = cursor {
         let page = Page::After { cursor: at, limit: Page::MAX };
@@ -98,17 +102,14 @@ pub(super) async fn channels(
         tokio::task::yield_now().await;
     }
     let rows: Vec<Value> = rows.finish().iter().map(channel_row).collect();
-    Ok(Json(json!({ "totals": sums(&totals), "matched": matched, "channels": rows })).into_response())
+    let answer = json!({ "totals": sums(&totals), "matched": matched, "channels": rows });
+    Ok(answers.json(answer.to_string().into_bytes()))
 }
 
-pub(super) async fn channel(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
+/// One channel; `null` if there is none of this name, which is no error: a channel is forgotten when nobody uses it.
+pub(super) async fn channel(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Json<Value> {
     let name = parameter(query.as_deref(), "name").unwrap_or_default();
-    let row = hub.channel(&name).as_ref().map(channel_row);
-    row.map(|row| Json(row).into_response()).ok_or_else(|| {
-        let name = String::from_utf8_lossy(&name).escape_debug().to_string();
-        (StatusCode::NOT_FOUND, format!("there is no channel {name}: no message waits there, and nobody listens\n"))
-            .into_response()
-    })
+    Json(hub.channel(&name).as_ref().map(channel_row).into())
 }
 
 type Row = (ConnectionStatus, Option<Origin>);
@@ -144,6 +145,7 @@ fn shown(origin: Option<Origin>) -> String {
 pub(super) async fn connections(
     State(hub): State<Arc<Hub>>,
     Extension(turn): Extension<Arc<Turn>>,
+    Extension(answers): Extension<Arc<Answers>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     let wanted = Wanted::of(query.as_deref())?;
@@ -160,6 +162,9 @@ pub(super) async fn connections(
             || connection.paused.as_ref().is_some_and(|reason| needle.is_in(reason.to_string().as_bytes()))
     };
     let _turn = turn.0.lock().await;
+    if !answers.has_room() {
+        return Err(answers.full());
+    }
     let (mut matched, mut cursor, mut totals) = (0_usize, Some(0), Totals::default());
     while let Some(at) = cursor {
         let page = Page::After { cursor: at, limit: Page::MAX };
@@ -172,5 +177,6 @@ pub(super) async fn connections(
         tokio::task::yield_now().await;
     }
     let rows: Vec<Value> = rows.finish().iter().map(|(row, origin)| connection_row(row, *origin)).collect();
-    Ok(Json(json!({ "totals": sums(&totals), "matched": matched, "connections": rows })).into_response())
+    let answer = json!({ "totals": sums(&totals), "matched": matched, "connections": rows });
+    Ok(answers.json(answer.to_string().into_bytes()))
 }
