@@ -10,6 +10,9 @@ use switchboard_broker::{StatusQuery, Time};
 impl World {
     pub(crate) fn end(&mut self) -> Checked {
         self.tell(|| "everybody reads again".into());
+        if !self.draining {
+            self.resume_all()?;
+        }
         self.settle()?;
         if !self.draining {
             self.oracle.at_rest(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
@@ -83,7 +86,12 @@ impl World {
         QUEUES.iter().chain(&TOPICS).chain(&DEAD).try_for_each(|name| self.act(Act::Purge(name, None)))
     }
 
+    fn resume_all(&mut self) -> Checked {
+        QUEUES.iter().try_for_each(|name| self.act(Act::Pause(name, false, false)))
+    }
+
     fn all_leave(&mut self) -> Checked {
+        self.resume_all()?;
         let ids: Vec<u64> = self.links.keys().copied().collect();
         for id in ids {
             self.gone(id)?;

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) retries: bool,
     /// An operator changes the channel rules now and then.
     pub(crate) changes_rules: bool,
+    /// An operator pauses queues now and then, and lets them go on.
+    pub(crate) pauses: bool,
     /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
     pub(crate) ring: bool,
 }
@@ -116,6 +118,7 @@ impl Settings {
             ring: rng.one_in(6),
             changes_rules: rng.one_in(3),
             retries: false,
+            pauses: false,
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Link {
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) rng: Rng,
+    /// For what came to be drawn later: the rest of a seed's run stays what it was.
+    pub(crate) more: Rng,
     pub(crate) now: Time,
     pub(crate) broker: Broker,
     pub(crate) oracle: Oracle,
@@ -41,6 +43,8 @@ impl World {
         let mut rng = Rng::new(seed);
         let mut settings = Settings::draw(&mut rng);
         settings.draw_retries(&mut Rng::new(!seed));
+        let mut more = Rng::new(seed.rotate_left(32) ^ 0x9e37);
+        settings.pauses = more.one_in(4);
         if trace {
             println!("{settings:#?}");
         }
@@ -51,6 +55,7 @@ impl World {
             oracle: Oracle::new(&settings),
             settings,
             rng,
+            more,
             now: Time::ZERO,
             links: BTreeMap::new(),
             next_id: 1,
@@ -165,6 +170,10 @@ impl World {
         if self.settings.changes_rules && self.rng.one_in(40) {
             let rules = self.settings.other_rules(&mut self.rng);
             self.act(Act::SetRules(rules))?;
+        }
+        if self.settings.pauses && self.more.one_in(30) {
+            let (name, pauses) = (self.more.pick(&QUEUES), self.more.one_in(2));
+            self.act(Act::Pause(name, pauses, false))?;
         }
         let late = self.now.0 > 200_000;
         if self.settings.drains && late && !self.draining && self.rng.one_in(200) {

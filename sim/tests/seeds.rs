@@ -96,6 +96,7 @@ fn the_simulator_is_not_blind() {
         ("kick", 20),
         ("drain", 50),
         ("rules change", 500),
+        ("pause of a queue", 500),
         ("turns skipped", 100),
         ("back-offs", 500),
         ("expired", 500),

@@ -2,7 +2,10 @@ use crate::delivery::Tries;
 use crate::slots::AllocationSlot;
 use crate::{Attributes, Batch, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
+
+mod browse;
 
 /// Batches up to this size are copied together with their neighbors.
 pub(crate) const SMALL: usize = 512;
@@ -105,6 +108,27 @@ impl Backlog {
         self.postponed_depth -= segment.batch.len();
         self.place(segment);
         true
+    }
+
+    /// Takes out the postponed segment that is due next behind a time and sequence number, and until when it is
+    /// postponed.
+    pub(crate) fn take_postponed(&mut self, behind: (Time, u64)) -> Option<(Time, Segment)> {
+        let (&key, _) = self.postponed.range((Excluded(behind), Unbounded)).next()?;
+        let segment = self.postponed.remove(&key)?;
+        self.postponed_depth -= segment.batch.len();
+        self.uncount(&segment);
+        Some((key.0, segment))
+    }
+
+    /// Takes out a whole segment of those that came back or are postponed, and until when it is.
+    pub(crate) fn take_whole(&mut self) -> Option<(Segment, Option<Time>)> {
+        let Some((&first, _)) = self.requeued.first_key_value() else {
+            let (due, segment) = self.take_postponed((Time::ZERO, 0))?;
+            return Some((segment, Some(due)));
+        };
+        let segment = self.unplace(first)?;
+        self.uncount(&segment);
+        Some((segment, None))
     }
 
     /// Bytes that count for the bound: packed ones, and those of attributes.

@@ -48,6 +48,22 @@ pub enum Command {
         /// Returned as it is.
         batch: Batch,
     },
+    /// Asks for a receipt: gives the batch back as [`Event::Receipt`](crate::Event::Receipt) once everything that the
+    /// connection sent before is carried out, whatever waits to be written to it.
+    Receipt {
+        /// Returned as it is: a message for each receipt.
+        batch: Batch,
+        /// How many of the connection's commands right before this one it is for. The driver may name the receipt where
+        /// one of them is refused.
+        covers: usize,
+    },
+    /// So many receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
+    ReceiptsWritten {
+        /// How many.
+        receipts: usize,
+        /// Their packed bytes.
+        bytes: usize,
+    },
     /// Subscribes to every channel that the pattern matches.
     Subscribe {
         /// The connection's own name for the subscription.
@@ -57,7 +73,8 @@ pub enum Command {
         /// For queues; topics know no acks.
         ack: AckMode,
     },
-    /// Ends a subscription. A queue's messages that were not handed out yet, or not acked, go back.
+    /// Ends a subscription. A queue's messages that were not begun to be written go back. Those that were wait for their
+    /// acks as before; without one they go back by a nack, at the ack time-out, or when the connection finishes or ends.
     Unsubscribe {
         /// Which subscription.
         subscription: SubscriptionId,

@@ -50,6 +50,11 @@ pub(crate) const ATTRIBUTES: usize = (size_of::<Attributes>() + 16 + 8).next_mul
 /// A command of a paused connection.
 pub(crate) const PENDING: usize = 256;
 
+/// Receipts that are not written: their frames in the driver's buffer, which doubles as it grows.
+pub(crate) const fn receipts(receipts: usize, bytes: usize) -> usize {
+    receipts * 64 + 2 * bytes
+}
+
 /// A buffer: the allocator's header and rounding, the header that shares it, and the row that
 /// counts it.
 pub(crate) const fn buffer(bytes: usize) -> usize {

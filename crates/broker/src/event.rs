@@ -30,6 +30,15 @@ pub enum Event {
         /// The batch of the command.
         batch: Batch,
     },
+    /// Everything that the connection sent before its [`Receipt`](crate::Command::Receipt) has been carried out. It may
+    /// be written before what was delivered earlier, and is no part of the credit: report it with
+    /// [`Command::ReceiptsWritten`](crate::Command::ReceiptsWritten).
+    Receipt {
+        /// To which connection.
+        connection: ConnectionId,
+        /// The batch of the command.
+        batch: Batch,
+    },
     /// A command was not carried out.
     Refused {
         /// The connection that sent it.
@@ -100,6 +109,12 @@ pub enum PauseReason {
         channel: Bytes,
         /// The subscriber.
         subscriber: ConnectionId,
+    },
+    /// It does not read the receipts that it asks for.
+    #[error("its unread receipts take {limit} bytes (limit: outbox)")]
+    Receipts {
+        /// In bytes.
+        limit: usize,
     },
     /// The topic has no subscriber and buffers as many messages as it may.
     #[error("topic {} has no subscriber and buffers {buffered} messages already", channel.escape_ascii())]

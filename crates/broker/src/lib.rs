@@ -32,9 +32,11 @@ mod delivery;
 mod event;
 mod limits;
 mod name;
+mod queues;
 mod status;
 mod time;
 
+mod ages;
 mod backlog;
 mod budget;
 mod hash;
@@ -55,5 +57,6 @@ pub use delivery::{Delivery, DeliveryRule};
 pub use event::{CloseReason, Event, PauseReason, Refusal};
 pub use limits::{ChannelRule, LimitError, Limits, OverflowPolicy};
 pub use name::{ECHO, Kind, Pattern};
+pub use queues::{Browse, BrowseQuery, Browsed, MoveError, NoPosition, Position, QueueStatus, Queues};
 pub use status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
 pub use time::Time;

@@ -14,14 +14,17 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn add(&mut self, now: Time, count: u64) {
+    /// Counts more: whether a period begins with it.
+    pub(crate) fn add(&mut self, now: Time, count: u64) -> bool {
         let passed = now.since(self.begun);
-        if passed >= PERIOD {
+        let begins = passed >= PERIOD;
+        if begins {
             self.last = self.over(passed);
             self.begun = now;
             self.at_begin = self.total;
         }
         self.total += count;
+        begins
     }
 
     /// How many a second: over the last whole period, or over the time since then if that is longer.

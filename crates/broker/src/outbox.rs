@@ -1,6 +1,6 @@
 use crate::backlog::{OPEN, SMALL};
 use crate::delivery::Tries;
-use crate::slots::AllocationSlot;
+use crate::slots::{AllocationSlot, MemberSlot};
 use crate::{Attributes, Batch, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -102,8 +102,20 @@ impl Outbox {
         self.entries.iter().chain(&self.unswept)
     }
 
+    /// Messages of queues that are done when they are written, by member.
+    pub(crate) fn queue_messages(&self) -> impl Iterator<Item = (MemberSlot, usize)> {
+        let open = self.open.as_ref().map(|open| (open.origin, open.count));
+        let all = self.entries().map(|entry| (entry.origin, entry.batch.len())).chain(open);
+        all.filter(|(origin, _)| origin.is_auto()).filter_map(|(origin, count)| Some((origin.member()?, count)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What is in the driver's hands.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &OutboxEntry> {
+        self.entries.iter().take(self.in_flight)
     }
 
     pub(crate) fn has_in_flight(&self) -> bool {

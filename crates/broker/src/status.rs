@@ -99,8 +99,8 @@ pub struct Totals {
     pub dead_lettered: u64,
     /// Dead letters that were dropped: the oldest of those over a bound, and those that were rejected again.
     pub dropped_dead: u64,
-    /// Dead letters that were moved back.
-    pub restored: u64,
+    /// Messages that were moved to another queue, or as dead letters back to theirs.
+    pub moved: u64,
 }
 
 /// One channel.
@@ -112,6 +112,10 @@ pub struct ChannelStatus {
     pub kind: Kind,
     /// Messages that wait for a subscriber.
     pub depth: usize,
+    /// Messages of a queue that are with consumers: on their way, or not acked.
+    pub in_flight: u64,
+    /// Whether it is a queue that is paused.
+    pub is_paused: bool,
     /// Bytes that the memory budget counts for it, in outboxes too, without its fixed overhead.
     pub bytes: usize,
     /// Subscriptions that it matches.

@@ -127,6 +127,10 @@ impl World {
                     let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
                     peer.coming.extend(batch.iter().map(|body| (body.to_vec(), None, false)));
                 }
+                Event::Receipt { connection, batch } => {
+                    let written = Command::ReceiptsWritten { receipts: batch.len(), bytes: batch.bytes() };
+                    self.broker.handle(self.now, connection, written);
+                }
                 Event::Recall { connection } => {
                     let Some(peer) = self.peers.get_mut(&connection.0) else { continue };
                     let begun = usize::from(peer.written > 0);
@@ -251,6 +255,7 @@ impl World {
                 let Some(id) = self.pick(who) else { return };
                 if !self.peers[&id].held && !self.peers[&id].finished {
                     self.send(id, Command::Barrier { batch: Batch::one(b"ping") });
+                    self.send(id, Command::Receipt { batch: Batch::one(b"receipt"), covers: 1 });
                 }
             }
             Step::Credit { who, bytes } => {

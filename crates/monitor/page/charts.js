@@ -125,7 +125,7 @@ export class Charts {
                 label: line.name,
                 stroke: line.style.stroke,
                 dash: line.style.dash,
-                width: 1.6,
+                width: 2,
                 pxAlign: 0,
                 points: { show: false, filter: (_, series) => this.drawn[at][series - 1].lone, size: 5, fill: line.style.stroke },
             }))],

@@ -5,6 +5,8 @@ import { bytes, count, moment, number, span } from "./format.js";
 const SHOWN = 60;
 /// More alarms than this are one line.
 const ALARMS = 1;
+/// So many are named in that line.
+const NAMED = 3;
 /// And this many are shown at most.
 const ALARMS_OPEN = 200;
 const SAID_AGAIN = 5000;
@@ -80,7 +82,8 @@ export function alarms(processes, now) {
         });
         const isAny = (kind) => found.some(([key]) => key.startsWith(kind));
         const what = ["silent", "leak"].filter(isAny).map((kind) => (kind === "leak" ? "leaking" : kind)).join(" or ");
-        const line = item(bold(count(found.length, "process")), `${what}, the first since ${moment(since, now)}`, show);
+        const who = found.length <= NAMED ? found.map(([, name]) => name).join(", ") : count(found.length, "process");
+        const line = item(bold(who), `${what}, the first since ${moment(since, now)}`, show);
         items.splice(0, isOpen ? 0 : items.length, line);
     }
     items[0]?.append(dismiss);

@@ -38,11 +38,13 @@ export const channelColumns = (on, rates) => [
         title: "Kind", key: "kind", kind: "mid",
         make: (cell) => cell.append(make("span", "kind", "")),
         fill: (cell, row) => {
-            text(cell.firstChild, row.kind);
+            text(cell.firstChild, row.is_paused ? "paused" : row.kind);
             cell.firstChild.classList.toggle("queue", row.kind === "queue");
+            cell.firstChild.classList.toggle("paused", row.is_paused);
         },
     },
     figure("Depth", "depth", (row) => row.depth),
+    figure("In flight", "flight", (row) => row.in_flight, whole, "wide"),
     figure("In/s", "in", (row) => row.published_per_s, rate),
     figure("Out/s", "out", (row) => row.delivered_per_s, rate),
     {

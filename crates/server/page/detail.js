@@ -63,8 +63,8 @@ export class Detail {
     fill(row) {
         this.figures.forEach(([place, , value]) => text(place, row === null ? "\u2013" : value(row)));
         this.queue?.fill(row);
-        text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.paused ? "This queue is paused: its consumers get nothing." : "");
-        this.gone.dataset.warn = String(row?.paused === true);
+        text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.is_paused ? "This queue is paused: its consumers get nothing." : "");
+        this.gone.dataset.warn = String(row?.is_paused === true);
     }
 
     say(words, isBad) {

@@ -27,7 +27,7 @@ export class Queue {
 
     fill(row) {
         this.row = row;
-        text(this.pause, row?.paused ? "Resume" : "Pause\u2026");
+        text(this.pause, row?.is_paused ? "Resume" : "Pause\u2026");
     }
 
     get messages() {
@@ -50,7 +50,7 @@ export class Queue {
     }
 
     async pauses() {
-        if (this.row?.paused) {
+        if (this.row?.is_paused) {
             await this.act(() => "The queue goes on.", () => api.resume(this.channel));
         } else if (await confirmed("Pause the queue", "Its consumers get nothing more until it is resumed. Publishers go on until it is full.", this.name, "Pause")) {
             await this.act(() => "The queue is paused.", () => api.pause(this.channel));

@@ -2,13 +2,15 @@
 
 use crate::connection::{self, Context};
 use crate::connector::Arrival;
-use crate::files::OpenConnections;
+use crate::files::{OpenConnection, OpenConnections};
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::handshakes::{Handshakes, Ticket};
 use crate::log::Kind;
 use crate::settings::Settings;
 use crate::slice::Slice;
 use crate::socket::{Origin, Socket};
+use crate::transport::ask_within;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind};
@@ -34,6 +36,8 @@ pub(crate) struct Acceptor {
     /// Somebody waits for a turn.
     waits: Notify,
     next: AtomicU64,
+    /// Of a connection, in bytes; 0 for the system's.
+    receive_buffer: usize,
     /// Closed when the last connection has ended.
     alive: mpsc::Sender<()>,
 }
@@ -68,6 +72,7 @@ impl Acceptor {
             handshakes: Arc::new(Mutex::new(handshakes)),
             waits: Notify::new(),
             next: AtomicU64::new(1),
+            receive_buffer: settings.receive_buffer,
             alive,
         }
     }
@@ -123,6 +128,32 @@ impl Acceptor {
 
     /// Takes a connection; at a limit, the oldest unfinished handshake ends for it.
     fn admit(&self, socket: TcpStream, address: SocketAddr) {
+        if let Some(open) = self.open_one(address) {
+            self.begin(address, self.handle(Origin::Address(address), Socket::Tcp(socket, open)));
+        }
+    }
+
+    /// Takes a connection that has become a WebSocket, and what its client has sent already.
+    pub(crate) fn admit_web_socket(&self, socket: TcpStream, address: SocketAddr, first: Bytes, open: OpenConnection) {
+        if let Err(error) = prepare(&socket).and_then(|()| self.limit_buffers(&socket)) {
+            tracing::debug!(peer = %address, "socket options: {error}");
+        }
+        let handle =
+            ConnectionHandle::web_socket(self.next_id(), Origin::Address(address), Socket::Tcp(socket, open), first);
+        self.begin(address, Arc::new(handle));
+    }
+
+    /// What the listeners of the native port do for their connections.
+    fn limit_buffers(&self, socket: &TcpStream) -> io::Result<()> {
+        if self.receive_buffer > 0 {
+            SockRef::from(socket).set_recv_buffer_size(self.receive_buffer)?;
+        }
+        let limit = self.context.hub.limits().write_timeout;
+        if limit.is_zero() { Ok(()) } else { ask_within(socket, limit) }
+    }
+
+    /// Counts one more connection; at the limit, the oldest unfinished handshake ends for it.
+    pub(crate) fn open_one(&self, address: SocketAddr) -> Option<OpenConnection> {
         let (open, fits) = self.open.add();
         if !fits {
             let Some(oldest) = self.handshakes.lock().evict_oldest() else {
@@ -130,11 +161,15 @@ impl Acceptor {
                     let limit = self.open.limit();
                     tracing::warn!(peer = %address, "closed: there are {limit} connections already (limit: open files)");
                 }
-                return;
+                return None;
             };
             oldest.close(CloseMode::Evicted);
         }
-        let handle = self.handle(Origin::Address(address), Socket::Tcp(socket, open));
+        Some(open)
+    }
+
+    /// Lets a connection wait for its turn.
+    fn begin(&self, address: SocketAddr, handle: Arc<ConnectionHandle>) {
         let evicted = self.handshakes.lock().arrive(address.ip().into(), handle);
         evicted.iter().for_each(|handle| handle.close(CloseMode::Evicted));
         if self.begin_handshakes().is_some() {
@@ -156,8 +191,11 @@ impl Acceptor {
     }
 
     fn handle(&self, origin: Origin, socket: Socket) -> Arc<ConnectionHandle> {
-        let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
-        Arc::new(ConnectionHandle::new(id, origin, socket))
+        Arc::new(ConnectionHandle::new(self.next_id(), origin, socket))
+    }
+
+    fn next_id(&self) -> ConnectionId {
+        ConnectionId(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Serves a connection in a task of its own.

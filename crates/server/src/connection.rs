@@ -5,6 +5,7 @@ mod speaker;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod web_socket;
 
 use crate::dirty::Dirty;
 use crate::handle::ConnectionHandle;
@@ -22,6 +23,7 @@ use tokio::io::Ready;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
+use web_socket::WebSocket;
 
 /// Bytes of a read, at most and at least.
 const READ_MAX: usize = 512 << 10;
@@ -105,6 +107,7 @@ struct Connection<'a> {
     hub: &'a Hub,
     handle: &'a Arc<ConnectionHandle>,
     session: Speaker,
+    web_socket: Option<Box<WebSocket>>,
     /// What the last turn had no time for.
     commands: Vec<Command>,
     dirty: Dirty,
@@ -133,7 +136,8 @@ impl<'a> Connection<'a> {
             context,
             hub,
             handle,
-            session: Speaker::new(hub.limits()),
+            session: Speaker::new(handle, hub),
+            web_socket: handle.is_web_socket().then(Box::default),
             commands: Vec::new(),
             dirty: Dirty::default(),
             wrong: None,
@@ -153,6 +157,7 @@ impl<'a> Connection<'a> {
         let handshake_ends = Instant::now() + context.handshake;
         // The peer has shut its side down, after it had ended the session.
         let mut finished = false;
+        self.take_first();
         loop {
             let more = self.work();
             if hub.is_stopped() || handle.has_failed() {
@@ -169,10 +174,17 @@ impl<'a> Connection<'a> {
                     continue;
                 }
             }
-            match self.wrong.take() {
+            match self.wrong.take().or_else(|| self.take_broken()) {
                 None => {}
                 Some(Wrong::Native(error)) => return Ending::wrong(context, handle, error),
                 Some(Wrong::Stomp(error)) => return Ending::wrong_stomp(hub, handle, error),
+            }
+            if self.is_closed_by_peer() && !finished {
+                if !self.end_session() {
+                    return Ending::left(hub, handle, self.session.missing());
+                }
+                finished = true;
+                continue;
             }
             // Acks are read to the end.
             let reads = !finished && !handle.is_paused() && (!hub.is_draining() || self.session.stomp().is_some());
@@ -230,10 +242,7 @@ impl<'a> Connection<'a> {
                     }
                 }
                 Read::End => {
-                    if !self.session.is_ended() {
-                        self.session.shut_down(&mut self.commands);
-                    }
-                    if !self.session.is_ended() {
+                    if !self.end_session() {
                         return Ending::left(hub, handle, self.session.missing());
                     }
                     finished = true;
@@ -244,6 +253,14 @@ impl<'a> Connection<'a> {
                 begun = None;
             }
         }
+    }
+
+    /// The peer sends nothing more. Returns whether that ends its session in order.
+    fn end_session(&mut self) -> bool {
+        if !self.session.is_ended() {
+            self.session.shut_down(&mut self.commands);
+        }
+        self.session.is_ended()
     }
 
     /// Works on what there is, for a slice at most. Returns whether more is left.
@@ -286,7 +303,8 @@ impl<'a> Connection<'a> {
         let read = SCRATCH.with_borrow_mut(|Scratch { buffer, commands }| {
             let limit = if self.hub.memory_pressed() { READ_PRESSED } else { read_limit(self.hub.limits().memory) };
             let size = self.read_size.min(limit);
-            let spare = self.session.spare();
+            // A WebSocket's bytes are masked, and cannot be read to where they belong.
+            let spare = if self.web_socket.is_some() { &mut [][..] } else { self.session.spare() };
             let direct = spare.len();
             let result = self
                 .handle
@@ -301,7 +319,12 @@ impl<'a> Connection<'a> {
                 Err(error) => return Read::Failed(error),
             };
             self.session.filled(bytes.min(direct));
-            let input = &buffer[..bytes.saturating_sub(direct)];
+            let input = &mut buffer[..bytes.saturating_sub(direct)];
+            if self.web_socket.is_some() {
+                self.take_web_socket(input, commands, &slice);
+                return Read::Some;
+            }
+            let input = &*input;
             self.session.recognize(input, self.handle, self.hub);
             let parsed = self.session.received_up_to(input, COMMANDS, commands);
             if self.session.has_backlog() {
@@ -339,7 +362,7 @@ impl<'a> Connection<'a> {
         }
         if self.hub.is_draining() && self.session.stomp().is_some() {
             // Nobody is told that these were carried out.
-            commands.retain(|command| !matches!(command, Command::Publish { .. } | Command::Barrier { .. }));
+            commands.retain(|command| !matches!(command, Command::Publish { .. } | Command::Receipt { .. }));
         }
         if !commands.is_empty() {
             self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);

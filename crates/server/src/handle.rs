@@ -32,6 +32,8 @@ pub(crate) struct ConnectionHandle {
     id: ConnectionId,
     origin: Origin,
     socket: Socket,
+    /// Of a WebSocket: what its client sent right behind its request.
+    web_socket: Option<Box<Mutex<Bytes>>>,
     incoming: Mutex<Vec<Incoming>>,
     writer: Mutex<Writer>,
     /// Set before anything is delivered, where STOMP is spoken.
@@ -75,6 +77,9 @@ struct Stomp {
     marks: Mutex<Marks>,
     /// Bytes that were written, of all kinds.
     wire: AtomicU64,
+    /// Receipts written and not reported to the broker yet: how many, and their packed bytes.
+    receipts: Mutex<(usize, usize)>,
+    owes_receipts: AtomicBool,
 }
 
 impl ConnectionHandle {
@@ -84,6 +89,7 @@ impl ConnectionHandle {
             id,
             origin,
             socket,
+            web_socket: None,
             incoming: Mutex::new(Vec::new()),
             writer: Mutex::new(Writer::default()),
             stomp: OnceLock::new(),
@@ -104,6 +110,20 @@ impl ConnectionHandle {
             closing: Mutex::new(None),
             notify: Notify::new(),
         }
+    }
+
+    /// A connection that has become a WebSocket, and what its client has sent already.
+    pub(crate) fn web_socket(id: ConnectionId, origin: Origin, socket: Socket, first: Bytes) -> ConnectionHandle {
+        ConnectionHandle { web_socket: Some(Box::new(Mutex::new(first))), ..ConnectionHandle::new(id, origin, socket) }
+    }
+
+    pub(crate) fn is_web_socket(&self) -> bool {
+        self.web_socket.is_some()
+    }
+
+    /// What a WebSocket's client sent right behind its request, once.
+    pub(crate) fn take_first(&self) -> Bytes {
+        self.web_socket.as_ref().map_or_else(Bytes::new, |first| std::mem::take(&mut *first.lock()))
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
@@ -152,7 +172,9 @@ impl ConnectionHandle {
 
     /// Whether the broker has to be told of something that was written or acknowledged.
     pub(crate) fn owes_credit(&self) -> bool {
-        self.uncredited.load(Ordering::Acquire) > 0 || self.owes_acknowledgement()
+        self.uncredited.load(Ordering::Acquire) > 0
+            || self.owes_acknowledgement()
+            || self.stomp.get().is_some_and(|stomp| stomp.owes_receipts.load(Ordering::Acquire))
     }
 
     fn owes_acknowledgement(&self) -> bool {

@@ -67,6 +67,8 @@ mod rules;
 mod server;
 #[cfg(all(test, feature = "serve"))]
 mod tests;
+#[cfg(feature = "serve")]
+mod web_socket;
 
 #[cfg(feature = "serve")]
 pub use connector::Connector;

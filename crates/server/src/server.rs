@@ -148,6 +148,7 @@ impl Server {
         });
         let open = OpenConnections::new(sockets);
         let acceptor = Arc::new(Acceptor::new(context, open, &settings, alive));
+        let web_sockets = Arc::downgrade(&acceptor);
         let mut accepting = JoinSet::new();
         for listener in native.into_iter().chain(stomp) {
             accepting.spawn(acceptor.clone().run(listener));
@@ -159,10 +160,12 @@ impl Server {
         let mut serving = JoinSet::new();
         // It answers until the end: `/readyz` says meanwhile that this server is shutting down.
         let (end_http, http_ended) = oneshot::channel::<()>();
-        let answering =
-            tokio::spawn(http.serve(http::router(hub.clone(), settings.web.services.clone(), connector), async {
+        let answering = tokio::spawn(http.serve(
+            http::router(hub.clone(), settings.web.services.clone(), web_sockets, connector),
+            async {
                 drop(http_ended.await);
-            }));
+            },
+        ));
         serving.spawn(hub.clone().run_timer());
         serving.spawn(Watch::run(hub.clone(), settings.limits.write_timeout));
 

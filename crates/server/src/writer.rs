@@ -92,6 +92,14 @@ impl Writer {
         }
     }
 
+    /// The receipts that were written since the last call: how many, and their packed bytes.
+    pub(crate) fn take_receipts(&mut self) -> (usize, usize) {
+        match &mut self.encoder {
+            Encoder::Native(_) => (0, 0),
+            Encoder::Stomp(outbox) => outbox.take_receipts(),
+        }
+    }
+
     /// Forgets what was not begun. Gives the packed bytes that are still to be credited, and the first tag that is forgotten.
     pub(crate) fn recall(&mut self) -> (usize, Option<u64>) {
         match &mut self.encoder {

@@ -27,9 +27,9 @@ async fn a_queue_can_be_purged_and_a_connection_kicked() {
     let mut client = server.client("/topic/foo").await;
     client.publish("/queue/q", b"1").await;
     client.settle().await;
-    let purged = server.http(&format!("POST /purge?queue=/queue/q {HOST}")).await;
+    let purged = server.http(&format!("POST /queues/purge?name=/queue/q {HOST}")).await;
     assert!(purged.ends_with("{\"purged\":1}"), "{purged}");
-    assert!(server.http(&format!("POST /purge?queue=/queue/none {HOST}")).await.starts_with("HTTP/1.1 404"));
+    assert!(server.http(&format!("POST /queues/purge?name=/queue/none {HOST}")).await.starts_with("HTTP/1.1 404"));
     assert!(server.http(&format!("POST /kick?connection=1 {HOST}")).await.starts_with("HTTP/1.1 200"));
     assert_eq!(client.end().await, b"");
 }
@@ -56,17 +56,30 @@ async fn what_there_is_is_listed_and_what_there_is_not_is_said() {
         let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
         assert!(body.contains(part) && body.ends_with('\n'), "{line}: {body}");
     };
-    for path in ["/healthz", "/readyz", "/metrics", "/status", "/purge", "/kick"] {
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/status",
+        "/queues",
+        "/queues/peek",
+        "/queues/purge",
+        "/queues/move",
+        "/queues/pause",
+        "/queues/resume",
+        "/kick",
+    ] {
         assert!(index.contains(path), "{path}: {index}");
-        let method = if path == "/purge" || path == "/kick" { "POST" } else { "GET" };
+        let posts = path.starts_with("/queues/") && path != "/queues/peek" || path == "/kick";
+        let method = if posts { "POST" } else { "GET" };
         let other = if method == "GET" { "POST" } else { "GET" };
         said(&format!("{other} {path}"), 405, method).await;
     }
     said("GET /none", 404, "/none").await;
-    said("POST /purge", 400, "queue=NAME").await;
-    said("POST /purge?queue=", 400, "queue=NAME").await;
-    said("POST /purge?queue=/queue/none", 404, "there is no queue /queue/none").await;
-    said("POST /purge?queue=/topic/a%1B", 404, "/topic/a\\u{1b} is a topic").await;
+    said("POST /queues/purge", 400, "name=NAME").await;
+    said("POST /queues/purge?name=", 400, "name=NAME").await;
+    said("POST /queues/purge?name=/queue/none", 404, "there is no queue /queue/none").await;
+    said("POST /queues/purge?name=/topic/a%1B", 404, "/topic/a\\u{1b} is a topic").await;
     said("POST /kick", 400, "connection=N").await;
     said("POST /kick?connection=x", 400, "connection=x").await;
     said("POST /kick?connection=18446744073709551615", 404, "no connection 18446744073709551615").await;
@@ -81,7 +94,7 @@ async fn a_queue_of_any_bytes_can_be_purged() {
     client.send(b"/queue/\xff\0 +").await;
     client.send(b"1").await;
     client.settle().await;
-    let purged = server.http(&format!("POST /purge?queue=/queue/%FF%00%20%2B {HOST}")).await;
+    let purged = server.http(&format!("POST /queues/purge?name=/queue/%FF%00%20%2B {HOST}")).await;
     assert!(purged.ends_with("{\"purged\":1}"), "{purged}");
 }
 

@@ -267,6 +267,85 @@ async fn an_error_names_the_receipt_of_its_frame_and_what_came_before_is_carried
 }
 
 #[tokio::test]
+async fn an_error_names_the_receipt_where_the_frame_cannot_be_decoded_or_the_broker_refuses_it() {
+    let limits = Limits { subscriptions: 1, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0";
+    for (frames, receipt, says) in [
+        ("SEND\nreceipt:r\ncontent-length:99999999\n\n".to_owned(), "r", "(limit: message)"),
+        ("SEND\ndestination\\t:/queue/a\nreceipt:r\n\n\0".to_owned(), "r", "undefined escape"),
+        (format!("{subscribe}SUBSCRIBE\nid:2\ndestination:/topic/b\nreceipt:r\n\n\0"), "r", "(limit: subscriptions)"),
+        // The receipt is another frame's.
+        (
+            format!("{subscribe}SUBSCRIBE\nid:2\ndestination:/topic/b\n\n\0BEGIN\ntransaction:t\nreceipt:r\n\n\0"),
+            "",
+            "(limit: subscriptions)",
+        ),
+    ] {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send(&frames).await;
+        let error = client.end().await.pop().expect("an ERROR");
+        assert_eq!((&error.command[..], error.header("receipt-id")), ("ERROR", receipt), "{frames:?}");
+        assert!(error.header("message").contains(says), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn receipts_do_not_wait_behind_messages_and_reach_the_client_before_an_error() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0").await;
+    client.settle().await;
+    let mut publisher = server.client("/null").await;
+    for _ in 0..60 {
+        publisher.publish("/topic/a", &[b'x'; 200_000]).await;
+    }
+    publisher.settle().await;
+    client.send("SEND\ndestination:/queue/kept\nreceipt:1\n\nkept\0").await;
+    let mut other = StompClient::connect(&server, Version::V1_2).await;
+    other.send("SUBSCRIBE\nid:s\ndestination:/queue/kept\n\n\0").await;
+    assert_eq!(other.receive().await.body, b"kept");
+    client.send("SEND\ndestination:/topic/b\nreceipt:2\n\n\0SEND\ndestination:nowhere\nreceipt:3\n\n\0").await;
+    let last = client.end().await;
+    let seen: Vec<_> = last
+        .iter()
+        .filter(|frame| frame.command != "MESSAGE")
+        .map(|frame| (&frame.command[..], frame.header("receipt-id")))
+        .collect();
+    assert_eq!(seen, [("RECEIPT", "1"), ("RECEIPT", "2"), ("ERROR", "3")]);
+    assert!(last.len() < 60, "what was not begun gave way");
+}
+
+#[tokio::test]
+async fn behind_the_receipt_of_an_unsubscribe_nothing_of_the_subscription_comes() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    for destination in ["/topic/a", "/queue/a"] {
+        client.send(&format!("SUBSCRIBE\nid:s\ndestination:{destination}\n\n\0")).await;
+        client.send("SUBSCRIBE\nid:other\ndestination:/topic/b\n\n\0").await;
+        client.settle().await;
+        let mut publisher = server.client("/null").await;
+        for _ in 0..60 {
+            publisher.publish(destination, &[b'x'; 200_000]).await;
+        }
+        publisher.publish("/topic/b", b"stays").await;
+        publisher.settle().await;
+        client.send("UNSUBSCRIBE\nid:s\nreceipt:r\n\n\0").await;
+        while client.receive().await.command != "RECEIPT" {}
+        client.send("UNSUBSCRIBE\nid:other\nreceipt:last\n\n\0").await;
+        let mut behind = Vec::new();
+        loop {
+            let frame = client.receive().await;
+            if frame.command == "RECEIPT" {
+                break;
+            }
+            behind.push(frame);
+        }
+        assert!(behind.iter().all(|frame| frame.header("subscription") == "other"), "{destination}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_reaches_a_client_that_has_much_to_read_before_it() {
     let server = Running::start().await;
     let mut client = StompClient::connect(&server, Version::V1_2).await;
@@ -291,7 +370,9 @@ async fn one_byte_at_a_time_is_as_good_as_all_at_once() {
     for byte in session.as_bytes() {
         client.socket.write_all(&[*byte]).await.unwrap();
     }
-    let commands: Vec<_> = client.end().await.into_iter().map(|frame| (frame.command, frame.body)).collect();
+    let mut commands: Vec<_> = client.end().await.into_iter().map(|frame| (frame.command, frame.body)).collect();
+    // A receipt overtakes messages.
+    commands.sort_by_key(|(command, _)| command == "RECEIPT");
     let message = |body: &[u8]| ("MESSAGE".to_owned(), body.to_vec());
     let empty = |command: &str| (command.to_owned(), Vec::new());
     assert_eq!(commands, [empty("CONNECTED"), message(b"hello"), message(b"\0x"), empty("RECEIPT")]);

@@ -35,7 +35,7 @@ async fn one_that_asks_for_receipts_and_reads_none_is_paused() {
     };
     tokio::select! {
         () = floods => {}
-        () = until_status(&server, |status| status.contains("is slow to take what is published to /switchboard/echo")) => {}
+        () = until_status(&server, |status| status.contains("its unread receipts take 10000 bytes (limit: outbox)")) => {}
     }
     // Others are served.
     StompClient::connect(&server, Version::V1_2).await.settle().await;

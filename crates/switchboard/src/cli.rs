@@ -9,6 +9,7 @@ use crate::monitor::{self, Monitored};
 use crate::names::Name;
 use crate::news::{self, NewsArgs, RenderArgs};
 use crate::output::UsageError;
+use crate::queues::{self, Queues};
 use crate::rows::{self, RowsArgs};
 use crate::server_address::{Door, Server, ServerAddress};
 use crate::status::{self, Status};
@@ -31,12 +32,8 @@ Examples:
   switchboard config > switchboard.toml         all settings, explained
   switchboard up --config switchboard.toml --set outbox=16MiB
   switchboard status --watch                    who is connected, what waits where
+  switchboard queues                            what waits in queues, and in dead letters
   switchboard bench --subscribers 8             how fast is the broker here";
-
-const PURGE_EXAMPLES: &str = "\
-Examples:
-  switchboard purge /queue/jobs
-  switchboard purge /queue/%FF";
 
 /// Services that connect processes: a message broker, a process monitor, rows of PostgreSQL as JSON, headlines.
 ///
@@ -94,9 +91,9 @@ pub(crate) enum Command {
     Agent(Agent),
     /// Show what the processes that report to the monitor use, live.
     Top(Top),
-    /// Throw away everything that waits in a queue.
-    #[command(after_help = PURGE_EXAMPLES)]
-    Purge(Purge),
+    /// Show the queues; look at the messages of one, throw them away, move them, or pause it.
+    #[command(after_help = queues::EXAMPLES)]
+    Queues(Queues),
     /// Close a connection. Most clients connect again at once: to keep one away, stop its program or block its address.
     Kick(Kick),
     /// Ask a server whether it is alive: for scripts and containers. Exit code 0 if it is, else 1.
@@ -288,18 +285,6 @@ pub(crate) struct Send {
     )]
     pub(crate) timeout: Duration,
     /// Report what was sent as JSON.
-    #[arg(long, short = 'j')]
-    pub(crate) json: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Purge {
-    /// The queue's name, as `status` shows it: %XX is the byte of these two hexadecimal digits.
-    #[arg(value_parser = Name::parser())]
-    pub(crate) queue: Name,
-    #[command(flatten)]
-    pub(crate) http: HttpArgs,
-    /// Print {"purged": N}.
     #[arg(long, short = 'j')]
     pub(crate) json: bool,
 }

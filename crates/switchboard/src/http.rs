@@ -98,7 +98,12 @@ impl HttpServer {
             }
             StatusCode::NOT_FOUND if self.is_wrong_door(path, &text) => Err(self.wrong_door().await),
             // The server's own sentence says what was wrong.
-            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::BAD_REQUEST if !text.trim().is_empty() => {
+            StatusCode::NOT_FOUND
+            | StatusCode::CONFLICT
+            | StatusCode::BAD_REQUEST
+            | StatusCode::SERVICE_UNAVAILABLE
+                if !text.trim().is_empty() =>
+            {
                 bail!("{}", escape(text.trim()))
             }
             status => bail!("{base} answers {status}: {}", escape(text.trim())),
@@ -117,7 +122,10 @@ impl HttpServer {
         let path = path.split('?').next().unwrap_or_default();
         match self.door {
             Door::MonitorHttp => path == "/api/processes",
-            _ => path == "/status" || !text.contains("queue") && !text.contains("connection"),
+            _ => {
+                let is_brokers = ["there is no queue ", " is a topic", "there is no connection "];
+                matches!(path, "/status" | "/queues") || !is_brokers.iter().any(|part| text.contains(part))
+            }
         }
     }
 

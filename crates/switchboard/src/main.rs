@@ -28,12 +28,15 @@ mod listen;
 mod memory;
 mod monitor;
 mod news;
+mod queues;
 mod rows;
 mod send;
 mod spoken;
 mod status;
+mod table;
 mod top;
 mod up;
+mod watch;
 
 use anyhow::{Context, Result};
 use clap::error::{ContextKind, ContextValue};
@@ -70,8 +73,17 @@ fn parse() -> Cli {
             let tip = format!("a file is given by {sites}--config {file}");
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
+        if word_is_purge(&error) {
+            let tip = "a queue is purged by `switchboard queues purge QUEUE`";
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
         error.exit()
     })
+}
+
+/// Whether the command was `purge`, which has become one of `queues`.
+fn word_is_purge(error: &clap::Error) -> bool {
+    error.get(ContextKind::InvalidSubcommand).is_some_and(|word| word.to_string() == "purge")
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
@@ -90,7 +102,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status(args) => block_on(status::show(&args)),
         Command::Top(args) => block_on(top::run(&args)),
         Command::Bench(args) => return bench::run(&args),
-        Command::Purge(args) => block_on(admin::purge(&args)),
+        Command::Queues(args) => block_on(queues::run(&args)),
         Command::Kick(args) => block_on(admin::kick(&args)),
         Command::Health(args) => block_on(admin::health(&args)),
         Command::Completions { shell } => {

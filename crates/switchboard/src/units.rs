@@ -22,6 +22,21 @@ fn scaled(number: f64, base: f64, units: &[&str]) -> String {
     format!("{value:.digits$}{}", units[unit])
 }
 
+/// A duration in seconds, at most five characters: `0.2s`, `59s`, `3.5m`, `2d`.
+pub(crate) fn age(seconds: f64) -> String {
+    let units = [(60.0, "s"), (60.0, "m"), (24.0, "h"), (f64::INFINITY, "d")];
+    let mut value = seconds;
+    for (next, unit) in units {
+        // What would be rounded up to the next unit is written in that.
+        if value.round() < next {
+            let is_whole = value >= 9.95 || (value * 10.0).round() % 10.0 == 0.0;
+            return format!("{value:.0$}{unit}", usize::from(!is_whole));
+        }
+        value /= next;
+    }
+    format!("{value:.0}d")
+}
+
 /// A count with its noun: `1 message`, `2 messages`.
 pub(crate) fn plural(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -61,6 +76,24 @@ mod tests {
             (1.8e19, "16EiB"),
         ] {
             assert_eq!(bytes(number), text, "{number}");
+        }
+    }
+
+    #[test]
+    fn ages_are_short() {
+        for (seconds, text) in [
+            (0.0, "0s"),
+            (0.04, "0s"),
+            (0.25, "0.2s"),
+            (9.96, "10s"),
+            (59.4, "59s"),
+            (59.6, "1m"),
+            (90.0, "1.5m"),
+            (3599.0, "1h"),
+            (86_399.0, "1d"),
+            (8.64e9, "100000d"),
+        ] {
+            assert_eq!(age(seconds), text, "{seconds}");
         }
     }
 

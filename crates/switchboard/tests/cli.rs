@@ -95,7 +95,7 @@ fn the_broker_is_administered_over_http() {
     assert!(text(&status.stdout).contains("/queue/a b"), "{status:?}");
     let status = output(&["status", "--json", "--server", &broker.http]);
     serde_json::from_slice::<serde_json::Value>(&status.stdout).expect("JSON");
-    let purge = output(&["purge", "/queue/a b", "--server", &broker.http]);
+    let purge = output(&["queues", "purge", "/queue/a b", "--yes", "--server", &broker.http]);
     assert!(purge.status.success(), "{purge:?}");
     assert_eq!(output(&["kick", "999999", "--server", &broker.http]).status.code(), Some(1));
 }
@@ -344,7 +344,7 @@ fn a_name_is_any_bytes_written_as_status_shows_it() {
     let line = |data: &str| format!("{{\"data\":\"{data}\",\"subscription\":\"{shown}\"}}\n");
     assert_eq!(text(&listened.stdout), line("first") + &line("second"));
     sends(&broker, &[shown, "third"]);
-    let purged = output(&["purge", shown, "--server", &broker.http]);
+    let purged = output(&["queues", "purge", shown, "-y", "--server", &broker.http]);
     assert_eq!(text(&purged.stdout), format!("Purged 1 message of {shown}.\n"));
 }
 

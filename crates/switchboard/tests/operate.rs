@@ -48,7 +48,7 @@ fn a_queue_can_be_purged_and_its_held_publisher_goes_on() {
     }
     publisher.ask_echo();
     broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
-    let purge = ask(&broker, &["purge", "/queue/a b"]);
+    let purge = ask(&broker, &["queues", "purge", "/queue/a b", "--yes"]);
     assert!(purge.status.success(), "{purge:?}");
     assert_eq!(String::from_utf8_lossy(&purge.stdout), "Purged 2 messages of /queue/a b.\n");
     broker.log.find(&["WARN", "purged 2 messages of queue /queue/a b"]);

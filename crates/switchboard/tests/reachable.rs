@@ -107,8 +107,14 @@ fn beyond_loopback_only_probes_are_answered_without_the_token() {
     let up = Up::start(OPEN);
     let token = up.token();
     let bearer = format!("Authorization: Bearer {token}\r\n");
-    let broker =
-        ["GET /", "GET /status", "GET /metrics", "GET /none", "POST /purge?queue=/queue/a", "POST /kick?connection=1"];
+    let broker = [
+        "GET /",
+        "GET /status",
+        "GET /metrics",
+        "GET /none",
+        "POST /queues/purge?name=/queue/a",
+        "POST /kick?connection=1",
+    ];
     let monitor = ["GET /", "GET /feed", "GET /metrics", "GET /api/processes", "GET /main.js", "POST /api/samples"];
     let every = || [(&up.broker, &broker), (&up.monitor, &monitor)];
     for (port, lines) in every() {
@@ -127,7 +133,7 @@ fn beyond_loopback_only_probes_are_answered_without_the_token() {
     // A proxy on the same machine opens nothing.
     for host in ["127.0.0.1", SERVER] {
         for (port, lines) in every() {
-            for line in [lines[0], "POST /purge?queue=/queue/a"] {
+            for line in [lines[0], "POST /queues/purge?name=/queue/a"] {
                 assert_eq!(up.status_from(Machine::Server, host, port, line, ""), 401, "{host} {line}");
             }
         }
@@ -182,7 +188,7 @@ fn commands_take_the_token_from_the_environment_or_an_option() {
     let commands: [&[&str]; 4] = [
         &["status", "--server", &broker],
         &["top", "--once", "--server", &monitor],
-        &["purge", "/queue/none", "--server", &broker],
+        &["queues", "purge", "/queue/none", "--yes", "--server", &broker],
         &["kick", "999", "--server", &broker],
     ];
     for args in commands {

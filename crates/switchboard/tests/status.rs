@@ -1,4 +1,4 @@
-//! `switchboard status`, `purge` and `kick`, against the program itself.
+//! `switchboard status`, `queues purge` and `kick`, against the program itself.
 
 mod common;
 
@@ -65,14 +65,19 @@ fn what_is_shown_can_be_purged_and_kicked_whatever_its_bytes() {
     let (_, text, _) = run(&["status", "--server", &broker.http]);
     let shown = "/queue/%FF%1B%2541 a";
     assert!(text.contains(shown), "{text}");
-    assert_eq!(run(&["purge", shown, "--server", &broker.http]).1, format!("Purged 1 message of {shown}.\n"));
-    let again = run(&["purge", "/queue/none", "--json", "--server", &broker.http]);
+    assert_eq!(
+        run(&["queues", "purge", shown, "--yes", "--server", &broker.http]).1,
+        format!("Purged 1 message of {shown}.\n")
+    );
+    let again = run(&["queues", "purge", "/queue/none", "--yes", "--json", "--server", &broker.http]);
     assert_eq!(again.0, Some(1));
-    assert!(again.2.contains("there is no queue /queue/none: no message waits there"), "{}", again.2);
-    for (name, reason) in
-        [("queue/jobs", "begin with a slash"), ("/queue/*", "is a pattern"), ("/topic/foo", "is a topic: only a queue")]
-    {
-        let refused = run(&["purge", name, "--server", &broker.http]);
+    assert!(again.2.contains("there is no queue /queue/none; `switchboard queues` lists them"), "{}", again.2);
+    for (name, reason) in [
+        ("queue/jobs", "begin with a slash"),
+        ("/queue/*", "is a pattern"),
+        ("/topic/foo", "is a topic, which keeps no messages"),
+    ] {
+        let refused = run(&["queues", "purge", name, "--yes", "--server", &broker.http]);
         assert!(refused.0 == Some(1) && refused.2.contains(reason), "{}", refused.2);
     }
     let id = broker.status()["connections"][0]["id"].to_string();

@@ -2,7 +2,7 @@
 
 use crate::connections::Via;
 use crate::errors::{close, plain};
-use crate::hosts::{Hosts, Unclear, Way, host_of, is_cross_site, is_forwarded, is_of};
+use crate::hosts::{Hosts, Unclear, Way, host_of, is_cross_site, is_forwarded, is_of, is_upgrade};
 use crate::{Options, Token, login, session};
 use axum::extract::{Request, State};
 use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE};
@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub(crate) struct Access {
     hosts: Hosts,
     origins: Vec<String>,
+    socket_origins: Vec<String>,
     pub(crate) token: Option<Token>,
     metrics_open: bool,
     pub(crate) body_timeout: std::time::Duration,
@@ -29,6 +30,7 @@ impl Access {
         Access {
             hosts: options.hosts.clone(),
             origins: options.origins.clone(),
+            socket_origins: options.socket_origins.clone(),
             token: options.token.clone(),
             metrics_open: options.metrics_open,
             body_timeout: options.limits.body_timeout,
@@ -71,8 +73,15 @@ impl Access {
         }
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let is_allowed_site = is_of(request.headers(), &self.origins);
-        if !reads && !is_allowed_site && is_cross_site(request.headers(), host) {
-            let text = "requests that change something are refused if another site makes them";
+        // A browser lets any page open a WebSocket, and asks nobody.
+        let upgrades = is_upgrade(request.headers());
+        let is_allowed = is_allowed_site || upgrades && is_of(request.headers(), &self.socket_origins);
+        if (!reads || upgrades) && !is_allowed && is_cross_site(request.headers(), host) {
+            let text = if upgrades {
+                "a WebSocket is refused if another site's page opens it (the broker's setting: stomp-origins)"
+            } else {
+                "requests that change something are refused if another site makes them"
+            };
             return Verdict::Refused(plain(StatusCode::FORBIDDEN, text));
         }
         // A browser asks without the token whether the page may ask with it.
@@ -132,6 +141,10 @@ async fn authorize(token: &Token, access: &Access, via: &Via, request: Request, 
         && let Some((offered, rest)) = take_token(request.uri())
         && token.is_same(&offered)
     {
+        if is_upgrade(request.headers()) {
+            // A WebSocket follows no redirect, and its address is in nobody's address bar.
+            return next.run(request).await;
+        }
         // Away from the address bar and the history of the browser, at once.
         return login::redirect(&rest, session::set_cookie(token, port));
     }

@@ -97,6 +97,11 @@ pub(crate) fn is_of(headers: &HeaderMap, origins: &[String]) -> bool {
     origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
 }
 
+/// Returns true if a request asks for another protocol on its connection, as a WebSocket's does.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::UPGRADE)
+}
+
 /// Returns true if a proxy says that it has passed the request on.
 pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"]

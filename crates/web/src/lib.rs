@@ -8,6 +8,8 @@
 //! - **Token.** A request that does not come over loopback needs the token, except for `/healthz`, `/readyz` and, with
 //!   [`Options::metrics_open`], `/metrics`. See [`Token`].
 //! - **CSRF.** A request that changes something and comes from another site's page gets 403.
+//! - **Upgrades.** A request with `Upgrade` is held to the rule for CSRF, too, and may show its token as `?token=`. The
+//!   handler that answers 101 goes on with the connection by [`Takeover`].
 //! - **Limits.** See [`Limits`]. At the limit of connections the oldest connection without a complete request is closed.
 
 mod addresses;
@@ -29,6 +31,7 @@ mod limits;
 mod line_quota;
 mod navigation;
 mod stream;
+mod takeover;
 
 mod options;
 mod page;
@@ -44,4 +47,5 @@ pub use options::Options;
 pub use page::{PageFile, page_file, tagged};
 pub use server::{HttpServer, max_connections};
 pub use services::{ServiceState, Services};
+pub use takeover::Takeover;
 pub use token::{ENVIRONMENT, Token, TokenError};

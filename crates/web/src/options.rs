@@ -10,6 +10,8 @@ pub struct Options {
     /// Other sites whose pages may make requests, as `https://HOST` with a port if it has one; `*` is every site. What a
     /// browser may read of the answers is said by the service, with CORS headers.
     pub origins: Vec<String>,
+    /// Other sites whose pages may open WebSockets, in the same form.
+    pub socket_origins: Vec<String>,
     /// The token that the operator has chosen; it is asked for at every listener. Without one, a token is read from or
     /// made in `token_file` when the service can be reached from other machines, and asked for beyond loopback only.
     pub token: Option<Token>,

@@ -5,7 +5,9 @@ use crate::answers::{self, Answers};
 use crate::body::{self, Bodies};
 use crate::connections::{Connections, Slot, Via};
 use crate::errors::{self, raw};
+use crate::hosts::is_upgrade;
 use crate::stream::Stream;
+use crate::takeover::Takeover;
 use crate::{BindError, Options, Token, bind_all, navigation};
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -246,24 +248,29 @@ async fn converse(shared: Arc<Shared>, socket: TcpStream, via: Via) {
     }
     let slot = via.slot.clone();
     let stream = Stream::new(socket, slot.clone(), limits);
-    let service = service_fn(|request| answer(&shared, &via, request));
+    let takeover = Takeover::new(via.peer);
+    let service = service_fn(|request| answer(&shared, &via, &takeover, request));
     let mut connection = shared.http.serve_connection(TokioIo::new(stream), service);
     let mut ending = shared.ending.subscribe();
     let mut told = false;
     let ended = slot.ended();
     tokio::pin!(ended);
-    loop {
+    let is_orderly = loop {
         tokio::select! {
             biased;
             () = &mut ended => return,
-            _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break,
+            result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break result.is_ok(),
             _ = ending.wait_for(|ending| *ending), if !told => {
                 told = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
         }
+    };
+    let parts = connection.into_parts();
+    let stream = parts.io.into_inner();
+    if is_orderly && stream.is_flushed() && takeover.is_taken() {
+        return takeover.hand_over(stream.into_socket(), parts.read_buf);
     }
-    let stream = connection.into_parts().io.into_inner();
     tokio::select! {
         () = ended => {}
         () = stream.close() => {}
@@ -277,7 +284,7 @@ fn prepare(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
 }
 
 /// One request, which is answered before the next one of its connection is read.
-fn answer(shared: &Shared, via: &Via, mut request: hyper::Request<Incoming>) -> Answering {
+fn answer(shared: &Shared, via: &Via, takeover: &Takeover, mut request: hyper::Request<Incoming>) -> Answering {
     let slot = via.slot.clone();
     slot.begin();
     if let Some(immediate) = &shared.immediate
@@ -293,6 +300,9 @@ fn answer(shared: &Shared, via: &Via, mut request: hyper::Request<Incoming>) -> 
     }
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(via.clone());
+    if is_upgrade(request.headers()) {
+        request.extensions_mut().insert(takeover.clone());
+    }
     let path = request.uri().path().to_owned();
     // Also if the future is dropped or panics, the connection has no request any more.
     let finish = Finish(slot);

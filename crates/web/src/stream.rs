@@ -85,6 +85,19 @@ impl Stream {
         }
     }
 
+    /// Whether all that hyper wrote is in the socket.
+    pub(crate) fn is_flushed(&self) -> bool {
+        !self.unflushed
+    }
+
+    /// The connection for whoever goes on with it, without this service's time limits.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        if let Err(error) = SockRef::from(&self.socket).set_tcp_user_timeout(None) {
+            tracing::debug!("socket options: {error}");
+        }
+        self.socket
+    }
+
     /// Ends the connection so that a client can read the last answer even if it was still sending.
     pub(crate) async fn close(mut self) {
         match self.outcome {

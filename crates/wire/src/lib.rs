@@ -7,4 +7,5 @@
 
 pub mod native;
 pub mod stomp;
+pub mod websocket;
 pub mod zmtp;

@@ -1,6 +1,6 @@
 //! What a command does to the books, as far as that follows from the command alone.
 
-use super::link::{Due, Link, Lost, Sub, What};
+use super::link::{Due, Handed, Link, Lost, Sub, What};
 use super::{Checked, Fate, Oracle, matches, promise};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -62,7 +62,7 @@ impl Oracle {
             }
             Command::Disconnect => self.disconnect(id),
             Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
-            Command::Connect { .. } => {}
+            Command::Connect { .. } | Command::Receipt { .. } | Command::ReceiptsWritten { .. } => {}
         }
         Ok(())
     }
@@ -134,13 +134,13 @@ impl Oracle {
     fn unsubscribe(&mut self, id: u64, subscription: u32) {
         self.may_requeue(id);
         self.leave_one(id, subscription);
-        let tags: Vec<u64> =
-            self.link(id).tags.iter().filter(|(_, of)| of.1 == subscription).map(|(&t, _)| t).collect();
-        for tag in tags {
-            if let Some((message, _)) = self.link(id).tags.remove(&tag) {
-                self.requeue_seen(message);
-            }
-        }
+        // What the driver has is asked back; what is written waits for its acks.
+        let link = self.link(id);
+        let is_own = |handed: &Handed| match handed.what {
+            What::Queue { subscription: of, tag: Some(_), .. } => of == subscription,
+            _ => false,
+        };
+        link.asked_back = !link.recalling && link.handed.iter().any(is_own);
     }
 
     fn leave_one(&mut self, id: u64, subscription: u32) {

@@ -64,6 +64,9 @@ impl Oracle {
                 promise!(link.paused, "{} is resumed and was not paused", connection.0);
                 (link.paused, link.paused_in) = (false, step);
             }
+            Event::Receipt { connection, .. } => {
+                return Err(format!("{} gets a receipt that it did not ask for", connection.0));
+            }
             Event::Slow { connection } => self.link(connection.0).told_slow = true,
             Event::Recall { connection } => self.recall(connection.0)?,
             Event::Close { connection, reason } => self.close(connection.0, *reason)?,
@@ -128,6 +131,8 @@ impl Oracle {
         let Message { channel, fate, returned, purged, .. } = self.messages[message].clone();
         promise!(fate == Fate::Taken, "message {message} of {channel} was given to {id} while it was {fate:?}");
         let link = &self.links[&id];
+        let is_paused = self.channels.get(channel).is_some_and(|books| books.is_paused);
+        promise!(!is_paused || link.finishing, "message {message} was given to {id} while {channel} is paused");
         promise!(!link.stalled, "{id} takes no byte, and got message {message} of {channel} nevertheless");
         let Some(sub) = link.subs.get(&subscription) else {
             return Err(format!("{id} got message {message} for a subscription that it never had"));
@@ -185,6 +190,10 @@ impl Oracle {
         let (now, stall) = (self.now, self.settings.limits.write_timeout);
         let link = self.link(id);
         promise!(!link.recalling, "{id} was recalled twice and not asked in between");
+        if std::mem::take(&mut link.asked_back) {
+            link.recalling = true;
+            return Ok(());
+        }
         promise!(now.since(link.last_credit) >= stall, "{id} was recalled though it took bytes within the stall time");
         (link.recalling, link.stalled) = (true, true);
         Ok(())

@@ -89,6 +89,8 @@ pub(super) struct Link {
     /// Why, and since when for this reason.
     pub(super) paused_for: Option<(PauseReason, Time)>,
     pub(super) recalling: bool,
+    /// A subscription has ended of which the driver has messages: a recall is due.
+    pub(super) asked_back: bool,
     /// Recalled, and not a byte since.
     pub(super) stalled: bool,
     /// Its pipe broke while it was recalled.
@@ -154,6 +156,7 @@ impl Link {
             paused_in: 0,
             paused_for: None,
             recalling: false,
+            asked_back: false,
             stalled: false,
             broken: false,
             closing: false,

@@ -40,6 +40,8 @@ pub(crate) enum Act {
     Drain,
     SetRules(Vec<ChannelRule>),
     Purge(&'static str, Option<usize>),
+    /// A queue is paused, or goes on; whether there is such a queue.
+    Pause(&'static str, bool, bool),
 }
 
 /// Where a message is. A topic's has no further fate than `Taken`.
@@ -91,6 +93,8 @@ pub(super) struct Channel {
     pub(super) dropped: u64,
     /// Of a queue: how many messages were dropped by purges.
     pub(super) purged: usize,
+    /// An operator has paused it.
+    pub(super) is_paused: bool,
     /// Some of what was published expires, or was delayed: what lies in the queue is not known to the message.
     pub(super) has_times: bool,
     /// What each subscription got, in order.
@@ -247,7 +251,7 @@ impl Oracle {
                 self.settings.rules.clone_from(rules);
                 self.rules_since = self.now;
             }
-            Act::Timeout | Act::Purge(..) => {}
+            Act::Timeout | Act::Purge(..) | Act::Pause(..) => {}
         }
         Ok(())
     }
@@ -264,12 +268,21 @@ impl Oracle {
         if let Act::Purge(name, Some(count)) = act {
             self.purge(name, *count)?;
         }
+        if let &Act::Pause(name, pauses, true) = act {
+            self.pause_queue(name, pauses);
+        }
         self.leave_behind(act, status)?;
         self.take_in(status)?;
         for event in events {
             self.event(event)?;
         }
         promise!(self.refusals == 0, "what was over a limit was not refused");
+        let kept = self.links.iter().find(|(_, link)| link.asked_back);
+        promise!(
+            kept.is_none(),
+            "what {:?} has of a subscription that ended is not asked back",
+            kept.map(|link| link.0)
+        );
         self.check_retries(act, status)?;
         self.check_queues(act, events, status)?;
         self.check_drops(status)?;

@@ -32,6 +32,16 @@ impl Oracle {
         Ok(())
     }
 
+    /// An operator pauses a queue, or lets it go on. What was dealt and not handed out goes back unseen.
+    pub(super) fn pause_queue(&mut self, name: &'static str, pauses: bool) {
+        let Some(books) = self.channels.get_mut(name) else { return };
+        books.is_paused = pauses;
+        for &id in &books.open {
+            let message = &mut self.messages[id];
+            message.returned |= message.fate == Fate::Taken;
+        }
+    }
+
     /// Whether nothing of a queue can lie in an outbox without having been handed out.
     fn is_exact(&self, name: &str) -> bool {
         let Some(books) = self.channels.get(name) else { return false };

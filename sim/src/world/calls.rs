@@ -17,6 +17,8 @@ impl World {
             Act::Timeout => self.broker.handle_timeout(self.now),
             Act::Drain => self.broker.drain(self.now),
             Act::SetRules(rules) => self.broker.set_rules(self.now, rules.clone()),
+            Act::Pause(name, true, known) => *known = self.broker.pause_queue(self.now, name.as_bytes()),
+            Act::Pause(name, false, known) => *known = self.broker.resume_queue(self.now, name.as_bytes()),
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
         // What a call leaves over is gone on with before anything that the books would have to know of it for.
@@ -88,6 +90,7 @@ impl World {
     fn perform(&mut self, event: Event) -> Checked {
         let id = match &event {
             Event::Deliver { connection, .. } | Event::Barrier { connection, .. } => connection.0,
+            Event::Receipt { connection, .. } => connection.0,
             Event::Pause { connection, .. } | Event::Resume { connection } => connection.0,
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
@@ -123,7 +126,8 @@ impl World {
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
-            (Event::Slow { .. }, _) => {}
+            // Nobody here asks for receipts yet.
+            (Event::Slow { .. } | Event::Receipt { .. }, _) => {}
             (Event::Refused { .. }, Link::Native(native)) => {
                 native.ending.get_or_insert(Ending::Rest(now + LINGER));
             }
@@ -140,6 +144,7 @@ impl World {
                 let kind = if name.starts_with("/queue") { "queue" } else { "topic" };
                 self.count(format!("purge of a {kind}"));
             }
+            Act::Pause(_, true, true) => self.count("pause of a queue"),
             Act::Drain => self.count("drain"),
             Act::SetRules(_) => self.count("rules change"),
             _ => {}
@@ -150,6 +155,7 @@ impl World {
         let text = match event {
             Event::Deliver { tag, .. } => if tag.is_some() { "deliver with a tag" } else { "deliver" }.to_owned(),
             Event::Barrier { .. } => "barrier".into(),
+            Event::Receipt { .. } => "receipt".into(),
             Event::Refused { refusal, .. } => format!("refused {refusal:?}"),
             Event::Pause { reason, .. } => match reason {
                 PauseReason::SlowSubscriber { channel, .. } if channel == switchboard_broker::ECHO => {

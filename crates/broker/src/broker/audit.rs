@@ -7,6 +7,7 @@ use super::pending::Pending;
 use crate::cost;
 use crate::name::Kind;
 use crate::outbox::Origin;
+use crate::slots::{Key, MemberSlot};
 
 impl Broker {
     /// The sum that the memory budget ought to have, from everything that is there. It costs a look at all
@@ -20,7 +21,7 @@ impl Broker {
         let (mut waiting, mut unused) = (0, 0);
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
-            sum += cost::channel(channel.name.len()) + channel.backlog.segments() * cost::SEGMENT;
+            sum += channel.charge() + channel.backlog.segments() * cost::SEGMENT;
             waiting += channel.backlog.depth;
             let (mut all, mut ready) = (0, 0);
             let mut member = channel.everybody.first;
@@ -33,17 +34,18 @@ impl Broker {
             assert_eq!(all, channel.members, "the list has all members");
             assert_eq!(ready, channel.turns.len, "those that were not passed over have their turns");
         }
+        self.audit_in_flight();
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
         sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
-        sum += self.restoring_segments() * cost::SEGMENT;
+        sum += self.moving_segments() * cost::SEGMENT;
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
         let (mut pending, mut paused, mut arriving, mut needs) = (0, 0, 0, 0);
         for (_, connection) in self.connections.iter() {
             let is_gone = connection.phase == Phase::Gone;
             let is_kept = !connection.pending.is_empty() || !connection.waiters.is_empty();
             assert!(!is_gone || is_kept || self.has_work(), "{:?} is gone, and kept for nothing", connection.id);
-            sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved;
+            sum += if is_gone { cost::GONE } else { cost::CONNECTION } + connection.reserved + connection.receipts;
             sum += connection.leases.len() * cost::LEASE;
             sum += connection.pending.iter().map(Pending::charge).sum::<usize>();
             sum += (connection.outbox.len() + connection.retained.len()) * cost::ENTRY;
@@ -67,5 +69,24 @@ impl Broker {
         assert_eq!(needs, self.needs.len(), "connections by what they need of memory");
         assert_eq!(arriving, self.arriving, "connections that have a part of a message and are read");
         sum
+    }
+
+    /// Messages that consumers have, counted anew, are those that have left their queue and are not done.
+    fn audit_in_flight(&self) {
+        let mut in_flight = vec![0u64; self.channels.end()];
+        let mut count = |member: MemberSlot, messages: usize| {
+            in_flight[self.members[member].channel.index()] += messages as u64;
+        };
+        for (_, connection) in self.connections.iter() {
+            connection.outbox.queue_messages().for_each(|(member, messages)| count(member, messages));
+            let retained = connection.retained.iter().map(|retained| &retained.entry);
+            for entry in retained {
+                entry.origin.member().into_iter().for_each(|member| count(member, entry.batch.len()));
+            }
+            connection.leases.values().for_each(|lease| count(lease.member, lease.left as usize));
+        }
+        for (slot, channel) in self.channels.iter().filter(|(_, channel)| channel.kind == Kind::Queue) {
+            assert_eq!(channel.in_flight(), in_flight[slot.index()], "messages of {:?} in flight", channel.name);
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::knot::Knot;
 use super::rules::InForce;
 use super::table::{Marked, Table};
 use super::{Broker, shrink};
+use crate::ages::Ages;
 use crate::backlog::Backlog;
 use crate::cost;
 use crate::limits::OverflowPolicy;
@@ -46,7 +47,8 @@ pub(super) struct Channel {
     /// among them until it has some again.
     pub(super) turns: Ring<MemberSlot>,
     pub(super) exact_members: u32,
-    /// Connections whose messages are on their way back: until all are there nothing is dispatched.
+    /// Connections whose messages are on their way back, and orders of an operator: nothing is dispatched until there
+    /// are none.
     pub(super) returning: u32,
     pub(super) backlog: Backlog,
     pub(super) next_seq: u64,
@@ -75,6 +77,19 @@ pub(super) struct Channel {
     pub(super) delivered: Meter,
     pub(super) dropped: u64,
     pub(super) dead_lettered: u64,
+    pub(super) expired: u64,
+    /// Messages that came back after a consumer may have seen them.
+    pub(super) redelivered: u64,
+    /// Messages of a queue that have left it for another reason than that they were delivered.
+    pub(super) left: u64,
+    /// Messages that are being moved, and in no backlog meanwhile.
+    pub(super) moving: usize,
+    /// When the messages of a queue came.
+    pub(super) ages: Ages,
+    /// An operator has paused it, which is one of the reasons in `returning`.
+    pub(super) is_paused: bool,
+    /// Since it is: the members from this one on are still to give back what was not handed out.
+    pub(super) pauses: Option<MemberSlot>,
     unused: Link<ChannelSlot>,
     pub(super) by_load: Link<ChannelSlot>,
     /// The list of [`Broker::by_load`] that it is in.
@@ -95,6 +110,7 @@ impl Channel {
             && self.backlog.is_empty()
             && self.returning == 0
             && self.paused_publishers == 0
+            && !self.is_paused
     }
 
     /// How much of a batch its bounds allow to wait: messages, and their bytes. One of any size may
@@ -115,8 +131,8 @@ impl Channel {
         }
     }
 
-    fn charge(&self) -> usize {
-        cost::channel(self.name.len())
+    pub(super) fn charge(&self) -> usize {
+        cost::channel(self.name.len()) + self.ages.bytes()
     }
 
     /// The cost of the channel with its members, and without messages.
@@ -188,6 +204,13 @@ impl Broker {
             delivered: Meter::default(),
             dropped: 0,
             dead_lettered: 0,
+            expired: 0,
+            redelivered: 0,
+            left: 0,
+            moving: 0,
+            ages: Ages::new(self.now),
+            is_paused: false,
+            pauses: None,
             unused: Link::new(),
             by_load: Link::new(),
             bucket: 0,
@@ -305,6 +328,9 @@ impl Broker {
             return self.forget(slot);
         }
         self.file_by_load(slot);
+        if self.channels[slot].pauses.is_some() {
+            self.take_back_paused(slot);
+        }
         let channel = &self.channels[slot];
         if channel.backlog.has_ready() {
             match channel.kind {

@@ -16,13 +16,14 @@ impl Broker {
         connection.wakes_all = true;
         (connection.stalled, connection.recalling) = (false, false);
         let (reserved, id) = (connection.reserved, connection.id);
+        let receipts = std::mem::take(&mut connection.receipts);
         if let Some(time) = connection.grace_ends.take() {
             self.timers.remove(&(time, Timer::Grace(id)));
         }
         self.set_reserved(slot, 0);
         self.gone += 1;
         self.budget.charge(cost::GONE);
-        self.budget.release(reserved);
+        self.budget.release(reserved + receipts);
         self.ids.remove(&id);
         shrink(&mut self.ids);
         self.leave_all(slot);
@@ -125,7 +126,8 @@ impl Broker {
             return true;
         }
         while let Some(member) = self.connections[slot].skipped.first {
-            if self.channels[self.members[member].channel].backlog.has_ready() {
+            let channel = &self.channels[self.members[member].channel];
+            if channel.backlog.has_ready() && !channel.is_paused {
                 return true;
             }
             self.unskip(member);

@@ -52,7 +52,7 @@ pub(super) struct Retained {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sweep {
     No,
-    /// Messages of subscriptions that have ended.
+    /// Messages of subscriptions that have ended, and of paused queues those that are not in flight.
     Ended,
     /// What belongs to queues and is not in flight.
     Queues,
@@ -117,6 +117,8 @@ pub(super) struct Connection {
     /// The channel that it published to last; another may have its slot now.
     pub(super) last_channel: Option<ChannelSlot>,
     pub(super) reserved: usize,
+    /// What its receipts that are not written are charged for, in bytes.
+    pub(super) receipts: usize,
     /// Bytes of memory that it waits for, and since when it has waited.
     pub(super) need: Option<usize>,
     pub(super) needs_since: Time,
@@ -282,7 +284,7 @@ impl Connection {
 
     /// Whether it has not got, or not acked, all that is its own.
     pub(super) fn is_owed(&self) -> bool {
-        !self.outbox.is_empty() || self.unacked > 0
+        !self.outbox.is_empty() || self.unacked > 0 || self.receipts > 0
     }
 
     /// Adds to the grace period that it has saved.
@@ -352,6 +354,7 @@ impl Broker {
             paused_on: None,
             last_channel: None,
             reserved: 0,
+            receipts: 0,
             need: None,
             needs_since: Time::ZERO,
             wait: Link::new(),

@@ -3,7 +3,7 @@
 
 use super::Broker;
 use super::channel::NoChannel;
-use crate::backlog::{Backlog, Segment};
+use crate::backlog::Segment;
 use crate::delivery::Tries;
 use crate::name::dead_letters_of;
 use crate::slots::ChannelSlot;
@@ -36,13 +36,6 @@ impl Reason {
     }
 }
 
-/// Dead letters that are being moved back.
-#[derive(Debug)]
-pub(super) struct Restoring {
-    from: ChannelSlot,
-    pub(super) backlog: Backlog,
-}
-
 impl Broker {
     /// Says when [`Time::ZERO`] was, counted from 1970: dead letters name the time at which they became such.
     /// Without this call they name the time since the caller's start.
@@ -56,7 +49,8 @@ impl Broker {
         let messages = segment.batch.len() as u64;
         if self.channels[from].is_dead {
             self.totals.dropped_dead += messages;
-            self.channels.edit(from).dropped += messages;
+            let row = self.channels.edit(from);
+            (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
             self.release(segment.allocation);
             return Ok(());
         }
@@ -65,12 +59,13 @@ impl Broker {
         self.follow_rules(to);
         let attributes = self.dead_letter(&segment, origin, reason);
         self.totals.dead_lettered += messages;
-        self.channels.edit(from).dead_lettered += messages;
+        let row = self.channels.edit(from);
+        (row.dead_lettered, row.left) = (row.dead_lettered + messages, row.left + messages);
         self.move_to(to, segment, Tries::NONE, Some(Arc::new(attributes)));
         Ok(())
     }
 
-    fn find_or_make(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
+    pub(super) fn find_or_make(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
         self.names.get(name).copied().map_or_else(|| self.make_channel(name), Ok)
     }
 
@@ -92,7 +87,13 @@ impl Broker {
     }
 
     /// Messages of one queue go behind all others of another one.
-    fn move_to(&mut self, to: ChannelSlot, segment: Segment, tries: Tries, attributes: Option<Arc<Attributes>>) {
+    pub(super) fn move_to(
+        &mut self,
+        to: ChannelSlot,
+        segment: Segment,
+        tries: Tries,
+        attributes: Option<Arc<Attributes>>,
+    ) {
         let Segment { batch, allocation, .. } = segment;
         // A piece of a large buffer must not pin it.
         let pins = self.budget.charged(allocation) > 2 * cost::buffer(batch.footprint());
@@ -104,7 +105,14 @@ impl Broker {
         self.waiting += batch.len();
         let allocation = self.allocate(to, batch.footprint());
         self.charge(to, cost::SEGMENT);
-        self.channels.edit(to).backlog.push(Segment { batch, allocation, tries, first, step: 1 });
+        self.note_age(to, first);
+        let until = batch.attributes().and_then(|attributes| attributes.deliver_at).filter(|&time| time > self.now);
+        let backlog = &mut self.channels.edit(to).backlog;
+        let segment = Segment { batch, allocation, tries, first, step: 1 };
+        match until {
+            Some(until) => backlog.postpone(segment, until),
+            None => backlog.push(segment),
+        }
     }
 
     /// Drops the oldest messages of dead letters that are over their bounds, some a call. One message of any size
@@ -116,7 +124,8 @@ impl Broker {
             let bytes = backlog.bytes().saturating_sub(channel.bound);
             let messages = if most == 0 { 0 } else { backlog.depth.saturating_sub(most) };
             let others = backlog.depth.saturating_sub(1);
-            if (bytes, messages) == (0, 0) || others == 0 || channel.returning > 0 {
+            let is_whole = channel.returning <= u32::from(channel.is_paused);
+            if (bytes, messages) == (0, 0) || others == 0 || !is_whole {
                 return;
             }
             if !self.spend(4) {
@@ -135,7 +144,8 @@ impl Broker {
                 }
             }
             self.totals.dropped_dead += count as u64;
-            self.channels.edit(slot).dropped += count as u64;
+            let row = self.channels.edit(slot);
+            (row.dropped, row.left) = (row.dropped + count as u64, row.left + count as u64);
             let (_, rest) = batch.split(count, size);
             match rest {
                 None => self.release(allocation),
@@ -154,77 +164,10 @@ impl Broker {
         }
         self.pop_backlog(slot)
     }
-
-    /// Moves the messages that wait in a queue of dead letters back to the queues that they came from, without the
-    /// headers that they got: how many, or `None` if there is no such queue. They go behind what waits there, as
-    /// messages that may have been seen before and of which no try is counted.
-    ///
-    /// They are moved in steps. What finds no room in its queue, or has no origin, goes back to its place.
-    pub fn restore(&mut self, now: Time, name: &[u8]) -> Option<usize> {
-        self.begin(now);
-        let slot = *self.names.get(name)?;
-        let channel = self.channels.edit(slot);
-        let backlog = std::mem::take(&mut channel.backlog);
-        let messages = backlog.depth;
-        self.waiting -= messages;
-        if messages > 0 {
-            self.restoring.push_back(Restoring { from: slot, backlog });
-        }
-        self.run_effects();
-        Some(messages)
-    }
-
-    /// Goes on with moving dead letters back.
-    pub(super) fn go_on_restoring(&mut self) {
-        while let Some(mut restoring) = self.restoring.pop_front() {
-            loop {
-                if !self.spend(8) {
-                    self.restoring.push_front(restoring);
-                    return;
-                }
-                let Restoring { from, backlog } = &mut restoring;
-                while !backlog.has_ready() && backlog.make_ready(Time(u64::MAX)) {}
-                let (before, budget) = (backlog.segments(), &mut self.budget);
-                let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };
-                if backlog.segments() < before {
-                    self.uncharge(*from, cost::SEGMENT);
-                }
-                self.restore_one(*from, segment);
-            }
-        }
-    }
-
-    fn restore_one(&mut self, from: ChannelSlot, segment: Segment) {
-        let to = segment.batch.attributes().and_then(|attributes| attributes.origin.clone());
-        let to = to.and_then(|name| self.find_or_make(&name).ok());
-        let has_room = |to: ChannelSlot| {
-            let (count, _) = self.channels[to].room_for(&segment.batch, self.limits.queue_messages);
-            count == segment.batch.len()
-        };
-        let Some(to) = to.filter(|&to| has_room(to)) else {
-            self.waiting += segment.batch.len();
-            self.charge(from, cost::SEGMENT);
-            self.channels.edit(from).backlog.requeue(segment);
-            return;
-        };
-        self.follow_rules(to);
-        let mut attributes = segment.batch.attributes().map(|all| Attributes::clone(all)).unwrap_or_default();
-        let mut headers = Headers::builder();
-        push_others(&mut headers, &attributes.headers);
-        (attributes.headers, attributes.origin) = (headers.finish(), None);
-        let attributes = (attributes != Attributes::default()).then(|| Arc::new(attributes));
-        self.totals.restored += segment.batch.len() as u64;
-        self.move_to(to, segment, Tries::NONE.seen(), attributes);
-    }
-
-    /// Dead letters that are being moved, for the books.
-    pub(super) fn restoring_segments(&self) -> usize {
-        self.restoring.iter().map(|restoring| restoring.backlog.segments()).sum()
-    }
 }
 
 /// Takes over the headers that a message had before it became a dead letter.
-fn push_others(headers: &mut HeadersBuilder, all: &Headers) {
+pub(super) fn push_others(headers: &mut HeadersBuilder, all: &Headers) {
     let others = all.iter().filter(|(name, _)| !name.starts_with(HEADERS));
     others.for_each(|(name, value)| headers.push(name, value));
 }

@@ -303,7 +303,8 @@ impl Broker {
                 self.expire(slot, segment);
                 continue;
             }
-            let (segment, later) = self.cut(segment);
+            // No more than this call may still do.
+            let (segment, later) = self.split(segment, self.steps.max(1));
             let Segment { batch, allocation, tries, first, step } = segment;
             self.spend(batch.len());
             let rest = self.dispatch(slot, &batch, (first, step), tries);
@@ -323,24 +324,5 @@ impl Broker {
             }
             self.release(allocation);
         }
-    }
-
-    /// Cuts a segment to what this call may still do.
-    fn cut(&mut self, segment: Segment) -> (Segment, Option<Segment>) {
-        let most = self.steps.max(1);
-        if segment.batch.len() <= most {
-            return (segment, None);
-        }
-        let Segment { batch, allocation, tries, first, step } = segment;
-        let bytes = batch.size_of_first(most);
-        let (Some(head), Some(rest)) = batch.split(most, bytes) else { unreachable!("a cut in the middle") };
-        let later = Segment {
-            batch: rest,
-            allocation: self.budget.retain(allocation),
-            tries,
-            first: first + step * most as u64,
-            step,
-        };
-        (Segment { batch: head, allocation, tries, first, step }, Some(later))
     }
 }

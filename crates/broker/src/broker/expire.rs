@@ -33,6 +33,8 @@ impl Broker {
             return Some(batch);
         }
         let allocation = self.allocate(slot, batch.footprint());
+        // It was there, for no time.
+        self.channels.edit(slot).next_seq += batch.len() as u64;
         self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1 });
         None
     }
@@ -48,7 +50,8 @@ impl Broker {
         self.follow_rules(slot);
         let messages = segment.batch.len() as u64;
         self.totals.expired += messages;
-        let channel = &self.channels[slot];
+        let channel = self.channels.edit(slot);
+        channel.expired += messages;
         let segment = match channel.delivery.dead_letter_expired && channel.kind == Kind::Queue && !channel.is_dead {
             false => segment,
             true => match self.bury(slot, segment, Reason::Expired) {
@@ -56,7 +59,8 @@ impl Broker {
                 Err(segment) => segment,
             },
         };
-        self.channels.edit(slot).dropped += messages;
+        let channel = self.channels.edit(slot);
+        (channel.dropped, channel.left) = (channel.dropped + messages, channel.left + messages);
         self.release(segment.allocation);
     }
 

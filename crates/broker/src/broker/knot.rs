@@ -10,6 +10,7 @@
 
 use super::Broker;
 use super::connection::Phase;
+use super::member::Member;
 use super::pause::Blocked;
 use crate::name::Kind;
 use crate::slots::{ChannelSlot, ConnectionSlot};
@@ -28,6 +29,14 @@ pub(super) enum Knot {
     Queue(ChannelSlot),
     /// Memory for a buffer or a new channel.
     Memory,
+}
+
+/// A queue that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Awaited {
+    queue: ChannelSlot,
+    /// Its share of memory, rather than room in it.
+    is_share: bool,
 }
 
 /// What the consumers of a queue wait for.
@@ -113,19 +122,19 @@ impl Broker {
     }
 
     /// The queue that a connection waits for: room in it, or its share of memory.
-    fn awaits(&self, slot: ConnectionSlot) -> Option<ChannelSlot> {
-        match self.connections[slot].blocked {
-            Some(Blocked::Channel(queue) | Blocked::Share(queue)) if self.channels[queue].kind == Kind::Queue => {
-                Some(queue)
-            }
-            _ => None,
-        }
+    fn awaits(&self, slot: ConnectionSlot) -> Option<Awaited> {
+        let (queue, is_share) = match self.connections[slot].blocked? {
+            Blocked::Channel(queue) => (queue, false),
+            Blocked::Share(queue) => (queue, true),
+            Blocked::Subscriber(_) | Blocked::Memory | Blocked::Joining => return None,
+        };
+        (self.channels[queue].kind == Kind::Queue).then_some(Awaited { queue, is_share })
     }
 
     /// The knot that a connection is part of.
     fn knot_of(&mut self, slot: ConnectionSlot) -> Option<Knot> {
         let row = &self.connections[slot];
-        if !row.is_told || row.manual == 0 {
+        if !row.is_told || row.manual == 0 && row.unacked == 0 {
             return None;
         }
         if row.blocked == Some(Blocked::Memory) {
@@ -134,27 +143,30 @@ impl Broker {
         let first = self.awaits(slot)?;
         self.spend(8);
         let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
-        while let Some(&queue) = queues.get(at) {
+        while let Some(&awaited) = queues.get(at) {
             at += 1;
-            match self.look_at(queue, slot, &mut queues, &mut looked_at, &mut returns) {
+            match self.look_at(awaited, slot, &mut queues, &mut looked_at, &mut returns) {
                 Consumers::Free => return None,
-                Consumers::Tied if looked_at > LOOKED_AT => return Some(Knot::Queue(first)),
+                Consumers::Tied if looked_at > LOOKED_AT => return Some(Knot::Queue(first.queue)),
                 Consumers::Tied => {}
             }
         }
-        returns.then_some(Knot::Queue(first))
+        returns.then_some(Knot::Queue(first.queue))
     }
 
     /// Looks at the consumers of a queue, and adds the queues that these wait for.
     fn look_at(
         &self,
-        queue: ChannelSlot,
+        Awaited { queue, is_share }: Awaited,
         slot: ConnectionSlot,
-        queues: &mut Vec<ChannelSlot>,
+        queues: &mut Vec<Awaited>,
         looked_at: &mut usize,
         returns: &mut bool,
     ) -> Consumers {
         let (mut next, mut consumers) = (self.channels[queue].everybody.first, 0);
+        // It consumed the queue, and its acks may be what frees memory of it.
+        let owes = is_share && self.owes_acks(slot, queue);
+        *returns |= owes;
         while let Some(at) = next {
             *looked_at += 1;
             if *looked_at > LOOKED_AT {
@@ -178,6 +190,13 @@ impl Broker {
             *returns |= member.connection == slot;
         }
         // A queue without consumers waits for one that comes.
-        if consumers == 0 { Consumers::Free } else { Consumers::Tied }
+        if consumers == 0 && !owes { Consumers::Free } else { Consumers::Tied }
+    }
+
+    /// Whether a connection may have messages of a queue that came by subscriptions which have ended.
+    fn owes_acks(&self, slot: ConnectionSlot, queue: ChannelSlot) -> bool {
+        let leases = &self.connections[slot].leases;
+        let is_owed = |member: &Member| member.has_left && member.channel == queue;
+        leases.len() > LOOKED_AT || leases.values().any(|lease| is_owed(&self.members[lease.member]))
     }
 }

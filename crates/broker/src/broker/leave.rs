@@ -4,6 +4,7 @@
 
 use super::Broker;
 use super::connection::{Connection, Phase, Retained, Sweep};
+use super::member::Member;
 use crate::backlog::Segment;
 use crate::cost;
 use crate::delivery::Return;
@@ -37,13 +38,15 @@ impl Broker {
         loop {
             let Connection { sweep, wanted, .. } = self.connections[slot];
             if sweep == Sweep::No {
-                if wanted == Sweep::No {
+                // What is recalled lies before the rest, and goes back together with it.
+                if wanted == Sweep::No || self.connections[slot].recalling {
                     return;
                 }
                 let connection = self.connections.edit(slot);
                 connection.sweep = std::mem::replace(&mut connection.wanted, Sweep::No);
                 connection.outbox.begin_sweep();
-                connection.lease_sweep = (connection.sweep == Sweep::Ended).then_some(0);
+                // Acks may still come until the peer has said that it sends nothing more.
+                connection.lease_sweep = (connection.phase >= Phase::Finishing).then_some(0);
             }
             if !self.go_on_sweeping(slot) {
                 self.connections.edit(slot);
@@ -72,11 +75,11 @@ impl Broker {
             if !self.spend(2) {
                 return false;
             }
-            let (connection, members) = (self.connections.edit(slot), &self.members);
+            let (connection, members, channels) = (self.connections.edit(slot), &self.members, &self.channels);
             let all = connection.sweep == Sweep::Queues;
+            let goes_back = |member: &Member| member.reclaims || channels[member.channel].is_paused;
             let wanted = |origin: &Origin| {
-                let reclaims = origin.member().is_some_and(|member| members[member].reclaims);
-                origin.is_of_queue() && (all || reclaims)
+                origin.is_of_queue() && (all || origin.member().is_some_and(|member| goes_back(&members[member])))
             };
             match connection.outbox.sweep(wanted) {
                 None | Some(None) => {}

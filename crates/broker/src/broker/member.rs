@@ -142,6 +142,9 @@ impl Broker {
         let row = self.channels.edit(channel);
         row.untangles = row.waiters.first;
         row.share_untangles = row.share_waiters.first;
+        if row.pauses == Some(member) {
+            row.pauses = self.members[member].in_channel.next;
+        }
         row.everybody.remove(&mut self.members, member, in_channel);
         row.members -= 1;
         row.exact_members -= u32::from(!by_pattern);

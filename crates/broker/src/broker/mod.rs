@@ -7,7 +7,8 @@
 //! | command or call | changes | follow-up work that the marks lead to |
 //! |---|---|---|
 //! | `Connect` | connection | close it while the broker drains |
-//! | `Publish`, `Barrier` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `Publish`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `ReceiptsWritten` | memory, connection | go on with what waits behind receipts; close if finished; free memory |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
 //! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
 //! | `Ack`, `Nack` | lease, subscription, channel, dead letters, connection | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
@@ -17,7 +18,8 @@
 //! | `Finish` | connection | leave channels, close once nothing is owed |
 //! | `Disconnect` | connection | leave channels, take everything back, dispatch, wake publishers, remove the row |
 //! | `purge` | channel | wake publishers, free memory in steps, forget |
-//! | `restore` | channel | move its messages in steps, dispatch, wake publishers, forget |
+//! | `move_messages` | channel | move its messages in steps, dispatch, wake publishers, forget |
+//! | `pause_queue`, `resume_queue` | channel, its consumers | take back in steps what was not handed out; dispatch, forget |
 //! | `set_rules` | channels, connections | wake publishers that wait for a channel or a subscriber |
 //! | `drain` | all | close whoever is owed nothing |
 //! | freed memory | | wake who waits for memory, and who waits for a channel's share |
@@ -37,10 +39,14 @@ mod finish;
 mod follow_up;
 mod knot;
 mod leave;
+mod listing;
 mod member;
+mod moving;
 mod pause;
 mod pending;
 mod publish;
+mod queue_pause;
+mod receipt;
 mod report;
 mod retry;
 mod rules;
@@ -87,8 +93,8 @@ const STEPS: usize = 4096;
 /// - [`handle`](Broker::handle) with what a connection asks for, or what became of its socket,
 /// - [`handle_timeout`](Broker::handle_timeout) once the time of
 ///   [`poll_timeout`](Broker::poll_timeout) has come,
-/// - [`purge`](Broker::purge), [`restore`](Broker::restore), [`set_rules`](Broker::set_rules) and [`drain`](Broker::drain) for an
-///   operator.
+/// - [`purge`](Broker::purge), [`move_messages`](Broker::move_messages), [`pause_queue`](Broker::pause_queue),
+///   [`resume_queue`](Broker::resume_queue), [`set_rules`](Broker::set_rules) and [`drain`](Broker::drain) for an operator.
 ///
 /// After **each** of these calls the driver
 ///
@@ -165,8 +171,8 @@ pub struct Broker {
     share_wake: Option<ShareWake>,
     /// What was purged and is not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
-    /// Dead letters that are being moved back.
-    restoring: VecDeque<dead::Restoring>,
+    /// Messages that are being moved to another queue.
+    moving: VecDeque<moving::Moving>,
     /// Commands of connections that left, which are not freed yet.
     abandoned: VecDeque<VecDeque<pending::Pending>>,
     /// The room for the lanes of a dispatch, empty between two.
@@ -245,7 +251,7 @@ impl Broker {
             wakes_memory: false,
             share_wake: None,
             garbage: VecDeque::new(),
-            restoring: VecDeque::new(),
+            moving: VecDeque::new(),
             abandoned: VecDeque::new(),
             lanes: Vec::new(),
             timers: BTreeSet::new(),
@@ -289,6 +295,8 @@ impl Broker {
             Command::Connect { .. } => {}
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
             Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
+            Command::Receipt { batch, .. } => self.accept(slot, pending::Pending::Receipt { batch }),
+            Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
@@ -359,8 +367,8 @@ impl Broker {
                 if self.collect_abandoned() {
                     self.collect_garbage();
                 }
-            } else if !self.restoring.is_empty() {
-                self.go_on_restoring();
+            } else if !self.moving.is_empty() {
+                self.go_on_moving();
             } else if let Some(change) = self.rule_change.take() {
                 self.apply_rules(change);
             } else if let Some(from) = self.drained_to.take() {
@@ -378,7 +386,7 @@ impl Broker {
             || self.share_wake.is_some()
             || !self.garbage.is_empty()
             || !self.abandoned.is_empty()
-            || !self.restoring.is_empty()
+            || !self.moving.is_empty()
             || self.rule_change.is_some()
             || self.drained_to.is_some()
     }

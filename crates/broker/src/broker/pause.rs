@@ -50,7 +50,7 @@ impl Broker {
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
         }
-        if let Pending::Publish { batch, .. } | Pending::Barrier { batch } = &command {
+        if let Pending::Publish { batch, .. } | Pending::Barrier { batch } | Pending::Receipt { batch } = &command {
             // What was reserved for it while it came is its own.
             let reserved = self.connections[slot].reserved;
             if reserved > 0 {
@@ -326,6 +326,7 @@ impl Broker {
         match command {
             Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
             Pending::Barrier { batch } => self.barrier(slot, batch),
+            Pending::Receipt { batch } => self.receipt(slot, batch),
             Pending::Reserve { bytes, whole } => self.grow_reserve(slot, bytes, whole),
         }
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 pub(super) enum Pending {
     Publish { channel: Bytes, batch: Batch },
     Barrier { batch: Batch },
+    Receipt { batch: Batch },
     Reserve { bytes: usize, whole: usize },
 }
 
@@ -19,7 +20,7 @@ impl Pending {
             Pending::Publish { channel, batch } => {
                 cost::PENDING + cost::text(channel.len()) + cost::buffer(batch.footprint())
             }
-            Pending::Barrier { batch } => cost::PENDING + cost::buffer(batch.footprint()),
+            Pending::Barrier { batch } | Pending::Receipt { batch } => cost::PENDING + cost::buffer(batch.footprint()),
             Pending::Reserve { .. } => cost::PENDING,
         }
     }

@@ -96,7 +96,23 @@ impl Broker {
     fn count_published(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: u64) {
         self.totals.published += messages;
         self.connections.quietly().row(slot).published += messages;
-        self.channels.quietly().row(channel).published.add(self.now, messages);
+        let row = self.channels.quietly().row(channel);
+        if row.published.add(self.now, messages) {
+            let first = row.next_seq.saturating_sub(messages);
+            self.note_age(channel, first);
+        }
+    }
+
+    /// Notes when messages of a queue come, from a sequence number on.
+    #[cold]
+    pub(super) fn note_age(&mut self, channel: ChannelSlot, first: u64) {
+        let row = self.channels.quietly().row(channel);
+        if row.kind == Kind::Topic {
+            return;
+        }
+        let more = row.ages.note(first, self.now);
+        self.unused_charge += if row.is_unused { more } else { 0 };
+        self.budget.charge(more);
     }
 
     /// Whether nobody would get or buffer a topic's message.

@@ -4,7 +4,7 @@ use super::Broker;
 use super::connection::Phase;
 use crate::slots::{ChannelSlot, ConnectionSlot, Key};
 use crate::status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
-use crate::{ConnectionId, Time, cost};
+use crate::{ConnectionId, Kind, Time, cost};
 use std::cmp::Reverse;
 
 /// Rows of a table that one page looks at, whether they are in use or not.
@@ -43,7 +43,7 @@ impl Broker {
     /// The rows that the query asks for, and the sums.
     pub fn status(&self, now: Time, query: &StatusQuery) -> Status {
         let (channels, next_channel) = match query.channels {
-            Page::Top(_) => (self.fullest(query.channels.limit()), None),
+            Page::Top(_) => (self.fullest(query.channels.limit(), |_| true), None),
             Page::After { cursor, .. } => {
                 let found = |index| Some(self.channels.at(index).filter(|(_, channel)| !channel.is_forgotten)?.0);
                 page(cursor, query.channels.limit(), self.channels.end(), found)
@@ -72,12 +72,13 @@ impl Broker {
 
     /// The channels with the most bytes: all of those with twice as many before others, and of a page
     /// each before those with fewer.
-    fn fullest(&self, limit: usize) -> Vec<ChannelSlot> {
-        let mut fullest = Vec::new();
+    pub(super) fn fullest(&self, limit: usize, wanted: impl Fn(ChannelSlot) -> bool) -> Vec<ChannelSlot> {
+        let (mut fullest, mut looks) = (Vec::new(), LOOKED_AT);
         for list in self.by_load.iter().rev() {
             let mut next = list.first;
-            while let Some(slot) = next.filter(|_| fullest.len() < limit) {
-                fullest.push(slot);
+            while let Some(slot) = next.filter(|_| fullest.len() < limit && looks > 0) {
+                looks -= 1;
+                fullest.extend(wanted(slot).then_some(slot));
                 next = self.channels[slot].by_load.next;
             }
         }
@@ -100,6 +101,8 @@ impl Broker {
             name: channel.name.clone(),
             kind: channel.kind,
             depth: channel.backlog.depth,
+            in_flight: if channel.kind == Kind::Queue { channel.in_flight() } else { 0 },
+            is_paused: channel.is_paused,
             bytes: channel.load,
             subscribers: channel.members as usize,
             paused_publishers: channel.paused_publishers as usize,
@@ -135,7 +138,12 @@ impl Broker {
 }
 
 /// The rows of a page, and the cursor of the next one.
-fn page<K: Key>(cursor: u32, limit: usize, end: usize, row: impl Fn(usize) -> Option<K>) -> (Vec<K>, Option<u32>) {
+pub(super) fn page<K: Key>(
+    cursor: u32,
+    limit: usize,
+    end: usize,
+    row: impl Fn(usize) -> Option<K>,
+) -> (Vec<K>, Option<u32>) {
     let mut rows = Vec::new();
     for index in (cursor as usize..end).take(LOOKED_AT) {
         if rows.len() == limit {

@@ -17,7 +17,11 @@ impl Broker {
             Return::Seen => segment.tries.seen(),
             Return::Tried | Return::Failed | Return::Rejected => segment.tries.tried(),
         };
-        if matches!(how, Return::Unseen | Return::Seen) {
+        if how == Return::Unseen {
+            return self.requeue(slot, segment);
+        }
+        if how == Return::Seen {
+            self.channels.edit(slot).redelivered += segment.batch.len() as u64;
             return self.requeue(slot, segment);
         }
         self.follow_rules(slot);
@@ -35,7 +39,9 @@ impl Broker {
                 Err(segment) => segment,
             },
         };
-        let delivery = self.channels[slot].delivery;
+        let channel = self.channels.edit(slot);
+        channel.redelivered += segment.batch.len() as u64;
+        let delivery = channel.delivery;
         let backoff = delivery.backoff(segment.tries);
         if how == Return::Tried || backoff.is_zero() {
             self.requeue(slot, segment);

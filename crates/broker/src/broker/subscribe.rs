@@ -8,7 +8,7 @@ use crate::list::List;
 use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
-use crate::{AckMode, Refusal, SubscriptionId, cost};
+use crate::{AckMode, Event, Refusal, SubscriptionId, cost};
 use bytes::Bytes;
 
 /// A subscription to a pattern that has not joined all channels yet.
@@ -177,9 +177,39 @@ impl Broker {
         connection.wanted = connection.wanted.max(Sweep::Ended);
         let row = self.subscriptions.row(subscription);
         (row.is_ended, row.reclaims) = (true, true);
-        connection.manual -= u32::from(row.ack != AckMode::Auto);
+        let is_manual = row.ack != AckMode::Auto;
+        connection.manual -= u32::from(is_manual);
         self.subscription_count -= 1;
+        if is_manual {
+            self.recall_of(slot, subscription);
+        }
         self.check_leaving(slot);
+    }
+
+    /// Asks for a subscription's messages that the driver has not begun to write: the peer will not see them, and cannot
+    /// ack them.
+    fn recall_of(&mut self, slot: ConnectionSlot, subscription: SubscriptionSlot) {
+        let connection = &self.connections[slot];
+        let is_own = |origin: Origin| match origin {
+            Origin::Leased { member, .. } => {
+                let row = &self.members[member];
+                !row.has_left && row.subscription == subscription
+            }
+            _ => false,
+        };
+        let mut in_flight = connection.outbox.in_flight().map(|entry| entry.origin);
+        let is_needed = !connection.recalling && in_flight.any(is_own);
+        drop(in_flight);
+        if is_needed {
+            self.recall(slot);
+        }
+    }
+
+    /// Asks for everything that the driver has not begun to write.
+    pub(super) fn recall(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
+        connection.recalling = true;
+        self.events.push_back(Event::Recall { connection: connection.id });
     }
 
     /// Takes an ended subscription out of its channels, some a step: whether it is done.
@@ -206,6 +236,10 @@ impl Broker {
         let connection = self.connections.edit(slot);
         if connection.phase == Phase::Open {
             connection.phase = Phase::Finishing;
+        }
+        if !connection.leases.is_empty() {
+            // No ack comes any more for what subscriptions left that have ended.
+            connection.wanted = connection.wanted.max(Sweep::Ended);
         }
         self.leave_all(slot);
     }

@@ -148,8 +148,7 @@ impl Broker {
         }
         connection.stalled = true;
         if connection.outbox.has_in_flight() {
-            connection.recalling = true;
-            self.events.push_back(Event::Recall { connection: id });
+            self.recall(slot);
         } else {
             self.sweep_queues(slot);
         }

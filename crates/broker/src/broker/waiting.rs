@@ -90,6 +90,20 @@ impl Broker {
         Some(segment)
     }
 
+    /// Cuts a segment behind so many messages: what is behind them, if anything is.
+    pub(super) fn split(&mut self, segment: Segment, count: usize) -> (Segment, Option<Segment>) {
+        if segment.batch.len() <= count {
+            return (segment, None);
+        }
+        let Segment { batch, allocation, tries, first, step } = segment;
+        let bytes = batch.size_of_first(count);
+        let (Some(head), Some(rest)) = batch.split(count, bytes) else { unreachable!("a cut in the middle") };
+        let allocation_of_rest = self.budget.retain(allocation);
+        let behind = first + step * count as u64;
+        let rest = Segment { batch: rest, allocation: allocation_of_rest, tries, first: behind, step };
+        (Segment { batch: head, allocation, tries, first, step }, Some(rest))
+    }
+
     /// Drops what waits in a queue: how many messages, or `None` if there is no such channel. The
     /// memory becomes free in steps.
     pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
@@ -98,7 +112,7 @@ impl Broker {
         let channel = self.channels.edit(slot);
         let backlog = std::mem::take(&mut channel.backlog);
         let dropped = backlog.depth;
-        channel.dropped += dropped as u64;
+        (channel.dropped, channel.left) = (channel.dropped + dropped as u64, channel.left + dropped as u64);
         self.waiting -= dropped;
         if dropped > 0 {
             self.garbage.push_back((slot, backlog));

@@ -7,7 +7,7 @@ use crate::handle::{CloseMode, ConnectionHandle};
 use crate::hub::Hub;
 use crate::native::NativeError;
 use crate::slice::Slice;
-use crate::stomp::{Entry, StompError};
+use crate::stomp::{Entry, Signal, StompError};
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a connection that is being closed may take for its last bytes, in each direction.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Statuses of a WebSocket's close.
+const NORMAL: u16 = 1000;
+const GOING_AWAY: u16 = 1001;
 
 /// How much a connection that ends is still worth.
 pub(super) enum Ending {
@@ -175,6 +179,10 @@ impl Ending {
     pub(super) async fn carry_out(self, context: &Context, handle: &Arc<ConnectionHandle>, gone: Gone<'_>) {
         let hub = &*context.hub;
         let writes = matches!(self, Ending::Rest);
+        if writes && handle.is_web_socket() {
+            let status = if hub.is_draining() { GOING_AWAY } else { NORMAL };
+            handle.incoming_stomp(Entry::WebSocket(Signal::Close(status)));
+        }
         let takes = matches!(self, Ending::Taken) || matches!(self, Ending::NoRest) && handle.consumes();
         if writes || takes && stop_writing(handle).is_ok() {
             let _ = timeout_at(Instant::now() + LINGER, until_taken(hub, handle, writes)).await;

@@ -6,7 +6,7 @@ use crate::native::{self, NativeError};
 use crate::stomp::{self, Entry, StompError};
 use crate::sync::Mutex;
 use std::sync::Arc;
-use switchboard_broker::{Command, Limits};
+use switchboard_broker::Command;
 
 /// A connection's session. It is native until the first byte says otherwise.
 #[derive(Debug)]
@@ -33,18 +33,28 @@ macro_rules! either {
 }
 
 impl Speaker {
-    pub(super) fn new(limits: &Limits) -> Speaker {
-        Speaker::Native(native::Session::new(limits))
+    /// Over WebSocket STOMP is spoken.
+    pub(super) fn new(handle: &ConnectionHandle, hub: &Hub) -> Speaker {
+        if handle.is_web_socket() {
+            return Speaker::stomp_of(handle, hub);
+        }
+        Speaker::Native(native::Session::new(hub.limits()))
     }
 
     /// Looks at the first bytes.
     pub(super) fn recognize(&mut self, input: &[u8], handle: &ConnectionHandle, hub: &Hub) {
         let Speaker::Native(session) = self else { return };
         if !session.is_begun() && session.missing() == 0 && stomp::Session::begins_with(input) {
-            let ledger = Arc::new(Mutex::new(stomp::Ledger::default()));
-            handle.speak_stomp(ledger.clone());
-            *self = Speaker::Stomp(Box::new(stomp::Session::new(handle.id().0, hub.now(), hub.limits(), ledger)));
+            *self = Speaker::stomp_of(handle, hub);
         }
+    }
+
+    /// A session of STOMP from its first byte on.
+    fn stomp_of(handle: &ConnectionHandle, hub: &Hub) -> Speaker {
+        let ledger = Arc::new(Mutex::new(stomp::Ledger::default()));
+        handle.speak_stomp(ledger.clone());
+        let session = stomp::Session::new(handle.id().0, hub.now(), hub.limits(), ledger, hub.transactions());
+        Speaker::Stomp(Box::new(session))
     }
 
     pub(super) fn is_begun(&self) -> bool {

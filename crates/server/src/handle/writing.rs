@@ -3,7 +3,7 @@
 use super::{ConnectionHandle, Stomp};
 use crate::slice::FLUSH;
 use crate::stomp;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::writer::{Incoming, Marks, Writer};
 use bytes::Bytes;
 use std::io::{ErrorKind, IoSlice};
@@ -40,9 +40,15 @@ impl ConnectionHandle {
 
     /// STOMP is spoken from now on. Nothing was delivered yet.
     pub(crate) fn speak_stomp(&self, ledger: Arc<Mutex<stomp::Ledger>>) {
-        let marks = Mutex::new(Marks::default());
-        let _ = self.stomp.set(Stomp { ledger, marks, wire: AtomicU64::new(0) });
-        self.writer.lock().speak(stomp::Outbox::new(self.id.0));
+        let _ = self.stomp.set(Stomp {
+            ledger,
+            marks: Mutex::new(Marks::default()),
+            wire: AtomicU64::new(0),
+            receipts: Mutex::new((0, 0)),
+            owes_receipts: AtomicBool::new(false),
+        });
+        let framing = if self.is_web_socket() { stomp::Framing::web_socket() } else { stomp::Framing::Plain };
+        self.writer.lock().speak(stomp::Outbox::new(self.id.0, framing));
     }
 
     /// What is known about its subscriptions, if STOMP is spoken.
@@ -100,6 +106,7 @@ impl ConnectionHandle {
                 Ok(bytes) => {
                     let credit = writer.advance(bytes);
                     self.note_written(bytes, credit);
+                    self.note_receipts(writer.take_receipts());
                     *most = most.saturating_sub(bytes);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -134,6 +141,24 @@ impl ConnectionHandle {
         }
         self.written.fetch_add(credit as u64, Ordering::AcqRel);
         self.uncredited.fetch_add(credit, Ordering::AcqRel);
+    }
+
+    fn note_receipts(&self, (receipts, bytes): (usize, usize)) {
+        if receipts > 0
+            && let Some(stomp) = self.stomp.get()
+        {
+            let mut unreported = stomp.receipts.lock();
+            *unreported = (unreported.0 + receipts, unreported.1 + bytes);
+            stomp.owes_receipts.store(true, Ordering::Release);
+        }
+    }
+
+    /// The receipts that were written and the broker does not know of. Only under the hub's lock.
+    pub(crate) fn take_receipts(&self) -> (usize, usize) {
+        let Some(stomp) = self.stomp.get().filter(|stomp| stomp.owes_receipts.swap(false, Ordering::AcqRel)) else {
+            return (0, 0);
+        };
+        std::mem::take(&mut *stomp.receipts.lock())
     }
 
     /// Takes back what was not begun, and returns how much is kept. The credit that is due belongs to it: it is to be taken

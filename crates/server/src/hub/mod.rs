@@ -11,13 +11,15 @@ use crate::handle::{CloseMode, ConnectionHandle};
 use crate::log::LogQuota;
 use crate::slice::Slice;
 use crate::socket::Origin;
+use crate::stomp::AllTransactions;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Notify, Ordering};
 use crate::watch::Watch;
 use locked::FailOnPanic;
 use state::State;
 use std::sync::Arc;
 use switchboard_broker::{
-    ChannelRule, ChannelStatus, Command, ConnectionId, ConnectionStatus, Limits, Status, StatusQuery, Time, Totals,
+    Browse, BrowseQuery, ChannelRule, ChannelStatus, Command, ConnectionId, ConnectionStatus, Limits, MoveError, Page,
+    QueueStatus, Queues, Status, StatusQuery, Time, Totals,
 };
 pub(crate) use tap::{SAMPLE, Sample, TAPS, Tap, Taps};
 
@@ -44,6 +46,7 @@ pub(crate) struct Hub {
     limits: Limits,
     watch: Watch,
     taps: Taps,
+    transactions: Arc<AllTransactions>,
 }
 
 impl Hub {
@@ -56,6 +59,7 @@ impl Hub {
             pressed: AtomicBool::new(false),
             phase: AtomicU8::new(0),
             log_quota: LogQuota::new(),
+            transactions: Arc::new(AllTransactions::new(limits.memory)),
             limits,
             watch: Watch::new(),
             taps: Taps::default(),
@@ -68,6 +72,11 @@ impl Hub {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What the open transactions of all sessions take.
+    pub(crate) fn transactions(&self) -> Arc<AllTransactions> {
+        self.transactions.clone()
     }
 
     pub(crate) fn watch(&self) -> &Watch {
@@ -137,9 +146,9 @@ impl Hub {
                 self.taps.see(now, channel, batch);
             }
             locked.broker.handle(now, id, command);
-            unclocked += 1 + locked.dispatch(now, dirty);
+            unclocked += 1 + locked.dispatch_before(&commands[done..], now, dirty);
             if let Some(subscription) = ended {
-                locked.forget(id, subscription);
+                locked.forget(id, subscription, dirty);
             }
             if unclocked >= UNCLOCKED {
                 unclocked = 0;
@@ -298,10 +307,11 @@ impl Hub {
         (status, origins)
     }
 
-    /// One channel; `None` if there is none of this name.
-    pub(crate) fn channel(&self, name: &[u8]) -> Option<ChannelStatus> {
+    /// One channel, and what there is beside it of a queue; `None` if there is none of this name.
+    pub(crate) fn channel(&self, name: &[u8]) -> Option<(ChannelStatus, Option<QueueStatus>)> {
         let locked = self.lock()?;
-        locked.broker.channel(self.now(), name)
+        let now = self.now();
+        Some((locked.broker.channel(now, name)?, locked.broker.queue(now, name)))
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -320,6 +330,47 @@ impl Hub {
             state.dispatch(now, dirty);
             purged
         })?
+    }
+
+    /// The queues of a page. Beside them, how many messages wait in the queues that `beside` names for each.
+    pub(crate) fn queues(&self, page: Page, beside: impl Fn(&[u8]) -> Option<Vec<u8>>) -> (Queues, Vec<usize>) {
+        let Some(locked) = self.lock() else { return Default::default() };
+        let now = self.now();
+        let queues = locked.broker.queues(now, page);
+        let depth = |name: Vec<u8>| locked.broker.queue(now, &name).map(|queue| queue.depth);
+        let beside = queues.queues.iter().map(|queue| beside(&queue.name).and_then(depth).unwrap_or(0)).collect();
+        (queues, beside)
+    }
+
+    /// Messages that wait in a queue, which stay there; `None` if there is no such queue.
+    pub(crate) fn browse(&self, name: &[u8], query: &BrowseQuery) -> Option<Browse> {
+        let locked = self.lock()?;
+        locked.broker.browse(self.now(), name, query)
+    }
+
+    /// Moves what waits in a queue; `None` if the books cannot be trusted.
+    pub(crate) fn move_messages(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: usize,
+    ) -> Option<Result<usize, MoveError>> {
+        self.change(|state, now, dirty| {
+            let moving = state.broker.move_messages(now, from, to, most);
+            state.dispatch(now, dirty);
+            moving
+        })
+    }
+
+    /// Pauses a queue, or lets it go on. False if there is no such queue.
+    pub(crate) fn pause_queue(&self, name: &[u8], pauses: bool) -> bool {
+        let is_there = self.change(|state, now, dirty| {
+            let broker = &mut state.broker;
+            let is_there = if pauses { broker.pause_queue(now, name) } else { broker.resume_queue(now, name) };
+            state.dispatch(now, dirty);
+            is_there
+        });
+        is_there.unwrap_or(false)
     }
 
     /// Replaces the channel rules.

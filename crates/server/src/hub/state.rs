@@ -34,6 +34,10 @@ impl State {
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
         let (written, acknowledged) = handle.take_credit();
         self.report(now, handle.id(), written, acknowledged);
+        let (receipts, bytes) = handle.take_receipts();
+        if receipts > 0 && self.handles.contains_key(&handle.id()) {
+            self.broker.handle(now, handle.id(), Command::ReceiptsWritten { receipts, bytes });
+        }
         if acknowledged > 0
             && let Some(window) = self.broker.window(handle.id())
         {
@@ -56,6 +60,11 @@ impl State {
 
     /// Does what the broker asks for, and returns how much that was.
     pub(super) fn dispatch(&mut self, now: Time, dirty: &mut Dirty) -> usize {
+        self.dispatch_before(&[], now, dirty)
+    }
+
+    /// The same after a command of a connection whose next commands are `behind`.
+    pub(super) fn dispatch_before(&mut self, behind: &[Command], now: Time, dirty: &mut Dirty) -> usize {
         let mut events = 0;
         while let Some(event) = self.broker.poll() {
             events += 1;
@@ -75,12 +84,15 @@ impl State {
                         }
                     });
                 }
+                // Asked for by the native protocol only.
                 Event::Barrier { connection, batch } => self.with(connection, |handle| {
-                    let is_first = match handle.stomp() {
-                        None => handle.incoming(batch.packed().clone()),
-                        Some(_) => handle.incoming_stomp(Entry::Receipts(batch)),
-                    };
-                    if is_first {
+                    if handle.incoming(batch.packed().clone()) {
+                        dirty.push(handle);
+                    }
+                }),
+                // Asked for by STOMP only.
+                Event::Receipt { connection, batch } => self.with(connection, |handle| {
+                    if handle.incoming_stomp(Entry::Receipts(batch)) {
                         dirty.push(handle);
                     }
                 }),
@@ -115,7 +127,7 @@ impl State {
                         }
                         let named =
                             channel.as_ref().map_or_else(String::new, |name| format!("{}: ", name.escape_ascii()));
-                        let error = StompError::new(format!("{named}{refusal}"));
+                        let error = StompError::new(format!("{named}{refusal}")).with_receipt(receipt_of(behind));
                         if handle.incoming_stomp(Entry::Error(error)) {
                             dirty.push(handle);
                         }
@@ -128,11 +140,14 @@ impl State {
         events
     }
 
-    /// What comes for a subscription that has ended is not written any more.
-    pub(super) fn forget(&self, connection: ConnectionId, subscription: SubscriptionId) {
+    /// What comes for a subscription that has ended is not written any more, nor is what was not begun.
+    pub(super) fn forget(&self, connection: ConnectionId, subscription: SubscriptionId, dirty: &mut Dirty) {
         self.with(connection, |handle| {
             if let Some(ledger) = handle.stomp() {
-                ledger.lock().forget(subscription);
+                let entry = ledger.lock().forget(subscription);
+                if entry.is_some_and(|entry| handle.incoming_stomp(entry)) {
+                    dirty.push(handle);
+                }
             }
         });
     }
@@ -148,4 +163,13 @@ impl State {
             act(handle);
         }
     }
+}
+
+/// The receipt that was asked for a command, by the commands behind it.
+fn receipt_of(behind: &[Command]) -> Option<Vec<u8>> {
+    let (at, batch, covers) = behind.iter().enumerate().find_map(|(at, command)| match command {
+        Command::Receipt { batch, covers } => Some((at, batch, *covers)),
+        _ => None,
+    })?;
+    batch.iter().next().filter(|_| covers > at).map(<[u8]>::to_vec)
 }

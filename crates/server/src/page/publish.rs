@@ -1,7 +1,7 @@
 //! `POST /page/publish?name=NAME`: publishes the request's body, as a client of the native protocol does.
 
 use crate::connector::Connector;
-use crate::http::{bad, parameter};
+use crate::http::parameters::{bad, parameter};
 use crate::hub::Hub;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;

@@ -6,7 +6,9 @@
 use super::find::Needle;
 use super::order::{First, natural};
 use crate::answers::Answers;
-use crate::http::{bad, channel_row, connection_row, number, parameter, sums, waits_for};
+use crate::http::parameters::{bad, number, parameter};
+use crate::http::queues::seconds;
+use crate::http::status::{channel_row, connection_row, sums, waits_for};
 use crate::hub::Hub;
 use crate::socket::Origin;
 use axum::extract::{RawQuery, State};
@@ -64,6 +66,7 @@ fn channel_order(sort: &str) -> Option<ChannelOrder> {
         "" | "name" => |a, b| natural(&a.name, &b.name),
         "kind" => |a, b| (a.kind == Kind::Topic).cmp(&(b.kind == Kind::Topic)),
         "depth" => |a, b| a.depth.cmp(&b.depth),
+        "flight" => |a, b| a.in_flight.cmp(&b.in_flight),
         "bytes" => |a, b| a.bytes.cmp(&b.bytes),
         "in" => |a, b| a.publish_rate.total_cmp(&b.publish_rate),
         "out" => |a, b| a.deliver_rate.total_cmp(&b.deliver_rate),
@@ -82,7 +85,7 @@ pub(super) async fn channels(
 ) -> Result<Response, Response> {
     let wanted = Wanted::of(query.as_deref())?;
     let order = channel_order(&wanted.sort)
-        .ok_or_else(|| wanted.unknown("name, kind, depth, bytes, in, out, subscribers, dropped, dead"))?;
+        .ok_or_else(|| wanted.unknown("name, kind, depth, flight, bytes, in, out, subscribers, dropped, dead"))?;
     let mut rows = First::new(wanted.limit, |a: &ChannelStatus, b: &ChannelStatus| {
         wanted.turned(order(a, b)).then_with(|| natural(&a.name, &b.name))
     });
@@ -109,7 +112,14 @@ pub(super) async fn channels(
 /// One channel; `null` if there is none of this name, which is no error: a channel is forgotten when nobody uses it.
 pub(super) async fn channel(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Json<Value> {
     let name = parameter(query.as_deref(), "name").unwrap_or_default();
-    Json(hub.channel(&name).as_ref().map(channel_row).into())
+    let Some((channel, queue)) = hub.channel(&name) else { return Json(Value::Null) };
+    let mut row = channel_row(&channel);
+    if let Some(queue) = queue {
+        row["oldest_s"] = queue.oldest.map(seconds).into();
+        row["postponed"] = queue.postponed.into();
+        row["redelivered"] = queue.redelivered.into();
+    }
+    Json(row)
 }
 
 type Row = (ConnectionStatus, Option<Origin>);

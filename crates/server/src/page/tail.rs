@@ -1,6 +1,6 @@
 //! `GET /page/tail?name=NAME`: samples of what is published to a channel, as Server-Sent Events.
 
-use crate::http::{bad, parameter};
+use crate::http::parameters::{bad, parameter};
 use crate::hub::{Hub, SAMPLE, Sample, TAPS, Tap};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};

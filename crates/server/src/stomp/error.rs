@@ -32,7 +32,12 @@ impl StompError {
 
     /// Names the receipt that the frame asked for.
     pub(super) fn about(self, frame: &Frame<'_>) -> StompError {
-        StompError { receipt: frame.header(b"receipt").map(Cow::into_owned), ..self }
+        self.with_receipt(frame.header(b"receipt").map(Cow::into_owned))
+    }
+
+    /// Names a receipt, if there is one.
+    pub(crate) fn with_receipt(self, receipt: Option<Vec<u8>>) -> StompError {
+        StompError { receipt, ..self }
     }
 
     /// The ERROR frame.

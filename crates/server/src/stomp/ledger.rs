@@ -13,6 +13,8 @@ pub(crate) struct Ledger {
     subscriptions: HashMap<SubscriptionId, Subscription>,
     /// No tag from this one on was delivered.
     end: u64,
+    /// The session has ended: what waits is still written.
+    is_ending: bool,
 }
 
 #[derive(Debug)]
@@ -21,17 +23,33 @@ struct Subscription {
     line: Arc<[u8]>,
     /// For an ack that covers all earlier messages: the tags that wait for one, in order.
     unacked: Option<VecDeque<Range<u64>>>,
+    /// It has ended: only acks of what it was given may still come.
+    is_ended: bool,
 }
 
 impl Ledger {
     pub(super) fn subscribe(&mut self, id: SubscriptionId, line: Vec<u8>, is_cumulative: bool) {
-        let subscription = Subscription { line: line.into(), unacked: is_cumulative.then(VecDeque::new) };
+        let subscription =
+            Subscription { line: line.into(), unacked: is_cumulative.then(VecDeque::new), is_ended: false };
         self.subscriptions.insert(id, subscription);
     }
 
+    /// The session has ended, and with it all subscriptions.
+    pub(super) fn finish(&mut self) {
+        self.is_ending = true;
+    }
+
     /// The broker knows the subscription no more. What comes for it nevertheless is not written.
-    pub(crate) fn forget(&mut self, id: SubscriptionId) {
-        self.subscriptions.remove(&id);
+    /// Acks of what it was given cover earlier messages as before. Returns what is to become of what was not begun: a
+    /// session that ends gets it.
+    pub(crate) fn forget(&mut self, id: SubscriptionId) -> Option<Entry> {
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            subscription.is_ended = true;
+            if subscription.unacked.as_ref().is_none_or(VecDeque::is_empty) {
+                self.subscriptions.remove(&id);
+            }
+        }
+        (!self.is_ending).then_some(Entry::Ended(id))
     }
 
     /// What the event [`Deliver`](switchboard_broker::Event::Deliver) asks to be written.
@@ -43,7 +61,8 @@ impl Ledger {
         tag: Option<DeliveryTag>,
         redelivered: bool,
     ) -> Entry {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return Entry::Skipped(batch.bytes()) };
+        let subscription = self.subscriptions.get_mut(&id).filter(|subscription| !subscription.is_ended);
+        let Some(subscription) = subscription else { return Entry::Skipped(batch.bytes()) };
         if let Some(DeliveryTag(first)) = tag {
             let tags = first..first + batch.len() as u64;
             self.end = self.end.max(tags.end);
@@ -78,8 +97,7 @@ impl Ledger {
 
     /// Takes the tags that an ack of `tag` covers, in order.
     pub(super) fn settle(&mut self, id: SubscriptionId, tag: u64) -> Vec<RangeInclusive<u64>> {
-        let subscription = self.subscriptions.get_mut(&id);
-        let Some(unacked) = subscription.and_then(|subscription| subscription.unacked.as_mut()) else {
+        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) = self.subscriptions.get_mut(&id) else {
             return vec![tag..=tag];
         };
         let mut covered = Vec::new();
@@ -96,6 +114,9 @@ impl Ledger {
         }
         if unacked.is_empty() {
             *unacked = VecDeque::new();
+            if *is_ended {
+                self.subscriptions.remove(&id);
+            }
         }
         covered
     }
@@ -146,5 +167,17 @@ mod tests {
         ledger.forget(TWO);
         let entry = ledger.deliver(TWO, "/topic/a".into(), Batch::one(b"x"), None, false);
         assert!(matches!(entry, Entry::Skipped(5)));
+    }
+
+    #[test]
+    fn a_cumulative_ack_covers_earlier_messages_also_once_its_subscription_has_ended() {
+        let mut ledger = ledger();
+        ledger.forget(ONE);
+        let entry = ledger.deliver(ONE, "/topic/a".into(), Batch::one(b"x"), None, false);
+        assert!(matches!(entry, Entry::Skipped(5)));
+        assert_eq!(ledger.settle(ONE, 4), [1..=4]);
+        ledger.recalled(8);
+        assert_eq!(ledger.settle(ONE, 7), [7..=7]);
+        assert_eq!(ledger.subscriptions.len(), 1, "nothing of it is left");
     }
 }

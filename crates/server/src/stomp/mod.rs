@@ -2,13 +2,15 @@
 
 mod destination;
 mod error;
+mod framing;
 mod heartbeat;
 mod ledger;
 mod outbox;
 mod session;
 
 pub(crate) use error::StompError;
+pub(crate) use framing::{Framing, Signal};
 pub(crate) use heartbeat::{Beat, Heartbeat};
 pub(crate) use ledger::Ledger;
 pub(crate) use outbox::{Entry, Outbox};
-pub(crate) use session::Session;
+pub(crate) use session::{AllTransactions, Session};

@@ -1,11 +1,12 @@
 //! Frames that are to be written to one peer.
 
 use super::StompError;
+use super::framing::{Framing, Signal};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
-use switchboard_broker::{Batch, SubscriptionId};
+use switchboard_broker::{Batch, Kind, SubscriptionId};
 use switchboard_wire::stomp::{FrameWriter, Version};
 
 /// Bytes of a length before each message of a packed buffer.
@@ -31,8 +32,10 @@ pub(crate) enum Entry {
         tag: Option<u64>,
         redelivered: bool,
     },
-    /// A RECEIPT frame for each of the bodies.
+    /// A RECEIPT frame for each of the bodies, before what was not begun.
     Receipts(Batch),
+    /// The subscription has ended: its topics' messages that were not begun are not written.
+    Ended(SubscriptionId),
     /// Packed bytes that are not written, and count as if they were.
     Skipped(usize),
     /// A frame that goes before everything else. The version is that of all frames from now on.
@@ -41,6 +44,8 @@ pub(crate) enum Entry {
     Beat,
     /// An ERROR, in place of all messages. Nothing comes behind it.
     Error(StompError),
+    /// What belongs to WebSocket alone.
+    WebSocket(Signal),
 }
 
 /// A frame that was made: how long it is, and the packed bytes that it stands for.
@@ -49,8 +54,8 @@ struct Mark {
     wire: usize,
     packed: usize,
     tag: Option<u64>,
-    /// Receipts that it would be made of again.
-    receipts: Option<Batch>,
+    /// Of a topic's message.
+    topic_of: Option<SubscriptionId>,
 }
 
 /// Entries become frames shortly before they are written. [`Outbox::advance`] counts in the packed bytes of the broker's
@@ -59,9 +64,13 @@ struct Mark {
 pub(crate) struct Outbox {
     connection: u64,
     version: Version,
+    framing: Framing,
     /// Goes first, at the end of a frame. The first bytes of it may be written.
     control: Vec<u8>,
     control_written: usize,
+    /// Receipts in it, and those that are written: how many, and their packed bytes.
+    receipts: (usize, usize),
+    receipts_written: (usize, usize),
     entries: VecDeque<Entry>,
     /// Of the first entry: how many bytes of its batch are frames already, and how many messages; its common header lines.
     made: (usize, u64),
@@ -79,12 +88,15 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(connection: u64) -> Outbox {
+    pub(crate) fn new(connection: u64, framing: Framing) -> Outbox {
         Outbox {
             connection,
             version: Version::V1_0,
+            framing,
             control: Vec::new(),
             control_written: 0,
+            receipts: (0, 0),
+            receipts_written: (0, 0),
             entries: VecDeque::new(),
             made: (0, 0),
             lines: Vec::new(),
@@ -100,43 +112,58 @@ impl Outbox {
 
     /// Whether nothing waits to be written.
     pub(crate) fn is_empty(&self) -> bool {
+        self.is_idle() && self.framing.is_idle()
+    }
+
+    /// The same, where what belongs to WebSocket alone does not count.
+    fn is_idle(&self) -> bool {
         self.control.is_empty() && self.entries.is_empty() && self.marks.is_empty()
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
-        if self.has_failed {
+        if let Entry::WebSocket(signal) = entry {
+            return self.framing.signal(if self.has_failed { signal.after_error() } else { signal });
+        }
+        if self.has_failed || self.framing.is_closed() {
             // It is never credited: what is a queue's goes to others.
             return;
         }
+        let begin = self.control.len();
         match entry {
             Entry::Connected(version, frame) => {
                 self.version = version;
                 self.control.extend_from_slice(&frame);
+                self.framing.wrap(&mut self.control, begin, &[]);
             }
             Entry::Beat => {
-                if self.is_empty() {
+                if self.is_idle() {
                     self.control.push(b'\n');
+                    self.framing.wrap(&mut self.control, begin, &[]);
                 }
             }
-            Entry::Error(error) => self.fail(&error),
+            Entry::Receipts(batch) => {
+                for receipt in batch.iter() {
+                    let begin = self.control.len();
+                    FrameWriter::new(b"RECEIPT", self.version, &mut self.control).header(b"receipt-id", receipt).end();
+                    self.framing.wrap(&mut self.control, begin, &[]);
+                }
+                self.receipts = (self.receipts.0 + batch.len(), self.receipts.1 + batch.bytes());
+            }
+            Entry::Error(error) => {
+                self.has_failed = true;
+                self.cut();
+                self.entries = VecDeque::new();
+                error.write(self.version, &mut self.control);
+                self.framing.wrap(&mut self.control, begin, &[]);
+            }
+            Entry::Ended(subscription) => self.end(subscription),
             entry => self.entries.push_back(entry),
         }
     }
 
-    /// Messages that were not begun give way; receipts do not.
-    fn fail(&mut self, error: &StompError) {
-        self.has_failed = true;
-        let made = self.cut().into_iter().filter_map(|mark| mark.receipts);
-        let waiting = std::mem::take(&mut self.entries).into_iter().filter_map(|entry| match entry {
-            Entry::Receipts(batch) => Some(batch),
-            _ => None,
-        });
-        let mut last = Vec::new();
-        for batch in made.chain(waiting) {
-            batch.iter().for_each(|receipt| receipt_frame(receipt, self.version, &mut last));
-        }
-        error.write(self.version, &mut last);
-        self.control.extend_from_slice(&last);
+    /// The receipts that were written since the last call: how many, and their packed bytes.
+    pub(crate) fn take_receipts(&mut self) -> (usize, usize) {
+        std::mem::take(&mut self.receipts_written)
     }
 
     /// Drops the frames that were made and not begun, but not their entries.
@@ -177,6 +204,8 @@ impl Outbox {
 
     /// Makes frames of what waits, and gives the packed bytes that are to be credited although nothing is written for them.
     pub(crate) fn prepare(&mut self) -> usize {
+        let is_over = self.is_idle();
+        self.framing.prepare(&mut self.control, is_over);
         let mut wire: usize = self.pieces.iter().map(Bytes::len).sum();
         let mut open = Vec::new();
         while wire < AHEAD && !self.entries.is_empty() {
@@ -184,6 +213,53 @@ impl Outbox {
         }
         self.close(&mut open);
         self.advance(0)
+    }
+
+    /// Leaves out a subscription's messages of topics that were not begun. They count as written.
+    fn end(&mut self, ended: SubscriptionId) {
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            let made = if index == 0 { self.made.0 } else { 0 };
+            match entry {
+                Entry::Messages { subscription: (id, _), channel, batch, .. }
+                    if *id == ended && Kind::of(channel) == Kind::Topic =>
+                {
+                    *entry = Entry::Skipped(batch.bytes() - made);
+                    if index == 0 {
+                        self.made = (0, 0);
+                        self.lines.clear();
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.marks.iter().all(|mark| mark.topic_of != Some(ended)) {
+            return;
+        }
+        let mut pieces = std::mem::take(&mut self.pieces);
+        if let Some(first) = pieces.front_mut() {
+            *first = first.slice(self.written..);
+        }
+        self.written = 0;
+        for (index, mark) in self.marks.iter_mut().enumerate() {
+            let begun = if index == 0 { self.begun } else { 0 };
+            let is_left_out = mark.topic_of == Some(ended) && begun == 0;
+            let mut left = mark.wire - begun;
+            while left > 0
+                && let Some(piece) = pieces.front_mut()
+            {
+                let part = piece.split_to(left.min(piece.len()));
+                left -= part.len();
+                if piece.is_empty() {
+                    pieces.pop_front();
+                }
+                if !is_left_out {
+                    self.pieces.push_back(part);
+                }
+            }
+            if is_left_out {
+                mark.wire = 0;
+            }
+        }
     }
 
     /// Makes one frame, or one entry's receipts, and gives its length.
@@ -194,22 +270,13 @@ impl Outbox {
                 let batch = batch.clone();
                 (batch.bytes(), self.make_message(&batch, open))
             }
-            Entry::Receipts(batch) => {
-                let begin = open.len();
-                batch.iter().for_each(|receipt| receipt_frame(receipt, self.version, open));
-                let (wire, packed) = (open.len() - begin, batch.bytes());
-                self.made.0 = packed;
-                let receipts = Some(batch.clone());
-                self.marks.push_back(Mark { wire, packed, tag: None, receipts });
-                (packed, wire)
-            }
             &Entry::Skipped(packed) => {
                 self.made.0 = packed;
-                self.marks.push_back(Mark { wire: 0, packed, tag: None, receipts: None });
+                self.marks.push_back(Mark { wire: 0, packed, tag: None, topic_of: None });
                 (packed, 0)
             }
             // They never wait here.
-            Entry::Connected(..) | Entry::Beat | Entry::Error(_) => (0, 0),
+            _ => (0, 0),
         };
         if self.made.0 >= batch {
             self.entries.pop_front();
@@ -224,6 +291,7 @@ impl Outbox {
         else {
             return 0;
         };
+        let topic_of = (Kind::of(channel) == Kind::Topic).then_some(*id);
         let (at, index) = self.made;
         if index == 0 {
             let lines = &mut self.lines;
@@ -255,6 +323,7 @@ impl Outbox {
         }
         let wire = if length > COPIED {
             FrameWriter::resume(self.version, open).body_follows(length);
+            self.framing.wrap(open, begin, &packed[body.clone()]);
             let head = open.len() - begin;
             self.close(open);
             self.pieces.push_back(packed.slice(body));
@@ -262,10 +331,11 @@ impl Outbox {
             head + length + 1
         } else {
             FrameWriter::resume(self.version, open).body(&packed[body]);
+            self.framing.wrap(open, begin, &[]);
             open.len() - begin
         };
         self.made = (at + PREFIX + length, index + 1);
-        self.marks.push_back(Mark { wire, packed: PREFIX + length, tag, receipts: None });
+        self.marks.push_back(Mark { wire, packed: PREFIX + length, tag, topic_of });
         wire
     }
 
@@ -312,6 +382,9 @@ impl Outbox {
             self.control_written += bytes;
             if self.control_written == self.control.len() {
                 (self.control, self.control_written) = (Vec::new(), 0);
+                let (receipts, bytes) = std::mem::take(&mut self.receipts);
+                self.receipts_written.0 += receipts;
+                self.receipts_written.1 += bytes;
             }
             return 0;
         }
@@ -349,10 +422,6 @@ impl Outbox {
             self.pieces.pop_front();
         }
     }
-}
-
-fn receipt_frame(receipt: &[u8], version: Version, out: &mut Vec<u8>) {
-    FrameWriter::new(b"RECEIPT", version, out).header(b"receipt-id", receipt).end();
 }
 
 #[cfg(test)]

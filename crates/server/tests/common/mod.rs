@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "not every test uses everything")]
 
 pub(crate) mod stomp;
+pub(crate) mod web_socket;
 
 use std::net::SocketAddr;
 use std::time::Duration;

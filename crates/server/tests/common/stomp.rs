@@ -47,14 +47,20 @@ impl StompClient {
         self.socket.write_all(bytes.as_bytes()).await.unwrap();
     }
 
-    /// Sends a frame with a receipt, and waits for that. Gives what came before.
+    /// Everything up to now is done: sends a message to itself, which comes behind what waits. Gives what came before.
     pub(crate) async fn settle(&mut self) -> Vec<Frame> {
-        self.send("SEND\ndestination:/topic/nobody\nreceipt:settled\n\n\0").await;
+        self.send("SUBSCRIBE\nid:settled\ndestination:/topic/settled\n\n\0SEND\ndestination:/topic/settled\n\n\0")
+            .await;
         let mut before = Vec::new();
         loop {
-            match self.receive().await {
-                frame if frame.command == "RECEIPT" && frame.header("receipt-id") == "settled" => return before,
-                frame => before.push(frame),
+            let frame = self.receive().await;
+            if frame.header("receipt-id") == "settled" {
+                return before;
+            } else if frame.header("subscription") == "settled" {
+                // Only now: what was not begun of it would not come any more.
+                self.send("UNSUBSCRIBE\nid:settled\nreceipt:settled\n\n\0").await;
+            } else if frame.header("destination") != "/topic/settled" {
+                before.push(frame);
             }
         }
     }

@@ -60,3 +60,11 @@ async fn stompjs_speaks_over_tcp() {
     let port = server.stomp.port().to_string();
     passes("node".into(), &[&script("stompjs.mjs"), &modules.to_string_lossy(), "127.0.0.1", &port]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stompjs_speaks_over_web_socket() {
+    let server = Running::start().await;
+    let modules = target().join("stompjs").canonicalize().expect("modules, as scripts/test installs them");
+    let url = format!("ws://{}/stomp", server.http);
+    passes("node".into(), &[&script("stompjs.mjs"), &modules.to_string_lossy(), &url]).await;
+}

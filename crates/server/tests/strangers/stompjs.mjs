@@ -1,10 +1,12 @@
-// An unmodified @stomp/stompjs over TCP, against a broker: stompjs.mjs MODULES HOST PORT. Prints "ok" or fails.
+// An unmodified @stomp/stompjs against a broker: stompjs.mjs MODULES HOST PORT over TCP, stompjs.mjs MODULES ws://URL over
+// WebSocket. Prints "ok" or fails.
 import { createRequire } from 'node:module';
 
 const [modules, host, port] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const { Client } = require('@stomp/stompjs');
 const { TCPWrapper } = require('@stomp/tcp-wrapper');
+const { WebSocket } = require('ws');
 
 // Generous: what is waited for comes, or the test fails.
 const deadline = setTimeout(() => { console.error('nothing came in time'); process.exit(1); }, 30_000);
@@ -13,10 +15,16 @@ function check(is, what) {
   if (!is) throw new Error(what);
 }
 
-function connect(versions) {
+const isWeb = host.startsWith('ws');
+const { Versions } = require('@stomp/stompjs');
+
+function connect({ versions, ...options }) {
   return new Promise((resolve, reject) => {
     const client = new Client({
-      webSocketFactory: () => new TCPWrapper(host, Number(port)),
+      webSocketFactory: () => (isWeb
+        ? new WebSocket(host, (versions ?? Versions.default).protocolVersions())
+        : new TCPWrapper(host, Number(port))),
+      ...options,
       connectHeaders: { login: 'user', passcode: 'pass' },
       heartbeatIncoming: 500,
       heartbeatOutgoing: 500,
@@ -35,9 +43,10 @@ const settle = (client) => new Promise((resolve) => {
   client.publish({ destination: '/topic/nobody', headers: { receipt } });
 });
 
-const { Versions } = require('@stomp/stompjs');
-for (const versions of [null, new Versions(['1.1']), new Versions(['1.0'])]) {
-  const client = await connect(versions);
+const kinds = [{}, { versions: new Versions(['1.1']) }, { versions: new Versions(['1.0']) }];
+if (isWeb) kinds.push({ forceBinaryWSFrames: true }, { splitLargeFrames: true, maxWebSocketChunkSize: 16 });
+for (const kind of kinds) {
+  const client = await connect(kind);
   const heard = [];
   let wake = () => {};
   const add = (message) => { heard.push(message); wake(); };
@@ -54,6 +63,9 @@ for (const versions of [null, new Versions(['1.1']), new Versions(['1.0'])]) {
   const binaryBody = new Uint8Array([0, 1, 0, 255]);
   client.publish({ destination: '/topic/js/a', binaryBody });
   check(String((await next()).binaryBody) === String(binaryBody), 'bytes');
+  const long = 'é'.repeat(100_000);
+  client.publish({ destination: '/topic/js/a', body: long });
+  check((await next()).body === long, 'a long text');
   subscription.unsubscribe();
 
   const queue = `/queue/js/${Math.random()}`;

@@ -59,6 +59,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("rows.tables", &["patron", "sales.item,patron"], &[".a", "a."]),
     ("rows.refresh", &["off", "cached", "written"], &["", "on", "0"]),
     ("rows.install-triggers", &["true", "false"], &["", "yes"]),
+    ("stomp-origins", &["", "*", "https://a.example,http://b:1"], &["a.example", "https://a/", "ftp://a"]),
     ("rows.origins", &["", "*", "https://a.example,http://b:1"], &["a.example", "https://a/", "ftp://a"]),
     ("rows.read-only", &["true", "false"], &["", "1"]),
     ("news.listen", &["", "127.0.0.1:0"], &["8080", "a:65536"]),

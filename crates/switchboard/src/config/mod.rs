@@ -206,7 +206,8 @@ impl Settings {
         }
         // Where there is none, a token can only come from settings or environment, and the error says so.
         self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
-        self.server.web = self.web.clone();
+        let socket_origins = std::mem::take(&mut self.server.web.socket_origins);
+        self.server.web = switchboard_web::Options { socket_origins, ..self.web.clone() };
         self.monitor.web = self.web.clone();
         self.news.service.web = self.web.clone();
         Ok(())

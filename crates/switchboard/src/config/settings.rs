@@ -180,6 +180,7 @@ settings! {
     BROKER:
     "listen" Addresses => server.listen, "Addresses for clients of the native protocol.";
     "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, which is spoken at those of `listen` too; without a choice of yours, none where `listen` is one.";
+    "stomp-origins" Origins => server.web.socket_origins, "Other sites whose pages may speak STOMP over WebSocket, as https://HOST; * for every site.";
     "http" Addresses => server.http, "Where health, metrics and status are served; an empty list serves none.";
     "memory" Size [Unit::Bytes.from(1..=isize::MAX as u64)] => server.limits.memory, "All buffered bytes and the overhead of every entry together; at this budget the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";

@@ -15,6 +15,7 @@ fn what_is_printed_reads_back_the_same() {
     for (key, value) in [
         ("listen", "127.0.0.1:1,[::1]:2"),
         ("stomp", "127.0.0.1:3"),
+        ("stomp-origins", "https://a.example,*"),
         ("http", ""),
         ("memory", "1GiB"),
         ("outbox", "1025"),

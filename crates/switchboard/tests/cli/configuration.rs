@@ -48,7 +48,7 @@ fn usage_errors_have_one_exit_code_and_the_real_reason() {
         (&["send", "/topic/a", "--size", "5GiB"], "it is too large"),
         (&["send", "", "hi"], "it is empty: a channel's name has from 1 to 1024 bytes"),
         (&["listen", ""], "it is empty: a channel's name has from 1 to 1024 bytes"),
-        (&["purge", ""], "it is empty: a channel's name has from 1 to 1024 bytes"),
+        (&["queues", "purge", ""], "it is empty: a channel's name has from 1 to 1024 bytes"),
         (&["bench", "--size", "15"], "it must be 16 at least"),
         (&["bench", "--seconds", "0"], "it must be more than 0"),
         (&["up", "sb.toml"], "--config sb.toml"),

@@ -1,5 +1,6 @@
-use super::frame::{Frame, split};
+use super::frame::{Frame, lines, split};
 use super::{DecodeError, Limits, Version};
+use std::borrow::Cow;
 
 /// Finds frames in what a peer sends.
 ///
@@ -80,6 +81,20 @@ impl Decoder {
     /// The version that was agreed on, for all frames but CONNECT, STOMP and CONNECTED from the next one on.
     pub fn set_version(&mut self, version: Version) {
         self.version = version;
+    }
+
+    /// After an error, a header of the broken frame, as far as that has come: `input` is what [`Decoder::next`] was given.
+    /// What is wrong with other headers does not matter.
+    #[must_use]
+    pub fn header_of_broken(&self, input: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+        let mut lines = lines(input.get(self.begin..)?);
+        let version = self.version_of(lines.next()?);
+        let head = lines.take_while(|line| !line.is_empty() && !line.contains(&0)).take(self.limits.headers);
+        let mut values = head.filter_map(|line| {
+            let (of, value) = split(line)?;
+            (*version.unescape(of).ok()? == *name).then(|| version.unescape(value).ok())?
+        });
+        values.next().map(Cow::into_owned)
     }
 
     /// What is at the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more

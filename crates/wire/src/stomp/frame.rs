@@ -50,7 +50,7 @@ impl<'a> Frame<'a> {
 }
 
 /// The lines of some bytes, each of which ends with a line feed, without their ends.
-fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let end = memchr::memchr(b'\n', rest)?;
         let line = &rest[..end];

@@ -305,3 +305,22 @@ fn the_error_of_a_line_is_the_same_wherever_it_is_cut() {
         }
     }
 }
+
+#[test]
+fn a_broken_frame_names_its_receipt_as_far_as_it_has_come() {
+    let limits = Limits { body: 5, ..Limits::default() };
+    for (input, receipt) in [
+        (&b"SEND\nreceipt:1\ncontent-length:99\n\n"[..], Some(&b"1"[..])),
+        (b"\n\r\nSEND\r\ncontent-length:99\r\nreceipt:a\\cb\r\n\r\n", Some(b"a:b")),
+        (b"SEND\nx\\t:1\nreceipt:2\nreceipt:3\n\n\0", Some(b"2")),
+        (b"SEND\nreceipt:1\n\n123456", Some(b"1")),
+        (b"SEND\nno colon\n\nreceipt:1\n\0", None),
+        (b"SEND\nno colon\nreceip", None),
+        (b"SEND\nreceipt:\\t\nx\n\n\0", None),
+    ] {
+        let mut decoder = Decoder::new(limits);
+        decoder.set_version(Version::V1_2);
+        assert!(decoder.next(input).is_err(), "{}", input.escape_ascii());
+        assert_eq!(decoder.header_of_broken(input, b"receipt").as_deref(), receipt, "{}", input.escape_ascii());
+    }
+}

@@ -223,6 +223,7 @@ fn a_paused_connections_acks_nacks_and_unsubscribes_take_effect_at_once() {
     assert_eq!(bench.broker.totals().delivered, 1);
     check(&bench.send(1, nack(2, 2)), &["1:1"]);
     // Without acks to come, there is no reason to read it on.
-    check(&bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) }), &["pause 1"]);
+    check(&bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) }), &["recall 1"]);
+    check(&bench.send(1, Command::Recalled { kept: 0 }), &["pause 1"]);
     check(&bench.subscribe(4, "/queue/in"), &["4:1"]);
 }

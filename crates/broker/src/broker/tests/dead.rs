@@ -3,7 +3,9 @@
 use super::attributes::headers;
 use super::retry::{ack, bench, nack};
 use super::{Bench, brief, check, manual};
-use crate::{Attributes, Batch, ChannelRule, Command, Delivery, DeliveryTag, Event, Limits, Pattern, StatusQuery};
+use crate::{
+    Attributes, Batch, ChannelRule, Command, Delivery, DeliveryTag, Event, Limits, MoveError, Pattern, StatusQuery,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,8 +173,9 @@ fn dead_letters_go_back_to_their_origin_without_what_was_added_to_them() {
     }
     bench.credit(1, 10);
     bench.send(1, reject(1, 2));
-    assert_eq!(bench.broker.restore(bench.now, b"/queue/dead/queue/b"), None);
-    assert_eq!(bench.broker.restore(bench.now, b"/queue/dead/queue/a"), Some(2));
+    let missing = bench.broker.move_messages(bench.now, b"/queue/dead/queue/b", None, usize::MAX);
+    assert_eq!(missing, Err(MoveError::NoQueue));
+    assert_eq!(bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", None, usize::MAX), Ok(2));
     let events = bench.events();
     check(&events, &["1:0", "1:1"]);
     let expected = [Some(&kind), None];
@@ -184,7 +187,7 @@ fn dead_letters_go_back_to_their_origin_without_what_was_added_to_them() {
     bench.credit(1, 10);
     bench.send(1, ack(3, 4));
     assert_eq!(depth(&bench, "/queue/dead/queue/a"), None, "an empty queue without consumers is forgotten");
-    assert_eq!(bench.broker.totals().restored, 2);
+    assert_eq!(bench.broker.totals().moved, 2);
     bench.is_at_rest();
 }
 
@@ -201,7 +204,7 @@ fn what_finds_no_room_in_its_origin_stays_a_dead_letter_in_its_place() {
         bench.send(1, Command::Disconnect);
         bench.publish(3, "/queue/a", &["x"]);
         bench.broker.set_steps_per_call(steps);
-        assert_eq!(bench.broker.restore(bench.now, b"/queue/dead/queue/a"), Some(2));
+        assert_eq!(bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", None, usize::MAX), Ok(2));
         bench.pass(0);
         assert_eq!((depth(&bench, "/queue/a"), depth(&bench, "/queue/dead/queue/a")), (Some(2), Some(1)));
         bench.broker.set_steps_per_call(4096);

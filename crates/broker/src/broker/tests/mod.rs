@@ -7,12 +7,17 @@ mod finish;
 mod found;
 mod knot;
 mod knot_memory;
+mod listing;
+mod moving;
+mod queue_pause;
+mod receipts;
 mod report;
 mod retry;
 mod rules;
 mod slow;
 mod steps;
 mod topics;
+mod unsubscribe;
 mod work;
 
 use super::Broker;
@@ -118,6 +123,7 @@ fn brief(events: &[Event]) -> Vec<String> {
                 lines.extend(batch.iter().map(|body| format!("{}:{}", connection.0, body.escape_ascii())));
             }
             Event::Barrier { connection, .. } => lines.push(format!("barrier {}", connection.0)),
+            Event::Receipt { connection, .. } => lines.push(format!("receipt {}", connection.0)),
             Event::Refused { refusal, .. } => lines.push(format!("refused: {refusal}")),
             Event::Pause { connection, .. } => lines.push(format!("pause {}", connection.0)),
             Event::Resume { connection } => lines.push(format!("resume {}", connection.0)),

@@ -21,7 +21,7 @@ pub(super) fn bench() -> Bench {
 }
 
 /// "0 again 2": each message, whether it may have been seen, and how often it was tried.
-fn tries(events: &[Event]) -> Vec<String> {
+pub(super) fn tries(events: &[Event]) -> Vec<String> {
     let mut lines = Vec::new();
     for event in events {
         let Event::Deliver { batch, redelivered, attempts, .. } = event else { panic!("{event:?}") };
@@ -137,17 +137,6 @@ fn what_a_recall_takes_back_is_no_redelivery() {
     check(&bench.pass(10_000), &["recall 1"]);
     bench.send(1, Command::Recalled { kept: 0 });
     assert_eq!(tries(&bench.subscribe_with(2, "/queue/a", manual(100))), ["0 0", "1 0"]);
-}
-
-#[test]
-fn what_an_ended_subscription_had_comes_again_and_is_not_counted_as_tried() {
-    let mut bench = bench();
-    bench.subscribe_with(1, "/queue/a", manual(100));
-    bench.publish(3, "/queue/a", &["0", "1"]);
-    bench.credit(1, 10);
-    bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) });
-    assert_eq!(tries(&bench.subscribe_with(2, "/queue/a", manual(100))), ["0 again 0", "1 again 0"]);
-    assert_eq!(bench.broker.totals().failed, 0);
 }
 
 #[test]

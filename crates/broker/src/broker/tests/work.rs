@@ -3,7 +3,8 @@
 
 use crate::slots::looks;
 use crate::{
-    AckMode, Batch, Broker, ChannelRule, Command, ConnectionId, DeliveryTag, Limits, Pattern, SubscriptionId, Time,
+    AckMode, Batch, Broker, ChannelRule, Command, ConnectionId, DeliveryTag, Limits, Page, Pattern, SubscriptionId,
+    Time,
 };
 use bytes::Bytes;
 use std::time::Duration;
@@ -17,7 +18,7 @@ struct Case {
 type Prepare = fn(usize) -> Case;
 
 /// Each case, and of how many others its cost must not depend: few and many.
-const CASES: [(&str, Prepare, usize, usize); 18] = [
+const CASES: [(&str, Prepare, usize, usize); 22] = [
     ("a publish beside patterns that do not match", publish_beside_patterns, 1, MANY),
     ("the first publish to a name beside patterns that do not match", publish_to_a_new_name, 1, MANY),
     ("an ack under a pattern over queues", ack_under_a_pattern, 1, MANY),
@@ -32,6 +33,10 @@ const CASES: [(&str, Prepare, usize, usize); 18] = [
     ("a disconnect with messages that wait for room", disconnect_with_pending, SOME, MANY),
     ("the end of a subscription with leases", unsubscribe_with_leases, SOME, MANY),
     ("a purge", purge, SOME, MANY),
+    ("a move of messages", move_messages, SOME, MANY),
+    ("the pause of a queue with consumers", pause_queue, SOME, MANY),
+    ("a page of queues", list_queues, SOME, MANY),
+    ("the fullest queues among topics", fullest_queues, 20_000, 50_000),
     ("a release of a connection whose messages wait", release_of_many, SOME, MANY),
     ("many time limits that are over at once", timeouts, SOME, MANY),
     ("new rules", rules, SOME, MANY),
@@ -243,6 +248,40 @@ fn purge(others: usize) -> Case {
         broker.handle(NOW, ConnectionId(2), Command::Publish { channel: "/queue/a".into(), batch });
     }
     case(broker, STEPS, move |broker| assert_eq!(broker.purge(NOW, b"/queue/a"), Some(others)))
+}
+
+fn move_messages(others: usize) -> Case {
+    let broker = purge(others).broker;
+    case(broker, STEPS, move |broker| {
+        assert_eq!(broker.move_messages(NOW, b"/queue/a", Some(b"/queue/b"), usize::MAX), Ok(others));
+    })
+}
+
+fn pause_queue(others: usize) -> Case {
+    let mut broker = broker();
+    for id in 10..10 + others as u64 {
+        connect(&mut broker, id);
+        subscribe_to(&mut broker, id, 0, "/queue/a", MANUAL);
+    }
+    case(broker, STEPS, |broker| assert!(broker.pause_queue(NOW, b"/queue/a")))
+}
+
+fn list_queues(others: usize) -> Case {
+    let mut broker = broker();
+    for number in 0..others {
+        subscribe_to(&mut broker, 2, number, format!("/queue/{number}"), MANUAL);
+    }
+    case(broker, STEPS, |broker| {
+        assert_eq!(broker.queues(NOW, Page::After { cursor: 0, limit: 100 }).queues.len(), 100);
+    })
+}
+
+fn fullest_queues(others: usize) -> Case {
+    let mut broker = broker();
+    for number in 0..others {
+        subscribe_to(&mut broker, 2, number, format!("/topic/{number}"), AckMode::Auto);
+    }
+    case(broker, STEPS, |broker| assert!(broker.queues(NOW, Page::Top(100)).queues.is_empty()))
 }
 
 fn release_of_many(others: usize) -> Case {

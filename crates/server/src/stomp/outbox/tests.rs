@@ -16,7 +16,7 @@ fn messages(bodies: &[Vec<u8>], tag: Option<u64>) -> Entry {
 }
 
 fn outbox() -> Outbox {
-    let mut outbox = Outbox::new(9);
+    let mut outbox = Outbox::new(9, Framing::Plain);
     outbox.push(Entry::Connected(Version::V1_2, b"CONNECTED\n\n\0".to_vec()));
     outbox
 }
@@ -66,10 +66,22 @@ fn decode(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     }
 }
 
+/// Whole frames, where the last one may have been begun only.
+fn decode_begun(bytes: &[u8]) -> Vec<()> {
+    let mut decoder = Decoder::new(Limits::default());
+    decoder.set_version(Version::V1_2);
+    let (mut rest, mut frames) = (bytes, Vec::new());
+    while let Found::Frame { length, .. } = decoder.next(rest).unwrap() {
+        rest = &rest[length..];
+        frames.push(());
+    }
+    frames
+}
+
 #[test]
 fn a_message_has_the_headers_of_its_version() {
     for (version, ack) in [(Version::V1_1, ""), (Version::V1_2, "ack:9-3-7\n")] {
-        let mut outbox = Outbox::new(9);
+        let mut outbox = Outbox::new(9, Framing::Plain);
         outbox.push(Entry::Connected(version, Vec::new()));
         outbox.push(messages(&[b"hi".to_vec()], Some(7)));
         let text = String::from_utf8(write_all(&mut outbox, 1000).0).unwrap();
@@ -97,13 +109,14 @@ proptest! {
             tag += bodies.len() as u64;
             if index % every == 0 {
                 outbox.push(Entry::Receipts(Batch::one(b"r")));
-                expected.push(("RECEIPT".to_owned(), Vec::new()));
-                packed += PREFIX + 1;
+                expected.insert(1, ("RECEIPT".to_owned(), Vec::new()));
                 outbox.push(Entry::Skipped(11));
                 packed += 11;
             }
         }
+        let receipts = expected.iter().filter(|(command, _)| command == "RECEIPT").count();
         let (bytes, credit) = write_all(&mut outbox, most);
+        prop_assert_eq!(outbox.take_receipts(), (receipts, receipts * (PREFIX + 1)));
         prop_assert_eq!(decode(&bytes), expected);
         prop_assert_eq!(credit, packed);
         prop_assert!(outbox.is_empty());
@@ -136,6 +149,130 @@ proptest! {
         outbox.push(messages(&[b"new".to_vec()], Some(99)));
         before.extend(write_all(&mut outbox, 100).0);
         prop_assert_eq!(decode(&before).last().unwrap().1.clone(), b"new".to_vec());
+    }
+
+    #[test]
+    fn a_receipt_goes_before_what_was_not_begun(written in 0..6000usize, sizes in prop::collection::vec(0..300usize, 1..20)) {
+        let bodies: Vec<Vec<u8>> = sizes.iter().map(|&size| vec![b'x'; size]).collect();
+        let mut outbox = outbox();
+        outbox.push(messages(&bodies, None));
+        let mut bytes = Vec::new();
+        while bytes.len() < written && !outbox.is_empty() {
+            bytes.extend(write(&mut outbox, written - bytes.len()).0);
+        }
+        let begun = if outbox.begun > 0 || outbox.control_written > 0 { 1 } else { 0 };
+        let whole = decode_begun(&bytes).len();
+        outbox.push(Entry::Receipts(Batch::one(b"r")));
+        // A recall takes back messages alone.
+        if written % 2 == 0 {
+            outbox.recall();
+        }
+        bytes.extend(write_all(&mut outbox, 50).0);
+        let frames = decode(&bytes);
+        let at = frames.iter().position(|(command, _)| command == "RECEIPT");
+        // Behind CONNECTED, which is of the control lane as well.
+        prop_assert_eq!(at, Some((whole + begun).max(1)));
+    }
+
+    #[test]
+    fn messages_of_a_topic_whose_subscription_ends_are_not_written_unless_begun_and_count_as_written(
+        written in 0..30_000usize,
+        sizes in prop::collection::vec(prop_oneof![6 => 0..300usize, 1 => 4090..9000usize], 1..40),
+        behind in any::<bool>(),
+    ) {
+        let mut outbox = outbox();
+        let (mut packed, mut credit) = (0, 0);
+        for (index, &size) in sizes.iter().enumerate() {
+            let mut entry = messages(&[vec![b'x'; size]], None);
+            if let Entry::Messages { subscription, channel, .. } = &mut entry {
+                *channel = "/topic/a".into();
+                subscription.0 = SubscriptionId((index % 2) as u32);
+            }
+            packed += size + PREFIX;
+            outbox.push(entry);
+        }
+        // A queue's are never left out: whoever counts them as written loses them.
+        let mut of_queue = messages(&[b"queue".to_vec()], None);
+        if let Entry::Messages { subscription, .. } = &mut of_queue {
+            subscription.0 = SubscriptionId(0);
+        }
+        outbox.push(of_queue);
+        packed += 5 + PREFIX;
+        let mut bytes = Vec::new();
+        while bytes.len() < written && !outbox.is_empty() {
+            let (more, due) = write(&mut outbox, written - bytes.len());
+            bytes.extend(more);
+            credit += due;
+        }
+        let before = bytes.len();
+        outbox.push(Entry::Ended(SubscriptionId(0)));
+        outbox.push(Entry::Receipts(Batch::one(b"r")));
+        if behind {
+            outbox.push(messages(&[b"new".to_vec()], None));
+            packed += 3 + PREFIX;
+        }
+        let (rest, due) = write_all(&mut outbox, 100);
+        bytes.extend(rest);
+        prop_assert_eq!(credit + due, packed);
+        let text = String::from_utf8_lossy(&bytes[before..]).into_owned();
+        let receipt = text.find("RECEIPT").unwrap();
+        prop_assert!(!text[receipt..].contains("message-id:9-0-t") || text[receipt..].matches("message-id:9-0-t").count() == 1);
+        let expected = usize::from(!bytes[..before].windows(7).any(|part| part == b"\n\nqueue"));
+        prop_assert_eq!(text.matches("\n\nqueue").count(), expected);
+        decode(&bytes);
+    }
+
+    #[test]
+    fn over_web_socket_each_frame_is_a_message_and_a_close_is_the_last(
+        sizes in prop::collection::vec(prop_oneof![8 => 0..200usize, 1 => 4090..4100usize, 1 => 65_000..66_000usize], 1..8),
+        most in 1..9000usize,
+        is_text in any::<bool>(),
+        has_error in any::<bool>(),
+    ) {
+        let mut outbox = Outbox::new(9, Framing::web_socket());
+        if is_text {
+            outbox.push(Entry::WebSocket(Signal::Text));
+        }
+        outbox.push(Entry::Connected(Version::V1_2, b"CONNECTED\n\n\0".to_vec()));
+        let bodies: Vec<Vec<u8>> = sizes.iter().map(|&size| vec![if size % 3 == 0 { 0xff } else { b'x' }; size]).collect();
+        outbox.push(messages(&bodies, None));
+        outbox.push(Entry::Receipts(Batch::one(b"r")));
+        for ping in 0..3 {
+            outbox.push(Entry::WebSocket(Signal::Pong(vec![ping])));
+        }
+        let mut bytes = Vec::new();
+        while !outbox.is_empty() {
+            bytes.extend(write(&mut outbox, most).0);
+        }
+        if has_error {
+            outbox.push(Entry::Error(StompError::new("wrong")));
+        }
+        outbox.push(Entry::WebSocket(Signal::Close(1000)));
+        outbox.push(Entry::WebSocket(Signal::Close(1001)));
+        bytes.extend(write_all(&mut outbox, most).0);
+        outbox.push(messages(&bodies, None));
+        outbox.push(Entry::Beat);
+        prop_assert!(outbox.is_empty(), "nothing follows a close");
+        let (mut rest, mut frames) = (&bytes[..], Vec::new());
+        while !rest.is_empty() {
+            let (head, length) = match rest[1] {
+                126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
+                127 => (10, u64::from_be_bytes(rest[2..10].try_into().unwrap()) as usize),
+                short => (2, usize::from(short)),
+            };
+            frames.push((rest[0], &rest[head..head + length]));
+            rest = &rest[head + length..];
+        }
+        let status = if has_error { 1002_u16 } else { 1000 };
+        prop_assert_eq!(frames.pop(), Some((0x88, &status.to_be_bytes()[..])));
+        let pongs: Vec<_> = frames.extract_if(.., |(kind, _)| *kind == 0x8a).map(|(_, payload)| payload).collect();
+        prop_assert_eq!(pongs, [[2]]);
+        prop_assert_eq!(frames.len(), 2 + sizes.len() + usize::from(has_error));
+        for (kind, payload) in frames {
+            prop_assert_eq!(decode(payload).len(), 1, "one frame each");
+            let is_utf8 = std::str::from_utf8(payload).is_ok();
+            prop_assert_eq!(kind, if is_text && is_utf8 { 0x81 } else { 0x82 });
+        }
     }
 
     #[test]

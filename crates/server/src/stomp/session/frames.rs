@@ -26,6 +26,7 @@ impl Session {
             return self.sent(send, Batch::one(frame.body), commands);
         }
         self.flush(commands);
+        let before = commands.len();
         match frame.command {
             b"SUBSCRIBE" => self.subscribe(frame, commands)?,
             b"UNSUBSCRIBE" => self.unsubscribe(frame, commands)?,
@@ -44,7 +45,8 @@ impl Session {
             }
         }
         if let Some(receipt) = frame.header(b"receipt") {
-            commands.push(Command::Barrier { batch: Batch::one(&receipt) });
+            let covers = commands.len() - before;
+            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers });
         }
         if self.state == State::Ended {
             commands.push(Command::Finish);

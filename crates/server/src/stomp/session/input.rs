@@ -4,7 +4,7 @@ use super::{Session, State, StompError};
 use bytes::Bytes;
 use switchboard_broker::{Batch, Command};
 use switchboard_wire::native::ForeignProtocol;
-use switchboard_wire::stomp::{DecodeError, Found};
+use switchboard_wire::stomp::{DecodeError, Decoder, Found};
 
 /// A buffer up to this size, in bytes, belongs to the fixed charge of a connection and is not reserved.
 const UNCHARGED: usize = 512;
@@ -159,7 +159,7 @@ impl Session {
             if self.state == State::Connecting {
                 recognize(input)?;
             }
-            match self.decoder.next(input).map_err(undecodable)? {
+            match decode(&mut self.decoder, input)? {
                 Found::Frame { frame, length } => {
                     self.frame(&frame, commands)?;
                     input = &input[length..];
@@ -184,7 +184,7 @@ impl Session {
         if self.state == State::Connecting {
             recognize(&tail.bytes[..tail.filled])?;
         }
-        match self.decoder.next(&tail.bytes[..tail.filled]).map_err(undecodable)? {
+        match decode(&mut self.decoder, &tail.bytes[..tail.filled])? {
             Found::Frame { frame, length } => {
                 let behind = tail.filled - length;
                 let body = frame.body_range.clone();
@@ -245,9 +245,13 @@ fn recognize(input: &[u8]) -> Result<(), StompError> {
     }
 }
 
-fn undecodable(error: DecodeError) -> StompError {
-    match error {
-        DecodeError::BodyTooLong { .. } => StompError::new(format!("{error} (limit: message)")),
-        _ => StompError::new(error.to_string()),
-    }
+/// As [`Decoder::next`]; an error names the frame's receipt, as far as that has come.
+fn decode<'a>(decoder: &mut Decoder, input: &'a [u8]) -> Result<Found<'a>, StompError> {
+    decoder.next(input).map_err(|error| {
+        let wrong = match error {
+            DecodeError::BodyTooLong { .. } => StompError::new(format!("{error} (limit: message)")),
+            _ => StompError::new(error.to_string()),
+        };
+        wrong.with_receipt(decoder.header_of_broken(input, b"receipt"))
+    })
 }

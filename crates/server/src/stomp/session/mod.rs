@@ -23,6 +23,7 @@ use subscribe::Subscription;
 use switchboard_broker::{Command, Limits, Time};
 use switchboard_wire::stomp::{self, Decoder, Version};
 use times::Epoch;
+pub(crate) use transactions::AllTransactions;
 use transactions::Transactions;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,13 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session whose peer has sent nothing yet, at the broker's present time.
-    pub(crate) fn new(connection: u64, now: Time, limits: &Limits, ledger: Arc<Mutex<Ledger>>) -> Session {
+    pub(crate) fn new(
+        connection: u64,
+        now: Time,
+        limits: &Limits,
+        ledger: Arc<Mutex<Ledger>>,
+        all: Arc<AllTransactions>,
+    ) -> Session {
         let frames = stomp::Limits { body: limits.message, ..stomp::Limits::default() };
         Session {
             connection,
@@ -94,7 +101,7 @@ impl Session {
             subscription_bytes: 0,
             is_consumer: false,
             run: None,
-            transactions: Transactions::new(limits.memory),
+            transactions: Transactions::new(limits.memory, all),
             reply: None,
             heartbeat: None,
             persistent: 0,
@@ -155,6 +162,7 @@ impl Session {
     /// What was handed out and not acked goes back before the connection ends, and transactions are dropped.
     fn end(&mut self, commands: &mut Vec<Command>) {
         self.state = State::Ended;
+        self.ledger.lock().finish();
         self.transactions.clear();
         self.subscription_bytes = 0;
         let mut ended: Vec<_> = self.subscriptions.drain().map(|(_, subscription)| subscription.id).collect();

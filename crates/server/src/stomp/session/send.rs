@@ -112,6 +112,7 @@ impl Session {
     /// Carries out a SEND.
     pub(super) fn sent(&mut self, mut send: Send, batch: Batch, commands: &mut Vec<Command>) -> Result<(), StompError> {
         self.persistent += u64::from(send.is_persistent());
+        let covers = usize::from(send.transaction.is_none());
         if let Some(transaction) = send.transaction.take() {
             self.flush(commands);
             self.transactions.send(&transaction, send.channel, batch.with_attributes(send.attributes))?;
@@ -135,7 +136,7 @@ impl Session {
             commands.push(Command::Publish { channel: send.channel, batch: batch.with_attributes(send.attributes) });
         }
         if let Some(receipt) = send.receipt {
-            commands.push(Command::Barrier { batch: Batch::one(&receipt) });
+            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers });
         }
         Ok(())
     }

@@ -10,9 +10,13 @@ fn limits() -> Limits {
     Limits { message: 20_000, channel_name: 40, ..Limits::default() }
 }
 
+fn all() -> Arc<AllTransactions> {
+    Arc::new(AllTransactions::new(limits().memory))
+}
+
 fn session() -> (Session, Arc<Mutex<Ledger>>) {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    (Session::new(5, Time::ZERO, &limits(), ledger.clone()), ledger)
+    (Session::new(5, Time::ZERO, &limits(), ledger.clone(), all()), ledger)
 }
 
 /// A session that is connected, and what `bytes` ask of the broker.
@@ -58,7 +62,7 @@ fn headers_about_the_frame_are_not_passed_on_and_of_repeated_ones_the_first_coun
     let bytes = "SEND\ndestination:/queue/a\ndestination:/queue/b\nreceipt:r\nmessage-id:1\nack:2\nsubscription:3\n\
                  redelivered:true\npriority:7\npriority:1\npersistent:true\n\nx\0";
     let (commands, _) = after(bytes);
-    let [Command::Publish { channel, batch }, Command::Barrier { batch: receipt }] = &commands[..] else {
+    let [Command::Publish { channel, batch }, Command::Receipt { batch: receipt, covers: 1 }] = &commands[..] else {
         panic!("{commands:?}")
     };
     assert_eq!((&channel[..], receipt), (&b"/queue/a"[..], &Batch::one(b"r")));
@@ -300,7 +304,7 @@ fn names_of_subscriptions_are_reserved_until_they_end() {
 fn open_transactions_have_a_part_of_memory() {
     for (memory, most) in [(32 << 20, 1 << 20), (1 << 40, 16 << 20)] {
         let limits = Limits { memory, ..limits() };
-        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())));
+        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all());
         let mut commands = Vec::new();
         session
             .received_up_to(format!("{CONNECT}BEGIN\ntransaction:t\n\n\0").as_bytes(), usize::MAX, &mut commands)
@@ -331,4 +335,54 @@ fn a_first_frame_that_is_none_of_connect_is_recognized_and_named() {
     for native in [&[0, 0, 0, 5][..], &[0], b"AMQP", b"GET / HTTP/1.1", b"*1\r\n", b"SSH-2.0"] {
         assert!(!Session::begins_with(native), "{native:?}");
     }
+}
+
+#[test]
+fn a_receipt_covers_the_commands_of_its_own_frame() {
+    let (commands, _) = after(
+        "SEND\ndestination:/queue/a\n\n1\0BEGIN\ntransaction:t\nreceipt:b\n\n\0\
+         SEND\ndestination:/queue/a\ntransaction:t\nreceipt:s\n\n2\0SEND\ndestination:/queue/b\ntransaction:t\n\n3\0\
+         COMMIT\ntransaction:t\nreceipt:c\n\n\0SUBSCRIBE\nid:1\ndestination:/queue/a\nreceipt:u\n\n\0",
+    );
+    let covered: Vec<usize> = commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Receipt { covers, .. } => Some(*covers),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(covered, [0, 0, 2, 1]);
+}
+
+#[test]
+fn open_transactions_of_all_sessions_together_are_bounded_and_the_one_beyond_is_told() {
+    // An eighth of it is 20,000 bytes, a thirty-second 5,000.
+    let limits = Limits { memory: 160_000, ..limits() };
+    let all = Arc::new(AllTransactions::new(limits.memory));
+    let send = format!("SEND\ndestination:/queue/a\ntransaction:t\n\n{}\0", "x".repeat(4000));
+    let open = || {
+        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all.clone());
+        let bytes = format!("{CONNECT}BEGIN\ntransaction:t\n\n\0{send}");
+        let result = session.received_up_to(bytes.as_bytes(), usize::MAX, &mut Vec::new());
+        (session, result.err().map(|error| error.message.into_owned()))
+    };
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        let (session, error) = open();
+        assert_eq!(error, None);
+        sessions.push(session);
+    }
+    let (refused, error) = open();
+    assert!(error.unwrap().contains("(limit: an eighth of memory)"));
+    // Its empty transaction counts until it ends; the others go on.
+    drop(refused);
+    for ending in [&b"COMMIT\ntransaction:t\n\n\0"[..], b"ABORT\ntransaction:t\n\n\0", b"DISCONNECT\n\n\0"] {
+        let result = sessions[0].received_up_to(ending, usize::MAX, &mut Vec::new());
+        assert_eq!(result, Ok(()));
+        let (next, error) = open();
+        assert_eq!(error, None);
+        sessions[0] = next;
+    }
+    drop(sessions);
+    assert_eq!(all.bytes(), 0);
 }

@@ -2,8 +2,10 @@
 
 use super::acks::Settlement;
 use super::{Session, StompError};
+use crate::sync::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::sync::Arc;
 use switchboard_broker::{Batch, Command};
 
 /// Transactions of one session at a time.
@@ -13,8 +15,46 @@ const TRANSACTIONS: usize = 64;
 const BYTES: usize = 16 << 20;
 const OF_MEMORY: usize = 32;
 
+/// The part of the memory budget that the open transactions of all sessions may take together.
+const ALL_OF_MEMORY: usize = 8;
+
 /// Bytes that each step of one, or one that is empty, counts for.
 const OVERHEAD: usize = 192;
+
+/// What the open transactions of all sessions take: many that are left open must not take the memory of everybody else.
+#[derive(Debug)]
+pub(crate) struct AllTransactions {
+    bytes: AtomicUsize,
+    limit: usize,
+}
+
+impl AllTransactions {
+    /// None, where so much memory may be used by all.
+    pub(crate) fn new(memory: usize) -> AllTransactions {
+        AllTransactions { bytes: AtomicUsize::new(0), limit: memory / ALL_OF_MEMORY }
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    fn add(&self, bytes: usize) -> Result<(), StompError> {
+        let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        if before.saturating_add(bytes) <= self.limit {
+            return Ok(());
+        }
+        self.remove(bytes);
+        Err(StompError::new(format!(
+            "open transactions of all sessions of more than {} bytes (limit: an eighth of memory)",
+            self.limit
+        )))
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+}
 
 /// A session's open transactions.
 #[derive(Debug)]
@@ -22,6 +62,13 @@ pub(super) struct Transactions {
     open: HashMap<Vec<u8>, Open>,
     bytes: usize,
     limit: usize,
+    all: Arc<AllTransactions>,
+}
+
+impl Drop for Transactions {
+    fn drop(&mut self) {
+        self.all.remove(self.bytes);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -38,13 +85,14 @@ enum Step {
 
 impl Transactions {
     /// None, where so much memory may be used by all.
-    pub(super) fn new(memory: usize) -> Transactions {
-        Transactions { open: HashMap::new(), bytes: 0, limit: BYTES.min(memory / OF_MEMORY) }
+    pub(super) fn new(memory: usize, all: Arc<AllTransactions>) -> Transactions {
+        Transactions { open: HashMap::new(), bytes: 0, limit: BYTES.min(memory / OF_MEMORY), all }
     }
 
     /// Aborts all.
     pub(super) fn clear(&mut self) {
-        *self = Transactions { open: HashMap::new(), bytes: 0, ..*self };
+        self.open = HashMap::new();
+        self.all.remove(std::mem::take(&mut self.bytes));
     }
 
     /// What they take, in bytes.
@@ -98,6 +146,7 @@ impl Transactions {
             )));
         }
         let open = self.open.get_mut(name).ok_or_else(|| unknown(name))?;
+        self.all.add(bytes)?;
         open.bytes += bytes;
         self.bytes += bytes;
         Ok(())
@@ -106,6 +155,7 @@ impl Transactions {
     fn take(&mut self, name: &[u8]) -> Result<Vec<Step>, StompError> {
         let open = self.open.remove(name).ok_or_else(|| unknown(name))?;
         self.bytes -= open.bytes;
+        self.all.remove(open.bytes);
         Ok(open.steps)
     }
 }

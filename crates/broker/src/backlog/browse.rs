@@ -1,0 +1,94 @@
+//! A look at what waits, which takes nothing.
+
+use super::{Backlog, Segment};
+use crate::delivery::Tries;
+use crate::queues::Position;
+use crate::{Attributes, Time};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The list of postponed messages, behind those that are ready.
+const POSTPONED: u8 = 1;
+
+/// Messages that wait together.
+#[derive(Debug)]
+pub(crate) struct View<'backlog> {
+    pub(crate) packed: Bytes,
+    pub(crate) count: usize,
+    pub(crate) attributes: Option<&'backlog Arc<Attributes>>,
+    pub(crate) tries: Tries,
+    pub(crate) first: u64,
+    pub(crate) step: u64,
+    /// Until when they are postponed.
+    pub(crate) due: Option<Time>,
+    /// Where they begin.
+    pub(crate) at: Position,
+}
+
+impl View<'_> {
+    fn new(segment: &Segment, due: Option<Time>) -> View<'_> {
+        let Segment { batch, tries, first, step, .. } = segment;
+        let (list, time) = due.map_or((0, 0), |due| (POSTPONED, due.0));
+        View {
+            packed: batch.packed().clone(),
+            count: batch.len(),
+            attributes: batch.attributes(),
+            tries: *tries,
+            first: *first,
+            step: *step,
+            due,
+            at: Position { list, due: time, first: *first, passed: 0 },
+        }
+    }
+
+    /// Behind these messages.
+    pub(crate) fn behind(&self) -> Position {
+        Position { first: self.first.saturating_add(1), passed: 0, ..self.at }
+    }
+}
+
+impl Backlog {
+    /// The messages at a position, or the next behind it.
+    pub(crate) fn view(&self, at: Position) -> Option<View<'_>> {
+        let ready = if at.list < POSTPONED { self.view_ready(at.first) } else { None };
+        ready.or_else(|| {
+            let (due, first) = if at.list == POSTPONED { (at.due, at.first) } else { (0, 0) };
+            let mut postponed = self.postponed.range((Time(due), first)..);
+            let next = if at.list <= POSTPONED { postponed.next() } else { None };
+            next.map(|(&(due, _), segment)| View::new(segment, Some(due)))
+        })
+    }
+
+    fn view_ready(&self, from: u64) -> Option<View<'_>> {
+        let requeued = self.requeued.range(from..).next().map(|(_, segment)| segment);
+        let fresh = self.fresh.get(self.fresh.partition_point(|segment| segment.first < from));
+        let next = requeued.into_iter().chain(fresh).min_by_key(|segment| segment.first);
+        match (next, &self.open) {
+            // A buffer that still grows is behind all that is fresh.
+            (next, Some(open)) if open.first >= from && next.is_none_or(|next| open.first < next.first) => Some(View {
+                packed: Bytes::copy_from_slice(&open.packed),
+                count: open.count,
+                attributes: open.attributes.as_ref(),
+                tries: Tries::NONE,
+                first: open.first,
+                step: 1,
+                due: None,
+                at: Position { first: open.first, ..Position::default() },
+            }),
+            (next, _) => next.map(|segment| View::new(segment, None)),
+        }
+    }
+
+    /// The sequence number of the first message that may be dispatched.
+    pub(crate) fn first_ready(&self) -> Option<u64> {
+        let requeued = self.requeued.first_key_value().map(|(&first, _)| first);
+        let fresh = self.fresh.front().map(|segment| segment.first);
+        let open = self.open.as_ref().map(|open| open.first);
+        [requeued, fresh, open].into_iter().flatten().min()
+    }
+
+    /// Messages that wait for their time.
+    pub(crate) fn postponed_depth(&self) -> usize {
+        self.postponed_depth
+    }
+}

@@ -1,0 +1,112 @@
+//! Queues as their operator sees them.
+
+use super::Broker;
+use super::channel::Channel;
+use super::report::page;
+use crate::name::Kind;
+use crate::queues::{Browse, BrowseQuery, Browsed, Position, QueueStatus, Queues};
+use crate::slots::ChannelSlot;
+use crate::{Page, Time};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Bytes of a length before each message of a packed buffer.
+const PREFIX: usize = 4;
+
+impl Channel {
+    /// Messages that consumers have.
+    pub(super) fn in_flight(&self) -> u64 {
+        let here = (self.backlog.depth + self.moving) as u64;
+        self.next_seq.saturating_sub(self.left + self.delivered.total + here)
+    }
+}
+
+impl Broker {
+    /// The queues of a page: of [`Page::Top`], those with the most bytes.
+    pub fn queues(&self, now: Time, page_of: Page) -> Queues {
+        let is_queue = |slot: ChannelSlot| self.channels[slot].kind == Kind::Queue;
+        let (rows, next) = match page_of {
+            Page::Top(_) => (self.fullest(page_of.limit(), is_queue), None),
+            Page::After { cursor, .. } => page(cursor, page_of.limit(), self.channels.end(), |index| {
+                let (slot, channel) = self.channels.at(index)?;
+                (!channel.is_forgotten && is_queue(slot)).then_some(slot)
+            }),
+        };
+        Queues { queues: rows.into_iter().map(|slot| self.queue_row(slot, now)).collect(), next }
+    }
+
+    /// One queue; `None` if there is no such.
+    pub fn queue(&self, now: Time, name: &[u8]) -> Option<QueueStatus> {
+        let slot = self.find_queue(name)?;
+        Some(self.queue_row(slot, now))
+    }
+
+    fn queue_row(&self, slot: ChannelSlot, now: Time) -> QueueStatus {
+        let channel = &self.channels[slot];
+        QueueStatus {
+            name: channel.name.clone(),
+            depth: channel.backlog.depth,
+            postponed: channel.backlog.postponed_depth(),
+            in_flight: channel.in_flight(),
+            moving: channel.moving,
+            consumers: channel.members as usize,
+            paused_publishers: channel.paused_publishers as usize,
+            is_paused: channel.is_paused,
+            oldest: channel.backlog.first_ready().map(|first| now.since(channel.ages.of(first))),
+            bytes: channel.load,
+            published: channel.published.total,
+            publish_rate: channel.published.rate(now),
+            delivered: channel.delivered.total,
+            deliver_rate: channel.delivered.rate(now),
+            redelivered: channel.redelivered,
+            dead_lettered: channel.dead_lettered,
+            expired: channel.expired,
+            dropped: channel.dropped,
+        }
+    }
+
+    /// Looks at messages that wait in a queue, and takes none; `None` if there is no such queue.
+    pub fn browse(&self, now: Time, name: &[u8], query: &BrowseQuery) -> Option<Browse> {
+        let slot = self.find_queue(name)?;
+        let channel = &self.channels[slot];
+        let most = query.messages.min(BrowseQuery::MAX_MESSAGES);
+        let mut room = query.bytes.min(BrowseQuery::MAX_BYTES);
+        let (mut found, mut at) = (Vec::new(), query.from);
+        while let Some(view) = channel.backlog.view(at) {
+            let mut rest = view.packed.clone();
+            let passed = if view.at == (Position { passed: 0, ..at }) { at.passed } else { 0 };
+            for index in 0..view.count {
+                let length = rest
+                    .get(..PREFIX)
+                    .map_or(0, |prefix| prefix.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)));
+                let mut message = rest.split_to((PREFIX + length).min(rest.len()));
+                if index < passed as usize {
+                    continue;
+                }
+                let headers = view.attributes.map_or(0, |attributes| attributes.charge());
+                let fits = headers.saturating_add(length) <= room;
+                if found.len() == most || !fits && !found.is_empty() {
+                    return Some(Browse { messages: found, next: Some(Position { passed: index as u32, ..view.at }) });
+                }
+                let is_cut = headers > room;
+                let body = if is_cut { 0 } else { length.min(room - headers) };
+                room = if fits { room - headers - length } else { 0 };
+                message.truncate(PREFIX + body);
+                let seq = view.first + index as u64 * view.step;
+                found.push(Browsed {
+                    seq,
+                    body: if body == 0 { Bytes::new() } else { message.slice(PREFIX..) },
+                    length,
+                    attributes: view.attributes.filter(|_| !is_cut).map(Arc::clone),
+                    is_cut,
+                    attempts: view.tries.attempts(),
+                    redelivered: view.tries.is_redelivered(),
+                    age: now.since(channel.ages.of(seq)),
+                    postponed: view.due.map(|due| due.since(now)),
+                });
+            }
+            at = view.behind();
+        }
+        Some(Browse { messages: found, next: None })
+    }
+}

@@ -1,0 +1,203 @@
+//! Messages that an operator moves to another queue, or dead letters to where they came from: some a step.
+
+use super::Broker;
+use super::channel::NoChannel;
+use super::dead::push_others;
+use crate::backlog::{Backlog, Segment};
+use crate::delivery::Tries;
+use crate::name::Kind;
+use crate::queues::MoveError;
+use crate::slots::ChannelSlot;
+use crate::{Attributes, Headers, Refusal, Time, cost};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Messages that are being moved.
+#[derive(Debug)]
+pub(super) struct Moving {
+    from: ChannelSlot,
+    /// Where they go; `None` if each goes back to its origin.
+    to: Option<Bytes>,
+    /// Messages that are still to be looked at.
+    left: usize,
+    /// What came later than the order is not meant by it.
+    end: u64,
+    /// How far the postponed ones have been looked at.
+    passed: (Time, u64),
+    /// What found no room, until the end.
+    pub(super) aside: Backlog,
+}
+
+impl Broker {
+    /// Moves messages that wait in a queue to another one, at most so many, or, without a name, dead letters back to the
+    /// queues that they came from, without the headers that they got: gives how many will be looked at.
+    ///
+    /// They are moved in steps, and nothing is dispatched from their queue meanwhile. They go behind what waits in the
+    /// other queue. No try is counted of them. What finds no room there, or has no origin, stays in its place.
+    ///
+    /// # Errors
+    /// If there is no such queue, or the other one cannot be made, is a topic, or the same.
+    pub fn move_messages(
+        &mut self,
+        now: Time,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: usize,
+    ) -> Result<usize, MoveError> {
+        self.begin(now);
+        let slot = self.find_queue(from).ok_or(MoveError::NoQueue)?;
+        let to = to.map(Bytes::copy_from_slice);
+        let left = self.channels[slot].backlog.depth.min(most);
+        if let Some(to) = &to {
+            self.check_target(from, to, left > 0)?;
+        }
+        let channel = self.channels.edit(slot);
+        if left > 0 {
+            channel.returning += 1;
+            let (end, passed) = (channel.next_seq, (Time::ZERO, 0));
+            self.moving.push_back(Moving { from: slot, to, left, end, passed, aside: Backlog::default() });
+        }
+        self.run_effects();
+        Ok(left)
+    }
+
+    fn check_target(&mut self, from: &[u8], to: &Bytes, is_needed: bool) -> Result<(), MoveError> {
+        let limit = self.limits.channel_name;
+        if Kind::of(to) != Kind::Queue {
+            return Err(MoveError::NotAQueue);
+        }
+        if from == to {
+            return Err(MoveError::Same);
+        }
+        if to.len() > limit {
+            return Err(MoveError::Refused(Refusal::NameTooLong { length: to.len(), limit }));
+        }
+        if !is_needed {
+            return Ok(());
+        }
+        match self.find_or_make(to) {
+            // One that is not used after all is forgotten.
+            Ok(slot) => {
+                self.channels.edit(slot);
+                Ok(())
+            }
+            Err(NoChannel::Refused(refusal)) => Err(MoveError::Refused(refusal)),
+            Err(NoChannel::Memory) => Err(MoveError::Refused(Refusal::Memory { budget: self.budget.limit() })),
+        }
+    }
+
+    /// Goes on with moving messages.
+    pub(super) fn go_on_moving(&mut self) {
+        while let Some(mut moving) = self.moving.pop_front() {
+            if !self.move_some(&mut moving) {
+                self.moving.push_front(moving);
+                return;
+            }
+            self.channels.edit(moving.from).returning -= 1;
+        }
+    }
+
+    /// Moves as much as this call may: whether the order is carried out.
+    fn move_some(&mut self, moving: &mut Moving) -> bool {
+        while moving.left > 0 {
+            if !self.spend(8) {
+                return false;
+            }
+            match self.take_next(moving) {
+                Some((segment, due)) => self.move_one(moving, segment, due),
+                None => moving.left = 0,
+            }
+        }
+        while let Some((segment, due)) = moving.aside.take_whole() {
+            let channel = self.channels.edit(moving.from);
+            channel.moving -= segment.batch.len();
+            self.waiting += segment.batch.len();
+            match due {
+                Some(due) => channel.backlog.postpone(segment, due),
+                None => channel.backlog.requeue(segment),
+            }
+            if !self.spend(8) {
+                return moving.aside.is_empty();
+            }
+        }
+        true
+    }
+
+    /// The next messages to move, at most as many as are left, and until when they are postponed.
+    fn take_next(&mut self, moving: &mut Moving) -> Option<(Segment, Option<Time>)> {
+        let from = moving.from;
+        let (segment, due) = if self.channels[from].backlog.first_ready().is_some_and(|first| first < moving.end) {
+            (self.pop_backlog(from)?, None)
+        } else {
+            let (due, segment) = self.channels.edit(from).backlog.take_postponed(moving.passed)?;
+            moving.passed = (due, segment.first);
+            self.waiting -= segment.batch.len();
+            self.uncharge(from, cost::SEGMENT);
+            (segment, Some(due))
+        };
+        let (head, rest) = self.split(segment, moving.left);
+        rest.into_iter().for_each(|rest| self.return_rest(from, rest, due));
+        moving.left -= head.batch.len();
+        Some((head, due))
+    }
+
+    /// Messages that were taken out to be moved go back to their place.
+    fn return_rest(&mut self, from: ChannelSlot, segment: Segment, due: Option<Time>) {
+        let Some(due) = due else { return self.requeue_front(from, segment) };
+        self.waiting += segment.batch.len();
+        self.charge(from, cost::SEGMENT);
+        self.channels.edit(from).backlog.postpone(segment, due);
+    }
+
+    fn move_one(&mut self, moving: &mut Moving, segment: Segment, due: Option<Time>) {
+        let from = moving.from;
+        let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin.clone());
+        let name = moving.to.clone().or_else(origin);
+        let to = name.and_then(|name| self.find_or_make(&name).ok()).filter(|&to| to != from);
+        let most = self.limits.queue_messages;
+        let room = to.map_or(0, |to| self.channels[to].room_for(&segment.batch, most).0);
+        let rest = match to {
+            Some(to) if room > 0 => {
+                let (head, rest) = self.split(segment, room);
+                self.move_now(from, to, head, moving.to.is_none());
+                rest
+            }
+            _ => Some(segment),
+        };
+        let Some(rest) = rest else { return };
+        if moving.to.is_some() {
+            // Nothing behind it finds room either.
+            moving.left = 0;
+            return self.return_rest(from, rest, due);
+        }
+        self.charge(from, cost::SEGMENT);
+        self.channels.edit(from).moving += rest.batch.len();
+        match due {
+            Some(due) => moving.aside.postpone(rest, due),
+            None => moving.aside.requeue(rest),
+        }
+    }
+
+    /// Messages leave their queue for another one. `restores` says that they are no dead letters any more.
+    fn move_now(&mut self, from: ChannelSlot, to: ChannelSlot, segment: Segment, restores: bool) {
+        self.follow_rules(to);
+        let messages = segment.batch.len() as u64;
+        self.totals.moved += messages;
+        self.channels.edit(from).left += messages;
+        let mut attributes = segment.batch.attributes().cloned();
+        let was_seen = restores || segment.tries.is_redelivered();
+        if restores {
+            let mut all = attributes.map(|all| Attributes::clone(&all)).unwrap_or_default();
+            let mut headers = Headers::builder();
+            push_others(&mut headers, &all.headers);
+            (all.headers, all.origin) = (headers.finish(), None);
+            attributes = (all != Attributes::default()).then(|| Arc::new(all));
+        }
+        self.move_to(to, segment, if was_seen { Tries::NONE.seen() } else { Tries::NONE }, attributes);
+    }
+
+    /// What is being moved and waits for the end of that, for the books.
+    pub(super) fn moving_segments(&self) -> usize {
+        self.moving.iter().map(|moving| moving.aside.segments()).sum()
+    }
+}

@@ -1,0 +1,189 @@
+//! Messages that an operator moves.
+
+use super::retry::ack;
+use super::{Bench, brief, check, manual, small};
+use crate::{Attributes, Batch, Command, DeliveryTag, Event, Limits, MoveError, Refusal};
+use std::sync::Arc;
+use std::time::Duration;
+
+const ALL: usize = usize::MAX;
+
+impl Bench {
+    fn order(&mut self, from: &str, to: Option<&str>, most: usize) -> Result<usize, MoveError> {
+        let result = self.broker.move_messages(self.now, from.as_bytes(), to.map(str::as_bytes), most);
+        self.rest();
+        result
+    }
+
+    fn depth(&self, name: &str) -> Option<usize> {
+        self.broker.queue(self.now, name.as_bytes()).map(|row| row.depth)
+    }
+}
+
+#[test]
+fn messages_are_moved_behind_those_of_the_other_queue_in_order_and_as_many_as_is_said() {
+    for (most, moved) in [(0, 0), (1, 1), (3, 3), (4, 4), (5, 5), (6, 5), (ALL, 5)] {
+        for steps in [1, 4096] {
+            let mut bench = Bench::new(Limits::default());
+            bench.publish(3, "/queue/a", &["0", "1", "2"]);
+            bench.publish(3, "/queue/a", &["3"]);
+            bench.publish(3, "/queue/a", &["4"]);
+            bench.publish(3, "/queue/b", &["x"]);
+            bench.broker.set_steps_per_call(steps);
+            assert_eq!(bench.order("/queue/a", Some("/queue/b"), most), Ok(moved));
+            bench.broker.set_steps_per_call(4096);
+            assert_eq!(bench.broker.totals().moved, moved as u64);
+            assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+            let all: Vec<String> = (0..5).map(|body| body.to_string()).collect();
+            let there = std::iter::once("1:x".to_owned()).chain(all[..moved].iter().map(|body| format!("1:{body}")));
+            assert_eq!(brief(&bench.subscribe(1, "/queue/b")), there.collect::<Vec<_>>());
+            let here: Vec<String> = all[moved..].iter().map(|body| format!("2:{body}")).collect();
+            assert_eq!(brief(&bench.subscribe(2, "/queue/a")), here);
+            bench.credit(1, 30);
+            bench.credit(2, 30);
+            bench.is_at_rest();
+        }
+    }
+}
+
+#[test]
+fn nothing_is_dispatched_from_a_queue_whose_messages_are_being_moved_and_what_comes_meanwhile_stays() {
+    let mut bench = Bench::new(Limits::default());
+    for body in ["0", "1", "2", "3"] {
+        let batch = Batch::one(body.as_bytes()).with_attributes(Arc::new(Attributes::default()));
+        bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+    }
+    bench.broker.set_steps_per_call(1);
+    assert_eq!(bench.broker.move_messages(bench.now, b"/queue/a", Some(b"/queue/b"), ALL), Ok(4));
+    check(&bench.subscribe(1, "/queue/a"), &[]);
+    check(&bench.publish(3, "/queue/a", &["new"]), &[]);
+    bench.rest();
+    check(&bench.events(), &["1:new"]);
+    assert_eq!((bench.depth("/queue/a"), bench.depth("/queue/b")), (Some(0), Some(4)));
+}
+
+#[test]
+fn what_finds_no_room_in_the_other_queue_stays_where_it_is() {
+    for (messages, steps) in [(1, 1), (2, 1), (3, 1), (1, 4096), (2, 4096), (3, 4096)] {
+        let mut bench = Bench::new(Limits { queue_messages: messages, ..Limits::default() });
+        for body in ["0", "1", "2"].iter().take(messages) {
+            bench.publish(3, "/queue/a", &[body]);
+        }
+        bench.publish(3, "/queue/b", &["x"]);
+        bench.broker.set_steps_per_call(steps);
+        bench.order("/queue/a", Some("/queue/b"), ALL).unwrap();
+        assert_eq!((bench.depth("/queue/a"), bench.depth("/queue/b")), (Some(1), Some(messages)));
+        bench.broker.set_steps_per_call(4096);
+        let last = (messages - 1).to_string();
+        check(&bench.subscribe(1, "/queue/a"), &[&format!("1:{last}")]);
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+}
+
+#[test]
+fn a_move_that_cannot_be_carried_out_says_why() {
+    let mut bench = Bench::new(Limits { channels: 2, channel_name: 10, ..small() });
+    bench.publish(3, "/queue/a", &["0"]);
+    bench.subscribe(1, "/topic/a");
+    assert_eq!(bench.order("/queue/b", Some("/queue/a"), ALL), Err(MoveError::NoQueue));
+    assert_eq!(bench.order("/topic/a", Some("/queue/a"), ALL), Err(MoveError::NoQueue));
+    assert_eq!(bench.order("/queue/a", Some("/topic/a"), ALL), Err(MoveError::NotAQueue));
+    assert_eq!(bench.order("/queue/a", Some("/queue/a"), ALL), Err(MoveError::Same));
+    let long = Refusal::NameTooLong { length: 11, limit: 10 };
+    assert_eq!(bench.order("/queue/a", Some("/queue/long"), ALL), Err(MoveError::Refused(long)));
+    let many = Refusal::Channels { limit: 2 };
+    assert_eq!(bench.order("/queue/a", Some("/queue/b"), ALL), Err(MoveError::Refused(many)));
+    assert_eq!(bench.depth("/queue/a"), Some(1));
+}
+
+#[test]
+fn nothing_to_move_makes_no_queue() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/queue/a");
+    assert_eq!(bench.order("/queue/a", Some("/queue/b"), ALL), Ok(0));
+    assert_eq!(bench.depth("/queue/b"), None);
+}
+
+#[test]
+fn a_moved_message_keeps_its_attributes_its_delay_and_that_it_was_seen_but_not_its_tries() {
+    let mut bench = Bench::with_rules(Limits::default(), Vec::new());
+    bench.subscribe_with(1, "/queue/a", manual(10));
+    let deliver_at = Some(bench.now + Duration::from_secs(100));
+    let attributes = Arc::new(Attributes { deliver_at, priority: 7, ..Attributes::default() });
+    let batch = Batch::one(b"late").with_attributes(attributes.clone());
+    bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+    bench.publish(3, "/queue/a", &["0"]);
+    bench.credit(1, 5);
+    bench.send(1, Command::Nack { first: DeliveryTag(1), last: DeliveryTag(1), requeue: true });
+    bench.send(1, Command::Disconnect);
+    // Both wait for their time, one in a back-off, which does not go with it.
+    assert_eq!(bench.order("/queue/a", Some("/queue/b"), ALL), Ok(2));
+    let events = bench.subscribe_with(2, "/queue/b", manual(10));
+    let [Event::Deliver { redelivered: true, attempts: 0, .. }] = &events[..] else { panic!("{events:?}") };
+    check(&events, &["2:0"]);
+    bench.credit(2, 5);
+    let events = bench.pass(100_000);
+    let [Event::Deliver { redelivered: false, batch, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(batch.attributes(), Some(&attributes));
+    bench.credit(2, 8);
+    bench.send(2, ack(1, 2));
+    bench.is_at_rest();
+}
+
+#[test]
+fn what_is_purged_expires_or_ends_while_it_is_moved_is_accounted_for() {
+    for calls in 0..30 {
+        for what in 0..3 {
+            let mut bench = Bench::new(Limits { queue_messages: 6, ..Limits::default() });
+            for body in ["0", "1", "2", "3", "4", "5"] {
+                let expires = (body > "2").then_some(crate::Time(5));
+                let attributes = Attributes { expires, ..Attributes::default() };
+                let batch = Batch::one(body.as_bytes()).with_attributes(Arc::new(attributes));
+                bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+            }
+            bench.publish(3, "/queue/b", &["x", "y", "z", "w"]);
+            bench.broker.set_steps_per_call(1);
+            bench.broker.move_messages(bench.now, b"/queue/a", Some(b"/queue/b"), ALL).unwrap();
+            (0..calls).for_each(|_| bench.broker.handle_timeout(bench.now));
+            match what {
+                0 => _ = bench.broker.purge(bench.now, b"/queue/a"),
+                1 => bench.now = crate::Time(5),
+                _ => _ = bench.broker.purge(bench.now, b"/queue/b"),
+            }
+            bench.rest();
+            bench.pass(1);
+            assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+            bench.broker.purge(bench.now, b"/queue/a");
+            bench.broker.purge(bench.now, b"/queue/b");
+            bench.rest();
+            bench.is_at_rest();
+            assert_eq!(bench.broker.totals().channels, 0);
+        }
+    }
+}
+
+#[test]
+fn dead_letters_that_find_no_room_in_their_origin_do_not_keep_others_from_theirs() {
+    for steps in [1, 4096] {
+        let mut bench = Bench::new(Limits { queue_messages: 2, ..Limits::default() });
+        for (id, queue) in [(1, "/queue/a"), (2, "/queue/b")] {
+            bench.subscribe_with(id, queue, manual(10));
+            bench.publish(3, queue, &["0", "1"]);
+            bench.credit(id, 10);
+            let reject = Command::Nack { first: DeliveryTag(1), last: DeliveryTag(2), requeue: false };
+            bench.send(id, reject);
+            bench.send(id, Command::Disconnect);
+        }
+        // Both kinds in one queue, which has room for them.
+        bench.order("/queue/dead/queue/b", Some("/queue/x"), ALL).unwrap();
+        bench.order("/queue/dead/queue/a", Some("/queue/x"), ALL).unwrap();
+        assert_eq!((bench.depth("/queue/x"), bench.depth("/queue/dead/queue/a")), (Some(2), Some(2)));
+        bench.publish(3, "/queue/a", &["full", "full"]);
+        bench.broker.set_steps_per_call(steps);
+        assert_eq!(bench.order("/queue/dead/queue/a", None, ALL), Ok(2));
+        assert_eq!(bench.order("/queue/x", None, ALL), Ok(2));
+        assert_eq!((bench.depth("/queue/b"), bench.depth("/queue/x")), (Some(2), None));
+        assert_eq!(bench.depth("/queue/dead/queue/a"), Some(2));
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+}

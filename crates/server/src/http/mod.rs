@@ -1,0 +1,138 @@
+//! What the broker answers over HTTP: health, metrics, status, queues, and STOMP over WebSocket.
+
+pub(crate) mod parameters;
+pub(crate) mod queues;
+pub(crate) mod status;
+
+use crate::acceptor::Acceptor;
+use crate::answers::Answers;
+use crate::connector::Connector;
+use crate::hub::Hub;
+use crate::page;
+use crate::web_socket;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Extension, Json, Router};
+use parameters::number;
+use serde_json::json;
+use std::fmt::Write;
+use std::sync::{Arc, Weak};
+use switchboard_broker::{ConnectionId, Totals};
+use switchboard_web::Services;
+
+/// What there is, for whoever asks without knowing.
+const INDEX: &str = "\
+Switchboard broker, HTTP
+
+GET  /healthz              ok while the process runs
+GET  /readyz               ready and the states of the program's services, or 503 while it shuts down
+GET  /metrics              sums over all channels, for Prometheus
+GET  /status?limit=N       channels and connections as JSON, N of each (default 100, at most 1000), those that matter most
+GET  /status?after=CURSOR  all of them, page by page: 0, then the `next` of the page before, until that is null
+GET  /queues?limit=N       queues as JSON, those with the most bytes (default 100, at most 1000)
+GET  /queues?after=CURSOR  all of them, page by page
+GET  /queues/peek?name=NAME    messages that wait in a queue, which stay there (limit=N, bytes=N, after=NEXT)
+POST /queues/purge?name=NAME   throw away what waits in a queue
+POST /queues/move?name=NAME&to=NAME    move what waits to another queue; without `to`, dead letters back to their origins (limit=N)
+POST /queues/pause?name=NAME   hand nothing of a queue out any more
+POST /queues/resume?name=NAME  hand it out again
+POST /kick?connection=N    close a connection
+GET  /stomp                STOMP over WebSocket
+
+A browser gets a page here that shows them.
+
+Names may be percent-encoded. docs/http.md has hosts, token and limits.
+";
+
+/// Everything that the broker answers.
+pub(crate) fn router(hub: Arc<Hub>, services: Services, acceptor: Weak<Acceptor>, connector: Connector) -> Router {
+    Router::new()
+        .merge(page::router(connector, INDEX))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status::status))
+        .merge(queues::router())
+        .route("/kick", post(kick))
+        .route("/stomp", any(web_socket::upgrade))
+        .fallback(nothing)
+        .layer(Extension(services))
+        .layer(Extension(acceptor))
+        .layer(Extension(Arc::new(Answers::new(hub.limits().memory))))
+        .with_state(hub)
+}
+
+async fn nothing(uri: Uri) -> (StatusCode, String) {
+    (StatusCode::NOT_FOUND, format!("the broker has no {}; GET / lists what it has\n", uri.path().escape_debug()))
+}
+
+async fn ready(State(hub): State<Arc<Hub>>, Extension(services): Extension<Services>) -> (StatusCode, String) {
+    if hub.is_draining() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".to_owned());
+    }
+    (StatusCode::OK, format!("ready\n{}", services.summary()))
+}
+
+async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
+    let body = exposition(&hub.totals());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body)
+}
+
+/// Sums only: a label for each channel would let any client grow the monitoring without bound.
+fn exposition(totals: &Totals) -> String {
+    let gauges = [
+        ("channels", "Current channels.", totals.channels),
+        ("connections", "Connections.", totals.connections),
+        ("subscriptions", "Subscriptions.", totals.subscriptions),
+        ("paused_connections", "Connections that are paused because something is at its limit.", totals.paused),
+        ("buffered_bytes", "Buffered bytes, with the overhead of every entry.", totals.memory),
+        ("buffered_bytes_limit", "Limit of the buffered bytes: the memory budget.", totals.memory_budget),
+    ];
+    let counters = [
+        ("messages_published_total", "Messages published.", totals.published),
+        ("messages_delivered_total", "Messages wholly written to subscribers.", totals.delivered),
+        ("messages_dropped_slow_total", "Messages dropped on their way to slow subscribers.", totals.dropped_slow),
+        (
+            "messages_dropped_no_subscribers_total",
+            "Messages to topics without subscribers.",
+            totals.dropped_no_subscribers,
+        ),
+        (
+            "messages_dropped_publisher_gone_total",
+            "Messages whose publisher left while memory was short.",
+            totals.dropped_publisher_gone,
+        ),
+        ("messages_requeued_total", "Messages that went back to their queues.", totals.requeued),
+    ];
+    let mut text = String::new();
+    let mut add = |name: &str, help: &str, kind: &str, value: u64| {
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "# HELP switchboard_{name} {help}\n# TYPE switchboard_{name} {kind}\nswitchboard_{name} {value}\n"
+        );
+    };
+    for (name, help, value) in gauges {
+        add(name, help, "gauge", value as u64);
+    }
+    for (name, help, value) in counters {
+        add(name, help, "counter", value);
+    }
+    text
+}
+
+fn tenths(rate: f64) -> f64 {
+    (rate * 10.0).round() / 10.0
+}
+
+async fn kick(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
+    let Some(connection) = number(query.as_deref(), "connection")? else {
+        return Err((StatusCode::BAD_REQUEST, "which connection? POST /kick?connection=N\n").into_response());
+    };
+    if hub.kick(ConnectionId(connection)) {
+        return Ok(Json(json!({ "kicked": connection })).into_response());
+    }
+    Err((StatusCode::NOT_FOUND, format!("there is no connection {connection}\n")).into_response())
+}

@@ -1,0 +1,253 @@
+//! `/queues`: a listing, a look at what waits, and what an operator may do to a queue.
+
+use super::parameters::{bad, name_of, number, parameter, shown, text_or};
+use super::tenths;
+use crate::answers::Answers;
+use crate::hub::Hub;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use switchboard_broker::{Browse, BrowseQuery, Browsed, MoveError, Page, QueueStatus};
+
+/// Queues and messages that are listed where nothing else is asked for, and bytes of messages.
+const QUEUES: usize = 100;
+const MESSAGES: usize = 20;
+const BYTES: usize = 64 << 10;
+
+/// The prefix of a queue's dead letters, before its whole name without the first slash.
+const DEAD: &[u8] = b"/queue/dead/";
+
+pub(super) fn router() -> Router<Arc<Hub>> {
+    Router::new()
+        .route("/queues", get(list))
+        .route("/queues/peek", get(peek))
+        .route("/queues/purge", post(purge))
+        .route("/queues/move", post(move_messages))
+        .route("/queues/pause", post(pause))
+        .route("/queues/resume", post(resume))
+}
+
+async fn list(
+    State(hub): State<Arc<Hub>>,
+    Extension(answers): Extension<Arc<Answers>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    let query = query.as_deref();
+    let limit = number::<usize>(query, "limit")?.unwrap_or(QUEUES).min(Page::MAX);
+    let page = match number::<u32>(query, "after")? {
+        None => Page::Top(limit),
+        Some(cursor) => Page::After { cursor, limit: limit.max(1) },
+    };
+    let _turn = answers.turn().await;
+    if !answers.has_room() {
+        return Err(answers.full());
+    }
+    let (queues, dead) = hub.queues(page, dead_letters_of);
+    let rows: Vec<Value> = queues.queues.iter().zip(dead).map(|(queue, dead)| row(queue, dead)).collect();
+    Ok(answers.json(json!({ "queues": rows, "next": queues.next }).to_string().into_bytes()))
+}
+
+/// The queue of another one's dead letters; none of such a queue itself.
+fn dead_letters_of(name: &[u8]) -> Option<Vec<u8>> {
+    (!name.starts_with(DEAD)).then(|| [DEAD, name.strip_prefix(b"/").unwrap_or(name)].concat())
+}
+
+/// A queue, and how many dead letters of it wait.
+fn row(queue: &QueueStatus, dead: usize) -> Value {
+    let mut row = json!({
+        "name": String::from_utf8_lossy(&queue.name),
+        "depth": queue.depth,
+        "postponed": queue.postponed,
+        "in_flight": queue.in_flight,
+        "moving": queue.moving,
+        "consumers": queue.consumers,
+        "paused_publishers": queue.paused_publishers,
+        "paused": queue.is_paused,
+        "oldest_s": queue.oldest.map(seconds),
+        "bytes": queue.bytes,
+        "published": queue.published,
+        "published_per_s": tenths(queue.publish_rate),
+        "delivered": queue.delivered,
+        "delivered_per_s": tenths(queue.deliver_rate),
+        "redelivered": queue.redelivered,
+        "dead": dead,
+        "dead_lettered": queue.dead_lettered,
+        "expired": queue.expired,
+        "dropped": queue.dropped,
+    });
+    if std::str::from_utf8(&queue.name).is_err() {
+        row["name_hex"] = const_hex::encode(&queue.name).into();
+    }
+    row
+}
+
+async fn peek(
+    State(hub): State<Arc<Hub>>,
+    Extension(answers): Extension<Arc<Answers>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    let query = query.as_deref();
+    let name = name_of(query, "GET /queues/peek?name=NAME")?;
+    let messages = number::<usize>(query, "limit")?.unwrap_or(MESSAGES).min(BrowseQuery::MAX_MESSAGES);
+    let bytes = number::<usize>(query, "bytes")?.unwrap_or(BYTES).min(BrowseQuery::MAX_BYTES);
+    let from = match parameter(query, "after") {
+        None => Default::default(),
+        Some(after) => {
+            let position = std::str::from_utf8(&after).ok().and_then(|after| after.parse().ok());
+            position.ok_or_else(|| bad("after must be the `next` of the page before"))?
+        }
+    };
+    let _turn = answers.turn().await;
+    if !answers.has_room() {
+        return Err(answers.full());
+    }
+    let query = BrowseQuery { from, messages, bytes };
+    let Some(Browse { messages, next }) = hub.browse(&name, &query) else { return Err(no_queue(&name)) };
+    let messages: Vec<Value> = messages.iter().map(message).collect();
+    let answer = json!({ "messages": messages, "next": next.map(|next| next.to_string()) });
+    Ok(answers.json(answer.to_string().into_bytes()))
+}
+
+fn message(message: &Browsed) -> Value {
+    let mut row = json!({
+        "seq": message.seq,
+        "length": message.length,
+        "attempts": message.attempts,
+        "redelivered": message.redelivered,
+        "age_s": seconds(message.age),
+        "postponed_s": message.postponed.map(seconds),
+        "is_whole": message.body.len() == message.length && !message.is_cut,
+    });
+    // The first part of a text may end inside of a character.
+    let whole_part = match std::str::from_utf8(&message.body) {
+        Err(error) if error.error_len().is_none() && message.body.len() < message.length => error.valid_up_to(),
+        _ => message.body.len(),
+    };
+    match std::str::from_utf8(&message.body[..whole_part]) {
+        Ok(text) => row["body"] = text.into(),
+        Err(_) => row["body_base64"] = STANDARD.encode(&message.body).into(),
+    }
+    if let Some(attributes) = &message.attributes {
+        let headers = attributes.headers.iter().map(|(name, value)| json!([text_or(name), text_or(value)]));
+        row["headers"] = headers.collect();
+        row["priority"] = attributes.priority.min(9).into();
+    }
+    row
+}
+
+async fn purge(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
+    let name = name_of(query.as_deref(), "POST /queues/purge?name=NAME")?;
+    let Some(purged) = hub.purge(&name) else { return Err(no_queue(&name)) };
+    let messages = if purged == 1 { "message" } else { "messages" };
+    tracing::warn!("purged {purged} {messages} of queue {}, asked for over HTTP", shown(&name));
+    Ok(Json(json!({ "purged": purged })).into_response())
+}
+
+async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
+    let query = query.as_deref();
+    let name = name_of(query, "POST /queues/move?name=NAME&to=NAME")?;
+    let to = parameter(query, "to").filter(|to| !to.is_empty());
+    let most = number::<usize>(query, "limit")?.unwrap_or(usize::MAX);
+    if to.is_none() && !name.starts_with(DEAD) {
+        let text = format!(
+            "where to? {} holds no dead letters, which alone know where they came from: name a queue with `to`",
+            shown(&name)
+        );
+        return Err(bad(&text));
+    }
+    match hub.move_messages(&name, to.as_deref(), most) {
+        Some(Ok(moving)) => {
+            let messages = if moving == 1 { "message" } else { "messages" };
+            let target = to.as_deref().map_or_else(|| "their origins".to_owned(), shown);
+            tracing::warn!("moves {moving} {messages} of queue {} to {target}, asked for over HTTP", shown(&name));
+            Ok(Json(json!({ "moving": moving })).into_response())
+        }
+        Some(Err(MoveError::NoQueue)) | None => Err(no_queue(&name)),
+        Some(Err(error @ MoveError::Refused(_))) => {
+            let text = format!("{}: {error}\n", shown(&to.unwrap_or_default()));
+            Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
+        }
+        Some(Err(error)) => Err(bad(&format!("{}: {error}", shown(&to.unwrap_or_default())))),
+    }
+}
+
+async fn pause(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
+    set_paused(&hub, query.as_deref(), true)
+}
+
+async fn resume(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
+    set_paused(&hub, query.as_deref(), false)
+}
+
+fn set_paused(hub: &Hub, query: Option<&str>, pauses: bool) -> Result<Response, Response> {
+    let verb = if pauses { "pause" } else { "resume" };
+    let name = name_of(query, &format!("POST /queues/{verb}?name=NAME"))?;
+    if !hub.pause_queue(&name, pauses) {
+        return Err(no_queue(&name));
+    }
+    tracing::warn!("{verb}d queue {}, asked for over HTTP", shown(&name));
+    Ok(Json(json!({ "paused": pauses })).into_response())
+}
+
+fn no_queue(name: &[u8]) -> Response {
+    let shown = shown(name);
+    let text = if name.starts_with(b"/queue") {
+        format!(
+            "there is no queue {shown}: nothing waits there and nobody consumes it; GET /queues lists those there are\n"
+        )
+    } else {
+        format!("{shown} is a topic, which keeps no messages: the name of a queue begins with /queue\n")
+    };
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+pub(crate) fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn browsed(body: &'static [u8], length: usize) -> Value {
+        let (attributes, age, postponed) = (None, Duration::from_millis(1500), None);
+        message(&Browsed {
+            seq: 7,
+            body: Bytes::from_static(body),
+            length,
+            attributes,
+            is_cut: false,
+            attempts: 1,
+            redelivered: true,
+            age,
+            postponed,
+        })
+    }
+
+    #[test]
+    fn a_body_is_text_where_it_is_utf_8_and_base64_otherwise() {
+        let text = browsed("h\u{e9}".as_bytes(), 3);
+        assert_eq!((&text["body"], &text["is_whole"]), (&json!("h\u{e9}"), &json!(true)));
+        let binary = browsed(b"\xff\x00", 2);
+        assert_eq!((&binary["body_base64"], binary.get("body")), (&json!("/wA="), None));
+        // Cut inside of a character.
+        let cut = browsed(b"h\xc3", 3);
+        assert_eq!((&cut["body"], &cut["is_whole"], &cut["length"]), (&json!("h"), &json!(false), &json!(3)));
+        assert!(browsed(b"h\xc3", 2).get("body_base64").is_some());
+        assert_eq!((&text["age_s"], &text["attempts"]), (&json!(1.5), &json!(1)));
+    }
+
+    #[test]
+    fn a_queue_s_dead_letters_have_its_whole_name_behind_theirs() {
+        assert_eq!(dead_letters_of(b"/queue/a/\xff").as_deref(), Some(&b"/queue/dead/queue/a/\xff"[..]));
+        assert_eq!(dead_letters_of(b"/queue/dead/queue/a"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! What changes a queue. On a terminal it is asked for once more.
+
+use super::{Act, Move, Resume, Target};
+use crate::admin::tell;
+use crate::http::HttpServer;
+use crate::names::percent;
+use crate::output::UsageError;
+use crate::units::plural;
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
+
+pub(super) async fn purge(act: &Act) -> Result<()> {
+    let target = &act.target;
+    let server = target.server()?;
+    confirm(act, &format!("Throw away all that waits in {}?", target.queue))?;
+    let (answer, purged) = post(&server, target, &target.path("purge"), "purged").await?;
+    let purged = purged.as_u64().unwrap_or_default();
+    tell(target.json, &answer, &format!("Purged {} of {}.", plural(purged, "message"), target.queue))
+}
+
+pub(super) async fn move_messages(order: &Move) -> Result<()> {
+    let target = &order.act.target;
+    let server = target.server()?;
+    let mut path = target.path("move");
+    let where_to = match &order.to {
+        Some(to) => {
+            path += &format!("&to={}", percent(&to.0));
+            to.to_string()
+        }
+        None => "where they came from".to_owned(),
+    };
+    if let Some(count) = order.count {
+        path += &format!("&limit={count}");
+    }
+    let how_many = order.count.map_or_else(|| "all messages".to_owned(), |count| plural(count, "message"));
+    confirm(&order.act, &format!("Move {how_many} of {} to {where_to}?", target.queue))?;
+    let (answer, moving) = post(&server, target, &path, "moving").await?;
+    let moving = plural(moving.as_u64().unwrap_or_default(), "message");
+    tell(target.json, &answer, &format!("Moved {moving} of {} to {where_to}.", target.queue))
+}
+
+pub(super) async fn pause(act: &Act) -> Result<()> {
+    let target = &act.target;
+    let server = target.server()?;
+    confirm(act, &format!("Pause {}? Its consumers get nothing until it is resumed.", target.queue))?;
+    let (answer, _) = post(&server, target, &target.path("pause"), "paused").await?;
+    tell(target.json, &answer, &format!("Paused {}: `switchboard queues resume` lets it go on.", target.queue))
+}
+
+pub(super) async fn resume(resume: &Resume) -> Result<()> {
+    let target = &resume.target;
+    let server = target.server()?;
+    let (answer, _) = post(&server, target, &target.path("resume"), "paused").await?;
+    tell(target.json, &answer, &format!("Resumed {}.", target.queue))
+}
+
+/// The answer, and the field of it that every such answer has.
+async fn post(server: &HttpServer, target: &Target, path: &str, field: &str) -> Result<(String, Value)> {
+    let answer = match server.post(path).await {
+        Ok(answer) => answer,
+        Err(error) => return Err(target.explain(server, error).await),
+    };
+    let value: Option<Value> = serde_json::from_str(&answer).ok();
+    let value = value.and_then(|mut value| value.get_mut(field).map(Value::take));
+    let value = value.with_context(|| format!("{} is no broker", server.base()))?;
+    Ok((answer, value))
+}
+
+/// Asks on the terminal, unless told not to.
+fn confirm(act: &Act, question: &str) -> Result<()> {
+    if act.yes {
+        return Ok(());
+    }
+    let (input, mut output) = (std::io::stdin(), std::io::stderr());
+    if !input.is_terminal() || !output.is_terminal() {
+        return Err(UsageError::of(anyhow!("there is no terminal to ask on: --yes does it without a question")));
+    }
+    write!(output, "{question} [y/N] ").and_then(|()| output.flush()).context("cannot ask")?;
+    let mut answer = String::new();
+    input.read_line(&mut answer).context("cannot read the answer")?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
+        bail!("nothing was done");
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! The listing of queues.
+
+use super::Sort;
+use crate::http::HttpServer;
+use crate::names::encode;
+use crate::status::from_hex;
+use crate::table::{self, Table};
+use crate::units::{age, count};
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Rows of a page, and pages at most.
+const ROWS: usize = 1000;
+const PAGES: usize = 100_000;
+
+/// A queue, as the broker lists it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Queue {
+    name: String,
+    /// The name's bytes, if they are no UTF-8.
+    name_hex: Option<String>,
+    depth: f64,
+    in_flight: f64,
+    consumers: f64,
+    paused_publishers: f64,
+    paused: bool,
+    oldest_s: Option<f64>,
+    published_per_s: f64,
+    delivered_per_s: f64,
+    redelivered: f64,
+    dead: f64,
+}
+
+impl Queue {
+    /// The name's bytes.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let bytes = self.name_hex.as_deref().and_then(from_hex);
+        bytes.unwrap_or_else(|| self.name.clone().into_bytes())
+    }
+
+    fn state(&self) -> String {
+        match (self.paused, self.paused_publishers) {
+            (true, _) => "paused".to_owned(),
+            (false, waiting) if waiting > 0.0 => format!("full, {} wait to publish", count(waiting)),
+            _ => String::new(),
+        }
+    }
+}
+
+/// Asks for the queues that hold most, or for all, page by page.
+pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
+    let get = async |path: &str| -> Result<Value> {
+        match serde_json::from_str::<Value>(&server.get(path).await?) {
+            Ok(answer) if answer["queues"].is_array() => Ok(answer),
+            _ => Err(server.wrong_door().await),
+        }
+    };
+    if !all {
+        return get(&format!("/queues?limit={ROWS}")).await;
+    }
+    let mut whole = get(&format!("/queues?limit={ROWS}&after=0")).await?;
+    for _ in 0..PAGES {
+        let Some(next) = whole["next"].as_u64() else { break };
+        let mut page = get(&format!("/queues?limit={ROWS}&after={next}")).await?;
+        whole["next"] = page["next"].take();
+        if let (Some(rows), Some(more)) = (whole["queues"].as_array_mut(), page["queues"].as_array_mut()) {
+            rows.append(more);
+        }
+    }
+    Ok(whole)
+}
+
+/// Renders a listing, for a screen cut to its size.
+pub(super) fn render(answer: &Value, sort: Option<Sort>, is_screen: bool, bounds_rows: bool) -> Result<String> {
+    let queues: Vec<Queue> = serde_json::from_value(answer["queues"].clone()).context("the listing is another one")?;
+    let size = table::size(is_screen, bounds_rows);
+    Ok(draw(queues, sort, size))
+}
+
+fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, size: Option<table::Size>) -> String {
+    let figure = |queue: &Queue| match sort {
+        None | Some(Sort::Name) => 0.0,
+        Some(Sort::Depth) => queue.depth,
+        Some(Sort::Flight) => queue.in_flight,
+        Some(Sort::Cons) => queue.consumers,
+        Some(Sort::Oldest) => queue.oldest_s.unwrap_or(-1.0),
+        Some(Sort::In) => queue.published_per_s,
+        Some(Sort::Out) => queue.delivered_per_s,
+        Some(Sort::Redel) => queue.redelivered,
+        Some(Sort::Dead) => queue.dead,
+    };
+    if sort.is_some() {
+        queues.sort_by(|a, b| figure(b).total_cmp(&figure(a)).then_with(|| a.bytes().cmp(&b.bytes())));
+    }
+    let total = queues.len();
+    if total == 0 {
+        return "There is no queue.\n".to_owned();
+    }
+    if let Some(rows) = size.and_then(|size| size.rows) {
+        // The head, a line about what was left out, and the prompt.
+        queues.truncate(rows.saturating_sub(3).max(1));
+    }
+    let rows = queues.iter().map(|queue| {
+        vec![
+            encode(&queue.bytes()),
+            count(queue.depth),
+            count(queue.in_flight),
+            count(queue.consumers),
+            queue.oldest_s.map_or_else(|| "-".to_owned(), age),
+            count(queue.published_per_s),
+            count(queue.delivered_per_s),
+            count(queue.redelivered),
+            count(queue.dead),
+            queue.state(),
+        ]
+    });
+    let table = Table {
+        head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "REDEL", "DEAD", "STATE"],
+        figures: 1..9,
+        rows: rows.collect(),
+        total,
+        what: "queue",
+    };
+    let mut lines = Vec::new();
+    table.draw(size.map(|size| size.columns), &mut lines);
+    table::text(lines, size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Size;
+
+    fn queues(number: usize) -> Vec<Queue> {
+        (0..number)
+            .map(|at| Queue {
+                name: format!("/queue/a/rather/long/name/of/a/queue/that/goes/on/{at}"),
+                depth: 1e12 * at as f64,
+                oldest_s: (at % 2 == 0).then_some(1e9),
+                paused: at % 3 == 0,
+                paused_publishers: 123_456.0,
+                dead: (number - at) as f64,
+                ..Queue::default()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn it_fits_a_terminal_whatever_there_is() {
+        for number in [1, 2, 1000] {
+            for (columns, rows) in [(80, 24), (100, 30), (40, 5)] {
+                let text = draw(queues(number), None, Some(Size { columns, rows: Some(rows) }));
+                assert!(text.lines().count() < rows, "{text}");
+                assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
+            }
+        }
+        assert_eq!(draw(Vec::new(), None, None), "There is no queue.\n");
+    }
+
+    #[test]
+    fn without_a_terminal_nothing_is_cut() {
+        let text = draw(queues(50), Some(Sort::Dead), None);
+        assert_eq!(text.lines().count(), 51);
+        let first = text.lines().nth(1).unwrap();
+        assert!(first.starts_with("/queue/a/rather/long/name/of/a/queue/that/goes/on/0 "), "{first}");
+        assert!(text.contains("full, 123k wait to publish") && first.ends_with("paused"), "{text}");
+    }
+
+    #[test]
+    fn a_name_is_shown_so_that_it_can_be_given_again() {
+        let queue = Queue { name: "?".into(), name_hex: Some("2f7175657565ff".into()), ..Queue::default() };
+        assert!(draw(vec![queue], None, None).contains("/queue%FF "));
+    }
+}

@@ -1,0 +1,211 @@
+//! `switchboard queues`: over the broker's HTTP.
+
+mod act;
+mod list;
+mod peek;
+
+use crate::http::{HttpArgs, HttpServer};
+use crate::names::{Name, encode, percent};
+use crate::server_address::Door;
+use crate::watch::{self, Watch};
+use anyhow::{Error, Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use list::Queue;
+use serde_json::Value;
+use switchboard_driver::quantity::parse_count;
+
+/// How alike a name is to be suggested, from 0 to 1.
+const ALIKE: f64 = 0.8;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  switchboard queues --watch --sort dead
+  switchboard queues peek /queue/jobs -n 3               the next three jobs, which stay there
+  switchboard queues peek /queue/dead/queue/jobs         why jobs have failed
+  switchboard queues move /queue/dead/queue/jobs         try them again
+  switchboard queues move /queue/jobs /queue/later -n 10
+  switchboard queues pause /queue/jobs                   hand nothing of it out
+  switchboard queues resume /queue/jobs
+  switchboard queues purge /queue/jobs --yes             throw away what waits, without a question";
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Queues {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    http: HttpArgs,
+    /// Print the broker's JSON.
+    #[arg(long, short = 'j')]
+    json: bool,
+    #[command(flatten)]
+    watch: Watch,
+    /// List every queue, however many, instead of those that hold most and fit.
+    #[arg(long, short = 'a')]
+    all: bool,
+    /// Order of the queues [default: those that hold most first].
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<Sort>,
+}
+
+/// A column of the listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    Name,
+    Depth,
+    Flight,
+    Cons,
+    Oldest,
+    In,
+    Out,
+    Redel,
+    Dead,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Look at messages that wait in a queue, from its head on. They stay there.
+    Peek(Peek),
+    /// Throw away everything that waits in a queue. What consumers have is not touched.
+    Purge(Act),
+    /// Move what waits in a queue to another one, or dead letters back to where they came from.
+    Move(Move),
+    /// Pause a queue: nothing of it is handed out, publishing goes on.
+    Pause(Act),
+    /// Let a paused queue go on.
+    Resume(Resume),
+}
+
+/// Which queue, and where.
+#[derive(Args, Debug)]
+struct Target {
+    /// The queue's name, as it is listed: %XX is the byte of these two hexadecimal digits.
+    #[arg(value_parser = Name::parser())]
+    queue: Name,
+    #[command(flatten)]
+    http: HttpArgs,
+    /// Print the broker's JSON.
+    #[arg(long, short = 'j')]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+struct Peek {
+    #[command(flatten)]
+    target: Target,
+    /// Messages, at most.
+    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count, default_value = "10")]
+    count: u64,
+}
+
+#[derive(Args, Debug)]
+struct Act {
+    #[command(flatten)]
+    target: Target,
+    /// Do not ask. Without a terminal to ask on, this is needed.
+    #[arg(long, short = 'y')]
+    yes: bool,
+}
+
+#[derive(Args, Debug)]
+struct Resume {
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args, Debug)]
+struct Move {
+    #[command(flatten)]
+    act: Act,
+    /// The other queue; without it, dead letters go back to the queues that they came from.
+    #[arg(value_parser = Name::parser())]
+    to: Option<Name>,
+    /// Messages, at most [default: all that wait].
+    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
+    count: Option<u64>,
+}
+
+/// Lists the queues, or does something to one.
+pub(crate) async fn run(args: &Queues) -> Result<()> {
+    match &args.action {
+        None => show(args).await,
+        Some(Action::Peek(peek)) => peek::run(peek).await,
+        Some(Action::Purge(act)) => act::purge(act).await,
+        Some(Action::Move(order)) => act::move_messages(order).await,
+        Some(Action::Pause(act)) => act::pause(act).await,
+        Some(Action::Resume(resume)) => act::resume(resume).await,
+    }
+}
+
+async fn show(args: &Queues) -> Result<()> {
+    let server = HttpServer::new(&args.http, Door::BrokerHttp)?;
+    let all = args.all || args.sort.is_some();
+    watch::show(&args.watch, args.json, async |is_screen| {
+        let answer = list::ask(&server, all).await?;
+        if args.json {
+            return Ok(format!("{answer}\n"));
+        }
+        list::render(&answer, args.sort, is_screen, args.watch.is_on() || !args.all)
+    })
+    .await
+}
+
+impl Target {
+    /// The broker, once the name may be a queue's.
+    fn server(&self) -> Result<HttpServer> {
+        if let Some(reason) = no_queue(&self.queue.0) {
+            bail!("{} {reason}", self.queue);
+        }
+        HttpServer::new(&self.http, Door::BrokerHttp)
+    }
+
+    /// The path of a request about the queue.
+    fn path(&self, verb: &str) -> String {
+        format!("/queues/{verb}?name={}", percent(&self.queue.0))
+    }
+
+    /// An error, with the name of a queue that is nearly so called if there is none of this name.
+    async fn explain(&self, server: &HttpServer, error: Error) -> Error {
+        if !error.to_string().starts_with("there is no queue ") {
+            return error;
+        }
+        let Ok(answer) = list::ask(server, false).await else { return error };
+        let wanted = self.queue.to_string();
+        let names = answer["queues"].as_array().into_iter().flatten().filter_map(queue_of);
+        let names = names.map(|queue| encode(&queue.bytes()));
+        let alike = names.map(|name| (strsim::jaro_winkler(&wanted, &name), name)).filter(|(alike, _)| *alike >= ALIKE);
+        match alike.max_by(|a, b| a.0.total_cmp(&b.0)) {
+            Some((_, nearest)) => anyhow::anyhow!("there is no queue {wanted}; the nearest is {nearest}"),
+            None => anyhow::anyhow!("there is no queue {wanted}; `switchboard queues` lists them"),
+        }
+    }
+}
+
+fn queue_of(row: &Value) -> Option<Queue> {
+    serde_json::from_value(row.clone()).ok()
+}
+
+/// Why a name can be no queue's.
+fn no_queue(name: &[u8]) -> Option<&'static str> {
+    if name.starts_with(b"queue/") {
+        return Some("is no queue: the names of queues begin with a slash, /queue");
+    }
+    let last = name.rsplit(|byte| *byte == b'/').next();
+    let is_pattern = name.split(|byte| *byte == b'/').any(|level| level == b"*") || last == Some(b">");
+    is_pattern.then_some("is a pattern, and this is for one queue at a time: `switchboard queues` lists them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::no_queue;
+
+    #[test]
+    fn what_can_be_no_queue_is_not_asked_for() {
+        for name in ["queue/a", "/queue/*", "/queue/*/b", "/queue/>", "*"] {
+            assert!(no_queue(name.as_bytes()).is_some(), "{name}");
+        }
+        for name in ["/queue/a", "/queue/a*", "/queue/>/b", "/queue", "/topic/a"] {
+            assert!(no_queue(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+}

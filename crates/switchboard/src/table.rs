@@ -1,0 +1,96 @@
+//! Tables on a terminal of any width, or uncut for a file.
+
+use ratatui::crossterm::terminal;
+use std::fmt::Write;
+
+/// The least that is left of a name.
+const NAME: usize = 8;
+
+/// A terminal's columns and rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) columns: usize,
+    pub(crate) rows: Option<usize>,
+}
+
+/// The terminal's size, if the output goes there; its rows only if they bound what is shown.
+pub(crate) fn size(is_screen: bool, bounds_rows: bool) -> Option<Size> {
+    let (columns, rows) = terminal::size().ok().filter(|_| is_screen)?;
+    Some(Size { columns: columns.into(), rows: bounds_rows.then_some(rows.into()) })
+}
+
+/// A table whose first column is a name.
+pub(crate) struct Table {
+    pub(crate) head: Vec<&'static str>,
+    /// The columns that are aligned to the right.
+    pub(crate) figures: std::ops::Range<usize>,
+    pub(crate) rows: Vec<Vec<String>>,
+    /// All rows that there are.
+    pub(crate) total: usize,
+    pub(crate) what: &'static str,
+}
+
+/// Lines of text, each cut to the terminal's width if there is a terminal.
+pub(crate) fn text(lines: Vec<String>, size: Option<Size>) -> String {
+    let cut = |line: String| match size {
+        Some(size) => fit(&line, size.columns),
+        None => line,
+    };
+    lines.into_iter().fold(String::new(), |mut text, line| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}", cut(line).trim_end());
+        text
+    })
+}
+
+impl Table {
+    /// The first column takes the room that the others leave; the last one may be cut.
+    pub(crate) fn draw(&self, columns: Option<usize>, lines: &mut Vec<String>) {
+        let last = self.head.len() - 1;
+        let width = |at: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+            cells.chain([self.head[at].len()]).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = (0..self.head.len()).map(width).collect();
+        if let Some(columns) = columns {
+            let is_text_last = !self.figures.contains(&last);
+            let others: usize = widths[1..].iter().map(|width| width + 2).sum();
+            // Words at the end give way first, down to the length of their title.
+            let excess = (others + widths[0].min(columns / 3)).saturating_sub(columns);
+            if is_text_last {
+                widths[last] = widths[last].saturating_sub(excess).max(self.head[last].len());
+            }
+            let others: usize = widths[1..].iter().map(|width| width + 2).sum();
+            widths[0] = widths[0].min(columns.saturating_sub(others).max(NAME));
+        }
+        let heads = self.head.iter().map(|&head| head.to_owned()).collect::<Vec<String>>();
+        for row in std::iter::once(&heads).chain(&self.rows) {
+            let mut line = String::new();
+            for (at, cell) in row.iter().enumerate() {
+                let width = widths[at];
+                let cell = fit(cell, width);
+                let gap = if at == 0 { "" } else { "  " };
+                let _ = if self.figures.contains(&at) {
+                    write!(line, "{gap}{cell:>width$}")
+                } else {
+                    write!(line, "{gap}{cell:width$}")
+                };
+            }
+            lines.push(line);
+        }
+        let (shown, total) = (self.rows.len(), self.total.max(self.rows.len()));
+        let left_out = total - shown;
+        if left_out > 0 {
+            lines.push(format!("{left_out} more {}{}: --all", self.what, if left_out == 1 { "" } else { "s" }));
+        }
+    }
+}
+
+/// The text, or as much of it as there is room for, with an ellipsis.
+pub(crate) fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    if width == 0 { kept } else { kept + "\u{2026}" }
+}

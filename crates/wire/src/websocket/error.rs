@@ -1,0 +1,36 @@
+use thiserror::Error;
+
+/// The peer broke the rules of WebSocket's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WebSocketError {
+    /// A frame of a client is not masked.
+    #[error("a frame that is not masked")]
+    Unmasked,
+    /// Bits that belong to extensions, of which none was agreed on.
+    #[error("a frame with reserved bits, though no extension was agreed on")]
+    Reserved,
+    /// An opcode that means nothing.
+    #[error("a frame of the unknown opcode {opcode}")]
+    UnknownOpcode {
+        /// The opcode, 0 to 15.
+        opcode: u8,
+    },
+    /// A ping, pong or close in parts, or longer than 125 bytes.
+    #[error("a control frame of {length} bytes, or in parts: 125 bytes in one frame is the limit")]
+    ControlTooLong {
+        /// Bytes of its payload.
+        length: u64,
+    },
+    /// The rest of a message that was not begun, or a message inside another one.
+    #[error("a part of a message out of turn")]
+    OutOfTurn,
+    /// A length beyond what 63 bits can say.
+    #[error("a frame of {length} bytes")]
+    TooLong {
+        /// What it says, in bytes.
+        length: u64,
+    },
+    /// A close with a single byte, which is no status.
+    #[error("a close with half a status")]
+    HalfStatus,
+}
