@@ -263,7 +263,10 @@ async fn a_silent_process_raises_an_alarm_and_is_drawn() {
 #[tokio::test]
 async fn a_restart_and_a_leak_are_told_and_drawn() {
     let data = data();
-    let collector = Collector::start(data.path()).await;
+    // On a busy machine they would be silent before anybody looks.
+    let patient =
+        |settings: &mut switchboard_monitor::Settings| settings.rules.silent = std::time::Duration::from_secs(600);
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     let named = |name: Value, pid: u32| {
         let mut name = name;
         name["pid"] = json!(pid);
