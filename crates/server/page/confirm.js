@@ -41,7 +41,7 @@ function formOf(...parts) {
 
 /// Whether somebody has typed the name. `fields` stand before it.
 export async function confirmed(title, words, name, act, fields = []) {
-    const [input, label] = field("Type the name to go on");
+    const [input, label] = field("Type the name above to go on");
     input.id = "typed";
     const [go, row] = ends(act, "danger");
     go.disabled = true;
