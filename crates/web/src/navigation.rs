@@ -33,7 +33,7 @@ fn list(pages: &[(&'static str, Vec<SocketAddr>)], listener: SocketAddr, host: &
     }
     let link = |(service, addresses): &(&'static str, Vec<SocketAddr>)| {
         let here = addresses.contains(&listener);
-        let (host, port) = addresses.iter().find_map(|address| reach(*address, listener.ip(), name))?;
+        let (host, port) = reach(addresses, listener.ip(), name)?;
         Some(json!({ "name": service, "href": format!("http://{host}:{port}/"), "here": here }))
     };
     let links: Vec<Value> = pages.iter().filter_map(link).collect();
@@ -41,20 +41,21 @@ fn list(pages: &[(&'static str, Vec<SocketAddr>)], listener: SocketAddr, host: &
     if links.len() < 2 { Vec::new() } else { links }
 }
 
-/// The host and port by which somebody who came by this name reaches another listener, if he does.
-fn reach(address: SocketAddr, own: IpAddr, name: &str) -> Option<(String, u16)> {
-    let (ip, own) = (address.ip().to_canonical(), own.to_canonical());
+/// The host and port by which somebody who came by this name reaches a page, if he does: by the same name where that leads there.
+fn reach(addresses: &[SocketAddr], own: IpAddr, name: &str) -> Option<(String, u16)> {
+    let own = own.to_canonical();
     let asked = literal(name).map(|ip| ip.to_canonical());
     let is_local = name.eq_ignore_ascii_case("localhost") || asked.is_some_and(|ip| ip.is_loopback());
-    let same_name = match asked {
+    let is_named = |ip: IpAddr| match asked {
         Some(asked) => ip == asked || ip.is_unspecified() && (ip.is_ipv6() || asked.is_ipv4()),
         None => ip.is_unspecified() || ip == own || is_local && ip.is_loopback(),
     };
-    if same_name {
-        return Some((name.to_owned(), address.port()));
+    let canonical = || addresses.iter().map(|address| (address.ip().to_canonical(), address.port()));
+    if let Some((_, port)) = canonical().find(|(ip, _)| is_named(*ip)) {
+        return Some((name.to_owned(), port));
     }
-    let literal = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-    (is_local && ip.is_loopback()).then_some((literal, address.port()))
+    let (ip, port) = canonical().find(|(ip, _)| is_local && ip.is_loopback())?;
+    Some((if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }, port))
 }
 
 #[cfg(test)]
