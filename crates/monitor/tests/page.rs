@@ -264,8 +264,7 @@ async fn a_silent_process_raises_an_alarm_and_is_drawn() {
 async fn a_restart_and_a_leak_are_told_and_drawn() {
     let data = data();
     // On a busy machine they would be silent before anybody looks.
-    let patient =
-        |settings: &mut switchboard_monitor::Settings| settings.rules.silent = std::time::Duration::from_secs(600);
+    let patient = |settings: &mut Settings| settings.rules.silent = Duration::from_secs(600);
     let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     let named = |name: Value, pid: u32| {
         let mut name = name;
@@ -353,8 +352,7 @@ async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
     };
     let data = data();
     // Between two pictures a busy machine takes longer than a silence.
-    let patient =
-        |settings: &mut switchboard_monitor::Settings| settings.rules.silent = std::time::Duration::from_secs(600);
+    let patient = |settings: &mut Settings| settings.rules.silent = Duration::from_secs(600);
     let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     for (at, name) in names.iter().enumerate() {
         collector.take(&past(name, 3550, |ago| figures(at, ago))).await;
