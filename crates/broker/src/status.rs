@@ -116,6 +116,10 @@ pub struct ChannelStatus {
     pub kind: Kind,
     /// Messages that wait for a subscriber.
     pub depth: usize,
+    /// Messages of a queue that are with consumers: on their way, or not acked.
+    pub in_flight: u64,
+    /// Whether it is a queue that is paused.
+    pub is_paused: bool,
     /// Bytes that the memory budget counts for it, in outboxes too, without its fixed overhead.
     pub bytes: usize,
     /// Subscriptions that it matches.

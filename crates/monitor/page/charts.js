@@ -3,6 +3,7 @@
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { connect, nearest } from "./connect.js";
 import { clock, moment, number } from "./format.js";
+import { Legend } from "./legend.js";
 import { plugin } from "./annotations.js";
 
 const KINDS = ["cpu", "mem"];
@@ -33,6 +34,7 @@ export class Charts {
         this.focus = null;
         this.boxes = KINDS.map((kind) => document.getElementById(kind));
         this.readouts = KINDS.map((kind) => document.getElementById(`${kind}-readout`));
+        this.legends = this.boxes.map((box) => new Legend(box));
         new ResizeObserver(() => this.resize()).observe(this.boxes[0]);
         this.boxes.forEach((box) => this.pans(box));
     }
@@ -123,7 +125,7 @@ export class Charts {
                 label: line.name,
                 stroke: line.style.stroke,
                 dash: line.style.dash,
-                width: 1.6,
+                width: 2,
                 pxAlign: 0,
                 points: { show: false, filter: (_, series) => this.drawn[at][series - 1].lone, size: 5, fill: line.style.stroke },
             }))],
@@ -207,6 +209,15 @@ export class Charts {
         const { idx, left } = chart.cursor;
         const inside = left >= 0 && idx !== null && idx !== undefined;
         const line = inside && this.focus > 0 ? this.lines[this.focus - 1] : undefined;
+        const under = inside ? this.under(idx) : null;
+        this.legends.forEach((legend, at) => {
+            if (under === null) {
+                legend.hide();
+                return;
+            }
+            const values = this.lines.map((each) => [each, under.values.get(each.key)[KINDS[at]]]);
+            legend.show(values, line?.key ?? null, left, chart.over.offsetLeft, chart.over.clientWidth);
+        });
         KINDS.forEach((kind, at) => {
             const data = this.charts?.[at]?.data;
             if (!inside || data === undefined) {
@@ -219,7 +230,7 @@ export class Charts {
             const value = line ? `${line.name}  ${number(data[this.focus][point])}${unit}  at ` : "";
             this.readouts[at].textContent = value + (line ? clock(time) : moment(time, Date.now()));
         });
-        this.on.cursor(line?.key ?? null, inside ? this.under(idx) : null);
+        this.on.cursor(line?.key ?? null, under);
     }
 
     /// The time at a point, and the values of all lines there.

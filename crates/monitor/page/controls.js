@@ -54,7 +54,7 @@ export function controls(view, on) {
     return {
         show() {
             for (const [name, button] of ranges) {
-                button.setAttribute("aria-pressed", String(view.live && view.range === name));
+                button.setAttribute("aria-pressed", String(view.range === name && view.isWhole(on.now())));
             }
             element("pause").textContent = view.live ? "Pause" : "Live";
             element("pause").setAttribute("aria-pressed", String(!view.live));

@@ -264,6 +264,9 @@ function draw() {
     element("resolution").textContent = charts.step > 1000 ? `Each point is a ${span(charts.step)} ${point}.` : "";
     element("csv").href = api.csv(window);
     showLink();
+    if (!view.chosen) {
+        buttons.show();
+    }
     // The usual range grows until it is whole.
     if (loading === null && settling === 0 && view.live && view.span(now) > GROWTH * (columns.to - columns.from)) {
         settle();

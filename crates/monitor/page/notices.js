@@ -4,7 +4,9 @@ import { bytes, count, moment, number, span } from "./format.js";
 
 const SHOWN = 60;
 /// More alarms than this are one line.
-const ALARMS = 4;
+const ALARMS = 1;
+/// So many are named in that line.
+const NAMED = 3;
 /// And this many are shown at most.
 const ALARMS_OPEN = 200;
 const SAID_AGAIN = 5000;
@@ -78,7 +80,10 @@ export function alarms(processes, now) {
             isOpen = !isOpen;
             again();
         });
-        const line = item(bold(count(found.length, "process")), `silent or leaking, the first since ${moment(since, now)}`, show);
+        const isAny = (kind) => found.some(([key]) => key.startsWith(kind));
+        const what = ["silent", "leak"].filter(isAny).map((kind) => (kind === "leak" ? "leaking" : kind)).join(" or ");
+        const who = found.length <= NAMED ? found.map(([, name]) => name).join(", ") : count(found.length, "process");
+        const line = item(bold(who), `${what}, the first since ${moment(since, now)}`, show);
         items.splice(0, isOpen ? 0 : items.length, line);
     }
     items[0]?.append(dismiss);

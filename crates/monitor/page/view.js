@@ -6,6 +6,8 @@ export const RANGES = [
 const USUAL = "1h";
 /// Milliseconds that are shown at least where there is less than the usual range.
 const FIRST = 300_000;
+/// The part of a range that counts for all of it.
+const WHOLE = 0.95;
 const SHORTEST = 10_000;
 const LONGEST = 1209600_000;
 /// What an address may ask for: milliseconds from 1970 to 2100, and ten years at once.
@@ -55,6 +57,11 @@ export class View {
     span(now) {
         const most = spanOf(this.range) * 1000;
         return this.chosen ? most : Math.min(most, Math.max(FIRST, now - (this.oldest ?? now)));
+    }
+
+    /// Whether the window is about as long as the range says: at first there is less.
+    isWhole(now) {
+        return this.live && this.span(now) >= WHOLE * spanOf(this.range) * 1000;
     }
 
     show(range) {

@@ -263,7 +263,9 @@ async fn a_silent_process_raises_an_alarm_and_is_drawn() {
 #[tokio::test]
 async fn a_restart_and_a_leak_are_told_and_drawn() {
     let data = data();
-    let collector = Collector::start(data.path()).await;
+    // On a busy machine they would be silent before anybody looks.
+    let patient = |settings: &mut Settings| settings.rules.silent = Duration::from_secs(600);
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     let named = |name: Value, pid: u32| {
         let mut name = name;
         name["pid"] = json!(pid);
@@ -349,13 +351,15 @@ async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
         (cpu, 90.0 + 45.0 * at + 4.0 * (t / 400.0).sin() + leak)
     };
     let data = data();
-    let collector = Collector::start(data.path()).await;
+    // Between two pictures a busy machine takes longer than a silence.
+    let patient = |settings: &mut Settings| settings.rules.silent = Duration::from_secs(600);
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     for (at, name) in names.iter().enumerate() {
         collector.take(&past(name, 3550, |ago| figures(at, ago))).await;
     }
     // The one in the pictures has received nothing that was an hour old.
     collector.stop().await;
-    let collector = Collector::start(data.path()).await;
+    let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
     for (look, picture) in
         [(Look::LIGHT, "monitor/light"), (Look::DARK, "monitor/dark"), (Look::PHONE, "monitor/phone")]
     {

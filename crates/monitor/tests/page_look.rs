@@ -73,9 +73,16 @@ async fn the_table_has_the_values_under_the_cursor() {
     browser.until("there", &begins("8")).await;
     assert_eq!(browser.run(&cell("orders-1", MEMORY)).await, json!("100"));
     assert_eq!(browser.run(&cell("orders-2", CPU)).await, json!("–"), "it was not there");
+    let beside =
+        |kind: &str| format!("return document.querySelector('#{kind} .legend').innerText.replaceAll('\\n', ' ')");
+    browser
+        .until("beside the cursor", &format!("return (() => {{ {} }})().startsWith('orders-1 8')", beside("cpu")))
+        .await;
+    assert_eq!(browser.run(&beside("mem")).await, json!("orders-1 100"), "one that was not there is not listed");
     browser.until("when that was", "return document.querySelector('#at').textContent.startsWith('at ')").await;
     browser.hover("h1", 0.5, 0.5).await;
     browser.until("the last ones again", &begins("2")).await;
+    assert_eq!(browser.run("return document.querySelectorAll('.legend:not([hidden])').length").await, json!(0));
     assert_eq!(browser.run("return document.querySelector('#at').textContent").await, json!(""));
     browser.close().await;
 }
@@ -113,16 +120,20 @@ async fn a_filter_that_nothing_matches_says_so_and_events_are_filtered_too() {
 async fn at_first_as_much_is_shown_as_there_is_and_a_zoom_of_what_is_live_stays_live() {
     let data = data();
     let collector = Collector::start(data.path()).await;
-    collector.take(&past(&blue(), 540, |_| (50.0, 100.0))).await;
+    // Several heights: at one of them a pixel has the color of the line alone.
+    collector.take(&past(&blue(), 540, |ago| (40.0 + f64::from(ago / 5 % 9), 100.0))).await;
     let _sender = Sender::start(collector.address, vec![blue()]);
     let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     browser.until("its line begins at the left", &pixels("cpu", BLUE, 0.07, 0.15)).await;
+    let chosen = "return document.querySelector('#ranges [aria-pressed=true]')?.textContent ?? 'none'";
+    browser.until("no range is as long as that", &equals(chosen, "'none'")).await;
     browser.press("+").await;
     browser.until("a shorter range", "return location.search === '?range=5m'").await;
     browser.until("it is live", LIVE).await;
     browser.press("-").await;
     browser.until("a longer range", "return location.search === '?range=15m'").await;
+    browser.until("it is marked", &equals(chosen, "'15m'")).await;
     browser.until("the past is empty", &pixels("cpu", BLUE, 0.07, 0.3).replace("return n", "return n === 0")).await;
     browser.until("it is live", LIVE).await;
     browser.open(&collector.page("?range=5m")).await;

@@ -60,6 +60,8 @@ mod handshakes;
 #[cfg(feature = "serve")]
 mod http;
 #[cfg(feature = "serve")]
+mod page;
+#[cfg(feature = "serve")]
 mod probe;
 #[cfg(feature = "serve")]
 mod rules;

@@ -140,6 +140,7 @@ impl Server {
         hub: Arc<Hub>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Shutdown, RunError> {
+        let connector = self.connector("page");
         let http_address = self.http_addresses().first().map(ToString::to_string);
         let Server { settings, native, stomp, http, arrivals: (_, arrivals), rules, probe, sockets } = self;
         rules.follow(&hub);
@@ -167,10 +168,12 @@ impl Server {
         let mut serving = JoinSet::new();
         // It answers until the end: `/readyz` says meanwhile that this server is shutting down.
         let (end_http, http_ended) = oneshot::channel::<()>();
-        let answering =
-            tokio::spawn(http.serve(http::router(hub.clone(), settings.web.services.clone(), web_sockets), async {
-                drop(http_ended.await)
-            }));
+        let answering = tokio::spawn(http.serve(
+            http::router(hub.clone(), settings.web.services.clone(), web_sockets, connector),
+            async {
+                drop(http_ended.await);
+            },
+        ));
         serving.spawn(hub.clone().run_timer());
         serving.spawn(Watch::run(hub.clone(), settings.limits.write_timeout));
 

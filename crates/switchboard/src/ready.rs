@@ -67,6 +67,11 @@ impl Addresses {
         self.down.retain(|(name, _)| *name != "render");
     }
 
+    /// Where the services have pages.
+    pub(crate) fn pages(&self) -> [(&'static str, &[SocketAddr]); 4] {
+        [("broker", &self.http), ("monitor", &self.monitor), ("rows", &self.rows), ("news", &self.news)]
+    }
+
     /// Services that do not run, and why.
     pub(crate) fn down(&self) -> &[(&'static str, String)] {
         &self.down

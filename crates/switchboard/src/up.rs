@@ -225,6 +225,12 @@ impl Services {
         watched.and(served_rows).and(shown).and(rendered)
     }
 
+    /// The pages of the services that run lead to each other.
+    fn link_pages(&self) {
+        let services = &self.settings.borrow().web.services;
+        self.addresses.borrow().pages().iter().for_each(|(name, addresses)| services.set_page(name, addresses));
+    }
+
     fn settings(&self) -> Settings {
         self.settings.borrow().clone()
     }
@@ -257,6 +263,7 @@ impl Services {
             }
         };
         self.settings.borrow().web.services.set(name, state);
+        self.link_pages();
         Some(first)
     }
 
@@ -276,6 +283,7 @@ impl Services {
                 let Some(service) = retry(name, &error, start, stop).await else { return Ok(None) };
                 add(&mut self.addresses.borrow_mut(), &service);
                 self.settings.borrow().web.services.set(name, ServiceState::Running);
+                self.link_pages();
                 self.tell()?;
                 Ok(Some(service))
             }

@@ -137,15 +137,26 @@ fn the_states_of_services_and_the_own_connections_are_shown() {
     });
     assert_eq!(probe(&http), "ready\nbroker: running\nmonitor: running\n");
     assert_eq!(probe(&page), "ready\nbroker: running\nmonitor: running\n");
+    for own in [&http, &page] {
+        let links = get(own, "/services.json");
+        for other in [&http, &page] {
+            assert!(links.contains(&format!("\"href\":\"http://{other}/\"")), "{links}");
+        }
+        assert_eq!(links.matches("\"here\":true").count(), 1, "{links}");
+    }
     up.signal("-TERM");
     up.end();
 }
 
 fn probe(address: &str) -> String {
+    get(address, "/readyz")
+}
+
+fn get(address: &str, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(common::PATIENCE)).expect("a socket");
-    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("written");
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("written");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer.split_once("\r\n\r\n").expect("a body").1.to_owned()

@@ -113,14 +113,14 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn without_port(host: &str) -> &str {
+pub(crate) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => name,
         _ => host,
     }
 }
 
-fn literal(name: &str) -> Option<IpAddr> {
+pub(crate) fn literal(name: &str) -> Option<IpAddr> {
     match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
         Some(name) => name.split('%').next()?.parse().ok().map(IpAddr::V6),
         None => name.parse().ok().map(IpAddr::V4),

@@ -29,6 +29,7 @@ mod errors;
 mod head;
 mod limits;
 mod line_quota;
+mod navigation;
 mod stream;
 mod takeover;
 

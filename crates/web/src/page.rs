@@ -7,12 +7,11 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// Colors and base rules, the same for the pages of all services. A page links it before its own style sheet.
-const THEME: &str = "theme.css";
-static THEME_FILE: LazyLock<([u8; 32], &'static [u8])> = LazyLock::new(|| {
-    let data = include_bytes!("theme.css");
-    (Sha256::digest(data).into(), data)
-});
+/// What the pages of all services have: colors and base rules, which a page links before its own style sheet, and the links between
+/// the pages.
+const COMMON: [(&str, &[u8]); 2] =
+    [("theme.css", include_bytes!("theme.css")), ("services.js", include_bytes!("services.js"))];
+static COMMON_HASHES: LazyLock<[[u8; 32]; 2]> = LazyLock::new(|| COMMON.map(|(_, data)| Sha256::digest(data).into()));
 
 /// A file of a page.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub struct PageFile {
     pub hash: [u8; 32],
 }
 
-/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`, and `/theme.css` is common to all pages. A path
+/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`, and `/theme.css` and `/services.js` are common to all pages. A path
 /// that `find` does not know gets 404, other methods get 405.
 pub fn page_file(
     method: &Method,
@@ -38,12 +37,8 @@ pub fn page_file(
         "/" => "index.html",
         path => path.trim_start_matches('/'),
     };
-    let found = if path == THEME {
-        let (hash, data) = *THEME_FILE;
-        Some(PageFile { data: data.into(), hash })
-    } else {
-        find(path)
-    };
+    let common = COMMON.iter().zip(*COMMON_HASHES).find(|((name, _), _)| *name == path);
+    let found = common.map(|((_, data), hash)| PageFile { data: (*data).into(), hash }).or_else(|| find(path));
     match found {
         Some(file) => tagged(kind(path), &const_hex::encode(&file.hash[..16]), headers, file.data),
         None => (StatusCode::NOT_FOUND, "there is no such page\n").into_response(),
@@ -121,6 +116,12 @@ mod tests {
         let text = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
         assert_eq!(tag, format!("\"{}\"", const_hex::encode(&Sha256::digest(&text)[..16])));
         assert_eq!(ask(Method::PUT, "/theme.css", None).status(), StatusCode::METHOD_NOT_ALLOWED);
+        let links = ask(Method::GET, "/services.js", None);
+        assert_eq!(
+            (links.status(), &links.headers()[CONTENT_TYPE]),
+            (StatusCode::OK, &"text/javascript; charset=utf-8".parse().unwrap())
+        );
+        assert_ne!(links.headers()[ETAG], tag);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::errors::{self, raw};
 use crate::hosts::is_upgrade;
 use crate::stream::Stream;
 use crate::takeover::Takeover;
-use crate::{BindError, Options, Token, bind_all};
+use crate::{BindError, Options, Token, bind_all, navigation};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
@@ -16,6 +16,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
+use axum::routing::get;
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -155,6 +156,7 @@ fn layered(router: Router, options: &Options, access: Arc<Access>, connections: 
     let bodies = Bodies::new(options.limits.body, options.limits.body_timeout);
     let answers = Answers::new(connections);
     router
+        .merge(Router::new().route(navigation::PATH, get(navigation::links)).with_state(options.services.clone()))
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(answers, answers::limit))
         .layer(from_fn_with_state(bodies, body::read))

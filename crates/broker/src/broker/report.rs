@@ -4,7 +4,7 @@ use super::Broker;
 use super::connection::Phase;
 use crate::slots::{ChannelSlot, ConnectionSlot, Key};
 use crate::status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
-use crate::{ConnectionId, Time, cost};
+use crate::{ConnectionId, Kind, Time, cost};
 use std::cmp::Reverse;
 
 /// Rows of a table that one page looks at, whether they are in use or not.
@@ -64,6 +64,12 @@ impl Broker {
         }
     }
 
+    /// One channel; `None` if there is none of this name.
+    pub fn channel(&self, now: Time, name: &[u8]) -> Option<ChannelStatus> {
+        let &slot = self.names.get(name)?;
+        (!self.channels[slot].is_forgotten).then(|| self.channel_status(slot, now))
+    }
+
     /// The channels with the most bytes: all of those with twice as many before others, and of a page
     /// each before those with fewer.
     pub(super) fn fullest(&self, limit: usize, wanted: impl Fn(ChannelSlot) -> bool) -> Vec<ChannelSlot> {
@@ -95,6 +101,8 @@ impl Broker {
             name: channel.name.clone(),
             kind: channel.kind,
             depth: channel.backlog.depth,
+            in_flight: if channel.kind == Kind::Queue { channel.in_flight() } else { 0 },
+            is_paused: channel.is_paused,
             bytes: channel.load,
             subscribers: channel.members as usize,
             paused_publishers: channel.paused_publishers as usize,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use switchboard_web::Options as WebOptions;
 
 /// Names of paths that are the service's own, so that no table can have them.
-const OWN: [&str; 11] = [
+const OWN: [&str; 13] = [
     "events",
     "openapi.json",
     "metrics",
@@ -12,6 +12,8 @@ const OWN: [&str; 11] = [
     "readyz",
     "rows.js",
     "rows.css",
+    "services.js",
+    "services.json",
     "theme.css",
     "icon.svg",
     "",

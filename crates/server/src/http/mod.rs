@@ -1,12 +1,14 @@
 //! What the broker answers over HTTP: health, metrics, status, queues, and STOMP over WebSocket.
 
-mod parameters;
-mod queues;
-mod status;
+pub(crate) mod parameters;
+pub(crate) mod queues;
+pub(crate) mod status;
 
 use crate::acceptor::Acceptor;
 use crate::answers::Answers;
+use crate::connector::Connector;
 use crate::hub::Hub;
+use crate::page;
 use crate::web_socket;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, Uri, header};
@@ -39,13 +41,15 @@ POST /queues/resume?name=NAME  hand it out again
 POST /kick?connection=N    close a connection
 GET  /stomp                STOMP over WebSocket
 
+A browser gets a page here that shows them.
+
 Names may be percent-encoded. docs/http.md has hosts, token and limits.
 ";
 
 /// Everything that the broker answers.
-pub(crate) fn router(hub: Arc<Hub>, services: Services, acceptor: Weak<Acceptor>) -> Router {
+pub(crate) fn router(hub: Arc<Hub>, services: Services, acceptor: Weak<Acceptor>, connector: Connector) -> Router {
     Router::new()
-        .route("/", get(|| async { INDEX }))
+        .merge(page::router(connector, INDEX))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
 
 /// Returns the value of a parameter, as bytes: names need not be text.
-pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
+pub(crate) fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
     let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     let blanks = value.replace('+', " ");
@@ -13,7 +13,7 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Returns the number that a parameter gives; an error is the whole answer.
-pub(super) fn number<T: std::str::FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Response> {
+pub(crate) fn number<T: std::str::FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Response> {
     let Some(value) = parameter(query, name) else { return Ok(None) };
     let parsed = std::str::from_utf8(&value).ok().and_then(|value| value.parse().ok());
     parsed.map(Some).ok_or_else(|| bad(&format!("{name}={} is not allowed: it must be a whole number", shown(&value))))
@@ -24,7 +24,7 @@ pub(super) fn name_of(query: Option<&str>, usage: &str) -> Result<Vec<u8>, Respo
     parameter(query, "name").filter(|name| !name.is_empty()).ok_or_else(|| bad(&format!("which queue? {usage}")))
 }
 
-pub(super) fn bad(text: &str) -> Response {
+pub(crate) fn bad(text: &str) -> Response {
     (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response()
 }
 

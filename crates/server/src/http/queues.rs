@@ -209,7 +209,7 @@ fn no_queue(name: &[u8]) -> Response {
     (StatusCode::NOT_FOUND, text).into_response()
 }
 
-fn seconds(duration: Duration) -> f64 {
+pub(crate) fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 

@@ -10,7 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use switchboard_broker::{ConnectionStatus, Kind, Page, StatusQuery};
+use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals};
 use switchboard_web::{ServiceState, Services};
 
 /// How many channels and connections `/status` lists where nothing else is asked for, and at most.
@@ -38,68 +38,13 @@ pub(super) async fn status(
     // The hub is locked for the copy only, not while it is written as JSON.
     let (status, origins) = hub.status(&wanted);
     let totals = status.totals;
-    let channels: Vec<_> = status
-        .channels
-        .iter()
-        .map(|channel| {
-            let mut entry = json!({
-                "name": String::from_utf8_lossy(&channel.name),
-                "kind": match channel.kind { Kind::Queue => "queue", Kind::Topic => "topic" },
-                "depth": channel.depth,
-                "bytes": channel.bytes,
-                "subscribers": channel.subscribers,
-                "paused_publishers": channel.paused_publishers,
-                "published": channel.published,
-                "published_per_s": tenths(channel.publish_rate),
-                "delivered": channel.delivered,
-                "delivered_per_s": tenths(channel.deliver_rate),
-                "dropped": channel.dropped,
-            });
-            if std::str::from_utf8(&channel.name).is_err() {
-                entry["name_hex"] = const_hex::encode(&channel.name).into();
-            }
-            entry
-        })
-        .collect();
-    let connections: Vec<_> = status
-        .connections
-        .iter()
-        .zip(origins)
-        .map(|(connection, origin)| {
-            json!({
-                "id": connection.id.0,
-                "address": origin.map(|origin| origin.to_string()),
-                "service": origin.and_then(Origin::service),
-                "subscriptions": names(&connection.subscriptions),
-                "outbox": connection.outbox,
-                "published": connection.published,
-                "delivered": connection.delivered,
-                "dropped": connection.dropped,
-                "waits_for": waits_for(connection),
-                "paused": connection.paused.as_ref().map(ToString::to_string),
-                "slow": connection.slow,
-                "gone": connection.gone,
-                "stalled": connection.stalled,
-            })
-        })
-        .collect();
+    let channels: Vec<_> = status.channels.iter().map(channel_row).collect();
+    let rows = status.connections.iter().zip(origins);
+    let connections: Vec<_> = rows.map(|(connection, origin)| connection_row(connection, origin)).collect();
     let services: Vec<_> = services.list().into_iter().map(service).collect();
     let mut answer = json!({
         "services": services,
-        "totals": {
-            "channels": totals.channels,
-            "connections": totals.connections,
-            "subscriptions": totals.subscriptions,
-            "paused": totals.paused,
-            "memory": totals.memory,
-            "memory_budget": totals.memory_budget,
-            "published": totals.published,
-            "delivered": totals.delivered,
-            "dropped_slow": totals.dropped_slow,
-            "dropped_no_subscribers": totals.dropped_no_subscribers,
-            "dropped_publisher_gone": totals.dropped_publisher_gone,
-            "requeued": totals.requeued,
-        },
+        "totals": sums(&totals),
         "channels": channels,
         "connections": connections,
     });
@@ -107,6 +52,68 @@ pub(super) async fn status(
         answer["next"] = cursor(status.next_channel, status.next_connection).into();
     }
     Ok(answers.json(answer.to_string().into_bytes()))
+}
+
+/// A channel, as JSON.
+pub(crate) fn channel_row(channel: &ChannelStatus) -> Value {
+    let mut entry = json!({
+        "name": String::from_utf8_lossy(&channel.name),
+        "kind": match channel.kind { Kind::Queue => "queue", Kind::Topic => "topic" },
+        "depth": channel.depth,
+        "in_flight": channel.in_flight,
+        "is_paused": channel.is_paused,
+        "bytes": channel.bytes,
+        "subscribers": channel.subscribers,
+        "paused_publishers": channel.paused_publishers,
+        "published": channel.published,
+        "published_per_s": tenths(channel.publish_rate),
+        "delivered": channel.delivered,
+        "delivered_per_s": tenths(channel.deliver_rate),
+        "dropped": channel.dropped,
+        "dead_lettered": channel.dead_lettered,
+    });
+    if std::str::from_utf8(&channel.name).is_err() {
+        entry["name_hex"] = const_hex::encode(&channel.name).into();
+    }
+    entry
+}
+
+/// A connection, as JSON.
+pub(crate) fn connection_row(connection: &ConnectionStatus, origin: Option<Origin>) -> Value {
+    json!({
+        "id": connection.id.0,
+        "address": origin.map(|origin| origin.to_string()),
+        "service": origin.and_then(Origin::service),
+        "subscriptions": names(&connection.subscriptions),
+        "outbox": connection.outbox,
+        "unacked": connection.unacked,
+        "published": connection.published,
+        "delivered": connection.delivered,
+        "dropped": connection.dropped,
+        "waits_for": waits_for(connection),
+        "paused": connection.paused.as_ref().map(ToString::to_string),
+        "slow": connection.slow,
+        "gone": connection.gone,
+        "stalled": connection.stalled,
+    })
+}
+
+/// The sums, as JSON.
+pub(crate) fn sums(totals: &Totals) -> Value {
+    json!({
+        "channels": totals.channels,
+        "connections": totals.connections,
+        "subscriptions": totals.subscriptions,
+        "paused": totals.paused,
+        "memory": totals.memory,
+        "memory_budget": totals.memory_budget,
+        "published": totals.published,
+        "delivered": totals.delivered,
+        "dropped_slow": totals.dropped_slow,
+        "dropped_no_subscribers": totals.dropped_no_subscribers,
+        "dropped_publisher_gone": totals.dropped_publisher_gone,
+        "requeued": totals.requeued,
+    })
 }
 
 /// One service of this program.
@@ -140,7 +147,7 @@ fn names(subscriptions: &[bytes::Bytes]) -> Vec<String> {
 }
 
 /// In plain words, what has to happen before it goes on.
-fn waits_for(connection: &ConnectionStatus) -> String {
+pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
     if connection.gone {
         return "room for its last messages; it has left".into();
     }

@@ -2,7 +2,9 @@
 
 mod line;
 mod locked;
+mod operator;
 mod state;
+mod tap;
 
 use crate::clock::Clock;
 use crate::dirty::Dirty;
@@ -17,9 +19,9 @@ use locked::FailOnPanic;
 use state::State;
 use std::sync::Arc;
 use switchboard_broker::{
-    Browse, BrowseQuery, ChannelRule, Command, ConnectionId, ConnectionStatus, Limits, MoveError, Page, Queues, Status,
-    StatusQuery, Time, Totals,
+    ChannelRule, Command, ConnectionId, ConnectionStatus, Limits, Status, StatusQuery, Time, Totals,
 };
+pub(crate) use tap::{SAMPLE, Sample, TAPS, Tap, Taps};
 
 const DRAINING: u8 = 1;
 const STOPPED: u8 = 2;
@@ -43,6 +45,7 @@ pub(crate) struct Hub {
     log_quota: LogQuota,
     limits: Limits,
     watch: Watch,
+    taps: Taps,
     transactions: Arc<AllTransactions>,
 }
 
@@ -59,6 +62,7 @@ impl Hub {
             transactions: Arc::new(AllTransactions::new(limits.memory)),
             limits,
             watch: Watch::new(),
+            taps: Taps::default(),
         }
     }
 
@@ -77,6 +81,10 @@ impl Hub {
 
     pub(crate) fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    pub(crate) fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// Whether memory is so short that reads should be small.
@@ -125,6 +133,7 @@ impl Hub {
     pub(crate) fn apply(&self, id: ConnectionId, commands: &mut Vec<Command>, dirty: &mut Dirty, slice: &Slice) {
         let Some(mut locked) = self.lock() else { return commands.clear() };
         let now = self.now();
+        let is_tapped = self.taps.is_open();
         let (mut done, mut unclocked) = (0, 0);
         while done < commands.len() {
             let command = std::mem::replace(&mut commands[done], Command::Finish);
@@ -137,6 +146,12 @@ impl Hub {
                 Command::PublishWithReceipt { receipt, .. } => Some(receipt.clone()),
                 _ => None,
             };
+            if is_tapped
+                && let Command::Publish { channel, batch } | Command::PublishWithReceipt { channel, batch, .. } =
+                    &command
+            {
+                self.taps.see(now, channel, batch);
+            }
             locked.broker.handle(now, id, command);
             unclocked += 1 + locked.dispatch_of(receipt.as_ref(), &commands[done..], now, dirty);
             if let Some(subscription) = ended {
@@ -306,56 +321,6 @@ impl Hub {
     /// How many messages wait for a subscriber.
     pub(crate) fn waiting(&self) -> usize {
         self.lock().map_or(0, |locked| locked.broker.waiting())
-    }
-
-    /// How many messages were dropped; `None` if there is no such queue.
-    pub(crate) fn purge(&self, name: &[u8]) -> Option<usize> {
-        self.change(|state, now, dirty| {
-            let purged = state.broker.purge(now, name);
-            state.dispatch(now, dirty);
-            purged
-        })?
-    }
-
-    /// The queues of a page. Beside them, how many messages wait in the queues that `beside` names for each.
-    pub(crate) fn queues(&self, page: Page, beside: impl Fn(&[u8]) -> Option<Vec<u8>>) -> (Queues, Vec<usize>) {
-        let Some(locked) = self.lock() else { return Default::default() };
-        let now = self.now();
-        let queues = locked.broker.queues(now, page);
-        let depth = |name: Vec<u8>| locked.broker.queue(now, &name).map(|queue| queue.depth);
-        let beside = queues.queues.iter().map(|queue| beside(&queue.name).and_then(depth).unwrap_or(0)).collect();
-        (queues, beside)
-    }
-
-    /// Messages that wait in a queue, which stay there; `None` if there is no such queue.
-    pub(crate) fn browse(&self, name: &[u8], query: &BrowseQuery) -> Option<Browse> {
-        let locked = self.lock()?;
-        locked.broker.browse(self.now(), name, query)
-    }
-
-    /// Moves what waits in a queue; `None` if the books cannot be trusted.
-    pub(crate) fn move_messages(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        most: usize,
-    ) -> Option<Result<usize, MoveError>> {
-        self.change(|state, now, dirty| {
-            let moving = state.broker.move_messages(now, from, to, most);
-            state.dispatch(now, dirty);
-            moving
-        })
-    }
-
-    /// Pauses a queue, or lets it go on. False if there is no such queue.
-    pub(crate) fn pause_queue(&self, name: &[u8], pauses: bool) -> bool {
-        let is_there = self.change(|state, now, dirty| {
-            let broker = &mut state.broker;
-            let is_there = if pauses { broker.pause_queue(now, name) } else { broker.resume_queue(now, name) };
-            state.dispatch(now, dirty);
-            is_there
-        });
-        is_there.unwrap_or(false)
     }
 
     /// Replaces the channel rules.

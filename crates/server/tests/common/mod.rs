@@ -32,8 +32,13 @@ impl Running {
     }
 
     pub(crate) async fn start_with(settings: Settings) -> Running {
+        Running::start_at(settings, "127.0.0.1:0").await
+    }
+
+    /// With HTTP at this address.
+    pub(crate) async fn start_at(settings: Settings, http: &str) -> Running {
         let free = || vec!["127.0.0.1:0".into()];
-        let settings = Settings { listen: free(), stomp: free(), http: free(), ..settings };
+        let settings = Settings { listen: free(), stomp: free(), http: vec![http.into()], ..settings };
         let server = Server::bind(settings).await.unwrap();
         let (native, http) = (server.native_addresses()[0], server.http_addresses()[0]);
         let stomp = server.stomp_addresses()[0];
@@ -64,6 +69,17 @@ impl Running {
         let mut response = String::new();
         timeout(PATIENCE, socket.read_to_string(&mut response)).await.expect("an answer").unwrap();
         response
+    }
+}
+
+impl Running {
+    /// An answer that goes on: its first part, and the connection.
+    pub(crate) async fn begin(&self, request: &str) -> (String, TcpStream) {
+        let mut socket = TcpStream::connect(self.http).await.unwrap();
+        socket.write_all(format!("{request}\r\n\r\n").as_bytes()).await.unwrap();
+        let mut part = vec![0; 4096];
+        let count = timeout(PATIENCE, socket.read(&mut part)).await.expect("an answer").unwrap();
+        (String::from_utf8_lossy(&part[..count]).into_owned(), socket)
     }
 }
 

@@ -49,3 +49,22 @@ fn a_status_lists_the_fullest_channels_and_those_first_who_wait() {
     let status = bench.broker.status(bench.now, &StatusQuery::top(2));
     assert!((status.channels[1].publish_rate - 3.0).abs() < 0.01);
 }
+
+#[test]
+fn one_channel_is_found_by_its_name_as_long_as_it_is_there() {
+    let mut bench = Bench::new(small());
+    assert!(bench.broker.channel(bench.now, b"/queue/a").is_none());
+    bench.publish(1, "/queue/a", &["x", "y"]);
+    let waits = bench.broker.channel(bench.now, b"/queue/a").expect("it is there");
+    assert_eq!((waits.depth, waits.in_flight, waits.published, waits.is_paused), (2, 0, 2, false));
+    bench.subscribe(2, "/queue/a");
+    let handed = bench.broker.channel(bench.now, b"/queue/a").expect("it is there");
+    assert_eq!((handed.depth, handed.in_flight, handed.subscribers), (0, 2, 1));
+    assert!(bench.broker.pause_queue(bench.now, b"/queue/a"));
+    assert!(bench.broker.channel(bench.now, b"/queue/a").expect("it is there").is_paused);
+    bench.subscribe(3, "/topic/a");
+    assert_eq!(bench.broker.channel(bench.now, b"/topic/a").expect("it is there").in_flight, 0);
+    bench.send(3, Command::Disconnect);
+    bench.rest();
+    assert!(bench.broker.channel(bench.now, b"/topic/a").is_none());
+}

@@ -1,0 +1,52 @@
+// The values of all lines under the cursor, beside it: in each chart its own, the greatest first.
+
+import { number } from "./format.js";
+
+/// More than these would hide the lines.
+const SHOWN = 12;
+/// Pixels between the cursor and the list.
+const AWAY = 14;
+
+export class Legend {
+    constructor(box) {
+        this.place = document.createElement("ol");
+        this.place.className = "legend";
+        this.place.hidden = true;
+        // The table says the same to who cannot see it.
+        this.place.setAttribute("aria-hidden", "true");
+        box.append(this.place);
+    }
+
+    hide() {
+        this.place.hidden = true;
+    }
+
+    /// `values` are [line, value]; `left` is the cursor in the plot, which begins at `begin` and is `width` wide, in pixels.
+    show(values, focus, left, begin, width) {
+        const known = values.filter(([, value]) => value !== null && value !== undefined).sort(([, a], [, b]) => b - a);
+        // The line that is meant is shown, however small its value.
+        const shown = known.filter(([line], at) => at < SHOWN || line.key === focus).slice(-SHOWN - 1);
+        const rows = shown.map(([line, value]) => row(line, value, line.key === focus));
+        if (known.length > shown.length) {
+            const more = document.createElement("li");
+            more.textContent = `and ${known.length - shown.length} more`;
+            rows.push(more);
+        }
+        this.place.replaceChildren(...rows);
+        this.place.hidden = rows.length === 0;
+        const isRight = left > width / 2;
+        this.place.style.left = isRight ? "auto" : `${begin + left + AWAY}px`;
+        this.place.style.right = isRight ? `calc(100% - ${begin + left - AWAY}px)` : "auto";
+    }
+}
+
+function row(line, value, isMeant) {
+    const made = document.createElement("li");
+    const [color, name, amount] = ["i", "span", "b"].map((tag) => document.createElement(tag));
+    color.style.background = line.style.stroke;
+    name.textContent = line.name;
+    amount.textContent = number(value);
+    made.append(color, name, amount);
+    made.dataset.meant = String(isMeant);
+    return made;
+}

@@ -1,0 +1,44 @@
+// Questions to the broker, and what it is told to do.
+
+import { encoded } from "./names.js";
+
+/// Milliseconds after which an answer is not waited for any more.
+const PATIENCE = 20_000;
+
+/// An answer that says what is wrong, in a sentence.
+export class Refused extends Error {
+    constructor(status, text) {
+        super(text.trim() || `the broker answers ${status}`);
+        this.status = status;
+    }
+}
+
+async function ask(path, options = {}) {
+    const signals = [AbortSignal.timeout(PATIENCE), options.signal].filter(Boolean);
+    const answer = await fetch(path, { ...options, signal: AbortSignal.any(signals) });
+    if (!answer.ok) {
+        throw new Refused(answer.status, await answer.text());
+    }
+    return answer.json();
+}
+
+const query = ({ filter, sort, limit }) => new URLSearchParams({ filter, sort, limit }).toString();
+
+export const table = (name, wanted, signal) => ask(`/page/${name}?${query(wanted)}`, { signal });
+
+/// Null if there is no such channel now.
+export const channel = (named, signal) => ask(`/page/channel?name=${encoded(named)}`, { signal });
+
+/// Messages that wait in a queue, from `after` on or from the first one, which stay there.
+export const peek = (named, after) => ask(`/queues/peek?name=${encoded(named)}&limit=20&bytes=65536${after === null ? "" : `&after=${after}`}`);
+
+const post = (path, body) => ask(path, { method: "POST", body });
+
+export const publish = (named, body) => post(`/page/publish?name=${encoded(named)}`, body);
+export const purge = (named) => post(`/queues/purge?name=${encoded(named)}`);
+export const pause = (named) => post(`/queues/pause?name=${encoded(named)}`);
+export const resume = (named) => post(`/queues/resume?name=${encoded(named)}`);
+/// Null moves dead letters back to where they came from.
+export const move = (named, to) => post(`/queues/move?name=${encoded(named)}${to === null ? "" : `&to=${encoded(to)}`}`);
+export const kick = (id) => post(`/kick?connection=${id}`);
+export const tail = (named) => `/page/tail?name=${encoded(named)}`;

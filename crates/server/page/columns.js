@@ -1,0 +1,116 @@
+// What the two tables show.
+
+import { bytes, rate, whole } from "./format.js";
+import { shown } from "./names.js";
+import { spark } from "./spark.js";
+import { button, make, set, text } from "./table.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+/// Columns of text.
+export const TEXTS = new Set(["name", "kind", "id", "address"]);
+
+const isZero = (value) => value === 0 || value === undefined || value === null;
+
+/// A column of figures; `bad` colors those that are not 0.
+const figure = (title, key, value, format = whole, kind = "", bad = "") => ({
+    title, key, kind: `number ${kind}`,
+    fill: (cell, row) => {
+        const amount = value(row);
+        text(cell, format(amount));
+        cell.classList.toggle("zero", isZero(amount));
+        if (bad !== "") {
+            cell.classList.toggle(bad, !isZero(amount));
+        }
+    },
+});
+
+/// `on` has open(row); `rates` gives the points of a channel's sparkline.
+export const channelColumns = (on, rates) => [
+    {
+        title: "Name", key: "name", kind: "",
+        make: (cell, row) => cell.append(button("name", "", () => on.open(row()))),
+        fill: (cell, row) => {
+            text(cell.firstChild, shown(row));
+            set(cell.firstChild, "title", shown(row));
+        },
+    },
+    {
+        title: "Kind", key: "kind", kind: "mid",
+        make: (cell) => cell.append(make("span", "kind", "")),
+        fill: (cell, row) => {
+            text(cell.firstChild, row.is_paused ? "paused" : row.kind);
+            cell.firstChild.classList.toggle("queue", row.kind === "queue");
+            cell.firstChild.classList.toggle("paused", row.is_paused);
+        },
+    },
+    figure("Depth", "depth", (row) => row.depth),
+    figure("In flight", "flight", (row) => row.in_flight, whole, "wide"),
+    figure("In/s", "in", (row) => row.published_per_s, rate),
+    figure("Out/s", "out", (row) => row.delivered_per_s, rate),
+    {
+        title: "Rates", key: null, kind: "mid",
+        make: (cell) => {
+            const svg = document.createElementNS(SVG, "svg");
+            svg.setAttribute("class", "spark");
+            svg.setAttribute("aria-hidden", "true");
+            cell.append(svg);
+        },
+        fill: (cell, row) => spark(cell.firstChild, rates(row)),
+    },
+    figure("Subscribers", "subscribers", (row) => row.subscribers, whole, "mid"),
+    figure("Paused", null, (row) => row.paused_publishers, whole, "wide", "warn"),
+    figure("Buffered", "bytes", (row) => row.bytes, bytes, "wide"),
+    figure("Dropped", "dropped", (row) => row.dropped, whole, "mid", "warn"),
+    figure("Dead", "dead", (row) => row.dead_lettered, whole, "wide", "bad"),
+];
+
+/// The state of a connection, and whether somebody should care.
+export function stateOf(row) {
+    if (row.paused !== null) {
+        return [`paused: ${row.paused}`, "warn"];
+    }
+    if (row.stalled) {
+        return ["stalled: it reads nothing, and its messages went to others", "bad"];
+    }
+    return [`${row.slow ? "slow, " : ""}waits for ${row.waits_for}`, row.slow ? "warn" : ""];
+}
+
+/// `on` has kick(row); `rates` gives the messages a second of a connection, in and out.
+export const connectionColumns = (on, rates) => [
+    {
+        title: "Address", key: "address", kind: "address",
+        fill: (cell, row) => {
+            text(cell, row.address ?? `connection ${row.id}`);
+            set(cell, "title", `connection ${row.id}`);
+        },
+    },
+    {
+        title: "State", key: "state", kind: "text",
+        fill: (cell, row) => {
+            const [words, kind] = stateOf(row);
+            text(cell, words);
+            set(cell, "title", words);
+            cell.className = `text ${kind}`;
+        },
+    },
+    {
+        title: "Subscriptions", key: "subscriptions", kind: "text mid",
+        fill: (cell, row) => {
+            const names = row.subscriptions.map((name) => shown({ name }));
+            text(cell, names.join(", "));
+            set(cell, "title", names.join("\n"));
+        },
+    },
+    figure("In/s", null, (row) => rates(row)[0], rate, "mid"),
+    figure("Out/s", null, (row) => rates(row)[1], rate, "mid"),
+    figure("Published", "published", (row) => row.published, whole, "wide"),
+    figure("Delivered", "delivered", (row) => row.delivered, whole, "wide"),
+    figure("Outbox", "outbox", (row) => row.outbox, bytes),
+    figure("Unacked", "unacked", (row) => row.unacked, whole, "wide"),
+    figure("Dropped", "dropped", (row) => row.dropped, whole, "mid", "warn"),
+    {
+        title: "", key: null, kind: "number",
+        make: (cell, row) => cell.append(button("small danger", "Kick", () => on.kick(row()))),
+        fill: () => {},
+    },
+];

@@ -1,0 +1,131 @@
+// One channel: its figures, what is published to it, and what can be done with it.
+
+import * as api from "./api.js";
+import { bytes, rate, span, whole } from "./format.js";
+import { encoded, isQueue, shown } from "./names.js";
+import { Queue } from "./queue.js";
+import { button, make, text } from "./table.js";
+import { Tail } from "./tail.js";
+
+const FIGURES = [
+    ["Waiting", (row) => whole(row.depth)], ["In/s", (row) => rate(row.published_per_s)], ["Out/s", (row) => rate(row.delivered_per_s)],
+    ["Subscribers", (row) => whole(row.subscribers)], ["Paused publishers", (row) => whole(row.paused_publishers)], ["Buffered", (row) => bytes(row.bytes)],
+    ["Published", (row) => whole(row.published)], ["Delivered", (row) => whole(row.delivered)], ["Dropped", (row) => whole(row.dropped)],
+];
+/// What a topic does not have.
+const QUEUE_FIGURES = [
+    ["In flight", (row) => whole(row.in_flight)], ["Oldest", (row) => (row.oldest_s === null ? "\u2013" : span(row.oldest_s))], ["Postponed", (row) => whole(row.postponed)],
+    ["Redelivered", (row) => whole(row.redelivered)], ["Dead letters", (row) => whole(row.dead_lettered)],
+];
+
+export class Detail {
+    /// `on` has close(), and changed() when something was done.
+    constructor(on) {
+        this.on = on;
+        this.place = document.getElementById("detail");
+        this.channel = null;
+        this.tail = null;
+    }
+
+    get key() {
+        return this.channel === null ? null : encoded(this.channel);
+    }
+
+    /// Shows another channel, or none for null.
+    open(channel) {
+        this.tail?.close();
+        this.tail = null;
+        this.channel = channel;
+        this.place.hidden = channel === null;
+        if (channel === null) {
+            this.place.replaceChildren();
+            return;
+        }
+        const name = make("h2", "", shown(channel));
+        name.id = "detail-name";
+        const isOfQueue = isQueue(channel);
+        this.queue = isOfQueue ? new Queue(channel, (done, work) => this.act(done, work)) : null;
+        this.figures = [...FIGURES, ...(isOfQueue ? QUEUE_FIGURES : [])].map(([title, value]) => [make("dd", "", "\u2013"), title, value]);
+        const figures = make("dl", "figures", ...this.figures.map(([place, title]) => make("div", "", make("dt", "", title), place)));
+        this.state = make("p", "state");
+        this.state.setAttribute("role", "status");
+        const close = button("close", "\u00d7", () => this.on.close());
+        close.setAttribute("aria-label", "Close");
+        this.gone = make("p", "state");
+        const actions = make("p", "actions", ...(this.queue?.actions() ?? []));
+        const waiting = this.queue?.looking() ?? [];
+        this.place.replaceChildren(close, name, figures, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
+        this.place.scrollTop = 0;
+        close.focus({ preventScroll: true });
+    }
+
+    /// The figures of the channel now; null if there is none of this name.
+    fill(row) {
+        this.figures.forEach(([place, , value]) => text(place, row === null ? "\u2013" : value(row)));
+        this.queue?.fill(row);
+        text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.is_paused ? "This queue is paused: its consumers get nothing." : "");
+        this.gone.dataset.warn = String(row?.is_paused === true);
+    }
+
+    say(words, isBad) {
+        text(this.state, words);
+        this.state.dataset.bad = String(isBad);
+    }
+
+    /// Does something, and says what came of it.
+    async act(done, work) {
+        const channel = this.channel;
+        let [words, isBad] = ["", false];
+        try {
+            words = done(await work(channel));
+        } catch (error) {
+            [words, isBad] = [error.message, true];
+        }
+        if (this.channel === channel) {
+            this.say(words, isBad);
+        }
+        this.on.changed();
+    }
+
+    looking() {
+        const list = make("ol", "messages");
+        list.tabIndex = 0;
+        list.setAttribute("aria-label", "Messages as they are published");
+        const state = make("p", "state");
+        const go = button("small", "Watch", () => {
+            if (this.tail === null) {
+                this.tail = new Tail(this.channel, list, state);
+                this.tail.onend = () => ends();
+                go.textContent = "Stop";
+            } else {
+                this.tail.close();
+                state.textContent = "";
+                ends();
+            }
+        });
+        const ends = () => {
+            this.tail = null;
+            go.textContent = "Watch";
+        };
+        go.id = "watch";
+        list.id = "tail";
+        return [make("h3", "", "Messages, as they are published ", go), state, list];
+    }
+
+    sending() {
+        const body = document.createElement("textarea");
+        body.id = "body";
+        body.spellcheck = false;
+        body.setAttribute("aria-label", "Message");
+        const form = make("form", "", body);
+        const send = make("button", "small", "Publish");
+        form.append(make("p", "send", send));
+        form.addEventListener("submit", async (event) => {
+            event.preventDefault();
+            send.disabled = true;
+            await this.act(() => "Published.", (channel) => api.publish(channel, body.value));
+            send.disabled = false;
+        });
+        return [make("h3", "", "Publish a message"), form];
+    }
+}

@@ -1,0 +1,90 @@
+// What can be done with a queue: look at what waits in it, purge it, move its messages, pause it and let it go on.
+
+import * as api from "./api.js";
+import { confirmed, target } from "./confirm.js";
+import { count } from "./format.js";
+import { waiting } from "./messages.js";
+import { parsed, shown } from "./names.js";
+import { button, make, text } from "./table.js";
+
+/// Before the names of queues of dead letters.
+const DEAD = "/queue/dead/";
+
+export class Queue {
+    /// `act` does something and says what came of it: (words of the answer, work).
+    constructor(channel, act) {
+        this.channel = channel;
+        this.act = act;
+        this.row = null;
+        this.name = shown(channel);
+    }
+
+    actions() {
+        this.pause = button("", "Pause\u2026", () => this.pauses());
+        this.pause.id = "pause";
+        return [button("danger", "Purge\u2026", () => this.purges()), button("danger", "Move\u2026", () => this.moves()), this.pause];
+    }
+
+    fill(row) {
+        this.row = row;
+        text(this.pause, row?.is_paused ? "Resume" : "Pause\u2026");
+    }
+
+    get messages() {
+        return this.row === null ? "All messages" : `The ${count(this.row.depth, "message")}`;
+    }
+
+    async purges() {
+        const words = `${this.messages} that wait in this queue will be thrown away. Nobody gets them.`;
+        if (await confirmed("Purge the queue", words, this.name, "Purge")) {
+            await this.act(({ purged }) => `Purged ${count(purged, "message")}.`, () => api.purge(this.channel));
+        }
+    }
+
+    async moves() {
+        const areDead = this.channel.name.startsWith(DEAD);
+        const to = await target(`${this.messages} that wait in this queue will be moved.`, this.name, areDead);
+        if (to !== null) {
+            await this.act(({ moving }) => `Moving ${count(moving, "message")}.`, () => api.move(this.channel, to === "" ? null : parsed(to)));
+        }
+    }
+
+    async pauses() {
+        if (this.row?.is_paused) {
+            await this.act(() => "The queue goes on.", () => api.resume(this.channel));
+        } else if (await confirmed("Pause the queue", "Its consumers get nothing more until it is resumed. Publishers go on until it is full.", this.name, "Pause")) {
+            await this.act(() => "The queue is paused.", () => api.pause(this.channel));
+        }
+    }
+
+    /// The messages that wait, when they are asked for.
+    looking() {
+        const list = make("ol", "messages");
+        list.id = "waiting";
+        list.tabIndex = 0;
+        list.setAttribute("aria-label", "Messages that wait");
+        const state = make("p", "state");
+        let after = null;
+        const more = button("small", "Next 20", () => look());
+        more.hidden = true;
+        const look = async () => {
+            try {
+                const answer = await api.peek(this.channel, after);
+                list.replaceChildren(...answer.messages.map(waiting));
+                list.scrollTop = 0;
+                after = answer.next;
+                more.hidden = after === null;
+                state.textContent = answer.messages.length === 0 ? "Nothing waits." : "They stay where they are.";
+                state.dataset.bad = "false";
+            } catch (error) {
+                [state.textContent, state.dataset.bad] = [error.message, "true"];
+            }
+        };
+        const peek = button("small", "Peek", () => {
+            after = null;
+            look();
+        });
+        peek.id = "peek";
+        return [make("h3", "", "Messages that wait ", peek, more), state, list];
+    }
+}

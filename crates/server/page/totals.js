@@ -1,0 +1,57 @@
+// The sums over the whole broker, and the rates that their differences give.
+
+import { bytes, count, rate, whole } from "./format.js";
+import { spark } from "./spark.js";
+import { set, text } from "./table.js";
+
+const element = (id) => document.getElementById(id);
+
+/// Seconds that rates are about, at least: what is asked for by a click comes sooner.
+const LEAST = 1;
+
+export class Totals {
+    constructor() {
+        this.before = null;
+        this.points = [];
+    }
+
+    /// A broker that has started anew counts from 0.
+    rates(totals, now) {
+        const before = this.before;
+        if (before !== null && (now - before.now) / 1000 < LEAST && totals.published >= before.totals.published) {
+            return null;
+        }
+        this.before = { totals, now };
+        const isNew = before === null || totals.published < before.totals.published || totals.delivered < before.totals.delivered;
+        const seconds = isNew ? 0 : (now - before.now) / 1000;
+        if (seconds <= 0) {
+            return null;
+        }
+        const since = (name) => (totals[name] - before.totals[name]) / seconds;
+        return [since("published"), since("delivered")];
+    }
+
+    draw(totals, now) {
+        const rates = this.rates(totals, now);
+        if (rates !== null) {
+            this.points.push(rates);
+            this.points.splice(0, this.points.length - 60);
+            [["in", 0], ["out", 1]].forEach(([id, at]) => {
+                text(element(id), rate(rates[at]));
+                spark(element(`${id}-spark`), this.points.map((point) => [point[at]]));
+            });
+        }
+        const { dropped_slow: slow, dropped_no_subscribers: nobody, dropped_publisher_gone: gone } = totals;
+        text(element("dropped"), whole(slow + nobody + gone));
+        const why = [[slow, "slow subscribers"], [nobody, "no subscribers"], [gone, "publisher gone"]];
+        text(element("dropped-why"), why.filter(([number]) => number > 0).map(([number, words]) => `${whole(number)} ${words}`).join(", "));
+        text(element("connections"), whole(totals.connections));
+        text(element("paused"), totals.paused > 0 ? `${whole(totals.paused)} paused` : count(totals.subscriptions, "subscription"));
+        set(element("paused"), "data-bad", String(totals.paused > 0));
+        text(element("memory"), bytes(totals.memory));
+        text(element("budget"), `of ${bytes(totals.memory_budget)}`);
+        element("meter").value = totals.memory / totals.memory_budget;
+        text(element("channel-count"), whole(totals.channels));
+        text(element("connection-count"), whole(totals.connections));
+    }
+}

@@ -1,0 +1,63 @@
+//! What operators see of single channels, and what they do to queues.
+
+use super::Hub;
+use switchboard_broker::{Browse, BrowseQuery, ChannelStatus, MoveError, Page, QueueStatus, Queues};
+
+impl Hub {
+    /// One channel, and what there is beside it of a queue; `None` if there is none of this name.
+    pub(crate) fn channel(&self, name: &[u8]) -> Option<(ChannelStatus, Option<QueueStatus>)> {
+        let locked = self.lock()?;
+        let now = self.now();
+        Some((locked.broker.channel(now, name)?, locked.broker.queue(now, name)))
+    }
+
+    /// How many messages were dropped; `None` if there is no such queue.
+    pub(crate) fn purge(&self, name: &[u8]) -> Option<usize> {
+        self.change(|state, now, dirty| {
+            let purged = state.broker.purge(now, name);
+            state.dispatch(now, dirty);
+            purged
+        })?
+    }
+
+    /// The queues of a page. Beside them, how many messages wait in the queues that `beside` names for each.
+    pub(crate) fn queues(&self, page: Page, beside: impl Fn(&[u8]) -> Option<Vec<u8>>) -> (Queues, Vec<usize>) {
+        let Some(locked) = self.lock() else { return Default::default() };
+        let now = self.now();
+        let queues = locked.broker.queues(now, page);
+        let depth = |name: Vec<u8>| locked.broker.queue(now, &name).map(|queue| queue.depth);
+        let beside = queues.queues.iter().map(|queue| beside(&queue.name).and_then(depth).unwrap_or(0)).collect();
+        (queues, beside)
+    }
+
+    /// Messages that wait in a queue, which stay there; `None` if there is no such queue.
+    pub(crate) fn browse(&self, name: &[u8], query: &BrowseQuery) -> Option<Browse> {
+        let locked = self.lock()?;
+        locked.broker.browse(self.now(), name, query)
+    }
+
+    /// Moves what waits in a queue; `None` if the books cannot be trusted.
+    pub(crate) fn move_messages(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        most: usize,
+    ) -> Option<Result<usize, MoveError>> {
+        self.change(|state, now, dirty| {
+            let moving = state.broker.move_messages(now, from, to, most);
+            state.dispatch(now, dirty);
+            moving
+        })
+    }
+
+    /// Pauses a queue, or lets it go on. False if there is no such queue.
+    pub(crate) fn pause_queue(&self, name: &[u8], pauses: bool) -> bool {
+        let is_there = self.change(|state, now, dirty| {
+            let broker = &mut state.broker;
+            let is_there = if pauses { broker.pause_queue(now, name) } else { broker.resume_queue(now, name) };
+            state.dispatch(now, dirty);
+            is_there
+        });
+        is_there.unwrap_or(false)
+    }
+}

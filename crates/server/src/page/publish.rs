@@ -1,0 +1,64 @@
+//! `POST /page/publish?name=NAME`: publishes the request's body, as a client of the native protocol does.
+
+use crate::connector::Connector;
+use crate::http::parameters::{bad, parameter};
+use crate::hub::Hub;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use serde_json::json;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use switchboard_wire::native::encode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// How long the broker may take: a channel at its limit pauses its publishers.
+const PATIENCE: Duration = Duration::from_secs(5);
+const NOBODY: &[u8] = b"/null";
+const ECHO: &[u8] = b"/switchboard/echo";
+
+pub(super) async fn publish(
+    State(hub): State<Arc<Hub>>,
+    Extension(connector): Extension<Connector>,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Result<Response, Response> {
+    let name = parameter(query.as_deref(), "name").filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| bad("which channel? POST /page/publish?name=NAME"))?;
+    let limits = hub.limits();
+    if name == ECHO || name == NOBODY {
+        return Err(bad("nothing can be published to this name: it has a meaning in the native protocol"));
+    }
+    if name.len() > limits.channel_name {
+        return Err(bad(&format!("the name has {} bytes; at most {} are allowed", name.len(), limits.channel_name)));
+    }
+    if body.len() > limits.message {
+        let text = format!("the message has {} bytes; at most {} are allowed", body.len(), limits.message);
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("{text}\n")).into_response());
+    }
+    match timeout(PATIENCE, send(&connector, &name, &body)).await {
+        Ok(Ok(())) => Ok(Json(json!({ "published": 1 })).into_response()),
+        Ok(Err(error)) => {
+            let text = format!("the broker has not taken the message: {error}; its log has the reason\n");
+            Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
+        }
+        Err(_) => {
+            let text = "the channel or the memory is at its limit: the message waits for room, and is published when there is some\n";
+            Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
+        }
+    }
+}
+
+/// Returns when the message was carried out: the echo comes behind it.
+async fn send(connector: &Connector, name: &[u8], body: &[u8]) -> io::Result<()> {
+    let mut pipe = connector.connect().await?;
+    let mut frames = Vec::new();
+    [NOBODY, name, body, ECHO, b""].iter().for_each(|frame| encode(frame, &mut frames));
+    pipe.write_all(&frames).await?;
+    // An empty frame is the echo; its end would be an error.
+    pipe.read_exact(&mut [0; 4]).await.map(drop)
+}
