@@ -319,7 +319,7 @@ fn a_broken_frame_names_its_receipt_as_far_as_it_has_come() {
         (b"SEND\nreceipt:\\t\nx\n\n\0", None),
     ] {
         let mut decoder = Decoder::new(limits);
-        decoder.set_version(Version::V1_2);
+        decoder.set_version(V1_2);
         assert!(decoder.next(input).is_err(), "{}", input.escape_ascii());
         assert_eq!(decoder.header_of_broken(input, b"receipt").as_deref(), receipt, "{}", input.escape_ascii());
     }
