@@ -131,3 +131,26 @@ fn no_path_of_one_machine() {
         }
     }
 }
+
+#[test]
+fn every_mutant_can_be_made() {
+    for patch in tracked("*/mutants/*.patch") {
+        let git = |arguments: &[&str]| Command::new("git").args(arguments).arg(&patch).current_dir(root()).output();
+        let checked = git(&["apply", "--unidiff-zero", "--check"]).expect("git");
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{patch} does not apply any more; make the mistake anew: {said}");
+    }
+}
+
+#[test]
+fn comments_begin_with_their_subject() {
+    for file in tracked("*.rs").iter().chain(&tracked("*.js")) {
+        for (number, line) in read(file).lines().enumerate() {
+            let line = line.trim_start();
+            let Some(comment) = line.strip_prefix("//") else { continue };
+            let first = comment.trim_start_matches(['/', '!']).split_whitespace().next();
+            let is_question = first.is_some_and(|word| ["What", "Where", "How", "Who"].contains(&word));
+            assert!(!is_question, "{file}:{}: begin with the noun or the verb: {line}", number + 1);
+        }
+    }
+}
