@@ -13,7 +13,7 @@ use switchboard_broker::{AckMode, Attributes, Batch, Command, DeliveryTag, Packe
 
 #[derive(Debug, Default)]
 pub(crate) struct Acker {
-    /// Reports of its driver on the way to it: credit, and answers to recalls.
+    /// Its driver's reports to the broker: credit, and answers to recalls.
     driver: VecDeque<(Time, Command)>,
     /// Its own commands, in one stream, of which nothing is read while it is paused.
     lane: VecDeque<(Time, Command)>,

@@ -45,7 +45,7 @@ pub enum Event {
         connection: ConnectionId,
         /// The queue.
         channel: Bytes,
-        /// Their number.
+        /// Messages not taken.
         messages: usize,
         /// Its bound.
         refusal: Refusal,

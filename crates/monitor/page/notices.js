@@ -1,4 +1,4 @@
-// Texts to read: alarms, events, the collector's health, and what to do when nothing is there.
+// Notices: alarms, events, the collector's health, and what to do when nothing is there.
 
 import { bytes, count, moment, number, span } from "./format.js";
 

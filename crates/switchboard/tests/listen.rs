@@ -145,7 +145,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Number of messages still in the queue.
 fn left_in(broker: &Broker, channel: &str) -> usize {
     let mut rest = broker.client(&["listen", channel]);
     let rest = Program::start(rest.stderr(Stdio::null())).expect("a listener");

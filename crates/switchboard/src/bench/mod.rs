@@ -92,7 +92,6 @@ fn answers(native: &Native) -> bool {
     native.open(b"/null").is_ok()
 }
 
-/// Describes the measurement.
 fn describe(args: &Bench, at: SocketAddr) -> String {
     let pace = match args.rate {
         Some(rate) => format!("{rate} messages a second"),
