@@ -13,9 +13,9 @@ use switchboard_broker::{AckMode, Attributes, Batch, Command, DeliveryTag, Packe
 
 #[derive(Debug, Default)]
 pub(crate) struct Acker {
-    /// What its driver knows of the way to it: credit, and answers to recalls.
+    /// Its driver's reports to the broker: credit, and answers to recalls.
     driver: VecDeque<(Time, Command)>,
-    /// What it says itself, in one stream, of which nothing is read while it is paused.
+    /// Its own commands, in one stream, of which nothing is read while it is paused.
     lane: VecDeque<(Time, Command)>,
     /// Messages on their way to it: when they come, their size and tag.
     inbox: VecDeque<(Time, usize, Option<u64>)>,
@@ -54,7 +54,7 @@ impl Acker {
         }
     }
 
-    /// What it has not taken goes back; what it has, it has said.
+    /// Returns messages that it has not taken; others it has reported.
     pub(crate) fn recall(&mut self, now: Time, delay: usize, rng: &mut Rng) {
         self.inbox.clear();
         self.emptied = true;
@@ -199,7 +199,7 @@ impl Acker {
         }
     }
 
-    /// What has come to the driver by now, and may be told to the broker. A service that ends reads on,
+    /// The next command that has come to the driver by now, for the broker. A service that ends reads on,
     /// for acks, and throws away what is published.
     pub(crate) fn next(&mut self, now: Time, draining: bool) -> Option<Command> {
         if let Some((_, command)) = self.driver.pop_front_if(|entry| entry.0 <= now) {

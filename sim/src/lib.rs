@@ -16,12 +16,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use switchboard_broker::Time;
 
-/// What happened in a run that broke no promise.
+/// Result of a run that broke no promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Over every event, in order.
     pub hash: u64,
-    /// How often what happened.
+    /// Number of events by kind.
     pub counts: BTreeMap<String, u64>,
 }
 
@@ -32,7 +32,7 @@ pub struct Failure {
     pub seed: u64,
     /// When, in virtual time.
     pub at: Time,
-    /// What was found.
+    /// The broken promise.
     pub sentence: String,
 }
 

@@ -11,7 +11,7 @@ use switchboard_broker::{Command, ECHO, Time};
 use switchboard_server::{Outbox, Session};
 use switchboard_wire::native::encode;
 
-/// What a client put into its pipe, as it means it.
+/// Requests that a client put into its pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     Subscribe(Vec<u8>),
@@ -22,10 +22,10 @@ pub(crate) enum Said {
     TooLong,
 }
 
-/// How the driver ends a connection.
+/// The driver's ways to end a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// What waits is written until then.
+    /// Waiting bytes are written until then.
     Rest(Time),
     NoRest,
 }

@@ -28,7 +28,7 @@ impl Pipe {
         Pipe { pieces: VecDeque::new(), room, delay, ended: false, broken: false }
     }
 
-    /// How many of the bytes it took; `None` if it is broken.
+    /// Number of bytes that it took; `None` if it is broken.
     pub(crate) fn put(&mut self, now: Time, bytes: &[u8], rng: &mut Rng) -> Option<usize> {
         if self.broken {
             return None;
@@ -37,7 +37,7 @@ impl Pipe {
         if count > 0 {
             self.room -= count;
             let at = now + Duration::from_micros(rng.below(self.delay + 1) as u64);
-            // What was put later never comes earlier.
+            // Later bytes never come earlier.
             let at = self.pieces.back().map_or(at, |&(last, _)| last.max(at));
             self.pieces.push_back((at, bytes[..count].to_vec()));
         }
@@ -82,7 +82,7 @@ impl Pipe {
         (self.room, self.delay) = (self.room.max(1 << 20), 0);
     }
 
-    /// What is in it is lost.
+    /// Loses its content.
     pub(crate) fn break_off(&mut self) {
         self.broken = true;
         self.pieces.clear();

@@ -14,7 +14,7 @@ pub(crate) const QUEUE_PATTERNS: [&str; 6] =
 pub(crate) const DEAD: [&str; 4] =
     ["/queue/dead/queue/a", "/queue/dead/queue/b/1", "/queue/dead/queue/b/2", "/queue/dead/queue/small"];
 
-/// What a run is like, drawn from its seed.
+/// Settings of a run, drawn from its seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
@@ -24,15 +24,15 @@ pub(crate) struct Settings {
     /// The window is never the reason why something waits in an outbox.
     pub(crate) wide: bool,
     pub(crate) steps: usize,
-    /// How much follow-up work one call does.
+    /// Steps of follow-up work in one call.
     pub(crate) steps_per_call: usize,
     /// The longest body that is ordinary in this run.
     pub(crate) body: usize,
-    /// What the driver reads at once, unless memory is short.
+    /// Bytes that the driver reads at once, unless memory is short.
     pub(crate) read: usize,
     /// Longest delay of a pipe, in microseconds.
     pub(crate) delay: usize,
-    /// What a pipe holds.
+    /// Bytes that a pipe holds.
     pub(crate) pipe: usize,
     /// The service ends while everybody is busy.
     pub(crate) drains: bool,
@@ -127,7 +127,7 @@ impl Settings {
     pub(crate) fn draw_retries(&mut self, rng: &mut Rng) {
         self.retries = rng.one_in(2);
         if self.retries {
-            // Where memory is short, dead letters cannot be made, which no book could foresee.
+            // Short memory may keep dead letters from being made, which no book could foresee.
             self.limits.memory = 1 << 30;
             self.limits.delivery = Delivery {
                 max_deliveries: rng.pick(&[0, 1, 2, 7]),

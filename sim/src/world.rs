@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use switchboard_broker::{Broker, Command, Event, Time};
 
-/// How long the driver goes on writing to a connection that it closes.
+/// Time that the driver goes on writing to a connection that it closes.
 const LINGER: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// What an operator may do.
+    /// Random acts of an operator.
     fn operate(&mut self) -> Checked {
         if self.rng.one_in(60) {
             let name = if self.rng.one_in(3) { self.rng.pick(&TOPICS) } else { self.rng.pick(&QUEUES) };
@@ -199,7 +199,7 @@ impl World {
         }
     }
 
-    /// What the driver does for a connection of the native protocol: a bit of everything.
+    /// Drives a connection of the native protocol: a bit of everything.
     pub(crate) fn drive(&mut self, id: u64) -> Checked {
         if self.rng.one_in(2) {
             self.credit(id)?;
@@ -233,7 +233,7 @@ impl World {
 
     pub(crate) fn credit(&mut self, id: u64) -> Checked {
         self.credit_written(id)?;
-        // What the client's machine has acknowledged; credit for it came before.
+        // Bytes that the client's machine acknowledged; credit for them came before.
         let Some(Link::Native(native)) = self.links.get_mut(&id) else { return Ok(()) };
         match std::mem::take(&mut native.acknowledged) {
             0 => Ok(()),

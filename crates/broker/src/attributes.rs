@@ -29,7 +29,7 @@ impl Headers {
         self.count == 0
     }
 
-    /// How many, repeated names included.
+    /// Number of headers, with repeats.
     pub fn len(&self) -> usize {
         self.count
     }

@@ -24,7 +24,7 @@ pub struct Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a packed batch holds no whole message at byte {offset}")]
 pub struct MalformedBatch {
-    /// Where in the buffer the first message that is not whole begins.
+    /// Offset of the first incomplete message in the buffer.
     pub offset: usize,
 }
 
@@ -121,7 +121,7 @@ impl Batch {
         &self.packed
     }
 
-    /// How many messages.
+    /// Number of messages.
     #[allow(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
         self.count
@@ -162,7 +162,7 @@ impl Batch {
         size_at(&self.packed, 0).expect("a batch is never empty")
     }
 
-    /// How many whole messages the first `bytes` bytes hold, and how many bytes those take.
+    /// Number of whole messages in the first `bytes` bytes, and the bytes of those messages.
     pub(crate) fn whole_within(&self, bytes: usize) -> (usize, usize) {
         let (mut offset, mut count) = (0, 0);
         while let Some(size) = size_at(&self.packed, offset) {

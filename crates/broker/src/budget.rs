@@ -10,7 +10,7 @@ const PARTS_LEAVE: usize = 16;
 /// A charged buffer.
 #[derive(Debug)]
 pub(crate) struct Allocation {
-    /// What is charged for it.
+    /// Bytes charged for it.
     charged: usize,
     refs: u32,
     channel: ChannelSlot,
@@ -39,7 +39,7 @@ impl MemoryBudget {
         MemoryBudget { used: 0, limit, room, granted: 0, allocations: Slots::new(), freed: false }
     }
 
-    /// What is counted, without idle connections.
+    /// Bytes counted, without idle connections.
     pub(crate) fn used(&self) -> usize {
         self.used
     }
@@ -48,7 +48,7 @@ impl MemoryBudget {
         self.limit
     }
 
-    /// What may still be buffered.
+    /// Bytes that may still be buffered.
     #[inline]
     pub(crate) fn free(&self) -> usize {
         self.room.saturating_sub(self.used)
@@ -72,7 +72,7 @@ impl MemoryBudget {
         self.granted
     }
 
-    /// What might still be buffered if so many bytes were not.
+    /// Bytes that could still be buffered if so many were not.
     pub(crate) fn free_beside(&self, bytes: usize) -> usize {
         let used = self.used.saturating_sub(bytes);
         self.room.saturating_sub(used)
@@ -150,7 +150,7 @@ impl MemoryBudget {
         self.allocations[slot].refs == 1
     }
 
-    /// What is charged for a buffer.
+    /// Bytes charged for a buffer.
     pub(crate) fn charged(&self, slot: AllocationSlot) -> usize {
         self.allocations[slot].charged
     }

@@ -21,12 +21,12 @@ pub enum AckMode {
     Auto,
     /// When the consumer acks it.
     Manual {
-        /// How many messages may wait for their ack at a time; 0 counts as 1.
+        /// Messages that may wait for their ack at a time; 0 counts as 1.
         prefetch: u32,
     },
 }
 
-/// What a connection asks of the broker.
+/// A connection's input to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// The connection is there.
@@ -63,13 +63,13 @@ pub enum Command {
     Receipt {
         /// Returned as it is: a message for each receipt.
         batch: Batch,
-        /// How many of the connection's commands right before this one it is for. The driver may name the receipt where
-        /// one of them is refused.
+        /// Number of the connection's commands right before this one that it is for. The driver may name the receipt
+        /// where one of them is refused.
         covers: usize,
     },
     /// So many receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
     ReceiptsWritten {
-        /// How many.
+        /// Their number.
         receipts: usize,
         /// Their packed bytes.
         bytes: usize,
@@ -136,8 +136,8 @@ pub enum Command {
     Reserve {
         /// Bytes; replaces what was reserved before.
         bytes: usize,
-        /// How long the buffer will be once the message is whole, as far as is known; at least `bytes`. Where memory is
-        /// short, small messages go before large ones by this.
+        /// Length of the buffer once the message is whole, as far as is known; at least `bytes`. Where memory is short,
+        /// small messages go before large ones by this.
         whole: usize,
     },
     /// The peer sends nothing more. What waits for it is still delivered, then the connection

@@ -1,4 +1,4 @@
-//! What the memory budget charges beside packed bytes: the overhead of every entry, rounded up.
+//! Charges of the memory budget beside packed bytes: the overhead of every entry, rounded up.
 //!
 //! The figures are those of 64-bit machines and glibc's allocator. A table that grows doubles, so
 //! its rows are charged twice. `tests/memory.rs` compares the sums with what is really allocated.
@@ -44,7 +44,7 @@ pub(crate) const ENTRY: usize = 2 * (size_of::<OutboxEntry>() + size_of::<Bytes>
 /// Messages that wait for their acks.
 pub(crate) const LEASE: usize = 2 * (size_of::<Lease>() + 8);
 
-/// What the messages of a batch have in common, without its texts.
+/// Attributes of a batch, without their texts.
 pub(crate) const ATTRIBUTES: usize = (size_of::<Attributes>() + 16 + 8).next_multiple_of(16);
 
 /// A command of a paused connection.

@@ -4,22 +4,21 @@ use crate::Limits;
 use crate::limits::LimitError;
 use std::time::Duration;
 
-/// How a queue's messages are tried again, and when they are not. Each may differ by channel
-/// ([`DeliveryRule`]).
+/// Redelivery and expiry of messages. Each setting may differ by channel ([`DeliveryRule`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// After so many tries without success a message goes to the dead letters; 0 for never.
     pub max_deliveries: u32,
-    /// How long a message waits after its first nack or ack time-out before it is delivered again. It doubles
-    /// with each further try; 0 for not at all.
+    /// Delay of a message after its first nack or ack time-out before it is delivered again. It doubles
+    /// with each further try; 0 for none.
     pub redelivery_backoff: Duration,
     /// The longest such wait.
     pub redelivery_backoff_max: Duration,
-    /// How long a consumer may have a message without acking it, from when it is handed out, before it goes back as
-    /// after a nack. The connection lives, and a later ack is refused; 0 for ever.
+    /// Time that a consumer may have a message without acking it, from when it is handed out, before it goes back
+    /// as after a nack. The connection lives, and a later ack is refused; 0 for ever.
     pub ack_timeout: Duration,
-    /// How long a message lives from its publishing on, unless it expires earlier by itself; 0 for ever. Topics
-    /// follow it too.
+    /// Time to live of a message, from its publishing on, unless it expires earlier by itself; 0 for ever.
+    /// Topics follow it too.
     pub message_ttl: Duration,
     /// Whether a queue's expired messages become dead letters. They are dropped otherwise.
     pub dead_letter_expired: bool,
@@ -65,7 +64,7 @@ impl Delivery {
     }
 }
 
-/// What differs from [`Delivery`] for the channels of a [`ChannelRule`](crate::ChannelRule).
+/// Overrides of [`Delivery`] for the channels of a [`ChannelRule`](crate::ChannelRule).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryRule {
     /// See [`Delivery::max_deliveries`].
@@ -95,8 +94,7 @@ impl DeliveryRule {
     }
 }
 
-/// What happened to a message before, in a number: tries without success, and whether a consumer may have
-/// seen it.
+/// History of a message, in a number: tries without success, and whether a consumer may have seen it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tries(u32);
 
@@ -124,7 +122,7 @@ impl Tries {
     }
 }
 
-/// How messages leave a consumer that has not acked them.
+/// Reasons why unacked messages leave a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Return {
     /// It cannot have seen them.

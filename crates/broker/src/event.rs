@@ -1,7 +1,7 @@
 use crate::{Batch, ConnectionId, DeliveryTag, SubscriptionId};
 use bytes::Bytes;
 
-/// What the broker asks of the driver.
+/// The broker's request to the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Write these messages to the peer, and return their bytes as
@@ -17,7 +17,7 @@ pub enum Event {
         batch: Batch,
         /// Whether they may have been seen by a consumer before.
         redelivered: bool,
-        /// How often a consumer tried each of them before, without success.
+        /// Unsuccessful tries of each of them by consumers so far.
         attempts: u32,
         /// The first message's tag where acks are asked for; the others' follow it by one.
         tag: Option<DeliveryTag>,
@@ -45,7 +45,7 @@ pub enum Event {
         connection: ConnectionId,
         /// The queue.
         channel: Bytes,
-        /// How many.
+        /// Messages not taken.
         messages: usize,
         /// Its bound.
         refusal: Refusal,
@@ -171,19 +171,19 @@ pub enum Refusal {
     /// There are as many connections as there may be.
     #[error("there are {limit} connections already (limit: connections)")]
     Connections {
-        /// How many.
+        /// The limit.
         limit: usize,
     },
     /// There are as many channels as there may be.
     #[error("there are {limit} channels already (limit: channels)")]
     Channels {
-        /// How many.
+        /// The limit.
         limit: usize,
     },
     /// The connection has as many subscriptions as it may have.
     #[error("the connection has {limit} subscriptions already (limit: subscriptions)")]
     Subscriptions {
-        /// How many.
+        /// The limit.
         limit: usize,
     },
     /// The channel's name is too long.

@@ -16,44 +16,43 @@ pub struct Limits {
     pub channel_name: usize,
     /// One message.
     pub message: usize,
-    /// What may wait for one connection. An empty outbox takes one message of any legal size.
+    /// Bytes that may wait for one connection. An empty outbox takes one message of any legal size.
     pub outbox: usize,
-    /// How many messages may wait for one connection; 0 for as many as `outbox` takes.
+    /// Messages that may wait for one connection; 0 for as many as `outbox` takes.
     pub outbox_messages: usize,
-    /// How much of the outbox is handed out ahead of its credit; with transport acks, how much of a
-    /// queue's messages is handed out and not yet acknowledged by the consumer's machine.
+    /// Bytes of the outbox that are handed out ahead of its credit; with transport acks, bytes of queues'
+    /// messages that are handed out and not yet acknowledged by the consumer's machine.
     pub window: usize,
     /// The part of `window` that a queue's consumer without acks begins with. It doubles while the
     /// consumer takes half of it within 50 ms, and is halved when that takes more than a second.
     pub first_window: usize,
-    /// What may wait in one queue, or in one topic that buffers. An empty one takes one message.
+    /// Bytes that may wait in one queue, or in one topic that buffers. An empty one takes one message.
     pub queue: usize,
-    /// How many messages may wait in one queue; 0 for as many as `queue` takes.
+    /// Messages that may wait in one queue; 0 for as many as `queue` takes.
     pub queue_messages: usize,
-    /// What happens to a message for a queue that is at its bounds.
+    /// Policy for a message to a queue that is at its bounds.
     pub overflow: QueueOverflow,
-    /// How much a connection that has messages to ack, or a subscription with acks, may send while its
+    /// Bytes that a connection that has messages to ack, or a subscription with acks, may send while its
     /// messages wait for room, overhead included: it is read on, so that its acks arrive. 0 pauses it at
     /// once.
     pub read_ahead: usize,
     /// All buffered bytes and the overhead of every entry together.
     pub memory: usize,
-    /// How long a full but draining topic subscriber may pause the publishers; 0 for not at all.
+    /// Time that a full but draining topic subscriber may pause the publishers; 0 for none.
     /// It accrues as much again with each half of an outbox that it takes, and saves at most ten
     /// times as much. Its initial grace is as much once: six tenths while it takes something in
     /// each such time, the rest also when it takes nothing, unless the topic's other subscribers
     /// keep up.
     pub grace_period: Duration,
-    /// How long a slow subscriber accrues no new grace; 0 for not at all.
+    /// Time that a slow subscriber accrues no new grace; 0 for none.
     pub slow_consumer: Duration,
-    /// How long a consumer may take no byte before its unwritten messages go to others; 0 for
-    /// ever.
+    /// Time that a consumer may take no byte before its unwritten messages go to others; 0 for ever.
     pub write_timeout: Duration,
-    /// How a queue's messages are tried again.
+    /// Redelivery of a queue's messages.
     pub delivery: Delivery,
-    /// What happens to messages for a slow subscriber of a topic.
+    /// Policy for messages to a slow subscriber of a topic.
     pub policy: OverflowPolicy,
-    /// How many messages a topic without subscribers buffers before it pauses its publishers;
+    /// Messages that a topic without subscribers buffers before it pauses its publishers;
     /// 0 drops (and counts) them.
     pub buffer_unsubscribed: usize,
 }
@@ -66,7 +65,7 @@ pub enum LimitError {
     TooSmall {
         /// The setting's name.
         setting: &'static str,
-        /// What was asked for.
+        /// The value asked for.
         value: usize,
         /// The least that is allowed.
         bound: usize,
@@ -76,7 +75,7 @@ pub enum LimitError {
     TooLarge {
         /// The setting's name.
         setting: &'static str,
-        /// What was asked for.
+        /// The value asked for.
         value: usize,
         /// The most that is allowed.
         bound: usize,
@@ -86,7 +85,7 @@ pub enum LimitError {
     TooShort {
         /// The setting's name.
         setting: &'static str,
-        /// What was asked for.
+        /// The value asked for.
         value: Duration,
         /// The least that is allowed beside 0.
         bound: Duration,
@@ -98,7 +97,7 @@ pub enum LimitError {
          which {connections} connections and two messages of {message} bytes take"
     )]
     Memory {
-        /// What was asked for, in bytes.
+        /// The budget asked for, in bytes.
         value: usize,
         /// The least that is allowed, in bytes.
         bound: usize,
@@ -110,14 +109,14 @@ pub enum LimitError {
 }
 
 const MIB: usize = 1 << 20;
-/// How often its grace period a subscriber may save.
+/// Grace periods that a subscriber may save.
 const SAVED_GRACE: u32 = 10;
-/// How much of the initial grace is only for one that takes something. The rest is for one that
-/// does not: on a busy machine it may have had no processor yet.
+/// Grace periods of the initial grace that are only for one that takes something. The rest is for
+/// one that does not: on a busy machine it may have had no processor yet.
 const INITIAL_GRACE_FOR_READING: u32 = 6;
 
 impl Limits {
-    /// What the memory budget charges for an idle connection, in bytes.
+    /// Charge of the memory budget for an idle connection, in bytes.
     pub const CONNECTION: usize = cost::CONNECTION;
 
     /// The shortest time limit that is not 0.
@@ -229,7 +228,7 @@ impl Default for Limits {
     }
 }
 
-/// What happens to a message for a topic's subscriber that has no room and no grace left.
+/// Policy for a message to a topic's subscriber that has no room and no grace left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverflowPolicy {
     /// The subscriber misses the new message.
@@ -243,8 +242,8 @@ pub enum OverflowPolicy {
     Block,
 }
 
-/// What happens to a message for a queue that is at its bounds in bytes or messages. Queues of dead letters drop their oldest
-/// in any case.
+/// Policy for a message to a queue that is at its bounds in bytes or messages. Queues of dead letters
+/// drop their oldest in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueOverflow {
     /// Its publisher is paused until there is room.
@@ -256,8 +255,8 @@ pub enum QueueOverflow {
     DropOld,
 }
 
-/// What differs from [`Limits`] for the channels that a pattern matches. The first rule that
-/// matches a channel is the one in force.
+/// Overrides of [`Limits`] for the channels that a pattern matches. The first rule that matches a
+/// channel is the one in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelRule {
     /// Which channels.

@@ -27,7 +27,7 @@ impl Meter {
         begins
     }
 
-    /// How many a second: over the last whole period, or over the time since then if that is longer.
+    /// Rate per second: over the last whole period, or over the time since then if that is longer.
     pub(crate) fn rate(&self, now: Time) -> f64 {
         let passed = now.since(self.begun);
         if passed >= PERIOD { self.over(passed) } else { self.last }

@@ -3,7 +3,7 @@ use bytes::Bytes;
 /// The channel that returns its data to the sender alone.
 pub const ECHO: &[u8] = b"/switchboard/echo";
 
-/// How a channel hands out its messages.
+/// Kinds of channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Every message to every subscriber.
@@ -19,7 +19,7 @@ impl Kind {
     }
 }
 
-/// What the names of all queues of dead letters begin with.
+/// Prefix of the names of dead-letter queues.
 const DEAD: &[u8] = b"/queue/dead/";
 
 /// Names that only patterns match which begin in the same way.

@@ -22,7 +22,7 @@ struct Open {
     origin: Origin,
 }
 
-/// How an entry was copied to its neighbor.
+/// Result of copying an entry to its neighbor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coalesced {
     /// Into a buffer that was there, which is charged for so many bytes now.
@@ -38,8 +38,8 @@ const IN_FLIGHT: usize = 1024;
 /// A search for the oldest entry of a topic goes so far.
 const SEARCHED: usize = 64;
 
-/// What waits to be written to one connection. The first entries are in flight: in the driver's
-/// hands already.
+/// Messages that wait to be written to one connection. The first entries are in flight: in the
+/// driver's hands already.
 ///
 /// A sweep passes over all entries that are not in flight, some at a time, and takes out some.
 /// Until it is over nothing is handed out.
@@ -118,14 +118,14 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// Where the messages come from that are not wholly written, and their ranks, entry by entry.
+    /// Origins of the messages that are not wholly written, and their ranks, entry by entry.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (Origin, u8)> {
         let open = self.open.as_ref();
         let open = open.map(|open| (open.origin, Batch::from_parts(Bytes::new(), 0, open.attributes.clone()).rank()));
         self.entries().map(|entry| (entry.origin, entry.batch.rank())).chain(open)
     }
 
-    /// What is in the driver's hands.
+    /// Entries in the driver's hands.
     pub(crate) fn in_flight(&self) -> impl Iterator<Item = &OutboxEntry> {
         self.entries.iter().take(self.in_flight)
     }

@@ -27,9 +27,8 @@ pub struct QueueStatus {
     pub paused_publishers: usize,
     /// Whether it is paused, by [`Broker::pause_queue`](crate::Broker::pause_queue).
     pub is_paused: bool,
-    /// How long ago the first of the messages came that wait and are not postponed. It is never too short, and too long
-    /// by a second, or by a part of itself in a queue that was published to for longer than a minute. `None` if none
-    /// waits.
+    /// Age of the oldest message that waits and is not postponed. It is never too short, and too long by a second, or
+    /// by a part of itself in a queue that was published to for longer than a minute. `None` if none waits.
     pub oldest: Option<Duration>,
     /// Bytes that the memory budget counts for it, in outboxes too, without its fixed overhead.
     pub bytes: usize,
@@ -135,20 +134,20 @@ pub struct Browsed {
     pub seq: u64,
     /// Its body, or the beginning of it. To be copied if it is kept: it may be a part of a large buffer.
     pub body: Bytes,
-    /// How long the whole body is, in bytes.
+    /// Length of the whole body, in bytes.
     pub length: usize,
     /// Headers and properties, if it has any. Those that do not fit into the bytes of the query are left out, and so is
     /// the body then.
     pub attributes: Option<Arc<Attributes>>,
     /// Whether its attributes were left out.
     pub is_cut: bool,
-    /// How often a consumer tried it, without success.
+    /// Unsuccessful tries by consumers so far.
     pub attempts: u32,
     /// Whether a consumer may have seen it.
     pub redelivered: bool,
-    /// How long ago it came into this queue, as exactly as [`QueueStatus::oldest`].
+    /// Time since it came into this queue, as exact as [`QueueStatus::oldest`].
     pub age: Duration,
-    /// How long it still waits for its time, if it does.
+    /// Time until its delivery is due, if it is postponed.
     pub postponed: Option<Duration>,
 }
 

@@ -59,7 +59,7 @@ pub(crate) struct Slots<K, T> {
     key: PhantomData<K>,
 }
 
-/// How many rows of all tables this thread has looked at: what the tests of bounded work count.
+/// Rows of all tables that this thread has looked at, for the tests of bounded work.
 #[cfg(test)]
 pub(crate) mod looks {
     use std::cell::Cell;

@@ -30,7 +30,7 @@ impl Page {
     /// The most rows of one page.
     pub const MAX: usize = 1000;
 
-    /// How many rows are wanted.
+    /// Number of rows wanted.
     pub fn limit(self) -> usize {
         match self {
             Page::Top(limit) | Page::After { limit, .. } => limit.min(Page::MAX),

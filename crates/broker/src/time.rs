@@ -9,7 +9,7 @@ impl Time {
     /// The caller's start.
     pub const ZERO: Time = Time(0);
 
-    /// How long ago `earlier` was; zero if it is still to come.
+    /// Time since `earlier`; zero if it is still to come.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

@@ -18,7 +18,7 @@ fn publish(broker: &mut Broker, id: u64, channel: &'static str, data: &str) {
     broker.handle(Time::ZERO, ConnectionId(id), Command::Publish { channel, batch });
 }
 
-/// Who is closed by what has happened.
+/// Connections that the broker closes now.
 fn closed(broker: &mut Broker) -> Vec<u64> {
     let mut closed = Vec::new();
     while let Some(event) = broker.poll() {
@@ -75,7 +75,7 @@ fn a_held_publisher_that_a_worker_may_release_is_waited_for() {
     closed(&mut broker);
     broker.drain(Time::ZERO);
     assert_eq!(closed(&mut broker), []);
-    // What was held goes on its way, and so does what is behind it.
+    // The held message goes on its way, and so does the one behind it.
     broker.handle(Time::ZERO, ConnectionId(3), Command::Credit { bytes: 10 });
     assert_eq!(broker.totals().paused, 0);
     assert_eq!(closed(&mut broker), [2]);

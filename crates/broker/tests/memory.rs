@@ -95,7 +95,7 @@ impl Load {
         !self.paused.contains(&id)
     }
 
-    /// What is allocated keeps within what is counted.
+    /// Allocated bytes keep within the counted ones.
     fn check(&mut self, when: &str) {
         let allocated = ALLOCATED.load(Ordering::Relaxed).saturating_sub(self.idle);
         let counted = self.broker.totals().memory;

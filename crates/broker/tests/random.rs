@@ -51,7 +51,7 @@ struct Peer {
     coming: VecDeque<(Vec<u8>, Option<DeliveryTag>, bool)>,
     written: usize,
     unacked: VecDeque<(DeliveryTag, Vec<u8>)>,
-    /// What it published, in order, and whether to a queue.
+    /// Published bodies, in order, and whether to a queue.
     sent: Vec<(Vec<u8>, bool)>,
     held: bool,
     finished: bool,
@@ -65,7 +65,7 @@ struct World {
     next_message: u64,
     published_to_queues: Vec<Vec<u8>>,
     consumed: BTreeMap<Vec<u8>, usize>,
-    /// What waited for room in a queue when its publisher left, and there was no memory for it.
+    /// Messages that waited for room in a queue when their publisher left, without memory for them.
     dropped_publisher_gone: BTreeSet<Vec<u8>>,
     seen: BTreeMap<(u64, Vec<u8>), u64>,
 }
@@ -177,8 +177,7 @@ impl World {
         assert_eq!(self.broker.totals().memory, self.broker.audit());
     }
 
-    /// What was dropped with its publisher must be the last that this one sent, and may be only
-    /// when there is no memory left.
+    /// Messages dropped with their publisher must be the last that it sent, and none is dropped while there is memory.
     fn disconnect(&mut self, id: u64) {
         let Some(peer) = self.peers.remove(&id) else { return };
         let before = self.broker.totals();

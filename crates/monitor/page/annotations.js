@@ -1,4 +1,4 @@
-// What has happened, drawn over a chart: restarts, gaps, silences and leaks.
+// Annotations drawn over a chart: restarts, gaps, silences and leaks.
 
 const GLYPHS = { restart: "\u21bb", gap: "\u2194", silent: "!", back: "\u2713", leak: "\u2197", leak_over: "\u2193", ended: "\u00d7" };
 /// More annotations than this in one chart; pixels between two of them; and how long one is then.
@@ -27,12 +27,12 @@ function draw(chart, kind, { annotations, lines, theme, now }) {
     silences(chart, annotations, owner, theme, now, x);
     const visible = annotations.map((annotation) => [annotation, x(annotation.time), owner.get(annotation.id)]).filter(([annotation, at, line]) =>
         line !== undefined && at >= left && at <= right && !(kind === "cpu" && annotation.kind.startsWith("leak")));
-    // Where there are very many they would hide the lines that they are about.
+    // Very many would hide the lines that they are about.
     const many = visible.length > MANY;
     let taken = -Infinity;
     let drawn = -Infinity;
     for (const [annotation, at, line] of visible) {
-        // What lies upon each other says nothing; and a gap says least.
+        // Overlapping ones say nothing; and a gap says least.
         if (at - drawn < NEAR * ratio && (annotation.kind === "gap" || at - drawn < ratio)) {
             continue;
         }

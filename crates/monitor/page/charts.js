@@ -12,7 +12,7 @@ const PIXELS = 1.5;
 const MIN_POINTS = 200;
 /// Bands of more lines than this hide each other: then the lines are the highest values, so that no peak is hidden.
 const BANDS = 12;
-/// How near, in pixels, the cursor must be to a line to mean it.
+/// Distance in pixels at which the cursor means a line.
 const NEAR = 30;
 // The smallest step of the labels that it is for, the label, what is added where a year, month, day, hour, minute or
 // second begins, and 1 for "added, not instead".

@@ -3,7 +3,7 @@
 
 const PALETTE = ["#1f77b4", "#e8710a", "#2a9d3f", "#d62f4b", "#8a63d2", "#00a3a3", "#c2569b", "#8c6d31", "#5b7fff", "#7a8b00"];
 const LONGEST = 64;
-/// What WCAG asks of graphics.
+/// WCAG's minimum for graphics.
 const CONTRAST = 3;
 const DASHES = [[], [7, 4], [2, 3], [10, 4, 2, 4]];
 
@@ -16,7 +16,7 @@ function parse(text) {
     if (typeof text !== "string" || text.length > LONGEST || /currentcolor/i.test(text)) {
         return null;
     }
-    // What cannot be parsed leaves the style as it was: so twice, from different ones.
+    // An invalid color leaves the style as it was: so twice, from different ones.
     const [one, other] = ["#010203", "#040506"].map((before) => {
         context.fillStyle = before;
         context.fillStyle = text;

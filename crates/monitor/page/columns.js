@@ -1,10 +1,10 @@
-// What was measured, one column a step, for the window that is shown.
+// Measured values, one column a step, for the window that is shown.
 //
 // Typed arrays, NaN where there is nothing. A live window moves inside arrays that are a little longer, so
 // that a new second costs one write a series, and a copy only now and then.
 
 const KINDS = ["cpu", "mem"];
-/// How late a part of a sum may be, in columns.
+/// Lateness of a part of a sum at most, in columns.
 const LATE = 3;
 
 class Series {
@@ -112,15 +112,15 @@ export class Columns {
                 means[at] = lows[at] = highs[at] = value;
                 continue;
             }
-            // How many an earlier column holds is not known; one late sample is little among them.
+            // An earlier column's count is not known; one late sample is little in it.
             means[at] = last ? mean + (value - mean) / series.samples : mean;
             lows[at] = Math.min(lows[at], value);
             highs[at] = Math.max(highs[at], value);
         }
     }
 
-    /// How many points there are if each is made of so many columns. Points begin at multiples, so that they do
-    /// not change while the window moves.
+    /// The points if each is made of so many columns. Points begin at multiples, so that they do not change while
+    /// the window moves.
     points(each) {
         const first = Math.floor(this.from / this.step / each);
         const last = Math.floor(this.to / this.step / each);

@@ -1,5 +1,5 @@
-// What the page hears: through the worker that all pages of this browser share, or through a stream of its own where there is no
-// such worker. A page that nobody looks at hears nothing, and asks for the history when it is looked at again.
+// The page's feed: through the worker that all pages of this browser share, or through a stream of its own without
+// such a worker. A page that nobody looks at hears nothing, and asks for the history when it is looked at again.
 
 import { Stream } from "./stream.js";
 
@@ -65,7 +65,7 @@ export class Feed {
             return;
         }
         this.heard = Date.now();
-        // What an earlier one still says is not heard.
+        // Events of an earlier stream are ignored.
         const mine = {};
         this.current = mine;
         this.stream = connect((event) => this.current === mine && this.take(event));

@@ -36,7 +36,7 @@ let columns = null;
 let annotations = [];
 let drawn = new Set();
 let loading = null;
-/// Who came after this is known from the beginning; of others only what was asked for is.
+/// Processes that came later are known from the beginning; others only as far as asked for.
 let loadedAt = 0;
 let feedState = "connecting";
 /// Samples that came while the history was on its way.
@@ -294,7 +294,7 @@ const feed = new Feed({
     annotation: annotate,
     missed: load,
     state: (state) => {
-        // What was missed streams in now; who has come and gone meanwhile is to be asked.
+        // Missed samples stream in now; processes that came or went must be asked for.
         if (state === "live" && wasAway) {
             load();
         }

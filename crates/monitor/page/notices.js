@@ -1,4 +1,4 @@
-// What is to be read: alarms, events, how well the collector does, and what to do when nothing is there.
+// Notices: alarms, events, the collector's health, and what to do when nothing is there.
 
 import { bytes, count, moment, number, span } from "./format.js";
 
@@ -125,7 +125,7 @@ export function say(annotation, name) {
 
 const delay = (ms) => (ms >= 10_000 ? span(ms) : `${Math.round(ms ?? 0).toLocaleString("en")} ms`);
 
-/// What of the history is lost, and where it was put.
+/// Lost parts of the history, and where they were put.
 function damage({ history_damaged: damaged, history_set_aside: aside }) {
     if (!(damaged > 0)) {
         return [];
@@ -135,7 +135,7 @@ function damage({ history_damaged: damaged, history_set_aside: aside }) {
     return [[`${count(damaged, "place")} of the history could not be read${kept}`, true]];
 }
 
-/// What the collector says of itself: `parts` are [text, whether it is bad].
+/// The collector's health: `parts` are [text, whether it is bad].
 export function self(health) {
     const lag = health.lag_ms ?? health.lag ?? {};
     const refused = typeof health.refused === "object" ? Object.values(health.refused ?? {}).reduce((sum, count) => sum + count, 0) : health.refused;
@@ -157,7 +157,7 @@ export function self(health) {
     }));
 }
 
-/// How to send the first sample, as commands that work where this page is.
+/// Commands that send the first sample, and work where this page is.
 export function empty(processes) {
     const nobody = processes.length === 0;
     const alone = processes.every((process) => process.service === OWN);

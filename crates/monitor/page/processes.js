@@ -1,4 +1,4 @@
-// Who there is, and how each was last.
+// Processes, and the last state of each.
 
 export class Processes {
     constructor(colors) {
@@ -56,7 +56,7 @@ export class Processes {
     }
 }
 
-/// What one line is made of: a process, or all of a service.
+/// Lines to draw: each a process, or all of a service.
 export function lines(processes, colors, view, from) {
     const groups = new Map();
     const wanted = view.filter.trim().toLowerCase();

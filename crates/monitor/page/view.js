@@ -1,4 +1,4 @@
-// What is looked at: which time, which lines. It lives in the address, so that a link shows the same.
+// The view: which time, which lines. It lives in the address, so that a link shows the same.
 
 export const RANGES = [
     ["5m", 300], ["15m", 900], ["1h", 3600], ["6h", 21600], ["1d", 86400], ["7d", 604800], ["14d", 1209600],
@@ -10,7 +10,7 @@ const FIRST = 300_000;
 const WHOLE = 0.95;
 const SHORTEST = 10_000;
 const LONGEST = 1209600_000;
-/// What an address may ask for: milliseconds from 1970 to 2100, and ten years at once.
+/// Bounds of an address: milliseconds from 1970 to 2100, and ten years at once.
 const END = 4_102_444_800_000;
 const WIDEST = 10 * 365 * 86_400_000;
 

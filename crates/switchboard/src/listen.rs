@@ -16,14 +16,14 @@ use switchboard_client::options::Protocol;
 use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
 use tokio::sync::oneshot;
 
-/// What is written at a time, at most, give or take one message; and what is read ahead of it.
+/// Bytes written at a time, at most, give or take one message; and bytes read ahead of it.
 const CHUNK: usize = 64 << 10;
 /// Messages that wait for their acks, at most.
 const PREFETCH: u32 = 100;
 /// So many last messages of a count are taken one by one: acks ask for more, and the queue's others are to stay where they are.
-/// What is on its way when that begins goes back, so it is more than the prefetch by a batch at least.
+/// Messages on their way when that begins go back, so it is more than the prefetch by a batch at least.
 const ONE_BY_ONE: u64 = 3 * PREFETCH as u64;
-/// How long the broker may take to end the session.
+/// Time that the broker may take to end the session.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Why no more is printed.
@@ -115,7 +115,7 @@ struct Printer<'a> {
     left: u64,
     /// A message must not command the terminal.
     escapes: bool,
-    /// What is printed is acked.
+    /// Printed messages are acked.
     acks: bool,
     /// Printed, and not acked yet.
     held: Vec<Message>,
@@ -202,7 +202,7 @@ impl Printer<'_> {
     /// Acks what is printed.
     fn settle(&mut self) {
         for message in self.held.drain(..) {
-            // What came over a connection that has ended comes again: at least once.
+            // Messages of a connection that has ended come again: at least once.
             let _ = message.ack();
         }
     }

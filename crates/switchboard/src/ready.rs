@@ -67,7 +67,7 @@ impl Addresses {
         self.down.retain(|(name, _)| *name != "render");
     }
 
-    /// Where the services have pages.
+    /// Addresses of the services' pages.
     pub(crate) fn pages(&self) -> [(&'static str, &[SocketAddr]); 4] {
         [("broker", &self.http), ("monitor", &self.monitor), ("rows", &self.rows), ("news", &self.news)]
     }

@@ -16,12 +16,12 @@ use switchboard_client::{Client, Completion, Error, Options, Reason};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// What is sent before the broker is asked whether it has it, at most, give or take one message. As much
+/// Bytes sent before the broker is asked whether it has them, at most, give or take one message. As many
 /// may be sent meanwhile.
 const FLUSH: usize = 1 << 20;
 /// The longest name that a broker takes unless it is configured otherwise.
 const CHANNEL_NAME: usize = 1024;
-/// How often a message is sent: one that the broker refuses, for being too big, it refuses for ever.
+/// Attempts to send a message: one that the broker refuses, for being too big, it refuses for ever.
 const ATTEMPTS: u32 = 5;
 
 /// Sends what was asked for, and returns when the broker has all of it. A signal ends it early: what was accepted by then is

@@ -27,7 +27,7 @@ pub(crate) fn age(seconds: f64) -> String {
     let units = [(60.0, "s"), (60.0, "m"), (24.0, "h"), (f64::INFINITY, "d")];
     let mut value = seconds;
     for (next, unit) in units {
-        // What would be rounded up to the next unit is written in that.
+        // A value that would round up to the next unit is written in that.
         if value.round() < next {
             let is_whole = value >= 9.95 || (value * 10.0).round() % 10.0 == 0.0;
             return format!("{value:.0$}{unit}", usize::from(!is_whole));

@@ -1,4 +1,4 @@
-//! What is shown again and again, until interrupted.
+//! Output that is repeated until interrupted.
 
 use crate::escape::escape;
 use crate::output::{self, note};

@@ -87,7 +87,7 @@ fn a_killed_listener_takes_nothing_with_it_that_it_has_not_printed() {
     }
     listener.end();
     let left = left_in(&broker, "/queue/a");
-    // What was printed and not acked yet comes again.
+    // Messages printed and not acked yet come again.
     assert!(printed + left >= 5000 && left <= 5000, "{printed} + {left}");
 }
 
@@ -116,7 +116,7 @@ fn a_listener_that_leaves_a_queue_without_acks_says_how_many_messages_it_took_wi
     assert!(first.status.success());
     assert_eq!(String::from_utf8_lossy(&first.stdout).lines().count(), 10);
     let said = text(&first.stderr);
-    // What it did not take is still there.
+    // Messages that it left are still there.
     assert_eq!(10 + lost(&said) + left_in(&broker, "/queue/a"), 1000, "{said}");
 }
 
@@ -132,7 +132,7 @@ fn a_topics_listener_loses_nothing_and_says_nothing() {
     assert!(notes.next().is_none());
 }
 
-/// What a shell runs, with the broker's address in `$AT`.
+/// Runs a script in a shell: `AT` is the broker's address.
 fn shell(broker: &Broker, script: &str) -> std::process::Output {
     let (host, port) = broker.native[0].rsplit_once(':').expect("a port");
     let program = env!("CARGO_BIN_EXE_switchboard");
@@ -145,7 +145,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// How many messages are still in the queue.
 fn left_in(broker: &Broker, channel: &str) -> usize {
     let mut rest = broker.client(&["listen", channel]);
     let rest = Program::start(rest.stderr(Stdio::null())).expect("a listener");

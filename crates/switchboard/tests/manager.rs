@@ -1,4 +1,4 @@
-//! What a service manager is told, through a socket of our own.
+//! Notifications to a service manager, through a socket of our own.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What the program is installed with: units, default configuration, image.
+//! Packaging of the program: units, default configuration, image.
 
 mod common;
 

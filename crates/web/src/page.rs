@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// What the pages of all services have: colors and base rules, which a page links before its own style sheet, and the links between
-/// the pages.
+/// Files common to all services' pages: colors and base rules, which a page links before its own style sheet, and
+/// the links between the pages.
 const COMMON: [(&str, &[u8]); 2] =
     [("theme.css", include_bytes!("theme.css")), ("services.js", include_bytes!("services.js"))];
 static COMMON_HASHES: LazyLock<[[u8; 32]; 2]> = LazyLock::new(|| COMMON.map(|(_, data)| Sha256::digest(data).into()));

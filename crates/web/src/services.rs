@@ -37,7 +37,7 @@ impl Services {
         }
     }
 
-    /// Where the pages are, by the names of their services.
+    /// Addresses of the pages, by the names of their services.
     pub(crate) fn pages(&self) -> Vec<(&'static str, Vec<SocketAddr>)> {
         self.pages.read().iter().map(|(name, addresses)| (*name, addresses.clone())).collect()
     }

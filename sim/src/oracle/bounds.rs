@@ -130,7 +130,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What connections with acks may have beyond the budget while they wait for their own acks: a sixteenth, and the
+    /// Bytes beyond the budget for connections with acks while they wait for their own acks: a sixteenth, and the
     /// buffers that small messages grow into.
     fn of_knots(&self) -> usize {
         let any = self.links.values().any(|link| !link.gone && link.has_acks());

@@ -1,4 +1,4 @@
-//! What a command does to the books, as far as that follows from the command alone.
+//! Effects of a command on the books, as far as they follow from the command alone.
 
 use super::link::{Due, Handed, Link, Lost, Sub, What};
 use super::{Checked, Fate, Oracle, matches, promise};
@@ -139,7 +139,7 @@ impl Oracle {
     fn unsubscribe(&mut self, id: u64, subscription: u32) {
         self.may_requeue(id);
         self.leave_one(id, subscription);
-        // What the driver has is asked back; what is written waits for its acks.
+        // The driver's messages are asked back; written ones wait for their acks.
         let link = self.link(id);
         let is_own = |handed: &Handed| match handed.what {
             What::Queue { subscription: of, tag: Some(_), .. } => of == subscription,
@@ -222,7 +222,7 @@ impl Oracle {
         self.delivered += 1;
     }
 
-    /// What the machine of a consumer acknowledged is done.
+    /// Completes what the consumer's machine acknowledged.
     fn acknowledged(&mut self, id: u64, bytes: usize) {
         let now = self.now;
         let link = self.link(id);
@@ -338,7 +338,7 @@ impl Oracle {
         }
     }
 
-    /// What was dealt to a connection and not handed out yet goes back unseen.
+    /// Messages dealt to a connection and not handed out yet may go back unseen.
     fn may_requeue(&mut self, id: u64) {
         let link = &self.links[&id];
         if self.settings.wide && !link.recalling {

@@ -1,4 +1,4 @@
-//! What must be true when everybody has had the time that he needs.
+//! Checks of the final state, when everybody has had enough time.
 
 use super::{Checked, Fate, Oracle, promise};
 use std::collections::{BTreeMap, BTreeSet};

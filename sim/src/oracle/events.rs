@@ -1,4 +1,4 @@
-//! What came out of the broker, against the books.
+//! Checks of the broker's events against the books.
 
 use super::link::{Handed, Lost, What};
 use super::{Checked, Fate, Message, Oracle, promise};

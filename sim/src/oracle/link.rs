@@ -30,7 +30,7 @@ pub(super) enum What {
     Barrier,
 }
 
-/// What the driver has, and has not said to be written.
+/// A message in the driver's hands, not reported as written.
 #[derive(Clone, Debug)]
 pub(super) struct Handed {
     pub(super) what: What,
@@ -40,7 +40,7 @@ pub(super) struct Handed {
 #[derive(Debug)]
 pub(super) struct Sub {
     pub(super) pattern: Bytes,
-    /// How many messages may wait for an ack; `None` if writing is the ack.
+    /// Messages that may wait for an ack; `None` if writing is the ack.
     pub(super) prefetch: Option<usize>,
     pub(super) active: bool,
     /// The step in which it came.
@@ -49,25 +49,25 @@ pub(super) struct Sub {
     pub(super) last_fresh: BTreeMap<&'static str, usize>,
 }
 
-/// What the oracle knows of a connection.
+/// The oracle's state of a connection.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) subs: BTreeMap<u32, Sub>,
     pub(super) sent: Vec<usize>,
-    /// How many of these were taken in.
+    /// Number of these that were taken in.
     pub(super) taken: usize,
     pub(super) due: Vec<Due>,
-    /// How many messages it certainly missed, beyond those in `due`.
+    /// Messages that it certainly missed, beyond those in `due`.
     pub(super) missed: u64,
     /// The same as the broker says.
     pub(super) dropped: u64,
     pub(super) handed: VecDeque<Handed>,
-    /// How many bytes of the first are written.
+    /// Bytes of the first that are written.
     pub(super) written: usize,
     pub(super) delivered: u64,
     pub(super) tags: BTreeMap<u64, (usize, u32)>,
     pub(super) next_tag: u64,
-    /// What it asked to be confirmed, how much it had sent before, and in which step.
+    /// Barriers that it sent, the number of messages sent before each, and the step.
     pub(super) confirms: VecDeque<(Batch, usize, u64)>,
     /// Those that are handed, in order, so that a recall can undo it.
     pub(super) confirmed: VecDeque<(Batch, usize, u64)>,
@@ -99,7 +99,7 @@ pub(super) struct Link {
     pub(super) finishing: bool,
     pub(super) gone: bool,
     pub(super) reserve: usize,
-    /// How long the message is that it reserves for.
+    /// Length of the message that it reserves for.
     pub(super) whole: usize,
     pub(super) last_credit: Time,
     /// When its outbox last was so empty that nobody need wait for it.

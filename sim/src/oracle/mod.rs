@@ -1,6 +1,6 @@
-//! What users were reserved_outbox, kept by simple books of its own: every message by its number, every
-//! subscription by its pattern. It sees what goes into the broker and what comes out, nothing in
-//! between, except for the figures that an operator sees too.
+//! Promises to users, checked against simple books: every message by its number, every subscription
+//! by its pattern. The oracle sees the broker's input and output, and nothing in between except for
+//! the figures that an operator sees too.
 
 mod bounds;
 mod commands;
@@ -29,7 +29,7 @@ macro_rules! promise {
 }
 pub(crate) use promise;
 
-/// How late the simulator may be with a timer.
+/// Most lateness of a timer, in microseconds.
 pub(crate) const LATENESS: u64 = 3_000;
 
 /// Something that changes the broker.
@@ -44,7 +44,7 @@ pub(crate) enum Act {
     Pause(&'static str, bool, bool),
 }
 
-/// Where a message is. A topic's has no further fate than `Taken`.
+/// State of a message. A topic's has no further fate than `Taken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Its publisher means to send it.
@@ -89,7 +89,7 @@ pub(super) struct Channel {
     pub(super) kept: Vec<usize>,
     /// Of a queue: what is taken in and not done, in no order.
     pub(super) open: BTreeSet<usize>,
-    /// How many the broker says were dropped.
+    /// Drops that the broker counts.
     pub(super) dropped: u64,
     /// Of a queue: how many messages were dropped by purges.
     pub(super) purged: usize,
@@ -97,7 +97,7 @@ pub(super) struct Channel {
     pub(super) is_paused: bool,
     /// Some of what was published expires, or was delayed: what lies in the queue is not known to the message.
     pub(super) has_times: bool,
-    /// What each subscription got, in order.
+    /// Messages by subscription, in order of delivery.
     pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
     /// Of a queue: who works for it, the next one last.
     pub(super) rotation: Vec<(u64, u32)>,
@@ -116,10 +116,10 @@ pub(crate) struct Oracle {
     /// The longest message that was sent, with its length.
     longest: usize,
     nobody: u64,
-    /// How many messages their leaving senders left behind, and were dropped.
+    /// Messages that leaving senders left behind, and that were dropped.
     left: u64,
     memory: usize,
-    /// What is charged, counted anew.
+    /// Charged bytes, counted anew.
     audit: usize,
     published: u64,
     delivered: u64,
@@ -136,10 +136,10 @@ pub(crate) struct Oracle {
     pub(crate) delayed: u64,
     /// The longest batch, in bytes.
     overshoot: usize,
-    /// Who sent something since memory was last within its budget.
+    /// Senders since memory was last within its budget.
     feeders: BTreeSet<u64>,
     draining: bool,
-    /// How many refusals the command at hand must bring.
+    /// Refusals that the command at hand must bring.
     refusals: usize,
     /// The first tag of the command at hand that nothing waits for.
     unknown_tag: Option<u64>,
@@ -259,7 +259,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What came of it.
+    /// Checks the outcome.
     pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status, audit: usize) -> Checked {
         self.audit = audit;
         let no_memory = |event: &Event| matches!(event, Event::Refused { refusal: Refusal::Memory { .. }, .. });

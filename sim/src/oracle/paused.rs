@@ -1,21 +1,21 @@
-//! Who is paused, and whether the reason is true.
+//! Checks of paused connections and their reasons.
 
 use super::link::Link;
 use super::{Checked, LATENESS, Oracle, promise};
 use std::time::Duration;
 use switchboard_broker::{ConnectionStatus, ECHO, Limits, OverflowPolicy, PauseReason, Status};
 
-/// What a new channel takes at most, in bytes.
+/// Charge for a new channel at most, in bytes.
 const NEW_CHANNEL: usize = 2048;
 
 impl Oracle {
-    /// How far an outbox must be drained at most before nobody waits for it.
+    /// Low-water mark of an outbox: nobody need wait for it below.
     pub(super) fn low_water(&self) -> usize {
         let bound = self.settings.limits.outbox;
         (bound / 2).min(bound.saturating_sub(self.longest))
     }
 
-    /// What is put into an outbox at once at most.
+    /// Most bytes put into an outbox at once.
     pub(super) fn piece(&self) -> usize {
         self.longest.max(self.overshoot.min(self.settings.limits.outbox / 2))
     }
@@ -34,7 +34,7 @@ impl Oracle {
             if reported.slow && link.slow.is_none() {
                 let never_drained = !link.credited_since_slow;
                 promise!(
-                    // How far attributes fill an outbox at a credit, these books do not know.
+                    // The books do not know how far attributes fill an outbox at a credit.
                     patience.is_zero() || never_drained || link.had_attributes || now.since(link.last_low) >= patience,
                     "{id} was judged slow though it had room {:?} ago",
                     now.since(link.last_low)
@@ -135,14 +135,14 @@ impl Oracle {
         Ok(())
     }
 
-    /// What may still be buffered: the cost of connections that may come is set aside.
+    /// Bytes that may still be buffered: the cost of connections that may come is set aside.
     pub(super) fn free_memory(&self, status: &Status) -> usize {
         let limits = &self.settings.limits;
         let set_aside = (limits.connections - status.totals.connections) * Limits::CONNECTION;
         limits.memory.saturating_sub(status.totals.memory + set_aside)
     }
 
-    /// What must be free at least for a part of a message: it leaves eight times the message's size, or a sixteenth of memory.
+    /// Free bytes that a part of a message needs: it leaves eight times the message's size, or a sixteenth of memory.
     fn needed_for(&self, link: &Link) -> usize {
         let limits = &self.settings.limits;
         link.reserve + (link.whole * 8).min((limits.memory - limits.connections * Limits::CONNECTION) / 16)
@@ -171,9 +171,9 @@ impl Oracle {
             return Ok(());
         }
         let since = self.links[&held].paused_for.as_ref().map_or(now, |(_, since)| *since);
-        // Where the policy was to block, patience begins with another one.
+        // The grace period begins when a policy replaces `Block`.
         let since = since.max(link.last_half).max(self.rules_since);
-        // What it has saved, what it may earn meanwhile, and its advance.
+        // Saved grace, grace accrued meanwhile, and initial grace.
         let longest = 30 * self.settings.limits.grace_period + Duration::from_micros(LATENESS);
         promise!(now.since(since) <= longest, "the patience with {subscriber} ended long ago");
         promise!(link.slow.is_none_or(|slow| slow == now), "{subscriber} is known to be slow");

@@ -143,7 +143,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What one call returns is there before anything is dealt: nobody gets what was behind it first.
+    /// Messages returned by one call are there before any is dealt: nobody gets a later one first.
     fn check_return(&self, name: &str, dealt: &[(usize, u64, u32)]) -> Checked {
         for (at, &(earlier, to, subscription)) in dealt.iter().enumerate() {
             let own = dealt[at + 1..].iter().filter(|later| (later.1, later.2) == (to, subscription));
@@ -213,7 +213,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// What one that waits for memory may wait to be drained: where its last message is, and where its next one goes.
+    /// Channels whose draining may free memory for a connection: that of its last message, and that of its next one.
     fn fed_by(&self, link: &Link) -> Vec<&str> {
         let (taken, next) = link.sent.split_at(link.taken);
         taken.last().into_iter().chain(next.first()).map(|&id| self.messages[id].channel).collect()

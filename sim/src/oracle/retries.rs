@@ -20,7 +20,7 @@ impl Oracle {
         self.requeue(message);
     }
 
-    /// What a consumer that is gone was at comes again at once, or is a dead letter.
+    /// Requeues the message that a lost consumer was at, or makes it a dead letter.
     pub(super) fn lost(&mut self, message: usize) {
         if self.tried(message) { self.die(message) } else { self.requeue(message) }
     }
@@ -73,7 +73,7 @@ impl Oracle {
         self.channels.entry(message.channel).or_default().has_times = true;
     }
 
-    /// What has expired may be gone from its queue, as after a purge.
+    /// Expired messages may be gone from their queue, as after a purge.
     fn note_expired(&mut self, status: &Status) {
         self.expired = status.totals.expired;
         let now = self.now;

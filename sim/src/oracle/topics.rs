@@ -1,11 +1,11 @@
-//! What was taken in, who is to get it, and who missed it.
+//! Messages taken in, their receivers, and those that missed them.
 
 use super::link::{Due, Lost};
 use super::{Act, Checked, Fate, Oracle, promise, rule_of};
 use switchboard_broker::{Command, Limits, OverflowPolicy, Status};
 
 impl Oracle {
-    /// What a connection had sent may be dropped when it leaves, all of it, where memory is short
+    /// Untaken messages of a connection may be dropped when it leaves, all of them, if memory is short
     /// or too many have left so.
     pub(super) fn leave_behind(&mut self, act: &Act, status: &Status) -> Checked {
         let lost = (status.totals.dropped_publisher_gone
@@ -135,7 +135,7 @@ impl Oracle {
         reported.is_none_or(|reported| self.links[&id].dropped == reported.dropped)
     }
 
-    /// What the counts of dropped messages say about which they were.
+    /// Infers from the counts of dropped messages which they were.
     pub(super) fn check_drops(&mut self, status: &Status) -> Checked {
         let mut sum = self.dropped_by_gone;
         for reported in &status.connections {

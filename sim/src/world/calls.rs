@@ -21,7 +21,7 @@ impl World {
             Act::Pause(name, false, known) => *known = self.broker.resume_queue(self.now, name.as_bytes()),
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
-        // What a call leaves over is gone on with before anything that the books would have to know of it for.
+        // The rest of a call's work is done before any act for which the books would have to know of it.
         let commands = matches!(act, Act::Command(..));
         let mut new: Vec<Event> = std::iter::from_fn(|| self.broker.poll()).collect();
         for call in 0.. {

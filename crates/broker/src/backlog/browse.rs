@@ -21,7 +21,7 @@ pub(crate) struct View<'backlog> {
     pub(crate) step: u64,
     /// Until when they are postponed.
     pub(crate) due: Option<Time>,
-    /// Where they begin.
+    /// Position of the first.
     pub(crate) at: Position,
 }
 

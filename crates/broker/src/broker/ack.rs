@@ -14,7 +14,7 @@ pub(super) struct Settling {
     last: u64,
     /// The first tag of the range that nothing waits for.
     unknown: Option<u64>,
-    /// How they go back; `None` if they are done.
+    /// The kind of return; `None` for an ack.
     returns: Option<Return>,
 }
 

@@ -16,7 +16,7 @@ use crate::{Batch, Delivery, Refusal, Time};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-/// How many channels that only patterns keep in being are remembered while they are empty.
+/// Limit on empty channels that are remembered only because a pattern matches them.
 pub(super) const UNUSED: usize = 1024;
 /// The part of the memory budget that these may take with their members.
 const UNUSED_SHARE: usize = 64;
@@ -35,7 +35,7 @@ pub(super) struct Channel {
     pub(super) is_forgotten: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
-    /// How many messages may wait; 0 for any number.
+    /// Messages that may wait; 0 for any number.
     pub(super) messages: usize,
     pub(super) overflow: QueueOverflow,
     pub(super) delivery: Delivery,
@@ -59,7 +59,7 @@ pub(super) struct Channel {
     pub(super) load: usize,
     /// Publishers that wait for room in the backlog.
     pub(super) waiters: List<ConnectionSlot>,
-    /// How many these are.
+    /// Number of these.
     pub(super) waiting: u32,
     /// Each of the waiters from this one on is to be looked at: a consumer has left, or the rule has changed.
     pub(super) untangles: Option<ConnectionSlot>,
@@ -134,8 +134,7 @@ impl Channel {
         self.claims.first_key_value().map(|(_, &member)| member)
     }
 
-    /// How much of a batch its bounds allow to wait: messages, and their bytes. One of any size may
-    /// wait alone.
+    /// Part of a batch that fits the bounds: messages, and their bytes. A message of any size may wait alone.
     pub(super) fn room_for(&self, batch: &Batch, messages: usize) -> (usize, usize) {
         let room = self.bound.saturating_sub(self.backlog.bytes()).saturating_sub(batch.extra());
         let mut within = (batch.len(), batch.bytes());

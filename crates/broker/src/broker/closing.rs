@@ -1,4 +1,4 @@
-//! How connections end: by themselves, because they are done, or while the broker drains.
+//! The end of a connection: by itself, because it is done, or while the broker drains.
 
 use super::connection::{Phase, Sweep};
 use super::{Broker, Timer, shrink};

@@ -21,7 +21,7 @@ const QUICK: Duration = Duration::from_millis(50);
 /// One that takes longer gets a smaller one.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How far a connection's life has come.
+/// Phases of a connection, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Open,
@@ -55,7 +55,7 @@ pub(super) enum Sweep {
     No,
     /// Messages of subscriptions that have ended, and of paused queues those that are not in flight.
     Ended,
-    /// What belongs to queues and is not in flight.
+    /// Messages of queues that are not in flight.
     Queues,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Connection {
     pub(super) assembled: usize,
     pub(super) retained: VecDeque<Retained>,
     pub(super) retained_bytes: usize,
-    /// How much of what was ever written the peer's machine acknowledged.
+    /// Bytes that the peer's machine acknowledged, of all ever written.
     pub(super) acknowledged: u64,
     pub(super) leases: BTreeMap<u64, Lease>,
     /// Leases with an ack time-out, by when that ends.
@@ -94,17 +94,17 @@ pub(super) struct Connection {
     /// The first tag that was not handed out to the driver.
     pub(super) handed_tag: u64,
     pub(super) sweep: Sweep,
-    /// How far a sweep has come with the leases.
+    /// Progress of a sweep over the leases.
     pub(super) lease_sweep: Option<u64>,
-    /// What is to be swept next.
+    /// Extent of the next sweep.
     pub(super) wanted: Sweep,
     /// Acks and nacks of ranges that are not settled wholly.
     pub(super) settling: VecDeque<Settling>,
     /// Members whose queues wait for the end of the sweep.
     pub(super) returning: VecDeque<MemberSlot>,
-    /// What the connection sent and nobody could take yet.
+    /// Commands that could not be carried out yet.
     pub(super) pending: VecDeque<Pending>,
-    /// What of the read-ahead is used up, in bytes.
+    /// Bytes of the read-ahead in use.
     pub(super) pending_ahead: usize,
     /// Messages in what is pending.
     pub(super) pending_messages: usize,
@@ -120,7 +120,7 @@ pub(super) struct Connection {
     /// The channel that it published to last; another may have its slot now.
     pub(super) last_channel: Option<ChannelSlot>,
     pub(super) reserved: usize,
-    /// What its receipts that are not written are charged for, in bytes.
+    /// Charge for its unwritten receipts, in bytes.
     pub(super) receipts: usize,
     /// Bytes of memory that it waits for, and since when it has waited.
     pub(super) need: Option<usize>,
@@ -137,15 +137,15 @@ pub(super) struct Connection {
     /// Subscriptions whose prefetch has room again.
     pub(super) freed: VecDeque<SubscriptionSlot>,
     pub(super) full: Option<Full>,
-    /// How much of queues may be ahead of it without acks.
+    /// Bytes of queues that may be ahead of it without acks.
     pub(super) window: usize,
     /// When that was used up last.
     pub(super) used_up: Time,
     /// Down to where [`Connection::ahead`] must drain before queues have room again. Topics have it meanwhile.
     pub(super) resume_ahead: Option<usize>,
-    /// What it has saved: how long publishers may wait for room, where that is longer than the limit.
+    /// Saved grace: the time that publishers may wait for room, where that is longer than the limit.
     pub(super) grace: Duration,
-    /// What it may have on top while it takes something, before it has saved anything.
+    /// Extra grace while it takes something, before it has saved any.
     pub(super) initial_grace: Duration,
     /// Some byte was written since the grace was last prolonged.
     pub(super) took: bool,
@@ -307,7 +307,7 @@ impl Connection {
     }
 }
 
-/// How many entries an outbox has at most: their overhead is as bounded as their bytes are.
+/// Most entries of an outbox: their overhead is as bounded as their bytes are.
 pub(super) fn entries(limits: &Limits) -> usize {
     64 + limits.outbox / 128
 }

@@ -1,4 +1,4 @@
-//! What is handed to a connection, and what becomes of it.
+//! Delivery to a connection, and its outcome.
 
 use super::Broker;
 use super::connection::{Phase, Retained, Sweep};
@@ -181,7 +181,7 @@ impl Broker {
         self.check_acknowledged(slot);
     }
 
-    /// What the peer's machine acknowledged is done, some entries a step.
+    /// Completes entries that the peer's machine acknowledged, some a step.
     pub(super) fn check_acknowledged(&mut self, slot: ConnectionSlot) {
         loop {
             let connection = &self.connections[slot];
@@ -222,7 +222,7 @@ impl Broker {
         self.sweep_queues(slot);
     }
 
-    /// What is not in flight of queues goes back to them.
+    /// Requeues messages that are not in flight.
     pub(super) fn sweep_queues(&mut self, slot: ConnectionSlot) {
         self.connections.edit(slot).wanted = Sweep::Queues;
         self.check_leaving(slot);

@@ -10,7 +10,7 @@ use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
 use crate::{AckMode, Batch, cost};
 
-/// What one consumer gets of a batch: message `i` has the sequence number `first + i * step`.
+/// One consumer's messages of a batch: message `i` has the sequence number `first + i * step`.
 #[derive(Debug)]
 struct Lot {
     first: u64,
@@ -166,7 +166,7 @@ impl Broker {
         Some((batch, seq))
     }
 
-    /// How many consumers without room a dispatch may pass over.
+    /// Consumers without room that a dispatch may pass over.
     fn passes(&self) -> usize {
         self.steps.max(PASSES)
     }

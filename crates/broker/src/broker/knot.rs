@@ -16,7 +16,7 @@ use crate::name::Kind;
 use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{AckMode, Event};
 
-/// What may be read ahead however little memory is free, in bytes.
+/// Read-ahead allowed however short memory is, in bytes.
 const LEAST: usize = 4096;
 
 /// Consumers that one search looks at. More that are all paused count as a knot.
@@ -39,7 +39,7 @@ struct Awaited {
     is_share: bool,
 }
 
-/// What the consumers of a queue wait for.
+/// State of a queue's consumers.
 enum Consumers {
     /// Somebody else may untie it.
     Free,
@@ -52,7 +52,7 @@ impl Broker {
     pub(super) fn reads_on(&self, slot: ConnectionSlot) -> bool {
         let row = &self.connections[slot];
         let has_acks = row.manual > 0 || row.unacked > 0;
-        // Where memory is short, nobody reads far ahead.
+        // Short memory limits the read-ahead.
         let most = self.limits.read_ahead.min(self.budget.free().max(LEAST));
         let most = if row.is_told { most / 2 } else { most };
         has_acks && row.pending_ahead < most && row.blocked != Some(Blocked::Joining) && row.phase != Phase::Gone

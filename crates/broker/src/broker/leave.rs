@@ -1,6 +1,6 @@
-//! What goes back to the queues when a subscription ends, a connection is gone or a consumer takes
-//! nothing: some entries a step. A queue of which something is on its way back dispatches nothing
-//! until all of it is there, so that its order stays.
+//! Requeues messages when a subscription ends, a connection is gone or a consumer takes nothing:
+//! some entries a step. A queue with messages on their way back dispatches nothing until all are
+//! there, so that its order stays.
 
 use super::Broker;
 use super::connection::{Connection, Phase, Retained, Sweep};
@@ -38,7 +38,7 @@ impl Broker {
         loop {
             let Connection { sweep, wanted, .. } = self.connections[slot];
             if sweep == Sweep::No {
-                // What is recalled lies before the rest, and goes back together with it.
+                // Recalled entries lie before the rest, and go back together with it.
                 if wanted == Sweep::No || self.connections[slot].recalling {
                     return;
                 }
@@ -174,7 +174,7 @@ impl Broker {
         entry.allocation.into_iter().for_each(|allocation| self.release(allocation));
     }
 
-    /// What was written goes back where the peer's machine did not acknowledge it.
+    /// Returns written messages that the peer's machine did not acknowledge.
     fn return_unacknowledged(&mut self, slot: ConnectionSlot, mut entry: OutboxEntry, acknowledged: usize) {
         let (count, bytes) = entry.batch.whole_within(acknowledged);
         entry.tries = entry.tries.seen();

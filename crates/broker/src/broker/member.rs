@@ -30,7 +30,7 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// How many more messages may wait for their acks.
+    /// Further messages that may wait for their acks.
     pub(super) fn prefetch_left(&self) -> u32 {
         match self.ack {
             AckMode::Auto => u32::MAX,
@@ -69,7 +69,7 @@ pub(super) struct Member {
     pub(super) refs: u32,
     /// It is no longer in its channel.
     pub(super) has_left: bool,
-    /// What is in the outbox goes back to the queue.
+    /// Messages in the outbox go back to the queue.
     pub(super) reclaims: bool,
     /// Its channel waits for everything that comes back from its connection.
     pub(super) is_returning: bool,
@@ -181,7 +181,7 @@ impl Broker {
         if has_messages && self.connections[connection].phase == Phase::Gone {
             self.expect_return(connection, member);
         }
-        // Who waits for its outbox because of this channel need not any more.
+        // Publishers of this channel need not wait for its outbox any more.
         self.connections.edit(connection).wakes_all = true;
         self.unref(member, 0);
     }

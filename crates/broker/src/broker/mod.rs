@@ -82,8 +82,8 @@ use wake::ShareWake;
 /// Room for so many events is kept.
 const EVENTS: usize = 1024;
 
-/// What one call does at most, beside its own command: about so many messages, or a fraction of it
-/// of larger things.
+/// Work of one call at most, beside its own command: about so many messages, or a fraction of it of
+/// larger things.
 const STEPS: usize = 4096;
 
 /// The rules of a message broker: channels, connections, and what waits where.
@@ -133,7 +133,7 @@ pub struct Broker {
     now: Time,
     /// When [`Time::ZERO`] was, counted from 1970.
     epoch: Duration,
-    /// What the call at hand may still do.
+    /// Steps left for the call at hand.
     steps: usize,
     steps_per_call: usize,
     ids: HashMap<ConnectionId, ConnectionSlot, IdHash>,
@@ -167,10 +167,9 @@ pub struct Broker {
     share_waiting: BTreeSet<(usize, ChannelSlot)>,
     /// Something may fit into the memory that was freed.
     wakes_memory: bool,
-    /// How far the channels whose publishers wait for their share have been looked at since; `None` when there
-    /// is nothing to look at.
+    /// Progress of waking publishers that wait for their channel's share; `None` when none is to be woken.
     share_wake: Option<ShareWake>,
-    /// What was purged and is not freed yet.
+    /// Purged messages that are not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
     /// Messages that are being moved to another queue.
     moving: VecDeque<moving::Moving>,
@@ -183,7 +182,7 @@ pub struct Broker {
     draining: bool,
     /// Whether somebody paused was waited for when that was last looked at.
     awaited: bool,
-    /// How far all connections have been looked at for closing, while the broker drains.
+    /// Progress of closing connections, while the broker drains.
     drained_to: Option<usize>,
     paused: usize,
     /// Paused connections that wait for a channel without consumers.
@@ -199,15 +198,15 @@ pub struct Broker {
     waiting: usize,
     /// Messages of paused connections.
     pending: usize,
-    /// What is charged for the commands of paused connections.
+    /// Charge for the commands of paused connections.
     pending_charge: usize,
     /// The knot whose bound the command at hand may exceed.
     over_bound: Option<knot::Knot>,
     /// Parts of knots that no memory was left for.
     tied: BTreeSet<ConnectionSlot>,
-    /// How often the rules were replaced.
+    /// Number of times the rules were replaced.
     rules_version: u64,
-    /// How far changed rules are applied.
+    /// Progress of applying changed rules.
     rule_change: Option<rules::RuleChange>,
     totals: Totals,
 }
@@ -312,7 +311,7 @@ impl Broker {
         self.run_effects();
     }
 
-    /// What is to be done next by the driver.
+    /// Returns the next event for the driver.
     pub fn poll(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
         if self.events.is_empty() && self.events.capacity() > EVENTS {

@@ -16,15 +16,15 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Moving {
     from: ChannelSlot,
-    /// Where they go; `None` if each goes back to its origin.
+    /// The target queue; `None` if each goes back to its origin.
     to: Option<Bytes>,
     /// Messages that are still to be looked at.
     left: usize,
-    /// What came later than the order is not meant by it.
+    /// Messages from this one on came later, and stay.
     end: u64,
-    /// How far the postponed ones have been looked at.
+    /// Progress over the postponed ones.
     passed: (Time, u64),
-    /// What found no room, until the end.
+    /// Messages without room, until the end.
     pub(super) aside: Backlog,
 }
 
@@ -195,7 +195,7 @@ impl Broker {
         self.move_to(to, segment, if was_seen { Tries::NONE.seen() } else { Tries::NONE }, attributes);
     }
 
-    /// What is being moved and waits for the end of that, for the books.
+    /// Segments set aside until a move ends, for the audit.
     pub(super) fn moving_segments(&self) -> usize {
         self.moving.iter().map(|moving| moving.aside.segments()).sum()
     }

@@ -12,8 +12,8 @@ use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Batch, PauseReason, Refusal};
 use bytes::Bytes;
 
-/// What a paused connection waits for. Those that wait for the same are a list, the longest waiting
-/// first; of a list, the first that does not fit keeps its place and the others waiting.
+/// Cause of a pause. Connections that wait for the same are a list, the longest waiting first; of a
+/// list, the first that does not fit keeps its place and the others waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocked {
     /// Room in a channel's backlog.
@@ -53,7 +53,7 @@ impl Broker {
             }
         }
         if let Pending::Publish { batch, .. } | Pending::Barrier { batch } | Pending::Receipt { batch, .. } = &command {
-            // What was reserved for it while it came is its own.
+            // Bytes reserved while it came are its own.
             let reserved = self.connections[slot].reserved;
             if reserved > 0 {
                 let covered = reserved.min(batch.bytes());
@@ -221,7 +221,7 @@ impl Broker {
                 self.channels.edit(channel).paused_publishers += 1;
             }
         }
-        // Where it waits for the same as before, it keeps its place.
+        // A connection that still waits for the same keeps its place.
         if before != on {
             if let Some(before) = before {
                 self.unlist(slot, before);

@@ -181,7 +181,7 @@ impl Broker {
         let over_bound = self.over_bound == Some(Knot::Queue(slot));
         let (count, bytes) = match over_bound {
             true => self.room_in_memory(&batch),
-            // What is over the bound then is dropped in the end of the call.
+            // The excess is dropped at the end of the call.
             false if overflow == QueueOverflow::DropOld => (batch.len(), batch.bytes()),
             false => self.channels[slot].room_for(&batch, most),
         };
@@ -205,8 +205,7 @@ impl Broker {
         Err((shed(rest, whole), Blocked::Channel(slot), reason))
     }
 
-    /// How much of a batch the free memory takes: messages, and their bytes. One is taken as long as any memory is left
-    /// for what helps to drain it.
+    /// Part of a batch that fits the free memory: messages, and their bytes. One fits unless memory is exhausted.
     fn room_in_memory(&self, batch: &Batch) -> (usize, usize) {
         match self.budget.free() {
             0 if self.is_exhausted() => (0, 0),

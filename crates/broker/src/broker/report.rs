@@ -1,4 +1,4 @@
-//! What an operator sees.
+//! The operator's view.
 
 use super::Broker;
 use super::connection::Phase;
@@ -11,8 +11,8 @@ use std::cmp::Reverse;
 const LOOKED_AT: usize = 10 * Page::MAX;
 
 impl Broker {
-    /// How many bytes of queues may be ahead of this consumer now, without acks: from [`Limits::first_window`](crate::Limits::first_window) to
-    /// [`Limits::window`](crate::Limits::window).
+    /// Bytes of queues that may be ahead of this consumer now, without acks: from
+    /// [`Limits::first_window`](crate::Limits::first_window) to [`Limits::window`](crate::Limits::window).
     pub fn window(&self, connection: ConnectionId) -> Option<usize> {
         self.ids.get(&connection).map(|&slot| self.connections[slot].window)
     }

@@ -6,7 +6,7 @@ use crate::limits::{ChannelRule, Limits, OverflowPolicy, QueueOverflow};
 use crate::slots::ChannelSlot;
 use crate::{Delivery, Time};
 
-/// What the rules say for one channel.
+/// Rules in force for one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InForce {
     pub(super) policy: OverflowPolicy,
@@ -37,7 +37,7 @@ impl InForce {
     }
 }
 
-/// How far the rows have been looked at since the rules changed: channels first, then connections.
+/// Progress of applying changed rules: channels first, then connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RuleChange {
     Channels(usize),
@@ -47,8 +47,8 @@ pub(super) enum RuleChange {
 impl Broker {
     /// Replaces the channel rules. Whatever is published from now on follows the new ones.
     ///
-    /// What waits already is not dropped where a bound has become lower: it drains. Publishers that wait
-    /// are tried anew, in bounded steps.
+    /// A lower bound drops no messages that wait already: they drain. Publishers that wait are tried anew,
+    /// in bounded steps.
     pub fn set_rules(&mut self, now: Time, rules: Vec<ChannelRule>) {
         self.begin(now);
         self.rules = rules;

@@ -146,7 +146,7 @@ impl Broker {
         Some(member)
     }
 
-    /// What a topic buffered goes to its first subscriber, some a step.
+    /// Gives a topic's buffer to its first subscriber, some messages a step.
     pub(super) fn give_buffered(&mut self, channel: ChannelSlot) {
         while let Some(oldest) = self.oldest_subscriber(channel) {
             if !self.spend(4) {

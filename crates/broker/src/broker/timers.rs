@@ -1,4 +1,4 @@
-//! What happens because time goes by.
+//! Work that falls due as time goes by.
 
 use super::Broker;
 use crate::name::Kind;

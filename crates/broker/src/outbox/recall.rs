@@ -38,7 +38,7 @@ impl Outbox {
             keep += 1;
         }
         self.in_flight = keep;
-        // Where the socket failed, not even the rest of a message that was begun is kept.
+        // After a socket failure, not even the rest of a message that was begun is kept.
         let lost = self.front_written.saturating_sub(in_flight_bytes);
         self.front_written -= lost;
         self.bytes += lost;

@@ -18,10 +18,10 @@ Examples:
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) server: Server,
-    /// How many connections publish.
+    /// Connections that publish.
     #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
     pub(crate) publishers: u16,
-    /// How many connections subscribe.
+    /// Connections that subscribe.
     #[arg(long, allow_hyphen_values = true, value_name = "N", default_value_t = 1, value_parser = connections)]
     pub(crate) subscribers: u16,
     /// Over a queue: each message to one subscriber. Otherwise over a topic: each to all.

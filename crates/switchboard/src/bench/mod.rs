@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     if tally.delivered == 0 {
         bail!("nothing arrived of {}", plural(outcome.sent, "published message"));
     }
-    // What a topic's subscriber misses is by the rules, and shown; these never are.
+    // Drops for a topic's subscriber are by the rules, and shown; these never are.
     if tally.doubled + tally.out_of_order + tally.foreign > 0 {
         bail!("messages came twice, in a wrong order, or from nowhere");
     }
@@ -92,7 +92,6 @@ fn answers(native: &Native) -> bool {
     native.open(b"/null").is_ok()
 }
 
-/// What is measured, and how.
 fn describe(args: &Bench, at: SocketAddr) -> String {
     let pace = match args.rate {
         Some(rate) => format!("{rate} messages a second"),

@@ -1,7 +1,7 @@
 use super::*;
 use tokio::sync::watch as channel;
 
-/// How long a message may take that will come.
+/// Time-out for a message that will come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Socket {

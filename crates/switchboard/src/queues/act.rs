@@ -1,4 +1,4 @@
-//! What changes a queue. On a terminal it is asked for once more.
+//! Changes to a queue. A terminal is asked for confirmation.
 
 use super::{Act, Move, Resume, Target};
 use crate::admin::tell;

@@ -14,7 +14,7 @@ use list::Queue;
 use serde_json::Value;
 use switchboard_driver::quantity::parse_count;
 
-/// How alike a name is to be suggested, from 0 to 1.
+/// Similarity at which a name is suggested, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -173,7 +173,7 @@ impl Target {
         let wanted = self.queue.to_string();
         let names = answer["queues"].as_array().into_iter().flatten().filter_map(queue_of);
         let names = names.map(|queue| encode(&queue.bytes()));
-        // What all names begin with makes none alike.
+        // The common prefix makes no names alike.
         let own = |name: &str| name.strip_prefix("/queue/").unwrap_or(name).to_owned();
         let alike = names.map(|name| (strsim::jaro_winkler(&own(&wanted), &own(&name)), name));
         let alike = alike.filter(|(alike, _)| *alike >= ALIKE);

@@ -84,7 +84,7 @@ impl Decoder {
     }
 
     /// After an error, a header of the broken frame, as far as that has come: `input` is what [`Decoder::next`] was given.
-    /// What is wrong with other headers does not matter.
+    /// Errors in other headers do not matter.
     #[must_use]
     pub fn header_of_broken(&self, input: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let mut lines = lines(input.get(self.begin..)?);
@@ -97,7 +97,7 @@ impl Decoder {
         values.next().map(Cow::into_owned)
     }
 
-    /// What is at the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more
+    /// Decodes the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more
     /// behind them; after a frame without the bytes that it took.
     ///
     /// # Errors

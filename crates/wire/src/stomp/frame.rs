@@ -9,7 +9,7 @@ pub struct Frame<'a> {
     pub command: &'a [u8],
     /// Header lines as they came, each with its end.
     pub(super) lines: &'a [u8],
-    /// Where they begin in the input.
+    /// Position of the lines in the input.
     pub(super) lines_at: usize,
     pub(super) version: Version,
     /// Any bytes.
@@ -45,7 +45,7 @@ impl<'a> Frame<'a> {
         self.lines
     }
 
-    /// Where the header lines are in the input.
+    /// Range of the header lines in the input.
     #[must_use]
     pub fn lines_range(&self) -> Range<usize> {
         self.lines_at..self.lines_at + self.lines.len()

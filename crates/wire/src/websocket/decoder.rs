@@ -6,7 +6,7 @@ const FIRST: usize = 2;
 /// The longest payload of a control frame, in bytes.
 const CONTROL: u64 = 125;
 
-/// What the payload of a message is.
+/// The kind of a message's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// UTF-8, by the peer's word.
@@ -15,7 +15,7 @@ pub enum Kind {
     Binary,
 }
 
-/// How the peer's side has ended. Nothing behind it means anything.
+/// The end of the peer's side. Nothing behind it means anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// By a close, with its status if it has one.
@@ -24,7 +24,7 @@ pub enum End {
     Broken(WebSocketError),
 }
 
-/// What was in some bytes.
+/// The content of some bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// Bytes of messages, unmasked, at the beginning of the input.

@@ -27,7 +27,7 @@ pub enum WebSocketError {
     /// A length beyond what 63 bits can say.
     #[error("a frame of {length} bytes")]
     TooLong {
-        /// What it says, in bytes.
+        /// The claimed length, in bytes.
         length: u64,
     },
     /// A close with a single byte, which is no status.

@@ -1,4 +1,4 @@
-//! What the messages of a batch have in common: kept apart, handed on, and charged.
+//! Attributes of a batch's messages: kept apart, handed on, and charged.
 
 use super::{Bench, manual, small};
 use crate::{AckMode, Attributes, Batch, Command, Event, Headers, Limits, Packer};
@@ -24,7 +24,7 @@ fn publish(bench: &mut Bench, channel: &'static str, batch: Batch) -> Vec<Event>
     bench.send(3, Command::Publish { channel: channel.into(), batch })
 }
 
-/// What was delivered: the name of each batch, and its bodies.
+/// Deliveries: the name of each batch, and its bodies.
 fn delivered(events: &[Event]) -> Vec<(String, Vec<String>)> {
     let mut all = Vec::new();
     for event in events {

@@ -27,7 +27,7 @@ fn the_oldest_that_asked_is_the_only_consumer_and_the_next_takes_over_and_at_las
         bench.subscribe(5, "/queue/a");
         bench.rest();
         assert_eq!(publish(&mut bench, &["3"]), ["2:3"]);
-        // What it had and was not written goes to the next.
+        // Its unwritten messages go to the next.
         bench.credit(2, 15);
         let mut events = bench.send(2, Command::Disconnect);
         bench.rest();

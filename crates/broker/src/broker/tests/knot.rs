@@ -5,7 +5,7 @@ use crate::AckMode;
 
 pub(super) const MANUAL: AckMode = AckMode::Manual { prefetch: 1 };
 
-/// What a waiting message of one byte takes of the read-ahead.
+/// Read-ahead that a waiting message of one byte takes.
 pub(super) fn one() -> usize {
     let channel = crate::name::ECHO.len();
     cost::PENDING + cost::text(channel) + cost::buffer(5)

@@ -47,7 +47,7 @@ fn small() -> Limits {
 
 impl Bench {
     fn new(limits: Limits) -> Bench {
-        // What is nacked comes again at once, where a test says nothing else.
+        // Nacked messages come again at once, unless a test says otherwise.
         let delivery = Delivery { redelivery_backoff: Duration::ZERO, ..limits.delivery };
         Bench::with_rules(Limits { delivery, ..limits }, Vec::new())
     }

@@ -51,7 +51,7 @@ fn a_receipt_comes_for_what_was_taken_and_is_unconfirmed_for_what_was_not() {
         "rejected 1 of 3 to /queue/a: the queue is at its bound of 2 messages (limits: queue-messages, overflow)";
     check(&bench.send(3, with_receipt(&["1", "2"], "r1")), &[told, "unconfirmed 3: r1"]);
     check(&bench.send(3, with_receipt(&["3"], "r2")), &[told, "unconfirmed 3: r2"]);
-    // What is refused is unconfirmed, too.
+    // Refused messages are unconfirmed, too.
     let long = "x".repeat(1001);
     let refused = "refused: a message of 1001 bytes is over the limit of 1000 (limit: message)";
     check(&bench.send(3, with_receipt(&[&long], "r3")), &[refused, "unconfirmed 3: r3"]);

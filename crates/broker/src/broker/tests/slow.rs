@@ -3,7 +3,7 @@
 use super::{Bench, brief, check, small};
 use crate::{Limits, OverflowPolicy};
 
-/// How long one may take nothing that has saved nothing: its patience, and what is advanced to it.
+/// Time that a subscriber without saved grace may take nothing: grace period, and initial grace.
 const UNREAD: u64 = 50 + 200;
 
 fn filled(policy: OverflowPolicy) -> Bench {
@@ -43,7 +43,7 @@ fn one_that_needs_longer_than_patience_is_slow_and_earns_no_new_patience_for_ten
     bench.credit(1, 1);
     bench.pass(10_000);
     check(&bench.publish(2, "/topic/a", &["a new patience"]), &["pause 2"]);
-    // What was advanced, was advanced once.
+    // Initial grace is granted once.
     check(&bench.pass(49), &[]);
     check(&bench.pass(1), &["slow 1", "resume 2"]);
 }

@@ -1,4 +1,4 @@
-//! What one call does at most, and that everything is right in between.
+//! The bound on one call's work, and that everything is right in between.
 
 use super::retry::ack;
 use super::{Bench, brief, manual, small};
