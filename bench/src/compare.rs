@@ -16,7 +16,7 @@ const WARM_UP: f64 = 0.3;
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) outcome: Outcome,
-    /// What the peer used meanwhile: processor seconds, and the most resident bytes.
+    /// The peer's usage meanwhile: processor seconds, and peak resident bytes.
     pub(crate) cpu: f64,
     pub(crate) peak: u64,
     /// Processor seconds of this tool.
@@ -39,7 +39,7 @@ pub(crate) struct Compared {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let begun = Instant::now();
     let (rows, peers, places) = (rows(options), options.peers(), options.places());
-    // What is missing is said now, not after an hour.
+    // A missing peer is reported now, not in an hour.
     for &peer in &peers {
         start(peer, &places)?;
     }

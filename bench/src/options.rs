@@ -15,16 +15,16 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// Who is compared [default: all].
+    /// Peers compared [default: all].
     #[arg(long, value_delimiter = ',')]
     peers: Vec<Peer>,
-    /// Who sends to whom [default: all].
+    /// Load patterns [default: all].
     #[arg(long, value_delimiter = ',')]
     pub(crate) patterns: Vec<Pattern>,
     /// Bytes of a payload [default: 16,128,1024,16384].
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     pub(crate) sizes: Vec<u32>,
-    /// How often each figure is measured; the median counts.
+    /// Runs of each figure; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
     /// For how long is published in each run, in seconds [default: 2; quick: 0.75].
@@ -54,13 +54,13 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Copy bytes from publishers to subscribers, without a look at them: the peer `relay`.
     Relay {
-        /// Where to listen.
+        /// Listen address.
         #[arg(long, value_name = "HOST:PORT")]
         listen: SocketAddr,
     },
-    /// What memory an idle connection takes.
+    /// Memory of an idle connection.
     Idle {
-        /// How many.
+        /// Number.
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
     },
@@ -81,7 +81,7 @@ pub(crate) enum Command {
         /// For how long is published in each run, in seconds.
         #[arg(long, default_value_t = 4.0)]
         seconds: f64,
-        /// How often each is measured; the median counts.
+        /// Runs of each; the median counts.
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
         runs: u32,
     },
@@ -102,7 +102,7 @@ pub(crate) enum Command {
     },
     /// The same load over STOMP: this project, RabbitMQ, ActiveMQ, CoilMQ, and this project's native protocol beside it.
     Stomp(StompOptions),
-    /// What waiting and unacked messages, and idle connections, take over STOMP.
+    /// Memory of waiting and unacked messages and idle connections over STOMP.
     StompMemory {
         /// Messages of 100 bytes with five headers.
         #[arg(long, default_value_t = 1_000_000)]
@@ -113,22 +113,22 @@ pub(crate) enum Command {
     },
     /// Many channels come, hold a message each, and go: what do they cost, and is it given back?
     Channels {
-        /// How many.
+        /// Number.
         #[arg(long, default_value_t = 100_000)]
         channels: usize,
     },
 }
 
-/// What is compared over STOMP.
+/// Options of `stomp`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StompOptions {
-    /// Who is compared.
+    /// Peers compared.
     #[arg(long, value_delimiter = ',', default_value = "switchboard,rabbitmq,activemq,coilmq")]
     pub(crate) peers: Vec<StompPeer>,
     /// Bytes of a payload.
     #[arg(long, value_delimiter = ',', default_value = "16,128,1024", value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     pub(crate) sizes: Vec<u32>,
-    /// How often each figure is measured; the median counts.
+    /// Runs of each figure; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) runs: u32,
     /// For how long is published in each run, in seconds.

@@ -58,7 +58,7 @@ impl Process {
         self.wait_for(|| TcpStream::connect(address).ok()).map(drop)
     }
 
-    /// What it uses now.
+    /// Current usage.
     pub(crate) fn usage(&self) -> Result<Usage> {
         usage(&self.child.id().to_string()).context("it is not running any more")
     }
@@ -80,7 +80,7 @@ impl Drop for Process {
     }
 }
 
-/// What a process uses.
+/// A process's usage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Processor time since its start, in seconds, in steps of 10 ms.
@@ -91,7 +91,7 @@ pub(crate) struct Usage {
     pub(crate) peak: u64,
 }
 
-/// What process `id`, or `self`, uses.
+/// Usage of process `id`, or `self`.
 pub(crate) fn usage(id: &str) -> Result<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The program's name stands in parentheses and may hold anything.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What of a sample the row is about: deliveries a second, or for latency the p99 in microseconds.
+/// The sample's main figure: deliveries a second, or for latency the p99 in microseconds.
 fn headline(row: Row, sample: &Sample) -> f64 {
     match row.pattern {
         Pattern::Latency => sample.outcome.latency.quantile(0.99) as f64 / 1e3,
@@ -38,7 +38,7 @@ pub(crate) fn line(row: Row, sample: &Sample) -> String {
     line
 }
 
-/// What went wrong, if anything.
+/// The defects found, if any.
 fn defects(sample: &Sample) -> Vec<(&'static str, u64)> {
     let (outcome, tally) = (&sample.outcome, &sample.outcome.tally);
     let all = [
@@ -113,7 +113,7 @@ fn cell(compared: &Compared, peer: Peer) -> String {
     cell
 }
 
-/// How often a peer's figure goes into Switchboard's; for latency the other way round.
+/// Ratio of Switchboard's figure to a peer's; for latency the inverse.
 fn ratio(compared: &Compared, peer: Peer) -> Option<f64> {
     let figure = |peer| Some(headline(compared.row, median(compared.row, of(compared, peer)?)?));
     let ratio = figure(Peer::Switchboard)? / figure(peer)?;

@@ -1,11 +1,11 @@
-//! What is measured: a pattern with a size of payload is a row.
+//! The rows: each is a pattern with a size of payload.
 
 use crate::options::Options;
 use clap::ValueEnum;
 use std::time::Duration;
 use switchboard_load::Plan;
 
-/// Who sends to whom.
+/// A load pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Pattern {
     /// One publisher, one subscriber.

@@ -15,7 +15,7 @@ const RATE: f64 = 20_000.0;
 /// So long is a run that nobody looks at.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What must hold against RabbitMQ: times its rate, part of its p99; and part of the native protocol's rate.
+/// Bounds against RabbitMQ: times its rate, part of its p99; and part of the native protocol's rate.
 const RATE_BOUND: f64 = 5.0;
 const LATENCY_BOUND: f64 = 0.5;
 const NATIVE_BOUND: f64 = 1.0 / 3.0;
@@ -70,7 +70,7 @@ pub(crate) fn run(places: &Places, options: &StompOptions) -> Result<bool> {
     Ok(kept)
 }
 
-/// What a run is about: messages a second, or the p99 in microseconds.
+/// A run's main figure: messages a second, or the p99 in microseconds.
 fn figure(row: &Row, outcome: &Outcome) -> f64 {
     match row.plan.rate {
         Some(_) => outcome.latency.quantile(0.99) as f64 / 1e3,

@@ -78,7 +78,7 @@ fn run(broker: &mut Broker, name: &str, size: usize, pairs: usize, reads: usize,
     delivered
 }
 
-/// What a driver does whose sockets take everything.
+/// Plays a driver whose sockets take everything.
 fn deliver(broker: &mut Broker, acks_each: bool) -> usize {
     let mut delivered = 0;
     let mut credit: Vec<(ConnectionId, usize)> = Vec::new();

@@ -11,9 +11,9 @@ use switchboard_wire::native::encode;
 
 const BODY: [u8; 128] = [b'x'; 128];
 const RUNS: usize = 3;
-/// What is kept shows only after some rounds.
+/// A leak shows only after some rounds.
 const ROUNDS: usize = 5;
-/// What the broker keeps for the next burst, and what its threads have needed once.
+/// Memory kept for the next burst, and what the broker's threads have needed once.
 const KEPT: u64 = 24 << 20;
 
 pub(crate) fn channels(places: &Places, count: usize) -> Result<bool> {

@@ -35,7 +35,7 @@ pub(crate) fn churn(places: &Places, rate: f64, time: Duration) -> Result<bool> 
     Ok(rate_kept && none_failed && memory_kept)
 }
 
-/// How many connections were made, and how many of them failed.
+/// Counts of the connections made, and of those that failed.
 fn come_and_go(native: Native, rate: f64, time: Duration) -> (u64, u64) {
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What an idle connection costs.
+//! Cost of an idle connection.
 
 use super::{judge, mebi, settled, tell};
 use crate::peers::{Peer, Places, start_with};

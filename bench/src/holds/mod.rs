@@ -1,5 +1,4 @@
-//! What must hold, and no peer is needed to tell: each prints its figures, and whether they are within
-//! the bound.
+//! Checks that need no peer: each prints its figures, and whether they are within the bound.
 
 mod channels;
 mod churn;

@@ -1,4 +1,4 @@
-//! What messages with headers, and idle connections, cost over STOMP.
+//! Cost of messages with headers and of idle connections over STOMP.
 
 use super::{judge, mebi, settled, tell};
 use crate::peers::{Peer, Places, start_with};

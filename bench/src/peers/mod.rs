@@ -57,7 +57,7 @@ impl Peer {
     }
 }
 
-/// Where programs and files of ours are.
+/// Paths of programs and files.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     /// The program `switchboard`.

@@ -38,7 +38,7 @@ fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// How long a packet's body is, and where it begins; `None` when that has not come yet.
+/// Returns a packet's body length and offset; `None` until both have come.
 fn body(input: &[u8]) -> io::Result<Option<(usize, usize)>> {
     let mut length = 0;
     for (at, &byte) in input.iter().enumerate().skip(1).take(4) {

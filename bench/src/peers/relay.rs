@@ -11,7 +11,7 @@ use std::thread;
 use switchboard_load::{Channel, Native, Protocol, connect, read_until};
 use switchboard_wire::native::{PREFIX, encode};
 
-/// Who somebody is (`p`ublisher, `s`ubscriber; a capital letter for a queue) and its channel's name.
+/// Bytes of a role (`p`ublisher, `s`ubscriber; a capital letter for a queue) and a channel's name.
 const HELLO: usize = 1 + NAME;
 const NAME: usize = 8;
 const READY: &[u8] = b"ready";
@@ -41,7 +41,7 @@ impl Protocol for Relay {
         self.open(b's', channel)
     }
 
-    /// What the subscribers are to get, ready made.
+    /// Encodes the frame that subscribers get.
     fn encode(&self, _: &Channel, payload: &[u8], out: &mut Vec<u8>) -> usize {
         encode(payload, out);
         PREFIX

@@ -1,8 +1,8 @@
-//! What the text protocols share: a header line or several, a payload, and CR LF.
+//! Common parts of the text protocols: header lines, a payload, and CR LF.
 
 use std::io;
 
-/// What stands at the beginning of some bytes.
+/// The beginning of some bytes.
 pub(super) enum Found<'a> {
     /// A header, and the size of the payload behind it.
     Header(&'a [u8], usize),

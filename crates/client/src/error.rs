@@ -3,7 +3,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What went wrong, and what to do about it. A clone is the same error.
+/// An error, and what to do about it. A clone is the same error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,15 +12,15 @@ pub enum Error {
         "{url:?} is not the address of a broker: {problem}; it looks like switchboard://localhost:25000 or stomp://localhost:61613"
     )]
     Url {
-        /// What was given.
+        /// The given URL.
         url: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// The broker could not be reached. Only the first connection fails so: later ones are tried again.
     #[error("cannot connect to {address}: {source}; {} (retry_first=true waits for it)", advice(source))]
     Connect {
-        /// Where to.
+        /// Target.
         address: String,
         /// Why not.
         source: Arc<io::Error>,
@@ -28,7 +28,7 @@ pub enum Error {
     /// The address is another server's. Only the first connection fails so, and it does so at once.
     #[error("{address} speaks {protocol}, not {expected}, whose port is {port} unless it is configured otherwise")]
     WrongProtocol {
-        /// Where to.
+        /// Target.
         address: String,
         /// The protocol of its server.
         protocol: String,
@@ -40,7 +40,7 @@ pub enum Error {
     /// It has taken too long. What was asked for may still happen.
     #[error("{what} has not happened within {} s; ask again, or raise the option {option}", after.as_secs_f32())]
     TimedOut {
-        /// What was waited for.
+        /// The operation.
         what: &'static str,
         /// For how long.
         after: Duration,
@@ -54,7 +54,7 @@ pub enum Error {
     MessageTooLong {
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The maximum.
         limit: usize,
     },
     /// A channel's name must have from one byte to as many as this. Nothing was sent.
@@ -64,7 +64,7 @@ pub enum Error {
     ChannelName {
         /// Its bytes.
         length: usize,
-        /// How many are allowed.
+        /// The maximum.
         limit: usize,
     },
     /// The broker does not take messages as fast as they are published, or is away. The message was
@@ -73,9 +73,9 @@ pub enum Error {
         "no room for the message: {buffered} of {limit} are used ({option}); publish less, later, or raise {option}"
     )]
     Full {
-        /// How much is used: bytes, or publishes that wait.
+        /// Current use: bytes, or publishes that wait.
         buffered: usize,
-        /// How much is allowed.
+        /// The maximum.
         limit: usize,
         /// The option that says so: `buffer` or `waiting`.
         option: &'static str,
@@ -109,9 +109,9 @@ pub enum Error {
     /// The protocol of the connection lacks what was asked for. Over STOMP (`stomp://`, version 1.1 or 1.2) there is all of it.
     #[error("{protocol} has not got {what}")]
     Unsupported {
-        /// What was asked for.
+        /// The feature.
         what: &'static str,
-        /// What lacks it.
+        /// The protocol.
         protocol: &'static str,
     },
     /// A header cannot be sent, or is missing.
@@ -119,7 +119,7 @@ pub enum Error {
     Header {
         /// Its name.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// The connection that a message came over has ended, so that the message cannot be settled any more: the broker
@@ -129,7 +129,7 @@ pub enum Error {
     /// A connection broke before the broker had confirmed these acks: it may deliver their messages again.
     #[error("the connection broke with {messages} acks in doubt; their messages may be delivered again")]
     Unsettled {
-        /// How many.
+        /// Count.
         messages: u64,
     },
     /// The broker ended the connection before the subscription was in force. Without `reconnect`, and where the broker
@@ -144,7 +144,7 @@ pub enum Error {
         "wait() was called {place}, where it would wait for ever: await it, use on_done, or connect with driver=shared"
     )]
     CannotWait {
-        /// Where.
+        /// Place.
         place: &'static str,
     },
     /// A field of [`Options`](crate::Options) has a value that cannot work.
@@ -152,7 +152,7 @@ pub enum Error {
     Option {
         /// Which.
         option: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// The client was closed, or the runtime that it lived on has ended. Connect a new one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// not wholly written is not among them: it is sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Doubt {
-    /// How many.
+    /// Count.
     pub messages: u64,
     /// Their bytes as frames, the names of channels included.
     pub bytes: u64,
@@ -41,7 +41,7 @@ pub enum Reason {
     Broken(String),
 }
 
-/// What happens to a client's connections.
+/// An event of a client's connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -53,7 +53,7 @@ pub enum Event {
         link: Link,
         /// Why.
         reason: Reason,
-        /// What was published over it and may be lost.
+        /// Publishes over it that may be lost.
         in_doubt: Doubt,
     },
     /// Tried again after so long.
@@ -73,7 +73,7 @@ pub enum Event {
     Discarded {
         /// The queue, or a pattern.
         pattern: Bytes,
-        /// How many.
+        /// Count.
         messages: u64,
         /// Their bytes.
         bytes: u64,

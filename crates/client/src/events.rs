@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use switchboard_driver::{Delivery, Mailbox};
 
-/// What happens to a client's connections: a stream, or by [`Events::wait`] for a plain thread. It ends
+/// Events of a client's connections: a stream, or by [`Events::wait`] for a plain thread. It ends
 /// with the client.
 #[derive(Debug)]
 pub struct Events {

@@ -1,4 +1,4 @@
-//! Where a subscription's messages wait for the program.
+//! A subscription's messages that wait for the program.
 
 use crate::Error;
 use crate::mailbox::Mailbox;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use switchboard_wire::native::{Split, split};
 use tokio::sync::Notify;
 
-/// What the program wants of a subscription.
+/// State of a subscription's taker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taker {
     Listening,
@@ -128,7 +128,7 @@ impl Inbox {
         self.state.lock().0
     }
 
-    /// What was in the inbox when the taker left.
+    /// Messages in the inbox when the taker left.
     pub(crate) fn unread(&self) -> Unread {
         self.state.lock().1
     }

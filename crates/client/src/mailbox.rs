@@ -96,7 +96,7 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// What is there now.
+    /// Never blocks.
     pub(crate) fn try_take(&self) -> Option<T> {
         self.take_from(&mut self.state.lock())
     }

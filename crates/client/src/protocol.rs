@@ -11,7 +11,7 @@ pub(crate) const NOTHING: &[u8] = b"/null";
 /// The bytes of a barrier's data. A limit for messages must not forbid barriers.
 const BARRIER: usize = 24;
 
-/// What distinguishes a connection's barriers from messages: a random number.
+/// A random number that distinguishes a connection's barriers from messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(pub(crate) u128);
 
@@ -33,7 +33,7 @@ pub(crate) fn is_queue(name: &[u8]) -> bool {
     name.starts_with(b"/queue")
 }
 
-/// How much a message takes.
+/// Size of both frames.
 pub(crate) fn size(channel: &[u8], data: &[u8]) -> usize {
     2 * PREFIX + channel.len() + data.len()
 }
@@ -76,7 +76,7 @@ pub(crate) fn another(input: &[u8]) -> Option<String> {
     ForeignProtocol::recognize_answer(*input.first_chunk()?).map(|protocol| protocol.to_string())
 }
 
-/// How many whole messages there are in the first `written` bytes of `messages`, and where they end.
+/// Counts the whole messages in the first `written` bytes of `messages`, and returns their end, too.
 /// The broker ignores one of which it got a part.
 pub(crate) fn whole(messages: &[u8], written: usize) -> (u64, usize) {
     let (mut count, mut end) = (0, 0);

@@ -1,7 +1,7 @@
 use crate::Error;
 use bytes::Bytes;
 
-/// Who tells the broker that a message was dealt with.
+/// The party that acks a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AckMode {
@@ -13,7 +13,7 @@ pub enum AckMode {
     Manual,
 }
 
-/// How to subscribe, for [`Client::subscribe_with`](crate::Client::subscribe_with).
+/// Options for [`Client::subscribe_with`](crate::Client::subscribe_with).
 ///
 /// ```
 /// use switchboard_client::Subscribe;
@@ -46,7 +46,7 @@ impl Subscribe {
         Subscribe { ack: AckMode::Manual, ..Subscribe::default() }
     }
 
-    /// How many messages may wait for their acks, from 1 to 4294967295; default 100. Without meaning for [`AckMode::Auto`].
+    /// Limit of unacked messages, from 1 to 4294967295; default 100. Without meaning for [`AckMode::Auto`].
     #[must_use]
     pub fn prefetch(self, messages: u32) -> Subscribe {
         Subscribe { prefetch: messages, ..self }

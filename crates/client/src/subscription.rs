@@ -44,7 +44,7 @@ impl Subscription {
         Subscription { batch: Chunk::default(), inbox, of, acks, client }
     }
 
-    /// What was subscribed to.
+    /// The subscribed pattern.
     #[must_use]
     pub fn pattern(&self) -> &Bytes {
         &self.of.destination
@@ -59,7 +59,7 @@ impl Subscription {
     ///
     /// # Panics
     ///
-    /// Where no message could ever come: in a callback of a client, and on the thread of a current-thread runtime that does
+    /// If no message can ever come: in a callback of a client, and on the thread of a current-thread runtime that does
     /// the client's I/O ([`Error::CannotWait`](crate::Error::CannotWait)).
     pub fn wait(&mut self) -> Option<Message> {
         loop {
@@ -81,7 +81,7 @@ impl Subscription {
     }
 
     /// Asks the broker for no more messages. Those that it has sent can still be taken; then the subscription ends.
-    /// What a queue has not sent yet goes to its other consumers.
+    /// Unsent messages of a queue go to its other consumers.
     ///
     /// With [`Subscribe::manual`](crate::Subscribe::manual) no further message is given out: those that the program has not
     /// taken go back. The subscription ends once each message that it has taken is settled or dropped (or `timeout` is

@@ -170,7 +170,7 @@ fn a_dropped_subscription_says_how_many_of_a_queues_messages_it_took_with_it() {
     let (_, event) = common::until(events, "the loss is told", |event| matches!(event, Event::Discarded { .. }));
     let Event::Discarded { pattern, messages, bytes } = &event else { panic!("{event}") };
     assert_eq!((&pattern[..], *bytes), (&b"/queue/a"[..], messages * 8));
-    // What was not sent has gone back; here all of it was.
+    // Unsent messages have gone back; here all were sent.
     assert_eq!(*messages, COUNT as u64 - 3);
     assert_eq!(event.to_string(), "subscription to /queue/a: dropped with 97 messages in it");
 }
@@ -192,7 +192,7 @@ fn nothing_else_waits_for_a_full_inbox() {
         client.flush().wait().unwrap();
         drop(client.subscribe("/topic/a").wait().unwrap());
         client.close().wait().unwrap();
-        // What was sent by then can still be taken.
+        // Messages sent by then can still be taken.
         let mut received = 0;
         while full.wait().is_some() {
             received += 1;

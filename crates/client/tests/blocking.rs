@@ -1,4 +1,4 @@
-//! Where `wait()` blocks, where it refuses to, and what a callback may do.
+//! Places where `wait()` blocks or refuses to, and what a callback may do.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn inside_a_current_thread_runtime_a_wait_that_could_never_end_fails_at_once() {
             panics(|| drop(subscription.wait()));
             panics(|| drop(subscription.iter().next()));
             panics(|| drop(client.events().wait()));
-            // What is known already needs no waiting.
+            // A known answer needs no waiting.
             client.publish("/topic/a", "x").wait().unwrap();
             assert_eq!(subscription.next().await.unwrap()[..], b"x"[..]);
             tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! How many connections there are, when they go, and what a broker that refuses is asked.
+//! Connections: their number, their end, and requests to a broker that refuses.
 
 mod common;
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use switchboard_client::{Client, Error, Event, Link, Options};
 use switchboard_server::Settings;
 
-/// How many connections the broker has.
+/// The broker's number of connections.
 fn connections(broker: &Broker) -> usize {
     let mut stream = TcpStream::connect(broker.http).unwrap();
     write!(stream, "GET /status HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", broker.http).unwrap();

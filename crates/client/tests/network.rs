@@ -1,4 +1,4 @@
-//! What networks and brokers do to connections.
+//! Connections when networks and brokers fail.
 
 mod common;
 
@@ -248,7 +248,7 @@ fn a_broker_that_is_killed_under_load_and_started_again_is_found_again() {
         });
     }
     messages_flow();
-    // What a kill has put in doubt is reported, once.
+    // Doubt that a kill has caused is reported, once.
     let closed = client.close().wait();
     assert!(matches!(closed, Ok(()) | Err(Error::InDoubt(_))), "{closed:?}");
     publishing.join().unwrap();

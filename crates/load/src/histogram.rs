@@ -35,7 +35,7 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
-    /// How many were counted.
+    /// Number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
@@ -47,8 +47,7 @@ impl Histogram {
         self.max
     }
 
-    /// What `share` (0 to 1) of the durations do not exceed, in nanoseconds, rounded up to the
-    /// bucket's end; 0 when there is none.
+    /// The quantile at `share` (0 to 1), in nanoseconds, rounded up to the bucket's end; 0 when there is none.
     #[must_use]
     pub fn quantile(&self, share: f64) -> u64 {
         let wanted = ((self.count as f64 * share).ceil() as u64).max(1);

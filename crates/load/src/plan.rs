@@ -1,4 +1,4 @@
-//! What is to be done, and what came of it.
+//! A run's plan and its outcome.
 
 use crate::{Histogram, Tally};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -7,14 +7,14 @@ use std::time::Duration;
 /// The smallest payload, in bytes: a number and a time.
 const SMALLEST: usize = 16;
 
-/// Who sends how much to whom.
+/// The load of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How many connections publish.
+    /// Connections that publish.
     pub publishers: usize,
-    /// How many connections subscribe.
+    /// Connections that subscribe.
     pub subscribers: usize,
-    /// How many channels there are; publishers and subscribers are dealt to them in turn.
+    /// Channels; publishers and subscribers are assigned to them round robin.
     pub channels: usize,
     /// Each message to one subscriber instead of all.
     pub queue: bool,
@@ -46,7 +46,7 @@ impl Plan {
         (0..self.channels).map(name).collect()
     }
 
-    /// How many deliveries make it complete, when publisher `i` has sent `sent[i]`.
+    /// Deliveries expected when publisher `i` has sent `sent[i]`.
     pub(crate) fn expected(&self, sent: &[u64]) -> u64 {
         if self.queue {
             return sent.iter().sum();
@@ -67,14 +67,14 @@ pub struct Channel {
     pub number: usize,
 }
 
-/// What came of a [`Plan`].
+/// Outcome of a [`Plan`].
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Messages published.
     pub sent: u64,
     /// Deliveries that there should have been.
     pub expected: u64,
-    /// What the subscribers have found.
+    /// The subscribers' tally.
     pub tally: Tally,
     /// Seconds from the first publish to the last delivery.
     pub seconds: f64,

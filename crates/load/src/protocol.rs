@@ -1,11 +1,11 @@
-//! What the tool has to know of a broker's protocol.
+//! The tool's interface to a broker's protocol.
 
 use crate::Channel;
 use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How to speak to one kind of broker.
+/// The protocol of one kind of broker.
 pub trait Protocol: Sync {
     /// Opens a connection that publishes to `channel`, and returns when the broker has accepted it.
     ///
@@ -31,7 +31,7 @@ pub trait Protocol: Sync {
     ///
     /// # Errors
     ///
-    /// What cannot be this protocol.
+    /// Invalid input.
     fn scan(&self, input: &[u8], answer: &mut Vec<u8>, each: impl FnMut(&[u8])) -> io::Result<usize>;
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// buffer, too.
 const WRITE: usize = 64 * 1024;
 
-/// How long a paced publisher sleeps at least. One that woke for every message would take the
+/// Minimum sleep of a paced publisher. One that woke for every message would take the
 /// processor from the broker that is measured.
 const TICK: Duration = Duration::from_micros(100);
 
@@ -21,7 +21,7 @@ pub(crate) struct Batch {
     bytes: Vec<u8>,
     /// From one message to the next.
     stride: usize,
-    /// Where in a message its payload begins.
+    /// Offset of the payload in a message.
     offset: usize,
     count: usize,
     publisher: u16,

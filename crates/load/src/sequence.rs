@@ -10,7 +10,7 @@ pub(crate) fn stamp(publisher: u16, number: u64) -> [u8; 8] {
     (u64::from(publisher) << NUMBER_BITS | number).to_le_bytes()
 }
 
-/// What was found.
+/// Check results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Messages, doubles included.
@@ -52,13 +52,13 @@ impl Checker {
         Checker { next: vec![0; publishers], gaps: vec![Vec::new(); publishers], tally: Tally::default() }
     }
 
-    /// What was found so far.
+    /// The tally so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// How many messages of a topic were left out although later ones of the same publisher came.
+    /// Messages of a topic left out although later ones of the same publisher came.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.gaps.iter().flatten().map(|gap| gap.end - gap.start).sum()

@@ -12,7 +12,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// STOMP, at one address.
 #[derive(Clone, Debug)]
 pub struct Stomp {
-    /// Where the broker listens.
+    /// The broker's address.
     pub address: SocketAddr,
     /// Login and passcode, if the broker wants them.
     pub login: Option<(String, String)>,
@@ -147,7 +147,7 @@ impl Protocol for Stomp {
     }
 }
 
-/// What matters of a frame's first lines.
+/// The headers that matter.
 struct Head<'a> {
     length: Option<usize>,
     /// As it is escaped, for it goes back so.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 const READ: usize = 256 * 1024;
 
-/// What the threads of a run tell each other.
+/// State shared by the threads of a run.
 #[derive(Debug)]
 pub(crate) struct Board {
     pub(crate) start: Instant,
@@ -35,7 +35,7 @@ impl Subscriber {
     }
 }
 
-/// What one thread has received.
+/// Results of one thread.
 pub(crate) struct Received {
     pub(crate) subscribers: Vec<Subscriber>,
     pub(crate) seen: Seen,

@@ -1,4 +1,4 @@
-// What the two tables show.
+// The two tables' columns.
 
 import { bytes, rate, whole } from "./format.js";
 import { shown } from "./names.js";

@@ -50,7 +50,7 @@ export async function confirmed(title, words, name, act, fields = []) {
     return (await open(form)) === "go" && input.value === name;
 }
 
-/// Where to move messages to, as it was typed; null if nowhere. Dead letters need no place: they know where they came from.
+/// The typed queue to move messages to; null if canceled. Dead letters need none: they know where they came from.
 export async function target(words, name, areDead) {
     const [to, label] = field(areDead ? "To the queue (empty: each back to where it came from)" : "To the queue");
     to.id = "to";
@@ -58,7 +58,7 @@ export async function target(words, name, areDead) {
     return (await confirmed("Move the messages", words, name, "Move", [label])) ? to.value : null;
 }
 
-/// What to publish, and where; null if nothing.
+/// A message and its channel; null if canceled.
 export async function composed() {
     const [name, nameLabel] = field("Channel: a queue begins with /queue, others are topics");
     name.required = true;

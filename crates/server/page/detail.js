@@ -12,7 +12,7 @@ const FIGURES = [
     ["Subscribers", (row) => whole(row.subscribers)], ["Paused publishers", (row) => whole(row.paused_publishers)], ["Buffered", (row) => bytes(row.bytes)],
     ["Published", (row) => whole(row.published)], ["Delivered", (row) => whole(row.delivered)], ["Dropped", (row) => whole(row.dropped)],
 ];
-/// What a topic does not have.
+/// Figures of queues only.
 const QUEUE_FIGURES = [
     ["In flight", (row) => whole(row.in_flight)], ["Oldest", (row) => (row.oldest_s === null ? "\u2013" : span(row.oldest_s))], ["Postponed", (row) => whole(row.postponed)],
     ["Redelivered", (row) => whole(row.redelivered)], ["Dead letters", (row) => whole(row.dead_lettered)],

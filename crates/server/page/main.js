@@ -137,7 +137,7 @@ function remember(name, answer) {
         }
         const points = connectionPast.add(key, [now, row.published, row.delivered]);
         const last = points.at(-1);
-        // What is asked for by a click comes sooner than a rate has a meaning.
+        // An answer to a click comes sooner than a rate has a meaning.
         const before = points.findLast(([time]) => now - time >= LEAST);
         const since = (at) => Math.max(0, last[at] - before[at]) / ((now - before[0]) / 1000);
         rates.set(key, before === undefined ? [null, null] : [since(1), since(2)]);

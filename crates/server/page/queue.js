@@ -1,4 +1,4 @@
-// What can be done with a queue: look at what waits in it, purge it, move its messages, pause it and let it go on.
+// Operations on a queue: look at what waits in it, purge it, move its messages, pause it and let it go on.
 
 import * as api from "./api.js";
 import { confirmed, target } from "./confirm.js";

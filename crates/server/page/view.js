@@ -1,4 +1,4 @@
-// What is looked at: which table, in which order, which channel. It lives in the address, so that a link shows the same.
+// The view: table, order and channel. It lives in the address, so that a link shows the same.
 
 import { ofHex } from "./names.js";
 

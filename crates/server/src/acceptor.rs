@@ -24,10 +24,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::yield_now;
 use tokio::time::{sleep, sleep_until};
 
-/// How long to wait for file descriptors to come free.
+/// Pause until file descriptors may come free.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// What all listeners share.
+/// State of all listeners.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     context: Arc<Context>,
@@ -143,7 +143,7 @@ impl Acceptor {
         self.begin(address, Arc::new(handle));
     }
 
-    /// What the listeners of the native port do for their connections.
+    /// Applies the limits of the native port's listeners.
     fn limit_buffers(&self, socket: &TcpStream) -> io::Result<()> {
         if self.receive_buffer > 0 {
             SockRef::from(socket).set_recv_buffer_size(self.receive_buffer)?;

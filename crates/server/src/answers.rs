@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// What is counted together, in bytes.
+/// Unit of accounting, in bytes.
 const UNIT: usize = 1024;
 
 /// The room for answers that are on their way.
@@ -59,7 +59,7 @@ impl Answers {
         }
     }
 
-    /// What one gets for whom there is no room.
+    /// Answer when there is no room.
     pub(crate) fn full(&self) -> Response {
         let kib = u64::from(self.units) * UNIT as u64 / 1024;
         let text =

@@ -34,7 +34,7 @@ const READ_PRESSED: usize = 4 << 10;
 const COMMANDS: usize = 256;
 
 thread_local! {
-    /// What a read needs is borrowed, never across an await: an idle connection owns no buffer.
+    /// Buffers of a read are borrowed, never across an await: an idle connection owns none.
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch { buffer: vec![0; READ_MAX], commands: Vec::new() });
 }
 
@@ -53,7 +53,7 @@ macro_rules! log {
 }
 use log;
 
-/// What is the same for all connections.
+/// State shared by all connections.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) hub: Arc<Hub>,
@@ -63,7 +63,7 @@ pub(crate) struct Context {
     pub(crate) read_timeout: Duration,
     /// Send buffer of a queue's consumer, in bytes; 0 for the system's.
     pub(crate) send_buffer: usize,
-    /// Where HTTP is, for those who speak it here.
+    /// Address for those who speak HTTP here.
     pub(crate) http: Option<String>,
     /// Connections over the limit that may wait for their peer to hear it.
     pub(crate) refused: Semaphore,
@@ -94,7 +94,7 @@ impl Drop for Gone<'_> {
     }
 }
 
-/// What a read found.
+/// Result of a read.
 enum Read {
     Nothing,
     Some,
@@ -108,7 +108,7 @@ struct Connection<'a> {
     handle: &'a Arc<ConnectionHandle>,
     session: Speaker,
     web_socket: Option<Box<WebSocket>>,
-    /// What the last turn had no time for.
+    /// Commands that the last turn left.
     commands: Vec<Command>,
     dirty: Dirty,
     /// The peer broke the protocol; what it had asked for before is still carried out.
@@ -207,7 +207,7 @@ impl<'a> Connection<'a> {
             let late = ends.is_some_and(|ends| ends <= Instant::now());
             if late && !reads && begun.is_none() {
                 match self.handle.socket().unread() {
-                    // What it may send of its frame it has not sent: it is not us that make it wait.
+                    // The rest of the frame has not come: the peer is late, not us.
                     Some(unread) if unread.is_all && unread.bytes < self.session.missing() => {
                         return Ending::left(hub, handle, self.session.missing() - unread.bytes);
                     }
@@ -222,7 +222,7 @@ impl<'a> Connection<'a> {
                 self.commands.push(Command::Credit { bytes: 0 });
             }
             match ready {
-                // What has come in time counts, although nobody had the time to read it.
+                // Input that came in time counts, though no task had time to read it.
                 Ok(ready) if reads && (late || ready.is_readable() || ready.is_read_closed()) => {}
                 Ok(ready) if ready.is_error() => {
                     let error = handle.socket().take_error().ok().flatten();

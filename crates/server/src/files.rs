@@ -1,4 +1,4 @@
-//! How many connections the process's limit of open files allows.
+//! Limit of connections by the process's limit of open files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use switchboard_broker::Limits;
 /// Files that are kept for everything but the native port: HTTP, the data directory, services of this process.
 const RESERVE: usize = 512;
 
-/// How many connections of the native port are open, and how many may be.
+/// Count of the native port's open connections, and its limit.
 #[derive(Debug)]
 pub(crate) struct OpenConnections {
     open: AtomicUsize,
@@ -40,7 +40,7 @@ impl Drop for OpenConnection {
     }
 }
 
-/// How many sockets the native port may have: a part of the open files, at most half of them, stays for others.
+/// Limit of the native port's sockets: a part of the open files, at most half of them, stays for others.
 pub(crate) fn connection_limit(open_files: u64) -> usize {
     let files = usize::try_from(open_files).unwrap_or(usize::MAX);
     (files - RESERVE.min(files / 2)).max(1)

@@ -53,7 +53,7 @@ pub(crate) struct ConnectionHandle {
     consumes: AtomicBool,
     /// Whether it is among those that [`Watch`](crate::watch::Watch) looks after.
     watched: AtomicBool,
-    /// How many bytes the broker lets be ahead of it, in queues.
+    /// Bytes that the broker may be ahead of it, in queues.
     window: AtomicUsize,
     /// Whether so much is unacknowledged that its own task should look soon.
     lags: AtomicBool,
@@ -70,7 +70,7 @@ pub(crate) struct ConnectionHandle {
     notify: Notify,
 }
 
-/// What is known of a connection on which STOMP is spoken.
+/// State of a connection that speaks STOMP.
 #[derive(Debug)]
 struct Stomp {
     ledger: Arc<Mutex<stomp::Ledger>>,
@@ -121,7 +121,7 @@ impl ConnectionHandle {
         self.web_socket.is_some()
     }
 
-    /// What a WebSocket's client sent right behind its request, once.
+    /// Takes the input right behind a WebSocket's request, once.
     pub(crate) fn take_first(&self) -> Bytes {
         self.web_socket.as_ref().map_or_else(Bytes::new, |first| std::mem::take(&mut *first.lock()))
     }
@@ -246,7 +246,7 @@ impl ConnectionHandle {
         self.watched.swap(false, Ordering::AcqRel);
     }
 
-    /// What may be unacknowledged before its own task asks soon: the broker stops at a whole window.
+    /// Unacknowledged bytes at which its own task asks soon: the broker stops at a whole window.
     pub(crate) fn lag(&self) -> u64 {
         (self.window.load(Ordering::Relaxed) / 4).max(1) as u64
     }

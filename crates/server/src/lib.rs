@@ -10,8 +10,8 @@
 //! # }
 //! ```
 //!
-//! What may happen to a message is decided in `switchboard-broker`; what a frame looks like is
-//! known by `switchboard-wire`; here is what moves the bytes.
+//! `switchboard-broker` decides what happens to messages, `switchboard-wire` encodes and decodes
+//! frames, and this crate moves the bytes.
 
 #[cfg(feature = "serve")]
 mod settings;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 use switchboard_web::{LINES, LineQuota};
 
-/// What a line is about.
+/// Subject of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A connection comes or goes.

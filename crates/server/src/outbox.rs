@@ -5,12 +5,12 @@ use std::io::IoSlice;
 /// Bytes of a length before each message of a packed buffer.
 const PREFIX: usize = 4;
 
-/// What is to be written to one peer: packed buffers, of which the first may be written in part.
+/// Pending output to one peer: packed buffers, of which the first may be written in part.
 /// No output is done here.
 #[derive(Debug, Default)]
 pub struct Outbox {
     buffers: VecDeque<Bytes>,
-    /// How much of the first buffer is written.
+    /// Bytes written of the first buffer.
     written: usize,
 }
 

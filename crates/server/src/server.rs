@@ -37,7 +37,7 @@ pub struct Server {
     pub(crate) sockets: usize,
 }
 
-/// How a [`Server`] ended.
+/// Result of a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown {
     /// Messages that were still in queues, because no consumer took them in time.
@@ -88,17 +88,17 @@ impl Server {
         Ok(Server { settings, native, stomp, http, arrivals: arrivals(), rules, probe: Probe::new(), sockets })
     }
 
-    /// Where the native protocol is spoken.
+    /// Addresses of the native protocol.
     pub fn native_addresses(&self) -> Vec<SocketAddr> {
         addresses(&self.native)
     }
 
-    /// Where STOMP is spoken, beside the addresses of the native protocol.
+    /// Addresses of STOMP, beside those of the native protocol.
     pub fn stomp_addresses(&self) -> Vec<SocketAddr> {
         addresses(&self.stomp)
     }
 
-    /// Where health, metrics and status are.
+    /// Addresses of health, metrics, status.
     pub fn http_addresses(&self) -> Vec<SocketAddr> {
         self.http.addresses()
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 use switchboard_broker::{ChannelRule, Limits};
 
-/// What a [`Server`](crate::Server) is to do.
+/// Settings of a [`Server`](crate::Server).
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Addresses of the native protocol, as `HOST:PORT`. Port 0 takes a free one. A client that speaks STOMP there is answered
@@ -11,15 +11,15 @@ pub struct Settings {
     pub stomp: Vec<String>,
     /// Addresses of health, metrics and status; none for no HTTP.
     pub http: Vec<String>,
-    /// Who is answered over HTTP, and within which limits.
+    /// Access over HTTP, and its limits.
     pub web: switchboard_web::Options,
     /// The bounds of everything that the broker keeps.
     pub limits: Limits,
-    /// What differs from them for some channels.
+    /// Overrides of `limits` for some channels.
     pub rules: Vec<ChannelRule>,
-    /// How long a connection may take for its first frame.
+    /// Time limit for a connection's first frame.
     pub handshake: Duration,
-    /// How long a frame that was begun may go without a byte while the connection is read; 0 for ever.
+    /// Time limit without a byte for a frame that was begun, while the connection is read; 0 for none.
     pub read_timeout: Duration,
     /// New connections a second, over all addresses; the addresses of those that wait take turns. 0 counts as 1.
     pub connection_rate: u32,
@@ -34,7 +34,7 @@ pub struct Settings {
     /// it for its own overhead, up to the system's limit. 0 leaves it to the system, which lets it grow to many MiB: a
     /// thousand paused publishers then use up the memory that all the machine's connections share, and packets are dropped.
     pub receive_buffer: usize,
-    /// How long a shutdown may take for writing what waits.
+    /// Time limit for writing pending output at shutdown.
     pub drain: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! How long a task works before others get their turn. The model in `tests/model` has its own module of this name.
+//! Time slice of a task, until others get their turn. The model in `tests/model` has its own module of this name.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    /// What is left of a turn of which `spent` has been used.
+    /// Rest of a turn of which `spent` has been used.
     pub(crate) fn after(spent: Duration) -> Slice {
         Slice { begun: Instant::now(), length: SLICE.saturating_sub(spent) }
     }

@@ -85,7 +85,7 @@ impl Socket {
         }
     }
 
-    /// What the peer's machine has acknowledged; `None` where that cannot be known. A pipe's peer has what was written.
+    /// State of the TCP connection; `None` where it cannot be known. A pipe's peer has what was written.
     pub(crate) fn transport(&self) -> Option<Transport> {
         match self {
             Socket::Tcp(socket, _) => transport(socket).ok(),
@@ -97,7 +97,7 @@ impl Socket {
 }
 
 impl Socket {
-    /// What has come and nobody has read; `None` where that cannot be known.
+    /// Unread input; `None` where that cannot be known.
     pub(crate) fn unread(&self) -> Option<Unread> {
         match self {
             Socket::Tcp(socket, _) => unread(socket).ok(),
@@ -108,7 +108,6 @@ impl Socket {
     }
 }
 
-/// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Address(SocketAddr),

@@ -1,4 +1,4 @@
-//! What the connections' tasks share state with. The model in `tests/model` has its own module of this name.
+//! Synchronization of the connections' tasks. The model in `tests/model` has its own module of this name.
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What the peer's machine has acknowledged.
+//! Acknowledgments of the peer's machine.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) struct Transport {
     pub(crate) silence: Duration,
 }
 
-/// What has come from the peer, and nobody has read.
+/// Input from the peer that nobody has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unread {
     pub(crate) bytes: usize,
@@ -87,7 +87,6 @@ mod linux {
 
     /// `TCP_RTO_MAX_MS`, since Linux 6.15: in milliseconds, for retransmissions and window probes.
     const RTO_MAX: libc::c_int = 44;
-    /// What it may be.
     const RTO_MAX_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
 
     /// Lets the kernel ask the peers of a listener's connections at least four times within `limit`, as far as it can:
@@ -161,7 +160,7 @@ mod linux {
             assert!((taken..written).contains(&acknowledged), "{acknowledged} of {written}");
         }
 
-        /// What the kernel has noted, in milliseconds; `None` if it is too old for that.
+        /// The kernel's `RTO_MAX`, in milliseconds; `None` if it is too old for that.
         #[allow(unsafe_code, reason = "as where it is set")]
         fn longest_gap(socket: &impl AsFd) -> Option<libc::c_int> {
             let mut gap = 0;

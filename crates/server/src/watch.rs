@@ -8,7 +8,7 @@ use crate::sync::{Mutex, Notify};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How often the kernel is asked. What is acknowledged in between is only known, and its memory free, so much later.
+/// Interval of asking the kernel. Acknowledged bytes are known, and their memory free, up to this much later.
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// Connections whose peer's machine owes an acknowledgement.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::sync::Weak;
 use switchboard_web::Takeover;
 
-/// What a key is hashed with (RFC 6455, section 1.3).
+/// Suffix of a hashed key (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The subprotocols that are spoken, the best first.

@@ -1,4 +1,4 @@
-//! What is on its way to a socket, in whichever protocol.
+//! Output on its way to a socket, in whichever protocol.
 
 use crate::outbox::Outbox;
 use crate::stomp;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// What was added to be written, and is not in the outbox yet.
+/// Output that was added, and is not in the outbox yet.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Packed(Bytes),
@@ -109,7 +109,7 @@ impl Writer {
     }
 }
 
-/// Where writes ended: in bytes of the socket, and in packed bytes.
+/// Ends of writes: in bytes of the socket, and in packed bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     ends: VecDeque<(u64, u64)>,

@@ -1,4 +1,4 @@
-//! How far the server is ahead of a queue's consumer.
+//! The server's lead over a queue's consumer.
 
 mod common;
 
@@ -13,7 +13,7 @@ async fn a_slow_consumer_keeps_a_window_and_what_its_machine_took_and_a_quick_on
     const JOBS: usize = 5000;
     const JOB: usize = 100;
     const WINDOW: usize = 4096;
-    // What a system takes that is asked for as little as possible: it rounds up, and adds a segment.
+    // Bytes that the kernel takes with the smallest buffer: it rounds up, and adds a segment.
     const TAKEN: usize = 128 << 10;
     let limits = Limits { window: WINDOW, write_timeout: Duration::from_secs(600), ..Limits::default() };
     let server = Running::start_with(Settings { limits, ..Settings::default() }).await;

@@ -1,4 +1,4 @@
-//! What an idle STOMP connection costs, by what is really allocated.
+//! Cost of an idle STOMP connection, by what is really allocated.
 
 mod common;
 
@@ -72,7 +72,7 @@ async fn an_idle_subscribed_connection_costs_at_most_6_kib() {
             }
             socket
         };
-        // What grows by doubling has its room, and what is made once is there.
+        // Warm-up: collections have room, and one-time allocations are made.
         let mut open: Vec<TcpStream> = (0..CONNECTIONS / 4).map(|_| connect()).collect();
         open.reserve(CONNECTIONS);
         let before: Vec<isize> = BLOCKS.iter().map(|blocks| blocks.load(Ordering::Relaxed)).collect();

@@ -57,7 +57,7 @@ async fn at_shutdown_a_service_gets_what_waits_for_it_and_then_the_end() {
         publisher.publish("/queue/a", &[b'x'; SIZE]).await;
     }
     publisher.settle().await;
-    // Who has seen the end closes its side, so that nobody has to linger.
+    // Each client closes at the end, so that the server need not linger.
     let ends = async move { (subscriber.end().await, publisher.end().await) };
     let (report, (rest, nothing)) = tokio::join!(running.stop(), ends);
     assert_eq!(rest.len(), COUNT * (4 + SIZE));

@@ -32,7 +32,7 @@ async fn a_paused_publisher_that_resets_is_noticed() {
     socket2::SockRef::from(&publisher.0).set_linger(Some(Duration::ZERO)).unwrap();
     drop(publisher);
     until_status(&server, |status| status.contains("it has left")).await;
-    // What it had sent is still there.
+    // Its messages are still there.
     let mut worker = Client(TcpStream::connect(server.native).await.unwrap());
     worker.send(b"/queue/full").await;
     assert_eq!(worker.receive().await, [b'a'; 90]);

@@ -292,7 +292,7 @@ async fn a_consumer_that_does_not_read_loses_what_was_not_written_to_others() {
     let first = other.receive().await;
     let taken = u32::from_be_bytes(first.body[..4].try_into().unwrap());
     assert!(taken > 0);
-    // What was written is the stalled one's, whole and in order, and it may still ack that.
+    // Written messages stay the stalled consumer's, whole and in order, and can be acked.
     for number in 0..taken {
         let frame = stalled.receive().await;
         assert_eq!(frame.body[..4], number.to_be_bytes());

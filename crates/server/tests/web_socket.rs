@@ -85,7 +85,7 @@ async fn frames_may_be_split_and_joined_across_messages_with_pings_between_them(
         assert!(messages[0].starts_with(b"CONNECTED\n"));
         assert!(messages[1].ends_with(b"\n\none\0") && messages[2].ends_with(b"\n\nt\0o\0"));
         assert!(step == 1000 || pongs > 0);
-        // What was not acked does not stay for the next round.
+        // Acks, so that nothing stays for the next round.
         let ack = String::from_utf8_lossy(&messages[2])
             .split("\nack:")
             .nth(1)
@@ -296,7 +296,7 @@ async fn a_consumer_that_does_not_read_loses_what_was_not_written_to_others() {
         got.push(number);
         least = least.min(number);
     }
-    // What was begun is the stalled one's, whole and in order, and each message is one's alone.
+    // Begun messages stay the stalled consumer's, whole and in order; each goes to one alone.
     let mut before = None;
     while got.len() < 300 {
         tokio::select! {

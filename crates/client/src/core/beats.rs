@@ -5,7 +5,7 @@ use switchboard_driver::Deadline;
 /// STOMP's heart-beats of one connection, as they were agreed on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Beats {
-    /// What we have promised, and when something was written last.
+    /// Interval that we promised, and time of the last write.
     sends: Option<(Duration, Instant)>,
     /// One is on its way to the socket.
     begun: bool,

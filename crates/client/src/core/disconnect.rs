@@ -1,4 +1,4 @@
-//! What becomes of messages when their connection breaks.
+//! Fate of messages when their connection breaks.
 
 use super::Publisher;
 use super::batch::Sent;
@@ -88,7 +88,7 @@ impl Publisher {
         // They are reported where they may be about a message.
         let reason_of_loss = words.filter(|_| in_doubt.messages > 0);
         self.doubts(in_doubt, &Refusal { rejected, reason: reason_of_loss });
-        // What is in doubt takes no room any more.
+        // Messages in doubt take no room any more.
         self.admit();
         self.due.events.push(Event::Disconnected { link: Link::Publisher, reason, in_doubt });
     }

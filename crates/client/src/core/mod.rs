@@ -1,4 +1,4 @@
-//! What a client decides, without I/O: bytes, time and randomness come in as arguments, bytes, completions
+//! The client's logic, without I/O: bytes, time and randomness come in as arguments, bytes, completions
 //! and events go out.
 
 mod beats;

@@ -24,20 +24,20 @@ pub(crate) struct Publisher {
     pub(super) options: Arc<Options>,
     runner: Arc<Runner>,
     pub(super) dialect: Dialect,
-    /// Where publishes are encoded to, behind everything else.
+    /// Encoded publishes, behind everything else.
     pub(super) filling: Vec<u8>,
     pub(super) messages: u64,
-    /// Where the last message of `filling` begins.
+    /// Offset of the last message in `filling`.
     pub(super) last: usize,
     pub(super) spare: Vec<u8>,
-    /// What a disconnect has brought back, to be written before `filling`.
+    /// Batches to be written again, before `filling`.
     pub(super) again: VecDeque<Batch>,
     pub(super) writing: Option<(Batch, usize)>,
     pub(super) writing_barrier: Option<u64>,
     pub(super) unconfirmed: VecDeque<Sent>,
     pub(super) unconfirmed_bytes: usize,
     pub(super) without_barrier_since: Option<Instant>,
-    /// What counts against the buffer's bound.
+    /// Bytes charged to the buffer's bound.
     pub(super) buffered: usize,
     pub(super) flushes: Flushes,
     pub(super) waiting: Queue,
@@ -113,7 +113,7 @@ impl Publisher {
         }
     }
 
-    /// What the outside has to do now, without a lock.
+    /// Takes the caller's work, to do without a lock.
     pub(crate) fn take_due(&mut self) -> Due {
         std::mem::take(&mut self.due)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use switchboard_driver::Deadline;
 
-/// What the outside has to do when it holds no lock: a callback may call the client.
+/// Work for the caller once it holds no lock: a callback may call the client.
 #[derive(Debug, Default)]
 pub(crate) struct Due {
     pub(crate) completions: Vec<(Completer<()>, Result<(), Error>)>,
@@ -47,7 +47,7 @@ pub(crate) struct Flush {
     pub(crate) completer: Completer<()>,
     pub(crate) deadline: Deadline,
     pub(crate) what: &'static str,
-    /// What before it is in doubt, by now.
+    /// Doubt about messages before it.
     pub(crate) doubt: Doubt,
     /// Of a message before it.
     pub(crate) refusal: Refusal,

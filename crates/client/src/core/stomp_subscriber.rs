@@ -84,7 +84,7 @@ impl StompSubscriber {
         self.ending == Ending::Done
     }
 
-    /// What is to be written, acks included.
+    /// Takes pending output, acks included.
     pub(crate) fn take_output(&mut self, out: &mut Vec<u8>, now: Instant) {
         if !matches!(self.ending, Ending::Disconnected(_) | Ending::Done) {
             self.acks.write(self.token, &mut self.asked, &mut self.output);

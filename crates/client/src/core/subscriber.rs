@@ -16,7 +16,7 @@ pub(crate) struct Subscriber {
     max_frame: usize,
 }
 
-/// What a timeout makes the connection do.
+/// Effect of a timeout on the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Nothing,

@@ -51,7 +51,7 @@ pub(super) fn drain(core: &mut Publisher, now: Instant) -> Vec<u8> {
     all
 }
 
-/// What the broker makes of it: the messages, and the numbers of the barriers that it returns.
+/// Decodes as the broker: the messages, and the numbers of the barriers that it returns.
 pub(super) fn broker(mut bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u64>) {
     let (mut messages, mut barriers) = (Vec::new(), Vec::new());
     let mut channel = true;
@@ -136,7 +136,7 @@ fn at_the_bound_a_publish_fails_or_waits_and_one_of_any_size_fits_into_an_empty_
     let mut core = publisher("buffer=40&waiting=3&timeout=1s");
     let mut completions: Vec<_> = (0..3).map(|n| publish(&mut core, &[n; 10], now)).collect();
     let mut flush = core.flush("flush", now);
-    // What is published while others wait waits behind them, though it would fit.
+    // A publish queues behind those that wait, though it would fit.
     completions.push(publish(&mut core, b"", now));
     let error = answer(&mut publish(&mut core, b"", now)).unwrap().unwrap_err();
     assert!(matches!(error, Error::Full { buffered: 3, limit: 3, option: "waiting" }), "{error}");

@@ -1,4 +1,4 @@
-//! What a publisher has to write, and what becomes of it when it is written.
+//! A publisher's output, and what becomes of it when it is written.
 
 use super::Publisher;
 use super::batch::{Batch, Sent};
@@ -15,7 +15,7 @@ pub(super) const WITHOUT_BARRIER_FOR: Duration = Duration::from_millis(100);
 /// An idle client keeps no buffer larger than this.
 const SPARE: usize = 64 << 10;
 
-/// What the writer does next.
+/// The writer's next step.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Write this range of the bytes; then say how many were written.
@@ -67,7 +67,7 @@ impl Publisher {
         }
     }
 
-    /// What stands behind a batch that a disconnect brought back is another connection's barrier.
+    /// Excludes another connection's barrier, behind a batch that a disconnect brought back.
     fn writing_end(&self, batch: &Batch) -> usize {
         if self.writing_barrier.is_some() { batch.bytes.len() } else { batch.end }
     }

@@ -1,4 +1,4 @@
-//! How connections are made: TCP, or whatever the program brings.
+//! Dials connections: TCP, or whatever the program brings.
 
 use crate::options::{Options, Protocol};
 use crate::protocol::{self, Incoming, Token};
@@ -36,7 +36,7 @@ pub(crate) struct Open {
     pub(crate) token: Token,
     /// Over STOMP.
     pub(crate) agreed: Option<Agreed>,
-    /// What came behind the answer.
+    /// Input behind the answer.
     pub(crate) rest: Vec<u8>,
 }
 
@@ -167,7 +167,7 @@ impl Dial {
                 }
             }
         };
-        // What waits to be sent is encoded in it.
+        // Pending messages are encoded in it.
         let version = *self.version.get_or_init(|| agreed.version);
         if version != agreed.version {
             let text = format!("the server speaks STOMP {} now, and no longer {version}", agreed.version);

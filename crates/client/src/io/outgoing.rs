@@ -1,10 +1,10 @@
-//! What a subscription's connection still has to write.
+//! Pending output of a subscription's connection.
 
 use super::dial::Writer;
 use std::io;
 use tokio::io::AsyncWriteExt;
 
-/// What is to be written to a connection, and how it ends.
+/// Pending output of a connection, and its end.
 pub(crate) struct Outgoing {
     bytes: Vec<u8>,
     unflushed: bool,

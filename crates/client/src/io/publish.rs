@@ -253,7 +253,7 @@ async fn write(writer: &mut Writer, step: &Step) -> io::Result<Option<usize>> {
 async fn finish(shared: &Shared, writer: &mut Writer) {
     let mut last = Vec::new();
     protocol::end(&mut last);
-    // What mattered is confirmed already.
+    // No message is pending any more.
     let _ = timeout(shared.options.connect_timeout, async {
         writer.write_all(&last).await?;
         writer.shutdown().await

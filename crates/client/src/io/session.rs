@@ -97,7 +97,7 @@ impl Session {
         matches!(self, Session::Stomp { is_manual: true, .. }) && !request.acks.is_settled()
     }
 
-    /// What was received by now and is not taken is lost with the subscription.
+    /// Returns true if untaken messages are lost with the subscription.
     pub(crate) fn discards(&self) -> bool {
         !matches!(self, Session::Stomp { is_manual: true, .. })
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use switchboard_driver::{Announcer, Driver, Task};
 use tokio::sync::{Notify, watch};
 
-/// What a client and its tasks have in common.
+/// State shared by a client and its tasks.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Arc<Options>,

@@ -163,7 +163,7 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
                 }
             }
             Taker::Listening if !closing && *closed.borrow() => {
-                // What was on its way to us is still received.
+                // Messages in flight are still received.
                 closing = true;
                 core.end(&mut outgoing);
                 late = Deadline::after(Instant::now(), options.timeout);

@@ -1,4 +1,4 @@
-//! What can be chosen about a client. Each field is also an option in its URL, by the same name.
+//! Options of a client. Each field is also an option in its URL, by the same name.
 
 mod parse;
 #[cfg(test)]
@@ -11,10 +11,10 @@ use std::time::Duration;
 const MIB: usize = 1 << 20;
 const SIZE_BOUNDS: &str = "it must be from 1 byte to less than 4GiB";
 
-/// What brokers allow unless they are configured otherwise.
+/// Default limit of brokers.
 pub(crate) const MAX_CHANNEL: usize = 1024;
 
-/// Where the broker is, and the limits of a client. Each field but the first five is an option of
+/// Address of the broker, and limits of a client. Each field but the first five is an option of
 /// the URL, by its name: `switchboard://[::1]:25000?timeout=5s&buffer=1MiB&when_full=fail`. The URL of a broker that is to be
 /// spoken to in STOMP is `stomp://LOGIN:PASSCODE@HOST:PORT`, where login and passcode may be percent-encoded or missing.
 /// Durations are written as `250ms`, `1.5h` or `2` (seconds), sizes as `64KiB`, `1.5MB` or `4096` (bytes): the grammar of
@@ -33,13 +33,12 @@ pub struct Options {
     pub passcode: Option<String>,
     /// The header `host` of STOMP's CONNECT; default `/`, RabbitMQ's only virtual host. Many brokers ignore it.
     pub vhost: String,
-    /// How long a connection may take until the broker answers; default 5 s.
+    /// Time limit for a connection until the broker answers; default 5 s.
     pub connect_timeout: Duration,
-    /// How long `flush`, `subscribe`, `close`, and a publish that waits for room may take; default 30 s.
+    /// Time limit of `flush`, `subscribe`, `close`, and a publish that waits for room; default 30 s.
     /// `timeout=never` is as long as it takes, as is any time that no clock can count.
     pub timeout: Duration,
-    /// How long a connection may be silent until it is checked, and again
-    /// how long the answer may take; default 15 s.
+    /// Silence after which a connection is checked, and time limit for the answer; default 15 s.
     pub heartbeat: Duration,
     /// The first pause before a connection is tried again; default 100 ms. It doubles up to
     /// `backoff_max`, and each time a random part of up to one half is left out, so that many
@@ -47,18 +46,18 @@ pub struct Options {
     pub backoff_min: Duration,
     /// The longest pause; default 5 s.
     pub backoff_max: Duration,
-    /// How many published bytes may wait for the socket (with `resend`: for the broker's answer);
+    /// Published bytes that may wait for the socket (with `resend`: for the broker's answer);
     /// default 8 MiB. An empty buffer takes one message of any legal size.
     pub buffer: usize,
-    /// What a publish does that finds the buffer full; default `wait`.
+    /// Effect of a full buffer on a publish; default `wait`.
     pub when_full: WhenFull,
-    /// How many publishes may wait for room; default 10,000. Each keeps its own message.
+    /// Publishes that may wait for room; default 10,000. Each keeps its own message.
     pub waiting: usize,
-    /// How often what is in doubt is sent again before it is given up; default 0: nothing is sent
+    /// Resends of a message in doubt before it is given up; default 0: nothing is sent
     /// twice. Each time counts on which no new answer came, so a broker that refuses a message is not
     /// sent it for ever.
     pub resend: u32,
-    /// How many received bytes may wait for a subscriber; default 8 MiB. Then its socket is not read,
+    /// Received bytes that may wait for a subscriber; default 8 MiB. Then its socket is not read,
     /// and what the broker does is up to its rules for slow subscribers.
     pub inbox: usize,
     /// The longest message; default 16 MiB, as the broker's.
@@ -70,11 +69,11 @@ pub struct Options {
     /// Whether a connection that has ended is made anew; default `true`. Else a subscription ends with its
     /// connection, and the client with the one that publishes, if it has one.
     pub reconnect: bool,
-    /// Where I/O runs; default `current`.
+    /// Runtime of I/O; default `current`.
     pub driver: Runtime,
 }
 
-/// What a client speaks.
+/// A client's protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
     /// Switchboard's own: `switchboard://`.
@@ -100,7 +99,7 @@ impl Protocol {
     }
 }
 
-/// What a publish does that finds the buffer full.
+/// Effect of a full buffer on a publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// Its completion is late: `when_full=wait`.
@@ -110,7 +109,7 @@ pub enum WhenFull {
     Fail,
 }
 
-/// Where a client's I/O runs.
+/// Runtime of a client's I/O.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Runtime {
     /// On the tokio runtime that `connect` is called in, if there is one; else as `Shared`: `driver=current`.
@@ -170,7 +169,7 @@ impl Options {
         }
     }
 
-    /// What the URL's grammar refuses must not come in by the fields.
+    /// Refuses in fields what the URL's grammar refuses.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let fail = |option, problem| Err(Error::Option { option, problem });
         if self.host.is_empty() {

@@ -12,7 +12,7 @@ use switchboard_driver::Deadline;
 use switchboard_wire::stomp::{FrameWriter, Version};
 use tokio::sync::Notify;
 
-/// What becomes of a message.
+/// Outcome of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     Acked,
@@ -82,7 +82,7 @@ impl Acks {
         state.connection
     }
 
-    /// What came over the connection and is not settled comes again.
+    /// Unsettled messages of the connection come again.
     pub(crate) fn disconnected(&self) {
         let mut state = self.state.lock();
         state.connection = 0;

@@ -10,7 +10,7 @@ const ERROR: usize = 64 << 10;
 /// The longest interval that is asked for: servers keep it in a number of 32 bits.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What both sides have agreed on.
+/// Terms agreed by both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Agreed {
     pub(crate) version: Version,

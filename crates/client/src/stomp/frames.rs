@@ -1,4 +1,4 @@
-//! What a client writes, and what its receipts mean.
+//! Frames that a client writes, and its receipts.
 
 use crate::protocol::Token;
 use crate::subscribe::{AckMode, Subscribe};
@@ -6,7 +6,7 @@ use switchboard_wire::stomp::{Decoder, Found, Frame, FrameWriter, Limits, Versio
 
 /// The one subscription of a connection.
 const ID: &[u8] = b"0";
-/// Where a frame of SEND takes one more header.
+/// Offset of a further header in a SEND frame.
 const BEHIND_COMMAND: usize = b"SEND\n".len();
 
 /// Appends a message. `lines` are header lines of the same version.

@@ -18,7 +18,7 @@ use switchboard_client::{Client, Event, Events, Message, Subscription};
 use switchboard_server::{Server, Settings};
 use tokio::runtime::{Builder, Runtime};
 
-/// How long something may take that will happen. Nothing is ever waited for as long as this.
+/// Time limit for something that will happen. Nothing is ever waited for as long as this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A broker on a runtime of its own, with which it dies without a word.

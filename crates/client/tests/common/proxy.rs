@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-/// What happens to bytes. A connection that has begun to be swallowed stays so until it is cut, for
+/// Treatment of bytes. A connection that has begun to be swallowed stays so until it is cut, for
 /// the stream has lost its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -24,7 +24,7 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     way: watch::Sender<Way>,
     cuts: watch::Sender<u32>,
-    /// How many bytes each new connection passes to the broker before it is cut.
+    /// Bytes that each new connection passes to the broker before it is cut.
     quota: watch::Sender<usize>,
     opened: watch::Sender<u32>,
     /// Bytes that were swallowed.
@@ -97,7 +97,7 @@ impl Proxy {
             .expect("bytes to swallow");
     }
 
-    /// How many connections were made.
+    /// Connections made so far.
     pub(crate) fn opened(&self) -> u32 {
         *self.opened.borrow()
     }

@@ -1,4 +1,4 @@
-//! How a connection ends.
+//! End of a connection.
 
 use super::waiting::LATER;
 use super::{Context, Gone, SCRATCH, log};
@@ -17,18 +17,18 @@ use tokio::io::Interest;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long a connection that is being closed may take for its last bytes, in each direction.
+/// Time limit for a closing connection's last bytes, in each direction.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Statuses of a WebSocket's close.
 const NORMAL: u16 = 1000;
 const GOING_AWAY: u16 = 1001;
 
-/// How much a connection that ends is still worth.
+/// Treatment of a connection that ends.
 pub(super) enum Ending {
     /// The peer is gone, or was never there: nothing is written.
     Gone,
-    /// What waits is written if that goes quickly, then the peer gets time to read it.
+    /// Pending output is written if that is quick, then the peer gets time to read it.
     Rest,
     /// The same, for a peer that gets nothing more.
     NoRest,
@@ -188,7 +188,7 @@ impl Ending {
             let _ = timeout_at(Instant::now() + LINGER, until_taken(hub, handle, writes)).await;
         }
         if handle.consumes() && handle.sample().is_some() && handle.unacknowledged() > 0 {
-            // What goes to others is not to be sent by the kernel, too. What the peer's machine has stays readable.
+            // Messages for others must not be sent by the kernel, too. Data at the peer's machine stays readable.
             let _ = handle.socket().drop_unsent_at_close();
             return;
         }
@@ -210,7 +210,7 @@ impl Ending {
     }
 }
 
-/// What somebody reads who opened the native port in a browser.
+/// Answer to a browser that opened the native port.
 fn answer(address: Option<&String>) -> String {
     let place = address.map_or_else(String::new, |address| format!(" HTTP is at http://{address}/"));
     let body = format!("This port speaks Switchboard's native protocol.{place}\n");

@@ -108,7 +108,7 @@ impl Speaker {
         }
     }
 
-    /// What is to be written at once, without the broker.
+    /// Reply to write at once, without the broker.
     pub(super) fn reply(&mut self) -> Option<Entry> {
         let Speaker::Stomp(session) = self else { return None };
         session.take_reply().map(|(version, frame)| Entry::Connected(version, frame))

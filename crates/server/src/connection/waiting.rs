@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::time::Instant;
 
-/// How soon the kernel is asked again what was acknowledged, while the broker may wait for it.
+/// Interval of asking the kernel what was acknowledged, while the broker may wait for it.
 const SOON: Duration = Duration::from_millis(1);
 pub(super) const LATER: Duration = Duration::from_millis(64);
 

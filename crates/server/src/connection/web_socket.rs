@@ -31,7 +31,7 @@ impl Connection<'_> {
         self.web_socket.as_mut()?.broken.take().map(Wrong::Stomp)
     }
 
-    /// What came with the request that made this a WebSocket.
+    /// Processes input that came with the upgrade request.
     pub(super) fn take_first(&mut self) {
         let first = self.handle.take_first();
         if first.is_empty() {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Buffers handed to one system call.
 const SLICES: usize = 64;
 
-/// What a task has written of what there was.
+/// Result of a task's write.
 enum Written {
     All,
     /// The socket is full: the own task waits for room.
@@ -51,7 +51,7 @@ impl ConnectionHandle {
         self.writer.lock().speak(stomp::Outbox::new(self.id.0, framing));
     }
 
-    /// What is known about its subscriptions, if STOMP is spoken.
+    /// Ledger of its subscriptions, if STOMP is spoken.
     pub(crate) fn stomp(&self) -> Option<&Mutex<stomp::Ledger>> {
         self.stomp.get().map(|stomp| &*stomp.ledger)
     }

@@ -1,4 +1,4 @@
-//! What the broker answers over HTTP: health, metrics, status, queues, and STOMP over WebSocket.
+//! The broker over HTTP: health, metrics, status, queues, and STOMP over WebSocket.
 
 pub(crate) mod parameters;
 pub(crate) mod queues;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Weak};
 use switchboard_broker::{ConnectionId, Totals};
 use switchboard_web::Services;
 
-/// What there is, for whoever asks without knowing.
+/// List of the paths, for `GET /`.
 const INDEX: &str = "\
 Switchboard broker, HTTP
 

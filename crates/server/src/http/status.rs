@@ -13,7 +13,7 @@ use std::sync::Arc;
 use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals};
 use switchboard_web::{ServiceState, Services};
 
-/// How many channels and connections `/status` lists where nothing else is asked for, and at most.
+/// Default and maximum number of channels and connections that `/status` lists.
 const LISTED: (usize, usize) = (100, 1000);
 
 pub(super) async fn status(

@@ -74,7 +74,7 @@ impl Hub {
         &self.limits
     }
 
-    /// What the open transactions of all sessions take.
+    /// Usage of all sessions' open transactions.
     pub(crate) fn transactions(&self) -> Arc<AllTransactions> {
         self.transactions.clone()
     }
@@ -318,7 +318,7 @@ impl Hub {
         self.lock().map_or_else(Totals::default, |locked| locked.broker.totals())
     }
 
-    /// How many messages wait for a subscriber.
+    /// Messages that wait for a subscriber.
     pub(crate) fn waiting(&self) -> usize {
         self.lock().map_or(0, |locked| locked.broker.waiting())
     }
@@ -352,7 +352,7 @@ impl Hub {
         Some(result)
     }
 
-    /// What a bug in the broker does.
+    /// Simulates a bug in the broker.
     #[cfg(test)]
     pub(crate) fn panic(&self) {
         self.change(|_, _, _| panic!("a bug"));

@@ -1,4 +1,4 @@
-//! What operators see of single channels, and what they do to queues.
+//! Operators' view of single channels, and their actions on queues.
 
 use super::Hub;
 use switchboard_broker::{Browse, BrowseQuery, ChannelStatus, MoveError, Page, QueueStatus, Queues};
@@ -11,7 +11,7 @@ impl Hub {
         Some((locked.broker.channel(now, name)?, locked.broker.queue(now, name)))
     }
 
-    /// How many messages were dropped; `None` if there is no such queue.
+    /// Number of messages dropped; `None` if there is no such queue.
     pub(crate) fn purge(&self, name: &[u8]) -> Option<usize> {
         self.change(|state, now, dirty| {
             let purged = state.broker.purge(now, name);

@@ -15,9 +15,9 @@ use switchboard_broker::{
 pub(super) struct State {
     pub(super) broker: Broker,
     pub(super) handles: HashMap<ConnectionId, Arc<ConnectionHandle>>,
-    /// What is to be logged once the lock is released.
+    /// Lines to log once the lock is released.
     pub(super) lines: Vec<Line>,
-    /// What the timer sleeps for.
+    /// Wake-up time of the timer.
     pub(super) armed: Option<Time>,
     /// Whose messages were not taken last, and why.
     rejected: Option<(ConnectionId, Bytes, Refusal)>,
@@ -89,7 +89,7 @@ impl State {
                                 handle.incoming_stomp(entry)
                             }
                         };
-                        // Where something lies already, somebody owes the flush.
+                        // A flush is already owed if data was pending.
                         if is_first {
                             dirty.push(handle);
                         }
@@ -130,7 +130,7 @@ impl State {
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
                 }
-                // Who has asked for no receipt is not told: the native protocol has no word for it either.
+                // Peers without a receipt are not told: the native protocol has no word for it either.
                 Event::Rejected { connection, channel, messages, refusal } => {
                     self.line(Line::Rejected(connection, messages, channel.clone(), refusal));
                     self.rejected = Some((connection, channel, refusal));
@@ -170,7 +170,7 @@ impl State {
         events
     }
 
-    /// What comes for a subscription that has ended is not written any more, nor is what was not begun.
+    /// Drops an ended subscription's messages that come later or are not begun.
     pub(super) fn forget(&self, connection: ConnectionId, subscription: SubscriptionId, dirty: &mut Dirty) {
         self.with(connection, |handle| {
             if let Some(ledger) = handle.stomp() {

@@ -1,12 +1,12 @@
 use switchboard_wire::native::ForeignProtocol;
 
-/// What a peer of the native protocol did wrong.
+/// A peer's violation of the native protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NativeError {
     /// A frame that names a channel is too long.
     #[error("a channel name of {length} bytes is over the limit of {limit} (limit: channel-name)")]
     ChannelTooLong {
-        /// What the peer announced, in bytes.
+        /// Announced length, in bytes.
         length: usize,
         /// In bytes.
         limit: usize,
@@ -20,7 +20,7 @@ pub enum NativeError {
     /// A frame that carries data is too long.
     #[error("a message of {length} bytes is over the limit of {limit} (limit: message)")]
     DataTooLong {
-        /// What the peer announced, in bytes.
+        /// Announced length, in bytes.
         length: usize,
         /// In bytes.
         limit: usize,

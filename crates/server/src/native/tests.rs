@@ -10,7 +10,7 @@ fn frames(bodies: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// What was asked for, message by message, so that runs cut otherwise compare equal.
+/// Flattens commands message by message, so that runs cut otherwise compare equal.
 fn flat(commands: &[Command]) -> Vec<(String, Vec<u8>)> {
     let mut flat = Vec::new();
     for command in commands {
@@ -68,7 +68,7 @@ fn cuts_change_nothing() {
     }
 }
 
-/// What each of these commands reserves.
+/// Bytes that each command reserves.
 fn reserved(commands: &[Command]) -> Vec<usize> {
     let bytes = |command: &Command| match command {
         Command::Reserve { bytes, .. } => Some(*bytes),
@@ -151,7 +151,7 @@ fn a_backlog_is_dealt_with_in_steps_and_changes_nothing() {
         session.received_up_to(&bytes, most, &mut commands).unwrap();
         let mut held = reserved(&commands).last().copied().unwrap_or(0);
         loop {
-            // What only sizes a buffer comes on top.
+            // Reservations come on top.
             assert!(flat(&commands).len() <= most, "{} commands for {most}", commands.len());
             all.append(&mut commands);
             if !session.has_backlog() {
@@ -267,7 +267,7 @@ fn what_is_missing_is_known() {
     assert_eq!(session.missing(), 1);
 }
 
-/// What a session asks for when its peer shuts its side down after these bytes.
+/// Commands of a session whose peer shuts its side down after these bytes.
 fn shut_down_after(bytes: &[u8]) -> (Vec<Command>, Session) {
     let mut session = Session::new(&Limits::default());
     session.received(bytes, &mut Vec::new()).unwrap();

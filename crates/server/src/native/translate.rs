@@ -35,17 +35,17 @@ pub struct Session {
     /// The beginning of a frame or pair that is not whole; behind `filled`, zeros.
     tail: Vec<u8>,
     filled: usize,
-    /// How long the tail must become before more can be said about it.
+    /// Tail length at which more can be said about it.
     need: usize,
-    /// How long the tail may become before more is reserved for it; at most `need`.
+    /// Tail length before more is reserved for it; at most `need`.
     room: usize,
-    /// What was received and not looked at yet, behind `backlog_at`.
+    /// Received bytes not looked at yet, behind `backlog_at`.
     backlog: Vec<u8>,
     backlog_at: usize,
     reserved: bool,
 }
 
-/// What stands at the beginning of some bytes.
+/// The beginning of some bytes.
 enum Pair<'a> {
     Whole { channel: &'a [u8], data: &'a [u8], data_at: usize },
     End,
@@ -106,7 +106,7 @@ impl Session {
         self.consumer
     }
 
-    /// How many bytes are at least missing to what was begun; zero at a boundary.
+    /// Minimum number of bytes missing to what was begun; zero at a boundary.
     pub fn missing(&self) -> usize {
         self.need - self.filled
     }

@@ -16,7 +16,7 @@ use switchboard_wire::native::encode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// How long the broker may take: a channel at its limit pauses its publishers.
+/// Time limit for the broker: a channel at its limit pauses its publishers.
 const PATIENCE: Duration = Duration::from_secs(5);
 const NOBODY: &[u8] = b"/null";
 const ECHO: &[u8] = b"/switchboard/echo";

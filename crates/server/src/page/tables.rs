@@ -27,7 +27,7 @@ const ROWS: (usize, usize) = (100, 1000);
 #[derive(Debug, Default)]
 pub(super) struct Turn(Mutex<()>);
 
-/// What is asked of a table.
+/// A query of a table.
 struct Wanted {
     needle: Needle,
     sort: String,
@@ -125,7 +125,7 @@ pub(super) async fn channel(State(hub): State<Arc<Hub>>, RawQuery(query): RawQue
 type Row = (ConnectionStatus, Option<Origin>);
 type ConnectionOrder = fn(&Row, &Row) -> Ordering;
 
-/// How much a connection needs somebody's attention.
+/// Rank of a connection's need for attention.
 fn trouble(connection: &ConnectionStatus) -> u8 {
     u8::from(connection.paused.is_some()) * 8
         + u8::from(connection.stalled) * 4

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// How long a tail goes on; then the page has to ask for another one.
+/// Time limit of a tail; then the page has to ask for another one.
 const LONGEST: Duration = Duration::from_mins(5);
 /// Samples of one tail.
 const MOST: usize = 2000;

@@ -21,11 +21,11 @@ struct Script {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is to be read; an error, or nothing more, comes behind it.
+    /// Pending input; an error, or nothing more, comes behind it.
     input: VecDeque<u8>,
     ended: bool,
     read_error: Option<ErrorKind>,
-    /// What the next writes take; once there is none, the socket is full.
+    /// Results of the next writes; when empty, the socket is full.
     takes: VecDeque<Result<usize, ErrorKind>>,
     written: Vec<u8>,
     writes: usize,

@@ -2,7 +2,7 @@
 
 use switchboard_wire::websocket::{self, Opcode};
 
-/// How frames are put on the wire.
+/// Form of frames on the wire.
 #[derive(Debug)]
 pub(crate) enum Framing {
     /// One behind the other.
@@ -11,7 +11,7 @@ pub(crate) enum Framing {
     WebSocket(WebSocket),
 }
 
-/// What a WebSocket owes its peer beside frames.
+/// State of a WebSocket beside its frames.
 #[derive(Debug, Default)]
 pub(crate) struct WebSocket {
     /// The peer sends text, and so gets text where a frame is UTF-8.

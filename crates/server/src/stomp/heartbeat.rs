@@ -8,7 +8,7 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// The peer is dead after so many of its intervals without a byte.
 const MISSED: u32 = 2;
 
-/// What is due.
+/// Due action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
     /// Nothing before this time.

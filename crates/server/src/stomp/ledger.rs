@@ -1,4 +1,4 @@
-//! What a session and the tasks that deliver to its connection both have to know.
+//! State shared by a session and the tasks that deliver to its connection.
 
 use super::outbox::Entry;
 use bytes::Bytes;
@@ -52,7 +52,7 @@ impl Ledger {
         (!self.is_ending).then_some(Entry::Ended(id))
     }
 
-    /// What the event [`Deliver`](switchboard_broker::Event::Deliver) asks to be written.
+    /// Entry for the event [`Deliver`](switchboard_broker::Event::Deliver).
     pub(crate) fn deliver(
         &mut self,
         id: SubscriptionId,

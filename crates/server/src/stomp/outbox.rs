@@ -27,7 +27,7 @@ pub(crate) enum Entry {
     Messages {
         /// Which subscription, and its header line.
         subscription: (SubscriptionId, Arc<[u8]>),
-        /// Where they were published.
+        /// Their destination.
         channel: Bytes,
         batch: Batch,
         /// The first message's; the others' follow it by one.
@@ -48,7 +48,7 @@ pub(crate) enum Entry {
     Beat,
     /// An ERROR, in place of all messages. Nothing comes behind it.
     Error(StompError),
-    /// What belongs to WebSocket alone.
+    /// A signal of WebSocket alone.
     WebSocket(Signal),
 }
 

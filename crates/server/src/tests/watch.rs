@@ -1,4 +1,4 @@
-//! Who is watched, and who has vanished.
+//! Watched and vanished connections.
 
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};

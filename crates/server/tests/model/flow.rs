@@ -140,7 +140,7 @@ pub(crate) fn a_recall_beside_a_flush() {
         world.0.pass_time(&mut dirty);
         assert!(world.0.pump(&mut dirty, &Slice::begin()));
         reading.join().unwrap();
-        // What was begun is written to its end; what was not is written later, or waits.
+        // A begun message is written to its end; the others are written later, or wait.
         for _ in 0..2 {
             consumer.socket.try_read();
             consumer.pumps();

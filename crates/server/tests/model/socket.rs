@@ -100,7 +100,6 @@ impl Socket {
     }
 }
 
-/// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin;
 

@@ -46,7 +46,7 @@ impl World {
 }
 
 impl Party {
-    /// What its task does with commands that it has read.
+    /// Runs commands as its task does after a read.
     pub(crate) fn does(&self, mut commands: Vec<Command>) {
         let mut dirty = Dirty::default();
         self.hub.apply(self.handle.id(), &mut commands, &mut dirty, &Slice::begin());

@@ -1,4 +1,4 @@
-//! What the tests of the page do with it.
+//! Helpers of the page's tests.
 
 use crate::common::{Client, Running};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What the page looks like, where it leads, and who may see it.
+//! The page's looks, links and access.
 
 use crate::asks::{HOST, fill, live, open, shows};
 use crate::common::Running;

@@ -1,4 +1,4 @@
-//! What is done to queues and connections, and what is published by hand.
+//! Operations on queues and connections, and publishing by hand.
 
 use crate::asks::{HOST, cell, click_on, depth, fill, live, open, shows, write};
 use crate::common::Running;

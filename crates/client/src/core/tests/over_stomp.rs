@@ -7,7 +7,7 @@ use switchboard_wire::stomp::{Decoder, Found, Limits, Version};
 
 const AGREED: Agreed = Agreed { version: Version::V1_2, sends: None, expects: None };
 
-/// What a server makes of bytes: the bodies of whole messages, and the receipts that it gives.
+/// Decodes as a server: the bodies of whole messages, and the receipts that it gives.
 fn server(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut decoder = Decoder::new(Limits::default());
     decoder.set_version(Version::V1_2);
@@ -62,7 +62,7 @@ fn a_write_that_breaks_anywhere_loses_no_more_than_is_in_doubt_and_the_rest_foll
                 assert_eq!(in_doubt, 0);
                 assert!(received.ends_with(&[b"three".to_vec()]) && received.len() >= 3, "{cut}: {received:?}");
             } else {
-                // What had arrived is in doubt, too.
+                // Received bodies are in doubt, too.
                 assert_eq!(received, [&b"one"[..], b"", b"three"], "{cut}");
             }
             assert_eq!(core.buffered_bytes(), 0, "{cut}");

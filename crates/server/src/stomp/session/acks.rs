@@ -23,7 +23,7 @@ pub(super) struct Settlement {
     act: Act,
 }
 
-/// What becomes of the messages.
+/// Outcome of the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
     Ack,

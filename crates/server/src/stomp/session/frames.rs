@@ -1,4 +1,4 @@
-//! What each command asks for.
+//! Effects of each command.
 
 use super::{Session, State, StompError};
 use std::borrow::Cow;

@@ -19,9 +19,9 @@ pub(super) struct Tail {
     /// Behind `filled`, zeros.
     bytes: Vec<u8>,
     filled: usize,
-    /// How long it must become before more can be said about it; 0 if nothing is begun.
+    /// Length at which more can be said about it; 0 if nothing is begun.
     need: usize,
-    /// How long it may become before more is reserved for it.
+    /// Length before more is reserved for it.
     room: usize,
 }
 
@@ -76,7 +76,7 @@ impl Session {
         self.tail.filled += bytes;
     }
 
-    /// How many bytes are at least missing to what was begun; zero between frames.
+    /// Minimum number of bytes missing to what was begun; zero between frames.
     pub(crate) fn missing(&self) -> usize {
         self.tail.need.saturating_sub(self.tail.filled)
     }
@@ -126,8 +126,8 @@ impl Session {
     fn take_in(&mut self, mut input: &[u8], most: usize, commands: &mut Vec<Command>) -> Result<(), StompError> {
         let whole = input;
         while self.tail.need > 0 {
-            // How long a head is, or a body without a length, is not known before its end: so much at a time that copies and
-            // work stay in proportion.
+            // A head, or a body without a length, has no known end: so much at a time that copies and work stay in
+            // proportion.
             let more = if self.missing() > 1 { self.missing() } else { self.tail.filled.max(UNCHARGED) };
             let (now, behind) = input.split_at(more.min(input.len()));
             self.tail.keep(now);

@@ -52,7 +52,7 @@ pub(crate) struct Session {
     /// The longest destination, in bytes.
     channel_name: usize,
     tail: Tail,
-    /// What was received and not looked at yet, behind `backlog_at`.
+    /// Received bytes not looked at yet, behind `backlog_at`.
     backlog: Vec<u8>,
     backlog_at: usize,
     /// The size of the last [`Command::Reserve`].
@@ -141,7 +141,7 @@ impl Session {
         self.reply.take()
     }
 
-    /// What was agreed on, if anything.
+    /// The agreed heart-beats, if any.
     pub(crate) fn heartbeat(&mut self) -> Option<&mut Heartbeat> {
         self.heartbeat.as_mut()
     }
@@ -159,7 +159,7 @@ impl Session {
         }
     }
 
-    /// What was handed out and not acked goes back before the connection ends, and transactions are dropped.
+    /// Requeues unacked messages before the connection ends, and drops transactions.
     fn end(&mut self, commands: &mut Vec<Command>) {
         self.state = State::Ended;
         self.ledger.lock().finish();

@@ -24,7 +24,7 @@ const NOT_PASSED_ON: [&[u8]; 8] = [
 /// Milliseconds from the SEND on.
 const DELAY: &[u8] = b"AMQ_SCHEDULED_DELAY";
 
-/// What the headers of a SEND say.
+/// Parsed headers of a SEND.
 #[derive(Debug)]
 pub(super) struct Send {
     /// The header lines as they came.

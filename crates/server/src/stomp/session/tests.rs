@@ -176,7 +176,7 @@ fn an_announced_length_takes_no_memory() {
     assert!(session.spare().len() <= 512);
 }
 
-/// What was asked for, message by message, and how it ended. Reservations depend on the cut.
+/// Returns the commands, message by message, and the error. Reservations depend on the cut.
 fn asked<'a>(pieces: impl Iterator<Item = &'a [u8]>, most: usize) -> (Vec<Command>, Option<StompError>) {
     let (mut session, _) = session();
     let mut asked = Vec::new();

@@ -21,7 +21,7 @@ const ALL_OF_MEMORY: usize = 8;
 /// Bytes that each step of one, or one that is empty, counts for.
 const OVERHEAD: usize = 192;
 
-/// What the open transactions of all sessions take: many that are left open must not take the memory of everybody else.
+/// Usage of all sessions' open transactions: many that are left open must not take the memory of everybody else.
 #[derive(Debug)]
 pub(crate) struct AllTransactions {
     bytes: AtomicUsize,
@@ -95,7 +95,7 @@ impl Transactions {
         self.all.remove(std::mem::take(&mut self.bytes));
     }
 
-    /// What they take, in bytes.
+    /// Memory usage, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
