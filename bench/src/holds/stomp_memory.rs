@@ -30,7 +30,7 @@ fn waiting(places: &Places, count: usize) -> Result<bool> {
     let wide = ["--set", "outbox=1GiB", "--set", "outbox-messages=100000000"];
     let broker = start_with(Peer::Switchboard, places, &[memory.as_slice(), &wide].concat())?;
     let stomp = Stomp { address: broker.address, login: None, prefetch: Some(u32::MAX) };
-    let mut publisher = stomp.publishing()?;
+    let mut publisher = stomp.open()?;
     let before = settled(&broker.process)?;
     let (mut block, mut payload) = (String::new(), 0);
     let body = "x".repeat(BODY);
@@ -52,7 +52,7 @@ fn waiting(places: &Places, count: usize) -> Result<bool> {
     let mut kept =
         judge("a waiting message, beyond body and headers", each(full), "B", "300 B", each(full) <= MESSAGE_BOUND);
     // Without a receipt, which would stand among the messages.
-    let mut consumer = stomp.publishing()?;
+    let mut consumer = stomp.open()?;
     let most = u32::MAX;
     write!(consumer, "SUBSCRIBE\nid:0\ndestination:{QUEUE}\nack:client-individual\nprefetch-count:{most}\n\n\0")?;
     read_all(&mut consumer, count)?;

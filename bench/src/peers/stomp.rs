@@ -86,7 +86,7 @@ pub(crate) fn start_stomp(peer: StompPeer, places: &Places, coilmq: &Path) -> Re
             process
                 .wait_within(START, || {
                     let probe = Stomp { address, login: Some(("guest".into(), "guest".into())), prefetch: None };
-                    probe.publishing().ok()
+                    probe.open().ok()
                 })
                 .with_context(|| format!("{} on {address}", peer.name()))?;
             process

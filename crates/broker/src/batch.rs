@@ -3,7 +3,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 /// Bytes of a length before each message of a packed buffer.
-const PREFIX: usize = 4;
+pub(crate) const PREFIX: usize = 4;
 
 /// Consecutive messages for one channel that arrived together: the unit in which the broker
 /// works.
@@ -83,9 +83,13 @@ impl Batch {
     /// The lower, the earlier they are dispatched: 0 for the highest priority.
     #[inline]
     pub(crate) fn rank(&self) -> u8 {
-        self.attributes
-            .as_ref()
-            .map_or(Batch::RANK, |attributes| Attributes::HIGHEST.saturating_sub(attributes.priority))
+        Batch::rank_of(self.attributes.as_ref())
+    }
+
+    /// The rank of messages with these attributes.
+    #[inline]
+    pub(crate) fn rank_of(attributes: Option<&Arc<Attributes>>) -> u8 {
+        attributes.map_or(Batch::RANK, |attributes| Attributes::HIGHEST.saturating_sub(attributes.priority))
     }
 
     /// Whether the time of the messages is over.
@@ -203,8 +207,9 @@ impl Batch {
     }
 }
 
+/// The size of the message at an offset, its length included.
 #[inline]
-fn size_at(packed: &[u8], offset: usize) -> Option<usize> {
+pub(crate) fn size_at(packed: &[u8], offset: usize) -> Option<usize> {
     let prefix = packed.get(offset..offset + PREFIX)?;
     let length = u32::from_be_bytes(prefix.try_into().ok()?);
     (length as usize).checked_add(PREFIX)

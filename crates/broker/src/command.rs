@@ -67,7 +67,7 @@ pub enum Command {
         /// where one of them is refused.
         covers: usize,
     },
-    /// So many receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
+    /// Receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
     ReceiptsWritten {
         /// Their number.
         receipts: usize,

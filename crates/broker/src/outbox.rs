@@ -2,7 +2,6 @@ use crate::backlog::{OPEN, SMALL};
 use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
 use crate::{Attributes, Batch, Time};
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -120,8 +119,7 @@ impl Outbox {
 
     /// Origins of the messages that are not wholly written, and their ranks, entry by entry.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (Origin, u8)> {
-        let open = self.open.as_ref();
-        let open = open.map(|open| (open.origin, Batch::from_parts(Bytes::new(), 0, open.attributes.clone()).rank()));
+        let open = self.open.as_ref().map(|open| (open.origin, Batch::rank_of(open.attributes.as_ref())));
         self.entries().map(|entry| (entry.origin, entry.batch.rank())).chain(open)
     }
 

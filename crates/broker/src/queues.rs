@@ -151,8 +151,8 @@ pub struct Browsed {
     pub postponed: Option<Duration>,
 }
 
-/// Messages that wait in a queue, in the order in which it hands them out; behind them those that wait for their time, by that. What came back from
-/// several consumers is listed consumer by consumer.
+/// Messages that wait in a queue, in the order in which it hands them out; behind them the postponed ones, by the time when
+/// they are due. Messages that came back from several consumers are listed consumer by consumer.
 #[derive(Clone, Debug, Default)]
 pub struct Browse {
     /// The messages.

@@ -260,7 +260,10 @@ fn a_drained_subscription_takes_what_is_on_its_way_and_one_with_acks_gives_it_ba
     let mut other = client.subscribe_with("/queue/manual", Subscribe::manual().prefetch(1)).wait().unwrap();
     assert_eq!(number(&next(&mut other)), 10);
     first.ack().unwrap();
-    assert_eq!(in_time("the end", move || manual.iter().count()), 0);
+    let (rest, flushed) = in_time("the end", move || (manual.iter().count(), manual.flush().wait()));
+    assert_eq!(rest, 0);
+    // The receipt of the end has confirmed the ack.
+    flushed.unwrap();
     other.drain();
     assert_eq!(in_time("the other's end", move || other.iter().count()), 0);
     let mut left: Vec<u64> =

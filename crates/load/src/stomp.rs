@@ -21,7 +21,12 @@ pub struct Stomp {
 }
 
 impl Stomp {
-    fn open(&self) -> io::Result<TcpStream> {
+    /// Opens a connection that is subscribed to nothing.
+    ///
+    /// # Errors
+    ///
+    /// The connection's, or what the broker has refused.
+    pub fn open(&self) -> io::Result<TcpStream> {
         let mut stream = connect(self.address)?;
         stream.set_read_timeout(Some(ANSWER))?;
         let login =
@@ -61,15 +66,6 @@ impl Stomp {
         write!(stream, "SUBSCRIBE\nid:0\ndestination:{destination}\nack:{ack}\nreceipt:0\n\n\0")?;
         expect(&stream, "RECEIPT")?;
         Ok(stream)
-    }
-
-    /// Opens a connection that publishes.
-    ///
-    /// # Errors
-    ///
-    /// The connection's, or what the broker has refused.
-    pub fn publishing(&self) -> io::Result<TcpStream> {
-        self.open()
     }
 }
 

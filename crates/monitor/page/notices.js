@@ -5,7 +5,7 @@ import { bytes, count, moment, number, span } from "./format.js";
 const SHOWN = 60;
 /// More alarms than this are one line.
 const ALARMS = 1;
-/// So many are named in that line.
+/// Alarms that are named in that line, at most.
 const NAMED = 3;
 /// And this many are shown at most.
 const ALARMS_OPEN = 200;

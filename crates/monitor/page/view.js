@@ -59,7 +59,7 @@ export class View {
         return this.chosen ? most : Math.min(most, Math.max(FIRST, now - (this.oldest ?? now)));
     }
 
-    /// Whether the window is about as long as the range says: at first there is less.
+    /// True if the window is about as long as the range says: at first there is less.
     isWhole(now) {
         return this.live && this.span(now) >= WHOLE * spanOf(this.range) * 1000;
     }

@@ -39,7 +39,7 @@ function formOf(...parts) {
     return form;
 }
 
-/// Whether somebody has typed the name. `fields` stand before it.
+/// Returns true if the name was typed. `fields` stand before it.
 export async function confirmed(title, words, name, act, fields = []) {
     const [input, label] = field("Type the name above to go on");
     input.id = "typed";
@@ -69,7 +69,7 @@ export async function composed() {
 }
 
 /// Shows a sentence.
-export async function told(title, words) {
+export async function notify(title, words) {
     const [, row] = ends("Close", "");
     row.firstChild.remove();
     await open(formOf(titled(title), make("p", "", words), row));

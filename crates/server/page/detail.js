@@ -22,7 +22,7 @@ export class Detail {
     /// `on` has close(), and changed() when something was done.
     constructor(on) {
         this.on = on;
-        this.place = document.getElementById("detail");
+        this.section = document.getElementById("detail");
         this.channel = null;
         this.tail = null;
     }
@@ -36,9 +36,9 @@ export class Detail {
         this.tail?.close();
         this.tail = null;
         this.channel = channel;
-        this.place.hidden = channel === null;
+        this.section.hidden = channel === null;
         if (channel === null) {
-            this.place.replaceChildren();
+            this.section.replaceChildren();
             return;
         }
         const name = make("h2", "", shown(channel));
@@ -46,7 +46,7 @@ export class Detail {
         const isOfQueue = isQueue(channel);
         this.queue = isOfQueue ? new Queue(channel, (done, work) => this.act(done, work)) : null;
         this.figures = [...FIGURES, ...(isOfQueue ? QUEUE_FIGURES : [])].map(([title, value]) => [make("dd", "", "\u2013"), title, value]);
-        const figures = make("dl", "figures", ...this.figures.map(([place, title]) => make("div", "", make("dt", "", title), place)));
+        const figures = make("dl", "figures", ...this.figures.map(([cell, title]) => make("div", "", make("dt", "", title), cell)));
         this.state = make("p", "state");
         this.state.setAttribute("role", "status");
         const close = button("close", "\u00d7", () => this.on.close());
@@ -54,14 +54,14 @@ export class Detail {
         this.gone = make("p", "state");
         const actions = make("p", "actions", ...(this.queue?.actions() ?? []));
         const waiting = this.queue?.looking() ?? [];
-        this.place.replaceChildren(close, name, figures, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
-        this.place.scrollTop = 0;
+        this.section.replaceChildren(close, name, figures, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
+        this.section.scrollTop = 0;
         close.focus({ preventScroll: true });
     }
 
     /// The figures of the channel now; null if there is none of this name.
     fill(row) {
-        this.figures.forEach(([place, , value]) => text(place, row === null ? "\u2013" : value(row)));
+        this.figures.forEach(([cell, , value]) => text(cell, row === null ? "\u2013" : value(row)));
         this.queue?.fill(row);
         text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.is_paused ? "This queue is paused: its consumers get nothing." : "");
         this.gone.dataset.warn = String(row?.is_paused === true);

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { channelColumns, connectionColumns, TEXTS } from "./columns.js";
-import { composed, confirmed, told } from "./confirm.js";
+import { composed, confirmed, notify } from "./confirm.js";
 import { Detail } from "./detail.js";
 import { count, whole } from "./format.js";
 import { encoded, parsed } from "./names.js";
@@ -168,7 +168,7 @@ async function kicks(row) {
         try {
             await api.kick(row.id);
         } catch (error) {
-            await told("Kick the connection", error.message);
+            await notify("Kick the connection", error.message);
         }
         ask();
     }
@@ -201,7 +201,7 @@ element("publish-to").addEventListener("click", async () => {
         view.channel = channel;
         look(true);
     } catch (error) {
-        await told("Publish a message", error.message);
+        await notify("Publish a message", error.message);
     }
 });
 addEventListener("keydown", (event) => {

@@ -41,9 +41,9 @@ export class Totals {
                 spark(element(`${id}-spark`), this.points.map((point) => [point[at]]));
             });
         }
-        const { dropped_slow: slow, dropped_no_subscribers: nobody, dropped_publisher_gone: gone } = totals;
-        text(element("dropped"), whole(slow + nobody + gone));
-        const why = [[slow, "slow subscribers"], [nobody, "no subscribers"], [gone, "publisher gone"]];
+        const { dropped_slow: slow, dropped_no_subscribers: noSubscribers, dropped_publisher_gone: gone } = totals;
+        text(element("dropped"), whole(slow + noSubscribers + gone));
+        const why = [[slow, "slow subscribers"], [noSubscribers, "no subscribers"], [gone, "publisher gone"]];
         text(element("dropped-why"), why.filter(([number]) => number > 0).map(([number, words]) => `${whole(number)} ${words}`).join(", "));
         text(element("connections"), whole(totals.connections));
         text(element("paused"), totals.paused > 0 ? `${whole(totals.paused)} paused` : count(totals.subscriptions, "subscription"));

@@ -158,6 +158,9 @@ impl<'a> Connection<'a> {
         // The peer has shut its side down, after it had ended the session.
         let mut finished = false;
         self.take_first();
+        if self.session.is_begun() {
+            begun = None;
+        }
         loop {
             let more = self.work();
             if hub.is_stopped() || handle.has_failed() {

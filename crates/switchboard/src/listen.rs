@@ -92,8 +92,6 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         End::Count => stop.unless_again(count_lost(args, &mut subscription)).await,
         End::Signal(code) => {
             signal = Some(code);
-            subscription.drain();
-            printer.settle();
             stop.unless_again(printer.print_rest(&mut subscription)).await?;
         }
         End::Subscription | End::Near => {}
@@ -121,7 +119,7 @@ struct Printer<'a> {
     held: Vec<Message>,
 }
 
-/// Whether the messages are acked: a queue's, unless the address says that the protocol has no acks. Names that STOMP cannot
+/// Returns true if the messages are acked: a queue's, unless the address says that the protocol has no acks. Names that STOMP cannot
 /// express are left to the native protocol.
 fn is_acked(args: &Listen) -> bool {
     let name = &args.channel.0;
@@ -162,8 +160,6 @@ impl Printer<'_> {
                 written = &mut writing => written??,
                 code = stop.next() => {
                     stop.unless_again(writing).await??;
-                    subscription.drain();
-                    self.settle();
                     return Ok(End::Signal(code));
                 }
             }
@@ -184,7 +180,9 @@ impl Printer<'_> {
 
     /// Leaves, and prints what was sent by then: of a queue's messages none is lost.
     async fn print_rest(&mut self, subscription: &mut Subscription) -> Result<()> {
+        // Before the acks, which would ask for more.
         subscription.drain();
+        self.settle();
         if self.acks {
             until_end(subscription).await;
             return Ok(());

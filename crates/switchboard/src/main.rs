@@ -83,7 +83,7 @@ fn parse() -> Cli {
     })
 }
 
-/// Whether the command was `purge`, which has become one of `queues`.
+/// Returns true if the command was `purge`, which has become one of `queues`.
 fn word_is_purge(error: &clap::Error) -> bool {
     error.get(ContextKind::InvalidSubcommand).is_some_and(|word| word.to_string() == "purge")
 }

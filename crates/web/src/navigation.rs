@@ -41,7 +41,7 @@ fn list(pages: &[(&'static str, Vec<SocketAddr>)], listener: SocketAddr, host: &
     if links.len() < 2 { Vec::new() } else { links }
 }
 
-/// The host and port by which somebody who came by this name reaches a page, if he does: by the same name where that leads there.
+/// The host and port by which a browser that came by `name` reaches a page, if it can: by the same name if that leads there.
 fn reach(addresses: &[SocketAddr], own: IpAddr, name: &str) -> Option<(String, u16)> {
     let own = own.to_canonical();
     let asked = literal(name).map(|ip| ip.to_canonical());

@@ -22,8 +22,8 @@ pub struct PageFile {
     pub hash: [u8; 32],
 }
 
-/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`, and `/theme.css` and `/services.js` are common to all pages. A path
-/// that `find` does not know gets 404, other methods get 405.
+/// Answers GET and HEAD with the file of the request's path; `/` is `index.html`, and `/theme.css` and `/services.js` are
+/// common to all pages. A path that `find` does not know gets 404, other methods get 405.
 pub fn page_file(
     method: &Method,
     uri: &Uri,

@@ -12,8 +12,7 @@ use crate::{Attributes, Batch, ConnectionId, Time};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So long after a recall of expired messages there is no other of the same connection: each looks at all that the driver
-/// has.
+/// Time between two recalls of expired messages of a connection: each looks at all that the driver has.
 const BETWEEN_RECALLS: Duration = Duration::from_millis(100);
 
 impl Broker {

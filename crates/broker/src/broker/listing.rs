@@ -3,15 +3,13 @@
 use super::Broker;
 use super::channel::Channel;
 use super::report::page;
+use crate::batch::{PREFIX, size_at};
 use crate::name::Kind;
 use crate::queues::{Browse, BrowseQuery, Browsed, Position, QueueStatus, Queues};
 use crate::slots::ChannelSlot;
 use crate::{Page, Time};
 use bytes::Bytes;
 use std::sync::Arc;
-
-/// Bytes of a length before each message of a packed buffer.
-const PREFIX: usize = 4;
 
 impl Channel {
     /// Messages that consumers have.
@@ -77,10 +75,8 @@ impl Broker {
             let mut rest = view.packed.clone();
             let passed = if view.at == (Position { passed: 0, ..at }) { at.passed } else { 0 };
             for index in 0..view.count {
-                let length = rest
-                    .get(..PREFIX)
-                    .map_or(0, |prefix| prefix.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)));
-                let mut message = rest.split_to((PREFIX + length).min(rest.len()));
+                let mut message = rest.split_to(size_at(&rest, 0).unwrap_or(0).min(rest.len()));
+                let length = message.len().saturating_sub(PREFIX);
                 if index < passed as usize {
                     continue;
                 }

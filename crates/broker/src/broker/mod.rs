@@ -7,9 +7,10 @@
 //! | command or call | changes | follow-up work that the marks lead to |
 //! |---|---|---|
 //! | `Connect` | connection | close it while the broker drains |
-//! | `Publish`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `Publish`, `PublishWithReceipt`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
 //! | `ReceiptsWritten` | memory, connection | go on with what waits behind receipts; close if finished; free memory |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
+//! | `Claim` | members, channels | tell the consumers who may consume, some a step; dispatch |
 //! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
 //! | `Ack`, `Nack` | lease, subscription, channel, dead letters, connection | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
 //! | `Credit`, `TransportAck` | outbox, channel, connection | hand out; dispatch to the freed room; wake publishers; close if finished; free memory |

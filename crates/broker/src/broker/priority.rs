@@ -7,7 +7,7 @@ use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Batch, Time};
 use std::time::Duration;
 
-/// So long after what consumers had of a queue was taken back for such a message, it is not taken back for another.
+/// Time between two reclaims of what the consumers of a queue have, for messages of a higher priority.
 const BETWEEN: Duration = Duration::from_millis(5);
 
 /// Entries of an outbox that are looked at for messages of a lower priority. What is behind them is behind enough.

@@ -8,7 +8,8 @@ use crate::slots::ConnectionSlot;
 use crate::{Batch, Event, PauseReason, cost};
 
 impl Broker {
-    /// Gives a receipt, or says that the messages right before it were not all taken. A connection that reads none of them is paused at the bound of an outbox.
+    /// Gives a receipt, or says that the messages right before it were not all taken. A connection that reads no receipts
+    /// is paused at the bound of an outbox.
     pub(super) fn receipt(&mut self, slot: ConnectionSlot, batch: Batch, of_messages: bool) -> Result<Taken, Stop> {
         let (charge, limit) = (cost::receipts(batch.len(), batch.bytes()), self.limits.outbox);
         let row = self.connections.edit(slot);
@@ -31,7 +32,7 @@ impl Broker {
         Ok(None)
     }
 
-    /// So many receipts are written: those that wait for room go on.
+    /// Releases the charge of written receipts; those that wait for room go on.
     pub(super) fn receipts_written(&mut self, slot: ConnectionSlot, receipts: usize, bytes: usize) {
         let row = self.connections.edit(slot);
         let charge = cost::receipts(receipts, bytes).min(row.receipts);

@@ -135,7 +135,9 @@ impl Broker {
                     self.garbage.push_front((slot, backlog));
                     return;
                 }
-                while backlog.make_ready(Time(u64::MAX)) {}
+                if !backlog.has_ready() {
+                    backlog.make_ready(Time(u64::MAX));
+                }
                 let before = backlog.segments();
                 let budget = &mut self.budget;
                 let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };

@@ -30,7 +30,7 @@ impl Beats {
         self.begun = true;
     }
 
-    /// When to send a sign of life: half of the interval is left for the way.
+    /// The time of the next sign of life: half of the interval is left for the way.
     pub(crate) fn due(&self) -> Option<Deadline> {
         self.sends.filter(|_| !self.begun).map(|(interval, last)| Deadline::after(last, interval / 2))
     }

@@ -32,7 +32,8 @@ impl Publisher {
             Reason::Error(message) => Some(message.as_str().into()),
             _ => None,
         };
-        // Words about nothing that is confirmed are about the message that was begun.
+        // Words where nothing waits for its receipt may be about the message that was begun, or about the connection: a kick and
+        // the broker's end have words, too. So only a second refusal gives it up.
         let mut is_about_first = words.is_some() && self.unconfirmed.is_empty();
         if let Some((batch, written)) = self.writing.take() {
             self.writing_barrier = None;
@@ -61,7 +62,7 @@ impl Publisher {
         let mut rejected = None;
         if let Some((name, length)) = partly
             && (self.stuck >= self.options.resend.max(STUCK)
-                || is_about_first
+                || is_about_first && (self.stuck > 1 || !self.options.reconnect)
                 || self.dialect == Dialect::Native && (length > LIMIT || name > MAX_CHANNEL))
         {
             in_doubt = self.give_up_first();

@@ -101,10 +101,9 @@ impl StompSubscriber {
             return;
         }
         // Acks come before it.
-        self.acks.write(self.token, &mut self.asked, &mut self.output);
-        self.asked += 1;
-        self.ending = Ending::Unsubscribed(self.asked);
-        stomp::unsubscribe(&self.of, self.token, self.asked, self.version, &mut self.output);
+        let asked = self.acks.write_last(self.token, &mut self.asked, &mut self.output);
+        self.ending = Ending::Unsubscribed(asked);
+        stomp::unsubscribe(&self.of, self.token, asked, self.version, &mut self.output);
         if self.of.how.ack == AckMode::Manual {
             // Whatever else comes is not for the program.
             self.disconnect();

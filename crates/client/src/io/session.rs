@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    /// Whether [`Session::drain`] has to wait until the program has settled what it has taken.
+    /// Returns true while [`Session::drain`] has to wait for the program, which has taken messages and not settled them.
     pub(crate) fn must_settle(&self, request: &SubscribeRequest) -> bool {
         matches!(self, Session::Stomp { is_manual: true, .. }) && !request.acks.is_settled()
     }

@@ -149,6 +149,10 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
     let mut late = Deadline::NEVER;
     loop {
         let full = request.inbox.is_full();
+        if full && closing {
+            // The program has not taken what is here; the server is not silent.
+            late = Deadline::after(Instant::now(), options.timeout);
+        }
         match request.inbox.taker() {
             Taker::Left => {
                 leave(shared, request, core, (reader, writer, outgoing, input)).await;

@@ -167,14 +167,18 @@ impl Acks {
 
     /// Moves what is to be written to `out`, with a barrier behind it if somebody waits for one.
     pub(crate) fn write(&self, token: Token, asked: &mut u64, out: &mut Vec<u8>) {
+        self.state.lock().write(token, asked, out);
+    }
+
+    /// The same before the frame that ends the subscription. Returns the number of that frame's receipt, which confirms the
+    /// acks, too.
+    pub(crate) fn write_last(&self, token: Token, asked: &mut u64, out: &mut Vec<u8>) -> u64 {
         let mut state = self.state.lock();
-        out.append(&mut state.frames);
-        if !state.wanted.is_empty() {
-            *asked += 1;
-            let (flushes, unconfirmed) = (state.wanted.drain(..).collect(), state.unconfirmed);
-            state.asked.push_back((*asked, unconfirmed, flushes));
-            super::barrier(token, *asked, state.version, out);
-        }
+        state.write(token, asked, out);
+        *asked += 1;
+        let unconfirmed = state.unconfirmed;
+        state.asked.push_back((*asked, unconfirmed, Vec::new()));
+        *asked
     }
 
     pub(crate) fn confirm(&self, number: u64) {
@@ -186,7 +190,8 @@ impl Acks {
             for (_, before, _) in &mut state.asked {
                 *before = before.saturating_sub(confirmed);
             }
-            let lost = std::mem::take(&mut state.lost);
+            // Flushes that were late have not reported it: the next one does.
+            let lost = if flushes.is_empty() { 0 } else { std::mem::take(&mut state.lost) };
             done.extend(flushes.into_iter().map(|flush| (flush, lost)));
         }
         drop(state);
@@ -195,7 +200,7 @@ impl Acks {
         }
     }
 
-    /// When the first flush is late.
+    /// The time at which the first flush is late.
     pub(crate) fn deadline(&self) -> Deadline {
         let state = self.state.lock();
         let asked = state.asked.iter().flat_map(|(_, _, flushes)| flushes).next();
@@ -215,6 +220,18 @@ impl Acks {
         drop(state);
         for flush in late {
             flush.completer.complete(Err(Error::TimedOut { what: "flush", after: self.timeout, option: "timeout" }));
+        }
+    }
+}
+
+impl State {
+    fn write(&mut self, token: Token, asked: &mut u64, out: &mut Vec<u8>) {
+        out.append(&mut self.frames);
+        if !self.wanted.is_empty() {
+            *asked += 1;
+            let flushes = self.wanted.drain(..).collect();
+            self.asked.push_back((*asked, self.unconfirmed, flushes));
+            super::barrier(token, *asked, self.version, out);
         }
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn first_lengths(version: Version, messages: &[u8]) -> (usize, usize,
     }
 }
 
-/// Whether the version can express this name or value of a header.
+/// Returns true if the version can express this name or value of a header.
 pub(crate) fn is_expressible(version: Version, text: &[u8], is_name: bool) -> bool {
     let line = match is_name {
         true => FrameWriter::lines_of(text, b"", version),

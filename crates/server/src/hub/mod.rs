@@ -153,7 +153,7 @@ impl Hub {
                 self.taps.see(now, channel, batch);
             }
             locked.broker.handle(now, id, command);
-            unclocked += 1 + locked.dispatch_of(receipt.as_ref(), &commands[done..], now, dirty);
+            unclocked += 1 + locked.dispatch_of(Some(id), receipt.as_ref(), &commands[done..], now, dirty);
             if let Some(subscription) = ended {
                 locked.forget(id, subscription, dirty);
             }

@@ -19,7 +19,7 @@ pub(super) struct State {
     pub(super) lines: Vec<Line>,
     /// Wake-up time of the timer.
     pub(super) armed: Option<Time>,
-    /// Whose messages were not taken last, and why.
+    /// The publisher of the messages that were rejected last, their channel, and the reason.
     rejected: Option<(ConnectionId, Bytes, Refusal)>,
 }
 
@@ -65,12 +65,13 @@ impl State {
 
     /// Does what the broker asks for, and returns how much that was.
     pub(super) fn dispatch(&mut self, now: Time, dirty: &mut Dirty) -> usize {
-        self.dispatch_of(None, &[], now, dirty)
+        self.dispatch_of(None, None, &[], now, dirty)
     }
 
-    /// The same after a command of a connection, with its receipt if it has one, whose next commands are `behind`.
+    /// The same after a command of the connection `of`, with its receipt if it has one, and `behind` it the next commands.
     pub(super) fn dispatch_of(
         &mut self,
+        of: Option<ConnectionId>,
         receipt: Option<&Batch>,
         behind: &[Command],
         now: Time,
@@ -156,8 +157,9 @@ impl State {
                         }
                         let named =
                             channel.as_ref().map_or_else(String::new, |name| format!("{}: ", name.escape_ascii()));
-                        let error =
-                            StompError::new(format!("{named}{refusal}")).with_receipt(receipt_of(receipt, behind));
+                        // The command may have let another connection go on, which then asked for too much.
+                        let receipt = if of == Some(connection) { receipt_of(receipt, behind) } else { None };
+                        let error = StompError::new(format!("{named}{refusal}")).with_receipt(receipt);
                         if handle.incoming_stomp(Entry::Error(error)) {
                             dirty.push(handle);
                         }

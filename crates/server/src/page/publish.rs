@@ -12,14 +12,16 @@ use serde_json::json;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_broker::ECHO;
 use switchboard_wire::native::encode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// Time limit for the broker: a channel at its limit pauses its publishers.
-const PATIENCE: Duration = Duration::from_secs(5);
-const NOBODY: &[u8] = b"/null";
-const ECHO: &[u8] = b"/switchboard/echo";
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The channel that a connection names which only sends.
+const NULL: &[u8] = b"/null";
 
 pub(super) async fn publish(
     State(hub): State<Arc<Hub>>,
@@ -30,7 +32,7 @@ pub(super) async fn publish(
     let name = parameter(query.as_deref(), "name").filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| bad("which channel? POST /page/publish?name=NAME"))?;
     let limits = hub.limits();
-    if name == ECHO || name == NOBODY {
+    if name == ECHO || name == NULL {
         return Err(bad("nothing can be published to this name: it has a meaning in the native protocol"));
     }
     if name.len() > limits.channel_name {
@@ -40,7 +42,7 @@ pub(super) async fn publish(
         let text = format!("the message has {} bytes; at most {} are allowed", body.len(), limits.message);
         return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("{text}\n")).into_response());
     }
-    match timeout(PATIENCE, send(&connector, &name, &body)).await {
+    match timeout(TIMEOUT, send(&connector, &name, &body)).await {
         Ok(Ok(())) => Ok(Json(json!({ "published": 1 })).into_response()),
         Ok(Err(error)) => {
             let text = format!("the broker has not taken the message: {error}; its log has the reason\n");
@@ -57,7 +59,7 @@ pub(super) async fn publish(
 async fn send(connector: &Connector, name: &[u8], body: &[u8]) -> io::Result<()> {
     let mut pipe = connector.connect().await?;
     let mut frames = Vec::new();
-    [NOBODY, name, body, ECHO, b""].iter().for_each(|frame| encode(frame, &mut frames));
+    [NULL, name, body, ECHO, b""].iter().for_each(|frame| encode(frame, &mut frames));
     pipe.write_all(&frames).await?;
     // An empty frame is the echo; its end would be an error.
     pipe.read_exact(&mut [0; 4]).await.map(drop)

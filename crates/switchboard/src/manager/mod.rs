@@ -95,7 +95,8 @@ impl Manager {
 
     /// The services stop, which takes this long at most.
     pub(crate) fn stopping(&self, time: Duration) {
-        let time = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        // systemd ignores the greatest number, which stands for none.
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(u64::MAX - 1);
         self.send(&format!("STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC={time}"));
     }
 

@@ -61,11 +61,12 @@ fn a_manager_at_a_path_or_an_abstract_name_is_told() {
 }
 
 #[test]
-fn a_time_that_the_message_cannot_hold_is_the_longest() {
+fn a_long_stop_is_granted_whole_and_one_that_a_message_cannot_express_as_the_longest() {
     let socket = Socket::at_a_path();
-    for (time, told) in [(0, 0), (4_294_967_295, u32::MAX), (4_294_967_296, u32::MAX), (u64::MAX, u32::MAX)] {
-        socket.manager(&[]).stopping(Duration::from_micros(time));
-        assert!(socket.message().ends_with(&format!("EXTEND_TIMEOUT_USEC={told}")), "{time}");
+    let (day, longest) = (Duration::from_secs(86_400), u64::MAX - 1);
+    for (time, sent) in [(Duration::ZERO, 0), (day, 86_400_000_000), (Duration::MAX, longest)] {
+        socket.manager(&[]).stopping(time);
+        assert!(socket.message().ends_with(&format!("EXTEND_TIMEOUT_USEC={sent}")), "{time:?}");
     }
 }
 

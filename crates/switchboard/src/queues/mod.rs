@@ -76,7 +76,7 @@ enum Action {
     Resume(Resume),
 }
 
-/// Which queue, and where.
+/// A queue of a broker.
 #[derive(Args, Debug)]
 struct Target {
     /// The queue's name, as it is listed: %XX is the byte of these two hexadecimal digits.
@@ -188,7 +188,7 @@ fn queue_of(row: &Value) -> Option<Queue> {
     serde_json::from_value(row.clone()).ok()
 }
 
-/// Why a name can be no queue's.
+/// The reason why a name can be no queue's.
 fn no_queue(name: &[u8]) -> Option<&'static str> {
     if name.starts_with(b"queue/") {
         return Some("is no queue: the names of queues begin with a slash, /queue");

@@ -74,6 +74,33 @@ fn a_write_that_breaks_anywhere_loses_no_more_than_is_in_doubt_and_the_rest_foll
 }
 
 #[test]
+fn an_error_within_a_message_may_be_about_the_connection_and_a_second_one_is_about_the_message() {
+    let now = Instant::now();
+    let mut core = publisher("");
+    core.connected_by_stomp(TOKEN, AGREED, b"", now);
+    assert!(answer(&mut core.publish_with(b"/queue/a", &[], &[b'x'; 1000], || now)).unwrap().is_ok());
+    for (token, lost) in [(8, 0), (9, 1)] {
+        let Step::Write(bytes, _) = core.step(now) else { panic!("nothing to write") };
+        drop(bytes);
+        core.written(100, now);
+        core.disconnected(Reason::Error("asked for over HTTP".into()));
+        let in_doubt: u64 = fire(&mut core)
+            .iter()
+            .map(|event| if let Event::Disconnected { in_doubt, .. } = event { in_doubt.messages } else { 0 })
+            .sum();
+        assert_eq!(in_doubt, lost);
+        core.connected_by_stomp(Token(token), AGREED, b"", now);
+    }
+    let mut flush = core.flush("flush", now);
+    let (bodies, receipts) = server(&drain(&mut core, now));
+    assert!(bodies.is_empty());
+    core.received(&receipts, now).unwrap();
+    fire(&mut core);
+    assert!(matches!(answer(&mut flush), Some(Err(Error::Server { .. }))));
+    assert_eq!(core.buffered_bytes(), 0);
+}
+
+#[test]
 fn an_answer_that_comes_a_byte_at_a_time_is_one_and_that_of_another_connection_is_none() {
     let now = Instant::now();
     let mut core = publisher("");

@@ -29,7 +29,7 @@ pub(crate) struct AllTransactions {
 }
 
 impl AllTransactions {
-    /// None, where so much memory may be used by all.
+    /// No open transaction, and a bound that follows from the memory budget.
     pub(crate) fn new(memory: usize) -> AllTransactions {
         AllTransactions { bytes: AtomicUsize::new(0), limit: memory / ALL_OF_MEMORY }
     }
@@ -84,7 +84,7 @@ enum Step {
 }
 
 impl Transactions {
-    /// None, where so much memory may be used by all.
+    /// No open transaction, and a bound that follows from the memory budget.
     pub(super) fn new(memory: usize, all: Arc<AllTransactions>) -> Transactions {
         Transactions { open: HashMap::new(), bytes: 0, limit: BYTES.min(memory / OF_MEMORY), all }
     }
