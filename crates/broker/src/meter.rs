@@ -1,7 +1,7 @@
 use crate::Time;
 use std::time::Duration;
 
-/// Over what a rate is counted.
+/// Time over which a rate is counted.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts, and knows how many a second there were lately.
@@ -14,12 +14,11 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Counts more: whether a period begins with it.
+    /// Counts more. Returns true if a period begins with it.
     pub(crate) fn add(&mut self, now: Time, count: u64) -> bool {
-        let passed = now.since(self.begun);
-        let begins = passed >= PERIOD;
+        let begins = now.since(self.begun) >= PERIOD;
         if begins {
-            self.last = self.over(passed);
+            self.last = self.rate(now);
             self.begun = now;
             self.at_begin = self.total;
         }
@@ -27,14 +26,17 @@ impl Meter {
         begins
     }
 
-    /// Rate per second: over the last whole period, or over the time since then if that is longer.
+    /// Rate per second, over the last whole period. Every count of a period lies within a second of its begin: two seconds
+    /// after that nothing has come for a whole one.
     pub(crate) fn rate(&self, now: Time) -> f64 {
         let passed = now.since(self.begun);
-        if passed >= PERIOD { self.over(passed) } else { self.last }
-    }
-
-    fn over(&self, passed: Duration) -> f64 {
-        (self.total - self.at_begin) as f64 / passed.as_secs_f64()
+        if passed < PERIOD {
+            self.last
+        } else if passed < 2 * PERIOD {
+            (self.total - self.at_begin) as f64 / PERIOD.as_secs_f64()
+        } else {
+            0.0
+        }
     }
 }
 
@@ -57,13 +59,17 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_goes_down_where_nothing_comes() {
+    fn a_rate_falls_to_zero_where_nothing_comes() {
         let mut meter = Meter::default();
         meter.add(at(5000), 100);
+        assert!((meter.rate(at(5999)) - 0.0).abs() < 1e-9, "until a second has gone by");
         assert!((meter.rate(at(6000)) - 100.0).abs() < 1e-9);
-        assert!((meter.rate(at(15000)) - 10.0).abs() < 1e-9);
-        meter.add(at(15000), 1);
-        assert!((meter.rate(at(15500)) - 10.0).abs() < 1e-9, "until a second has gone by");
-        assert!((meter.rate(at(16000)) - 1.0).abs() < 1e-9);
+        assert!((meter.rate(at(6999)) - 100.0).abs() < 1e-9);
+        assert!(meter.rate(at(7000)).abs() < 1e-9);
+        assert!(meter.rate(at(400_000)).abs() < 1e-9);
+        // Nor does what was long before count when something comes again.
+        meter.add(at(400_000), 1);
+        assert!(meter.rate(at(400_500)).abs() < 1e-9);
+        assert!((meter.rate(at(401_000)) - 1.0).abs() < 1e-9);
     }
 }

@@ -177,7 +177,7 @@ async fn an_error_names_the_queue_and_the_remedy() {
         ("GET", "/queues/peek?name=/queue/none", 404, "there is no queue /queue/none"),
         ("POST", "/queues/resume?name=/queue/n%0Aone", 404, "there is no queue /queue/n\\none"),
         ("POST", "/queues/purge?name=/topic/a", 404, "/topic/a is a topic"),
-        ("POST", "/queues/move?name=/queue/a", 400, "name a queue with `to`"),
+        ("POST", "/queues/move?name=/queue/a", 400, "name another queue to move to"),
         ("POST", "/queues/move?name=/queue/a&to=/topic/b", 400, "/topic/b: messages can be moved to a queue only"),
         ("POST", "/queues/move?name=/queue/a&to=/queue/a", 400, "/queue/a: messages cannot be moved to their own"),
         ("POST", "/queues/move?name=/queue/none&to=/queue/a", 404, "there is no queue /queue/none"),

@@ -105,7 +105,7 @@ impl Addresses {
             line("broker, STOMP", &address.to_string());
         }
         for address in shown(&self.http) {
-            line("broker, HTTP", &format!("http://{address}/"));
+            line("broker, page and API", &format!("http://{address}/"));
         }
         for address in shown(&self.monitor) {
             line("monitor, page", &format!("http://{address}/{}", self.login(&address)));

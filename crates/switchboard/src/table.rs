@@ -16,7 +16,13 @@ pub(crate) struct Size {
 /// The terminal's size, if the output goes there; its rows only if they bound what is shown.
 pub(crate) fn size(is_screen: bool, bounds_rows: bool) -> Option<Size> {
     let (columns, rows) = terminal::size().ok().filter(|_| is_screen)?;
-    Some(Size { columns: columns.into(), rows: bounds_rows.then_some(rows.into()) })
+    of(columns, rows, bounds_rows)
+}
+
+/// A terminal that does not know its size says that it is 0.
+fn of(columns: u16, rows: u16, bounds_rows: bool) -> Option<Size> {
+    let rows = (bounds_rows && rows > 0).then_some(rows.into());
+    (columns > 0).then_some(Size { columns: columns.into(), rows })
 }
 
 /// A table whose first column is a name.
@@ -93,4 +99,20 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     if width == 0 { kept } else { kept + "\u{2026}" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    #[test]
+    fn a_terminal_without_a_size_cuts_nothing() {
+        assert!(of(0, 0, true).is_none());
+        assert!(of(0, 24, true).is_none());
+        let size = of(80, 0, true).unwrap();
+        assert_eq!((size.columns, size.rows), (80, None));
+        let size = of(80, 24, true).unwrap();
+        assert_eq!((size.columns, size.rows), (80, Some(24)));
+        assert_eq!(of(1, 24, false).unwrap().rows, None);
+    }
 }

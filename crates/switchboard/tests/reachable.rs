@@ -141,7 +141,7 @@ fn beyond_loopback_only_probes_are_answered_without_the_token() {
     let mode = |path: &std::path::Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&up.data.join("token")), mode(&up.data)), (0o600, 0o700));
     assert_eq!(mode(&up.data.join("monitor")), 0o700);
-    up.program.lines.find(&["broker, HTTP", &format!("http://{SERVER}:{}/", up.broker)]);
+    up.program.lines.find(&["broker, page and API", &format!("http://{SERVER}:{}/", up.broker)]);
     up.program.lines.find(&["monitor, page", &format!("http://{SERVER}:{}/", up.monitor)]);
     up.program.lines.find(&["access token", &up.data.join("token").display().to_string()]);
     up.program.lines.find(&["WARNING", "without TLS"]);

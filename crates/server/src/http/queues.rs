@@ -158,7 +158,7 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
     let most = number::<usize>(query, "limit")?.unwrap_or(usize::MAX);
     if to.is_none() && !name.starts_with(DEAD) {
         let text = format!(
-            "where to? {} holds no dead letters, which alone know where they came from: name a queue with `to`",
+            "where to? {} holds no dead letters, which alone know where they came from: name another queue to move to",
             shown(&name)
         );
         return Err(bad(&text));

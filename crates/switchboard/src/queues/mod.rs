@@ -89,12 +89,19 @@ struct Target {
     json: bool,
 }
 
+fn parse_some(text: &str) -> Result<u64, String> {
+    match parse_count(text)? {
+        0 => Err("it must be at least 1".to_owned()),
+        count => Ok(count),
+    }
+}
+
 #[derive(Args, Debug)]
 struct Peek {
     #[command(flatten)]
     target: Target,
     /// Messages, at most.
-    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count, default_value = "10")]
+    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_some, default_value = "10")]
     count: u64,
 }
 
@@ -121,7 +128,7 @@ struct Move {
     #[arg(value_parser = Name::parser())]
     to: Option<Name>,
     /// Messages, at most [default: all that wait].
-    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
+    #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_some)]
     count: Option<u64>,
 }
 
