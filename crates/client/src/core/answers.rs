@@ -1,11 +1,13 @@
 //! Answers of the broker to a publisher: barriers come back, and in STOMP an ERROR may come.
 
 use super::Publisher;
-use crate::Reason;
+use super::requests::Refusal;
 use crate::protocol::{self, Incoming};
 use crate::stomp::{self, Refused};
+use crate::{Doubt, Reason};
+use std::sync::Arc;
 use std::time::Instant;
-use switchboard_wire::stomp::Found;
+use switchboard_wire::stomp::{Found, Frame};
 
 impl Publisher {
     pub(crate) fn received(&mut self, bytes: &[u8], now: Instant) -> Result<(), Reason> {
@@ -52,6 +54,10 @@ impl Publisher {
                                 self.confirmed(number);
                             }
                         }
+                        // It names the message that it is about; whether the server closes is up to the server.
+                        b"ERROR" if let Some(number) = self.outstanding(token, &frame) => {
+                            self.refused(number, Refused::of(&frame).0.into());
+                        }
                         b"ERROR" => break Err(Reason::Error(Refused::of(&frame).0)),
                         // Nothing was subscribed to.
                         b"MESSAGE" => {}
@@ -65,6 +71,28 @@ impl Publisher {
         self.input.drain(..at);
         self.decoder = Some(decoder);
         result
+    }
+
+    /// The number of the barrier that an answer names, if one of that number is awaited.
+    fn outstanding(&self, token: protocol::Token, frame: &Frame<'_>) -> Option<u64> {
+        stomp::receipt(token, frame).filter(|number| self.barriers_back < *number && *number <= self.barriers)
+    }
+
+    /// The messages behind the barrier before this one were not taken, or not all of them. They are not sent again: the server
+    /// would refuse them again.
+    fn refused(&mut self, number: u64, message: Arc<str>) {
+        let behind = |bound: u64| {
+            let last = self.unconfirmed.iter().rposition(|sent| sent.barrier.is_some_and(|barrier| barrier < bound));
+            last.map_or(0, |last| last + 1)
+        };
+        let mut doubt = Doubt::default();
+        self.unconfirmed.range(behind(number)..behind(number + 1)).for_each(|sent| doubt.add(sent.doubt));
+        let refusal = Refusal { rejected: None, reason: Some(message) };
+        if !self.flushes.refuse(number, doubt, &refusal) {
+            self.lost.add(doubt);
+            self.refusal.add(&refusal);
+        }
+        self.confirmed(number);
     }
 
     fn confirmed(&mut self, number: u64) {

@@ -122,6 +122,12 @@ impl Flushes {
         }
     }
 
+    /// The messages before a barrier were refused. Returns false if no flush waits for it.
+    pub(crate) fn refuse(&mut self, number: u64, doubt: Doubt, refusal: &Refusal) -> bool {
+        let marked = self.marked.iter_mut().find(|(marked, _)| *marked == number);
+        marked.map(|(_, flushes)| flushes.iter_mut().for_each(|flush| flush.add(doubt, refusal))).is_some()
+    }
+
     /// The barriers will not come back; they are to be asked for again.
     pub(crate) fn reset(&mut self) {
         let marked = self.marked.drain(..).flat_map(|(_, flushes)| flushes);

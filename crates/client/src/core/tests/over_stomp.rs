@@ -101,6 +101,43 @@ fn an_error_within_a_message_may_be_about_the_connection_and_a_second_one_is_abo
 }
 
 #[test]
+fn an_error_that_names_a_message_is_about_it_alone_and_it_is_not_sent_again() {
+    let now = Instant::now();
+    for resend in ["", "resend=3"] {
+        let mut core = publisher(resend);
+        core.connected_by_stomp(TOKEN, AGREED, b"", now);
+        let mut answers = Vec::new();
+        for refused in [false, true, false] {
+            assert!(answer(&mut core.publish_with(b"/queue/a", &[], b"x", || now)).unwrap().is_ok());
+            let flush = core.flush("flush", now);
+            let (bodies, receipt) = server(&drain(&mut core, now));
+            assert_eq!(bodies.len(), 1);
+            let receipt = String::from_utf8(receipt).unwrap();
+            let frame = if refused { receipt.replace("RECEIPT\n", "ERROR\nmessage:full\n") } else { receipt };
+            core.received(frame.as_bytes(), now).unwrap();
+            fire(&mut core);
+            answers.push(flush);
+        }
+        let mut answers = answers.iter_mut().map(|flush| answer(flush).unwrap());
+        assert!(answers.next().unwrap().is_ok());
+        let error = answers.next().unwrap().unwrap_err();
+        let Error::Server { message, in_doubt } = &error else { panic!("{error}") };
+        assert_eq!((message.as_str(), in_doubt.messages), ("full", 1));
+        assert!(answers.next().unwrap().is_ok());
+        assert_eq!(core.buffered_bytes(), 0);
+        // The server may close behind it; nothing is left to be sent again.
+        core.disconnected(Reason::Closed);
+        core.connected_by_stomp(Token(8), AGREED, b"", now);
+        let mut flush = core.flush("flush", now);
+        let (bodies, receipts) = server(&drain(&mut core, now));
+        assert!(bodies.is_empty());
+        core.received(&receipts, now).unwrap();
+        fire(&mut core);
+        assert!(answer(&mut flush).unwrap().is_ok());
+    }
+}
+
+#[test]
 fn an_answer_that_comes_a_byte_at_a_time_is_one_and_that_of_another_connection_is_none() {
     let now = Instant::now();
     let mut core = publisher("");
