@@ -5,6 +5,7 @@ use crate::delivery::Tries;
 use crate::queues::Position;
 use crate::{Attributes, Batch, Time};
 use bytes::Bytes;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 /// The list of postponed messages, behind those that are ready, whose lists are their ranks.
@@ -92,6 +93,22 @@ impl Backlog {
         let fresh = self.fresh.front().map(|segment| segment.first);
         let open = self.open.as_ref().map(|open| open.first);
         [requeued, fresh, open].into_iter().flatten().min()
+    }
+
+    /// The highest priority's rank of those that may be dispatched and have a lower sequence number than `end`.
+    pub(crate) fn rank_before(&self, end: u64) -> Option<u8> {
+        let ranks = if self.requeued.is_empty() { Batch::RANK..=Batch::RANK } else { 0..=Attributes::HIGHEST };
+        let fresh = self.fresh.front().map(|segment| segment.first);
+        let plain = fresh.or(self.open.as_ref().map(|open| open.first));
+        ranks.into_iter().find(|&rank| {
+            let plain = plain.filter(|_| rank == Batch::RANK);
+            self.next_of_rank(rank).into_iter().chain(plain).any(|first| first < end)
+        })
+    }
+
+    /// The place of the postponed segment behind a time and sequence number.
+    pub(crate) fn next_postponed(&self, behind: (Time, u64)) -> Option<(Time, u64)> {
+        self.postponed.range((Excluded(behind), Unbounded)).next().map(|(&place, _)| place)
     }
 
     /// Messages that wait for their time.

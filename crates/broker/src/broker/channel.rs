@@ -93,13 +93,13 @@ pub(super) struct Channel {
     pub(super) is_paused: bool,
     /// The members from this one on are still to give back what was not written: it is paused, or a message goes before.
     pub(super) pauses: Option<MemberSlot>,
-    /// The highest rank of its messages, which is that of the lowest priority.
+    /// No message that a consumer has and that is not written has a higher rank, which is that of a lower priority.
     pub(super) worst_rank: u8,
+    /// The same as far as was seen since a reclaim was begun, and of what consumers got since.
+    pub(super) seen_rank: u8,
     /// A message of a higher priority than others waits: what consumers have of those is to come back.
     pub(super) is_urgent: bool,
-    /// Something of a lower priority was found since that was begun.
-    pub(super) takes_back: bool,
-    /// That is not done before.
+    /// A reclaim is not begun before; messages are dispatched meanwhile.
     pub(super) urgent_after: Time,
     /// Subscriptions that asked to be the only one to consume it, the oldest first.
     pub(super) claims: BTreeMap<u64, MemberSlot>,
@@ -235,9 +235,9 @@ impl Broker {
             ages: Ages::new(self.now),
             is_paused: false,
             pauses: None,
-            worst_rank: Batch::RANK,
+            worst_rank: 0,
+            seen_rank: 0,
             is_urgent: false,
-            takes_back: false,
             urgent_after: Time::ZERO,
             claims: BTreeMap::new(),
             admits: None,
@@ -247,7 +247,7 @@ impl Broker {
         };
         self.budget.charge(channel.charge());
         let slot = self.channels.insert(channel);
-        self.by_load[0].push_back(self.channels.quietly(), slot, by_load);
+        self.by_load[Kind::of(&name) as usize][0].push_back(self.channels.quietly(), slot, by_load);
         self.names.insert(name.clone(), slot);
         let mut matching = self.trie(Kind::of(&name)).matching(&name);
         // The newest subscriber is the next.
@@ -345,11 +345,11 @@ impl Broker {
         (channel.is_forgotten, channel.is_urgent) = (true, false);
         self.names.remove(&channel.name);
         shrink(&mut self.names);
-        let bucket = usize::from(channel.bucket);
+        let (kind, bucket) = (channel.kind as usize, usize::from(channel.bucket));
         debug_assert!(channel.backlog.is_empty());
         self.arm_due(slot);
         self.use_again(slot);
-        self.by_load[bucket].remove(self.channels.quietly(), slot, by_load);
+        self.by_load[kind][bucket].remove(self.channels.quietly(), slot, by_load);
     }
 
     /// The follow-up work of a changed channel.
@@ -376,7 +376,7 @@ impl Broker {
             }
         }
         let channel = &self.channels[slot];
-        if !channel.backlog.is_empty() || channel.due.is_some() {
+        if !channel.backlog.is_empty() || channel.due.is_some() || channel.is_urgent {
             if channel.is_dead || channel.overflow == QueueOverflow::DropOld {
                 self.trim(slot);
             }

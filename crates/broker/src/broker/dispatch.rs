@@ -255,7 +255,10 @@ impl Broker {
     }
 
     fn give(&mut self, channel: ChannelSlot, lane: &Lane, batch: Batch, (first, step): (u64, u64), tries: Tries) {
-        let (member, slot) = (lane.member, lane.connection);
+        let (member, slot, rank) = (lane.member, lane.connection, batch.rank());
+        if rank > self.channels[channel].seen_rank {
+            self.note_given(channel, rank);
+        }
         if !lane.is_roomy {
             self.connections.edit(slot).assembled -= batch.bytes();
         }
@@ -291,7 +294,7 @@ impl Broker {
         loop {
             let channel = &self.channels[slot];
             let nothing = !channel.backlog.has_ready() || channel.turns.is_empty();
-            if nothing || channel.returning > 0 || channel.pauses.is_some() || channel.is_urgent {
+            if nothing || channel.returning > 0 || self.is_reclaiming(slot) {
                 return;
             }
             if !self.spend(1) {

@@ -24,7 +24,7 @@ impl Broker {
     pub fn queues(&self, now: Time, page_of: Page) -> Queues {
         let is_queue = |slot: ChannelSlot| self.channels[slot].kind == Kind::Queue;
         let (rows, next) = match page_of {
-            Page::Top(_) => (self.fullest(page_of.limit(), is_queue), None),
+            Page::Top(_) => (self.fullest(page_of.limit(), &[Kind::Queue]), None),
             Page::After { cursor, .. } => page(cursor, page_of.limit(), self.channels.end(), |index| {
                 let (slot, channel) = self.channels.at(index)?;
                 (!channel.is_forgotten && is_queue(slot)).then_some(slot)

@@ -16,9 +16,10 @@ impl Broker {
         let bucket = (usize::BITS - load.leading_zeros()) as u8;
         if bucket != channel.bucket {
             let before = usize::from(channel.bucket);
-            self.by_load[before].remove(self.channels.quietly(), slot, by_load);
+            let kind = channel.kind as usize;
+            self.by_load[kind][before].remove(self.channels.quietly(), slot, by_load);
             self.channels.quietly().row(slot).bucket = bucket;
-            self.by_load[usize::from(bucket)].push_back(self.channels.quietly(), slot, by_load);
+            self.by_load[kind][usize::from(bucket)].push_back(self.channels.quietly(), slot, by_load);
         }
     }
 

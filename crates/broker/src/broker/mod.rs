@@ -153,8 +153,8 @@ pub struct Broker {
     unused_count: usize,
     /// The cost of these, with their members.
     unused_charge: usize,
-    /// Channels by the number of bits of their load.
-    by_load: [List<ChannelSlot>; usize::BITS as usize + 1],
+    /// Topics, and queues, by the number of bits of their load.
+    by_load: [[List<ChannelSlot>; usize::BITS as usize + 1]; 2],
     budget: MemoryBudget,
     /// Connections that wait for memory, the longest waiting first.
     memory_waiters: List<ConnectionSlot>,
@@ -236,7 +236,7 @@ impl Broker {
             unused: List::new(),
             unused_count: 0,
             unused_charge: 0,
-            by_load: [const { List::new() }; usize::BITS as usize + 1],
+            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; 2],
             memory_waiters: List::new(),
             share_waiting: BTreeSet::new(),
             finisher: None,

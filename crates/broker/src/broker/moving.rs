@@ -104,7 +104,8 @@ impl Broker {
                 return false;
             }
             match self.take_next(moving) {
-                Some((segment, due)) => self.move_one(moving, segment, due),
+                Some(Some((segment, due))) => self.move_one(moving, segment, due),
+                Some(None) => {}
                 None => moving.left = 0,
             }
         }
@@ -123,13 +124,27 @@ impl Broker {
         true
     }
 
-    /// The next messages to move, at most as many as are left, and until when they are postponed.
-    fn take_next(&mut self, moving: &mut Moving) -> Option<(Segment, Option<Time>)> {
+    /// The next messages to move, at most as many as are left, and until when they are postponed. `None` if there are none,
+    /// `Some(None)` if this call has only passed over some that stay.
+    fn take_next(&mut self, moving: &mut Moving) -> Option<Option<(Segment, Option<Time>)>> {
         let from = moving.from;
-        let (segment, due) = if self.channels[from].backlog.first_ready().is_some_and(|first| first < moving.end) {
-            (self.pop_backlog(from)?, None)
+        let (segment, due) = if let Some(rank) = self.channels[from].backlog.rank_before(moving.end) {
+            let segment = self.pop_backlog_from(from, rank)?;
+            // Messages that came later may be in one buffer with it.
+            let meant = (moving.end - segment.first).div_ceil(segment.step);
+            let (segment, later) = self.split(segment, usize::try_from(meant).unwrap_or(usize::MAX));
+            later.into_iter().for_each(|later| self.requeue_front(from, later));
+            (segment, None)
         } else {
-            let (due, segment) = self.channels.edit(from).backlog.take_postponed(moving.passed)?;
+            let backlog = &mut self.channels.edit(from).backlog;
+            while let Some(key) = backlog.next_postponed(moving.passed).filter(|&(_, first)| first >= moving.end) {
+                moving.passed = key;
+                if self.steps == 0 {
+                    return Some(None);
+                }
+                self.steps -= 1;
+            }
+            let (due, segment) = backlog.take_postponed(moving.passed)?;
             moving.passed = (due, segment.first);
             self.waiting -= segment.batch.len();
             self.uncharge(from, cost::SEGMENT);
@@ -138,7 +153,7 @@ impl Broker {
         let (head, rest) = self.split(segment, moving.left);
         rest.into_iter().for_each(|rest| self.return_rest(from, rest, due));
         moving.left -= head.batch.len();
-        Some((head, due))
+        Some(Some((head, due)))
     }
 
     /// Messages that were taken out to be moved go back to their place.
@@ -193,6 +208,14 @@ impl Broker {
             attributes = (all != Attributes::default()).then(|| Arc::new(all));
         }
         self.move_to(to, segment, if was_seen { Tries::NONE.seen() } else { Tries::NONE }, attributes);
+    }
+
+    /// Takes out what orders have set aside of a queue that is purged.
+    pub(super) fn take_aside(&mut self, from: ChannelSlot) -> Vec<Backlog> {
+        let of_queue = self.moving.iter_mut().filter(|moving| moving.from == from);
+        let aside: Vec<Backlog> = of_queue.map(|moving| std::mem::take(&mut moving.aside)).collect();
+        self.channels.edit(from).moving -= aside.iter().map(|backlog| backlog.depth).sum::<usize>();
+        aside
     }
 
     /// Segments set aside until a move ends, for the audit.

@@ -172,7 +172,7 @@ impl Broker {
     /// Whether messages are not to be dispatched as they come: they are delayed, or go before others that wait in outboxes.
     #[inline]
     fn must_wait_first(&self, slot: ChannelSlot, batch: &Batch) -> bool {
-        batch.attributes().is_some() && (self.is_delayed(batch) || self.channels[slot].is_urgent)
+        batch.attributes().is_some() && (self.is_delayed(batch) || self.is_reclaiming(slot))
     }
 
     /// Appends what the bounds allow to a queue's backlog.

@@ -29,6 +29,8 @@ impl Broker {
         if std::mem::take(&mut channel.is_paused) {
             channel.returning -= 1;
             channel.pauses = None;
+            let rank = channel.backlog.first_rank();
+            rank.into_iter().for_each(|rank| self.note_rank(slot, rank));
         }
         self.run_effects();
         true

@@ -43,7 +43,7 @@ impl Broker {
     /// The rows that the query asks for, and the sums.
     pub fn status(&self, now: Time, query: &StatusQuery) -> Status {
         let (channels, next_channel) = match query.channels {
-            Page::Top(_) => (self.fullest(query.channels.limit(), |_| true), None),
+            Page::Top(_) => (self.fullest(query.channels.limit(), &[Kind::Topic, Kind::Queue]), None),
             Page::After { cursor, .. } => {
                 let found = |index| Some(self.channels.at(index).filter(|(_, channel)| !channel.is_forgotten)?.0);
                 page(cursor, query.channels.limit(), self.channels.end(), found)
@@ -70,16 +70,17 @@ impl Broker {
         Some(self.channel_status(slot, now))
     }
 
-    /// The channels with the most bytes: all of those with twice as many before others, and of a page
+    /// The channels of these kinds with the most bytes: all of those with twice as many before others, and of a page
     /// each before those with fewer.
-    pub(super) fn fullest(&self, limit: usize, wanted: impl Fn(ChannelSlot) -> bool) -> Vec<ChannelSlot> {
-        let (mut fullest, mut looks) = (Vec::new(), LOOKED_AT);
-        for list in self.by_load.iter().rev() {
-            let mut next = list.first;
-            while let Some(slot) = next.filter(|_| fullest.len() < limit && looks > 0) {
-                looks -= 1;
-                fullest.extend(wanted(slot).then_some(slot));
-                next = self.channels[slot].by_load.next;
+    pub(super) fn fullest(&self, limit: usize, kinds: &[Kind]) -> Vec<ChannelSlot> {
+        let mut fullest = Vec::new();
+        for bits in (0..self.by_load[0].len()).rev() {
+            for &kind in kinds {
+                let mut next = self.by_load[kind as usize][bits].first;
+                while let Some(slot) = next.filter(|_| fullest.len() < limit) {
+                    fullest.push(slot);
+                    next = self.channels[slot].by_load.next;
+                }
             }
         }
         fullest.sort_by_key(|&slot| (Reverse(self.channels[slot].load), slot));

@@ -115,14 +115,17 @@ impl Broker {
     pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
         self.begin(now);
         let slot = *self.names.get(name)?;
+        // Messages that an order has set aside would come back otherwise.
+        let aside = self.take_aside(slot);
         let channel = self.channels.edit(slot);
         let backlog = std::mem::take(&mut channel.backlog);
-        let dropped = backlog.depth;
-        (channel.dropped, channel.left) = (channel.dropped + dropped as u64, channel.left + dropped as u64);
-        self.waiting -= dropped;
-        if dropped > 0 {
+        self.waiting -= backlog.depth;
+        let mut dropped = 0;
+        for backlog in aside.into_iter().chain([backlog]).filter(|backlog| !backlog.is_empty()) {
+            dropped += backlog.depth;
             self.garbage.push_back((slot, backlog));
         }
+        (channel.dropped, channel.left) = (channel.dropped + dropped as u64, channel.left + dropped as u64);
         self.run_effects();
         Some(dropped)
     }

@@ -3,7 +3,10 @@
 use super::attributes::headers;
 use super::retry::{ack, nack};
 use super::{Bench, manual};
-use crate::{Attributes, Batch, BrowseQuery, Browsed, Command, Limits, Page, Position};
+use crate::{
+    AckMode, Attributes, Batch, Broker, BrowseQuery, Browsed, Command, ConnectionId, Limits, Page, Position,
+    SubscriptionId, Time,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,11 +59,7 @@ fn queues_are_listed_page_by_page_each_once() {
         let name = format!("/{}/{number:02}", if number % 2 == 0 { "queue" } else { "topic" });
         bench.send(
             1,
-            Command::Subscribe {
-                subscription: crate::SubscriptionId(number),
-                pattern: name.into(),
-                ack: crate::AckMode::Auto,
-            },
+            Command::Subscribe { subscription: SubscriptionId(number), pattern: name.into(), ack: AckMode::Auto },
         );
     }
     for limit in [1, 7, 25, 1000] {
@@ -203,4 +202,18 @@ fn a_text_that_is_no_position_is_refused() {
     bench.publish(3, "/queue/a", &["0"]);
     let (found, next) = bench.browse(BrowseQuery { from: largest.parse().unwrap(), messages: 9, bytes: 9 });
     assert_eq!((found.len(), next), (0, None));
+}
+
+#[test]
+fn the_fullest_queues_are_listed_beside_more_topics_than_a_page_looks_at() {
+    let mut broker = Broker::new(Limits { subscriptions: 20_000, memory: 1 << 34, ..Limits::default() }, vec![]);
+    let mut send = |command| broker.handle(Time::ZERO, ConnectionId(1), command);
+    send(Command::Connect { transport_acks: false });
+    for number in 0..10_001 {
+        let (pattern, ack) = (format!("/topic/{number}").into(), AckMode::Auto);
+        send(Command::Subscribe { subscription: SubscriptionId(number), pattern, ack });
+    }
+    send(Command::Publish { channel: "/queue/a".into(), batch: Batch::one(b"x") });
+    let queues = broker.queues(Time::ZERO, Page::Top(10)).queues;
+    assert_eq!(queues.iter().map(|queue| &queue.name[..]).collect::<Vec<_>>(), [b"/queue/a"]);
 }

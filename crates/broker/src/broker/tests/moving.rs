@@ -187,3 +187,57 @@ fn dead_letters_that_find_no_room_in_their_origin_do_not_keep_others_from_theirs
         assert_eq!(bench.broker.totals().memory, bench.broker.audit());
     }
 }
+
+#[test]
+fn a_move_takes_the_messages_that_were_there_whatever_priority_others_have_that_come_meanwhile() {
+    for steps in [1, 4096] {
+        let mut bench = Bench::new(Limits::default());
+        let publish = |bench: &mut Bench, body: &str, priority, deliver_at| {
+            let attributes = Attributes { priority, deliver_at, ..Attributes::default() };
+            let batch = Batch::one(body.as_bytes()).with_attributes(Arc::new(attributes));
+            bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+        };
+        for (body, priority) in [("a1", 1), ("a7", 7), ("b1", 1), ("b7", 7), ("a4", 4)] {
+            publish(&mut bench, body, priority, None);
+        }
+        bench.publish(3, "/queue/a", &["plain"]);
+        let late = Some(bench.now + Duration::from_secs(1));
+        publish(&mut bench, "late", 1, late);
+        bench.broker.set_steps_per_call(1);
+        assert_eq!(bench.broker.move_messages(bench.now, b"/queue/a", Some(b"/queue/b"), ALL), Ok(7));
+        // These come before the order has taken the most.
+        for (body, priority) in [("x9", 9), ("x0", 0)] {
+            publish(&mut bench, body, priority, None);
+        }
+        let early = Some(bench.now + Duration::from_millis(500));
+        publish(&mut bench, "x-early", 9, early);
+        bench.publish(3, "/queue/a", &["x-plain"]);
+        assert!(bench.depth("/queue/a") > Some(6), "the order is not carried out yet");
+        bench.broker.set_steps_per_call(steps);
+        bench.rest();
+        bench.broker.set_steps_per_call(4096);
+        assert_eq!((bench.depth("/queue/a"), bench.depth("/queue/b")), (Some(4), Some(7)));
+        check(&bench.subscribe(1, "/queue/a"), &["1:x9", "1:x-plain", "1:x0"]);
+        check(&bench.subscribe(2, "/queue/b"), &["2:a7", "2:b7", "2:a4", "2:plain", "2:a1", "2:b1"]);
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+}
+
+#[test]
+fn what_a_move_has_set_aside_is_purged_with_its_queue() {
+    for calls in 0..20 {
+        let mut bench = Bench::new(Limits::default());
+        // They have no origin, so that each of them stays.
+        for body in ["0", "1", "2"] {
+            let batch = Batch::one(body.as_bytes()).with_attributes(Arc::new(Attributes::default()));
+            bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+        }
+        bench.broker.set_steps_per_call(1);
+        assert_eq!(bench.broker.move_messages(bench.now, b"/queue/a", None, ALL), Ok(3));
+        (0..calls).for_each(|_| bench.broker.handle_timeout(bench.now));
+        assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(3), "after {calls} calls");
+        bench.rest();
+        assert_eq!((bench.depth("/queue/a"), bench.broker.totals().channels), (None, 0));
+        bench.is_at_rest();
+    }
+}
