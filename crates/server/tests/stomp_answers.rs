@@ -195,3 +195,47 @@ async fn an_error_reaches_a_client_that_has_much_to_read_before_it() {
     client.send("NONSENSE\n\n\0").await;
     assert!(client.error().await.contains("NONSENSE"));
 }
+
+#[tokio::test]
+async fn the_oldest_exclusive_consumer_of_a_queue_is_the_only_one_and_the_next_takes_over() {
+    let server = Running::start().await;
+    let subscribes = async |header: &str| {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send(&format!("SUBSCRIBE\nid:1\ndestination:/queue/a\n{header}\n\0")).await;
+        client.settle().await;
+        client
+    };
+    let mut plain = subscribes("exclusive:false\n").await;
+    let mut first = subscribes("exclusive:true\n").await;
+    let mut second = subscribes("activemq.exclusive:true\n").await;
+    let mut publisher = StompClient::connect(&server, Version::V1_2).await;
+    for body in ["1", "2"] {
+        publisher.send(&format!("SEND\ndestination:/queue/a\n\n{body}\0")).await;
+        assert_eq!(first.receive().await.body, body.as_bytes());
+    }
+    first.send("UNSUBSCRIBE\nid:1\n\n\0").await;
+    first.settle().await;
+    for body in ["3", "4"] {
+        publisher.send(&format!("SEND\ndestination:/queue/a\n\n{body}\0")).await;
+        assert_eq!(second.receive().await.body, body.as_bytes());
+    }
+    assert_eq!(plain.settle().await, []);
+    second.send("UNSUBSCRIBE\nid:1\n\n\0").await;
+    second.settle().await;
+    publisher.send("SEND\ndestination:/queue/a\n\n5\0").await;
+    assert_eq!(plain.receive().await.body, b"5");
+}
+
+#[tokio::test]
+async fn an_exclusive_subscription_to_a_topic_is_refused_and_so_is_another_word_than_true() {
+    let server = Running::start().await;
+    for (subscribe, says) in [
+        ("destination:/topic/a\nexclusive:true", "only a queue has an exclusive consumer"),
+        ("destination:/queue/a\nactivemq.exclusive:yes", "activemq.exclusive is true or false"),
+    ] {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send(&format!("SUBSCRIBE\nid:1\n{subscribe}\n\n\0")).await;
+        let error = client.error().await;
+        assert!(error.contains(says), "{error}");
+    }
+}

@@ -7,10 +7,16 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use switchboard_broker::{Batch, DeliveryTag, SubscriptionId};
 
+/// Ended subscriptions whose tags wait for an ack, of one connection. Nobody tells the ledger that the broker took a
+/// message back at the ack time-out. An ack of an older subscription covers its own message alone.
+const ENDED: usize = 256;
+
 /// A connection's subscriptions, and which tags of its cumulative ones wait for an ack.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// Those of them that have ended, the oldest first.
+    ended: VecDeque<SubscriptionId>,
     /// No tag from this one on was delivered.
     end: u64,
     /// The session has ended: what waits is still written.
@@ -44,9 +50,16 @@ impl Ledger {
     /// session that ends gets it.
     pub(crate) fn forget(&mut self, id: SubscriptionId) -> Option<Entry> {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
-            subscription.is_ended = true;
+            let is_first_end = !std::mem::replace(&mut subscription.is_ended, true);
             if subscription.unacked.as_ref().is_none_or(VecDeque::is_empty) {
-                self.subscriptions.remove(&id);
+                self.remove(id);
+            } else if is_first_end {
+                self.ended.push_back(id);
+                if self.ended.len() > ENDED
+                    && let Some(oldest) = self.ended.front().copied()
+                {
+                    self.remove(oldest);
+                }
             }
         }
         (!self.is_ending).then_some(Entry::Ended(id))
@@ -115,10 +128,15 @@ impl Ledger {
         if unacked.is_empty() {
             *unacked = VecDeque::new();
             if *is_ended {
-                self.subscriptions.remove(&id);
+                self.remove(id);
             }
         }
         covered
+    }
+
+    fn remove(&mut self, id: SubscriptionId) {
+        self.subscriptions.remove(&id);
+        self.ended.retain(|ended| *ended != id);
     }
 }
 
@@ -179,5 +197,29 @@ mod tests {
         ledger.recalled(8);
         assert_eq!(ledger.settle(ONE, 7), [7..=7]);
         assert_eq!(ledger.subscriptions.len(), 1, "nothing of it is left");
+        assert!(ledger.ended.is_empty());
+    }
+
+    #[test]
+    fn ended_subscriptions_whose_messages_are_never_acked_have_a_bound() {
+        let mut ledger = Ledger::default();
+        let mut cycle = |number: u32| {
+            let id = SubscriptionId(number);
+            ledger.subscribe(id, b"subscription:1\n".to_vec(), true);
+            ledger.deliver(id, "/queue/a".into(), Batch::one(b"x"), Some(DeliveryTag(u64::from(number) + 1)), false);
+            ledger.forget(id);
+            ledger.forget(id);
+            ledger.subscriptions.len()
+        };
+        let lengths: Vec<usize> = (0..ENDED as u32 + 2).map(&mut cycle).collect();
+        assert_eq!(lengths[ENDED - 2..], [ENDED - 1, ENDED, ENDED, ENDED]);
+        // The newest are known.
+        let newest = ENDED as u32 + 1;
+        assert_eq!(
+            ledger.settle(SubscriptionId(newest), u64::MAX - 1),
+            [u64::from(newest) + 1..=u64::from(newest) + 1]
+        );
+        assert_eq!((ledger.subscriptions.len(), ledger.ended.len()), (ENDED - 1, ENDED - 1));
+        assert_eq!(ledger.settle(SubscriptionId(0), 1), [1..=1]);
     }
 }

@@ -47,6 +47,11 @@ fn routed(source: &str) -> Vec<String> {
     paths.map(|path| path.replace("{table}", "TABLE").replace("{key}", "KEY")).collect()
 }
 
+/// Returns true for the broker's addresses that begin as names of queues do.
+fn is_of_queues(path: &str) -> bool {
+    path == "/queues" || path.starts_with("/queues/")
+}
+
 fn is_file(path: &str) -> bool {
     path.starts_with("/page/") || [".css", ".js", ".svg", ".png"].iter().any(|end| path.ends_with(end))
 }
@@ -75,7 +80,7 @@ fn addresses(text: &str) -> Vec<(Option<String>, String)> {
         };
         let path = path.split(['?', '#']).next().expect("a part").trim_end_matches(['.', ':']);
         let is_path = path.starts_with('/') && path.len() > 1 && !path.starts_with("//");
-        let is_other = OTHERS.iter().any(|other| path.starts_with(other));
+        let is_other = OTHERS.iter().any(|other| path.starts_with(other)) && !is_of_queues(path);
         if is_path && !is_other && !is_file(path) {
             addresses.push((port, path.to_owned()));
         }
@@ -139,8 +144,11 @@ fn addresses_and_routes_are_found() {
     let source =
         ".route(\"/a\", get(b))\n    .route(\n \"/{table}/{key}\", c).route(\"/x.css\", d).route(\"/{*rest}\", e)";
     assert_eq!(routed(source), ["/a", "/TABLE/KEY"]);
-    let text = "`GET /a?b=1`, `/topic/x` /no\n\n    curl 'http://127.0.0.1:8050/render.html?url=https://a.example/b'\n";
+    let text = "`GET /a?b=1`, `/topic/x` `/queue/a` `/queues/x` /no\n\n    curl 'http://127.0.0.1:8050/render.html?url=https://a.example/b'\n";
     let address = |port: Option<&str>, path: &str| (port.map(str::to_owned), path.to_owned());
-    assert_eq!(addresses(text), [address(Some("8050"), "/render.html"), address(None, "/a")]);
+    assert_eq!(
+        addresses(text),
+        [address(Some("8050"), "/render.html"), address(None, "/a"), address(None, "/queues/x")]
+    );
     assert!(is_routed("/patron/1", &["/TABLE".to_owned()]) && !is_routed("/patron/1", &["/a".to_owned()]));
 }

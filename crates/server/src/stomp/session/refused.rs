@@ -17,10 +17,8 @@ pub(super) const SEND: [Refused; 4] = [
 ];
 
 /// In SUBSCRIBE.
-pub(super) const SUBSCRIBE: [Refused; 16] = [
+pub(super) const SUBSCRIBE: [Refused; 14] = [
     (b"selector", &[b""], "selectors are not supported: use a destination for each kind of message"),
-    (b"activemq.exclusive", OFF, "exclusive consumers are not supported yet"),
-    (b"exclusive", OFF, "exclusive consumers are not supported yet"),
     (b"activemq.subscriptionName", &[b""], "durable subscriptions are not supported yet"),
     (b"durable-subscription-name", &[b""], "durable subscriptions are not supported yet"),
     (b"activemq.retroactive", OFF, "retroactive subscriptions are not supported"),

@@ -46,6 +46,12 @@ impl Session {
                 )));
             }
         };
+        let is_exclusive = is_exclusive(frame)?;
+        if is_exclusive && Kind::of(&pattern) == Kind::Topic {
+            return Err(StompError::new(
+                "only a queue has an exclusive consumer: every subscriber gets what a topic has",
+            ));
+        }
         let subscription = SubscriptionId(self.next_subscription);
         self.next_subscription = self
             .next_subscription
@@ -58,6 +64,9 @@ impl Session {
         self.subscriptions.insert(key, Subscription { id: subscription, bytes });
         self.is_consumer |= ack == AckMode::Auto && Kind::of(&pattern) == Kind::Queue;
         commands.push(Command::Subscribe { subscription, pattern: Bytes::copy_from_slice(&pattern), ack });
+        if is_exclusive {
+            commands.push(Command::Claim { subscription });
+        }
         Ok(())
     }
 
@@ -74,6 +83,19 @@ impl Session {
         commands.push(Command::Unsubscribe { subscription });
         Ok(())
     }
+}
+
+/// Returns true if a header asks that no other subscription consume.
+fn is_exclusive(frame: &Frame<'_>) -> Result<bool, StompError> {
+    let mut is_exclusive = false;
+    for name in ["exclusive", "activemq.exclusive"] {
+        match frame.header(name.as_bytes()).as_deref() {
+            None | Some(b"" | b"0" | b"false") => {}
+            Some(b"true") => is_exclusive = true,
+            Some(_) => return Err(StompError::new(format!("{name} is true or false"))),
+        }
+    }
+    Ok(is_exclusive)
 }
 
 /// ActiveMQ's header or RabbitMQ's.
