@@ -12,7 +12,7 @@ pub enum Error {
         "{url:?} is not the address of a broker: {problem}; it looks like switchboard://localhost:25000 or stomp://localhost:61613"
     )]
     Url {
-        /// The given URL.
+        /// The given URL, without login and passcode.
         url: String,
         /// The fault.
         problem: String,

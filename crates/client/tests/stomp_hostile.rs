@@ -211,6 +211,61 @@ fn acks_that_were_not_confirmed_when_the_connection_broke_are_reported() {
 }
 
 #[test]
+fn a_receipt_of_a_keepalive_confirms_the_acks_before_it() {
+    let address = fake(move |_, mut peer| {
+        peer.connected("version:1.2\nheart-beat:0,0\n");
+        let Some(frame) = peer.frame().filter(|frame| frame.command == "SUBSCRIBE") else { return peer.swallow() };
+        peer.receipt(&frame);
+        peer.write(b"MESSAGE\nmessage-id:1\nsubscription:0\nack:seven\n\nx\0");
+        let mut is_acked = false;
+        while let Some(frame) = peer.frame() {
+            is_acked |= frame.command == "ACK";
+            if frame.header("receipt").is_some() {
+                peer.receipt(&frame);
+                if is_acked {
+                    break;
+                }
+            }
+        }
+        // The other half of the keepalive: unread input would reset the connection.
+        peer.expect("ABORT");
+    });
+    let client = stomp_client(address, "heartbeat=100ms&backoff_min=60s&backoff_max=60s");
+    let mut jobs = client.subscribe_with("/queue/a", Subscribe::manual()).wait().unwrap();
+    let events = client.events();
+    jobs.wait().unwrap().ack().unwrap();
+    until(events, "the end", |event| matches!(event, Event::Disconnected { link: Link::Subscription(_), .. }));
+    jobs.flush().wait().unwrap();
+}
+
+#[test]
+fn an_error_that_comes_along_with_connected_ends_the_connection_with_its_words() {
+    const BOTH: &[u8] = b"CONNECTED\nversion:1.2\n\n\0ERROR\nmessage:no room for you\n\n\0";
+    for refused in [0, 1] {
+        let address = fake(move |number, mut peer| {
+            peer.expect("CONNECT");
+            if number < refused {
+                peer.write(b"CONNECTED\nversion:1.2\n\n\0");
+                return peer.swallow();
+            }
+            peer.write(BOTH);
+        });
+        let client = stomp_client(address, "backoff_min=1ms&backoff_max=2ms");
+        if refused == 0 {
+            let (_, event) = until(client.events(), "the end", |event| matches!(event, Event::Disconnected { .. }));
+            assert!(event.to_string().contains("no room for you"), "{event}");
+            continue;
+        }
+        let subscribing = client.subscribe("/topic/a");
+        let error = in_time("a refusal", move || subscribing.wait()).unwrap_err();
+        assert!(
+            matches!(&error, Error::Refused { reason: Reason::Error(words) } if words == "no room for you"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_flush_waits_for_the_receipt_of_the_message_itself() {
     let (tell, told) = mpsc::channel();
     let address = fake(move |_, mut peer| {

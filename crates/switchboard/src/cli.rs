@@ -254,7 +254,7 @@ pub(crate) struct Listen {
     /// Print message bytes as they are, on a terminal, too: there, what would steer it is escaped otherwise.
     #[arg(long, short = 'r', conflicts_with = "json")]
     pub(crate) raw: bool,
-    /// Print each message's headers before it, one a line, and an empty line; with --json as "headers".
+    /// Print each message's headers before it, one a line, and an empty line; with --json as "headers". STOMP only.
     #[arg(long)]
     pub(crate) headers: bool,
     /// End after so many messages. A queue keeps the others.

@@ -90,12 +90,23 @@ async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Res
 pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) -> JoinHandle<Option<Reason>> {
     let (peer, channel) = (peer.clone(), channel.map(str::to_owned));
     tokio::spawn(async move {
-        let (mut ended, mut logged) = (None, false);
+        let (mut ended, mut logged, mut listens) = (None, false, false);
         while let Some(event) = events.next().await {
             if let Event::Disconnected { reason, .. } = &event {
                 ended.get_or_insert_with(|| reason.clone());
             }
             if is_about(&event, channel.is_some()) {
+                // Another subscription of the same listener is no news.
+                let is_again = matches!(event, Event::Connected(_)) && listens;
+                match event {
+                    Event::Connected(_) => listens = true,
+                    Event::Disconnected { .. } => listens = false,
+                    _ => {}
+                }
+                if is_again {
+                    logged = false;
+                    continue;
+                }
                 say(&event, &peer, channel.as_deref(), &mut logged);
             }
         }

@@ -17,10 +17,19 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// Escapes what would steer the terminal, and bytes that are not UTF-8, as `\xff`. New lines and tabs of a message stay.
 pub(crate) fn escape_message(message: &[u8]) -> String {
+    escape_bytes(message, |c| c == '\n' || c == '\t')
+}
+
+/// The same of a name or value that is to stay on its line.
+pub(crate) fn escape_header(bytes: &[u8]) -> String {
+    escape_bytes(bytes, |_| false)
+}
+
+fn escape_bytes(message: &[u8], stays: impl Fn(char) -> bool) -> String {
     let mut text = String::with_capacity(message.len());
     for chunk in message.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if steers(c) && c != '\n' && c != '\t' { text.extend(c.escape_default()) } else { text.push(c) }
+            if steers(c) && !stays(c) { text.extend(c.escape_default()) } else { text.push(c) }
         }
         for byte in chunk.invalid() {
             let _ = write!(text, "\\x{byte:02x}");
@@ -41,7 +50,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_keeps_its_lines() {
+    fn a_message_keeps_its_lines_and_a_header_has_one() {
+        assert_eq!(escape_header(b"a\nb: c\t\xff\xc3\xa9"), "a\\nb: c\\t\\xff\u{e9}");
         assert_eq!(escape_message(b"a\tb\nc\r\x1b]0;x\x07"), "a\tb\nc\\r\\u{1b}]0;x\\u{7}");
         assert_eq!(escape_message(b"\xff\xc3\xa9\x00"), "\\xff\u{e9}\\u{0}");
     }

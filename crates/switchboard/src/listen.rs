@@ -4,9 +4,9 @@ mod print;
 
 use crate::cli::Listen;
 use crate::client::{connect, doubtful, narrate, protocol};
-use crate::output::{self, note};
+use crate::output::{self, UsageError, note};
 use crate::stop::{Stop, exit_code};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use print::print;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::IsTerminal;
@@ -40,6 +40,10 @@ enum End {
 
 /// Prints messages until the count is reached, or a signal comes.
 pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
+    if args.headers && protocol(&args.peer, true) == Protocol::Native {
+        let text = "--headers needs STOMP: the native protocol has none, so leave switchboard:// out of the address";
+        return Err(UsageError::of(anyhow!(text)));
+    }
     let left = args.count.unwrap_or(u64::MAX);
     if left == 0 {
         return Ok(ExitCode::SUCCESS);

@@ -75,6 +75,13 @@ fn parse() -> Cli {
             let tip = format!("a file is given by {sites}--config {file}");
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
+        // A passcode is not for the terminal, however wrong its address is.
+        if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+            && let Some((_, host)) = value.rsplit_once('@')
+        {
+            let shown = format!("***@{host}");
+            error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+        }
         if word_is_purge(&error) {
             let tip = "a queue is purged by `switchboard queues purge QUEUE`";
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));

@@ -1,9 +1,9 @@
 //! One way to say where a server is, for every client command: a URL, a host, or `HOST:PORT`.
 
 use clap::Args;
-use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::str::FromStr;
+use switchboard_client::Options;
 
 /// The server of a command, with its default port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Door {
 const HTTPS: u16 = 443;
 
 /// A server's address, as it was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ServerAddress {
     scheme: Option<String>,
     host: String,
@@ -73,8 +73,10 @@ pub(crate) enum AddressError {
     Host(String),
     #[error("it names a user; the access token goes into SWITCHBOARD_TOKEN")]
     User,
-    #[error("its login or passcode is not UTF-8")]
-    Login,
+    #[error("an @ stands behind a /, ? or #: in a login or passcode they are written %2F, %3F and %23")]
+    Torn,
+    #[error("{0}")]
+    Login(String),
 }
 
 impl FromStr for ServerAddress {
@@ -97,19 +99,23 @@ impl FromStr for ServerAddress {
         }
         // The path of an address that was copied from a page does not matter.
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        // Of a passcode that was not encoded the beginning would be taken for a port, and shown.
+        let is_torn = rest[authority.len()..].contains('@');
+        if is_torn && scheme.as_deref().is_none_or(|scheme| scheme == "stomp") {
+            return Err(AddressError::Torn);
+        }
         let (login, authority) = match authority.rsplit_once('@') {
             None => (None, authority),
             Some((user, authority)) if scheme.as_deref() == Some("stomp") => {
-                let decoded = |text| match percent_decode_str(text).decode_utf8() {
-                    Ok(text) => Ok(text.into_owned()),
-                    Err(_) => Err(AddressError::Login),
-                };
-                let (login, passcode) = user.split_once(':').map_or((user, None), |(login, code)| (login, Some(code)));
-                (Some((decoded(login)?, passcode.map(decoded).transpose()?)), authority)
+                let options = format!("stomp://{user}@host").parse::<Options>().map_err(|error| match error {
+                    switchboard_client::Error::Url { problem, .. } => AddressError::Login(problem),
+                    other => AddressError::Login(other.to_string()),
+                })?;
+                (options.login.map(|login| (login, options.passcode)), authority)
             }
             Some(_) => return Err(AddressError::User),
         };
-        let (host, port) = split(authority)?;
+        let (host, port) = split(authority).map_err(|error| if is_torn { AddressError::Torn } else { error })?;
         Ok(ServerAddress { scheme, host, port, login })
     }
 }
@@ -192,6 +198,13 @@ impl fmt::Display for ServerAddress {
     }
 }
 
+/// As it is displayed: without login and passcode.
+impl fmt::Debug for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// The option of the server's address.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Server {
@@ -256,7 +269,7 @@ mod tests {
         let address: ServerAddress = "stomp://me:a%40b@h:7".parse().expect("an address");
         assert_eq!(address.login(), (Some("me".into()), Some("a@b".into())));
         assert_eq!((address.authority(Door::Stomp), address.authority(Door::Native)), ("h:7".into(), "h:25000".into()));
-        assert_eq!(address.to_string(), "stomp://h:7");
+        assert_eq!((address.to_string(), format!("{address:?}")), ("stomp://h:7".into(), "stomp://h:7".into()));
         let plain: ServerAddress = "stomp://h".parse().expect("an address");
         assert_eq!((plain.login(), plain.port(Door::Stomp)), ((None, None), 61613));
     }
@@ -270,13 +283,33 @@ mod tests {
         assert!(error(":25000").contains("no host"));
         assert!(error("me:secret@host").contains("SWITCHBOARD_TOKEN"));
         assert!(error("switchboard://me@host").contains("SWITCHBOARD_TOKEN"));
-        assert!(error("stomp://%ff@host").contains("UTF-8"));
+        assert!(error("stomp://%ff@host").contains("login is not UTF-8"));
+        assert!(error("stomp://me:a%0Ab@host").contains("passcode has a line end"));
         for port in ["0", "65536", "-1", "x", "+5"] {
             assert!(error(&format!("host:{port}")).contains("from 1 to 65535"), "{port}");
         }
         assert!(error("a b").contains("no host name"));
         assert!(error("[::1").contains("no host name"));
         assert!(error("[::1]x").contains("no host name"));
+    }
+
+    #[test]
+    fn a_passcode_is_never_part_of_an_error() {
+        for text in [
+            "stomp://me:secret@h:x",
+            "stomp://me:secret@a b",
+            "stomp://me:secret%ff@h",
+            "stomp://me:secret/1@h",
+            "stomp://me:1/secret@h",
+            "me:secret?1@h",
+            "http://me:secret#1@h",
+            "http://me:secret@h",
+            "ftp://me:secret@h",
+        ] {
+            let error = text.parse::<ServerAddress>().expect_err(text);
+            assert!(!format!("{error} {error:?}").contains("secret"), "{text}: {error}");
+        }
+        assert!("http://h/path@x".parse::<ServerAddress>().is_ok());
     }
 
     #[test]

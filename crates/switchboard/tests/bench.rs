@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Broker, Lines, Program};
+use common::{Broker, Lines, Program, switchboard};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 #[test]
@@ -48,5 +50,31 @@ fn a_bench_over_a_queue_leaves_no_message_behind_however_it_ends() {
         broker.settles_at(0);
         let channels = broker.status()["channels"].clone();
         assert_eq!(channels, serde_json::json!([]), "a queue with messages is left");
+    }
+}
+
+#[test]
+fn a_bench_over_stomp_tells_a_refusal_from_a_loss_and_from_another_protocol() {
+    let broker = Broker::start(&[]);
+    let stranger = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let refusing = stranger.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for client in stranger.incoming() {
+            let Ok(mut client) = client else { return };
+            if client.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0) {
+                let _ = client.write_all(b"ERROR\nmessage:Bad CONNECT\n\nno such user\n\0");
+            }
+        }
+    });
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
+    for (address, says) in [
+        (&refusing, "the broker reports an error: Bad CONNECT: no such user"),
+        (&broker.http, " speaks HTTP, not STOMP"),
+        (&free, "nobody listens there, so start the broker"),
+    ] {
+        let command = ["bench", "--seconds", "0.1", "--json", "--server", &format!("stomp://{address}")];
+        let output = { switchboard(&command) }.output().expect("an end");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains(says) && said.lines().count() == 1, "{said}");
     }
 }

@@ -42,6 +42,16 @@ fn printed((mut listener, _): (Program, Lines)) -> Vec<String> {
 }
 
 #[test]
+fn an_address_that_is_refused_is_shown_without_its_passcode() {
+    for address in ["stomp://me:secret@host:x", "stomp://me:1/secret@host", "ftp://me:secret@host"] {
+        let refused = output(&["listen", "/topic/a", "--server", address]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("'***@host") && !said.contains("secret"), "{said}");
+    }
+}
+
+#[test]
 fn help_has_examples() {
     let help = output(&["--help"]);
     assert!(help.status.success());

@@ -109,6 +109,34 @@ fn headers_are_sent_and_shown() {
 }
 
 #[test]
+fn a_header_stays_on_its_line_whatever_is_in_it() {
+    let broker = Broker::start(&[]);
+    let send = ["send", "/queue/a", "hello", "--header", "kind:x\nforged: yes\x1b[2J"];
+    assert!(broker.client(&send).status().expect("an end").success());
+    let shown = broker.client(&["listen", "/queue/a", "--headers", "-n", "1"]).output().expect("an end");
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("\nkind: x\\nforged: yes\\u{1b}[2J\n") && !shown.contains("\nforged"), "{shown}");
+}
+
+#[test]
+fn headers_over_the_native_protocol_are_refused_with_a_sentence() {
+    let broker = Broker::start(&[]);
+    let refused = native(&broker, &["listen", "/queue/a", "--headers", "-n", "1"]).output().expect("an end");
+    let said = text(&refused.stderr);
+    assert_eq!((refused.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("--headers needs STOMP: "), "{said}");
+}
+
+#[test]
+fn a_counted_listener_that_subscribes_twice_says_once_that_it_listens() {
+    let broker = Broker::start(&[]);
+    send_lines(&broker, "/queue/a", numbers(310, 0).as_bytes());
+    let listened = broker.client(&["listen", "/queue/a", "--count", "301"]).output().expect("an end");
+    let said = text(&listened.stderr);
+    assert_eq!(said.matches("Listening on ").count(), 1, "{said}");
+}
+
+#[test]
 fn a_listener_that_leaves_a_queue_without_acks_says_how_many_messages_it_took_with_it() {
     let broker = Broker::start(&[]);
     send_lines(&broker, "/queue/a", numbers(1000, 0).as_bytes());

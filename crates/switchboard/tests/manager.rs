@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{BROKER_AND_MONITOR, Broker, Lines, PATIENCE, Program, poll, switchboard};
+use common::{BROKER_AND_MONITOR, Broker, Client, Lines, PATIENCE, Program, poll, switchboard};
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
@@ -82,13 +82,26 @@ fn a_stop_is_granted_the_drain_and_what_follows() {
 #[test]
 fn the_watchdog_is_told_again_and_again_and_also_while_connections_drain() {
     let manager = Manager::new();
-    let mut command = manager.manages(&["broker", "--listen", "127.0.0.1:0"]);
+    let mut command =
+        manager.manages(&["broker", "--listen", "127.0.0.1:0", "--drain", "1h", "--set", "write-timeout=1h"]);
     let mut broker = Broker::launch(command.env("WATCHDOG_USEC", "20000"));
-    let mut heard = 0;
-    while heard < 5 {
-        heard += usize::from(manager.message() == "WATCHDOG=1");
-    }
+    let hear = || {
+        let mut heard = 0;
+        while heard < 5 {
+            heard += usize::from(manager.message() == "WATCHDOG=1");
+        }
+    };
+    hear();
+    // A subscriber that reads nothing keeps the drain going.
+    let mut unread = Client::listening(&broker, "/topic/foo");
+    let mut publisher = Client::publisher(&broker);
+    publisher.publish("/topic/foo", &vec![0; 8 << 20]);
+    publisher.settle();
     broker.program.signal("-TERM");
+    while !manager.news().starts_with("STOPPING=1") {}
+    hear();
+    assert!(broker.program.child.try_wait().expect("a process").is_none(), "nothing was drained");
+    unread.rest();
     assert_eq!(broker.program.end().code(), Some(0));
 }
 

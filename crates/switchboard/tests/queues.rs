@@ -66,7 +66,7 @@ fn messages_are_shown_moved_paused_and_purged_and_each_says_what_it_did() {
     assert!(text.contains("  > first\\u{1b}[2J\n") && text.contains("  > \\xff\n"), "{text}");
     assert!(text.ends_with("More wait behind these: -n shows more.\n"), "{text}");
     let moved = queues(&["move", "/queue/a", "/queue/b", "-n", "2", "--yes"]);
-    assert_eq!((moved.0, &moved.1[..]), (Some(0), "Moved 2 messages of /queue/a to /queue/b.\n"));
+    assert_eq!((moved.0, &moved.1[..]), (Some(0), "Moving 2 messages of /queue/a to /queue/b.\n"));
     poll("two are there", || {
         let (_, json, _) = queues(&["peek", "/queue/b", "--json"]);
         let json: Value = serde_json::from_str(&json).ok()?;

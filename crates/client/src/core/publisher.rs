@@ -247,8 +247,8 @@ impl Publisher {
         self.due.events.push(Event::Connected(Link::Publisher));
     }
 
-    /// The same over STOMP, with what came behind the answer. All connections of a client are of one version.
-    pub(crate) fn connected_by_stomp(&mut self, token: Token, agreed: Agreed, rest: &[u8], now: Instant) {
+    /// The same over STOMP. All connections of a client are of one version.
+    pub(crate) fn connected_by_stomp(&mut self, token: Token, agreed: Agreed, now: Instant) {
         self.dialect = Dialect::Stomp(agreed.version);
         let mut decoder = Decoder::new(stomp::limits(self.options.max_frame));
         decoder.set_version(agreed.version);
@@ -258,7 +258,6 @@ impl Publisher {
         if let (Some((_, keepalive)), Some(silence)) = (&mut self.up, self.beats.silence(self.options.heartbeat)) {
             *keepalive = Keepalive::new(silence, now);
         }
-        self.input.extend_from_slice(rest);
     }
 
     /// Gives up a connection that was not needed yet; the first publish or flush opens the next one. Returns true if the

@@ -86,7 +86,7 @@ impl StompSubscriber {
 
     /// Takes pending output, acks included.
     pub(crate) fn take_output(&mut self, out: &mut Vec<u8>, now: Instant) {
-        if !matches!(self.ending, Ending::Disconnected(_) | Ending::Done) {
+        if self.takes_acks() {
             self.acks.write(self.token, &mut self.asked, &mut self.output);
         }
         if !self.output.is_empty() {
@@ -95,13 +95,18 @@ impl StompSubscriber {
         }
     }
 
+    /// Returns false once DISCONNECT is written: nothing may follow it.
+    fn takes_acks(&self) -> bool {
+        !matches!(self.ending, Ending::Disconnected(_) | Ending::Done)
+    }
+
     /// Ends the subscription. Auto: what the server has sent by then still comes. Manual: what was not settled goes back.
     pub(crate) fn end(&mut self) {
         if self.ending != Ending::No {
             return;
         }
         // Acks come before it.
-        let asked = self.acks.write_last(self.token, &mut self.asked, &mut self.output);
+        let asked = self.acks.write_before_receipt(self.token, &mut self.asked, &mut self.output);
         self.ending = Ending::Unsubscribed(asked);
         stomp::unsubscribe(&self.of, self.token, asked, self.version, &mut self.output);
         if self.of.how.ack == AckMode::Manual {
@@ -204,7 +209,12 @@ impl StompSubscriber {
             Liveness::Alive => Effect::Nothing,
             Liveness::Silent => Effect::Disconnect,
             Liveness::Check => {
-                self.asked += 1;
+                if self.takes_acks() {
+                    // Its receipt confirms what was written before.
+                    self.acks.write_before_receipt(self.token, &mut self.asked, &mut self.output);
+                } else {
+                    self.asked += 1;
+                }
                 stomp::barrier(self.token, self.asked, self.version, &mut self.output);
                 Effect::Nothing
             }

@@ -4,7 +4,7 @@ use crate::options::{Options, Protocol};
 use crate::protocol::{self, Incoming, Token};
 use crate::stomp::{Agreed, Failure, Handshake};
 use std::future::Future;
-use std::io::{self, ErrorKind};
+use std::io::{self, Cursor, ErrorKind};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use switchboard_wire::stomp::Version;
@@ -36,8 +36,6 @@ pub(crate) struct Open {
     pub(crate) token: Token,
     /// Over STOMP.
     pub(crate) agreed: Option<Agreed>,
-    /// Input behind the answer.
-    pub(crate) rest: Vec<u8>,
 }
 
 /// The peer speaks another protocol, which no further attempt changes.
@@ -93,7 +91,7 @@ impl Dial {
         match self.options.protocol {
             Protocol::Native => {
                 let (reader, writer) = self.connect().await?;
-                Ok(Open { reader, writer, token: new_token(), agreed: None, rest: Vec::new() })
+                Ok(Open { reader, writer, token: new_token(), agreed: None })
             }
             Protocol::Stomp => self.open().await,
         }
@@ -128,7 +126,7 @@ impl Dial {
                 }
                 match protocol::incoming(&input, token, self.options.max_frame) {
                     Ok(Incoming::Barrier { .. }) => {
-                        return Ok(Open { reader, writer, token, agreed: None, rest: Vec::new() });
+                        return Ok(Open { reader, writer, token, agreed: None });
                     }
                     Ok(Incoming::Message { consumed }) => drop(input.drain(..consumed)),
                     Ok(Incoming::Need(_)) => {
@@ -173,7 +171,9 @@ impl Dial {
             let text = format!("the server speaks STOMP {} now, and no longer {version}", agreed.version);
             return Err(io::Error::new(ErrorKind::InvalidData, text));
         }
-        Ok(Open { reader, writer, token: new_token(), agreed: Some(agreed), rest: input })
+        // Input behind the answer is read again: its frames may be the last that come.
+        let reader = if input.is_empty() { reader } else { Box::new(Cursor::new(input).chain(reader)) };
+        Ok(Open { reader, writer, token: new_token(), agreed: Some(agreed) })
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) async fn run(shared: Arc<Shared>, open: Open) {
 pub(crate) fn connected(core: &mut Publisher, open: &Open) {
     match open.agreed {
         None => core.connected(open.token, Instant::now()),
-        Some(agreed) => core.connected_by_stomp(open.token, agreed, &open.rest, Instant::now()),
+        Some(agreed) => core.connected_by_stomp(open.token, agreed, Instant::now()),
     }
 }
 

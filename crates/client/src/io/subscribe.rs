@@ -138,12 +138,12 @@ async fn follow(shared: &Shared, request: &mut SubscribeRequest, open: Open, dea
     let options = &shared.options;
     let mut outgoing = Outgoing::new();
     let mut core = Session::begin(shared, request, &open, &mut outgoing);
-    let Open { mut reader, mut writer, rest, .. } = open;
+    let Open { mut reader, mut writer, .. } = open;
     let mut closed = shared.closed.subscribe();
     let mut closing = false;
     let mut confirmed = false;
     let mut alarm = pin!(sleep_until(ring(core.timeout())));
-    let (mut input, mut chunks) = (BytesMut::from(&rest[..]), Vec::new());
+    let (mut input, mut chunks) = (BytesMut::new(), Vec::new());
     let (mut size, mut need) = (SMALL, 0);
     // No server may keep a subscription from ending: without a message for so long it is over.
     let mut late = Deadline::NEVER;

@@ -5,6 +5,7 @@ mod parse;
 mod tests;
 
 use crate::Error;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(crate) const MAX_CHANNEL: usize = 1024;
 /// spoken to in STOMP is `stomp://LOGIN:PASSCODE@HOST:PORT`, where login and passcode may be percent-encoded or missing.
 /// Durations are written as `250ms`, `1.5h` or `2` (seconds), sizes as `64KiB`, `1.5MB` or `4096` (bytes): the grammar of
 /// [`switchboard_driver::quantity`], as in the program's options and settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Options {
     /// The protocol, by the URL's scheme; default native.
     pub protocol: Protocol,
@@ -152,11 +153,72 @@ impl Default for Options {
     }
 }
 
+/// The passcode is left out.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Options {
+            protocol,
+            host,
+            port,
+            login,
+            passcode,
+            vhost,
+            connect_timeout,
+            timeout,
+            heartbeat,
+            backoff_min,
+            backoff_max,
+            buffer,
+            when_full,
+            waiting,
+            resend,
+            inbox,
+            max_frame,
+            max_channel,
+            retry_first,
+            reconnect,
+            driver,
+        } = self;
+        f.debug_struct("Options")
+            .field("protocol", protocol)
+            .field("host", host)
+            .field("port", port)
+            .field("login", login)
+            .field("passcode", &passcode.as_ref().map(|_| format_args!("***")))
+            .field("vhost", vhost)
+            .field("connect_timeout", connect_timeout)
+            .field("timeout", timeout)
+            .field("heartbeat", heartbeat)
+            .field("backoff_min", backoff_min)
+            .field("backoff_max", backoff_max)
+            .field("buffer", buffer)
+            .field("when_full", when_full)
+            .field("waiting", waiting)
+            .field("resend", resend)
+            .field("inbox", inbox)
+            .field("max_frame", max_frame)
+            .field("max_channel", max_channel)
+            .field("retry_first", retry_first)
+            .field("reconnect", reconnect)
+            .field("driver", driver)
+            .finish()
+    }
+}
+
 impl FromStr for Options {
     type Err = Error;
 
     fn from_str(url: &str) -> Result<Options, Error> {
-        parse::parse(url).map_err(|problem| Error::Url { url: url.into(), problem })
+        parse::parse(url).map_err(|problem| {
+            // The parts of a passcode that was not encoded look like a port or an option.
+            let is_torn = url.split_once('?').is_some_and(|(_, query)| query.contains('@'));
+            let problem = if is_torn {
+                "an @ stands behind the ?: write %40 and %3F in a login or an option".into()
+            } else {
+                problem
+            };
+            Error::Url { url: parse::without_login(url), problem }
+        })
     }
 }
 

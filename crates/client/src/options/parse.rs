@@ -49,6 +49,15 @@ pub(super) fn parse(url: &str) -> Result<Options, String> {
     Ok(options)
 }
 
+/// The URL as it may be shown: without login and passcode, wherever they end.
+pub(super) fn without_login(url: &str) -> String {
+    let (scheme, rest) = match url.find("://") {
+        Some(at) => url.split_at(at + "://".len()),
+        None => ("", url),
+    };
+    rest.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("{scheme}***@{rest}"))
+}
+
 fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
     match name {
         "connect_timeout" => options.connect_timeout = duration(value)?,

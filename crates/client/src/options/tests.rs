@@ -109,6 +109,29 @@ fn a_wrong_address_is_explained() {
         ("switchboard://h?backoff_min=6s", "less than backoff_min"),
     ] {
         let text = refused(url);
-        assert!(text.contains(part) && text.contains(url), "{text}");
+        assert!(text.contains(part) && text.contains(&super::parse::without_login(url)), "{text}");
+    }
+}
+
+#[test]
+fn a_passcode_is_never_shown() {
+    let options: Options = "stomp://me:secret@h".parse().unwrap();
+    let shown = format!("{options:?}");
+    assert!(shown.contains("\"me\"") && shown.contains("passcode: Some(***)") && !shown.contains("secret"), "{shown}");
+    for url in [
+        "stomp://me:secret@",
+        "stomp://me:secret@h:x",
+        "stomp://me:secret@h?bufer=1",
+        "stomp://me:%ffsecret@h",
+        "stomp://me:1/secret@h:x",
+        "stomp://me:1?secret@h",
+        "stomp://me:secret?1@h",
+        "stomp://me:1?buffer=secret@h",
+        "switchboard://me:secret@h",
+        "me:secret@h",
+        "stomp:/me:secret@h",
+    ] {
+        let error = url.parse::<Options>().expect_err(url);
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
     }
 }

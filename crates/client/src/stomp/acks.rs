@@ -170,9 +170,8 @@ impl Acks {
         self.state.lock().write(token, asked, out);
     }
 
-    /// The same before the frame that ends the subscription. Returns the number of that frame's receipt, which confirms the
-    /// acks, too.
-    pub(crate) fn write_last(&self, token: Token, asked: &mut u64, out: &mut Vec<u8>) -> u64 {
+    /// The same before a frame that asks for a receipt. Returns the number of that receipt, which confirms the acks, too.
+    pub(crate) fn write_before_receipt(&self, token: Token, asked: &mut u64, out: &mut Vec<u8>) -> u64 {
         let mut state = self.state.lock();
         state.write(token, asked, out);
         *asked += 1;

@@ -4,7 +4,8 @@ mod args;
 
 pub(crate) use args::{Bench, EXAMPLES};
 
-use crate::output::{self, UsageError, note, refused};
+use crate::escape::escape;
+use crate::output::{self, UsageError, note, plain, refused};
 use crate::server_address::Door;
 use crate::spoken::spoken;
 use crate::units::plural;
@@ -12,7 +13,7 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use switchboard_driver::quantity::show_duration;
 use switchboard_load::{Native, Outcome, Plan, Stomp, run_until as load};
+use switchboard_wire::native::ForeignProtocol;
 
 /// Loads a broker that runs already, and prints what it did.
 pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
@@ -57,19 +59,16 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         signal_hook::flag::register(signal, stop.clone())?;
     }
     let began = Instant::now();
-    let progress = (!args.json && std::io::stderr().is_terminal()).then(|| Progress::start(args.seconds));
+    let progress = (!args.json && io::stderr().is_terminal()).then(|| Progress::start(args.seconds));
     let loaded = if is_stomp { load(&stomp, &plan, &stop) } else { load(&native, &plan, &stop) };
     drop(progress);
     let outcome = match loaded {
         Ok(outcome) => outcome,
-        Err(error) if is_stomp => return Err(anyhow::Error::new(error).context("the broker was lost")),
-        Err(error) => match spoken(server, Door::Native) {
-            // A broker's answer to HTTP is HTTP, too, so only where nothing was measured.
-            Some(protocol) if !answers(&native) => {
-                bail!("{} speaks {protocol}, not the broker's native protocol", native.0)
-            }
-            _ => return Err(anyhow::Error::new(error).context("the broker was lost")),
-        },
+        // A broker's answer to HTTP is HTTP, too, so only where nothing was measured.
+        Err(error) => {
+            let answers = || if is_stomp { stomp.open().is_ok() } else { native.open(b"/null").is_ok() };
+            return Err(explain(error, at, || spoken(server, door).filter(|_| !answers()), is_stomp));
+        }
     };
     if stop.load(Relaxed) {
         note(format_args!("Interrupted after {:.1} s: what was measured by then.", began.elapsed().as_secs_f64()));
@@ -87,9 +86,35 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(code.load(Relaxed)).unwrap_or(u8::MAX)))
 }
 
-/// Whether the native protocol is spoken there.
-fn answers(native: &Native) -> bool {
-    native.open(b"/null").is_ok()
+/// Returns the error of a load in the words of the other commands.
+fn explain(
+    error: io::Error,
+    at: SocketAddr,
+    spoken: impl FnOnce() -> Option<ForeignProtocol>,
+    is_stomp: bool,
+) -> anyhow::Error {
+    // The load generator reports a frame ERROR as it came.
+    if let Some(frame) = error.to_string().strip_prefix("ERROR\n") {
+        return anyhow!("the broker reports an error: {}", words(frame));
+    }
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        return anyhow!("cannot connect to {at}: {}{}", plain(&error.to_string()), refused(&error));
+    }
+    match spoken() {
+        Some(protocol) => {
+            let own = if is_stomp { "STOMP" } else { "the broker's native protocol" };
+            anyhow!("{at} speaks {protocol}, not {own}")
+        }
+        None => anyhow::Error::new(error).context("the broker was lost"),
+    }
+}
+
+/// The message and the body of a frame ERROR, on one line.
+fn words(frame: &str) -> String {
+    let (headers, body) = frame.split_once("\n\n").unwrap_or((frame, ""));
+    let message = headers.lines().find_map(|line| line.strip_prefix("message:")).unwrap_or_default();
+    let said: Vec<_> = [message, body].into_iter().map(str::trim).filter(|text| !text.is_empty()).map(escape).collect();
+    if said.is_empty() { "an error without a message".to_owned() } else { said.join(": ") }
 }
 
 fn describe(args: &Bench, at: SocketAddr) -> String {
@@ -118,10 +143,10 @@ impl Progress {
             let began = Instant::now();
             while !seen.load(Relaxed) {
                 let elapsed = began.elapsed().as_secs_f64();
-                let _ = write!(std::io::stderr(), "\r{elapsed:.0} of {:.0} s\x1b[K", time.as_secs_f64());
+                let _ = write!(io::stderr(), "\r{elapsed:.0} of {:.0} s\x1b[K", time.as_secs_f64());
                 std::thread::park_timeout(Duration::from_secs(1));
             }
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            let _ = write!(io::stderr(), "\r\x1b[K");
         });
         Progress(done, Some(thread))
     }

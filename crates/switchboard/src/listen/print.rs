@@ -1,7 +1,7 @@
 //! A message as it is printed.
 
 use crate::cli::Listen;
-use crate::escape::escape_message;
+use crate::escape::{escape_header, escape_message};
 use serde_json::json;
 use std::fmt::Write;
 use switchboard_client::Message;
@@ -21,21 +21,19 @@ pub(super) fn print(args: &Listen, message: &Message, escapes: bool, text: &mut 
         text.push(b'\n');
         return;
     }
-    let mut push = |bytes: &[u8]| match escapes {
-        true => text.extend_from_slice(escape_message(bytes).as_bytes()),
-        false => text.extend_from_slice(bytes),
-    };
     if args.headers {
+        // A line end in a value would begin a header that nobody sent, for a program that reads them, too.
         for (name, value) in message.headers() {
-            push(&name);
-            push(b": ");
-            push(&value);
-            push(b"\n");
+            let line = format!("{}: {}\n", escape_header(&name), escape_header(&value));
+            text.extend_from_slice(line.as_bytes());
         }
-        push(b"\n");
+        text.push(b'\n');
     }
-    push(message);
-    push(b"\n");
+    match escapes {
+        true => text.extend_from_slice(escape_message(message).as_bytes()),
+        false => text.extend_from_slice(message),
+    }
+    text.push(b'\n');
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -36,8 +36,9 @@ pub(super) async fn move_messages(order: &Move) -> Result<()> {
     let how_many = order.count.map_or_else(|| "all messages".to_owned(), |count| plural(count, "message"));
     confirm(&order.act, &format!("Move {how_many} of {} to {where_to}?", target.queue))?;
     let (answer, moving) = post(&server, target, &path, "moving").await?;
+    // The broker goes on in steps after its answer.
     let moving = plural(moving.as_u64().unwrap_or_default(), "message");
-    tell(target.json, &answer, &format!("Moved {moving} of {} to {where_to}.", target.queue))
+    tell(target.json, &answer, &format!("Moving {moving} of {} to {where_to}.", target.queue))
 }
 
 pub(super) async fn pause(act: &Act) -> Result<()> {

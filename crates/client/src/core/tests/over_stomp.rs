@@ -38,7 +38,7 @@ fn a_write_that_breaks_anywhere_loses_no_more_than_is_in_doubt_and_the_rest_foll
     for (resend, at_least_once) in [("", false), ("resend=9", true)] {
         for cut in 0.. {
             let mut core = publisher(resend);
-            core.connected_by_stomp(TOKEN, AGREED, b"", now);
+            core.connected_by_stomp(TOKEN, AGREED, now);
             publish_three(&mut core, now);
             let Step::Write(bytes, range) = core.step(now) else { panic!("nothing to write") };
             let whole = cut >= range.len();
@@ -46,7 +46,7 @@ fn a_write_that_breaks_anywhere_loses_no_more_than_is_in_doubt_and_the_rest_foll
             drop(bytes);
             core.written(cut.min(range.len()), now);
             core.disconnected("cut".to_owned().into());
-            core.connected_by_stomp(Token(8), AGREED, b"", now);
+            core.connected_by_stomp(Token(8), AGREED, now);
             let in_doubt: u64 = fire(&mut core)
                 .iter()
                 .map(|event| if let Event::Disconnected { in_doubt, .. } = event { in_doubt.messages } else { 0 })
@@ -77,7 +77,7 @@ fn a_write_that_breaks_anywhere_loses_no_more_than_is_in_doubt_and_the_rest_foll
 fn an_error_within_a_message_may_be_about_the_connection_and_a_second_one_is_about_the_message() {
     let now = Instant::now();
     let mut core = publisher("");
-    core.connected_by_stomp(TOKEN, AGREED, b"", now);
+    core.connected_by_stomp(TOKEN, AGREED, now);
     assert!(answer(&mut core.publish_with(b"/queue/a", &[], &[b'x'; 1000], || now)).unwrap().is_ok());
     for (token, lost) in [(8, 0), (9, 1)] {
         let Step::Write(bytes, _) = core.step(now) else { panic!("nothing to write") };
@@ -89,7 +89,7 @@ fn an_error_within_a_message_may_be_about_the_connection_and_a_second_one_is_abo
             .map(|event| if let Event::Disconnected { in_doubt, .. } = event { in_doubt.messages } else { 0 })
             .sum();
         assert_eq!(in_doubt, lost);
-        core.connected_by_stomp(Token(token), AGREED, b"", now);
+        core.connected_by_stomp(Token(token), AGREED, now);
     }
     let mut flush = core.flush("flush", now);
     let (bodies, receipts) = server(&drain(&mut core, now));
@@ -141,7 +141,8 @@ fn an_error_that_names_a_message_is_about_it_alone_and_it_is_not_sent_again() {
 fn an_answer_that_comes_a_byte_at_a_time_is_one_and_that_of_another_connection_is_none() {
     let now = Instant::now();
     let mut core = publisher("");
-    core.connected_by_stomp(TOKEN, AGREED, b"\n", now);
+    core.connected_by_stomp(TOKEN, AGREED, now);
+    core.received(b"\n", now).unwrap();
     publish_three(&mut core, now);
     let mut flush = core.flush("flush", now);
     let (_, receipts) = server(&drain(&mut core, now));
@@ -164,7 +165,7 @@ fn an_answer_that_comes_a_byte_at_a_time_is_one_and_that_of_another_connection_i
 fn a_flush_behind_a_written_message_waits_for_its_receipt_and_asks_for_no_other() {
     let now = Instant::now();
     let mut core = publisher("");
-    core.connected_by_stomp(TOKEN, AGREED, b"", now);
+    core.connected_by_stomp(TOKEN, AGREED, now);
     publish_three(&mut core, now);
     let (_, receipts) = server(&drain(&mut core, now));
     let mut flush = core.flush("flush", now);
@@ -187,7 +188,7 @@ fn signs_of_life_are_due_after_half_of_the_interval_and_a_silent_server_is_dead(
     let mut now = Instant::now();
     let mut core = publisher("heartbeat=1s");
     let agreed = Agreed { sends: Some(second), expects: Some(second), ..AGREED };
-    core.connected_by_stomp(TOKEN, agreed, b"", now);
+    core.connected_by_stomp(TOKEN, agreed, now);
     assert!(matches!(core.step(now), Step::Sleep));
     now = core.timeout().instant().unwrap();
     assert!(matches!(core.step(now), Step::Beat));
