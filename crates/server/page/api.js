@@ -42,3 +42,18 @@ export const resume = (named) => post(`/queues/resume?name=${encoded(named)}`);
 export const move = (named, to) => post(`/queues/move?name=${encoded(named)}${to === null ? "" : `&to=${encoded(to)}`}`);
 export const kick = (id) => post(`/kick?connection=${id}`);
 export const tail = (named) => `/page/tail?name=${encoded(named)}`;
+
+/// The reason for which a stream is refused, which an EventSource does not tell; null if it is not refused any more.
+export async function refusal(path) {
+    const asking = new AbortController();
+    const answer = await fetch(path, { signal: AbortSignal.any([asking.signal, AbortSignal.timeout(PATIENCE)]) });
+    if (answer.ok) {
+        // It is another stream, which nobody reads.
+        asking.abort();
+        return null;
+    }
+    if (answer.status === 401) {
+        return "this server asks for its access token, so load the page again";
+    }
+    return (await answer.text()).trim() || `the answer is ${answer.status}`;
+}

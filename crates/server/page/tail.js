@@ -14,7 +14,7 @@ export class Tail {
         this.source.addEventListener("end", ({ data }) => this.end(`It has ended: ${JSON.parse(data).reason}.`));
         this.source.onerror = () => {
             if (this.source.readyState === EventSource.CLOSED) {
-                this.end("The broker refuses it: too many pages watch a channel already.");
+                this.explain(api.tail(channel));
             } else {
                 this.say("The broker is away, connecting again.", true);
             }
@@ -26,6 +26,19 @@ export class Tail {
         this.state.dataset.bad = String(isBad);
     }
 
+    /// The stream is closed for good.
+    async explain(path) {
+        let why;
+        try {
+            why = await api.refusal(path);
+        } catch {
+            why = "there is no answer";
+        }
+        if (!this.isClosed) {
+            this.end(why === null ? "The broker has refused it, and would not now: watch again." : `The broker refuses it: ${why}.`);
+        }
+    }
+
     end(words) {
         this.close();
         this.say(words, false);
@@ -33,6 +46,7 @@ export class Tail {
     }
 
     close() {
+        this.isClosed = true;
         this.source.close();
     }
 }

@@ -140,3 +140,19 @@ async fn a_queue_is_looked_at_moved_paused_and_resumed() {
     click_on(&browser, "dialog .go", "Move").await;
     browser.until("it says why not", &shows("#detail", "text.includes('can be moved to a queue only')")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_on_that_is_refused_is_explained_in_the_words_of_the_refusal() {
+    let server = Running::start().await;
+    let _subscriber = server.client("/topic/a").await;
+    let mut others = Vec::new();
+    for _ in 0..16 {
+        others.push(server.begin(&format!("GET /page/tail?name=/topic/b {HOST}")).await);
+    }
+    let browser = open(&server, Look::LIGHT, "?channel=/topic/a").await;
+    browser.click("#watch").await;
+    browser.until("it is explained", &shows("#detail", "text.includes('16 channels are looked at already')")).await;
+    let why = |path: &str| format!("return import('/page/api.js').then((api) => api.refusal('/page/tail{path}'))");
+    assert_eq!(browser.run(&why("")).await, json!("which channel? GET /page/tail?name=NAME"));
+    // The console tells of what was refused; the browser is dropped with it.
+}
