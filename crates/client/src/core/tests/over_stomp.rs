@@ -105,7 +105,7 @@ fn an_error_that_names_a_message_is_about_it_alone_and_it_is_not_sent_again() {
     let now = Instant::now();
     for resend in ["", "resend=3"] {
         let mut core = publisher(resend);
-        core.connected_by_stomp(TOKEN, AGREED, b"", now);
+        core.connected_by_stomp(TOKEN, AGREED, now);
         let mut answers = Vec::new();
         for refused in [false, true, false] {
             assert!(answer(&mut core.publish_with(b"/queue/a", &[], b"x", || now)).unwrap().is_ok());
@@ -127,7 +127,7 @@ fn an_error_that_names_a_message_is_about_it_alone_and_it_is_not_sent_again() {
         assert_eq!(core.buffered_bytes(), 0);
         // The server may close behind it; nothing is left to be sent again.
         core.disconnected(Reason::Closed);
-        core.connected_by_stomp(Token(8), AGREED, b"", now);
+        core.connected_by_stomp(Token(8), AGREED, now);
         let mut flush = core.flush("flush", now);
         let (bodies, receipts) = server(&drain(&mut core, now));
         assert!(bodies.is_empty());
