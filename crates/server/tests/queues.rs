@@ -5,7 +5,7 @@ mod common;
 use common::stomp::StompClient;
 use common::{PATIENCE, Running};
 use serde_json::{Value, json};
-use switchboard_broker::Limits;
+use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
 use tokio::time::timeout;
@@ -63,14 +63,16 @@ async fn a_listing_has_pages_and_every_queue_is_on_one() {
     for number in 0..25 {
         publisher(&server, &format!("/queue/{number:02}"), &[b"x"]).await;
     }
-    let (mut names, mut after) = (Vec::new(), json!(0));
-    while !after.is_null() {
+    let (mut names, mut next) = (Vec::new(), Some("0".to_owned()));
+    while let Some(after) = next {
         let (status, page) = ask(&server, "GET", &format!("/queues?limit=10&after={after}")).await;
         assert_eq!(status, 200);
         let queues = page["queues"].as_array().unwrap();
         assert!(queues.len() <= 10);
         names.extend(queues.iter().map(|row| row["name"].as_str().unwrap().to_owned()));
-        after = page["next"].clone();
+        // A string, as of `/status` and a look into a queue.
+        assert!(page["next"].is_string() || page["next"].is_null(), "{page}");
+        next = page["next"].as_str().map(str::to_owned);
     }
     names.sort();
     assert_eq!(names, (0..25).map(|number| format!("/queue/{number:02}")).collect::<Vec<_>>());
@@ -160,6 +162,50 @@ async fn a_paused_queue_hands_nothing_out_until_it_is_resumed() {
     assert_eq!(row(&server, "/queue/a").await["paused"], true);
     assert_eq!(ask(&server, "POST", "/queues/resume?name=/queue/a").await, (200, json!({ "paused": false })));
     assert_eq!(client.receive().await.body, b"waits");
+}
+
+#[tokio::test]
+async fn messages_that_a_queue_destroys_are_counted_in_the_metrics_and_the_status() {
+    let limits = Limits { queue_messages: 1, overflow: QueueOverflow::DropOld, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    // Each takes the room of the one before, which becomes a dead letter and does so, too.
+    publisher(&server, "/queue/a", &[b"1", b"2", b"3", b"4"]).await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SEND\ndestination:/queue/b\nexpires:1\n\nlate\0SUBSCRIBE\nid:1\ndestination:/queue/b\n\n\0").await;
+    client.settle().await;
+    let counted = async {
+        loop {
+            let (_, status) = ask(&server, "GET", "/status").await;
+            let of = |name: &str| status["totals"][name].as_u64().unwrap_or_else(|| panic!("{name}: {status}"));
+            let totals = ["dead_lettered", "dropped_dead", "expired"].map(of);
+            if totals[1] >= 2 && totals[2] >= 1 {
+                assert_eq!(["dropped_overflow", "rejected", "moved"].map(of), [0; 3]);
+                return totals;
+            }
+        }
+    };
+    let [dead_lettered, dropped_dead, expired] = timeout(PATIENCE, counted).await.expect("counts");
+    let (_, metrics) = ask(&server, "GET", "/metrics").await;
+    let metrics = metrics.as_str().unwrap();
+    for (name, value) in
+        [("dead_lettered", dead_lettered), ("dropped_dead_letters", dropped_dead), ("expired", expired)]
+    {
+        let line = format!("\nswitchboard_messages_{name}_total {value}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
+    assert!(metrics.contains("_dropped_overflow_total ") && metrics.contains("_moved_total "), "{metrics}");
+}
+
+#[tokio::test]
+async fn what_a_topic_holds_is_not_purged_as_a_queue_is() {
+    let limits = Limits { buffer_unsubscribed: 10, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    publisher(&server, "/topic/a", &[b"kept"]).await;
+    let (status, text) = ask(&server, "POST", "/queues/purge?name=/topic/a").await;
+    assert!(status == 404 && text.as_str().unwrap().contains("/topic/a is a topic"), "{text}");
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0").await;
+    assert_eq!(client.receive().await.body, b"kept");
 }
 
 #[tokio::test]

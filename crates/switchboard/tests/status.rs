@@ -75,7 +75,7 @@ fn what_is_shown_can_be_purged_and_kicked_whatever_its_bytes() {
     for (name, reason) in [
         ("queue/jobs", "begin with a slash"),
         ("/queue/*", "is a pattern"),
-        ("/topic/foo", "is a topic, which keeps no messages"),
+        ("/topic/foo", "is a topic, which is published to all its subscribers"),
     ] {
         let refused = run(&["queues", "purge", name, "--yes", "--server", &broker.http]);
         assert!(refused.0 == Some(1) && refused.2.contains(reason), "{}", refused.2);

@@ -106,6 +106,23 @@ fn exposition(totals: &Totals) -> String {
         ),
         ("messages_rejected_total", "Messages that full queues did not take, by their rules.", totals.rejected),
         ("messages_requeued_total", "Messages that went back to their queues.", totals.requeued),
+        (
+            "messages_expired_total",
+            "Messages that expired before a subscriber got them, with those that became dead letters.",
+            totals.expired,
+        ),
+        ("messages_dead_lettered_total", "Messages that became dead letters.", totals.dead_lettered),
+        (
+            "messages_dropped_dead_letters_total",
+            "Dead letters lost: the oldest over the bounds of their queue, and those rejected again.",
+            totals.dropped_dead,
+        ),
+        (
+            "messages_dropped_overflow_total",
+            "Messages lost from full queues that could not become dead letters either.",
+            totals.dropped_overflow,
+        ),
+        ("messages_moved_total", "Messages moved from a queue to another by an operator.", totals.moved),
     ];
     let mut text = String::new();
     let mut add = |name: &str, help: &str, kind: &str, value: u64| {

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{Browse, BrowseQuery, Browsed, MoveError, Page, QueueStatus};
+use switchboard_broker::{Browse, BrowseQuery, Browsed, Kind, MoveError, Page, QueueStatus};
 
 /// Queues and messages that are listed where nothing else is asked for, and bytes of messages.
 const QUEUES: usize = 100;
@@ -51,7 +51,8 @@ async fn list(
     }
     let (queues, dead) = hub.queues(page, dead_letters_of);
     let rows: Vec<Value> = queues.queues.iter().zip(dead).map(|(queue, dead)| row(queue, dead)).collect();
-    Ok(answers.json(json!({ "queues": rows, "next": queues.next }).to_string().into_bytes()))
+    let next = queues.next.map(|next| next.to_string());
+    Ok(answers.json(json!({ "queues": rows, "next": next }).to_string().into_bytes()))
 }
 
 /// The queue of another one's dead letters; none of such a queue itself.
@@ -145,6 +146,10 @@ fn message(message: &Browsed) -> Value {
 
 async fn purge(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
     let name = name_of(query.as_deref(), "POST /queues/purge?name=NAME")?;
+    // A topic may hold messages for its first subscriber.
+    if Kind::of(&name) == Kind::Topic {
+        return Err(no_queue(&name));
+    }
     let Some(purged) = hub.purge(&name) else { return Err(no_queue(&name)) };
     let messages = if purged == 1 { "message" } else { "messages" };
     tracing::warn!("purged {purged} {messages} of queue {}, asked for over HTTP", shown(&name));
@@ -199,12 +204,14 @@ fn set_paused(hub: &Hub, query: Option<&str>, pauses: bool) -> Result<Response, 
 
 fn no_queue(name: &[u8]) -> Response {
     let shown = shown(name);
-    let text = if name.starts_with(b"/queue") {
+    let text = if Kind::of(name) == Kind::Queue {
         format!(
             "there is no queue {shown}: nothing waits there and nobody consumes it; GET /queues lists those there are\n"
         )
     } else {
-        format!("{shown} is a topic, which keeps no messages: the name of a queue begins with /queue\n")
+        format!(
+            "{shown} is a topic, which is published to all its subscribers: the name of a queue begins with /queue\n"
+        )
     };
     (StatusCode::NOT_FOUND, text).into_response()
 }

@@ -112,7 +112,13 @@ pub(crate) fn sums(totals: &Totals) -> Value {
         "dropped_slow": totals.dropped_slow,
         "dropped_no_subscribers": totals.dropped_no_subscribers,
         "dropped_publisher_gone": totals.dropped_publisher_gone,
+        "dropped_dead": totals.dropped_dead,
+        "dropped_overflow": totals.dropped_overflow,
+        "expired": totals.expired,
+        "dead_lettered": totals.dead_lettered,
+        "rejected": totals.rejected,
         "requeued": totals.requeued,
+        "moved": totals.moved,
     })
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
     }
     let mut whole = get(&format!("/queues?limit={ROWS}&after=0")).await?;
     for _ in 0..PAGES {
-        let Some(next) = whole["next"].as_u64() else { break };
+        let Some(next) = whole["next"].as_str().map(str::to_owned) else { break };
         let mut page = get(&format!("/queues?limit={ROWS}&after={next}")).await?;
         whole["next"] = page["next"].take();
         if let (Some(rows), Some(more)) = (whole["queues"].as_array_mut(), page["queues"].as_array_mut()) {

@@ -14,6 +14,7 @@ const ROWS: usize = 3;
 /// Renders a report. Without a size nothing is cut.
 pub(super) fn render(report: &Report, sort: Option<Sort>, size: Option<Size>) -> String {
     let mut lines = vec![summary(report)];
+    lines.extend(undelivered(report));
     for service in report.services.iter().filter(|service| !service.running) {
         lines.push(format!("The {} does not run: {}", escape(&service.name), escape(&service.reason)));
     }
@@ -35,8 +36,12 @@ pub(super) fn render(report: &Report, sort: Option<Sort>, size: Option<Size>) ->
 /// The totals in one line of at most 80 columns.
 fn summary(report: &Report) -> String {
     let Totals { memory, memory_budget, published, delivered, paused, .. } = report.totals;
-    let dropped =
-        report.totals.dropped_slow + report.totals.dropped_no_subscribers + report.totals.dropped_publisher_gone;
+    let totals = &report.totals;
+    let dropped = totals.dropped_slow
+        + totals.dropped_no_subscribers
+        + totals.dropped_publisher_gone
+        + totals.dropped_overflow
+        + totals.dropped_dead;
     let mut text = format!(
         "buffered {} of {}, published {}, delivered {}, dropped {}",
         bytes(memory),
@@ -49,6 +54,15 @@ fn summary(report: &Report) -> String {
         let _ = write!(text, ", paused {paused}");
     }
     text
+}
+
+/// The messages that ended otherwise than delivered or dropped, if there were any.
+fn undelivered(report: &Report) -> Option<String> {
+    let Totals { expired, dead_lettered, rejected, .. } = report.totals;
+    let parts = [(expired, "expired"), (dead_lettered, "dead-lettered"), (rejected, "rejected")];
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0.0);
+    let parts: Vec<String> = parts.map(|(number, name)| format!("{name} {}", count(number))).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn channels(report: &Report, sort: Option<Sort>) -> Table {
