@@ -66,6 +66,9 @@ pub enum Command {
         /// Number of the connection's commands right before this one that it is for. The driver may name the receipt
         /// where one of them is refused.
         covers: usize,
+        /// Number of its [`Command::Publish`]es right before this one, beside other commands, that it confirms: it is given
+        /// as [`Event::Unconfirmed`](crate::Event::Unconfirmed) if any of their messages was refused or rejected.
+        publishes: usize,
     },
     /// Receipts of earlier [`Event::Receipt`](crate::Event::Receipt)s are written.
     ReceiptsWritten {

@@ -55,6 +55,11 @@ pub(crate) const fn receipts(receipts: usize, bytes: usize) -> usize {
     receipts * 64 + 2 * bytes
 }
 
+/// The reason in a receipt for messages to a channel whose name has so many bytes, each of which may be escaped.
+pub(crate) const fn reason(name: usize) -> usize {
+    4 * name + 512
+}
+
 /// A buffer: the allocator's header and rounding, the header that shares it, and the row that
 /// counts it.
 pub(crate) const fn buffer(bytes: usize) -> usize {

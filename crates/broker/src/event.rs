@@ -50,13 +50,20 @@ pub enum Event {
         /// Its bound.
         refusal: Refusal,
     },
-    /// Not all messages of a [`PublishWithReceipt`](crate::Command::PublishWithReceipt) were taken: behind the `Rejected` or
-    /// `Refused` that says why. It takes the place of an [`Event::Receipt`], and is reported as one.
+    /// Not all messages that a receipt confirms were taken: behind the `Rejected` or `Refused` that says the same. It takes
+    /// the place of an [`Event::Receipt`].
     Unconfirmed {
         /// The connection that published them.
         connection: ConnectionId,
         /// The receipt of the command.
         receipt: Batch,
+        /// The channel of the messages that were not taken, the last ones if there are several.
+        channel: Bytes,
+        /// Why.
+        refusal: Refusal,
+        /// Bytes to report with [`Command::ReceiptsWritten`](crate::Command::ReceiptsWritten) in place of the batch's: the
+        /// reason is charged too.
+        bytes: usize,
     },
     /// A command was not carried out.
     Refused {

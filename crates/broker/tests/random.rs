@@ -254,7 +254,7 @@ impl World {
                 let Some(id) = self.pick(who) else { return };
                 if !self.peers[&id].held && !self.peers[&id].finished {
                     self.send(id, Command::Barrier { batch: Batch::one(b"ping") });
-                    self.send(id, Command::Receipt { batch: Batch::one(b"receipt"), covers: 1 });
+                    self.send(id, Command::Receipt { batch: Batch::one(b"receipt"), covers: 1, publishes: 1 });
                 }
             }
             Step::Credit { who, bytes } => {

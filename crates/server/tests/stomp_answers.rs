@@ -182,6 +182,23 @@ async fn a_publisher_that_a_full_queue_rejects_is_told_by_its_receipt_and_goes_o
 }
 
 #[tokio::test]
+async fn a_commit_of_which_a_full_queue_rejects_a_message_is_told_by_its_receipt() {
+    let limits = Limits { queue_messages: 1, overflow: QueueOverflow::Reject, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    let send = |queue: &str| format!("SEND\ndestination:/queue/{queue}\ntransaction:t\n\n1\0");
+    for (sends, command) in [
+        (format!("{}{}", send("a"), send("b")), "RECEIPT"),
+        (format!("{}{}", send("a"), send("c")), "ERROR"),
+        (send("d"), "RECEIPT"),
+    ] {
+        client.send(&format!("BEGIN\ntransaction:t\n\n\0{sends}COMMIT\ntransaction:t\nreceipt:r\n\n\0")).await;
+        let frame = client.receive().await;
+        assert_eq!((&frame.command[..], frame.header("receipt-id")), (command, "r"));
+    }
+}
+
+#[tokio::test]
 async fn an_error_reaches_a_client_that_has_much_to_read_before_it() {
     let server = Running::start().await;
     let mut client = StompClient::connect(&server, Version::V1_2).await;

@@ -11,7 +11,8 @@ use crate::lease::Lease;
 use crate::list::{Link, List};
 use crate::outbox::{Outbox, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
-use crate::{ConnectionId, Limits, PauseReason, SubscriptionId, Time};
+use crate::{ConnectionId, Limits, PauseReason, Refusal, SubscriptionId, Time};
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -164,8 +165,10 @@ pub(super) struct Connection {
     pub(super) expiry_timer: Option<Time>,
     /// Expired messages are not recalled before.
     pub(super) recall_after: Time,
-    /// Some of what it published last was not taken.
-    pub(super) was_rejected: bool,
+    /// The channel of its last messages that were not taken, and why, until a receipt says so.
+    pub(super) rejected: Option<Box<(Bytes, Refusal)>>,
+    /// Number of its publishes that were carried out since then, that one included.
+    pub(super) publishes_since: usize,
     pub(super) published: u64,
     pub(super) delivered: u64,
     pub(super) dropped: u64,

@@ -290,11 +290,11 @@ impl Broker {
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
             Command::PublishWithReceipt { channel, batch, receipt } => {
                 self.accept(slot, pending::Pending::Publish { channel, batch });
-                self.accept(slot, pending::Pending::Receipt { batch: receipt, of_messages: true });
+                self.accept(slot, pending::Pending::Receipt { batch: receipt, publishes: 1 });
             }
             Command::Barrier { batch } => self.accept(slot, pending::Pending::Barrier { batch }),
-            Command::Receipt { batch, .. } => {
-                self.accept(slot, pending::Pending::Receipt { batch, of_messages: false });
+            Command::Receipt { batch, publishes, .. } => {
+                self.accept(slot, pending::Pending::Receipt { batch, publishes });
             }
             Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),

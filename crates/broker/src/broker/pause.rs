@@ -43,12 +43,14 @@ impl Broker {
             let longest = || batch.iter().map(<[u8]>::len).max().unwrap_or(0);
             if channel.len() > self.limits.channel_name {
                 let refusal = Refusal::NameTooLong { length: channel.len(), limit: self.limits.channel_name };
-                self.connections.quietly().row(slot).was_rejected = true;
+                self.note_rejected(slot, channel, refusal);
+                self.note_published(slot);
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
             if batch.bytes() > self.limits.message && longest() > self.limits.message {
                 let refusal = Refusal::MessageTooLong { length: longest(), limit: self.limits.message };
-                self.connections.quietly().row(slot).was_rejected = true;
+                self.note_rejected(slot, channel, refusal);
+                self.note_published(slot);
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
         }
@@ -326,9 +328,13 @@ impl Broker {
 
     fn attempt(&mut self, slot: ConnectionSlot, command: Pending) -> Result<Taken, Stop> {
         match command {
-            Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
+            Pending::Publish { channel, batch } => {
+                let taken = self.publish(slot, channel, batch)?;
+                self.note_published(slot);
+                Ok(taken)
+            }
             Pending::Barrier { batch } => self.barrier(slot, batch),
-            Pending::Receipt { batch, of_messages } => self.receipt(slot, batch, of_messages),
+            Pending::Receipt { batch, publishes } => self.receipt(slot, batch, publishes),
             Pending::Reserve { bytes, whole } => self.grow_reserve(slot, bytes, whole),
         }
     }

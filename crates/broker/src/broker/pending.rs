@@ -15,10 +15,10 @@ pub(super) enum Pending {
     Barrier {
         batch: Batch,
     },
-    /// Of the messages right before it, or of other commands.
+    /// It confirms so many publishes right before it.
     Receipt {
         batch: Batch,
-        of_messages: bool,
+        publishes: usize,
     },
     Reserve {
         bytes: usize,

@@ -36,14 +36,14 @@ impl Broker {
                 self.totals.published += count;
                 self.totals.dropped_no_subscribers += count;
                 let connection = self.connections.quietly().row(slot);
-                (connection.published, connection.was_rejected) = (connection.published + count, false);
+                connection.published += count;
                 return Ok(None);
             }
             None => match self.make_channel(&name) {
                 Ok(channel) => channel,
                 Err(NoChannel::Refused(refusal)) => {
+                    self.note_rejected(slot, &name, refusal);
                     self.refuse(slot, Some(name), refusal);
-                    self.connections.quietly().row(slot).was_rejected = true;
                     return Ok(None);
                 }
                 // Its publisher waits as it does at a full queue; a refusal would lose its messages.
@@ -102,7 +102,7 @@ impl Broker {
     fn count_published(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: u64) {
         self.totals.published += messages;
         let connection = self.connections.quietly().row(slot);
-        (connection.published, connection.was_rejected) = (connection.published + messages, false);
+        connection.published += messages;
         let row = self.channels.quietly().row(channel);
         if row.published.add(self.now, messages) {
             let first = row.next_seq.saturating_sub(messages);
@@ -164,9 +164,9 @@ impl Broker {
             PauseReason::QueueMessages { bound, .. } => Refusal::QueueMessages { bound },
             _ => Refusal::QueueFull { bound: row.bound },
         };
-        let connection = self.connections.edit(slot);
-        connection.was_rejected = true;
-        self.events.push_back(Event::Rejected { connection: connection.id, channel, messages, refusal });
+        self.note_rejected(slot, &channel, refusal);
+        let connection = self.connections[slot].id;
+        self.events.push_back(Event::Rejected { connection, channel, messages, refusal });
     }
 
     /// Whether messages are not to be dispatched as they come: they are delayed, or go before others that wait in outboxes.

@@ -4,7 +4,6 @@ use super::line::{LINES, Line};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::stomp::{Entry, StompError};
-use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,8 +18,6 @@ pub(super) struct State {
     pub(super) lines: Vec<Line>,
     /// Wake-up time of the timer.
     pub(super) armed: Option<Time>,
-    /// The publisher of the messages that were rejected last, their channel, and the reason.
-    rejected: Option<(ConnectionId, Bytes, Refusal)>,
 }
 
 impl std::fmt::Debug for State {
@@ -33,7 +30,7 @@ impl State {
     pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
         let mut broker = Broker::new(limits, rules);
         broker.set_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None, rejected: None }
+        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }
     }
 
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
@@ -133,18 +130,12 @@ impl State {
                 }
                 // Peers without a receipt are not told: the native protocol has no word for it either.
                 Event::Rejected { connection, channel, messages, refusal } => {
-                    self.line(Line::Rejected(connection, messages, channel.clone(), refusal));
-                    self.rejected = Some((connection, channel, refusal));
+                    self.line(Line::Rejected(connection, messages, channel, refusal));
                 }
-                Event::Unconfirmed { connection, receipt } => {
-                    let reason = match self.rejected.take() {
-                        Some((of, channel, refusal)) if of == connection => {
-                            format!("{}: {refusal}", channel.escape_ascii())
-                        }
-                        _ => "the message was not taken".to_owned(),
-                    };
+                Event::Unconfirmed { connection, receipt, channel, refusal, bytes } => {
+                    let reason = format!("{}: {refusal}", channel.escape_ascii());
                     self.with(connection, |handle| {
-                        if handle.incoming_stomp(Entry::Rejected(receipt, reason)) {
+                        if handle.incoming_stomp(Entry::Rejected(receipt, reason, bytes)) {
                             dirty.push(handle);
                         }
                     });
@@ -203,7 +194,7 @@ fn receipt_of(own: Option<&Batch>, behind: &[Command]) -> Option<Vec<u8>> {
         return own.iter().next().map(<[u8]>::to_vec);
     }
     let (at, batch, covers) = behind.iter().enumerate().find_map(|(at, command)| match command {
-        Command::Receipt { batch, covers } => Some((at, batch, *covers)),
+        Command::Receipt { batch, covers, .. } => Some((at, batch, *covers)),
         _ => None,
     })?;
     batch.iter().next().filter(|_| covers > at).map(<[u8]>::to_vec)

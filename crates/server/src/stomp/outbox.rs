@@ -36,8 +36,8 @@ pub(crate) enum Entry {
     },
     /// A RECEIPT frame for each of the bodies, before what was not begun.
     Receipts(Batch),
-    /// An ERROR for each of the bodies, which name receipts, and why. The session goes on.
-    Rejected(Batch, String),
+    /// An ERROR for each of the bodies, which name receipts, why, and the bytes to report. The session goes on.
+    Rejected(Batch, String, usize),
     /// The subscription has ended: its topics' messages that were not begun are not written.
     Ended(SubscriptionId),
     /// Packed bytes that are not written, and count as if they were.
@@ -153,14 +153,14 @@ impl Outbox {
                 }
                 self.receipts = (self.receipts.0 + batch.len(), self.receipts.1 + batch.bytes());
             }
-            Entry::Rejected(batch, reason) => {
+            Entry::Rejected(batch, reason, bytes) => {
                 for receipt in batch.iter() {
                     let begin = self.control.len();
                     let error = StompError::new(reason.clone()).with_receipt(Some(receipt.to_vec()));
                     error.write(self.version, &mut self.control);
                     self.framing.wrap(&mut self.control, begin, &[]);
                 }
-                self.receipts = (self.receipts.0 + batch.len(), self.receipts.1 + batch.bytes());
+                self.receipts = (self.receipts.0 + batch.len(), self.receipts.1 + bytes);
             }
             Entry::Error(error) => {
                 self.has_failed = true;

@@ -1,7 +1,7 @@
 //! Queues that are full: who waits, who is told, and what is dropped.
 
 use super::{Bench, brief, check, small};
-use crate::{Batch, ChannelRule, Command, Limits, Packer, Pattern, QueueOverflow};
+use crate::{Batch, ChannelRule, Command, Event, Limits, Packer, Pattern, QueueOverflow, Refusal, cost};
 
 fn full(overflow: QueueOverflow, messages: usize) -> Bench {
     Bench::new(Limits { queue: 1 << 20, queue_messages: messages, outbox: 10_000, overflow, ..small() })
@@ -59,9 +59,45 @@ fn a_receipt_comes_for_what_was_taken_and_is_unconfirmed_for_what_was_not() {
     check(&bench.publish(3, "/topic/none", &["x"]), &[]);
     bench.broker.purge(bench.now, b"/queue/a");
     check(&bench.send(3, with_receipt(&["4"], "r4")), &["receipt 3"]);
-    bench.send(3, Command::ReceiptsWritten { receipts: 5, bytes: 30 });
+    bench.send(3, Command::ReceiptsWritten { receipts: 5, bytes: 30 + 3 * cost::reason(8) });
     bench.broker.purge(bench.now, b"/queue/a");
     bench.is_at_rest();
+}
+
+#[test]
+fn a_receipt_of_several_publishes_says_if_any_of_them_was_rejected_and_nothing_of_earlier_ones() {
+    for (ago, publishes) in (1..4).flat_map(|ago| (0..5).map(move |publishes| (ago, publishes))) {
+        let mut bench = full(QueueOverflow::Reject, 1);
+        bench.publish(3, "/queue/a", &["0"]);
+        bench.publish(3, "/queue/a", &["1"]);
+        (1..ago).for_each(|_| _ = bench.publish(3, "/topic/none", &["x"]));
+        let receipt = || Command::Receipt { batch: Batch::one(b"r"), covers: 0, publishes };
+        let is_confirmed = publishes < ago;
+        check(&bench.send(3, receipt()), &[if is_confirmed { "receipt 3" } else { "unconfirmed 3: r" }]);
+        // It is said once.
+        check(
+            &bench.send(3, Command::Receipt { batch: Batch::one(b"r"), covers: 0, publishes: ago - 1 }),
+            &["receipt 3"],
+        );
+    }
+}
+
+#[test]
+fn an_unconfirmed_receipt_names_what_was_rejected_of_its_own_connection_and_its_reason_is_charged() {
+    let mut bench = full(QueueOverflow::Reject, 1);
+    for (id, queue) in [(3, "/queue/a"), (4, "/queue/b")] {
+        bench.publish(id, queue, &["0"]);
+        bench.publish(id, queue, &["1"]);
+    }
+    let before = bench.broker.totals().memory;
+    let events = bench.send(3, Command::Receipt { batch: Batch::one(b"r"), covers: 0, publishes: 1 });
+    let [Event::Unconfirmed { channel, refusal, bytes, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((&channel[..], *refusal), (&b"/queue/a"[..], Refusal::QueueMessages { bound: 1 }));
+    // Each byte of the name may be escaped.
+    assert!(*bytes > 4 * channel.len() + refusal.to_string().len());
+    assert_eq!(bench.broker.totals().memory, before + cost::receipts(1, *bytes));
+    bench.send(3, Command::ReceiptsWritten { receipts: 1, bytes: *bytes });
+    assert_eq!(bench.broker.totals().memory, before);
 }
 
 #[test]
@@ -112,7 +148,7 @@ fn a_dead_letter_of_a_full_queue_says_why_and_without_room_for_one_it_is_dropped
     let mut bench = full(QueueOverflow::DropOld, 1);
     bench.publish(3, "/queue/a", &["0", "1"]);
     let dead = bench.subscribe(1, "/queue/dead/queue/a");
-    let [crate::Event::Deliver { batch, .. }] = &dead[..] else { panic!("{dead:?}") };
+    let [Event::Deliver { batch, .. }] = &dead[..] else { panic!("{dead:?}") };
     let headers = &batch.attributes().unwrap().headers;
     assert_eq!(headers.get(b"dead-letter-reason"), Some(&b"overflow"[..]));
     let mut bench = Bench::new(Limits { channels: 1, queue_messages: 1, overflow: QueueOverflow::DropOld, ..small() });

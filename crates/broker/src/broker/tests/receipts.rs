@@ -3,7 +3,7 @@
 use super::*;
 
 fn receipt(body: &[u8]) -> Command {
-    Command::Receipt { batch: Batch::one(body), covers: 0 }
+    Command::Receipt { batch: Batch::one(body), covers: 0, publishes: 0 }
 }
 
 #[test]

@@ -46,7 +46,10 @@ impl Session {
         }
         if let Some(receipt) = frame.header(b"receipt") {
             let covers = commands.len() - before;
-            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers });
+            // Those of a transaction.
+            let publishes =
+                commands[before..].iter().filter(|command| matches!(command, Command::Publish { .. })).count();
+            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers, publishes });
         }
         if self.state == State::Ended {
             commands.push(Command::Finish);

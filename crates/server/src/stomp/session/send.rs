@@ -139,7 +139,7 @@ impl Session {
             });
         }
         if let Some(receipt) = send.receipt {
-            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers: 0 });
+            commands.push(Command::Receipt { batch: Batch::one(&receipt), covers: 0, publishes: 0 });
         }
         Ok(())
     }

@@ -336,20 +336,20 @@ fn a_first_frame_that_is_none_of_connect_is_recognized_and_named() {
 }
 
 #[test]
-fn a_receipt_covers_the_commands_of_its_own_frame() {
+fn a_receipt_covers_the_commands_of_its_own_frame_and_that_of_a_commit_confirms_its_sends() {
     let (commands, _) = after(
         "SEND\ndestination:/queue/a\n\n1\0BEGIN\ntransaction:t\nreceipt:b\n\n\0\
          SEND\ndestination:/queue/a\ntransaction:t\nreceipt:s\n\n2\0SEND\ndestination:/queue/b\ntransaction:t\n\n3\0\
          COMMIT\ntransaction:t\nreceipt:c\n\n\0SUBSCRIBE\nid:1\ndestination:/queue/a\nreceipt:u\n\n\0",
     );
-    let covered: Vec<usize> = commands
+    let covered: Vec<(usize, usize)> = commands
         .iter()
         .filter_map(|command| match command {
-            Command::Receipt { covers, .. } => Some(*covers),
+            Command::Receipt { covers, publishes, .. } => Some((*covers, *publishes)),
             _ => None,
         })
         .collect();
-    assert_eq!(covered, [0, 0, 2, 1]);
+    assert_eq!(covered, [(0, 0), (0, 0), (2, 2), (1, 0)]);
 }
 
 #[test]
