@@ -35,13 +35,16 @@ fn a_listing_says_of_a_queue_how_many_wait_are_in_flight_and_what_became_of_the_
         Batch::one(b"x").with_attributes(Arc::new(Attributes { expires: Some(bench.now), ..Default::default() }));
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     bench.subscribe(2, "/topic/a");
-    bench.pass(3000);
+    bench.pass(1000);
+    let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
+    assert!((row.publish_rate - 8.0).abs() < 0.01, "{}", row.publish_rate);
+    bench.pass(2000);
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
     assert_eq!((row.depth, row.postponed, row.in_flight, row.consumers), (0, 0, 5, 1));
     assert_eq!((row.published, row.delivered, row.redelivered), (8, 1, 1));
     assert_eq!((row.dead_lettered, row.expired, row.dropped), (1, 1, 1));
     assert_eq!((row.oldest, row.is_paused, row.moving), (None, false, 0));
-    assert!((row.publish_rate - 8.0 / 3.0).abs() < 0.01, "{}", row.publish_rate);
+    assert!(row.publish_rate.abs() < 0.01, "{}", row.publish_rate);
     bench.send(1, nack(4, 4));
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
     assert_eq!((row.depth, row.postponed, row.in_flight, row.oldest), (1, 1, 4, None));
