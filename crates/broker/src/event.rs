@@ -57,10 +57,9 @@ pub enum Event {
         connection: ConnectionId,
         /// The receipt of the command.
         receipt: Batch,
-        /// The channel of the messages that were not taken, the last ones if there are several.
-        channel: Bytes,
-        /// Why.
-        refusal: Refusal,
+        /// The channel of the messages that were not taken, the last ones if there are several, and the reason. In a box, so
+        /// that other events are small.
+        rejected: Box<(Bytes, Refusal)>,
         /// Bytes to report with [`Command::ReceiptsWritten`](crate::Command::ReceiptsWritten) in place of the batch's: the
         /// reason is charged too.
         bytes: usize,

@@ -31,9 +31,9 @@ impl Broker {
         let connection = row.id;
         let rejected = row.rejected.take_if(|_| row.publishes_since <= publishes);
         self.budget.charge(charge);
-        self.events.push_back(match rejected.map(|rejected| *rejected) {
+        self.events.push_back(match rejected {
             None => Event::Receipt { connection, batch },
-            Some((channel, refusal)) => Event::Unconfirmed { connection, receipt: batch, channel, refusal, bytes },
+            Some(rejected) => Event::Unconfirmed { connection, receipt: batch, rejected, bytes },
         });
         Ok(None)
     }

@@ -132,7 +132,8 @@ impl State {
                 Event::Rejected { connection, channel, messages, refusal } => {
                     self.line(Line::Rejected(connection, messages, channel, refusal));
                 }
-                Event::Unconfirmed { connection, receipt, channel, refusal, bytes } => {
+                Event::Unconfirmed { connection, receipt, rejected, bytes } => {
+                    let (channel, refusal) = *rejected;
                     let reason = format!("{}: {refusal}", channel.escape_ascii());
                     self.with(connection, |handle| {
                         if handle.incoming_stomp(Entry::Rejected(receipt, reason, bytes)) {

@@ -91,7 +91,8 @@ fn an_unconfirmed_receipt_names_what_was_rejected_of_its_own_connection_and_its_
     }
     let before = bench.broker.totals().memory;
     let events = bench.send(3, Command::Receipt { batch: Batch::one(b"r"), covers: 0, publishes: 1 });
-    let [Event::Unconfirmed { channel, refusal, bytes, .. }] = &events[..] else { panic!("{events:?}") };
+    let [Event::Unconfirmed { rejected, bytes, .. }] = &events[..] else { panic!("{events:?}") };
+    let (channel, refusal) = &**rejected;
     assert_eq!((&channel[..], *refusal), (&b"/queue/a"[..], Refusal::QueueMessages { bound: 1 }));
     // Each byte of the name may be escaped.
     assert!(*bytes > 4 * channel.len() + refusal.to_string().len());
