@@ -44,13 +44,11 @@ impl Broker {
             if channel.len() > self.limits.channel_name {
                 let refusal = Refusal::NameTooLong { length: channel.len(), limit: self.limits.channel_name };
                 self.note_rejected(slot, channel, refusal);
-                self.note_published(slot);
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
             if batch.bytes() > self.limits.message && longest() > self.limits.message {
                 let refusal = Refusal::MessageTooLong { length: longest(), limit: self.limits.message };
                 self.note_rejected(slot, channel, refusal);
-                self.note_published(slot);
                 return self.refuse(slot, Some(channel.clone()), refusal);
             }
         }
@@ -328,11 +326,7 @@ impl Broker {
 
     fn attempt(&mut self, slot: ConnectionSlot, command: Pending) -> Result<Taken, Stop> {
         match command {
-            Pending::Publish { channel, batch } => {
-                let taken = self.publish(slot, channel, batch)?;
-                self.note_published(slot);
-                Ok(taken)
-            }
+            Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
             Pending::Barrier { batch } => self.barrier(slot, batch),
             Pending::Receipt { batch, publishes } => self.receipt(slot, batch, publishes),
             Pending::Reserve { bytes, whole } => self.grow_reserve(slot, bytes, whole),

@@ -37,6 +37,7 @@ impl Broker {
                 self.totals.dropped_no_subscribers += count;
                 let connection = self.connections.quietly().row(slot);
                 connection.published += count;
+                connection.publishes_since += 1;
                 return Ok(None);
             }
             None => match self.make_channel(&name) {
@@ -56,7 +57,7 @@ impl Broker {
         };
         self.follow_rules(channel);
         let Some(batch) = self.start_life(channel, batch) else {
-            self.count_published(slot, channel, count);
+            self.count_published(slot, channel, count, true);
             return Ok(Some(channel));
         };
         let row = &self.channels[channel];
@@ -71,7 +72,7 @@ impl Broker {
             Kind::Topic => self.publish_to_topic(channel, batch),
         };
         let left = result.as_ref().err().map_or(0, |(batch, ..)| batch.len());
-        self.count_published(slot, channel, count - left as u64);
+        self.count_published(slot, channel, count - left as u64, result.is_ok());
         match result {
             Ok(()) => Ok(Some(channel)),
             Err((batch, Blocked::Channel(_), reason)) if self.rejects(channel) => {
@@ -98,11 +99,13 @@ impl Broker {
         Some(channel)
     }
 
+    /// Counts messages, and with the last of them their publish.
     #[inline]
-    fn count_published(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: u64) {
+    fn count_published(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: u64, is_whole: bool) {
         self.totals.published += messages;
         let connection = self.connections.quietly().row(slot);
         connection.published += messages;
+        connection.publishes_since += usize::from(is_whole);
         let row = self.channels.quietly().row(channel);
         if row.published.add(self.now, messages) {
             let first = row.next_seq.saturating_sub(messages);

@@ -38,20 +38,13 @@ impl Broker {
         Ok(None)
     }
 
-    /// Messages of a publish are not taken, which the receipt that confirms it says.
+    /// Messages of a publish are not taken, which the receipt that confirms it says. The publish is the first that counts.
     #[cold]
     pub(super) fn note_rejected(&mut self, slot: ConnectionSlot, channel: &Bytes, refusal: Refusal) {
         // A copy, and no longer than a name may be: it may be kept for long.
         let name = Bytes::copy_from_slice(&channel[..channel.len().min(self.limits.channel_name)]);
         let row = self.connections.quietly().row(slot);
-        (row.rejected, row.publishes_since) = (Some(Box::new((name, refusal))), 0);
-    }
-
-    /// A publish is carried out.
-    #[inline]
-    pub(super) fn note_published(&mut self, slot: ConnectionSlot) {
-        let row = self.connections.quietly().row(slot);
-        row.publishes_since = row.publishes_since.saturating_add(1);
+        (row.rejected, row.publishes_since) = (Some(Box::new((name, refusal))), 1);
     }
 
     /// Releases the charge of written receipts; those that wait for room go on.
