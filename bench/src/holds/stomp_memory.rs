@@ -1,18 +1,18 @@
 //! Cost of messages with headers and of idle connections over STOMP.
 
+use super::idle::{Idle, start_for};
 use super::{judge, mebi, settled, tell};
 use crate::peers::{Peer, Places, start_with};
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use switchboard_load::{Stomp, connect};
+use switchboard_load::Stomp;
 
 const BODY: usize = 100;
 /// Resident bytes beyond body and headers.
 const MESSAGE_BOUND: f64 = 300.0;
 const CONNECTION_BOUND: f64 = 6.0 * 1024.0;
-const FIRST: usize = 100;
 const QUEUE: &str = "/queue/memory";
 
 pub(crate) fn stomp_memory(places: &Places, messages: usize, connections: usize) -> Result<bool> {
@@ -75,21 +75,9 @@ fn read_all(consumer: &mut TcpStream, count: usize) -> Result<()> {
 }
 
 fn idle(places: &Places, count: usize) -> Result<bool> {
-    let limit = format!("connections={}", count + FIRST + 100);
-    let broker = start_with(Peer::Switchboard, places, &["--set", "connection-rate=1000000", "--set", &limit])?;
+    let broker = start_for(places, count)?;
     let stomp = Stomp { address: broker.address, login: None, prefetch: Some(100) };
-    let open = |count: usize| -> Result<Vec<TcpStream>> {
-        let one = |i| stomp.subscribed(&format!("/queue/idle/{i}")).with_context(|| format!("connection {i}"));
-        (0..count).map(one).collect()
-    };
-    drop(connect(broker.address)?);
-    let first = open(FIRST)?;
-    let before = settled(&broker.process)?;
-    let connections = open(count)?;
-    let after = settled(&broker.process)?;
-    let each = after.saturating_sub(before) as f64 / count as f64;
+    let idle = Idle::open(&broker, count, |i| stomp.subscribed(&format!("/queue/idle/{i}")))?;
     tell("idle connections of STOMP, each with a subscription of its own", count as f64, "");
-    let kept = judge("resident for one", each, "B", "6144 B", each <= CONNECTION_BOUND);
-    drop((first, connections));
-    Ok(kept)
+    Ok(judge("resident for one", idle.each(), "B", "6144 B", idle.each() <= CONNECTION_BOUND))
 }

@@ -25,8 +25,8 @@ const DEAD: &[u8] = b"/queue/dead/";
 /// Names that only patterns match which begin in the same way.
 const APART: [&[u8]; 2] = [DEAD, b"/queue/subscription/"];
 
-/// Whether a queue has dead letters.
-pub(crate) fn is_dead(name: &[u8]) -> bool {
+/// Returns true for the name of a queue that holds the dead letters of another one.
+pub fn is_dead(name: &[u8]) -> bool {
     name.starts_with(DEAD)
 }
 
@@ -158,6 +158,7 @@ mod tests {
             assert_eq!(dead_letters_of(name.as_bytes()), dead);
             assert!(is_dead(dead.as_bytes()) && !is_dead(name.as_bytes()));
         }
+        assert_eq!(dead_letters_of(b"/queue/a/\xff"), &b"/queue/dead/queue/a/\xff"[..]);
     }
 
     #[test]

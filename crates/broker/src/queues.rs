@@ -44,6 +44,8 @@ pub struct QueueStatus {
     pub redelivered: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
+    /// Messages that wait in the queue of its dead letters; none of such a queue itself.
+    pub dead: usize,
     /// Messages whose time was over, those that became dead letters included.
     pub expired: u64,
     /// Messages that were not taken, for it was full.

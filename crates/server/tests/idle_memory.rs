@@ -52,7 +52,7 @@ const CONNECTIONS: usize = 400;
 /// Bytes that each may cost.
 const LIMIT: usize = 6 << 10;
 
-/// Whoever reads this process's memory with the system's tools sees more: the allocator's own, and the stacks.
+/// The system's tools show more than this: the allocator's own memory, and the stacks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_subscribed_connection_costs_at_most_6_kib() {
     let server = Running::start_with(Settings { connection_rate: 100_000, ..Settings::default() }).await;

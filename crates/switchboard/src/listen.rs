@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 const CHUNK: usize = 64 << 10;
 /// Messages that wait for their acks, at most.
 const PREFETCH: u32 = 100;
-/// So many last messages of a count are taken one by one: acks ask for more, and the queue's others are to stay where they are.
+/// Number of last messages of a count that are taken one by one: acks ask for more, and the queue's others are to stay.
 /// Messages on their way when that begins go back, so it is more than the prefetch by a batch at least.
 const ONE_BY_ONE: u64 = 3 * PREFETCH as u64;
 /// Time that the broker may take to end the session.

@@ -25,6 +25,7 @@ mod admin;
 mod agent;
 mod bench;
 mod listen;
+mod listing;
 mod man;
 mod manager;
 mod memory;

@@ -4,7 +4,7 @@ use super::Broker;
 use super::channel::Channel;
 use super::report::page;
 use crate::batch::{PREFIX, size_at};
-use crate::name::Kind;
+use crate::name::{Kind, dead_letters_of};
 use crate::queues::{Browse, BrowseQuery, Browsed, Position, QueueStatus, Queues};
 use crate::slots::ChannelSlot;
 use crate::{Page, Time};
@@ -41,6 +41,7 @@ impl Broker {
 
     fn queue_row(&self, slot: ChannelSlot, now: Time) -> QueueStatus {
         let channel = &self.channels[slot];
+        let depth = |slot: ChannelSlot| self.channels[slot].backlog.depth;
         QueueStatus {
             name: channel.name.clone(),
             depth: channel.backlog.depth,
@@ -58,6 +59,7 @@ impl Broker {
             deliver_rate: channel.delivered.rate(now),
             redelivered: channel.redelivered,
             dead_lettered: channel.dead_lettered,
+            dead: if channel.is_dead { 0 } else { self.find_queue(&dead_letters_of(&channel.name)).map_or(0, depth) },
             expired: channel.expired,
             rejected: channel.rejected,
             dropped: channel.dropped,

@@ -14,15 +14,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{Browse, BrowseQuery, Browsed, Kind, MoveError, Page, QueueStatus};
+use switchboard_broker::{Browse, BrowseQuery, Browsed, Kind, MoveError, Page, QueueStatus, is_dead};
 
 /// Queues and messages that are listed where nothing else is asked for, and bytes of messages.
 const QUEUES: usize = 100;
 const MESSAGES: usize = 20;
 const BYTES: usize = 64 << 10;
-
-/// The prefix of a queue's dead letters, before its whole name without the first slash.
-const DEAD: &[u8] = b"/queue/dead/";
 
 pub(super) fn router() -> Router<Arc<Hub>> {
     Router::new()
@@ -49,19 +46,13 @@ async fn list(
     if !answers.has_room() {
         return Err(answers.full());
     }
-    let (queues, dead) = hub.queues(page, dead_letters_of);
-    let rows: Vec<Value> = queues.queues.iter().zip(dead).map(|(queue, dead)| row(queue, dead)).collect();
+    let queues = hub.queues(page);
+    let rows: Vec<Value> = queues.queues.iter().map(row).collect();
     let next = queues.next.map(|next| next.to_string());
     Ok(answers.json(json!({ "queues": rows, "next": next }).to_string().into_bytes()))
 }
 
-/// The queue of another one's dead letters; none of such a queue itself.
-fn dead_letters_of(name: &[u8]) -> Option<Vec<u8>> {
-    (!name.starts_with(DEAD)).then(|| [DEAD, name.strip_prefix(b"/").unwrap_or(name)].concat())
-}
-
-/// A queue, and how many dead letters of it wait.
-fn row(queue: &QueueStatus, dead: usize) -> Value {
+fn row(queue: &QueueStatus) -> Value {
     let mut row = json!({
         "name": String::from_utf8_lossy(&queue.name),
         "depth": queue.depth,
@@ -78,7 +69,7 @@ fn row(queue: &QueueStatus, dead: usize) -> Value {
         "delivered": queue.delivered,
         "delivered_per_s": tenths(queue.deliver_rate),
         "redelivered": queue.redelivered,
-        "dead": dead,
+        "dead": queue.dead,
         "dead_lettered": queue.dead_lettered,
         "expired": queue.expired,
         "rejected": queue.rejected,
@@ -161,7 +152,7 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
     let name = name_of(query, "POST /queues/move?name=NAME&to=NAME")?;
     let to = parameter(query, "to").filter(|to| !to.is_empty());
     let most = number::<usize>(query, "limit")?.unwrap_or(usize::MAX);
-    if to.is_none() && !name.starts_with(DEAD) {
+    if to.is_none() && !is_dead(&name) {
         let text = format!(
             "where to? {} holds no dead letters, which alone know where they came from: name another queue to move to",
             shown(&name)
@@ -251,11 +242,5 @@ mod tests {
         assert_eq!((&cut["body"], &cut["is_whole"], &cut["length"]), (&json!("h"), &json!(false), &json!(3)));
         assert!(browsed(b"h\xc3", 2).get("body_base64").is_some());
         assert_eq!((&text["age_s"], &text["attempts"]), (&json!(1.5), &json!(1)));
-    }
-
-    #[test]
-    fn a_queue_s_dead_letters_have_its_whole_name_behind_theirs() {
-        assert_eq!(dead_letters_of(b"/queue/a/\xff").as_deref(), Some(&b"/queue/dead/queue/a/\xff"[..]));
-        assert_eq!(dead_letters_of(b"/queue/dead/queue/a"), None);
     }
 }

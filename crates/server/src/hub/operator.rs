@@ -20,14 +20,9 @@ impl Hub {
         })?
     }
 
-    /// The queues of a page. Beside them, how many messages wait in the queues that `beside` names for each.
-    pub(crate) fn queues(&self, page: Page, beside: impl Fn(&[u8]) -> Option<Vec<u8>>) -> (Queues, Vec<usize>) {
-        let Some(locked) = self.lock() else { return Default::default() };
-        let now = self.now();
-        let queues = locked.broker.queues(now, page);
-        let depth = |name: Vec<u8>| locked.broker.queue(now, &name).map(|queue| queue.depth);
-        let beside = queues.queues.iter().map(|queue| beside(&queue.name).and_then(depth).unwrap_or(0)).collect();
-        (queues, beside)
+    /// The queues of a page.
+    pub(crate) fn queues(&self, page: Page) -> Queues {
+        self.lock().map(|locked| locked.broker.queues(self.now(), page)).unwrap_or_default()
     }
 
     /// Messages that wait in a queue, which stay there; `None` if there is no such queue.

@@ -15,7 +15,7 @@ const ENDED: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     subscriptions: HashMap<SubscriptionId, Subscription>,
-    /// Those of them that have ended, the oldest first.
+    /// Ended subscriptions, the oldest first.
     ended: VecDeque<SubscriptionId>,
     /// No tag from this one on was delivered.
     end: u64,

@@ -2,6 +2,7 @@
 
 use super::Sort;
 use crate::http::HttpServer;
+use crate::listing::{Listing, ROWS};
 use crate::names::encode;
 use crate::status::from_hex;
 use crate::table::{self, Table};
@@ -9,10 +10,6 @@ use crate::units::{age, count};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
-
-/// Rows of a page, and pages at most.
-const ROWS: usize = 1000;
-const PAGES: usize = 100_000;
 
 /// A queue, as the broker lists it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -51,25 +48,9 @@ impl Queue {
 
 /// Asks for the queues that hold most, or for all, page by page.
 pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
-    let get = async |path: &str| -> Result<Value> {
-        match serde_json::from_str::<Value>(&server.get(path).await?) {
-            Ok(answer) if answer["queues"].is_array() => Ok(answer),
-            _ => Err(server.wrong_door().await),
-        }
-    };
-    if !all {
-        return get(&format!("/queues?limit={ROWS}")).await;
-    }
-    let mut whole = get(&format!("/queues?limit={ROWS}&after=0")).await?;
-    for _ in 0..PAGES {
-        let Some(next) = whole["next"].as_str().map(str::to_owned) else { break };
-        let mut page = get(&format!("/queues?limit={ROWS}&after={next}")).await?;
-        whole["next"] = page["next"].take();
-        if let (Some(rows), Some(more)) = (whole["queues"].as_array_mut(), page["queues"].as_array_mut()) {
-            rows.append(more);
-        }
-    }
-    Ok(whole)
+    let is_brokers = |answer: &Value| answer["queues"].is_array();
+    let listing = Listing { server, path: "/queues", tables: &["queues"], is_brokers };
+    if all { listing.ask_for_all().await } else { listing.ask(&format!("?limit={ROWS}")).await }
 }
 
 /// Renders a listing, for a screen cut to its size.

@@ -1,14 +1,10 @@
 //! The broker's answer to `/status`, page by page.
 
 use crate::http::HttpServer;
+use crate::listing::Listing;
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
-
-/// Pages of `--all`, at most: a broker has at most some millions of rows.
-const PAGES: usize = 100_000;
-/// Rows of a page.
-const ROWS: usize = 1000;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -93,26 +89,11 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 /// Asks for the rows that matter most, or for all, page by page.
 pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
-    let get = async |path: &str| -> Result<Value> {
-        match serde_json::from_str::<Value>(&server.get(path).await?) {
-            Ok(answer) if is_brokers(&answer) => Ok(answer),
-            _ => Err(server.wrong_door().await),
-        }
-    };
+    let listing = Listing { server, path: "/status", tables: &["channels", "connections"], is_brokers };
     if !all {
-        return get("/status").await;
+        return listing.ask("").await;
     }
-    let mut whole = get(&format!("/status?limit={ROWS}&after=0")).await?;
-    for _ in 0..PAGES {
-        let Some(next) = whole["next"].as_str().map(str::to_owned) else { break };
-        let mut page = get(&format!("/status?limit={ROWS}&after={next}")).await?;
-        whole["next"] = page["next"].take();
-        for table in ["channels", "connections"] {
-            if let (Some(rows), Some(more)) = (whole[table].as_array_mut(), page[table].as_array_mut()) {
-                rows.append(more);
-            }
-        }
-    }
+    let mut whole = listing.ask_for_all().await?;
     if let Some(fields) = whole.as_object_mut() {
         fields.remove("next");
     }

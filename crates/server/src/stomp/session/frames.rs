@@ -46,7 +46,7 @@ impl Session {
         }
         if let Some(receipt) = frame.header(b"receipt") {
             let covers = commands.len() - before;
-            // Those of a transaction.
+            // Commands of a transaction.
             let publishes =
                 commands[before..].iter().filter(|command| matches!(command, Command::Publish { .. })).count();
             commands.push(Command::Receipt { batch: Batch::one(&receipt), covers, publishes });
