@@ -84,7 +84,11 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     let end = match printed {
         Ok(end) => end,
         Err(error) => {
-            if error.is::<output::Closed>() && !acks {
+            if error.is::<output::Closed>() && acks {
+                // The acks of what the reader took are still on their way.
+                subscription.drain();
+                stop.unless_again(until_end(&mut subscription)).await;
+            } else if error.is::<output::Closed>() {
                 stop.unless_again(count_lost(args, &mut subscription)).await;
             }
             return Err(error);

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         (Some(login), passcode) => Some((login, passcode.unwrap_or_default())),
         (None, _) => None,
     };
-    let (native, stomp) = (Native(at), Stomp { address: at, login, prefetch: args.prefetch });
+    let (native, stomp) = (Native(at), Stomp { login, prefetch: args.prefetch, ..Stomp::at(at) });
     if args.prefetch.is_some() && !(is_stomp && args.queue) {
         return Err(UsageError::of(anyhow!("--prefetch is for acks: of a queue, with stomp:// in --server")));
     }
