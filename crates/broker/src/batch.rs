@@ -228,6 +228,17 @@ impl Packer {
         Packer { buffer: Vec::with_capacity(bytes), count: 0 }
     }
 
+    /// Makes room for a message of `bytes`, and for `more` packed bytes, the message's included, if they are not too many:
+    /// room grows by half at least, and at most doubles beyond 16 KiB.
+    pub fn make_room(&mut self, bytes: usize, more: usize) {
+        const SMALL: usize = 16 << 10;
+        let needed = PREFIX + bytes;
+        if self.buffer.capacity() - self.buffer.len() < needed {
+            let most = self.buffer.len().max(SMALL);
+            self.buffer.reserve_exact(more.min(most).max(self.buffer.len() / 2).max(needed));
+        }
+    }
+
     /// Appends a message.
     ///
     /// # Panics

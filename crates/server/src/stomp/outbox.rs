@@ -6,7 +6,7 @@ use super::StompError;
 use super::framing::{Framing, Signal};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{IoSlice, Write};
 use std::sync::Arc;
 use switchboard_broker::{Batch, Kind, SubscriptionId};
 use switchboard_wire::stomp::{FrameWriter, Version};
@@ -19,6 +19,10 @@ const AHEAD: usize = 16 << 10;
 
 /// A body above this size, in bytes, is written from where it is.
 const COPIED: usize = 4 << 10;
+
+/// Bytes of a frame beside its common lines and its body: what names and measures it. Longer names only take a little more
+/// room.
+const AROUND: usize = 80;
 
 /// Something to write.
 #[derive(Debug)]
@@ -76,9 +80,11 @@ pub(crate) struct Outbox {
     receipts: (usize, usize),
     receipts_written: (usize, usize),
     entries: VecDeque<Entry>,
-    /// Of the first entry: how many bytes of its batch are frames already, and how many messages; its common header lines.
+    /// Of the first entry: how many bytes of its batch are frames already, and how many messages; its common header lines,
+    /// and what its messages' names begin with.
     made: (usize, u64),
     lines: Vec<u8>,
+    names: Vec<u8>,
     /// Frames, in pieces. The first bytes of the first are written.
     pieces: VecDeque<Bytes>,
     written: usize,
@@ -104,6 +110,7 @@ impl Outbox {
             entries: VecDeque::new(),
             made: (0, 0),
             lines: Vec::new(),
+            names: Vec::new(),
             pieces: VecDeque::new(),
             written: 0,
             marks: VecDeque::new(),
@@ -231,28 +238,29 @@ impl Outbox {
                 frame = frame.header(name, value);
             }
             let _ = frame;
+            self.names.clear();
+            let untagged = if tag.is_none() { "t" } else { "" };
+            let _ = write!(self.names, "{}-{}-{untagged}", self.connection, id.0);
         }
         let packed = batch.packed();
         let length = packed[at..].first_chunk::<PREFIX>().map_or(0, |prefix| u32::from_be_bytes(*prefix) as usize);
         let body = at + PREFIX..at + PREFIX + length;
         let begin = open.len();
-        open.extend_from_slice(&self.lines);
         let tag = tag.map(|tag| tag + index);
-        let name = match tag {
-            Some(tag) => format!("{}-{}-{tag}\n", self.connection, id.0),
-            None => {
-                self.untagged += 1;
-                format!("{}-{}-t{}\n", self.connection, id.0, self.untagged)
-            }
-        };
-        open.extend_from_slice(b"message-id:");
-        open.extend_from_slice(name.as_bytes());
+        let number = tag.unwrap_or_else(|| {
+            self.untagged += 1;
+            self.untagged
+        });
+        if open.capacity() - begin < self.lines.len() + AROUND + length.min(COPIED) {
+            open.reserve(room_for(batch, self.made, self.lines.len()));
+        }
+        let frame = FrameWriter::resume(self.version, open).lines(&self.lines);
+        let mut frame = frame.numbered(b"message-id", &self.names, number);
         if self.version >= Version::V1_2 {
-            open.extend_from_slice(b"ack:");
-            open.extend_from_slice(name.as_bytes());
+            frame = frame.numbered(b"ack", &self.names, number);
         }
         let wire = if length > COPIED {
-            FrameWriter::resume(self.version, open).body_follows(length);
+            frame.body_follows(length);
             self.framing.wrap(open, begin, &packed[body.clone()]);
             let head = open.len() - begin;
             self.close(open);
@@ -260,7 +268,7 @@ impl Outbox {
             open.push(0);
             head + length + 1
         } else {
-            FrameWriter::resume(self.version, open).body(&packed[body]);
+            frame.body(&packed[body]);
             self.framing.wrap(open, begin, &[]);
             open.len() - begin
         };
@@ -338,7 +346,7 @@ impl Outbox {
         if self.marks.is_empty() && self.entries.is_empty() {
             // A burst must not leave its bookkeeping behind with an idle connection.
             (self.marks, self.entries, self.pieces) = Default::default();
-            self.lines = Vec::new();
+            (self.lines, self.names) = Default::default();
         }
         credit
     }
@@ -352,6 +360,14 @@ impl Outbox {
             self.pieces.pop_front();
         }
     }
+}
+
+/// Room for the frames of what is left of a batch, as far as they are made ahead.
+fn room_for(batch: &Batch, (at, index): (usize, u64), lines: usize) -> usize {
+    let messages = batch.len().saturating_sub(usize::try_from(index).unwrap_or(usize::MAX));
+    let frames = (batch.bytes() - at).saturating_add(messages.saturating_mul(lines + AROUND));
+    // The last one made may go beyond.
+    frames.min(AHEAD + COPIED + lines + AROUND)
 }
 
 #[cfg(test)]

@@ -67,6 +67,8 @@ pub(crate) struct Session {
     is_consumer: bool,
     /// SEND frames that become one command.
     run: Option<Run>,
+    /// Bytes of the input from the frame at hand on.
+    ahead: usize,
     transactions: Transactions,
     reply: Option<(Version, Vec<u8>)>,
     heartbeat: Option<Heartbeat>,
@@ -101,6 +103,7 @@ impl Session {
             subscription_bytes: 0,
             is_consumer: false,
             run: None,
+            ahead: 0,
             transactions: Transactions::new(limits.memory, all),
             reply: None,
             heartbeat: None,
