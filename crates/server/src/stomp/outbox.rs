@@ -4,6 +4,7 @@ mod cut;
 
 use super::StompError;
 use super::framing::{Framing, Signal};
+use super::header_lines::HeaderLines;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -30,6 +31,8 @@ pub(crate) enum Entry {
         /// Their destination.
         channel: Bytes,
         batch: Batch,
+        /// Where to find the lines of its headers, if they are large.
+        headers: Option<Arc<HeaderLines>>,
         /// The first message's; the others' follow it by one.
         tag: Option<u64>,
         redelivered: bool,
@@ -217,17 +220,22 @@ impl Outbox {
     }
 
     fn make_message(&mut self, batch: &Batch, open: &mut Vec<u8>) -> usize {
-        let Some(Entry::Messages { subscription: (id, line), channel, tag, redelivered, .. }) = self.entries.front()
+        let Some(Entry::Messages { subscription: (id, line), channel, headers, tag, redelivered, .. }) =
+            self.entries.front()
         else {
             return 0;
         };
+        let attributes = batch.attributes();
+        let shared = headers.as_ref().zip(attributes);
+        let shared = shared.map(|(lines, attributes)| lines.of(&attributes.headers, self.version));
         let topic_of = (Kind::of(channel) == Kind::Topic).then_some(*id);
         let (at, index) = self.made;
         if index == 0 {
             let lines = &mut self.lines;
             let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", channel);
             let mut frame = if *redelivered { frame.header(b"redelivered", b"true") } else { frame };
-            for (name, value) in batch.attributes().iter().flat_map(|attributes| attributes.headers.iter()) {
+            let own = attributes.filter(|_| shared.is_none());
+            for (name, value) in own.iter().flat_map(|attributes| attributes.headers.iter()) {
                 frame = frame.header(name, value);
             }
             let _ = frame;
@@ -251,19 +259,29 @@ impl Outbox {
             open.extend_from_slice(b"ack:");
             open.extend_from_slice(name.as_bytes());
         }
-        let wire = if length > COPIED {
-            FrameWriter::resume(self.version, open).body_follows(length);
-            self.framing.wrap(open, begin, &packed[body.clone()]);
-            let head = open.len() - begin;
+        // Behind headers that are shared, the rest begins a piece of its own.
+        let mut rest = Vec::new();
+        let frame = FrameWriter::resume(self.version, if shared.is_some() { &mut rest } else { &mut *open });
+        let large: &[u8] = if length > COPIED { &packed[body.clone()] } else { &[] };
+        if large.is_empty() {
+            frame.body(&packed[body.clone()]);
+        } else {
+            frame.body_follows(length);
+        }
+        let end: &[u8] = if large.is_empty() { &[] } else { &[0] };
+        let behind = [shared.as_deref().unwrap_or_default(), &rest, large, end];
+        self.framing.wrap(open, begin, &behind);
+        let wire = open.len() - begin + behind.iter().map(|part| part.len()).sum::<usize>();
+        if let Some(shared) = shared {
+            self.close(open);
+            self.pieces.push_back(shared);
+            *open = rest;
+        }
+        if length > COPIED {
             self.close(open);
             self.pieces.push_back(packed.slice(body));
             open.push(0);
-            head + length + 1
-        } else {
-            FrameWriter::resume(self.version, open).body(&packed[body]);
-            self.framing.wrap(open, begin, &[]);
-            open.len() - begin
-        };
+        }
         self.made = (at + PREFIX + length, index + 1);
         self.marks.push_back(Mark { wire, packed: PREFIX + length, tag, topic_of });
         wire
