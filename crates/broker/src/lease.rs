@@ -19,12 +19,15 @@ impl Bits {
         self.0[index / WORD] >> (index % WORD) & 1 == 1
     }
 
-    fn set(&mut self, index: usize) {
-        self.0[index / WORD] |= 1 << (index % WORD);
-    }
-
     /// Sets the bits of a range: gives how many were not set.
     fn set_all(&mut self, range: Range<usize>) -> u32 {
+        if range.len() == 1 {
+            // Acks one by one.
+            let (word, bit) = (&mut self.0[range.start / WORD], 1 << (range.start % WORD));
+            let is_new = *word & bit == 0;
+            *word |= bit;
+            return u32::from(is_new);
+        }
         let mut count = 0;
         for (word, mask) in masks(range) {
             count += (mask & !self.0[word]).count_ones();
@@ -152,12 +155,16 @@ impl Lease {
     }
 
     /// The first tag of a range that is settled already.
+    #[inline]
     pub(crate) fn first_settled(&self, tags: &Range<u64>) -> Option<u64> {
         if self.left == 0 {
             return Some(tags.start).filter(|_| !tags.is_empty());
         }
-        let first = self.marks.as_ref()?.settled.first(self.within(tags), true)?;
-        Some(self.first_tag + first as u64)
+        let (settled, wanted) = (&self.marks.as_ref()?.settled, self.within(tags));
+        if wanted.len() == 1 {
+            return settled.get(wanted.start).then_some(tags.start);
+        }
+        Some(self.first_tag + settled.first(wanted, true)? as u64)
     }
 
     /// The first tag that is not settled; the end if all are.
@@ -228,23 +235,31 @@ impl Lease {
 
     /// Drops the settled messages from the batch if they are more than half of it: gives the bytes
     /// that the new buffer is charged for.
+    #[inline]
     pub(crate) fn compact(&mut self) -> Option<usize> {
         let left = usize::from(self.left);
         if left == 0 || left * 2 >= self.batch.len() {
             return None;
         }
-        let Some(marks) = &mut self.marks else { return None };
+        self.compact_to(left)
+    }
+
+    /// As [`Lease::compact`], where so many messages are left. Looks at those that the batch has alone.
+    fn compact_to(&mut self, left: usize) -> Option<usize> {
+        let marks = self.marks.as_mut()?;
         let (batch, mut packed) = (self.batch.clone(), Vec::new());
         let mut messages = batch.iter_packed();
-        for index in 0..usize::from(self.count) {
-            if marks.absent.get(index) {
-                continue;
-            }
-            let Some(message) = messages.next() else { break };
-            if marks.settled.get(index) {
-                marks.absent.set(index);
-            } else {
-                packed.extend_from_slice(message);
+        for (word, all) in masks(0..usize::from(self.count)) {
+            let mut present = all & !marks.absent.0[word];
+            while present != 0 {
+                let bit = present & present.wrapping_neg();
+                present ^= bit;
+                let Some(message) = messages.next() else { break };
+                if marks.settled.0[word] & bit != 0 {
+                    marks.absent.0[word] |= bit;
+                } else {
+                    packed.extend_from_slice(message);
+                }
             }
         }
         packed.shrink_to_fit();

@@ -86,12 +86,12 @@ impl Broker {
             unknown(tag);
         }
         settling.next = tags.end;
-        let pieces = if settling.returns.is_some() { lease.pieces(tags.clone()) } else { Vec::new() };
+        let returned = settling.returns.map(|how| (how, lease.pieces(tags.clone())));
         let count = lease.settle(tags);
         let (first_tag, source, is_over) = (lease.first_tag, lease.source(), lease.left() == 0);
         let compacted = lease.compact();
         let channel = self.members[source.member].channel;
-        if let Some(how) = settling.returns {
+        if let Some((how, pieces)) = returned {
             self.spend(pieces.len());
             self.return_pieces(source, pieces, how);
         } else {

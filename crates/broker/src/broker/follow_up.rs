@@ -1,9 +1,11 @@
-//! The follow-up work of a call: its order, and that of a changed connection.
+//! The follow-up work of a call: its order, and that of changed connections and channels.
 
 use super::connection::{Phase, Sweep};
 use super::member::Skipped;
 use super::{Broker, Timer};
-use crate::slots::{ConnectionSlot, MemberSlot};
+use crate::limits::QueueOverflow;
+use crate::name::Kind;
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
 
 impl Broker {
     /// Does the follow-up work that the marks name, until there is none or the call has done
@@ -108,6 +110,49 @@ impl Broker {
         self.close_if_done(slot);
         if self.connections[slot].phase == Phase::Gone {
             self.remove_if_done(slot);
+        }
+    }
+
+    /// The follow-up work of a changed channel.
+    pub(super) fn check_channel(&mut self, slot: ChannelSlot) {
+        if self.channels[slot].is_forgotten {
+            return self.forget(slot);
+        }
+        self.file_by_load(slot);
+        if self.channels[slot].has_follow_up() {
+            self.follow_up_channel(slot);
+        }
+        self.forget_if_unused(slot);
+    }
+
+    /// The follow-up work of a channel that has any.
+    fn follow_up_channel(&mut self, slot: ChannelSlot) {
+        if self.channels[slot].admits.is_some() {
+            self.go_on_admitting(slot);
+        }
+        if self.channels[slot].is_urgent {
+            self.begin_urgent(slot);
+        }
+        if self.channels[slot].pauses.is_some() {
+            self.take_back_unwritten(slot);
+        }
+        let channel = &self.channels[slot];
+        if channel.backlog.has_ready() {
+            match channel.kind {
+                Kind::Queue => self.dispatch_backlog(slot),
+                Kind::Topic => self.give_buffered(slot),
+            }
+        }
+        let channel = &self.channels[slot];
+        if !channel.backlog.is_empty() || channel.due.is_some() || channel.is_urgent {
+            if channel.is_dead || channel.overflow == QueueOverflow::DropOld {
+                self.trim(slot);
+            }
+            self.arm_due(slot);
+        }
+        self.untangle_shares(slot);
+        if !self.channels[slot].waiters.is_empty() {
+            self.wake_channel(slot);
         }
     }
 
