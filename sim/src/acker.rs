@@ -234,11 +234,10 @@ impl Acker {
 
 /// Messages that expire, are delayed, or both.
 fn times(now: Time, rng: &mut Rng) -> Arc<Attributes> {
-    let mut attributes = Attributes::default();
     let time = |rng: &mut Rng| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000, 1 << 40]));
-    attributes.expires = (!rng.one_in(3)).then(|| time(rng));
-    attributes.deliver_at = rng.one_in(3).then(|| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000])));
-    Arc::new(attributes)
+    let expires = (!rng.one_in(3)).then(|| time(rng));
+    let deliver_at = rng.one_in(3).then(|| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000])));
+    Arc::new(Attributes::default().with_expires(expires).with_deliver_at(deliver_at))
 }
 
 fn late(now: Time, delay: usize, last: Option<Time>, rng: &mut Rng) -> Time {

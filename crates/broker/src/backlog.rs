@@ -113,13 +113,13 @@ impl Backlog {
         self.postponed.insert((until, segment.first), segment);
     }
 
-    /// Makes the next segment that is due by now ready; false if there is none.
-    pub(crate) fn make_ready(&mut self, now: Time) -> bool {
-        let Some(next) = self.postponed.first_entry().filter(|next| next.key().0 <= now) else { return false };
-        let segment = next.remove();
+    /// Makes the next segment that is due by now ready: gives its rank, or `None` if there is none.
+    pub(crate) fn make_ready(&mut self, now: Time) -> Option<u8> {
+        let segment = self.postponed.first_entry().filter(|next| next.key().0 <= now)?.remove();
+        let rank = segment.batch.rank();
         self.postponed_depth -= segment.batch.len();
         self.place(segment);
-        true
+        Some(rank)
     }
 
     /// Takes out the postponed segment that is due next behind a time and sequence number, and until when it is

@@ -74,7 +74,7 @@ impl Batch {
     /// From when on the messages are not delivered any more.
     #[inline]
     pub(crate) fn expires(&self) -> Option<Time> {
-        self.attributes.as_ref().and_then(|attributes| attributes.expires)
+        self.attributes.as_ref().and_then(|attributes| attributes.expires())
     }
 
     /// The rank of messages without attributes.
@@ -118,6 +118,18 @@ impl Batch {
     #[inline]
     pub(crate) fn footprint(&self) -> usize {
         self.packed.len() + self.extra()
+    }
+
+    /// As [`Batch::extra`] once they are handed out: a protocol makes its lines of the headers once for all subscribers.
+    #[inline]
+    pub(crate) fn extra_given(&self) -> usize {
+        self.attributes.as_ref().map_or(0, |attributes| attributes.charge_given())
+    }
+
+    /// As [`Batch::footprint`] once they are handed out.
+    #[inline]
+    pub(crate) fn footprint_given(&self) -> usize {
+        self.packed.len() + self.extra_given()
     }
 
     /// The packed buffer: each message behind its length.

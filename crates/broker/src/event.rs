@@ -64,6 +64,18 @@ pub enum Event {
         /// reason is charged too.
         bytes: usize,
     },
+    /// Messages went back to their queue at their ack time-out: an ack of them is refused from now on. They may have been
+    /// settled in part before.
+    Lapsed {
+        /// The connection that had them.
+        connection: ConnectionId,
+        /// The subscription by which it got them.
+        subscription: SubscriptionId,
+        /// The first tag.
+        first: DeliveryTag,
+        /// The last tag, inclusive.
+        last: DeliveryTag,
+    },
     /// A command was not carried out.
     Refused {
         /// The connection that sent it.

@@ -63,8 +63,8 @@ impl Oracle {
     pub(super) fn note_times(&mut self, id: usize, attributes: Option<&Arc<Attributes>>) {
         let Some(attributes) = attributes else { return };
         let message = &mut self.messages[id];
-        message.expires = attributes.expires;
-        if let Some(time) = attributes.deliver_at.filter(|time| *time > self.now) {
+        message.expires = attributes.expires();
+        if let Some(time) = attributes.deliver_at().filter(|time| *time > self.now) {
             self.delayed += 1;
             message.not_before = time;
             // It has no order among those that are not delayed.

@@ -95,6 +95,7 @@ impl World {
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
             Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => connection.0,
+            Event::Lapsed { connection, .. } => connection.0,
         };
         let (now, delay, rng) = (self.now, self.settings.delay, &mut self.rng);
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
@@ -127,6 +128,8 @@ impl World {
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
+            // It comes again, which says the same.
+            (Event::Lapsed { .. }, _) => {}
             // Nobody here asks for receipts yet.
             (Event::Slow { .. } | Event::Receipt { .. } | Event::Rejected { .. } | Event::Unconfirmed { .. }, _) => {}
             (Event::Refused { .. }, Link::Native(native)) => {
@@ -167,6 +170,7 @@ impl World {
             Event::Resume { .. } => "resume".into(),
             Event::Recall { .. } => "recall".into(),
             Event::Slow { .. } => "slow".into(),
+            Event::Lapsed { .. } => "lapsed".into(),
             Event::Rejected { .. } => "rejected".into(),
             Event::Unconfirmed { .. } => "unconfirmed".into(),
             Event::Close { reason, .. } => format!("close {reason:?}"),

@@ -5,6 +5,7 @@ use super::connection::Phase;
 use super::member::Skipped;
 use super::pending::Pending;
 use crate::cost;
+use crate::lease::Lease;
 use crate::name::Kind;
 use crate::outbox::Origin;
 use crate::slots::{Key, MemberSlot};
@@ -57,7 +58,7 @@ impl Broker {
             paused += usize::from(connection.blocked.is_some());
             arriving += usize::from(connection.is_arriving());
             needs += usize::from(connection.need.is_some());
-            let unacked: u32 = connection.leases.values().map(|lease| lease.left).sum();
+            let unacked: u32 = connection.leases.iter().map(Lease::left).sum();
             assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
         }
         assert_eq!(pending, self.pending, "messages of paused connections");
@@ -83,7 +84,7 @@ impl Broker {
             for entry in retained {
                 entry.origin.member().into_iter().for_each(|member| count(member, entry.batch.len()));
             }
-            connection.leases.values().for_each(|lease| count(lease.member, lease.left as usize));
+            connection.leases.iter().for_each(|lease| count(lease.member, lease.left() as usize));
         }
         for (slot, channel) in self.channels.iter().filter(|(_, channel)| channel.kind == Kind::Queue) {
             assert_eq!(channel.in_flight(), in_flight[slot.index()], "messages of {:?} in flight", channel.name);

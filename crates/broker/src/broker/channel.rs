@@ -128,6 +128,18 @@ impl Channel {
             && !self.is_paused
     }
 
+    /// Whether a change of it may lead to any follow-up work, beside that nobody may need it any more.
+    #[inline]
+    pub(super) fn has_follow_up(&self) -> bool {
+        !self.backlog.is_empty()
+            || self.due.is_some()
+            || self.is_urgent
+            || self.pauses.is_some()
+            || self.admits.is_some()
+            || self.share_untangles.is_some()
+            || !self.waiters.is_empty()
+    }
+
     /// The one that may consume it, if it is the only one.
     #[inline]
     pub(super) fn only_consumer(&self) -> Option<MemberSlot> {
@@ -274,7 +286,7 @@ impl Broker {
 
     /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
     /// few are kept: the next batch need not find out anew who that is.
-    fn forget_if_unused(&mut self, slot: ChannelSlot) {
+    pub(super) fn forget_if_unused(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
         if !channel.is_idle() {
             return;
@@ -323,7 +335,7 @@ impl Broker {
 
     /// At once for those who name it, though it may take several calls until nothing of it is left: a publisher would
     /// otherwise find it with some of its members.
-    fn forget(&mut self, slot: ChannelSlot) {
+    pub(super) fn forget(&mut self, slot: ChannelSlot) {
         if !self.channels[slot].is_forgotten {
             self.withdraw(slot);
         }
@@ -350,43 +362,6 @@ impl Broker {
         self.arm_due(slot);
         self.use_again(slot);
         self.by_load[kind][bucket].remove(self.channels.quietly(), slot, by_load);
-    }
-
-    /// The follow-up work of a changed channel.
-    pub(super) fn check_channel(&mut self, slot: ChannelSlot) {
-        if self.channels[slot].is_forgotten {
-            return self.forget(slot);
-        }
-        self.file_by_load(slot);
-        let channel = &self.channels[slot];
-        if channel.admits.is_some() {
-            self.go_on_admitting(slot);
-        }
-        if self.channels[slot].is_urgent {
-            self.begin_urgent(slot);
-        }
-        if self.channels[slot].pauses.is_some() {
-            self.take_back_unwritten(slot);
-        }
-        let channel = &self.channels[slot];
-        if channel.backlog.has_ready() {
-            match channel.kind {
-                Kind::Queue => self.dispatch_backlog(slot),
-                Kind::Topic => self.give_buffered(slot),
-            }
-        }
-        let channel = &self.channels[slot];
-        if !channel.backlog.is_empty() || channel.due.is_some() || channel.is_urgent {
-            if channel.is_dead || channel.overflow == QueueOverflow::DropOld {
-                self.trim(slot);
-            }
-            self.arm_due(slot);
-        }
-        self.untangle_shares(slot);
-        if !self.channels[slot].waiters.is_empty() {
-            self.wake_channel(slot);
-        }
-        self.forget_if_unused(slot);
     }
 }
 

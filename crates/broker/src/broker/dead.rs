@@ -86,7 +86,8 @@ impl Broker {
         ];
         values.iter().for_each(|(name, value)| headers.push(name, value));
         push_others(&mut headers, &before.headers);
-        Attributes { headers: headers.finish(), expires: None, deliver_at: None, origin: Some(origin), ..before }
+        let before = before.with_expires(None).with_deliver_at(None).with_origin(origin);
+        Attributes { headers: headers.finish(), ..before }
     }
 
     /// Messages of one queue go behind all others of another one.
@@ -109,12 +110,16 @@ impl Broker {
         let allocation = self.allocate(to, batch.footprint());
         self.charge(to, cost::SEGMENT);
         self.note_age(to, first);
-        let until = batch.attributes().and_then(|attributes| attributes.deliver_at).filter(|&time| time > self.now);
+        let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).filter(|&time| time > self.now);
+        let rank = batch.rank();
         let backlog = &mut self.channels.edit(to).backlog;
         let segment = Segment { batch, allocation, tries, first, step: 1 };
         match until {
             Some(until) => backlog.postpone(segment, until),
             None => backlog.push(segment),
+        }
+        if until.is_none() {
+            self.note_rank(to, rank);
         }
     }
 
@@ -165,7 +170,7 @@ impl Broker {
     /// The oldest messages of the lowest priority that wait in a channel, postponed ones if there are no others.
     fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<Segment> {
         if !self.channels[slot].backlog.has_ready() {
-            self.channels.edit(slot).backlog.make_ready(Time(u64::MAX));
+            let _ = self.channels.edit(slot).backlog.make_ready(Time(u64::MAX));
         }
         let rank = self.channels[slot].backlog.last_rank()?;
         self.pop_backlog_from(slot, rank)

@@ -345,53 +345,6 @@ impl Broker {
         true
     }
 
-    /// Does the follow-up work that the marks name, until there is none or the call has done
-    /// enough.
-    fn run_effects(&mut self) {
-        loop {
-            self.wakes_memory |= self.budget.take_freed() && self.paused > 0;
-            if self.draining {
-                self.check_drain();
-            }
-            if self.steps == 0 || !self.has_work() {
-                return;
-            }
-            if let Some(slot) = self.connections.next_dirty() {
-                self.check_connection(slot);
-            } else if let Some(slot) = self.channels.next_dirty() {
-                self.check_channel(slot);
-            } else if std::mem::take(&mut self.wakes_memory) {
-                self.wake_memory();
-            } else if let Some(wake) = self.share_wake.take() {
-                self.wake_shares(wake);
-            } else if !self.garbage.is_empty() || !self.abandoned.is_empty() {
-                if self.collect_abandoned() {
-                    self.collect_garbage();
-                }
-            } else if !self.moving.is_empty() {
-                self.go_on_moving();
-            } else if let Some(change) = self.rule_change.take() {
-                self.apply_rules(change);
-            } else if let Some(from) = self.drained_to.take() {
-                self.close_all(from);
-            }
-            self.steps = self.steps.saturating_sub(1);
-        }
-    }
-
-    /// Whether a call has left work over.
-    fn has_work(&self) -> bool {
-        !self.connections.is_clean()
-            || !self.channels.is_clean()
-            || self.wakes_memory
-            || self.share_wake.is_some()
-            || !self.garbage.is_empty()
-            || !self.abandoned.is_empty()
-            || !self.moving.is_empty()
-            || self.rule_change.is_some()
-            || self.drained_to.is_some()
-    }
-
     fn refuse(&mut self, slot: ConnectionSlot, channel: Option<Bytes>, refusal: Refusal) {
         let connection = self.connections[slot].id;
         self.events.push_back(Event::Refused { connection, channel, refusal });

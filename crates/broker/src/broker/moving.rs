@@ -166,7 +166,7 @@ impl Broker {
 
     fn move_one(&mut self, moving: &mut Moving, segment: Segment, due: Option<Time>) {
         let from = moving.from;
-        let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin.clone());
+        let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin().cloned());
         let name = moving.to.clone().or_else(origin);
         let to = name.and_then(|name| self.find_or_make(&name).ok()).filter(|&to| to != from);
         let room = to.map_or(0, |to| self.channels[to].room_for(&segment.batch, self.channels[to].messages).0);
@@ -204,7 +204,8 @@ impl Broker {
             let mut all = attributes.map(|all| Attributes::clone(&all)).unwrap_or_default();
             let mut headers = Headers::builder();
             push_others(&mut headers, &all.headers);
-            (all.headers, all.origin) = (headers.finish(), None);
+            all.headers = headers.finish();
+            let all = all.with_origin(None);
             attributes = (all != Attributes::default()).then(|| Arc::new(all));
         }
         self.move_to(to, segment, if was_seen { Tries::NONE.seen() } else { Tries::NONE }, attributes);

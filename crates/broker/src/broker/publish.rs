@@ -134,7 +134,8 @@ impl Broker {
 
     fn publish_to_queue(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let whole = batch.bytes();
-        if batch.attributes().is_some() {
+        // Delayed ones go before none: they do once they are ready.
+        if batch.attributes().is_some() && !self.is_delayed(&batch) {
             self.note_rank(slot, batch.rank());
         }
         let channel = self.channels.quietly().row(slot);
@@ -322,7 +323,7 @@ impl Broker {
 
     /// One piece to every subscriber; all see the same order.
     fn fan_out(&mut self, slot: ChannelSlot, batch: &Batch) {
-        let allocation = self.allocate(slot, batch.footprint());
+        let allocation = self.allocate(slot, batch.footprint_given());
         let mut next = self.channels[slot].everybody.first;
         while let Some(member) = next {
             next = self.members[member].in_channel.next;

@@ -41,10 +41,11 @@ impl Broker {
         };
         let channel = self.channels.edit(slot);
         channel.redelivered += segment.batch.len() as u64;
-        let delivery = channel.delivery;
+        let (delivery, rank) = (channel.delivery, segment.batch.rank());
         let backoff = delivery.backoff(segment.tries);
         if how == Return::Tried || backoff.is_zero() {
             self.requeue(slot, segment);
+            self.note_rank(slot, rank);
         } else {
             self.postpone(slot, segment, self.now + backoff);
         }
@@ -81,7 +82,9 @@ impl Broker {
         // One at least, however little this call may still do.
         loop {
             let backlog = &mut self.channels.edit(slot).backlog;
-            if !backlog.make_ready(self.now) {
+            if let Some(rank) = backlog.make_ready(self.now) {
+                self.note_rank(slot, rank);
+            } else {
                 let Some(segment) = backlog.pop_expired(self.now) else { break };
                 self.uncharge(slot, cost::SEGMENT);
                 self.waiting -= segment.batch.len();

@@ -37,7 +37,7 @@ impl Broker {
     /// Messages wait for their time, and then in their places.
     #[cold]
     fn delay(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
-        let until = batch.attributes().and_then(|attributes| attributes.deliver_at).unwrap_or_default();
+        let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).unwrap_or_default();
         let allocation = self.allocate(slot, batch.footprint());
         self.charge(slot, cost::SEGMENT);
         let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1 };
@@ -139,7 +139,7 @@ impl Broker {
                     return;
                 }
                 if !backlog.has_ready() {
-                    backlog.make_ready(Time(u64::MAX));
+                    let _ = backlog.make_ready(Time(u64::MAX));
                 }
                 let before = backlog.segments();
                 let budget = &mut self.budget;

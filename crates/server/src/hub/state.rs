@@ -3,7 +3,7 @@
 use super::line::{LINES, Line};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
-use crate::stomp::{Entry, StompError};
+use crate::stomp::{Entry, SharedLines, StompError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) lines: Vec<Line>,
     /// Wake-up time of the timer.
     pub(super) armed: Option<Time>,
+    /// Header lines that several subscribers are written.
+    shared: SharedLines,
 }
 
 impl std::fmt::Debug for State {
@@ -30,7 +32,7 @@ impl State {
     pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
         let mut broker = Broker::new(limits, rules);
         broker.set_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }
+        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None, shared: SharedLines::default() }
     }
 
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
@@ -79,10 +81,12 @@ impl State {
             events += 1;
             match event {
                 Event::Deliver { connection, subscription, channel, batch, redelivered, tag, .. } => {
+                    let headers = self.shared.find(&batch);
                     self.with(connection, |handle| {
                         let is_first = match handle.stomp() {
                             None => handle.incoming(batch.packed().clone()),
                             Some(ledger) => {
+                                let batch = (batch, headers);
                                 let entry = ledger.lock().deliver(subscription, channel, batch, tag, redelivered);
                                 handle.incoming_stomp(entry)
                             }
@@ -124,6 +128,11 @@ impl State {
                     self.with(connection, |handle| handle.pause(false));
                     self.line(Line::Resumed(connection));
                 }
+                Event::Lapsed { connection, subscription, first, last } => self.with(connection, |handle| {
+                    if let Some(ledger) = handle.stomp() {
+                        ledger.lock().lapsed(subscription, first.0..last.0 + 1);
+                    }
+                }),
                 Event::Slow { connection } => self.line(Line::Slow(connection)),
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));

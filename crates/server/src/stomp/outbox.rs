@@ -4,6 +4,7 @@ mod cut;
 
 use super::StompError;
 use super::framing::{Framing, Signal};
+use super::header_lines::HeaderLines;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{IoSlice, Write};
@@ -34,6 +35,8 @@ pub(crate) enum Entry {
         /// Their destination.
         channel: Bytes,
         batch: Batch,
+        /// Where to find the lines of its headers, if they are large.
+        headers: Option<Arc<HeaderLines>>,
         /// The first message's; the others' follow it by one.
         tag: Option<u64>,
         redelivered: bool,
@@ -54,6 +57,17 @@ pub(crate) enum Entry {
     Error(StompError),
     /// A signal of WebSocket alone.
     WebSocket(Signal),
+}
+
+impl Entry {
+    /// Packed bytes that it stands for.
+    fn packed(&self) -> usize {
+        match self {
+            Entry::Messages { batch, .. } => batch.bytes(),
+            &Entry::Skipped(packed) => packed,
+            _ => 0,
+        }
+    }
 }
 
 /// A frame that was made: how long it is, and the packed bytes that it stands for.
@@ -192,49 +206,55 @@ impl Outbox {
         self.framing.prepare(&mut self.control, is_over);
         let mut wire: usize = self.pieces.iter().map(Bytes::len).sum();
         let mut open = Vec::new();
-        while wire < AHEAD && !self.entries.is_empty() {
-            wire += self.make_next(&mut open);
+        while wire < AHEAD
+            && let Some(entry) = self.entries.pop_front()
+        {
+            wire += self.make(&entry, AHEAD - wire, &mut open);
+            if self.made.0 < entry.packed() {
+                self.entries.push_front(entry);
+            } else {
+                self.made = (0, 0);
+                self.lines.clear();
+            }
         }
         self.close(&mut open);
         self.advance(0)
     }
 
-    /// Makes one frame, or one entry's receipts, and gives its length.
-    fn make_next(&mut self, open: &mut Vec<u8>) -> usize {
-        let Some(entry) = self.entries.front() else { return 0 };
-        let (batch, wire) = match entry {
+    /// Makes frames of an entry until they have so many bytes, and gives how many they have.
+    fn make(&mut self, entry: &Entry, most: usize, open: &mut Vec<u8>) -> usize {
+        let mut wire = 0;
+        match entry {
             Entry::Messages { batch, .. } => {
-                let batch = batch.clone();
-                (batch.bytes(), self.make_message(&batch, open))
+                while wire < most && self.made.0 < batch.bytes() {
+                    wire += self.make_message(entry, batch, open);
+                }
             }
             &Entry::Skipped(packed) => {
                 self.made.0 = packed;
                 self.marks.push_back(Mark { wire: 0, packed, tag: None, topic_of: None });
-                (packed, 0)
             }
             // They never wait here.
-            _ => (0, 0),
-        };
-        if self.made.0 >= batch {
-            self.entries.pop_front();
-            self.made = (0, 0);
-            self.lines.clear();
+            _ => {}
         }
         wire
     }
 
-    fn make_message(&mut self, batch: &Batch, open: &mut Vec<u8>) -> usize {
-        let Some(Entry::Messages { subscription: (id, line), channel, tag, redelivered, .. }) = self.entries.front()
-        else {
-            return 0;
+    fn make_message(&mut self, entry: &Entry, batch: &Batch, open: &mut Vec<u8>) -> usize {
+        let Entry::Messages { subscription: (id, line), channel, headers, tag, redelivered, .. } = entry else {
+            unreachable!("only messages are asked for");
         };
+        let attributes = batch.attributes();
+        let shared = headers.as_ref().zip(attributes);
+        let shared = shared.map(|(lines, attributes)| lines.of(&attributes.headers, self.version));
         let topic_of = (Kind::of(channel) == Kind::Topic).then_some(*id);
         let (at, index) = self.made;
         if index == 0 {
             let lines = &mut self.lines;
             let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", channel);
             let mut frame = if *redelivered { frame.header(b"redelivered", b"true") } else { frame };
-            for (name, value) in batch.attributes().iter().flat_map(|attributes| attributes.headers.iter()) {
+            let own = attributes.filter(|_| shared.is_none());
+            for (name, value) in own.iter().flat_map(|attributes| attributes.headers.iter()) {
                 frame = frame.header(name, value);
             }
             let _ = frame;
@@ -259,19 +279,31 @@ impl Outbox {
         if self.version >= Version::V1_2 {
             frame = frame.numbered(b"ack", &self.names, number);
         }
-        let wire = if length > COPIED {
+        // Behind headers that are shared, the rest begins a piece of its own.
+        let mut rest = Vec::new();
+        if shared.is_some() {
+            frame = FrameWriter::resume(self.version, &mut rest);
+        }
+        let large: &[u8] = if length > COPIED { &packed[body.clone()] } else { &[] };
+        if large.is_empty() {
+            frame.body(&packed[body.clone()]);
+        } else {
             frame.body_follows(length);
-            self.framing.wrap(open, begin, &packed[body.clone()]);
-            let head = open.len() - begin;
+        }
+        let end: &[u8] = if large.is_empty() { &[] } else { &[0] };
+        let behind = [shared.as_deref().unwrap_or_default(), &rest, large, end];
+        self.framing.wrap(open, begin, &behind);
+        let wire = open.len() - begin + behind.iter().map(|part| part.len()).sum::<usize>();
+        if let Some(shared) = shared {
+            self.close(open);
+            self.pieces.push_back(shared);
+            *open = rest;
+        }
+        if length > COPIED {
             self.close(open);
             self.pieces.push_back(packed.slice(body));
             open.push(0);
-            head + length + 1
-        } else {
-            frame.body(&packed[body]);
-            self.framing.wrap(open, begin, &[]);
-            open.len() - begin
-        };
+        }
         self.made = (at + PREFIX + length, index + 1);
         self.marks.push_back(Mark { wire, packed: PREFIX + length, tag, topic_of });
         wire

@@ -37,11 +37,10 @@ fn a_message_that_was_tried_seven_times_is_a_dead_letter_that_says_why_where_fro
     let mut bench = bench();
     bench.broker.set_epoch(Duration::from_millis(1_700_000_000_000));
     bench.subscribe_with(1, "/queue/a", manual(1));
-    let mut attributes = Attributes {
+    let attributes = Attributes {
         headers: headers(&[("kind", "order"), ("dead-letter-reason", "forged")]),
         ..Attributes::default()
     };
-    attributes.expires = None;
     let batch = Batch::one(b"0").with_attributes(Arc::new(attributes));
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     for tag in 1..=7 {

@@ -133,6 +133,7 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Recall { connection } => lines.push(format!("recall {}", connection.0)),
             Event::Close { connection, reason } => lines.push(format!("close {}: {reason}", connection.0)),
             Event::Slow { connection } => lines.push(format!("slow {}", connection.0)),
+            Event::Lapsed { .. } => {}
             Event::Rejected { connection, channel, messages, refusal } => {
                 lines.push(format!("rejected {messages} of {} to {}: {refusal}", connection.0, channel.escape_ascii()));
             }

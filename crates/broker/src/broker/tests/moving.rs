@@ -109,7 +109,7 @@ fn a_moved_message_keeps_its_attributes_its_delay_and_that_it_was_seen_but_not_i
     let mut bench = Bench::with_rules(Limits::default(), Vec::new());
     bench.subscribe_with(1, "/queue/a", manual(10));
     let deliver_at = Some(bench.now + Duration::from_secs(100));
-    let attributes = Arc::new(Attributes { deliver_at, priority: 7, ..Attributes::default() });
+    let attributes = Arc::new(Attributes { priority: 7, ..Attributes::default() }.with_deliver_at(deliver_at));
     let batch = Batch::one(b"late").with_attributes(attributes.clone());
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     bench.publish(3, "/queue/a", &["0"]);
@@ -137,7 +137,7 @@ fn what_is_purged_expires_or_ends_while_it_is_moved_is_accounted_for() {
             let mut bench = Bench::new(Limits { queue_messages: 6, ..Limits::default() });
             for body in ["0", "1", "2", "3", "4", "5"] {
                 let expires = (body > "2").then_some(crate::Time(5));
-                let attributes = Attributes { expires, ..Attributes::default() };
+                let attributes = Attributes::default().with_expires(expires);
                 let batch = Batch::one(body.as_bytes()).with_attributes(Arc::new(attributes));
                 bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
             }
@@ -193,7 +193,7 @@ fn a_move_takes_the_messages_that_were_there_whatever_priority_others_have_that_
     for steps in [1, 4096] {
         let mut bench = Bench::new(Limits::default());
         let publish = |bench: &mut Bench, body: &str, priority, deliver_at| {
-            let attributes = Attributes { priority, deliver_at, ..Attributes::default() };
+            let attributes = Attributes { priority, ..Attributes::default() }.with_deliver_at(deliver_at);
             let batch = Batch::one(body.as_bytes()).with_attributes(Arc::new(attributes));
             bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
         };

@@ -106,7 +106,7 @@ fn messages_of_a_paused_queue_expire() {
     bench.subscribe(1, "/queue/a");
     pause(&mut bench);
     let expires = Some(bench.now + Duration::from_secs(1));
-    let batch = Batch::one(b"0").with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+    let batch = Batch::one(b"0").with_attributes(Arc::new(Attributes::default().with_expires(expires)));
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     bench.pass(1000);
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();

@@ -63,7 +63,7 @@ impl Session {
         let (mut channel, mut transaction, mut receipt) = (None, None, None);
         let mut attributes = Attributes::default();
         let mut headers = Headers::builder();
-        let (mut priority, mut seen) = (None, 0);
+        let (mut priority, mut expires, mut deliver_at, mut seen) = (None, None, None, 0);
         for header in frame.headers() {
             let value = &*header.value;
             match &*header.name {
@@ -77,14 +77,9 @@ impl Session {
                     match name {
                         b"persistent" => attributes.persistent = value == b"true",
                         b"priority" => priority = Some(self::priority(value)?),
-                        b"expires" => attributes.expires = attributes.expires.or(self.epoch.at("expires", value)?),
-                        b"expiration" => {
-                            attributes.expires = attributes.expires.or(self.epoch.after("expiration", value)?);
-                        }
-                        DELAY => {
-                            let after = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?;
-                            attributes.deliver_at = attributes.deliver_at.or(after);
-                        }
+                        b"expires" => expires = expires.or(self.epoch.at("expires", value)?),
+                        b"expiration" => expires = expires.or(self.epoch.after("expiration", value)?),
+                        DELAY => deliver_at = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?,
                         b"reply-to" => destination::check(value)?,
                         _ => {}
                     }
@@ -94,9 +89,10 @@ impl Session {
         }
         attributes.priority = priority.unwrap_or(attributes.priority);
         attributes.headers = headers.finish();
+        let attributes = attributes.with_expires(expires).with_deliver_at(deliver_at);
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
         destination::check(&channel)?;
-        if attributes.deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
+        if deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
             return Err(StompError::new("AMQ_SCHEDULED_DELAY is for queues: a topic's messages are delivered at once"));
         }
         if channel.len() > self.channel_name {

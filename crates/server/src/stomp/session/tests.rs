@@ -107,7 +107,7 @@ fn a_run_of_acks_is_one_command() {
     let mut packer = Packer::default();
     (0..10).for_each(|_| packer.push(b"x"));
     let batch = packer.finish().unwrap();
-    let entry = ledger.lock().deliver(SubscriptionId(0), "/queue/a".into(), batch, Some(DeliveryTag(1)), false);
+    let entry = ledger.lock().deliver(SubscriptionId(0), "/queue/a".into(), (batch, None), Some(DeliveryTag(1)), false);
     assert!(matches!(entry, Entry::Messages { tag: Some(1), .. }));
     let acks: String = [1, 2, 3, 7, 8, 6].map(|tag| format!("ACK\nid:5-0-{tag}\n\n\0")).concat();
     session.received_up_to(acks.as_bytes(), usize::MAX, &mut commands).unwrap();
@@ -252,7 +252,7 @@ fn of_repeated_headers_the_first_counts_whatever_it_says() {
             let (commands, error) = after(&bytes);
             let [Command::Publish { batch, .. }] = &commands[..] else { panic!("{commands:?} {error:?}") };
             let attributes = batch.attributes().unwrap().clone();
-            attributes.expires.is_some() || attributes.deliver_at.is_some()
+            attributes.expires().is_some() || attributes.deliver_at().is_some()
         };
         assert!(!send(0, 60_000), "{header}");
         assert!(send(60_000, 0), "{header}");
