@@ -148,8 +148,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    async fn serve<T>(mut self, begun: T) -> Ending {
-        let Connection { context, hub, handle, .. } = self;
+    /// By reference: the task of an idle connection would have room for it twice.
+    async fn serve<T>(&mut self, begun: T) -> Ending {
+        let &mut Connection { context, hub, handle, .. } = self;
         let mut begun = Some(begun);
         let handshake_ends = Instant::now() + context.handshake;
         // The peer has shut its side down, after it had ended the session.

@@ -15,7 +15,8 @@ const ENDED: usize = 256;
 /// A connection's subscriptions, and which tags of its cumulative ones wait for an ack.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// In boxes: most connections have one subscription, and a table has room for four.
+    subscriptions: HashMap<SubscriptionId, Box<Subscription>>,
     /// Ended subscriptions, the oldest first.
     ended: VecDeque<SubscriptionId>,
     /// No tag from this one on was delivered.
@@ -38,7 +39,7 @@ impl Ledger {
     pub(super) fn subscribe(&mut self, id: SubscriptionId, line: Vec<u8>, is_cumulative: bool) {
         let subscription =
             Subscription { line: line.into(), unacked: is_cumulative.then(VecDeque::new), is_ended: false };
-        self.subscriptions.insert(id, subscription);
+        self.subscriptions.insert(id, Box::new(subscription));
     }
 
     /// The session has ended, and with it all subscriptions.
@@ -106,7 +107,9 @@ impl Ledger {
 
     /// The broker took the messages of these tags back at their ack time-out: no ack covers them any more.
     pub(crate) fn lapsed(&mut self, id: SubscriptionId, tags: Range<u64>) {
-        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) = self.subscriptions.get_mut(&id) else {
+        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) =
+            self.subscriptions.get_mut(&id).map(Box::as_mut)
+        else {
             return;
         };
         let begin = unacked.partition_point(|range| range.end <= tags.start);
@@ -131,7 +134,9 @@ impl Ledger {
 
     /// Takes the tags that an ack of `tag` covers, in order.
     pub(super) fn settle(&mut self, id: SubscriptionId, tag: u64) -> Vec<RangeInclusive<u64>> {
-        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) = self.subscriptions.get_mut(&id) else {
+        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) =
+            self.subscriptions.get_mut(&id).map(Box::as_mut)
+        else {
             return vec![tag..=tag];
         };
         let mut covered = Vec::new();

@@ -14,7 +14,6 @@ mod transactions;
 
 use super::{Heartbeat, Ledger, StompError};
 use crate::sync::Mutex;
-use bytes::Bytes;
 use input::Tail;
 use send::Run;
 use std::collections::HashMap;
@@ -59,7 +58,7 @@ pub(crate) struct Session {
     reserved: usize,
     epoch: Epoch,
     ledger: Arc<Mutex<Ledger>>,
-    subscriptions: HashMap<Bytes, Subscription>,
+    subscriptions: HashMap<Box<[u8]>, Subscription>,
     next_subscription: u32,
     /// Bytes of the subscriptions' names.
     subscription_bytes: usize,

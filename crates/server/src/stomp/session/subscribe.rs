@@ -26,9 +26,9 @@ impl Session {
         destination::check_pattern(&pattern)?;
         let id = frame.header(b"id");
         // In 1.0 a subscription may be known by its destination alone.
-        let key = match &id {
-            Some(id) => Bytes::copy_from_slice(id),
-            None if self.version == Version::V1_0 => Bytes::copy_from_slice(&pattern),
+        let key: Box<[u8]> = match &id {
+            Some(id) => Box::from(&**id),
+            None if self.version == Version::V1_0 => Box::from(&*pattern),
             None => return Err(missing(frame, "id")),
         };
         if self.subscriptions.contains_key(&key) {
