@@ -117,9 +117,12 @@ pub struct Attributes {
     pub deliver_at: Option<Time>,
     /// Messages of one group go to one consumer.
     pub group: Option<Bytes>,
+    /// Whether their topic keeps the last of them for subscribers that come later. Nothing to queues.
+    pub retain: bool,
     /// The channel for an answer.
     pub reply_to: Option<Bytes>,
-    /// The channel that they were first published to, of messages that were moved.
+    /// The channel that they were first published to, of messages that were moved or that a topic has fed to a durable
+    /// subscription.
     pub origin: Option<Bytes>,
 }
 
@@ -132,6 +135,7 @@ impl Default for Attributes {
             expires: None,
             deliver_at: None,
             group: None,
+            retain: false,
             reply_to: None,
             origin: None,
         }

@@ -50,6 +50,7 @@ impl Broker {
         self.check_trouble(slot);
         self.close_if_done(slot);
         if self.connections[slot].phase == Phase::Gone {
+            self.end_temporary(slot);
             self.remove_if_done(slot);
         }
     }

@@ -3,6 +3,7 @@
 mod cut;
 
 use super::StompError;
+use super::destination;
 use super::framing::{Framing, Signal};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -27,7 +28,7 @@ pub(crate) enum Entry {
     Messages {
         /// Which subscription, and its header line.
         subscription: (SubscriptionId, Arc<[u8]>),
-        /// Their destination.
+        /// The channel that they come from.
         channel: Bytes,
         batch: Batch,
         /// The first message's; the others' follow it by one.
@@ -225,7 +226,8 @@ impl Outbox {
         let (at, index) = self.made;
         if index == 0 {
             let lines = &mut self.lines;
-            let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", channel);
+            let shown = destination::shown(channel, batch.attributes().map(|attributes| &**attributes));
+            let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", &shown);
             let mut frame = if *redelivered { frame.header(b"redelivered", b"true") } else { frame };
             for (name, value) in batch.attributes().iter().flat_map(|attributes| attributes.headers.iter()) {
                 frame = frame.header(name, value);

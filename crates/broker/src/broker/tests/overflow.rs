@@ -8,10 +8,14 @@ fn full(overflow: QueueOverflow, messages: usize) -> Bench {
 }
 
 fn with_receipt(bodies: &[&str], receipt: &str) -> Command {
+    with_receipt_to("/queue/a", bodies, receipt)
+}
+
+pub(super) fn with_receipt_to(channel: &'static str, bodies: &[&str], receipt: &str) -> Command {
     let mut packer = Packer::default();
     bodies.iter().for_each(|body| packer.push(body.as_bytes()));
     let (batch, receipt) = (packer.finish().unwrap(), Batch::one(receipt.as_bytes()));
-    Command::PublishWithReceipt { channel: "/queue/a".into(), batch, receipt }
+    Command::PublishWithReceipt { channel: channel.into(), batch, receipt }
 }
 
 fn depth(bench: &Bench, name: &str) -> usize {
