@@ -137,32 +137,28 @@ impl Broker {
         most > self.limits.memory / 16
     }
 
-    /// Joins the channels that the patterns match, some a step.
+    /// Joins the channels that the patterns match, some a step. A topic whose retained value finds no room is joined later.
     pub(super) fn go_on_joining(&mut self, slot: ConnectionSlot) {
-        while !self.connections[slot].joining.is_empty() {
+        while let Some(&Joining { subscription, born, next, .. }) = self.connections[slot].joining.front() {
+            // One that has ended stays in the list until its turn comes.
+            let is_there = self.subscriptions.get(subscription).is_some_and(|row| row.born == born && !row.is_ended);
+            let is_over = next >= self.channels.end() || !is_there || self.connections[slot].has_left();
+            // One that was made later has found the pattern itself.
+            let older = self.channels.at(next).filter(|(_, channel)| !is_over && channel.born < born);
+            let matches = |name: &[u8]| self.subscriptions[subscription].pattern.matches(name);
+            let matching = older.filter(|(_, channel)| matches(&channel.name)).map(|(channel, _)| channel);
+            if matching.is_some_and(|channel| self.must_join_later(slot, channel)) {
+                // What is written marks the connection, and this goes on. It must take no step of what makes room.
+                return;
+            }
             if !self.spend(1) {
                 self.connections.edit(slot);
                 return;
             }
-            let has_left = self.connections[slot].has_left();
-            let Some(&Joining { subscription, born, next, .. }) = self.connections[slot].joining.front() else {
-                return;
-            };
-            // One that has ended stays in the list until its turn comes.
-            let is_there = self.subscriptions.get(subscription).is_some_and(|row| row.born == born && !row.is_ended);
-            if next >= self.channels.end() || !is_there || has_left {
-                self.connections.edit(slot).joining.pop_front();
-                continue;
-            }
-            // One that was made later has found the pattern itself.
-            let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born);
-            let pattern = &self.subscriptions[subscription].pattern;
-            let matching = matching.filter(|(_, channel)| pattern.matches(&channel.name)).map(|(slot, _)| slot);
-            if matching.is_some_and(|channel| self.must_join_later(slot, channel)) {
-                // What is written marks the connection, and this goes on.
-                return;
-            }
-            if let Some(front) = self.connections.edit(slot).joining.front_mut() {
+            let joining = &mut self.connections.edit(slot).joining;
+            if is_over {
+                joining.pop_front();
+            } else if let Some(front) = joining.front_mut() {
                 front.next += 1;
             }
             if let Some(channel) = matching {

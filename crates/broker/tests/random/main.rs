@@ -207,6 +207,18 @@ impl World {
         }
     }
 
+    /// Ends the durable subscriptions, and clears the retained values.
+    fn end_and_clear(&mut self, id: u64) {
+        for (queue, _) in DURABLE {
+            self.send(id, Command::EndDurable { queue: queue.into() });
+        }
+        for topic in TOPICS {
+            let batch = Batch::one(b"").with_attributes(retained());
+            self.send(id, Command::Publish { channel: topic.into(), batch });
+        }
+        self.rest();
+    }
+
     /// Everybody leaves, one worker comes who reads all; then the books must balance.
     fn close(&mut self) {
         while let Some(id) = self.pick(0) {
@@ -216,17 +228,7 @@ impl World {
         self.apply(Step::Come { pattern: 2, explicit: false });
         let last = self.pick(0).unwrap();
         // What these have of the memory nobody else could free.
-        for (queue, _) in DURABLE {
-            self.send(last, Command::EndDurable { queue: queue.into() });
-        }
-        for topic in TOPICS {
-            let cleared = retained();
-            self.send(
-                last,
-                Command::Publish { channel: topic.into(), batch: Batch::one(b"").with_attributes(cleared) },
-            );
-        }
-        self.rest();
+        self.end_and_clear(last);
         while !self.peers[&last].coming.is_empty() {
             self.credit(last, 1000);
             self.rest();
@@ -236,6 +238,8 @@ impl World {
             assert_eq!(self.consumed.get(body), wanted, "deliveries of {}", body.escape_ascii());
         }
         assert_eq!(self.consumed.len() + self.dropped_publisher_gone.len(), self.published_to_queues.len());
+        // Those that have left may have retained something meanwhile.
+        self.end_and_clear(last);
         self.send(last, Command::Disconnect);
         self.rest();
         let totals = self.broker.totals();
