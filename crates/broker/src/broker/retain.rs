@@ -25,7 +25,7 @@ const RETAINED: &[u8] = b"retained";
 pub(super) struct Retained {
     batch: Batch,
     allocation: AllocationSlot,
-    /// What it is charged for, of which the fixed part is not its buffer's.
+    /// Charge for it, the fixed part included.
     charge: usize,
     /// Its sequence number, where it waits in the topic's buffer for the first subscriber.
     buffered: Option<u64>,
@@ -152,7 +152,7 @@ impl Broker {
         let Some(retained) = row.retained.as_deref() else { return };
         let (batch, allocation) = (retained.batch.clone(), retained.allocation);
         let waits = |seq: u64| row.backlog.first_ready().is_some_and(|first| first <= seq);
-        // What the topic has buffered goes to its first subscriber, the value with it.
+        // The topic's buffer goes to its first subscriber, the value with it.
         let is_buffered = retained.buffered.is_some_and(waits) && self.oldest_subscriber(channel) == Some(member);
         if is_buffered || batch.has_expired(self.now) || self.connections[slot].has_left() {
             return;

@@ -148,7 +148,7 @@ impl Broker {
             let matches = |name: &[u8]| self.subscriptions[subscription].pattern.matches(name);
             let matching = older.filter(|(_, channel)| matches(&channel.name)).map(|(channel, _)| channel);
             if matching.is_some_and(|channel| self.must_join_later(slot, channel)) {
-                // What is written marks the connection, and this goes on. It must take no step of what makes room.
+                // Each credit marks the connection, and this goes on. No step is taken of those that make room.
                 return;
             }
             if !self.spend(1) {

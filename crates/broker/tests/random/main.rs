@@ -227,7 +227,7 @@ impl World {
         }
         self.apply(Step::Come { pattern: 2, explicit: false });
         let last = self.pick(0).unwrap();
-        // What these have of the memory nobody else could free.
+        // Nobody else could free the memory that these have.
         self.end_and_clear(last);
         while !self.peers[&last].coming.is_empty() {
             self.credit(last, 1000);

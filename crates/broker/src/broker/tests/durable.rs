@@ -238,7 +238,7 @@ fn publishers_that_waited_for_a_subscriber_go_on_when_a_durable_one_comes() {
         let mut bench = Bench::new(Limits { buffer_unsubscribed: 1, ..Limits::default() });
         check(&bench.publish(3, "/topic/a", &["0", "1"]), &["pause 3"]);
         check(&durable(&mut bench, 1, source), &["1:1", "resume 3"]);
-        // What the topic had buffered is for its first subscriber.
+        // The topic's buffer is for its first subscriber.
         check(&bench.subscribe(2, "/topic/a"), &["2:0"]);
     }
 }

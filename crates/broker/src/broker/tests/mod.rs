@@ -378,15 +378,6 @@ fn patterns_reach_channels_that_are_and_channels_to_come() {
 }
 
 #[test]
-fn a_purge_drops_what_waits_and_resumes_who_was_paused() {
-    let mut bench = Bench::new(Limits { queue: 10, ..small() });
-    bench.publish(1, "/queue/a", &["0", "1", "2"]);
-    assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
-    check(&bench.events(), &["resume 1"]);
-    assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
-}
-
-#[test]
 fn a_pause_names_its_reason() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);

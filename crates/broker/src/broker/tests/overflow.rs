@@ -191,3 +191,12 @@ fn a_rule_of_a_channel_says_how_it_overflows_and_from_when_on() {
     bench.events();
     assert_eq!(depth(&bench, "/queue/dead/queue/old"), 1);
 }
+
+#[test]
+fn a_purge_drops_what_waits_and_resumes_who_was_paused() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
+    check(&bench.events(), &["resume 1"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
+}

@@ -190,7 +190,7 @@ fn the_value_is_never_newer_than_a_message_that_follows() {
     bench.credit(2, 5);
     bench.send(1, Command::Disconnect);
     bench.send(2, Command::Disconnect);
-    // What is buffered now is newer than the value.
+    // The message that is buffered now is newer than the value.
     bench.publish(3, "/topic/a", &["3"]);
     assert_eq!(marked(&bench.subscribe(4, "/topic/a")), ["4:2 retained", "4:3"]);
 }
