@@ -37,7 +37,7 @@ pub(crate) const fn channel(name: usize) -> usize {
 /// A retained value, without its message.
 pub(crate) const RETAINED: usize = 96;
 
-/// What a topic feeds, without the row of each queue.
+/// The list of a topic's queues, without their rows.
 pub(crate) const FEEDS: usize = 64 + ATTRIBUTES;
 
 /// A queue that a topic feeds.
