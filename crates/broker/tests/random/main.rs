@@ -152,7 +152,7 @@ impl World {
                     }
                     self.peers.get_mut(&id).unwrap().sent.push((body, to_queue));
                 }
-                let attributes = retain.then(|| retained());
+                let attributes = retain.then(retained);
                 let batch = packer.finish().unwrap().with_attributes(attributes);
                 self.send(id, Command::Publish { channel: channel.into(), batch });
             }
