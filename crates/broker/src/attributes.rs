@@ -18,6 +18,8 @@ pub struct Attributes {
     /// From 0 to 9, [`Attributes::PRIORITY`] where nothing is said. A larger number counts as 9. A queue hands out those of
     /// a higher priority first.
     pub priority: u8,
+    /// Whether their topic keeps the last of them for subscribers that come later. Nothing to queues.
+    pub retain: bool,
     /// Few messages have any of these, and many may wait: `None` where all would be.
     pub(crate) rare: Option<Box<Rare>>,
 }
@@ -34,7 +36,13 @@ pub(crate) struct Rare {
 
 impl Default for Attributes {
     fn default() -> Attributes {
-        Attributes { headers: Headers::default(), persistent: false, priority: Attributes::PRIORITY, rare: None }
+        Attributes {
+            headers: Headers::default(),
+            persistent: false,
+            priority: Attributes::PRIORITY,
+            retain: false,
+            rare: None,
+        }
     }
 }
 
@@ -68,7 +76,8 @@ impl Attributes {
         self.rare.as_ref()?.reply_to.as_ref()
     }
 
-    /// The channel that they were first published to, of messages that were moved.
+    /// The channel that they were first published to, of messages that were moved or that a topic has fed to a durable
+    /// subscription.
     pub fn origin(&self) -> Option<&Bytes> {
         self.rare.as_ref()?.origin.as_ref()
     }

@@ -168,6 +168,9 @@ impl Batch {
         Batch { packed, count, attributes }
     }
 
+    /// Packed size of an empty message.
+    pub(crate) const EMPTY: usize = PREFIX;
+
     /// Packed size of the first `count` messages.
     pub(crate) fn size_of_first(&self, count: usize) -> usize {
         self.iter_packed().take(count).map(<[u8]>::len).sum()

@@ -35,6 +35,15 @@ pub(crate) const fn channel(name: usize) -> usize {
     CHANNEL + text(name)
 }
 
+/// A retained value, without its message.
+pub(crate) const RETAINED: usize = 96;
+
+/// The list of a topic's queues, without their rows.
+pub(crate) const FEEDS: usize = 64 + ATTRIBUTES;
+
+/// A queue that a topic feeds.
+pub(crate) const FEED: usize = 16;
+
 /// Messages that wait in a channel.
 pub(crate) const SEGMENT: usize = 2 * (size_of::<Segment>() + 8);
 

@@ -39,7 +39,8 @@ pub enum Event {
         /// The batch of the command.
         batch: Batch,
     },
-    /// The last messages of a publish were not taken: their queue is full, and rejects what is over its bounds.
+    /// The last messages of a publish were not taken: their queue is full, and rejects what is over its bounds, or it is a
+    /// temporary queue whose connection is gone.
     Rejected {
         /// The connection that published them.
         connection: ConnectionId,
@@ -47,7 +48,7 @@ pub enum Event {
         channel: Bytes,
         /// Messages not taken.
         messages: usize,
-        /// Its bound.
+        /// The reason.
         refusal: Refusal,
     },
     /// Not all messages that a receipt confirms were taken: behind the `Rejected` or `Refused` that says the same. It takes
@@ -237,6 +238,27 @@ pub enum Refusal {
     QueueMessages {
         /// In messages.
         bound: usize,
+    },
+    /// Another connection owns the temporary queue, or none does.
+    #[error("a temporary queue is consumed by the connection that it belongs to, and by no other")]
+    NotOwner,
+    /// The connection of the temporary queue is gone, and the queue with it.
+    #[error("the temporary queue has ended with its connection")]
+    Ended,
+    /// The durable subscription is to another topic or pattern.
+    #[error("the durable subscription of this name is to another topic: end it first, or choose another name")]
+    OtherSource,
+    /// The source of a durable subscription is a queue.
+    #[error("a durable subscription is to topics: a queue keeps its messages anyway")]
+    NotATopic,
+    /// There is no durable subscription of this name.
+    #[error("there is no durable subscription of this name")]
+    NoDurable,
+    /// As many topics as may have a retained value.
+    #[error("{limit} topics have a retained value already (limit: retained)")]
+    Retained {
+        /// In topics.
+        limit: usize,
     },
     /// The connection has a subscription of this name.
     #[error("the connection has a subscription of this name already")]

@@ -306,3 +306,45 @@ fn leases_of_which_a_part_is_acked_keep_within_the_budget() {
         load.end(1..=2);
     }
 }
+
+#[test]
+fn temporary_queues_durable_subscriptions_and_retained_values_keep_within_the_budget() {
+    let _alone = alone();
+    let mut load = Load::new(limits());
+    load.connect(1, None, AckMode::Auto);
+    load.connect(2, None, AckMode::Auto);
+    for number in 0..2000 {
+        let mut attributes = Attributes::default();
+        attributes.retain = true;
+        let batch = Batch::one(b"a value").with_attributes(Arc::new(attributes));
+        load.send(1, Command::Publish { channel: format!("/topic/{number}").into(), batch });
+    }
+    load.check("retained values");
+    for number in 0..1000 {
+        load.publish(1, &format!("/queue/temp/2/{number}"), 20);
+    }
+    load.check("temporary queues");
+    for number in 0..500u32 {
+        let (queue, subscription) = (format!("/queue/subscription/me/{number}").into(), SubscriptionId(number));
+        // Each third is to a pattern, and gets a value.
+        let source = if number % 3 == 0 { format!("/topic/{number}/>") } else { format!("/topic/{number}") }.into();
+        load.send(1, Command::SubscribeDurable { subscription, queue, source, ack: AckMode::Auto });
+    }
+    load.check("durable subscriptions");
+    for number in 0..500 {
+        load.publish(2, &format!("/topic/{number}"), 20);
+    }
+    load.check("fed durable subscriptions");
+    load.send(2, Command::Disconnect);
+    load.check("when temporary queues have ended");
+    for number in 0..500 {
+        load.send(1, Command::EndDurable { queue: format!("/queue/subscription/me/{number}").into() });
+    }
+    for number in 0..2000 {
+        let mut attributes = Attributes::default();
+        attributes.retain = true;
+        let batch = Batch::one(b"").with_attributes(Arc::new(attributes));
+        load.send(1, Command::Publish { channel: format!("/topic/{number}").into(), batch });
+    }
+    load.end([1].into_iter());
+}

@@ -19,11 +19,13 @@ impl Broker {
     #[doc(hidden)]
     pub fn audit(&self) -> usize {
         let mut sum = self.budget.buffers() + self.members.len() * cost::MEMBER;
-        let (mut waiting, mut unused) = (0, 0);
+        let (mut waiting, mut unused, mut retained, mut temporary) = (0, 0, 0, 0);
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
             sum += channel.charge() + channel.backlog.segments() * cost::SEGMENT;
             waiting += channel.backlog.depth;
+            retained += usize::from(channel.retained.is_some());
+            temporary += usize::from(channel.owner.is_some() && !channel.is_forgotten);
             let (mut all, mut ready) = (0, 0);
             let mut member = channel.everybody.first;
             while let Some(at) = member {
@@ -38,6 +40,9 @@ impl Broker {
         self.audit_in_flight();
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
+        assert_eq!(retained, self.retained, "topics with a retained value");
+        sum += retained * cost::RETAINED;
+        self.audit_temporary(temporary);
         sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
         sum += self.moving_segments() * cost::SEGMENT;
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
@@ -70,6 +75,19 @@ impl Broker {
         assert_eq!(needs, self.needs.len(), "connections by what they need of memory");
         assert_eq!(arriving, self.arriving, "connections that have a part of a message and are read");
         sum
+    }
+
+    /// Each temporary queue is in the list of its owner.
+    fn audit_temporary(&self, queues: usize) {
+        let mut listed = 0;
+        for (slot, connection) in self.connections.iter() {
+            let mut next = connection.temporary.first;
+            while let Some(queue) = next {
+                assert_eq!(self.channels[queue].owner, Some(slot), "a temporary queue is in its owner's list");
+                (listed, next) = (listed + 1, self.channels[queue].owned.next);
+            }
+        }
+        assert_eq!(listed, queues, "temporary queues");
     }
 
     /// Messages that consumers have, counted anew, are those that have left their queue and are not done.

@@ -111,6 +111,8 @@ pub(super) struct Connection {
     pub(super) pending_messages: usize,
     /// Subscriptions with acks.
     pub(super) manual: u32,
+    /// Temporary queues that end with it.
+    pub(super) temporary: List<ChannelSlot>,
     /// The driver was asked not to read it.
     pub(super) is_told: bool,
     pub(super) blocked: Option<Blocked>,

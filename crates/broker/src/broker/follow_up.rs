@@ -109,6 +109,7 @@ impl Broker {
         self.check_trouble(slot);
         self.close_if_done(slot);
         if self.connections[slot].phase == Phase::Gone {
+            self.end_temporary(slot);
             self.remove_if_done(slot);
         }
     }
@@ -116,7 +117,7 @@ impl Broker {
     /// The follow-up work of a changed channel.
     pub(super) fn check_channel(&mut self, slot: ChannelSlot) {
         if self.channels[slot].is_forgotten {
-            return self.forget(slot);
+            return self.take_down(slot);
         }
         self.file_by_load(slot);
         if self.channels[slot].has_follow_up() {

@@ -126,7 +126,7 @@ impl Broker {
         let (queue, is_share) = match self.connections[slot].blocked? {
             Blocked::Channel(queue) => (queue, false),
             Blocked::Share(queue) => (queue, true),
-            Blocked::Subscriber(_) | Blocked::Memory | Blocked::Joining => return None,
+            Blocked::Subscriber(_) | Blocked::Memory | Blocked::Joining | Blocked::Receipts => return None,
         };
         (self.channels[queue].kind == Kind::Queue).then_some(Awaited { queue, is_share })
     }

@@ -10,6 +10,8 @@
 //! | `Publish`, `PublishWithReceipt`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
 //! | `ReceiptsWritten` | memory, connection | go on with what waits behind receipts; close if finished; free memory |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
+//! | `SubscribeDurable` | channel, members, topics that feed it | as `Subscribe`; the topics give retained values, and their publishers go on, some topics a step |
+//! | `EndDurable` | channel | drop what waits and what comes back, members leave, forget |
 //! | `Claim` | members, channels | tell the consumers who may consume, some a step; dispatch |
 //! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
 //! | `Ack`, `Nack` | lease, subscription, channel, dead letters, connection | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
@@ -17,7 +19,7 @@
 //! | `Recalled` | outbox, channel | take back, dispatch, hand out, close if finished |
 //! | `Reserve` | memory | free memory |
 //! | `Finish` | connection | leave channels, close once nothing is owed |
-//! | `Disconnect` | connection | leave channels, take everything back, dispatch, wake publishers, remove the row |
+//! | `Disconnect` | connection | end its temporary queues, leave channels, take everything back, dispatch, wake publishers, remove the row |
 //! | `purge` | channel | wake publishers, free memory in steps, forget |
 //! | `move_messages` | channel | move its messages in steps, dispatch, wake publishers, forget |
 //! | `pause_queue`, `resume_queue` | channel, its consumers | take back in steps what was not handed out; dispatch, forget |
@@ -35,16 +37,19 @@ mod connection;
 mod dead;
 mod deliver;
 mod dispatch;
+mod durable;
 mod exclusive;
 mod expire;
 mod finish;
 mod follow_up;
+mod forget;
 mod knot;
 mod leave;
 mod listing;
 mod load;
 mod member;
 mod moving;
+mod new;
 mod pause;
 mod pending;
 mod priority;
@@ -52,10 +57,13 @@ mod publish;
 mod queue_pause;
 mod receipt;
 mod report;
+mod retain;
 mod retry;
+mod room;
 mod rules;
 mod subscribe;
 mod table;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -144,8 +152,10 @@ pub struct Broker {
     subscriptions: Slots<SubscriptionSlot, Subscription>,
     members: Slots<MemberSlot, Member>,
     /// Patterns of topics, and of queues.
-    topics: Trie,
-    queues: Trie,
+    topics: Trie<SubscriptionSlot>,
+    queues: Trie<SubscriptionSlot>,
+    /// Patterns of the topics that feed durable subscriptions.
+    sources: Trie<ChannelSlot>,
     /// Counts channels and subscriptions as they are made.
     born: u64,
     /// Channels that only patterns keep in being, the longest unused first.
@@ -195,6 +205,9 @@ pub struct Broker {
     /// Connections that are paused, slow or stalled.
     troubled: BTreeSet<ConnectionSlot>,
     subscription_count: usize,
+    /// Topics with a retained value, and the charge for all of these.
+    retained: usize,
+    retained_charge: usize,
     /// Messages in backlogs.
     waiting: usize,
     /// Messages of paused connections.
@@ -205,7 +218,7 @@ pub struct Broker {
     over_bound: Option<knot::Knot>,
     /// Parts of knots that no memory was left for.
     tied: BTreeSet<ConnectionSlot>,
-    /// Number of times the rules were replaced.
+    /// Number of times the rules were replaced, or a durable subscription came or ended.
     rules_version: u64,
     /// Progress of applying changed rules.
     rule_change: Option<rules::RuleChange>,
@@ -213,63 +226,6 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker without connections or channels. [`Limits::check`] says whether the limits are
-    /// allowed; a broker with others keeps its promises only as far as they can be kept.
-    pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
-        Broker {
-            budget: MemoryBudget::new(limits.memory, limits.connections),
-            limits,
-            rules,
-            now: Time::ZERO,
-            epoch: Duration::ZERO,
-            steps: STEPS,
-            steps_per_call: STEPS,
-            ids: HashMap::default(),
-            connections: Table::new(),
-            names: HashMap::new(),
-            channels: Table::new(),
-            subscriptions: Slots::new(),
-            members: Slots::new(),
-            topics: Trie::new(),
-            queues: Trie::new(),
-            born: 0,
-            unused: List::new(),
-            unused_count: 0,
-            unused_charge: 0,
-            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; 2],
-            memory_waiters: List::new(),
-            share_waiting: BTreeSet::new(),
-            finisher: None,
-            arriving: 0,
-            needs: BTreeSet::new(),
-            wakes_memory: false,
-            share_wake: None,
-            garbage: VecDeque::new(),
-            moving: VecDeque::new(),
-            abandoned: VecDeque::new(),
-            lanes: Vec::new(),
-            timers: BTreeSet::new(),
-            events: VecDeque::new(),
-            draining: false,
-            awaited: false,
-            drained_to: None,
-            paused: 0,
-            stuck: 0,
-            owed: 0,
-            gone: 0,
-            troubled: BTreeSet::new(),
-            subscription_count: 0,
-            waiting: 0,
-            pending: 0,
-            pending_charge: 0,
-            over_bound: None,
-            tied: BTreeSet::new(),
-            rules_version: 0,
-            rule_change: None,
-            totals: Totals::default(),
-        }
-    }
-
     /// For tests: how much follow-up work one call does, at least 1.
     #[doc(hidden)]
     pub fn set_steps_per_call(&mut self, steps: usize) {
@@ -299,6 +255,10 @@ impl Broker {
             Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
+            Command::SubscribeDurable { subscription, queue, source, ack } => {
+                self.subscribe_durable(slot, subscription, (queue, source), ack);
+            }
+            Command::EndDurable { queue } => self.end_durable(slot, queue),
             Command::Claim { subscription } => self.claim(slot, subscription),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
             Command::Ack { first, last } => self.ack(slot, first.0, last.0),

@@ -167,7 +167,8 @@ impl Broker {
     fn move_one(&mut self, moving: &mut Moving, segment: Segment, due: Option<Time>) {
         let from = moving.from;
         let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin().cloned());
-        let name = moving.to.clone().or_else(origin);
+        // A topic fed it where it comes from a durable subscription: that is no place to wait.
+        let name = moving.to.clone().or_else(origin).filter(|name| Kind::of(name) == Kind::Queue);
         let to = name.and_then(|name| self.find_or_make(&name).ok()).filter(|&to| to != from);
         let room = to.map_or(0, |to| self.channels[to].room_for(&segment.batch, self.channels[to].messages).0);
         let rest = match to {

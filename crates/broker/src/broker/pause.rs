@@ -26,6 +26,8 @@ pub(super) enum Blocked {
     Memory,
     /// Its own subscriptions to have joined all channels.
     Joining,
+    /// Its own receipts to be written.
+    Receipts,
 }
 
 /// A command that could not be carried out wholly: its rest, and what it waits for.
@@ -245,7 +247,7 @@ impl Broker {
             Blocked::Share(channel) => &mut self.channels.edit(channel).share_waiters,
             Blocked::Subscriber(slot) => &mut self.connections.quietly().row(slot).waiters,
             Blocked::Memory => &mut self.memory_waiters,
-            Blocked::Joining => return None,
+            Blocked::Joining | Blocked::Receipts => return None,
         })
     }
 

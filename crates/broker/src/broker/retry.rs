@@ -62,6 +62,9 @@ impl Broker {
     pub(super) fn arm_due(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
         let mut due = channel.backlog.due();
+        if channel.retained.is_some() {
+            due = due.into_iter().chain(channel.retained_expires()).min();
+        }
         if channel.is_urgent {
             due = due.into_iter().chain(self.urgent_due(slot)).min();
         }
@@ -94,6 +97,7 @@ impl Broker {
                 break;
             }
         }
+        self.expire_retained(slot);
         self.arm_due(slot);
     }
 }

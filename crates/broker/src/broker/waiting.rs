@@ -115,6 +115,13 @@ impl Broker {
     pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
         self.begin(now);
         let slot = *self.names.get(name)?;
+        let dropped = self.discard(slot);
+        self.run_effects();
+        Some(dropped)
+    }
+
+    /// Drops what waits in a channel: how many messages. The memory becomes free in steps.
+    pub(super) fn discard(&mut self, slot: ChannelSlot) -> usize {
         // Messages that an order has set aside would come back otherwise.
         let aside = self.take_aside(slot);
         let channel = self.channels.edit(slot);
@@ -126,8 +133,7 @@ impl Broker {
             self.garbage.push_back((slot, backlog));
         }
         (channel.dropped, channel.left) = (channel.dropped + dropped as u64, channel.left + dropped as u64);
-        self.run_effects();
-        Some(dropped)
+        dropped
     }
 
     /// Frees what was purged.

@@ -3,6 +3,7 @@
 mod cut;
 
 use super::StompError;
+use super::destination;
 use super::framing::{Framing, Signal};
 use super::header_lines::HeaderLines;
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub(crate) enum Entry {
     Messages {
         /// Which subscription, and its header line.
         subscription: (SubscriptionId, Arc<[u8]>),
-        /// Their destination.
+        /// The channel that they come from.
         channel: Bytes,
         batch: Batch,
         /// Where to find the lines of its headers, if they are large.
@@ -251,7 +252,8 @@ impl Outbox {
         let (at, index) = self.made;
         if index == 0 {
             let lines = &mut self.lines;
-            let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", channel);
+            let shown = destination::shown(channel, batch.attributes().map(|attributes| &**attributes));
+            let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", &shown);
             let mut frame = if *redelivered { frame.header(b"redelivered", b"true") } else { frame };
             let own = attributes.filter(|_| shared.is_none());
             for (name, value) in own.iter().flat_map(|attributes| attributes.headers.iter()) {

@@ -50,7 +50,7 @@ fn what_is_printed_reads_back_the_same() {
     }
     settings.add_rule(0, "/topic/a\"b/>,policy=block,buffer-unsubscribed=10,queue=1KiB").unwrap();
     settings.add_rule(1, "/queue/*").unwrap();
-    let delivery = "queue-messages=0,overflow=drop-old,max-deliveries=0,redelivery-backoff=1ms,redelivery-backoff-max=0,ack-timeout=5m,message-ttl=7d";
+    let delivery = "queue-messages=0,overflow=drop-old,prefetch=4294967295,max-deliveries=0,redelivery-backoff=1ms,redelivery-backoff-max=0,ack-timeout=5m,message-ttl=7d";
     settings.add_rule(2, &format!("/queue/a/>,{delivery},dead-letter-expired=true")).unwrap();
     assert_eq!(settings.channel_rules()[2].delivery, settings.rules[2].delivery);
     assert_eq!(settings.rules[2].delivery.ack_timeout, Some(std::time::Duration::from_secs(300)));

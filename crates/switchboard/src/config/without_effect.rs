@@ -194,9 +194,10 @@ impl Settings {
 const OF_TOPICS: [&str; 2] = ["policy", "buffer-unsubscribed"];
 
 /// Keys of a rule that mean nothing for topics.
-const OF_QUEUES: [&str; 7] = [
+const OF_QUEUES: [&str; 8] = [
     "queue-messages",
     "overflow",
+    "prefetch",
     "max-deliveries",
     "redelivery-backoff",
     "redelivery-backoff-max",

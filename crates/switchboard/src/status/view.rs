@@ -41,6 +41,7 @@ fn summary(report: &Report) -> String {
         + totals.dropped_no_subscribers
         + totals.dropped_publisher_gone
         + totals.dropped_overflow
+        + totals.dropped_ended
         + totals.dropped_dead;
     let mut text = format!(
         "buffered {} of {}, published {}, delivered {}, dropped {}",

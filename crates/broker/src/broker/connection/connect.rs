@@ -52,6 +52,7 @@ impl Broker {
             pending_messages: 0,
             untangles: false,
             manual: 0,
+            temporary: List::new(),
             is_told: false,
             blocked: None,
             reason: None,

@@ -2,6 +2,7 @@ mod acks;
 mod attributes;
 mod budget;
 mod dead;
+mod durable;
 mod exclusive;
 mod expire;
 mod finish;
@@ -11,14 +12,17 @@ mod knot_memory;
 mod listing;
 mod moving;
 mod overflow;
+mod prefetch;
 mod priority;
 mod queue_pause;
 mod receipts;
 mod report;
+mod retain;
 mod retry;
 mod rules;
 mod slow;
 mod steps;
+mod temporary;
 mod topics;
 mod unsubscribe;
 mod work;
@@ -372,15 +376,6 @@ fn patterns_reach_channels_that_are_and_channels_to_come() {
     bench.subscribe(3, "/topic/b");
     check(&bench.publish(2, "/topic/b", &["y"]), &["1:y", "3:y"]);
     check(&bench.publish(2, "/topic/>", &["literal"]), &["1:literal"]);
-}
-
-#[test]
-fn a_purge_drops_what_waits_and_resumes_who_was_paused() {
-    let mut bench = Bench::new(Limits { queue: 10, ..small() });
-    bench.publish(1, "/queue/a", &["0", "1", "2"]);
-    assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
-    check(&bench.events(), &["resume 1"]);
-    assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
 }
 
 #[test]

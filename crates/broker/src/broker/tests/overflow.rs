@@ -8,10 +8,14 @@ fn full(overflow: QueueOverflow, messages: usize) -> Bench {
 }
 
 fn with_receipt(bodies: &[&str], receipt: &str) -> Command {
+    with_receipt_to("/queue/a", bodies, receipt)
+}
+
+pub(super) fn with_receipt_to(channel: &'static str, bodies: &[&str], receipt: &str) -> Command {
     let mut packer = Packer::default();
     bodies.iter().for_each(|body| packer.push(body.as_bytes()));
     let (batch, receipt) = (packer.finish().unwrap(), Batch::one(receipt.as_bytes()));
-    Command::PublishWithReceipt { channel: "/queue/a".into(), batch, receipt }
+    Command::PublishWithReceipt { channel: channel.into(), batch, receipt }
 }
 
 fn depth(bench: &Bench, name: &str) -> usize {
@@ -186,4 +190,13 @@ fn a_rule_of_a_channel_says_how_it_overflows_and_from_when_on() {
     bench.broker.set_rules(bench.now, vec![reject, dead]);
     bench.events();
     assert_eq!(depth(&bench, "/queue/dead/queue/old"), 1);
+}
+
+#[test]
+fn a_purge_drops_what_waits_and_resumes_who_was_paused() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
+    check(&bench.events(), &["resume 1"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
 }

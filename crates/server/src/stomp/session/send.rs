@@ -10,7 +10,7 @@ use switchboard_broker::{Attributes, Batch, Command, Headers, Kind, Packer};
 use switchboard_wire::stomp::Frame;
 
 /// Headers about the frame, not the message; and those that the server gives a message.
-const NOT_PASSED_ON: [&[u8]; 8] = [
+const NOT_PASSED_ON: [&[u8]; 9] = [
     b"destination",
     b"content-length",
     b"receipt",
@@ -19,6 +19,7 @@ const NOT_PASSED_ON: [&[u8]; 8] = [
     b"subscription",
     b"ack",
     b"redelivered",
+    b"retained",
 ];
 
 /// Milliseconds from the SEND on.
@@ -67,20 +68,29 @@ impl Session {
         for header in frame.headers() {
             let value = &*header.value;
             match &*header.name {
-                b"destination" if channel.is_none() => channel = Some(Bytes::copy_from_slice(value)),
+                b"destination" if channel.is_none() => channel = Some(value.to_vec()),
                 b"transaction" if transaction.is_none() => transaction = Some(value.to_vec()),
                 b"receipt" if receipt.is_none() => receipt = Some(value.to_vec()),
                 name if NOT_PASSED_ON.contains(&name) => {}
                 name if is_repeated(name, &mut seen) => headers.push(name, value),
                 name => {
                     refused::check(&SEND, name, value)?;
+                    if name == b"retain" {
+                        // About this message alone: each subscriber is told by `retained`.
+                        attributes.retain = retain(value)?;
+                        continue;
+                    }
+                    if name == b"reply-to" {
+                        let reply_to = self.limited(destination::channel(value, self.connection)?)?;
+                        headers.push(name, &reply_to);
+                        continue;
+                    }
                     match name {
                         b"persistent" => attributes.persistent = value == b"true",
                         b"priority" => priority = Some(self::priority(value)?),
                         b"expires" => expires = expires.or(self.epoch.at("expires", value)?),
                         b"expiration" => expires = expires.or(self.epoch.after("expiration", value)?),
                         DELAY => deliver_at = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?,
-                        b"reply-to" => destination::check(value)?,
                         _ => {}
                     }
                     headers.push(name, value);
@@ -91,20 +101,17 @@ impl Session {
         attributes.headers = headers.finish();
         let attributes = attributes.with_expires(expires).with_deliver_at(deliver_at);
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
-        destination::check(&channel)?;
+        let channel = self.limited(destination::channel(&channel, self.connection)?)?;
         if deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
             return Err(StompError::new("AMQ_SCHEDULED_DELAY is for queues: a topic's messages are delivered at once"));
         }
-        if channel.len() > self.channel_name {
-            let (length, limit) = (channel.len(), self.channel_name);
-            return Err(StompError::new(format!(
-                "a destination of {length} bytes is over the limit of {limit} (limit: channel-name)"
-            )));
+        if attributes.retain && Kind::of(&channel) == Kind::Queue {
+            return Err(StompError::new("retain is for topics: a queue keeps its messages until they are consumed"));
         }
         if let Some(transaction) = &transaction {
             self.transactions.check(transaction)?;
         }
-        let attributes = (!attributes.headers.is_empty()).then(|| Arc::new(attributes));
+        let attributes = (attributes.retain || !attributes.headers.is_empty()).then(|| Arc::new(attributes));
         Ok(Send { lines: frame.lines().to_vec(), channel, attributes, transaction, receipt })
     }
 
@@ -171,7 +178,7 @@ impl Send {
 
 /// Whether this is a second header of a name that means something here: the first one counts. `seen` has a bit for each.
 fn is_repeated(name: &[u8], seen: &mut u32) -> bool {
-    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", DELAY];
+    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", b"retain", DELAY];
     let Some(at) = own.into_iter().chain(SEND.iter().map(|(name, ..)| *name)).position(|known| known == name) else {
         return false;
     };
@@ -184,5 +191,13 @@ fn priority(value: &[u8]) -> Result<u8, StompError> {
     match value {
         [digit @ b'0'..=b'9'] => Ok(digit - b'0'),
         _ => Err(StompError::new("priority is not a number from 0 to 9")),
+    }
+}
+
+fn retain(value: &[u8]) -> Result<bool, StompError> {
+    match value {
+        b"true" => Ok(true),
+        b"" | b"0" | b"false" => Ok(false),
+        _ => Err(StompError::new("retain is true or false")),
     }
 }

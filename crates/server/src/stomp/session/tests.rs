@@ -2,7 +2,7 @@ use super::*;
 use crate::stomp::Entry;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use switchboard_broker::{AckMode, Batch, DeliveryTag, Packer, SubscriptionId};
+use switchboard_broker::{AckMode, Batch, ConnectionId, DeliveryTag, Packer, SubscriptionId};
 
 const CONNECT: &str = "CONNECT\naccept-version:1.2\n\n\0";
 
@@ -16,7 +16,7 @@ fn all() -> Arc<AllTransactions> {
 
 fn session() -> (Session, Arc<Mutex<Ledger>>) {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    (Session::new(5, Time::ZERO, &limits(), ledger.clone(), all()), ledger)
+    (Session::new(ConnectionId(5), Time::ZERO, &limits(), ledger.clone(), all()), ledger)
 }
 
 /// A session that is connected, and what `bytes` ask of the broker.
@@ -302,7 +302,8 @@ fn names_of_subscriptions_are_reserved_until_they_end() {
 fn open_transactions_have_a_part_of_memory() {
     for (memory, most) in [(32 << 20, 1 << 20), (1 << 40, 16 << 20)] {
         let limits = Limits { memory, ..limits() };
-        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all());
+        let mut session =
+            Session::new(ConnectionId(5), Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all());
         let mut commands = Vec::new();
         session
             .received_up_to(format!("{CONNECT}BEGIN\ntransaction:t\n\n\0").as_bytes(), usize::MAX, &mut commands)
@@ -359,7 +360,8 @@ fn open_transactions_of_all_sessions_together_are_bounded_and_the_one_beyond_is_
     let all = Arc::new(AllTransactions::new(limits.memory));
     let send = format!("SEND\ndestination:/queue/a\ntransaction:t\n\n{}\0", "x".repeat(4000));
     let open = || {
-        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all.clone());
+        let mut session =
+            Session::new(ConnectionId(5), Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all.clone());
         let bytes = format!("{CONNECT}BEGIN\ntransaction:t\n\n\0{send}");
         let result = session.received_up_to(bytes.as_bytes(), usize::MAX, &mut Vec::new());
         (session, result.err().map(|error| error.message.into_owned()))
