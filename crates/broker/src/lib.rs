@@ -57,6 +57,8 @@ pub use delivery::{Delivery, DeliveryRule};
 pub use event::{CloseReason, Event, PauseReason, Refusal};
 pub use limits::{ChannelRule, LimitError, Limits, OverflowPolicy, QueueOverflow};
 pub use name::{ECHO, Kind, Pattern, is_dead};
-pub use queues::{Browse, BrowseQuery, Browsed, MoveError, NoPosition, Position, QueueStatus, Queues};
+pub use queues::{
+    Browse, BrowseQuery, Browsed, MoveError, MoveOrder, NoPosition, Position, QueueStatus, Queues, StayReason,
+};
 pub use status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
 pub use time::Time;

@@ -149,7 +149,7 @@ impl World {
                     assert!(peer.held, "released though not held");
                     peer.held = false;
                 }
-                Event::Slow { .. } | Event::Rejected { .. } | Event::Unconfirmed { .. } => {}
+                Event::Slow { .. } | Event::Rejected { .. } | Event::Unconfirmed { .. } | Event::Moved { .. } => {}
                 Event::Close { connection, .. } => self.disconnect(connection.0),
                 Event::Refused { connection, refusal: Refusal::Memory { .. }, .. } => self.disconnect(connection.0),
                 Event::Refused { refusal, .. } => panic!("{refusal}"),
