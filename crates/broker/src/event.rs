@@ -1,4 +1,4 @@
-use crate::{Batch, ConnectionId, DeliveryTag, SubscriptionId};
+use crate::{Batch, ConnectionId, DeliveryTag, StayReason, SubscriptionId};
 use bytes::Bytes;
 
 /// The broker's request to the driver.
@@ -119,13 +119,31 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+    /// An order of [`Broker::move_messages`](crate::Broker::move_messages) is carried out. Messages that were purged or have
+    /// expired meanwhile are in neither count.
+    Moved {
+        /// The number of the order.
+        order: u64,
+        /// Messages that are in the other queue.
+        moved: usize,
+        /// Messages that stay.
+        stayed: usize,
+        /// The other queue, and why messages stay: the first reason if there are several. In a box, so that other events are
+        /// small.
+        reason: Option<Box<(Bytes, StayReason)>>,
+    },
+}
+
+/// The ending of a noun behind its count.
+fn s(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// Why a connection is paused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PauseReason {
     /// The queue that it publishes to is at its bound.
-    #[error("queue {} is at its bound of {bound} bytes", channel.escape_ascii())]
+    #[error("queue {} is at its bound of {bound} byte{}", channel.escape_ascii(), s(*bound))]
     QueueFull {
         /// The queue's name.
         channel: Bytes,
@@ -133,7 +151,7 @@ pub enum PauseReason {
         bound: usize,
     },
     /// The queue that it publishes to is at its bound in messages.
-    #[error("queue {} is at its bound of {bound} messages", channel.escape_ascii())]
+    #[error("queue {} is at its bound of {bound} message{}", channel.escape_ascii(), s(*bound))]
     QueueMessages {
         /// The queue's name.
         channel: Bytes,
@@ -155,7 +173,7 @@ pub enum PauseReason {
         limit: usize,
     },
     /// The topic has no subscriber and buffers as many messages as it may.
-    #[error("topic {} has no subscriber and buffers {buffered} messages already", channel.escape_ascii())]
+    #[error("topic {} has no subscriber and buffers {buffered} message{} already", channel.escape_ascii(), s(*buffered))]
     NoSubscribers {
         /// The topic's name.
         channel: Bytes,
@@ -228,13 +246,13 @@ pub enum Refusal {
         budget: usize,
     },
     /// The queue is at its bound, and takes nothing over it.
-    #[error("the queue is at its bound of {bound} bytes (limits: queue, overflow)")]
+    #[error("the queue is at its bound of {bound} byte{} (limits: queue, overflow)", s(*bound))]
     QueueFull {
         /// In bytes.
         bound: usize,
     },
     /// The queue is at its bound in messages, and takes nothing over it.
-    #[error("the queue is at its bound of {bound} messages (limits: queue-messages, overflow)")]
+    #[error("the queue is at its bound of {bound} message{} (limits: queue-messages, overflow)", s(*bound))]
     QueueMessages {
         /// In messages.
         bound: usize,

@@ -60,6 +60,8 @@ pub use event::{CloseReason, Event, PauseReason, Refusal};
 pub use headers::{Headers, HeadersBuilder};
 pub use limits::{ChannelRule, LimitError, Limits, OverflowPolicy, QueueOverflow};
 pub use name::{ECHO, Kind, Pattern, durable_queue, is_dead, is_temporary, temporary_queue};
-pub use queues::{Browse, BrowseQuery, Browsed, MoveError, NoPosition, Position, QueueStatus, Queues};
+pub use queues::{
+    Browse, BrowseQuery, Browsed, MoveError, MoveOrder, NoPosition, Position, QueueStatus, Queues, StayReason,
+};
 pub use status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
 pub use time::Time;

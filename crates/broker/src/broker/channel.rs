@@ -79,7 +79,7 @@ pub(super) struct Channel {
     /// Messages that were not taken, for it was full.
     pub(super) rejected: u64,
     /// Messages that came back after a consumer may have seen them.
-    pub(super) redelivered: u64,
+    pub(super) returned: u64,
     /// Messages of a queue that have left it for another reason than that they were delivered.
     pub(super) left: u64,
     /// Messages that are being moved, and in no backlog meanwhile.
@@ -248,7 +248,7 @@ impl Broker {
             dead_lettered: 0,
             expired: 0,
             rejected: 0,
-            redelivered: 0,
+            returned: 0,
             left: 0,
             moving: 0,
             ages: Ages::new(self.now),

@@ -70,7 +70,8 @@ impl Broker {
         self.totals.dead_lettered += messages;
         let row = self.channels.edit(from);
         (row.dead_lettered, row.left) = (row.dead_lettered + messages, row.left + messages);
-        self.move_to(to, segment, Tries::NONE, Some(Arc::new(attributes)));
+        let tries = segment.tries.anew();
+        self.move_to(to, segment, tries, Some(Arc::new(attributes)));
         Ok(())
     }
 

@@ -183,7 +183,7 @@ pub struct Broker {
     /// Purged messages that are not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
     /// Messages that are being moved to another queue.
-    moving: VecDeque<moving::Moving>,
+    moving: moving::Orders,
     /// Commands of connections that left, which are not freed yet.
     abandoned: VecDeque<VecDeque<pending::Pending>>,
     /// The room for the lanes of a dispatch, empty between two.

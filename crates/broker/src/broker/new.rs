@@ -1,6 +1,7 @@
 //! A broker that nothing has come to yet.
 
 use super::Broker;
+use super::moving::Orders;
 use super::table::Table;
 use crate::budget::MemoryBudget;
 use crate::limits::{ChannelRule, Limits};
@@ -45,7 +46,7 @@ impl Broker {
             wakes_memory: false,
             share_wake: None,
             garbage: VecDeque::new(),
-            moving: VecDeque::new(),
+            moving: Orders::default(),
             abandoned: VecDeque::new(),
             lanes: Vec::new(),
             timers: BTreeSet::new(),

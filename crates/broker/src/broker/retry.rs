@@ -21,7 +21,7 @@ impl Broker {
             return self.requeue(slot, segment);
         }
         if how == Return::Seen {
-            self.channels.edit(slot).redelivered += segment.batch.len() as u64;
+            self.channels.edit(slot).returned += segment.batch.len() as u64;
             return self.requeue(slot, segment);
         }
         self.follow_rules(slot);
@@ -40,7 +40,7 @@ impl Broker {
             },
         };
         let channel = self.channels.edit(slot);
-        channel.redelivered += segment.batch.len() as u64;
+        channel.returned += segment.batch.len() as u64;
         let (delivery, rank) = (channel.delivery, segment.batch.rank());
         let backoff = delivery.backoff(segment.tries);
         if how == Return::Tried || backoff.is_zero() {

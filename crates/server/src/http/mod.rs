@@ -112,6 +112,11 @@ fn exposition(totals: &Totals) -> String {
         ),
         ("messages_requeued_total", "Messages that went back to their queues.", totals.requeued),
         (
+            "messages_failed_total",
+            "Tries of consumers without success: nacks, ack time-outs, and lost connections.",
+            totals.failed,
+        ),
+        (
             "messages_expired_total",
             "Messages that expired before a subscriber got them, with those that became dead letters.",
             totals.expired,

@@ -1,6 +1,7 @@
 //! The broker and its connections' handles, and what the broker's events lead to.
 
 use super::line::{LINES, Line};
+use super::operator::MoveEnd;
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::stomp::{Entry, SharedLines, StompError};
@@ -10,10 +11,13 @@ use std::time::SystemTime;
 use switchboard_broker::{
     Batch, Broker, ChannelRule, Command, ConnectionId, Event, Limits, Refusal, SubscriptionId, Time,
 };
+use tokio::sync::oneshot;
 
 pub(super) struct State {
     pub(super) broker: Broker,
     pub(super) handles: HashMap<ConnectionId, Arc<ConnectionHandle>>,
+    /// Those who wait for the end of an order to move messages, by its number.
+    pub(super) moves: HashMap<u64, oneshot::Sender<MoveEnd>>,
     /// Lines to log once the lock is released.
     pub(super) lines: Vec<Line>,
     /// Wake-up time of the timer.
@@ -32,7 +36,8 @@ impl State {
     pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
         let mut broker = Broker::new(limits, rules);
         broker.set_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None, shared: SharedLines::default() }
+        let (handles, moves, lines, shared) = (HashMap::new(), HashMap::new(), Vec::new(), SharedLines::default());
+        State { broker, handles, moves, lines, armed: None, shared }
     }
 
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
@@ -136,6 +141,12 @@ impl State {
                 Event::Slow { connection } => self.line(Line::Slow(connection)),
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
+                }
+                Event::Moved { order, moved, stayed, reason } => {
+                    if let Some(waiting) = self.moves.remove(&order) {
+                        // Nobody waits any longer.
+                        let _ = waiting.send(MoveEnd { moved, stayed, reason });
+                    }
                 }
                 // Peers without a receipt are not told: the native protocol has no word for it either.
                 Event::Rejected { connection, channel, messages, refusal } => {

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) data: Option<PathBuf>,
     /// The channel rules, as they were written.
     pub(crate) rules: Vec<Rule>,
+    /// Settings of the broker whose value is nobody's choice, and follows from others.
+    pub(super) derived: Vec<&'static str>,
 }
 
 /// The table `[news]`.
@@ -86,6 +88,7 @@ impl Default for Settings {
             log_format: LogFormat::Text,
             data: None,
             rules: Vec::new(),
+            derived: Vec::new(),
         }
     }
 }

@@ -186,6 +186,30 @@ fn the_default_of_connections_fits_into_a_small_memory() {
 }
 
 #[test]
+fn what_follows_from_other_settings_is_no_difference_of_its_own() {
+    let read = |text: &str| {
+        let mut settings = Settings::default();
+        settings.read(text, "my.toml").unwrap();
+        settings.check().unwrap();
+        settings
+    };
+    for (old, new, names) in [
+        ("", "memory = '64MiB'", &["memory"][..]),
+        ("memory = '64MiB'", "memory = '96MiB'", &["memory"]),
+        ("memory = '64MiB'", "", &["memory"]),
+        ("", "listen = ['127.0.0.1:1']", &["listen"]),
+        ("connections = 100", "", &["connections"]),
+        ("connections = 100", "memory = '64MiB'", &["memory", "connections"]),
+        ("", "stomp = []", &["stomp"]),
+    ] {
+        let (old, new) = (read(&format!("[broker]\n{old}")), read(&format!("[broker]\n{new}")));
+        let mut found = old.differences(&new);
+        found.sort_by_key(|name| names.iter().position(|known| known == name));
+        assert_eq!(found, names);
+    }
+}
+
+#[test]
 fn what_is_read_ahead_has_a_bound() {
     let text = |bytes: &str| format!("[broker]\nread-ahead = '{bytes}'");
     for allowed in ["0", "1", "256KiB", "9223372036854775807"] {

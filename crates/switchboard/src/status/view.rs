@@ -95,6 +95,7 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
         figures: 2..7,
         rows: rows.collect(),
         total: report.totals.channels,
+        may_be_more: false,
         what: "channel",
     }
 }
@@ -131,6 +132,7 @@ fn connections(report: &Report) -> Table {
         figures: 3..5,
         rows: rows.collect(),
         total: report.totals.connections,
+        may_be_more: false,
         what: "connection",
     }
 }

@@ -40,7 +40,7 @@ fn a_listing_says_of_a_queue_how_many_wait_are_in_flight_and_what_became_of_the_
     bench.pass(2000);
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
     assert_eq!((row.depth, row.postponed, row.in_flight, row.consumers), (0, 0, 5, 1));
-    assert_eq!((row.published, row.delivered, row.redelivered), (8, 1, 1));
+    assert_eq!((row.published, row.delivered, row.returned), (8, 1, 1));
     assert_eq!((row.dead_lettered, row.expired, row.dropped), (1, 1, 1));
     let dead = bench.broker.queue(bench.now, b"/queue/dead/queue/a").unwrap();
     assert_eq!((row.dead, dead.depth, dead.dead), (1, 1, 0));

@@ -141,6 +141,8 @@ fn brief(events: &[Event]) -> Vec<String> {
             Event::Rejected { connection, channel, messages, refusal } => {
                 lines.push(format!("rejected {messages} of {} to {}: {refusal}", connection.0, channel.escape_ascii()));
             }
+            // Its tests look at the event itself.
+            Event::Moved { .. } => {}
             Event::Unconfirmed { connection, receipt, .. } => {
                 let receipts = receipt.iter().map(|body| body.escape_ascii().to_string());
                 lines.extend(receipts.map(|receipt| format!("unconfirmed {}: {receipt}", connection.0)));

@@ -26,7 +26,8 @@ fn depth(bench: &Bench, name: &str) -> usize {
 fn a_queue_that_rejects_takes_what_fits_tells_the_publisher_of_the_rest_and_lets_it_go_on() {
     for (messages, rejected) in [(1, 2), (2, 1), (3, 0), (0, 0)] {
         let mut bench = full(QueueOverflow::Reject, messages);
-        let reason = format!("the queue is at its bound of {messages} messages (limits: queue-messages, overflow)");
+        let bound = if messages == 1 { "1 message".to_owned() } else { format!("{messages} messages") };
+        let reason = format!("the queue is at its bound of {bound} (limits: queue-messages, overflow)");
         let told = (rejected > 0).then(|| format!("rejected {rejected} of 3 to /queue/a: {reason}"));
         assert_eq!(brief(&bench.publish(3, "/queue/a", &["0", "1", "2"])), told.into_iter().collect::<Vec<_>>());
         let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
@@ -180,7 +181,7 @@ fn a_rule_of_a_channel_says_how_it_overflows_and_from_when_on() {
     let mut bench = Bench::with_rules(limits, rules);
     check(&bench.publish(1, "/queue/old", &["0", "1", "2"]), &[]);
     let told =
-        "rejected 2 of 2 to /queue/reject: the queue is at its bound of 1 messages (limits: queue-messages, overflow)";
+        "rejected 2 of 2 to /queue/reject: the queue is at its bound of 1 message (limits: queue-messages, overflow)";
     check(&bench.publish(2, "/queue/reject", &["0", "1", "2"]), &[told]);
     check(&bench.publish(3, "/queue/unbounded", &["0", "1", "2"]), &[]);
     check(&bench.publish(4, "/queue/other", &["0", "1", "2"]), &["pause 4"]);

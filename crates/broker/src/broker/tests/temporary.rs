@@ -168,7 +168,7 @@ fn a_temporary_queue_ends_also_while_an_operator_has_paused_it_or_moves_its_mess
         bench.publish(2, OWN, &["0", "1", "2", "3"]);
         assert!(bench.broker.pause_queue(bench.now, OWN.as_bytes()));
         bench.broker.set_steps_per_call(steps);
-        assert_eq!(bench.broker.move_messages(bench.now, OWN.as_bytes(), None, 10), Ok(2));
+        assert_eq!(bench.broker.move_messages(bench.now, OWN.as_bytes(), None, 10).map(|order| order.messages), Ok(2));
         bench.send(1, Command::Disconnect);
         bench.rest();
         has_ended(&bench, 4);
