@@ -125,6 +125,9 @@ fn where_memory_is_short_a_durable_subscription_misses_messages_and_nobody_is_pa
     let dropped = bench.broker.totals().dropped_overflow;
     assert!((150..190).contains(&dropped), "{dropped} dropped");
     assert_eq!(depth(&bench), Some(200 - dropped as usize));
+    // It has about as much as is free.
+    let row = bench.broker.queue(bench.now, QUEUE.as_bytes()).unwrap();
+    assert!(row.bytes.abs_diff(bench.broker.budget.free()) < 4000, "{} bytes", row.bytes);
     check(&bench.publish(3, "/queue/a", &["x"]), &[]);
 }
 
