@@ -123,7 +123,7 @@ fn the_end_of_a_move_tells_how_many_were_moved_and_why_the_others_stay() {
             bench.order("/queue/a", Some("/queue/b"), ALL).unwrap_or_default();
             let why =
                 format!("/queue/b: the queue is at its bound of {bound} messages (limits: queue-messages, overflow)");
-            let expected: Vec<_> = (stayed > 0).then(|| (0, stayed, why)).into_iter().collect();
+            let expected: Vec<_> = (stayed > 0).then_some((0, stayed, why)).into_iter().collect();
             assert_eq!(ends(&mut bench), expected);
         }
     }
