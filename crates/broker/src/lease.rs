@@ -85,7 +85,7 @@ pub(crate) struct Lease {
     batch: Batch,
 }
 
-/// What the messages of a lease have in common.
+/// Properties that the messages of a lease have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source {
     pub(crate) member: MemberSlot,
@@ -149,7 +149,7 @@ impl Lease {
         self.marks.as_ref().is_some_and(|marks| marks.absent.get(index))
     }
 
-    /// Which of the messages have tags of a range.
+    /// The messages that have tags of a range, by their index.
     fn within(&self, tags: &Range<u64>) -> Range<usize> {
         (tags.start - self.first_tag) as usize..(tags.end - self.first_tag) as usize
     }

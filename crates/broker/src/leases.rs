@@ -22,12 +22,12 @@ pub(crate) struct Leases {
     len: usize,
 }
 
-/// Where a lease with a first tag is in a chunk, or would be.
+/// Index of the lease with a first tag in a chunk, or the one that it would have.
 fn position(chunk: &VecDeque<Lease>, first_tag: u64) -> Result<usize, usize> {
     chunk.binary_search_by_key(&first_tag, |lease| lease.first_tag)
 }
 
-/// Where the lease with a tag is in a chunk.
+/// Index of the lease with a tag in a chunk.
 fn position_of(chunk: &VecDeque<Lease>, tag: u64) -> Option<usize> {
     let index = match chunk.front() {
         // Most acks are for the oldest messages.

@@ -40,12 +40,12 @@ impl HeaderLines {
 #[derive(Debug, Default)]
 pub(crate) struct SharedLines {
     known: Vec<(Weak<Attributes>, Weak<HeaderLines>)>,
-    /// Which of them is forgotten next.
+    /// Index of the one that is forgotten next.
     oldest: usize,
 }
 
 impl SharedLines {
-    /// Where to find the lines of a batch; `None` if its headers are not large.
+    /// Gives the lines of a batch; `None` if its headers are not large.
     pub(crate) fn find(&mut self, batch: &Batch) -> Option<Arc<HeaderLines>> {
         let attributes = batch.attributes().filter(|attributes| attributes.headers.bytes() > SHARED)?;
         let known = self.known.iter().find(|(of, _)| Weak::as_ptr(of) == Arc::as_ptr(attributes));

@@ -1,15 +1,15 @@
 //! Frames that are to be written to one peer.
 
 mod cut;
+mod entry;
 
 use super::StompError;
 use super::destination;
-use super::framing::{Framing, Signal};
-use super::header_lines::HeaderLines;
+use super::framing::Framing;
 use bytes::Bytes;
+pub(crate) use entry::Entry;
 use std::collections::VecDeque;
 use std::io::{IoSlice, Write};
-use std::sync::Arc;
 use switchboard_broker::{Batch, Kind, SubscriptionId};
 use switchboard_wire::stomp::{FrameWriter, Version};
 
@@ -25,51 +25,6 @@ const COPIED: usize = 4 << 10;
 /// Bytes of a frame beside its common lines and its body: what names and measures it. Longer names only take a little more
 /// room.
 const AROUND: usize = 80;
-
-/// Something to write.
-#[derive(Debug)]
-pub(crate) enum Entry {
-    /// A MESSAGE frame for each message.
-    Messages {
-        /// Which subscription, and its header line.
-        subscription: (SubscriptionId, Arc<[u8]>),
-        /// The channel that they come from.
-        channel: Bytes,
-        batch: Batch,
-        /// Where to find the lines of its headers, if they are large.
-        headers: Option<Arc<HeaderLines>>,
-        /// The first message's; the others' follow it by one.
-        tag: Option<u64>,
-        redelivered: bool,
-    },
-    /// A RECEIPT frame for each of the bodies, before what was not begun.
-    Receipts(Batch),
-    /// An ERROR for each of the bodies, which name receipts, why, and the bytes to report. The session goes on.
-    Rejected(Batch, String, usize),
-    /// The subscription has ended: its topics' messages that were not begun are not written.
-    Ended(SubscriptionId),
-    /// Packed bytes that are not written, and count as if they were.
-    Skipped(usize),
-    /// A frame that goes before everything else. The version is that of all frames from now on.
-    Connected(Version, Vec<u8>),
-    /// A line end, before everything else.
-    Beat,
-    /// An ERROR, in place of all messages. Nothing comes behind it.
-    Error(StompError),
-    /// A signal of WebSocket alone.
-    WebSocket(Signal),
-}
-
-impl Entry {
-    /// Packed bytes that it stands for.
-    fn packed(&self) -> usize {
-        match self {
-            Entry::Messages { batch, .. } => batch.bytes(),
-            &Entry::Skipped(packed) => packed,
-            _ => 0,
-        }
-    }
-}
 
 /// A frame that was made: how long it is, and the packed bytes that it stands for.
 #[derive(Debug)]

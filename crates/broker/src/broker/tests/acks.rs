@@ -147,7 +147,7 @@ fn what_went_back_at_its_ack_time_out_has_lapsed_as_far_as_it_was_handed_out() {
     };
     assert_eq!(lapsed(bench.pass(49)), []);
     assert_eq!(lapsed(bench.pass(1)), [(1, 0, 2, 3)]);
-    // What is handed out only now has its own time.
+    // Messages that are handed out only now have their own time.
     bench.credit(1, 15);
     assert_eq!(lapsed(bench.pass(49)), []);
     assert_eq!(lapsed(bench.pass(1)), [(1, 0, 4, 4)]);

@@ -1,6 +1,7 @@
-use super::super::SharedLines;
+use super::super::{SharedLines, Signal};
 use super::*;
 use proptest::prelude::*;
+use std::sync::Arc;
 use switchboard_broker::{Attributes, Headers, Packer};
 use switchboard_wire::stomp::{Decoder, Found, Limits};
 
