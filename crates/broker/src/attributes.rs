@@ -115,7 +115,8 @@ pub struct Attributes {
     pub expires: Option<Time>,
     /// Before this time they are not delivered.
     pub deliver_at: Option<Time>,
-    /// Messages of one group go to one consumer.
+    /// A queue hands out the messages of one group to one consumer, in order: to the one that gets the first of them, until
+    /// none waits or is unacked, or that consumer has left. Others flow past them.
     pub group: Option<Bytes>,
     /// The channel for an answer.
     pub reply_to: Option<Bytes>,

@@ -1,8 +1,9 @@
 use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
-use crate::{Batch, Time};
+use crate::{Attributes, Batch, Time};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Messages of one lease at most: a look for one of them is bounded by this.
 pub(crate) const LEASE_MESSAGES: usize = 256;
@@ -66,6 +67,11 @@ impl Lease {
         let (settled, absent) = (Bits::default(), Bits::default());
         let due = None;
         Lease { member, allocation, first_tag, tries, due, first_seq, step, count, left: count, settled, absent, batch }
+    }
+
+    /// Attributes of all its messages.
+    pub(crate) fn attributes(&self) -> Option<&Arc<Attributes>> {
+        self.batch.attributes()
     }
 
     /// One more than the last tag.

@@ -1,6 +1,7 @@
 //! Messages of queues that wait for an ack.
 
 use super::Broker;
+use super::connection::Sweep;
 use super::timers::Timer;
 use crate::delivery::Return;
 use crate::slots::{ConnectionSlot, MemberSlot};
@@ -82,14 +83,20 @@ impl Broker {
         let pieces = if settling.returns.is_some() { lease.pieces(tags.clone()) } else { Vec::new() };
         let count = lease.settle(tags);
         let (member, is_over) = (lease.member, lease.left == 0);
+        let attributes = lease.attributes().cloned();
         let compacted = lease.compact();
         if let Some(how) = settling.returns {
             self.spend(pieces.len());
             let lease = self.connections.edit(slot).leases.remove(&key).expect("it was found");
             self.return_pieces(&lease, pieces, how);
             self.connections.edit(slot).leases.insert(key, lease);
+            if how == Return::Failed && attributes.is_some_and(|attributes| attributes.group.is_some()) {
+                self.hold_back(slot);
+            }
         } else {
-            self.count_delivered(slot, self.members[member].channel, count as usize);
+            let channel = self.members[member].channel;
+            self.count_delivered(slot, channel, count as usize);
+            self.settle_group(channel, attributes.as_ref(), count as usize);
         }
         self.count_settled(slot, member, count);
         if is_over {
@@ -100,6 +107,15 @@ impl Broker {
             let lease = self.connections.edit(slot).leases.get_mut(&key).expect("it was found");
             let before = std::mem::replace(&mut lease.allocation, allocation);
             self.release(before);
+        }
+    }
+
+    /// A message of a group comes back from its consumer: what is not handed out does, too, for later ones of the group
+    /// must not go before it.
+    fn hold_back(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
+        if connection.outbox.len() > connection.outbox.in_flight().count() {
+            connection.wanted = Sweep::Queues;
         }
     }
 

@@ -1,5 +1,6 @@
 //! Channels: how they are found, made and forgotten, and what is counted for them.
 
+use super::groups::Groups;
 use super::knot::Knot;
 use super::rules::InForce;
 use super::table::{Marked, Table};
@@ -52,6 +53,8 @@ pub(super) struct Channel {
     /// are none.
     pub(super) returning: u32,
     pub(super) backlog: Backlog,
+    /// Groups of its messages, if there are any.
+    pub(super) groups: Option<Box<Groups>>,
     pub(super) next_seq: u64,
     /// When its [`Timer::Due`] is armed for.
     pub(super) due: Option<Time>,
@@ -211,6 +214,7 @@ impl Broker {
             exact_members: 0,
             returning: 0,
             backlog: Backlog::default(),
+            groups: None,
             next_seq: 0,
             due: None,
             load: 0,
@@ -377,7 +381,7 @@ impl Broker {
         }
         let channel = &self.channels[slot];
         if !channel.backlog.is_empty() || channel.due.is_some() || channel.is_urgent {
-            if channel.is_dead || channel.overflow == QueueOverflow::DropOld {
+            if channel.kind == Kind::Queue && (channel.is_dead || channel.overflow == QueueOverflow::DropOld) {
                 self.trim(slot);
             }
             self.arm_due(slot);

@@ -54,6 +54,7 @@ impl Broker {
             self.totals.dropped_dead += messages;
             let row = self.channels.edit(from);
             (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
+            self.leave_group(from, segment.group, segment.batch.len());
             self.release(segment.allocation);
             return Ok(());
         }
@@ -64,6 +65,7 @@ impl Broker {
         self.totals.dead_lettered += messages;
         let row = self.channels.edit(from);
         (row.dead_lettered, row.left) = (row.dead_lettered + messages, row.left + messages);
+        self.leave_group(from, segment.group, segment.batch.len());
         self.move_to(to, segment, Tries::NONE, Some(Arc::new(attributes)));
         Ok(())
     }
@@ -107,15 +109,17 @@ impl Broker {
         channel.next_seq += batch.len() as u64;
         self.waiting += batch.len();
         let allocation = self.allocate(to, batch.footprint());
-        self.charge(to, cost::SEGMENT);
+        let group = self.join_group(to, &batch);
         self.note_age(to, first);
         let until = batch.attributes().and_then(|attributes| attributes.deliver_at).filter(|&time| time > self.now);
+        let segment = Segment { batch, allocation, tries, first, step: 1, group };
+        self.charge(to, segment.charge());
         let backlog = &mut self.channels.edit(to).backlog;
-        let segment = Segment { batch, allocation, tries, first, step: 1 };
         match until {
             Some(until) => backlog.postpone(segment, until),
             None => backlog.push(segment),
         }
+        group.into_iter().for_each(|group| self.file_group(to, group));
     }
 
     /// Drops the oldest messages of a queue that are over its bounds, some a call; they become dead letters if they are
@@ -135,7 +139,7 @@ impl Broker {
                 self.channels.edit(slot);
                 return;
             }
-            let Some(segment) = self.pop_oldest(slot) else { return };
+            let Some((segment, due)) = self.pop_oldest(slot) else { return };
             let (mut count, mut size) = (segment.batch.len(), segment.batch.bytes());
             if count > others || (count > messages && size > bytes) {
                 (count, size) = (0, 0);
@@ -146,7 +150,7 @@ impl Broker {
                 }
             }
             let (oldest, rest) = self.split(segment, count);
-            rest.into_iter().for_each(|rest| self.requeue_front(slot, rest));
+            rest.into_iter().for_each(|rest| self.return_rest(slot, rest, due));
             self.drop_oldest(slot, oldest);
         }
     }
@@ -159,16 +163,19 @@ impl Broker {
         self.totals.dropped_overflow += messages;
         let row = self.channels.edit(slot);
         (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
+        self.leave_group(slot, segment.group, segment.batch.len());
         self.release(segment.allocation);
     }
 
     /// The oldest messages of the lowest priority that wait in a channel, postponed ones if there are no others.
-    fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<Segment> {
-        if !self.channels[slot].backlog.has_ready() {
-            self.channels.edit(slot).backlog.make_ready(Time(u64::MAX));
+    fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<(Segment, Option<Time>)> {
+        if !self.channels[slot].backlog.has_present() {
+            let (segment, due) = self.pop_postponed(slot, (Time::ZERO, 0))?;
+            return Some((segment, Some(due)));
         }
         let rank = self.channels[slot].backlog.last_rank()?;
-        self.pop_backlog_from(slot, rank)
+        let segment = self.pop_backlog_from(slot, rank)?;
+        Some((segment, None))
     }
 }
 

@@ -39,6 +39,7 @@ mod exclusive;
 mod expire;
 mod finish;
 mod follow_up;
+mod groups;
 mod knot;
 mod leave;
 mod listing;

@@ -22,7 +22,7 @@ impl Broker {
             let reason = PauseReason::Receipts { limit };
             return Err(Stop {
                 rest: Pending::Receipt { batch, publishes },
-                on: Blocked::Subscriber(slot),
+                on: Blocked::Receipts,
                 reason,
                 channel: None,
             });

@@ -6,6 +6,7 @@ mod exclusive;
 mod expire;
 mod finish;
 mod found;
+mod groups;
 mod knot;
 mod knot_memory;
 mod listing;

@@ -21,6 +21,9 @@ const NOT_PASSED_ON: [&[u8]; 8] = [
     b"redelivered",
 ];
 
+/// The messages of one group go to one consumer.
+const GROUP: &[u8] = b"JMSXGroupID";
+
 /// Milliseconds from the SEND on.
 const DELAY: &[u8] = b"AMQ_SCHEDULED_DELAY";
 
@@ -83,6 +86,7 @@ impl Session {
                             attributes.deliver_at = attributes.deliver_at.or(after);
                         }
                         b"reply-to" => destination::check(value)?,
+                        GROUP if !value.is_empty() => attributes.group = Some(Bytes::copy_from_slice(value)),
                         _ => {}
                     }
                     headers.push(name, value);
@@ -169,7 +173,7 @@ impl Send {
 
 /// Whether this is a second header of a name that means something here: the first one counts. `seen` has a bit for each.
 fn is_repeated(name: &[u8], seen: &mut u32) -> bool {
-    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", DELAY];
+    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", DELAY, GROUP];
     let Some(at) = own.into_iter().chain(SEND.iter().map(|(name, ..)| *name)).position(|known| known == name) else {
         return false;
     };
