@@ -134,7 +134,7 @@ pub(crate) struct StompOptions {
     /// For how long is published in each run, in seconds.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) seconds: f64,
-    /// Only the rows whose name contains this.
+    /// Only the rows whose name contains this; `native` for those beside the native protocol.
     #[arg(long, default_value = "")]
     pub(crate) only: String,
     /// The program coilmq [default: the one that bench/run makes].

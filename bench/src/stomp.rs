@@ -63,7 +63,7 @@ pub(crate) fn run(places: &Places, options: &StompOptions) -> Result<bool> {
         kept &= compare(&brokers, row, options);
     }
     if let Some(broker) = brokers.iter().find(|broker| broker.peer == StompPeer::Switchboard)
-        && options.only.is_empty()
+        && "native".contains(&options.only)
     {
         kept &= against_native(broker, options)?;
     }

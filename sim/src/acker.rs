@@ -190,10 +190,10 @@ impl Acker {
         let may_wait = settings.retries && self.ring.is_none() && channel.starts_with("/queue");
         let mut attributes = Attributes::default();
         if may_wait && rng.one_in(4) {
-            times(&mut attributes, now, rng);
+            attributes = times(attributes, now, rng);
         }
         if settings.groups && channel.starts_with("/queue") && rng.one_in(2) {
-            attributes.group = Some(Bytes::from_static(rng.pick(&[b"g1", b"g2", b"g3"])));
+            attributes = attributes.with_group(Bytes::from_static(rng.pick(&[b"g1", b"g2", b"g3"])));
         }
         if settings.priorities && channel.starts_with("/queue") && rng.one_in(2) {
             attributes.priority = rng.pick(&[0, 4, 7, 9]);
@@ -244,10 +244,11 @@ impl Acker {
 }
 
 /// Messages that expire, are delayed, or both.
-fn times(attributes: &mut Attributes, now: Time, rng: &mut Rng) {
+fn times(attributes: Attributes, now: Time, rng: &mut Rng) -> Attributes {
     let time = |rng: &mut Rng| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000, 1 << 40]));
-    attributes.expires = (!rng.one_in(3)).then(|| time(rng));
-    attributes.deliver_at = rng.one_in(3).then(|| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000])));
+    let expires = (!rng.one_in(3)).then(|| time(rng));
+    let deliver_at = rng.one_in(3).then(|| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000])));
+    attributes.with_expires(expires).with_deliver_at(deliver_at)
 }
 
 fn late(now: Time, delay: usize, last: Option<Time>, rng: &mut Rng) -> Time {

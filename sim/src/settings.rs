@@ -84,6 +84,9 @@ impl Settings {
             queue: body * rng.pick(&[1, 3, 12]),
             queue_messages: 0,
             overflow: switchboard_broker::QueueOverflow::Throttle,
+            // Of those that name none, as the oracle counts it.
+            prefetch: 1,
+            retained: 0,
             read_ahead: rng.pick(&[0, body, 4 * body, 1 << 18]),
             memory: match rng.below(3) {
                 // Beside what is set aside for connections, and what channels and subscriptions take.

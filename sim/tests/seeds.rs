@@ -97,7 +97,7 @@ fn the_simulator_is_not_blind() {
         ("drain", 50),
         ("rules change", 500),
         ("pause of a queue", 500),
-        ("turns skipped", 100),
+        ("turns skipped", 50),
         ("back-offs", 500),
         ("expired", 500),
         ("delayed", 500),

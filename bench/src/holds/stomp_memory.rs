@@ -29,7 +29,7 @@ fn waiting(places: &Places, count: usize) -> Result<bool> {
     let memory = ["--memory", "4GiB", "--set", "queue=4GiB", "--set", "queue-messages=100000000"];
     let wide = ["--set", "outbox=1GiB", "--set", "outbox-messages=100000000"];
     let broker = start_with(Peer::Switchboard, places, &[memory.as_slice(), &wide].concat())?;
-    let stomp = Stomp { address: broker.address, login: None, prefetch: Some(u32::MAX) };
+    let stomp = Stomp { prefetch: Some(u32::MAX), ..Stomp::at(broker.address) };
     let mut publisher = stomp.open()?;
     let before = settled(&broker.process)?;
     let (mut block, mut payload) = (String::new(), 0);
@@ -76,7 +76,7 @@ fn read_all(consumer: &mut TcpStream, count: usize) -> Result<()> {
 
 fn idle(places: &Places, count: usize) -> Result<bool> {
     let broker = start_for(places, count)?;
-    let stomp = Stomp { address: broker.address, login: None, prefetch: Some(100) };
+    let stomp = Stomp { prefetch: Some(100), ..Stomp::at(broker.address) };
     let idle = Idle::open(&broker, count, |i| stomp.subscribed(&format!("/queue/idle/{i}")))?;
     tell("idle connections of STOMP, each with a subscription of its own", count as f64, "");
     Ok(judge("resident for one", idle.each(), "B", "6144 B", idle.each() <= CONNECTION_BOUND))

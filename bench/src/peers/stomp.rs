@@ -44,7 +44,7 @@ impl StompPeer {
 pub(crate) struct StompBroker {
     pub(crate) peer: StompPeer,
     pub(crate) address: SocketAddr,
-    login: Option<(String, String)>,
+    stomp: Stomp,
     _process: Process,
     _beside: Option<Process>,
     _folder: TempDir,
@@ -52,26 +52,34 @@ pub(crate) struct StompBroker {
 
 impl StompBroker {
     pub(crate) fn stomp(&self, prefetch: Option<u32>) -> Stomp {
-        Stomp { address: self.address, login: self.login.clone(), prefetch }
+        Stomp { prefetch, ..self.stomp.clone() }
     }
 }
 
 /// Starts `peer`, and returns when it answers to CONNECT.
 pub(crate) fn start_stomp(peer: StompPeer, places: &Places, coilmq: &Path) -> Result<StompBroker> {
     let (folder, address) = (tempfile::tempdir()?, free_address()?);
-    let (mut command, beside, login) = match peer {
+    let mut stomp = Stomp::at(address);
+    let (mut command, beside) = match peer {
         StompPeer::Switchboard => {
             let hint = "build it (cargo build --release) or name it (--switchboard PATH)";
             let mut command = Command::new(existing(&places.switchboard, hint)?);
             command.args(["broker", "--http", "127.0.0.1:0", "--log", "warn", "--listen", &address.to_string()]);
-            (command, None, None)
+            (command, None)
         }
-        StompPeer::Rabbitmq => rabbitmq(address, folder.path())?,
-        StompPeer::Activemq => (activemq(address, folder.path())?, None, None),
+        StompPeer::Rabbitmq => {
+            stomp.login = Some(("guest".into(), "guest".into()));
+            rabbitmq(address, folder.path())?
+        }
+        StompPeer::Activemq => (activemq(address, folder.path())?, None),
         StompPeer::Coilmq => {
             let mut command = Command::new(existing(coilmq, "bench/run makes it")?);
             command.args(["-b", &address.ip().to_string(), "-p", &address.port().to_string()]);
-            (command, None, None)
+            // It accepts this host alone.
+            stomp.host = printed(
+                Command::new(coilmq.with_file_name("python")).args(["-c", "import socket; print(socket.getfqdn())"]),
+            )?;
+            (command, None)
         }
     };
     // A start script and what it starts end together.
@@ -80,25 +88,26 @@ pub(crate) fn start_stomp(peer: StompPeer, places: &Places, coilmq: &Path) -> Re
     let broker = StompBroker {
         peer,
         address,
-        login,
-        _beside: beside,
         _process: {
-            process
-                .wait_within(START, || {
-                    let probe = Stomp { address, login: Some(("guest".into(), "guest".into())), prefetch: None };
-                    probe.open().ok()
-                })
-                .with_context(|| format!("{} on {address}", peer.name()))?;
+            let answering = process.wait_within(START, || stomp.open().ok());
+            answering.with_context(|| format!("{} on {address}", peer.name()))?;
             process
         },
+        stomp,
+        _beside: beside,
         _folder: folder,
     };
     Ok(broker)
 }
 
-type Started = (Command, Option<Process>, Option<(String, String)>);
+/// The line that a command prints.
+fn printed(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
 
-fn rabbitmq(address: SocketAddr, folder: &Path) -> Result<Started> {
+/// The command, and what it needs beside itself.
+fn rabbitmq(address: SocketAddr, folder: &Path) -> Result<(Command, Option<Process>)> {
     let program = existing(Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server"), "apt-get install rabbitmq-server")?;
     let (amqp, distribution, mapper) = (free_address()?, free_address()?, free_address()?);
     std::fs::write(folder.join("plugins"), "[rabbitmq_stomp].\n")?;
@@ -129,7 +138,7 @@ fn rabbitmq(address: SocketAddr, folder: &Path) -> Result<Started> {
     ] {
         command.env(name, value);
     }
-    Ok((command, Some(epmd), Some(("guest".into(), "guest".into()))))
+    Ok((command, Some(epmd)))
 }
 
 fn activemq(address: SocketAddr, folder: &Path) -> Result<Command> {

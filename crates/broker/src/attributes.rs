@@ -1,101 +1,8 @@
 //! Attributes: what the messages of a batch have in common beside their channel: headers, and the properties that the
 //! rules read.
 
-use crate::{Time, cost};
+use crate::{Headers, Time, cost};
 use bytes::Bytes;
-use std::fmt;
-
-/// Bytes of the two lengths before each name and value.
-const LENGTHS: usize = 8;
-
-/// An immutable list of names and values, in the order in which they were given. Both are any bytes: no
-/// protocol is known here.
-///
-/// All of it lies packed in one buffer: the lengths of name and value (`u32`, big endian each), then both.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Headers {
-    packed: Bytes,
-    count: usize,
-}
-
-impl Headers {
-    /// Headers, in order.
-    pub fn builder() -> HeadersBuilder {
-        HeadersBuilder::default()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Number of headers, with repeats.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Bytes of the packed list.
-    pub fn bytes(&self) -> usize {
-        self.packed.len()
-    }
-
-    /// Names and values, in order; a repeated name comes as often as it was given.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = &self.packed[..];
-        std::iter::from_fn(move || {
-            let (lengths, behind) = rest.split_at_checked(LENGTHS)?;
-            let (name, value) = lengths.split_at(LENGTHS / 2);
-            let (name, behind) = behind.split_at(length(name));
-            let (value, behind) = behind.split_at(length(value));
-            rest = behind;
-            Some((name, value))
-        })
-    }
-
-    /// The value of the first header of this name: of repeated ones the first is in force.
-    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.iter().find(|(found, _)| *found == name).map(|(_, value)| value)
-    }
-}
-
-fn length(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte))
-}
-
-impl fmt::Debug for Headers {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
-        formatter.debug_list().entries(self.iter().map(|(name, value)| (text(name), text(value)))).finish()
-    }
-}
-
-/// Builds [`Headers`].
-#[derive(Debug, Default)]
-pub struct HeadersBuilder {
-    packed: Vec<u8>,
-    count: usize,
-}
-
-impl HeadersBuilder {
-    /// Appends a header.
-    ///
-    /// # Panics
-    /// If name or value is longer than `u32::MAX` bytes.
-    pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        for text in [name, value] {
-            let length = u32::try_from(text.len()).expect("a header is shorter than 4 GiB");
-            self.packed.extend_from_slice(&length.to_be_bytes());
-        }
-        self.packed.extend_from_slice(name);
-        self.packed.extend_from_slice(value);
-        self.count += 1;
-    }
-
-    /// The headers, in a buffer of exactly their size.
-    pub fn finish(self) -> Headers {
-        Headers { packed: self.packed.into_boxed_slice().into(), count: self.count }
-    }
-}
 
 /// Headers and properties that the messages of a [`Batch`](crate::Batch) have in common, stored once for all of them. The memory
 /// budget charges it for each buffer of messages that has it.
@@ -111,17 +18,20 @@ pub struct Attributes {
     /// From 0 to 9, [`Attributes::PRIORITY`] where nothing is said. A larger number counts as 9. A queue hands out those of
     /// a higher priority first.
     pub priority: u8,
-    /// From this time on they are not delivered any more.
-    pub expires: Option<Time>,
-    /// Before this time they are not delivered.
-    pub deliver_at: Option<Time>,
-    /// A queue hands out the messages of one group to one consumer, in order: to the one that gets the first of them, until
-    /// none waits or is unacked, or that consumer has left. Others flow past them.
-    pub group: Option<Bytes>,
-    /// The channel for an answer.
-    pub reply_to: Option<Bytes>,
-    /// The channel that they were first published to, of messages that were moved.
-    pub origin: Option<Bytes>,
+    /// Whether their topic keeps the last of them for subscribers that come later. Nothing to queues.
+    pub retain: bool,
+    /// Few messages have any of these, and many may wait: `None` where all would be.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// Properties that few messages have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
+    expires: Option<Time>,
+    deliver_at: Option<Time>,
+    group: Option<Bytes>,
+    reply_to: Option<Bytes>,
+    origin: Option<Bytes>,
 }
 
 impl Default for Attributes {
@@ -130,11 +40,8 @@ impl Default for Attributes {
             headers: Headers::default(),
             persistent: false,
             priority: Attributes::PRIORITY,
-            expires: None,
-            deliver_at: None,
-            group: None,
-            reply_to: None,
-            origin: None,
+            retain: false,
+            rare: None,
         }
     }
 }
@@ -146,37 +53,111 @@ impl Attributes {
     /// The highest priority.
     pub const HIGHEST: u8 = 9;
 
+    /// From this time on they are not delivered any more.
+    #[inline]
+    pub fn expires(&self) -> Option<Time> {
+        self.rare.as_ref()?.expires
+    }
+
+    /// Before this time they are not delivered.
+    #[inline]
+    pub fn deliver_at(&self) -> Option<Time> {
+        self.rare.as_ref()?.deliver_at
+    }
+
+    /// A queue hands out the messages of one group to one consumer, in order: to the one that gets the first of them, until
+    /// none waits or is unacked, or that consumer has left. Others flow past them.
+    #[inline]
+    pub fn group(&self) -> Option<&Bytes> {
+        self.rare.as_ref()?.group.as_ref()
+    }
+
+    /// The channel for an answer.
+    pub fn reply_to(&self) -> Option<&Bytes> {
+        self.rare.as_ref()?.reply_to.as_ref()
+    }
+
+    /// The channel that they were first published to, of messages that were moved or that a topic has fed to a durable
+    /// subscription.
+    pub fn origin(&self) -> Option<&Bytes> {
+        self.rare.as_ref()?.origin.as_ref()
+    }
+
+    /// The same, with another time for [`Attributes::expires`] or none.
+    #[must_use]
+    pub fn with_expires(self, expires: impl Into<Option<Time>>) -> Attributes {
+        self.with(|rare| rare.expires = expires.into())
+    }
+
+    /// The same, with another time for [`Attributes::deliver_at`] or none.
+    #[must_use]
+    pub fn with_deliver_at(self, deliver_at: impl Into<Option<Time>>) -> Attributes {
+        self.with(|rare| rare.deliver_at = deliver_at.into())
+    }
+
+    /// The same, with another [`Attributes::group`] or none.
+    #[must_use]
+    pub fn with_group(self, group: impl Into<Option<Bytes>>) -> Attributes {
+        self.with(|rare| rare.group = group.into())
+    }
+
+    /// The same, with another [`Attributes::reply_to`] or none.
+    #[must_use]
+    pub fn with_reply_to(self, reply_to: impl Into<Option<Bytes>>) -> Attributes {
+        self.with(|rare| rare.reply_to = reply_to.into())
+    }
+
+    /// The same, with another [`Attributes::origin`] or none.
+    #[must_use]
+    pub fn with_origin(self, origin: impl Into<Option<Bytes>>) -> Attributes {
+        self.with(|rare| rare.origin = origin.into())
+    }
+
+    fn with(self, change: impl FnOnce(&mut Rare)) -> Attributes {
+        let mut rare = self.rare.map_or_else(Rare::default, |rare| *rare);
+        change(&mut rare);
+        Attributes { rare: (rare != Rare::default()).then(|| Box::new(rare)), ..self }
+    }
+
     /// Bytes that are charged for them. Kept out of line: most batches have none.
     #[cold]
     #[inline(never)]
     pub(crate) fn charge(&self) -> usize {
-        let text = |text: &Option<Bytes>| text.as_ref().map_or(0, |text| cost::text(text.len()));
-        let headers = if self.headers.is_empty() { 0 } else { cost::text(self.headers.bytes()) };
-        cost::ATTRIBUTES + headers + text(&self.group) + text(&self.reply_to) + text(&self.origin)
+        let headers = if self.headers.is_empty() { 0 } else { cost::block(self.headers.bytes()) };
+        cost::ATTRIBUTES + headers + self.rare.as_ref().map_or(0, |rare| rare.charge())
+    }
+
+    /// As [`Attributes::charge`], with what a protocol makes of the headers.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn charge_given(&self) -> usize {
+        self.charge() + cost::text(self.headers.bytes())
+    }
+}
+
+impl Rare {
+    fn charge(&self) -> usize {
+        let texts = [&self.group, &self.reply_to, &self.origin];
+        cost::RARE + texts.into_iter().flatten().map(|text| cost::text(text.len())).sum::<usize>()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    proptest! {
-        #[test]
-        fn headers_are_given_back_as_they_were_pushed_and_the_first_of_repeated_ones_is_in_force(
-            pairs in prop::collection::vec((prop::collection::vec(0..3u8, 0..3), prop::collection::vec(any::<u8>(), 0..300)), 0..20),
-        ) {
-            let mut builder = Headers::builder();
-            pairs.iter().for_each(|(name, value)| builder.push(name, value));
-            let headers = builder.finish();
-            let given: Vec<_> = headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-            prop_assert_eq!(&given, &pairs);
-            prop_assert_eq!((headers.len(), headers.is_empty()), (pairs.len(), pairs.is_empty()));
-            for (name, _) in &pairs {
-                let first = pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice());
-                prop_assert_eq!(headers.get(name), first);
-            }
-            prop_assert_eq!(headers.get(b"absent"), None);
-        }
+    #[test]
+    fn properties_that_few_messages_have_take_room_only_where_one_of_them_is_set() {
+        let plain = Attributes::default();
+        assert!(plain.rare.is_none());
+        let all = plain.clone().with_expires(Time(1)).with_deliver_at(Time(2)).with_group(Bytes::from_static(b"g"));
+        let all = all.with_reply_to(Bytes::from_static(b"r")).with_origin(Bytes::from_static(b"o"));
+        assert_eq!((all.expires(), all.deliver_at()), (Some(Time(1)), Some(Time(2))));
+        let texts = [all.group(), all.reply_to(), all.origin()].map(|text| text.map(|text| &text[..]));
+        assert_eq!(texts, [Some(&b"g"[..]), Some(b"r"), Some(b"o")]);
+        assert_eq!(all.charge(), plain.charge() + cost::RARE + 3 * cost::text(1));
+        let none = all.with_expires(None).with_deliver_at(None).with_group(None).with_reply_to(None).with_origin(None);
+        assert_eq!(none, plain);
+        assert!(none.rare.is_none());
     }
 }

@@ -159,15 +159,14 @@ impl Backlog {
         self.postponed.insert((until, segment.first), segment);
     }
 
-    /// Makes the next segment that is due by now ready, and gives its group; `None` if none is due.
-    pub(crate) fn make_ready(&mut self, now: Time) -> Option<Option<GroupSlot>> {
-        let next = self.postponed.first_entry().filter(|next| next.key().0 <= now)?;
-        let segment = next.remove();
-        let group = segment.group;
+    /// Makes the next segment that is due by now ready: gives its rank and its group, or `None` if there is none.
+    pub(crate) fn make_ready(&mut self, now: Time) -> Option<(u8, Option<GroupSlot>)> {
+        let segment = self.postponed.first_entry().filter(|next| next.key().0 <= now)?.remove();
+        let (rank, group) = (segment.batch.rank(), segment.group);
         self.postponed_depth -= segment.batch.len();
         self.place(segment);
         self.count_unready();
-        Some(group)
+        Some((rank, group))
     }
 
     /// Takes out the postponed segment that is due next behind a time and sequence number, and until when it is

@@ -74,7 +74,7 @@ impl Batch {
     /// From when on the messages are not delivered any more.
     #[inline]
     pub(crate) fn expires(&self) -> Option<Time> {
-        self.attributes.as_ref().and_then(|attributes| attributes.expires)
+        self.attributes.as_ref().and_then(|attributes| attributes.expires())
     }
 
     /// The rank of messages without attributes.
@@ -95,7 +95,7 @@ impl Batch {
     /// The group that the messages are of.
     #[inline]
     pub(crate) fn group(&self) -> Option<&Bytes> {
-        self.attributes.as_ref().and_then(|attributes| attributes.group.as_ref())
+        self.attributes.as_ref().and_then(|attributes| attributes.group())
     }
 
     /// Whether the time of the messages is over.
@@ -124,6 +124,18 @@ impl Batch {
     #[inline]
     pub(crate) fn footprint(&self) -> usize {
         self.packed.len() + self.extra()
+    }
+
+    /// As [`Batch::extra`] once they are handed out: a protocol makes its lines of the headers once for all subscribers.
+    #[inline]
+    pub(crate) fn extra_given(&self) -> usize {
+        self.attributes.as_ref().map_or(0, |attributes| attributes.charge_given())
+    }
+
+    /// As [`Batch::footprint`] once they are handed out.
+    #[inline]
+    pub(crate) fn footprint_given(&self) -> usize {
+        self.packed.len() + self.extra_given()
     }
 
     /// The packed buffer: each message behind its length.
@@ -161,6 +173,9 @@ impl Batch {
     pub(crate) fn from_parts(packed: Bytes, count: usize, attributes: Option<Arc<Attributes>>) -> Batch {
         Batch { packed, count, attributes }
     }
+
+    /// Packed size of an empty message.
+    pub(crate) const EMPTY: usize = PREFIX;
 
     /// Packed size of the first `count` messages.
     pub(crate) fn size_of_first(&self, count: usize) -> usize {
@@ -232,6 +247,17 @@ impl Packer {
     /// With room for `bytes` packed bytes. A capacity that is met exactly wastes no memory.
     pub fn with_capacity(bytes: usize) -> Packer {
         Packer { buffer: Vec::with_capacity(bytes), count: 0 }
+    }
+
+    /// Makes room for a message of `bytes`, and for `more` packed bytes, the message's included, if they are not too many:
+    /// room grows by half at least, and at most doubles beyond 16 KiB.
+    pub fn make_room(&mut self, bytes: usize, more: usize) {
+        const SMALL: usize = 16 << 10;
+        let needed = PREFIX + bytes;
+        if self.buffer.capacity() - self.buffer.len() < needed {
+            let most = self.buffer.len().max(SMALL);
+            self.buffer.reserve_exact(more.min(most).max(self.buffer.len() / 2).max(needed));
+        }
     }
 
     /// Appends a message.

@@ -21,7 +21,8 @@ pub enum AckMode {
     Auto,
     /// When the consumer acks it.
     Manual {
-        /// Messages that may wait for their ack at a time; 0 counts as 1.
+        /// Messages that may wait for their ack at a time; 0 for as many as [`Limits::prefetch`](crate::Limits::prefetch)
+        /// or the channel's rule says.
         prefetch: u32,
     },
 }
@@ -85,6 +86,24 @@ pub enum Command {
         pattern: Bytes,
         /// For queues; topics know no acks.
         ack: AckMode,
+    },
+    /// Subscribes to the queue of a durable subscription, which comes into being with its first subscriber: from then on the
+    /// topics of `source` feed it, whether a subscriber is there or not. Several subscribers share it as those of any
+    /// queue do.
+    SubscribeDurable {
+        /// The connection's own name for the subscription.
+        subscription: SubscriptionId,
+        /// The queue's name, taken literally (see [`durable_queue`](crate::durable_queue)).
+        queue: Bytes,
+        /// A topic's name, or a pattern of topics.
+        source: Bytes,
+        /// As of [`Command::Subscribe`].
+        ack: AckMode,
+    },
+    /// Ends a durable subscription for all its subscribers: no topic feeds it any more, and what waits in it is dropped.
+    EndDurable {
+        /// The queue's name.
+        queue: Bytes,
     },
     /// Asks that the subscription be the only one that its queues hand out to. Of several that asked, the one that did
     /// first is; when it ends, the next takes over. What others have already stays theirs.

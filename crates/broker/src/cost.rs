@@ -4,9 +4,10 @@
 //! its rows are charged twice. `tests/memory.rs` compares the sums with what is really allocated.
 
 use crate::Attributes;
+use crate::attributes::Rare;
 use crate::backlog::Segment;
 use crate::budget::Allocation;
-use crate::lease::Lease;
+use crate::lease::{Lease, Marks};
 use crate::outbox::OutboxEntry;
 use bytes::Bytes;
 use std::mem::size_of;
@@ -34,6 +35,15 @@ pub(crate) const fn channel(name: usize) -> usize {
     CHANNEL + text(name)
 }
 
+/// A retained value, without its message.
+pub(crate) const RETAINED: usize = 96;
+
+/// The list of a topic's queues, without their rows.
+pub(crate) const FEEDS: usize = 64 + ATTRIBUTES;
+
+/// A queue that a topic feeds.
+pub(crate) const FEED: usize = 16;
+
 /// Messages that wait in a channel.
 pub(crate) const SEGMENT: usize = 2 * (size_of::<Segment>() + 8);
 
@@ -49,11 +59,14 @@ pub(crate) const fn group(name: usize) -> usize {
 /// reference to them.
 pub(crate) const ENTRY: usize = 2 * (size_of::<OutboxEntry>() + size_of::<Bytes>()) + 64;
 
-/// Messages that wait for their acks.
-pub(crate) const LEASE: usize = 2 * (size_of::<Lease>() + 8);
+/// Messages that wait for their acks, and which of them do.
+pub(crate) const LEASE: usize = 2 * size_of::<Lease>() + block(size_of::<Marks>());
 
-/// Attributes of a batch, without their texts.
-pub(crate) const ATTRIBUTES: usize = (size_of::<Attributes>() + 16 + 8).next_multiple_of(16);
+/// Attributes of a batch and what counts their references, without headers and properties that few messages have.
+pub(crate) const ATTRIBUTES: usize = block(size_of::<Attributes>() + 16);
+
+/// Properties that few messages have, without their texts.
+pub(crate) const RARE: usize = block(size_of::<Rare>());
 
 /// A command of a paused connection.
 pub(crate) const PENDING: usize = 256;
@@ -74,7 +87,12 @@ pub(crate) const fn buffer(bytes: usize) -> usize {
     text(bytes) + 2 * (size_of::<Option<Allocation>>() + 4)
 }
 
+/// A block of memory: with the allocator's header and rounding.
+pub(crate) const fn block(bytes: usize) -> usize {
+    (bytes + 8).next_multiple_of(16)
+}
+
 /// A name or pattern: the allocator's header and rounding, and the header that shares it.
 pub(crate) const fn text(bytes: usize) -> usize {
-    (bytes + 8).next_multiple_of(16) + 48
+    block(bytes) + 48
 }

@@ -111,6 +111,11 @@ impl Tries {
         self.0 & 1 == 1
     }
 
+    /// Tries are counted anew, and what was seen was seen.
+    pub(crate) fn anew(self) -> Tries {
+        Tries(self.0 & 1)
+    }
+
     /// A consumer may have seen it.
     pub(crate) fn seen(self) -> Tries {
         Tries(self.0 | 1)
@@ -163,6 +168,7 @@ mod tests {
     fn tries_are_counted_and_never_run_over() {
         assert_eq!((Tries::NONE.attempts(), Tries::NONE.is_redelivered()), (0, false));
         assert_eq!((Tries::NONE.seen().attempts(), Tries::NONE.seen().is_redelivered()), (0, true));
+        assert_eq!((Tries::NONE.anew(), Tries::NONE.tried().tried().anew()), (Tries::NONE, Tries::NONE.seen()));
         let twice = Tries::NONE.tried().seen().tried();
         assert_eq!((twice.attempts(), twice.is_redelivered()), (2, true));
         let most = Tries(u32::MAX);

@@ -1,4 +1,4 @@
-use crate::{Batch, ConnectionId, DeliveryTag, SubscriptionId};
+use crate::{Batch, ConnectionId, DeliveryTag, StayReason, SubscriptionId};
 use bytes::Bytes;
 
 /// The broker's request to the driver.
@@ -39,7 +39,8 @@ pub enum Event {
         /// The batch of the command.
         batch: Batch,
     },
-    /// The last messages of a publish were not taken: their queue is full, and rejects what is over its bounds.
+    /// The last messages of a publish were not taken: their queue is full, and rejects what is over its bounds, or it is a
+    /// temporary queue whose connection is gone.
     Rejected {
         /// The connection that published them.
         connection: ConnectionId,
@@ -47,7 +48,7 @@ pub enum Event {
         channel: Bytes,
         /// Messages not taken.
         messages: usize,
-        /// Its bound.
+        /// The reason.
         refusal: Refusal,
     },
     /// Not all messages that a receipt confirms were taken: behind the `Rejected` or `Refused` that says the same. It takes
@@ -63,6 +64,18 @@ pub enum Event {
         /// Bytes to report with [`Command::ReceiptsWritten`](crate::Command::ReceiptsWritten) in place of the batch's: the
         /// reason is charged too.
         bytes: usize,
+    },
+    /// Messages went back to their queue at their ack time-out: an ack of them is refused from now on. They may have been
+    /// settled in part before.
+    Lapsed {
+        /// The connection that had them.
+        connection: ConnectionId,
+        /// The subscription by which it got them.
+        subscription: SubscriptionId,
+        /// The first tag.
+        first: DeliveryTag,
+        /// The last tag, inclusive.
+        last: DeliveryTag,
     },
     /// A command was not carried out.
     Refused {
@@ -106,13 +119,31 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+    /// An order of [`Broker::move_messages`](crate::Broker::move_messages) is carried out. Messages that were purged or have
+    /// expired meanwhile are in neither count.
+    Moved {
+        /// The number of the order.
+        order: u64,
+        /// Messages that are in the other queue.
+        moved: usize,
+        /// Messages that stay.
+        stayed: usize,
+        /// The other queue, and why messages stay: the first reason if there are several. In a box, so that other events are
+        /// small.
+        reason: Option<Box<(Bytes, StayReason)>>,
+    },
+}
+
+/// The ending of a noun behind its count.
+fn s(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// Why a connection is paused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PauseReason {
     /// The queue that it publishes to is at its bound.
-    #[error("queue {} is at its bound of {bound} bytes", channel.escape_ascii())]
+    #[error("queue {} is at its bound of {bound} byte{}", channel.escape_ascii(), s(*bound))]
     QueueFull {
         /// The queue's name.
         channel: Bytes,
@@ -120,7 +151,7 @@ pub enum PauseReason {
         bound: usize,
     },
     /// The queue that it publishes to is at its bound in messages.
-    #[error("queue {} is at its bound of {bound} messages", channel.escape_ascii())]
+    #[error("queue {} is at its bound of {bound} message{}", channel.escape_ascii(), s(*bound))]
     QueueMessages {
         /// The queue's name.
         channel: Bytes,
@@ -142,7 +173,7 @@ pub enum PauseReason {
         limit: usize,
     },
     /// The topic has no subscriber and buffers as many messages as it may.
-    #[error("topic {} has no subscriber and buffers {buffered} messages already", channel.escape_ascii())]
+    #[error("topic {} has no subscriber and buffers {buffered} message{} already", channel.escape_ascii(), s(*buffered))]
     NoSubscribers {
         /// The topic's name.
         channel: Bytes,
@@ -215,16 +246,37 @@ pub enum Refusal {
         budget: usize,
     },
     /// The queue is at its bound, and takes nothing over it.
-    #[error("the queue is at its bound of {bound} bytes (limits: queue, overflow)")]
+    #[error("the queue is at its bound of {bound} byte{} (limits: queue, overflow)", s(*bound))]
     QueueFull {
         /// In bytes.
         bound: usize,
     },
     /// The queue is at its bound in messages, and takes nothing over it.
-    #[error("the queue is at its bound of {bound} messages (limits: queue-messages, overflow)")]
+    #[error("the queue is at its bound of {bound} message{} (limits: queue-messages, overflow)", s(*bound))]
     QueueMessages {
         /// In messages.
         bound: usize,
+    },
+    /// Another connection owns the temporary queue, or none does.
+    #[error("a temporary queue is consumed by the connection that it belongs to, and by no other")]
+    NotOwner,
+    /// The connection of the temporary queue is gone, and the queue with it.
+    #[error("the temporary queue has ended with its connection")]
+    Ended,
+    /// The durable subscription is to another topic or pattern.
+    #[error("the durable subscription of this name is to another topic: end it first, or choose another name")]
+    OtherSource,
+    /// The source of a durable subscription is a queue.
+    #[error("a durable subscription is to topics: a queue keeps its messages anyway")]
+    NotATopic,
+    /// There is no durable subscription of this name.
+    #[error("there is no durable subscription of this name")]
+    NoDurable,
+    /// As many topics as may have a retained value.
+    #[error("{limit} topics have a retained value already (limit: retained)")]
+    Retained {
+        /// In topics.
+        limit: usize,
     },
     /// The connection has a subscription of this name.
     #[error("the connection has a subscription of this name already")]

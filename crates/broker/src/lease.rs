@@ -2,29 +2,71 @@ use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
 use crate::{Attributes, Batch, Time};
 use bytes::Bytes;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Messages of one lease at most: a look for one of them is bounded by this.
 pub(crate) const LEASE_MESSAGES: usize = 256;
 
+const WORD: usize = u64::BITS as usize;
+
 /// One bit for each message of a lease.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Bits([u64; LEASE_MESSAGES / 64]);
+#[derive(Clone, Copy, Debug, Default)]
+struct Bits([u64; LEASE_MESSAGES / WORD]);
 
 impl Bits {
     fn get(&self, index: usize) -> bool {
-        self.0[index / 64] >> (index % 64) & 1 == 1
+        self.0[index / WORD] >> (index % WORD) & 1 == 1
     }
 
-    fn set(&mut self, index: usize) {
-        self.0[index / 64] |= 1 << (index % 64);
+    /// Sets the bits of a range: gives how many were not set.
+    fn set_all(&mut self, range: Range<usize>) -> u32 {
+        if range.len() == 1 {
+            // Acks one by one.
+            let (word, bit) = (&mut self.0[range.start / WORD], 1 << (range.start % WORD));
+            let is_new = *word & bit == 0;
+            *word |= bit;
+            return u32::from(is_new);
+        }
+        let mut count = 0;
+        for (word, mask) in masks(range) {
+            count += (mask & !self.0[word]).count_ones();
+            self.0[word] |= mask;
+        }
+        count
     }
+
+    /// The first bit of a range that is set, or is not.
+    fn first(&self, range: Range<usize>, is_set: bool) -> Option<usize> {
+        let wanted = |word: usize| if is_set { self.0[word] } else { !self.0[word] };
+        let found = masks(range).map(|(word, mask)| (word, wanted(word) & mask)).find(|&(_, found)| found != 0);
+        found.map(|(word, found)| word * WORD + found.trailing_zeros() as usize)
+    }
+}
+
+/// The words that have bits of a range, and which bits of each.
+fn masks(range: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+    (range.start / WORD..range.end.div_ceil(WORD)).map(move |word| {
+        let (begin, end) = (range.start.max(word * WORD), range.end.min((word + 1) * WORD));
+        let unused = WORD - end.saturating_sub(begin);
+        (word, u64::MAX.checked_shr(unused as u32).unwrap_or(0) << (begin % WORD))
+    })
+}
+
+/// Outcome of the messages of a lease of which some are settled.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    settled: Bits,
+    /// Messages that are no longer in the batch, because it was compacted.
+    absent: Bits,
 }
 
 /// Messages of a queue that were given to one consumer together and wait for their acks.
 ///
 /// Message `i` has the tag `first_tag + i` and the sequence number `first_seq + i * step`.
+///
+/// Millions may be unacked, each in a lease of its own where each has headers of its own: a lease is kept small.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) member: MemberSlot,
@@ -32,17 +74,24 @@ pub(crate) struct Lease {
     pub(crate) first_tag: u64,
     /// Of all messages, as they were when they were leased.
     pub(crate) tries: Tries,
-    /// When the ack time-out of what was handed out ends.
-    pub(crate) due: Option<Time>,
+    /// When the ack time-out of what was handed out ends, which is never [`Time::ZERO`].
+    due: Option<NonZeroU64>,
     first_seq: u64,
     step: u64,
-    count: u32,
+    count: u16,
     /// Messages that are not settled.
-    pub(crate) left: u32,
-    settled: Bits,
-    /// Messages that are no longer in the batch, because it was compacted.
-    absent: Bits,
+    left: u16,
+    /// `None` until some of them are settled and others are not.
+    marks: Option<Box<Marks>>,
     batch: Batch,
+}
+
+/// Properties that the messages of a lease have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    pub(crate) member: MemberSlot,
+    pub(crate) allocation: AllocationSlot,
+    pub(crate) tries: Tries,
 }
 
 /// Unsettled neighbors of a lease.
@@ -63,10 +112,13 @@ impl Lease {
         batch: Batch,
     ) -> Lease {
         debug_assert!(batch.len() <= LEASE_MESSAGES);
-        let count = batch.len() as u32;
-        let (settled, absent) = (Bits::default(), Bits::default());
-        let due = None;
-        Lease { member, allocation, first_tag, tries, due, first_seq, step, count, left: count, settled, absent, batch }
+        let count = batch.len() as u16;
+        let (due, marks) = (None, None);
+        Lease { member, allocation, first_tag, tries, due, first_seq, step, count, left: count, marks, batch }
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        Source { member: self.member, allocation: self.allocation, tries: self.tries }
     }
 
     /// Attributes of all its messages.
@@ -75,38 +127,79 @@ impl Lease {
     }
 
     /// One more than the last tag.
+    #[inline]
     pub(crate) fn end_tag(&self) -> u64 {
         self.first_tag + u64::from(self.count)
     }
 
+    /// Messages that are not settled.
+    #[inline]
+    pub(crate) fn left(&self) -> u32 {
+        u32::from(self.left)
+    }
+
+    /// When the ack time-out of what was handed out ends.
+    pub(crate) fn due(&self) -> Option<Time> {
+        self.due.map(|due| Time(due.get()))
+    }
+
+    pub(crate) fn set_due(&mut self, due: Option<Time>) {
+        self.due = due.and_then(|due| NonZeroU64::new(due.0));
+    }
+
+    fn is_settled(&self, index: usize) -> bool {
+        self.left == 0 || self.marks.as_ref().is_some_and(|marks| marks.settled.get(index))
+    }
+
+    fn is_absent(&self, index: usize) -> bool {
+        self.marks.as_ref().is_some_and(|marks| marks.absent.get(index))
+    }
+
+    /// The messages that have tags of a range, by their index.
+    fn within(&self, tags: &Range<u64>) -> Range<usize> {
+        (tags.start - self.first_tag) as usize..(tags.end - self.first_tag) as usize
+    }
+
     /// The first tag of a range that is settled already.
+    #[inline]
     pub(crate) fn first_settled(&self, tags: &Range<u64>) -> Option<u64> {
-        tags.clone().find(|tag| self.settled.get((tag - self.first_tag) as usize))
+        if self.left == 0 {
+            return Some(tags.start).filter(|_| !tags.is_empty());
+        }
+        let (settled, wanted) = (&self.marks.as_ref()?.settled, self.within(tags));
+        if wanted.len() == 1 {
+            return settled.get(wanted.start).then_some(tags.start);
+        }
+        Some(self.first_tag + settled.first(wanted, true)? as u64)
     }
 
     /// The first tag that is not settled; the end if all are.
     pub(crate) fn first_unsettled(&self) -> u64 {
-        let mut tags = self.first_tag..self.end_tag();
-        tags.find(|tag| !self.settled.get((tag - self.first_tag) as usize)).unwrap_or(self.end_tag())
+        let first = match &self.marks {
+            _ if self.left == 0 => None,
+            None => Some(0),
+            Some(marks) => marks.settled.first(0..usize::from(self.count), false),
+        };
+        first.map_or(self.end_tag(), |first| self.first_tag + first as u64)
     }
 
     /// Settles what is not in a range of this lease's tags: gives the number of messages.
     pub(crate) fn settle(&mut self, tags: Range<u64>) -> u32 {
-        let before = self.left;
-        for tag in tags {
-            let index = (tag - self.first_tag) as usize;
-            if !self.settled.get(index) {
-                self.settled.set(index);
-                self.left -= 1;
-            }
-        }
-        before - self.left
+        let wanted = self.within(&tags);
+        let settled = match self.left {
+            0 => 0,
+            // All at once, as most are.
+            left if left == self.count && wanted.len() == usize::from(left) => self.left(),
+            _ => self.marks.get_or_insert_default().settled.set_all(wanted),
+        };
+        self.left -= settled as u16;
+        settled
     }
 
     /// The unsettled messages of a range of this lease's tags, as few pieces of the batch.
     pub(crate) fn pieces(&self, tags: Range<u64>) -> Vec<Piece> {
-        let wanted = (tags.start - self.first_tag) as usize..(tags.end - self.first_tag) as usize;
-        if self.left == self.count && self.batch.len() == self.count as usize && wanted.len() == self.count as usize {
+        let wanted = self.within(&tags);
+        if self.left == self.count && wanted.len() == usize::from(self.count) {
             return vec![Piece { batch: self.batch.clone(), first: self.first_seq, step: self.step }];
         }
         let mut pieces = Vec::new();
@@ -115,14 +208,14 @@ impl Lease {
         let mut offset = 0;
         let mut messages = self.batch.iter_packed();
         for index in 0..wanted.end {
-            if self.absent.get(index) {
+            if self.is_absent(index) {
                 // The neighbors of what is absent are neighbors in the batch, but not in the queue.
                 self.close(&mut open, &mut pieces);
                 continue;
             }
             let Some(message) = messages.next() else { break };
             let end = offset + message.len();
-            if wanted.contains(&index) && !self.settled.get(index) {
+            if wanted.contains(&index) && !self.is_settled(index) {
                 let (first, begin, count, _) = open.unwrap_or((index, offset, 0, offset));
                 open = Some((first, begin, count + 1, end));
             } else {
@@ -148,27 +241,36 @@ impl Lease {
 
     /// Drops the settled messages from the batch if they are more than half of it: gives the bytes
     /// that the new buffer is charged for.
+    #[inline]
     pub(crate) fn compact(&mut self) -> Option<usize> {
-        if self.left == 0 || self.left as usize * 2 >= self.batch.len() {
+        let left = usize::from(self.left);
+        if left == 0 || left * 2 >= self.batch.len() {
             return None;
         }
-        let mut packed = Vec::new();
-        let batch = self.batch.clone();
+        self.compact_to(left)
+    }
+
+    /// As [`Lease::compact`], where so many messages are left. Looks at those that the batch has alone.
+    fn compact_to(&mut self, left: usize) -> Option<usize> {
+        let marks = self.marks.as_mut()?;
+        let (batch, mut packed) = (self.batch.clone(), Vec::new());
         let mut messages = batch.iter_packed();
-        for index in 0..self.count as usize {
-            if self.absent.get(index) {
-                continue;
-            }
-            let Some(message) = messages.next() else { break };
-            if self.settled.get(index) {
-                self.absent.set(index);
-            } else {
-                packed.extend_from_slice(message);
+        for (word, all) in masks(0..usize::from(self.count)) {
+            let mut present = all & !marks.absent.0[word];
+            while present != 0 {
+                let bit = present & present.wrapping_neg();
+                present ^= bit;
+                let Some(message) = messages.next() else { break };
+                if marks.settled.0[word] & bit != 0 {
+                    marks.absent.0[word] |= bit;
+                } else {
+                    packed.extend_from_slice(message);
+                }
             }
         }
         packed.shrink_to_fit();
         let bytes = packed.len() + self.batch.extra();
-        self.batch = self.part(packed.into(), self.left as usize);
+        self.batch = self.part(packed.into(), left);
         Some(bytes)
     }
 }
@@ -211,8 +313,11 @@ mod tests {
                     lease.compact();
                 }
             }
-            prop_assert_eq!(lease.left as usize, left.len());
+            prop_assert_eq!(lease.left() as usize, left.len());
+            prop_assert_eq!(lease.first_unsettled(), left.first().copied().unwrap_or(100 + count));
             let wanted = 100 + wanted.0.min(count)..100 + wanted.1.min(count).max(wanted.0.min(count));
+            let first_settled = wanted.clone().find(|tag| !left.contains(tag));
+            prop_assert_eq!(lease.first_settled(&wanted), first_settled);
             let pieces = lease.pieces(wanted.clone());
             let expected: Vec<u64> = left.iter().filter(|tag| wanted.contains(tag)).map(|tag| 7 + (tag - 100) * 3).collect();
             prop_assert_eq!(sequence(&pieces), expected);
@@ -235,5 +340,17 @@ mod tests {
         assert_eq!(lease.first_settled(&(102..104)), Some(102));
         assert_eq!(lease.compact(), Some(4 + 4));
         assert_eq!(lease.compact(), None);
+    }
+
+    #[test]
+    fn a_lease_that_is_settled_at_once_keeps_no_marks() {
+        let mut lease = lease(4);
+        lease.set_due(Some(Time(9)));
+        assert_eq!((lease.due(), lease.left(), lease.first_unsettled()), (Some(Time(9)), 4, 100));
+        assert_eq!((lease.first_settled(&(100..104)), lease.settle(100..104)), (None, 4));
+        assert!(lease.marks.is_none());
+        assert_eq!((lease.first_settled(&(101..104)), lease.first_settled(&(101..101))), (Some(101), None));
+        assert_eq!((lease.settle(101..103), lease.left(), lease.first_unsettled()), (0, 0, 104));
+        assert_eq!(lease.pieces(100..104), []);
     }
 }

@@ -30,6 +30,7 @@ mod command;
 mod cost;
 mod delivery;
 mod event;
+mod headers;
 mod limits;
 mod name;
 mod queues;
@@ -41,6 +42,7 @@ mod backlog;
 mod budget;
 mod hash;
 mod lease;
+mod leases;
 mod list;
 mod meter;
 mod outbox;
@@ -49,14 +51,17 @@ mod trie;
 
 mod broker;
 
-pub use attributes::{Attributes, Headers, HeadersBuilder};
+pub use attributes::Attributes;
 pub use batch::{Batch, MalformedBatch, Packer};
 pub use broker::Broker;
 pub use command::{AckMode, Command, ConnectionId, DeliveryTag, SubscriptionId};
 pub use delivery::{Delivery, DeliveryRule};
 pub use event::{CloseReason, Event, PauseReason, Refusal};
+pub use headers::{Headers, HeadersBuilder};
 pub use limits::{ChannelRule, LimitError, Limits, OverflowPolicy, QueueOverflow};
-pub use name::{ECHO, Kind, Pattern, is_dead};
-pub use queues::{Browse, BrowseQuery, Browsed, MoveError, NoPosition, Position, QueueStatus, Queues};
+pub use name::{ECHO, Kind, Pattern, durable_queue, is_dead, is_temporary, temporary_queue};
+pub use queues::{
+    Browse, BrowseQuery, Browsed, MoveError, MoveOrder, NoPosition, Position, QueueStatus, Queues, StayReason,
+};
 pub use status::{ChannelStatus, ConnectionStatus, Page, Status, StatusQuery, Totals};
 pub use time::Time;

@@ -32,6 +32,11 @@ pub struct Limits {
     pub queue_messages: usize,
     /// Policy for a message to a queue that is at its bounds.
     pub overflow: QueueOverflow,
+    /// Messages that may wait for their acks at a subscription that names no prefetch of its own; 0 for any number. One to
+    /// a pattern follows the rule that matches the pattern as if it were a name.
+    pub prefetch: u32,
+    /// Topics that may have a retained value; 0 for none.
+    pub retained: usize,
     /// Bytes that a connection that has messages to ack, or a subscription with acks, may send while its
     /// messages wait for room, overhead included: it is read on, so that its acks arrive. 0 pauses it at
     /// once.
@@ -216,6 +221,8 @@ impl Default for Limits {
             queue: 64 * MIB,
             queue_messages: 10_000_000,
             overflow: QueueOverflow::Throttle,
+            prefetch: 100,
+            retained: 10_000,
             read_ahead: MIB / 4,
             memory: 512 * MIB,
             grace_period: Duration::from_millis(50),
@@ -243,7 +250,7 @@ pub enum OverflowPolicy {
 }
 
 /// Policy for a message to a queue that is at its bounds in bytes or messages. Queues of dead letters
-/// drop their oldest in any case.
+/// drop their oldest in any case, and so do those of durable subscriptions: there it does not become a dead letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueueOverflow {
     /// Its publisher is paused until there is room.
@@ -271,6 +278,8 @@ pub struct ChannelRule {
     pub queue_messages: Option<usize>,
     /// See [`Limits::overflow`].
     pub overflow: Option<QueueOverflow>,
+    /// See [`Limits::prefetch`].
+    pub prefetch: Option<u32>,
     /// See [`Limits::delivery`].
     pub delivery: DeliveryRule,
 }
@@ -278,8 +287,15 @@ pub struct ChannelRule {
 impl ChannelRule {
     /// A rule for the channels of a pattern that says nothing yet.
     pub fn new(pattern: Pattern) -> ChannelRule {
-        let delivery = DeliveryRule::default();
-        let (policy, buffer_unsubscribed, queue, queue_messages, overflow) = (None, None, None, None, None);
-        ChannelRule { pattern, policy, buffer_unsubscribed, queue, queue_messages, overflow, delivery }
+        ChannelRule {
+            pattern,
+            policy: None,
+            buffer_unsubscribed: None,
+            queue: None,
+            queue_messages: None,
+            overflow: None,
+            prefetch: None,
+            delivery: DeliveryRule::default(),
+        }
     }
 }

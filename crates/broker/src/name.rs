@@ -1,3 +1,4 @@
+use crate::ConnectionId;
 use bytes::Bytes;
 
 /// The channel that returns its data to the sender alone.
@@ -22,12 +23,47 @@ impl Kind {
 /// Prefix of the names of dead-letter queues.
 const DEAD: &[u8] = b"/queue/dead/";
 
+/// Prefix of the names of temporary queues.
+const TEMPORARY: &[u8] = b"/queue/temp/";
+
+/// Prefix of the names of durable subscriptions' queues.
+const DURABLE: &[u8] = b"/queue/subscription/";
+
 /// Names that only patterns match which begin in the same way.
-const APART: [&[u8]; 2] = [DEAD, b"/queue/subscription/"];
+const APART: [&[u8]; 3] = [DEAD, DURABLE, TEMPORARY];
 
 /// Returns true for the name of a queue that holds the dead letters of another one.
 pub fn is_dead(name: &[u8]) -> bool {
     name.starts_with(DEAD)
+}
+
+/// Returns true for the name of a temporary queue, which ends with the connection that owns it.
+pub fn is_temporary(name: &[u8]) -> bool {
+    name.starts_with(TEMPORARY)
+}
+
+/// The temporary queue of a connection with a name of the connection's choice: `/queue/temp/<connection>/<name>`.
+pub fn temporary_queue(owner: ConnectionId, name: &[u8]) -> Bytes {
+    [TEMPORARY, owner.0.to_string().as_bytes(), b"/", name].concat().into()
+}
+
+/// The connection that owns a temporary queue, by its name; `None` where the name says no connection.
+pub(crate) fn owner_of(name: &[u8]) -> Option<ConnectionId> {
+    let rest = name.strip_prefix(TEMPORARY)?;
+    let (number, queue) = rest.split_at(rest.iter().position(|&byte| byte == b'/')?);
+    let owner = ConnectionId(std::str::from_utf8(number).ok()?.parse().ok()?);
+    // One number has one name.
+    (queue.len() > 1 && owner.0.to_string().as_bytes() == number).then_some(owner)
+}
+
+/// The queue of a durable subscription: `/queue/subscription/<client>/<name>`. A client with a slash would be another's.
+pub fn durable_queue(client: &[u8], name: &[u8]) -> Bytes {
+    [DURABLE, client, b"/", name].concat().into()
+}
+
+/// Returns true for the name of a queue that a durable subscription has.
+pub(crate) fn is_durable(name: &[u8]) -> bool {
+    name.starts_with(DURABLE)
 }
 
 /// The queue of a queue's dead letters: its whole name without the first slash, under `/queue/dead/`.
@@ -37,8 +73,8 @@ pub(crate) fn dead_letters_of(name: &[u8]) -> Bytes {
 
 /// Names one channel, or all that it matches: levels are separated by `/`, the level `*` stands
 /// for any one level, a last level `>` for one or more. A pattern that begins with `/queue`
-/// matches queues only, every other one topics only. Names under `/queue/dead/` and `/queue/subscription/` are
-/// matched by patterns alone that begin with that.
+/// matches queues only, every other one topics only. Names under `/queue/dead/`, `/queue/subscription/` and `/queue/temp/`
+/// are matched by patterns alone that begin with that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(Bytes);
 
@@ -62,6 +98,11 @@ impl Pattern {
             }
         }
         true
+    }
+
+    /// Number of its levels.
+    pub(crate) fn levels(&self) -> usize {
+        levels(&self.0).count()
     }
 
     /// Whether it begins as a name does that is apart, if the name is.
@@ -135,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn dead_letters_and_durable_subscriptions_are_matched_by_patterns_that_begin_so() {
-        for prefix in ["/queue/dead", "/queue/subscription"] {
+    fn dead_letters_durable_subscriptions_and_temporary_queues_are_matched_by_patterns_that_begin_so() {
+        for prefix in ["/queue/dead", "/queue/subscription", "/queue/temp"] {
             let name = format!("{prefix}/queue/a");
             for pattern in ["/queue/>", "/queue/*/queue/a", "/queue/*/>", "/queue/*/queue/*"] {
                 check(pattern, &name, false);
@@ -148,6 +189,23 @@ mod tests {
         check("/queue/subscription/*/x", "/queue/subscription/me/x", true);
         check("/queue/>", "/queue/dead", true);
         check("/queue/>", "/queue/deadly/x", true);
+        check("/queue/temp/7/>", "/queue/temp/7/x", true);
+        check("/queue/>", "/queue/temporary/x", true);
+    }
+
+    #[test]
+    fn a_temporary_queue_names_its_owner() {
+        for (id, name) in [(7, "x"), (0, "a/b/*"), (u64::MAX, "/")] {
+            let queue = temporary_queue(ConnectionId(id), name.as_bytes());
+            assert!(is_temporary(&queue));
+            assert_eq!(owner_of(&queue), Some(ConnectionId(id)));
+        }
+        assert_eq!(temporary_queue(ConnectionId(7), b"x"), "/queue/temp/7/x");
+        let wrong = ["", "/", "7", "7/", "/x", "07/x", "+7/x", "-1/x", "*/x", ">", "18446744073709551616/x", "x/7"];
+        for wrong in wrong {
+            assert_eq!(owner_of(format!("/queue/temp/{wrong}").as_bytes()), None, "{wrong}");
+        }
+        assert_eq!(owner_of(b"/queue/temporary/7/x"), None);
     }
 
     #[test]

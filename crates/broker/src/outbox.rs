@@ -206,7 +206,7 @@ impl Outbox {
         open.origin = open.origin.join(open.count, origin, batch.len())?;
         open.packed.extend_from_slice(batch.packed());
         open.count += batch.len();
-        let capacity = open.packed.capacity() + batch.extra();
+        let capacity = open.packed.capacity() + batch.extra_given();
         let result = match coalesced {
             Some(replaced) => Coalesced::Opened(replaced, capacity),
             None => Coalesced::Into(open.allocation?, capacity),

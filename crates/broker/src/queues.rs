@@ -40,8 +40,8 @@ pub struct QueueStatus {
     pub delivered: u64,
     /// The same a second, lately.
     pub deliver_rate: f64,
-    /// Messages that came back after a consumer may have seen them, and are delivered again: each as often as it did.
-    pub redelivered: u64,
+    /// Messages that came back after a consumer may have seen them, each as often as it did. Dead letters are not among them.
+    pub returned: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
     /// Messages that wait in the queue of its dead letters; none of such a queue itself.
@@ -161,6 +161,29 @@ pub struct Browse {
     pub messages: Vec<Browsed>,
     /// From where to go on; `None` at the end. What is taken or comes back meanwhile may be missed, or listed twice.
     pub next: Option<Position>,
+}
+
+/// An order to move messages: [`Event::Moved`](crate::Event::Moved) tells its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MoveOrder {
+    /// Its number: no other order of this broker has the same.
+    pub number: u64,
+    /// Messages that will be looked at.
+    pub messages: usize,
+}
+
+/// Why messages that were to be moved stay in their queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StayReason {
+    /// The other queue has no room for them, or cannot be made.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// They are no dead letters, and do not say where they came from.
+    #[error("messages that are no dead letters do not say where they came from")]
+    NoOrigin,
+    /// They came from this queue.
+    #[error("they came from this queue")]
+    Same,
 }
 
 /// Why messages cannot be moved.

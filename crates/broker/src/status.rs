@@ -72,6 +72,8 @@ pub struct Totals {
     pub subscriptions: usize,
     /// Paused connections.
     pub paused: usize,
+    /// Topics with a retained value.
+    pub retained: usize,
     /// Bytes that the memory budget counts, overhead included.
     pub memory: usize,
     /// The memory budget, in bytes.
@@ -97,11 +99,16 @@ pub struct Totals {
     pub expired: u64,
     /// Messages that became dead letters.
     pub dead_lettered: u64,
-    /// Messages that were not taken, for their queue was full and rejects what is over its bounds.
+    /// Messages that were not taken: their queue was full and rejects what is over its bounds, or it was a temporary queue
+    /// whose connection is gone.
     pub rejected: u64,
-    /// Messages dropped from a full queue that could not become dead letters either.
+    /// Messages dropped from a full queue that could not become dead letters either, and those that a full durable
+    /// subscription has missed.
     pub dropped_overflow: u64,
-    /// Dead letters that were dropped: the oldest of those over a bound, and those that were rejected again.
+    /// Messages dropped with temporary queues and durable subscriptions that have ended.
+    pub dropped_ended: u64,
+    /// Dead letters that were dropped: the oldest of those over a bound, those that were rejected again, and those of
+    /// temporary queues.
     pub dropped_dead: u64,
     /// Messages that were moved to another queue, or as dead letters back to theirs.
     pub moved: u64,

@@ -1,22 +1,28 @@
-//! The patterns that are subscribed to, level by level.
+//! Patterns and what follows them: subscriptions, or the queues of durable ones; level by level.
 
 use crate::name::levels;
-use crate::slots::{NodeSlot, Slots, SubscriptionSlot};
+use crate::slots::{NodeSlot, Slots};
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
 
-#[derive(Debug, Default)]
-struct Node {
+#[derive(Debug)]
+struct Node<K> {
     children: HashMap<Bytes, NodeSlot>,
     /// The level `*`.
     any: Option<NodeSlot>,
     /// Patterns that end here.
-    here: BTreeSet<SubscriptionSlot>,
+    here: BTreeSet<K>,
     /// Patterns that end here with a last level `>`.
-    rest: BTreeSet<SubscriptionSlot>,
+    rest: BTreeSet<K>,
 }
 
-impl Node {
+impl<K> Default for Node<K> {
+    fn default() -> Node<K> {
+        Node { children: HashMap::new(), any: None, here: BTreeSet::new(), rest: BTreeSet::new() }
+    }
+}
+
+impl<K> Node<K> {
     fn is_unused(&self) -> bool {
         self.children.is_empty() && self.any.is_none() && self.here.is_empty() && self.rest.is_empty()
     }
@@ -25,24 +31,24 @@ impl Node {
 /// Finds the patterns that match a name at the cost of its levels and of the patterns that agree
 /// with them so far, however many others there are.
 #[derive(Debug)]
-pub(crate) struct Trie {
-    nodes: Slots<NodeSlot, Node>,
+pub(crate) struct Trie<K> {
+    nodes: Slots<NodeSlot, Node<K>>,
     root: NodeSlot,
 }
 
-impl Trie {
-    pub(crate) fn new() -> Trie {
+impl<K: Copy + Ord> Trie<K> {
+    pub(crate) fn new() -> Trie<K> {
         let mut nodes = Slots::new();
         let root = nodes.insert(Node::default());
         Trie { nodes, root }
     }
 
-    pub(crate) fn insert(&mut self, pattern: &Bytes, subscription: SubscriptionSlot) {
+    pub(crate) fn insert(&mut self, pattern: &Bytes, key: K) {
         let mut node = self.root;
         let mut rest = levels(pattern).peekable();
         while let Some(level) = rest.next() {
             if level == b">" && rest.peek().is_none() {
-                self.nodes.row(node).rest.insert(subscription);
+                self.nodes.row(node).rest.insert(key);
                 return;
             }
             let next = if level == b"*" { self.nodes[node].any } else { self.nodes[node].children.get(level).copied() };
@@ -58,10 +64,10 @@ impl Trie {
                 next
             });
         }
-        self.nodes.row(node).here.insert(subscription);
+        self.nodes.row(node).here.insert(key);
     }
 
-    pub(crate) fn remove(&mut self, pattern: &[u8], subscription: SubscriptionSlot) {
+    pub(crate) fn remove(&mut self, pattern: &[u8], key: K) {
         let mut path = vec![(self.root, &b""[..])];
         let mut rest = levels(pattern).peekable();
         let mut is_rest = false;
@@ -78,9 +84,9 @@ impl Trie {
         let (last, _) = path[path.len() - 1];
         let row = self.nodes.row(last);
         if is_rest {
-            row.rest.remove(&subscription)
+            row.rest.remove(&key)
         } else {
-            row.here.remove(&subscription)
+            row.here.remove(&key)
         };
         while let Some((node, level)) = path.pop() {
             let Some(&(parent, _)) = path.last() else { return };
@@ -101,7 +107,7 @@ impl Trie {
     }
 
     /// Calls `found` for the patterns that match, until it returns false.
-    fn search(&self, name: &[u8], mut found: impl FnMut(&BTreeSet<SubscriptionSlot>) -> bool) {
+    fn search(&self, name: &[u8], mut found: impl FnMut(&BTreeSet<K>) -> bool) {
         // A name's levels behind what a node has matched; `None` behind the last.
         let mut open = vec![(self.root, Some(name))];
         while let Some((slot, rest)) = open.pop() {
@@ -124,14 +130,19 @@ impl Trie {
         }
     }
 
-    /// The subscriptions whose patterns match, in no order that means anything.
-    pub(crate) fn matching(&self, name: &[u8]) -> Vec<SubscriptionSlot> {
+    /// The keys whose patterns match, in no order that means anything.
+    pub(crate) fn matching(&self, name: &[u8]) -> Vec<K> {
         let mut all = Vec::new();
         self.search(name, |some| {
             all.extend(some.iter().copied());
             true
         });
         all
+    }
+
+    /// Whether there is no pattern.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes.len() == 1 && self.nodes[self.root].is_unused()
     }
 
     /// Whether any pattern matches.
@@ -154,7 +165,7 @@ impl Trie {
 mod tests {
     use super::*;
     use crate::Pattern;
-    use crate::slots::Key;
+    use crate::slots::{Key, SubscriptionSlot};
     use proptest::prelude::*;
 
     proptest! {

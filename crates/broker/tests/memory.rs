@@ -3,9 +3,12 @@
 
 use bytes::Bytes;
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use switchboard_broker::{AckMode, Batch, Broker, Command, ConnectionId, Event, Limits, SubscriptionId, Time};
+use std::sync::{Arc, Mutex};
+use switchboard_broker::{
+    AckMode, Attributes, Batch, Broker, Command, ConnectionId, DeliveryTag, Event, Headers, Limits, SubscriptionId,
+    Time,
+};
 
 /// Counts what is allocated, with the rounding and the header of a usual allocator.
 struct Counting;
@@ -219,4 +222,129 @@ fn connections_subscriptions_and_paused_publishers_keep_within_the_budget() {
     assert!(load.paused.len() > 900);
     load.check("paused publishers");
     load.end(1..=1000);
+}
+
+/// A message of 100 bytes with five headers, two of which differ from message to message.
+fn with_headers(number: usize) -> Batch {
+    let mut headers = Headers::builder();
+    let (trace, customer) = (format!("{number:016x}"), format!("{:08}", number % 9973));
+    let values = [("type", "order"), ("region", "europe-west"), ("trace-id", &trace), ("customer", &customer)];
+    values.iter().for_each(|(name, value)| headers.push(name.as_bytes(), value.as_bytes()));
+    headers.push(b"version", b"3");
+    let mut attributes = Attributes::default();
+    attributes.headers = headers.finish();
+    Batch::one(&[b'x'; 100]).with_attributes(Arc::new(attributes))
+}
+
+#[test]
+fn a_message_with_five_headers_costs_at_most_300_bytes_beyond_its_own_whether_it_waits_or_is_unacked() {
+    const MESSAGES: usize = 1 << 14;
+    /// Body, names and values, and a colon and a line end for each header.
+    const OWN: usize = 100 + 84;
+    let _alone = alone();
+    let wide =
+        Limits { memory: 1 << 30, queue: 1 << 30, queue_messages: 0, outbox: 1 << 30, outbox_messages: 0, ..limits() };
+    let mut load = Load::new(wide);
+    load.connect(1, None, AckMode::Auto);
+    load.connect(2, None, AckMode::Auto);
+    let before = ALLOCATED.load(Ordering::Relaxed);
+    let beyond = || (ALLOCATED.load(Ordering::Relaxed) - before) / MESSAGES - OWN;
+    for number in 0..MESSAGES {
+        load.send(1, Command::Publish { channel: "/queue/a".into(), batch: with_headers(number) });
+    }
+    assert!(beyond() <= 300, "{} bytes for one that waits", beyond());
+    load.check("messages with headers wait");
+    let ack = AckMode::Manual { prefetch: u32::MAX };
+    load.broker.handle(
+        NOW,
+        ConnectionId(2),
+        Command::Subscribe { subscription: SubscriptionId(0), pattern: "/queue/a".into(), ack },
+    );
+    let mut given = 0;
+    while given < MESSAGES {
+        let mut bytes = 0;
+        while let Some(event) = load.broker.poll() {
+            let Event::Deliver { batch, .. } = event else { panic!("{event:?}") };
+            (given, bytes) = (given + batch.len(), bytes + batch.bytes());
+        }
+        load.broker.handle(NOW, ConnectionId(2), Command::Credit { bytes });
+        load.broker.handle_timeout(NOW);
+    }
+    assert!(beyond() <= 300, "{} bytes for one that is unacked", beyond());
+    load.check("messages with headers are unacked");
+    // Every other one is acked: what is left of their leases is within the budget, too.
+    for tag in (1..=MESSAGES as u64).step_by(2) {
+        load.send(2, Command::Ack { first: DeliveryTag(tag), last: DeliveryTag(tag) });
+    }
+    load.check("every other one is acked");
+    for tag in (2..=MESSAGES as u64).step_by(2) {
+        load.send(2, Command::Ack { first: DeliveryTag(tag), last: DeliveryTag(tag) });
+    }
+    load.end(1..=2);
+}
+
+#[test]
+fn leases_of_which_a_part_is_acked_keep_within_the_budget() {
+    let _alone = alone();
+    for acked in [2, 3, 60, 120, 200, 255] {
+        let mut load = Load::new(Limits { window: 64 << 20, outbox: 64 << 20, memory: 256 << 20, ..limits() });
+        load.connect(1, None, AckMode::Auto);
+        load.connect(2, Some("/queue/a"), AckMode::Manual { prefetch: 1_000_000 });
+        for _ in 0..1000 {
+            let mut packer = switchboard_broker::Packer::default();
+            (0..256).for_each(|_| packer.push(b"x"));
+            load.send(1, Command::Publish { channel: "/queue/a".into(), batch: packer.finish().expect("messages") });
+        }
+        load.send(2, Command::Credit { bytes: 1000 * 256 * 5 });
+        for lease in 0..1000 {
+            for tag in 1..=acked {
+                let tag = DeliveryTag(lease * 256 + tag);
+                load.send(2, Command::Ack { first: tag, last: tag });
+            }
+        }
+        load.check(&format!("{acked} of each 256 messages are acked"));
+        load.end(1..=2);
+    }
+}
+
+#[test]
+fn temporary_queues_durable_subscriptions_and_retained_values_keep_within_the_budget() {
+    let _alone = alone();
+    let mut load = Load::new(limits());
+    load.connect(1, None, AckMode::Auto);
+    load.connect(2, None, AckMode::Auto);
+    for number in 0..2000 {
+        let mut attributes = Attributes::default();
+        attributes.retain = true;
+        let batch = Batch::one(b"a value").with_attributes(Arc::new(attributes));
+        load.send(1, Command::Publish { channel: format!("/topic/{number}").into(), batch });
+    }
+    load.check("retained values");
+    for number in 0..1000 {
+        load.publish(1, &format!("/queue/temp/2/{number}"), 20);
+    }
+    load.check("temporary queues");
+    for number in 0..500u32 {
+        let (queue, subscription) = (format!("/queue/subscription/me/{number}").into(), SubscriptionId(number));
+        // Each third is to a pattern, and gets a value.
+        let source = if number % 3 == 0 { format!("/topic/{number}/>") } else { format!("/topic/{number}") }.into();
+        load.send(1, Command::SubscribeDurable { subscription, queue, source, ack: AckMode::Auto });
+    }
+    load.check("durable subscriptions");
+    for number in 0..500 {
+        load.publish(2, &format!("/topic/{number}"), 20);
+    }
+    load.check("fed durable subscriptions");
+    load.send(2, Command::Disconnect);
+    load.check("when temporary queues have ended");
+    for number in 0..500 {
+        load.send(1, Command::EndDurable { queue: format!("/queue/subscription/me/{number}").into() });
+    }
+    for number in 0..2000 {
+        let mut attributes = Attributes::default();
+        attributes.retain = true;
+        let batch = Batch::one(b"").with_attributes(Arc::new(attributes));
+        load.send(1, Command::Publish { channel: format!("/topic/{number}").into(), batch });
+    }
+    load.end([1].into_iter());
 }

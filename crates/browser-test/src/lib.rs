@@ -8,7 +8,7 @@ mod look;
 
 pub use browser::Browser;
 pub use input::key;
-pub use look::{Look, Scheme};
+pub use look::{LINKS_TOP, Look, Scheme, TOP_OF_LINKS};
 
 use std::time::Duration;
 

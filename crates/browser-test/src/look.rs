@@ -7,6 +7,15 @@ pub struct Look {
     pub(crate) phone: bool,
 }
 
+/// A script that gives the top of a page's links to the other services, shown or not. On a phone it is the same on every page:
+/// [`LINKS_TOP`].
+pub const TOP_OF_LINKS: &str =
+    "const links = document.querySelector('#services'), isHidden = links.hidden; links.hidden = false;
+    const top = Math.round(links.getBoundingClientRect().top + scrollY); links.hidden = isHidden; return top";
+
+/// The top of the links on a phone, in CSS pixels: the second row of the header.
+pub const LINKS_TOP: u32 = 56;
+
 /// The color scheme that the page is asked for: `prefers-color-scheme`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {

@@ -166,7 +166,8 @@ impl Client {
     ///
     /// [`Error::InDoubt`] if a connection has broken with messages on it since the last flush: those
     /// may be lost; all others have arrived, unless the time (option `timeout`) has run out, too.
-    /// [`Error::Rejected`] if the broker does not take one of them. [`Error::TimedOut`], [`Error::Closed`].
+    /// [`Error::Rejected`] if the broker does not take one of them, over STOMP [`Error::Server`] in its words. [`Error::TimedOut`],
+    /// [`Error::Closed`].
     pub fn flush(&self) -> Completion<()> {
         self.ask(|core, now| core.flush("flush", now))
     }

@@ -2,6 +2,7 @@ use crate::{Doubt, Reason};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_driver::quantity::plural;
 
 /// An error, and what to do about it. A clone is the same error.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -83,7 +84,7 @@ pub enum Error {
     /// A connection broke after these messages were written to it and before the broker had confirmed
     /// them. They may have arrived or not. Publish them again if a message may come twice; the option
     /// `resend` makes the client do so.
-    #[error("the connection broke with {} messages ({} bytes) in doubt; publish them again if they may come twice (option resend)", .0.messages, .0.bytes)]
+    #[error("the connection broke with {} ({}) in doubt; publish them again if they may come twice (option resend)", plural(.0.messages, "message"), plural(.0.bytes, "byte"))]
     InDoubt(Doubt),
     /// The broker ended the connection within this message, and so often, or it is so long, that it was given up: it has not
     /// arrived. All others have, except for those in doubt.
@@ -127,7 +128,7 @@ pub enum Error {
     #[error("the connection of this message has ended; the broker delivers it again")]
     Stale,
     /// A connection broke before the broker had confirmed these acks: it may deliver their messages again.
-    #[error("the connection broke with {messages} acks in doubt; their messages may be delivered again")]
+    #[error("the connection broke with {} in doubt; their messages may be delivered again", plural(*messages, "ack"))]
     Unsettled {
         /// Count.
         messages: u64,
@@ -164,7 +165,7 @@ pub enum Error {
 }
 
 fn doubtful(doubt: &Doubt) -> String {
-    if doubt.messages > 0 { format!(" ({} messages are in doubt)", doubt.messages) } else { String::new() }
+    if doubt.messages > 0 { format!(" (in doubt: {})", plural(doubt.messages, "message")) } else { String::new() }
 }
 
 fn advice(source: &io::Error) -> &'static str {

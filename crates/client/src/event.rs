@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
+use switchboard_driver::quantity::plural;
 
 /// Messages in doubt: written to a socket, and not confirmed when the connection broke. They may have arrived. A message that was
 /// not wholly written is not among them: it is sent again.
@@ -115,7 +116,7 @@ impl fmt::Display for Event {
                 write!(f, "{link}: disconnected: {reason}")
             }
             Event::Disconnected { link, reason, in_doubt } => {
-                write!(f, "{link}: disconnected with {} messages in doubt: {reason}", in_doubt.messages)
+                write!(f, "{link}: disconnected with {} in doubt: {reason}", plural(in_doubt.messages, "message"))
             }
             Event::Reconnecting { link, after, failure } => {
                 write!(f, "{link}: connecting again in {} ms", after.as_millis())?;
@@ -123,7 +124,12 @@ impl fmt::Display for Event {
             }
             Event::Paused => f.write_str("paused by the broker"),
             Event::Discarded { pattern, messages, .. } => {
-                write!(f, "subscription to {}: dropped with {messages} messages in it", pattern.escape_ascii())
+                write!(
+                    f,
+                    "subscription to {}: dropped with {} in it",
+                    pattern.escape_ascii(),
+                    plural(*messages, "message")
+                )
             }
             Event::Missed(count) => write!(f, "{count} events were missed"),
         }

@@ -32,6 +32,6 @@ pub use event::{Doubt, Event, Link, Reason};
 pub use events::Events;
 pub use message::Message;
 pub use options::Options;
-pub use options::WhenFull;
+pub use options::{Receipts, WhenFull};
 pub use subscribe::{AckMode, Subscribe};
 pub use subscription::{Callback, Iter, Subscription};

@@ -113,7 +113,7 @@ fn what_a_server_has_not_confirmed_is_in_doubt_and_what_it_refuses_is_named() {
         }
     });
     let client = stomp_client(address, "backoff_min=1ms&backoff_max=2ms");
-    for says in ["1 messages", "disk full", ""] {
+    for says in ["1 message ", "disk full", ""] {
         client.publish("/any/name at all", "x").wait().unwrap();
         let flushing = client.flush();
         match in_time("a flush", move || flushing.wait()) {

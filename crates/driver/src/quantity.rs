@@ -1,5 +1,6 @@
-//! Sizes, durations and counts as people write them: one grammar for options, settings and URLs.
+//! Sizes, durations and counts as people write them: one grammar for options, settings and URLs. Counts as sentences have them.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 const SIZES: [(&str, u64); 9] = [
@@ -17,6 +18,12 @@ const SIZES: [(&str, u64); 9] = [
 const SIZE: &str = "it must be a size, such as 64KiB, 1.5MB or 123";
 const DURATION: &str = "it must be a duration, such as 50ms, 10s, 1.5h or 2 (seconds)";
 const NEGATIVE: &str = "it must not be negative";
+
+/// A count with its noun: `1 message`, `2 messages`.
+#[must_use]
+pub fn plural(number: impl Copy + Display + PartialEq + From<u8>, noun: &str) -> String {
+    if number == 1.into() { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
 
 /// Reads a size in bytes: `8MiB`, `64 KiB`, `1.5GB`, `123`. Units are `B`, `kB`, `MB`, `GB`, `KiB`, `MiB`, `GiB` and `TiB`, in
 /// upper or lower case.
@@ -143,6 +150,12 @@ fn split_unit(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_noun_follows_its_number() {
+        assert_eq!([0_u64, 1, 2].map(|number| plural(number, "message")), ["0 messages", "1 message", "2 messages"]);
+        assert_eq!(plural(1_usize, "more line"), "1 more line");
+    }
 
     #[test]
     fn sizes() {

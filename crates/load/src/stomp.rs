@@ -14,6 +14,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct Stomp {
     /// The broker's address.
     pub address: SocketAddr,
+    /// Name of the broker's virtual host. Most brokers do not look at it; RabbitMQ's first is `/`.
+    pub host: String,
     /// Login and passcode, if the broker wants them.
     pub login: Option<(String, String)>,
     /// Each message is acked, and so many may wait for that; `None`: `auto`.
@@ -21,6 +23,11 @@ pub struct Stomp {
 }
 
 impl Stomp {
+    /// STOMP at this address, without a login and without acks.
+    pub fn at(address: SocketAddr) -> Stomp {
+        Stomp { address, host: "/".into(), login: None, prefetch: None }
+    }
+
     /// Opens a connection that is subscribed to nothing.
     ///
     /// # Errors
@@ -31,7 +38,8 @@ impl Stomp {
         stream.set_read_timeout(Some(ANSWER))?;
         let login =
             self.login.as_ref().map_or(String::new(), |(login, code)| format!("login:{login}\npasscode:{code}\n"));
-        write!(stream, "CONNECT\naccept-version:1.2\nhost:/\nheart-beat:0,0\n{login}\n\0")?;
+        let host = &self.host;
+        write!(stream, "CONNECT\naccept-version:1.2\nhost:{host}\nheart-beat:0,0\n{login}\n\0")?;
         expect(&stream, "CONNECTED")?;
         Ok(stream)
     }
@@ -178,7 +186,7 @@ mod tests {
     use super::*;
 
     fn stomp(prefetch: Option<u32>) -> Stomp {
-        Stomp { address: ([127, 0, 0, 1], 1).into(), login: None, prefetch }
+        Stomp { prefetch, ..Stomp::at(([127, 0, 0, 1], 1).into()) }
     }
 
     #[test]

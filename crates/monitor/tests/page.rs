@@ -3,8 +3,8 @@
 mod browser;
 
 use browser::{
-    BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LIVE, Look, MEMORY, RIGHT, STATE, Sender, blue, cell, differs, equals,
-    orange, past, pixels, plot, sample,
+    BLUE, Browser, CPU, Collector, ESCAPE, LEFT, LINKS_TOP, LIVE, Look, MEMORY, RIGHT, STATE, Sender, TOP_OF_LINKS,
+    blue, cell, differs, equals, orange, past, pixels, plot, sample,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -330,6 +330,7 @@ async fn a_phone_needs_no_scrolling_sideways_and_a_swipe_pans() {
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth]").await;
     assert_eq!(widths, json!([360, 360]));
+    assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
     browser.swipe(&plot("cpu"), 0.3, 0.7).await;
     browser.until("a swipe leads to the past", "return document.querySelector('#link').dataset.state === 'past'").await;
     browser.close().await;

@@ -9,6 +9,7 @@ use crate::site::{Listed, Problem, parse};
 use std::fmt::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use switchboard_driver::quantity::plural;
 use url::Url;
 
 /// Headlines that a report shows.
@@ -98,9 +99,9 @@ impl fmt::Display for Report {
         }
         match &self.outcome {
             Outcome::Found { headlines, total, .. } if *total > headlines.len() => {
-                write!(f, "{}: {} of {total} headlines, by the rule's limit", self.site, headlines.len())
+                write!(f, "{}: {} of {}, by the rule's limit", self.site, headlines.len(), plural(*total, "headline"))
             }
-            Outcome::Found { headlines, .. } => write!(f, "{}: {} headlines", self.site, headlines.len()),
+            Outcome::Found { headlines, .. } => write!(f, "{}: {}", self.site, plural(headlines.len(), "headline")),
             Outcome::Unchanged => write!(f, "{}: unchanged", self.site),
             Outcome::Broken { reason } => write!(f, "{}: the rule is broken: {reason}", self.site),
             Outcome::Failed { reason, .. } => write!(f, "{}: {reason}", self.site),
@@ -154,7 +155,6 @@ const TITLE: usize = 80;
 fn tables(found: &Suggestion, url: &Url) -> String {
     let quote = |text: &str| toml::Value::from(text).to_string();
     let plain = |text: &str| -> String { text.chars().filter(|letter| !letter.is_control()).take(TITLE).collect() };
-    let plural = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
     let host = url.host_str().unwrap_or("site");
     let mut number = 0;
     // Unique, so that the whole of the text is a sites file.

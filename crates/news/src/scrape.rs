@@ -8,6 +8,7 @@ use crate::site::{Mode, Site};
 use crate::state::Source;
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_driver::quantity::plural;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -349,8 +350,8 @@ fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: 
     (tried.steps, tried.hints, tried.headlines) = (steps, hints, headlines.clone());
     if count < site.min_items {
         let (least, empty) = (site.min_items, empty.unwrap_or_default());
-        let s = if count == 1 { "" } else { "s" };
-        return Way::Broken(format!("{count} headline{s}, fewer than min_items = {least}{empty} ({url})"));
+        let found = plural(count, "headline");
+        return Way::Broken(format!("{found}, fewer than min_items = {least}{empty} ({url})"));
     }
     Way::Found { headlines, total, validators }
 }

@@ -10,7 +10,7 @@ use service::Served;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use switchboard_browser_test::{Browser, Look};
+use switchboard_browser_test::{Browser, LINKS_TOP, Look, TOP_OF_LINKS};
 use tempfile::TempDir;
 
 const TITLES: [&str; 6] = [
@@ -97,6 +97,9 @@ async fn pictures_are_taken_in_light_in_dark_and_on_a_phone() {
         browser.until("the reason", "return document.querySelector('.reason') !== null").await;
         let fits = "return document.documentElement.scrollWidth <= innerWidth";
         assert_eq!(browser.run(fits).await, json!(true), "{look:?}");
+        if look == Look::PHONE {
+            assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
+        }
         browser.picture(picture).await;
         browser.close().await;
     }

@@ -6,7 +6,7 @@ mod common;
 use common::server;
 use common::service::Service;
 use serde_json::json;
-use switchboard_browser_test::{Browser, Look};
+use switchboard_browser_test::{Browser, LINKS_TOP, Look, TOP_OF_LINKS};
 
 async fn patrons() -> (common::Scratch, Service) {
     let scratch = server().scratch().await;
@@ -83,6 +83,9 @@ async fn it_can_be_read_in_the_dark_and_on_a_phone() {
         let wide =
             browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
         assert_eq!(wide, json!(0), "{name} scrolls sideways");
+        if look == Look::PHONE {
+            assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
+        }
         browser.picture(name).await;
         browser.close().await;
     }

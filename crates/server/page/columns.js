@@ -105,7 +105,7 @@ export const connectionColumns = (on, rates) => [
     figure("Out/s", null, (row) => rates(row)[1], rate, "mid"),
     figure("Published", "published", (row) => row.published, whole, "wide"),
     figure("Delivered", "delivered", (row) => row.delivered, whole, "wide"),
-    figure("Outbox", "outbox", (row) => row.outbox, bytes),
+    figure("Outbox", "outbox", (row) => row.outbox, bytes, "mid"),
     figure("Unacked", "unacked", (row) => row.unacked, whole, "wide"),
     figure("Dropped", "dropped", (row) => row.dropped, whole, "mid", "warn"),
     {

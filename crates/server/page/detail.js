@@ -15,7 +15,7 @@ const FIGURES = [
 /// Figures of queues only.
 const QUEUE_FIGURES = [
     ["In flight", (row) => whole(row.in_flight)], ["Oldest", (row) => (row.oldest_s === null ? "\u2013" : span(row.oldest_s))], ["Postponed", (row) => whole(row.postponed)],
-    ["Redelivered", (row) => whole(row.redelivered)], ["Dead letters", (row) => whole(row.dead_lettered)],
+    ["Came back", (row) => whole(row.returned)], ["Dead letters", (row) => whole(row.dead_lettered)],
 ];
 
 export class Detail {

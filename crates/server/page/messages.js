@@ -17,6 +17,12 @@ export function message({ body, hex, bytes }, notes) {
 
 const hexOf = (base64) => [...atob(base64)].map((sign) => sign.charCodeAt(0).toString(16).padStart(2, "0")).join("");
 
+/// A header's value. A dead letter's time is shown as one, by the clock of who looks.
+function readable(name, value) {
+    const isTime = name === "dead-letter-time" && /^\d{1,15}$/.test(value);
+    return isTime ? `${value} (${new Date(Number(value)).toLocaleString("sv")})` : value;
+}
+
 /// One message that waits in a queue.
 export function waiting({ body, body_base64: base64, length, age_s: age, attempts, redelivered, postponed_s: postponed, headers, seq }) {
     const notes = [
@@ -26,7 +32,7 @@ export function waiting({ body, body_base64: base64, length, age_s: age, attempt
     ];
     const made = message({ body, hex: base64 === undefined ? undefined : hexOf(base64), bytes: length }, notes);
     if (headers !== undefined) {
-        made.append(make("p", "headers", headers.map(([name, value]) => `${name}: ${value}`).join("\n")));
+        made.append(make("p", "headers", headers.map(([name, value]) => `${name}: ${readable(name, value)}`).join("\n")));
     }
     return made;
 }

@@ -10,12 +10,26 @@ import { button, make, text } from "./table.js";
 /// Before the names of queues of dead letters.
 const DEAD = "/queue/dead/";
 
+/// The words for the answer to an order to move messages.
+function movedWords({ moving, moved, stayed, reason }) {
+    if (moved === undefined) {
+        return `Moving ${count(moving, "message")}.`;
+    }
+    const words = `Moved ${count(moved, "message")}.`;
+    if (stayed > 0) {
+        throw new Error(`${words} ${count(stayed, "message")} could not be moved: ${reason}`);
+    }
+    return words;
+}
+
 export class Queue {
     /// `act` does something and says what came of it: (words of the answer, work).
     constructor(channel, act) {
         this.channel = channel;
         this.act = act;
         this.row = null;
+        /// Messages are shown, which an order may take away.
+        this.isLooking = false;
         this.name = shown(channel);
     }
 
@@ -30,22 +44,26 @@ export class Queue {
         text(this.pause, row?.is_paused ? "Resume" : "Pause\u2026");
     }
 
-    get messages() {
-        return this.row === null ? "All messages" : `The ${count(this.row.depth, "message")}`;
+    /// The messages that an order is about, as the beginning of a sentence.
+    get waiting() {
+        const depth = this.row?.depth;
+        return depth === undefined ? "All messages that wait" : depth === 1 ? "The one message that waits" : `The ${count(depth, "message")} that wait`;
     }
 
     async purges() {
-        const words = `${this.messages} that wait in this queue will be thrown away. Nobody gets them.`;
+        const words = `${this.waiting} in this queue will be thrown away, and reach nobody.`;
         if (await confirmed("Purge the queue", words, this.name, "Purge")) {
             await this.act(({ purged }) => `Purged ${count(purged, "message")}.`, () => api.purge(this.channel));
+            this.lookAgain();
         }
     }
 
     async moves() {
         const areDead = this.channel.name.startsWith(DEAD);
-        const to = await target(`${this.messages} that wait in this queue will be moved.`, this.name, areDead);
+        const to = await target(`${this.waiting} in this queue will be moved.`, this.name, areDead);
         if (to !== null) {
-            await this.act(({ moving }) => `Moving ${count(moving, "message")}.`, () => api.move(this.channel, to === "" ? null : parsed(to)));
+            await this.act(movedWords, () => api.move(this.channel, to === "" ? null : parsed(to)));
+            this.lookAgain();
         }
     }
 
@@ -68,6 +86,7 @@ export class Queue {
         const more = button("small", "Next 20", () => look());
         more.hidden = true;
         const look = async () => {
+            this.isLooking = true;
             try {
                 const answer = await api.peek(this.channel, after);
                 list.replaceChildren(...answer.messages.map(waiting));
@@ -80,10 +99,23 @@ export class Queue {
                 [state.textContent, state.dataset.bad] = [error.message, "true"];
             }
         };
-        const peek = button("small", "Peek", () => {
+        const begin = () => {
             after = null;
-            look();
-        });
+            return look();
+        };
+        const peek = button("small", "Peek", begin);
+        this.lookAgain = async () => {
+            if (!this.isLooking) {
+                return;
+            }
+            // An empty queue that nobody consumes is forgotten, and cannot be looked at.
+            if ((await api.channel(this.channel).catch(() => null)) !== null) {
+                return begin();
+            }
+            list.replaceChildren();
+            more.hidden = true;
+            state.textContent = "Nothing waits.";
+        };
         peek.id = "peek";
         return [make("h3", "", "Messages that wait ", peek, more), state, list];
     }

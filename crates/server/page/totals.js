@@ -42,10 +42,10 @@ export class Totals {
             });
         }
         const { dropped_slow: slow, dropped_no_subscribers: noSubscribers, dropped_publisher_gone: gone } = totals;
-        const { dropped_overflow: overflow, dropped_dead: dead } = totals;
-        text(element("dropped"), whole(slow + noSubscribers + gone + overflow + dead));
+        const { dropped_overflow: overflow, dropped_ended: ended, dropped_dead: dead } = totals;
+        text(element("dropped"), whole(slow + noSubscribers + gone + overflow + ended + dead));
         const why = [[slow, "slow subscribers"], [noSubscribers, "no subscribers"], [gone, "publisher gone"],
-            [overflow, "full queues"], [dead, "dead letters"]];
+            [overflow, "full queues"], [ended, "queues that ended"], [dead, "dead letters"]];
         text(element("dropped-why"), why.filter(([number]) => number > 0).map(([number, words]) => `${whole(number)} ${words}`).join(", "));
         text(element("connections"), whole(totals.connections));
         text(element("paused"), totals.paused > 0 ? `${whole(totals.paused)} paused` : count(totals.subscriptions, "subscription"));

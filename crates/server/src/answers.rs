@@ -1,40 +1,124 @@
 //! Long answers: made one at a time, and bounded until their clients have read them.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_core::Stream;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
+use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::MutexGuard;
 
-/// Unit of accounting, in bytes.
-const UNIT: usize = 1024;
+/// Bytes of an answer that are handed out at a time.
+const PART: usize = 16 << 10;
+/// Time in which the client of an answer takes a part of it; from then on the answer gives way to others.
+const STALE: Duration = Duration::from_secs(1);
 
 /// The room for answers that are on their way.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    room: Arc<Semaphore>,
-    /// All of it, in units.
-    units: u32,
-    turn: Mutex<()>,
+    room: Arc<Mutex<Room>>,
+    turn: tokio::sync::Mutex<()>,
+    scan: tokio::sync::Mutex<()>,
 }
 
-/// An answer that takes room until the last of it is written.
+#[derive(Debug)]
+struct Room {
+    /// Bytes.
+    limit: usize,
+    used: usize,
+    /// The number of the last answer.
+    last: u64,
+    /// Answers by their numbers, the oldest first.
+    held: BTreeMap<u64, Held>,
+}
+
+#[derive(Debug)]
 struct Held {
     text: Vec<u8>,
-    _room: OwnedSemaphorePermit,
+    /// Time of the last part.
+    taken: Instant,
 }
 
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.text
+impl Held {
+    fn is_stale(&self, now: Instant) -> bool {
+        now.duration_since(self.taken) >= STALE
+    }
+}
+
+impl Room {
+    fn has_some(&self, now: Instant) -> bool {
+        self.used < self.limit || self.held.values().any(|held| held.is_stale(now))
+    }
+
+    fn remove(&mut self, number: u64) {
+        let held = self.held.remove(&number);
+        self.used -= held.map_or(0, |held| held.text.len());
+    }
+
+    /// Holds an answer, in place of stale ones where there is no room. A longer one than all the room has it alone.
+    fn hold(&mut self, text: Vec<u8>, now: Instant) -> Option<u64> {
+        let is_full = |room: &Room| room.used > 0 && room.used + text.len() > room.limit;
+        while is_full(self) {
+            let stale = self.held.iter().find(|(_, held)| held.is_stale(now));
+            let number = *stale?.0;
+            self.remove(number);
+        }
+        self.used += text.len();
+        self.last += 1;
+        self.held.insert(self.last, Held { text, taken: now });
+        Some(self.last)
+    }
+
+    /// A part of an answer from this byte on; `None` if it gave way.
+    fn part(&mut self, number: u64, at: usize, now: Instant) -> Option<Bytes> {
+        let held = self.held.get_mut(&number)?;
+        held.taken = now;
+        let end = held.text.len().min(at + PART);
+        Some(Bytes::copy_from_slice(&held.text[at..end]))
+    }
+}
+
+/// The body of an answer.
+struct Parts {
+    room: Arc<Mutex<Room>>,
+    number: u64,
+    at: usize,
+}
+
+impl Stream for Parts {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let part = self.room.lock().part(self.number, self.at, Instant::now());
+        Poll::Ready(match part {
+            None => Some(Err(Error::new(ErrorKind::TimedOut, "the answer was not read, and gave way to others"))),
+            Some(part) if part.is_empty() => None,
+            Some(part) => {
+                self.at += part.len();
+                Some(Ok(part))
+            }
+        })
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.room.lock().remove(self.number);
     }
 }
 
 impl Answers {
-    /// A sixteenth of the memory budget is for answers; a longer one has it alone.
+    /// A sixteenth of the memory budget is for answers.
     pub(crate) fn new(memory: usize) -> Answers {
-        let units = u32::try_from(memory / 16 / UNIT).unwrap_or(u32::MAX).clamp(1, Semaphore::MAX_PERMITS as u32);
-        Answers { room: Arc::new(Semaphore::new(units as usize)), units, turn: Mutex::new(()) }
+        let room = Room { limit: (memory / 16).max(1), used: 0, last: 0, held: BTreeMap::new() };
+        let turn = tokio::sync::Mutex::new(());
+        Answers { room: Arc::new(Mutex::new(room)), turn, scan: tokio::sync::Mutex::new(()) }
     }
 
     /// Waits until no other answer is made: many who ask at once must not take all threads of the runtime.
@@ -42,28 +126,30 @@ impl Answers {
         self.turn.lock().await
     }
 
+    /// The same for answers that look at all rows of a table, which take so long that the others do not wait for them.
+    pub(crate) async fn scan(&self) -> MutexGuard<'_, ()> {
+        self.scan.lock().await
+    }
+
     /// Whether there is room for any answer at all.
     pub(crate) fn has_room(&self) -> bool {
-        self.room.available_permits() > 0
+        self.room.lock().has_some(Instant::now())
     }
 
     /// The answer, or that too many are on their way.
     pub(crate) fn json(&self, text: Vec<u8>) -> Response {
-        let units = u32::try_from(text.len() / UNIT + 1).unwrap_or(u32::MAX).min(self.units);
-        match self.room.clone().try_acquire_many_owned(units) {
-            Ok(room) => {
-                let body = Bytes::from_owner(Held { text, _room: room });
-                ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-            }
-            Err(_) => self.full(),
-        }
+        let length = text.len().to_string();
+        let Some(number) = self.room.lock().hold(text, Instant::now()) else { return self.full() };
+        let body = Body::from_stream(Parts { room: self.room.clone(), number, at: 0 });
+        ([(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, length)], body)
+            .into_response()
     }
 
     /// Answer when there is no room.
     pub(crate) fn full(&self) -> Response {
-        let kib = u64::from(self.units) * UNIT as u64 / 1024;
+        let kib = self.room.lock().limit.div_ceil(1024);
         let text =
-            format!("answers that their clients have not read take all {kib} KiB that there are for them; try again\n");
+            format!("answers that their clients are reading take all {kib} KiB that there are for them; try again\n");
         (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], text).into_response()
     }
 }
@@ -71,27 +157,75 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::to_bytes;
+
+    fn text(length: usize) -> Vec<u8> {
+        (0..length).map(|at| at as u8).collect()
+    }
+
+    async fn read(answer: Response) -> Option<Vec<u8>> {
+        to_bytes(answer.into_body(), usize::MAX).await.ok().map(|bytes| bytes.to_vec())
+    }
+
+    #[tokio::test]
+    async fn answers_take_their_room_until_they_are_read() {
+        let answers = Answers::new(16 * 100);
+        let first = answers.json(text(60));
+        assert_eq!(first.status(), StatusCode::OK);
+        assert_eq!(first.headers()[header::CONTENT_LENGTH], "60");
+        let full = answers.json(text(41));
+        assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(full.headers()[header::RETRY_AFTER], "1");
+        for length in [40, 39] {
+            assert_eq!(answers.json(text(length)).status(), StatusCode::OK, "{length}");
+        }
+        assert_eq!(read(first).await, Some(text(60)));
+        assert_eq!(answers.json(text(100)).status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_whole_in_parts() {
+        let answers = Answers::new(1 << 30);
+        for length in [0, 1, PART - 1, PART, PART + 1, 3 * PART] {
+            assert_eq!(read(answers.json(text(length))).await, Some(text(length)), "{length}");
+            assert_eq!(answers.room.lock().used, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_gives_way_to_another_after_a_second_and_no_earlier() {
+        let answers = Answers::new(16 * 100);
+        let unread = answers.json(text(100));
+        let begun = answers.room.lock().held[&1].taken;
+        for (later, gives_way) in [(STALE - Duration::from_nanos(1), false), (STALE, true)] {
+            let mut room = answers.room.lock();
+            assert_eq!(room.has_some(begun + later), gives_way);
+            assert_eq!(room.hold(text(1), begun + later).is_some(), gives_way);
+        }
+        assert_eq!(read(unread).await, None, "its client sees that it is not whole");
+        assert_eq!(answers.room.lock().used, 1);
+    }
 
     #[test]
-    fn answers_take_their_room_until_they_are_read() {
-        let answers = Answers::new(64 * UNIT);
-        let first = answers.json(vec![b'x'; 3 * UNIT - 1]);
-        assert_eq!(first.status(), StatusCode::OK);
-        let second = answers.json(vec![b'x'; UNIT]);
-        assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE, "it takes two units, and one is left");
-        assert_eq!(answers.json(vec![b'x'; UNIT - 1]).status(), StatusCode::OK);
-        drop(first);
-        assert_eq!(answers.json(vec![b'x'; UNIT]).status(), StatusCode::OK);
+    fn an_answer_of_which_a_part_is_taken_every_second_does_not_give_way() {
+        let mut now = Instant::now();
+        let mut room = Room { limit: 100, used: 0, last: 0, held: BTreeMap::new() };
+        let number = room.hold(text(3 * PART), now).expect("it is alone");
+        for part in 0..3 {
+            now += STALE;
+            assert_eq!(room.part(number, part * PART, now).as_deref(), Some(&text(3 * PART)[part * PART..][..PART]));
+            assert_eq!(room.hold(text(1), now), None);
+        }
+        room.remove(number);
+        assert!(room.hold(text(100), now).is_some());
     }
 
     #[test]
     fn an_answer_longer_than_all_the_room_has_it_alone() {
         let answers = Answers::new(0);
-        let long = answers.json(vec![b'x'; 10 * UNIT]);
+        let long = answers.json(text(10_000));
         assert_eq!(long.status(), StatusCode::OK);
         assert!(!answers.has_room());
-        let text = answers.full();
-        assert_eq!(text.headers()[header::RETRY_AFTER], "1");
         drop(long);
         assert!(answers.has_room());
     }

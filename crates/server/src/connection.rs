@@ -1,6 +1,7 @@
 //! One connection, in whichever protocol: its own task.
 
 mod ending;
+mod read_size;
 mod speaker;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use crate::hub::Hub;
 use crate::slice::Slice;
 use crate::stomp::Entry;
 use ending::Ending;
+use read_size::{READ_MAX, READ_MIN};
 use speaker::{Speaker, Wrong};
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSliceMut};
@@ -25,11 +27,6 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use web_socket::WebSocket;
 
-/// Bytes of a read, at most and at least.
-const READ_MAX: usize = 512 << 10;
-const READ_MIN: usize = 16 << 10;
-/// The same where memory is short.
-const READ_PRESSED: usize = 4 << 10;
 /// Commands that are made of a read at a time. The rest of its bytes waits.
 const COMMANDS: usize = 256;
 
@@ -151,8 +148,9 @@ impl<'a> Connection<'a> {
         }
     }
 
-    async fn serve<T>(mut self, begun: T) -> Ending {
-        let Connection { context, hub, handle, .. } = self;
+    /// By reference: the task of an idle connection would have room for it twice.
+    async fn serve<T>(&mut self, begun: T) -> Ending {
+        let &mut Connection { context, hub, handle, .. } = self;
         let mut begun = Some(begun);
         let handshake_ends = Instant::now() + context.handshake;
         // The peer has shut its side down, after it had ended the session.
@@ -304,8 +302,7 @@ impl<'a> Connection<'a> {
     fn read(&mut self) -> Read {
         let slice = Slice::after(self.spent);
         let read = SCRATCH.with_borrow_mut(|Scratch { buffer, commands }| {
-            let limit = if self.hub.memory_pressed() { READ_PRESSED } else { read_limit(self.hub.limits().memory) };
-            let size = self.read_size.min(limit);
+            let size = self.read_size.min(self.read_limit());
             // A WebSocket's bytes are masked, and cannot be read to where they belong.
             let spare = if self.web_socket.is_some() { &mut [][..] } else { self.session.spare() };
             let direct = spare.len();
@@ -391,9 +388,4 @@ impl<'a> Connection<'a> {
             tracing::debug!(peer = %self.handle.origin(), "send buffer: {error}");
         }
     }
-}
-
-/// So that a few connections' reads do not use up a small budget before anybody notices.
-fn read_limit(memory: usize) -> usize {
-    (memory / 64).clamp(READ_PRESSED, READ_MAX)
 }

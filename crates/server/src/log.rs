@@ -1,6 +1,7 @@
 //! Log lines about connections: a quota for each kind, so that no flood of one kind hides a line of another.
 
 use std::time::Instant;
+use switchboard_driver::quantity::plural;
 use switchboard_web::{LINES, LineQuota};
 
 /// Subject of a line.
@@ -44,7 +45,8 @@ impl LogQuota {
         let (quota, now) = (&self.0[kind as usize], Instant::now());
         if let Some(left_out) = quota.report(now) {
             let about = KINDS[kind as usize].1;
-            tracing::warn!("{left_out} lines about {about} were left out (at most {LINES} a second)");
+            let left_out = plural(left_out, "line");
+            tracing::warn!("left out {left_out} about {about} (at most {LINES} a second)");
         }
         quota.allows(now)
     }

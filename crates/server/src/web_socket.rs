@@ -2,7 +2,7 @@
 
 use crate::acceptor::Acceptor;
 use axum::extract::Extension;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,9 +20,10 @@ pub(crate) async fn upgrade(
     Extension(acceptor): Extension<Weak<Acceptor>>,
     takeover: Option<Extension<Takeover>>,
     method: Method,
+    version: Version,
     headers: HeaderMap,
 ) -> Response {
-    let answer = match handshake(&method, &headers) {
+    let answer = match handshake(&method, version, &headers) {
         Ok(answer) => answer,
         Err(refused) => return refused,
     };
@@ -43,7 +44,7 @@ pub(crate) async fn upgrade(
 }
 
 /// The answer 101, or why there is none.
-fn handshake(method: &Method, headers: &HeaderMap) -> Result<Response, Response> {
+fn handshake(method: &Method, version: Version, headers: &HeaderMap) -> Result<Response, Response> {
     if *method != Method::GET || !names(headers, &header::UPGRADE, "websocket") {
         let text = "this is for STOMP over WebSocket: a GET with `Upgrade: websocket`\n";
         return Err((StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], text).into_response());
@@ -53,6 +54,9 @@ fn handshake(method: &Method, headers: &HeaderMap) -> Result<Response, Response>
         return Err((StatusCode::UPGRADE_REQUIRED, [(header::SEC_WEBSOCKET_VERSION, "13")], text).into_response());
     }
     let bad = |text: &'static str| (StatusCode::BAD_REQUEST, text).into_response();
+    if version < Version::HTTP_11 {
+        return Err(bad("a WebSocket begins with HTTP/1.1: HTTP/1.0 has no upgrades\n"));
+    }
     if !names(headers, &header::CONNECTION, "upgrade") {
         return Err(bad("a WebSocket begins with `Connection: Upgrade`\n"));
     }
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_specification_s_key_has_the_specification_s_answer() {
-        let answer = handshake(&Method::GET, &request(&[])).unwrap();
+        let answer = handshake(&Method::GET, Version::HTTP_11, &request(&[])).unwrap();
         assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert!(!answer.headers().contains_key("sec-websocket-protocol"));
@@ -123,11 +127,12 @@ mod tests {
             ("v10.stomp, v11.stomp", "v11.stomp"),
             ("mqtt,v10.stomp,v12.stomp", "v12.stomp"),
         ] {
-            let answer = handshake(&Method::GET, &request(&[("sec-websocket-protocol", offered)])).unwrap();
+            let answer =
+                handshake(&Method::GET, Version::HTTP_11, &request(&[("sec-websocket-protocol", offered)])).unwrap();
             let named: Vec<_> = answer.headers().get_all("sec-websocket-protocol").iter().collect();
             assert_eq!(named, [chosen]);
         }
-        let refused = handshake(&Method::GET, &request(&[("sec-websocket-protocol", "mqtt")]));
+        let refused = handshake(&Method::GET, Version::HTTP_11, &request(&[("sec-websocket-protocol", "mqtt")]));
         assert_eq!(refused.unwrap_err().status(), StatusCode::BAD_REQUEST);
     }
 
@@ -140,8 +145,17 @@ mod tests {
             ([("sec-websocket-key", "short")], StatusCode::BAD_REQUEST),
             ([("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==AAAA")], StatusCode::BAD_REQUEST),
         ] {
-            assert_eq!(handshake(&Method::GET, &request(&changes)).unwrap_err().status(), status, "{changes:?}");
+            assert_eq!(
+                handshake(&Method::GET, Version::HTTP_11, &request(&changes)).unwrap_err().status(),
+                status,
+                "{changes:?}"
+            );
         }
-        assert_eq!(handshake(&Method::POST, &request(&[])).unwrap_err().status(), StatusCode::UPGRADE_REQUIRED);
+        let old = handshake(&Method::GET, Version::HTTP_10, &request(&[]));
+        assert_eq!(old.unwrap_err().status(), StatusCode::BAD_REQUEST);
+        assert_eq!(
+            handshake(&Method::POST, Version::HTTP_11, &request(&[])).unwrap_err().status(),
+            StatusCode::UPGRADE_REQUIRED
+        );
     }
 }

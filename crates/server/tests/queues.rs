@@ -48,6 +48,8 @@ async fn a_listing_says_of_each_queue_what_waits_where() {
     let first = client.receive().await;
     client.send(&format!("NACK\nid:{}\nrequeue:false\n\n\0", first.header("ack"))).await;
     client.settle().await;
+    let (_, status) = ask(&server, "GET", "/status").await;
+    assert_eq!(status["totals"]["failed"], 1, "a nack is a try without success");
     let row = row(&server, "/queue/a").await;
     let of = |name: &str| row[name].as_u64().unwrap();
     assert_eq!((of("depth"), of("in_flight"), of("consumers")), (0, 2, 1));
@@ -129,8 +131,8 @@ async fn messages_are_moved_to_another_queue_and_dead_letters_back_to_their_orig
     let server = Running::start().await;
     publisher(&server, "/queue/a", &[b"1", b"2", b"3"]).await;
     let moved = ask(&server, "POST", "/queues/move?name=/queue/a&to=/queue/b&limit=2").await;
-    assert_eq!(moved, (200, json!({ "moving": 2 })));
-    until(&server, "/queue/b", |row| row["depth"] == 2).await;
+    assert_eq!(moved, (200, json!({ "moved": 2, "stayed": 0, "reason": null })));
+    assert_eq!(row(&server, "/queue/b").await["depth"], 2);
 
     let mut client = StompClient::connect(&server, Version::V1_2).await;
     client.send("SUBSCRIBE\nid:1\ndestination:/queue/b\nack:client-individual\n\n\0").await;
@@ -144,10 +146,24 @@ async fn messages_are_moved_to_another_queue_and_dead_letters_back_to_their_orig
     let headers = &dead["messages"][0]["headers"];
     assert!(headers.as_array().unwrap().contains(&json!(["dead-letter-reason", "rejected"])), "{headers}");
     let back = ask(&server, "POST", "/queues/move?name=/queue/dead/queue/b").await;
-    assert_eq!(back, (200, json!({ "moving": 2 })));
+    assert_eq!(back, (200, json!({ "moved": 2, "stayed": 0, "reason": null })));
     until(&server, "/queue/b", |row| row["depth"] == 2 && row["dead"] == 0).await;
     client.send("SUBSCRIBE\nid:2\ndestination:/queue/b\n\n\0").await;
     assert_eq!((client.receive().await.body, client.receive().await.body), (b"1".to_vec(), b"2".to_vec()));
+}
+
+#[tokio::test]
+async fn an_answer_to_a_move_says_how_many_were_moved_and_why_the_others_stay() {
+    let limits = Limits { queue_messages: 3, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    publisher(&server, "/queue/a", &[b"1", b"2", b"3"]).await;
+    publisher(&server, "/queue/b", &[b"x"]).await;
+    let reason = "/queue/b: the queue is at its bound of 3 messages (limits: queue-messages, overflow)";
+    for (moved, stayed) in [(2, 1), (0, 1)] {
+        let answer = ask(&server, "POST", "/queues/move?name=/queue/a&to=/queue/b").await;
+        assert_eq!(answer, (200, json!({ "moved": moved, "stayed": stayed, "reason": reason })));
+        assert_eq!(row(&server, "/queue/a").await["depth"], stayed);
+    }
 }
 
 #[tokio::test]
@@ -193,6 +209,7 @@ async fn messages_that_a_queue_destroys_are_counted_in_the_metrics_and_the_statu
         let line = format!("\nswitchboard_messages_{name}_total {value}\n");
         assert!(metrics.contains(&line), "{line}{metrics}");
     }
+    assert!(metrics.contains("\nswitchboard_messages_failed_total 0\n"), "{metrics}");
     assert!(metrics.contains("_dropped_overflow_total ") && metrics.contains("_moved_total "), "{metrics}");
 }
 

@@ -164,6 +164,8 @@ async fn what_breaks_the_rules_of_either_protocol_is_told_before_a_close() {
         (b"\x81\x02Hi".to_vec(), "WebSocket: a frame that is not masked"),
         (frame(0x83, b""), "unknown opcode 3"),
         (frame(0x89, &[b'x'; 126]), "125 bytes"),
+        (frame(CLOSE, &999_u16.to_be_bytes()), "a close with the status 999, which no peer may send"),
+        (frame(CLOSE, &1006_u16.to_be_bytes()), "the status 1006"),
         (frame(TEXT, b"NONSENSE\n\n\0"), "NONSENSE"),
         (frame(BINARY, b"SEND\ncontent-length:99999999\n\n"), "(limit: message)"),
     ] {
@@ -199,6 +201,9 @@ async fn the_rules_of_http_for_host_site_and_token_hold() {
         "POST /kick?connection=1 HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\nContent-Length: 0";
     assert!(server.http(post).await.starts_with("HTTP/1.1 403 "));
     assert_eq!(at("Host: localhost\r\nSec-WebSocket-Protocol: mqtt\r\n").await, 400);
+    let old = request("/stomp", "Host: localhost\r\n").replace("HTTP/1.1", "HTTP/1.0");
+    let (_, head) = WebSocket::ask(&server, &old, b"").await;
+    assert!(head.starts_with("HTTP/1.0 400 "), "{head}");
     let plain = server.http("GET /stomp HTTP/1.1\r\nHost: localhost").await;
     assert!(plain.starts_with("HTTP/1.1 426 ") && plain.contains("STOMP over WebSocket"), "{plain}");
 

@@ -3,7 +3,7 @@
 use crate::http::not_http;
 use crate::output::{UsageError, note, plain};
 use crate::server_address::{AddressError, Door, ServerAddress};
-use crate::spoken::spoken;
+use crate::spoken::{WITHOUT_TLS, spoken};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::json;
@@ -11,8 +11,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
+use switchboard_driver::quantity::plural;
 use switchboard_monitor::agent::{self, Failed};
 use switchboard_monitor::report::{Error, Options, Outcome};
+use switchboard_wire::native::ForeignProtocol;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -147,16 +149,20 @@ fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::
 
 /// The same, with the protocol that is spoken where HTTP was expected.
 fn named(reports: Outcome, collector: &str) -> Outcome {
-    let problem = reports.problem.as_deref().filter(|problem| not_http(problem));
-    let address = problem.and_then(|_| collector.parse::<ServerAddress>().ok());
-    match address.and_then(|address| spoken(&address, Door::MonitorHttp)) {
-        Some(protocol) => Outcome { problem: Some(format!("the server there speaks {protocol}, not HTTP")), ..reports },
-        None => reports,
-    }
+    let Some(problem) = reports.problem.as_deref() else { return reports };
+    let address = collector.parse::<ServerAddress>().ok();
+    let address = address.filter(|address| address.is_https() || not_http(problem));
+    let is_https = address.as_ref().is_some_and(ServerAddress::is_https);
+    let problem = match address.and_then(|address| spoken(&address, Door::MonitorHttp)) {
+        Some(ForeignProtocol::Http) if is_https => format!("the server there {WITHOUT_TLS}"),
+        Some(ForeignProtocol::Http) | None => return reports,
+        Some(protocol) => format!("the server there speaks {protocol}, not HTTP"),
+    };
+    Outcome { problem: Some(problem), ..reports }
 }
 
 fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {
-    let reports = if lost == 1 { "1 report was".to_owned() } else { format!("{lost} reports were") };
+    let reports = format!("{} {}", plural(lost, "report"), if lost == 1 { "was" } else { "were" });
     let problem = problem.map_or_else(String::new, |problem| format!(": {}", plain(problem)));
     format!("{reports} not delivered to {collector}{problem}")
 }

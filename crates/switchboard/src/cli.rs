@@ -1,9 +1,11 @@
 //! The command line.
 
+use crate::admin;
 use crate::agent::{self, Agent};
 use crate::bench::{self, Bench};
 use crate::config::Settings;
 use crate::http::HttpArgs;
+use crate::listen;
 use crate::log::LogFormat;
 use crate::monitor::{self, Monitored};
 use crate::names::Name;
@@ -11,9 +13,10 @@ use crate::news::{self, NewsArgs, RenderArgs};
 use crate::output::UsageError;
 use crate::queues::{self, Queues};
 use crate::rows::{self, RowsArgs};
+use crate::send;
 use crate::server_address::{Door, Server, ServerAddress};
 use crate::status::{self, Status};
-use crate::top::Top;
+use crate::top::{self, Top};
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -73,11 +76,14 @@ pub(crate) enum Command {
     /// A queue's messages are acked once they are printed, over STOMP: what was not printed goes to others, also when this
     /// command is killed. `listen ... | head` loses at most what the pipe and its reader have taken; --count leaves the others
     /// in the queue. With switchboard:// in --server there are no acks.
+    #[command(after_help = listen::EXAMPLES)]
     Listen(Listen),
     /// Publish messages to a channel.
     ///
     /// Each message is delivered at least once: what the broker has not confirmed when a
-    /// connection breaks is sent again over the next one.
+    /// connection breaks is sent again over the next one. It ends with exit code 1 at a message that a full queue rejects (setting
+    /// overflow). With switchboard:// in --server the broker cannot tell that.
+    #[command(after_help = send::EXAMPLES)]
     Send(Send),
     /// Show who is connected and what waits where.
     #[command(after_help = status::EXAMPLES)]
@@ -94,13 +100,16 @@ pub(crate) enum Command {
     #[command(after_help = agent::EXAMPLES)]
     Agent(Agent),
     /// Show CPU and memory of the processes that report to the monitor, live.
+    #[command(after_help = top::EXAMPLES)]
     Top(Top),
     /// Show the queues; look at the messages of one, throw them away, move them, or pause it.
     #[command(after_help = queues::EXAMPLES)]
     Queues(Queues),
     /// Close a connection. Most clients connect again at once: to keep one away, stop its program or block its address.
+    #[command(after_help = admin::KICK_EXAMPLES)]
     Kick(Kick),
     /// Check that a server is alive, for scripts and containers: exit code 0 if it is, else 1.
+    #[command(after_help = admin::HEALTH_EXAMPLES)]
     Health(Health),
     /// Print the completions of a shell.
     Completions {

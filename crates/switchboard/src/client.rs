@@ -1,6 +1,7 @@
 //! The client of `listen` and `send`, and what it says while it works.
 
 use crate::cli::Peer;
+use crate::names::{STRAY, has_stray_wildcard, is_wildcard};
 use crate::output::{note, plain, refused};
 use crate::server_address::Door;
 use anyhow::{Result, anyhow, bail};
@@ -58,6 +59,12 @@ pub(crate) fn protocol(peer: &Peer, is_of_use: bool) -> Protocol {
     } else {
         Protocol::Native
     }
+}
+
+/// Returns true for the name of a queue that STOMP can express: there it has acks and receipts. Other names are left to the native
+/// protocol.
+pub(crate) fn is_queue_of_stomp(name: &[u8]) -> bool {
+    name.starts_with(b"/queue/") && !name.contains(&0)
 }
 
 /// Tries for ever, and says so once.
@@ -151,7 +158,7 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
 /// Returns a warning about a channel that is legal, and hardly meant.
 pub(crate) fn doubtful(channel: &str, listens: bool) -> Option<String> {
     let levels: Vec<_> = channel.split('/').collect();
-    let is_wildcard = |(at, level): (usize, &&str)| *level == "*" || (*level == ">" && at + 1 == levels.len());
+    let is_wildcard = |(at, level): (usize, &&str)| is_wildcard(&levels, at, level);
     if !channel.starts_with('/') && !channel.is_empty() {
         let kind = if channel.starts_with("queue") { "a topic, no queue" } else { "another channel than" };
         let rest = if channel.starts_with("queue") { String::new() } else { format!(" /{channel}") };
@@ -163,11 +170,8 @@ pub(crate) fn doubtful(channel: &str, listens: bool) -> Option<String> {
     if !listens && levels.iter().enumerate().any(is_wildcard) {
         return Some(format!("{channel} is taken literally: patterns are for `listen`."));
     }
-    let stray = |(at, level): (usize, &&str)| level.contains(['*', '>']) && !is_wildcard((at, level));
-    if listens && levels.iter().enumerate().any(stray) {
-        return Some(format!(
-            "{channel} is taken literally: `*` stands for a whole level, and `>`, as the last level, for the rest."
-        ));
+    if listens && has_stray_wildcard(channel) {
+        return Some(format!("{channel} is taken literally: {STRAY}."));
     }
     None
 }

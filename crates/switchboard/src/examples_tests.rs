@@ -32,6 +32,12 @@ fn commands(line: &str) -> Vec<&str> {
     starts.filter(|part| part.starts_with("switchboard ")).collect()
 }
 
+/// A command with all below it.
+fn all(command: clap::Command) -> Vec<clap::Command> {
+    let below: Vec<clap::Command> = command.get_subcommands().cloned().flat_map(all).collect();
+    std::iter::once(command).chain(below).collect()
+}
+
 fn check(source: &str, line: &str) {
     if let Err(error) = Cli::try_parse_from(words(line)) {
         panic!("{source}: {line}: {error}");
@@ -41,10 +47,7 @@ fn check(source: &str, line: &str) {
 #[test]
 fn the_examples_of_the_help_are_command_lines() {
     let mut checked = 0;
-    let mut cli = Cli::command();
-    let all: Vec<clap::Command> =
-        std::iter::once(cli.clone()).chain(cli.get_subcommands_mut().map(|command| command.clone())).collect();
-    for command in all {
+    for command in all(Cli::command()) {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         for line in help.lines().skip(1) {
             for found in commands(line) {
@@ -88,6 +91,19 @@ fn the_examples_of_the_documents_are_command_lines() {
         }
     }
     assert!(checked >= 10, "only {checked} examples were found");
+}
+
+/// Commands without arguments that need an example.
+const PLAIN: &[&str] = &["up", "broker", "completions", "man", "config", "check"];
+
+#[test]
+fn every_client_command_and_every_action_on_queues_has_examples() {
+    let command = Cli::command();
+    let found = |name: &str| command.find_subcommand(name).expect("a command");
+    for command in command.get_subcommands().chain(found("queues").get_subcommands()) {
+        let name = command.get_name();
+        assert!(command.get_after_help().is_some() != PLAIN.contains(&name), "{name}");
+    }
 }
 
 /// `-x --long command` of the client commands and `config`, except for help and version, which all have.

@@ -2,7 +2,7 @@
 
 use crate::escape::escape;
 use crate::server_address::{Door, Server, ServerAddress};
-use crate::spoken::spoken;
+use crate::spoken::{WITHOUT_TLS, spoken};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
@@ -75,10 +75,11 @@ impl HttpServer {
             Ok(answer) => answer,
             Err(error) => {
                 let error = error.to_string();
-                if not_http(&error)
-                    && let Some(protocol) = self.spoken().await
-                {
-                    bail!("{base} speaks {protocol}, not HTTP: {}", self.right_door());
+                let is_https = self.address.is_https();
+                match if is_https || not_http(&error) { self.spoken().await } else { None } {
+                    Some(ForeignProtocol::Http) if is_https => bail!("{base} {WITHOUT_TLS}"),
+                    Some(ForeignProtocol::Http) | None => {}
+                    Some(protocol) => bail!("{base} speaks {protocol}, not HTTP: {}", self.right_door()),
                 }
                 let advice = if error.contains("refused") { self.start() } else { "" };
                 bail!("cannot ask {base}: {error}{advice}");
@@ -186,11 +187,11 @@ impl HttpServer {
         self.client.send(method, url, &headers, "").await
     }
 
-    /// Another protocol than HTTP, where that is spoken.
+    /// The protocol that is spoken there, without TLS.
     async fn spoken(&self) -> Option<ForeignProtocol> {
         let (address, door) = (self.address.clone(), self.door);
         let asked = tokio::task::spawn_blocking(move || spoken(&address, door));
-        asked.await.ok()?.filter(|protocol| *protocol != ForeignProtocol::Http)
+        asked.await.ok()?
     }
 }
 

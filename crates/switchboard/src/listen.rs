@@ -3,7 +3,7 @@
 mod print;
 
 use crate::cli::Listen;
-use crate::client::{connect, doubtful, narrate, protocol};
+use crate::client::{connect, doubtful, is_queue_of_stomp, narrate, protocol};
 use crate::output::{self, UsageError, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, anyhow, bail};
@@ -14,7 +14,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
+use switchboard_driver::quantity::plural;
 use tokio::sync::oneshot;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  switchboard listen /topic/news
+  switchboard listen '/topic/>'                          all topics below /topic; the quotes are for the shell
+  switchboard listen /queue/jobs -n 1                    take one job
+  switchboard listen /queue/jobs --headers -j            with headers, as JSON
+  switchboard listen /topic/news -n 1 --timeout 5s       exit code 27 if none comes";
 
 /// Bytes written at a time, at most, give or take one message; and bytes read ahead of it.
 const CHUNK: usize = 64 << 10;
@@ -84,7 +93,11 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
     let end = match printed {
         Ok(end) => end,
         Err(error) => {
-            if error.is::<output::Closed>() && !acks {
+            if error.is::<output::Closed>() && acks {
+                // The acks of what the reader took are still on their way.
+                subscription.drain();
+                stop.unless_again(until_end(&mut subscription)).await;
+            } else if error.is::<output::Closed>() {
                 stop.unless_again(count_lost(args, &mut subscription)).await;
             }
             return Err(error);
@@ -127,10 +140,9 @@ struct Printer<'a> {
 /// express are left to the native protocol.
 fn is_acked(args: &Listen) -> bool {
     let name = &args.channel.0;
-    let is_expressible = name.starts_with(b"/queue/") && !name.contains(&0);
     // Of another broker all but topics is taken for a queue.
     let is_strange = protocol(&args.peer, false) == Protocol::Stomp && !name.starts_with(b"/topic");
-    is_strange || is_expressible && protocol(&args.peer, true) == Protocol::Stomp
+    is_strange || is_queue_of_stomp(name) && protocol(&args.peer, true) == Protocol::Stomp
 }
 
 fn how(acks: bool, left: u64) -> Subscribe {
@@ -242,7 +254,7 @@ async fn count_lost(args: &Listen, subscription: &mut Subscription) {
     };
     let _ = tokio::time::timeout(DRAIN, counting).await;
     if lost > 0 {
-        note(format_args!("{lost} more messages had been sent to this listener; they are lost."));
+        note(format_args!("Lost: {} that had been sent to this listener.", plural(lost, "more message")));
     }
 }
 

@@ -110,7 +110,9 @@ impl Log {
             let dropped = self.dropped.dropped_lines();
             if dropped > told {
                 let lines = dropped - told;
-                tracing::warn!("{lines} log lines were dropped: nobody read the standard error");
+                tracing::warn!(
+                    "lines of the log that nobody read from the standard error, and that were dropped: {lines}"
+                );
                 told = dropped;
             }
         }

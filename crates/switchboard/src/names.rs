@@ -9,6 +9,21 @@ use std::os::unix::ffi::OsStrExt;
 /// Bytes of the longest channel name that a broker takes by default: it is the broker that refuses a longer one.
 const LONGEST: usize = 1024;
 
+/// The use of wildcards, for whoever has used them otherwise.
+pub(crate) const STRAY: &str = "`*` stands for a whole level, and `>`, as the last level, for the rest";
+
+/// Returns true if a level of a pattern stands for others.
+pub(crate) fn is_wildcard(levels: &[&str], at: usize, level: &str) -> bool {
+    level == "*" || level == ">" && at + 1 == levels.len()
+}
+
+/// Returns true if a pattern has a wildcard's sign that is taken literally.
+pub(crate) fn has_stray_wildcard(pattern: &str) -> bool {
+    let levels: Vec<&str> = pattern.split('/').collect();
+    let mut signs = levels.iter().enumerate().filter(|(_, level)| level.contains(['*', '>']));
+    signs.any(|(at, level)| !is_wildcard(&levels, at, level))
+}
+
 /// Encodes a value of an address, all but what never needs it.
 pub(crate) fn percent(value: impl AsRef<[u8]>) -> String {
     const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

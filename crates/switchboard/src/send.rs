@@ -1,7 +1,7 @@
 //! `switchboard send`.
 
 use crate::cli::{Peer, Send};
-use crate::client::{connect, doubtful, narrate, protocol};
+use crate::client::{connect, doubtful, is_queue_of_stomp, narrate, protocol};
 use crate::lines::Lines;
 use crate::output::{self, note};
 use crate::stop::{Stop, exit_code};
@@ -12,9 +12,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::time::Duration;
 use switchboard_client::native::LIMIT;
-use switchboard_client::{Client, Completion, Error, Options, Reason};
+use switchboard_client::{Client, Completion, Error, Options, Reason, Receipts};
+use switchboard_driver::quantity::plural;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  switchboard send /topic/news 'hello'                   one message
+  seq 10 | switchboard send /queue/jobs -l               one job a line
+  switchboard send /queue/jobs 'later' --header AMQ_SCHEDULED_DELAY:5000
+  switchboard send /topic/load --size 1KiB -n 1000 -i 10ms
+  switchboard send /queue/jobs 'hello' -s stomp://guest:guest@rabbit.example:61613";
 
 /// Bytes sent before the broker is asked whether it has them, at most, give or take one message. As many
 /// may be sent meanwhile.
@@ -53,6 +62,7 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
             Some(Error::InDoubt(_)) => {
                 anyhow!("the broker took the connection, but not the messages, {ATTEMPTS} times (its log says why)")
             }
+            Some(Error::Server { message, .. }) => anyhow!("the broker did not take all messages: {message}"),
             Some(Error::Closed) => match narrator.await? {
                 Some(reason) => anyhow!("not everything was sent: {reason}"),
                 None => error,
@@ -64,7 +74,7 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
     // Not before the session has ended.
     stop.unless_again(narrator).await?;
     if signal.is_some() {
-        note(format_args!("Interrupted: {sent} messages were sent."));
+        note(format_args!("Interrupted: {} sent.", plural(sent, "message")));
     }
     if args.json {
         output::write(format!("{}\n", json!({ "channel": args.channel.to_string(), "sent": sent })).as_bytes())?;
@@ -122,9 +132,10 @@ async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
     Ok(())
 }
 
-/// Headers go over STOMP alone.
+/// Over STOMP alone there are headers, and an answer for a message that a full queue rejects.
 fn options(args: &Send) -> Options {
-    Options { protocol: protocol(&args.peer, !args.headers.is_empty()), ..Options::default() }
+    let is_of_use = !args.headers.is_empty() || is_queue_of_stomp(&args.channel.0);
+    Options { protocol: protocol(&args.peer, is_of_use), receipts: Receipts::Message, ..Options::default() }
 }
 
 fn publish(client: &Client, args: &Send, message: &[u8]) -> Completion<()> {

@@ -9,6 +9,9 @@ use switchboard_wire::native::ForeignProtocol;
 /// Time for each byte of the answer. A service on this machine or near it needs less.
 const ANSWER: Duration = Duration::from_secs(1);
 
+/// The fault of an address with `https` where that is not spoken.
+pub(crate) const WITHOUT_TLS: &str = "speaks HTTP without TLS: write http:// instead of https://";
+
 /// Asks in HTTP, and names the protocol of the answer, or of the greeting that came before it. `None` if it says nothing, or
 /// nothing that is known. Blocks for some seconds at most, once it is connected.
 pub(crate) fn spoken(address: &ServerAddress, door: Door) -> Option<ForeignProtocol> {

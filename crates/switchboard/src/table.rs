@@ -2,6 +2,7 @@
 
 use ratatui::crossterm::terminal;
 use std::fmt::Write;
+use switchboard_driver::quantity::plural;
 
 /// The least that is left of a name.
 const NAME: usize = 8;
@@ -33,6 +34,8 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<String>>,
     /// All rows that there are.
     pub(crate) total: usize,
+    /// The total may be too small.
+    pub(crate) may_be_more: bool,
     pub(crate) what: &'static str,
 }
 
@@ -86,8 +89,12 @@ impl Table {
         }
         let (shown, total) = (self.rows.len(), self.total.max(self.rows.len()));
         let left_out = total - shown;
-        if left_out > 0 {
-            lines.push(format!("{left_out} more {}{}: --all", self.what, if left_out == 1 { "" } else { "s" }));
+        let more = plural(left_out, &format!("more {}", self.what));
+        match (left_out, self.may_be_more) {
+            (0, false) => {}
+            (0, true) => lines.push(format!("perhaps more {}s: --all", self.what)),
+            (_, false) => lines.push(format!("{more}: --all")),
+            (_, true) => lines.push(format!("at least {more}: --all")),
         }
     }
 }

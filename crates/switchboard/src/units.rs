@@ -37,11 +37,6 @@ pub(crate) fn age(seconds: f64) -> String {
     format!("{value:.0}d")
 }
 
-/// A count with its noun: `1 message`, `2 messages`.
-pub(crate) fn plural(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,10 +90,5 @@ mod tests {
         ] {
             assert_eq!(age(seconds), text, "{seconds}");
         }
-    }
-
-    #[test]
-    fn a_noun_follows_its_number() {
-        assert_eq!((plural(0, "message"), plural(1, "message")), ("0 messages".into(), "1 message".into()));
     }
 }

@@ -133,8 +133,9 @@ impl Services {
         let served = settings.into_server();
         let start_broker = async || {
             let mut served = served.clone();
-            stomp::leave_out_taken(&mut served.stomp);
+            let taken = stomp::leave_out_taken(&mut served.stomp);
             let server = Server::bind(served).await.map_err(|error| anyhow!("{error}"))?;
+            stomp::warn_of_taken(&taken);
             // The rules may have changed while it could not start.
             let rules = server.channel_rules();
             rules.set(self.settings.borrow().channel_rules());

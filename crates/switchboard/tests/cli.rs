@@ -165,9 +165,14 @@ fn who_sends_may_come_before_the_broker() {
 fn what_the_broker_refuses_is_not_sent_for_ever() {
     let broker = Broker::start(&["--set", "message=1KiB"]);
     sends(&broker, &["/queue/a", "--size", "1024", "--count", "1"]);
-    for (once, expected) in [(&[][..], "not the messages, 5 times (its log says why)"), (&["--once"], "not everything")]
-    {
-        let args = [&["send", "/queue/a", "--size", "1025", "--count", "1"], once].concat();
+    let words = "the broker did not take all messages: a body of 1025 bytes or more is over the limit of 1024 bytes (limit: message)";
+    for (channel, once, expected) in [
+        ("/queue/a", &[][..], words),
+        ("/queue/a", &["--once"], words),
+        ("/topic/a", &[], "not the messages, 5 times (its log says why)"),
+        ("/topic/a", &["--once"], "not everything"),
+    ] {
+        let args = [&["send", channel, "--size", "1025", "--count", "1"], once].concat();
         let refused = broker.client(&args).output().expect("an end");
         assert_eq!(refused.status.code(), Some(1));
         let error = text(&refused.stderr);
@@ -243,6 +248,8 @@ fn a_wrong_door_says_which_it_is() {
     let native = output(&["status", "--server", &broker.native[0]]);
     assert_eq!(native.status.code(), Some(1));
     assert!(text(&native.stderr).contains("native"), "{native:?}");
+    let plain = output(&["status", "--server", &format!("https://{}", broker.http)]);
+    assert!(text(&plain.stderr).contains("speaks HTTP without TLS: write http:// instead of https://"), "{plain:?}");
     // The HTTP port asked in the native protocol: that cannot heal, so nothing is waited for.
     let http = broker.http.trim_start_matches("http://").trim_end_matches('/');
     for arguments in

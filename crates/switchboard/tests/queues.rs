@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Broker, Client, poll, switchboard};
+use common::{Broker, Client, switchboard};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -34,7 +34,7 @@ fn a_listing_says_what_waits_where() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         cells(lines[0]),
-        ["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "REDEL", "DEAD", "STATE"]
+        ["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "BACK", "DEAD", "STATE"]
     );
     assert_eq!((lines.len(), &cells(lines[1])[..4]), (2, &["/queue/jobs", "2", "0", "0"][..]), "{text}");
     let (_, json, _) = run(&["queues", "--json", "-s", &broker.http]);
@@ -66,18 +66,32 @@ fn messages_are_shown_moved_paused_and_purged_and_each_says_what_it_did() {
     assert!(text.contains("  > first\\u{1b}[2J\n") && text.contains("  > \\xff\n"), "{text}");
     assert!(text.ends_with("More wait behind these: -n shows more.\n"), "{text}");
     let moved = queues(&["move", "/queue/a", "/queue/b", "-n", "2", "--yes"]);
-    assert_eq!((moved.0, &moved.1[..]), (Some(0), "Moving 2 messages of /queue/a to /queue/b.\n"));
-    poll("two are there", || {
-        let (_, json, _) = queues(&["peek", "/queue/b", "--json"]);
-        let json: Value = serde_json::from_str(&json).ok()?;
-        (json["messages"].as_array()?.len() == 2).then_some(())
-    });
+    assert_eq!((moved.0, &moved.1[..]), (Some(0), "Moved 2 messages of /queue/a to /queue/b.\n"));
+    let (_, json, _) = queues(&["peek", "/queue/b", "--json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["messages"].as_array().map(Vec::len), Some(2));
     let paused = queues(&["pause", "/queue/b", "--yes"]);
     assert_eq!(paused.1, "Paused /queue/b: `switchboard queues resume` lets it go on.\n");
     assert!(queues(&[]).1.contains("paused"));
     assert_eq!(queues(&["resume", "/queue/b"]).1, "Resumed /queue/b.\n");
     assert_eq!(queues(&["purge", "/queue/a", "--yes", "--json"]).1, "{\"purged\":1}\n");
     assert_eq!(queues(&["purge", "/queue/b", "-y"]).1, "Purged 2 messages of /queue/b.\n");
+}
+
+#[test]
+fn a_move_that_a_full_queue_stops_says_how_many_were_moved_and_why_the_others_stay() {
+    let broker = Broker::start(&["--set", "queue-messages=2"]);
+    publish(&broker, "/queue/a", &[b"1", b"2"]);
+    publish(&broker, "/queue/b", &[b"x"]);
+    let order = ["queues", "move", "/queue/a", "/queue/b", "--yes", "-s", &broker.http];
+    let (code, text, error) = run(&order);
+    let says = "Moved 1 message of /queue/a to /queue/b. 1 message could not be moved: /queue/b: the queue is at its bound of \
+                2 messages (limits: queue-messages, overflow)\n";
+    assert_eq!((code, &text[..]), (Some(1), ""));
+    assert!(error.ends_with(says) && error.lines().count() == 1, "{error}");
+    let (code, text, _) = run(&[&order[..], &["--json"]].concat());
+    let json: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &json["moved"], &json["stayed"]), (Some(1), &0.into(), &1.into()));
 }
 
 #[test]

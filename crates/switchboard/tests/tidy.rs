@@ -29,7 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/rows/compare", &[]),
     ("crates/news", &["switchboard-child", "switchboard-driver", "switchboard-http-client", "switchboard-web"]),
     ("crates/http-client", &["switchboard-driver"]),
-    ("crates/server", &["switchboard-broker", "switchboard-web", "switchboard-wire"]),
+    ("crates/server", &["switchboard-broker", "switchboard-driver", "switchboard-web", "switchboard-wire"]),
     (
         "crates/monitor",
         &[

@@ -35,6 +35,7 @@ mod takeover;
 
 mod options;
 mod page;
+mod parts;
 mod server;
 mod services;
 
@@ -45,6 +46,7 @@ pub use limits::{LimitError, Limits};
 pub use line_quota::{LINES, LineQuota};
 pub use options::Options;
 pub use page::{PageFile, page_file, tagged};
+pub use parts::{parts_body, secured};
 pub use server::{HttpServer, max_connections};
 pub use services::{ServiceState, Services};
 pub use takeover::Takeover;

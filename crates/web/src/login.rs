@@ -25,6 +25,20 @@ const FORM: usize = 4 << 10;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
+/// The colors of all pages. They are in the form itself: its style sheet would need the token.
+const THEME: &str = include_str!("theme.css");
+const STYLE: &str = "\
+body { display: grid; place-items: center; min-height: 90vh; }
+main { width: min(25rem, 100%); padding: 24px 28px; border: 1px solid var(--rule); border-radius: 10px; background: var(--card); }
+h1 { margin-bottom: 10px; }
+p { color: var(--quiet); font-size: 0.93rem; }
+p[role=alert] { color: var(--bad); }
+label { display: block; margin-top: 18px; font-size: 0.87rem; font-weight: 550; }
+input, button { width: 100%; min-height: 40px; margin-top: 6px; border: 1px solid var(--rule); border-radius: 6px; font: inherit; }
+input { padding: 4px 11px; background: var(--page); color: var(--text); }
+button { margin-top: 14px; border-color: var(--accent); background: var(--accent); color: var(--on-accent); font-weight: 550; }
+";
+
 /// Answers a request without the token: with the form for a browser that opens a page, else with a sentence.
 pub(crate) fn ask(request: &Request, why: &str) -> Response {
     let wants_page = request
@@ -82,16 +96,16 @@ fn local(target: &str) -> String {
 
 fn form(next: &str, why: &str) -> Response {
     let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
+    let role = if why == WRONG { "alert" } else { "note" };
     let page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Switchboard: log in</title>\n\
-         <style>:root{{color-scheme:light dark;font:16px system-ui}}body{{max-width:26em;margin:15vh auto;padding:0 1em}}\
-         input{{font:inherit;width:100%;box-sizing:border-box;padding:.4em;margin:.4em 0 1em}}button{{font:inherit;padding:.4em 1em}}</style>\n\
-         </head><body><h1>Switchboard</h1>\n<p>{why} The server printed at its start where it is kept.</p>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<style>\n{THEME}{STYLE}</style>\n\
+         </head><body><main><h1>Switchboard</h1>\n<p role=\"{role}\">{why} The server printed at its start where it is kept.</p>\n\
          <form method=\"post\" action=\"{PATH}?next={next}\">\
          <input name=\"username\" autocomplete=\"username\" value=\"switchboard\" hidden><label>Access token\
          <input type=\"password\" name=\"token\" autocomplete=\"current-password\" autofocus required></label>\
-         <button>Log in</button></form>\n</body></html>\n"
+         <button>Log in</button></form></main>\n</body></html>\n"
     );
     let headers = [
         (CONTENT_SECURITY_POLICY, POLICY),

@@ -274,3 +274,19 @@ async fn a_page_of_an_allowed_site_may_ask_and_needs_the_token_all_the_same() {
     assert_eq!(status(&server, "OPTIONS /act", &of("other.example", preflight)).await, 401);
     assert_eq!(status(&server, "OPTIONS /act", &of("app.example", "")).await, 401);
 }
+
+#[tokio::test]
+async fn http_1_0_is_answered_without_a_host_and_http_1_1_is_not() {
+    let server = Running::with(router(), Options::default()).await;
+    for (request, expected) in [
+        ("GET / HTTP/1.0\r\n\r\n", "HTTP/1.0 200"),
+        ("GET / HTTP/1.0\r\nHost: localhost\r\n\r\n", "HTTP/1.0 200"),
+        ("GET / HTTP/1.0\r\nHost: rebound.example\r\n\r\n", "HTTP/1.0 421"),
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "HTTP/1.1 400"),
+    ] {
+        let answer = server.ask(request).await;
+        assert!(answer.starts_with(expected), "{request}: {answer}");
+    }
+    // Its token is asked for as of any other.
+    assert!(chosen().await.ask("GET / HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 401"));
+}

@@ -65,6 +65,8 @@ impl Oracle {
             // Nobody says these here.
             Command::PublishWithReceipt { .. }
             | Command::Claim { .. }
+            | Command::SubscribeDurable { .. }
+            | Command::EndDurable { .. }
             | Command::Receipt { .. }
             | Command::ReceiptsWritten { .. }
             | Command::Connect { .. } => {}

@@ -70,6 +70,8 @@ impl Oracle {
             Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => {
                 return Err(format!("{} is told of a rejection, and no queue rejects anything", connection.0));
             }
+            Event::Lapsed { .. } => {}
+            Event::Moved { .. } => return Err("messages were moved, and nobody has asked for it".to_owned()),
             Event::Slow { connection } => self.link(connection.0).told_slow = true,
             Event::Recall { connection } => self.recall(connection.0)?,
             Event::Close { connection, reason } => self.close(connection.0, *reason)?,

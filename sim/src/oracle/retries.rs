@@ -63,16 +63,16 @@ impl Oracle {
     pub(super) fn note_times(&mut self, id: usize, attributes: Option<&Arc<Attributes>>) {
         let Some(attributes) = attributes else { return };
         let message = &mut self.messages[id];
-        message.expires = attributes.expires;
-        message.group = attributes.group.as_ref().and_then(|group| group.last().copied());
-        if let Some(time) = attributes.deliver_at.filter(|time| *time > self.now) {
+        message.expires = attributes.expires();
+        message.group = attributes.group().and_then(|group| group.last().copied());
+        if let Some(time) = attributes.deliver_at().filter(|time| *time > self.now) {
             self.delayed += 1;
             message.not_before = time;
             // It has no order among those that are not delayed.
             (message.returned, message.delayed) = (true, true);
         }
         message.priority = attributes.priority;
-        let (has_times, has_group) = (attributes.expires.is_some() || message.delayed, message.group.is_some());
+        let (has_times, has_group) = (attributes.expires().is_some() || message.delayed, message.group.is_some());
         let has_priority = message.priority != Attributes::PRIORITY;
         let books = self.channels.entry(message.channel).or_default();
         books.has_times |= has_times;

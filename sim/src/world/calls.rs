@@ -95,6 +95,9 @@ impl World {
             Event::Refused { connection, .. } | Event::Recall { connection } => connection.0,
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
             Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => connection.0,
+            Event::Lapsed { connection, .. } => connection.0,
+            // Nobody here moves messages.
+            Event::Moved { .. } => return Ok(()),
         };
         let (now, delay, rng) = (self.now, self.settings.delay, &mut self.rng);
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
@@ -127,8 +130,11 @@ impl World {
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
+            // It comes again, which says the same.
+            (Event::Lapsed { .. }, _) => {}
             // Nobody here asks for receipts yet.
             (Event::Slow { .. } | Event::Receipt { .. } | Event::Rejected { .. } | Event::Unconfirmed { .. }, _) => {}
+            (Event::Moved { .. }, _) => {}
             (Event::Refused { .. }, Link::Native(native)) => {
                 native.ending.get_or_insert(Ending::Rest(now + LINGER));
             }
@@ -167,8 +173,10 @@ impl World {
             Event::Resume { .. } => "resume".into(),
             Event::Recall { .. } => "recall".into(),
             Event::Slow { .. } => "slow".into(),
+            Event::Lapsed { .. } => "lapsed".into(),
             Event::Rejected { .. } => "rejected".into(),
             Event::Unconfirmed { .. } => "unconfirmed".into(),
+            Event::Moved { .. } => "moved".into(),
             Event::Close { reason, .. } => format!("close {reason:?}"),
         };
         // Only what kind it was: the rest of a reason is figures.

@@ -5,7 +5,7 @@ use super::connection::Sweep;
 use super::timers::Timer;
 use crate::delivery::Return;
 use crate::slots::{ConnectionSlot, MemberSlot};
-use crate::{ConnectionId, DeliveryTag, Refusal};
+use crate::{ConnectionId, DeliveryTag, Event, Refusal};
 
 /// An ack or nack of a range of tags, as far as it is not carried out.
 #[derive(Clone, Copy, Debug)]
@@ -40,38 +40,45 @@ impl Broker {
             settling.unknown = settling.unknown.or(Some(end_tag.max(settling.next)));
             settling.last = end_tag - 1;
         }
-        self.connections.edit(slot).settling.push_back(settling);
-        self.go_on_settling(slot);
+        if !self.connections[slot].settling.is_empty() {
+            self.connections.edit(slot).settling.push_back(settling);
+            self.go_on_settling(slot);
+        } else if !self.settle_rest(slot, &mut settling) {
+            self.connections.edit(slot).settling.push_back(settling);
+        }
     }
 
-    /// Goes on with acks and nacks, some leases a step.
+    /// Goes on with acks and nacks that earlier calls have left, in order.
     pub(super) fn go_on_settling(&mut self, slot: ConnectionSlot) {
-        while let Some(&(mut settling)) = self.connections[slot].settling.front() {
-            while settling.next <= settling.last {
-                if !self.spend(4) {
-                    if let Some(front) = self.connections.edit(slot).settling.front_mut() {
-                        *front = settling;
-                    }
-                    return;
-                }
-                self.settle_next(slot, &mut settling);
-            }
-            self.connections.edit(slot).settling.pop_front();
-            if let Some(tag) = settling.unknown {
-                self.refuse(slot, None, Refusal::UnknownTag { tag: DeliveryTag(tag) });
+        while let Some(mut settling) = self.connections.edit(slot).settling.pop_front() {
+            if !self.settle_rest(slot, &mut settling) {
+                self.connections.edit(slot).settling.push_front(settling);
+                return;
             }
         }
+    }
+
+    /// Carries out the rest of an ack or nack, some leases a step; false if this call has done enough.
+    fn settle_rest(&mut self, slot: ConnectionSlot, settling: &mut Settling) -> bool {
+        while settling.next <= settling.last {
+            if !self.spend(4) {
+                return false;
+            }
+            self.settle_next(slot, settling);
+        }
+        if let Some(tag) = settling.unknown {
+            self.refuse(slot, None, Refusal::UnknownTag { tag: DeliveryTag(tag) });
+        }
+        true
     }
 
     /// Settles what one lease has of a range.
     fn settle_next(&mut self, slot: ConnectionSlot, settling: &mut Settling) {
         let leases = &mut self.connections.edit(slot).leases;
         let mut unknown = |tag: u64| settling.unknown = Some(settling.unknown.map_or(tag, |known| known.min(tag)));
-        let within =
-            leases.range_mut(..=settling.next).next_back().filter(|(_, lease)| lease.end_tag() > settling.next);
-        let Some((&key, lease)) = within else {
+        let Some(lease) = leases.get_mut(settling.next) else {
             unknown(settling.next);
-            let next = leases.range(settling.next..).next().map(|(&tag, _)| tag);
+            let next = leases.next_from(settling.next).map(|lease| lease.first_tag);
             settling.next = next.map_or(settling.last + 1, |tag| tag.min(settling.last + 1));
             return;
         };
@@ -80,31 +87,29 @@ impl Broker {
             unknown(tag);
         }
         settling.next = tags.end;
-        let pieces = if settling.returns.is_some() { lease.pieces(tags.clone()) } else { Vec::new() };
+        let returned = settling.returns.map(|how| (how, lease.pieces(tags.clone())));
         let count = lease.settle(tags);
-        let (member, is_over) = (lease.member, lease.left == 0);
-        let attributes = lease.attributes().cloned();
+        let (first_tag, source, is_over) = (lease.first_tag, lease.source(), lease.left() == 0);
+        let of_group = lease.attributes().filter(|attributes| attributes.group().is_some()).cloned();
         let compacted = lease.compact();
-        if let Some(how) = settling.returns {
+        let channel = self.members[source.member].channel;
+        if let Some((how, pieces)) = returned {
             self.spend(pieces.len());
-            let lease = self.connections.edit(slot).leases.remove(&key).expect("it was found");
-            self.return_pieces(&lease, pieces, how);
-            self.connections.edit(slot).leases.insert(key, lease);
-            if how == Return::Failed && attributes.is_some_and(|attributes| attributes.group.is_some()) {
+            self.return_pieces(source, pieces, how);
+            if how == Return::Failed && of_group.is_some() {
                 self.hold_back(slot);
             }
         } else {
-            let channel = self.members[member].channel;
             self.count_delivered(slot, channel, count as usize);
-            self.settle_group(channel, attributes.as_ref(), count as usize);
+            self.settle_group(channel, of_group.as_ref(), count as usize);
         }
-        self.count_settled(slot, member, count);
+        self.count_settled(slot, source.member, count);
         if is_over {
-            let lease = self.connections.edit(slot).leases.remove(&key);
+            let lease = self.connections.edit(slot).leases.remove(first_tag);
             lease.into_iter().for_each(|lease| self.end_lease(lease));
         } else if let Some(bytes) = compacted {
-            let allocation = self.allocate(self.members[member].channel, bytes);
-            let lease = self.connections.edit(slot).leases.get_mut(&key).expect("it was found");
+            let allocation = self.allocate(channel, bytes);
+            let lease = self.connections.edit(slot).leases.get_mut(first_tag).expect("it was found");
             let before = std::mem::replace(&mut lease.allocation, allocation);
             self.release(before);
         }
@@ -141,12 +146,15 @@ impl Broker {
             connection.ack_due.remove(&next);
             let (_, tag) = next;
             let handed_tag = connection.handed_tag;
-            let Some(lease) = connection.leases.get_mut(&tag) else { continue };
-            lease.due = None;
+            let Some(lease) = connection.leases.get_mut(tag) else { continue };
+            lease.set_due(None);
             // Messages that were recalled and not handed out again are not the consumer's.
             let (next, end) = (lease.first_unsettled(), lease.end_tag().min(handed_tag));
             let mut settling = Settling { next, last: end - 1, unknown: None, returns: Some(Return::Failed) };
             if next < end {
+                let (first, last) = (DeliveryTag(next), DeliveryTag(end - 1));
+                let subscription = self.members[lease.member].id;
+                self.events.push_back(Event::Lapsed { connection: id, subscription, first, last });
                 self.settle_next(slot, &mut settling);
             }
             if !self.spend(4) {

@@ -6,6 +6,7 @@ use super::member::Skipped;
 use super::pending::Pending;
 use crate::backlog::Backlog;
 use crate::cost;
+use crate::lease::Lease;
 use crate::name::Kind;
 use crate::outbox::Origin;
 use crate::slots::{ChannelSlot, Key, MemberSlot};
@@ -21,12 +22,14 @@ impl Broker {
     #[doc(hidden)]
     pub fn audit(&self) -> usize {
         let mut sum = self.budget.buffers() + self.members.len() * cost::MEMBER;
-        let (mut waiting, mut unused) = (0, 0);
+        let (mut waiting, mut unused, mut retained, mut temporary) = (0, 0, 0, 0);
         let in_flight = self.groups_in_flight();
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
             sum += channel.charge() + channel.backlog.charge() + self.audit_groups(slot, &in_flight);
             waiting += channel.backlog.depth;
+            retained += usize::from(channel.retained.is_some());
+            temporary += usize::from(channel.owner.is_some() && !channel.is_forgotten);
             let (mut all, mut ready) = (0, 0);
             let mut member = channel.everybody.first;
             while let Some(at) = member {
@@ -41,6 +44,9 @@ impl Broker {
         self.audit_in_flight();
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
+        assert_eq!(retained, self.retained, "topics with a retained value");
+        sum += retained * cost::RETAINED;
+        self.audit_temporary(temporary);
         let aside = self.channels.iter().flat_map(|(slot, _)| self.set_aside(slot));
         let elsewhere = self.garbage.iter().map(|(_, backlog)| backlog).chain(aside);
         sum += elsewhere.map(Backlog::charge).sum::<usize>();
@@ -62,7 +68,7 @@ impl Broker {
             paused += usize::from(connection.blocked.is_some());
             arriving += usize::from(connection.is_arriving());
             needs += usize::from(connection.need.is_some());
-            let unacked: u32 = connection.leases.values().map(|lease| lease.left).sum();
+            let unacked: u32 = connection.leases.iter().map(Lease::left).sum();
             assert_eq!(unacked as usize, connection.unacked, "messages that wait for acks");
         }
         assert_eq!(pending, self.pending, "messages of paused connections");
@@ -85,18 +91,31 @@ impl Broker {
         };
         for (_, connection) in self.connections.iter() {
             for (member, messages, attributes) in connection.outbox.queue_messages() {
-                count(member, attributes.and_then(|attributes| attributes.group.as_ref()), messages);
+                count(member, attributes.and_then(|attributes| attributes.group()), messages);
             }
             for entry in connection.retained.iter().map(|retained| &retained.entry) {
                 let member = entry.origin.member();
                 member.into_iter().for_each(|member| count(member, entry.batch.group(), entry.batch.len()));
             }
-            for lease in connection.leases.values() {
-                let name = lease.attributes().and_then(|attributes| attributes.group.as_ref());
-                count(lease.member, name, lease.left as usize);
+            for lease in connection.leases.iter() {
+                let name = lease.attributes().and_then(|attributes| attributes.group());
+                count(lease.member, name, lease.left() as usize);
             }
         }
         in_flight
+    }
+
+    /// Each temporary queue is in the list of its owner.
+    fn audit_temporary(&self, queues: usize) {
+        let mut listed = 0;
+        for (slot, connection) in self.connections.iter() {
+            let mut next = connection.temporary.first;
+            while let Some(queue) = next {
+                assert_eq!(self.channels[queue].owner, Some(slot), "a temporary queue is in its owner's list");
+                (listed, next) = (listed + 1, self.channels[queue].owned.next);
+            }
+        }
+        assert_eq!(listed, queues, "temporary queues");
     }
 
     /// Messages that consumers have, counted anew, are those that have left their queue and are not done.
@@ -111,7 +130,7 @@ impl Broker {
             for entry in retained {
                 entry.origin.member().into_iter().for_each(|member| count(member, entry.batch.len()));
             }
-            connection.leases.values().for_each(|lease| count(lease.member, lease.left as usize));
+            connection.leases.iter().for_each(|lease| count(lease.member, lease.left() as usize));
         }
         for (slot, channel) in self.channels.iter().filter(|(_, channel)| channel.kind == Kind::Queue) {
             assert_eq!(channel.in_flight(), in_flight[slot.index()], "messages of {:?} in flight", channel.name);

@@ -1,10 +1,12 @@
-//! Channels: how they are found, made and forgotten, and what is counted for them.
+//! Channels: how they are found and made, and what is counted for them.
 
+use super::Broker;
+use super::durable::{Feeds, source_charge};
 use super::groups::Groups;
 use super::knot::Knot;
+use super::retain::Retained;
 use super::rules::InForce;
 use super::table::{Marked, Table};
-use super::{Broker, shrink};
 use crate::ages::Ages;
 use crate::backlog::Backlog;
 use crate::cost;
@@ -13,14 +15,9 @@ use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
 use crate::name::{Kind, is_dead};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
-use crate::{Batch, Delivery, Refusal, Time};
+use crate::{Batch, Delivery, Pattern, Refusal, Time};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-
-/// Limit on empty channels that are remembered only because a pattern matches them.
-pub(super) const UNUSED: usize = 1024;
-/// The part of the memory budget that these may take with their members.
-const UNUSED_SHARE: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -32,7 +29,7 @@ pub(super) struct Channel {
     pub(super) is_unused: bool,
     /// Whether it has dead letters: it drops its oldest, and has none of its own.
     pub(super) is_dead: bool,
-    /// Nobody finds it any more; its members by patterns are still being taken out.
+    /// Nobody finds it any more; its members and what comes back to it are still being taken out.
     pub(super) is_forgotten: bool,
     pub(super) buffer_unsubscribed: usize,
     pub(super) bound: usize,
@@ -85,7 +82,7 @@ pub(super) struct Channel {
     /// Messages that were not taken, for it was full.
     pub(super) rejected: u64,
     /// Messages that came back after a consumer may have seen them.
-    pub(super) redelivered: u64,
+    pub(super) returned: u64,
     /// Messages of a queue that have left it for another reason than that they were delivered.
     pub(super) left: u64,
     /// Messages that are being moved, and in no backlog meanwhile.
@@ -108,7 +105,17 @@ pub(super) struct Channel {
     pub(super) claims: BTreeMap<u64, MemberSlot>,
     /// The members from this one on are still to be told who may consume it.
     pub(super) admits: Option<MemberSlot>,
-    unused: Link<ChannelSlot>,
+    /// The connection that it ends with.
+    pub(super) owner: Option<ConnectionSlot>,
+    /// Its neighbors among the temporary queues of its owner.
+    pub(super) owned: Link<ChannelSlot>,
+    /// The value of a topic that each new subscriber gets first.
+    pub(super) retained: Option<Box<Retained>>,
+    /// The topics that feed it: it is a durable subscription.
+    pub(super) source: Option<Box<Pattern>>,
+    /// The durable subscriptions that a topic feeds.
+    pub(super) feeds: Option<Box<Feeds>>,
+    pub(super) unused: Link<ChannelSlot>,
     pub(super) by_load: Link<ChannelSlot>,
     /// The list of [`Broker::by_load`] that it is in.
     pub(super) bucket: u8,
@@ -122,13 +129,26 @@ impl Marked for Channel {
 
 impl Channel {
     /// Whether nothing but patterns could be a reason to remember it.
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.exact_members == 0
             && self.load == 0
             && self.backlog.is_empty()
             && self.returning == 0
             && self.paused_publishers == 0
             && !self.is_paused
+            && self.source.is_none()
+    }
+
+    /// Whether a change of it may lead to any follow-up work, beside that nobody may need it any more.
+    #[inline]
+    pub(super) fn has_follow_up(&self) -> bool {
+        !self.backlog.is_empty()
+            || self.due.is_some()
+            || self.is_urgent
+            || self.pauses.is_some()
+            || self.admits.is_some()
+            || self.share_untangles.is_some()
+            || !self.waiters.is_empty()
     }
 
     /// The one that may consume it, if it is the only one.
@@ -155,17 +175,15 @@ impl Channel {
     }
 
     pub(super) fn charge(&self) -> usize {
-        cost::channel(self.name.len()) + self.ages.bytes()
+        let source = self.source.as_deref().map_or(0, source_charge);
+        let feeds = self.feeds.as_deref().map_or(0, Feeds::charge);
+        cost::channel(self.name.len()) + self.ages.bytes() + source + feeds
     }
 
     /// The cost of the channel with its members, and without messages.
     pub(super) fn charge_when_empty(&self) -> usize {
         self.charge() + self.members as usize * cost::MEMBER
     }
-}
-
-fn unused(channel: &mut Channel) -> &mut Link<ChannelSlot> {
-    &mut channel.unused
 }
 
 pub(super) fn by_load(channel: &mut Channel) -> &mut Link<ChannelSlot> {
@@ -185,6 +203,7 @@ impl Broker {
         if self.channels.len() >= self.limits.channels {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
+        let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
         // Messages of paused connections are charged already, and wait for channels themselves.
         if !self.has_room_for_channel(cost::channel(name.len())) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
@@ -233,7 +252,7 @@ impl Broker {
             dead_lettered: 0,
             expired: 0,
             rejected: 0,
-            redelivered: 0,
+            returned: 0,
             left: 0,
             moving: 0,
             ages: Ages::new(self.now),
@@ -245,6 +264,11 @@ impl Broker {
             urgent_after: Time::ZERO,
             claims: BTreeMap::new(),
             admits: None,
+            owner,
+            owned: Link::new(),
+            retained: None,
+            source: None,
+            feeds: None,
             unused: Link::new(),
             by_load: Link::new(),
             bucket: 0,
@@ -253,6 +277,8 @@ impl Broker {
         let slot = self.channels.insert(channel);
         self.by_load[Kind::of(&name) as usize][0].push_back(self.channels.quietly(), slot, by_load);
         self.names.insert(name.clone(), slot);
+        self.add_to_owner(slot);
+        self.follow_sources(slot);
         let mut matching = self.trie(Kind::of(&name)).matching(&name);
         // The newest subscriber is the next.
         matching.sort_unstable_by_key(|&subscription| self.subscriptions[subscription].born);
@@ -264,133 +290,6 @@ impl Broker {
             self.join(subscription, slot);
         }
         Ok(slot)
-    }
-
-    /// Whether memory is free for another channel, if need be in place of some that are kept unused.
-    fn has_room_for_channel(&mut self, need: usize) -> bool {
-        while self.budget.free_beside(self.pending_charge) < need {
-            if !self.forget_oldest_unused() {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// A channel with nobody and nothing in it is forgotten. Where somebody listens by a pattern, a
-    /// few are kept: the next batch need not find out anew who that is.
-    fn forget_if_unused(&mut self, slot: ChannelSlot) {
-        let channel = &self.channels[slot];
-        if !channel.is_idle() {
-            return;
-        }
-        if channel.members == 0 {
-            return self.forget(slot);
-        }
-        if !channel.is_unused {
-            self.unused_charge += channel.charge_when_empty();
-            self.channels.quietly().row(slot).is_unused = true;
-            self.unused.push_back(self.channels.quietly(), slot, unused);
-            self.unused_count += 1;
-        }
-        // They save time alone, so they have little of what others need.
-        while self.unused_count > UNUSED || self.unused_charge > self.budget.limit() / UNUSED_SHARE {
-            if !self.forget_oldest_unused() {
-                // Later, for nothing else may change it.
-                self.channels.edit(slot);
-                return;
-            }
-        }
-    }
-
-    /// Forgets the channel that is unused for the longest, if there is one and this call may.
-    fn forget_oldest_unused(&mut self) -> bool {
-        if self.steps == 0 {
-            return false;
-        }
-        let Some(oldest) = self.unused.first else { return false };
-        self.use_again(oldest);
-        if self.channels[oldest].is_idle() {
-            self.forget(oldest);
-        }
-        true
-    }
-
-    /// Takes a channel out of those that are kept unused.
-    fn use_again(&mut self, slot: ChannelSlot) {
-        let channel = self.channels.quietly().row(slot);
-        if std::mem::take(&mut channel.is_unused) {
-            self.unused_charge -= channel.charge_when_empty();
-            self.unused.remove(self.channels.quietly(), slot, unused);
-            self.unused_count -= 1;
-        }
-    }
-
-    /// At once for those who name it, though it may take several calls until nothing of it is left: a publisher would
-    /// otherwise find it with some of its members.
-    fn forget(&mut self, slot: ChannelSlot) {
-        if !self.channels[slot].is_forgotten {
-            self.withdraw(slot);
-        }
-        // Members by a pattern: some a step, and again later.
-        while let Some(member) = self.channels[slot].everybody.last {
-            if !self.spend(4) {
-                self.channels.edit(slot);
-                return;
-            }
-            self.leave_member(member, false);
-        }
-        let channel = self.channels.remove(slot);
-        self.budget.release(channel.charge());
-    }
-
-    /// Takes a channel out of everything by which it is found.
-    fn withdraw(&mut self, slot: ChannelSlot) {
-        let channel = self.channels.quietly().row(slot);
-        (channel.is_forgotten, channel.is_urgent) = (true, false);
-        self.names.remove(&channel.name);
-        shrink(&mut self.names);
-        let (kind, bucket) = (channel.kind as usize, usize::from(channel.bucket));
-        debug_assert!(channel.backlog.is_empty());
-        self.arm_due(slot);
-        self.use_again(slot);
-        self.by_load[kind][bucket].remove(self.channels.quietly(), slot, by_load);
-    }
-
-    /// The follow-up work of a changed channel.
-    pub(super) fn check_channel(&mut self, slot: ChannelSlot) {
-        if self.channels[slot].is_forgotten {
-            return self.forget(slot);
-        }
-        self.file_by_load(slot);
-        let channel = &self.channels[slot];
-        if channel.admits.is_some() {
-            self.go_on_admitting(slot);
-        }
-        if self.channels[slot].is_urgent {
-            self.begin_urgent(slot);
-        }
-        if self.channels[slot].pauses.is_some() {
-            self.take_back_unwritten(slot);
-        }
-        let channel = &self.channels[slot];
-        if channel.backlog.has_ready() {
-            match channel.kind {
-                Kind::Queue => self.dispatch_backlog(slot),
-                Kind::Topic => self.give_buffered(slot),
-            }
-        }
-        let channel = &self.channels[slot];
-        if !channel.backlog.is_empty() || channel.due.is_some() || channel.is_urgent {
-            if channel.kind == Kind::Queue && (channel.is_dead || channel.overflow == QueueOverflow::DropOld) {
-                self.trim(slot);
-            }
-            self.arm_due(slot);
-        }
-        self.untangle_shares(slot);
-        if !self.channels[slot].waiters.is_empty() {
-            self.wake_channel(slot);
-        }
-        self.forget_if_unused(slot);
     }
 }
 

@@ -53,6 +53,7 @@ impl Broker {
             && row.joining.is_empty()
             && row.blocked.is_none()
             && row.waiters.is_empty()
+            && row.temporary.is_empty()
         {
             debug_assert!(!row.is_owed && row.skipped.is_empty());
             self.connections.remove(slot);

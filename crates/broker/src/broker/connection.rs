@@ -7,7 +7,7 @@ use super::pause::Blocked;
 use super::pending::Pending;
 use super::subscribe::Joining;
 use super::table::Marked;
-use crate::lease::Lease;
+use crate::leases::Leases;
 use crate::list::{Link, List};
 use crate::outbox::{Outbox, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
@@ -83,7 +83,7 @@ pub(super) struct Connection {
     pub(super) retained_bytes: usize,
     /// Bytes that the peer's machine acknowledged, of all ever written.
     pub(super) acknowledged: u64,
-    pub(super) leases: BTreeMap<u64, Lease>,
+    pub(super) leases: Leases,
     /// Leases with an ack time-out, by when that ends.
     pub(super) ack_due: BTreeSet<(Time, u64)>,
     /// When its [`Timer::Ack`](super::Timer) is armed for.
@@ -111,6 +111,8 @@ pub(super) struct Connection {
     pub(super) pending_messages: usize,
     /// Subscriptions with acks.
     pub(super) manual: u32,
+    /// Temporary queues that end with it.
+    pub(super) temporary: List<ChannelSlot>,
     /// The driver was asked not to read it.
     pub(super) is_told: bool,
     pub(super) blocked: Option<Blocked>,

@@ -3,10 +3,11 @@
 
 use super::Broker;
 use super::channel::NoChannel;
+use super::connection::Phase;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
-use crate::name::dead_letters_of;
-use crate::slots::ChannelSlot;
+use crate::name::{dead_letters_of, is_durable};
+use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Attributes, Headers, HeadersBuilder, Time, cost};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -46,13 +47,18 @@ impl Broker {
         self.epoch = since_1970;
     }
 
-    /// Messages of a queue become dead letters. Those of dead letters themselves are dropped. Gives them back
-    /// if there is no room for another channel.
+    /// Messages of a queue become dead letters. Those of dead letters themselves are dropped, and so are those of temporary
+    /// queues and of queues that have ended. Gives them back if there is no room for another channel.
     pub(super) fn bury(&mut self, from: ChannelSlot, segment: Segment, reason: Reason) -> Result<(), Segment> {
         let messages = segment.batch.len() as u64;
-        if self.channels[from].is_dead {
-            self.totals.dropped_dead += messages;
-            let row = self.channels.edit(from);
+        let row = self.channels.edit(from);
+        if row.is_dead || row.owner.is_some() || row.is_forgotten {
+            let is_gone = |owner: ConnectionSlot| self.connections[owner].phase == Phase::Gone;
+            if row.is_forgotten || row.owner.is_some_and(is_gone) {
+                self.totals.dropped_ended += messages;
+            } else {
+                self.totals.dropped_dead += messages;
+            }
             (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
             self.leave_group(from, segment.group, segment.batch.len());
             self.release(segment.allocation);
@@ -66,7 +72,8 @@ impl Broker {
         let row = self.channels.edit(from);
         (row.dead_lettered, row.left) = (row.dead_lettered + messages, row.left + messages);
         self.leave_group(from, segment.group, segment.batch.len());
-        self.move_to(to, segment, Tries::NONE, Some(Arc::new(attributes)));
+        let tries = segment.tries.anew();
+        self.move_to(to, segment, tries, Some(Arc::new(attributes)));
         Ok(())
     }
 
@@ -88,7 +95,8 @@ impl Broker {
         ];
         values.iter().for_each(|(name, value)| headers.push(name, value));
         push_others(&mut headers, &before.headers);
-        Attributes { headers: headers.finish(), expires: None, deliver_at: None, origin: Some(origin), ..before }
+        let before = before.with_expires(None).with_deliver_at(None).with_origin(origin);
+        Attributes { headers: headers.finish(), ..before }
     }
 
     /// Messages of one queue go behind all others of another one.
@@ -111,7 +119,8 @@ impl Broker {
         let allocation = self.allocate(to, batch.footprint());
         let group = self.join_group(to, &batch);
         self.note_age(to, first);
-        let until = batch.attributes().and_then(|attributes| attributes.deliver_at).filter(|&time| time > self.now);
+        let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).filter(|&time| time > self.now);
+        let rank = batch.rank();
         let segment = Segment { batch, allocation, tries, first, step: 1, group };
         self.charge(to, segment.charge());
         let backlog = &mut self.channels.edit(to).backlog;
@@ -120,6 +129,9 @@ impl Broker {
             None => backlog.push(segment),
         }
         group.into_iter().for_each(|group| self.file_group(to, group));
+        if until.is_none() {
+            self.note_rank(to, rank);
+        }
     }
 
     /// Drops the oldest messages of a queue that are over its bounds, some a call; they become dead letters if they are
@@ -157,8 +169,10 @@ impl Broker {
 
     /// Messages are over the bounds of their queue.
     fn drop_oldest(&mut self, slot: ChannelSlot, segment: Segment) {
-        // Of dead letters they are dropped, and counted.
-        let Err(segment) = self.bury(slot, segment, Reason::Overflow) else { return };
+        // Of dead letters they are dropped, and counted. A durable subscription has missed them, as a slow one would.
+        let is_missed = is_durable(&self.channels[slot].name);
+        let buried = if is_missed { Err(segment) } else { self.bury(slot, segment, Reason::Overflow) };
+        let Err(segment) = buried else { return };
         let messages = segment.batch.len() as u64;
         self.totals.dropped_overflow += messages;
         let row = self.channels.edit(slot);

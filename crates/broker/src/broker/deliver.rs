@@ -85,10 +85,10 @@ impl Broker {
                     connection.handed_tag = first_tag + entry.batch.len() as u64;
                     let timeout = self.channels[self.members[member].channel].delivery.ack_timeout;
                     if !timeout.is_zero() {
-                        let lease = connection.leases.range_mut(..=first_tag).next_back();
-                        if let Some((&key, lease)) = lease.filter(|(_, lease)| lease.due.is_none()) {
-                            lease.due = Some(self.now + timeout);
-                            connection.ack_due.insert((self.now + timeout, key));
+                        let lease = connection.leases.get_mut(first_tag);
+                        if let Some(lease) = lease.filter(|lease| lease.due().is_none()) {
+                            lease.set_due(Some(self.now + timeout));
+                            connection.ack_due.insert((self.now + timeout, lease.first_tag));
                             is_timed = true;
                         }
                     }

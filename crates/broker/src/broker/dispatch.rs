@@ -269,12 +269,12 @@ impl Broker {
         if !lane.is_roomy {
             self.connections.edit(slot).assembled -= batch.bytes();
         }
-        let allocation = self.allocate(channel, batch.footprint());
+        let allocation = self.allocate(channel, batch.footprint_given());
         let origin = if lane.is_manual {
             let first_tag = self.lease(channel, member, &batch);
             let retained = self.budget.retain(allocation);
             let lease = Lease::new(member, retained, first_tag, (first, step), tries, batch.clone());
-            self.connections.edit(slot).leases.insert(first_tag, lease);
+            self.connections.edit(slot).leases.push(lease);
             Origin::Leased { member, first_tag }
         } else {
             Origin::Queue { member, first, step }

@@ -32,7 +32,7 @@ impl Broker {
         let latest = self.now + ttl;
         if !ttl.is_zero() && batch.expires().is_none_or(|expires| expires > latest) {
             let others = batch.attributes().map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
-            batch = batch.with_attributes(Arc::new(Attributes { expires: Some(latest), ..others }));
+            batch = batch.with_attributes(Arc::new(others.with_expires(latest)));
         }
         if !batch.has_expired(self.now) {
             return Some(batch);
@@ -47,7 +47,7 @@ impl Broker {
     /// Whether messages are not to be delivered yet.
     #[inline]
     pub(super) fn is_delayed(&self, batch: &Batch) -> bool {
-        batch.attributes().is_some_and(|attributes| attributes.deliver_at.is_some_and(|time| time > self.now))
+        batch.attributes().is_some_and(|attributes| attributes.deliver_at().is_some_and(|time| time > self.now))
     }
 
     /// The time of messages that were taken out of a channel is over.

@@ -1,11 +1,70 @@
-//! The follow-up work of a changed connection.
+//! The follow-up work of a call: its order, and that of changed connections and channels.
 
 use super::connection::{Phase, Sweep};
 use super::member::Skipped;
 use super::{Broker, Timer};
-use crate::slots::{ConnectionSlot, MemberSlot};
+use crate::limits::QueueOverflow;
+use crate::name::Kind;
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
 
 impl Broker {
+    /// Does the follow-up work that the marks name, until there is none or the call has done
+    /// enough.
+    pub(super) fn run_effects(&mut self) {
+        loop {
+            self.wakes_memory |= self.budget.take_freed() && self.paused > 0;
+            if self.draining {
+                self.check_drain();
+            }
+            if self.steps == 0 {
+                return;
+            }
+            if let Some(slot) = self.connections.next_dirty() {
+                self.check_connection(slot);
+            } else if let Some(slot) = self.channels.next_dirty() {
+                self.check_channel(slot);
+            } else if !self.has_work() {
+                return;
+            } else {
+                self.run_rare_effects();
+            }
+            self.steps = self.steps.saturating_sub(1);
+        }
+    }
+
+    /// Does the next step of what follows from no single row.
+    #[cold]
+    fn run_rare_effects(&mut self) {
+        if std::mem::take(&mut self.wakes_memory) {
+            self.wake_memory();
+        } else if let Some(wake) = self.share_wake.take() {
+            self.wake_shares(wake);
+        } else if !self.garbage.is_empty() || !self.abandoned.is_empty() {
+            if self.collect_abandoned() {
+                self.collect_garbage();
+            }
+        } else if !self.moving.is_empty() {
+            self.go_on_moving();
+        } else if let Some(change) = self.rule_change.take() {
+            self.apply_rules(change);
+        } else if let Some(from) = self.drained_to.take() {
+            self.close_all(from);
+        }
+    }
+
+    /// Whether a call has left work over.
+    pub(super) fn has_work(&self) -> bool {
+        !self.connections.is_clean()
+            || !self.channels.is_clean()
+            || self.wakes_memory
+            || self.share_wake.is_some()
+            || !self.garbage.is_empty()
+            || !self.abandoned.is_empty()
+            || !self.moving.is_empty()
+            || self.rule_change.is_some()
+            || self.drained_to.is_some()
+    }
+
     /// The follow-up work of a changed connection.
     pub(super) fn check_connection(&mut self, slot: ConnectionSlot) {
         self.note_owed(slot);
@@ -50,7 +109,51 @@ impl Broker {
         self.check_trouble(slot);
         self.close_if_done(slot);
         if self.connections[slot].phase == Phase::Gone {
+            self.end_temporary(slot);
             self.remove_if_done(slot);
+        }
+    }
+
+    /// The follow-up work of a changed channel.
+    pub(super) fn check_channel(&mut self, slot: ChannelSlot) {
+        if self.channels[slot].is_forgotten {
+            return self.take_down(slot);
+        }
+        self.file_by_load(slot);
+        if self.channels[slot].has_follow_up() {
+            self.follow_up_channel(slot);
+        }
+        self.forget_if_unused(slot);
+    }
+
+    /// The follow-up work of a channel that has any.
+    fn follow_up_channel(&mut self, slot: ChannelSlot) {
+        if self.channels[slot].admits.is_some() {
+            self.go_on_admitting(slot);
+        }
+        if self.channels[slot].is_urgent {
+            self.begin_urgent(slot);
+        }
+        if self.channels[slot].pauses.is_some() {
+            self.take_back_unwritten(slot);
+        }
+        let channel = &self.channels[slot];
+        if channel.backlog.has_ready() {
+            match channel.kind {
+                Kind::Queue => self.dispatch_backlog(slot),
+                Kind::Topic => self.give_buffered(slot),
+            }
+        }
+        let channel = &self.channels[slot];
+        if !channel.backlog.is_empty() || channel.due.is_some() || channel.is_urgent {
+            if channel.kind == Kind::Queue && (channel.is_dead || channel.overflow == QueueOverflow::DropOld) {
+                self.trim(slot);
+            }
+            self.arm_due(slot);
+        }
+        self.untangle_shares(slot);
+        if !self.channels[slot].waiters.is_empty() {
+            self.wake_channel(slot);
         }
     }
 

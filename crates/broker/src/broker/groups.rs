@@ -37,7 +37,7 @@ struct Group {
 impl Broker {
     /// The group of messages with these attributes, as long as one is in the queue.
     pub(super) fn find_group(&self, slot: ChannelSlot, attributes: Option<&Arc<Attributes>>) -> Option<GroupSlot> {
-        let name = attributes?.group.as_ref()?;
+        let name = attributes?.group()?;
         self.channels[slot].groups.as_ref()?.names.get(name).copied()
     }
 

@@ -204,6 +204,6 @@ impl Broker {
     fn owes_acks(&self, slot: ConnectionSlot, queue: ChannelSlot) -> bool {
         let leases = &self.connections[slot].leases;
         let is_owed = |member: &Member| member.has_left && member.channel == queue;
-        leases.len() > LOOKED_AT || leases.values().any(|lease| is_owed(&self.members[lease.member]))
+        leases.len() > LOOKED_AT || leases.iter().any(|lease| is_owed(&self.members[lease.member]))
     }
 }

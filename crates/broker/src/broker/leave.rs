@@ -8,7 +8,7 @@ use super::member::Member;
 use crate::backlog::Segment;
 use crate::cost;
 use crate::delivery::Return;
-use crate::lease::{Lease, Piece};
+use crate::lease::{Lease, Piece, Source};
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ConnectionSlot, MemberSlot};
 
@@ -63,11 +63,11 @@ impl Broker {
             if !self.spend(4) {
                 return false;
             }
-            let found = self.connections[slot].leases.range(next..).next().map(|(&tag, lease)| (tag, lease.member));
+            let found = self.connections[slot].leases.next_from(next).map(|lease| (lease.first_tag, lease.member));
             let connection = self.connections.edit(slot);
             connection.lease_sweep = found.map(|(tag, _)| tag + 1);
             if let Some((tag, _)) = found.filter(|&(_, member)| self.members[member].reclaims) {
-                let lease = self.connections.edit(slot).leases.remove(&tag);
+                let lease = self.connections.edit(slot).leases.remove(tag);
                 lease.into_iter().for_each(|lease| self.return_lease(slot, lease, 0));
             }
         }
@@ -113,7 +113,7 @@ impl Broker {
                 if let Some(Some(entry)) = connection.outbox.sweep(|_| true) {
                     self.reclaim(slot, entry);
                 }
-            } else if let Some((_, lease)) = connection.leases.pop_first() {
+            } else if let Some(lease) = connection.leases.pop_first() {
                 self.spend(2);
                 self.return_lost(slot, lease);
             }
@@ -131,11 +131,17 @@ impl Broker {
                 self.connections.edit(slot);
                 return false;
             }
-            self.connections.edit(slot).returning.pop_front();
+            let connection = self.connections.edit(slot);
+            connection.returning.pop_front();
+            let takes_nothing = connection.phase == Phase::Gone || connection.stalled;
             let row = self.members.row(member);
             row.is_returning = false;
-            let channel = row.channel;
+            let (channel, goes) = (row.channel, takes_nothing || row.reclaims);
             self.channels.edit(channel).returning -= 1;
+            let first_rank = self.channels[channel].backlog.first_rank();
+            if let Some(rank) = first_rank.filter(|_| goes) {
+                self.note_rank(channel, rank);
+            }
             self.unref(member, 1);
         }
         true
@@ -220,7 +226,7 @@ impl Broker {
         let unseen = handed_tag.clamp(seen, end);
         for (tags, how) in [(first..seen, Return::Tried), (seen..unseen, Return::Seen), (unseen..end, Return::Unseen)] {
             let pieces = if tags.is_empty() { Vec::new() } else { lease.pieces(tags) };
-            self.return_pieces(&lease, pieces, how);
+            self.return_pieces(lease.source(), pieces, how);
         }
         let settled = lease.settle(first..end);
         self.count_settled(slot, lease.member, settled);
@@ -228,18 +234,18 @@ impl Broker {
     }
 
     /// Unsettled messages of a lease go to their places in the queue, or to the dead letters.
-    pub(super) fn return_pieces(&mut self, lease: &Lease, pieces: Vec<Piece>, how: Return) {
-        let channel = self.members[lease.member].channel;
+    pub(super) fn return_pieces(&mut self, source: Source, pieces: Vec<Piece>, how: Return) {
+        let channel = self.members[source.member].channel;
         for Piece { batch, first, step } in pieces {
-            let allocation = self.budget.retain(lease.allocation);
+            let allocation = self.budget.retain(source.allocation);
             let group = self.take_from_consumer(channel, batch.attributes(), batch.len());
-            self.take_back(channel, Segment { batch, allocation, tries: lease.tries, first, step, group }, how);
+            self.take_back(channel, Segment { batch, allocation, tries: source.tries, first, step, group }, how);
         }
     }
 
     /// A lease is over: all of it is settled.
     pub(super) fn end_lease(&mut self, lease: Lease) {
-        if let Some(due) = lease.due {
+        if let Some(due) = lease.due() {
             let slot = self.members[lease.member].connection;
             self.connections.edit(slot).ack_due.remove(&(due, lease.first_tag));
         }

@@ -57,7 +57,7 @@ impl Broker {
             publish_rate: channel.published.rate(now),
             delivered: channel.delivered.total,
             deliver_rate: channel.delivered.rate(now),
-            redelivered: channel.redelivered,
+            returned: channel.returned,
             dead_lettered: channel.dead_lettered,
             dead: if channel.is_dead { 0 } else { self.find_queue(&dead_letters_of(&channel.name)).map_or(0, depth) },
             expired: channel.expired,

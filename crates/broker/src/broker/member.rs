@@ -34,13 +34,13 @@ impl Subscription {
     pub(super) fn prefetch_left(&self) -> u32 {
         match self.ack {
             AckMode::Auto => u32::MAX,
-            AckMode::Manual { prefetch } => prefetch.max(1).saturating_sub(self.unacked),
+            AckMode::Manual { prefetch } => prefetch.saturating_sub(self.unacked),
         }
     }
 
     pub(super) fn charge(&self) -> usize {
         let pattern = self.pattern.as_bytes();
-        let levels = if self.by_pattern { pattern.iter().filter(|&&byte| byte == b'/').count() + 1 } else { 0 };
+        let levels = if self.by_pattern { self.pattern.levels() } else { 0 };
         cost::SUBSCRIPTION + cost::text(pattern.len()) + levels * cost::LEVEL
     }
 }
@@ -136,6 +136,9 @@ impl Broker {
         list.push_back(&mut self.members, member, of_subscription);
         if self.subscriptions[subscription].claim.is_some() {
             self.claim_queue(member);
+        }
+        if self.channels[channel].retained.is_some() {
+            self.give_retained(member);
         }
         member
     }

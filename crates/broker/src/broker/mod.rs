@@ -10,6 +10,8 @@
 //! | `Publish`, `PublishWithReceipt`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
 //! | `ReceiptsWritten` | memory, connection | go on with what waits behind receipts; close if finished; free memory |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
+//! | `SubscribeDurable` | channel, members, topics that feed it | as `Subscribe`; the topics give retained values, and their publishers go on, some topics a step |
+//! | `EndDurable` | channel | drop what waits and what comes back, members leave, forget |
 //! | `Claim` | members, channels | tell the consumers who may consume, some a step; dispatch |
 //! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
 //! | `Ack`, `Nack` | lease, subscription, channel, dead letters, connection | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
@@ -17,7 +19,7 @@
 //! | `Recalled` | outbox, channel | take back, dispatch, hand out, close if finished |
 //! | `Reserve` | memory | free memory |
 //! | `Finish` | connection | leave channels, close once nothing is owed |
-//! | `Disconnect` | connection | leave channels, take everything back, dispatch, wake publishers, remove the row |
+//! | `Disconnect` | connection | end its temporary queues, leave channels, take everything back, dispatch, wake publishers, remove the row |
 //! | `purge` | channel | wake publishers, free memory in steps, forget |
 //! | `move_messages` | channel | move its messages in steps, dispatch, wake publishers, forget |
 //! | `pause_queue`, `resume_queue` | channel, its consumers | take back in steps what was not handed out; dispatch, forget |
@@ -35,10 +37,12 @@ mod connection;
 mod dead;
 mod deliver;
 mod dispatch;
+mod durable;
 mod exclusive;
 mod expire;
 mod finish;
 mod follow_up;
+mod forget;
 mod groups;
 mod knot;
 mod leave;
@@ -46,6 +50,7 @@ mod listing;
 mod load;
 mod member;
 mod moving;
+mod new;
 mod pause;
 mod pending;
 mod priority;
@@ -53,10 +58,13 @@ mod publish;
 mod queue_pause;
 mod receipt;
 mod report;
+mod retain;
 mod retry;
+mod room;
 mod rules;
 mod subscribe;
 mod table;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -145,8 +153,10 @@ pub struct Broker {
     subscriptions: Slots<SubscriptionSlot, Subscription>,
     members: Slots<MemberSlot, Member>,
     /// Patterns of topics, and of queues.
-    topics: Trie,
-    queues: Trie,
+    topics: Trie<SubscriptionSlot>,
+    queues: Trie<SubscriptionSlot>,
+    /// Patterns of the topics that feed durable subscriptions.
+    sources: Trie<ChannelSlot>,
     /// Counts channels and subscriptions as they are made.
     born: u64,
     /// Channels that only patterns keep in being, the longest unused first.
@@ -174,7 +184,7 @@ pub struct Broker {
     /// Purged messages that are not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
     /// Messages that are being moved to another queue.
-    moving: VecDeque<moving::Moving>,
+    moving: moving::Orders,
     /// Commands of connections that left, which are not freed yet.
     abandoned: VecDeque<VecDeque<pending::Pending>>,
     /// The room for the lanes of a dispatch, empty between two.
@@ -196,6 +206,9 @@ pub struct Broker {
     /// Connections that are paused, slow or stalled.
     troubled: BTreeSet<ConnectionSlot>,
     subscription_count: usize,
+    /// Topics with a retained value, and the charge for all of these.
+    retained: usize,
+    retained_charge: usize,
     /// Messages in backlogs.
     waiting: usize,
     /// Messages of paused connections.
@@ -206,7 +219,7 @@ pub struct Broker {
     over_bound: Option<knot::Knot>,
     /// Parts of knots that no memory was left for.
     tied: BTreeSet<ConnectionSlot>,
-    /// Number of times the rules were replaced.
+    /// Number of times the rules were replaced, or a durable subscription came or ended.
     rules_version: u64,
     /// Progress of applying changed rules.
     rule_change: Option<rules::RuleChange>,
@@ -214,63 +227,6 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker without connections or channels. [`Limits::check`] says whether the limits are
-    /// allowed; a broker with others keeps its promises only as far as they can be kept.
-    pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
-        Broker {
-            budget: MemoryBudget::new(limits.memory, limits.connections),
-            limits,
-            rules,
-            now: Time::ZERO,
-            epoch: Duration::ZERO,
-            steps: STEPS,
-            steps_per_call: STEPS,
-            ids: HashMap::default(),
-            connections: Table::new(),
-            names: HashMap::new(),
-            channels: Table::new(),
-            subscriptions: Slots::new(),
-            members: Slots::new(),
-            topics: Trie::new(),
-            queues: Trie::new(),
-            born: 0,
-            unused: List::new(),
-            unused_count: 0,
-            unused_charge: 0,
-            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; 2],
-            memory_waiters: List::new(),
-            share_waiting: BTreeSet::new(),
-            finisher: None,
-            arriving: 0,
-            needs: BTreeSet::new(),
-            wakes_memory: false,
-            share_wake: None,
-            garbage: VecDeque::new(),
-            moving: VecDeque::new(),
-            abandoned: VecDeque::new(),
-            lanes: Vec::new(),
-            timers: BTreeSet::new(),
-            events: VecDeque::new(),
-            draining: false,
-            awaited: false,
-            drained_to: None,
-            paused: 0,
-            stuck: 0,
-            owed: 0,
-            gone: 0,
-            troubled: BTreeSet::new(),
-            subscription_count: 0,
-            waiting: 0,
-            pending: 0,
-            pending_charge: 0,
-            over_bound: None,
-            tied: BTreeSet::new(),
-            rules_version: 0,
-            rule_change: None,
-            totals: Totals::default(),
-        }
-    }
-
     /// For tests: how much follow-up work one call does, at least 1.
     #[doc(hidden)]
     pub fn set_steps_per_call(&mut self, steps: usize) {
@@ -300,6 +256,10 @@ impl Broker {
             Command::ReceiptsWritten { receipts, bytes } => self.receipts_written(slot, receipts, bytes),
             Command::Reserve { bytes, whole } => self.reserve(slot, bytes, whole),
             Command::Subscribe { subscription, pattern, ack } => self.subscribe(slot, subscription, pattern, ack),
+            Command::SubscribeDurable { subscription, queue, source, ack } => {
+                self.subscribe_durable(slot, subscription, (queue, source), ack);
+            }
+            Command::EndDurable { queue } => self.end_durable(slot, queue),
             Command::Claim { subscription } => self.claim(slot, subscription),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
             Command::Ack { first, last } => self.ack(slot, first.0, last.0),
@@ -344,53 +304,6 @@ impl Broker {
         }
         self.steps = self.steps.saturating_sub(steps);
         true
-    }
-
-    /// Does the follow-up work that the marks name, until there is none or the call has done
-    /// enough.
-    fn run_effects(&mut self) {
-        loop {
-            self.wakes_memory |= self.budget.take_freed() && self.paused > 0;
-            if self.draining {
-                self.check_drain();
-            }
-            if self.steps == 0 || !self.has_work() {
-                return;
-            }
-            if let Some(slot) = self.connections.next_dirty() {
-                self.check_connection(slot);
-            } else if let Some(slot) = self.channels.next_dirty() {
-                self.check_channel(slot);
-            } else if std::mem::take(&mut self.wakes_memory) {
-                self.wake_memory();
-            } else if let Some(wake) = self.share_wake.take() {
-                self.wake_shares(wake);
-            } else if !self.garbage.is_empty() || !self.abandoned.is_empty() {
-                if self.collect_abandoned() {
-                    self.collect_garbage();
-                }
-            } else if !self.moving.is_empty() {
-                self.go_on_moving();
-            } else if let Some(change) = self.rule_change.take() {
-                self.apply_rules(change);
-            } else if let Some(from) = self.drained_to.take() {
-                self.close_all(from);
-            }
-            self.steps = self.steps.saturating_sub(1);
-        }
-    }
-
-    /// Whether a call has left work over.
-    fn has_work(&self) -> bool {
-        !self.connections.is_clean()
-            || !self.channels.is_clean()
-            || self.wakes_memory
-            || self.share_wake.is_some()
-            || !self.garbage.is_empty()
-            || !self.abandoned.is_empty()
-            || !self.moving.is_empty()
-            || self.rule_change.is_some()
-            || self.drained_to.is_some()
     }
 
     fn refuse(&mut self, slot: ConnectionSlot, channel: Option<Bytes>, refusal: Refusal) {

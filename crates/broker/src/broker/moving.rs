@@ -4,17 +4,32 @@ use super::Broker;
 use super::channel::NoChannel;
 use super::dead::push_others;
 use crate::backlog::{Backlog, Segment};
-use crate::delivery::Tries;
 use crate::name::Kind;
-use crate::queues::MoveError;
+use crate::queues::{MoveError, MoveOrder, StayReason};
 use crate::slots::ChannelSlot;
-use crate::{Attributes, Headers, Refusal, Time};
+use crate::{Attributes, Event, Headers, Refusal, Time};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Orders, which are carried out one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    waiting: VecDeque<Moving>,
+    /// The number of the last one.
+    last: u64,
+}
+
+impl Orders {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
 
 /// Messages that are being moved.
 #[derive(Debug)]
-pub(super) struct Moving {
+struct Moving {
+    order: u64,
     from: ChannelSlot,
     /// The target queue; `None` if each goes back to its origin.
     to: Option<Bytes>,
@@ -25,12 +40,17 @@ pub(super) struct Moving {
     /// Progress over the postponed ones.
     passed: (Time, u64),
     /// Messages without room, until the end.
-    pub(super) aside: Backlog,
+    aside: Backlog,
+    moved: usize,
+    stayed: usize,
+    /// The first reason for which messages stay, with the queue that they do not go to.
+    reason: Option<Box<(Bytes, StayReason)>>,
 }
 
 impl Broker {
     /// Moves messages that wait in a queue to another one, at most so many, or, without a name, dead letters back to the
-    /// queues that they came from, without the headers that they got: gives how many will be looked at.
+    /// queues that they came from, without the headers that they got. [`Event::Moved`] tells how many were moved, and why the
+    /// others were not.
     ///
     /// They are moved in steps, and nothing is dispatched from their queue meanwhile. They go behind what waits in the
     /// other queue. No try is counted of them. What finds no room there, or has no origin, stays in its place.
@@ -43,7 +63,7 @@ impl Broker {
         from: &[u8],
         to: Option<&[u8]>,
         most: usize,
-    ) -> Result<usize, MoveError> {
+    ) -> Result<MoveOrder, MoveError> {
         self.begin(now);
         let slot = self.find_queue(from).ok_or(MoveError::NoQueue)?;
         let to = to.map(Bytes::copy_from_slice);
@@ -51,14 +71,24 @@ impl Broker {
         if let Some(to) = &to {
             self.check_target(from, to, left > 0)?;
         }
+        self.moving.last += 1;
+        let order = self.moving.last;
         let channel = self.channels.edit(slot);
-        if left > 0 {
-            channel.returning += 1;
-            let (end, passed) = (channel.next_seq, (Time::ZERO, 0));
-            self.moving.push_back(Moving { from: slot, to, left, end, passed, aside: Backlog::default() });
-        }
+        channel.returning += 1;
+        self.moving.waiting.push_back(Moving {
+            order,
+            from: slot,
+            to,
+            left,
+            end: channel.next_seq,
+            passed: (Time::ZERO, 0),
+            aside: Backlog::default(),
+            moved: 0,
+            stayed: 0,
+            reason: None,
+        });
         self.run_effects();
-        Ok(left)
+        Ok(MoveOrder { number: order, messages: left })
     }
 
     fn check_target(&mut self, from: &[u8], to: &Bytes, is_needed: bool) -> Result<(), MoveError> {
@@ -81,19 +111,20 @@ impl Broker {
                 self.channels.edit(slot);
                 Ok(())
             }
-            Err(NoChannel::Refused(refusal)) => Err(MoveError::Refused(refusal)),
-            Err(NoChannel::Memory) => Err(MoveError::Refused(Refusal::Memory { budget: self.budget.limit() })),
+            Err(error) => Err(MoveError::Refused(self.refusal_of(error))),
         }
     }
 
     /// Goes on with moving messages.
     pub(super) fn go_on_moving(&mut self) {
-        while let Some(mut moving) = self.moving.pop_front() {
+        while let Some(mut moving) = self.moving.waiting.pop_front() {
             if !self.move_some(&mut moving) {
-                self.moving.push_front(moving);
+                self.moving.waiting.push_front(moving);
                 return;
             }
             self.channels.edit(moving.from).returning -= 1;
+            let Moving { order, moved, stayed, reason, .. } = moving;
+            self.events.push_back(Event::Moved { order, moved, stayed, reason });
         }
     }
 
@@ -177,22 +208,29 @@ impl Broker {
 
     fn move_one(&mut self, moving: &mut Moving, segment: Segment, due: Option<Time>) {
         let from = moving.from;
-        let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin.clone());
-        let name = moving.to.clone().or_else(origin);
-        let to = name.and_then(|name| self.find_or_make(&name).ok()).filter(|&to| to != from);
+        let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin().cloned());
+        // A topic fed it where it comes from a durable subscription: that is no place to wait.
+        let name = moving.to.clone().or_else(origin).filter(|name| Kind::of(name) == Kind::Queue);
+        let to = self.target_of(from, name.as_ref());
         let room = to.map_or(0, |to| self.channels[to].room_for(&segment.batch, self.channels[to].messages).0);
         let rest = match to {
-            Some(to) if room > 0 => {
+            Ok(to) if room > 0 => {
                 let (head, rest) = self.split(segment, room);
+                moving.moved += head.batch.len();
                 self.move_now(from, to, head, moving.to.is_none());
                 rest
             }
             _ => Some(segment),
         };
         let Some(rest) = rest else { return };
+        moving.stayed += rest.batch.len();
+        if moving.reason.is_none() {
+            let reason = to.map_or_else(|reason| reason, |to| StayReason::Refused(self.bound_of(to)));
+            moving.reason = Some(Box::new((name.unwrap_or_default(), reason)));
+        }
         if moving.to.is_some() {
             // Nothing behind it finds room either.
-            moving.left = 0;
+            moving.stayed += std::mem::take(&mut moving.left);
             return self.return_rest(from, rest, due);
         }
         self.charge(from, rest.charge());
@@ -200,6 +238,31 @@ impl Broker {
         match due {
             Some(due) => moving.aside.postpone(rest, due),
             None => moving.aside.requeue(rest),
+        }
+    }
+
+    fn target_of(&mut self, from: ChannelSlot, name: Option<&Bytes>) -> Result<ChannelSlot, StayReason> {
+        let name = name.ok_or(StayReason::NoOrigin)?;
+        match self.find_or_make(name) {
+            Ok(to) if to == from => Err(StayReason::Same),
+            Ok(to) => Ok(to),
+            Err(error) => Err(StayReason::Refused(self.refusal_of(error))),
+        }
+    }
+
+    /// The bound that a queue without room is at.
+    fn bound_of(&self, queue: ChannelSlot) -> Refusal {
+        let queue = &self.channels[queue];
+        if queue.messages > 0 && queue.backlog.depth >= queue.messages {
+            return Refusal::QueueMessages { bound: queue.messages };
+        }
+        Refusal::QueueFull { bound: queue.bound }
+    }
+
+    fn refusal_of(&self, error: NoChannel) -> Refusal {
+        match error {
+            NoChannel::Refused(refusal) => refusal,
+            NoChannel::Memory => Refusal::Memory { budget: self.budget.limit() },
         }
     }
 
@@ -211,27 +274,33 @@ impl Broker {
         self.channels.edit(from).left += messages;
         self.leave_group(from, segment.group, segment.batch.len());
         let mut attributes = segment.batch.attributes().cloned();
-        let was_seen = restores || segment.tries.is_redelivered();
         if restores {
             let mut all = attributes.map(|all| Attributes::clone(&all)).unwrap_or_default();
             let mut headers = Headers::builder();
             push_others(&mut headers, &all.headers);
-            (all.headers, all.origin) = (headers.finish(), None);
+            all.headers = headers.finish();
+            let all = all.with_origin(None);
             attributes = (all != Attributes::default()).then(|| Arc::new(all));
         }
-        self.move_to(to, segment, if was_seen { Tries::NONE.seen() } else { Tries::NONE }, attributes);
+        let tries = segment.tries.anew();
+        self.move_to(to, segment, tries, attributes);
     }
 
     /// Takes out what orders have set aside of a queue that is purged.
     pub(super) fn take_aside(&mut self, from: ChannelSlot) -> Vec<Backlog> {
-        let of_queue = self.moving.iter_mut().filter(|moving| moving.from == from);
-        let aside: Vec<Backlog> = of_queue.map(|moving| std::mem::take(&mut moving.aside)).collect();
+        let of_queue = self.moving.waiting.iter_mut().filter(|moving| moving.from == from);
+        let take = |moving: &mut Moving| {
+            let aside = std::mem::take(&mut moving.aside);
+            moving.stayed -= aside.depth;
+            aside
+        };
+        let aside: Vec<Backlog> = of_queue.map(take).collect();
         self.channels.edit(from).moving -= aside.iter().map(|backlog| backlog.depth).sum::<usize>();
         aside
     }
 
     /// Segments set aside until a move ends, for the audit.
     pub(super) fn set_aside(&self, from: ChannelSlot) -> impl Iterator<Item = &Backlog> {
-        self.moving.iter().filter(move |moving| moving.from == from).map(|moving| &moving.aside)
+        self.moving.waiting.iter().filter(move |moving| moving.from == from).map(|moving| &moving.aside)
     }
 }

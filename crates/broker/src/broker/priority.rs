@@ -14,7 +14,7 @@ const BETWEEN: Duration = Duration::from_millis(5);
 const LOOKED_AT: usize = 64;
 
 impl Broker {
-    /// A queue gets messages of this rank.
+    /// Messages of this rank are ready in a queue: it gets them, their time has come, or they are back.
     #[cold]
     pub(super) fn note_rank(&mut self, slot: ChannelSlot, rank: u8) {
         let channel = self.channels.quietly().row(slot);

@@ -6,18 +6,18 @@ use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
 use crate::delivery::Tries;
-use crate::limits::{OverflowPolicy, QueueOverflow};
+use crate::limits::QueueOverflow;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{ChannelSlot, ConnectionSlot};
-use crate::{Batch, CloseReason, Event, PauseReason, Refusal};
+use crate::{Batch, Event, PauseReason, Refusal};
 use bytes::Bytes;
 
 /// The channel that a carried out command put messages into, if it did.
 pub(super) type Taken = Option<ChannelSlot>;
 
 /// The rest of a batch, what it waits for, and why.
-type Rest = (Batch, Blocked, PauseReason);
+pub(super) type Rest = (Batch, Blocked, PauseReason);
 
 /// A piece of a batch that pins much more than itself is copied.
 #[inline]
@@ -28,6 +28,15 @@ fn shed(piece: Batch, whole: usize) -> Batch {
 impl Broker {
     /// Gives the channel, for its share of memory, unless there is none.
     pub(super) fn publish(&mut self, slot: ConnectionSlot, name: Bytes, batch: Batch) -> Result<Taken, Stop> {
+        if batch.attributes().is_some_and(|attributes| attributes.retain) {
+            return self.publish_retained(slot, name, batch);
+        }
+        self.publish_now(slot, name, batch)
+    }
+
+    /// As [`Broker::publish`], whatever is to be retained.
+    #[inline]
+    pub(super) fn publish_now(&mut self, slot: ConnectionSlot, name: Bytes, batch: Batch) -> Result<Taken, Stop> {
         let count = batch.len() as u64;
         let kind = Kind::of(&name);
         let channel = match self.find_channel(slot, &name) {
@@ -42,17 +51,7 @@ impl Broker {
             }
             None => match self.make_channel(&name) {
                 Ok(channel) => channel,
-                Err(NoChannel::Refused(refusal)) => {
-                    self.note_rejected(slot, &name, refusal);
-                    self.refuse(slot, Some(name), refusal);
-                    return Ok(None);
-                }
-                // Its publisher waits as it does at a full queue; a refusal would lose its messages.
-                Err(NoChannel::Memory) => {
-                    let reason = PauseReason::Memory { budget: self.budget.limit() };
-                    let rest = Pending::Publish { channel: name, batch };
-                    return Err(Stop { rest, on: Blocked::Memory, reason, channel: None });
-                }
+                Err(error) => return self.without_channel(slot, name, batch, error),
             },
         };
         self.follow_rules(channel);
@@ -84,6 +83,32 @@ impl Broker {
                 Err(Stop { rest, on, reason, channel: Some(channel) })
             }
         }
+    }
+
+    /// Messages whose channel cannot be made. Their publisher waits for memory, as it does at a full queue: a refusal would
+    /// lose them. One that answers to a temporary queue cannot know that its owner has gone: it is told, and goes on.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn without_channel(
+        &mut self,
+        slot: ConnectionSlot,
+        name: Bytes,
+        batch: Batch,
+        error: NoChannel,
+    ) -> Result<Taken, Stop> {
+        match error {
+            NoChannel::Refused(refusal @ Refusal::Ended) => self.tell_rejected(slot, name, batch.len(), refusal),
+            NoChannel::Refused(refusal) => {
+                self.note_rejected(slot, &name, refusal);
+                self.refuse(slot, Some(name), refusal);
+            }
+            NoChannel::Memory => {
+                let reason = PauseReason::Memory { budget: self.budget.limit() };
+                let rest = Pending::Publish { channel: name, batch };
+                return Err(Stop { rest, on: Blocked::Memory, reason, channel: None });
+            }
+        }
+        Ok(None)
     }
 
     /// The channel of this name. A publisher that names the same channel again is spared the keyed hash.
@@ -129,12 +154,13 @@ impl Broker {
     fn is_unheard(&self, name: &Bytes) -> bool {
         let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
         let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
-        buffers == 0 && !self.topics.matches(name)
+        buffers == 0 && !self.topics.matches(name) && !self.sources.matches(name)
     }
 
-    fn publish_to_queue(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
+    pub(super) fn publish_to_queue(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let whole = batch.bytes();
-        if batch.attributes().is_some() {
+        // Delayed ones go before none: they do once they are ready.
+        if batch.attributes().is_some() && !self.is_delayed(&batch) {
             self.note_rank(slot, batch.rank());
         }
         let channel = self.channels.quietly().row(slot);
@@ -173,7 +199,6 @@ impl Broker {
     /// Messages find no room in a queue, and their publisher is not to wait for it.
     #[cold]
     fn reject(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: usize, reason: &PauseReason) {
-        self.totals.rejected += messages as u64;
         let row = self.channels.edit(channel);
         row.rejected += messages as u64;
         let channel = row.name.clone();
@@ -181,6 +206,11 @@ impl Broker {
             PauseReason::QueueMessages { bound, .. } => Refusal::QueueMessages { bound },
             _ => Refusal::QueueFull { bound: row.bound },
         };
+        self.tell_rejected(slot, channel, messages, refusal);
+    }
+
+    fn tell_rejected(&mut self, slot: ConnectionSlot, channel: Bytes, messages: usize, refusal: Refusal) {
+        self.totals.rejected += messages as u64;
         self.note_rejected(slot, &channel, refusal);
         let connection = self.connections[slot].id;
         self.events.push_back(Event::Rejected { connection, channel, messages, refusal });
@@ -229,13 +259,19 @@ impl Broker {
         }
     }
 
-    /// A topic without subscribers buffers its first messages, as far as a queue would.
+    /// A topic without subscribers buffers its first messages, as far as a queue would, unless a durable one gets them.
     fn buffer(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let (whole, messages) = (batch.bytes(), batch.len() as u64);
         let channel = &self.channels[slot];
+        if channel.feeds.is_some() {
+            self.feed(slot, &batch);
+            return Ok(());
+        }
         if channel.buffer_unsubscribed == 0 {
-            self.totals.dropped_no_subscribers += messages;
-            self.channels.edit(slot).dropped += messages;
+            // One that the topic retains is not lost.
+            let lost = messages - u64::from(batch.attributes().is_some_and(|attributes| attributes.retain));
+            self.totals.dropped_no_subscribers += lost;
+            self.channels.edit(slot).dropped += lost;
             return Ok(());
         }
         // An empty topic takes one message of any size; 0 would be no bound.
@@ -285,53 +321,9 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether a subscriber without room is in its grace period.
-    fn must_wait(&mut self, slot: ChannelSlot, bytes: usize, messages: usize) -> Option<(Blocked, PauseReason)> {
-        let mut wait = None;
-        // Follow-up work that tries many publishers of a large topic takes several calls.
-        self.spend(self.channels[slot].members as usize / 16);
-        let mut next = self.channels[slot].everybody.first;
-        while let Some(member) = next {
-            next = self.members[member].in_channel.next;
-            let subscriber = self.members[member].connection;
-            let row = &self.connections[subscriber];
-            if !row.fits(bytes, messages, &self.limits) && !row.is_closing() && !row.has_left() {
-                let must = self.must_wait_for(slot, subscriber, bytes);
-                wait = wait.or(must);
-            }
-        }
-        wait
-    }
-
-    fn must_wait_for(
-        &mut self,
-        slot: ChannelSlot,
-        subscriber: ConnectionSlot,
-        bytes: usize,
-    ) -> Option<(Blocked, PauseReason)> {
-        let connection = self.connections.edit(subscriber);
-        connection.set_full(bytes, &self.limits);
-        if self.channels[slot].policy != OverflowPolicy::Block {
-            if connection.is_slow(self.now) {
-                return None;
-            }
-            if !connection.draining || self.limits.grace_period.is_zero() {
-                self.judge_slow(subscriber);
-                return None;
-            }
-            if connection.grace_ends.is_none() {
-                connection.took = false;
-                self.wait_for_room(subscriber, self.limits.grace_period);
-            }
-        }
-        let channel = self.channels[slot].name.clone();
-        let reason = PauseReason::SlowSubscriber { channel, subscriber: self.connections[subscriber].id };
-        Some((Blocked::Subscriber(subscriber), reason))
-    }
-
     /// One piece to every subscriber; all see the same order.
     fn fan_out(&mut self, slot: ChannelSlot, batch: &Batch) {
-        let allocation = self.allocate(slot, batch.footprint());
+        let allocation = self.allocate(slot, batch.footprint_given());
         let mut next = self.channels[slot].everybody.first;
         while let Some(member) = next {
             next = self.members[member].in_channel.next;
@@ -352,42 +344,8 @@ impl Broker {
             }
         }
         self.release(allocation);
-    }
-
-    /// Acts by the channel's policy on a subscriber without room: whether there is some now.
-    fn make_room(&mut self, channel: ChannelSlot, slot: ConnectionSlot, batch: &Batch) -> bool {
-        let (bytes, messages) = (batch.footprint(), batch.len());
-        let row = &self.connections[slot];
-        if row.is_closing() {
-            return false;
+        if self.channels[slot].feeds.is_some() {
+            self.feed(slot, batch);
         }
-        if row.fits(bytes, messages, &self.limits) {
-            return true;
-        }
-        match self.channels[channel].policy {
-            OverflowPolicy::DropNew | OverflowPolicy::Block => false,
-            OverflowPolicy::Disconnect => {
-                self.close(slot, CloseReason::Slow);
-                false
-            }
-            OverflowPolicy::DropOld => {
-                while !self.connections[slot].fits(bytes, messages, &self.limits) {
-                    let Some(oldest) = self.connections.edit(slot).outbox.drop_oldest() else { return false };
-                    if let Some(channel) = self.channel_of(oldest.origin) {
-                        self.count_dropped(channel, slot, oldest.batch.len());
-                    }
-                    self.uncharge_entry(&oldest);
-                    oldest.allocation.into_iter().for_each(|allocation| self.release(allocation));
-                }
-                true
-            }
-        }
-    }
-
-    fn count_dropped(&mut self, channel: ChannelSlot, connection: ConnectionSlot, messages: usize) {
-        let messages = messages as u64;
-        self.totals.dropped_slow += messages;
-        self.channels.edit(channel).dropped += messages;
-        self.connections.quietly().row(connection).dropped += messages;
     }
 }

@@ -52,10 +52,9 @@ impl Broker {
         let row = self.connections.edit(slot);
         let charge = cost::receipts(receipts, bytes).min(row.receipts);
         row.receipts -= charge;
-        let waits = matches!(row.reason, Some(PauseReason::Receipts { .. }));
+        let waits = row.blocked == Some(Blocked::Receipts);
         self.budget.release(charge);
         if waits {
-            // A full outbox is no reason to wait.
             self.advance(slot);
         }
     }

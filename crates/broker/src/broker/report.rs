@@ -29,6 +29,7 @@ impl Broker {
             connections: self.ids.len(),
             subscriptions: self.subscription_count,
             paused: self.paused,
+            retained: self.retained,
             memory: self.budget.used() + self.ids.len() * cost::CONNECTION,
             memory_budget: self.budget.limit(),
             ..self.totals

@@ -20,7 +20,7 @@ impl Broker {
             return self.requeue(slot, segment);
         }
         if how == Return::Seen {
-            self.channels.edit(slot).redelivered += segment.batch.len() as u64;
+            self.channels.edit(slot).returned += segment.batch.len() as u64;
             return self.requeue(slot, segment);
         }
         self.follow_rules(slot);
@@ -39,11 +39,12 @@ impl Broker {
             },
         };
         let channel = self.channels.edit(slot);
-        channel.redelivered += segment.batch.len() as u64;
-        let delivery = channel.delivery;
+        channel.returned += segment.batch.len() as u64;
+        let (delivery, rank) = (channel.delivery, segment.batch.rank());
         let backoff = delivery.backoff(segment.tries);
         if how == Return::Tried || backoff.is_zero() {
             self.requeue(slot, segment);
+            self.note_rank(slot, rank);
         } else {
             self.postpone(slot, segment, self.now + backoff);
         }
@@ -60,6 +61,9 @@ impl Broker {
     pub(super) fn arm_due(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];
         let mut due = channel.backlog.due();
+        if channel.retained.is_some() {
+            due = due.into_iter().chain(channel.retained_expires()).min();
+        }
         if channel.is_urgent {
             due = due.into_iter().chain(self.urgent_due(slot)).min();
         }
@@ -80,8 +84,9 @@ impl Broker {
         // One at least, however little this call may still do.
         loop {
             let backlog = &mut self.channels.edit(slot).backlog;
-            if let Some(group) = backlog.make_ready(self.now) {
+            if let Some((rank, group)) = backlog.make_ready(self.now) {
                 group.into_iter().for_each(|group| self.file_group(slot, group));
+                self.note_rank(slot, rank);
             } else {
                 let Some(segment) = backlog.pop_expired(self.now) else { break };
                 self.uncharge(slot, segment.charge());
@@ -92,6 +97,7 @@ impl Broker {
                 break;
             }
         }
+        self.expire_retained(slot);
         self.arm_due(slot);
     }
 }

@@ -3,6 +3,7 @@
 use super::Broker;
 use super::channel::Channel;
 use crate::limits::{ChannelRule, Limits, OverflowPolicy, QueueOverflow};
+use crate::name::is_durable;
 use crate::slots::ChannelSlot;
 use crate::{Delivery, Time};
 
@@ -26,7 +27,11 @@ impl InForce {
             buffer_unsubscribed: rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(limits.buffer_unsubscribed),
             bound: rule.and_then(|rule| rule.queue).unwrap_or(limits.queue),
             messages: rule.and_then(|rule| rule.queue_messages).unwrap_or(limits.queue_messages),
-            overflow: rule.and_then(|rule| rule.overflow).unwrap_or(limits.overflow),
+            // A topic's publishers do not wait for a durable subscriber that is away.
+            overflow: match rule.and_then(|rule| rule.overflow).unwrap_or(limits.overflow) {
+                _ if is_durable(name) => QueueOverflow::DropOld,
+                overflow => overflow,
+            },
             delivery: rule.map_or(limits.delivery, |rule| rule.delivery.over(&limits.delivery)),
         }
     }
@@ -86,8 +91,8 @@ impl Broker {
         }
     }
 
-    /// A channel follows the rules that are in force. Called before anything is published to it, too, so that
-    /// no message follows rules that were replaced.
+    /// A channel follows the rules and the durable subscriptions that are in force. Called before anything is published to it, too, so that
+    /// no message follows what was replaced.
     #[inline]
     pub(super) fn follow_rules(&mut self, slot: ChannelSlot) {
         if self.channels[slot].rules_version != self.rules_version {
@@ -97,8 +102,9 @@ impl Broker {
 
     #[cold]
     fn apply_to(&mut self, slot: ChannelSlot) {
+        self.channels.quietly().row(slot).rules_version = self.rules_version;
+        self.follow_sources(slot);
         let channel = self.channels.quietly().row(slot);
-        channel.rules_version = self.rules_version;
         let rule = InForce::new(&channel.name, &self.rules, &self.limits);
         if rule == InForce::of(channel) {
             return;

@@ -25,31 +25,16 @@ pub(super) struct Joining {
 
 impl Broker {
     pub(super) fn subscribe(&mut self, slot: ConnectionSlot, id: SubscriptionId, pattern: Bytes, ack: AckMode) {
-        let limits = &self.limits;
-        let connection = &self.connections[slot];
-        let refusal = if pattern.len() > limits.channel_name {
-            Some(Refusal::NameTooLong { length: pattern.len(), limit: limits.channel_name })
-        } else if connection.subscriptions.len() >= limits.subscriptions {
-            Some(Refusal::Subscriptions { limit: limits.subscriptions })
-        } else if connection.subscriptions.contains_key(&id) {
-            Some(Refusal::SubscriptionExists)
-        } else if self.is_exhausted() && self.has_many_subscriptions() {
-            Some(Refusal::Memory { budget: self.budget.limit() })
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
+        if let Err(refusal) = self.check_subscription(slot, id, &pattern) {
             return self.refuse(slot, Some(pattern), refusal);
         }
-        if connection.has_left() {
+        if self.connections[slot].has_left() {
             return;
         }
         let pattern = Pattern::new(Bytes::copy_from_slice(&pattern));
-        let by_pattern = !pattern.is_literal();
         let mut exact = None;
-        if !by_pattern {
-            match self.names.get(pattern.as_bytes()).copied().map_or_else(|| self.make_channel(pattern.as_bytes()), Ok)
-            {
+        if pattern.is_literal() {
+            match self.find_or_make(pattern.as_bytes()) {
                 Ok(channel) => exact = Some(channel),
                 Err(NoChannel::Refused(refusal)) => {
                     return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
@@ -60,11 +45,62 @@ impl Broker {
                 }
             }
         }
+        let subscription = self.add_subscription(slot, id, (pattern.clone(), exact.is_none()), ack);
+        match exact {
+            Some(channel) => {
+                self.join(subscription, channel);
+            }
+            None => {
+                let born = self.subscriptions[subscription].born;
+                self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), subscription);
+                let joining = Joining { subscription, born, pattern, next: 0 };
+                self.connections.edit(slot).joining.push_back(joining);
+                self.go_on_joining(slot);
+            }
+        }
+    }
+
+    /// Whether a connection may have another subscription, of this id and to this name or pattern.
+    pub(super) fn check_subscription(
+        &self,
+        slot: ConnectionSlot,
+        id: SubscriptionId,
+        pattern: &[u8],
+    ) -> Result<(), Refusal> {
+        let limits = &self.limits;
+        let connection = &self.connections[slot];
+        if pattern.len() > limits.channel_name {
+            Err(Refusal::NameTooLong { length: pattern.len(), limit: limits.channel_name })
+        } else if !self.may_subscribe(slot, pattern) {
+            Err(Refusal::NotOwner)
+        } else if connection.subscriptions.len() >= limits.subscriptions {
+            Err(Refusal::Subscriptions { limit: limits.subscriptions })
+        } else if connection.subscriptions.contains_key(&id) {
+            Err(Refusal::SubscriptionExists)
+        } else if self.is_exhausted() && self.has_many_subscriptions() {
+            Err(Refusal::Memory { budget: self.budget.limit() })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Adds a subscription that has joined no channel yet.
+    pub(super) fn add_subscription(
+        &mut self,
+        slot: ConnectionSlot,
+        id: SubscriptionId,
+        (pattern, by_pattern): (Pattern, bool),
+        ack: AckMode,
+    ) -> SubscriptionSlot {
+        let ack = match ack {
+            AckMode::Manual { prefetch: 0 } => AckMode::Manual { prefetch: self.prefetch_of(&pattern) },
+            named => named,
+        };
         self.born += 1;
         let row = Subscription {
             id,
             connection: slot,
-            pattern: pattern.clone(),
+            pattern,
             by_pattern,
             ack,
             unacked: 0,
@@ -81,20 +117,15 @@ impl Broker {
         let connection = self.connections.edit(slot);
         connection.manual += u32::from(ack != AckMode::Auto);
         connection.subscriptions.insert(id, subscription);
-        match exact {
-            Some(channel) => {
-                self.join(subscription, channel);
-            }
-            None => {
-                connection.joining.push_back(Joining {
-                    subscription,
-                    born: self.born,
-                    pattern: pattern.clone(),
-                    next: 0,
-                });
-                self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), subscription);
-                self.go_on_joining(slot);
-            }
+        subscription
+    }
+
+    /// The prefetch of a subscription that names none.
+    fn prefetch_of(&self, pattern: &Pattern) -> u32 {
+        let rule = self.rules.iter().find(|rule| rule.pattern.matches(pattern.as_bytes()));
+        match rule.and_then(|rule| rule.prefetch).unwrap_or(self.limits.prefetch) {
+            0 => u32::MAX,
+            prefetch => prefetch,
         }
     }
 
@@ -106,28 +137,30 @@ impl Broker {
         most > self.limits.memory / 16
     }
 
-    /// Joins the channels that the patterns match, some a step.
+    /// Joins the channels that the patterns match, some a step. A topic whose retained value finds no room is joined later.
     pub(super) fn go_on_joining(&mut self, slot: ConnectionSlot) {
-        while !self.connections[slot].joining.is_empty() {
+        while let Some(&Joining { subscription, born, next, .. }) = self.connections[slot].joining.front() {
+            // One that has ended stays in the list until its turn comes.
+            let is_there = self.subscriptions.get(subscription).is_some_and(|row| row.born == born && !row.is_ended);
+            let is_over = next >= self.channels.end() || !is_there || self.connections[slot].has_left();
+            // One that was made later has found the pattern itself.
+            let older = self.channels.at(next).filter(|(_, channel)| !is_over && channel.born < born);
+            let matches = |name: &[u8]| self.subscriptions[subscription].pattern.matches(name);
+            let matching = older.filter(|(_, channel)| matches(&channel.name)).map(|(channel, _)| channel);
+            if matching.is_some_and(|channel| self.must_join_later(slot, channel)) {
+                // Each credit marks the connection, and this goes on. No step is taken of those that make room.
+                return;
+            }
             if !self.spend(1) {
                 self.connections.edit(slot);
                 return;
             }
-            let has_left = self.connections[slot].has_left();
-            let Some(joining) = self.connections.edit(slot).joining.front_mut() else { return };
-            // One that has ended stays in the list until its turn comes.
-            let (subscription, born) = (joining.subscription, joining.born);
-            let is_there = self.subscriptions.get(subscription).is_some_and(|row| row.born == born && !row.is_ended);
-            if joining.next >= self.channels.end() || !is_there || has_left {
-                self.connections.edit(slot).joining.pop_front();
-                continue;
+            let joining = &mut self.connections.edit(slot).joining;
+            if is_over {
+                joining.pop_front();
+            } else if let Some(front) = joining.front_mut() {
+                front.next += 1;
             }
-            let next = joining.next;
-            joining.next += 1;
-            // One that was made later has found the pattern itself.
-            let matching = self.channels.at(next).filter(|(_, channel)| channel.born < born);
-            let pattern = &self.subscriptions[subscription].pattern;
-            let matching = matching.filter(|(_, channel)| pattern.matches(&channel.name)).map(|(slot, _)| slot);
             if let Some(channel) = matching {
                 self.join(subscription, channel);
             }
@@ -256,7 +289,7 @@ impl Broker {
         self.check_leaving(slot);
     }
 
-    pub(super) fn trie(&mut self, kind: Kind) -> &mut Trie {
+    pub(super) fn trie(&mut self, kind: Kind) -> &mut Trie<SubscriptionSlot> {
         match kind {
             Kind::Topic => &mut self.topics,
             Kind::Queue => &mut self.queues,

@@ -48,7 +48,7 @@ impl Broker {
     /// Messages wait for their time, and then in their places.
     #[cold]
     fn delay(&mut self, slot: ChannelSlot, batch: Batch, first: u64, group: Option<GroupSlot>) {
-        let until = batch.attributes().and_then(|attributes| attributes.deliver_at).unwrap_or_default();
+        let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).unwrap_or_default();
         let allocation = self.allocate(slot, batch.footprint());
         let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1, group };
         self.charge(slot, segment.charge());
@@ -143,6 +143,13 @@ impl Broker {
     pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
         self.begin(now);
         let slot = *self.names.get(name)?;
+        let dropped = self.discard(slot);
+        self.run_effects();
+        Some(dropped)
+    }
+
+    /// Drops what waits in a channel: how many messages. The memory becomes free in steps.
+    pub(super) fn discard(&mut self, slot: ChannelSlot) -> usize {
         // Messages that an order has set aside would come back otherwise.
         let aside = self.take_aside(slot);
         let channel = self.channels.edit(slot);
@@ -154,8 +161,7 @@ impl Broker {
             self.garbage.push_back((slot, backlog));
         }
         (channel.dropped, channel.left) = (channel.dropped + dropped as u64, channel.left + dropped as u64);
-        self.run_effects();
-        Some(dropped)
+        dropped
     }
 
     /// Frees what was purged.
@@ -167,7 +173,7 @@ impl Broker {
                     return;
                 }
                 if !backlog.has_present() {
-                    backlog.make_ready(Time(u64::MAX));
+                    let _ = backlog.make_ready(Time(u64::MAX));
                 }
                 let before = backlog.segments();
                 let budget = &mut self.budget;

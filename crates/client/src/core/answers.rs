@@ -2,6 +2,7 @@
 
 use super::Publisher;
 use super::requests::Refusal;
+use crate::options::Receipts;
 use crate::protocol::{self, Incoming};
 use crate::stomp::{self, Refused};
 use crate::{Doubt, Reason};
@@ -14,7 +15,8 @@ impl Publisher {
         let Some((token, keepalive)) = &mut self.up else { return Ok(()) };
         let token = *token;
         keepalive.heard(now);
-        self.paused = false;
+        // Signs of life say nothing about what was published.
+        self.paused &= self.progress.is_some();
         self.input.extend_from_slice(bytes);
         if self.decoder.is_some() {
             return self.frames(token);
@@ -55,8 +57,8 @@ impl Publisher {
                             }
                         }
                         // It names the message that it is about; whether the server closes is up to the server.
-                        b"ERROR" if let Some(number) = self.outstanding(token, &frame) => {
-                            self.refused(number, Refused::of(&frame).0.into());
+                        b"ERROR" if let Some(of) = self.rejected(token, &frame) => {
+                            self.refused(of, Refused::of(&frame).0.into());
                         }
                         b"ERROR" => break Err(Reason::Error(Refused::of(&frame).0)),
                         // Nothing was subscribed to.
@@ -73,30 +75,49 @@ impl Publisher {
         result
     }
 
-    /// The number of the barrier that an answer names, if one of that number is awaited.
-    fn outstanding(&self, token: protocol::Token, frame: &Frame<'_>) -> Option<u64> {
-        stomp::receipt(token, frame).filter(|number| self.barriers_back < *number && *number <= self.barriers)
+    /// The barrier behind the message that an ERROR is about, if that is awaited, and whether it is that message's own; `None` inside
+    /// for a message that an earlier connection took, too.
+    fn rejected(&self, token: protocol::Token, frame: &Frame<'_>) -> Option<Option<(u64, bool)>> {
+        let of = stomp::rejected(token, frame)?;
+        let is_awaited = |number: u64| self.barriers_back < number && number <= self.barriers;
+        of.is_none_or(|(number, _)| is_awaited(number)).then_some(of)
     }
 
-    /// The messages behind the barrier before this one were not taken, or not all of them. They are not sent again: the server
-    /// would refuse them again.
-    fn refused(&mut self, number: u64, message: Arc<str>) {
+    /// Messages were not taken: that which the answer names, and without receipts of each message perhaps others between the barrier
+    /// before this one and it. They are not sent again: the server would refuse them again.
+    fn refused(&mut self, of: Option<(u64, bool)>, message: Arc<str>) {
+        let refusal = Refusal { rejected: None, reason: Some(message) };
+        let one = Doubt { messages: 1, bytes: 0 };
+        let Some((number, is_barrier)) = of else {
+            if self.flushes.is_empty() {
+                self.lost.add(one);
+                self.refusal.add(&refusal);
+            }
+            return self.flushes.add(one, &refusal);
+        };
+        let doubt = if self.options.receipts == Receipts::Message { one } else { self.since_barrier_before(number) };
+        if !self.flushes.refuse(number, doubt, &refusal) {
+            self.lost.add(doubt);
+            self.refusal.add(&refusal);
+        }
+        if is_barrier {
+            self.confirmed(number);
+        }
+    }
+
+    fn since_barrier_before(&self, number: u64) -> Doubt {
         let behind = |bound: u64| {
             let last = self.unconfirmed.iter().rposition(|sent| sent.barrier.is_some_and(|barrier| barrier < bound));
             last.map_or(0, |last| last + 1)
         };
         let mut doubt = Doubt::default();
         self.unconfirmed.range(behind(number)..behind(number + 1)).for_each(|sent| doubt.add(sent.doubt));
-        let refusal = Refusal { rejected: None, reason: Some(message) };
-        if !self.flushes.refuse(number, doubt, &refusal) {
-            self.lost.add(doubt);
-            self.refusal.add(&refusal);
-        }
-        self.confirmed(number);
+        doubt
     }
 
     fn confirmed(&mut self, number: u64) {
         self.barriers_back = self.barriers_back.max(number);
+        self.paused = false;
         (self.attempts, self.stuck) = (0, 0);
         let last = self.unconfirmed.iter().rposition(|sent| sent.barrier.is_some_and(|barrier| barrier <= number));
         for sent in self.unconfirmed.drain(..last.map_or(0, |last| last + 1)) {

@@ -22,7 +22,7 @@ impl Publisher {
         self.attempts += 1;
         self.input.clear();
         self.decoder = None;
-        self.beats = Beats::default();
+        (self.beats, self.progress) = (Beats::default(), None);
         self.dead = false;
         (self.must_ask, self.paused, self.wants_probe, self.without_barrier_since) = (false, false, false, None);
         self.barriers_back = self.barriers;

@@ -55,6 +55,8 @@ pub(crate) struct Publisher {
     /// The reader of STOMP's frames.
     pub(super) decoder: Option<Decoder>,
     pub(super) beats: Beats,
+    /// Progress over a connection whose server promises signs of life: these come from one that pauses us, too.
+    pub(super) progress: Option<Keepalive>,
     /// The server has promised signs of life, and sends none.
     pub(super) dead: bool,
     /// Disconnects since a barrier came back.
@@ -101,6 +103,7 @@ impl Publisher {
             input: Vec::new(),
             decoder: None,
             beats: Beats::default(),
+            progress: None,
             dead: false,
             attempts: 0,
             stuck: 0,
@@ -257,6 +260,7 @@ impl Publisher {
         self.connected(token, now);
         if let (Some((_, keepalive)), Some(silence)) = (&mut self.up, self.beats.silence(self.options.heartbeat)) {
             *keepalive = Keepalive::new(silence, now);
+            self.progress = Some(Keepalive::new(self.options.heartbeat, now));
         }
     }
 
@@ -277,7 +281,7 @@ impl Publisher {
         self.up = None;
         self.barriers_back = self.barriers;
         self.input.clear();
-        self.beats = Beats::default();
+        (self.beats, self.progress) = (Beats::default(), None);
         (self.must_ask, self.paused, self.wants_probe, self.retiring) = (false, false, false, false);
     }
 
@@ -318,6 +322,7 @@ impl Publisher {
             keepalive,
             unmarked,
             self.beats.due().filter(|_| self.writing.is_none()),
+            self.progress.filter(|_| self.waits() && !self.paused).map(|progress| progress.due()),
             self.flushes.deadline(),
             self.waiting.deadline(),
             self.closing,
@@ -334,13 +339,29 @@ impl Publisher {
         if self.closing.is_some_and(|deadline| deadline.has_passed(now)) {
             self.end(&Error::Closed);
         }
-        let waiting = self.barriers > self.barriers_back || self.writing.is_some();
+        let waiting = self.waits();
         match self.up.as_mut().map(|(_, keepalive)| keepalive.poll(now, waiting)) {
             Some(Liveness::Check) => self.must_ask = true,
             // One that has promised signs of life sends them however long it does not read.
             Some(Liveness::Silent) if self.beats.expects() => self.dead = true,
             Some(Liveness::Silent) => self.wants_probe = true,
             Some(Liveness::Alive) | None => {}
+        }
+        let stands = self.progress.as_mut().map(|progress| progress.poll(now, waiting));
+        if stands == Some(Liveness::Silent) {
+            self.pause();
+        }
+    }
+
+    /// Returns true if the broker has not taken or not confirmed something.
+    fn waits(&self) -> bool {
+        self.barriers > self.barriers_back || self.writing.is_some()
+    }
+
+    /// The broker lives, and takes nothing.
+    fn pause(&mut self) {
+        if !std::mem::replace(&mut self.paused, true) {
+            self.due.events.push(Event::Paused);
         }
     }
 
@@ -359,9 +380,7 @@ impl Publisher {
     pub(crate) fn probe_ok(&mut self, now: Instant) {
         if let Some((_, keepalive)) = &mut self.up {
             keepalive.heard(now);
-            if !std::mem::replace(&mut self.paused, true) {
-                self.due.events.push(Event::Paused);
-            }
+            self.pause();
         }
     }
 

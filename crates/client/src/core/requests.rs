@@ -134,6 +134,12 @@ impl Flushes {
         self.unmarked = marked.chain(self.unmarked.drain(..)).collect();
     }
 
+    /// A message before all of them was refused, whichever barrier was behind it.
+    pub(crate) fn add(&mut self, doubt: Doubt, refusal: &Refusal) {
+        let marked = self.marked.iter_mut().flat_map(|(_, flushes)| flushes);
+        marked.chain(&mut self.unmarked).for_each(|flush| flush.add(doubt, refusal));
+    }
+
     /// They still wait for the rest, which goes out over another connection.
     pub(crate) fn doubt(&mut self, doubt: Doubt, refusal: &Refusal) {
         self.reset();

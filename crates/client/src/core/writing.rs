@@ -3,6 +3,7 @@
 use super::Publisher;
 use super::batch::{Batch, Sent};
 use crate::dialect::Dialect;
+use crate::options::Receipts;
 use crate::stomp;
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ impl Publisher {
         }
         if self.writing.is_none() {
             self.fetch(now);
+            self.progress.iter_mut().filter(|_| self.writing.is_some()).for_each(|progress| progress.heard(now));
         }
         match &self.writing {
             Some((batch, written)) => Step::Write(batch.bytes.clone(), *written..self.writing_end(batch)),
@@ -90,8 +92,16 @@ impl Publisher {
         }
         let marks = asks && !self.filling.is_empty() && matches!(self.dialect, Dialect::Stomp(_));
         let mut bytes = std::mem::replace(&mut self.filling, std::mem::take(&mut self.spare));
-        if marks {
-            self.buffered += stomp::mark(token, self.barriers + 1, self.last, &mut bytes);
+        if let (true, Dialect::Stomp(version)) = (marks, self.dialect) {
+            self.buffered += match self.options.receipts {
+                Receipts::Write => stomp::mark(token, self.barriers + 1, self.last, &mut bytes),
+                Receipts::Message => {
+                    let marked = stomp::mark_each(token, self.barriers + 1, version, &bytes);
+                    let more = marked.len() - bytes.len();
+                    bytes = marked;
+                    more
+                }
+            };
         }
         let batch_end = bytes.len();
         if asks {
@@ -138,6 +148,7 @@ impl Publisher {
         if let Some((_, keepalive)) = &mut self.up {
             keepalive.heard(now);
         }
+        self.progress.iter_mut().for_each(|progress| progress.heard(now));
         self.beats.sent(now);
         let Some((batch, written)) = self.writing.take() else { return };
         if written + bytes < self.writing_end(&batch) {

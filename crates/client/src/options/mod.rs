@@ -52,6 +52,8 @@ pub struct Options {
     pub buffer: usize,
     /// Effect of a full buffer on a publish; default `wait`.
     pub when_full: WhenFull,
+    /// Messages that are published over STOMP with a receipt of their own; default the last of each write.
+    pub receipts: Receipts,
     /// Publishes that may wait for room; default 10,000. Each keeps its own message.
     pub waiting: usize,
     /// Resends of a message in doubt before it is given up; default 0: nothing is sent
@@ -110,6 +112,17 @@ pub enum WhenFull {
     Fail,
 }
 
+/// Messages that are published over STOMP with a receipt of their own: a broker names what it rejects by its receipt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Receipts {
+    /// The last one of each write, behind which the others have arrived: `receipts=write`. That one of the others was rejected, the
+    /// client learns only if the last one was.
+    #[default]
+    Write,
+    /// Each one: `receipts=message`. A flush tells if any of them was rejected.
+    Message,
+}
+
 /// Runtime of a client's I/O.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Runtime {
@@ -141,6 +154,7 @@ impl Default for Options {
             backoff_max: Duration::from_secs(5),
             buffer: 8 * MIB,
             when_full: WhenFull::Wait,
+            receipts: Receipts::Write,
             waiting: 10_000,
             resend: 0,
             inbox: 8 * MIB,
@@ -170,6 +184,7 @@ impl fmt::Debug for Options {
             backoff_max,
             buffer,
             when_full,
+            receipts,
             waiting,
             resend,
             inbox,
@@ -193,6 +208,7 @@ impl fmt::Debug for Options {
             .field("backoff_max", backoff_max)
             .field("buffer", buffer)
             .field("when_full", when_full)
+            .field("receipts", receipts)
             .field("waiting", waiting)
             .field("resend", resend)
             .field("inbox", inbox)

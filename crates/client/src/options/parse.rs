@@ -1,4 +1,4 @@
-use super::{Options, Protocol, Runtime, SIZE_BOUNDS, WhenFull, is_size};
+use super::{Options, Protocol, Receipts, Runtime, SIZE_BOUNDS, WhenFull, is_size};
 use percent_encoding::percent_decode_str;
 use std::time::Duration;
 use switchboard_driver::quantity;
@@ -75,12 +75,15 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
         "retry_first" => options.retry_first = one_of(value, &[("true", true), ("false", false)])?,
         "reconnect" => options.reconnect = one_of(value, &[("true", true), ("false", false)])?,
         "vhost" if options.protocol == Protocol::Stomp => options.vhost = decoded("vhost", value)?,
-        "vhost" => return Err("only STOMP has it".into()),
+        "receipts" if options.protocol == Protocol::Stomp => {
+            options.receipts = one_of(value, &[("write", Receipts::Write), ("message", Receipts::Message)])?;
+        }
+        "vhost" | "receipts" => return Err("only STOMP has it".into()),
         "driver" => options.driver = one_of(value, &[("current", Runtime::Current), ("shared", Runtime::Shared)])?,
         _ => {
             return Err("there is no such option; there are connect_timeout, timeout, heartbeat, backoff_min, \
                  backoff_max, buffer, when_full, waiting, resend, inbox, max_frame, max_channel, retry_first, reconnect, \
-                 driver, vhost"
+                 driver, vhost, receipts"
                 .into());
         }
     }

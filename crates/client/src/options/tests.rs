@@ -1,4 +1,4 @@
-use super::{Options, Protocol, Runtime, WhenFull};
+use super::{Options, Protocol, Receipts, Runtime, WhenFull};
 use std::time::Duration;
 
 fn refused(url: &str) -> String {
@@ -58,6 +58,10 @@ fn every_limit_can_be_set() {
         ..Options::default()
     };
     assert_eq!(url.parse::<Options>().unwrap(), set);
+    let receipts = |url: &str| url.parse::<Options>().map(|options| options.receipts);
+    assert_eq!(receipts("stomp://h?receipts=message").unwrap(), Receipts::Message);
+    assert_eq!(receipts("stomp://h?receipts=write").unwrap(), Receipts::Write);
+    assert!(receipts("switchboard://h?receipts=message").unwrap_err().to_string().contains("only STOMP has it"));
     assert_eq!("switchboard://h?timeout=never".parse::<Options>().unwrap().timeout, Duration::MAX);
 }
 

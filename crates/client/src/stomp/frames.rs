@@ -23,6 +23,23 @@ pub(crate) fn mark(token: Token, number: u64, last: usize, out: &mut Vec<u8>) ->
     line.len()
 }
 
+/// Asks for a receipt of each message, and gives the bytes of all. That of the last one is the barrier's; the others' are behind a
+/// hyphen.
+pub(crate) fn mark_each(token: Token, number: u64, version: Version, messages: &[u8]) -> Vec<u8> {
+    let mut decoder = Decoder::new(ANY);
+    decoder.set_version(version);
+    let (mut out, mut begin, mut index) = (Vec::with_capacity(messages.len() * 5 / 4), 0, 0_u64);
+    while let Ok(Found::Frame { length, .. }) = decoder.next(&messages[begin..]) {
+        let end = begin + length;
+        let name = if end == messages.len() { name(token, number) } else { part(token, number, index) };
+        out.extend_from_slice(&messages[begin..begin + BEHIND_COMMAND]);
+        out.extend_from_slice(format!("receipt:{name}\n").as_bytes());
+        out.extend_from_slice(&messages[begin + BEHIND_COMMAND..end]);
+        (begin, index) = (end, index + 1);
+    }
+    out
+}
+
 /// Asks for a receipt without doing anything else: a transaction that is begun and dropped.
 pub(crate) fn barrier(token: Token, number: u64, version: Version, out: &mut Vec<u8>) {
     let name = name(token, number);
@@ -35,6 +52,21 @@ pub(crate) fn barrier(token: Token, number: u64, version: Version, out: &mut Vec
 
 fn name(token: Token, number: u64) -> String {
     format!("{:x}-{number}", token.0)
+}
+
+fn part(token: Token, number: u64, index: u64) -> String {
+    format!("{:x}-{number}-{index}", token.0)
+}
+
+/// The number of the barrier behind the message that an ERROR is about, and whether it is that message's own. `None` for another
+/// connection's message, which was sent again over this one.
+pub(crate) fn rejected(token: Token, frame: &Frame<'_>) -> Option<Option<(u64, bool)>> {
+    let id = frame.header(b"receipt-id")?;
+    let mut parts = std::str::from_utf8(&id).ok()?.split('-');
+    let of = u128::from_str_radix(parts.next()?, 16).ok()?;
+    let number = parts.next()?.parse().ok()?;
+    let is_part = parts.next().map(str::parse::<u64>).transpose().ok()?.is_some();
+    parts.next().is_none().then_some((of == token.0).then_some((number, !is_part)))
 }
 
 /// The number of the barrier that a RECEIPT answers; none if it answers another connection's.
@@ -147,6 +179,40 @@ mod tests {
         assert_eq!(whole(Version::V1_2, &out, out.len() - 1), (1, last));
         assert_eq!(whole(Version::V1_2, &out, last - 1), (0, 0));
         assert_eq!(first_lengths(Version::V1_2, &out), (8, 3, last));
+    }
+
+    #[test]
+    fn each_message_can_have_a_mark_of_its_own() {
+        for bodies in [&["one"][..], &["one", "", "t\0hree"]] {
+            let (mut out, mut expected) = (Vec::new(), Vec::new());
+            for (index, body) in bodies.iter().enumerate() {
+                send(Version::V1_2, b"/queue/a", b"", body.as_bytes(), &mut out);
+                let begin = expected.len();
+                send(Version::V1_2, b"/queue/a", b"", body.as_bytes(), &mut expected);
+                let is_last = index + 1 == bodies.len();
+                let line = if is_last { "receipt:a-3\n".to_owned() } else { format!("receipt:a-3-{index}\n") };
+                expected.splice(begin + BEHIND_COMMAND..begin + BEHIND_COMMAND, line.bytes());
+            }
+            assert_eq!(mark_each(Token(10), 3, Version::V1_2, &out), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_message_that_it_is_about() {
+        for (id, found) in [
+            ("a-3", Some(Some((3, true)))),
+            ("a-3-0", Some(Some((3, false)))),
+            ("b-3-0", Some(None)),
+            ("a-3-0-1", None),
+            ("a-3-x", None),
+            ("a", None),
+            ("x-3", None),
+        ] {
+            let text = format!("ERROR\nreceipt-id:{id}\n\n\0");
+            let mut decoder = Decoder::new(Limits::default());
+            let Ok(Found::Frame { frame, .. }) = decoder.next(text.as_bytes()) else { panic!("a frame") };
+            assert_eq!(rejected(Token(10), &frame), found, "{id}");
+        }
     }
 
     #[test]

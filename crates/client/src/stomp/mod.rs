@@ -7,7 +7,9 @@ mod frames;
 pub(crate) use acks::{Acks, Settled};
 pub(crate) use connect::{Agreed, Failure, Handshake, Refused, shown};
 pub(crate) use frames::{Subscribing, unsubscribe};
-pub(crate) use frames::{barrier, disconnect, first_lengths, is_expressible, mark, receipt, send, subscribe, whole};
+pub(crate) use frames::{
+    barrier, disconnect, first_lengths, is_expressible, mark, mark_each, receipt, rejected, send, subscribe, whole,
+};
 
 use switchboard_wire::stomp::Limits;
 

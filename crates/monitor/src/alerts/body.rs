@@ -4,6 +4,7 @@ use super::Alert;
 use super::group::{Entry, Notice};
 use crate::annotation::Annotation;
 use serde_json::{Value, json};
+use switchboard_driver::quantity::plural;
 
 /// Processes that the text names; of further ones it says how many they are.
 const NAMED: usize = 20;
@@ -82,7 +83,7 @@ fn entry(entry: &Entry) -> Value {
 
 /// "1 alert", "2 alerts".
 pub(super) fn alerts(count: usize) -> String {
-    format!("{count} alert{}", if count == 1 { "" } else { "s" })
+    plural(count, "alert")
 }
 
 /// For people. What would steer a terminal is escaped: names come from strangers.

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use switchboard_driver::quantity::plural;
 
 /// The end of the names of files that were set aside.
 const ASIDE: &str = ".damaged";
@@ -46,7 +47,11 @@ impl Shared {
     /// Logs and counts what is cut off the end of a file.
     pub(super) fn torn(&self, path: &Path, bytes: usize) {
         self.lock().counts.torn += bytes as u64;
-        tracing::warn!("{}: {bytes} bytes at the end were not written wholly, and are cut off", path.display());
+        tracing::warn!(
+            "{}: the end was not written wholly, and is cut off ({})",
+            path.display(),
+            plural(bytes, "byte")
+        );
     }
 
     /// Returns a block's contents; `None`, logged and counted, if it cannot be read.

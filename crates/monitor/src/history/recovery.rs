@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use switchboard_driver::quantity::plural;
 
 /// The first and the last second of each series that is kept.
 pub(crate) type Spans = HashMap<SeriesId, (u32, u32)>;
@@ -193,7 +194,7 @@ fn open_sealed(
 fn repair(disk: &Disk, shared: &Shared, path: &Path, number: u64) -> io::Result<()> {
     let bytes = fs::read(path)?;
     let scan = record::scan(&bytes);
-    shared.set_aside(disk, path, &format!("{} bytes of it cannot be read", scan.damaged + scan.torn))?;
+    shared.set_aside(disk, path, &format!("{} of it cannot be read", plural(scan.damaged + scan.torn, "byte")))?;
     let mut sealing = Sealing::begin(disk, path)?;
     for record in &scan.records {
         if let Some((series, name)) = name(record) {
@@ -216,7 +217,7 @@ fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<()> {
         }
     }
     if damaged > 0 {
-        shared.set_aside(disk, path, &format!("{damaged} bytes of it cannot be read"))?;
+        shared.set_aside(disk, path, &format!("{} of it cannot be read", plural(damaged, "byte")))?;
     }
     if scan.torn > 0 {
         shared.torn(path, scan.torn);
@@ -236,7 +237,7 @@ fn open_active(disk: &Disk, shared: &Shared, path: PathBuf, number: u64) -> io::
     }
     if damaged > 0 || Head::of(&bytes) == Head::Torn {
         if damaged > 0 {
-            shared.set_aside(disk, &path, &format!("{damaged} bytes of it cannot be read"))?;
+            shared.set_aside(disk, &path, &format!("{} of it cannot be read", plural(damaged, "byte")))?;
         }
         return rewrite_active(disk, path, number, &bytes, &scan.records);
     }

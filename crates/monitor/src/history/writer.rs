@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use switchboard_driver::lock_folder;
+use switchboard_driver::quantity::plural;
 
 /// Seconds for which a series must have been there to be found again without its name.
 pub(crate) const BRIEF: u32 = 60;
@@ -68,7 +69,7 @@ impl Writer {
                 if unread.damaged == 0 {
                     return Ok(());
                 }
-                shared.set_aside(&disk, &path, &format!("{} lines of it cannot be read", unread.damaged))
+                shared.set_aside(&disk, &path, &format!("{} of it cannot be read", plural(unread.damaged, "line")))
             })
         };
         let mut names = open("names.jsonl", settings.names, |line| {

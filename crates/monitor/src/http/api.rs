@@ -1,7 +1,7 @@
 //! The API of programs and of the page, in JSON.
 
 use super::answer::{Problem, bad};
-use super::parts::Parts;
+use super::parts;
 use crate::collector::Source;
 use crate::history::{Columns, Range};
 use crate::hub::Hub;
@@ -168,7 +168,7 @@ pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQue
     );
     let (mut head, mut series) = (Some(head), series.into_iter());
     // A series at a time: all of a thousand together would be as large as everything else in memory.
-    let body = Parts::read(hub, move |hub, text| {
+    let body = parts::read(hub, move |hub, text| {
         match head.take() {
             Some(head) => text.extend(head.into_bytes()),
             None if series.len() > 0 => text.push(b','),

@@ -2,7 +2,7 @@
 
 use super::answer::Problem;
 use super::api::Asked;
-use super::parts::Parts;
+use super::parts;
 use crate::Millis;
 use crate::hub::Hub;
 use axum::extract::{RawQuery, State};
@@ -26,7 +26,7 @@ pub(super) async fn history(State(hub): State<Arc<Hub>>, RawQuery(query): RawQue
         (from..=to).step_by(SPAN as usize).map(move |from| (id, name.clone(), from))
     });
     let mut head = Some("time,id,name,cpu,mem\r\n");
-    let body = Parts::read(hub, move |hub, text| {
+    let body = parts::read(hub, move |hub, text| {
         text.extend(head.take().unwrap_or_default().bytes());
         let Some((id, name, from)) = spans.next() else { return false };
         for (second, cpu, mem) in hub.history.rows(id, from, to.min(from + SPAN - 1)) {

@@ -1,7 +1,6 @@
 //! `GET /feed`: Server-Sent Events, resumable, to as many pages as are allowed.
 
 use super::answer::Problem;
-use super::parts::Parts;
 use crate::feed::After;
 use crate::hub::Hub;
 use axum::extract::{Query, State};
@@ -70,7 +69,7 @@ pub(super) async fn stream(
         // nginx needs this header to pass on events as they come.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Parts::body(receiver)).into_response())
+    Ok((headers, switchboard_web::parts_body(receiver)).into_response())
 }
 
 /// Behind the last event that was heard; `u64::MAX` if that was of another run.

@@ -15,11 +15,11 @@ mod tests;
 use crate::hub::Hub;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use std::sync::Arc;
+use switchboard_web::secured;
 
 /// No code, style or picture but this server's own files, nothing inline, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -51,10 +51,5 @@ async fn ready(State(hub): State<Arc<Hub>>) -> String {
 
 /// Adds the headers that restrict what a browser does with the answers.
 async fn secure(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    secured(next.run(request).await, POLICY)
 }

@@ -1,6 +1,6 @@
 //! The answers of each surface, by a clock that a test sets.
 
-use super::parts::Parts;
+use super::parts;
 use super::{api, csv, metrics};
 use crate::collector::Source;
 use crate::feed::After;
@@ -70,7 +70,7 @@ async fn each_second_of_a_range_is_once_in_the_csv_however_it_is_read() {
 async fn an_answer_that_breaks_off_does_not_look_whole() {
     let directory = tempfile::tempdir().unwrap();
     let mut begun = false;
-    let body = Parts::read(hub(&directory), move |_, text| {
+    let body = parts::read(hub(&directory), move |_, text| {
         assert!(!begun, "on purpose: the history cannot be read");
         begun = true;
         text.extend([b'x'; 100_000]);

@@ -5,6 +5,7 @@ use crate::site::{Problem, parse_each};
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
 use std::time::Duration;
+use switchboard_driver::quantity::plural;
 use tokio::time::sleep;
 
 /// Interval of checks of the file: its size and time, and its text only if these have changed.
@@ -40,7 +41,7 @@ pub(super) async fn run(shared: Weak<Shared>, file: PathBuf, mut known: String) 
             Some(Ok(text)) => {
                 match parse_each(&text) {
                     Ok(sites) => {
-                        tracing::info!("{} has changed: {} sites", file.display(), sites.len());
+                        tracing::info!("{} has changed: {}", file.display(), plural(sites.len(), "site"));
                         Board(board.clone()).replace(sites);
                         board.set_problem(None);
                     }

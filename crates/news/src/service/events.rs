@@ -1,19 +1,16 @@
 //! `GET /news/events`: tells a page that there is something new, by Server-Sent Events.
 
 use super::http::State as Http;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_core::Stream;
-use std::convert::Infallible;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Duration;
+use switchboard_web::parts_body;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -48,10 +45,10 @@ pub(super) async fn stream(State(http): State<Arc<Http>>) -> Response {
         // nginx needs this header to pass on events as they come.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (headers, Body::from_stream(Parts(receiver))).into_response()
+    (headers, parts_body(receiver)).into_response()
 }
 
-async fn write(listening: Listening, parts: mpsc::Sender<Bytes>) {
+async fn write(listening: Listening, parts: mpsc::Sender<io::Result<Bytes>>) {
     let http = &listening.0;
     let (mut changes, mut ending) = (http.board.changes(), http.ending.subscribe());
     let writing = async {
@@ -59,7 +56,7 @@ async fn write(listening: Listening, parts: mpsc::Sender<Bytes>) {
         let mut text = Bytes::from(format!("retry: 2000\nevent: changed\ndata: {version}\n\n"));
         loop {
             // While a page does not read, its task waits here, and nobody else does.
-            if parts.send(text).await.is_err() {
+            if parts.send(Ok(text)).await.is_err() {
                 return;
             }
             sleep(LEAST).await;
@@ -78,16 +75,5 @@ async fn write(listening: Listening, parts: mpsc::Sender<Bytes>) {
         () = writing => {}
         () = parts.closed() => {}
         _ = ending.wait_for(|ending| *ending) => {}
-    }
-}
-
-/// The parts that a task sends, as a body.
-struct Parts(mpsc::Receiver<Bytes>);
-
-impl Stream for Parts {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|part| part.map(Ok))
     }
 }

@@ -21,9 +21,9 @@ pub use render::RenderService;
 pub use settings::{NewsSettings, RenderServiceSettings, Rendering};
 
 use axum::extract::Request;
-use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::Next;
 use axum::response::Response;
+use switchboard_web::secured;
 
 /// No code, style or picture but this server's own files, nothing inline, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
@@ -33,18 +33,10 @@ const FOREIGN: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
 /// Adds the headers that restrict what a browser does with the page.
 async fn secure(request: Request, next: Next) -> Response {
-    with_policy(next.run(request).await, POLICY)
+    secured(next.run(request).await, POLICY)
 }
 
 /// The same for the rendering service.
 async fn quarantine(request: Request, next: Next) -> Response {
-    with_policy(next.run(request).await, FOREIGN)
-}
-
-fn with_policy(mut response: Response, policy: &'static str) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    secured(next.run(request).await, FOREIGN)
 }

@@ -4,20 +4,17 @@ use super::answer::set;
 use super::errors::Refusal;
 use super::state::{Shared, State};
 use crate::{Changes, EventId, RowChange};
-use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_core::Stream;
-use std::convert::Infallible;
 use std::fmt::Write;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
 use std::time::Duration;
+use switchboard_web::parts_body;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -91,7 +88,7 @@ fn begin(state: &Arc<State>, query: &str, headers: &HeaderMap) -> Result<Respons
     };
     let (parts, receiver) = mpsc::channel(1);
     tokio::spawn(write(listening, changes, wanted.table, parts));
-    let mut response = Response::new(Body::from_stream(Parts(receiver)));
+    let mut response = Response::new(parts_body(receiver));
     *response.status_mut() = StatusCode::OK;
     set(&mut response, CONTENT_TYPE, "text/event-stream");
     // A proxy that compresses or buffers would keep events until it has enough of them.
@@ -100,13 +97,18 @@ fn begin(state: &Arc<State>, query: &str, headers: &HeaderMap) -> Result<Respons
     Ok(response)
 }
 
-async fn write(listening: Listening, mut changes: Changes, table: Option<String>, parts: mpsc::Sender<Bytes>) {
+async fn write(
+    listening: Listening,
+    mut changes: Changes,
+    table: Option<String>,
+    parts: mpsc::Sender<io::Result<Bytes>>,
+) {
     let mut ending = listening.0.ending.subscribe();
     let writing = async {
         let mut text = "retry: 1000\n\n".to_owned();
         loop {
             // While a client does not read, its task waits here, and nobody else does: changes are in a ring.
-            if parts.send(std::mem::take(&mut text).into()).await.is_err() {
+            if parts.send(Ok(std::mem::take(&mut text).into())).await.is_err() {
                 return;
             }
             while text.is_empty() {
@@ -141,15 +143,4 @@ fn push(text: &mut String, change: &RowChange, wanted: Option<&str>) {
         RowChange::Event { .. } => Ok(()),
         RowChange::Gap { id, missed } => write!(text, "id: {id}\nevent: gap\ndata: {{\"missed\":{missed}}}\n\n"),
     };
-}
-
-/// The parts that a task sends, as a body.
-struct Parts(mpsc::Receiver<Bytes>);
-
-impl Stream for Parts {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|part| part.map(Ok))
-    }
 }

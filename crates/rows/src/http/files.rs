@@ -1,12 +1,11 @@
 //! The files of the page, which are a part of the program.
 
 use axum::extract::Request;
-use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use rust_embed::Embed;
-use switchboard_web::{PageFile, page_file};
+use switchboard_web::{PageFile, page_file, secured};
 
 /// No code, style or picture but this server's own files, nothing inline, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
@@ -27,10 +26,5 @@ pub(super) async fn file(method: Method, uri: Uri, headers: HeaderMap) -> Respon
 
 /// Says what a browser is to make of the page.
 pub(super) async fn secure(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    secured(next.run(request).await, POLICY)
 }

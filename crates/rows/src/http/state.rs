@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
+use switchboard_driver::quantity::plural;
 use switchboard_web::{LINES, LineQuota};
 use tokio::sync::watch;
 
@@ -60,11 +61,11 @@ impl State {
         if let Some(left_out) = self.lines.report(Instant::now()) {
             tracing::info!("rows: {left_out} more writes are logged at debug (at most {LINES} a second at info)");
         }
-        let s = if count == 1 { "" } else { "s" };
+        let rows = plural(count, "row");
         if self.lines.allows(Instant::now()) {
-            tracing::info!("rows: {name} {table}: {count} row{s}");
+            tracing::info!("rows: {name} {table}: {rows}");
         } else {
-            tracing::debug!("rows: {name} {table}: {count} row{s}");
+            tracing::debug!("rows: {name} {table}: {rows}");
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
 use switchboard_driver::Backoff;
+use switchboard_driver::quantity::plural;
 use switchboard_web::LINES;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -100,8 +101,7 @@ async fn connection(
         inner.cache.connected();
     }
     count(&inner.metrics.connects);
-    let plural = if by_channel.len() == 1 { "" } else { "s" };
-    tracing::info!("rows: the change feed watches {} table{plural}", by_channel.len());
+    tracing::info!("rows: the change feed watches {}", plural(by_channel.len(), "table"));
     let echo = Echo { channel, sender: AtomicI32::new(control.process()), arrived: watch::Sender::new(0) };
     tokio::select! {
         result = apply(inner, &mut feed, &by_channel, &echo) => result,

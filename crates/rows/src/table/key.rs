@@ -2,6 +2,7 @@
 
 use crate::Error;
 use serde_json::Value;
+use switchboard_driver::quantity::plural;
 
 /// A type whose equal values have one text, so that a key from a request and one from an event are the same bytes.
 ///
@@ -169,9 +170,9 @@ impl Key {
     /// This key in the one text of each value.
     pub(crate) fn canonical(&self, table: &str, types: &[KeyType]) -> Result<Key, Error> {
         if self.0.len() != types.len() {
-            let columns = if types.len() == 1 { "column" } else { "columns" };
-            let values = if self.0.len() == 1 { "value was" } else { "values were" };
-            let reason = format!("it has {} {columns}, and {} {values} given", types.len(), self.0.len());
+            let were = if self.0.len() == 1 { "was" } else { "were" };
+            let (columns, values) = (plural(types.len(), "column"), plural(self.0.len(), "value"));
+            let reason = format!("it has {columns}, and {values} {were} given");
             return Err(Error::key(table, reason));
         }
         let parts = self.0.iter().zip(types).map(|(part, kind)| kind.canonical(part));

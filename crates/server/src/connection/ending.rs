@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::{CloseReason, Refusal};
+use switchboard_driver::quantity::plural;
 use switchboard_wire::native::ForeignProtocol;
 use tokio::io::Interest;
 use tokio::task::yield_now;
@@ -110,7 +111,8 @@ impl Ending {
                 handle,
                 Protocol,
                 warn,
-                "disconnected in the middle of a frame: at least {missing} bytes are missing"
+                "disconnected in the middle of a frame, which lacks at least {}",
+                plural(missing, "byte")
             );
         }
         if handle.consumes() { Ending::Taken } else { Ending::Gone }
@@ -126,8 +128,10 @@ impl Ending {
             log!(hub, handle, Handshake, warn, "closed: {reason}");
         } else {
             let seconds = context.read_timeout.as_secs_f32();
-            reason =
-                format!("nothing of a frame that lacks {missing} bytes came for {seconds} s (limit: read-timeout)");
+            reason = format!(
+                "nothing of a frame that lacks {} came for {seconds} s (limit: read-timeout)",
+                plural(missing, "byte")
+            );
             log!(hub, handle, Protocol, warn, "closed: {reason}");
         }
         Ending::told(handle, reason, Ending::Gone)

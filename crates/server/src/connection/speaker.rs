@@ -53,7 +53,7 @@ impl Speaker {
     fn stomp_of(handle: &ConnectionHandle, hub: &Hub) -> Speaker {
         let ledger = Arc::new(Mutex::new(stomp::Ledger::default()));
         handle.speak_stomp(ledger.clone());
-        let session = stomp::Session::new(handle.id().0, hub.now(), hub.limits(), ledger, hub.transactions());
+        let session = stomp::Session::new(handle.id(), hub.now(), hub.limits(), ledger, hub.transactions());
         Speaker::Stomp(Box::new(session))
     }
 

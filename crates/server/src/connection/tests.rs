@@ -1,5 +1,6 @@
 use super::*;
 use crate::files::OpenConnections;
+use crate::socket::scripted::Scripted;
 use crate::socket::{Origin, Socket};
 use switchboard_broker::{ConnectionId, Limits};
 use switchboard_wire::native::encode;
@@ -14,7 +15,7 @@ fn frames(bodies: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-fn context(limits: Limits) -> Arc<Context> {
+pub(super) fn context(limits: Limits) -> Arc<Context> {
     Arc::new(Context {
         hub: Arc::new(Hub::new(limits, Vec::new())),
         handshake: Duration::from_secs(60),
@@ -23,6 +24,13 @@ fn context(limits: Limits) -> Arc<Context> {
         http: Some("127.0.0.1:25080".into()),
         refused: Semaphore::new(REFUSED),
     })
+}
+
+/// A connection whose socket's every call the test decides.
+pub(super) fn scripted(id: u64) -> (Scripted, Arc<ConnectionHandle>) {
+    let script = Scripted::default();
+    let socket = Socket::Scripted(script.clone());
+    (script, Arc::new(ConnectionHandle::new(ConnectionId(id), Origin::Service("test"), socket)))
 }
 
 /// With each of its messages wholly written or not begun, a recall leaves nothing to write.
@@ -57,11 +65,4 @@ async fn a_consumer_that_stalled_between_two_messages_is_used_again_when_it_read
     drop(consumer);
     serving.await.unwrap();
     timer.abort();
-}
-
-#[test]
-fn reads_are_small_where_memory_is() {
-    assert_eq!(read_limit(512 << 20), READ_MAX);
-    assert_eq!(read_limit(1 << 20), 16 << 10);
-    assert_eq!(read_limit(0), READ_PRESSED);
 }

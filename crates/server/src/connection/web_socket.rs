@@ -1,6 +1,7 @@
 //! STOMP over WebSocket: what comes is unmasked, and read as the stream that it would be over TCP.
 
-use super::{COMMANDS, Connection, READ_MIN, SCRATCH, Scratch, Wrong};
+use super::read_size::READ_MIN;
+use super::{COMMANDS, Connection, SCRATCH, Scratch, Wrong};
 use crate::slice::Slice;
 use crate::stomp::{Entry, Signal, StompError};
 use switchboard_broker::Command;

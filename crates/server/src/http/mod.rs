@@ -87,6 +87,7 @@ fn exposition(totals: &Totals) -> String {
         ("connections", "Connections.", totals.connections),
         ("subscriptions", "Subscriptions.", totals.subscriptions),
         ("paused_connections", "Connections that are paused because something is at its limit.", totals.paused),
+        ("retained", "Topics with a retained value.", totals.retained),
         ("buffered_bytes", "Buffered bytes, with the overhead of every entry.", totals.memory),
         ("buffered_bytes_limit", "Limit of the buffered bytes: the memory budget.", totals.memory_budget),
     ];
@@ -104,8 +105,17 @@ fn exposition(totals: &Totals) -> String {
             "Messages whose publisher left while memory was short.",
             totals.dropped_publisher_gone,
         ),
-        ("messages_rejected_total", "Messages that full queues did not take, by their rules.", totals.rejected),
+        (
+            "messages_rejected_total",
+            "Messages not taken: by full queues, by their rules, and by temporary queues that had ended.",
+            totals.rejected,
+        ),
         ("messages_requeued_total", "Messages that went back to their queues.", totals.requeued),
+        (
+            "messages_failed_total",
+            "Tries of consumers without success: nacks, ack time-outs, and lost connections.",
+            totals.failed,
+        ),
         (
             "messages_expired_total",
             "Messages that expired before a subscriber got them, with those that became dead letters.",
@@ -114,13 +124,18 @@ fn exposition(totals: &Totals) -> String {
         ("messages_dead_lettered_total", "Messages that became dead letters.", totals.dead_lettered),
         (
             "messages_dropped_dead_letters_total",
-            "Dead letters lost: the oldest over the bounds of their queue, and those rejected again.",
+            "Dead letters lost: the oldest over the bounds of their queue, those rejected again, and those of temporary queues.",
             totals.dropped_dead,
         ),
         (
             "messages_dropped_overflow_total",
-            "Messages lost from full queues that could not become dead letters either.",
+            "Messages lost from full queues that could not become dead letters either, and from full durable subscriptions.",
             totals.dropped_overflow,
+        ),
+        (
+            "messages_dropped_ended_total",
+            "Messages dropped with temporary queues and durable subscriptions that ended.",
+            totals.dropped_ended,
         ),
         ("messages_moved_total", "Messages moved from a queue to another by an operator.", totals.moved),
     ];

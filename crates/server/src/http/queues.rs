@@ -1,9 +1,9 @@
 //! `/queues`: a listing, a look at what waits, and what an operator may do to a queue.
 
-use super::parameters::{bad, name_of, number, parameter, shown, text_or};
+use super::parameters::{bad, name_of, number, parameter, shown, text_of, text_or};
 use super::tenths;
 use crate::answers::Answers;
-use crate::hub::Hub;
+use crate::hub::{Hub, MoveEnd};
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -15,11 +15,15 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::{Browse, BrowseQuery, Browsed, Kind, MoveError, Page, QueueStatus, is_dead};
+use switchboard_driver::quantity::plural;
+use tokio::time::timeout;
 
 /// Queues and messages that are listed where nothing else is asked for, and bytes of messages.
 const QUEUES: usize = 100;
 const MESSAGES: usize = 20;
 const BYTES: usize = 64 << 10;
+/// Time limit of an answer to an order to move messages, which are moved in steps.
+const MOVE_FOR: Duration = Duration::from_secs(5);
 
 pub(super) fn router() -> Router<Arc<Hub>> {
     Router::new()
@@ -68,7 +72,7 @@ fn row(queue: &QueueStatus) -> Value {
         "published_per_s": tenths(queue.publish_rate),
         "delivered": queue.delivered,
         "delivered_per_s": tenths(queue.deliver_rate),
-        "redelivered": queue.redelivered,
+        "returned": queue.returned,
         "dead": queue.dead,
         "dead_lettered": queue.dead_lettered,
         "expired": queue.expired,
@@ -118,14 +122,9 @@ fn message(message: &Browsed) -> Value {
         "postponed_s": message.postponed.map(seconds),
         "is_whole": message.body.len() == message.length && !message.is_cut,
     });
-    // The first part of a text may end inside of a character.
-    let whole_part = match std::str::from_utf8(&message.body) {
-        Err(error) if error.error_len().is_none() && message.body.len() < message.length => error.valid_up_to(),
-        _ => message.body.len(),
-    };
-    match std::str::from_utf8(&message.body[..whole_part]) {
-        Ok(text) => row["body"] = text.into(),
-        Err(_) => row["body_base64"] = STANDARD.encode(&message.body).into(),
+    match text_of(&message.body, message.body.len() < message.length) {
+        Some(text) => row["body"] = text.into(),
+        None => row["body_base64"] = STANDARD.encode(&message.body).into(),
     }
     if let Some(attributes) = &message.attributes {
         let headers = attributes.headers.iter().map(|(name, value)| json!([text_or(name), text_or(value)]));
@@ -142,8 +141,8 @@ async fn purge(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result
         return Err(no_queue(&name));
     }
     let Some(purged) = hub.purge(&name) else { return Err(no_queue(&name)) };
-    let messages = if purged == 1 { "message" } else { "messages" };
-    tracing::warn!("purged {purged} {messages} of queue {}, asked for over HTTP", shown(&name));
+    let messages = plural(purged, "message");
+    tracing::warn!("purged {messages} of queue {}, asked for over HTTP", shown(&name));
     Ok(Json(json!({ "purged": purged })).into_response())
 }
 
@@ -160,11 +159,15 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
         return Err(bad(&text));
     }
     match hub.move_messages(&name, to.as_deref(), most) {
-        Some(Ok(moving)) => {
-            let messages = if moving == 1 { "message" } else { "messages" };
+        Some(Ok((order, end))) => {
             let target = to.as_deref().map_or_else(|| "their origins".to_owned(), shown);
-            tracing::warn!("moves {moving} {messages} of queue {} to {target}, asked for over HTTP", shown(&name));
-            Ok(Json(json!({ "moving": moving })).into_response())
+            let moving = plural(order.messages, "message");
+            tracing::warn!("moves {moving} of queue {} to {target}, asked for over HTTP", shown(&name));
+            Ok(match timeout(MOVE_FOR, end).await {
+                Ok(Ok(end)) => moved(&name, &end),
+                // The broker goes on with it.
+                _ => (StatusCode::ACCEPTED, Json(json!({ "moving": order.messages }))).into_response(),
+            })
         }
         Some(Err(MoveError::NoQueue)) | None => Err(no_queue(&name)),
         Some(Err(error @ MoveError::Refused(_))) => {
@@ -173,6 +176,17 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
         }
         Some(Err(error)) => Err(bad(&format!("{}: {error}", shown(&to.unwrap_or_default())))),
     }
+}
+
+fn moved(name: &[u8], end: &MoveEnd) -> Response {
+    let reason = end.reason.as_deref().map(|(queue, reason)| {
+        if queue.is_empty() { reason.to_string() } else { format!("{}: {reason}", shown(queue)) }
+    });
+    if let Some(reason) = &reason {
+        let stayed = plural(end.stayed, "message");
+        tracing::warn!("{stayed} of queue {} could not be moved: {reason}", shown(name));
+    }
+    Json(json!({ "moved": end.moved, "stayed": end.stayed, "reason": reason })).into_response()
 }
 
 async fn pause(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {

@@ -11,6 +11,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals};
+use switchboard_driver::quantity::plural;
 use switchboard_web::{ServiceState, Services};
 
 /// Default and maximum number of channels and connections that `/status` lists.
@@ -98,27 +99,53 @@ pub(crate) fn connection_row(connection: &ConnectionStatus, origin: Option<Origi
     })
 }
 
-/// The sums, as JSON.
+/// The sums, as JSON: all of them, or it does not compile.
 pub(crate) fn sums(totals: &Totals) -> Value {
+    let Totals {
+        channels,
+        connections,
+        subscriptions,
+        paused,
+        retained,
+        memory,
+        memory_budget,
+        published,
+        delivered,
+        dropped_slow,
+        dropped_no_subscribers,
+        dropped_publisher_gone,
+        dropped_dead,
+        dropped_overflow,
+        dropped_ended,
+        expired,
+        dead_lettered,
+        rejected,
+        requeued,
+        failed,
+        moved,
+    } = *totals;
     json!({
-        "channels": totals.channels,
-        "connections": totals.connections,
-        "subscriptions": totals.subscriptions,
-        "paused": totals.paused,
-        "memory": totals.memory,
-        "memory_budget": totals.memory_budget,
-        "published": totals.published,
-        "delivered": totals.delivered,
-        "dropped_slow": totals.dropped_slow,
-        "dropped_no_subscribers": totals.dropped_no_subscribers,
-        "dropped_publisher_gone": totals.dropped_publisher_gone,
-        "dropped_dead": totals.dropped_dead,
-        "dropped_overflow": totals.dropped_overflow,
-        "expired": totals.expired,
-        "dead_lettered": totals.dead_lettered,
-        "rejected": totals.rejected,
-        "requeued": totals.requeued,
-        "moved": totals.moved,
+        "channels": channels,
+        "connections": connections,
+        "subscriptions": subscriptions,
+        "paused": paused,
+        "retained": retained,
+        "memory": memory,
+        "memory_budget": memory_budget,
+        "published": published,
+        "delivered": delivered,
+        "dropped_slow": dropped_slow,
+        "dropped_no_subscribers": dropped_no_subscribers,
+        "dropped_publisher_gone": dropped_publisher_gone,
+        "dropped_dead": dropped_dead,
+        "dropped_overflow": dropped_overflow,
+        "dropped_ended": dropped_ended,
+        "expired": expired,
+        "dead_lettered": dead_lettered,
+        "rejected": rejected,
+        "requeued": requeued,
+        "failed": failed,
+        "moved": moved,
     })
 }
 
@@ -163,8 +190,8 @@ pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
     match (connection.outbox, connection.unacked, connection.subscriptions.is_empty()) {
         (0, 0, true) => "something to publish".into(),
         (0, 0, false) => "messages".into(),
-        (0, unacked, _) => format!("acks of {unacked} messages"),
-        (outbox, ..) => format!("its peer to read {outbox} bytes"),
+        (0, unacked, _) => format!("acks of {}", plural(unacked, "message")),
+        (outbox, ..) => format!("its peer to read {}", plural(outbox, "byte")),
     }
 }
 

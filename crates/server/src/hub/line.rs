@@ -3,6 +3,7 @@
 use crate::log::{Kind, LogQuota};
 use bytes::Bytes;
 use switchboard_broker::{ConnectionId, PauseReason, Refusal};
+use switchboard_driver::quantity::plural;
 
 /// A log line about the flow of messages.
 pub(super) enum Line {
@@ -26,11 +27,8 @@ impl Line {
                 tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
             }
             Line::Rejected(id, messages, channel, refusal) if quota.allows(Kind::Limit) => {
-                tracing::warn!(
-                    connection = id.0,
-                    "rejected {messages} messages to {}: {refusal}",
-                    channel.escape_ascii()
-                );
+                let messages = plural(messages, "message");
+                tracing::warn!(connection = id.0, "rejected {messages} to {}: {refusal}", channel.escape_ascii());
             }
             Line::Paused(..) | Line::Resumed(_) | Line::Slow(_) | Line::Rejected(..) => {}
         }

@@ -16,6 +16,7 @@ use crate::stomp::AllTransactions;
 use crate::sync::{AtomicBool, AtomicU8, Mutex, Notify, Ordering};
 use crate::watch::Watch;
 use locked::FailOnPanic;
+pub(crate) use operator::MoveEnd;
 use state::State;
 use std::sync::Arc;
 use switchboard_broker::{

@@ -1,7 +1,19 @@
 //! Operators' view of single channels, and their actions on queues.
 
 use super::Hub;
-use switchboard_broker::{Browse, BrowseQuery, ChannelStatus, MoveError, Page, QueueStatus, Queues};
+use bytes::Bytes;
+use switchboard_broker::{
+    Browse, BrowseQuery, ChannelStatus, MoveError, MoveOrder, Page, QueueStatus, Queues, StayReason,
+};
+use tokio::sync::oneshot;
+
+/// The end of an order to move messages, as [`Event::Moved`](switchboard_broker::Event::Moved) tells it.
+#[derive(Debug)]
+pub(crate) struct MoveEnd {
+    pub(crate) moved: usize,
+    pub(crate) stayed: usize,
+    pub(crate) reason: Option<Box<(Bytes, StayReason)>>,
+}
 
 impl Hub {
     /// One channel, and what there is beside it of a queue; `None` if there is none of this name.
@@ -31,17 +43,19 @@ impl Hub {
         locked.broker.browse(self.now(), name, query)
     }
 
-    /// Moves what waits in a queue; `None` if the books cannot be trusted.
+    /// Moves what waits in a queue, and tells when that is done; `None` if the books cannot be trusted.
     pub(crate) fn move_messages(
         &self,
         from: &[u8],
         to: Option<&[u8]>,
         most: usize,
-    ) -> Option<Result<usize, MoveError>> {
+    ) -> Option<Result<(MoveOrder, oneshot::Receiver<MoveEnd>), MoveError>> {
         self.change(|state, now, dirty| {
-            let moving = state.broker.move_messages(now, from, to, most);
+            let order = state.broker.move_messages(now, from, to, most)?;
+            let (done, end) = oneshot::channel();
+            state.moves.insert(order.number, done);
             state.dispatch(now, dirty);
-            moving
+            Ok((order, end))
         })
     }
 

@@ -1,23 +1,29 @@
 //! The broker and its connections' handles, and what the broker's events lead to.
 
 use super::line::{LINES, Line};
+use super::operator::MoveEnd;
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
-use crate::stomp::{Entry, StompError};
+use crate::stomp::{Entry, SharedLines, StompError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 use switchboard_broker::{
     Batch, Broker, ChannelRule, Command, ConnectionId, Event, Limits, Refusal, SubscriptionId, Time,
 };
+use tokio::sync::oneshot;
 
 pub(super) struct State {
     pub(super) broker: Broker,
     pub(super) handles: HashMap<ConnectionId, Arc<ConnectionHandle>>,
+    /// Those who wait for the end of an order to move messages, by its number.
+    pub(super) moves: HashMap<u64, oneshot::Sender<MoveEnd>>,
     /// Lines to log once the lock is released.
     pub(super) lines: Vec<Line>,
     /// Wake-up time of the timer.
     pub(super) armed: Option<Time>,
+    /// Header lines that several subscribers are written.
+    shared: SharedLines,
 }
 
 impl std::fmt::Debug for State {
@@ -30,7 +36,8 @@ impl State {
     pub(super) fn new(limits: Limits, rules: Vec<ChannelRule>) -> State {
         let mut broker = Broker::new(limits, rules);
         broker.set_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        State { broker, handles: HashMap::new(), lines: Vec::new(), armed: None }
+        let (handles, moves, lines, shared) = (HashMap::new(), HashMap::new(), Vec::new(), SharedLines::default());
+        State { broker, handles, moves, lines, armed: None, shared }
     }
 
     pub(super) fn credit(&mut self, now: Time, handle: &ConnectionHandle) {
@@ -79,10 +86,12 @@ impl State {
             events += 1;
             match event {
                 Event::Deliver { connection, subscription, channel, batch, redelivered, tag, .. } => {
+                    let headers = self.shared.find(&batch);
                     self.with(connection, |handle| {
                         let is_first = match handle.stomp() {
                             None => handle.incoming(batch.packed().clone()),
                             Some(ledger) => {
+                                let batch = (batch, headers);
                                 let entry = ledger.lock().deliver(subscription, channel, batch, tag, redelivered);
                                 handle.incoming_stomp(entry)
                             }
@@ -124,9 +133,20 @@ impl State {
                     self.with(connection, |handle| handle.pause(false));
                     self.line(Line::Resumed(connection));
                 }
+                Event::Lapsed { connection, subscription, first, last } => self.with(connection, |handle| {
+                    if let Some(ledger) = handle.stomp() {
+                        ledger.lock().lapsed(subscription, first.0..last.0 + 1);
+                    }
+                }),
                 Event::Slow { connection } => self.line(Line::Slow(connection)),
                 Event::Close { connection, reason } => {
                     self.with(connection, |handle| handle.close(CloseMode::Broker(reason)));
+                }
+                Event::Moved { order, moved, stayed, reason } => {
+                    if let Some(waiting) = self.moves.remove(&order) {
+                        // Nobody waits any longer.
+                        let _ = waiting.send(MoveEnd { moved, stayed, reason });
+                    }
                 }
                 // Peers without a receipt are not told: the native protocol has no word for it either.
                 Event::Rejected { connection, channel, messages, refusal } => {

@@ -2,12 +2,12 @@
 
 use axum::Extension;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ACCEPT, HeaderValue, VARY};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rust_embed::Embed;
-use switchboard_web::{PageFile, page_file};
+use switchboard_web::{PageFile, page_file, secured};
 
 /// No code, style or picture but this server's own files, nothing inline, and no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
@@ -53,10 +53,5 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 /// Says what a browser is to make of the answers.
 pub(super) async fn secure(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    secured(next.run(request).await, POLICY)
 }

@@ -12,7 +12,6 @@ use crate::hub::Hub;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use std::sync::Arc;
-use tables::Turn;
 
 /// The page's files and answers. `index` is for whoever asks for `/` and is no browser.
 pub(crate) fn router(connector: Connector, index: &'static str) -> Router<Arc<Hub>> {
@@ -27,7 +26,6 @@ pub(crate) fn router(connector: Connector, index: &'static str) -> Router<Arc<Hu
         .route("/page/tail", get(tail::stream))
         .route("/page/publish", post(publish::publish))
         .layer(axum::middleware::from_fn(files::secure))
-        .layer(Extension(Arc::new(Turn::default())))
         .layer(Extension(connector))
         .layer(Extension(files::Index(index)))
 }

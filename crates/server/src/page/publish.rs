@@ -1,4 +1,5 @@
-//! `POST /page/publish?name=NAME`: publishes the request's body, as a client of the native protocol does.
+//! `POST /page/publish?name=NAME`: publishes the request's body, as a client does: of STOMP to a queue, which may reject it, else of
+//! the native protocol, which has any name.
 
 use crate::connector::Connector;
 use crate::http::parameters::{bad, parameter};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::ECHO;
 use switchboard_wire::native::encode;
+use switchboard_wire::stomp::{Decoder, Found, FrameWriter, Limits, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -42,8 +44,18 @@ pub(super) async fn publish(
         let text = format!("the message has {} bytes; at most {} are allowed", body.len(), limits.message);
         return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("{text}\n")).into_response());
     }
-    match timeout(TIMEOUT, send(&connector, &name, &body)).await {
-        Ok(Ok(())) => Ok(Json(json!({ "published": 1 })).into_response()),
+    let sending = async {
+        if name.starts_with(b"/queue/") && !name.contains(&0) {
+            return send_to_queue(&connector, &name, &body).await;
+        }
+        send(&connector, &name, &body).await.map(|()| None)
+    };
+    match timeout(TIMEOUT, sending).await {
+        Ok(Ok(Some(refusal))) => {
+            let text = format!("the broker has not taken the message: {refusal}\n");
+            Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
+        }
+        Ok(Ok(None)) => Ok(Json(json!({ "published": 1 })).into_response()),
         Ok(Err(error)) => {
             let text = format!("the broker has not taken the message: {error}; its log has the reason\n");
             Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
@@ -63,4 +75,34 @@ async fn send(connector: &Connector, name: &[u8], body: &[u8]) -> io::Result<()>
     pipe.write_all(&frames).await?;
     // An empty frame is the echo; its end would be an error.
     pipe.read_exact(&mut [0; 4]).await.map(drop)
+}
+
+/// Returns when the message was carried out, with the broker's words if it was not taken: its receipt or ERROR comes behind it.
+async fn send_to_queue(connector: &Connector, name: &[u8], body: &[u8]) -> io::Result<Option<String>> {
+    const VERSION: Version = Version::V1_2;
+    let mut pipe = connector.connect().await?;
+    let mut frames = Vec::new();
+    FrameWriter::new(b"CONNECT", VERSION, &mut frames).header(b"accept-version", b"1.2").header(b"host", b"/").end();
+    FrameWriter::new(b"SEND", VERSION, &mut frames).header(b"destination", name).header(b"receipt", b"0").body(body);
+    pipe.write_all(&frames).await?;
+    let (mut decoder, mut input, mut begin) = (Decoder::new(Limits::default()), Vec::new(), 0);
+    decoder.set_version(VERSION);
+    loop {
+        match decoder.next(&input[begin..]) {
+            Ok(Found::Frame { frame, length }) => {
+                match frame.command {
+                    b"RECEIPT" => return Ok(None),
+                    b"ERROR" => return Ok(Some(String::from_utf8_lossy(frame.body).trim_end().to_owned())),
+                    _ => {}
+                }
+                begin += length;
+                continue;
+            }
+            Ok(Found::Need { skip, .. }) => begin += skip,
+            Err(error) => return Err(io::Error::other(error)),
+        }
+        if pipe.read_buf(&mut input).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
 }

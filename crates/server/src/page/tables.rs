@@ -18,14 +18,9 @@ use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use switchboard_broker::{ChannelStatus, ConnectionStatus, Kind, Page, StatusQuery, Totals};
-use tokio::sync::Mutex;
 
 /// Rows where nothing else is asked for, and at most.
 const ROWS: (usize, usize) = (100, 1000);
-
-/// One looks at all rows at a time: many who ask at once must not take all threads of the runtime.
-#[derive(Debug, Default)]
-pub(super) struct Turn(Mutex<()>);
 
 /// A query of a table.
 struct Wanted {
@@ -79,7 +74,6 @@ fn channel_order(sort: &str) -> Option<ChannelOrder> {
 
 pub(super) async fn channels(
     State(hub): State<Arc<Hub>>,
-    Extension(turn): Extension<Arc<Turn>>,
     Extension(answers): Extension<Arc<Answers>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
@@ -89,7 +83,7 @@ pub(super) async fn channels(
     let mut rows = First::new(wanted.limit, |a: &ChannelStatus, b: &ChannelStatus| {
         wanted.turned(order(a, b)).then_with(|| natural(&a.name, &b.name))
     });
-    let _turn = turn.0.lock().await;
+    let _turn = answers.scan().await;
     if !answers.has_room() {
         return Err(answers.full());
     }
@@ -117,7 +111,7 @@ pub(super) async fn channel(State(hub): State<Arc<Hub>>, RawQuery(query): RawQue
     if let Some(queue) = queue {
         row["oldest_s"] = queue.oldest.map(seconds).into();
         row["postponed"] = queue.postponed.into();
-        row["redelivered"] = queue.redelivered.into();
+        row["returned"] = queue.returned.into();
     }
     Json(row)
 }
@@ -154,7 +148,6 @@ fn shown(origin: Option<Origin>) -> String {
 
 pub(super) async fn connections(
     State(hub): State<Arc<Hub>>,
-    Extension(turn): Extension<Arc<Turn>>,
     Extension(answers): Extension<Arc<Answers>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
@@ -171,7 +164,7 @@ pub(super) async fn connections(
             || needle.is_in(waits_for(connection).as_bytes())
             || connection.paused.as_ref().is_some_and(|reason| needle.is_in(reason.to_string().as_bytes()))
     };
-    let _turn = turn.0.lock().await;
+    let _turn = answers.scan().await;
     if !answers.has_room() {
         return Err(answers.full());
     }

@@ -1,20 +1,17 @@
 //! `GET /page/tail?name=NAME`: samples of what is published to a channel, as Server-Sent Events.
 
-use crate::http::parameters::{bad, parameter};
+use crate::http::parameters::{bad, parameter, text_of};
 use crate::hub::{Hub, SAMPLE, Sample, TAPS, Tap};
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_core::Stream;
 use serde_json::{Value, json};
-use std::convert::Infallible;
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
+use switchboard_web::parts_body;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -34,16 +31,6 @@ impl Drop for Open {
     }
 }
 
-struct Parts(mpsc::Receiver<Bytes>);
-
-impl Stream for Parts {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|part| part.map(Ok))
-    }
-}
-
 pub(super) async fn stream(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -> Result<Response, Response> {
     let name = parameter(query.as_deref(), "name").filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| bad("which channel? GET /page/tail?name=NAME"))?;
@@ -56,11 +43,11 @@ pub(super) async fn stream(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuer
     tokio::spawn(write(Open(hub, tap), parts));
     // A proxy that compresses would keep events until it has enough of them.
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache, no-transform")];
-    Ok((headers, Body::from_stream(Parts(receiver))).into_response())
+    Ok((headers, parts_body(receiver)).into_response())
 }
 
 /// Writes until there were enough samples, the time is over, or nobody reads.
-async fn write(mut open: Open, parts: mpsc::Sender<Bytes>) {
+async fn write(mut open: Open, parts: mpsc::Sender<io::Result<Bytes>>) {
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = Instant::now() + LONGEST;
@@ -78,31 +65,22 @@ async fn write(mut open: Open, parts: mpsc::Sender<Bytes>) {
             () = sleep_until(end) => break,
             () = parts.closed() => return,
         };
-        if parts.send(text.into()).await.is_err() {
+        if parts.send(Ok(text.into())).await.is_err() {
             return;
         }
     }
     let why = if count < MOST { "5 minutes are over" } else { "2,000 messages were shown" };
     // The viewer may be gone.
-    let _ = parts.send(format!("event: end\ndata: {}\n\n", json!({ "reason": why })).into()).await;
+    let _ = parts.send(Ok(format!("event: end\ndata: {}\n\n", json!({ "reason": why })).into())).await;
 }
 
 fn shown(sample: &Sample) -> Value {
     let mut entry = json!({ "bytes": sample.bytes, "left_out": sample.left_out });
-    match text(&sample.head, sample.bytes > SAMPLE) {
+    match text_of(&sample.head, sample.bytes > SAMPLE) {
         Some(text) => entry["body"] = text.into(),
         None => entry["hex"] = const_hex::encode(&sample.head).into(),
     }
     entry
-}
-
-/// The bytes as text, if they are: a cut may have gone through the last character.
-fn text(head: &[u8], is_cut: bool) -> Option<&str> {
-    match std::str::from_utf8(head) {
-        Ok(text) => Some(text),
-        Err(error) if is_cut && error.error_len().is_none() => std::str::from_utf8(&head[..error.valid_up_to()]).ok(),
-        Err(_) => None,
-    }
 }
 
 #[cfg(test)]

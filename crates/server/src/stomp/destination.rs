@@ -1,31 +1,48 @@
-//! Which destinations there are.
+//! Destinations, and the broker's names for them.
 
 use super::StompError;
+use bytes::Bytes;
+use std::borrow::Cow;
+use switchboard_broker::{Attributes, ConnectionId, temporary_queue};
 
 /// Prefixes of other brokers' destinations, and the answer to them.
-const REFUSED: [(&[u8], &str); 6] = [
-    (b"/temp-queue/", "temporary queues are not supported yet: use a /queue/ with a random name"),
+const REFUSED: [(&[u8], &str); 5] = [
     (b"/temp-topic/", "temporary topics are not supported: use a /topic/ with a random name"),
-    (b"/reply-queue/", "reply queues are not supported: use a /queue/ with a random name"),
+    (b"/reply-queue/", "there are no reply queues here: answer to the reply-to of the message"),
     (b"/exchange/", "there are no exchanges here: use /topic/... or /queue/..."),
     (b"/amq/queue/", "queues are named /queue/... here"),
-    (b"/dsub/", "durable subscriptions are not supported yet"),
+    (b"/dsub/", "a durable subscription is a SUBSCRIBE to a /topic/ with activemq.subscriptionName, or durable:true"),
 ];
 
-/// Checks a destination of a SEND. Every byte of it is taken literally.
-pub(super) fn check(name: &[u8]) -> Result<(), StompError> {
+/// Destinations of a connection's own temporary queues.
+const TEMPORARY: &[u8] = b"/temp-queue/";
+
+/// The beginnings of the broker's names for those, and for the queues of durable subscriptions.
+const TEMPORARY_QUEUE: &[u8] = b"/queue/temp/";
+const DURABLE_QUEUE: &[u8] = b"/queue/subscription/";
+
+/// The broker's name of a destination of a SEND or a `reply-to`. Every byte of it is taken literally.
+pub(super) fn channel(name: &[u8], connection: ConnectionId) -> Result<Bytes, StompError> {
     if let Some((_, sentence)) = REFUSED.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return Err(StompError::new(*sentence));
     }
-    if [&b"/queue/"[..], b"/topic/"].iter().any(|prefix| name.len() > prefix.len() && name.starts_with(prefix)) {
-        return Ok(());
+    match name.strip_prefix(TEMPORARY) {
+        Some(b"") => return Err(StompError::new("a temporary queue has a name: /temp-queue/NAME")),
+        Some(own) => return Ok(temporary_queue(connection, own)),
+        None => {}
     }
-    Err(StompError::new(format!("the destination {} is neither /queue/... nor /topic/...", name.escape_ascii())))
+    if [&b"/queue/"[..], b"/topic/"].iter().any(|prefix| name.len() > prefix.len() && name.starts_with(prefix)) {
+        return Ok(Bytes::copy_from_slice(name));
+    }
+    Err(StompError::new(format!(
+        "the destination {} is none of /queue/..., /topic/... and /temp-queue/...",
+        name.escape_ascii()
+    )))
 }
 
-/// Checks a destination of a SUBSCRIBE, which may be a pattern.
-pub(super) fn check_pattern(name: &[u8]) -> Result<(), StompError> {
-    check(name)?;
+/// As [`channel`] for a destination of a SUBSCRIBE, which may be a pattern.
+pub(super) fn pattern(name: &[u8], connection: ConnectionId) -> Result<Bytes, StompError> {
+    let channel = channel(name, connection)?;
     let is_wild = |part: &[u8]| matches!(part, b"*" | b">" | b"#");
     for level in name.split(|&byte| byte == b'/') {
         let mut parts = level.split(|&byte| byte == b'.');
@@ -36,31 +53,71 @@ pub(super) fn check_pattern(name: &[u8]) -> Result<(), StompError> {
             )));
         }
     }
-    Ok(())
+    Ok(channel)
+}
+
+/// The destination that a message of a channel names: that of its publisher for one that a topic has fed to a durable
+/// subscription, and a connection's own temporary queue as the connection names it.
+pub(super) fn shown<'a>(channel: &'a [u8], attributes: Option<&'a Attributes>) -> Cow<'a, [u8]> {
+    if channel.starts_with(DURABLE_QUEUE) {
+        let origin = attributes.and_then(|attributes| attributes.origin());
+        return Cow::Borrowed(origin.map_or(channel, |origin| &origin[..]));
+    }
+    // Nobody but its owner is given what is in it.
+    let rest = channel.strip_prefix(TEMPORARY_QUEUE);
+    match rest.and_then(|rest| Some(&rest[rest.iter().position(|&byte| byte == b'/')? + 1..])) {
+        Some(own) => Cow::Owned([TEMPORARY, own].concat()),
+        None => Cow::Borrowed(channel),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ME: ConnectionId = ConnectionId(7);
+
     #[test]
-    fn queues_and_topics_are_destinations_and_nothing_else_is() {
-        for name in ["/queue/a", "/topic/a/b", "/topic/*", "/queue/a.b", "/topic/>"] {
-            assert_eq!(check(name.as_bytes()), Ok(()), "{name}");
-            assert_eq!(check_pattern(name.as_bytes()), Ok(()), "{name}");
+    fn queues_topics_and_temporary_queues_are_destinations_and_nothing_else_is() {
+        for name in ["/queue/a", "/topic/a/b", "/topic/*", "/queue/a.b", "/topic/>", "/queue/temp/9/x"] {
+            assert_eq!(channel(name.as_bytes(), ME), Ok(name.into()), "{name}");
+            assert_eq!(pattern(name.as_bytes(), ME), Ok(name.into()), "{name}");
         }
-        for name in
-            ["", "a", "/queue/", "/topic/", "/queueX", "queue/a", "/switchboard/echo", "/exchange/a", "/temp-queue/a"]
-        {
-            assert!(check(name.as_bytes()).is_err(), "{name}");
+        for name in ["", "a", "/queue/", "/topic/", "/queueX", "queue/a", "/switchboard/echo", "/exchange/a"] {
+            assert!(channel(name.as_bytes(), ME).is_err(), "{name}");
+        }
+        for name in ["/temp-queue/", "/temp-topic/a", "/reply-queue/a", "/dsub/a", "/temp-queue"] {
+            assert!(channel(name.as_bytes(), ME).is_err(), "{name}");
         }
     }
 
     #[test]
     fn wildcards_of_other_brokers_are_refused_in_patterns_only() {
         for name in ["/topic/a.>", "/topic/a.#", "/topic/a.*.b", "/topic/#", "/topic/a/#/b"] {
-            assert!(check_pattern(name.as_bytes()).unwrap_err().message.contains("/topic/a/>"), "{name}");
-            assert_eq!(check(name.as_bytes()), Ok(()), "{name}");
+            assert!(pattern(name.as_bytes(), ME).unwrap_err().message.contains("/topic/a/>"), "{name}");
+            assert_eq!(channel(name.as_bytes(), ME), Ok(name.into()));
         }
+        assert!(pattern(b"/temp-queue/a.>", ME).is_err());
+    }
+
+    #[test]
+    fn a_temporary_queue_is_the_connections_own_and_shown_to_it_as_it_was_named() {
+        for own in [&b"x"[..], b"a/b", b"/", b"*", b"\xff\0", "\u{e4} \u{2603}".as_bytes(), b"7/x"] {
+            let name = [TEMPORARY, own].concat();
+            let found = channel(&name, ME).unwrap();
+            assert_eq!(found, [b"/queue/temp/7/", own].concat());
+            assert_eq!(shown(&found, None), name);
+        }
+    }
+
+    #[test]
+    fn a_message_of_a_durable_subscription_names_the_topic_that_it_was_published_to() {
+        let attributes = Attributes::default();
+        let attributes = attributes.with_origin(Bytes::from_static(b"/topic/a"));
+        let of = |channel| shown(channel, Some(&attributes)).into_owned();
+        assert_eq!(of(b"/queue/subscription/me/x"), b"/topic/a");
+        assert_eq!(of(b"/queue/dead/queue/subscription/me/x"), b"/queue/dead/queue/subscription/me/x");
+        assert_eq!(of(b"/queue/a"), b"/queue/a");
+        assert_eq!(shown(b"/queue/subscription/me/x", None), &b"/queue/subscription/me/x"[..]);
     }
 }

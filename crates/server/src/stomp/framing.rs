@@ -49,13 +49,13 @@ impl Framing {
         Framing::WebSocket(WebSocket::default())
     }
 
-    /// Makes the frame from `begin` to the end of `out` a message. What lies in `behind` and a NUL byte belong to it, and
-    /// are written elsewhere.
-    pub(super) fn wrap(&self, out: &mut Vec<u8>, begin: usize, behind: &[u8]) {
+    /// Makes the frame from `begin` to the end of `out` a message. The parts in `behind` belong to it, and are written
+    /// elsewhere.
+    pub(super) fn wrap(&self, out: &mut Vec<u8>, begin: usize, behind: &[&[u8]]) {
         let Framing::WebSocket(socket) = self else { return };
-        let frame = &out[begin..];
-        let is_text = socket.is_text && std::str::from_utf8(frame).is_ok() && std::str::from_utf8(behind).is_ok();
-        let length = frame.len() + if behind.is_empty() { 0 } else { behind.len() + 1 };
+        let parts = || [&out[begin..]].into_iter().chain(behind.iter().copied());
+        let is_text = socket.is_text && parts().all(|part| std::str::from_utf8(part).is_ok());
+        let length: usize = parts().map(<[u8]>::len).sum();
         let head = websocket::head(if is_text { Opcode::Text } else { Opcode::Binary }, length as u64);
         out.splice(begin..begin, head.iter().copied());
     }

@@ -1,5 +1,6 @@
 //! State shared by a session and the tasks that deliver to its connection.
 
+use super::header_lines::HeaderLines;
 use super::outbox::Entry;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -7,14 +8,15 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use switchboard_broker::{Batch, DeliveryTag, SubscriptionId};
 
-/// Ended subscriptions whose tags wait for an ack, of one connection. Nobody tells the ledger that the broker took a
-/// message back at the ack time-out. An ack of an older subscription covers its own message alone.
+/// Ended subscriptions whose tags wait for an ack, of one connection. An ack of an older subscription covers its own
+/// message alone.
 const ENDED: usize = 256;
 
 /// A connection's subscriptions, and which tags of its cumulative ones wait for an ack.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// In boxes: most connections have one subscription, and a table has room for four.
+    subscriptions: HashMap<SubscriptionId, Box<Subscription>>,
     /// Ended subscriptions, the oldest first.
     ended: VecDeque<SubscriptionId>,
     /// No tag from this one on was delivered.
@@ -37,7 +39,7 @@ impl Ledger {
     pub(super) fn subscribe(&mut self, id: SubscriptionId, line: Vec<u8>, is_cumulative: bool) {
         let subscription =
             Subscription { line: line.into(), unacked: is_cumulative.then(VecDeque::new), is_ended: false };
-        self.subscriptions.insert(id, subscription);
+        self.subscriptions.insert(id, Box::new(subscription));
     }
 
     /// The session has ended, and with it all subscriptions.
@@ -70,7 +72,7 @@ impl Ledger {
         &mut self,
         id: SubscriptionId,
         channel: Bytes,
-        batch: Batch,
+        (batch, headers): (Batch, Option<Arc<HeaderLines>>),
         tag: Option<DeliveryTag>,
         redelivered: bool,
     ) -> Entry {
@@ -87,7 +89,7 @@ impl Ledger {
             }
         }
         let line = subscription.line.clone();
-        Entry::Messages { subscription: (id, line), channel, batch, tag: tag.map(|tag| tag.0), redelivered }
+        Entry::Messages { subscription: (id, line), channel, batch, headers, tag: tag.map(|tag| tag.0), redelivered }
     }
 
     /// The messages from this tag on were taken back before they were written.
@@ -103,6 +105,28 @@ impl Ledger {
         }
     }
 
+    /// The broker took the messages of these tags back at their ack time-out: no ack covers them any more.
+    pub(crate) fn lapsed(&mut self, id: SubscriptionId, tags: Range<u64>) {
+        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) =
+            self.subscriptions.get_mut(&id).map(Box::as_mut)
+        else {
+            return;
+        };
+        let begin = unacked.partition_point(|range| range.end <= tags.start);
+        let end = unacked.partition_point(|range| range.start < tags.end).max(begin);
+        let parts = unacked
+            .drain(begin..end)
+            .flat_map(|range| [range.start..range.end.min(tags.start), range.start.max(tags.end)..range.end]);
+        let kept: Vec<Range<u64>> = parts.filter(|part| !part.is_empty()).collect();
+        kept.into_iter().rev().for_each(|part| unacked.insert(begin, part));
+        if unacked.is_empty() {
+            *unacked = VecDeque::new();
+            if *is_ended {
+                self.remove(id);
+            }
+        }
+    }
+
     /// Whether a message was delivered under this tag.
     pub(super) fn is_given(&self, tag: u64) -> bool {
         (1..self.end).contains(&tag)
@@ -110,7 +134,9 @@ impl Ledger {
 
     /// Takes the tags that an ack of `tag` covers, in order.
     pub(super) fn settle(&mut self, id: SubscriptionId, tag: u64) -> Vec<RangeInclusive<u64>> {
-        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) = self.subscriptions.get_mut(&id) else {
+        let Some(Subscription { unacked: Some(unacked), is_ended, .. }) =
+            self.subscriptions.get_mut(&id).map(Box::as_mut)
+        else {
             return vec![tag..=tag];
         };
         let mut covered = Vec::new();
@@ -155,7 +181,7 @@ mod tests {
             let mut packer = switchboard_broker::Packer::default();
             (0..count).for_each(|_| packer.push(b"x"));
             let batch = packer.finish().unwrap();
-            let entry = ledger.deliver(id, "/queue/a".into(), batch, Some(DeliveryTag(first)), false);
+            let entry = ledger.deliver(id, "/queue/a".into(), (batch, None), Some(DeliveryTag(first)), false);
             assert!(matches!(entry, Entry::Messages { .. }));
         }
         ledger
@@ -183,7 +209,7 @@ mod tests {
     fn what_comes_for_a_subscription_that_has_ended_is_not_written() {
         let mut ledger = ledger();
         ledger.forget(TWO);
-        let entry = ledger.deliver(TWO, "/topic/a".into(), Batch::one(b"x"), None, false);
+        let entry = ledger.deliver(TWO, "/topic/a".into(), (Batch::one(b"x"), None), None, false);
         assert!(matches!(entry, Entry::Skipped(5)));
     }
 
@@ -191,7 +217,7 @@ mod tests {
     fn a_cumulative_ack_covers_earlier_messages_also_once_its_subscription_has_ended() {
         let mut ledger = ledger();
         ledger.forget(ONE);
-        let entry = ledger.deliver(ONE, "/topic/a".into(), Batch::one(b"x"), None, false);
+        let entry = ledger.deliver(ONE, "/topic/a".into(), (Batch::one(b"x"), None), None, false);
         assert!(matches!(entry, Entry::Skipped(5)));
         assert_eq!(ledger.settle(ONE, 4), [1..=4]);
         ledger.recalled(8);
@@ -201,12 +227,55 @@ mod tests {
     }
 
     #[test]
+    fn what_lapsed_is_covered_by_no_ack() {
+        for (lapsed, covered) in [
+            (1..2, vec![2..=4, 7..=8]),
+            (2..4, vec![1..=1, 4..=4, 7..=8]),
+            (3..8, vec![1..=2, 8..=8]),
+            (4..7, vec![1..=3, 7..=8]),
+            (5..7, vec![1..=4, 7..=8]),
+            (8..9, vec![1..=4, 7..=7]),
+            (1..9, vec![]),
+            (9..20, vec![1..=4, 7..=8]),
+        ] {
+            let mut ledger = ledger();
+            ledger.lapsed(ONE, lapsed.clone());
+            ledger.lapsed(TWO, lapsed.clone());
+            assert_eq!(ledger.settle(ONE, 8), covered, "{lapsed:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_that_never_acks_and_whose_messages_come_again_and_again_keeps_the_tags_of_what_it_has_alone() {
+        let mut ledger = ledger();
+        ledger.lapsed(ONE, 1..9);
+        for number in 0..10_000 {
+            // Tags between those of other subscriptions.
+            let first = 9 + 3 * number;
+            ledger.deliver(ONE, "/queue/a".into(), (Batch::one(b"x"), None), Some(DeliveryTag(first)), true);
+            assert_eq!(ledger.subscriptions[&ONE].unacked.as_ref().map(VecDeque::len), Some(1));
+            ledger.lapsed(ONE, first..first + 1);
+        }
+        ledger.deliver(ONE, "/queue/a".into(), (Batch::one(b"x"), None), Some(DeliveryTag(50_000)), true);
+        ledger.forget(ONE);
+        assert_eq!(ledger.subscriptions.len(), 2);
+        ledger.lapsed(ONE, 50_000..50_001);
+        assert_eq!((ledger.subscriptions.len(), ledger.ended.len()), (1, 0), "nothing of an ended one is left");
+    }
+
+    #[test]
     fn ended_subscriptions_whose_messages_are_never_acked_have_a_bound() {
         let mut ledger = Ledger::default();
         let mut cycle = |number: u32| {
             let id = SubscriptionId(number);
             ledger.subscribe(id, b"subscription:1\n".to_vec(), true);
-            ledger.deliver(id, "/queue/a".into(), Batch::one(b"x"), Some(DeliveryTag(u64::from(number) + 1)), false);
+            ledger.deliver(
+                id,
+                "/queue/a".into(),
+                (Batch::one(b"x"), None),
+                Some(DeliveryTag(u64::from(number) + 1)),
+                false,
+            );
             ledger.forget(id);
             ledger.forget(id);
             ledger.subscriptions.len()

@@ -3,6 +3,7 @@
 mod destination;
 mod error;
 mod framing;
+mod header_lines;
 mod heartbeat;
 mod ledger;
 mod outbox;
@@ -10,6 +11,7 @@ mod session;
 
 pub(crate) use error::StompError;
 pub(crate) use framing::{Framing, Signal};
+pub(crate) use header_lines::SharedLines;
 pub(crate) use heartbeat::{Beat, Heartbeat};
 pub(crate) use ledger::Ledger;
 pub(crate) use outbox::{Entry, Outbox};

@@ -1,13 +1,15 @@
 //! Frames that are to be written to one peer.
 
 mod cut;
+mod entry;
 
 use super::StompError;
-use super::framing::{Framing, Signal};
+use super::destination;
+use super::framing::Framing;
 use bytes::Bytes;
+pub(crate) use entry::Entry;
 use std::collections::VecDeque;
-use std::io::IoSlice;
-use std::sync::Arc;
+use std::io::{IoSlice, Write};
 use switchboard_broker::{Batch, Kind, SubscriptionId};
 use switchboard_wire::stomp::{FrameWriter, Version};
 
@@ -20,37 +22,9 @@ const AHEAD: usize = 16 << 10;
 /// A body above this size, in bytes, is written from where it is.
 const COPIED: usize = 4 << 10;
 
-/// Something to write.
-#[derive(Debug)]
-pub(crate) enum Entry {
-    /// A MESSAGE frame for each message.
-    Messages {
-        /// Which subscription, and its header line.
-        subscription: (SubscriptionId, Arc<[u8]>),
-        /// Their destination.
-        channel: Bytes,
-        batch: Batch,
-        /// The first message's; the others' follow it by one.
-        tag: Option<u64>,
-        redelivered: bool,
-    },
-    /// A RECEIPT frame for each of the bodies, before what was not begun.
-    Receipts(Batch),
-    /// An ERROR for each of the bodies, which name receipts, why, and the bytes to report. The session goes on.
-    Rejected(Batch, String, usize),
-    /// The subscription has ended: its topics' messages that were not begun are not written.
-    Ended(SubscriptionId),
-    /// Packed bytes that are not written, and count as if they were.
-    Skipped(usize),
-    /// A frame that goes before everything else. The version is that of all frames from now on.
-    Connected(Version, Vec<u8>),
-    /// A line end, before everything else.
-    Beat,
-    /// An ERROR, in place of all messages. Nothing comes behind it.
-    Error(StompError),
-    /// A signal of WebSocket alone.
-    WebSocket(Signal),
-}
+/// Bytes of a frame beside its common lines and its body: what names and measures it. Longer names only take a little more
+/// room.
+const AROUND: usize = 80;
 
 /// A frame that was made: how long it is, and the packed bytes that it stands for.
 #[derive(Debug)]
@@ -76,9 +50,11 @@ pub(crate) struct Outbox {
     receipts: (usize, usize),
     receipts_written: (usize, usize),
     entries: VecDeque<Entry>,
-    /// Of the first entry: how many bytes of its batch are frames already, and how many messages; its common header lines.
+    /// Of the first entry: how many bytes of its batch are frames already, and how many messages; its common header lines,
+    /// and what its messages' names begin with.
     made: (usize, u64),
     lines: Vec<u8>,
+    names: Vec<u8>,
     /// Frames, in pieces. The first bytes of the first are written.
     pieces: VecDeque<Bytes>,
     written: usize,
@@ -104,6 +80,7 @@ impl Outbox {
             entries: VecDeque::new(),
             made: (0, 0),
             lines: Vec::new(),
+            names: Vec::new(),
             pieces: VecDeque::new(),
             written: 0,
             marks: VecDeque::new(),
@@ -185,85 +162,105 @@ impl Outbox {
         self.framing.prepare(&mut self.control, is_over);
         let mut wire: usize = self.pieces.iter().map(Bytes::len).sum();
         let mut open = Vec::new();
-        while wire < AHEAD && !self.entries.is_empty() {
-            wire += self.make_next(&mut open);
+        while wire < AHEAD
+            && let Some(entry) = self.entries.pop_front()
+        {
+            wire += self.make(&entry, AHEAD - wire, &mut open);
+            if self.made.0 < entry.packed() {
+                self.entries.push_front(entry);
+            } else {
+                self.made = (0, 0);
+                self.lines.clear();
+            }
         }
         self.close(&mut open);
         self.advance(0)
     }
 
-    /// Makes one frame, or one entry's receipts, and gives its length.
-    fn make_next(&mut self, open: &mut Vec<u8>) -> usize {
-        let Some(entry) = self.entries.front() else { return 0 };
-        let (batch, wire) = match entry {
+    /// Makes frames of an entry until they have so many bytes, and gives how many they have.
+    fn make(&mut self, entry: &Entry, most: usize, open: &mut Vec<u8>) -> usize {
+        let mut wire = 0;
+        match entry {
             Entry::Messages { batch, .. } => {
-                let batch = batch.clone();
-                (batch.bytes(), self.make_message(&batch, open))
+                while wire < most && self.made.0 < batch.bytes() {
+                    wire += self.make_message(entry, batch, open);
+                }
             }
             &Entry::Skipped(packed) => {
                 self.made.0 = packed;
                 self.marks.push_back(Mark { wire: 0, packed, tag: None, topic_of: None });
-                (packed, 0)
             }
             // They never wait here.
-            _ => (0, 0),
-        };
-        if self.made.0 >= batch {
-            self.entries.pop_front();
-            self.made = (0, 0);
-            self.lines.clear();
+            _ => {}
         }
         wire
     }
 
-    fn make_message(&mut self, batch: &Batch, open: &mut Vec<u8>) -> usize {
-        let Some(Entry::Messages { subscription: (id, line), channel, tag, redelivered, .. }) = self.entries.front()
-        else {
-            return 0;
+    fn make_message(&mut self, entry: &Entry, batch: &Batch, open: &mut Vec<u8>) -> usize {
+        let Entry::Messages { subscription: (id, line), channel, headers, tag, redelivered, .. } = entry else {
+            unreachable!("only messages are asked for");
         };
+        let attributes = batch.attributes();
+        let shared = headers.as_ref().zip(attributes);
+        let shared = shared.map(|(lines, attributes)| lines.of(&attributes.headers, self.version));
         let topic_of = (Kind::of(channel) == Kind::Topic).then_some(*id);
         let (at, index) = self.made;
         if index == 0 {
             let lines = &mut self.lines;
-            let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", channel);
+            let shown = destination::shown(channel, batch.attributes().map(|attributes| &**attributes));
+            let frame = FrameWriter::new(b"MESSAGE", self.version, lines).lines(line).header(b"destination", &shown);
             let mut frame = if *redelivered { frame.header(b"redelivered", b"true") } else { frame };
-            for (name, value) in batch.attributes().iter().flat_map(|attributes| attributes.headers.iter()) {
+            let own = attributes.filter(|_| shared.is_none());
+            for (name, value) in own.iter().flat_map(|attributes| attributes.headers.iter()) {
                 frame = frame.header(name, value);
             }
             let _ = frame;
+            self.names.clear();
+            let untagged = if tag.is_none() { "t" } else { "" };
+            let _ = write!(self.names, "{}-{}-{untagged}", self.connection, id.0);
         }
         let packed = batch.packed();
         let length = packed[at..].first_chunk::<PREFIX>().map_or(0, |prefix| u32::from_be_bytes(*prefix) as usize);
         let body = at + PREFIX..at + PREFIX + length;
         let begin = open.len();
-        open.extend_from_slice(&self.lines);
         let tag = tag.map(|tag| tag + index);
-        let name = match tag {
-            Some(tag) => format!("{}-{}-{tag}\n", self.connection, id.0),
-            None => {
-                self.untagged += 1;
-                format!("{}-{}-t{}\n", self.connection, id.0, self.untagged)
-            }
-        };
-        open.extend_from_slice(b"message-id:");
-        open.extend_from_slice(name.as_bytes());
-        if self.version >= Version::V1_2 {
-            open.extend_from_slice(b"ack:");
-            open.extend_from_slice(name.as_bytes());
+        let number = tag.unwrap_or_else(|| {
+            self.untagged += 1;
+            self.untagged
+        });
+        if open.capacity() - begin < self.lines.len() + AROUND + length.min(COPIED) {
+            open.reserve(room_for(batch, self.made, self.lines.len()));
         }
-        let wire = if length > COPIED {
-            FrameWriter::resume(self.version, open).body_follows(length);
-            self.framing.wrap(open, begin, &packed[body.clone()]);
-            let head = open.len() - begin;
+        let frame = FrameWriter::resume(self.version, open).lines(&self.lines);
+        let mut frame = frame.numbered(b"message-id", &self.names, number);
+        if self.version >= Version::V1_2 {
+            frame = frame.numbered(b"ack", &self.names, number);
+        }
+        // Behind headers that are shared, the rest begins a piece of its own.
+        let mut rest = Vec::new();
+        if shared.is_some() {
+            frame = FrameWriter::resume(self.version, &mut rest);
+        }
+        let large: &[u8] = if length > COPIED { &packed[body.clone()] } else { &[] };
+        if large.is_empty() {
+            frame.body(&packed[body.clone()]);
+        } else {
+            frame.body_follows(length);
+        }
+        let end: &[u8] = if large.is_empty() { &[] } else { &[0] };
+        let behind = [shared.as_deref().unwrap_or_default(), &rest, large, end];
+        self.framing.wrap(open, begin, &behind);
+        let wire = open.len() - begin + behind.iter().map(|part| part.len()).sum::<usize>();
+        if let Some(shared) = shared {
+            self.close(open);
+            self.pieces.push_back(shared);
+            *open = rest;
+        }
+        if length > COPIED {
             self.close(open);
             self.pieces.push_back(packed.slice(body));
             open.push(0);
-            head + length + 1
-        } else {
-            FrameWriter::resume(self.version, open).body(&packed[body]);
-            self.framing.wrap(open, begin, &[]);
-            open.len() - begin
-        };
+        }
         self.made = (at + PREFIX + length, index + 1);
         self.marks.push_back(Mark { wire, packed: PREFIX + length, tag, topic_of });
         wire
@@ -338,7 +335,7 @@ impl Outbox {
         if self.marks.is_empty() && self.entries.is_empty() {
             // A burst must not leave its bookkeeping behind with an idle connection.
             (self.marks, self.entries, self.pieces) = Default::default();
-            self.lines = Vec::new();
+            (self.lines, self.names) = Default::default();
         }
         credit
     }
@@ -352,6 +349,14 @@ impl Outbox {
             self.pieces.pop_front();
         }
     }
+}
+
+/// Room for the frames of what is left of a batch, as far as they are made ahead.
+fn room_for(batch: &Batch, (at, index): (usize, u64), lines: usize) -> usize {
+    let messages = batch.len().saturating_sub(usize::try_from(index).unwrap_or(usize::MAX));
+    let frames = (batch.bytes() - at).saturating_add(messages.saturating_mul(lines + AROUND));
+    // The last one made may go beyond.
+    frames.min(AHEAD + COPIED + lines + AROUND)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::asks::{HOST, cell, click_on, depth, fill, live, open, shows, write};
 use crate::common::Running;
 use serde_json::json;
+use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_browser_test::Look;
 use switchboard_server::Settings;
 
@@ -46,6 +47,22 @@ async fn a_message_is_published_by_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_a_full_queue_rejects_is_not_said_to_be_published() {
+    let limits = Limits { queue_messages: 1, overflow: QueueOverflow::Reject, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let browser = open(&server, Look::LIGHT, "?channel=/queue/a").await;
+    for (body, said) in [("first", "Published."), ("second", "the broker has not taken the message: ")] {
+        write(&browser, "#body", body).await;
+        click_on(&browser, "#detail button", "Publish").await;
+        browser.until(said, &shows("#detail .state[role=status]", &format!("text.startsWith({})", json!(said)))).await;
+    }
+    let why = shows("#detail", "text.includes('/queue/a: the queue is at its bound of 1 message ')");
+    assert_eq!(browser.run(&why).await, json!(true));
+    assert_eq!(depth(&server, "/queue/a").await, 1);
+    // The console tells of what was refused; the browser is dropped with it.
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_is_purged_when_its_name_is_typed_and_not_before() {
     let server = Running::start().await;
     let mut client = server.client("/null").await;
@@ -55,6 +72,8 @@ async fn a_queue_is_purged_when_its_name_is_typed_and_not_before() {
         click_on(&browser, ".name", shown).await;
         browser.until("its name", &shows("#detail-name", &format!("text === {}", json!(shown)))).await;
         browser.until("its depth", &shows(".figures dd", "text === '3'")).await;
+        browser.click("#peek").await;
+        browser.until("they are shown", "return document.querySelectorAll('#waiting li').length === 3").await;
         click_on(&browser, "#detail button", "Purge").await;
         write(&browser, "#typed", &format!("{shown} ")).await;
         assert_eq!(browser.run("return document.querySelector('dialog .go').disabled").await, json!(true), "{shown}");
@@ -65,6 +84,8 @@ async fn a_queue_is_purged_when_its_name_is_typed_and_not_before() {
         write(&browser, "#typed", shown).await;
         click_on(&browser, "dialog .go", "Purge").await;
         browser.until("it is purged", &shows("#detail", "text.includes('Purged 3 messages.')")).await;
+        browser.until("none is shown any more", "return document.querySelectorAll('#waiting li').length === 0").await;
+        assert_eq!(browser.run(&shows("#detail", "text.includes('Nothing waits.')")).await, json!(true));
         browser.reload().await;
         live(&browser).await;
         browser
@@ -122,8 +143,9 @@ async fn a_queue_is_looked_at_moved_paused_and_resumed() {
     write(&browser, "#to", "/queue/t%6F").await;
     write(&browser, "#typed", "/queue/from").await;
     click_on(&browser, "dialog .go", "Move").await;
-    browser.until("it says so", &shows("#detail", "text.includes('Moving 23 messages.')")).await;
+    browser.until("it says so", &shows("#detail", "text.includes('Moved 23 messages.')")).await;
     browser.until("they are there", &format!("return (() => {{ {} }})() === '23'", cell("/queue/to", 2))).await;
+    browser.until("none is shown", "return document.querySelectorAll('#waiting li').length === 0").await;
 
     client.publish("/queue/from", b"the last").await;
     client.settle().await;

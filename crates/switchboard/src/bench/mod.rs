@@ -8,7 +8,6 @@ use crate::escape::escape;
 use crate::output::{self, UsageError, note, plain, refused};
 use crate::server_address::Door;
 use crate::spoken::spoken;
-use crate::units::plural;
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -20,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use switchboard_driver::quantity::plural;
 use switchboard_driver::quantity::show_duration;
 use switchboard_load::{Native, Outcome, Plan, Stomp, run_until as load};
 use switchboard_wire::native::ForeignProtocol;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
         (Some(login), passcode) => Some((login, passcode.unwrap_or_default())),
         (None, _) => None,
     };
-    let (native, stomp) = (Native(at), Stomp { address: at, login, prefetch: args.prefetch });
+    let (native, stomp) = (Native(at), Stomp { login, prefetch: args.prefetch, ..Stomp::at(at) });
     if args.prefetch.is_some() && !(is_stomp && args.queue) {
         return Err(UsageError::of(anyhow!("--prefetch is for acks: of a queue, with stomp:// in --server")));
     }
@@ -124,8 +124,8 @@ fn describe(args: &Bench, at: SocketAddr) -> String {
     };
     format!(
         "{} to {} over one {} of {at}: messages of {} bytes for {}, {pace}",
-        plural(args.publishers.into(), "publisher"),
-        plural(args.subscribers.into(), "subscriber"),
+        plural(args.publishers, "publisher"),
+        plural(args.subscribers, "subscriber"),
         if args.queue { "queue" } else { "topic" },
         args.size,
         show_duration(args.seconds),

@@ -115,6 +115,7 @@ impl Settings {
         if limits.connections == Limits::default().connections {
             let room = limits.memory.saturating_sub(limits.message.saturating_mul(2)) / Limits::CONNECTION;
             limits.connections = limits.connections.min(room.max(1));
+            self.derived.push("connections");
         }
         self.server.limits.check()?;
         self.web.limits.check()?;
@@ -122,6 +123,7 @@ impl Settings {
         let is_moved = self.server.listen != switchboard_server::Settings::default().listen;
         if is_moved && self.server.stomp == stomp_addresses() {
             self.server.stomp.clear();
+            self.derived.push("stomp");
         }
         // Without either there is no broker; every other one speaks the native protocol.
         if self.server.listen.is_empty() && !self.server.stomp.is_empty() {
@@ -183,12 +185,19 @@ impl Settings {
         all.into()
     }
 
-    /// The settings in which two differ, as `--set` names them.
+    /// Returns true if a setting differs from its default by somebody's choice.
+    fn chose(&self, table: &str, setting: &Setting) -> bool {
+        let is_derived = table == "broker" && self.derived.contains(&setting.key);
+        !is_derived && (setting.show)(self) != (setting.show)(&Settings::default())
+    }
+
+    /// The settings in which two differ by somebody's choice, as `--set` names them.
     pub(crate) fn differences(&self, other: &Settings) -> Vec<String> {
         let mut names = Vec::new();
         for (table, settings) in TABLES {
             let changed = settings.iter().filter(|setting| (setting.show)(self) != (setting.show)(other));
-            names.extend(changed.map(|setting| full_name(table, setting)));
+            let is_chosen = |setting: &&Setting| self.chose(table, setting) || other.chose(table, setting);
+            names.extend(changed.filter(is_chosen).map(|setting| full_name(table, setting)));
         }
         if self.rows.tables != other.rows.tables {
             names.push("[[rows.table]]".to_owned());

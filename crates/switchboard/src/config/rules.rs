@@ -9,12 +9,13 @@ use std::time::Duration;
 use switchboard_broker::{ChannelRule, DeliveryRule, OverflowPolicy, Pattern, QueueOverflow};
 
 /// The keys of a rule beside `match`.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "policy",
     "buffer-unsubscribed",
     "queue",
     "queue-messages",
     "overflow",
+    "prefetch",
     "max-deliveries",
     "redelivery-backoff",
     "redelivery-backoff-max",
@@ -32,6 +33,7 @@ pub(crate) struct Rule {
     pub(crate) queue: Option<usize>,
     pub(crate) queue_messages: Option<usize>,
     pub(crate) overflow: Option<QueueOverflow>,
+    pub(crate) prefetch: Option<u32>,
     pub(crate) delivery: DeliveryRule,
 }
 
@@ -63,6 +65,7 @@ impl Rule {
                 "queue" => rule.queue = Some(kind::<Size>(key, text)?),
                 "queue-messages" => rule.queue_messages = Some(kind::<Count<usize>>(key, text)?),
                 "overflow" => rule.overflow = Some(kind::<Overflow>(key, text)?),
+                "prefetch" => rule.prefetch = Some(kind::<Count<u32>>(key, text)?),
                 "max-deliveries" => delivery.max_deliveries = Some(kind::<Count<u32>>(key, text)?),
                 "redelivery-backoff" => delivery.redelivery_backoff = Some(limit(key, text)?),
                 "redelivery-backoff-max" => delivery.redelivery_backoff_max = Some(limit(key, text)?),
@@ -88,6 +91,7 @@ impl Rule {
             self.queue.as_ref().map(Size::show),
             self.queue_messages.as_ref().map(Count::<usize>::show),
             self.overflow.as_ref().map(Overflow::show),
+            self.prefetch.as_ref().map(Count::<u32>::show),
             delivery.max_deliveries.as_ref().map(Count::<u32>::show),
             span(&delivery.redelivery_backoff),
             span(&delivery.redelivery_backoff_max),
@@ -119,6 +123,7 @@ impl Rule {
             queue: self.queue,
             queue_messages: self.queue_messages,
             overflow: self.overflow,
+            prefetch: self.prefetch,
             delivery: self.delivery,
             ..ChannelRule::new(Pattern::new(self.pattern.clone().into_bytes()))
         }

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) data: Option<PathBuf>,
     /// The channel rules, as they were written.
     pub(crate) rules: Vec<Rule>,
+    /// Settings of the broker whose value is nobody's choice, and follows from others.
+    pub(super) derived: Vec<&'static str>,
 }
 
 /// The table `[news]`.
@@ -86,6 +88,7 @@ impl Default for Settings {
             log_format: LogFormat::Text,
             data: None,
             rules: Vec::new(),
+            derived: Vec::new(),
         }
     }
 }
@@ -203,6 +206,8 @@ settings! {
     "queue" Size => server.limits.queue, "Maximum size of the messages that wait in one queue, or in one topic that buffers.";
     "queue-messages" Count<usize> => server.limits.queue_messages, "Maximum number of messages that wait in one queue; 0 for as many as `queue` takes.";
     "overflow" Overflow => server.limits.overflow, "What happens to messages for a queue that is full.";
+    "prefetch" Count<u32> => server.limits.prefetch, "Messages that may wait for their acks at a subscription that names no prefetch; 0 for no limit.";
+    "retained" Count<usize> => server.limits.retained, "Maximum number of topics with a retained value; 0 for none.";
     "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "Bytes read from a paused consumer with acks, so that its acks still arrive; 0 pauses it at once.";
     "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a slow subscriber may pause a topic's publishers; 0 for not at all.";
     "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a subscriber that has missed messages gets no grace period; 0 for not at all.";

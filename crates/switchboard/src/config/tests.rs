@@ -50,7 +50,7 @@ fn what_is_printed_reads_back_the_same() {
     }
     settings.add_rule(0, "/topic/a\"b/>,policy=block,buffer-unsubscribed=10,queue=1KiB").unwrap();
     settings.add_rule(1, "/queue/*").unwrap();
-    let delivery = "queue-messages=0,overflow=drop-old,max-deliveries=0,redelivery-backoff=1ms,redelivery-backoff-max=0,ack-timeout=5m,message-ttl=7d";
+    let delivery = "queue-messages=0,overflow=drop-old,prefetch=4294967295,max-deliveries=0,redelivery-backoff=1ms,redelivery-backoff-max=0,ack-timeout=5m,message-ttl=7d";
     settings.add_rule(2, &format!("/queue/a/>,{delivery},dead-letter-expired=true")).unwrap();
     assert_eq!(settings.channel_rules()[2].delivery, settings.rules[2].delivery);
     assert_eq!(settings.rules[2].delivery.ack_timeout, Some(std::time::Duration::from_secs(300)));
@@ -183,6 +183,30 @@ fn the_default_of_connections_fits_into_a_small_memory() {
     }
     assert!(limits(&format!("[broker]\nmemory = {}", two + connection - 1)).is_err());
     assert!(limits(&format!("[broker]\nmemory = '64MiB'\nconnections = {}", default - 1)).is_err());
+}
+
+#[test]
+fn what_follows_from_other_settings_is_no_difference_of_its_own() {
+    let read = |text: &str| {
+        let mut settings = Settings::default();
+        settings.read(text, "my.toml").unwrap();
+        settings.check().unwrap();
+        settings
+    };
+    for (old, new, names) in [
+        ("", "memory = '64MiB'", &["memory"][..]),
+        ("memory = '64MiB'", "memory = '96MiB'", &["memory"]),
+        ("memory = '64MiB'", "", &["memory"]),
+        ("", "listen = ['127.0.0.1:1']", &["listen"]),
+        ("connections = 100", "", &["connections"]),
+        ("connections = 100", "memory = '64MiB'", &["memory", "connections"]),
+        ("", "stomp = []", &["stomp"]),
+    ] {
+        let (old, new) = (read(&format!("[broker]\n{old}")), read(&format!("[broker]\n{new}")));
+        let mut found = old.differences(&new);
+        found.sort_by_key(|name| names.iter().position(|known| known == name));
+        assert_eq!(found, names);
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Settings that were made and have no effect: hardly meant, so said.
 
 use super::settings::{Settings, TABLES};
+use crate::names::{STRAY, has_stray_wildcard};
+use switchboard_broker::Pattern;
 use switchboard_driver::quantity::show_size;
 
 /// Services that a command starts.
@@ -56,12 +58,8 @@ impl Settings {
 
     /// The settings of a table that differ from their defaults.
     fn changed(&self, table: &str) -> Vec<&'static str> {
-        let defaults = Settings::default();
         let settings = TABLES.iter().filter(|(name, _)| *name == table).flat_map(|(_, settings)| *settings);
-        settings
-            .filter(|setting| (setting.show)(self) != (setting.show)(&defaults))
-            .map(|setting| setting.key)
-            .collect()
+        settings.filter(|setting| self.chose(table, setting)).map(|setting| setting.key).collect()
     }
 
     fn of_services(&self, started: Started, texts: &mut Vec<String>) {
@@ -171,12 +169,18 @@ impl Settings {
             let mut say = |what: &str, why: &str| {
                 texts.push(format!("without effect: {what} of [[channel]] {pattern}: {why}"));
             };
-            if self.rules[..at].iter().any(|earlier| earlier.pattern == *pattern || earlier.pattern == ">") {
+            if self.rules[..at].iter().any(|earlier| covers(&earlier.pattern, pattern)) {
                 say("all", "an earlier rule matches the same names");
                 continue;
             }
             if keys.is_empty() {
                 say("all", "it sets nothing");
+            }
+            if has_stray_wildcard(pattern) {
+                say("the wildcard", STRAY);
+            }
+            if pattern.starts_with("queue") {
+                say("the word queue", "it matches topics alone, for the names of queues begin with a slash");
             }
             let (of_others, why) = if pattern.starts_with("/queue") {
                 (&OF_TOPICS[..], "queues never drop and always buffer, so it is for topics only")
@@ -190,13 +194,21 @@ impl Settings {
     }
 }
 
+/// Returns true if all that a pattern matches is matched by an earlier one.
+fn covers(earlier: &str, later: &str) -> bool {
+    let takes_rest = |pattern: &str| pattern.rsplit('/').next() == Some(">");
+    let matches = Pattern::new(earlier.to_owned()).matches(later.as_bytes());
+    earlier == later || matches && (takes_rest(earlier) || !takes_rest(later))
+}
+
 /// Keys of a rule that mean nothing for queues.
 const OF_TOPICS: [&str; 2] = ["policy", "buffer-unsubscribed"];
 
 /// Keys of a rule that mean nothing for topics.
-const OF_QUEUES: [&str; 7] = [
+const OF_QUEUES: [&str; 8] = [
     "queue-messages",
     "overflow",
+    "prefetch",
     "max-deliveries",
     "redelivery-backoff",
     "redelivery-backoff-max",
@@ -242,6 +254,12 @@ mod tests {
             assert_eq!(texts(BROKER, &[key], &[]), none);
             assert_eq!(texts(ALL, &[key], &[]), none);
         }
+        for (earlier, later) in
+            [(">", "/queue/b"), ("/topic/*", "/topic/>"), ("/queue/a", "/queue/*"), ("/queue/>", "/queue/dead/>")]
+        {
+            assert_eq!(texts(ALL, &[], &[&format!("{earlier},queue=2KiB"), &format!("{later},queue=1KiB")]), none);
+        }
+        assert_eq!(texts(ALL, &[], &["/queue/*/a,queue=1KiB", "/queue/>,queue=2KiB"]), none);
         assert_eq!(texts(ALL, &["metrics-open=true", "http=0.0.0.0:1"], &["/queue/a,queue=1KiB"]), none);
         assert_eq!(texts(ALL, &["monitor.webhook=http://a/", "monitor.alert-interval=1s"], &[]), none);
         assert_eq!(texts(ALL, &["news.topic=/topic/a", "render.allow=a:1", "news.renderer=http://a/"], &[]), none);
@@ -283,6 +301,10 @@ mod tests {
             (ALL, &[], &["/a"], "all of [[channel]] /a: it sets nothing"),
             (ALL, &[], &["/a,policy=block", "/a,queue=1KiB"], "all of [[channel]] /a: an earlier rule"),
             (ALL, &[], &[">,policy=block", "/b,queue=1KiB"], "all of [[channel]] /b: an earlier rule"),
+            (ALL, &[], &["/queue/>,queue=1KiB", "/queue/a,queue=2KiB"], "all of [[channel]] /queue/a: an earlier rule"),
+            (ALL, &[], &["/queue/rej*,queue=1KiB"], "the wildcard of [[channel]] /queue/rej*: `*` stands for a whole"),
+            (ALL, &[], &["/topic/>/a,queue=1KiB"], "the wildcard of [[channel]] /topic/>/a"),
+            (ALL, &[], &["queue/a,queue=1KiB"], "the word queue of [[channel]] queue/a: it matches topics alone"),
         ] {
             let texts = texts(started, pairs, rules);
             assert!(texts.len() == 1 && texts[0].contains(part), "{part}: {texts:?}");

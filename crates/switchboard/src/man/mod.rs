@@ -10,6 +10,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::io;
 use std::path::Path;
+use switchboard_driver::quantity::plural;
 
 /// The heading of every page.
 const MANUAL: &str = "Switchboard Manual";
@@ -23,7 +24,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
         std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
         count += 1;
     }
-    output::write(format!("Wrote {count} pages to {}.\n", directory.display()).as_bytes())
+    output::write(format!("Wrote {} to {}.\n", plural(count, "page"), directory.display()).as_bytes())
 }
 
 /// Every page by the name of its file.

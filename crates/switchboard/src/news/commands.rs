@@ -9,6 +9,7 @@ use crate::up::{self, Chosen};
 use anyhow::{Result, anyhow};
 use std::path::Path;
 use std::process::ExitCode;
+use switchboard_driver::quantity::plural;
 use switchboard_news::commands::{CheckError, TestError, check, suggest, test};
 use switchboard_news::service::{self, NewsSettings};
 
@@ -53,8 +54,7 @@ fn check_file(file: Option<&Path>, config: Option<&Path>) -> Result<ExitCode> {
     let file = file.or(settings.news.service.sites.as_deref()).ok_or_else(none)?;
     match check(file) {
         Ok(count) => {
-            let sites = if count == 1 { "site" } else { "sites" };
-            print(&format!("{} is right: {count} {sites}.", file.display()))?;
+            print(&format!("{} is right: {}.", file.display(), plural(count, "site")))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(CheckError::Unreadable(reason)) => Err(UsageError::of(anyhow!(reason))),

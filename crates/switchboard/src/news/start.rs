@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::Path;
 use switchboard_child::sweep;
+use switchboard_driver::quantity::plural;
 use switchboard_monitor::Pipe;
 use switchboard_news::guard::Allow;
 use switchboard_news::render::{Renderer, RendererSettings};
@@ -32,7 +33,7 @@ impl Renderers {
             let directory = data::renderer_folder(&data)?;
             let left = sweep(&directory);
             if left > 0 {
-                tracing::info!("removed {left} directories of a Chromium that was killed");
+                tracing::info!("directories of a Chromium that was killed, which are removed: {left}");
             }
             anyhow::Ok(directory)
         });
@@ -75,9 +76,9 @@ impl Page {
 }
 
 fn asks(hosts: &[String], file: Option<&Path>, chosen: Chosen) -> String {
-    let (names, s) = (hosts.join(", "), if hosts.len() == 1 { "" } else { "s" });
+    let names = hosts.join(", ");
     match (file, chosen) {
-        (Some(file), _) => format!("{} host{s}, by {}", hosts.len(), file.display()),
+        (Some(file), _) => format!("{}, by {}", plural(hosts.len(), "host"), file.display()),
         (None, Chosen::All) => {
             format!("{names}: examples; --set news.sites=FILE asks others, --set news.listen= none")
         }

@@ -5,10 +5,10 @@ use crate::admin::tell;
 use crate::http::HttpServer;
 use crate::names::percent;
 use crate::output::UsageError;
-use crate::units::plural;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
+use switchboard_driver::quantity::plural;
 
 pub(super) async fn purge(act: &Act) -> Result<()> {
     let target = &act.target;
@@ -35,10 +35,25 @@ pub(super) async fn move_messages(order: &Move) -> Result<()> {
     }
     let how_many = order.count.map_or_else(|| "all messages".to_owned(), |count| plural(count, "message"));
     confirm(&order.act, &format!("Move {how_many} of {} to {where_to}?", target.queue))?;
-    let (answer, moving) = post(&server, target, &path, "moving").await?;
-    // The broker goes on in steps after its answer.
-    let moving = plural(moving.as_u64().unwrap_or_default(), "message");
-    tell(target.json, &answer, &format!("Moving {moving} of {} to {where_to}.", target.queue))
+    let (answer, value) = ask(&server, target, &path).await?;
+    let messages = |field: &str| value[field].as_u64().map(|number| plural(number, "message"));
+    let Some(moved) = messages("moved") else {
+        // The broker goes on with many after its answer.
+        let moving = messages("moving").with_context(|| format!("{} is no broker", server.base()))?;
+        return tell(target.json, &answer, &format!("Moving {moving} of {} to {where_to}.", target.queue));
+    };
+    let sentence = format!("Moved {moved} of {} to {where_to}.", target.queue);
+    if value["stayed"].as_u64().unwrap_or_default() == 0 {
+        return tell(target.json, &answer, &sentence);
+    }
+    if target.json {
+        tell(true, &answer, "")?;
+    }
+    bail!(
+        "{sentence} {} could not be moved: {}",
+        messages("stayed").unwrap_or_default(),
+        value["reason"].as_str().unwrap_or_default()
+    )
 }
 
 pub(super) async fn pause(act: &Act) -> Result<()> {
@@ -58,13 +73,18 @@ pub(super) async fn resume(resume: &Resume) -> Result<()> {
 
 /// The answer, and the field of it that every such answer has.
 async fn post(server: &HttpServer, target: &Target, path: &str, field: &str) -> Result<(String, Value)> {
+    let (answer, mut value) = ask(server, target, path).await?;
+    let value = value.get_mut(field).map(Value::take);
+    Ok((answer, value.with_context(|| format!("{} is no broker", server.base()))?))
+}
+
+/// The answer, and its value: null if it is no JSON.
+async fn ask(server: &HttpServer, target: &Target, path: &str) -> Result<(String, Value)> {
     let answer = match server.post(path).await {
         Ok(answer) => answer,
         Err(error) => return Err(target.explain(server, error).await),
     };
-    let value: Option<Value> = serde_json::from_str(&answer).ok();
-    let value = value.and_then(|mut value| value.get_mut(field).map(Value::take));
-    let value = value.with_context(|| format!("{} is no broker", server.base()))?;
+    let value = serde_json::from_str(&answer).unwrap_or_default();
     Ok((answer, value))
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Queue {
     oldest_s: Option<f64>,
     published_per_s: f64,
     delivered_per_s: f64,
-    redelivered: f64,
+    returned: f64,
     dead: f64,
 }
 
@@ -54,13 +54,21 @@ pub(super) async fn ask(server: &HttpServer, all: bool) -> Result<Value> {
 }
 
 /// Renders a listing, for a screen cut to its size.
-pub(super) fn render(answer: &Value, sort: Option<Sort>, is_screen: bool, bounds_rows: bool) -> Result<String> {
+pub(super) fn render(
+    answer: &Value,
+    sort: Option<Sort>,
+    is_all: bool,
+    is_screen: bool,
+    bounds_rows: bool,
+) -> Result<String> {
     let queues: Vec<Queue> = serde_json::from_value(answer["queues"].clone()).context("the listing is another one")?;
     let size = table::size(is_screen, bounds_rows);
-    Ok(draw(queues, sort, size))
+    let may_be_more = !is_all && queues.len() >= ROWS;
+    Ok(draw(queues, sort, may_be_more, size))
 }
 
-fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, size: Option<table::Size>) -> String {
+/// `may_be_more` says that the broker has given as many as it gives at once.
+fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, may_be_more: bool, size: Option<table::Size>) -> String {
     let figure = |queue: &Queue| match sort {
         None | Some(Sort::Name) => 0.0,
         Some(Sort::Depth) => queue.depth,
@@ -69,7 +77,7 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, size: Option<table::Size>) -
         Some(Sort::Oldest) => queue.oldest_s.unwrap_or(-1.0),
         Some(Sort::In) => queue.published_per_s,
         Some(Sort::Out) => queue.delivered_per_s,
-        Some(Sort::Redel) => queue.redelivered,
+        Some(Sort::Back) => queue.returned,
         Some(Sort::Dead) => queue.dead,
     };
     if sort.is_some() {
@@ -92,16 +100,17 @@ fn draw(mut queues: Vec<Queue>, sort: Option<Sort>, size: Option<table::Size>) -
             queue.oldest_s.map_or_else(|| "-".to_owned(), age),
             count(queue.published_per_s),
             count(queue.delivered_per_s),
-            count(queue.redelivered),
+            count(queue.returned),
             count(queue.dead),
             queue.state(),
         ]
     });
     let table = Table {
-        head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "REDEL", "DEAD", "STATE"],
+        head: vec!["NAME", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/s", "OUT/s", "BACK", "DEAD", "STATE"],
         figures: 1..9,
         rows: rows.collect(),
         total,
+        may_be_more,
         what: "queue",
     };
     let mut lines = Vec::new();
@@ -132,17 +141,30 @@ mod tests {
     fn it_fits_a_terminal_whatever_there_is() {
         for number in [1, 2, 1000] {
             for (columns, rows) in [(80, 24), (100, 30), (40, 5)] {
-                let text = draw(queues(number), None, Some(Size { columns, rows: Some(rows) }));
+                let text = draw(queues(number), None, number == 1000, Some(Size { columns, rows: Some(rows) }));
                 assert!(text.lines().count() < rows, "{text}");
                 assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
             }
         }
-        assert_eq!(draw(Vec::new(), None, None), "There is no queue.\n");
+        assert_eq!(draw(Vec::new(), None, false, None), "There is no queue.\n");
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_and_at_least_so_much_where_the_broker_may_have_more() {
+        let size = Some(Size { columns: 80, rows: Some(13) });
+        for (may_be_more, says) in
+            [(false, "\n990 more queues: --all\n"), (true, "\nat least 990 more queues: --all\n")]
+        {
+            let text = draw(queues(1000), None, may_be_more, size);
+            assert!(text.ends_with(says), "{text}");
+        }
+        assert!(draw(queues(1000), None, true, None).ends_with("\nperhaps more queues: --all\n"));
+        assert_eq!(draw(queues(1000), None, false, None).lines().count(), 1001);
     }
 
     #[test]
     fn without_a_terminal_nothing_is_cut() {
-        let text = draw(queues(50), Some(Sort::Dead), None);
+        let text = draw(queues(50), Some(Sort::Dead), false, None);
         assert_eq!(text.lines().count(), 51);
         let first = text.lines().nth(1).unwrap();
         assert!(first.starts_with("/queue/a/rather/long/name/of/a/queue/that/goes/on/0 "), "{first}");
@@ -152,6 +174,6 @@ mod tests {
     #[test]
     fn a_name_is_shown_so_that_it_can_be_given_again() {
         let queue = Queue { name: "?".into(), name_hex: Some("2f7175657565ff".into()), ..Queue::default() };
-        assert!(draw(vec![queue], None, None).contains("/queue%FF "));
+        assert!(draw(vec![queue], None, false, None).contains("/queue%FF "));
     }
 }

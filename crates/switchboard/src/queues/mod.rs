@@ -28,6 +28,32 @@ Examples:
   switchboard queues resume /queue/jobs
   switchboard queues purge /queue/jobs --yes             throw away what waits, without a question";
 
+const PEEK_EXAMPLES: &str = "\
+Examples:
+  switchboard queues peek /queue/jobs                    the next ten jobs
+  switchboard queues peek /queue/dead/queue/jobs -n 1    why the oldest of them has failed
+  switchboard queues peek /queue/jobs --json";
+
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  switchboard queues purge /queue/jobs
+  switchboard queues purge /queue/dead/queue/jobs --yes  without a question";
+
+const MOVE_EXAMPLES: &str = "\
+Examples:
+  switchboard queues move /queue/dead/queue/jobs         dead letters, to where they came from
+  switchboard queues move /queue/jobs /queue/later
+  switchboard queues move /queue/jobs /queue/later -n 10 --yes";
+
+const PAUSE_EXAMPLES: &str = "\
+Examples:
+  switchboard queues pause /queue/jobs
+  switchboard queues pause /queue/jobs --yes             without a question";
+
+const RESUME_EXAMPLES: &str = "\
+Examples:
+  switchboard queues resume /queue/jobs";
+
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Queues {
@@ -58,21 +84,26 @@ pub(crate) enum Sort {
     Oldest,
     In,
     Out,
-    Redel,
+    Back,
     Dead,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Look at messages that wait in a queue, from its head on. They stay there.
+    #[command(after_help = PEEK_EXAMPLES)]
     Peek(Peek),
     /// Throw away everything that waits in a queue. What consumers have is not touched.
+    #[command(after_help = PURGE_EXAMPLES)]
     Purge(Act),
     /// Move what waits in a queue to another one, or dead letters back to where they came from.
+    #[command(after_help = MOVE_EXAMPLES)]
     Move(Move),
     /// Pause a queue: nothing of it is handed out, publishing goes on.
+    #[command(after_help = PAUSE_EXAMPLES)]
     Pause(Act),
     /// Let a paused queue go on.
+    #[command(after_help = RESUME_EXAMPLES)]
     Resume(Resume),
 }
 
@@ -152,7 +183,7 @@ async fn show(args: &Queues) -> Result<()> {
         if args.json {
             return Ok(format!("{answer}\n"));
         }
-        list::render(&answer, args.sort, is_screen, args.watch.is_on() || !args.all)
+        list::render(&answer, args.sort, all, is_screen, args.watch.is_on() || !args.all)
     })
     .await
 }

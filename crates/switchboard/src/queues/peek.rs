@@ -53,6 +53,15 @@ pub(super) async fn run(peek: &Peek) -> Result<()> {
     output::write(table::text(lines, size).as_bytes())
 }
 
+/// A header's value. A dead letter's time is shown as one.
+fn header(name: &str, value: &str) -> String {
+    let millis = value.parse().ok().filter(|_| name == "dead-letter-time");
+    match millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()) {
+        Some(time) => format!("{value} ({time:.0})"),
+        None => escape(value).to_string(),
+    }
+}
+
 impl Message {
     fn lines(&self, size: Option<Size>) -> Vec<String> {
         let mut head = format!("#{}  {}, {} old", self.seq, bytes(self.length), age(self.age_s));
@@ -65,7 +74,7 @@ impl Message {
             head += &format!(", waits {} more", age(time));
         }
         let mut lines = vec![head];
-        lines.extend(self.headers.iter().map(|(name, value)| format!("  {}: {}", escape(name), escape(value))));
+        lines.extend(self.headers.iter().map(|(name, value)| format!("  {}: {}", escape(name), header(name, value))));
         let body = match (&self.body, &self.body_base64) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(coded)) => STANDARD.decode(coded).unwrap_or_default(),
@@ -90,12 +99,14 @@ mod tests {
     fn a_message_shows_its_headers_and_as_much_of_its_body_as_fits() {
         let message = |value: Value| serde_json::from_value::<Message>(value).expect("a message");
         let dead = message(json!({
-            "seq": 7, "length": 2048, "body": "a\nb\u{1b}[2J", "headers": [["dead-letter-reason", "attempts"]],
+            "seq": 7, "length": 2048, "body": "a\nb\u{1b}[2J", "headers": [["dead-letter-reason", "attempts"], ["dead-letter-time", "1700000000123"], ["dead-letter-time", "x\n"]],
             "attempts": 7, "redelivered": true, "age_s": 90.0, "postponed_s": null, "is_whole": false,
         }));
         let expected = [
             "#7  2KiB, 1.5m old, tried 7x",
             "  dead-letter-reason: attempts",
+            "  dead-letter-time: 1700000000123 (2023-11-14T22:13:20Z)",
+            "  dead-letter-time: x\\n",
             "  > a",
             "  > b\\u{1b}[2J",
             "  > (and more)",

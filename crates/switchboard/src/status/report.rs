@@ -29,6 +29,7 @@ pub(super) struct Totals {
     pub(super) dropped_no_subscribers: f64,
     pub(super) dropped_publisher_gone: f64,
     pub(super) dropped_overflow: f64,
+    pub(super) dropped_ended: f64,
     pub(super) dropped_dead: f64,
     pub(super) expired: f64,
     pub(super) dead_lettered: f64,

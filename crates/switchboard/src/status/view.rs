@@ -41,6 +41,7 @@ fn summary(report: &Report) -> String {
         + totals.dropped_no_subscribers
         + totals.dropped_publisher_gone
         + totals.dropped_overflow
+        + totals.dropped_ended
         + totals.dropped_dead;
     let mut text = format!(
         "buffered {} of {}, published {}, delivered {}, dropped {}",
@@ -94,6 +95,7 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
         figures: 2..7,
         rows: rows.collect(),
         total: report.totals.channels,
+        may_be_more: false,
         what: "channel",
     }
 }
@@ -130,6 +132,7 @@ fn connections(report: &Report) -> Table {
         figures: 3..5,
         rows: rows.collect(),
         total: report.totals.connections,
+        may_be_more: false,
         what: "connection",
     }
 }

@@ -83,7 +83,8 @@ fn the_totals_are_one_line_of_human_units() {
 #[test]
 fn what_queues_destroy_is_in_the_totals() {
     let mut report = report(0, 0);
-    (report.totals.dropped_overflow, report.totals.dropped_dead) = (20.0, 300.0);
+    (report.totals.dropped_overflow, report.totals.dropped_dead) = (20.0, 100.0);
+    report.totals.dropped_ended = 200.0;
     let text = render(&report, None, size(80, 24));
     assert!(text.starts_with("buffered 477MiB of 512MiB, published 18E, delivered 18E, dropped 325, "), "{text}");
     assert_eq!(text.lines().nth(1), Some("The monitor does not run: 127.0.0.1:8088 is taken\\u{1b}[2J"));

@@ -19,6 +19,12 @@ use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  switchboard top
+  switchboard top --once                                 one table, for scripts
+  switchboard top -s monitor.example:8088";
+
 const BEAT: Duration = Duration::from_secs(1);
 const PROCESSES: &str = "/api/processes";
 

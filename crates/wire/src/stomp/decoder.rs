@@ -1,6 +1,6 @@
-use super::frame::{Frame, lines, split};
+use super::frame::{Frame, Header, lines};
+use super::repeat::Repeat;
 use super::{DecodeError, Limits, Version};
-use std::borrow::Cow;
 
 /// Finds frames in what a peer sends.
 ///
@@ -22,6 +22,8 @@ pub struct Decoder {
     content_length: Option<usize>,
     /// Positions of its command and of its header lines.
     head: Head,
+    /// The head of an earlier frame, which the next one may repeat.
+    repeat: Repeat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -75,12 +77,14 @@ impl Decoder {
             headers: 0,
             content_length: None,
             head: Head::default(),
+            repeat: Repeat::default(),
         }
     }
 
     /// The version that was agreed on, for all frames but CONNECT, STOMP and CONNECTED from the next one on.
     pub fn set_version(&mut self, version: Version) {
         self.version = version;
+        self.repeat = Repeat::default();
     }
 
     /// After an error, a header of the broken frame, as far as that has come: `input` is what [`Decoder::next`] was given.
@@ -90,11 +94,8 @@ impl Decoder {
         let mut lines = lines(input.get(self.begin..)?);
         let version = self.version_of(lines.next()?);
         let head = lines.take_while(|line| !line.is_empty() && !line.contains(&0)).take(self.limits.headers);
-        let mut values = head.filter_map(|line| {
-            let (of, value) = split(line)?;
-            (*version.unescape(of).ok()? == *name).then(|| version.unescape(value).ok())?
-        });
-        values.next().map(Cow::into_owned)
+        let mut headers = head.filter_map(|line| Header::of_line(line, version).ok());
+        headers.find(|header| *header.name == *name).map(|header| header.value.into_owned())
     }
 
     /// Decodes the start of `input`. After [`Found::Need`] call with the same bytes, but for the skipped ones, and more
@@ -110,6 +111,7 @@ impl Decoder {
                 return Ok(Found::Need { skip: eols, bytes: 1 });
             }
             (self.at, self.begin, self.line, self.phase) = (eols, eols, eols, Phase::Command);
+            self.take_repeated(input);
         }
         while self.phase < Phase::Body {
             if !self.scan_line(input)? {
@@ -146,6 +148,24 @@ impl Decoder {
         };
         self.phase = Phase::Between;
         Ok(Found::Frame { frame, length: end + 1 })
+    }
+
+    /// Takes a whole head at once if it is that of an earlier frame, byte by byte.
+    fn take_repeated(&mut self, input: &[u8]) {
+        let Some(known) = self.repeat.found_at(&input[self.begin..]) else { return };
+        let begin = self.begin;
+        self.head = Head { command: begin + known.command, lines: begin + known.lines, end: begin + known.length() };
+        (self.line, self.at, self.phase) = (begin + known.end, self.head.end, Phase::Body);
+        (self.headers, self.content_length) = (known.headers, known.content_length);
+    }
+
+    /// Remembers the head that has just been taken, if the next frame is likely to repeat it.
+    fn remember(&mut self, input: &[u8]) {
+        let (begin, Head { command, lines, end }) = (self.begin, self.head);
+        if &input[begin..command] == b"SEND" {
+            let positions = [command - begin, lines - begin, self.line - begin];
+            self.repeat.remember(&input[begin..end], positions, self.headers, self.content_length);
+        }
     }
 
     fn version_of(&self, command: &[u8]) -> Version {
@@ -195,6 +215,7 @@ impl Decoder {
         } else if line.is_empty() {
             // The header lines end where this one begins.
             (self.head.end, self.at, self.phase) = (end + 1, end + 1, Phase::Body);
+            self.remember(input);
             return Ok(true);
         } else {
             self.header(line, &input[self.begin..self.head.command])?;
@@ -210,8 +231,7 @@ impl Decoder {
             return Err(DecodeError::TooManyHeaders { limit: headers });
         }
         let version = self.version_of(command);
-        let (name, value) = split(line).ok_or(DecodeError::NoColon)?;
-        let (name, value) = (version.unescape(name)?, version.unescape(value)?);
+        let Header { name, value } = Header::of_line(line, version)?;
         if name.is_empty() {
             return Err(DecodeError::NoName);
         }

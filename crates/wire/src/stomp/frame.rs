@@ -1,4 +1,4 @@
-use super::Version;
+use super::{DecodeError, Version};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -53,12 +53,21 @@ impl<'a> Frame<'a> {
 }
 
 impl<'a> Header<'a> {
+    /// The header of a line without its end.
+    pub(super) fn of_line(line: &'a [u8], version: Version) -> Result<Header<'a>, DecodeError> {
+        let (name, value) = split(line).ok_or(DecodeError::NoColon)?;
+        // One look at a line costs less than one at each half of it.
+        if version > Version::V1_0 && memchr::memchr(b'\\', line).is_none() {
+            return Ok(Header { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
+        }
+        Ok(Header { name: version.unescape(name)?, value: version.unescape(value)? })
+    }
+
     /// The headers of lines that [`Frame::lines`] gave of a frame other than CONNECT and CONNECTED.
     pub fn of_lines(text: &'a [u8], version: Version) -> impl Iterator<Item = Header<'a>> + use<'a> {
         lines(text).filter_map(move |line| {
-            let (name, value) = split(line)?;
             // The decoder has found nothing wrong with them.
-            Some(Header { name: version.unescape(name).ok()?, value: version.unescape(value).ok()? })
+            Header::of_line(line, version).ok()
         })
     }
 }

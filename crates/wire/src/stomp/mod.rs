@@ -19,6 +19,7 @@ mod decoder;
 mod error;
 mod frame;
 mod limits;
+mod repeat;
 #[cfg(test)]
 mod tests;
 mod version;

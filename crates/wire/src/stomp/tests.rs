@@ -324,3 +324,42 @@ fn a_broken_frame_names_its_receipt_as_far_as_it_has_come() {
         assert_eq!(decoder.header_of_broken(input, b"receipt").as_deref(), receipt, "{}", input.escape_ascii());
     }
 }
+
+#[test]
+fn a_head_that_comes_again_is_taken_as_the_first_one_was_however_it_is_cut() {
+    let frames: [&[u8]; 8] = [
+        b"SEND\nx:1\ncontent-length:2\n\na\0\0",
+        b"\nSEND\nx:1\ncontent-length:2\n\n\n\n\0",
+        b"SEND\nx:1\ncontent-length:3\n\nabc\0",
+        b"SEND\nx:1\ncontent-length:3\n\n\nbc\0\r\n",
+        b"SEND\nx:\\n\n\nab\0",
+        b"SEND\nx:\\n\n\n\0",
+        // It begins as the one before does.
+        b"SEND\nx:\\n\ny:1\n\n\0",
+        b"SEND\nx:\\n\n\nlonger\0",
+    ];
+    let alone: Vec<_> = frames.iter().flat_map(|frame| one(V1_2, frame).unwrap()).collect();
+    let stream = frames.concat();
+    for size in 1..=stream.len() {
+        assert_eq!(decode(V1_2, LIMITS, stream.chunks(size)), (alone.clone(), None), "{size}");
+    }
+    // Limits hold for what comes again, too.
+    let long = [b"SEND\nx:1\n\n\0".to_vec(), [&b"SEND\nx:1\n\n"[..], &[b'b'; 65], b"\0"].concat()].concat();
+    let error = Some(DecodeError::BodyTooLong { length: 65, limit: 64 });
+    assert_eq!(decode(V1_2, LIMITS, [&long[..]]).1, error);
+    let wrong = b"SEND\ncontent-length:1\n\na\0SEND\ncontent-length:1\n\nab\0";
+    assert_eq!(decode(V1_2, LIMITS, [&wrong[..]]).1, Some(DecodeError::NoNul { length: 1 }));
+}
+
+#[test]
+fn a_head_from_before_the_version_was_agreed_on_is_not_remembered() {
+    let mut decoder = Decoder::new(LIMITS);
+    let bytes = b"SEND\nx: a\n\n\0";
+    for (version, value) in [(V1_0, b"a".to_vec()), (V1_2, b" a".to_vec()), (V1_0, b"a".to_vec())] {
+        decoder.set_version(version);
+        for _ in 0..2 {
+            let Ok(Found::Frame { frame, .. }) = decoder.next(bytes) else { panic!("a whole frame") };
+            assert_eq!(frame.header(b"x").as_deref(), Some(&value[..]));
+        }
+    }
+}

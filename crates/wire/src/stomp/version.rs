@@ -36,7 +36,11 @@ impl Version {
     /// Appends a name or value. Bytes that the version cannot express, and NUL, become `?`: written as they are they
     /// would end the line, or the frame.
     pub(super) fn escape(self, text: &[u8], is_name: bool, out: &mut Vec<u8>) {
-        for &byte in text {
+        let is_plain = |byte: &u8| !matches!(byte, b'\n' | b'\r' | b':' | b'\\' | 0);
+        let clean = text.iter().position(|byte| !is_plain(byte)).unwrap_or(text.len());
+        let (clean, rest) = text.split_at(clean);
+        out.extend_from_slice(clean);
+        for &byte in rest {
             match (byte, self) {
                 (b'\n', Version::V1_1 | Version::V1_2) => out.extend_from_slice(b"\\n"),
                 (b':', Version::V1_1 | Version::V1_2) => out.extend_from_slice(b"\\c"),

@@ -37,8 +37,14 @@ impl<'a> FrameWriter<'a> {
 
     /// Adds a header whose value is a number.
     pub fn number(self, name: &[u8], value: u64) -> FrameWriter<'a> {
+        self.numbered(name, b"", value)
+    }
+
+    /// Adds a header whose value is a number behind a prefix. The prefix is written as it is.
+    pub fn numbered(self, name: &[u8], prefix: &[u8], value: u64) -> FrameWriter<'a> {
         self.out.extend_from_slice(name);
         self.out.push(b':');
+        self.out.extend_from_slice(prefix);
         decimal(value, self.out);
         self.out.push(b'\n');
         self

@@ -172,15 +172,27 @@ impl Decoder {
         match opcode {
             Opcode::Ping => decoded.ping = Some(control),
             Opcode::Close => {
-                return match control[..] {
-                    [] => Ok(Some(End::Closed(None))),
-                    [_] => Err(WebSocketError::HalfStatus),
-                    [one, two, ..] => Ok(Some(End::Closed(Some(u16::from_be_bytes([one, two]))))),
-                };
+                return close(&control).map(|status| Some(End::Closed(status)));
             }
             Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
         }
         Ok(None)
+    }
+}
+
+/// The status of a close. Some are for a program's own use, as for an end without a close, and most are reserved.
+fn close(payload: &[u8]) -> Result<Option<u16>, WebSocketError> {
+    match *payload {
+        [] => Ok(None),
+        [_] => Err(WebSocketError::HalfStatus),
+        [one, two, ref reason @ ..] => {
+            let status = u16::from_be_bytes([one, two]);
+            if !matches!(status, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+                return Err(WebSocketError::Status { status });
+            }
+            std::str::from_utf8(reason).map_err(|_| WebSocketError::Reason)?;
+            Ok(Some(status))
+        }
     }
 }
 

@@ -33,4 +33,13 @@ pub enum WebSocketError {
     /// A close with a single byte, which is no status.
     #[error("a close with half a status")]
     HalfStatus,
+    /// A close with a status that no peer may send (RFC 6455, section 7.4).
+    #[error("a close with the status {status}, which no peer may send")]
+    Status {
+        /// The status.
+        status: u16,
+    },
+    /// A close whose reason is no UTF-8.
+    #[error("a close with a reason that is no UTF-8")]
+    Reason,
 }

@@ -64,11 +64,23 @@ fn what_breaks_the_rules_ends_the_connection_and_what_came_before_it_counts() {
         ([frame(0x01, b"", mask), frame(0x81, b"", mask)].concat(), WebSocketError::OutOfTurn),
         (b"\x82\xff\x80\0\0\0\0\0\0\0\0\0\0\0".to_vec(), WebSocketError::TooLong { length: 1 << 63 }),
         (frame(0x88, b"x", mask), WebSocketError::HalfStatus),
+        (frame(0x88, b"\x03\xe8\xff", mask), WebSocketError::Reason),
     ] {
         let (bytes, decoded) = decode(&[frame(0x82, b"before", mask), wrong, frame(0x82, b"behind", mask)].concat());
         assert_eq!((&bytes[..], decoded.end), (&b"before"[..], Some(End::Broken(error))), "{error}");
     }
     assert_eq!(decode(&frame(0x89, &long[..125], mask)).1.end, None);
+}
+
+#[test]
+fn a_close_has_a_status_that_a_peer_may_send() {
+    let ranges = [(1000, 1003), (1007, 1014), (3000, 4999)];
+    for status in [0, 1, 999, 1000, 1003, 1004, 1005, 1006, 1007, 1014, 1015, 1016, 2999, 3000, 4999, 5000, u16::MAX] {
+        let allowed = ranges.iter().any(|(first, last)| (*first..=*last).contains(&status));
+        let (_, decoded) = decode(&frame(0x88, &status.to_be_bytes(), [3; 4]));
+        let expected = if allowed { End::Closed(Some(status)) } else { End::Broken(WebSocketError::Status { status }) };
+        assert_eq!(decoded.end, Some(expected));
+    }
 }
 
 #[test]

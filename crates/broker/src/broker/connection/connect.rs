@@ -2,6 +2,7 @@
 
 use super::super::Broker;
 use super::{Connection, Phase, Sweep};
+use crate::leases::Leases;
 use crate::list::{Link, List};
 use crate::outbox::Outbox;
 use crate::{ConnectionId, Event, Refusal, Time};
@@ -34,7 +35,7 @@ impl Broker {
             retained: VecDeque::new(),
             retained_bytes: 0,
             acknowledged: 0,
-            leases: BTreeMap::new(),
+            leases: Leases::default(),
             ack_due: BTreeSet::new(),
             ack_timer: None,
             tried: BTreeSet::new(),
@@ -51,6 +52,7 @@ impl Broker {
             pending_messages: 0,
             untangles: false,
             manual: 0,
+            temporary: List::new(),
             is_told: false,
             blocked: None,
             reason: None,

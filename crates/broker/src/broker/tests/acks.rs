@@ -1,7 +1,8 @@
 //! Acks of consumers, and what their machines acknowledged.
 
 use super::{Bench, brief, check, manual, small};
-use crate::{Command, DeliveryTag, Event, Limits, StatusQuery};
+use crate::{Command, Delivery, DeliveryTag, Event, Limits, StatusQuery};
+use std::time::Duration;
 
 fn ack(first: u64, last: u64) -> Command {
     Command::Ack { first: DeliveryTag(first), last: DeliveryTag(last) }
@@ -124,6 +125,32 @@ fn leases_give_back_what_is_left_of_them_however_it_was_settled() {
     let left: Vec<String> =
         (0..700).filter(|number| (number + 1) % 3 == 0).map(|number| format!("2:{number}")).collect();
     assert_eq!(brief(&bench.subscribe(2, "/queue/a")), left);
+}
+
+#[test]
+fn what_went_back_at_its_ack_time_out_has_lapsed_as_far_as_it_was_handed_out() {
+    let delivery = Delivery { ack_timeout: Duration::from_millis(50), ..Delivery::default() };
+    let limits = Limits { delivery, window: 10, write_timeout: Duration::ZERO, ..Limits::default() };
+    let mut bench = Bench::with_rules(limits, Vec::new());
+    bench.subscribe_with(1, "/queue/a", manual(10));
+    bench.publish(3, "/queue/a", &["0", "1", "2"]);
+    bench.publish(3, "/queue/a", &["3"]);
+    bench.send(1, ack(1, 1));
+    let lapsed = |events: Vec<Event>| -> Vec<(u64, u32, u64, u64)> {
+        let tags = |event| match event {
+            Event::Lapsed { connection, subscription, first, last } => {
+                Some((connection.0, subscription.0, first.0, last.0))
+            }
+            _ => None,
+        };
+        events.into_iter().filter_map(tags).collect()
+    };
+    assert_eq!(lapsed(bench.pass(49)), []);
+    assert_eq!(lapsed(bench.pass(1)), [(1, 0, 2, 3)]);
+    // Messages that are handed out only now have their own time.
+    bench.credit(1, 15);
+    assert_eq!(lapsed(bench.pass(49)), []);
+    assert_eq!(lapsed(bench.pass(1)), [(1, 0, 4, 4)]);
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn queues_and_outboxes_are_bounded_in_messages_too() {
         assert_eq!(status.channels[0].depth, kept);
         if kept < 5 {
             let reason = status.connections[0].paused.as_ref().expect("paused").to_string();
-            assert_eq!(reason, format!("queue /queue/a is at its bound of {bound} messages"));
+            let s = if bound == 1 { "" } else { "s" };
+            assert_eq!(reason, format!("queue /queue/a is at its bound of {bound} message{s}"));
         }
         let mut bench = Bench::new(Limits { outbox_messages: bound, ..small() });
         bench.subscribe(2, "/queue/a");

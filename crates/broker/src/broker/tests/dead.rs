@@ -37,11 +37,10 @@ fn a_message_that_was_tried_seven_times_is_a_dead_letter_that_says_why_where_fro
     let mut bench = bench();
     bench.broker.set_epoch(Duration::from_millis(1_700_000_000_000));
     bench.subscribe_with(1, "/queue/a", manual(1));
-    let mut attributes = Attributes {
+    let attributes = Attributes {
         headers: headers(&[("kind", "order"), ("dead-letter-reason", "forged")]),
         ..Attributes::default()
     };
-    attributes.expires = None;
     let batch = Batch::one(b"0").with_attributes(Arc::new(attributes));
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     for tag in 1..=7 {
@@ -78,6 +77,39 @@ fn a_rejected_message_is_a_dead_letter_at_once() {
         (header(&dead, "dead-letter-reason"), header(&dead, "dead-letter-attempts")),
         ("rejected".into(), "1".into())
     );
+}
+
+fn is_marked(events: &[Event]) -> bool {
+    let [Event::Deliver { redelivered, attempts: 0, .. }] = events else { panic!("{events:?}") };
+    *redelivered
+}
+
+#[test]
+fn a_dead_letter_is_marked_redelivered_if_a_consumer_may_have_seen_it_and_so_it_is_where_it_is_moved_to() {
+    for was_seen in [true, false] {
+        for to in ["/queue/dead/queue/a", "/queue/b", "/queue/a"] {
+            let delivery = Delivery { dead_letter_expired: true, ..Delivery::default() };
+            let mut bench = Bench::new(Limits { delivery, ..Limits::default() });
+            if was_seen {
+                rejected(&mut bench, &["0"]);
+                bench.send(1, Command::Disconnect);
+            } else {
+                let attributes = Attributes::default().with_expires(bench.now + Duration::from_secs(1));
+                let batch = Batch::one(b"0").with_attributes(Some(Arc::new(attributes)));
+                bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
+                bench.pass(2000);
+            }
+            assert_eq!(depth(&bench, "/queue/dead/queue/a"), Some(1));
+            match to {
+                "/queue/b" => _ = bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", Some(b"/queue/b"), 1),
+                "/queue/a" => _ = bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", None, 1),
+                _ => {}
+            }
+            bench.events();
+            let events = bench.subscribe_with(2, to, manual(1));
+            assert_eq!(is_marked(&events), was_seen, "{to}");
+        }
+    }
 }
 
 #[test]
@@ -175,8 +207,9 @@ fn dead_letters_go_back_to_their_origin_without_what_was_added_to_them() {
     bench.send(1, reject(1, 2));
     let missing = bench.broker.move_messages(bench.now, b"/queue/dead/queue/b", None, usize::MAX);
     assert_eq!(missing, Err(MoveError::NoQueue));
-    assert_eq!(bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", None, usize::MAX), Ok(2));
-    let events = bench.events();
+    let order = bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", None, usize::MAX);
+    assert_eq!(order.map(|order| order.messages), Ok(2));
+    let events: Vec<Event> = bench.events().into_iter().filter(|event| !matches!(event, Event::Moved { .. })).collect();
     check(&events, &["1:0", "1:1"]);
     let expected = [Some(&kind), None];
     for (event, expected) in events.iter().zip(expected) {
@@ -204,7 +237,8 @@ fn what_finds_no_room_in_its_origin_stays_a_dead_letter_in_its_place() {
         bench.send(1, Command::Disconnect);
         bench.publish(3, "/queue/a", &["x"]);
         bench.broker.set_steps_per_call(steps);
-        assert_eq!(bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", None, usize::MAX), Ok(2));
+        let order = bench.broker.move_messages(bench.now, b"/queue/dead/queue/a", None, usize::MAX);
+        assert_eq!(order.map(|order| order.messages), Ok(2));
         bench.pass(0);
         assert_eq!((depth(&bench, "/queue/a"), depth(&bench, "/queue/dead/queue/a")), (Some(2), Some(1)));
         bench.broker.set_steps_per_call(4096);

@@ -16,11 +16,11 @@ fn publish(bench: &mut Bench, channel: &'static str, body: &str, attributes: Att
 
 /// For so many milliseconds from now on.
 fn living(bench: &Bench, millis: u64) -> Attributes {
-    Attributes { expires: Some(bench.now + Duration::from_millis(millis)), ..Attributes::default() }
+    Attributes::default().with_expires(bench.now + Duration::from_millis(millis))
 }
 
 fn delayed(bench: &Bench, millis: u64) -> Attributes {
-    Attributes { deliver_at: Some(bench.now + Duration::from_millis(millis)), ..Attributes::default() }
+    Attributes::default().with_deliver_at(bench.now + Duration::from_millis(millis))
 }
 
 fn depth(bench: &Bench, name: &str) -> usize {
@@ -139,7 +139,7 @@ fn what_has_expired_when_it_is_published_is_counted_and_goes_nowhere() {
         let mut bench = bench();
         bench.subscribe(1, channel);
         bench.pass(100);
-        let attributes = Attributes { expires: Some(Time(100_000)), ..Attributes::default() };
+        let attributes = Attributes::default().with_expires(Time(100_000));
         check(&publish(&mut bench, channel, "0", attributes), &[]);
         let totals = bench.broker.totals();
         assert_eq!((totals.published, totals.expired), (1, 1), "{channel}");
@@ -248,7 +248,7 @@ fn delayed_messages_without_consumers_come_in_the_order_in_which_they_were_publi
 #[test]
 fn what_expires_before_its_delay_is_over_is_freed_when_it_expires() {
     let mut bench = bench();
-    let attributes = Attributes { expires: Some(Time(20_000)), ..delayed(&bench, 50) };
+    let attributes = delayed(&bench, 50).with_expires(Time(20_000));
     publish(&mut bench, "/queue/a", "0", attributes);
     bench.pass(20);
     assert_eq!(bench.broker.totals().expired, 1);
@@ -262,7 +262,7 @@ fn what_expires_in_the_drivers_hands_is_recalled_and_dropped_and_the_rest_comes_
         bench.subscribe_with(1, "/queue/a", ack);
         for (body, seconds) in [(b"0", 9), (b"1", 2), (b"2", 3), (b"3", 9)] {
             let expires = Some(bench.now + Duration::from_secs(seconds));
-            let batch = Batch::one(body).with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+            let batch = Batch::one(body).with_attributes(Arc::new(Attributes::default().with_expires(expires)));
             bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
         }
         check(&bench.pass(1999), &[]);
@@ -288,7 +288,7 @@ fn expired_messages_are_recalled_a_tenth_of_a_second_apart() {
     bench.subscribe(1, "/queue/a");
     for millis in 1..=200 {
         let expires = Some(bench.now + Duration::from_millis(millis));
-        let batch = Batch::one(b"x").with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+        let batch = Batch::one(b"x").with_attributes(Arc::new(Attributes::default().with_expires(expires)));
         bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     }
     let mut recalls = 0;
@@ -308,7 +308,7 @@ fn what_expires_on_the_way_to_a_topics_subscriber_is_recalled_and_dropped() {
     bench.subscribe(1, "/topic/a");
     for (body, seconds) in [(b"0", 1), (b"1", 9)] {
         let expires = Some(bench.now + Duration::from_secs(seconds));
-        let batch = Batch::one(body).with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+        let batch = Batch::one(body).with_attributes(Arc::new(Attributes::default().with_expires(expires)));
         bench.send(3, Command::Publish { channel: "/topic/a".into(), batch });
     }
     check(&bench.pass(1000), &["recall 1"]);

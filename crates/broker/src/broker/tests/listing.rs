@@ -31,8 +31,7 @@ fn a_listing_says_of_a_queue_how_many_wait_are_in_flight_and_what_became_of_the_
     bench.send(1, nack(2, 2));
     let reject = Command::Nack { first: crate::DeliveryTag(3), last: crate::DeliveryTag(3), requeue: false };
     bench.send(1, reject);
-    let batch =
-        Batch::one(b"x").with_attributes(Arc::new(Attributes { expires: Some(bench.now), ..Default::default() }));
+    let batch = Batch::one(b"x").with_attributes(Arc::new(Attributes::default().with_expires(bench.now)));
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     bench.subscribe(2, "/topic/a");
     bench.pass(1000);
@@ -41,7 +40,7 @@ fn a_listing_says_of_a_queue_how_many_wait_are_in_flight_and_what_became_of_the_
     bench.pass(2000);
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
     assert_eq!((row.depth, row.postponed, row.in_flight, row.consumers), (0, 0, 5, 1));
-    assert_eq!((row.published, row.delivered, row.redelivered), (8, 1, 1));
+    assert_eq!((row.published, row.delivered, row.returned), (8, 1, 1));
     assert_eq!((row.dead_lettered, row.expired, row.dropped), (1, 1, 1));
     let dead = bench.broker.queue(bench.now, b"/queue/dead/queue/a").unwrap();
     assert_eq!((row.dead, dead.depth, dead.dead), (1, 1, 0));
@@ -110,7 +109,7 @@ fn a_look_takes_nothing_and_says_of_each_message_what_is_known() {
     let batch = Batch::one(b"2").with_attributes(attributes.clone());
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     let deliver_at = Some(bench.now + Duration::from_secs(9));
-    let late = Batch::one(b"late").with_attributes(Arc::new(Attributes { deliver_at, ..Attributes::default() }));
+    let late = Batch::one(b"late").with_attributes(Arc::new(Attributes::default().with_deliver_at(deliver_at)));
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch: late });
     let memory = bench.broker.totals();
     let (found, next) = bench.browse(BrowseQuery::new(10, 10_000));
@@ -141,7 +140,7 @@ fn a_look_goes_on_where_the_one_before_ended_whatever_its_bounds_are() {
     for second in [50, 40] {
         let deliver_at = Some(bench.now + Duration::from_secs(second));
         let batch = Batch::one(second.to_string().as_bytes());
-        let batch = batch.with_attributes(Arc::new(Attributes { deliver_at, ..Attributes::default() }));
+        let batch = batch.with_attributes(Arc::new(Attributes::default().with_deliver_at(deliver_at)));
         bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     }
     let (all, next) = bench.browse(BrowseQuery::new(100, 10_000));

@@ -10,10 +10,14 @@ fn full(overflow: QueueOverflow, messages: usize) -> Bench {
 }
 
 fn with_receipt(bodies: &[&str], receipt: &str) -> Command {
+    with_receipt_to("/queue/a", bodies, receipt)
+}
+
+pub(super) fn with_receipt_to(channel: &'static str, bodies: &[&str], receipt: &str) -> Command {
     let mut packer = Packer::default();
     bodies.iter().for_each(|body| packer.push(body.as_bytes()));
     let (batch, receipt) = (packer.finish().unwrap(), Batch::one(receipt.as_bytes()));
-    Command::PublishWithReceipt { channel: "/queue/a".into(), batch, receipt }
+    Command::PublishWithReceipt { channel: channel.into(), batch, receipt }
 }
 
 fn depth(bench: &Bench, name: &str) -> usize {
@@ -24,7 +28,8 @@ fn depth(bench: &Bench, name: &str) -> usize {
 fn a_queue_that_rejects_takes_what_fits_tells_the_publisher_of_the_rest_and_lets_it_go_on() {
     for (messages, rejected) in [(1, 2), (2, 1), (3, 0), (0, 0)] {
         let mut bench = full(QueueOverflow::Reject, messages);
-        let reason = format!("the queue is at its bound of {messages} messages (limits: queue-messages, overflow)");
+        let bound = if messages == 1 { "1 message".to_owned() } else { format!("{messages} messages") };
+        let reason = format!("the queue is at its bound of {bound} (limits: queue-messages, overflow)");
         let told = (rejected > 0).then(|| format!("rejected {rejected} of 3 to /queue/a: {reason}"));
         assert_eq!(brief(&bench.publish(3, "/queue/a", &["0", "1", "2"])), told.into_iter().collect::<Vec<_>>());
         let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
@@ -178,7 +183,7 @@ fn a_rule_of_a_channel_says_how_it_overflows_and_from_when_on() {
     let mut bench = Bench::with_rules(limits, rules);
     check(&bench.publish(1, "/queue/old", &["0", "1", "2"]), &[]);
     let told =
-        "rejected 2 of 2 to /queue/reject: the queue is at its bound of 1 messages (limits: queue-messages, overflow)";
+        "rejected 2 of 2 to /queue/reject: the queue is at its bound of 1 message (limits: queue-messages, overflow)";
     check(&bench.publish(2, "/queue/reject", &["0", "1", "2"]), &[told]);
     check(&bench.publish(3, "/queue/unbounded", &["0", "1", "2"]), &[]);
     check(&bench.publish(4, "/queue/other", &["0", "1", "2"]), &["pause 4"]);
@@ -209,7 +214,7 @@ fn what_is_left_of_delayed_messages_of_which_some_are_dropped_is_still_delayed()
     let deliver_at = Some(bench.now + Duration::from_secs(1));
     let mut packer = Packer::default();
     ["0", "1", "2"].iter().for_each(|body| packer.push(body.as_bytes()));
-    let attributes = Attributes { deliver_at, ..Attributes::default() };
+    let attributes = Attributes::default().with_deliver_at(deliver_at);
     let batch = packer.finish().expect("messages").with_attributes(Arc::new(attributes));
     bench.subscribe(1, "/queue/a");
     check(&bench.send(3, Command::Publish { channel: "/queue/a".into(), batch }), &[]);
@@ -217,4 +222,13 @@ fn what_is_left_of_delayed_messages_of_which_some_are_dropped_is_still_delayed()
     check(&bench.pass(999), &[]);
     check(&bench.pass(1), &["1:1", "1:2"]);
     assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}
+
+#[test]
+fn a_purge_drops_what_waits_and_resumes_who_was_paused() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
+    check(&bench.events(), &["resume 1"]);
+    assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
 }

@@ -180,3 +180,52 @@ fn a_paused_queue_takes_back_nothing_for_messages_of_a_higher_priority() {
     bench.broker.resume_queue(bench.now, b"/queue/a");
     check(&bench.pass(5)[..2], &["recall 1", "recall 2"]);
 }
+
+#[test]
+fn a_delayed_message_of_a_higher_priority_takes_nothing_back_before_its_time_and_then_goes_before() {
+    let mut bench = Bench::new(Limits { write_timeout: Duration::ZERO, ..Limits::default() });
+    bench.subscribe_with(1, "/queue/a", manual(3));
+    bench.publish(3, "/queue/a", &["0", "1", "2"]);
+    bench.credit(1, 5);
+    let deliver_at = bench.now + Duration::from_millis(50);
+    let attributes = Attributes { priority: 9, ..Attributes::default() }.with_deliver_at(deliver_at);
+    let batch = Batch::one(b"urgent").with_attributes(Arc::new(attributes));
+    check(&bench.send(3, Command::Publish { channel: "/queue/a".into(), batch }), &[]);
+    check(&bench.pass(49), &[]);
+    check(&bench.pass(1), &["recall 1"]);
+    let again = bench.send(1, Command::Recalled { kept: 0 });
+    assert_eq!(brief(&again)[..2], ["1:urgent", "1:1"]);
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}
+
+#[test]
+fn a_message_of_a_higher_priority_that_comes_back_goes_before_what_others_have_and_is_not_written() {
+    for (back_off, how) in [(0, "nack"), (20, "nack"), (20, "disconnect"), (20, "unsubscribe")] {
+        let mut limits = Limits { write_timeout: Duration::ZERO, ..Limits::default() };
+        limits.delivery.redelivery_backoff = Duration::from_millis(back_off);
+        let mut bench = Bench::with_rules(limits, Vec::new());
+        bench.subscribe_with(2, "/queue/a", manual(1));
+        check(&publish(&mut bench, "urgent", 9), &["2:urgent"]);
+        bench.subscribe_with(1, "/queue/a", manual(2));
+        check(&publish(&mut bench, "0", 4), &["1:0"]);
+        check(&publish(&mut bench, "1", 4), &["1:1"]);
+        let events = match how {
+            "nack" => {
+                bench.credit(2, 10);
+                let mut events = bench.send(2, nack(1, 1));
+                if back_off > 0 {
+                    check(&events, &[]);
+                    events = bench.pass(back_off);
+                }
+                events
+            }
+            "disconnect" => bench.send(2, Command::Disconnect),
+            _ => {
+                bench.send(2, Command::Unsubscribe { subscription: SubscriptionId(0) });
+                bench.send(2, Command::Recalled { kept: 0 })
+            }
+        };
+        assert!(brief(&events).contains(&"recall 1".to_owned()), "{how}: {:?}", brief(&events));
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+}

@@ -57,7 +57,7 @@ fn what_waits_in_the_outboxes_of_a_paused_queue_goes_back_and_what_is_handed_out
                 check(&bench.send(2, ack(1, 1)), &[]);
             }
             let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
-            assert_eq!((row.depth, row.in_flight, row.delivered, row.redelivered), (4, 0, 2, 0));
+            assert_eq!((row.depth, row.in_flight, row.delivered, row.returned), (4, 0, 2, 0));
             // Unseen messages come as if they had never left.
             for event in resume(&mut bench) {
                 assert!(matches!(event, crate::Event::Deliver { redelivered: false, attempts: 0, .. }), "{event:?}");
@@ -106,7 +106,7 @@ fn messages_of_a_paused_queue_expire() {
     bench.subscribe(1, "/queue/a");
     pause(&mut bench);
     let expires = Some(bench.now + Duration::from_secs(1));
-    let batch = Batch::one(b"0").with_attributes(Arc::new(Attributes { expires, ..Attributes::default() }));
+    let batch = Batch::one(b"0").with_attributes(Arc::new(Attributes::default().with_expires(expires)));
     bench.send(3, Command::Publish { channel: "/queue/a".into(), batch });
     bench.pass(1000);
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();

@@ -56,6 +56,7 @@ fn receipts_that_nobody_reads_are_charged_and_pause_at_the_bound_of_an_outbox() 
     check(&bench.send(1, receipt(b"r")), &["pause 1"]);
     check(&bench.send(1, receipt(b"r")), &[]);
     assert_eq!(bench.rest(), 0, "it waits for nothing but its peer");
+    assert_eq!(bench.broker.poll_timeout(), None, "nothing is to be done while it waits");
     let written = || Command::ReceiptsWritten { receipts: 1, bytes: 5 };
     check(&bench.send(1, written()), &["receipt 1"]);
     check(&bench.send(1, written()), &["receipt 1", "resume 1"]);

@@ -1,5 +1,5 @@
 use super::{Bench, small};
-use crate::broker::channel::UNUSED;
+use crate::broker::forget::UNUSED;
 use crate::{Batch, Command, Limits, Page, StatusQuery};
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn bench() -> Bench {
 /// "0 again 2": each message, whether it may have been seen, and how often it was tried.
 pub(super) fn tries(events: &[Event]) -> Vec<String> {
     let mut lines = Vec::new();
-    for event in events {
+    for event in events.iter().filter(|event| !matches!(event, Event::Lapsed { .. })) {
         let Event::Deliver { batch, redelivered, attempts, .. } = event else { panic!("{event:?}") };
         let again = if *redelivered { " again" } else { "" };
         lines.extend(batch.iter().map(|body| format!("{}{again} {attempts}", body.escape_ascii())));

@@ -167,7 +167,7 @@ fn the_pages_of_a_status_list_every_row_once_and_are_bounded() {
 #[test]
 fn what_is_published_while_an_unused_channel_is_being_forgotten_comes_to_everybody() {
     const PATTERNS: u32 = 40;
-    let unused = crate::broker::channel::UNUSED;
+    let unused = crate::broker::forget::UNUSED;
     let mut bench = Bench::new(Limits::default());
     let publish = |bench: &mut Bench, number: usize| {
         let mut packer = Packer::default();

@@ -260,7 +260,8 @@ fn purge(others: usize) -> Case {
 fn move_messages(others: usize) -> Case {
     let broker = purge(others).broker;
     case(broker, STEPS, move |broker| {
-        assert_eq!(broker.move_messages(NOW, b"/queue/a", Some(b"/queue/b"), usize::MAX), Ok(others));
+        let order = broker.move_messages(NOW, b"/queue/a", Some(b"/queue/b"), usize::MAX);
+        assert_eq!(order.map(|order| order.messages), Ok(others));
     })
 }
 
@@ -321,7 +322,7 @@ fn drain(others: usize) -> Case {
 }
 
 fn publish_of(broker: &mut Broker, group: impl Into<Bytes>) {
-    let attributes = Attributes { group: Some(group.into()), ..Attributes::default() };
+    let attributes = Attributes::default().with_group(group.into() as Bytes);
     let batch = Batch::one(b"x").with_attributes(Arc::new(attributes));
     broker.handle(NOW, ConnectionId(2), Command::Publish { channel: "/queue/a".into(), batch });
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Reason;
+use crate::options::Receipts;
 use crate::stomp::{Agreed, receipt};
 use switchboard_wire::stomp::{Decoder, Found, Limits, Version};
 
@@ -138,6 +139,54 @@ fn an_error_that_names_a_message_is_about_it_alone_and_it_is_not_sent_again() {
 }
 
 #[test]
+fn with_a_receipt_of_each_message_any_that_is_rejected_is_told_and_the_others_have_arrived() {
+    let now = Instant::now();
+    for rejected in [&[][..], &[0], &[1], &[2], &[0, 1], &[0, 1, 2]] {
+        let mut core = publisher("resend=3");
+        Arc::make_mut(&mut core.options).receipts = Receipts::Message;
+        core.connected_by_stomp(TOKEN, AGREED, now);
+        publish_three(&mut core, now);
+        let mut flush = core.flush("flush", now);
+        let (bodies, receipts) = server(&drain(&mut core, now));
+        assert_eq!(bodies.len(), 3);
+        let frames = String::from_utf8(receipts).unwrap();
+        for (index, frame) in frames.split_inclusive('\0').enumerate() {
+            assert!(answer(&mut flush).is_none(), "{rejected:?}");
+            let error = frame.replace("RECEIPT\n", "ERROR\nmessage:full\n");
+            core.received(if rejected.contains(&index) { &error } else { frame }.as_bytes(), now).unwrap();
+            fire(&mut core);
+        }
+        match answer(&mut flush).unwrap() {
+            Ok(()) => assert!(rejected.is_empty()),
+            Err(Error::Server { message, in_doubt }) => {
+                assert_eq!((message.as_str(), in_doubt.messages), ("full", rejected.len() as u64));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(core.buffered_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_message_that_is_sent_again_and_then_rejected_is_told() {
+    let now = Instant::now();
+    let mut core = publisher("resend=3");
+    Arc::make_mut(&mut core.options).receipts = Receipts::Message;
+    core.connected_by_stomp(TOKEN, AGREED, now);
+    publish_three(&mut core, now);
+    let mut flush = core.flush("flush", now);
+    drain(&mut core, now);
+    core.disconnected(Reason::Closed);
+    core.connected_by_stomp(Token(8), AGREED, now);
+    let (bodies, receipts) = server(&drain(&mut core, now));
+    assert_eq!(bodies.len(), 3);
+    let frames = String::from_utf8(receipts).unwrap().replacen("RECEIPT\n", "ERROR\nmessage:full\n", 1);
+    core.received(frames.as_bytes(), now).unwrap();
+    fire(&mut core);
+    assert!(matches!(answer(&mut flush), Some(Err(Error::Server { .. }))));
+}
+
+#[test]
 fn an_answer_that_comes_a_byte_at_a_time_is_one_and_that_of_another_connection_is_none() {
     let now = Instant::now();
     let mut core = publisher("");
@@ -180,6 +229,33 @@ fn a_flush_behind_a_written_message_waits_for_its_receipt_and_asks_for_no_other(
     core.received(&receipts, now).unwrap();
     fire(&mut core);
     assert!(answer(&mut flush).unwrap().is_ok());
+}
+
+#[test]
+fn a_server_that_lives_and_confirms_nothing_pauses_the_publisher_and_that_is_told_once() {
+    let second = Duration::from_secs(1);
+    let mut now = Instant::now();
+    let mut core = publisher("heartbeat=1s");
+    core.connected_by_stomp(TOKEN, Agreed { expects: Some(second), ..AGREED }, now);
+    fire(&mut core);
+    let pass = |core: &mut Publisher, now: &mut Instant| {
+        *now += second / 2;
+        core.received(b"\n", *now).unwrap();
+        core.handle_timeout(*now);
+        fire(core).iter().filter(|event| **event == Event::Paused).count()
+    };
+    // Nothing waits for an answer: silence about it is no pause.
+    assert_eq!((0..5).map(|_| pass(&mut core, &mut now)).sum::<usize>(), 0);
+    for _ in 0..2 {
+        publish_three(&mut core, now);
+        let (_, receipts) = server(&drain(&mut core, now));
+        assert_eq!(core.timeout().instant(), Some(now + second));
+        assert_eq!(pass(&mut core, &mut now), 0);
+        assert_eq!(pass(&mut core, &mut now), 1);
+        assert_eq!((0..5).map(|_| pass(&mut core, &mut now)).sum::<usize>(), 0);
+        core.received(&receipts, now).unwrap();
+        fire(&mut core);
+    }
 }
 
 #[test]

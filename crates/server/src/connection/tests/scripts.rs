@@ -24,10 +24,8 @@ impl Scene {
 
     /// A connection that has sent these frames, and whose socket's writes go as given.
     async fn connects(&mut self, sent: &[&[u8]], writes: &[Result<usize, ErrorKind>]) -> Actor {
-        let script = Scripted::default();
+        let (script, handle) = scripted(self.next);
         script.takes(writes);
-        let socket = Socket::Scripted(script.clone());
-        let handle = Arc::new(ConnectionHandle::new(ConnectionId(self.next), Origin::Service("test"), socket));
         self.next += 1;
         let begun = Arc::new(());
         let task = tokio::spawn(run(self.context.clone(), handle.clone(), begun.clone()));

@@ -1,6 +1,8 @@
+use super::super::{SharedLines, Signal};
 use super::*;
 use proptest::prelude::*;
-use switchboard_broker::Packer;
+use std::sync::Arc;
+use switchboard_broker::{Attributes, Headers, Packer};
 use switchboard_wire::stomp::{Decoder, Found, Limits};
 
 fn messages(bodies: &[Vec<u8>], tag: Option<u64>) -> Entry {
@@ -10,6 +12,7 @@ fn messages(bodies: &[Vec<u8>], tag: Option<u64>) -> Entry {
         subscription: (SubscriptionId(3), b"subscription:s\n".as_slice().into()),
         channel: "/queue/a".into(),
         batch: packer.finish().unwrap(),
+        headers: None,
         tag,
         redelivered: false,
     }
@@ -74,6 +77,21 @@ fn decode_begun(bytes: &[u8]) -> Vec<()> {
     while let Found::Frame { length, .. } = decoder.next(rest).unwrap() {
         rest = &rest[length..];
         frames.push(());
+    }
+    frames
+}
+
+/// First bytes and payloads of frames of WebSocket.
+fn web_socket_frames(bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let (mut rest, mut frames) = (bytes, Vec::new());
+    while !rest.is_empty() {
+        let (head, length) = match rest[1] {
+            126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
+            127 => (10, u64::from_be_bytes(rest[2..10].try_into().unwrap()) as usize),
+            short => (2, usize::from(short)),
+        };
+        frames.push((rest[0], &rest[head..head + length]));
+        rest = &rest[head + length..];
     }
     frames
 }
@@ -253,16 +271,7 @@ proptest! {
         outbox.push(messages(&bodies, None));
         outbox.push(Entry::Beat);
         prop_assert!(outbox.is_empty(), "nothing follows a close");
-        let (mut rest, mut frames) = (&bytes[..], Vec::new());
-        while !rest.is_empty() {
-            let (head, length) = match rest[1] {
-                126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
-                127 => (10, u64::from_be_bytes(rest[2..10].try_into().unwrap()) as usize),
-                short => (2, usize::from(short)),
-            };
-            frames.push((rest[0], &rest[head..head + length]));
-            rest = &rest[head + length..];
-        }
+        let mut frames = web_socket_frames(&bytes);
         let status = if has_error { 1002_u16 } else { 1000 };
         prop_assert_eq!(frames.pop(), Some((0x88, &status.to_be_bytes()[..])));
         let pongs: Vec<_> = frames.extract_if(.., |(kind, _)| *kind == 0x8a).map(|(_, payload)| payload).collect();
@@ -322,4 +331,47 @@ fn an_idle_outbox_keeps_no_buffer() {
     write_all(&mut outbox, 100_000);
     assert_eq!((outbox.control.capacity(), outbox.lines.capacity()), (0, 0));
     assert_eq!((outbox.entries.capacity(), outbox.pieces.capacity(), outbox.marks.capacity()), (0, 0, 0));
+}
+
+#[test]
+fn large_headers_stand_in_every_frame_and_are_made_once_for_all_subscribers() {
+    let mut headers = Headers::builder();
+    let value = vec![b'v'; 5000];
+    headers.push(b"large", &value);
+    headers.push(b"small", b"1:2");
+    let mut attributes = Attributes::default();
+    attributes.headers = headers.finish();
+    let attributes = Arc::new(attributes);
+    let lines = [b"\nlarge:", &value[..], b"\nsmall:1\\c2\ncontent-length:"].concat();
+    let bodies = [0, 10, COPIED, COPIED + 1, 9000].map(|size| vec![b'x'; size]);
+    let mut shared = SharedLines::default();
+    // Another subscriber, which is written nothing meanwhile.
+    let _stalled = shared.find(&Batch::one(b"x").with_attributes(attributes.clone()));
+    for most in [1, 100, 5000, usize::MAX] {
+        let mut made = Vec::new();
+        for framing in [Framing::Plain, Framing::Plain, Framing::web_socket()] {
+            let is_plain = matches!(framing, Framing::Plain);
+            let mut outbox = Outbox::new(9, framing);
+            outbox.push(Entry::Connected(Version::V1_2, Vec::new()));
+            let mut entry = messages(&bodies, Some(1));
+            if let Entry::Messages { batch, headers, .. } = &mut entry {
+                *batch = batch.clone().with_attributes(attributes.clone());
+                *headers = shared.find(batch);
+            }
+            outbox.push(entry);
+            outbox.prepare();
+            made.extend(outbox.pieces.iter().find(|piece| piece.starts_with(b"large")).cloned());
+            let (bytes, credit) = write_all(&mut outbox, most);
+            assert_eq!(credit, bodies.iter().map(|body| body.len() + PREFIX).sum::<usize>());
+            assert_eq!(bytes.windows(lines.len()).filter(|part| *part == lines).count(), bodies.len());
+            let frames = if is_plain {
+                decode(&bytes)
+            } else {
+                web_socket_frames(&bytes).into_iter().flat_map(|(_, frame)| decode(frame)).collect()
+            };
+            assert!(frames.iter().map(|(_, body)| body).eq(&bodies), "{most} bytes at a time");
+        }
+        let [one, other, third] = &made[..] else { panic!("{} pieces", made.len()) };
+        assert_eq!([one.as_ptr(), one.as_ptr()], [other.as_ptr(), third.as_ptr()]);
+    }
 }

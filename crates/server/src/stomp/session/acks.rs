@@ -98,7 +98,7 @@ impl Session {
     fn name(&self, id: &[u8]) -> Option<Name> {
         let mut parts = std::str::from_utf8(id).ok()?.split('-');
         let (connection, subscription, tag) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || connection.parse() != Ok(self.connection) {
+        if parts.next().is_some() || connection.parse() != Ok(self.connection.0) {
             return None;
         }
         if tag.starts_with('t') {

@@ -21,7 +21,7 @@ impl Session {
             }
         };
         let mut reply = Vec::new();
-        let session = format!("switchboard-{}", self.connection);
+        let session = format!("switchboard-{}", self.connection.0);
         let mut writer = FrameWriter::new(b"CONNECTED", version, &mut reply)
             .header(b"version", version.name().as_bytes())
             .header(b"session", session.as_bytes())
@@ -38,6 +38,10 @@ impl Session {
             self.heartbeat = heartbeat;
         }
         writer.end();
+        if let Some(client) = frame.header(b"client-id").filter(|client| !client.is_empty()) {
+            self.subscription_bytes += client.len();
+            self.client = Some(client.into_owned().into());
+        }
         self.reply = Some((version, reply));
         self.version = version;
         self.decoder.set_version(version);

@@ -161,6 +161,7 @@ impl Session {
             }
             match decode(&mut self.decoder, input)? {
                 Found::Frame { frame, length } => {
+                    self.ahead = input.len();
                     self.frame(&frame, commands)?;
                     input = &input[length..];
                 }
@@ -202,6 +203,7 @@ impl Session {
                     let batch = Batch::from_packed(packed).expect("one whole message");
                     self.sent(send, batch, commands)?;
                 } else {
+                    self.ahead = length;
                     self.frame(&frame, commands)?;
                 }
                 Ok(Some(behind))

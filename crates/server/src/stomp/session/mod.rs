@@ -2,6 +2,7 @@
 
 mod acks;
 mod connect;
+mod durable;
 mod frames;
 mod input;
 mod refused;
@@ -20,7 +21,7 @@ use send::Run;
 use std::collections::HashMap;
 use std::sync::Arc;
 use subscribe::Subscription;
-use switchboard_broker::{Command, Limits, Time};
+use switchboard_broker::{Command, ConnectionId, Limits, Time};
 use switchboard_wire::stomp::{self, Decoder, Version};
 use times::Epoch;
 pub(crate) use transactions::AllTransactions;
@@ -45,7 +46,7 @@ enum State {
 /// connection. After an error it writes that as the last frame.
 #[derive(Debug)]
 pub(crate) struct Session {
-    connection: u64,
+    connection: ConnectionId,
     state: State,
     version: Version,
     decoder: Decoder,
@@ -59,14 +60,18 @@ pub(crate) struct Session {
     reserved: usize,
     epoch: Epoch,
     ledger: Arc<Mutex<Ledger>>,
-    subscriptions: HashMap<Bytes, Subscription>,
+    subscriptions: HashMap<Box<[u8]>, Subscription>,
     next_subscription: u32,
-    /// Bytes of the subscriptions' names.
+    /// The `client-id` of CONNECT, in whose name durable subscriptions are.
+    client: Option<Box<[u8]>>,
+    /// Bytes of the names of the subscriptions and of the client.
     subscription_bytes: usize,
     /// Takes from a queue without acks.
     is_consumer: bool,
     /// SEND frames that become one command.
     run: Option<Run>,
+    /// Bytes of the input from the frame at hand on.
+    ahead: usize,
     transactions: Transactions,
     reply: Option<(Version, Vec<u8>)>,
     heartbeat: Option<Heartbeat>,
@@ -77,7 +82,7 @@ pub(crate) struct Session {
 impl Session {
     /// A session whose peer has sent nothing yet, at the broker's present time.
     pub(crate) fn new(
-        connection: u64,
+        connection: ConnectionId,
         now: Time,
         limits: &Limits,
         ledger: Arc<Mutex<Ledger>>,
@@ -98,9 +103,11 @@ impl Session {
             ledger,
             subscriptions: HashMap::new(),
             next_subscription: 0,
+            client: None,
             subscription_bytes: 0,
             is_consumer: false,
             run: None,
+            ahead: 0,
             transactions: Transactions::new(limits.memory, all),
             reply: None,
             heartbeat: None,
@@ -168,6 +175,17 @@ impl Session {
         let mut ended: Vec<_> = self.subscriptions.drain().map(|(_, subscription)| subscription.id).collect();
         ended.sort_unstable();
         commands.extend(ended.into_iter().map(|subscription| Command::Unsubscribe { subscription }));
+    }
+
+    /// A name of the broker that is no longer than such a name may be.
+    fn limited(&self, name: Bytes) -> Result<Bytes, StompError> {
+        let (length, limit) = (name.len(), self.channel_name);
+        if length > limit {
+            return Err(StompError::new(format!(
+                "a destination of {length} bytes is over the limit of {limit} (limit: channel-name)"
+            )));
+        }
+        Ok(name)
     }
 
     fn require(&self, version: Version, command: &str) -> Result<(), StompError> {

@@ -16,21 +16,36 @@ pub(super) const SEND: [Refused; 3] = [
 ];
 
 /// In SUBSCRIBE.
-pub(super) const SUBSCRIBE: [Refused; 14] = [
+pub(super) const SUBSCRIBE: [Refused; 21] = [
     (b"selector", &[b""], "selectors are not supported: use a destination for each kind of message"),
-    (b"activemq.subscriptionName", &[b""], "durable subscriptions are not supported yet"),
-    (b"durable-subscription-name", &[b""], "durable subscriptions are not supported yet"),
-    (b"activemq.retroactive", OFF, "retroactive subscriptions are not supported"),
+    (
+        b"activemq.retroactive",
+        OFF,
+        "retroactive subscriptions are not supported: a value sent with retain:true is kept",
+    ),
     (b"activemq.noLocal", OFF, "a subscriber cannot leave out its own messages here"),
     (b"no-local", OFF, "a subscriber cannot leave out its own messages here"),
     (b"activemq.priority", OFF, "priorities of consumers are not supported"),
     (b"activemq.dispatchAsync", &[b"", b"true", b"false"], "dispatchAsync is true or false"),
     (b"activemq.maximumPendingMessageLimit", OFF, "the limits of subscribers are settings of the server"),
     (b"browser", OFF, "browsing over STOMP is not supported"),
-    (b"durable", OFF, "durable subscriptions are not supported yet"),
-    (b"auto-delete", &[b"", b"false"], "queues are not deleted with their consumer here"),
     (b"x-queue-name", &[b""], "a queue is named by its destination here"),
-    (b"x-dead-letter-exchange", &[b""], "there are no exchanges here"),
+    (b"x-queue-type", &[b"", b"classic"], "there is one type of queue here, in memory"),
+    (b"x-dead-letter-exchange", &[b""], "there are no exchanges here: dead letters go to /queue/dead/"),
+    (b"x-dead-letter-routing-key", &[b""], "dead letters go to /queue/dead/ and the name of their queue"),
+    (b"x-message-ttl", &[b""], "this is the setting message-ttl here, or the header expiration of a message"),
+    (
+        b"x-expires",
+        &[b""],
+        "an unused queue without messages is forgotten at once; use /temp-queue/ for one that ends with you",
+    ),
+    (b"x-max-length", &[b""], "this is the setting queue-messages here"),
+    (b"x-max-length-bytes", &[b""], "this is the setting queue here"),
+    (b"x-overflow", &[b""], "this is the setting overflow here"),
+    (b"x-delivery-limit", &[b""], "this is the setting max-deliveries here"),
+    (b"x-max-priority", &[b"", b"9", b"10"], "every queue has the priorities 0 to 9 here"),
+    (b"x-priority", OFF, "priorities of consumers are not supported"),
+    (b"x-stream-offset", &[b""], "there are no streams here"),
 ];
 
 /// Fails if the first header of a name in the table asks for something that is not supported.

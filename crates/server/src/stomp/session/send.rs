@@ -10,7 +10,7 @@ use switchboard_broker::{Attributes, Batch, Command, Headers, Kind, Packer};
 use switchboard_wire::stomp::Frame;
 
 /// Headers about the frame, not the message; and those that the server gives a message.
-const NOT_PASSED_ON: [&[u8]; 8] = [
+const NOT_PASSED_ON: [&[u8]; 9] = [
     b"destination",
     b"content-length",
     b"receipt",
@@ -19,6 +19,7 @@ const NOT_PASSED_ON: [&[u8]; 8] = [
     b"subscription",
     b"ack",
     b"redelivered",
+    b"retained",
 ];
 
 /// The messages of one group go to one consumer.
@@ -50,6 +51,9 @@ impl Session {
     pub(super) fn run_on(&mut self, frame: &Frame<'_>) -> bool {
         match &mut self.run {
             Some(run) if run.send.lines == frame.lines() => {
+                // The frames behind it are taken for more of the same.
+                let (length, body) = (frame.body_range.end + 1, frame.body.len());
+                run.packer.make_room(body, self.ahead / length * (PREFIX + body));
                 run.packer.push(frame.body);
                 self.persistent += u64::from(run.send.is_persistent());
                 true
@@ -63,30 +67,35 @@ impl Session {
         let (mut channel, mut transaction, mut receipt) = (None, None, None);
         let mut attributes = Attributes::default();
         let mut headers = Headers::builder();
-        let (mut priority, mut seen) = (None, 0);
+        let (mut priority, mut expires, mut deliver_at, mut seen) = (None, None, None, 0);
+        let mut group = None;
         for header in frame.headers() {
             let value = &*header.value;
             match &*header.name {
-                b"destination" if channel.is_none() => channel = Some(Bytes::copy_from_slice(value)),
+                b"destination" if channel.is_none() => channel = Some(value.to_vec()),
                 b"transaction" if transaction.is_none() => transaction = Some(value.to_vec()),
                 b"receipt" if receipt.is_none() => receipt = Some(value.to_vec()),
                 name if NOT_PASSED_ON.contains(&name) => {}
                 name if is_repeated(name, &mut seen) => headers.push(name, value),
                 name => {
                     refused::check(&SEND, name, value)?;
+                    if name == b"retain" {
+                        // About this message alone: each subscriber is told by `retained`.
+                        attributes.retain = retain(value)?;
+                        continue;
+                    }
+                    if name == b"reply-to" {
+                        let reply_to = self.limited(destination::channel(value, self.connection)?)?;
+                        headers.push(name, &reply_to);
+                        continue;
+                    }
                     match name {
                         b"persistent" => attributes.persistent = value == b"true",
                         b"priority" => priority = Some(self::priority(value)?),
-                        b"expires" => attributes.expires = attributes.expires.or(self.epoch.at("expires", value)?),
-                        b"expiration" => {
-                            attributes.expires = attributes.expires.or(self.epoch.after("expiration", value)?);
-                        }
-                        DELAY => {
-                            let after = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?;
-                            attributes.deliver_at = attributes.deliver_at.or(after);
-                        }
-                        b"reply-to" => destination::check(value)?,
-                        GROUP if !value.is_empty() => attributes.group = Some(Bytes::copy_from_slice(value)),
+                        b"expires" => expires = expires.or(self.epoch.at("expires", value)?),
+                        b"expiration" => expires = expires.or(self.epoch.after("expiration", value)?),
+                        DELAY => deliver_at = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?,
+                        GROUP if !value.is_empty() => group = Some(Bytes::copy_from_slice(value)),
                         _ => {}
                     }
                     headers.push(name, value);
@@ -95,21 +104,19 @@ impl Session {
         }
         attributes.priority = priority.unwrap_or(attributes.priority);
         attributes.headers = headers.finish();
+        let attributes = attributes.with_expires(expires).with_deliver_at(deliver_at).with_group(group);
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
-        destination::check(&channel)?;
-        if attributes.deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
+        let channel = self.limited(destination::channel(&channel, self.connection)?)?;
+        if deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
             return Err(StompError::new("AMQ_SCHEDULED_DELAY is for queues: a topic's messages are delivered at once"));
         }
-        if channel.len() > self.channel_name {
-            let (length, limit) = (channel.len(), self.channel_name);
-            return Err(StompError::new(format!(
-                "a destination of {length} bytes is over the limit of {limit} (limit: channel-name)"
-            )));
+        if attributes.retain && Kind::of(&channel) == Kind::Queue {
+            return Err(StompError::new("retain is for topics: a queue keeps its messages until they are consumed"));
         }
         if let Some(transaction) = &transaction {
             self.transactions.check(transaction)?;
         }
-        let attributes = (!attributes.headers.is_empty()).then(|| Arc::new(attributes));
+        let attributes = (attributes.retain || !attributes.headers.is_empty()).then(|| Arc::new(attributes));
         Ok(Send { lines: frame.lines().to_vec(), channel, attributes, transaction, receipt })
     }
 
@@ -161,6 +168,9 @@ impl Session {
 /// A message of more packed bytes is a command of its own.
 const RUN: usize = 4096;
 
+/// Bytes of a length before each message of a packed buffer.
+const PREFIX: usize = 4;
+
 impl Send {
     fn is_persistent(&self) -> bool {
         self.attributes.as_ref().is_some_and(|attributes| attributes.persistent)
@@ -173,7 +183,7 @@ impl Send {
 
 /// Whether this is a second header of a name that means something here: the first one counts. `seen` has a bit for each.
 fn is_repeated(name: &[u8], seen: &mut u32) -> bool {
-    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", DELAY, GROUP];
+    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", b"retain", DELAY, GROUP];
     let Some(at) = own.into_iter().chain(SEND.iter().map(|(name, ..)| *name)).position(|known| known == name) else {
         return false;
     };
@@ -186,5 +196,13 @@ fn priority(value: &[u8]) -> Result<u8, StompError> {
     match value {
         [digit @ b'0'..=b'9'] => Ok(digit - b'0'),
         _ => Err(StompError::new("priority is not a number from 0 to 9")),
+    }
+}
+
+fn retain(value: &[u8]) -> Result<bool, StompError> {
+    match value {
+        b"true" => Ok(true),
+        b"" | b"0" | b"false" => Ok(false),
+        _ => Err(StompError::new("retain is true or false")),
     }
 }

@@ -4,12 +4,11 @@ use super::frames::missing;
 use super::refused::{self, SUBSCRIBE};
 use super::{Session, StompError};
 use crate::stomp::destination;
-use bytes::Bytes;
 use switchboard_broker::{AckMode, Command, Kind, SubscriptionId};
 use switchboard_wire::stomp::{Frame, FrameWriter, Version};
 
-/// Messages that may wait for their acks where the client says nothing.
-const PREFETCH: u32 = 100;
+/// The prefetch of a client that names none: the broker knows the channel's.
+const PREFETCH: u32 = 0;
 
 /// One of a session's subscriptions.
 #[derive(Debug)]
@@ -22,13 +21,16 @@ pub(super) struct Subscription {
 impl Session {
     pub(super) fn subscribe(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
         refused::check_all(&SUBSCRIBE, frame)?;
-        let pattern = frame.header(b"destination").ok_or_else(|| missing(frame, "destination"))?;
-        destination::check_pattern(&pattern)?;
+        let destination = frame.header(b"destination").ok_or_else(|| missing(frame, "destination"))?;
+        let pattern = destination::pattern(&destination, self.connection)?;
+        let durable = self.durable(frame)?;
+        let is_topic = Kind::of(&pattern) == Kind::Topic;
+        check_life(frame, durable.is_some(), is_topic)?;
         let id = frame.header(b"id");
         // In 1.0 a subscription may be known by its destination alone.
-        let key = match &id {
-            Some(id) => Bytes::copy_from_slice(id),
-            None if self.version == Version::V1_0 => Bytes::copy_from_slice(&pattern),
+        let key: Box<[u8]> = match &id {
+            Some(id) => Box::from(&**id),
+            None if self.version == Version::V1_0 => Box::from(&*destination),
             None => return Err(missing(frame, "id")),
         };
         if self.subscriptions.contains_key(&key) {
@@ -47,7 +49,7 @@ impl Session {
             }
         };
         let is_exclusive = is_exclusive(frame)?;
-        if is_exclusive && Kind::of(&pattern) == Kind::Topic {
+        if is_exclusive && is_topic && durable.is_none() {
             return Err(StompError::new(
                 "only a queue has an exclusive consumer: every subscriber gets what a topic has",
             ));
@@ -62,8 +64,11 @@ impl Session {
         self.subscription_bytes += bytes;
         self.ledger.lock().subscribe(subscription, line, is_cumulative);
         self.subscriptions.insert(key, Subscription { id: subscription, bytes });
-        self.is_consumer |= ack == AckMode::Auto && Kind::of(&pattern) == Kind::Queue;
-        commands.push(Command::Subscribe { subscription, pattern: Bytes::copy_from_slice(&pattern), ack });
+        self.is_consumer |= ack == AckMode::Auto && (durable.is_some() || !is_topic);
+        commands.push(match durable {
+            Some(queue) => Command::SubscribeDurable { subscription, queue, source: pattern, ack },
+            None => Command::Subscribe { subscription, pattern, ack },
+        });
         if is_exclusive {
             commands.push(Command::Claim { subscription });
         }
@@ -71,24 +76,49 @@ impl Session {
     }
 
     pub(super) fn unsubscribe(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
+        let durable = self.durable(frame)?;
         let key = match (frame.header(b"id"), frame.header(b"destination")) {
-            (Some(id), _) => id,
-            (None, Some(destination)) if self.version == Version::V1_0 => destination,
+            (Some(id), _) => Some(id),
+            (None, Some(destination)) if self.version == Version::V1_0 => Some(destination),
+            _ if durable.is_some() => None,
             _ => return Err(missing(frame, "id")),
         };
-        let Some(Subscription { id: subscription, bytes }) = self.subscriptions.remove(&*key) else {
-            return Err(StompError::new(format!("there is no subscription {}", key.escape_ascii())));
-        };
-        self.subscription_bytes -= bytes;
-        commands.push(Command::Unsubscribe { subscription });
+        match key.as_ref().and_then(|key| self.subscriptions.remove(&**key)) {
+            Some(Subscription { id: subscription, bytes }) => {
+                self.subscription_bytes -= bytes;
+                commands.push(Command::Unsubscribe { subscription });
+            }
+            // A durable one may end while it has no subscriber.
+            None if durable.is_some() => {}
+            None => {
+                let key = key.unwrap_or_default();
+                return Err(StompError::new(format!("there is no subscription {}", key.escape_ascii())));
+            }
+        }
+        commands.extend(durable.map(|queue| Command::EndDurable { queue }));
         Ok(())
     }
+}
+
+/// Fails if a header asks for another life of what is subscribed to than it has.
+fn check_life(frame: &Frame<'_>, is_durable: bool, is_topic: bool) -> Result<(), StompError> {
+    let auto_deletes = match frame.header(b"auto-delete").as_deref() {
+        None | Some(b"" | b"0" | b"false") => false,
+        Some(b"true") => true,
+        Some(_) => return Err(StompError::new("auto-delete is true or false")),
+    };
+    Err(StompError::new(match (is_topic, is_durable, auto_deletes) {
+        (false, true, _) => "a durable subscription is to a /topic/: a queue keeps its messages without one",
+        (false, false, true) => "auto-delete: a queue does not end with its consumer here: use /temp-queue/",
+        (true, true, true) => "auto-delete: a durable subscription ends with an UNSUBSCRIBE that names it",
+        _ => return Ok(()),
+    }))
 }
 
 /// Returns true if a header asks that no other subscription consume.
 fn is_exclusive(frame: &Frame<'_>) -> Result<bool, StompError> {
     let mut is_exclusive = false;
-    for name in ["exclusive", "activemq.exclusive"] {
+    for name in ["exclusive", "activemq.exclusive", "x-single-active-consumer"] {
         match frame.header(name.as_bytes()).as_deref() {
             None | Some(b"" | b"0" | b"false") => {}
             Some(b"true") => is_exclusive = true,

@@ -2,7 +2,7 @@ use super::*;
 use crate::stomp::Entry;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use switchboard_broker::{AckMode, Batch, DeliveryTag, Packer, SubscriptionId};
+use switchboard_broker::{AckMode, Batch, ConnectionId, DeliveryTag, Packer, SubscriptionId};
 
 const CONNECT: &str = "CONNECT\naccept-version:1.2\n\n\0";
 
@@ -16,7 +16,7 @@ fn all() -> Arc<AllTransactions> {
 
 fn session() -> (Session, Arc<Mutex<Ledger>>) {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    (Session::new(5, Time::ZERO, &limits(), ledger.clone(), all()), ledger)
+    (Session::new(ConnectionId(5), Time::ZERO, &limits(), ledger.clone(), all()), ledger)
 }
 
 /// A session that is connected, and what `bytes` ask of the broker.
@@ -107,7 +107,7 @@ fn a_run_of_acks_is_one_command() {
     let mut packer = Packer::default();
     (0..10).for_each(|_| packer.push(b"x"));
     let batch = packer.finish().unwrap();
-    let entry = ledger.lock().deliver(SubscriptionId(0), "/queue/a".into(), batch, Some(DeliveryTag(1)), false);
+    let entry = ledger.lock().deliver(SubscriptionId(0), "/queue/a".into(), (batch, None), Some(DeliveryTag(1)), false);
     assert!(matches!(entry, Entry::Messages { tag: Some(1), .. }));
     let acks: String = [1, 2, 3, 7, 8, 6].map(|tag| format!("ACK\nid:5-0-{tag}\n\n\0")).concat();
     session.received_up_to(acks.as_bytes(), usize::MAX, &mut commands).unwrap();
@@ -252,7 +252,7 @@ fn of_repeated_headers_the_first_counts_whatever_it_says() {
             let (commands, error) = after(&bytes);
             let [Command::Publish { batch, .. }] = &commands[..] else { panic!("{commands:?} {error:?}") };
             let attributes = batch.attributes().unwrap().clone();
-            attributes.expires.is_some() || attributes.deliver_at.is_some()
+            attributes.expires().is_some() || attributes.deliver_at().is_some()
         };
         assert!(!send(0, 60_000), "{header}");
         assert!(send(60_000, 0), "{header}");
@@ -305,7 +305,8 @@ fn names_of_subscriptions_are_reserved_until_they_end() {
 fn open_transactions_have_a_part_of_memory() {
     for (memory, most) in [(32 << 20, 1 << 20), (1 << 40, 16 << 20)] {
         let limits = Limits { memory, ..limits() };
-        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all());
+        let mut session =
+            Session::new(ConnectionId(5), Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all());
         let mut commands = Vec::new();
         session
             .received_up_to(format!("{CONNECT}BEGIN\ntransaction:t\n\n\0").as_bytes(), usize::MAX, &mut commands)
@@ -362,7 +363,8 @@ fn open_transactions_of_all_sessions_together_are_bounded_and_the_one_beyond_is_
     let all = Arc::new(AllTransactions::new(limits.memory));
     let send = format!("SEND\ndestination:/queue/a\ntransaction:t\n\n{}\0", "x".repeat(4000));
     let open = || {
-        let mut session = Session::new(5, Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all.clone());
+        let mut session =
+            Session::new(ConnectionId(5), Time::ZERO, &limits, Arc::new(Mutex::new(Ledger::default())), all.clone());
         let bytes = format!("{CONNECT}BEGIN\ntransaction:t\n\n\0{send}");
         let result = session.received_up_to(bytes.as_bytes(), usize::MAX, &mut Vec::new());
         (session, result.err().map(|error| error.message.into_owned()))

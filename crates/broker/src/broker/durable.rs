@@ -1,0 +1,211 @@
+//! Durable subscriptions: queues that topics feed, whether a subscriber is there or not.
+//!
+//! A topic keeps the list of the queues that it feeds. The list is made anew once durable subscriptions have come or ended,
+//! before anything else is published ([`Broker::follow_rules`]), so that a queue begins with the topic's retained value and
+//! gets everything behind it.
+
+use super::Broker;
+use super::channel::{Channel, NoChannel};
+use super::rules::RuleChange;
+use crate::name::{Kind, Pattern};
+use crate::slots::{ChannelSlot, ConnectionSlot};
+use crate::{AckMode, Attributes, Batch, Refusal, SubscriptionId, cost};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A queue that a topic feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Feed {
+    queue: ChannelSlot,
+    /// Tells it from another one that has its slot once it has ended.
+    born: u64,
+}
+
+/// The queues that a topic feeds.
+#[derive(Debug)]
+pub(super) struct Feeds {
+    /// By their slots.
+    queues: Box<[Feed]>,
+    /// Attributes of what is fed and has none from its publisher: the topic's name. All share them, so that small messages
+    /// are kept together.
+    plain: Arc<Attributes>,
+}
+
+impl Feeds {
+    pub(super) fn charge(&self) -> usize {
+        cost::FEEDS + self.queues.len() * cost::FEED
+    }
+}
+
+/// Charge for the pattern of a durable subscription.
+pub(super) fn source_charge(source: &Pattern) -> usize {
+    cost::text(source.as_bytes().len()) + source.levels() * cost::LEVEL
+}
+
+impl Broker {
+    /// Subscribes to the queue of a durable subscription, which is made if it is not there.
+    pub(super) fn subscribe_durable(
+        &mut self,
+        slot: ConnectionSlot,
+        id: SubscriptionId,
+        (name, source): (Bytes, Bytes),
+        ack: AckMode,
+    ) {
+        match self.durable_queue(slot, id, &name, source) {
+            Err(refusal) => self.refuse(slot, Some(name), refusal),
+            Ok(_) if self.connections[slot].has_left() => {}
+            Ok(queue) => {
+                let pattern = Pattern::new(self.channels[queue].name.clone());
+                let subscription = self.add_subscription(slot, id, (pattern, false), ack);
+                self.join(subscription, queue);
+            }
+        }
+    }
+
+    /// The queue of a durable subscription, with its source.
+    fn durable_queue(
+        &mut self,
+        slot: ConnectionSlot,
+        id: SubscriptionId,
+        name: &Bytes,
+        source: Bytes,
+    ) -> Result<ChannelSlot, Refusal> {
+        self.check_subscription(slot, id, name)?;
+        let limit = self.limits.channel_name;
+        if source.len() > limit {
+            return Err(Refusal::NameTooLong { length: source.len(), limit });
+        }
+        if Kind::of(&source) == Kind::Queue || Kind::of(name) == Kind::Topic {
+            return Err(Refusal::NotATopic);
+        }
+        let queue = self.find_or_make(name).map_err(|error| match error {
+            NoChannel::Refused(refusal) => refusal,
+            NoChannel::Memory => Refusal::Memory { budget: self.budget.limit() },
+        })?;
+        match self.channels[queue].source.as_deref() {
+            Some(before) if *before.as_bytes() != source => return Err(Refusal::OtherSource),
+            Some(_) => {}
+            None => self.set_source(queue, Some(Pattern::new(Bytes::copy_from_slice(&source)))),
+        }
+        Ok(queue)
+    }
+
+    /// Ends a durable subscription: its queue, what waits in it, and all its subscriptions.
+    pub(super) fn end_durable(&mut self, slot: ConnectionSlot, name: Bytes) {
+        let queue = self.find_queue(&name).filter(|&queue| self.channels[queue].source.is_some());
+        let Some(queue) = queue else { return self.refuse(slot, Some(name), Refusal::NoDurable) };
+        self.set_source(queue, None);
+        self.end_queue(queue);
+    }
+
+    /// A queue is fed from now on, or no more.
+    fn set_source(&mut self, queue: ChannelSlot, source: Option<Pattern>) {
+        let before = self.channels[queue].source.clone();
+        self.recharge(queue, |channel| channel.source = source.clone().map(Box::new));
+        if let Some(before) = before {
+            self.sources.remove(before.as_bytes(), queue);
+        }
+        // Topics find their queues anew, each before it is published to.
+        self.rules_version += 1;
+        let Some(source) = source else { return };
+        self.sources.insert(source.as_bytes(), queue);
+        // Retained values are not to wait for that, nor publishers of topics that had no subscriber.
+        if !source.is_literal() {
+            self.rule_change = Some(RuleChange::Channels(0));
+        } else if let Some(&topic) = self.names.get(source.as_bytes()) {
+            self.follow_rules(topic);
+        }
+    }
+
+    /// Changes what a channel is charged for.
+    fn recharge(&mut self, slot: ChannelSlot, change: impl FnOnce(&mut Channel)) {
+        let channel = self.channels.edit(slot);
+        let before = channel.charge();
+        change(channel);
+        let after = channel.charge();
+        if channel.is_unused {
+            self.unused_charge = self.unused_charge - before + after;
+        }
+        self.budget.charge(after);
+        self.budget.release(before);
+    }
+
+    /// A topic finds the queues that it feeds. Those that are new get its retained value.
+    pub(super) fn follow_sources(&mut self, topic: ChannelSlot) {
+        let row = &self.channels[topic];
+        if row.kind == Kind::Queue || self.sources.is_empty() && row.feeds.is_none() {
+            return;
+        }
+        let mut matching = self.sources.matching(&row.name);
+        matching.sort_unstable();
+        let feed = |queue: ChannelSlot| Feed { queue, born: self.channels[queue].born };
+        let queues: Box<[Feed]> = matching.into_iter().map(feed).collect();
+        let before = row.feeds.as_deref().map_or(&[][..], |feeds| &feeds.queues);
+        if *before == *queues {
+            return;
+        }
+        let others: Vec<Feed> = queues.iter().copied().filter(|feed| before.binary_search(feed).is_err()).collect();
+        let plain = Arc::new(Attributes::default().with_origin(row.name.clone()));
+        let feeds = (!queues.is_empty()).then(|| Box::new(Feeds { queues, plain }));
+        self.recharge(topic, |channel| {
+            channel.feeds = feeds;
+            // Publishers that waited for a subscriber need not any more.
+            channel.untangles = channel.waiters.first;
+            channel.has_new_rule = true;
+        });
+        if let Some(value) = self.channels[topic].retained_value(self.now) {
+            let value = self.originated(topic, &value);
+            others.into_iter().for_each(|feed| self.feed_queue(feed.queue, value.clone()));
+        }
+    }
+
+    /// Gives messages of a topic to the queues that it feeds.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn feed(&mut self, topic: ChannelSlot, batch: &Batch) {
+        let fed = self.originated(topic, batch);
+        let count = self.channels[topic].feeds.as_ref().map_or(0, |feeds| feeds.queues.len());
+        for at in 0..count {
+            let queue = self.channels[topic].feeds.as_ref().map(|feeds| feeds.queues[at].queue);
+            queue.into_iter().for_each(|queue| self.feed_queue(queue, fed.clone()));
+        }
+    }
+
+    /// The same messages, which say what topic they are of.
+    fn originated(&self, topic: ChannelSlot, batch: &Batch) -> Batch {
+        let row = &self.channels[topic];
+        let attributes = match (batch.attributes(), &row.feeds) {
+            (None, Some(feeds)) => feeds.plain.clone(),
+            (None, None) => Arc::new(Attributes::default().with_origin(row.name.clone())),
+            (Some(own), _) => Arc::new(Attributes::clone(own).with_origin(row.name.clone())),
+        };
+        batch.clone().with_attributes(attributes)
+    }
+
+    /// Messages for a durable subscription. One that has more of the memory than is free misses them: its topic's publishers
+    /// are not to wait for a subscriber that is away.
+    fn feed_queue(&mut self, queue: ChannelSlot, batch: Batch) {
+        self.follow_rules(queue);
+        let messages = batch.len();
+        let row = self.channels.edit(queue);
+        let free = self.budget.free();
+        let mut missed = messages;
+        if row.load <= free && cost::buffer(batch.footprint()) <= free {
+            missed = match self.start_life(queue, batch) {
+                None => 0,
+                Some(batch) => self.publish_to_queue(queue, batch).err().map_or(0, |(rest, ..)| rest.len()),
+            };
+            self.count_fed(queue, (messages - missed) as u64);
+        }
+        self.totals.dropped_overflow += missed as u64;
+        self.channels.edit(queue).dropped += missed as u64;
+    }
+
+    fn count_fed(&mut self, queue: ChannelSlot, messages: u64) {
+        let row = self.channels.quietly().row(queue);
+        if row.published.add(self.now, messages) {
+            let first = row.next_seq.saturating_sub(messages);
+            self.note_age(queue, first);
+        }
+    }
+}

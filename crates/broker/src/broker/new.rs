@@ -1,0 +1,75 @@
+//! A broker that nothing has come to yet.
+
+use super::Broker;
+use super::moving::Orders;
+use super::table::Table;
+use crate::budget::MemoryBudget;
+use crate::limits::{ChannelRule, Limits};
+use crate::list::List;
+use crate::slots::Slots;
+use crate::trie::Trie;
+use crate::{Time, Totals};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+impl Broker {
+    /// A broker without connections or channels. [`Limits::check`] says whether the limits are
+    /// allowed; a broker with others keeps its promises only as far as they can be kept.
+    pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
+        Broker {
+            budget: MemoryBudget::new(limits.memory, limits.connections),
+            limits,
+            rules,
+            now: Time::ZERO,
+            epoch: Duration::ZERO,
+            steps: super::STEPS,
+            steps_per_call: super::STEPS,
+            ids: HashMap::default(),
+            connections: Table::new(),
+            names: HashMap::new(),
+            channels: Table::new(),
+            subscriptions: Slots::new(),
+            members: Slots::new(),
+            topics: Trie::new(),
+            queues: Trie::new(),
+            sources: Trie::new(),
+            born: 0,
+            unused: List::new(),
+            unused_count: 0,
+            unused_charge: 0,
+            by_load: [const { [const { List::new() }; usize::BITS as usize + 1] }; 2],
+            memory_waiters: List::new(),
+            share_waiting: BTreeSet::new(),
+            finisher: None,
+            arriving: 0,
+            needs: BTreeSet::new(),
+            wakes_memory: false,
+            share_wake: None,
+            garbage: VecDeque::new(),
+            moving: Orders::default(),
+            abandoned: VecDeque::new(),
+            lanes: Vec::new(),
+            timers: BTreeSet::new(),
+            events: VecDeque::new(),
+            draining: false,
+            awaited: false,
+            drained_to: None,
+            paused: 0,
+            stuck: 0,
+            owed: 0,
+            gone: 0,
+            troubled: BTreeSet::new(),
+            subscription_count: 0,
+            retained: 0,
+            retained_charge: 0,
+            waiting: 0,
+            pending: 0,
+            pending_charge: 0,
+            over_bound: None,
+            tied: BTreeSet::new(),
+            rules_version: 0,
+            rule_change: None,
+            totals: Totals::default(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Retained values: the last message of a topic that its publisher asked to keep. Each new subscriber gets it before
+//! anything else of the topic.
+//!
+//! A topic with a value is not forgotten, so that the one way to join it is also the way to get its value.
+
+use super::Broker;
+use super::channel::{Channel, NoChannel};
+use super::pause::Stop;
+use super::pending::Pending;
+use super::publish::Taken;
+use super::rules::InForce;
+use crate::delivery::Tries;
+use crate::name::Kind;
+use crate::outbox::{Origin, OutboxEntry};
+use crate::slots::{AllocationSlot, ChannelSlot, ConnectionSlot, MemberSlot};
+use crate::{Attributes, Batch, Headers, Packer, Refusal, Time, cost};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The header that tells a retained value from a message that is published now.
+const RETAINED: &[u8] = b"retained";
+
+/// A topic's retained value.
+#[derive(Debug)]
+pub(super) struct Retained {
+    batch: Batch,
+    allocation: AllocationSlot,
+    /// Charge for it, the fixed part included.
+    charge: usize,
+    /// Its sequence number, where it waits in the topic's buffer for the first subscriber.
+    buffered: Option<u64>,
+}
+
+impl Channel {
+    /// The retained value, unless its time is over.
+    pub(super) fn retained_value(&self, now: Time) -> Option<Batch> {
+        self.retained.as_ref().map(|retained| &retained.batch).filter(|batch| !batch.has_expired(now)).cloned()
+    }
+
+    /// When the time of the retained value is over.
+    #[inline]
+    pub(super) fn retained_expires(&self) -> Option<Time> {
+        self.retained.as_ref().and_then(|retained| retained.batch.expires())
+    }
+}
+
+impl Broker {
+    /// Publishes messages of which the last that is taken becomes its topic's retained value. An empty one clears the value.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn publish_retained(&mut self, slot: ConnectionSlot, name: Bytes, batch: Batch) -> Result<Taken, Stop> {
+        if Kind::of(&name) == Kind::Queue {
+            return self.publish_now(slot, name, batch);
+        }
+        let channel = match self.find_or_make(&name) {
+            Ok(channel) => channel,
+            Err(error) => return self.without_channel(slot, name, batch, error),
+        };
+        if let Err(refusal) = self.may_retain(channel, &batch) {
+            // It is forgotten again if nobody else needs it.
+            self.channels.edit(channel);
+            return self.without_channel(slot, name, batch, NoChannel::Refused(refusal));
+        }
+        let next = self.channels[channel].next_seq;
+        let whole = batch.clone();
+        let result = self.publish_now(slot, name, batch);
+        let left = match &result {
+            Err(Stop { rest: Pending::Publish { batch, .. }, .. }) => batch.len(),
+            _ => 0,
+        };
+        let taken = whole.len() - left;
+        if let Some(last) = taken.checked_sub(1).and_then(|last| whole.iter_packed().nth(last)) {
+            let after = self.channels[channel].next_seq;
+            self.retain(channel, last, whole.attributes(), (after > next).then(|| after - 1));
+        }
+        result
+    }
+
+    /// Whether a topic may have a value.
+    fn may_retain(&self, channel: ChannelSlot, batch: &Batch) -> Result<(), Refusal> {
+        if batch.iter().all(<[u8]>::is_empty) {
+            return Ok(());
+        }
+        let limit = self.limits.retained;
+        if self.channels[channel].retained.is_none() && self.retained >= limit {
+            return Err(Refusal::Retained { limit });
+        }
+        // Nobody drains them: all together have no more than is free, as one channel has.
+        let need = cost::buffer(batch.footprint()) + cost::RETAINED;
+        if self.retained_charge.saturating_add(need) > self.budget.free() {
+            return Err(Refusal::Memory { budget: self.budget.limit() });
+        }
+        Ok(())
+    }
+
+    /// Keeps a message as its topic's value, or clears that.
+    fn retain(
+        &mut self,
+        channel: ChannelSlot,
+        message: &[u8],
+        attributes: Option<&Arc<Attributes>>,
+        buffered: Option<u64>,
+    ) {
+        self.clear_retained(channel);
+        let before = attributes.map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
+        let mut packer = Packer::with_capacity(message.len());
+        packer.push_packed(message);
+        let Some(batch) = packer.finish().filter(|batch| batch.first_size() > Batch::EMPTY) else { return };
+        let mut headers = Headers::builder();
+        headers.push(RETAINED, b"true");
+        let others = before.headers.iter().filter(|(name, _)| *name != RETAINED);
+        others.for_each(|(name, value)| headers.push(name, value));
+        let ttl = InForce::new(&self.channels[channel].name, &self.rules, &self.limits).delivery.message_ttl;
+        let latest = (!ttl.is_zero()).then(|| self.now + ttl);
+        let expires = before.expires().into_iter().chain(latest).min();
+        let attributes = Attributes { headers: headers.finish(), retain: false, ..before }.with_expires(expires);
+        let batch = batch.with_attributes(Arc::new(attributes));
+        if batch.has_expired(self.now) {
+            return;
+        }
+        let allocation = self.allocate(channel, batch.footprint());
+        self.charge(channel, cost::RETAINED);
+        let charge = self.budget.charged(allocation) + cost::RETAINED;
+        self.retained += 1;
+        self.retained_charge += charge;
+        let retained = Retained { batch, allocation, charge, buffered };
+        self.channels.edit(channel).retained = Some(Box::new(retained));
+        self.arm_due(channel);
+    }
+
+    /// A topic has no value any more.
+    pub(super) fn clear_retained(&mut self, channel: ChannelSlot) {
+        let Some(retained) = self.channels.edit(channel).retained.take() else { return };
+        self.retained -= 1;
+        self.retained_charge -= retained.charge;
+        self.uncharge(channel, cost::RETAINED);
+        self.release(retained.allocation);
+        self.arm_due(channel);
+    }
+
+    /// Clears a topic's value if its time is over.
+    pub(super) fn expire_retained(&mut self, channel: ChannelSlot) {
+        if self.channels[channel].retained_expires().is_some_and(|expires| expires <= self.now) {
+            self.clear_retained(channel);
+        }
+    }
+
+    /// A new member of a topic gets its value. One whose outbox is full misses it as it would miss a message.
+    pub(super) fn give_retained(&mut self, member: MemberSlot) {
+        let (channel, slot) = (self.members[member].channel, self.members[member].connection);
+        let row = &self.channels[channel];
+        let Some(retained) = row.retained.as_deref() else { return };
+        let (batch, allocation) = (retained.batch.clone(), retained.allocation);
+        let waits = |seq: u64| row.backlog.first_ready().is_some_and(|first| first <= seq);
+        // The topic's buffer goes to its first subscriber, the value with it.
+        let is_buffered = retained.buffered.is_some_and(waits) && self.oldest_subscriber(channel) == Some(member);
+        if is_buffered || batch.has_expired(self.now) || self.connections[slot].has_left() {
+            return;
+        }
+        if !self.make_room(channel, slot, &batch) {
+            return self.count_dropped(channel, slot, 1);
+        }
+        let allocation = Some(self.budget.retain(allocation));
+        self.push_entry(slot, OutboxEntry { batch, allocation, tries: Tries::NONE, origin: Origin::Topic { member } });
+    }
+
+    /// Whether a subscription to a pattern is to join a topic later: there is no room for the topic's value.
+    pub(super) fn must_join_later(&self, slot: ConnectionSlot, channel: ChannelSlot) -> bool {
+        let value = self.channels[channel].retained.as_ref().map(|retained| &retained.batch);
+        value.is_some_and(|batch| !self.connections[slot].fits(batch.footprint(), 1, &self.limits))
+    }
+}

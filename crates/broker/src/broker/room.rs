@@ -1,0 +1,95 @@
+//! Room in the outboxes of a topic's subscribers, and what becomes of a message for one without any.
+
+use super::Broker;
+use super::pause::Blocked;
+use crate::limits::OverflowPolicy;
+use crate::slots::{ChannelSlot, ConnectionSlot};
+use crate::{Batch, CloseReason, PauseReason};
+
+impl Broker {
+    /// Whether a subscriber without room is in its grace period.
+    pub(super) fn must_wait(
+        &mut self,
+        slot: ChannelSlot,
+        bytes: usize,
+        messages: usize,
+    ) -> Option<(Blocked, PauseReason)> {
+        let mut wait = None;
+        // Follow-up work that tries many publishers of a large topic takes several calls.
+        self.spend(self.channels[slot].members as usize / 16);
+        let mut next = self.channels[slot].everybody.first;
+        while let Some(member) = next {
+            next = self.members[member].in_channel.next;
+            let subscriber = self.members[member].connection;
+            let row = &self.connections[subscriber];
+            if !row.fits(bytes, messages, &self.limits) && !row.is_closing() && !row.has_left() {
+                let must = self.must_wait_for(slot, subscriber, bytes);
+                wait = wait.or(must);
+            }
+        }
+        wait
+    }
+
+    fn must_wait_for(
+        &mut self,
+        slot: ChannelSlot,
+        subscriber: ConnectionSlot,
+        bytes: usize,
+    ) -> Option<(Blocked, PauseReason)> {
+        let connection = self.connections.edit(subscriber);
+        connection.set_full(bytes, &self.limits);
+        if self.channels[slot].policy != OverflowPolicy::Block {
+            if connection.is_slow(self.now) {
+                return None;
+            }
+            if !connection.draining || self.limits.grace_period.is_zero() {
+                self.judge_slow(subscriber);
+                return None;
+            }
+            if connection.grace_ends.is_none() {
+                connection.took = false;
+                self.wait_for_room(subscriber, self.limits.grace_period);
+            }
+        }
+        let channel = self.channels[slot].name.clone();
+        let reason = PauseReason::SlowSubscriber { channel, subscriber: self.connections[subscriber].id };
+        Some((Blocked::Subscriber(subscriber), reason))
+    }
+
+    /// Acts by the channel's policy on a subscriber without room: whether there is some now.
+    pub(super) fn make_room(&mut self, channel: ChannelSlot, slot: ConnectionSlot, batch: &Batch) -> bool {
+        let (bytes, messages) = (batch.footprint(), batch.len());
+        let row = &self.connections[slot];
+        if row.is_closing() {
+            return false;
+        }
+        if row.fits(bytes, messages, &self.limits) {
+            return true;
+        }
+        match self.channels[channel].policy {
+            OverflowPolicy::DropNew | OverflowPolicy::Block => false,
+            OverflowPolicy::Disconnect => {
+                self.close(slot, CloseReason::Slow);
+                false
+            }
+            OverflowPolicy::DropOld => {
+                while !self.connections[slot].fits(bytes, messages, &self.limits) {
+                    let Some(oldest) = self.connections.edit(slot).outbox.drop_oldest() else { return false };
+                    if let Some(channel) = self.channel_of(oldest.origin) {
+                        self.count_dropped(channel, slot, oldest.batch.len());
+                    }
+                    self.uncharge_entry(&oldest);
+                    oldest.allocation.into_iter().for_each(|allocation| self.release(allocation));
+                }
+                true
+            }
+        }
+    }
+
+    pub(super) fn count_dropped(&mut self, channel: ChannelSlot, connection: ConnectionSlot, messages: usize) {
+        let messages = messages as u64;
+        self.totals.dropped_slow += messages;
+        self.channels.edit(channel).dropped += messages;
+        self.connections.quietly().row(connection).dropped += messages;
+    }
+}

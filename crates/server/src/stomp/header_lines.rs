@@ -1,0 +1,114 @@
+//! Header lines of messages with large headers, made once for all subscribers.
+
+use bytes::Bytes;
+use std::sync::{Arc, OnceLock, Weak};
+use switchboard_broker::{Attributes, Batch, Headers};
+use switchboard_wire::stomp::{FrameWriter, Version};
+
+/// Headers of more packed bytes are shared. Copies of shorter ones keep to what a connection has made ahead.
+const SHARED: usize = 4 << 10;
+
+/// Headers that are looked through for those of a delivery. A subscriber that lags behind by more makes its own lines.
+const KNOWN: usize = 64;
+
+/// The lines of some headers, for each version once they are asked for: each escapes other bytes.
+#[derive(Debug, Default)]
+pub(crate) struct HeaderLines([OnceLock<Bytes>; 3]);
+
+impl HeaderLines {
+    /// The lines of these headers, which are the same in each call.
+    pub(super) fn of(&self, headers: &Headers, version: Version) -> Bytes {
+        let made = match version {
+            Version::V1_0 => &self.0[0],
+            Version::V1_1 => &self.0[1],
+            Version::V1_2 => &self.0[2],
+        };
+        let make = || {
+            let mut lines = Vec::with_capacity(headers.bytes());
+            let mut frame = FrameWriter::resume(version, &mut lines);
+            for (name, value) in headers.iter() {
+                frame = frame.header(name, value);
+            }
+            let _ = frame;
+            lines.into_boxed_slice().into()
+        };
+        made.get_or_init(make).clone()
+    }
+}
+
+/// Gives deliveries of the same messages the same lines. The core charges them with the messages.
+#[derive(Debug, Default)]
+pub(crate) struct SharedLines {
+    known: Vec<(Weak<Attributes>, Weak<HeaderLines>)>,
+    /// Index of the one that is forgotten next.
+    oldest: usize,
+}
+
+impl SharedLines {
+    /// Gives the lines of a batch; `None` if its headers are not large.
+    pub(crate) fn find(&mut self, batch: &Batch) -> Option<Arc<HeaderLines>> {
+        let attributes = batch.attributes().filter(|attributes| attributes.headers.bytes() > SHARED)?;
+        let known = self.known.iter().find(|(of, _)| Weak::as_ptr(of) == Arc::as_ptr(attributes));
+        if let Some(lines) = known.and_then(|(_, lines)| lines.upgrade()) {
+            return Some(lines);
+        }
+        let lines = Arc::new(HeaderLines::default());
+        let entry = (Arc::downgrade(attributes), Arc::downgrade(&lines));
+        if self.known.len() < KNOWN {
+            self.known.push(entry);
+        } else {
+            self.known[self.oldest] = entry;
+            self.oldest = (self.oldest + 1) % KNOWN;
+        }
+        Some(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(bytes: usize) -> Batch {
+        let mut headers = Headers::builder();
+        // A name of one byte, and three of lengths.
+        headers.push(b"n", &vec![b'x'; bytes - 4]);
+        let mut attributes = Attributes::default();
+        attributes.headers = headers.finish();
+        assert_eq!(attributes.headers.bytes(), bytes);
+        Batch::one(b"x").with_attributes(Arc::new(attributes))
+    }
+
+    #[test]
+    fn large_headers_are_made_once_for_all_subscribers_of_a_version() {
+        let mut shared = SharedLines::default();
+        assert!(shared.find(&Batch::one(b"x")).is_none());
+        assert!(shared.find(&batch(SHARED - 1)).is_none());
+        assert!(shared.find(&batch(SHARED)).is_none());
+        let large = batch(SHARED + 1);
+        let (one, other) = (shared.find(&large).unwrap(), shared.find(&large.clone()).unwrap());
+        assert!(Arc::ptr_eq(&one, &other));
+        let headers = &large.attributes().unwrap().headers;
+        for version in [Version::V1_0, Version::V1_1, Version::V1_2] {
+            let (lines, again) = (one.of(headers, version), other.of(headers, version));
+            assert_eq!(lines.as_ptr(), again.as_ptr());
+            assert_eq!(lines, [b"n:", &vec![b'x'; SHARED - 3][..], b"\n"].concat());
+        }
+    }
+
+    #[test]
+    fn a_bounded_number_of_headers_is_known_and_none_is_kept() {
+        let mut shared = SharedLines::default();
+        let first = batch(SHARED + 1);
+        let lines = shared.find(&first).unwrap();
+        for _ in 1..KNOWN {
+            shared.find(&batch(SHARED + 1));
+        }
+        assert!(Arc::ptr_eq(&lines, &shared.find(&first).unwrap()));
+        shared.find(&batch(SHARED + 1));
+        assert!(!Arc::ptr_eq(&lines, &shared.find(&first).unwrap()));
+        assert_eq!(shared.known.len(), KNOWN);
+        let kept = Arc::downgrade(&lines);
+        drop(lines);
+        assert!(kept.upgrade().is_none());
+    }
+}
