@@ -183,6 +183,7 @@ fn an_error_of_the_broker_has_its_words() {
     // The client lives, and so do its other messages.
     client.publish("/queue/a", "before").wait().unwrap();
     client.flush().wait().unwrap();
+    let events = client.events();
     client.publish("/exchange/a", "x").wait().unwrap();
     let error = in_time("the flush", {
         let client = client.clone();
@@ -190,6 +191,10 @@ fn an_error_of_the_broker_has_its_words() {
     })
     .unwrap_err();
     assert!(matches!(&error, Error::Server { in_doubt, .. } if in_doubt.messages == 1), "{error}");
+    // What is written to the connection that the broker closes would be in doubt.
+    until(events, "the connection has ended", |event| {
+        matches!(event, Event::Disconnected { link: Link::Publisher, .. })
+    });
     client.publish("/queue/a", "after").wait().unwrap();
     client.flush().wait().unwrap();
     assert_eq!(left_in(&broker, "/queue/a"), [b"before".to_vec(), b"after".to_vec()]);

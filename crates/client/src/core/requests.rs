@@ -122,10 +122,11 @@ impl Flushes {
         }
     }
 
-    /// The messages before a barrier were refused. Returns false if no flush waits for it.
+    /// The messages before a barrier were refused, which every flush behind them tells. Returns false if none waits.
     pub(crate) fn refuse(&mut self, number: u64, doubt: Doubt, refusal: &Refusal) -> bool {
-        let marked = self.marked.iter_mut().find(|(marked, _)| *marked == number);
-        marked.map(|(_, flushes)| flushes.iter_mut().for_each(|flush| flush.add(doubt, refusal))).is_some()
+        let marked = self.marked.iter_mut().filter(|(marked, _)| *marked >= number).flat_map(|(_, flushes)| flushes);
+        let behind = marked.chain(&mut self.unmarked).map(|flush| flush.add(doubt, refusal));
+        behind.count() > 0
     }
 
     /// The barriers will not come back; they are to be asked for again.

@@ -235,8 +235,8 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes[before..]).into_owned();
         let receipt = text.find("RECEIPT").unwrap();
         prop_assert!(!text[receipt..].contains("message-id:9-0-t") || text[receipt..].matches("message-id:9-0-t").count() == 1);
-        let expected = usize::from(!bytes[..before].windows(7).any(|part| part == b"\n\nqueue"));
-        prop_assert_eq!(text.matches("\n\nqueue").count(), expected);
+        // The end may have come in the middle of it.
+        prop_assert_eq!(bytes.windows(7).filter(|part| part == b"\n\nqueue").count(), 1);
         decode(&bytes);
     }
 
