@@ -84,7 +84,7 @@ impl World {
         self.counts.insert("redeliveries of what was tried".into(), self.oracle.tried_again);
         self.counts.insert("messages of groups".into(), self.oracle.handed_of_groups);
         self.counts.insert("recalls for a higher priority".into(), self.oracle.urgent);
-        self.counts.insert("groups that change their consumer".into(), self.oracle.group_changes);
+        self.counts.insert("groups that lose their consumer".into(), self.oracle.freed_groups);
         Report { hash: self.digest.0, counts: self.counts }
     }
 

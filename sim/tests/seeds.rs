@@ -105,7 +105,7 @@ fn the_simulator_is_not_blind() {
         ("dead letters", 500),
         ("messages of groups", 1000),
         ("recalls for a higher priority", 50),
-        ("groups that change their consumer", 50),
+        ("groups that lose their consumer", 50),
     ];
     for (what, least) in wanted {
         let seen = sums.get(what).copied().unwrap_or(0);

@@ -32,7 +32,6 @@ impl Oracle {
             );
         }
         let holder = self.holders.insert(group, to);
-        self.group_changes += u64::from(holder.is_some_and(|holder| holder != to));
         let stays = holder.filter(|holder| self.is_there(*holder));
         promise!(
             stays.is_none_or(|holder| holder == to),
@@ -69,11 +68,15 @@ impl Oracle {
             return;
         }
         let mut holders = std::mem::take(&mut self.holders);
+        let mut freed = 0;
         holders.retain(|group, holder| {
             let mut own = self.channels[group.0].open.iter().filter(|&&id| self.messages[id].group == Some(group.1));
-            self.is_there(*holder) && own.any(|&id| self.is_counted(id))
+            let (has_messages, is_there) = (own.any(|&id| self.is_counted(id)), self.is_there(*holder));
+            freed += u64::from(has_messages && !is_there);
+            has_messages && is_there
         });
         self.holders = holders;
+        self.freed_groups += freed;
     }
 
     fn is_counted(&self, id: usize) -> bool {
