@@ -188,7 +188,18 @@ impl Acker {
         }
         let Some(batch) = packer.finish() else { return };
         let may_wait = settings.retries && self.ring.is_none() && channel.starts_with("/queue");
-        let batch = if may_wait && rng.one_in(4) { batch.with_attributes(times(now, rng)) } else { batch };
+        let mut attributes = Attributes::default();
+        if may_wait && rng.one_in(4) {
+            attributes = times(attributes, now, rng);
+        }
+        if settings.groups && channel.starts_with("/queue") && rng.one_in(2) {
+            attributes = attributes.with_group(Bytes::from_static(rng.pick(&[b"g1", b"g2", b"g3"])));
+        }
+        if settings.priorities && channel.starts_with("/queue") && rng.one_in(2) {
+            attributes.priority = rng.pick(&[0, 4, 7, 9]);
+        }
+        let has_some = attributes != Attributes::default();
+        let batch = if has_some { batch.with_attributes(Arc::new(attributes)) } else { batch };
         let reserves = rng.one_in(3);
         if reserves {
             self.send(now, settings.delay, Command::Reserve { bytes: batch.bytes(), whole: batch.bytes() }, rng);
@@ -233,11 +244,11 @@ impl Acker {
 }
 
 /// Messages that expire, are delayed, or both.
-fn times(now: Time, rng: &mut Rng) -> Arc<Attributes> {
+fn times(attributes: Attributes, now: Time, rng: &mut Rng) -> Attributes {
     let time = |rng: &mut Rng| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000, 1 << 40]));
     let expires = (!rng.one_in(3)).then(|| time(rng));
     let deliver_at = rng.one_in(3).then(|| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000])));
-    Arc::new(Attributes::default().with_expires(expires).with_deliver_at(deliver_at))
+    attributes.with_expires(expires).with_deliver_at(deliver_at)
 }
 
 fn late(now: Time, delay: usize, last: Option<Time>, rng: &mut Rng) -> Time {

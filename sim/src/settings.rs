@@ -46,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) changes_rules: bool,
     /// An operator pauses queues now and then, and lets them go on.
     pub(crate) pauses: bool,
+    /// Some messages of queues are of groups.
+    pub(crate) groups: bool,
+    /// Some messages of queues have a priority.
+    pub(crate) priorities: bool,
     /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
     pub(crate) ring: bool,
 }
@@ -123,6 +127,8 @@ impl Settings {
             changes_rules: rng.one_in(3),
             retries: false,
             pauses: false,
+            groups: false,
+            priorities: false,
         }
     }
 
@@ -140,6 +146,16 @@ impl Settings {
             };
             self.rules.push(self.rule_of_dead_letters());
         }
+    }
+
+    /// Draws what came to be drawn later, from numbers of its own.
+    pub(crate) fn draw_nouns(&mut self, rng: &mut Rng) {
+        self.groups = rng.one_in(3);
+        if self.groups {
+            // The overhead of a group is many times that of a message.
+            self.limits.memory = 1 << 30;
+        }
+        self.priorities = rng.one_in(3);
     }
 
     /// Dead letters have little room.

@@ -45,6 +45,7 @@ impl World {
         settings.draw_retries(&mut Rng::new(!seed));
         let mut more = Rng::new(seed.rotate_left(32) ^ 0x9e37);
         settings.pauses = more.one_in(4);
+        settings.draw_nouns(&mut Rng::new(seed.rotate_left(16) ^ 0x517c));
         if trace {
             println!("{settings:#?}");
         }
@@ -81,6 +82,9 @@ impl World {
         self.counts.insert("delayed".into(), self.oracle.delayed);
         self.counts.insert("back-offs".into(), self.oracle.postponed);
         self.counts.insert("redeliveries of what was tried".into(), self.oracle.tried_again);
+        self.counts.insert("messages of groups".into(), self.oracle.handed_of_groups);
+        self.counts.insert("recalls for a higher priority".into(), self.oracle.urgent);
+        self.counts.insert("groups that lose their consumer".into(), self.oracle.freed_groups);
         Report { hash: self.digest.0, counts: self.counts }
     }
 

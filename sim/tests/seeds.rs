@@ -97,12 +97,15 @@ fn the_simulator_is_not_blind() {
         ("drain", 50),
         ("rules change", 500),
         ("pause of a queue", 500),
-        ("turns skipped", 100),
+        ("turns skipped", 50),
         ("back-offs", 500),
         ("expired", 500),
         ("delayed", 500),
         ("redeliveries of what was tried", 500),
         ("dead letters", 500),
+        ("messages of groups", 1000),
+        ("recalls for a higher priority", 50),
+        ("groups that lose their consumer", 50),
     ];
     for (what, least) in wanted {
         let seen = sums.get(what).copied().unwrap_or(0);

@@ -65,7 +65,8 @@ impl Attributes {
         self.rare.as_ref()?.deliver_at
     }
 
-    /// Messages of one group go to one consumer.
+    /// A queue hands out the messages of one group to one consumer, in order: to the one that gets the first of them, until
+    /// none waits or is unacked, or that consumer has left. Others flow past them.
     #[inline]
     pub fn group(&self) -> Option<&Bytes> {
         self.rare.as_ref()?.group.as_ref()

@@ -1,11 +1,16 @@
 use crate::delivery::Tries;
-use crate::slots::AllocationSlot;
-use crate::{Attributes, Batch, Time};
+use crate::slots::{AllocationSlot, GroupSlot};
+use crate::{Attributes, Batch, Time, cost};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 mod browse;
+mod grouped;
+mod take;
+
+pub(crate) use grouped::Filing;
+use grouped::Grouped;
 
 /// Batches up to this size are copied together with their neighbors.
 pub(crate) const SMALL: usize = 512;
@@ -20,6 +25,21 @@ pub(crate) struct Segment {
     pub(crate) tries: Tries,
     pub(crate) first: u64,
     pub(crate) step: u64,
+    /// The group of its messages in their queue, if they are of one.
+    pub(crate) group: Option<GroupSlot>,
+}
+
+impl Segment {
+    /// The charge for it while it waits, without its buffer.
+    #[inline]
+    pub(crate) fn charge(&self) -> usize {
+        cost::SEGMENT + if self.group.is_some() { cost::GROUPED } else { 0 }
+    }
+
+    /// Whether it waits for a back-off when it is postponed, rather than for the time that its publisher named.
+    fn is_tried(&self) -> bool {
+        self.tries.attempts() > 0
+    }
 }
 
 /// A buffer that still grows.
@@ -55,6 +75,10 @@ pub(crate) struct Backlog {
     expiring: BTreeSet<(Time, Place)>,
     /// Messages of the postponed segments.
     postponed_depth: usize,
+    /// Segments of groups, if there are any.
+    grouped: Option<Box<Grouped>>,
+    /// Messages that may not be dispatched now. Of groups, all but one count where any may be.
+    unready: usize,
     /// Behind `fresh`: small batches, copied together.
     open: Option<Box<Open>>,
     /// Packed bytes.
@@ -73,6 +97,11 @@ impl Backlog {
     /// Whether anything may be dispatched.
     #[inline]
     pub(crate) fn has_ready(&self) -> bool {
+        self.depth > self.unready
+    }
+
+    /// Whether anything waits that is not postponed.
+    pub(crate) fn has_present(&self) -> bool {
         self.depth > self.postponed_depth
     }
 
@@ -95,11 +124,24 @@ impl Backlog {
     fn place(&mut self, segment: Segment) {
         let place = place_of(&segment);
         segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.insert((expires, place)));
-        self.requeued.insert(place, segment);
+        match segment.group {
+            None => _ = self.requeued.insert(place, segment),
+            Some(group) => {
+                self.grouped.get_or_insert_default().insert(group, place, segment);
+                self.count_unready();
+            }
+        }
     }
 
     fn unplace(&mut self, place: Place) -> Option<Segment> {
-        let segment = self.requeued.remove(&place)?;
+        let segment = match self.requeued.remove(&place) {
+            Some(segment) => segment,
+            None => {
+                let segment = self.grouped.as_mut()?.remove(place)?;
+                self.count_unready();
+                segment
+            }
+        };
         segment.batch.expires().into_iter().for_each(|expires| _ = self.expiring.remove(&(expires, place)));
         Some(segment)
     }
@@ -108,18 +150,23 @@ impl Backlog {
     pub(crate) fn postpone(&mut self, segment: Segment, until: Time) {
         self.count(&segment);
         self.postponed_depth += segment.batch.len();
+        if let Some(group) = segment.group.filter(|_| segment.is_tried()) {
+            self.grouped.get_or_insert_default().reserve(group, place_of(&segment));
+        }
+        self.count_unready();
         // Messages that expire meanwhile need not wait longer.
         let until = segment.batch.expires().map_or(until, |expires| expires.min(until));
         self.postponed.insert((until, segment.first), segment);
     }
 
-    /// Makes the next segment that is due by now ready: gives its rank, or `None` if there is none.
-    pub(crate) fn make_ready(&mut self, now: Time) -> Option<u8> {
+    /// Makes the next segment that is due by now ready: gives its rank and its group, or `None` if there is none.
+    pub(crate) fn make_ready(&mut self, now: Time) -> Option<(u8, Option<GroupSlot>)> {
         let segment = self.postponed.first_entry().filter(|next| next.key().0 <= now)?.remove();
-        let rank = segment.batch.rank();
+        let (rank, group) = (segment.batch.rank(), segment.group);
         self.postponed_depth -= segment.batch.len();
         self.place(segment);
-        Some(rank)
+        self.count_unready();
+        Some((rank, group))
     }
 
     /// Takes out the postponed segment that is due next behind a time and sequence number, and until when it is
@@ -128,13 +175,18 @@ impl Backlog {
         let (&key, _) = self.postponed.range((Excluded(behind), Unbounded)).next()?;
         let segment = self.postponed.remove(&key)?;
         self.postponed_depth -= segment.batch.len();
+        if let (Some(group), Some(grouped)) = (segment.group, &mut self.grouped) {
+            grouped.unreserve(group, place_of(&segment));
+        }
+        self.count_unready();
         self.uncount(&segment);
         Some((key.0, segment))
     }
 
     /// Takes out a whole segment of those that came back or are postponed, and until when it is.
     pub(crate) fn take_whole(&mut self) -> Option<(Segment, Option<Time>)> {
-        let Some((&place, _)) = self.requeued.first_key_value() else {
+        let requeued = self.requeued.first_key_value().map(|(&place, _)| place);
+        let Some(place) = requeued.or_else(|| self.grouped.as_ref()?.next(0, true)) else {
             let (due, segment) = self.take_postponed((Time::ZERO, 0))?;
             return Some((segment, Some(due)));
         };
@@ -150,13 +202,14 @@ impl Backlog {
 
     /// Segments, each of which is charged.
     pub(crate) fn segments(&self) -> usize {
-        self.requeued.len() + self.postponed.len() + self.fresh.len() + usize::from(self.open.is_some())
+        let grouped = self.grouped.as_ref().map_or(0, |grouped| grouped.len());
+        self.requeued.len() + grouped + self.postponed.len() + self.fresh.len() + usize::from(self.open.is_some())
     }
 
     /// Appends a segment.
     pub(crate) fn push(&mut self, segment: Segment) {
         self.count(&segment);
-        if segment.batch.expires().is_some() || segment.batch.rank() != Batch::RANK {
+        if segment.batch.expires().is_some() || segment.batch.rank() != Batch::RANK || segment.group.is_some() {
             return self.place(segment);
         }
         self.close();
@@ -206,7 +259,7 @@ impl Backlog {
         if let Some(open) = self.open.take() {
             let Open { packed, count, attributes, allocation, first } = *open;
             let batch = Batch::from_parts(packed.into(), count, attributes);
-            self.fresh.push_back(Segment { batch, allocation, tries: Tries::NONE, first, step: 1 });
+            self.fresh.push_back(Segment { batch, allocation, tries: Tries::NONE, first, step: 1, group: None });
         }
     }
 
@@ -221,6 +274,7 @@ impl Backlog {
         let fresh = self.fresh.front().map(|front| front.first).or(self.open.as_ref().map(|open| open.first));
         let last = segment.first + segment.step * (segment.batch.len() as u64 - 1);
         let is_plain = segment.batch.expires().is_none() && segment.batch.rank() == Batch::RANK;
+        let is_plain = is_plain && segment.group.is_none();
         if self.requeued.is_empty() && is_plain && fresh.is_none_or(|fresh| last < fresh) {
             self.count(&segment);
             self.fresh.push_front(segment);
@@ -229,94 +283,17 @@ impl Backlog {
         }
     }
 
-    /// The messages with the highest priority, and of these the lowest sequence numbers. A segment that stays behind in part
-    /// keeps its buffer: `retain` counts the reference.
-    pub(crate) fn pop(&mut self, retain: impl FnOnce(AllocationSlot) -> AllocationSlot) -> Option<Segment> {
-        self.pop_from(0, retain)
-    }
-
-    /// As [`Backlog::pop`], of those with at least this rank.
-    pub(crate) fn pop_from(
-        &mut self,
-        rank: u8,
-        retain: impl FnOnce(AllocationSlot) -> AllocationSlot,
-    ) -> Option<Segment> {
-        if self.fresh.is_empty() {
-            self.close();
-        }
-        let fresh = self.fresh.front().map_or(END, |segment| (Batch::RANK, segment.first));
-        let requeued = if self.requeued.is_empty() { None } else { self.requeued.range((rank, 0)..).next() };
-        let segment = match requeued.map(|(&place, _)| place) {
-            Some(place) if place < fresh || rank > Batch::RANK => {
-                let segment = self.unplace(place)?;
-                let fresh = if place.0 == Batch::RANK { fresh.1 } else { u64::MAX };
-                let next = self.next_of_rank(place.0).map_or(fresh, |next| next.min(fresh));
-                self.before(segment, next, retain)
-            }
-            _ => {
-                // One that came back lies in the middle of it where its neighbors were split off.
-                let segment = self.fresh.pop_front()?;
-                let next = self.next_of_rank(Batch::RANK).unwrap_or(u64::MAX);
-                self.shrink();
-                self.before(segment, next, retain)
-            }
-        };
-        self.uncount(&segment);
-        Some(segment)
-    }
-
-    /// The first sequence number of those of a rank that came back.
-    #[inline]
-    fn next_of_rank(&self, rank: u8) -> Option<u64> {
-        if self.requeued.is_empty() {
-            return None;
-        }
-        self.requeued.range((rank, 0)..=(rank, u64::MAX)).next().map(|(&(_, first), _)| first)
-    }
-
-    /// The rank of the messages that are dispatched first.
-    pub(crate) fn first_rank(&self) -> Option<u8> {
-        let placed = self.requeued.first_key_value().map(|(&(rank, _), _)| rank);
-        [placed, self.plain_rank()].into_iter().flatten().min()
-    }
-
-    /// The rank of the messages that are dispatched last.
-    pub(crate) fn last_rank(&self) -> Option<u8> {
-        let placed = self.requeued.last_key_value().map(|(&(rank, _), _)| rank);
-        [placed, self.plain_rank()].into_iter().flatten().max()
-    }
-
-    fn plain_rank(&self) -> Option<u8> {
-        (!self.fresh.is_empty() || self.open.is_some()).then_some(Batch::RANK)
-    }
-
-    /// The part of a segment that lies before a sequence number; the rest goes back.
-    fn before(
-        &mut self,
-        segment: Segment,
-        next: u64,
-        retain: impl FnOnce(AllocationSlot) -> AllocationSlot,
-    ) -> Segment {
-        let count = (next - segment.first).div_ceil(segment.step);
-        if count >= segment.batch.len() as u64 {
-            return segment;
-        }
-        let count = count as usize;
-        let Segment { batch, allocation, tries, first, step } = segment;
-        let bytes = batch.size_of_first(count);
-        let (Some(head), Some(rest)) = batch.split(count, bytes) else { unreachable!("a cut in the middle") };
-        let rest =
-            Segment { batch: rest, allocation: retain(allocation), tries, first: first + step * count as u64, step };
-        self.extra += rest.batch.extra();
-        self.place(rest);
-        Segment { batch: head, allocation, tries, first, step }
-    }
-
     /// A burst must not leave its bookkeeping behind.
     fn shrink(&mut self) {
         if self.fresh.capacity() > 8 && self.fresh.len() < self.fresh.capacity() / 4 {
             self.fresh.shrink_to(self.fresh.len() * 2);
         }
+    }
+
+    /// Counts anew what may not be dispatched.
+    fn count_unready(&mut self) {
+        self.grouped.take_if(|grouped| grouped.is_empty());
+        self.unready = self.postponed_depth + self.grouped.as_ref().map_or(0, |grouped| grouped.withheld());
     }
 
     fn uncount(&mut self, segment: &Segment) {

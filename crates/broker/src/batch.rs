@@ -92,6 +92,12 @@ impl Batch {
         attributes.map_or(Batch::RANK, |attributes| Attributes::HIGHEST.saturating_sub(attributes.priority))
     }
 
+    /// The group that the messages are of.
+    #[inline]
+    pub(crate) fn group(&self) -> Option<&Bytes> {
+        self.attributes.as_ref().and_then(|attributes| attributes.group())
+    }
+
     /// Whether the time of the messages is over.
     #[inline]
     pub(crate) fn has_expired(&self, now: Time) -> bool {

@@ -47,6 +47,14 @@ pub(crate) const FEED: usize = 16;
 /// Messages that wait in a channel.
 pub(crate) const SEGMENT: usize = 2 * (size_of::<Segment>() + 8);
 
+/// The same of a group: its entries in the sets of [`Backlog`](crate::backlog::Backlog) beside that of the segment.
+pub(crate) const GROUPED: usize = 64;
+
+/// A group of messages in a queue, whose name has so many bytes: its row, its name, and its place in the sets.
+pub(crate) const fn group(name: usize) -> usize {
+    384 + text(name)
+}
+
 /// Messages that wait in an outbox, or for the peer's machine to acknowledge them; and the driver's
 /// reference to them.
 pub(crate) const ENTRY: usize = 2 * (size_of::<OutboxEntry>() + size_of::<Bytes>()) + 64;

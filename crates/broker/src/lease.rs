@@ -1,9 +1,10 @@
 use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
-use crate::{Batch, Time};
+use crate::{Attributes, Batch, Time};
 use bytes::Bytes;
 use std::num::NonZeroU64;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Messages of one lease at most: a look for one of them is bounded by this.
 pub(crate) const LEASE_MESSAGES: usize = 256;
@@ -118,6 +119,11 @@ impl Lease {
 
     pub(crate) fn source(&self) -> Source {
         Source { member: self.member, allocation: self.allocation, tries: self.tries }
+    }
+
+    /// Attributes of all its messages.
+    pub(crate) fn attributes(&self) -> Option<&Arc<Attributes>> {
+        self.batch.attributes()
     }
 
     /// One more than the last tag.

@@ -107,10 +107,11 @@ impl Outbox {
     }
 
     /// Messages of queues that are done when they are written, by member.
-    pub(crate) fn queue_messages(&self) -> impl Iterator<Item = (MemberSlot, usize)> {
-        let open = self.open.as_ref().map(|open| (open.origin, open.count));
-        let all = self.entries().map(|entry| (entry.origin, entry.batch.len())).chain(open);
-        all.filter(|(origin, _)| origin.is_auto()).filter_map(|(origin, count)| Some((origin.member()?, count)))
+    pub(crate) fn queue_messages(&self) -> impl Iterator<Item = (MemberSlot, usize, Option<&Arc<Attributes>>)> {
+        let open = self.open.as_ref().map(|open| (open.origin, open.count, open.attributes.as_ref()));
+        let all = self.entries().map(|entry| (entry.origin, entry.batch.len(), entry.batch.attributes())).chain(open);
+        let auto = all.filter(|(origin, ..)| origin.is_auto());
+        auto.filter_map(|(origin, count, attributes)| Some((origin.member()?, count, attributes)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -43,6 +43,8 @@ keys! {
     AllocationSlot,
     /// A node of a trie of patterns.
     NodeSlot,
+    /// A group of messages in one queue.
+    GroupSlot,
 }
 
 /// Room for so many rows is kept: a table whose only row comes and goes would allocate each time.

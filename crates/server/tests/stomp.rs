@@ -125,6 +125,42 @@ async fn a_delayed_message_lets_later_ones_pass() {
 }
 
 #[tokio::test]
+async fn the_messages_of_a_group_go_to_one_consumer_in_order_and_others_flow_past() {
+    let server = Running::start().await;
+    let mut publisher = StompClient::connect(&server, Version::V1_2).await;
+    let mut workers = Vec::new();
+    for _ in 0..2 {
+        let mut worker = StompClient::connect(&server, Version::V1_2).await;
+        worker.send("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\nprefetch-count:1\n\n\0").await;
+        worker.settle().await;
+        workers.push(worker);
+    }
+    for (group, body) in [("g", "g0"), ("g", "g1"), ("h", "h0"), ("h", "h1"), ("", "plain")] {
+        publisher.send(&format!("SEND\ndestination:/queue/a\nJMSXGroupID:{group}\nJMSXGroupSeq:-1\n\n{body}\0")).await;
+    }
+    publisher.settle().await;
+    // The newest consumer gets the first message.
+    let (mut other, mut first) = (workers.remove(0), workers.remove(0));
+    let frame = first.receive().await;
+    assert_eq!((frame.header("JMSXGroupID"), &frame.body[..]), ("g", &b"g0"[..]));
+    let mut last = other.receive().await;
+    assert_eq!(last.body, b"h0");
+    // The group of the first consumer is held back, and nothing else.
+    for body in ["h1", "plain"] {
+        other.send(&format!("ACK\nid:{}\n\n\0", last.header("ack"))).await;
+        last = other.receive().await;
+        assert_eq!(last.body, body.as_bytes());
+    }
+    other.send(&format!("ACK\nid:{}\n\n\0", last.header("ack"))).await;
+    assert_eq!(other.settle().await, []);
+    drop(first);
+    last = other.receive().await;
+    assert_eq!((&last.body[..], last.header("redelivered")), (&b"g0"[..], "true"));
+    other.send(&format!("ACK\nid:{}\n\n\0", last.header("ack"))).await;
+    assert_eq!(other.receive().await.body, b"g1");
+}
+
+#[tokio::test]
 async fn the_prefetch_is_what_the_client_says() {
     let server = Running::start().await;
     let mut worker = StompClient::connect(&server, Version::V1_2).await;

@@ -170,7 +170,9 @@ impl Oracle {
     /// Credit while the call of this step has work left over.
     pub(crate) fn credit_between(&mut self, id: u64, bytes: usize) -> Checked {
         self.credited_between = self.step;
-        self.credit(id, bytes)
+        self.credit(id, bytes)?;
+        self.end_groups();
+        Ok(())
     }
 
     pub(crate) fn credit(&mut self, id: u64, bytes: usize) -> Checked {

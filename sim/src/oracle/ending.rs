@@ -18,7 +18,8 @@ impl Oracle {
                     let mut subs = link.listening(&name).into_iter();
                     subs.any(|sub| link.subs[&sub].prefetch.is_none_or(|prefetch| link.waiting_acks(sub) < prefetch))
                 });
-                promise!(!works, "{} is paused at rest though {name} has a worker", reported.id.0);
+                let is_shared = self.channels.get(&*name).is_some_and(|books| books.has_groups);
+                promise!(!works || is_shared, "{} is paused at rest though {name} has a worker", reported.id.0);
             }
         }
         for (name, channel) in &self.channels {
@@ -30,8 +31,10 @@ impl Oracle {
             if !name.starts_with("/queue") || !able {
                 continue;
             }
-            let waits =
-                channel.open.iter().find(|&&id| self.messages[id].fate == Fate::Taken && !self.messages[id].purged);
+            let waits = channel.open.iter().find(|&&id| {
+                let message = &self.messages[id];
+                message.fate == Fate::Taken && !message.purged && !self.waits_for_its_group(id)
+            });
             promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers");
         }
         for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && link.paused_for.is_none()) {

@@ -133,7 +133,7 @@ impl Oracle {
 
     fn hand_of_queue(&mut self, id: u64, message: usize, subscription: u32, tag: Option<u64>) -> Checked<What> {
         let at = self.now;
-        let Message { channel, fate, returned, purged, .. } = self.messages[message].clone();
+        let Message { channel, fate, returned, purged, priority, .. } = self.messages[message].clone();
         promise!(fate == Fate::Taken, "message {message} of {channel} was given to {id} while it was {fate:?}");
         let link = &self.links[&id];
         let is_paused = self.channels.get(channel).is_some_and(|books| books.is_paused);
@@ -145,11 +145,19 @@ impl Oracle {
         promise!(sub.active || link.finishing, "{id} got message {message} for a subscription that it ended");
         promise!(super::matches(&sub.pattern, channel.as_bytes()), "{id} works for other queues than {channel}");
         promise!(sub.prefetch.is_some() == tag.is_some(), "message {message} has a tag, or none, wrongly");
-        if !returned && !purged {
-            if let Some(&last) = sub.last_fresh.get(channel) {
+        self.hand_of_group(message, (id, subscription))?;
+        let link = &self.links[&id];
+        let Some(sub) = link.subs.get(&subscription) else { return Err(format!("{id} has no such subscription")) };
+        if !returned && !purged && self.messages[message].group.is_none() {
+            if let Some(&last) = sub.last_fresh.get(&(channel, priority)) {
                 promise!(!self.is_before(message, last), "{id} got message {message} of {channel} after {last}");
             }
-            self.link(id).subs.get_mut(&subscription).expect("it is there").last_fresh.insert(channel, message);
+            self.link(id)
+                .subs
+                .get_mut(&subscription)
+                .expect("it is there")
+                .last_fresh
+                .insert((channel, priority), message);
         }
         self.messages[message].fate = Fate::With(id);
         if let Some(tag) = tag {
@@ -189,6 +197,7 @@ impl Oracle {
     pub(crate) fn may_be_recalled(&self, id: u64) -> bool {
         let timeout = self.settings.limits.write_timeout;
         self.has_expired(id)
+            || self.has_queue_messages(id)
             || self
                 .links
                 .get(&id)
@@ -204,8 +213,39 @@ impl Oracle {
         })
     }
 
+    /// Whether messages of queues are handed to a connection, which may be asked back for a higher priority.
+    fn has_queue_messages(&self, id: u64) -> bool {
+        let of_queue = |handed: &Handed| matches!(handed.what, What::Queue { .. });
+        self.settings.priorities && self.links.get(&id).is_some_and(|link| link.handed.iter().any(of_queue))
+    }
+
+    /// Whether some of what was handed to a connection is to wait for messages of a higher priority.
+    fn has_lower_priority(&self, id: u64) -> bool {
+        let Some(link) = self.links.get(&id).filter(|_| self.settings.priorities) else { return false };
+        let handed: Vec<usize> = link
+            .handed
+            .iter()
+            .filter_map(|handed| match handed.what {
+                What::Queue { message, .. } => Some(message),
+                What::Topic { .. } | What::Barrier => None,
+            })
+            .collect();
+        let is_lower = |low: usize, other: usize| {
+            let (low, other) = (&self.messages[low], &self.messages[other]);
+            low.channel == other.channel && low.priority < other.priority
+        };
+        handed.iter().any(|&low| {
+            let waiting = self.channels[self.messages[low].channel].open.iter();
+            let mut waiting = waiting.filter(|&&id| self.messages[id].fate == Fate::Taken).chain(&handed);
+            waiting.any(|&other| is_lower(low, other))
+        })
+    }
+
     fn recall(&mut self, id: u64) -> Checked {
         let (now, stall) = (self.now, self.settings.limits.write_timeout);
+        self.urgent += u64::from(self.has_lower_priority(id));
+        // The urgent message may be given to another meanwhile.
+        let is_urgent = self.has_queue_messages(id);
         let (has_expired, is_stalled) = (self.has_expired(id), self.stalled.contains(&id));
         let link = self.link(id);
         promise!(!link.recalling, "{id} was recalled twice and not asked in between");
@@ -216,8 +256,8 @@ impl Oracle {
         let is_late = now.since(link.last_credit) >= stall;
         (link.recalling, link.stalled) = (true, is_late && is_stalled);
         promise!(
-            is_late || has_expired,
-            "{id} was recalled though it took bytes within the stall time, and nothing has expired"
+            is_late || has_expired || is_urgent,
+            "{id} was recalled though it took bytes within the stall time, and nothing has expired or is to wait"
         );
         Ok(())
     }

@@ -45,8 +45,8 @@ pub(super) struct Sub {
     pub(super) active: bool,
     /// The step in which it came.
     pub(super) since: u64,
-    /// Of each queue, the last message that came for the first time.
-    pub(super) last_fresh: BTreeMap<&'static str, usize>,
+    /// Of each queue and priority, the last message that came for the first time.
+    pub(super) last_fresh: BTreeMap<(&'static str, u8), usize>,
 }
 
 /// The oracle's state of a connection.

@@ -6,6 +6,7 @@ mod bounds;
 mod commands;
 mod ending;
 mod events;
+mod groups;
 mod link;
 mod paused;
 mod queues;
@@ -13,9 +14,10 @@ mod retries;
 mod topics;
 
 use crate::settings::{QUEUES, Settings, TOPICS};
+use groups::Holders;
 use link::Link;
 use std::collections::{BTreeMap, BTreeSet};
-use switchboard_broker::{AckMode, ChannelRule, Command, Event, Refusal, Status, Time};
+use switchboard_broker::{AckMode, Attributes, ChannelRule, Command, Event, Refusal, Status, Time};
 
 /// The sentence that was broken, if one was.
 pub(crate) type Checked<T = ()> = Result<T, String>;
@@ -79,6 +81,10 @@ pub(super) struct Message {
     pub(super) on_the_wire: bool,
     /// It waited in a queue that was purged.
     pub(super) purged: bool,
+    /// Its publisher said that it is to come later.
+    pub(super) delayed: bool,
+    pub(super) group: Option<u8>,
+    pub(super) priority: u8,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +103,10 @@ pub(super) struct Channel {
     pub(super) is_paused: bool,
     /// Some of what was published expires, or was delayed: what lies in the queue is not known to the message.
     pub(super) has_times: bool,
+    /// Some of what was published is of a group.
+    pub(super) has_groups: bool,
+    /// Some of what was published has another priority than most.
+    pub(super) has_priorities: bool,
     /// Messages by subscription, in order of delivery.
     pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
     /// Of a queue: who works for it, the next one last.
@@ -152,6 +162,10 @@ pub(crate) struct Oracle {
     credited_between: u64,
     /// Connections that take nothing, as the status says.
     stalled: BTreeSet<u64>,
+    holders: Holders,
+    pub(crate) handed_of_groups: u64,
+    pub(crate) freed_groups: u64,
+    pub(crate) urgent: u64,
     pub(crate) skipped_turns: u64,
     pub(crate) certain_drops: u64,
 }
@@ -191,6 +205,10 @@ impl Oracle {
             rules_since: Time::ZERO,
             credited_between: 0,
             stalled: BTreeSet::new(),
+            holders: Holders::new(),
+            handed_of_groups: 0,
+            freed_groups: 0,
+            urgent: 0,
             skipped_turns: 0,
             certain_drops: 0,
         }
@@ -220,6 +238,9 @@ impl Oracle {
             expires: None,
             on_the_wire: false,
             purged: false,
+            delayed: false,
+            group: None,
+            priority: Attributes::PRIORITY,
         };
         self.messages.push(message);
         Some(body_of(id, length))
@@ -256,6 +277,7 @@ impl Oracle {
             }
             Act::Timeout | Act::Purge(..) | Act::Pause(..) => {}
         }
+        self.end_groups();
         Ok(())
     }
 
@@ -276,6 +298,7 @@ impl Oracle {
         }
         let stalled = status.connections.iter().filter(|connection| connection.stalled);
         self.stalled = stalled.map(|connection| connection.id.0).collect();
+        self.end_groups();
         self.leave_behind(act, status)?;
         self.take_in(status)?;
         for event in events {
@@ -289,6 +312,7 @@ impl Oracle {
             kept.map(|link| link.0)
         );
         self.check_retries(act, status)?;
+        self.end_groups();
         self.check_queues(act, events, status)?;
         self.check_drops(status)?;
         self.check_blocking(matches!(act, Act::Purge(..)), status)?;
@@ -301,6 +325,12 @@ impl Oracle {
     pub(super) fn is_before(&self, first: usize, second: usize) -> bool {
         let (a, b) = (&self.messages[first], &self.messages[second]);
         a.taken < b.taken || (a.publisher == b.publisher && a.taken == b.taken && first < second)
+    }
+
+    /// Whether a message that has waited since an earlier step is to be handed out before another one of its queue.
+    pub(super) fn goes_before(&self, first: usize, second: usize) -> bool {
+        let (a, b) = (&self.messages[first], &self.messages[second]);
+        a.priority == b.priority && self.is_before(first, second) || a.priority > b.priority && a.taken < self.step
     }
 
     pub(super) fn is_topic(&self, id: usize) -> bool {

@@ -95,7 +95,9 @@ impl Oracle {
         let ambiguous = dealt.windows(2).any(|pair| !self.is_before(pair[0].0, pair[1].0));
         // Only what is dealt as it comes: what follows from an ack or credit is dealt in several
         // goes, of which each has its own full workers.
-        let at_once = dealt.iter().all(|&(id, ..)| self.messages[id].taken == self.step && !self.messages[id].returned);
+        let is_plain = !self.channels[name].has_groups && !self.channels[name].has_priorities;
+        let at_once = is_plain
+            && dealt.iter().all(|&(id, ..)| self.messages[id].taken == self.step && !self.messages[id].returned);
         // Workers by pattern alone keep no queue in being: its turns begin anew with every message.
         let books = &self.channels[name];
         let stays = books.rotation.iter().any(|(id, sub)| self.links[id].subs[sub].pattern == name);
@@ -135,7 +137,9 @@ impl Oracle {
                 let message = &self.messages[id];
                 message.not_before == Time::ZERO || message.not_before.0 + LATENESS < self.now.0
             };
-            let earlier = waiting.iter().find(|&&waits| self.is_before(waits, id) && is_ready(waits));
+            let is_first =
+                |waits: usize| self.goes_before(waits, id) && is_ready(waits) && self.messages[waits].group.is_none();
+            let earlier = waiting.iter().find(|&&waits| is_first(waits));
             if let Some(earlier) = earlier {
                 return Err(format!("{to} got message {id} of {name}, and {earlier} was before it"));
             }
@@ -146,11 +150,14 @@ impl Oracle {
     /// Messages returned by one call are there before any is dealt: nobody gets a later one first.
     fn check_return(&self, name: &str, dealt: &[(usize, u64, u32)]) -> Checked {
         for (at, &(earlier, to, subscription)) in dealt.iter().enumerate() {
-            let own = dealt[at + 1..].iter().filter(|later| (later.1, later.2) == (to, subscription));
+            let is_own = |later: &&(usize, u64, u32)| {
+                (later.1, later.2) == (to, subscription) && self.messages[later.0].group.is_none()
+            };
+            let own = dealt[at + 1..].iter().filter(is_own);
             // A back-off may be over in the course of the call.
             for &(later, ..) in own.filter(|later| self.messages[later.0].not_before == Time::ZERO) {
                 promise!(
-                    !self.is_before(later, earlier),
+                    self.messages[later].priority != self.messages[earlier].priority || !self.is_before(later, earlier),
                     "{to} got message {earlier} of {name}, then {later} before it"
                 );
             }
@@ -173,12 +180,14 @@ impl Oracle {
     /// Whether all consumers of a queue have acks and are paused, or were until this step.
     fn is_tied(&self, name: &str) -> bool {
         let books = &self.channels[name];
-        !books.rotation.is_empty()
-            && books.rotation.iter().all(|(id, sub)| {
-                let link = &self.links[id];
-                let paused = link.paused || link.paused_in == self.step;
-                link.closing || paused && link.subs[sub].prefetch.is_some()
-            })
+        // Who is not bound to a group that waits can free nothing.
+        books.has_groups
+            || !books.rotation.is_empty()
+                && books.rotation.iter().all(|(id, sub)| {
+                    let link = &self.links[id];
+                    let paused = link.paused || link.paused_in == self.step;
+                    link.closing || paused && link.subs[sub].prefetch.is_some()
+                })
     }
 
     /// At rest: nobody waits for a queue, or its share of memory, whose consumers all wait in the same way, so that no

@@ -64,13 +64,20 @@ impl Oracle {
         let Some(attributes) = attributes else { return };
         let message = &mut self.messages[id];
         message.expires = attributes.expires();
+        message.group = attributes.group().and_then(|group| group.last().copied());
         if let Some(time) = attributes.deliver_at().filter(|time| *time > self.now) {
             self.delayed += 1;
             message.not_before = time;
             // It has no order among those that are not delayed.
-            message.returned = true;
+            (message.returned, message.delayed) = (true, true);
         }
-        self.channels.entry(message.channel).or_default().has_times = true;
+        message.priority = attributes.priority;
+        let (has_times, has_group) = (attributes.expires().is_some() || message.delayed, message.group.is_some());
+        let has_priority = message.priority != Attributes::PRIORITY;
+        let books = self.channels.entry(message.channel).or_default();
+        books.has_times |= has_times;
+        books.has_groups |= has_group;
+        books.has_priorities |= has_priority;
     }
 
     /// Expired messages may be gone from their queue, as after a purge.
@@ -106,7 +113,8 @@ impl Oracle {
             promise!(DEAD.iter().any(|name| channel.name == name), "{:?} has dead letters of its own", channel.name);
             // The bound counts bodies and headers; each may have an entry and a buffer of its own beside.
             // A piece of a buffer may pin twice its size.
-            let most = 6 * self.settings.body + 400 * channel.depth;
+            let each = if self.settings.groups { 1200 } else { 400 };
+            let most = 6 * self.settings.body + each * channel.depth;
             promise!(
                 channel.depth <= 1 || channel.bytes <= most,
                 "{} dead letters have {} bytes in {:?}",

@@ -63,8 +63,9 @@ impl Backlog {
     fn view_ready(&self, from: Place) -> Option<View<'_>> {
         let is_before = |place: Place| place < from;
         let requeued = self.requeued.range(from..).next().map(|(_, segment)| segment);
+        let grouped = self.grouped.as_ref().and_then(|grouped| grouped.segments_from(from));
         let fresh = self.fresh.get(self.fresh.partition_point(|segment| is_before((Batch::RANK, segment.first))));
-        let next = requeued.into_iter().chain(fresh).min_by_key(|segment| place_of(segment));
+        let next = requeued.into_iter().chain(grouped).chain(fresh).min_by_key(|segment| place_of(segment));
         let growing = |open: &Open| (Batch::RANK, open.first);
         match (next, &self.open) {
             // A buffer that still grows is behind all that is fresh.
@@ -86,23 +87,23 @@ impl Backlog {
         }
     }
 
-    /// The lowest sequence number of the messages that may be dispatched.
+    /// The lowest sequence number of the messages that are not postponed.
     pub(crate) fn first_ready(&self) -> Option<u64> {
-        let ranks = if self.requeued.is_empty() { 0..=0 } else { 0..=Attributes::HIGHEST };
-        let requeued = ranks.filter_map(|rank| self.next_of_rank(rank)).min();
+        let ranks = if self.has_placed() { 0..=Attributes::HIGHEST } else { 0..=0 };
+        let requeued = ranks.filter_map(|rank| self.next_of_rank(rank, true)).min();
         let fresh = self.fresh.front().map(|segment| segment.first);
         let open = self.open.as_ref().map(|open| open.first);
         [requeued, fresh, open].into_iter().flatten().min()
     }
 
-    /// The highest priority's rank of those that may be dispatched and have a lower sequence number than `end`.
+    /// The highest priority's rank of those that are not postponed and have a lower sequence number than `end`.
     pub(crate) fn rank_before(&self, end: u64) -> Option<u8> {
-        let ranks = if self.requeued.is_empty() { Batch::RANK..=Batch::RANK } else { 0..=Attributes::HIGHEST };
+        let ranks = if self.has_placed() { 0..=Attributes::HIGHEST } else { Batch::RANK..=Batch::RANK };
         let fresh = self.fresh.front().map(|segment| segment.first);
         let plain = fresh.or(self.open.as_ref().map(|open| open.first));
         ranks.into_iter().find(|&rank| {
             let plain = plain.filter(|_| rank == Batch::RANK);
-            self.next_of_rank(rank).into_iter().chain(plain).any(|first| first < end)
+            self.next_of_rank(rank, true).into_iter().chain(plain).any(|first| first < end)
         })
     }
 

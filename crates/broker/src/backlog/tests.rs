@@ -7,7 +7,7 @@ fn segment(first: u64, step: u64, count: u64) -> Segment {
     let mut packer = Packer::default();
     (0..count).for_each(|i| packer.push(&(first + i * step).to_be_bytes()));
     let batch = packer.finish().expect("a message");
-    Segment { batch, allocation: AllocationSlot::new(0), tries: Tries::NONE, first, step }
+    Segment { batch, allocation: AllocationSlot::new(0), tries: Tries::NONE, first, step, group: None }
 }
 
 fn drain(backlog: &mut Backlog) -> Vec<u64> {

@@ -1,6 +1,7 @@
 //! Messages of queues that wait for an ack.
 
 use super::Broker;
+use super::connection::Sweep;
 use super::timers::Timer;
 use crate::delivery::Return;
 use crate::slots::{ConnectionSlot, MemberSlot};
@@ -89,13 +90,18 @@ impl Broker {
         let returned = settling.returns.map(|how| (how, lease.pieces(tags.clone())));
         let count = lease.settle(tags);
         let (first_tag, source, is_over) = (lease.first_tag, lease.source(), lease.left() == 0);
+        let of_group = lease.attributes().filter(|attributes| attributes.group().is_some()).cloned();
         let compacted = lease.compact();
         let channel = self.members[source.member].channel;
         if let Some((how, pieces)) = returned {
             self.spend(pieces.len());
             self.return_pieces(source, pieces, how);
+            if how == Return::Failed && of_group.is_some() {
+                self.hold_back(slot);
+            }
         } else {
             self.count_delivered(slot, channel, count as usize);
+            self.settle_group(channel, of_group.as_ref(), count as usize);
         }
         self.count_settled(slot, source.member, count);
         if is_over {
@@ -106,6 +112,15 @@ impl Broker {
             let lease = self.connections.edit(slot).leases.get_mut(first_tag).expect("it was found");
             let before = std::mem::replace(&mut lease.allocation, allocation);
             self.release(before);
+        }
+    }
+
+    /// A message of a group comes back from its consumer: what is not handed out does, too, for later ones of the group
+    /// must not go before it.
+    fn hold_back(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.edit(slot);
+        if connection.outbox.len() > connection.outbox.in_flight().count() {
+            connection.wanted = Sweep::Queues;
         }
     }
 

@@ -4,11 +4,14 @@ use super::Broker;
 use super::connection::Phase;
 use super::member::Skipped;
 use super::pending::Pending;
+use crate::backlog::Backlog;
 use crate::cost;
 use crate::lease::Lease;
 use crate::name::Kind;
 use crate::outbox::Origin;
-use crate::slots::{Key, MemberSlot};
+use crate::slots::{ChannelSlot, Key, MemberSlot};
+use bytes::Bytes;
+use std::collections::BTreeMap;
 
 impl Broker {
     /// The sum that the memory budget ought to have, from everything that is there. It costs a look at all
@@ -20,9 +23,10 @@ impl Broker {
     pub fn audit(&self) -> usize {
         let mut sum = self.budget.buffers() + self.members.len() * cost::MEMBER;
         let (mut waiting, mut unused, mut retained, mut temporary) = (0, 0, 0, 0);
+        let in_flight = self.groups_in_flight();
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
-            sum += channel.charge() + channel.backlog.segments() * cost::SEGMENT;
+            sum += channel.charge() + channel.backlog.charge() + self.audit_groups(slot, &in_flight);
             waiting += channel.backlog.depth;
             retained += usize::from(channel.retained.is_some());
             temporary += usize::from(channel.owner.is_some() && !channel.is_forgotten);
@@ -43,8 +47,9 @@ impl Broker {
         assert_eq!(retained, self.retained, "topics with a retained value");
         sum += retained * cost::RETAINED;
         self.audit_temporary(temporary);
-        sum += self.garbage.iter().map(|(_, backlog)| backlog.segments() * cost::SEGMENT).sum::<usize>();
-        sum += self.moving_segments() * cost::SEGMENT;
+        let aside = self.channels.iter().flat_map(|(slot, _)| self.set_aside(slot));
+        let elsewhere = self.garbage.iter().map(|(_, backlog)| backlog).chain(aside);
+        sum += elsewhere.map(Backlog::charge).sum::<usize>();
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
         let (mut pending, mut paused, mut arriving, mut needs) = (0, 0, 0, 0);
         for (_, connection) in self.connections.iter() {
@@ -77,6 +82,29 @@ impl Broker {
         sum
     }
 
+    /// Messages of groups that consumers have, by queue and group.
+    fn groups_in_flight(&self) -> BTreeMap<(ChannelSlot, Bytes), usize> {
+        let mut in_flight = BTreeMap::new();
+        let mut count = |member: MemberSlot, name: Option<&Bytes>, messages: usize| {
+            let Some(name) = name else { return };
+            *in_flight.entry((self.members[member].channel, name.clone())).or_default() += messages;
+        };
+        for (_, connection) in self.connections.iter() {
+            for (member, messages, attributes) in connection.outbox.queue_messages() {
+                count(member, attributes.and_then(|attributes| attributes.group()), messages);
+            }
+            for entry in connection.retained.iter().map(|retained| &retained.entry) {
+                let member = entry.origin.member();
+                member.into_iter().for_each(|member| count(member, entry.batch.group(), entry.batch.len()));
+            }
+            for lease in connection.leases.iter() {
+                let name = lease.attributes().and_then(|attributes| attributes.group());
+                count(lease.member, name, lease.left() as usize);
+            }
+        }
+        in_flight
+    }
+
     /// Each temporary queue is in the list of its owner.
     fn audit_temporary(&self, queues: usize) {
         let mut listed = 0;
@@ -97,7 +125,7 @@ impl Broker {
             in_flight[self.members[member].channel.index()] += messages as u64;
         };
         for (_, connection) in self.connections.iter() {
-            connection.outbox.queue_messages().for_each(|(member, messages)| count(member, messages));
+            connection.outbox.queue_messages().for_each(|(member, messages, _)| count(member, messages));
             let retained = connection.retained.iter().map(|retained| &retained.entry);
             for entry in retained {
                 entry.origin.member().into_iter().for_each(|member| count(member, entry.batch.len()));

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::durable::{Feeds, source_charge};
+use super::groups::Groups;
 use super::knot::Knot;
 use super::retain::Retained;
 use super::rules::InForce;
@@ -49,6 +50,8 @@ pub(super) struct Channel {
     /// are none.
     pub(super) returning: u32,
     pub(super) backlog: Backlog,
+    /// Groups of its messages, if there are any.
+    pub(super) groups: Option<Box<Groups>>,
     pub(super) next_seq: u64,
     /// When its [`Timer::Due`] is armed for.
     pub(super) due: Option<Time>,
@@ -230,6 +233,7 @@ impl Broker {
             exact_members: 0,
             returning: 0,
             backlog: Backlog::default(),
+            groups: None,
             next_seq: 0,
             due: None,
             load: 0,

@@ -131,7 +131,8 @@ impl Broker {
         }
         while let Some(member) = self.connections[slot].skipped.first {
             let channel = &self.channels[self.members[member].channel];
-            if channel.backlog.has_ready() && !channel.is_paused {
+            let has_some = channel.backlog.has_ready() || channel.backlog.has_bound(member);
+            if has_some && !channel.is_paused {
                 return true;
             }
             self.unskip(member);

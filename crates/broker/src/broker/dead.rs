@@ -60,6 +60,7 @@ impl Broker {
                 self.totals.dropped_dead += messages;
             }
             (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
+            self.leave_group(from, segment.group, segment.batch.len());
             self.release(segment.allocation);
             return Ok(());
         }
@@ -70,6 +71,7 @@ impl Broker {
         self.totals.dead_lettered += messages;
         let row = self.channels.edit(from);
         (row.dead_lettered, row.left) = (row.dead_lettered + messages, row.left + messages);
+        self.leave_group(from, segment.group, segment.batch.len());
         let tries = segment.tries.anew();
         self.move_to(to, segment, tries, Some(Arc::new(attributes)));
         Ok(())
@@ -115,16 +117,18 @@ impl Broker {
         channel.next_seq += batch.len() as u64;
         self.waiting += batch.len();
         let allocation = self.allocate(to, batch.footprint());
-        self.charge(to, cost::SEGMENT);
+        let group = self.join_group(to, &batch);
         self.note_age(to, first);
         let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).filter(|&time| time > self.now);
         let rank = batch.rank();
+        let segment = Segment { batch, allocation, tries, first, step: 1, group };
+        self.charge(to, segment.charge());
         let backlog = &mut self.channels.edit(to).backlog;
-        let segment = Segment { batch, allocation, tries, first, step: 1 };
         match until {
             Some(until) => backlog.postpone(segment, until),
             None => backlog.push(segment),
         }
+        group.into_iter().for_each(|group| self.file_group(to, group));
         if until.is_none() {
             self.note_rank(to, rank);
         }
@@ -147,7 +151,7 @@ impl Broker {
                 self.channels.edit(slot);
                 return;
             }
-            let Some(segment) = self.pop_oldest(slot) else { return };
+            let Some((segment, due)) = self.pop_oldest(slot) else { return };
             let (mut count, mut size) = (segment.batch.len(), segment.batch.bytes());
             if count > others || (count > messages && size > bytes) {
                 (count, size) = (0, 0);
@@ -158,7 +162,7 @@ impl Broker {
                 }
             }
             let (oldest, rest) = self.split(segment, count);
-            rest.into_iter().for_each(|rest| self.requeue_front(slot, rest));
+            rest.into_iter().for_each(|rest| self.return_rest(slot, rest, due));
             self.drop_oldest(slot, oldest);
         }
     }
@@ -173,16 +177,19 @@ impl Broker {
         self.totals.dropped_overflow += messages;
         let row = self.channels.edit(slot);
         (row.dropped, row.left) = (row.dropped + messages, row.left + messages);
+        self.leave_group(slot, segment.group, segment.batch.len());
         self.release(segment.allocation);
     }
 
     /// The oldest messages of the lowest priority that wait in a channel, postponed ones if there are no others.
-    fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<Segment> {
-        if !self.channels[slot].backlog.has_ready() {
-            let _ = self.channels.edit(slot).backlog.make_ready(Time(u64::MAX));
+    fn pop_oldest(&mut self, slot: ChannelSlot) -> Option<(Segment, Option<Time>)> {
+        if !self.channels[slot].backlog.has_present() {
+            let (segment, due) = self.pop_postponed(slot, (Time::ZERO, 0))?;
+            return Some((segment, Some(due)));
         }
         let rank = self.channels[slot].backlog.last_rank()?;
-        self.pop_backlog_from(slot, rank)
+        let segment = self.pop_backlog_from(slot, rank)?;
+        Some((segment, None))
     }
 }
 

@@ -158,7 +158,11 @@ impl Broker {
     /// An entry has arrived, as far as that can be known without an ack.
     pub(super) fn delivered(&mut self, slot: ConnectionSlot, entry: OutboxEntry) {
         if let Origin::Topic { member } | Origin::Queue { member, .. } = entry.origin {
-            self.count_delivered(slot, self.members[member].channel, entry.batch.len());
+            let channel = self.members[member].channel;
+            self.count_delivered(slot, channel, entry.batch.len());
+            if entry.batch.attributes().is_some() && entry.origin.is_auto() {
+                self.settle_group(channel, entry.batch.attributes(), entry.batch.len());
+            }
         }
         self.uncharge_entry(&entry);
         entry.allocation.into_iter().for_each(|allocation| self.release(allocation));

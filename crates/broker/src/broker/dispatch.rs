@@ -41,13 +41,13 @@ impl Lot {
 /// A consumer's part in the dispatch of one batch.
 #[derive(Debug)]
 pub(super) struct Lane {
-    member: MemberSlot,
+    pub(super) member: MemberSlot,
     connection: ConnectionSlot,
-    is_manual: bool,
+    pub(super) is_manual: bool,
     /// The consumer has room for the whole batch: nothing is counted for it meanwhile.
     is_roomy: bool,
     /// Why it gets no more of this batch: while it is dispatched, nobody's room grows.
-    skipped: Skipped,
+    pub(super) skipped: Skipped,
     messages: usize,
     prefetch: u32,
     lot: Option<Lot>,
@@ -167,11 +167,11 @@ impl Broker {
     }
 
     /// Consumers without room that a dispatch may pass over.
-    fn passes(&self) -> usize {
+    pub(super) fn passes(&self) -> usize {
         self.steps.max(PASSES)
     }
 
-    fn lane(&mut self, member: MemberSlot, batch: &Batch) -> Lane {
+    pub(super) fn lane(&mut self, member: MemberSlot, batch: &Batch) -> Lane {
         let row = &self.members[member];
         let (slot, subscription) = (row.connection, row.subscription);
         let limits = &self.limits;
@@ -206,7 +206,7 @@ impl Broker {
 
     /// Whether a lane has room for a message, which takes it then.
     #[inline(always)]
-    fn take(&mut self, lane: &mut Lane, size: usize) -> bool {
+    pub(super) fn take(&mut self, lane: &mut Lane, size: usize) -> bool {
         lane.is_roomy || self.take_counted(lane, size)
     }
 
@@ -254,7 +254,14 @@ impl Broker {
         self.give(channel, lane, batch, (first, step), tries);
     }
 
-    fn give(&mut self, channel: ChannelSlot, lane: &Lane, batch: Batch, (first, step): (u64, u64), tries: Tries) {
+    pub(super) fn give(
+        &mut self,
+        channel: ChannelSlot,
+        lane: &Lane,
+        batch: Batch,
+        (first, step): (u64, u64),
+        tries: Tries,
+    ) {
         let (member, slot, rank) = (lane.member, lane.connection, batch.rank());
         if rank > self.channels[channel].seen_rank {
             self.note_given(channel, rank);
@@ -308,9 +315,12 @@ impl Broker {
             }
             // No more than this call may still do.
             let (segment, later) = self.split(segment, self.steps.max(1));
-            let Segment { batch, allocation, tries, first, step } = segment;
+            let Segment { batch, allocation, tries, first, step, group } = segment;
             self.spend(batch.len());
-            let rest = self.dispatch(slot, &batch, (first, step), tries);
+            let rest = match group {
+                None => self.dispatch(slot, &batch, (first, step), tries),
+                Some(group) => self.dispatch_group(slot, group, &batch, (first, step), tries),
+            };
             let later = match rest {
                 None => later,
                 Some((batch, first)) => {
@@ -318,7 +328,7 @@ impl Broker {
                     if let Some(later) = later {
                         self.requeue_front(slot, later);
                     }
-                    Some(Segment { batch, allocation, tries, first, step })
+                    Some(Segment { batch, allocation, tries, first, step, group })
                 }
             };
             drop(batch);

@@ -78,6 +78,9 @@ impl Broker {
                 return;
             }
             let may = self.may_consume(member);
+            if !may {
+                self.open_groups(member);
+            }
             match self.members[member].skipped_in {
                 Skipped::No if !may => self.skip(member, Skipped::Excluded),
                 Skipped::Excluded if may => self.unskip(member),

@@ -40,7 +40,7 @@ impl Broker {
         let allocation = self.allocate(slot, batch.footprint());
         // It was there, for no time.
         self.channels.edit(slot).next_seq += batch.len() as u64;
-        self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1 });
+        self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1, group: None });
         None
     }
 
@@ -66,6 +66,7 @@ impl Broker {
         };
         let channel = self.channels.edit(slot);
         (channel.dropped, channel.left) = (channel.dropped + messages, channel.left + messages);
+        self.leave_group(slot, segment.group, segment.batch.len());
         self.release(segment.allocation);
     }
 
@@ -85,7 +86,8 @@ impl Broker {
                     self.uncharge_entry(&entry);
                     if let Some(allocation) = entry.allocation {
                         let (batch, tries) = (entry.batch, entry.tries);
-                        self.expire(channel, Segment { batch, allocation, tries, first: 0, step: 1 });
+                        let group = self.take_from_consumer(channel, batch.attributes(), batch.len());
+                        self.expire(channel, Segment { batch, allocation, tries, first: 0, step: 1, group });
                     }
                 }
                 Origin::Barrier => self.uncharge_entry(&entry),

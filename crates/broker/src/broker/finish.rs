@@ -62,7 +62,7 @@ impl Broker {
                 self.budget.needed_for_part(bytes.saturating_sub(row.reserved), whole)
             }
             Some(Pending::Publish { channel, .. }) => cost::channel(channel.len()),
-            Some(Pending::Barrier { .. } | Pending::Receipt { .. }) | None => 0,
+            Some(Pending::Barrier { .. } | Pending::Receipt { .. } | Pending::Refused { .. }) | None => 0,
         });
         let before = row.need;
         if before == need {

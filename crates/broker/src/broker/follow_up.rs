@@ -146,7 +146,7 @@ impl Broker {
         }
         let channel = &self.channels[slot];
         if !channel.backlog.is_empty() || channel.due.is_some() || channel.is_urgent {
-            if channel.is_dead || channel.overflow == QueueOverflow::DropOld {
+            if channel.kind == Kind::Queue && (channel.is_dead || channel.overflow == QueueOverflow::DropOld) {
                 self.trim(slot);
             }
             self.arm_due(slot);

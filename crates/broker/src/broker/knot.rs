@@ -164,8 +164,11 @@ impl Broker {
         returns: &mut bool,
     ) -> Consumers {
         let (mut next, mut consumers) = (self.channels[queue].everybody.first, 0);
+        // Where only messages of groups wait, nobody takes any but the consumers that they are bound to.
+        let backlog = &self.channels[queue].backlog;
+        let is_bound = backlog.has_groups() && !backlog.has_ready();
         // It consumed the queue, and its acks may be what frees memory of it.
-        let owes = is_share && self.owes_acks(slot, queue);
+        let owes = (is_share || is_bound) && self.owes_acks(slot, queue);
         *returns |= owes;
         while let Some(at) = next {
             *looked_at += 1;
@@ -180,6 +183,9 @@ impl Broker {
                 continue;
             }
             if !row.is_told || self.subscriptions[member.subscription].ack == AckMode::Auto {
+                if is_bound && !self.channels[queue].backlog.has_bound(at) {
+                    continue;
+                }
                 return Consumers::Free;
             }
             match self.awaits(member.connection) {

@@ -155,6 +155,9 @@ impl Broker {
             let channel = row.channel;
             self.channels.edit(channel).returning += 1;
             self.connections.edit(slot).returning.push_back(member);
+            if self.connections[slot].stalled {
+                self.open_groups(member);
+            }
         }
     }
 
@@ -165,8 +168,9 @@ impl Broker {
                 self.expect_return(slot, member);
                 self.uncharge_entry(&entry);
                 if let Some(allocation) = entry.allocation {
-                    let segment = Segment { batch: entry.batch, allocation, tries: entry.tries, first, step };
-                    self.requeue(self.members[member].channel, segment);
+                    let (channel, batch) = (self.members[member].channel, entry.batch);
+                    let group = self.take_from_consumer(channel, batch.attributes(), batch.len());
+                    self.requeue(channel, Segment { batch, allocation, tries: entry.tries, first, step, group });
                 }
                 return;
             }
@@ -189,6 +193,7 @@ impl Broker {
         }
         if let Some(channel) = self.channel_of(entry.origin) {
             self.count_delivered(slot, channel, count);
+            self.settle_group(channel, entry.batch.attributes(), count);
         }
         let (_, rest) = entry.batch.clone().split(count, bytes);
         match rest {
@@ -233,7 +238,8 @@ impl Broker {
         let channel = self.members[source.member].channel;
         for Piece { batch, first, step } in pieces {
             let allocation = self.budget.retain(source.allocation);
-            self.take_back(channel, Segment { batch, allocation, tries: source.tries, first, step }, how);
+            let group = self.take_from_consumer(channel, batch.attributes(), batch.len());
+            self.take_back(channel, Segment { batch, allocation, tries: source.tries, first, step, group }, how);
         }
     }
 

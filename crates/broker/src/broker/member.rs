@@ -151,6 +151,7 @@ impl Broker {
         } else if self.channels[channel].kind == Kind::Queue {
             self.channels.edit(channel).turns.remove(&mut self.members, member, turn);
         }
+        self.open_groups(member);
         let by_pattern = self.subscriptions[subscription].by_pattern;
         let row = self.channels.edit(channel);
         row.untangles = row.waiters.first;
@@ -205,11 +206,15 @@ impl Broker {
         let channel = self.members[member].channel;
         self.channels.quietly().row(channel).turns.remove(&mut self.members, member, turn);
         self.list_skipped(member, list);
+        if self.channels[channel].groups.is_some() && list != Skipped::Excluded {
+            self.shut_groups(member);
+        }
     }
 
     /// A member that was passed over has room again: it is the last in turn.
     pub(super) fn unskip(&mut self, member: MemberSlot) {
         self.unlist_skipped(member);
+        self.open_groups(member);
         if !self.may_consume(member) {
             self.members.row(member).skipped_in = Skipped::Excluded;
             return;

@@ -43,6 +43,7 @@ mod expire;
 mod finish;
 mod follow_up;
 mod forget;
+mod groups;
 mod knot;
 mod leave;
 mod listing;

@@ -7,7 +7,7 @@ use crate::backlog::{Backlog, Segment};
 use crate::name::Kind;
 use crate::queues::{MoveError, MoveOrder, StayReason};
 use crate::slots::ChannelSlot;
-use crate::{Attributes, Event, Headers, Refusal, Time, cost};
+use crate::{Attributes, Event, Headers, Refusal, Time};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -144,10 +144,12 @@ impl Broker {
             let channel = self.channels.edit(moving.from);
             channel.moving -= segment.batch.len();
             self.waiting += segment.batch.len();
+            let group = segment.group;
             match due {
                 Some(due) => channel.backlog.postpone(segment, due),
                 None => channel.backlog.requeue(segment),
             }
+            group.into_iter().for_each(|group| self.file_group(moving.from, group));
             if !self.spend(8) {
                 return moving.aside.is_empty();
             }
@@ -175,10 +177,8 @@ impl Broker {
                 }
                 self.steps -= 1;
             }
-            let (due, segment) = backlog.take_postponed(moving.passed)?;
+            let (segment, due) = self.pop_postponed(from, moving.passed)?;
             moving.passed = (due, segment.first);
-            self.waiting -= segment.batch.len();
-            self.uncharge(from, cost::SEGMENT);
             (segment, Some(due))
         };
         let (head, rest) = self.split(segment, moving.left);
@@ -187,12 +187,23 @@ impl Broker {
         Some(Some((head, due)))
     }
 
-    /// Messages that were taken out to be moved go back to their place.
-    fn return_rest(&mut self, from: ChannelSlot, segment: Segment, due: Option<Time>) {
+    /// Takes out the postponed messages behind a time and sequence number, and until when they are postponed.
+    pub(super) fn pop_postponed(&mut self, slot: ChannelSlot, behind: (Time, u64)) -> Option<(Segment, Time)> {
+        let (due, segment) = self.channels.edit(slot).backlog.take_postponed(behind)?;
+        self.waiting -= segment.batch.len();
+        self.uncharge(slot, segment.charge());
+        segment.group.into_iter().for_each(|group| self.file_group(slot, group));
+        Some((segment, due))
+    }
+
+    /// Messages that were taken out go back to their place.
+    pub(super) fn return_rest(&mut self, from: ChannelSlot, segment: Segment, due: Option<Time>) {
         let Some(due) = due else { return self.requeue_front(from, segment) };
         self.waiting += segment.batch.len();
-        self.charge(from, cost::SEGMENT);
+        self.charge(from, segment.charge());
+        let group = segment.group;
         self.channels.edit(from).backlog.postpone(segment, due);
+        group.into_iter().for_each(|group| self.file_group(from, group));
     }
 
     fn move_one(&mut self, moving: &mut Moving, segment: Segment, due: Option<Time>) {
@@ -222,7 +233,7 @@ impl Broker {
             moving.stayed += std::mem::take(&mut moving.left);
             return self.return_rest(from, rest, due);
         }
-        self.charge(from, cost::SEGMENT);
+        self.charge(from, rest.charge());
         self.channels.edit(from).moving += rest.batch.len();
         match due {
             Some(due) => moving.aside.postpone(rest, due),
@@ -261,6 +272,7 @@ impl Broker {
         let messages = segment.batch.len() as u64;
         self.totals.moved += messages;
         self.channels.edit(from).left += messages;
+        self.leave_group(from, segment.group, segment.batch.len());
         let mut attributes = segment.batch.attributes().cloned();
         if restores {
             let mut all = attributes.map(|all| Attributes::clone(&all)).unwrap_or_default();
@@ -288,7 +300,7 @@ impl Broker {
     }
 
     /// Segments set aside until a move ends, for the audit.
-    pub(super) fn moving_segments(&self) -> usize {
-        self.moving.waiting.iter().map(|moving| moving.aside.segments()).sum()
+    pub(super) fn set_aside(&self, from: ChannelSlot) -> impl Iterator<Item = &Backlog> {
+        self.moving.waiting.iter().filter(move |moving| moving.from == from).map(|moving| &moving.aside)
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Blocked {
     Memory,
     /// Its own subscriptions to have joined all channels.
     Joining,
-    /// Its own receipts to be written.
+    /// Its own receipts to be written. It is tried when they are, and by nothing else.
     Receipts,
 }
 
@@ -45,13 +45,11 @@ impl Broker {
             let longest = || batch.iter().map(<[u8]>::len).max().unwrap_or(0);
             if channel.len() > self.limits.channel_name {
                 let refusal = Refusal::NameTooLong { length: channel.len(), limit: self.limits.channel_name };
-                self.note_rejected(slot, channel, refusal);
-                return self.refuse(slot, Some(channel.clone()), refusal);
+                return self.refuse_publish(slot, channel.clone(), refusal);
             }
             if batch.bytes() > self.limits.message && longest() > self.limits.message {
                 let refusal = Refusal::MessageTooLong { length: longest(), limit: self.limits.message };
-                self.note_rejected(slot, channel, refusal);
-                return self.refuse(slot, Some(channel.clone()), refusal);
+                return self.refuse_publish(slot, channel.clone(), refusal);
             }
         }
         if let Pending::Publish { batch, .. } | Pending::Barrier { batch } | Pending::Receipt { batch, .. } = &command {
@@ -331,8 +329,19 @@ impl Broker {
             Pending::Publish { channel, batch } => self.publish(slot, channel, batch),
             Pending::Barrier { batch } => self.barrier(slot, batch),
             Pending::Receipt { batch, publishes } => self.receipt(slot, batch, publishes),
+            Pending::Refused { channel, refusal } => {
+                self.note_rejected(slot, &channel, refusal);
+                Ok(None)
+            }
             Pending::Reserve { bytes, whole } => self.grow_reserve(slot, bytes, whole),
         }
+    }
+
+    /// A publish is not carried out, which the receipt of it says in its turn.
+    fn refuse_publish(&mut self, slot: ConnectionSlot, channel: Bytes, refusal: Refusal) {
+        self.refuse(slot, Some(channel.clone()), refusal);
+        let channel = channel.slice(..channel.len().min(self.limits.channel_name));
+        self.accept(slot, Pending::Refused { channel, refusal });
     }
 
     fn barrier(&mut self, slot: ConnectionSlot, batch: Batch) -> Result<Taken, Stop> {

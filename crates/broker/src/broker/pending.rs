@@ -2,7 +2,7 @@
 
 use super::Broker;
 use crate::slots::ConnectionSlot;
-use crate::{Batch, cost};
+use crate::{Batch, Refusal, cost};
 use bytes::Bytes;
 
 /// A command that a connection sent and nobody could take yet.
@@ -20,6 +20,11 @@ pub(super) enum Pending {
         batch: Batch,
         publishes: usize,
     },
+    /// A publish was refused: the channel that it named, as far as a name may be long.
+    Refused {
+        channel: Bytes,
+        refusal: Refusal,
+    },
     Reserve {
         bytes: usize,
         whole: usize,
@@ -35,6 +40,7 @@ impl Pending {
             Pending::Barrier { batch } | Pending::Receipt { batch, .. } => {
                 cost::PENDING + cost::buffer(batch.footprint())
             }
+            Pending::Refused { channel, .. } => cost::PENDING + cost::text(channel.len()),
             Pending::Reserve { .. } => cost::PENDING,
         }
     }

@@ -167,13 +167,27 @@ impl Broker {
         let first = channel.next_seq;
         channel.next_seq += batch.len() as u64;
         let rest = match batch.len() {
-            _ if !self.channels.is_ready(slot) || self.must_wait_first(slot, &batch) => Some((batch, first)),
+            _ if batch.attributes().is_some() => self.dispatch_with_attributes(slot, batch, first),
+            _ if !self.channels.is_ready(slot) => Some((batch, first)),
             1 => self.dispatch_one(slot, batch, first),
             _ => self.dispatch(slot, &batch, (first, 1), Tries::NONE),
         };
         match rest {
             None => Ok(()),
             Some((batch, first)) => self.append(slot, batch, first, whole),
+        }
+    }
+
+    /// Dispatches what is published with attributes, unless it is to wait: gives the rest.
+    fn dispatch_with_attributes(&mut self, slot: ChannelSlot, batch: Batch, first: u64) -> Option<(Batch, u64)> {
+        if !self.channels.is_ready(slot) || self.is_delayed(&batch) || self.is_reclaiming(slot) {
+            return Some((batch, first));
+        }
+        match batch.group() {
+            Some(_) if self.must_wait_for_group(slot, &batch) => Some((batch, first)),
+            Some(_) => self.dispatch_new_of_group(slot, &batch, first),
+            None if batch.len() == 1 => self.dispatch_one(slot, batch, first),
+            None => self.dispatch(slot, &batch, (first, 1), Tries::NONE),
         }
     }
 
@@ -202,12 +216,6 @@ impl Broker {
         self.events.push_back(Event::Rejected { connection, channel, messages, refusal });
     }
 
-    /// Whether messages are not to be dispatched as they come: they are delayed, or go before others that wait in outboxes.
-    #[inline]
-    fn must_wait_first(&self, slot: ChannelSlot, batch: &Batch) -> bool {
-        batch.attributes().is_some() && (self.is_delayed(batch) || self.is_reclaiming(slot))
-    }
-
     /// Appends what the bounds allow to a queue's backlog.
     fn append(&mut self, slot: ChannelSlot, batch: Batch, first: u64, whole: usize) -> Result<(), Rest> {
         let (most, overflow) = (self.channels[slot].messages, self.channels[slot].overflow);
@@ -225,6 +233,7 @@ impl Broker {
         let Some(rest) = rest else { return Ok(()) };
         let channel = self.channels.quietly().row(slot);
         channel.next_seq -= rest.len() as u64;
+
         if over_bound {
             let reason = PauseReason::Memory { budget: self.budget.limit() };
             return Err((shed(rest, whole), Blocked::Share(slot), reason));

@@ -5,7 +5,6 @@ use super::Broker;
 use super::dead::Reason;
 use super::timers::Timer;
 use crate::backlog::Segment;
-use crate::cost;
 use crate::delivery::Return;
 use crate::slots::ChannelSlot;
 
@@ -85,11 +84,12 @@ impl Broker {
         // One at least, however little this call may still do.
         loop {
             let backlog = &mut self.channels.edit(slot).backlog;
-            if let Some(rank) = backlog.make_ready(self.now) {
+            if let Some((rank, group)) = backlog.make_ready(self.now) {
+                group.into_iter().for_each(|group| self.file_group(slot, group));
                 self.note_rank(slot, rank);
             } else {
                 let Some(segment) = backlog.pop_expired(self.now) else { break };
-                self.uncharge(slot, cost::SEGMENT);
+                self.uncharge(slot, segment.charge());
                 self.waiting -= segment.batch.len();
                 self.expire(slot, segment);
             }

@@ -4,7 +4,7 @@ use super::Broker;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
 use crate::name::Kind;
-use crate::slots::ChannelSlot;
+use crate::slots::{ChannelSlot, GroupSlot};
 use crate::{Batch, Time, cost};
 
 impl Broker {
@@ -21,39 +21,54 @@ impl Broker {
     /// Messages wait in a channel, behind all others.
     pub(super) fn push_backlog(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
         self.waiting += batch.len();
-        if self.channels[slot].kind == Kind::Queue && self.is_delayed(&batch) {
-            return self.delay(slot, batch, first);
+        let is_of_queue = batch.attributes().is_some() && self.channels[slot].kind == Kind::Queue;
+        let group = if is_of_queue { self.join_group(slot, &batch) } else { None };
+        if is_of_queue && self.is_delayed(&batch) {
+            return self.delay(slot, batch, first, group);
+        }
+        if group.is_some() {
+            return self.push_segment(slot, batch, first, group);
         }
         let (budget, channel) = (&self.budget, self.channels.edit(slot));
         let coalesced = channel.backlog.coalesce(&batch, first, |allocation| budget.is_unshared(allocation));
         if let Some((allocation, charged)) = coalesced {
             return self.resize(slot, allocation, charged);
         }
+        self.push_segment(slot, batch, first, None);
+    }
+
+    fn push_segment(&mut self, slot: ChannelSlot, batch: Batch, first: u64, group: Option<GroupSlot>) {
         let allocation = self.allocate(slot, batch.footprint());
-        self.charge(slot, cost::SEGMENT);
-        self.channels.edit(slot).backlog.push(Segment { batch, allocation, tries: Tries::NONE, first, step: 1 });
+        let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1, group };
+        self.charge(slot, segment.charge());
+        self.channels.edit(slot).backlog.push(segment);
+        group.into_iter().for_each(|group| self.file_group(slot, group));
     }
 
     /// Messages wait for their time, and then in their places.
     #[cold]
-    fn delay(&mut self, slot: ChannelSlot, batch: Batch, first: u64) {
+    fn delay(&mut self, slot: ChannelSlot, batch: Batch, first: u64, group: Option<GroupSlot>) {
         let until = batch.attributes().and_then(|attributes| attributes.deliver_at()).unwrap_or_default();
         let allocation = self.allocate(slot, batch.footprint());
-        self.charge(slot, cost::SEGMENT);
-        let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1 };
+        let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1, group };
+        self.charge(slot, segment.charge());
         self.channels.edit(slot).backlog.postpone(segment, until);
     }
 
     /// Messages go back to their places in a queue.
     pub(super) fn requeue(&mut self, slot: ChannelSlot, segment: Segment) {
         let segment = self.count_requeued(slot, segment);
+        let group = segment.group;
         self.channels.edit(slot).backlog.requeue(segment);
+        group.into_iter().for_each(|group| self.file_group(slot, group));
     }
 
     /// As [`Broker::requeue`], from a time on.
     pub(super) fn postpone(&mut self, slot: ChannelSlot, segment: Segment, until: Time) {
         let segment = self.count_requeued(slot, segment);
+        let group = segment.group;
         self.channels.edit(slot).backlog.postpone(segment, until);
+        group.into_iter().for_each(|group| self.file_group(slot, group));
     }
 
     fn count_requeued(&mut self, slot: ChannelSlot, segment: Segment) -> Segment {
@@ -61,7 +76,7 @@ impl Broker {
         let messages = segment.batch.len();
         self.waiting += messages;
         self.totals.requeued += messages as u64;
-        self.charge(slot, cost::SEGMENT);
+        self.charge(slot, segment.charge());
         segment
     }
 
@@ -69,21 +84,31 @@ impl Broker {
     pub(super) fn requeue_front(&mut self, slot: ChannelSlot, segment: Segment) {
         let segment = self.compacted(slot, segment);
         self.waiting += segment.batch.len();
-        self.charge(slot, cost::SEGMENT);
+        self.charge(slot, segment.charge());
+        let group = segment.group;
         self.channels.edit(slot).backlog.requeue_front(segment);
+        group.into_iter().for_each(|group| self.file_group(slot, group));
     }
 
-    /// The first messages that wait in a channel.
+    /// The first messages of a channel that may be dispatched.
     pub(super) fn pop_backlog(&mut self, slot: ChannelSlot) -> Option<Segment> {
-        self.pop_backlog_from(slot, 0)
+        self.pop_any(slot, None)
     }
 
-    /// The first messages of at least this rank.
-    #[inline]
+    /// The first messages of at least this rank, whether they may be dispatched or not.
     pub(super) fn pop_backlog_from(&mut self, slot: ChannelSlot, rank: u8) -> Option<Segment> {
+        self.pop_any(slot, Some(rank))
+    }
+
+    #[inline]
+    fn pop_any(&mut self, slot: ChannelSlot, rank: Option<u8>) -> Option<Segment> {
         let (budget, backlog) = (&mut self.budget, &mut self.channels.edit(slot).backlog);
         let before = backlog.segments();
-        let segment = backlog.pop_from(rank, |allocation| budget.retain(allocation))?;
+        let retain = |allocation| budget.retain(allocation);
+        let segment = match rank {
+            None => backlog.pop(retain),
+            Some(rank) => backlog.pop_from(rank, retain),
+        }?;
         let after = backlog.segments();
         self.waiting -= segment.batch.len();
         if self.draining && !self.channels[slot].backlog.has_ready() {
@@ -91,7 +116,10 @@ impl Broker {
             self.drained_to = Some(0);
         }
         if after < before {
-            self.uncharge(slot, cost::SEGMENT);
+            self.uncharge(slot, segment.charge());
+        }
+        if let Some(group) = segment.group {
+            self.file_group(slot, group);
         }
         Some(segment)
     }
@@ -101,13 +129,13 @@ impl Broker {
         if segment.batch.len() <= count {
             return (segment, None);
         }
-        let Segment { batch, allocation, tries, first, step } = segment;
+        let Segment { batch, allocation, tries, first, step, group } = segment;
         let bytes = batch.size_of_first(count);
         let (Some(head), Some(rest)) = batch.split(count, bytes) else { unreachable!("a cut in the middle") };
         let allocation_of_rest = self.budget.retain(allocation);
         let behind = first + step * count as u64;
-        let rest = Segment { batch: rest, allocation: allocation_of_rest, tries, first: behind, step };
-        (Segment { batch: head, allocation, tries, first, step }, Some(rest))
+        let rest = Segment { batch: rest, allocation: allocation_of_rest, tries, first: behind, step, group };
+        (Segment { batch: head, allocation, tries, first, step, group }, Some(rest))
     }
 
     /// Drops what waits in a queue: how many messages, or `None` if there is no such channel. The
@@ -144,16 +172,17 @@ impl Broker {
                     self.garbage.push_front((slot, backlog));
                     return;
                 }
-                if !backlog.has_ready() {
+                if !backlog.has_present() {
                     let _ = backlog.make_ready(Time(u64::MAX));
                 }
                 let before = backlog.segments();
                 let budget = &mut self.budget;
-                let Some(segment) = backlog.pop(|allocation| budget.retain(allocation)) else { break };
+                let Some(segment) = backlog.pop_from(0, |allocation| budget.retain(allocation)) else { break };
                 self.release(segment.allocation);
                 if backlog.segments() < before {
-                    self.uncharge(slot, cost::SEGMENT);
+                    self.uncharge(slot, segment.charge());
                 }
+                self.leave_group(slot, segment.group, segment.batch.len());
             }
         }
     }

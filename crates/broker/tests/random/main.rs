@@ -36,11 +36,14 @@ enum Step {
         channel: usize,
         lengths: Vec<usize>,
         retain: bool,
+        /// One of few groups, if any.
+        group: Option<u8>,
     },
     /// To a temporary queue of another one, which may be gone.
     Answer {
         who: usize,
         whose: usize,
+        group: Option<u8>,
     },
     Barrier {
         who: usize,
@@ -74,9 +77,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..8usize, any::<bool>()).prop_map(|(pattern, explicit)| Step::Come { pattern, explicit }),
         1 => (0..2usize, any::<bool>()).prop_map(|(which, explicit)| Step::ComeDurable { which, explicit }),
         1 => (who.clone(), 0..2usize).prop_map(|(who, which)| Step::EndDurable { who, which }),
-        6 => (who.clone(), 0..4usize, prop::collection::vec(8..40usize, 1..8), prop::bool::weighted(0.2))
-            .prop_map(|(who, channel, lengths, retain)| Step::Publish { who, channel, lengths, retain }),
-        2 => (who.clone(), 1..20usize).prop_map(|(who, whose)| Step::Answer { who, whose }),
+        6 => (who.clone(), 0..4usize, prop::collection::vec(8..40usize, 1..8), prop::bool::weighted(0.2), group())
+            .prop_map(|(who, channel, lengths, retain, group)| Step::Publish { who, channel, lengths, retain, group }),
+        2 => (who.clone(), 1..20usize, group()).prop_map(|(who, whose, group)| Step::Answer { who, whose, group }),
         1 => who.clone().prop_map(|who| Step::Barrier { who }),
         8 => (who.clone(), 1..90usize).prop_map(|(who, bytes)| Step::Credit { who, bytes }),
         3 => (who.clone(), any::<bool>()).prop_map(|(who, nack)| Step::Ack { who, nack }),
@@ -87,11 +90,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn group() -> impl Strategy<Value = Option<u8>> {
+    prop::option::weighted(0.4, 0..3u8)
+}
+
 /// Attributes of messages to retain.
 fn retained() -> Arc<Attributes> {
     let mut attributes = Attributes::default();
     attributes.retain = true;
     Arc::new(attributes)
+}
+
+/// Attributes of messages of a group, if it is one, which may be to retain.
+fn attributes(group: Option<u8>, retain: bool) -> Option<Arc<Attributes>> {
+    let mut attributes = Attributes::default().with_group(group.map(|group| vec![b'g', group].into()));
+    attributes.retain = retain;
+    (retain || group.is_some()).then(|| Arc::new(attributes))
 }
 
 impl World {
@@ -123,17 +137,17 @@ impl World {
                     self.send(id, Command::EndDurable { queue: DURABLE[which].0.into() });
                 }
             }
-            Step::Answer { who, whose } => {
+            Step::Answer { who, whose, group } => {
                 let Some(id) = self.pick(who) else { return };
                 if self.peers[&id].held || self.peers[&id].finished {
                     return;
                 }
                 let body = b"an answer".to_vec();
-                let batch = Batch::one(&body);
+                let batch = Batch::one(&body).with_attributes(attributes(group, false));
                 self.peers.get_mut(&id).unwrap().sent.push((body, false));
                 self.send(id, Command::Publish { channel: format!("/queue/temp/{whose}/x").into(), batch });
             }
-            Step::Publish { who, channel, lengths, retain } => {
+            Step::Publish { who, channel, lengths, retain, group } => {
                 let Some(id) = self.pick(who) else { return };
                 if self.peers[&id].held || self.peers[&id].finished {
                     return;
@@ -152,8 +166,7 @@ impl World {
                     }
                     self.peers.get_mut(&id).unwrap().sent.push((body, to_queue));
                 }
-                let attributes = retain.then(retained);
-                let batch = packer.finish().unwrap().with_attributes(attributes);
+                let batch = packer.finish().unwrap().with_attributes(attributes(group, retain));
                 self.send(id, Command::Publish { channel: channel.into(), batch });
             }
             Step::Barrier { who } => {

@@ -127,6 +127,42 @@ def individual_acks():
     connection.disconnect()
 
 
+def groups():
+    name = "/queue/py/groups"
+    consumers = [connect() for _ in range(3)]
+    for connection, listener in consumers:
+        connection.subscribe(name, id="1", ack="client-individual", headers={"prefetch-count": "2"})
+        settle(connection, listener)
+    for number in range(60):
+        consumers[0][0].send(name, str(number), headers={"JMSXGroupID": f"group {number % 7}"})
+    settle(*consumers[0])
+    # Nobody acks yet: each group that was begun has one consumer.
+    got = {}
+    for index, (connection, listener) in enumerate(consumers):
+        for _ in range(2):
+            frame = listener.message()
+            got.setdefault(frame.headers["JMSXGroupID"], []).append((index, int(frame.body), frame))
+    seen = []
+    while sum(map(len, got.values())) + len(seen) < 60 or any(got.values()):
+        for messages in got.values():
+            while messages:
+                index, number, frame = messages.pop(0)
+                seen.append(number)
+                ack(consumers[index][0], frame)
+        for index, (connection, listener) in enumerate(consumers):
+            settle(connection, listener)
+            while not listener.messages.empty():
+                frame = listener.messages.get()
+                others = got.setdefault(frame.headers["JMSXGroupID"], [])
+                assert all(other == index for other, *_ in others), "a group has one consumer at a time"
+                others.append((index, int(frame.body), frame))
+    for group in range(7):
+        own = [number for number in seen if number % 7 == group]
+        assert own == list(range(group, 60, 7)), own
+    for connection, _ in consumers:
+        connection.disconnect()
+
+
 def transactions():
     connection, listener = connect()
     connection.subscribe("/topic/py/t", id="1")
@@ -194,7 +230,7 @@ def sent_and_gone():
     connection.disconnect()
 
 
-for case in (topics, cumulative_acks, individual_acks, transactions, bytes_and_sizes, errors, heartbeats, sent_and_gone):
+for case in (topics, cumulative_acks, individual_acks, groups, transactions, bytes_and_sizes, errors, heartbeats, sent_and_gone):
     print(case.__name__, file=sys.stderr, flush=True)
     case()
 print("ok")

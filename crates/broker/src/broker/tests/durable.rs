@@ -7,9 +7,15 @@ use crate::{
     AckMode, ChannelRule, Command, Event, Limits, Pattern, QueueOverflow, Refusal, StatusQuery, SubscriptionId,
 };
 
-const QUEUE: &str = "/queue/subscription/me/x";
+pub(super) const QUEUE: &str = "/queue/subscription/me/x";
 
-fn durable_as(bench: &mut Bench, id: u64, queue: &'static str, source: &'static str, ack: AckMode) -> Vec<Event> {
+pub(super) fn durable_as(
+    bench: &mut Bench,
+    id: u64,
+    queue: &'static str,
+    source: &'static str,
+    ack: AckMode,
+) -> Vec<Event> {
     let (subscription, queue, source) = (SubscriptionId(0), queue.into(), source.into());
     bench.send(id, Command::SubscribeDurable { subscription, queue, source, ack })
 }
@@ -18,7 +24,7 @@ fn durable(bench: &mut Bench, id: u64, source: &'static str) -> Vec<Event> {
     durable_as(bench, id, QUEUE, source, AckMode::Auto)
 }
 
-fn end(bench: &mut Bench, id: u64) -> Vec<Event> {
+pub(super) fn end(bench: &mut Bench, id: u64) -> Vec<Event> {
     bench.send(id, Command::EndDurable { queue: QUEUE.into() })
 }
 

@@ -7,6 +7,8 @@ mod exclusive;
 mod expire;
 mod finish;
 mod found;
+mod groups;
+mod groups_end;
 mod knot;
 mod knot_memory;
 mod listing;

@@ -1,7 +1,9 @@
 //! Queues that are full: who waits, who is told, and what is dropped.
 
 use super::{Bench, brief, check, small};
-use crate::{Batch, ChannelRule, Command, Event, Limits, Packer, Pattern, QueueOverflow, Refusal, cost};
+use crate::{Attributes, Batch, ChannelRule, Command, Event, Limits, Packer, Pattern, QueueOverflow, Refusal, cost};
+use std::sync::Arc;
+use std::time::Duration;
 
 fn full(overflow: QueueOverflow, messages: usize) -> Bench {
     Bench::new(Limits { queue: 1 << 20, queue_messages: messages, outbox: 10_000, overflow, ..small() })
@@ -191,6 +193,35 @@ fn a_rule_of_a_channel_says_how_it_overflows_and_from_when_on() {
     bench.broker.set_rules(bench.now, vec![reject, dead]);
     bench.events();
     assert_eq!(depth(&bench, "/queue/dead/queue/old"), 1);
+}
+
+#[test]
+fn a_topic_that_buffers_drops_nothing_for_the_bounds_of_queues() {
+    let mut bench = Bench::new(Limits {
+        buffer_unsubscribed: 3,
+        queue_messages: 1,
+        overflow: QueueOverflow::DropOld,
+        ..Limits::default()
+    });
+    check(&bench.publish(3, "/topic/a", &["0", "1", "2"]), &[]);
+    assert_eq!(bench.broker.totals().dead_lettered, 0);
+    check(&bench.subscribe(1, "/topic/a"), &["1:0", "1:1", "1:2"]);
+}
+
+#[test]
+fn what_is_left_of_delayed_messages_of_which_some_are_dropped_is_still_delayed() {
+    let mut bench = full(QueueOverflow::DropOld, 2);
+    let deliver_at = Some(bench.now + Duration::from_secs(1));
+    let mut packer = Packer::default();
+    ["0", "1", "2"].iter().for_each(|body| packer.push(body.as_bytes()));
+    let attributes = Attributes::default().with_deliver_at(deliver_at);
+    let batch = packer.finish().expect("messages").with_attributes(Arc::new(attributes));
+    bench.subscribe(1, "/queue/a");
+    check(&bench.send(3, Command::Publish { channel: "/queue/a".into(), batch }), &[]);
+    assert_eq!(depth(&bench, "/queue/a"), 2);
+    check(&bench.pass(999), &[]);
+    check(&bench.pass(1), &["1:1", "1:2"]);
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
 }
 
 #[test]

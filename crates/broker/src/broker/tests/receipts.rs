@@ -18,6 +18,24 @@ fn a_receipt_comes_at_once_whatever_waits_to_be_written() {
 }
 
 #[test]
+fn a_refusal_is_told_by_the_receipt_of_what_was_refused_whatever_waits_before_it() {
+    let mut bench = Bench::new(Limits { queue: 10, message: 20, outbox: 10_000, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    let publishes = |body: &[u8], receipt: &[u8]| Command::PublishWithReceipt {
+        channel: "/queue/b".into(),
+        batch: Batch::one(body),
+        receipt: Batch::one(receipt),
+    };
+    check(&bench.send(1, publishes(b"3", b"good")), &[]);
+    let refused = "refused: a message of 21 bytes is over the limit of 20 (limit: message)";
+    check(&bench.send(1, publishes(&[b'x'; 21], b"bad")), &[refused]);
+    check(&bench.send(1, publishes(b"4", b"good")), &[]);
+    let events = brief(&bench.subscribe(3, "/queue/a"));
+    assert_eq!(events[3..], ["receipt 1", "unconfirmed 1: bad", "receipt 1", "resume 1"]);
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}
+
+#[test]
 fn a_receipt_waits_for_what_was_sent_before_it() {
     let mut bench = Bench::new(Limits { queue: 10, ..small() });
     bench.publish(1, "/queue/a", &["0", "1", "2"]);
@@ -37,6 +55,7 @@ fn receipts_that_nobody_reads_are_charged_and_pause_at_the_bound_of_an_outbox() 
     }
     check(&bench.send(1, receipt(b"r")), &["pause 1"]);
     check(&bench.send(1, receipt(b"r")), &[]);
+    assert_eq!(bench.rest(), 0, "it waits for nothing but its peer");
     assert_eq!(bench.broker.poll_timeout(), None, "nothing is to be done while it waits");
     let written = || Command::ReceiptsWritten { receipts: 1, bytes: 5 };
     check(&bench.send(1, written()), &["receipt 1"]);

@@ -9,11 +9,10 @@ type Refused = (&'static [u8], &'static [&'static [u8]], &'static str);
 const OFF: &[&[u8]] = &[b"", b"0", b"false"];
 
 /// In SEND.
-pub(super) const SEND: [Refused; 4] = [
+pub(super) const SEND: [Refused; 3] = [
     (b"AMQ_SCHEDULED_PERIOD", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_REPEAT", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_CRON", &[b""], "delivery by a calendar is not supported"),
-    (b"JMSXGroupID", &[b""], "message groups are not supported yet"),
 ];
 
 /// In SUBSCRIBE.

@@ -22,6 +22,9 @@ const NOT_PASSED_ON: [&[u8]; 9] = [
     b"retained",
 ];
 
+/// The messages of one group go to one consumer.
+const GROUP: &[u8] = b"JMSXGroupID";
+
 /// Milliseconds from the SEND on.
 const DELAY: &[u8] = b"AMQ_SCHEDULED_DELAY";
 
@@ -65,6 +68,7 @@ impl Session {
         let mut attributes = Attributes::default();
         let mut headers = Headers::builder();
         let (mut priority, mut expires, mut deliver_at, mut seen) = (None, None, None, 0);
+        let mut group = None;
         for header in frame.headers() {
             let value = &*header.value;
             match &*header.name {
@@ -91,6 +95,7 @@ impl Session {
                         b"expires" => expires = expires.or(self.epoch.at("expires", value)?),
                         b"expiration" => expires = expires.or(self.epoch.after("expiration", value)?),
                         DELAY => deliver_at = self.epoch.after("AMQ_SCHEDULED_DELAY", value)?,
+                        GROUP if !value.is_empty() => group = Some(Bytes::copy_from_slice(value)),
                         _ => {}
                     }
                     headers.push(name, value);
@@ -99,7 +104,7 @@ impl Session {
         }
         attributes.priority = priority.unwrap_or(attributes.priority);
         attributes.headers = headers.finish();
-        let attributes = attributes.with_expires(expires).with_deliver_at(deliver_at);
+        let attributes = attributes.with_expires(expires).with_deliver_at(deliver_at).with_group(group);
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
         let channel = self.limited(destination::channel(&channel, self.connection)?)?;
         if deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
@@ -178,7 +183,7 @@ impl Send {
 
 /// Whether this is a second header of a name that means something here: the first one counts. `seen` has a bit for each.
 fn is_repeated(name: &[u8], seen: &mut u32) -> bool {
-    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", b"retain", DELAY];
+    let own = [b"persistent" as &[u8], b"priority", b"expires", b"expiration", b"reply-to", b"retain", DELAY, GROUP];
     let Some(at) = own.into_iter().chain(SEND.iter().map(|(name, ..)| *name)).position(|known| known == name) else {
         return false;
     };

@@ -260,11 +260,14 @@ fn of_repeated_headers_the_first_counts_whatever_it_says() {
     // A second one is passed on as it is, for whoever knows what it means.
     let after_first =
         |first: &str, second: &str| after(&format!("SEND\ndestination:/queue/a\n{first}\n{second}\n\n\0"));
-    for (good, bad) in
-        [("expires:0", "expires:zz"), ("reply-to:/queue/b", "reply-to:zz"), ("JMSXGroupID:", "JMSXGroupID:x")]
-    {
+    for (good, bad) in [("expires:0", "expires:zz"), ("reply-to:/queue/b", "reply-to:zz")] {
         assert_eq!(after_first(good, bad).1, None, "{good}");
         assert!(after_first(bad, good).1.is_some(), "{bad}");
+    }
+    for (first, second, group) in [("x", "y", Some("x")), ("", "y", None), ("x", "", Some("x"))] {
+        let (commands, _) = after_first(&format!("JMSXGroupID:{first}"), &format!("JMSXGroupID:{second}"));
+        let [Command::Publish { batch, .. }] = &commands[..] else { panic!("{commands:?}") };
+        assert_eq!(batch.attributes().unwrap().group().map(|group| &group[..]), group.map(str::as_bytes), "{first}, {second}");
     }
     let subscribe = |first: &str, second: &str| {
         after(&format!("SUBSCRIBE\nid:1\ndestination:/queue/a\nselector:{first}\nselector:{second}\n\n\0")).1

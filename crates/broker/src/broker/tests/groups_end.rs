@@ -1,0 +1,118 @@
+//! Message groups of durable subscriptions and temporary queues, and what becomes of them when their queue ends.
+
+use super::durable::{QUEUE, durable_as, end};
+use super::groups::{is_right, of};
+use super::retry::{ack, nack};
+use super::{Bench, check, manual};
+use crate::{AckMode, Attributes, Command, Event, Limits, Packer};
+use std::sync::Arc;
+use std::time::Duration;
+
+const OWN: &str = "/queue/temp/1/x";
+
+fn publish_with(bench: &mut Bench, channel: &'static str, attributes: Attributes, bodies: &[&str]) -> Vec<Event> {
+    let mut packer = Packer::default();
+    bodies.iter().for_each(|body| packer.push(body.as_bytes()));
+    let batch = packer.finish().expect("a message").with_attributes(Arc::new(attributes));
+    bench.send(9, Command::Publish { channel: channel.into(), batch })
+}
+
+fn publish(bench: &mut Bench, channel: &'static str, group: &'static str, bodies: &[&str]) -> Vec<Event> {
+    publish_with(bench, channel, of(group), bodies)
+}
+
+#[test]
+fn a_durable_subscription_keeps_the_groups_of_what_feeds_it() {
+    let mut bench = Bench::new(Limits::default());
+    for id in [1, 2] {
+        durable_as(&mut bench, id, QUEUE, "/topic/a", manual(1));
+    }
+    check(&publish(&mut bench, "/topic/a", "g", &["0", "1"]), &["2:0"]);
+    check(&bench.publish(9, "/topic/a", &["x"]), &["1:x"]);
+    bench.credit(1, 5);
+    check(&bench.send(1, ack(1, 1)), &[]);
+    bench.credit(2, 5);
+    check(&bench.send(2, ack(1, 1)), &["2:1"]);
+    is_right(&bench);
+    // Both are away meanwhile: what comes back goes first.
+    bench.send(1, Command::Disconnect);
+    check(&publish(&mut bench, "/topic/a", "g", &["2", "3"]), &[]);
+    bench.send(2, Command::Disconnect);
+    durable_as(&mut bench, 3, QUEUE, "/topic/a", manual(2));
+    check(&durable_as(&mut bench, 4, QUEUE, "/topic/a", manual(2)), &[]);
+    bench.credit(3, 10);
+    check(&bench.send(3, ack(1, 1)), &["3:3"]);
+    is_right(&bench);
+}
+
+#[test]
+fn the_topics_own_subscribers_share_its_messages_whatever_their_group() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/a");
+    bench.subscribe(2, "/topic/a");
+    durable_as(&mut bench, 3, QUEUE, "/topic/a", AckMode::Auto);
+    check(&publish(&mut bench, "/topic/a", "g", &["0"]), &["1:0", "2:0", "3:0"]);
+    is_right(&bench);
+}
+
+/// One message of a group is with a consumer, one waits, one is delayed, and one of another group waits.
+fn fill(bench: &mut Bench, channel: &'static str) {
+    publish(bench, channel, "g", &["0", "1"]);
+    publish(bench, channel, "h", &["2"]);
+    if channel.starts_with("/queue") {
+        let deliver_at = Some(bench.now + Duration::from_secs(1));
+        publish_with(bench, channel, of("k").with_deliver_at(deliver_at), &["3"]);
+    }
+    bench.rest();
+    is_right(bench);
+}
+
+#[test]
+fn the_groups_of_a_durable_subscription_end_with_it() {
+    for steps in [1, 4096] {
+        let mut bench = Bench::new(Limits::default());
+        bench.broker.set_steps_per_call(steps);
+        durable_as(&mut bench, 1, QUEUE, "/topic/a", manual(1));
+        bench.rest();
+        fill(&mut bench, "/topic/a");
+        bench.credit(1, 5);
+        end(&mut bench, 2);
+        bench.rest();
+        is_right(&bench);
+        // It comes again under the same name, with the same groups.
+        durable_as(&mut bench, 3, QUEUE, "/topic/a", manual(1));
+        bench.rest();
+        fill(&mut bench, "/topic/a");
+        bench.send(1, ack(1, 1));
+        bench.rest();
+        is_right(&bench);
+        bench.send(3, Command::Disconnect);
+        end(&mut bench, 2);
+        bench.rest();
+        assert_eq!(bench.broker.totals().dropped_ended, 5);
+        bench.is_at_rest();
+    }
+}
+
+#[test]
+fn the_groups_of_a_temporary_queue_end_with_its_connection() {
+    for steps in [1, 4096] {
+        for returns in [false, true] {
+            let mut bench = Bench::new(Limits::default());
+            bench.broker.set_steps_per_call(steps);
+            bench.subscribe_with(1, OWN, manual(1));
+            bench.rest();
+            fill(&mut bench, OWN);
+            bench.credit(1, 5);
+            if returns {
+                bench.send(1, nack(1, 1));
+                bench.rest();
+                is_right(&bench);
+            }
+            bench.send(1, Command::Disconnect);
+            bench.rest();
+            assert_eq!(bench.broker.totals().dropped_ended, 4);
+            bench.is_at_rest();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Message groups: one consumer at a time, in order, and nobody else waits for them.
+
+use super::{Checked, Fate, LATENESS, Oracle, promise};
+use std::collections::BTreeMap;
+use switchboard_broker::Time;
+
+/// A group, in its queue.
+pub(super) type Group = (&'static str, u8);
+
+/// The consumers of groups, as far as they have to stay.
+pub(super) type Holders = BTreeMap<Group, (u64, u32)>;
+
+impl Oracle {
+    /// A message of a group is handed out to a subscription of a connection.
+    pub(super) fn hand_of_group(&mut self, message: usize, to: (u64, u32)) -> Checked {
+        let Some(group) = self.group_of(message) else { return Ok(()) };
+        self.handed_of_groups += 1;
+        for &other in &self.channels[group.0].open {
+            let row = &self.messages[other];
+            if other == message || row.group != Some(group.1) {
+                continue;
+            }
+            if let Fate::With(id) = row.fate {
+                promise!(id == to.0, "{} got message {message} of group {group:?}, and {id} has message {other}", to.0);
+            }
+            let is_alike = row.priority == self.messages[message].priority && self.is_before(other, message);
+            let earlier = is_alike && row.fate == Fate::Taken && !self.may_be_passed(other);
+            promise!(
+                !earlier,
+                "{} got message {message} of group {group:?}, and {other} of it is to come before",
+                to.0
+            );
+        }
+        let holder = self.holders.insert(group, to);
+        let stays = holder.filter(|holder| self.is_there(*holder));
+        promise!(
+            stays.is_none_or(|holder| holder == to),
+            "{} got message {message} of group {group:?}, which {:?} has not left",
+            to.0,
+            stays
+        );
+        Ok(())
+    }
+
+    pub(super) fn group_of(&self, message: usize) -> Option<Group> {
+        let row = &self.messages[message];
+        row.group.map(|group| (row.channel, group))
+    }
+
+    /// Whether a message holds back none of its group: it may be gone, or its publisher delays it.
+    fn may_be_passed(&self, id: usize) -> bool {
+        let message = &self.messages[id];
+        let is_over = message.purged || message.expires.is_some_and(|expires| expires <= self.now);
+        let may_wait = message.delayed && message.tried == 0;
+        is_over || may_wait && Time(message.not_before.0 + LATENESS) > self.now
+    }
+
+    /// Whether a subscription is still to have its groups.
+    fn is_there(&self, (id, subscription): (u64, u32)) -> bool {
+        let link = &self.links[&id];
+        let is_active = link.subs.get(&subscription).is_some_and(|sub| sub.active);
+        is_active && !link.gone && !link.finishing && !link.stalled && !self.stalled.contains(&id)
+    }
+
+    /// Groups end with their last message, and one that takes no byte loses its own.
+    pub(super) fn end_groups(&mut self) {
+        if self.holders.is_empty() {
+            return;
+        }
+        let mut holders = std::mem::take(&mut self.holders);
+        let mut freed = 0;
+        holders.retain(|group, holder| {
+            let mut own = self.channels[group.0].open.iter().filter(|&&id| self.messages[id].group == Some(group.1));
+            let (has_messages, is_there) = (own.any(|&id| self.is_counted(id)), self.is_there(*holder));
+            freed += u64::from(has_messages && !is_there);
+            has_messages && is_there
+        });
+        self.holders = holders;
+        self.freed_groups += freed;
+    }
+
+    fn is_counted(&self, id: usize) -> bool {
+        let message = &self.messages[id];
+        !message.purged && message.expires.is_none_or(|expires| expires > self.now)
+    }
+
+    /// Whether a message waits at rest for a consumer of its group that may have no more.
+    pub(super) fn waits_for_its_group(&self, id: usize) -> bool {
+        let Some(group) = self.group_of(id) else { return false };
+        let mut others =
+            self.channels[group.0].open.iter().filter(|&&other| self.messages[other].group == Some(group.1));
+        let is_full = self.holders.get(&group).is_some_and(|(id, sub)| {
+            let link = &self.links[id];
+            link.subs.get(sub).and_then(|sub| sub.prefetch).is_some_and(|most| link.waiting_acks(*sub) >= most)
+        });
+        is_full || others.any(|&other| matches!(self.messages[other].fate, Fate::With(_)))
+    }
+}
