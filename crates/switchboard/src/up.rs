@@ -22,7 +22,7 @@ use std::time::Duration;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
 use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
-use switchboard_web::{BindError, ServiceState};
+use switchboard_web::{BindError, ServiceState, Services as States};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -160,6 +160,11 @@ impl Services {
         if !runs.contains(&true) {
             return Err(nothing_runs(self.addresses.borrow().down()));
         }
+        for (name, reason) in self.addresses.borrow().down() {
+            tracing::error!("{name} does not run, and is tried again: {reason}");
+        }
+        let mut states = self.states().subscribe();
+        states.mark_unchanged();
         self.tell()?;
         tokio::spawn(memory::watch());
 
@@ -217,13 +222,32 @@ impl Services {
             self.manager.stopping(drain.saturating_add(CLOSING + LEAVING));
             sender.send_replace(true);
         };
-        let (shutdown, watched, served_rows, shown, rendered, ()) =
-            tokio::join!(serving, watching, serving_rows, showing, rendering, asked);
+        let following = async {
+            tokio::select! {
+                followed = self.follow(states) => followed,
+                () = stop.clone().requested() => Ok(()),
+            }
+        };
+        let (shutdown, watched, served_rows, shown, rendered, followed, ()) =
+            tokio::join!(serving, watching, serving_rows, showing, rendering, following, asked);
         if let Some(shutdown) = shutdown? {
             tell_losses(&shutdown);
         }
         note(format_args!("Stopped."));
-        watched.and(served_rows).and(shown).and(rendered)
+        watched.and(served_rows).and(shown).and(rendered).and(followed)
+    }
+
+    /// Shows what services lack, each time that this changes.
+    async fn follow(&self, mut states: watch::Receiver<switchboard_web::States>) -> Result<()> {
+        while states.changed().await.is_ok() {
+            let change = self.addresses.borrow_mut().set_degraded(&self.states());
+            if let Some(change) = change {
+                let addresses = self.addresses.borrow();
+                self.ready.tell_change(&change, &addresses)?;
+                self.manager.ready(&addresses.summary());
+            }
+        }
+        Ok(())
     }
 
     /// The pages of the services that run lead to each other.
@@ -253,19 +277,26 @@ impl Services {
             return None;
         }
         let first = start().await;
-        let state = match &first {
-            Ok(service) => {
-                add(&mut self.addresses.borrow_mut(), service);
-                ServiceState::Running
-            }
+        match &first {
+            Ok(service) => self.started(name, service, add),
             Err(error) => {
                 self.addresses.borrow_mut().add_down(name, error);
-                ServiceState::Down(output::reasons(error))
+                self.states().set(name, ServiceState::Down(output::reasons(error)));
             }
-        };
-        self.settings.borrow().web.services.set(name, state);
-        self.link_pages();
+        }
         Some(first)
+    }
+
+    /// Notes a service that runs.
+    fn started<T>(&self, name: &'static str, service: &T, add: impl Fn(&mut Addresses, &T)) {
+        add(&mut self.addresses.borrow_mut(), service);
+        self.states().set_started(name);
+        self.link_pages();
+    }
+
+    /// The services' states, which all of them share.
+    fn states(&self) -> States {
+        self.settings.borrow().web.services.clone()
     }
 
     /// The service, as soon as it can be started.
@@ -282,9 +313,7 @@ impl Services {
             Some(Ok(service)) => Ok(Some(service)),
             Some(Err(error)) => {
                 let Some(service) = retry(name, &error, start, stop).await else { return Ok(None) };
-                add(&mut self.addresses.borrow_mut(), &service);
-                self.settings.borrow().web.services.set(name, ServiceState::Running);
-                self.link_pages();
+                self.started(name, &service, add);
                 self.tell()?;
                 Ok(Some(service))
             }
@@ -318,6 +347,7 @@ impl Services {
     }
 
     fn tell(&self) -> Result<()> {
+        self.addresses.borrow_mut().set_degraded(&self.states());
         let addresses = self.addresses.borrow();
         self.ready.tell(&addresses)?;
         self.manager.ready(&addresses.summary());
