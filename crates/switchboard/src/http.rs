@@ -31,6 +31,11 @@ pub(crate) struct HttpArgs {
 }
 
 impl HttpArgs {
+    /// A server that is asked by this token.
+    pub(crate) fn of(address: ServerAddress, token: Option<String>) -> HttpArgs {
+        HttpArgs { server: Server { address }, token }
+    }
+
     /// The same for another server.
     pub(crate) fn at(&self, address: &ServerAddress) -> HttpArgs {
         HttpArgs { server: Server { address: address.clone() }, token: self.token.clone() }
@@ -53,7 +58,7 @@ impl HttpServer {
         let address = &args.server.address;
         let scheme = if address.is_https() { "https" } else { "http" };
         let trust = if address.is_https() { Trust::System } else { Trust::Nobody };
-        // What the banner's address has is this server's.
+        // The token of an address belongs to its server.
         let given = address.token().map(str::to_owned).or_else(|| args.token.clone());
         let token = given.filter(|token| !token.is_empty());
         if token.as_deref().is_some_and(is_impossible) {
@@ -161,7 +166,7 @@ impl HttpServer {
     }
 
     /// The service that answers there, by what only it has.
-    async fn service(&self) -> Option<&'static str> {
+    pub(crate) async fn service(&self) -> Option<&'static str> {
         let status: Option<Value> = self.peek("/status").await.and_then(|text| serde_json::from_str(&text).ok());
         if let Some(status) = status {
             let has = |keys: [&str; 2]| keys.iter().all(|key| status.get(key).is_some());

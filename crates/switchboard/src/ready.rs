@@ -29,6 +29,7 @@ pub(crate) struct Addresses {
     news_asks: Option<String>,
     render: Vec<SocketAddr>,
     token: Option<Token>,
+    data: Option<PathBuf>,
     down: Vec<(&'static str, String)>,
     degraded: Vec<Degraded>,
 }
@@ -80,6 +81,11 @@ impl Addresses {
         self.render = service.http_addresses();
         self.token = service.token().or(self.token.as_ref()).cloned();
         self.down.retain(|(name, _)| *name != "render");
+    }
+
+    /// Takes the directory of the services' data.
+    pub(crate) fn set_data(&mut self, directory: PathBuf) {
+        self.data = Some(directory);
     }
 
     /// Addresses of the services' pages.
@@ -160,6 +166,9 @@ impl Addresses {
         }
         for address in shown(&self.render) {
             line("rendering service", &format!("http://{address}/"));
+        }
+        if let Some(directory) = &self.data {
+            line("data directory", &directory.display().to_string());
         }
         match self.token.as_ref().map(Token::file) {
             Some(Some(file)) => line("access token", &format!("in {}", file.display())),

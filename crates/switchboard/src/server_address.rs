@@ -240,6 +240,20 @@ impl fmt::Debug for ServerAddress {
     }
 }
 
+/// The environment variable of the server's address.
+const VARIABLE: &str = "SWITCHBOARD_URL";
+const DEFAULT: &str = "localhost";
+
+/// The text of the option, or the default where the variable is there and empty: it counts as one that is not there.
+pub(crate) fn or_default<'a>(text: &'a str, default: &'a str) -> &'a str {
+    let is_empty = text.is_empty() && std::env::var_os(VARIABLE).is_some_and(|text| text.is_empty());
+    if is_empty { default } else { text }
+}
+
+fn parse_or_default(text: &str) -> Result<ServerAddress, AddressError> {
+    or_default(text, DEFAULT).parse()
+}
+
 /// The option of the server's address.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Server {
@@ -249,9 +263,10 @@ pub(crate) struct Server {
         long = "server",
         short = 's',
         value_name = "URL",
-        env = "SWITCHBOARD_URL",
-        default_value = "localhost",
-        hide_env_values = true
+        env = VARIABLE,
+        default_value = DEFAULT,
+        hide_env_values = true,
+        value_parser = parse_or_default
     )]
     pub(crate) address: ServerAddress,
 }

@@ -1,6 +1,7 @@
 //! `switchboard up`, `broker`, `monitor`, `rows`, `news` and `render`: the services, until a signal ends them.
 
 mod reload;
+mod tell;
 
 use crate::config::{Settings, Started};
 use crate::data;
@@ -21,8 +22,9 @@ use std::path::Path;
 use std::time::Duration;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
-use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
+use switchboard_server::{ChannelRules, Connector, Probe, Server};
 use switchboard_web::{BindError, ServiceState, Services as States};
+use tell::tell_losses;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -237,19 +239,6 @@ impl Services {
         watched.and(served_rows).and(shown).and(rendered).and(followed)
     }
 
-    /// Shows what services lack, each time that this changes.
-    async fn follow(&self, mut states: watch::Receiver<switchboard_web::States>) -> Result<()> {
-        while states.changed().await.is_ok() {
-            let change = self.addresses.borrow_mut().set_degraded(&self.states());
-            if let Some(change) = change {
-                let addresses = self.addresses.borrow();
-                self.ready.tell_change(&change, &addresses)?;
-                self.manager.ready(&addresses.summary());
-            }
-        }
-        Ok(())
-    }
-
     /// The pages of the services that run lead to each other.
     fn link_pages(&self) {
         let services = &self.settings.borrow().web.services;
@@ -346,14 +335,6 @@ impl Services {
         bind_page(&self.settings(), &self.renderers, own, self.chosen).await
     }
 
-    fn tell(&self) -> Result<()> {
-        self.addresses.borrow_mut().set_degraded(&self.states());
-        let addresses = self.addresses.borrow();
-        self.ready.tell(&addresses)?;
-        self.manager.ready(&addresses.summary());
-        Ok(())
-    }
-
     /// Returns true once the program's broker has answered a task of the runtime's threads.
     async fn answers(&self) -> bool {
         let probe = self.probe.borrow().clone();
@@ -386,14 +367,5 @@ fn nothing_runs(failures: &[(&str, String)]) -> anyhow::Error {
             let reasons: Vec<String> = failures.iter().map(|(name, reason)| format!("\n  {name}: {reason}")).collect();
             anyhow!("no service can start:{}", reasons.concat())
         }
-    }
-}
-
-fn tell_losses(shutdown: &Shutdown) {
-    if shutdown.undelivered > 0 {
-        note(format_args!("Messages left in queues, which are lost: {}.", shutdown.undelivered));
-    }
-    if shutdown.aborted > 0 {
-        note(format_args!("Connections that did not read their queued messages in time: {}.", shutdown.aborted));
     }
 }
