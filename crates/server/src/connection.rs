@@ -43,7 +43,7 @@ struct Scratch {
 /// One line about a connection, unless there were too many of its kind this second.
 macro_rules! log {
     ($hub:expr, $handle:expr, $kind:ident, $level:ident, $($line:tt)+) => {
-        if $hub.log_quota().allows($crate::log::Kind::$kind) {
+        if $crate::log::allows!($hub.log_quota(), $kind, $level) {
             tracing::$level!(connection = $handle.id().0, peer = %$handle.origin(), $($line)+);
         }
     };

@@ -1,9 +1,10 @@
 //! `switchboard agent`.
 
-use crate::http::not_http;
+use crate::block_on;
+use crate::http::{HttpArgs, HttpServer, IMPOSSIBLE_TOKEN, is_impossible, not_http};
 use crate::output::{UsageError, note, plain};
-use crate::server_address::{AddressError, Door, ServerAddress};
-use crate::spoken::{WITHOUT_TLS, spoken};
+use crate::server_address::{AddressError, Door, ServerAddress, or_default};
+use crate::spoken::{WITHOUT_TLS, instead_of_zmtp, spoken};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::json;
@@ -22,6 +23,10 @@ Examples:
   switchboard agent --service orders --version 1.4.2 ./orders
   switchboard agent --pid 1234";
 
+/// Beginning of the monitor's words about an answer that no collector gives.
+const NO_COLLECTOR: &str = "this is no collector";
+const DEFAULT: &str = "127.0.0.1";
+
 #[derive(Args, Debug)]
 pub(crate) struct Agent {
     /// The command and its arguments; options of the agent stand before it.
@@ -37,7 +42,7 @@ pub(crate) struct Agent {
         short = 's',
         value_name = "URL",
         env = "SWITCHBOARD_URL",
-        default_value = "127.0.0.1",
+        default_value = DEFAULT,
         hide_env_values = true
     )]
     server: Collector,
@@ -70,29 +75,38 @@ pub(crate) struct Agent {
 
 /// A collector's address, as reports take it.
 #[derive(Clone, Debug)]
-struct Collector(String);
+struct Collector {
+    endpoint: String,
+    /// Of an address as the banner shows it on a terminal.
+    token: Option<String>,
+}
 
 impl FromStr for Collector {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Collector, AddressError> {
         if text.starts_with("ipc://") {
-            return Ok(Collector(text.to_owned()));
+            return Ok(Collector { endpoint: text.to_owned(), token: None });
         }
-        let address: ServerAddress = text.parse()?;
-        Ok(Collector(match (address.is_explicitly(Door::MonitorHttp), address.is_https()) {
+        let address: ServerAddress = or_default(text, DEFAULT).parse()?;
+        let endpoint = match (address.is_explicitly(Door::MonitorHttp), address.is_https()) {
             (true, true) => format!("https://{}", address.authority(Door::MonitorHttp)),
             (true, false) => format!("http://{}", address.authority(Door::MonitorHttp)),
             _ => format!("tcp://{}", address.authority(Door::Collector)),
-        }))
+        };
+        Ok(Collector { endpoint, token: address.token().map(str::to_owned) })
     }
 }
 
 /// Its exit code is the command's.
 pub(crate) fn run(args: Agent) -> Result<ExitCode> {
+    let token = args.server.token.or(args.token).filter(|token| !token.is_empty());
+    if token.as_deref().is_some_and(is_impossible) {
+        return Err(UsageError::of(anyhow!("{IMPOSSIBLE_TOKEN}")));
+    }
     let options = Options {
-        collector: args.server.0,
-        token: args.token.filter(|token| !token.is_empty()),
+        collector: args.server.endpoint,
+        token,
         service: args.service,
         instance: args.instance,
         color: args.color,
@@ -117,7 +131,7 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
         note(format_args!("{}", summary(code, &options.collector, reports.as_ref())));
         return Ok(code.into());
     }
-    let reports = reports.map(|reports| named(reports, &options.collector));
+    let reports = reports.map(|reports| named(reports, &options));
     // The standard error is the command's: a word is said there only when something is missing.
     match reports {
         Some(Outcome { lost: 0, .. }) => {}
@@ -147,10 +161,14 @@ fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::
     })
 }
 
-/// The same, with the protocol that is spoken where HTTP was expected.
-fn named(reports: Outcome, collector: &str) -> Outcome {
+/// The same, with the service or the protocol that is there where a collector was expected.
+fn named(reports: Outcome, options: &Options) -> Outcome {
     let Some(problem) = reports.problem.as_deref() else { return reports };
-    let address = collector.parse::<ServerAddress>().ok();
+    let address = options.collector.parse::<ServerAddress>().ok();
+    if let Some(found) = address.as_ref().and_then(|address| found(address, problem, options)) {
+        return Outcome { problem: Some(found), ..reports };
+    }
+    let address = address.filter(|address| address.is_explicitly(Door::MonitorHttp));
     let address = address.filter(|address| address.is_https() || not_http(problem));
     let is_https = address.as_ref().is_some_and(ServerAddress::is_https);
     let problem = match address.and_then(|address| spoken(&address, Door::MonitorHttp)) {
@@ -159,6 +177,21 @@ fn named(reports: Outcome, collector: &str) -> Outcome {
         Some(protocol) => format!("the server there speaks {protocol}, not HTTP"),
     };
     Outcome { problem: Some(problem), ..reports }
+}
+
+/// The server that took no report, in words, if it is known and no collector.
+fn found(address: &ServerAddress, problem: &str, options: &Options) -> Option<String> {
+    let remedy = "the collector is on port 5555 by default, the monitor's page on port 8088";
+    if address.is_explicitly(Door::Collector) {
+        let protocol = instead_of_zmtp(address)?;
+        return Some(format!("the server there speaks {protocol}, not ZeroMQ: {remedy}"));
+    }
+    if !problem.starts_with(NO_COLLECTOR) {
+        return None;
+    }
+    let args = HttpArgs::of(address.clone(), options.token.clone());
+    let service = block_on(async { anyhow::Ok(HttpServer::new(&args, Door::MonitorHttp)?.service().await) }).ok()??;
+    Some(format!("this is {service}, no collector: {remedy}"))
 }
 
 fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {

@@ -332,7 +332,7 @@ pub(crate) struct Health {
     pub(crate) url: Option<ServerAddress>,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
-    /// Print {"health": "ok"}.
+    /// Print {"health": "ok"}, with "not_ready" of a service that lacks something.
     #[arg(long, short = 'j')]
     pub(crate) json: bool,
 }

@@ -5,6 +5,7 @@ use crate::names::{STRAY, has_stray_wildcard, is_wildcard};
 use crate::output::{note, plain, refused};
 use crate::server_address::Door;
 use anyhow::{Result, anyhow, bail};
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::time::Duration;
 use switchboard_client::options::Protocol;
@@ -80,6 +81,10 @@ async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Res
         }
     };
     match result {
+        // The resolver knows that there is no such name: that does not heal.
+        Err(Error::Connect { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            bail!("cannot connect to {peer}: {}", plain(&source.to_string()))
+        }
         Err(Error::Connect { source, .. }) => {
             if !is_said {
                 say(&format!(" ({}){}", plain(&source.to_string()), refused(&source)));

@@ -15,6 +15,7 @@ pub(crate) use settings::{News, Settings, TABLES, stomp_addresses};
 pub(crate) use without_effect::Started;
 
 use crate::data;
+use crate::output::UsageError;
 use anyhow::{Context, Result, anyhow, bail};
 use kinds::Kind;
 use rules::Rule;
@@ -212,7 +213,7 @@ impl Settings {
     /// for the token that is made otherwise.
     pub(crate) fn share_web(&mut self) -> Result<()> {
         if self.web.token.is_none() {
-            self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT)?;
+            self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT).map_err(UsageError::of)?;
         }
         // Without a directory a token can only come from settings or environment, and the error says so.
         self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
