@@ -71,6 +71,11 @@ impl JsonLines {
         Ok(lines)
     }
 
+    /// Returns true if a file is missing, or has no byte: it is written anew under another name, so it never has none.
+    pub(super) fn is_missing(path: &Path) -> bool {
+        fs::metadata(path).map_or(true, |file| file.len() == 0)
+    }
+
     /// Returns the lines in force, in the order of the keys.
     pub(super) fn latest(&self) -> Vec<&str> {
         let mut latest: Vec<_> = self.latest.iter().collect();
