@@ -24,7 +24,9 @@ pub(crate) type Spans = HashMap<SeriesId, (u32, u32)>;
 pub(super) fn check_versions(directory: &Path) -> io::Result<()> {
     for (path, ..) in listed(directory)? {
         let mut head = Vec::new();
-        File::open(&path)?.take(MAGIC.len() as u64).read_to_end(&mut head)?;
+        File::open(&path)
+            .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut head))
+            .map_err(|error| jsonl::named(&path, &error))?;
         // The head may be damaged: a record of ours says more.
         if let Head::Version(version) = Head::of(&head)
             && record::scan(&fs::read(&path)?).records.is_empty()

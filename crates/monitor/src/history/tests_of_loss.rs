@@ -153,3 +153,14 @@ fn a_series_that_was_forgotten_on_purpose_is_not_missed() {
     let trial = open(directory.path());
     assert_eq!((trial.counted(), trial.restored.names.len()), (0, 2));
 }
+
+#[test]
+fn a_folder_in_place_of_a_file_is_named() {
+    for name in ["names.jsonl", "annotations.jsonl", "active-00000002.swb", "journal-00000009.swb"] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join(name)).unwrap();
+        let error =
+            Trial::open(&Disk::default(), directory.path(), 0).err().unwrap_or_else(|| panic!("{name} is taken"));
+        assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+    }
+}
