@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
-use switchboard_driver::quantity::plural;
+use switchboard_driver::quantity::{parse_count, plural};
 use switchboard_monitor::agent::{self, Failed};
 use switchboard_monitor::report::{Error, Options, Outcome};
 use switchboard_wire::native::ForeignProtocol;
@@ -33,7 +33,7 @@ pub(crate) struct Agent {
     #[arg(trailing_var_arg = true, required_unless_present = "pid", value_name = "COMMAND")]
     command: Vec<OsString>,
     /// Report a running process, and its children.
-    #[arg(long, value_name = "N", conflicts_with = "command")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = pid, conflicts_with = "command")]
     pid: Option<u32>,
     /// Address of the collector: a host, HOST:PORT, tcp:// or ipc:// for ZeroMQ (port 5555 unless given), http:// for the
     /// monitor's page (port 8088 unless given).
@@ -55,22 +55,38 @@ pub(crate) struct Agent {
     /// Instance name, up to 128 bytes [default: the service and the first number that is free on this machine].
     #[arg(long)]
     instance: Option<String>,
-    /// Color of its line on the page [default: one for each instance name].
-    #[arg(long)]
+    /// Color of its line on the page, as CSS has it: #0070c0, teal [default: one for each instance name].
+    #[arg(long, value_parser = crate::color::color)]
     color: Option<String>,
     /// Version of the watched program.
     #[arg(long)]
     version: Option<String>,
-    /// Number of reports that are kept while the collector is away, one a second.
-    #[arg(long, value_name = "N", default_value_t = Options::default().backlog)]
+    /// Number of reports that are kept while the collector is away, one a second; from 1 to 1000000.
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = backlog, default_value_t = Options::default().backlog)]
     backlog: usize,
     /// Time limit for the delivery of the last reports at the end.
-    #[arg(long, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
     /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the
     /// command's.
     #[arg(long, short = 'j')]
     json: bool,
+}
+
+/// Reports that are kept at most: 11 days of them, some 300 MB.
+const BACKLOG: u64 = 1_000_000;
+
+fn backlog(text: &str) -> Result<usize, String> {
+    let bounds = || format!("it must be from 1 to {BACKLOG}");
+    let number = parse_count(text).map_err(|reason| format!("{reason}: {}", bounds()))?;
+    usize::try_from(number).ok().filter(|_| (1..=BACKLOG).contains(&number)).ok_or_else(bounds)
+}
+
+/// The system's numbers of processes are positive, and signed.
+fn pid(text: &str) -> Result<u32, String> {
+    let bounds = || format!("it must be from 1 to {}", i32::MAX);
+    let number = parse_count(text).map_err(|reason| format!("{reason}: {}", bounds()))?;
+    u32::try_from(number).ok().filter(|number| *number > 0 && number.cast_signed() > 0).ok_or_else(bounds)
 }
 
 /// A collector's address, as reports take it.
@@ -214,6 +230,30 @@ mod tests {
     fn command(line: &str) -> Result<Vec<String>, String> {
         let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
         Ok(cli.agent.command.iter().map(|part| part.to_string_lossy().into_owned()).collect())
+    }
+
+    #[test]
+    fn numbers_beyond_their_bounds_are_refused_with_the_bounds() {
+        let backlogs =
+            [("-1", false), ("0", false), ("1", true), ("1000000", true), ("1000001", false), ("1e3", false)];
+        for (text, is_right) in backlogs.into_iter().chain([("99999999999999999999", false)]) {
+            let answer = command(&format!("agent --backlog {text} x"));
+            assert!(answer.as_ref().err().is_none_or(|error| error.contains("from 1 to 1000000")), "{answer:?}");
+            assert_eq!(answer.is_ok(), is_right, "{text}");
+        }
+        for (text, is_right) in [("-1", false), ("0", false), ("1", true), ("2147483647", true), ("2147483648", false)]
+        {
+            let answer = command(&format!("agent --pid {text}"));
+            assert!(answer.as_ref().err().is_none_or(|error| error.contains("from 1 to 2147483647")), "{answer:?}");
+            assert_eq!(answer.is_ok(), is_right, "{text}");
+        }
+        assert!(command("agent --linger -1 x").is_err_and(|error| error.contains("it must not be negative")));
+    }
+
+    #[test]
+    fn a_color_that_no_page_can_show_is_refused() {
+        assert!(command("agent --color teal x").is_ok());
+        assert!(command("agent --color notacolor x").is_err_and(|error| error.contains("#0070c0")));
     }
 
     #[test]

@@ -228,7 +228,12 @@ impl Chosen {
         for (at, rule) in self.channel.iter().enumerate() {
             settings.add_rule(at, rule)?;
         }
-        settings.check()?;
+        let source = || match &self.config {
+            Some(path) if self.set.is_empty() && self.memory.is_none() => path.display().to_string(),
+            Some(path) => format!("{} and the command line", path.display()),
+            None => "command line".to_owned(),
+        };
+        settings.check().with_context(source)?;
         Ok(settings)
     }
 }

@@ -74,6 +74,7 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
             let reason = "there is nothing to start: `listen` is empty, and must be at least one HOST:PORT";
             return Err(UsageError::of(anyhow!("{reason}")));
         }
+        settings.check_together(chosen.started()).map_err(UsageError::of)?;
         settings.share_web()?;
         anyhow::Ok(settings)
     };

@@ -132,7 +132,7 @@ fn every_signal_reaches_the_command_once_and_ends_what_it_would_without_the_agen
 #[test]
 fn a_name_that_no_collector_takes_is_refused_and_nothing_is_run() {
     let (at_limit, beyond) = ("x".repeat(128), "x".repeat(129));
-    for option in ["--service", "--instance", "--color", "--version"] {
+    for option in ["--service", "--instance", "--version"] {
         assert!(run(&[option, &at_limit, "true"]).status.success());
         for wrong in ["", beyond.as_str()] {
             let output = run(&[option, wrong, "echo", "run"]);
