@@ -65,7 +65,7 @@ pub(crate) fn protocol(peer: &Peer, is_of_use: bool) -> Protocol {
 /// Returns true for the name of a queue that STOMP can express: there it has acks and receipts. Other names are left to the native
 /// protocol.
 pub(crate) fn is_queue_of_stomp(name: &[u8]) -> bool {
-    name.starts_with(b"/queue/") && !name.contains(&0)
+    name.strip_prefix(b"/queue/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&0))
 }
 
 /// Tries for ever, and says so once.

@@ -36,8 +36,8 @@ impl Unit {
             Unit::Bytes => show_size(usize::try_from(amount).unwrap_or(usize::MAX)),
             // As the documentation has them: 1h, not 3600s.
             Unit::Nanoseconds => match (amount % HOUR, amount % MINUTE) {
-                (0, _) if amount % (24 * HOUR) != 0 => format!("{}h", amount / HOUR),
-                (_, 0) if amount % HOUR != 0 => format!("{}m", amount / MINUTE),
+                (0, _) if !amount.is_multiple_of(24 * HOUR) => format!("{}h", amount / HOUR),
+                (_, 0) if !amount.is_multiple_of(HOUR) => format!("{}m", amount / MINUTE),
                 _ => show_duration(Duration::from_nanos(amount)),
             },
             Unit::Count => amount.to_string(),
