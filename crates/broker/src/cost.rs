@@ -38,8 +38,8 @@ pub(crate) const fn channel(name: usize) -> usize {
 /// A retained value, without its message.
 pub(crate) const RETAINED: usize = 96;
 
-/// The list of a topic's queues, without their rows.
-pub(crate) const FEEDS: usize = 64 + ATTRIBUTES;
+/// The list of a topic's queues, without their rows, and the attributes that name the topic.
+pub(crate) const FEEDS: usize = 64 + ATTRIBUTES + RARE;
 
 /// A queue that a topic feeds.
 pub(crate) const FEED: usize = 16;

@@ -140,6 +140,18 @@ impl Broker {
     pub(super) fn acks_are_due(&mut self, id: ConnectionId) {
         let Some(&slot) = self.ids.get(&id) else { return };
         self.connections.edit(slot).ack_timer = None;
+        // Acks that have arrived count, though no call has had the time for them: one lease at least, however little this
+        // call may still do.
+        if let Some(mut settling) = self.connections.edit(slot).settling.pop_front() {
+            if settling.next <= settling.last {
+                self.settle_next(slot, &mut settling);
+            }
+            self.connections.edit(slot).settling.push_front(settling);
+            self.go_on_settling(slot);
+            if !self.connections[slot].settling.is_empty() {
+                return self.arm_acks(slot);
+            }
+        }
         loop {
             let connection = self.connections.edit(slot);
             let Some(&next) = connection.ack_due.first().filter(|(due, _)| *due <= self.now) else { break };

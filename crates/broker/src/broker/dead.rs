@@ -6,7 +6,7 @@ use super::channel::NoChannel;
 use super::connection::Phase;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
-use crate::name::{dead_letters_of, is_durable};
+use crate::name::{Kind, dead_letters_of, is_durable};
 use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Attributes, Headers, HeadersBuilder, Time, cost};
 use bytes::Bytes;
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// The beginning of the names of all headers of a dead letter.
 const HEADERS: &[u8] = b"dead-letter-";
+
+/// The header that names the queue of a dead letter.
+pub(super) const ORIGIN: &[u8] = b"dead-letter-origin";
 
 /// Why a message became a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +93,14 @@ impl Broker {
         let values: [(&[u8], &[u8]); 4] = [
             (b"dead-letter-reason", reason.as_bytes()),
             (b"dead-letter-attempts", attempts.as_bytes()),
-            (b"dead-letter-origin", &origin),
+            (ORIGIN, &origin),
             (b"dead-letter-time", millis.as_bytes()),
         ];
         values.iter().for_each(|(name, value)| headers.push(name, value));
         push_others(&mut headers, &before.headers);
-        let before = before.with_expires(None).with_deliver_at(None).with_origin(origin);
+        // What a topic fed still says of which topic it is: its queue stands in the headers.
+        let topic = before.origin().filter(|topic| Kind::of(topic) == Kind::Topic).cloned();
+        let before = before.with_expires(None).with_deliver_at(None).with_origin(topic.unwrap_or(origin));
         Attributes { headers: headers.finish(), ..before }
     }
 

@@ -94,12 +94,11 @@ impl Broker {
     pub(super) fn end_durable(&mut self, slot: ConnectionSlot, name: Bytes) {
         let queue = self.find_queue(&name).filter(|&queue| self.channels[queue].source.is_some());
         let Some(queue) = queue else { return self.refuse(slot, Some(name), Refusal::NoDurable) };
-        self.set_source(queue, None);
         self.end_queue(queue);
     }
 
     /// A queue is fed from now on, or no more.
-    fn set_source(&mut self, queue: ChannelSlot, source: Option<Pattern>) {
+    pub(super) fn set_source(&mut self, queue: ChannelSlot, source: Option<Pattern>) {
         let before = self.channels[queue].source.clone();
         self.recharge(queue, |channel| channel.source = source.clone().map(Box::new));
         if let Some(before) = before {
@@ -138,6 +137,8 @@ impl Broker {
         }
         let mut matching = self.sources.matching(&row.name);
         matching.sort_unstable();
+        self.spend(matching.len());
+        let row = &self.channels[topic];
         let feed = |queue: ChannelSlot| Feed { queue, born: self.channels[queue].born };
         let queues: Box<[Feed]> = matching.into_iter().map(feed).collect();
         let before = row.feeds.as_deref().map_or(&[][..], |feeds| &feeds.queues);
@@ -165,6 +166,8 @@ impl Broker {
     pub(super) fn feed(&mut self, topic: ChannelSlot, batch: &Batch) {
         let fed = self.originated(topic, batch);
         let count = self.channels[topic].feeds.as_ref().map_or(0, |feeds| feeds.queues.len());
+        // Follow-up work that tries many publishers of such a topic takes several calls.
+        self.spend(count);
         for at in 0..count {
             let queue = self.channels[topic].feeds.as_ref().map(|feeds| feeds.queues[at].queue);
             queue.into_iter().for_each(|queue| self.feed_queue(queue, fed.clone()));

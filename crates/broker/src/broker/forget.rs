@@ -89,6 +89,10 @@ impl Broker {
         if self.channels[slot].is_forgotten {
             return;
         }
+        if self.channels[slot].source.is_some() {
+            // Whatever its name: one that is fed is never idle, and would stay for ever.
+            self.set_source(slot, None);
+        }
         self.drop_ended(slot);
         self.withdraw(slot);
         let channel = self.channels.edit(slot);

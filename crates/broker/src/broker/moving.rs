@@ -2,9 +2,9 @@
 
 use super::Broker;
 use super::channel::NoChannel;
-use super::dead::push_others;
+use super::dead::{ORIGIN, push_others};
 use crate::backlog::{Backlog, Segment};
-use crate::name::Kind;
+use crate::name::{Kind, is_durable};
 use crate::queues::{MoveError, MoveOrder, StayReason};
 use crate::slots::ChannelSlot;
 use crate::{Attributes, Event, Headers, Refusal, Time};
@@ -208,9 +208,8 @@ impl Broker {
 
     fn move_one(&mut self, moving: &mut Moving, segment: Segment, due: Option<Time>) {
         let from = moving.from;
-        let origin = || segment.batch.attributes().and_then(|attributes| attributes.origin().cloned());
-        // A topic fed it where it comes from a durable subscription: that is no place to wait.
-        let name = moving.to.clone().or_else(origin).filter(|name| Kind::of(name) == Kind::Queue);
+        let origin = || self.origin_of(from, segment.batch.attributes()?);
+        let name = moving.to.clone().or_else(origin);
         let to = self.target_of(from, name.as_ref());
         let room = to.map_or(0, |to| self.channels[to].room_for(&segment.batch, self.channels[to].messages).0);
         let rest = match to {
@@ -239,6 +238,17 @@ impl Broker {
             Some(due) => moving.aside.postpone(rest, due),
             None => moving.aside.requeue(rest),
         }
+    }
+
+    /// The queue that a message came from. A topic that fed it to a durable subscription is no place to wait: a dead letter
+    /// goes back to the queue of that subscription.
+    fn origin_of(&self, from: ChannelSlot, attributes: &Attributes) -> Option<Bytes> {
+        let origin = attributes.origin()?;
+        if Kind::of(origin) == Kind::Queue {
+            return Some(origin.clone());
+        }
+        let queue = attributes.headers.get(ORIGIN).filter(|queue| self.channels[from].is_dead && is_durable(queue))?;
+        Some(Bytes::copy_from_slice(queue))
     }
 
     fn target_of(&mut self, from: ChannelSlot, name: Option<&Bytes>) -> Result<ChannelSlot, StayReason> {
@@ -279,7 +289,8 @@ impl Broker {
             let mut headers = Headers::builder();
             push_others(&mut headers, &all.headers);
             all.headers = headers.finish();
-            let all = all.with_origin(None);
+            let topic = all.origin().filter(|topic| Kind::of(topic) == Kind::Topic).cloned();
+            let all = all.with_origin(topic);
             attributes = (all != Attributes::default()).then(|| Arc::new(all));
         }
         let tries = segment.tries.anew();

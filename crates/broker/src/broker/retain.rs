@@ -8,7 +8,6 @@ use super::channel::{Channel, NoChannel};
 use super::pause::Stop;
 use super::pending::Pending;
 use super::publish::Taken;
-use super::rules::InForce;
 use crate::delivery::Tries;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
@@ -85,9 +84,13 @@ impl Broker {
         if self.channels[channel].retained.is_none() && self.retained >= limit {
             return Err(Refusal::Retained { limit });
         }
-        // Nobody drains them: all together have no more than is free, as one channel has.
-        let need = cost::buffer(batch.footprint()) + cost::RETAINED;
-        if self.retained_charge.saturating_add(need) > self.budget.free() {
+        // Nobody drains them: all together have no more than is free, as one channel has. One in place of a value that is as
+        // large takes nothing more.
+        let before = self.channels[channel].retained.as_ref().map_or(0, |retained| retained.charge);
+        let longest = batch.iter_packed().map(<[u8]>::len).max().unwrap_or(0);
+        let need = cost::buffer(longest + batch.extra_given()) + cost::RETAINED;
+        let others = self.retained_charge - before;
+        if need > before && others.saturating_add(need) > self.budget.free().saturating_add(before) {
             return Err(Refusal::Memory { budget: self.budget.limit() });
         }
         Ok(())
@@ -110,7 +113,8 @@ impl Broker {
         headers.push(RETAINED, b"true");
         let others = before.headers.iter().filter(|(name, _)| *name != RETAINED);
         others.for_each(|(name, value)| headers.push(name, value));
-        let ttl = InForce::new(&self.channels[channel].name, &self.rules, &self.limits).delivery.message_ttl;
+        // It was published to just now, so the channel follows the rules that are in force.
+        let ttl = self.channels[channel].delivery.message_ttl;
         let latest = (!ttl.is_zero()).then(|| self.now + ttl);
         let expires = before.expires().into_iter().chain(latest).min();
         let attributes = Attributes { headers: headers.finish(), retain: false, ..before }.with_expires(expires);
@@ -118,7 +122,7 @@ impl Broker {
         if batch.has_expired(self.now) {
             return;
         }
-        let allocation = self.allocate(channel, batch.footprint());
+        let allocation = self.allocate(channel, batch.footprint_given());
         self.charge(channel, cost::RETAINED);
         let charge = self.budget.charged(allocation) + cost::RETAINED;
         self.retained += 1;

@@ -104,7 +104,7 @@ fn more_topics_than_the_limit_are_refused_and_a_value_may_be_replaced_and_cleare
 fn values_have_no_more_of_the_memory_than_is_free() {
     let limits = small();
     let memory = 100_000 + limits.connections * Limits::CONNECTION;
-    let mut bench = Bench::new(Limits { memory, channels: 1000, ..limits });
+    let mut bench = Bench::new(Limits { memory, channels: 1000, message: 5000, ..limits });
     let body = "x".repeat(900);
     let mut events = Vec::new();
     let mut topics = 0;
@@ -115,6 +115,9 @@ fn values_have_no_more_of_the_memory_than_is_free() {
     assert_eq!(brief(&events), [format!("refused: the memory budget of {memory} bytes is used up (limit: memory)")]);
     assert!((20..60).contains(&topics), "{topics} topics");
     assert_eq!(count(&bench), topics - 1);
+    // One in place of another takes nothing more, and one that is longer does.
+    check(&retain(&mut bench, "/topic/0", &[&body[100..]]), &[]);
+    assert_eq!(brief(&retain(&mut bench, "/topic/0", &[&body.repeat(5)])), brief(&events));
     // A publisher of others is not paused for them.
     check(&bench.publish(2, "/queue/a", &["x"]), &[]);
 }

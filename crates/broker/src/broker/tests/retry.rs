@@ -281,6 +281,27 @@ fn timed(millis: u64) -> Bench {
 }
 
 #[test]
+fn an_ack_that_came_in_time_counts_though_no_call_has_carried_it_out_yet() {
+    for steps in [1, 10, 100] {
+        let mut bench = timed(50);
+        bench.subscribe_with(1, "/queue/a", manual(100));
+        for _ in 0..40 {
+            bench.publish(3, "/queue/a", &["x"]);
+        }
+        bench.credit(1, 40 * 5);
+        bench.broker.set_steps_per_call(steps);
+        bench.now = bench.now + Duration::from_millis(50);
+        // In the call at whose time the time-out ends.
+        bench.send(1, ack(1, 40));
+        bench.broker.handle_timeout(bench.now);
+        bench.rest();
+        check(&bench.events(), &[]);
+        assert_eq!((bench.broker.totals().failed, bench.broker.totals().delivered), (0, 40), "in steps of {steps}");
+        bench.is_at_rest();
+    }
+}
+
+#[test]
 fn a_message_that_is_not_acked_in_time_goes_to_another_consumer_and_its_connection_lives() {
     let mut bench = timed(50);
     bench.subscribe_with(1, "/queue/a", manual(10));

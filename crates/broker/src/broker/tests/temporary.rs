@@ -141,6 +141,18 @@ fn temporary_queues_are_bounded_as_channels_are() {
 }
 
 #[test]
+fn a_temporary_queue_that_topics_feed_ends_with_its_connection_too() {
+    let mut bench = Bench::new(Limits::default());
+    let (subscription, queue, source) = (SubscriptionId(0), OWN.into(), "/topic/a".into());
+    check(&bench.send(1, Command::SubscribeDurable { subscription, queue, source, ack: AckMode::Auto }), &[]);
+    bench.publish(2, "/topic/a", &["0"]);
+    bench.send(1, Command::Disconnect);
+    bench.publish(2, "/topic/a", &["1"]);
+    has_ended(&bench, 1);
+    assert_eq!(bench.broker.totals().dropped_no_subscribers, 1);
+}
+
+#[test]
 fn many_temporary_queues_end_in_steps_and_none_comes_meanwhile() {
     let mut bench = Bench::new(Limits::default());
     for number in 0..500 {
@@ -148,6 +160,9 @@ fn many_temporary_queues_end_in_steps_and_none_comes_meanwhile() {
     }
     bench.broker.set_steps_per_call(40);
     bench.send(1, Command::Disconnect);
+    let told = format!("rejected 1 of 2 to /queue/temp/1/meanwhile: {ENDED}");
+    check(&bench.publish(2, "/queue/temp/1/meanwhile", &["0"]), &[&told]);
+    assert!(bench.broker.totals().channels > 400);
     let mut calls = 0;
     while bench.broker.poll_timeout() == Some(bench.now) {
         bench.broker.handle_timeout(bench.now);
