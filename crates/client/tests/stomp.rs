@@ -191,7 +191,7 @@ fn an_error_of_the_broker_has_its_words() {
     })
     .unwrap_err();
     assert!(matches!(&error, Error::Server { in_doubt, .. } if in_doubt.messages == 1), "{error}");
-    // What is written to the connection that the broker closes would be in doubt.
+    // A message that is written to the connection that the broker closes would be in doubt.
     until(events, "the connection has ended", |event| {
         matches!(event, Event::Disconnected { link: Link::Publisher, .. })
     });
