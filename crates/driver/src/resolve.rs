@@ -82,10 +82,20 @@ fn look_up(host: &str, port: u16, done: impl FnOnce(Answer) + Send + 'static) ->
     let host = host.to_owned();
     std::thread::Builder::new().name("switchboard-dns".into()).spawn(move || {
         let result = (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        let result = result.map_err(|error| if is_unknown(&error) { no_address(&host) } else { error });
         drop(running);
         done(result.and_then(|addresses| if addresses.is_empty() { Err(no_address(&host)) } else { Ok(addresses) }));
     })?;
     Ok(())
+}
+
+/// Returns true if the resolver knows that there is no such name; it may also say that it is to be asked again. The standard
+/// library has its answer as text only: that of glibc, musl and macOS.
+fn is_unknown(error: &io::Error) -> bool {
+    let text = error.to_string();
+    let answers =
+        ["Name or service not known", "No address associated", "Name does not resolve", "nodename nor servname"];
+    answers.iter().any(|answer| text.contains(answer))
 }
 
 fn no_address(host: &str) -> io::Error {
@@ -119,6 +129,22 @@ mod tests {
         let error = answer("slow.example", Duration::from_millis(1), receiver).await.unwrap_err();
         assert_eq!(error.to_string(), "the address of slow.example was not found within 0.001 s");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_told_from_a_resolver_that_is_to_be_asked_again() {
+        let answer = |text: &str| io::Error::other(format!("failed to lookup address information: {text}"));
+        for unknown in ["Name or service not known", "No address associated with hostname", "Name does not resolve"] {
+            assert!(is_unknown(&answer(unknown)), "{unknown}");
+        }
+        for other in ["Temporary failure in name resolution", "System error"] {
+            assert!(!is_unknown(&answer(other)), "{other}");
+        }
+        let error = no_address("nosuchhost.invalid");
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (io::ErrorKind::NotFound, "the name nosuchhost.invalid has no address".into())
+        );
     }
 
     #[test]

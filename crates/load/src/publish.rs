@@ -58,7 +58,8 @@ impl Batch {
 
     /// Sends `rate` messages a second from `start` to `end`, and into each when it was due, as
     /// nanoseconds from `start`. However late it is, none is left out: a broker that stops for a
-    /// while makes all that were due meanwhile late, and that is what is to be seen.
+    /// while makes all that were due meanwhile late, and that is what is to be seen. It gives up after the same time
+    /// once more, or a second: at a rate that the machine never reaches the rest would take for ever.
     pub(crate) fn pace(
         mut self,
         stream: &TcpStream,
@@ -71,7 +72,8 @@ impl Batch {
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         let due = |number: u64| (number as f64 * 1e9 / rate) as u64;
         let total = (end.duration_since(start).as_secs_f64() * rate) as u64;
-        while self.next < total && !stop.load(Relaxed) {
+        let late = end + end.duration_since(start).max(LATE);
+        while self.next < total && !stop.load(Relaxed) && Instant::now() < late {
             let now = start.elapsed().as_nanos() as u64;
             let mut count = 0;
             for message in self.bytes.chunks_exact_mut(self.stride) {
@@ -97,6 +99,9 @@ impl Batch {
         (self.next, Ok(()))
     }
 }
+
+/// Time that a publisher has at least for what it is late with.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Longest time that a broker which takes nothing keeps a stop from being noticed.
 pub(crate) const NOTICE: Duration = Duration::from_millis(100);

@@ -39,7 +39,9 @@ impl Stomp {
         let login =
             self.login.as_ref().map_or(String::new(), |(login, code)| format!("login:{login}\npasscode:{code}\n"));
         let host = &self.host;
-        write!(stream, "CONNECT\naccept-version:1.2\nhost:{host}\nheart-beat:0,0\n{login}\n\0")?;
+        // In one write: a broker that refuses the first part would break the connection under the others.
+        let frame = format!("CONNECT\naccept-version:1.2\nhost:{host}\nheart-beat:0,0\n{login}\n\0");
+        stream.write_all(frame.as_bytes())?;
         expect(&stream, "CONNECTED")?;
         Ok(stream)
     }

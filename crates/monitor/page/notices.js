@@ -126,13 +126,14 @@ export function say(annotation, name) {
 const delay = (ms) => (ms >= 10_000 ? span(ms) : `${Math.round(ms ?? 0).toLocaleString("en")} ms`);
 
 /// Lost parts of the history, and where they were put.
-function damage({ history_damaged: damaged, history_set_aside: aside }) {
+function damage({ history_damaged: damaged, history_torn_bytes: torn, history_set_aside: aside }) {
+    const cut = torn > 0 ? [[`${count(torn, "byte")} at the ends of files were not written wholly, and are cut off`, false]] : [];
     if (!(damaged > 0)) {
-        return [];
+        return cut;
     }
     const names = (aside ?? []).map((path) => path.split("/").pop());
     const kept = names.length > 0 ? `; kept as ${names.slice(0, 3).join(", ")}${names.length > 3 ? ", ..." : ""}` : "";
-    return [[`${count(damaged, "place")} of the history could not be read${kept}`, true]];
+    return [[`${count(damaged, "place")} of the history could not be read, or is missing${kept}`, true], ...cut];
 }
 
 /// The collector's health: `parts` are [text, whether it is bad].

@@ -33,6 +33,22 @@ pub(crate) struct SeriesMeta {
     pub(crate) labels: Labels,
 }
 
+impl SeriesMeta {
+    /// A series that has a past and no name. Its past is shown; nothing is ever added to it.
+    pub(crate) fn unnamed(id: SeriesId, first: Millis) -> SeriesMeta {
+        SeriesMeta {
+            id,
+            name: format!("unnamed {id}"),
+            // No sample has a key like this.
+            key: format!("\0{id}"),
+            first,
+            // Nobody waits for it.
+            ended: Some(0),
+            labels: Labels::default(),
+        }
+    }
+}
+
 /// Whether a process reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -54,6 +54,16 @@ async fn what_is_posted_can_be_seen_everywhere() {
     assert_eq!((&own["accepted"], &own["refused"]["out_of_range"], &own["series"]), (&json!(11), &json!(1), &json!(2)));
 }
 
+#[tokio::test]
+async fn a_post_without_a_sample_is_told_why_it_is_refused() {
+    let monitor = Running::start().await;
+    for body in ["[]", " [ ] ", "\n \n"] {
+        let (status, answer) = monitor.ask("POST", "/api/samples", body).await;
+        assert_eq!(status, 400, "{body:?}: {answer}");
+        assert!(answer.contains("sample") && !answer.contains("null"), "{body:?}: {answer}");
+    }
+}
+
 fn known(column: &Value) -> usize {
     column.as_array().map_or(0, |column| column.iter().filter(|value| !value.is_null()).count())
 }

@@ -231,11 +231,12 @@ async fn what_of_the_history_could_not_be_read_stands_at_the_foot() {
     let browser = Browser::start(Look::LIGHT).await;
     browser.open(&collector.page("")).await;
     let shown = "return import('/notices.js').then((notices) => {
-        notices.self({ history_damaged: 1, history_set_aside: ['/data/<b>x.damaged'], history_failed_writes: 2 });
+        notices.self({ history_damaged: 1, history_torn_bytes: 2, history_set_aside: ['/data/<b>x.damaged'], history_failed_writes: 2 });
         return document.querySelector('#self').innerText; })";
     let shown = browser.run(shown).await;
     let shown = shown.as_str().expect("text");
-    assert!(shown.contains("1 place of the history could not be read; kept as <b>x.damaged"), "{shown}");
+    assert!(shown.contains("1 place of the history could not be read, or is missing; kept as <b>x.damaged"), "{shown}");
+    assert!(shown.contains("2 bytes at the ends of files were not written wholly, and are cut off"), "{shown}");
     assert!(shown.contains("2 writes to the disk failed"), "{shown}");
     browser.close().await;
 }

@@ -109,12 +109,17 @@ export class Queue {
                 return;
             }
             // An empty queue that nobody consumes is forgotten, and cannot be looked at.
-            if ((await api.channel(this.channel).catch(() => null)) !== null) {
-                return begin();
+            let words = "Nothing waits.", isBad = false;
+            try {
+                if ((await api.channel(this.channel)) !== null) {
+                    return begin();
+                }
+            } catch (error) {
+                [words, isBad] = [error.message, true];
             }
             list.replaceChildren();
             more.hidden = true;
-            state.textContent = "Nothing waits.";
+            [state.textContent, state.dataset.bad] = [words, String(isBad)];
         };
         peek.id = "peek";
         return [make("h3", "", "Messages that wait ", peek, more), state, list];

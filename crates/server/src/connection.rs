@@ -43,7 +43,7 @@ struct Scratch {
 /// One line about a connection, unless there were too many of its kind this second.
 macro_rules! log {
     ($hub:expr, $handle:expr, $kind:ident, $level:ident, $($line:tt)+) => {
-        if $hub.log_quota().allows($crate::log::Kind::$kind) {
+        if $crate::log::allows!($hub.log_quota(), $kind, $level) {
             tracing::$level!(connection = $handle.id().0, peer = %$handle.origin(), $($line)+);
         }
     };
@@ -329,7 +329,7 @@ impl<'a> Connection<'a> {
             let parsed = self.session.received_up_to(input, COMMANDS, commands);
             if self.session.has_backlog() {
                 // Less at a time costs nothing where each message is a command of its own.
-                self.read_size = (self.read_size / 2).max(READ_MIN);
+                self.read_size = (self.read_size.min(self.read_limit()) / 2).max(READ_MIN);
             } else if input.len() == size {
                 self.read_size = self.read_size.saturating_mul(2).min(READ_MAX);
             }

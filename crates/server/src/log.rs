@@ -52,9 +52,29 @@ impl LogQuota {
     }
 }
 
+/// Returns true if a line of this level may be written now. One that nobody wants to see takes nothing of the quota.
+macro_rules! allows {
+    ($quota:expr, $kind:ident, $level:ident) => {
+        tracing::enabled!($crate::log::allows!(@$level)) && $quota.allows($crate::log::Kind::$kind)
+    };
+    (@debug) => { tracing::Level::DEBUG };
+    (@info) => { tracing::Level::INFO };
+    (@warn) => { tracing::Level::WARN };
+}
+pub(crate) use allows;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_below_the_level_of_the_log_are_not_counted() {
+        let quota = LogQuota::new();
+        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
+            assert!((0..5 * LINES).all(|_| !allows!(quota, Coming, debug)));
+        });
+        assert!((0..LINES).all(|_| quota.allows(Kind::Coming)) && !quota.allows(Kind::Coming));
+    }
 
     #[test]
     fn a_flood_of_one_kind_hides_no_line_of_another() {

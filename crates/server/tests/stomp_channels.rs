@@ -147,6 +147,7 @@ async fn a_durable_subscriber_that_was_away_finds_its_messages_as_activemq_names
     for (client, headers) in [
         ("me", "id:1\nactivemq.subscriptionName:orders"),
         ("me", "id:2\ndurable-subscription-name:orders"),
+        ("me", "id:3\nactivemq.subscriptionName:\ndurable-subscriber-name:orders"),
         ("", "id:orders\ndurable:true\nauto-delete:false"),
     ] {
         let server = Running::start().await;

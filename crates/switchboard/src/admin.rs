@@ -38,7 +38,13 @@ pub(crate) async fn health(args: &Health) -> Result<()> {
     if answer.trim() != "ok" {
         return Err(server.wrong_door().await);
     }
-    tell(args.json, &json!({ "health": answer.trim() }).to_string(), answer.trim())
+    let lacking = server.lacking().await;
+    let sentence = lacking.as_ref().map_or_else(|| "ok".to_owned(), |lacking| format!("ok, but not ready: {lacking}"));
+    let mut shown = json!({ "health": "ok" });
+    if let Some(lacking) = lacking {
+        shown["not_ready"] = lacking.into();
+    }
+    tell(args.json, &shown.to_string(), &sentence)
 }
 
 pub(crate) fn field(server: &HttpServer, answer: &str, name: &str) -> Result<u64> {

@@ -1,9 +1,10 @@
 //! `switchboard agent`.
 
-use crate::http::not_http;
+use crate::block_on;
+use crate::http::{HttpArgs, HttpServer, IMPOSSIBLE_TOKEN, is_impossible, not_http};
 use crate::output::{UsageError, note, plain};
-use crate::server_address::{AddressError, Door, ServerAddress};
-use crate::spoken::{WITHOUT_TLS, spoken};
+use crate::server_address::{AddressError, Door, ServerAddress, or_default};
+use crate::spoken::{WITHOUT_TLS, instead_of_zmtp, spoken};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::json;
@@ -11,7 +12,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
-use switchboard_driver::quantity::plural;
+use switchboard_driver::quantity::{parse_count, plural};
 use switchboard_monitor::agent::{self, Failed};
 use switchboard_monitor::report::{Error, Options, Outcome};
 use switchboard_wire::native::ForeignProtocol;
@@ -22,13 +23,17 @@ Examples:
   switchboard agent --service orders --version 1.4.2 ./orders
   switchboard agent --pid 1234";
 
+/// Beginning of the monitor's words about an answer that no collector gives.
+const NO_COLLECTOR: &str = "this is no collector";
+const DEFAULT: &str = "127.0.0.1";
+
 #[derive(Args, Debug)]
 pub(crate) struct Agent {
     /// The command and its arguments; options of the agent stand before it.
     #[arg(trailing_var_arg = true, required_unless_present = "pid", value_name = "COMMAND")]
     command: Vec<OsString>,
     /// Report a running process, and its children.
-    #[arg(long, value_name = "N", conflicts_with = "command")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = pid, conflicts_with = "command")]
     pid: Option<u32>,
     /// Address of the collector: a host, HOST:PORT, tcp:// or ipc:// for ZeroMQ (port 5555 unless given), http:// for the
     /// monitor's page (port 8088 unless given).
@@ -37,7 +42,7 @@ pub(crate) struct Agent {
         short = 's',
         value_name = "URL",
         env = "SWITCHBOARD_URL",
-        default_value = "127.0.0.1",
+        default_value = DEFAULT,
         hide_env_values = true
     )]
     server: Collector,
@@ -50,17 +55,17 @@ pub(crate) struct Agent {
     /// Instance name, up to 128 bytes [default: the service and the first number that is free on this machine].
     #[arg(long)]
     instance: Option<String>,
-    /// Color of its line on the page [default: one for each instance name].
-    #[arg(long)]
+    /// Color of its line on the page, as CSS has it: #0070c0, teal [default: one for each instance name].
+    #[arg(long, value_parser = crate::color::color)]
     color: Option<String>,
     /// Version of the watched program.
     #[arg(long)]
     version: Option<String>,
-    /// Number of reports that are kept while the collector is away, one a second.
-    #[arg(long, value_name = "N", default_value_t = Options::default().backlog)]
+    /// Number of reports that are kept while the collector is away, one a second; from 1 to 1000000.
+    #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = backlog, default_value_t = Options::default().backlog)]
     backlog: usize,
     /// Time limit for the delivery of the last reports at the end.
-    #[arg(long, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
     /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the
     /// command's.
@@ -68,31 +73,56 @@ pub(crate) struct Agent {
     json: bool,
 }
 
+/// Reports that are kept at most: 11 days of them, some 300 MB.
+const BACKLOG: u64 = 1_000_000;
+
+fn backlog(text: &str) -> Result<usize, String> {
+    let bounds = || format!("it must be from 1 to {BACKLOG}");
+    let number = parse_count(text).map_err(|reason| format!("{reason}: {}", bounds()))?;
+    usize::try_from(number).ok().filter(|_| (1..=BACKLOG).contains(&number)).ok_or_else(bounds)
+}
+
+/// The system's numbers of processes are positive, and signed.
+fn pid(text: &str) -> Result<u32, String> {
+    let bounds = || format!("it must be from 1 to {}", i32::MAX);
+    let number = parse_count(text).map_err(|reason| format!("{reason}: {}", bounds()))?;
+    u32::try_from(number).ok().filter(|number| *number > 0 && number.cast_signed() > 0).ok_or_else(bounds)
+}
+
 /// A collector's address, as reports take it.
 #[derive(Clone, Debug)]
-struct Collector(String);
+struct Collector {
+    endpoint: String,
+    /// Of an address as the banner shows it on a terminal.
+    token: Option<String>,
+}
 
 impl FromStr for Collector {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Collector, AddressError> {
         if text.starts_with("ipc://") {
-            return Ok(Collector(text.to_owned()));
+            return Ok(Collector { endpoint: text.to_owned(), token: None });
         }
-        let address: ServerAddress = text.parse()?;
-        Ok(Collector(match (address.is_explicitly(Door::MonitorHttp), address.is_https()) {
+        let address: ServerAddress = or_default(text, DEFAULT).parse()?;
+        let endpoint = match (address.is_explicitly(Door::MonitorHttp), address.is_https()) {
             (true, true) => format!("https://{}", address.authority(Door::MonitorHttp)),
             (true, false) => format!("http://{}", address.authority(Door::MonitorHttp)),
             _ => format!("tcp://{}", address.authority(Door::Collector)),
-        }))
+        };
+        Ok(Collector { endpoint, token: address.token().map(str::to_owned) })
     }
 }
 
 /// Its exit code is the command's.
 pub(crate) fn run(args: Agent) -> Result<ExitCode> {
+    let token = args.server.token.or(args.token).filter(|token| !token.is_empty());
+    if token.as_deref().is_some_and(is_impossible) {
+        return Err(UsageError::of(anyhow!("{IMPOSSIBLE_TOKEN}")));
+    }
     let options = Options {
-        collector: args.server.0,
-        token: args.token.filter(|token| !token.is_empty()),
+        collector: args.server.endpoint,
+        token,
         service: args.service,
         instance: args.instance,
         color: args.color,
@@ -117,7 +147,7 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
         note(format_args!("{}", summary(code, &options.collector, reports.as_ref())));
         return Ok(code.into());
     }
-    let reports = reports.map(|reports| named(reports, &options.collector));
+    let reports = reports.map(|reports| named(reports, &options));
     // The standard error is the command's: a word is said there only when something is missing.
     match reports {
         Some(Outcome { lost: 0, .. }) => {}
@@ -147,10 +177,14 @@ fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::
     })
 }
 
-/// The same, with the protocol that is spoken where HTTP was expected.
-fn named(reports: Outcome, collector: &str) -> Outcome {
+/// The same, with the service or the protocol that is there where a collector was expected.
+fn named(reports: Outcome, options: &Options) -> Outcome {
     let Some(problem) = reports.problem.as_deref() else { return reports };
-    let address = collector.parse::<ServerAddress>().ok();
+    let address = options.collector.parse::<ServerAddress>().ok();
+    if let Some(found) = address.as_ref().and_then(|address| found(address, problem, options)) {
+        return Outcome { problem: Some(found), ..reports };
+    }
+    let address = address.filter(|address| address.is_explicitly(Door::MonitorHttp));
     let address = address.filter(|address| address.is_https() || not_http(problem));
     let is_https = address.as_ref().is_some_and(ServerAddress::is_https);
     let problem = match address.and_then(|address| spoken(&address, Door::MonitorHttp)) {
@@ -159,6 +193,21 @@ fn named(reports: Outcome, collector: &str) -> Outcome {
         Some(protocol) => format!("the server there speaks {protocol}, not HTTP"),
     };
     Outcome { problem: Some(problem), ..reports }
+}
+
+/// The server that took no report, in words, if it is known and no collector.
+fn found(address: &ServerAddress, problem: &str, options: &Options) -> Option<String> {
+    let remedy = "the collector is on port 5555 by default, the monitor's page on port 8088";
+    if address.is_explicitly(Door::Collector) {
+        let protocol = instead_of_zmtp(address)?;
+        return Some(format!("the server there speaks {protocol}, not ZeroMQ: {remedy}"));
+    }
+    if !problem.starts_with(NO_COLLECTOR) {
+        return None;
+    }
+    let args = HttpArgs::of(address.clone(), options.token.clone());
+    let service = block_on(async { anyhow::Ok(HttpServer::new(&args, Door::MonitorHttp)?.service().await) }).ok()??;
+    Some(format!("this is {service}, no collector: {remedy}"))
 }
 
 fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {
@@ -181,6 +230,30 @@ mod tests {
     fn command(line: &str) -> Result<Vec<String>, String> {
         let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
         Ok(cli.agent.command.iter().map(|part| part.to_string_lossy().into_owned()).collect())
+    }
+
+    #[test]
+    fn numbers_beyond_their_bounds_are_refused_with_the_bounds() {
+        let backlogs =
+            [("-1", false), ("0", false), ("1", true), ("1000000", true), ("1000001", false), ("1e3", false)];
+        for (text, is_right) in backlogs.into_iter().chain([("99999999999999999999", false)]) {
+            let answer = command(&format!("agent --backlog {text} x"));
+            assert!(answer.as_ref().err().is_none_or(|error| error.contains("from 1 to 1000000")), "{answer:?}");
+            assert_eq!(answer.is_ok(), is_right, "{text}");
+        }
+        for (text, is_right) in [("-1", false), ("0", false), ("1", true), ("2147483647", true), ("2147483648", false)]
+        {
+            let answer = command(&format!("agent --pid {text}"));
+            assert!(answer.as_ref().err().is_none_or(|error| error.contains("from 1 to 2147483647")), "{answer:?}");
+            assert_eq!(answer.is_ok(), is_right, "{text}");
+        }
+        assert!(command("agent --linger -1 x").is_err_and(|error| error.contains("it must not be negative")));
+    }
+
+    #[test]
+    fn a_color_that_no_page_can_show_is_refused() {
+        assert!(command("agent --color teal x").is_ok());
+        assert!(command("agent --color notacolor x").is_err_and(|error| error.contains("#0070c0")));
     }
 
     #[test]

@@ -228,7 +228,12 @@ impl Chosen {
         for (at, rule) in self.channel.iter().enumerate() {
             settings.add_rule(at, rule)?;
         }
-        settings.check()?;
+        let source = || match &self.config {
+            Some(path) if self.set.is_empty() && self.memory.is_none() => path.display().to_string(),
+            Some(path) => format!("{} and the command line", path.display()),
+            None => "command line".to_owned(),
+        };
+        settings.check().with_context(source)?;
         Ok(settings)
     }
 }
@@ -332,7 +337,7 @@ pub(crate) struct Health {
     pub(crate) url: Option<ServerAddress>,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
-    /// Print {"health": "ok"}.
+    /// Print {"health": "ok"}, with "not_ready" of a service that lacks something.
     #[arg(long, short = 'j')]
     pub(crate) json: bool,
 }

@@ -5,6 +5,7 @@ use crate::names::{STRAY, has_stray_wildcard, is_wildcard};
 use crate::output::{note, plain, refused};
 use crate::server_address::Door;
 use anyhow::{Result, anyhow, bail};
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::time::Duration;
 use switchboard_client::options::Protocol;
@@ -64,7 +65,7 @@ pub(crate) fn protocol(peer: &Peer, is_of_use: bool) -> Protocol {
 /// Returns true for the name of a queue that STOMP can express: there it has acks and receipts. Other names are left to the native
 /// protocol.
 pub(crate) fn is_queue_of_stomp(name: &[u8]) -> bool {
-    name.starts_with(b"/queue/") && !name.contains(&0)
+    name.strip_prefix(b"/queue/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&0))
 }
 
 /// Tries for ever, and says so once.
@@ -80,6 +81,10 @@ async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Res
         }
     };
     match result {
+        // The resolver knows that there is no such name: that does not heal.
+        Err(Error::Connect { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            bail!("cannot connect to {peer}: {}", plain(&source.to_string()))
+        }
         Err(Error::Connect { source, .. }) => {
             if !is_said {
                 say(&format!(" ({}){}", plain(&source.to_string()), refused(&source)));

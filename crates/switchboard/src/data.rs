@@ -29,7 +29,7 @@ const REMEDY: &str = "name another one with --data DIR or SWITCHBOARD_DATA";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataError {
     #[error(
-        "there is no place for data: none of HOME, XDG_STATE_HOME and STATE_DIRECTORY is set; name a directory with \
+        "there is no place for data: none of HOME, XDG_STATE_HOME and STATE_DIRECTORY is set to an absolute path; name a directory with \
          --data DIR or SWITCHBOARD_DATA"
     )]
     NoPlace,

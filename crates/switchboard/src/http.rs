@@ -1,6 +1,7 @@
 //! The HTTP of a broker or a monitor, asked by the client commands.
 
 use crate::escape::escape;
+use crate::output::UsageError;
 use crate::server_address::{Door, Server, ServerAddress};
 use crate::spoken::{WITHOUT_TLS, spoken};
 use anyhow::{Context, Error, Result, anyhow, bail};
@@ -11,6 +12,13 @@ use switchboard_wire::native::ForeignProtocol;
 
 /// The longest answer, in bytes: 10,000 processes take some megabytes.
 const ANSWER: usize = 64 << 20;
+
+/// The fault of a token that no server has.
+pub(crate) const IMPOSSIBLE_TOKEN: &str = "a token has visible ASCII characters only";
+
+pub(crate) fn is_impossible(token: &str) -> bool {
+    !token.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// Options of a server over HTTP: its address and token.
 #[derive(Args, Clone, Debug)]
@@ -23,6 +31,11 @@ pub(crate) struct HttpArgs {
 }
 
 impl HttpArgs {
+    /// A server that is asked by this token.
+    pub(crate) fn of(address: ServerAddress, token: Option<String>) -> HttpArgs {
+        HttpArgs { server: Server { address }, token }
+    }
+
     /// The same for another server.
     pub(crate) fn at(&self, address: &ServerAddress) -> HttpArgs {
         HttpArgs { server: Server { address: address.clone() }, token: self.token.clone() }
@@ -45,9 +58,11 @@ impl HttpServer {
         let address = &args.server.address;
         let scheme = if address.is_https() { "https" } else { "http" };
         let trust = if address.is_https() { Trust::System } else { Trust::Nobody };
-        let token = args.token.clone().filter(|token| !token.is_empty());
-        if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            bail!("a token has visible ASCII characters only");
+        // The token of an address belongs to its server.
+        let given = address.token().map(str::to_owned).or_else(|| args.token.clone());
+        let token = given.filter(|token| !token.is_empty());
+        if token.as_deref().is_some_and(is_impossible) {
+            return Err(UsageError::of(anyhow!("{IMPOSSIBLE_TOKEN}")));
         }
         let client = Client::new(&Options { answer_limit: ANSWER, trust, ..Options::default() })?;
         let base = format!("{scheme}://{}", address.authority(door));
@@ -98,6 +113,8 @@ impl HttpServer {
                 bail!("{base} needs its token: --token TOKEN, or {} in the environment", switchboard_web::ENVIRONMENT)
             }
             StatusCode::NOT_FOUND if self.is_wrong_door(path, &text) => Err(self.wrong_door().await),
+            // The broker takes each request of ours by its method.
+            StatusCode::METHOD_NOT_ALLOWED => Err(self.wrong_door().await),
             // The server's own sentence says what was wrong.
             StatusCode::NOT_FOUND
             | StatusCode::CONFLICT
@@ -149,7 +166,7 @@ impl HttpServer {
     }
 
     /// The service that answers there, by what only it has.
-    async fn service(&self) -> Option<&'static str> {
+    pub(crate) async fn service(&self) -> Option<&'static str> {
         let status: Option<Value> = self.peek("/status").await.and_then(|text| serde_json::from_str(&text).ok());
         if let Some(status) = status {
             let has = |keys: [&str; 2]| keys.iter().all(|key| status.get(key).is_some());
@@ -178,6 +195,15 @@ impl HttpServer {
         let url: Url = format!("{}{path}", self.base).parse().ok()?;
         let answer = self.send(Method::GET, &url).await.ok().filter(|answer| answer.status.is_success())?;
         Some(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// The part that a service lacks, by its answer to `/readyz`. It is alive all the same.
+    pub(crate) async fn lacking(&self) -> Option<String> {
+        let url: Url = format!("{}/readyz", self.base).parse().ok()?;
+        let answer = self.send(Method::GET, &url).await.ok()?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let lacking = text.strip_prefix("not ready\n")?.lines().next();
+        Some(escape(lacking.unwrap_or("it does not say why")))
     }
 
     async fn send(&self, method: Method, url: &Url) -> Result<Answer, switchboard_http_client::Error> {

@@ -1,6 +1,7 @@
 //! The program `switchboard`: the command line, the settings, and the services put together.
 
 mod cli;
+mod color;
 mod config;
 mod data;
 mod escape;
@@ -47,6 +48,7 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, Command, ConfigAction, ConfigArgs};
 use config::{Settings, Started};
 use serde_json::json;
+use std::io::Write;
 use std::process::ExitCode;
 use up::Chosen;
 
@@ -87,8 +89,20 @@ fn parse() -> Cli {
             let tip = "a queue is purged by `switchboard queues purge QUEUE`";
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
-        error.exit()
+        if error.use_stderr() { error.exit() } else { help(&error) }
     })
+}
+
+/// Prints the help or the version; clap alone says nothing when that fails.
+fn help(text: &clap::Error) -> ! {
+    let printed = text.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            output::note_within(output::LAST_WORD, format!("switchboard: cannot write the output: {error}"));
+            std::process::exit(1)
+        }
+        _ => std::process::exit(0),
+    }
 }
 
 /// Returns true if the command was `purge`, which has become one of `queues`.
@@ -132,7 +146,10 @@ fn config(args: &ConfigArgs) -> Result<()> {
         return output::write(text.as_bytes());
     };
     let mut settings = Settings::default();
-    let read = settings.read_file(file).and_then(|()| settings.check()).map_err(output::UsageError::of);
+    let of_file = |checked: Result<()>| checked.with_context(|| file.display().to_string());
+    let read = settings.read_file(file);
+    let read = read.and_then(|()| of_file(settings.check().and_then(|()| settings.check_together(Started::ALL))));
+    let read = read.map_err(output::UsageError::of);
     if let (Err(problem), true) = (&read, *json) {
         let answer = json!({ "file": file.display().to_string(), "right": false, "problem": problem.to_string() });
         output::write(format!("{answer}\n").as_bytes())?;

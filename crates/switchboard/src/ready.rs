@@ -13,7 +13,7 @@ use switchboard_monitor::Monitor;
 use switchboard_news::service::RenderService;
 use switchboard_rows::http::RowsService;
 use switchboard_server::Server;
-use switchboard_web::{Token, reachable};
+use switchboard_web::{ServiceState, Services, Token, reachable};
 
 /// Addresses of the services that run, and why the others do not.
 #[derive(Default)]
@@ -29,7 +29,23 @@ pub(crate) struct Addresses {
     news_asks: Option<String>,
     render: Vec<SocketAddr>,
     token: Option<Token>,
+    data: Option<PathBuf>,
     down: Vec<(&'static str, String)>,
+    degraded: Vec<Degraded>,
+}
+
+/// A service that runs, and lacks something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Degraded {
+    name: &'static str,
+    lacks: &'static str,
+    reason: String,
+}
+
+impl Degraded {
+    fn line(&self) -> String {
+        format!("  {} RUNS WITHOUT {}: {}\n", self.name, self.lacks.to_uppercase(), self.reason)
+    }
 }
 
 impl Addresses {
@@ -67,6 +83,11 @@ impl Addresses {
         self.down.retain(|(name, _)| *name != "render");
     }
 
+    /// Takes the directory of the services' data.
+    pub(crate) fn set_data(&mut self, directory: PathBuf) {
+        self.data = Some(directory);
+    }
+
     /// Addresses of the services' pages.
     pub(crate) fn pages(&self) -> [(&'static str, &[SocketAddr]); 4] {
         [("broker", &self.http), ("monitor", &self.monitor), ("rows", &self.rows), ("news", &self.news)]
@@ -81,6 +102,25 @@ impl Addresses {
         self.down.push((name, output::reasons(reason)));
     }
 
+    /// Takes the services that lack something from their states, and returns what is to be shown about the changes; `None` if
+    /// there are none.
+    pub(crate) fn set_degraded(&mut self, states: &Services) -> Option<String> {
+        let degraded = |(name, state)| match state {
+            ServiceState::Degraded { lacks, reason } => Some(Degraded { name, lacks, reason }),
+            ServiceState::Running | ServiceState::Down(_) => None,
+        };
+        let now: Vec<Degraded> = states.list().into_iter().filter_map(degraded).collect();
+        if now == self.degraded {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.degraded, now);
+        let is_in = |one: &Degraded, all: &[Degraded]| all.iter().any(|other| other.name == one.name);
+        // Another reason of the same outage is in the log.
+        let came = self.degraded.iter().filter(|one| !is_in(one, &before)).map(Degraded::line);
+        let went = before.iter().filter(|one| !is_in(one, &self.degraded));
+        Some(came.chain(went.map(|one| format!("  {} has its {} now\n", one.name, one.lacks))).collect())
+    }
+
     /// One line about which services run.
     pub(crate) fn summary(&self) -> String {
         let all = [
@@ -92,7 +132,9 @@ impl Addresses {
         ];
         let running: Vec<&str> = all.iter().filter(|(_, is_down)| !is_down).map(|(name, _)| *name).collect();
         let down = self.down.iter().map(|(name, reason)| format!("; {name} does not run: {reason}"));
-        format!("running: {}{}", running.join(", "), down.collect::<String>())
+        let degraded =
+            self.degraded.iter().map(|one| format!("; {} runs without {}: {}", one.name, one.lacks, one.reason));
+        format!("running: {}{}", running.join(", "), down.chain(degraded).collect::<String>())
     }
 
     fn banner(&self) -> String {
@@ -125,6 +167,9 @@ impl Addresses {
         for address in shown(&self.render) {
             line("rendering service", &format!("http://{address}/"));
         }
+        if let Some(directory) = &self.data {
+            line("data directory", &directory.display().to_string());
+        }
         match self.token.as_ref().map(Token::file) {
             Some(Some(file)) => line("access token", &format!("in {}", file.display())),
             Some(None) => line("access token", "as set by SWITCHBOARD_TOKEN or the setting http.token"),
@@ -133,6 +178,7 @@ impl Addresses {
         for (name, reason) in &self.down {
             let _ = writeln!(text, "  {name} DOES NOT RUN, and is tried again: {reason}");
         }
+        text.extend(self.degraded.iter().map(Degraded::line));
         text + &self.warnings()
     }
 
@@ -189,6 +235,13 @@ impl Addresses {
             let down = self.down.iter().map(|(name, reason)| ((*name).to_owned(), json!(reason)));
             addresses["down"] = serde_json::Value::Object(down.collect());
         }
+        if !self.degraded.is_empty() {
+            let degraded = self
+                .degraded
+                .iter()
+                .map(|one| (one.name.to_owned(), json!({ "lacks": one.lacks, "reason": one.reason })));
+            addresses["degraded"] = serde_json::Value::Object(degraded.collect());
+        }
         addresses
     }
 }
@@ -214,6 +267,18 @@ impl Ready {
     /// Says what runs. Once more when a further service does.
     pub(crate) fn tell(&self, addresses: &Addresses) -> Result<()> {
         output::banner(&addresses.banner());
+        self.write(addresses)
+    }
+
+    /// Shows a change of what services lack.
+    pub(crate) fn tell_change(&self, change: &str, addresses: &Addresses) -> Result<()> {
+        if !change.is_empty() {
+            output::banner(change);
+        }
+        self.write(addresses)
+    }
+
+    fn write(&self, addresses: &Addresses) -> Result<()> {
         let Some(path) = &self.0 else { return Ok(()) };
         write(path, &addresses.json()).with_context(|| format!("cannot write {}", path.display()))
     }

@@ -1,9 +1,10 @@
 //! `switchboard send`.
 
+use crate::bench::too_large;
 use crate::cli::{Peer, Send};
 use crate::client::{connect, doubtful, is_queue_of_stomp, narrate, protocol};
 use crate::lines::Lines;
-use crate::output::{self, note};
+use crate::output::{self, UsageError, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
@@ -62,6 +63,7 @@ pub(crate) async fn run(args: &Send) -> Result<ExitCode> {
             Some(Error::InDoubt(_)) => {
                 anyhow!("the broker took the connection, but not the messages, {ATTEMPTS} times (its log says why)")
             }
+            Some(Error::Header { .. }) => UsageError::of(error),
             Some(Error::Server { message, .. }) => anyhow!("the broker did not take all messages: {message}"),
             Some(Error::Closed) => match narrator.await? {
                 Some(reason) => anyhow!("not everything was sent: {reason}"),
@@ -152,11 +154,9 @@ async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
     publish(&client, args, message).await?;
     match client.close().await {
         Ok(()) => Ok(()),
-        Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) if message.len() > LIMIT => bail!(
-            "the broker closed the connection on a message of {} bytes: its limit is {LIMIT} bytes, unless it is configured \
-             otherwise (setting message)",
-            message.len()
-        ),
+        Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) if message.len() > LIMIT => {
+            Err(too_large(message.len()))
+        }
         Err(Error::Closed | Error::InDoubt(_) | Error::Rejected { .. }) => bail!(
             "the broker closed the connection on a channel name of {} bytes: its limit is {CHANNEL_NAME} bytes, unless it is \
              configured otherwise (setting channel-name)",

@@ -1,7 +1,10 @@
 //! One way to say where a server is, for every client command: a URL, a host, or `HOST:PORT`.
 
 use clap::Args;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 use switchboard_client::Options;
 
@@ -45,6 +48,8 @@ impl Door {
 }
 
 const HTTPS: u16 = 443;
+/// Bytes of the longest name in the DNS.
+const LONGEST_HOST: usize = 253;
 
 /// A server's address, as it was given.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub(crate) struct ServerAddress {
     port: Option<u16>,
     /// Of STOMP: a login, and a passcode.
     login: Option<(String, Option<String>)>,
+    /// Of an address as the banner shows it on a terminal.
+    token: Option<String>,
 }
 
 /// A server's address that cannot be read.
@@ -71,6 +78,12 @@ pub(crate) enum AddressError {
     Port(String),
     #[error("{0} is no host name")]
     Host(String),
+    #[error("a host name has at most {LONGEST_HOST} bytes; this one has {0}")]
+    Long(usize),
+    #[error("{0} has more than one colon, and is no IPv6 address; write HOST:PORT, or [ADDRESS]:PORT")]
+    Colons(String),
+    #[error("its token is not UTF-8 once it is decoded")]
+    Token,
     #[error("it names a user; the access token goes into SWITCHBOARD_TOKEN")]
     User,
     #[error("an @ stands behind a /, ? or #: in a login or passcode they are written %2F, %3F and %23")]
@@ -116,7 +129,9 @@ impl FromStr for ServerAddress {
             Some(_) => return Err(AddressError::User),
         };
         let (host, port) = split(authority).map_err(|error| if is_torn { AddressError::Torn } else { error })?;
-        Ok(ServerAddress { scheme, host, port, login })
+        let is_web = matches!(scheme.as_deref(), Some("http" | "https"));
+        let token = if is_web { token(rest)? } else { None };
+        Ok(ServerAddress { scheme, host, port, login, token })
     }
 }
 
@@ -130,12 +145,19 @@ fn split(authority: &str) -> Result<(String, Option<u16>), AddressError> {
         }
     } else if authority.matches(':').count() > 1 {
         // An IPv6 address without brackets can have no port.
+        let address = authority.split_once('%').map_or(authority, |(address, _)| address);
+        if address.parse::<Ipv6Addr>().is_err() {
+            return Err(AddressError::Colons(authority.to_owned()));
+        }
         (authority, None)
     } else {
         authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
     };
     if host.is_empty() {
         return Err(AddressError::NoHost);
+    }
+    if host.len() > LONGEST_HOST {
+        return Err(AddressError::Long(host.len()));
     }
     let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:%".contains(&byte) || !byte.is_ascii());
     if !is_name {
@@ -148,7 +170,20 @@ fn split(authority: &str) -> Result<(String, Option<u16>), AddressError> {
     Ok((host.to_owned(), port.transpose()?))
 }
 
+/// The token in the query of an address.
+fn token(rest: &str) -> Result<Option<String>, AddressError> {
+    let Some((_, query)) = rest.split('#').next().unwrap_or_default().split_once('?') else { return Ok(None) };
+    let given = query.split('&').find_map(|pair| pair.strip_prefix("token="));
+    let decode = |text| percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| AddressError::Token);
+    given.map(decode).transpose()
+}
+
 impl ServerAddress {
+    /// The access token of an address as the banner shows it on a terminal.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// The host: a name or an IP address, without brackets.
     pub(crate) fn host(&self) -> &str {
         &self.host
@@ -205,6 +240,20 @@ impl fmt::Debug for ServerAddress {
     }
 }
 
+/// The environment variable of the server's address.
+const VARIABLE: &str = "SWITCHBOARD_URL";
+const DEFAULT: &str = "localhost";
+
+/// The text of the option, or the default where the variable is there and empty: it counts as one that is not there.
+pub(crate) fn or_default<'a>(text: &'a str, default: &'a str) -> &'a str {
+    let is_empty = text.is_empty() && std::env::var_os(VARIABLE).is_some_and(|text| text.is_empty());
+    if is_empty { default } else { text }
+}
+
+fn parse_or_default(text: &str) -> Result<ServerAddress, AddressError> {
+    or_default(text, DEFAULT).parse()
+}
+
 /// The option of the server's address.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Server {
@@ -214,9 +263,10 @@ pub(crate) struct Server {
         long = "server",
         short = 's',
         value_name = "URL",
-        env = "SWITCHBOARD_URL",
-        default_value = "localhost",
-        hide_env_values = true
+        env = VARIABLE,
+        default_value = DEFAULT,
+        hide_env_values = true,
+        value_parser = parse_or_default
     )]
     pub(crate) address: ServerAddress,
 }
@@ -310,6 +360,35 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("secret"), "{text}: {error}");
         }
         assert!("http://h/path@x".parse::<ServerAddress>().is_ok());
+    }
+
+    #[test]
+    fn the_token_of_a_page_is_taken_and_not_shown() {
+        for (text, token) in [
+            ("http://h:1/?token=a%2Bb", Some("a+b")),
+            ("https://h/page?x=1&token=secret#token=no", Some("secret")),
+            ("http://h/?token=", Some("")),
+            ("http://h/#?token=no", None),
+            ("http://h/?other=secret", None),
+            ("h:1", None),
+        ] {
+            let address: ServerAddress = text.parse().expect(text);
+            assert_eq!(address.token(), token, "{text}");
+            assert!(!format!("{address} {address:?}").contains("token"), "{text}");
+        }
+        assert!("http://h/?token=%ff".parse::<ServerAddress>().is_err());
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_is_refused_at_once() {
+        let error = |text: &str| text.parse::<ServerAddress>().expect_err(text).to_string();
+        assert!(error("127.0.0.1:27000:1").contains("no IPv6 address"));
+        assert!(error("http://a:b:c").contains("more than one colon"));
+        assert_eq!(native("fe80::1%eth0"), "[fe80::1%eth0]:25000");
+        for length in [LONGEST_HOST - 1, LONGEST_HOST] {
+            assert!("x".repeat(length).parse::<ServerAddress>().is_ok(), "{length}");
+        }
+        assert!(error(&"x".repeat(LONGEST_HOST + 1)).contains("at most 253 bytes; this one has 254"));
     }
 
     #[test]

@@ -9,6 +9,9 @@ use switchboard_wire::native::ForeignProtocol;
 /// Time for each byte of the answer. A service on this machine or near it needs less.
 const ANSWER: Duration = Duration::from_secs(1);
 
+/// Bytes of an answer that are read.
+const ANSWER_BYTES: u64 = 1024;
+
 /// The fault of an address with `https` where that is not spoken.
 pub(crate) const WITHOUT_TLS: &str = "speaks HTTP without TLS: write http:// instead of https://";
 
@@ -22,6 +25,32 @@ pub(crate) fn spoken(address: &ServerAddress, door: Door) -> Option<ForeignProto
     let mut first = [0; 4];
     stream.read_exact(&mut first).ok()?;
     ForeignProtocol::recognize_answer(first)
+}
+
+/// Words of the broker's answer to HTTP at a port for its own protocols.
+const OWN: &str = "This port speaks Switchboard's native protocol and STOMP";
+
+/// Names the protocol of a server that is no collector over ZeroMQ. `None` for one that may be one.
+pub(crate) fn instead_of_zmtp(address: &ServerAddress) -> Option<String> {
+    match spoken(address, Door::Collector)? {
+        ForeignProtocol::Zmtp => None,
+        ForeignProtocol::Http if answer(address).is_some_and(|text| text.contains(OWN)) => {
+            Some("Switchboard's native protocol and STOMP".to_owned())
+        }
+        protocol => Some(protocol.to_string()),
+    }
+}
+
+/// The first bytes of an answer to HTTP.
+fn answer(address: &ServerAddress) -> Option<String> {
+    let mut stream = TcpStream::connect((address.host(), address.port(Door::Collector))).ok()?;
+    stream.set_read_timeout(Some(ANSWER)).ok()?;
+    stream.set_write_timeout(Some(ANSWER)).ok()?;
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").ok()?;
+    let mut text = Vec::new();
+    // An error may end what has come.
+    let _ = stream.take(ANSWER_BYTES).read_to_end(&mut text);
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `switchboard up`, `broker`, `monitor`, `rows`, `news` and `render`: the services, until a signal ends them.
 
 mod reload;
+mod tell;
 
 use crate::config::{Settings, Started};
 use crate::data;
@@ -21,8 +22,9 @@ use std::path::Path;
 use std::time::Duration;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
-use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
-use switchboard_web::{BindError, ServiceState};
+use switchboard_server::{ChannelRules, Connector, Probe, Server};
+use switchboard_web::{BindError, ServiceState, Services as States};
+use tell::tell_losses;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -72,6 +74,7 @@ pub(crate) fn run(chosen: Chosen, ready_file: Option<&Path>, read: impl Fn() -> 
             let reason = "there is nothing to start: `listen` is empty, and must be at least one HOST:PORT";
             return Err(UsageError::of(anyhow!("{reason}")));
         }
+        settings.check_together(chosen.started()).map_err(UsageError::of)?;
         settings.share_web()?;
         anyhow::Ok(settings)
     };
@@ -160,6 +163,11 @@ impl Services {
         if !runs.contains(&true) {
             return Err(nothing_runs(self.addresses.borrow().down()));
         }
+        for (name, reason) in self.addresses.borrow().down() {
+            tracing::error!("{name} does not run, and is tried again: {reason}");
+        }
+        let mut states = self.states().subscribe();
+        states.mark_unchanged();
         self.tell()?;
         tokio::spawn(memory::watch());
 
@@ -217,13 +225,19 @@ impl Services {
             self.manager.stopping(drain.saturating_add(CLOSING + LEAVING));
             sender.send_replace(true);
         };
-        let (shutdown, watched, served_rows, shown, rendered, ()) =
-            tokio::join!(serving, watching, serving_rows, showing, rendering, asked);
+        let following = async {
+            tokio::select! {
+                followed = self.follow(states) => followed,
+                () = stop.clone().requested() => Ok(()),
+            }
+        };
+        let (shutdown, watched, served_rows, shown, rendered, followed, ()) =
+            tokio::join!(serving, watching, serving_rows, showing, rendering, following, asked);
         if let Some(shutdown) = shutdown? {
             tell_losses(&shutdown);
         }
         note(format_args!("Stopped."));
-        watched.and(served_rows).and(shown).and(rendered)
+        watched.and(served_rows).and(shown).and(rendered).and(followed)
     }
 
     /// The pages of the services that run lead to each other.
@@ -253,19 +267,26 @@ impl Services {
             return None;
         }
         let first = start().await;
-        let state = match &first {
-            Ok(service) => {
-                add(&mut self.addresses.borrow_mut(), service);
-                ServiceState::Running
-            }
+        match &first {
+            Ok(service) => self.started(name, service, add),
             Err(error) => {
                 self.addresses.borrow_mut().add_down(name, error);
-                ServiceState::Down(output::reasons(error))
+                self.states().set(name, ServiceState::Down(output::reasons(error)));
             }
-        };
-        self.settings.borrow().web.services.set(name, state);
-        self.link_pages();
+        }
         Some(first)
+    }
+
+    /// Notes a service that runs.
+    fn started<T>(&self, name: &'static str, service: &T, add: impl Fn(&mut Addresses, &T)) {
+        add(&mut self.addresses.borrow_mut(), service);
+        self.states().set_started(name);
+        self.link_pages();
+    }
+
+    /// The services' states, which all of them share.
+    fn states(&self) -> States {
+        self.settings.borrow().web.services.clone()
     }
 
     /// The service, as soon as it can be started.
@@ -282,9 +303,7 @@ impl Services {
             Some(Ok(service)) => Ok(Some(service)),
             Some(Err(error)) => {
                 let Some(service) = retry(name, &error, start, stop).await else { return Ok(None) };
-                add(&mut self.addresses.borrow_mut(), &service);
-                self.settings.borrow().web.services.set(name, ServiceState::Running);
-                self.link_pages();
+                self.started(name, &service, add);
                 self.tell()?;
                 Ok(Some(service))
             }
@@ -315,13 +334,6 @@ impl Services {
     async fn start_news(&self) -> Result<Page> {
         let own = self.has_broker().then(|| pipe(&self.news_connector));
         bind_page(&self.settings(), &self.renderers, own, self.chosen).await
-    }
-
-    fn tell(&self) -> Result<()> {
-        let addresses = self.addresses.borrow();
-        self.ready.tell(&addresses)?;
-        self.manager.ready(&addresses.summary());
-        Ok(())
     }
 
     /// Returns true once the program's broker has answered a task of the runtime's threads.
@@ -356,14 +368,5 @@ fn nothing_runs(failures: &[(&str, String)]) -> anyhow::Error {
             let reasons: Vec<String> = failures.iter().map(|(name, reason)| format!("\n  {name}: {reason}")).collect();
             anyhow!("no service can start:{}", reasons.concat())
         }
-    }
-}
-
-fn tell_losses(shutdown: &Shutdown) {
-    if shutdown.undelivered > 0 {
-        note(format_args!("Messages left in queues, which are lost: {}.", shutdown.undelivered));
-    }
-    if shutdown.aborted > 0 {
-        note(format_args!("Connections that did not read their queued messages in time: {}.", shutdown.aborted));
     }
 }

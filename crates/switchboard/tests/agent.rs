@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Program, switchboard};
+use common::{Broker, Program, switchboard};
 use std::process::{Command, Output, Stdio};
 
 /// Nobody listens there, and nobody has to.
@@ -132,7 +132,7 @@ fn every_signal_reaches_the_command_once_and_ends_what_it_would_without_the_agen
 #[test]
 fn a_name_that_no_collector_takes_is_refused_and_nothing_is_run() {
     let (at_limit, beyond) = ("x".repeat(128), "x".repeat(129));
-    for option in ["--service", "--instance", "--color", "--version"] {
+    for option in ["--service", "--instance", "--version"] {
         assert!(run(&[option, &at_limit, "true"]).status.success());
         for wrong in ["", beyond.as_str()] {
             let output = run(&[option, wrong, "echo", "run"]);
@@ -168,4 +168,29 @@ fn what_a_command_leaves_behind_is_not_its_agents_to_end() {
     assert_eq!(program.end().code(), Some(0));
     assert_eq!(state(left), Some('S'));
     assert!(Command::new("kill").arg(left.to_string()).status().expect("kill").success());
+}
+
+#[test]
+fn a_server_that_is_no_collector_is_named() {
+    let broker = Broker::start(&[]);
+    let (native, http) = (broker.native[0].clone(), broker.http.clone());
+    for (server, says) in [
+        (format!("http://{http}"), "this is the broker's HTTP, no collector"),
+        (format!("tcp://{http}"), "the server there speaks HTTP, not ZeroMQ"),
+        (format!("tcp://{native}"), "the server there speaks Switchboard's native protocol and STOMP, not ZeroMQ"),
+        (format!("https://{http}"), "speaks HTTP without TLS"),
+    ] {
+        let output = switchboard(&["agent", "-s", &server, "--linger", "2", "--", "true"]).output().expect("an end");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(0) && error.contains(says), "{server}: {error}");
+    }
+}
+
+#[test]
+fn a_token_that_no_server_has_is_a_wrong_command_line() {
+    for args in [&["agent", "--", "true"][..], &["top", "--once"], &["status"], &["monitor"], &["broker"]] {
+        let output = switchboard(args).env("SWITCHBOARD_TOKEN", "bad token").output().expect("an end");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && error.contains("visible ASCII characters"), "{args:?}: {error}");
+    }
 }

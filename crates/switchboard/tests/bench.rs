@@ -6,6 +6,7 @@ use common::{Broker, Lines, Program, switchboard};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
+use switchboard_client::native::LIMIT;
 
 #[test]
 fn a_bench_that_is_interrupted_says_what_it_has() {
@@ -77,4 +78,24 @@ fn a_bench_over_stomp_tells_a_refusal_from_a_loss_and_from_another_protocol() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && said.contains(says) && said.lines().count() == 1, "{said}");
     }
+}
+
+#[test]
+fn a_size_over_the_brokers_limit_ends_a_bench_at_once_with_the_size_and_the_limit() {
+    let broker = Broker::start(&[]);
+    for (size, is_taken) in [(LIMIT - 1, true), (LIMIT, true), (LIMIT + 1, false)] {
+        let size = size.to_string();
+        let output = broker.client(&["bench", "--size", &size, "--seconds", "1"]).output().expect("an end");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(if is_taken { 0 } else { 1 }), "{size}: {error}");
+        let names = error.contains(&format!("a message of {size} bytes: its limit is {LIMIT} bytes"));
+        assert_eq!((names, output.stdout.is_empty()), (!is_taken, !is_taken), "{size}: {error}");
+    }
+    let large = Broker::start(&["--set", "message=17MiB"]);
+    let output = large.client(&["bench", "--size", "17MiB", "--seconds", "1"]).output().expect("an end");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let small = Broker::start(&["--set", "message=1KiB"]);
+    let output = small.client(&["bench", "--size", "2KiB", "--seconds", "0.1"]).output().expect("an end");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && error.contains("of 2048 bytes: the broker's log says why"), "{error}");
 }

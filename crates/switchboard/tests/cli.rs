@@ -377,3 +377,16 @@ fn a_log_of_json_is_an_object_a_line() {
         assert!(entry["level"].is_string() && entry["message"].is_string(), "{line}");
     }
 }
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    for option in ["--help", "--version"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+        let output = { switchboard(&[option]) }.stdout(full).output().expect("an end");
+        let error = text(&output.stderr);
+        assert!(
+            output.status.code() == Some(1) && error.starts_with("switchboard: cannot write the output: "),
+            "{error}"
+        );
+    }
+}

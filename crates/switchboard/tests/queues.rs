@@ -134,7 +134,10 @@ fn an_error_names_the_remedy() {
     let native = format!("http://{}", broker.native[0]);
     for args in [&["queues", "-s", &native][..], &["queues", "peek", "/queue/a", "-s", &native]] {
         let (code, _, error) = run(args);
-        assert!(code == Some(1) && error.contains("speaks Switchboard's native protocol. HTTP is at"), "{error}");
+        assert!(
+            code == Some(1) && error.contains("speaks Switchboard's native protocol and STOMP. HTTP is at"),
+            "{error}"
+        );
     }
     let (code, _, error) = run(&["purge", "/queue/jobs"]);
     assert!(code == Some(2) && error.contains("switchboard queues purge QUEUE"), "{error}");

@@ -69,3 +69,26 @@ fn a_full_queue_that_does_not_reject_makes_send_wait() {
     assert!(sender.end().success());
     assert_eq!(said.all(), Vec::<String>::new());
 }
+
+#[test]
+fn a_header_that_is_the_protocols_own_is_a_wrong_command_line() {
+    let broker = Broker::start(&[]);
+    let sent = send(&broker, &["/queue/a", "x", "--header", "destination:x"], "");
+    let said = String::from_utf8(sent.stderr).expect("text");
+    assert!(sent.status.code() == Some(2) && said.contains("destination"), "{said}");
+}
+
+#[test]
+fn an_empty_variable_of_the_address_counts_as_none() {
+    // Nobody has to listen at the default address: which one was tried is in the answer.
+    for (args, says) in [
+        (&["status", "--token", "x"][..], "http://localhost:25080"),
+        (&["send", "/a", "b", "--once"], "localhost:25000"),
+    ] {
+        let output = switchboard(args).env("SWITCHBOARD_URL", "").output().expect("an end");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() != Some(2) && (output.status.success() || said.contains(says)), "{said}");
+    }
+    let output = switchboard(&["status", "-s", ""]).env_remove("SWITCHBOARD_URL").output().expect("an end");
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -62,9 +62,54 @@ fn a_monitor_that_cannot_start_stops_no_broker_and_is_tried_again() {
     let reason = ready["down"]["monitor"].as_str().expect("a reason");
     assert!(reason.contains("another program listens there"), "{reason}");
     up.program.until_contains("monitor DOES NOT RUN");
+    up.log.find(&["ERROR", "monitor does not run, and is tried again: ", "another program listens there"]);
     drop(other);
     let ready = up.until("the monitor runs", |ready| ready["monitor"][0].is_string());
     assert!(ready["down"].is_null(), "{ready}");
+    up.stop();
+}
+
+#[test]
+fn a_service_that_runs_without_its_database_or_browser_says_so_everywhere() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = switchboard(&["up", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--stomp", ""]);
+    for set in [
+        "monitor.listen=",
+        "news.listen=",
+        "rows.listen=127.0.0.1:0",
+        "rows.database=postgres://u@127.0.0.1:1/x",
+        "render.listen=127.0.0.1:0",
+        "render.program=nosuchchrome",
+    ] {
+        command.args(["--set", set]);
+    }
+    command.arg("--data").arg(directory.path().join("data")).arg("--ready-file").arg(ready_file(directory.path()));
+    let mut program = Program::start(command.stderr(Stdio::piped())).expect("it starts");
+    let log = Lines::of(program.child.stderr.take().expect("a pipe"));
+    let up = Up { program, log, directory };
+    let ready = up.until("both are degraded", |ready| ready["degraded"].as_object().is_some_and(|all| all.len() == 2));
+    let (rows, render) = (&ready["degraded"]["rows"], &ready["degraded"]["render"]);
+    assert!(
+        rows["lacks"] == "database" && rows["reason"].as_str().is_some_and(|why| why.contains("127.0.0.1:1")),
+        "{ready}"
+    );
+    assert!(render["reason"].as_str().is_some_and(|why| why.contains("nosuchchrome")), "{ready}");
+    up.program.until_contains("rows RUNS WITHOUT DATABASE: ");
+    up.program.until_contains("render RUNS WITHOUT BROWSER: cannot start Chromium: there is no nosuchchrome");
+    let ask = |args: &[&str]| {
+        let output = switchboard(args).output().expect("an end");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let address = |name: &str| ready[name][0].as_str().expect("an address").to_owned();
+    let (code, status) = ask(&["status", "-s", &address("http")]);
+    assert_eq!(code, Some(0));
+    assert!(status.contains("The service rows runs without database: the database is not available"), "{status}");
+    assert!(status.contains("The service render runs without browser: "), "{status}");
+    for (name, part) in [("rows", "database: down"), ("render", "browser: missing")] {
+        let health = ask(&["health", "-s", &address(name)]);
+        assert_eq!(health, (Some(0), format!("ok, but not ready: {part}\n")));
+    }
+    assert_eq!(ask(&["health", "-s", &address("http")]), (Some(0), "ok\n".to_owned()));
     up.stop();
 }
 

@@ -48,6 +48,6 @@ pub use options::Options;
 pub use page::{PageFile, page_file, tagged};
 pub use parts::{parts_body, secured};
 pub use server::{HttpServer, max_connections};
-pub use services::{ServiceState, Services};
+pub use services::{ServiceState, Services, States};
 pub use takeover::Takeover;
 pub use token::{ENVIRONMENT, Token, TokenError};

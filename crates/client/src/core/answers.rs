@@ -19,7 +19,7 @@ impl Publisher {
         self.paused &= self.progress.is_some();
         self.input.extend_from_slice(bytes);
         if self.decoder.is_some() {
-            return self.frames(token);
+            return self.frames(token, now);
         }
         let mut used = 0;
         let result = loop {
@@ -38,7 +38,7 @@ impl Publisher {
         result
     }
 
-    fn frames(&mut self, token: protocol::Token) -> Result<(), Reason> {
+    fn frames(&mut self, token: protocol::Token, now: Instant) -> Result<(), Reason> {
         let Some(mut decoder) = self.decoder.take() else { return Ok(()) };
         let input = std::mem::take(&mut self.input);
         let mut at = 0;
@@ -50,6 +50,8 @@ impl Publisher {
                 }
                 Ok(Found::Frame { frame, length }) => {
                     at += length;
+                    // Heart-beats are no frames: each frame is an answer.
+                    self.progress.iter_mut().for_each(|progress| progress.heard(now));
                     match frame.command {
                         b"RECEIPT" => {
                             if let Some(number) = stomp::receipt(token, &frame) {
@@ -89,14 +91,15 @@ impl Publisher {
         let refusal = Refusal { rejected: None, reason: Some(message) };
         let one = Doubt { messages: 1, bytes: 0 };
         let Some((number, is_barrier)) = of else {
-            if self.flushes.is_empty() {
+            if !self.tell_parked(one, &refusal) && self.flushes.is_empty() {
                 self.lost.add(one);
                 self.refusal.add(&refusal);
             }
             return self.flushes.add(one, &refusal);
         };
         let doubt = if self.options.receipts == Receipts::Message { one } else { self.since_barrier_before(number) };
-        if !self.flushes.refuse(number, doubt, &refusal) {
+        let is_told = self.tell_parked(doubt, &refusal);
+        if !self.flushes.refuse(number, doubt, &refusal) && !is_told {
             self.lost.add(doubt);
             self.refusal.add(&refusal);
         }

@@ -96,13 +96,17 @@ impl Publisher {
 
     /// Every flush that waits reports it when it is done; if none does, the next one.
     fn doubts(&mut self, doubt: Doubt, refusal: &Refusal) {
-        let parked = self.waiting.0.iter_mut().filter(|waiting| waiting.frames.is_none());
-        let parked = parked.map(|waiting| waiting.flush.add(doubt, refusal)).count();
-        if self.flushes.is_empty() && parked == 0 {
+        if !self.tell_parked(doubt, refusal) && self.flushes.is_empty() {
             self.lost.add(doubt);
             self.refusal.add(refusal);
         }
         self.flushes.doubt(doubt, refusal);
+    }
+
+    /// Tells the flushes that wait behind publishes without room. Returns false if there are none.
+    pub(super) fn tell_parked(&mut self, doubt: Doubt, refusal: &Refusal) -> bool {
+        let parked = self.waiting.0.iter_mut().filter(|waiting| waiting.frames.is_none());
+        parked.map(|waiting| waiting.flush.add(doubt, refusal)).count() > 0
     }
 
     /// The message at the head is one that no connection survives.

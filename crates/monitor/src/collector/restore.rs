@@ -4,7 +4,7 @@ use super::names::Names;
 use super::{Collector, Counts, Effects, Rules};
 use crate::annotation::{Annotation, AnnotationKind};
 use crate::point::SeriesId;
-use crate::series::{Labels, Series, SeriesMeta, State};
+use crate::series::{Series, SeriesMeta, State};
 use crate::time::millis;
 use crate::{Millis, history};
 use std::collections::{HashMap, HashSet};
@@ -127,19 +127,9 @@ fn said(annotations: &[Annotation]) -> HashMap<SeriesId, Said> {
     all
 }
 
-/// Series that have a past and no name. Their past is shown; nothing is ever added to it.
+/// Series that have a past and no name. The history has named those whose names are lost; these are the others.
 fn unnamed(metas: &[SeriesMeta], spans: &history::Spans) -> Vec<SeriesMeta> {
     let named: HashSet<SeriesId> = metas.iter().map(|meta| meta.id).collect();
     let lost = spans.iter().filter(|(id, (first, last))| !named.contains(id) && last - first >= history::BRIEF);
-    lost.map(|(&id, &(first, _))| SeriesMeta {
-        id,
-        name: format!("unnamed {id}"),
-        // No sample has a key like this.
-        key: format!("\0{id}"),
-        first: Millis::of_second(first),
-        // Nobody waits for it.
-        ended: Some(0),
-        labels: Labels::default(),
-    })
-    .collect()
+    lost.map(|(&id, &(first, _))| SeriesMeta::unnamed(id, Millis::of_second(first))).collect()
 }

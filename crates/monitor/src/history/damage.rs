@@ -22,7 +22,7 @@ pub(super) type Place = (PathBuf, Option<u32>);
 pub(crate) struct Counts {
     /// Bytes on the disk.
     pub(crate) bytes: u64,
-    /// Files and blocks that could not be read.
+    /// Files and blocks that could not be read, or are missing.
     pub(crate) damaged: u64,
     /// Bytes at the ends of files that were not written wholly, and were cut off.
     pub(crate) torn: u64,
@@ -42,6 +42,11 @@ impl Shared {
         state.counts.damaged += 1;
         drop(state);
         tracing::error!("the history is damaged: {}: {what}", path.display());
+    }
+
+    /// Logs and counts that a file, or its end, is gone; once. No block begins at byte 0.
+    pub(super) fn lost(&self, path: &Path, what: &str) {
+        self.damaged(path, Some(0), what);
     }
 
     /// Logs and counts what is cut off the end of a file.

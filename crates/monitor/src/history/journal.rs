@@ -3,6 +3,7 @@
 
 use super::bits::{put_varint, take_varint};
 use super::disk::Disk;
+use super::files::Files;
 use super::record::{self, Kind, MAGIC};
 use crate::point::{Point, Row};
 use std::fs::File;
@@ -17,31 +18,64 @@ pub(super) struct Journal {
     pub(super) path: PathBuf,
     /// In the file, as far as it is whole.
     pub(super) bytes: u64,
+    /// It holds points.
+    pub(super) has_points: bool,
+    /// The newest list of files in it.
+    noted: Files,
     /// A write has failed, and what it left could not be cut off.
     is_torn: bool,
 }
 
 impl Journal {
-    /// Begins one. After an error there is no trace of it.
-    pub(super) fn create(disk: &Disk, path: PathBuf) -> io::Result<Journal> {
+    /// Begins one, with the list of the files that there are. After an error there is no trace of it.
+    pub(super) fn create(disk: &Disk, path: PathBuf, files: Files) -> io::Result<Journal> {
         let file = disk.create(&path)?;
-        if let Err(error) = disk.write(&file, &MAGIC) {
+        let mut bytes = MAGIC.to_vec();
+        record::put(Kind::Files, &files.encode(), &mut bytes);
+        if let Err(error) = disk.write(&file, &bytes).and_then(|()| disk.sync(&file)) {
             let _ = disk.remove(&path);
             return Err(error);
         }
-        Ok(Journal { disk: disk.clone(), file, path, bytes: MAGIC.len() as u64, is_torn: false })
+        Ok(Journal {
+            disk: disk.clone(),
+            file,
+            path,
+            bytes: bytes.len() as u64,
+            has_points: false,
+            noted: files,
+            is_torn: false,
+        })
     }
 
     /// Appends points. When this returns they survive the end of the process, though not of the machine. After an
     /// error none of them is in the file.
     pub(super) fn write(&mut self, points: &[Point]) -> io::Result<()> {
-        self.cut()?;
         let mut bytes = Vec::new();
         // So that no record is too long to be read.
         for points in points.chunks(100_000) {
             record::put(Kind::Points, &encode(points), &mut bytes);
         }
-        if let Err(error) = self.disk.write(&self.file, &bytes) {
+        self.append(&bytes)?;
+        self.has_points = true;
+        Ok(())
+    }
+
+    /// Appends the list of the files that there are, for good, unless it is there already.
+    pub(super) fn note(&mut self, files: Files) -> io::Result<()> {
+        if self.noted == files {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        record::put(Kind::Files, &files.encode(), &mut bytes);
+        self.append(&bytes)?;
+        self.disk.sync(&self.file)?;
+        self.noted = files;
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.cut()?;
+        if let Err(error) = self.disk.write(&self.file, bytes) {
             self.is_torn = true;
             let _ = self.cut();
             return Err(error);
@@ -101,7 +135,7 @@ mod tests {
         let disk = Disk::default();
         for room in 0..MAGIC.len() as u64 {
             disk.faults.room.store(room, std::sync::atomic::Ordering::Relaxed);
-            assert!(Journal::create(&disk, directory.path().join("journal")).is_err());
+            assert!(Journal::create(&disk, directory.path().join("journal"), Files::default()).is_err());
             assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         }
     }

@@ -57,18 +57,23 @@ impl JsonLines {
     ) -> io::Result<JsonLines> {
         let bytes = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            result => result?,
+            result => result.map_err(|error| named(path, &error))?,
         };
         let (latest, count, unread) = read(&bytes, key);
         if unread != Unread::default() {
             report(unread)?;
         }
-        let file = disk.append_to(path)?;
+        let file = disk.append_to(path).map_err(|error| named(path, &error))?;
         let is_whole = unread == Unread::default() && !bytes.is_empty();
         let state = if is_whole { State::Synced } else { State::Failed };
         let mut lines = JsonLines { disk: disk.clone(), path: path.to_owned(), file, count, latest, max, state };
         lines.flush()?;
         Ok(lines)
+    }
+
+    /// Returns true if a file is missing, or has no byte: it is written anew under another name, so it never has none.
+    pub(super) fn is_missing(path: &Path) -> bool {
+        fs::metadata(path).map_or(true, |file| file.len() == 0)
     }
 
     /// Returns the lines in force, in the order of the keys.
@@ -142,6 +147,12 @@ impl JsonLines {
         self.state = State::Synced;
         Ok(())
     }
+}
+
+/// An error with the name of the file.
+pub(super) fn named(path: &Path, error: &io::Error) -> io::Error {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    io::Error::new(error.kind(), format!("{name}: {error}"))
 }
 
 fn first_line() -> String {

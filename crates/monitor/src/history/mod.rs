@@ -14,6 +14,7 @@ mod minutes;
 mod sealed;
 
 mod damage;
+mod files;
 mod store;
 
 mod annotations;
@@ -27,6 +28,8 @@ mod tests;
 mod tests_of_damage;
 #[cfg(test)]
 mod tests_of_disk;
+#[cfg(test)]
+mod tests_of_loss;
 mod writer;
 
 pub(crate) use damage::Counts;

@@ -24,11 +24,14 @@ pub(super) enum Kind {
     Index = 4,
     /// The name of a series, so that it does not depend on one file of names.
     Name = 5,
+    /// The list of the files that there are, in the journal.
+    Files = 6,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Kind> {
-        [Kind::Points, Kind::Rows, Kind::Minutes, Kind::Index, Kind::Name].into_iter().find(|kind| *kind as u8 == byte)
+        let all = [Kind::Points, Kind::Rows, Kind::Minutes, Kind::Index, Kind::Name, Kind::Files];
+        all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::block;
 use super::disk::Disk;
+use super::files::Files;
 use super::journal::{self, Journal};
 use super::record::{self, Head, Kind, MAGIC, Record};
 use super::sealed::{Entry, Sealed, Sealing, TEMPORARY, take_name};
@@ -23,7 +24,9 @@ pub(crate) type Spans = HashMap<SeriesId, (u32, u32)>;
 pub(super) fn check_versions(directory: &Path) -> io::Result<()> {
     for (path, ..) in listed(directory)? {
         let mut head = Vec::new();
-        File::open(&path)?.take(MAGIC.len() as u64).read_to_end(&mut head)?;
+        File::open(&path)
+            .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut head))
+            .map_err(|error| jsonl::named(&path, &error))?;
         // The head may be damaged: a record of ours says more.
         if let Head::Version(version) = Head::of(&head)
             && record::scan(&fs::read(&path)?).records.is_empty()
@@ -71,7 +74,9 @@ impl Store {
         let mut spans = Spans::new();
         let mut unwanted = Vec::new();
         let (mut journals, mut actives, mut number) = (Vec::new(), Vec::new(), 0);
-        for (path, kind, of) in listed(directory)? {
+        let files = listed(directory)?;
+        let there: HashSet<PathBuf> = files.iter().map(|(path, ..)| path.clone()).collect();
+        for (path, kind, of) in files {
             number = of.max(number);
             match kind.as_str() {
                 "journal" => journals.push((of, path)),
@@ -93,8 +98,18 @@ impl Store {
             }
         }
         journals.sort();
+        let mut noted = None;
         for (_, path) in &journals {
-            read_journal(&disk, &shared, path)?;
+            noted = read_journal(&disk, &shared, path)?.or(noted);
+        }
+        match noted {
+            Some(files) => files.check(&shared, directory, &there),
+            // Before the first list there is nothing that could be on it.
+            None if there.len() > journals.len() || !names.is_empty() => {
+                let path = file(directory, "journal", journals.last().map_or(number, |(number, _)| *number));
+                shared.lost(&path, "the newest journal is missing, or its beginning: what it held is lost");
+            }
+            None => {}
         }
         actives.sort();
         let mut opened = Vec::new();
@@ -114,7 +129,8 @@ impl Store {
         let begun = first.map_or(now, |entry| Millis::of_second(entry.to));
         shared.lock().active = newest;
         number += 1;
-        let journal = Journal::create(&disk, file(directory, "journal", number))?;
+        let files = Files::of(&shared.lock());
+        let journal = Journal::create(&disk, file(directory, "journal", number), files)?;
         let (directory, pending) = (directory.to_owned(), Vec::new());
         let mut store = Store { disk, directory, settings, shared, journal, number, pending, begun, unwanted };
         // There is one active file, unless one could not be deleted after it was sealed.
@@ -124,6 +140,7 @@ impl Store {
         // The contents of old journals are in blocks now; only then may they go.
         store.write_blocks(names)?;
         store.unwanted.extend(journals.into_iter().map(|(_, path)| path));
+        store.note_files()?;
         store.remove_unwanted()?;
         store.count_bytes();
         store.shared.list_set_aside(&store.directory);
@@ -206,11 +223,16 @@ fn repair(disk: &Disk, shared: &Shared, path: &Path, number: u64) -> io::Result<
     sealing.end(path, number).map(drop)
 }
 
-fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<()> {
+/// Takes the points of a journal, and returns the newest list of files in it.
+fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<Option<Files>> {
     let bytes = fs::read(path)?;
     let scan = record::scan(&bytes);
-    let mut damaged = scan.damaged;
+    let (mut damaged, mut noted) = (scan.damaged, None);
     for record in &scan.records {
+        if let Some(files) = Files::decode(record.payload).filter(|_| record.kind == Kind::Files) {
+            noted = Some(files);
+            continue;
+        }
         match journal::decode(record.payload).filter(|_| record.kind == Kind::Points) {
             Some(points) => shared.lock().add(&points),
             None => damaged += record.length,
@@ -222,7 +244,7 @@ fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<()> {
     if scan.torn > 0 {
         shared.torn(path, scan.torn);
     }
-    Ok(())
+    Ok(noted)
 }
 
 /// Cuts what was not written wholly, and lists what is there.
@@ -283,7 +305,7 @@ fn entry(record: &Record<'_>, offset: usize) -> Option<Entry> {
             let (series, minutes) = block::take_minutes(record.payload)?;
             (series, minutes.first()?.minute, minutes.last()?.minute)
         }
-        Kind::Points | Kind::Index | Kind::Name => return None,
+        Kind::Points | Kind::Index | Kind::Name | Kind::Files => return None,
     };
     Some(Entry { series, from, to, offset: offset as u32, length: record.length as u32 })
 }

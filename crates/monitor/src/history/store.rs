@@ -7,6 +7,7 @@
 use super::block::{self, Minute};
 use super::damage::{Counts, Place};
 use super::disk::Disk;
+use super::files::Files;
 use super::journal::Journal;
 use super::record::{self, Kind, MAGIC};
 use super::sealed::{Entry, Sealed, put_name, read_block};
@@ -137,9 +138,18 @@ impl Store {
         // A full disk may have room again after this, and else nothing depends on it.
         let sealed = result.and_then(|()| self.seal_if_due(now));
         self.delete_old(now);
+        // Before anything goes: a file that is on the list and not there is damage.
+        let noted = self.note_files();
         let removed = self.remove_unwanted();
+        // A full disk may have room for it now.
+        let noted = noted.or_else(|_| self.note_files());
         self.count_bytes();
-        sealed.and(removed)
+        sealed.and(noted).and(removed)
+    }
+
+    pub(super) fn note_files(&mut self) -> io::Result<()> {
+        let files = Files::of(&self.shared.lock());
+        self.journal.note(files)
     }
 
     pub(super) fn write_blocks(&mut self, names: &HashMap<u64, String>) -> io::Result<()> {
@@ -217,12 +227,13 @@ impl Store {
 
     /// Begins a new journal: the contents of the old one are in blocks.
     fn begin_journal(&mut self) -> io::Result<()> {
-        if self.journal.bytes == MAGIC.len() as u64 {
+        if !self.journal.has_points {
             return Ok(());
         }
         let number = self.next_number();
         let path = file(&self.directory, "journal", number);
-        let journal = Journal::create(&self.disk, path)?;
+        let files = Files::of(&self.shared.lock());
+        let journal = Journal::create(&self.disk, path, files)?;
         self.unwanted.push(std::mem::replace(&mut self.journal, journal).path);
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::Range;
 use super::disk::Disk;
 use super::query::{self, Tier};
 use super::tests_of_damage::{BEGIN, LONG, SERIES, Trial, now, rows};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -52,7 +52,7 @@ fn check(directory: &Path, promised: &Promised, trial: &str) {
     let (promise, order) = (promised.name, ["first", "second", "third"]);
     let place = |name: &str| order.iter().position(|other| name.contains(other));
     assert!(place(name) >= promise.and_then(place), "{trial}: {name} for {promise:?}");
-    assert_eq!(next.shared.lock().counts.damaged, 0, "{trial}");
+    assert_eq!(next.shared.lock().damage, HashSet::new(), "{trial}");
     next.take(240..250);
     assert!(next.writer.checkpoint(now(3 * LONG)), "{trial}");
     let expected: BTreeSet<_> = found.union(&rows(240..250)).copied().collect();

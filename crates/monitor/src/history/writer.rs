@@ -3,12 +3,13 @@
 use super::annotations::{Changes, Kept};
 use super::disk::Disk;
 use super::jsonl::JsonLines;
-use super::recovery::{Found, check_versions};
-use super::store::{Shared, Store};
+use super::recovery::{Found, Spans, check_versions};
+use super::store::{Names, Shared, Store, listed};
 use super::{HistorySettings, Restored};
 use crate::Millis;
 use crate::point::{Point, SeriesId};
-use std::collections::HashSet;
+use crate::series::SeriesMeta;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -24,6 +25,29 @@ use switchboard_driver::quantity::plural;
 pub(crate) const BRIEF: u32 = 60;
 /// More often the journal is not written, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(50);
+
+/// Returns lines for the series of the files that should have a name and have none, and how many of these are made up.
+///
+/// Series are numbered in the order in which they come, and the newest keeps its name: so a series with a higher number than all
+/// names has lost its own. One with a lower number was forgotten on purpose if it was there for a short time only.
+fn names_for(spans: &Spans, mut found: Names, names: &HashMap<u64, String>) -> (Vec<(u64, String)>, usize) {
+    let newest = names.keys().copied().max().unwrap_or(0);
+    let is_lost = |id: SeriesId, (first, last): (u32, u32)| u64::from(id) > newest || last - first >= BRIEF;
+    let nameless = spans.iter().filter(|(id, _)| !names.contains_key(&u64::from(**id)));
+    let mut unnamed = 0;
+    let mut lines: Vec<(u64, String)> = nameless
+        .filter(|(id, span)| is_lost(**id, **span))
+        .filter_map(|(&id, &(first, _))| {
+            let name = found.remove(&id).or_else(|| {
+                unnamed += 1;
+                serde_json::to_string(&SeriesMeta::unnamed(id, Millis::of_second(first))).ok()
+            });
+            Some((id.into(), name?))
+        })
+        .collect();
+    lines.sort_unstable();
+    (lines, unnamed)
+}
 
 /// An order to the writer.
 #[derive(Debug)]
@@ -60,30 +84,42 @@ impl Writer {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = lock_folder(directory)?;
         check_versions(directory)?;
-        let open = |name: &str, max, key: fn(&str) -> Option<u64>| {
-            let path = directory.join(name);
-            JsonLines::open(&disk, &path, max, key, |unread| {
+        // Both files are there before the first of these.
+        let has_past = !listed(directory)?.is_empty();
+        let [names_path, annotations_path] = ["names.jsonl", "annotations.jsonl"].map(|name| directory.join(name));
+        let no_names = has_past && JsonLines::is_missing(&names_path);
+        if has_past && JsonLines::is_missing(&annotations_path) {
+            shared.lost(&annotations_path, "it is missing or empty, and the annotations are lost");
+        }
+        let open = |path: &Path, max, key: fn(&str) -> Option<u64>| {
+            JsonLines::open(&disk, path, max, key, |unread| {
                 if unread.torn > 0 {
-                    shared.torn(&path, unread.torn);
+                    shared.torn(path, unread.torn);
                 }
                 if unread.damaged == 0 {
                     return Ok(());
                 }
-                shared.set_aside(&disk, &path, &format!("{} of it cannot be read", plural(unread.damaged, "line")))
+                shared.set_aside(&disk, path, &format!("{} of it cannot be read", plural(unread.damaged, "line")))
             })
         };
-        let mut names = open("names.jsonl", settings.names, |line| {
+        let mut names = open(&names_path, settings.names, |line| {
             serde_json::from_str::<serde_json::Value>(line).ok()?.get("id")?.as_u64()
         })?;
         let annotations =
-            open("annotations.jsonl", usize::MAX, |line| serde_json::from_str::<Kept>(line).ok().map(|kept| kept.key))?;
+            open(&annotations_path, usize::MAX, |line| serde_json::from_str::<Kept>(line).ok().map(|kept| kept.key))?;
         let (store, found) = Store::open(disk.clone(), directory, settings, shared.clone(), &names.latest, now)?;
-        let Found { spans, mut lost } = found;
-        // A short-lived series was forgotten on purpose.
-        lost.retain(|series, _| spans.get(series).is_some_and(|(first, last)| last - first >= BRIEF));
-        if !lost.is_empty() {
-            tracing::warn!("the names of {} series are lost, and taken from the history's other files", lost.len());
-            names.append(lost.into_iter().map(|(series, name)| (series.into(), name)))?;
+        let Found { spans, lost } = found;
+        let (lost, unnamed) = names_for(&spans, lost, &names.latest);
+        if no_names || !lost.is_empty() {
+            let (all, missing) = (lost.len(), if no_names { "it is missing or empty: " } else { "" });
+            let what = format!(
+                "{missing}the names of {} processes are lost; those of {} are taken from other files, and {unnamed} are shown as \"unnamed N\"",
+                all,
+                all - unnamed
+            );
+            shared.lost(&names_path, &what);
+            names.append(lost)?;
+            names.flush()?;
         }
         let restored = Restored {
             names: names.latest().into_iter().map(str::to_owned).collect(),

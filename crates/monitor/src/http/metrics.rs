@@ -107,7 +107,16 @@ fn own(hub: &Hub, text: &mut Text) {
         ("events_missed_total", "Events that slow clients of the feed missed.", load(&hub.feed.missed)),
         ("alerts_delivered_total", "Alerts delivered to the topic or to a webhook.", load(&hub.delivered)),
         ("alerts_undelivered_total", "Alerts given up undelivered.", load(&hub.undelivered)),
-        ("history_damaged_total", "Damaged parts found in the files of the history.", history.damaged),
+        (
+            "history_damaged_total",
+            "Damaged parts found in the files of the history, and missing ones.",
+            history.damaged,
+        ),
+        (
+            "history_torn_bytes_total",
+            "Bytes cut off the ends of the history's files: not written wholly.",
+            history.torn,
+        ),
         ("history_failed_writes_total", "Failed writes of the history.", history.failed),
     ];
     for (name, help, value) in counters {

@@ -45,6 +45,9 @@ pub(super) async fn take(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Res
         }
     };
     let Taken { accepted, refused, why } = taken;
+    if accepted + refused == 0 {
+        return Err(bad("no sample: an array of samples has one at least"));
+    }
     // A sender of many must not send the good ones again because of a bad one.
     let status = if accepted == 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let why = why.map(|why| why.to_string());

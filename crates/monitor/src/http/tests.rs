@@ -120,6 +120,9 @@ async fn samples_older_than_the_first_are_in_the_history() {
 #[tokio::test]
 async fn a_wrong_clock_and_what_was_set_aside_are_told() {
     let directory = tempfile::tempdir().unwrap();
+    for name in ["names.jsonl", "annotations.jsonl"] {
+        std::fs::write(directory.path().join(name), "SWBHIST1\n").unwrap();
+    }
     std::fs::write(directory.path().join("journal-00000001.swb"), b"SWBHISU1 and what else there was").unwrap();
     let hub = hub(&directory);
     let own = api::own(State(hub.clone())).await.0;

@@ -28,11 +28,24 @@ pub(crate) async fn run(hub: Arc<Hub>, url: String, client: watch::Sender<Option
             }
             Err(error) if !logged => {
                 logged = true;
+                let error = in_words(&error, hub.settings.pipe.is_some());
                 tracing::warn!("{error}; it is tried again every {} s", PAUSE.as_secs());
             }
             Err(_) => {}
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// The error in the words of a program: whoever reads its log cannot set the client's options, and a broker of the same
+/// program has no address.
+fn in_words(error: &Error, is_own: bool) -> String {
+    match error {
+        Error::Connect { source, .. } if is_own => {
+            format!("the broker of this program does not take the connection: {source}")
+        }
+        Error::Connect { address, source } => format!("cannot connect to the broker at {address}: {source}"),
+        error => error.to_string(),
     }
 }
 
@@ -57,5 +70,18 @@ async fn take(hub: &Hub, mut subscription: Subscription) {
         let bodies: Vec<&[u8]> = messages.iter().map(AsRef::as_ref).collect();
         hub.ingest(&bodies, Source::Broker, u64::MAX).await;
         messages.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_is_not_there_is_told_without_the_clients_options_and_without_an_address_that_it_has_not() {
+        let source = Arc::new(std::io::Error::other("refused"));
+        let error = Error::Connect { address: "localhost:25000".to_owned(), source };
+        assert_eq!(in_words(&error, true), "the broker of this program does not take the connection: refused");
+        assert_eq!(in_words(&error, false), "cannot connect to the broker at localhost:25000: refused");
     }
 }

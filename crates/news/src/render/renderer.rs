@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use switchboard_driver::Backoff;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -38,6 +38,16 @@ struct Inner {
     /// Exponential mean of a page's time, in milliseconds.
     mean: Mutex<f64>,
     slot: tokio::sync::Mutex<Slot>,
+    /// Why Chromium cannot be started, as far as it is known.
+    problem: watch::Sender<Option<RenderProblem>>,
+}
+
+/// Why Chromium cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RenderProblem {
+    pub(crate) reason: String,
+    /// Its program is not there: it may come.
+    is_missing: bool,
 }
 
 struct Slot {
@@ -69,7 +79,7 @@ impl Renderer {
     /// A setting is out of its bounds.
     pub fn new(settings: RendererSettings) -> Result<Renderer, SettingError> {
         settings.check()?;
-        Ok(Renderer(Arc::new(Inner {
+        let renderer = Renderer(Arc::new(Inner {
             guard: Guard::new(settings.allow.clone(), DIAL),
             room: Arc::new(Semaphore::new(settings.pages)),
             waiting: AtomicUsize::new(0),
@@ -80,8 +90,29 @@ impl Renderer {
                 failed: None,
                 starts: 0,
             }),
+            problem: watch::Sender::new(None),
             settings,
-        })))
+        }));
+        renderer.look();
+        Ok(renderer)
+    }
+
+    /// Looks for Chromium's program again.
+    pub(crate) fn look(&self) {
+        let missing = self.missing().map(|error| RenderProblem { reason: error.to_string(), is_missing: true });
+        self.0.problem.send_if_modified(|problem| {
+            let is_known = problem.as_ref().is_some_and(|problem| !problem.is_missing) && missing.is_none();
+            let changes = !is_known && *problem != missing;
+            if changes {
+                *problem = missing;
+            }
+            changes
+        });
+    }
+
+    /// Why Chromium cannot be started, each time that this changes.
+    pub(crate) fn problem(&self) -> watch::Receiver<Option<RenderProblem>> {
+        self.0.problem.subscribe()
     }
 
     /// Renders a page. Its time-out counts from now: the queue, and a start of Chromium, are part of it.
@@ -223,6 +254,7 @@ impl Inner {
         match starting {
             Ok(browser) => {
                 tracing::info!("pages are rendered with {}", browser.version());
+                self.problem.send_replace(None);
                 let running = Arc::new(Running::new(browser));
                 let lease = running.lease();
                 tokio::spawn(supervise(Arc::downgrade(self), Arc::downgrade(&running), running.changed.clone()));
@@ -231,6 +263,8 @@ impl Inner {
             }
             Err(error) => {
                 slot.fail(&error.to_string());
+                let is_missing = self.settings.endpoint.is_none() && find(&self.settings.program).is_none();
+                self.problem.send_replace(Some(RenderProblem { reason: error.to_string(), is_missing }));
                 Err(error)
             }
         }

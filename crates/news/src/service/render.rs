@@ -9,19 +9,26 @@ use crate::render::{Rendered, Renderer, Request as Page};
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_web::{HttpServer, Services, Token};
+use switchboard_web::{HttpServer, ServiceState, Services, Token};
+use tokio::time::sleep;
+
+/// The part that a service without Chromium lacks.
+const BROWSER: &str = "browser";
+/// Time between two looks for a program that is missing.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The page at the banner's address.
 const INDEX: &str = "Switchboard's rendering service.\n\n\
@@ -55,6 +62,7 @@ impl RenderService {
         let services = settings.web.services.clone();
         let http = HttpServer::bind(&settings.listen, "--set render.listen=", settings.web).await?;
         let shared = Shared { renderer: settings.renderer, max_timeout: settings.max_timeout, services };
+        shared.show_problem();
         Ok(RenderService { http, shared: Arc::new(shared) })
     }
 
@@ -72,7 +80,11 @@ impl RenderService {
 
     /// Serves until `shutdown` is ready. Pages that are being rendered have one second then.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        self.http.serve(router(self.shared), shutdown).await;
+        let shared = self.shared.clone();
+        tokio::select! {
+            () = self.http.serve(router(self.shared), shutdown) => {}
+            never = shared.follow() => match never {},
+        }
     }
 }
 
@@ -97,6 +109,31 @@ fn router(shared: Arc<Shared>) -> Router {
 }
 
 impl Shared {
+    /// Why no page can be rendered, if that is known.
+    fn problem(&self) -> Option<String> {
+        self.renderer.problem().borrow().as_ref().map(|problem| problem.reason.clone())
+    }
+
+    fn show_problem(&self) {
+        let state =
+            self.problem().map_or(ServiceState::Running, |reason| ServiceState::Degraded { lacks: BROWSER, reason });
+        self.services.set("render", state);
+    }
+
+    /// Shows why no page can be rendered as the state of the service. Looks for a program that is missing again and again.
+    async fn follow(&self) -> Infallible {
+        let mut problem = self.renderer.problem();
+        loop {
+            let has_problem = problem.borrow_and_update().is_some();
+            self.show_problem();
+            tokio::select! {
+                // The renderer, which is ours, has the sender.
+                _ = problem.changed() => {}
+                () = sleep(LOOK), if has_problem => self.renderer.look(),
+            }
+        }
+    }
+
     async fn arguments(&self, request: Request) -> Result<Arguments, SplashError> {
         // A page elsewhere could make its readers' browsers work for it.
         let site = request.headers().get("sec-fetch-site").map(|value| value.as_bytes().to_vec());
@@ -179,8 +216,15 @@ async fn collect(State(shared): State<Arc<Shared>>) -> axum::Json<Value> {
     axum::Json(json!({ "status": "ok", "recycled": shared.renderer.recycle().await }))
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> String {
-    format!("ready\n{}", shared.services.summary())
+/// Ready means: pages can be rendered, as far as that is known.
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
+    shared.renderer.look();
+    shared.show_problem();
+    let (status, word, browser) = match shared.problem() {
+        None => (StatusCode::OK, "ready", "found"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready", "missing"),
+    };
+    (status, format!("{word}\n{BROWSER}: {browser}\n{}", shared.services.summary()))
 }
 
 impl std::fmt::Debug for RenderService {

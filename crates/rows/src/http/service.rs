@@ -2,6 +2,7 @@ use super::router::router;
 use super::settings::{RowsSettings, SettingError};
 use super::state::State;
 use super::{backend, one};
+use crate::PrivatePostgres;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,11 +37,15 @@ impl RowsService {
     /// Listens on all addresses of the settings.
     ///
     /// # Errors
-    /// If a setting, an address to listen at, or the database's address cannot be used.
+    /// If a setting, an address to listen at, the database's address or the directory of a private PostgreSQL cannot be
+    /// used.
     pub async fn bind(mut settings: RowsSettings) -> Result<RowsService, StartError> {
         settings.check()?;
         if let Some(address) = &settings.database {
             address.parse::<crate::Database>()?;
+        }
+        if settings.database.is_none() {
+            PrivatePostgres::check_free(&settings.data)?;
         }
         settings.options.create_demo_table &= !settings.read_only;
         settings.web.limits.body = settings.body;

@@ -8,7 +8,6 @@ use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as value};
 use std::time::Duration;
-use switchboard_web::ServiceState;
 
 pub(super) async fn show(state: Shared) -> Response {
     let backend = state.backend.read().clone();
@@ -66,12 +65,10 @@ fn millis(time: Duration) -> f64 {
 /// Ready means: requests are answered, if need be with 503. The lines say whether the database is there.
 pub(super) async fn ready(state: Shared) -> Response {
     let services = &state.settings.web.services;
-    let own = match &*state.backend.read() {
-        Backend::Up(rows) if rows.status().problem.is_none() => ServiceState::Running,
-        Backend::Up(_) | Backend::Down(_) => ServiceState::Down(String::new()),
+    let is_ready = matches!(&*state.backend.read(), Backend::Up(rows) if rows.status().problem.is_none());
+    let (status, word, database) = match is_ready {
+        true => (StatusCode::OK, "ready", "running"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready", "down"),
     };
-    let database = if own == ServiceState::Running { "running" } else { "down" };
-    let status = if own == ServiceState::Running { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let word = if status == StatusCode::OK { "ready" } else { "not ready" };
     (status, format!("{word}\ndatabase: {database}\n{}", services.summary())).into_response()
 }

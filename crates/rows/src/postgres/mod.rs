@@ -56,6 +56,17 @@ impl PrivatePostgres {
         }
     }
 
+    /// Makes the directory of a private PostgreSQL's rows, if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be made, or another program keeps a PostgreSQL on it.
+    pub fn check_free(data: &Path) -> Result<(), Error> {
+        // A machine without PostgreSQL's user says so when it is started.
+        let Ok(user) = user() else { return Ok(()) };
+        make_directory(data, &user)?;
+        lock(data).map(drop)
+    }
+
     async fn start_kept(options: &PostgresOptions, kept: &Path, user: User) -> Result<PrivatePostgres, Error> {
         let (data, log) = (kept.join("postgres"), kept.join("postgres.log"));
         make_directory(kept, &user)?;

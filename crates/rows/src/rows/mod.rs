@@ -28,6 +28,7 @@ use crate::cache::{Row, TableId};
 use crate::database::{Pool, settings};
 use crate::{Database, Error, Key, TableSpec};
 use state::{Inner, Phase};
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -272,6 +273,23 @@ impl RowCache {
     pub async fn live(&self) {
         // An error means that the tasks are gone, and they live as long as we do.
         let _ = self.inner.phase.subscribe().wait_for(|phase| matches!(phase, Phase::Live)).await;
+    }
+
+    /// Calls `tell` with the problem of the change feed, or `None` once it stands, each time that this changes.
+    pub(crate) async fn follow(&self, mut tell: impl FnMut(Option<&Error>)) -> Infallible {
+        let mut phase = self.inner.phase.subscribe();
+        loop {
+            match &*phase.borrow_and_update() {
+                Phase::Starting => {}
+                Phase::Live => tell(None),
+                Phase::Down(error) if supervisor::is_restart(error) => {}
+                Phase::Down(error) => tell(Some(error)),
+            }
+            if phase.changed().await.is_err() {
+                // The cache, which is ours, has the sender.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Returns its status.

@@ -43,7 +43,7 @@ pub(super) async fn supervise(inner: Arc<Inner>) {
             outage = Outage::new(Instant::now());
             told = false;
         }
-        if matches!(&error, Error::Unavailable { reason, .. } if reason == TABLE_CAME) {
+        if is_restart(&error) {
             tracing::info!("rows: {TABLE_CAME}");
         } else if outage.is_news(&error.to_string(), Instant::now()) {
             tracing::warn!("rows: the change feed is down: {error}");
@@ -57,6 +57,11 @@ pub(super) async fn supervise(inner: Arc<Inner>) {
         inner.times.lock().next_try = Instant::now() + pause;
         sleep(pause).await;
     }
+}
+
+/// Returns true if the change feed ends to begin anew at once: the database is there.
+pub(super) fn is_restart(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { reason, .. } if reason == TABLE_CAME)
 }
 
 /// Markers on their way: who sends them, and which has come back.

@@ -214,10 +214,10 @@ impl Ending {
     }
 }
 
-/// Answer to a browser that opened the native port.
+/// Answer to a browser that opened a port for the native protocol and STOMP.
 fn answer(address: Option<&String>) -> String {
     let place = address.map_or_else(String::new, |address| format!(" HTTP is at http://{address}/"));
-    let body = format!("This port speaks Switchboard's native protocol.{place}\n");
+    let body = format!("This port speaks Switchboard's native protocol and STOMP.{place}\n");
     format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()

@@ -64,7 +64,7 @@ impl Connection<'_> {
         }
         let parsed = self.session.received_up_to(&input[..decoded.bytes], COMMANDS, commands);
         if self.session.has_backlog() {
-            self.read_size = (self.read_size / 2).max(READ_MIN);
+            self.read_size = (self.read_size.min(self.read_limit()) / 2).max(READ_MIN);
         }
         self.take(parsed, commands, slice);
     }

@@ -153,6 +153,9 @@ pub(crate) fn sums(totals: &Totals) -> Value {
 fn service((name, state): (&'static str, ServiceState)) -> Value {
     match state {
         ServiceState::Running => json!({ "name": name, "running": true }),
+        ServiceState::Degraded { lacks, reason } => {
+            json!({ "name": name, "running": true, "lacks": lacks, "reason": reason })
+        }
         ServiceState::Down(reason) => json!({ "name": name, "running": false, "reason": reason }),
     }
 }

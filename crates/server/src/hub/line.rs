@@ -1,6 +1,6 @@
 //! Log lines that are noted under the lock, and logged behind it.
 
-use crate::log::{Kind, LogQuota};
+use crate::log::{LogQuota, allows};
 use bytes::Bytes;
 use switchboard_broker::{ConnectionId, PauseReason, Refusal};
 use switchboard_driver::quantity::plural;
@@ -19,14 +19,14 @@ pub(super) const LINES: usize = 64;
 impl Line {
     pub(super) fn log(self, quota: &LogQuota) {
         match self {
-            Line::Paused(id, reason) if quota.allows(Kind::Flow) => {
+            Line::Paused(id, reason) if allows!(quota, Flow, info) => {
                 tracing::info!(connection = id.0, "paused: {reason}");
             }
-            Line::Resumed(id) if quota.allows(Kind::Coming) => tracing::debug!(connection = id.0, "resumed"),
-            Line::Slow(id) if quota.allows(Kind::Slow) => {
+            Line::Resumed(id) if allows!(quota, Coming, debug) => tracing::debug!(connection = id.0, "resumed"),
+            Line::Slow(id) if allows!(quota, Slow, warn) => {
                 tracing::warn!(connection = id.0, "slow: it reads too little and may miss messages");
             }
-            Line::Rejected(id, messages, channel, refusal) if quota.allows(Kind::Limit) => {
+            Line::Rejected(id, messages, channel, refusal) if allows!(quota, Limit, warn) => {
                 let messages = plural(messages, "message");
                 tracing::warn!(connection = id.0, "rejected {messages} to {}: {refusal}", channel.escape_ascii());
             }

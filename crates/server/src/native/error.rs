@@ -12,7 +12,7 @@ pub enum NativeError {
         limit: usize,
     },
     /// The first bytes are those of another protocol.
-    #[error("{protocol} was spoken at the native port")]
+    #[error("{protocol} was spoken at a port for the native protocol and STOMP")]
     OtherProtocol {
         /// Which one.
         protocol: ForeignProtocol,

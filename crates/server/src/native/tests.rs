@@ -200,14 +200,14 @@ fn an_error_in_a_backlog_comes_after_what_stands_before_it() {
 fn another_protocol_is_named_only_where_a_session_begins() {
     let limits = Limits::default();
     for (bytes, text) in [
-        (&b"GET / HTTP/1.1\r\n"[..], "HTTP was spoken at the native port"),
-        (b"\x16\x03\x01\x02\x00", "TLS was spoken at the native port"),
-        (b"\x10\x0c\x00\x04MQTT", "MQTT was spoken at the native port"),
-        (b"STOMP\n", "STOMP was spoken at the native port"),
-        (b"AMQP\0\0\x09\x01", "AMQP was spoken at the native port"),
-        (b"*1\r\n$4\r\nPING\r\n", "Redis (RESP) was spoken at the native port"),
-        (b"PING\r\n", "Redis (RESP) was spoken at the native port"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH was spoken at the native port"),
+        (&b"GET / HTTP/1.1\r\n"[..], "HTTP was spoken at a port for the native protocol and STOMP"),
+        (b"\x16\x03\x01\x02\x00", "TLS was spoken at a port for the native protocol and STOMP"),
+        (b"\x10\x0c\x00\x04MQTT", "MQTT was spoken at a port for the native protocol and STOMP"),
+        (b"STOMP\n", "STOMP was spoken at a port for the native protocol and STOMP"),
+        (b"AMQP\0\0\x09\x01", "AMQP was spoken at a port for the native protocol and STOMP"),
+        (b"*1\r\n$4\r\nPING\r\n", "Redis (RESP) was spoken at a port for the native protocol and STOMP"),
+        (b"PING\r\n", "Redis (RESP) was spoken at a port for the native protocol and STOMP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH was spoken at a port for the native protocol and STOMP"),
     ] {
         for step in [1, 3, 100] {
             let mut session = Session::new(&limits);
@@ -232,7 +232,10 @@ fn postgresql_is_named_as_soon_as_its_request_is_there_and_only_where_a_session_
                 seen += piece.len();
                 session.received(piece, &mut Vec::new())
             });
-            assert_eq!(result.unwrap_err().to_string(), "PostgreSQL was spoken at the native port");
+            assert_eq!(
+                result.unwrap_err().to_string(),
+                "PostgreSQL was spoken at a port for the native protocol and STOMP"
+            );
             assert!(seen < 8 + step, "{seen} in steps of {step}");
         }
         // As a channel's name behind the first frame it means nothing.

@@ -45,7 +45,8 @@ pub(super) async fn publish(
         return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("{text}\n")).into_response());
     }
     let sending = async {
-        if name.starts_with(b"/queue/") && !name.contains(&0) {
+        // STOMP has neither a name without anything behind this nor a zero byte.
+        if name.strip_prefix(b"/queue/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&0)) {
             return send_to_queue(&connector, &name, &body).await;
         }
         send(&connector, &name, &body).await.map(|()| None)

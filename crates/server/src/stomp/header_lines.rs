@@ -48,17 +48,21 @@ impl SharedLines {
     /// Gives the lines of a batch; `None` if its headers are not large.
     pub(crate) fn find(&mut self, batch: &Batch) -> Option<Arc<HeaderLines>> {
         let attributes = batch.attributes().filter(|attributes| attributes.headers.bytes() > SHARED)?;
-        let known = self.known.iter().find(|(of, _)| Weak::as_ptr(of) == Arc::as_ptr(attributes));
-        if let Some(lines) = known.and_then(|(_, lines)| lines.upgrade()) {
+        let known = self.known.iter().position(|(of, _)| Weak::as_ptr(of) == Arc::as_ptr(attributes));
+        if let Some(lines) = known.and_then(|at| self.known[at].1.upgrade()) {
             return Some(lines);
         }
         let lines = Arc::new(HeaderLines::default());
         let entry = (Arc::downgrade(attributes), Arc::downgrade(&lines));
-        if self.known.len() < KNOWN {
-            self.known.push(entry);
-        } else {
-            self.known[self.oldest] = entry;
-            self.oldest = (self.oldest + 1) % KNOWN;
+        // Lines that nobody has any more give way first: a second entry of the same headers would hide the first.
+        let free = known.or_else(|| self.known.iter().position(|(_, lines)| lines.strong_count() == 0));
+        match free {
+            Some(at) => self.known[at] = entry,
+            None if self.known.len() < KNOWN => self.known.push(entry),
+            None => {
+                self.known[self.oldest] = entry;
+                self.oldest = (self.oldest + 1) % KNOWN;
+            }
         }
         Some(lines)
     }
@@ -100,15 +104,29 @@ mod tests {
         let mut shared = SharedLines::default();
         let first = batch(SHARED + 1);
         let lines = shared.find(&first).unwrap();
-        for _ in 1..KNOWN {
-            shared.find(&batch(SHARED + 1));
-        }
+        let batches: Vec<Batch> = (0..KNOWN).map(|_| batch(SHARED + 1)).collect();
+        let mut others: Vec<_> = batches[1..].iter().map(|other| shared.find(other)).collect();
         assert!(Arc::ptr_eq(&lines, &shared.find(&first).unwrap()));
-        shared.find(&batch(SHARED + 1));
-        assert!(!Arc::ptr_eq(&lines, &shared.find(&first).unwrap()));
+        others.push(shared.find(&batches[0]));
+        let again = shared.find(&first).unwrap();
+        assert!(!Arc::ptr_eq(&lines, &again));
         assert_eq!(shared.known.len(), KNOWN);
         let kept = Arc::downgrade(&lines);
         drop(lines);
         assert!(kept.upgrade().is_none());
+    }
+
+    #[test]
+    fn lines_that_nobody_has_any_more_do_not_keep_later_subscribers_from_sharing() {
+        let mut shared = SharedLines::default();
+        let large = batch(SHARED + 1);
+        // A subscriber of the native protocol has no use for them, and one of STOMP may have written its own.
+        drop(shared.find(&large));
+        let (one, other) = (shared.find(&large).unwrap(), shared.find(&large).unwrap());
+        assert!(Arc::ptr_eq(&one, &other));
+        assert_eq!(shared.known.len(), 1);
+        drop((one, other));
+        shared.find(&batch(SHARED + 1));
+        assert_eq!(shared.known.len(), 1);
     }
 }

@@ -228,8 +228,11 @@ impl Outbox {
             self.untagged += 1;
             self.untagged
         });
-        if open.capacity() - begin < self.lines.len() + AROUND + length.min(COPIED) {
-            open.reserve(room_for(batch, self.made, self.lines.len()));
+        // A piece that ends with this head keeps all of its room while it waits, so it gets no more than it needs.
+        let is_apart = shared.is_some() || length > COPIED;
+        if open.capacity() - begin < self.lines.len() + AROUND + if is_apart { 0 } else { length } {
+            let head = self.lines.len() + AROUND;
+            open.reserve(if is_apart { head } else { room_for(batch, self.made, self.lines.len()) });
         }
         let frame = FrameWriter::resume(self.version, open).lines(&self.lines);
         let mut frame = frame.numbered(b"message-id", &self.names, number);

@@ -79,14 +79,19 @@ fn prefetch(text: &str) -> Result<u32, String> {
     }
 }
 
+/// No broker takes so many messages a second from one machine.
+const RATE: f64 = 1e8;
+
 fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|&rate: &f64| rate.is_finite() && rate > 0.0);
-    rate.ok_or_else(|| "it must be a number above 0".to_owned())
+    // Not `parse` alone, which takes `1e3` and `inf`.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let rate = text.parse().ok().filter(|&rate: &f64| is_plain && rate > 0.0 && rate <= RATE);
+    rate.ok_or_else(|| format!("it must be a number above 0, up to {RATE}, such as 1000 or 0.5"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{message, time};
+    use super::{message, rate, time};
     use std::time::Duration;
 
     #[test]
@@ -96,5 +101,9 @@ mod tests {
         assert!(message("4294967296").is_err());
         assert!(["0", "0s", "0ms"].iter().all(|text| time(text).is_err_and(|error| error.contains("more than 0"))));
         assert_eq!(time("1ms"), Ok(Duration::from_millis(1)));
+        assert_eq!(["0.5", "1000", "100000000"].map(rate), [Ok(0.5), Ok(1000.0), Ok(1e8)]);
+        for text in ["0", "-1", "1e3", "inf", "nan", "", "100000001", "1.2.3"] {
+            assert!(rate(text).is_err_and(|error| error.contains("above 0, up to 100000000")), "{text}");
+        }
     }
 }

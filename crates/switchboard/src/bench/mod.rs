@@ -4,6 +4,9 @@ mod args;
 
 pub(crate) use args::{Bench, EXAMPLES};
 
+use crate::block_on;
+use crate::cli::Peer;
+use crate::client::connect;
 use crate::escape::escape;
 use crate::output::{self, UsageError, note, plain, refused};
 use crate::server_address::Door;
@@ -19,10 +22,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use switchboard_client::native::LIMIT;
+use switchboard_client::options::Protocol;
+use switchboard_client::{Error, Options};
 use switchboard_driver::quantity::plural;
 use switchboard_driver::quantity::show_duration;
 use switchboard_load::{Native, Outcome, Plan, Stomp, run_until as load};
 use switchboard_wire::native::ForeignProtocol;
+
+/// A topic that nobody subscribes to.
+const PROBE: &str = "/topic/switchboard/bench";
 
 /// Loads a broker that runs already, and prints what it did.
 pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
@@ -38,6 +47,7 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     if args.prefetch.is_some() && !(is_stomp && args.queue) {
         return Err(UsageError::of(anyhow!("--prefetch is for acks: of a queue, with stomp:// in --server")));
     }
+    check_size(args, is_stomp)?;
     let plan = Plan {
         publishers: args.publishers.into(),
         subscribers: args.subscribers.into(),
@@ -77,13 +87,43 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     output::write(text.as_bytes())?;
     let tally = &outcome.tally;
     if tally.delivered == 0 {
-        bail!("nothing arrived of {}", plural(outcome.sent, "published message"));
+        let sent = plural(outcome.sent, "published message");
+        bail!(
+            "nothing arrived of {sent} of {} bytes: the broker's log says why, for instance that its limit is lower \
+             (setting message)",
+            args.size
+        );
     }
     // Drops for a topic's subscriber are by the rules, and shown; these never are.
     if tally.doubled + tally.out_of_order + tally.foreign > 0 {
         bail!("messages came twice, in a wrong order, or from nowhere");
     }
     Ok(ExitCode::from(u8::try_from(code.load(Relaxed)).unwrap_or(u8::MAX)))
+}
+
+/// Sends one message of a size that only a broker takes that is configured for it. A topic without subscribers drops it.
+fn check_size(args: &Bench, is_stomp: bool) -> Result<()> {
+    if args.size <= LIMIT {
+        return Ok(());
+    }
+    let peer = Peer { server: args.server.clone(), once: true };
+    let protocol = if is_stomp { Protocol::Stomp } else { Protocol::Native };
+    block_on(async {
+        let client = connect(&peer, Duration::ZERO, Options { protocol, ..Options::default() }).await?;
+        client.publish(PROBE, vec![b'x'; args.size]).await?;
+        client.close().await.map_err(|error| match error {
+            Error::Closed | Error::InDoubt(_) | Error::Rejected { .. } | Error::Server { .. } => too_large(args.size),
+            error => error.into(),
+        })
+    })
+}
+
+/// Returns the error of a message of this size that a broker does not take.
+pub(crate) fn too_large(bytes: usize) -> anyhow::Error {
+    anyhow!(
+        "the broker closed the connection on a message of {bytes} bytes: its limit is {LIMIT} bytes, unless it is configured \
+         otherwise (setting message)"
+    )
 }
 
 /// Returns the error of a load in the words of the other commands.
@@ -101,11 +141,12 @@ fn explain(
         return anyhow!("cannot connect to {at}: {}{}", plain(&error.to_string()), refused(&error));
     }
     match spoken() {
-        Some(protocol) => {
+        // A frame ERROR over STOMP is an answer, and no reason.
+        Some(protocol) if !(is_stomp && protocol == ForeignProtocol::Stomp) => {
             let own = if is_stomp { "STOMP" } else { "the broker's native protocol" };
             anyhow!("{at} speaks {protocol}, not {own}")
         }
-        None => anyhow::Error::new(error).context("the broker was lost"),
+        _ => anyhow::Error::new(error).context("the broker was lost"),
     }
 }
 

@@ -21,6 +21,10 @@ pub(crate) struct Bounds {
     pub(crate) or_zero: bool,
 }
 
+const TIB: u64 = 1 << 40;
+const MINUTE: u64 = 60_000_000_000;
+const HOUR: u64 = 60 * MINUTE;
+
 impl Unit {
     pub(super) const fn from(self, range: RangeInclusive<u64>) -> Bounds {
         Bounds { unit: self, range, or_zero: false }
@@ -28,8 +32,14 @@ impl Unit {
 
     fn show(self, amount: u64) -> String {
         match self {
+            Unit::Bytes if amount > 0 && amount.is_multiple_of(TIB) => format!("{}TiB", amount / TIB),
             Unit::Bytes => show_size(usize::try_from(amount).unwrap_or(usize::MAX)),
-            Unit::Nanoseconds => show_duration(Duration::from_nanos(amount)),
+            // As the documentation has them: 1h, not 3600s.
+            Unit::Nanoseconds => match (amount % HOUR, amount % MINUTE) {
+                (0, _) if !amount.is_multiple_of(24 * HOUR) => format!("{}h", amount / HOUR),
+                (_, 0) if !amount.is_multiple_of(HOUR) => format!("{}m", amount / MINUTE),
+                _ => show_duration(Duration::from_nanos(amount)),
+            },
             Unit::Count => amount.to_string(),
         }
     }
@@ -51,5 +61,20 @@ impl Bounds {
         }
         let (least, most) = (self.unit.show(*self.range.start()), self.unit.show(*self.range.end()));
         Err(format!("it must be {}from {least} to {most}", if self.or_zero { "0, or " } else { "" }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_shown_in_the_units_of_people() {
+        let (second, tib) = (1_000_000_000, 1 << 40);
+        for (amount, text) in [(0, "0s"), (second / 100, "10ms"), (600 * second, "10m"), (3600 * second, "1h")] {
+            assert_eq!(Unit::Nanoseconds.show(amount), text);
+        }
+        assert_eq!([24, 36].map(|hours| Unit::Nanoseconds.show(hours * 3600 * second)), ["1d", "36h"]);
+        assert_eq!([1 << 10, tib, 1024 * tib].map(|bytes| Unit::Bytes.show(bytes)), ["1KiB", "1TiB", "1024TiB"]);
     }
 }

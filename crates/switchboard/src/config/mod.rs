@@ -3,6 +3,7 @@
 mod bounds;
 #[cfg(test)]
 mod bounds_tests;
+mod check;
 mod kinds;
 mod rows;
 mod rules;
@@ -15,13 +16,14 @@ pub(crate) use settings::{News, Settings, TABLES, stomp_addresses};
 pub(crate) use without_effect::Started;
 
 use crate::data;
+use crate::output::UsageError;
 use anyhow::{Context, Result, anyhow, bail};
 use kinds::Kind;
 use rules::Rule;
 use settings::Setting;
 use std::fmt::Write;
 use std::path::Path;
-use switchboard_broker::{ChannelRule, Limits};
+use switchboard_broker::ChannelRule;
 use switchboard_web::Token;
 
 impl Settings {
@@ -46,8 +48,7 @@ impl Settings {
                                 rows::read(value).with_context(|| format!("{source}: [[rows.table]]"))?;
                             continue;
                         }
-                        self.set_in(name, key, &plain(value).unwrap_or_else(|| value.to_string()))
-                            .with_context(|| format!("{source}: [{name}]"))?;
+                        self.set_value(name, key, value).with_context(|| format!("{source}: [{name}]"))?;
                     }
                 }
                 ("channel", toml::Value::Array(rules)) => {
@@ -63,8 +64,7 @@ impl Settings {
                 (name, _) if is_table(name) => bail!("{source}: {name}: must be a [{name}] table"),
                 ("channel", _) => bail!("{source}: channel: must be [[channel]] tables"),
                 (key, value) if is_of_program(key) => {
-                    self.set_in("", key, &plain(value).unwrap_or_else(|| value.to_string()))
-                        .context(source.to_owned())?;
+                    self.set_value("", key, value).context(source.to_owned())?;
                 }
                 _ => return Err(misplaced(key, value)).context(source.to_owned()),
             }
@@ -94,6 +94,14 @@ impl Settings {
         Ok(())
     }
 
+    fn set_value(&mut self, table: &str, key: &str, value: &toml::Value) -> Result<()> {
+        let has_empty = |items: &Vec<toml::Value>| items.iter().any(|item| item.as_str() == Some(""));
+        if value.as_array().is_some_and(has_empty) {
+            return Err(refused(key, &value.to_string(), "an item of the list is empty; an empty list is []"));
+        }
+        self.set_in(table, key, &plain(value).unwrap_or_else(|| value.to_string()))
+    }
+
     fn set_in(&mut self, table: &str, key: &str, text: &str) -> Result<()> {
         let settings: &[Setting] = TABLES.iter().find(|(name, _)| *name == table).map_or(&[], |(_, settings)| settings);
         let Some(setting) = settings.iter().find(|setting| setting.key == key) else {
@@ -106,29 +114,6 @@ impl Settings {
     /// Puts a rule of the form `MATCH[,KEY=VALUE]...` at this place.
     pub(crate) fn add_rule(&mut self, at: usize, text: &str) -> Result<()> {
         self.rules.insert(at, Rule::parse(text)?);
-        Ok(())
-    }
-
-    /// Judges what no setting can judge by itself. The default of `connections` is nobody's wish, and yields to `memory`.
-    pub(crate) fn check(&mut self) -> Result<()> {
-        let limits = &mut self.server.limits;
-        if limits.connections == Limits::default().connections {
-            let room = limits.memory.saturating_sub(limits.message.saturating_mul(2)) / Limits::CONNECTION;
-            limits.connections = limits.connections.min(room.max(1));
-            self.derived.push("connections");
-        }
-        self.server.limits.check()?;
-        self.web.limits.check()?;
-        // A second broker on this machine would find the port taken.
-        let is_moved = self.server.listen != switchboard_server::Settings::default().listen;
-        if is_moved && self.server.stomp == stomp_addresses() {
-            self.server.stomp.clear();
-            self.derived.push("stomp");
-        }
-        // Without either there is no broker; every other one speaks the native protocol.
-        if self.server.listen.is_empty() && !self.server.stomp.is_empty() {
-            return Err(not_allowed("listen", "[]", "at least one HOST:PORT, as `stomp` has one"));
-        }
         Ok(())
     }
 
@@ -161,7 +146,8 @@ impl Settings {
         text
     }
 
-    /// All settings as `{KEY: VALUE, TABLE: {KEY: VALUE}}`, and the rules as they are in a file.
+    /// All settings as `{KEY: VALUE, TABLE: {KEY: VALUE}}`, and the rules as they are in a file. It is for looking, as a log
+    /// is: a secret is "...". The file that [`Settings::print`] gives is to be used, and has them.
     pub(crate) fn json(&self) -> serde_json::Value {
         // Values are shown as TOML, so one form serves both.
         let mut all = serde_json::Map::new();
@@ -169,7 +155,11 @@ impl Settings {
             let text: String =
                 settings.iter().map(|setting| format!("{} = {}\n", setting.key, (setting.show)(self))).collect();
             let values = text.parse::<toml::Table>().ok().and_then(|values| serde_json::to_value(values).ok());
-            match values.unwrap_or_default() {
+            let mut values = values.unwrap_or_default();
+            for setting in settings.iter().filter(|setting| setting.is_secret) {
+                values.get_mut(setting.key).into_iter().for_each(hide);
+            }
+            match values {
                 serde_json::Value::Object(values) if table.is_empty() => all.extend(values),
                 values => _ = all.insert(table.to_owned(), values),
             }
@@ -212,7 +202,7 @@ impl Settings {
     /// for the token that is made otherwise.
     pub(crate) fn share_web(&mut self) -> Result<()> {
         if self.web.token.is_none() {
-            self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT)?;
+            self.web.token = Token::from_environment().context(switchboard_web::ENVIRONMENT).map_err(UsageError::of)?;
         }
         // Without a directory a token can only come from settings or environment, and the error says so.
         self.web.token_file = data::directory(self.data.as_deref()).ok().map(|data| data.join("token"));
@@ -232,6 +222,15 @@ impl Settings {
     pub(crate) fn into_server(self) -> switchboard_server::Settings {
         let rules = self.channel_rules();
         switchboard_server::Settings { rules, ..self.server }
+    }
+}
+
+/// Replaces a secret, or each of a list of them.
+fn hide(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Array(values) => values.iter_mut().for_each(hide),
+        serde_json::Value::String(text) if !text.is_empty() => "...".clone_into(text),
+        _ => {}
     }
 }
 

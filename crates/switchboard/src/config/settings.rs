@@ -164,11 +164,19 @@ pub(super) const LIMIT: Bounds =
     Unit::Nanoseconds.from(Limits::SHORTEST.as_nanos() as u64..=LONGEST.as_nanos() as u64).or_zero();
 /// A time-out of HTTP.
 const TIMEOUT: Bounds = Unit::Nanoseconds.from(SECOND / 100..=DAY);
+/// A pause within a frame, or any: a shorter one is no more than the network's.
+const READ: Bounds = Unit::Nanoseconds.from(SECOND / 100..=LONGEST.as_nanos() as u64).or_zero();
+/// Time for which figures are kept.
+const KEPT: Bounds = Unit::Nanoseconds.from(60 * SECOND..=LONGEST.as_nanos() as u64);
+/// Samples come once a second: one that is late by a little is no silence.
+const AWAITED: Bounds = Unit::Nanoseconds.from(2 * SECOND..=LONGEST.as_nanos() as u64);
 /// A pause between alerts.
 const PAUSE: Bounds = Unit::Nanoseconds.from(0..=DAY);
 /// Time to ask a site, or to start Chromium.
 const ATTEMPT: Bounds = Unit::Nanoseconds.from(SECOND..=600 * SECOND);
 const TIB: u64 = 1 << 40;
+/// More than any machine has.
+pub(super) const LARGEST: u64 = 1024 * TIB;
 
 settings! {
     /// Settings of the whole program: `--set KEY=VALUE`.
@@ -185,10 +193,10 @@ settings! {
     "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, beside those of `listen`, which answer STOMP too; by default none if `listen` is set.";
     "stomp-origins" Origins => server.web.socket_origins, "Other sites whose pages may speak STOMP over WebSocket, as https://HOST; * for every site.";
     "http" Addresses => server.http, "Addresses for health, metrics and status over HTTP; an empty list serves none.";
-    "memory" Size [Unit::Bytes.from(1..=isize::MAX as u64)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry; at the limit the publishers of the fullest channels are paused.";
+    "memory" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry; at the limit the publishers of the fullest channels are paused.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
-    "handshake" Span => server.handshake, "Time limit for the first frame of a new connection.";
-    "read-timeout" Span => server.read_timeout, "Longest pause within a frame that a client has begun to send; 0 for no limit.";
+    "handshake" Span [TIMEOUT] => server.handshake, "Time limit for the first frame of a new connection, from 10ms to 1d.";
+    "read-timeout" Span [READ] => server.read_timeout, "Longest pause within a frame that a client has begun to send; 0 for no limit.";
     "send-buffer" Size [BUFFER] => server.send_buffer, "Socket send buffer of a queue's consumer; 0 leaves it to the system.";
     "receive-buffer" Size [BUFFER] => server.receive_buffer, "Socket receive buffer of every connection; 0 leaves it to the system.";
     "connection-rate" Positive<u32> => server.connection_rate, "Maximum number of new connections a second.";
@@ -208,7 +216,7 @@ settings! {
     "overflow" Overflow => server.limits.overflow, "What happens to messages for a queue that is full.";
     "prefetch" Count<u32> => server.limits.prefetch, "Messages that may wait for their acks at a subscription that names no prefetch; 0 for no limit.";
     "retained" Count<usize> => server.limits.retained, "Maximum number of topics with a retained value; 0 for none.";
-    "read-ahead" Size [Unit::Bytes.from(0..=isize::MAX as u64)] => server.limits.read_ahead, "Bytes read from a paused consumer with acks, so that its acks still arrive; 0 pauses it at once.";
+    "read-ahead" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.read_ahead, "Bytes read from a paused consumer with acks, so that its acks still arrive; 0 pauses it at once.";
     "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a slow subscriber may pause a topic's publishers; 0 for not at all.";
     "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a subscriber that has missed messages gets no grace period; 0 for not at all.";
     "write-timeout" Span [LIMIT] => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for no limit.";
@@ -228,20 +236,20 @@ settings! {
     "listen" Addresses => monitor.listen, "Addresses of the page and the API; an empty list starts no monitor.";
     "collect" Endpoint => monitor.collect, "Endpoint for senders over ZeroMQ, as tcp://HOST:PORT; \"\" for none.";
     "broker" BrokerUrl => monitor.broker, "The broker whose topics are used, as switchboard://HOST:PORT; with `up` that of this program.";
-    "samples" Topic => monitor.samples, "The topic that samples come from.";
+    "samples" Topics => monitor.samples, "The topic that samples come from.";
     "alerts" Topic => monitor.alerts, "The topic that alerts go to.";
     "webhook" Webhooks => monitor.webhook, "Webhooks that alerts are posted to: https:// or http:// addresses. They are secrets, so keep them in a file.";
     "webhook-ca" OptionalPath => monitor.webhook_ca, "A PEM file of certificates that count for webhooks beside the system's.";
     "alert-interval" Span [PAUSE] => monitor.alert_interval, "Shortest time between two POSTs to one webhook, up to 1d; what comes meanwhile is sent together.";
     "alert-repeat" Span [PAUSE] => monitor.alert_repeat, "After four POSTs about one process, the time until the next about it, up to 1d.";
     "report-as" Optional => monitor.report_as, "The service name under which this program reports itself; \"\" for not at all.";
-    "keep" Span => monitor.rules.keep, "How long the figures of each second are kept.";
-    "keep-minutes" Span => monitor.history.keep_minutes, "How long the figures of each minute (minimum, mean, maximum) are kept.";
+    "keep" Span [KEPT] => monitor.rules.keep, "How long the figures of each second are kept, from 1m on.";
+    "keep-minutes" Span [KEPT] => monitor.history.keep_minutes, "How long the figures of each minute (minimum, mean, maximum) are kept, from 1m on.";
     "disk" Bytes => monitor.history.disk, "Maximum size of the history on disk; the oldest goes first.";
-    "flush" Span => monitor.history.flush, "Interval of writes to the journal: what a killed process loses at most.";
-    "checkpoint" Span => monitor.history.checkpoint, "Interval of synced writes: what a power failure loses at most.";
-    "silent" Span => monitor.rules.silent, "Time without a sample after which a process is silent.";
-    "gone" Span => monitor.rules.gone, "Time without a sample after which a silent process is gone.";
+    "flush" Span [Unit::Nanoseconds.from(SECOND / 20..=DAY)] => monitor.history.flush, "Interval of writes to the journal, from 50ms to 1d: what a killed process loses at most.";
+    "checkpoint" Span [Unit::Nanoseconds.from(SECOND..=DAY)] => monitor.history.checkpoint, "Interval of synced writes, from 1s to 1d: what a power failure loses at most.";
+    "silent" Span [AWAITED] => monitor.rules.silent, "Time without a sample after which a process is silent, from 2s on: samples come once a second.";
+    "gone" Span [AWAITED] => monitor.rules.gone, "Time without a sample after which a silent process is gone; at least `silent`.";
     "clock-tolerance" Span => monitor.rules.clock_tolerance, "How far a sample's time may be ahead of this clock; beyond that the collector's time is used.";
     "leak" Growth => monitor.rules.leak, "Steady growth that raises a leak alarm, in MB an hour, from 1 to 1000000.";
     "series" Positive<usize> => monitor.rules.series, "Maximum number of series; at that, the one gone longest makes room.";

@@ -1,6 +1,7 @@
 //! Tests of configuration files and settings.
 
 use super::*;
+use switchboard_broker::Limits;
 
 fn error(text: &str) -> String {
     let mut settings = Settings::default();
@@ -153,8 +154,8 @@ fn memory_holds_the_connections_and_two_messages() {
     let text = |memory| format!("[broker]\nmemory = {memory}\nmessage = '2KiB'\nconnections = 1");
     assert_eq!(
         error(&text(8191)),
-        "memory = 8191 is not allowed: it must be at least 8192, \
-         which 1 connections and two messages of 2048 bytes take"
+        "memory = 8191 is not allowed: it must be at least 8KiB, \
+         which 1 connection and two messages of 2KiB take"
     );
     let mut settings = Settings::default();
     settings.read(&text(8192), "my.toml").unwrap();
@@ -212,14 +213,14 @@ fn what_follows_from_other_settings_is_no_difference_of_its_own() {
 #[test]
 fn what_is_read_ahead_has_a_bound() {
     let text = |bytes: &str| format!("[broker]\nread-ahead = '{bytes}'");
-    for allowed in ["0", "1", "256KiB", "9223372036854775807"] {
+    for allowed in ["0", "1", "256KiB", "1024TiB"] {
         let mut settings = Settings::default();
         settings.read(&text(allowed), "my.toml").unwrap();
         settings.check().unwrap();
     }
     assert_eq!(
-        error(&text("9223372036854775808")),
-        "my.toml: [broker]: read-ahead = 9223372036854775808 is not allowed: it must be from 0 to 9223372036854775807"
+        error(&text("1025TiB")),
+        "my.toml: [broker]: read-ahead = 1025TiB is not allowed: it must be from 0 to 1024TiB"
     );
 }
 
@@ -262,4 +263,29 @@ fn the_json_has_every_setting_and_rule() {
     }
     assert_eq!(json["broker"]["outbox"], "3MiB");
     assert_eq!(json["channel"][0]["policy"], "block");
+}
+
+#[test]
+fn settings_as_json_show_no_secret_and_the_file_that_is_printed_has_them() {
+    let secrets = [
+        ("http.token", "0123456789abcdef"),
+        ("monitor.webhook", "https://hooks.example/one,https://hooks.example/two"),
+        ("rows.database", "postgres://me:secret@a.example/x"),
+    ];
+    let mut settings = Settings::default();
+    secrets.iter().for_each(|(key, value)| settings.set(key, value).unwrap());
+    let json = settings.json();
+    assert_eq!((&json["http"]["token"], &json["rows"]["database"]), (&"...".into(), &"...".into()));
+    assert_eq!(json["monitor"]["webhook"], serde_json::json!(["...", "..."]));
+    assert_eq!(Settings::default().json()["http"]["token"], "");
+    let printed = settings.print();
+    assert!(secrets.iter().all(|(_, value)| value.split(',').all(|part| printed.contains(part))), "{printed}");
+}
+
+#[test]
+fn an_empty_item_of_a_list_is_refused() {
+    for text in ["[rows]\ntables = ['']", "[http]\nhosts = ['a.example', '']", "[broker]\nlisten = ['']"] {
+        assert!(error(text).contains("an item of the list is empty; an empty list is []"), "{text}");
+    }
+    Settings::default().read("[rows]\ntables = []", "my.toml").unwrap();
 }

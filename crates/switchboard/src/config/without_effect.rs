@@ -124,6 +124,13 @@ impl Settings {
                 texts.push(format!("without effect: {}: {why}", names.join(", ")));
             }
         };
+        let (seconds, minutes) = (self.monitor.rules.keep, self.monitor.history.keep_minutes);
+        if seconds > minutes {
+            need(
+                &["keep-minutes", "keep"],
+                "minutes are of use where seconds are gone, and keep is longer than keep-minutes",
+            );
+        }
         if self.monitor.webhook.is_empty() {
             need(&["webhook-ca", "alert-interval", "alert-repeat"], "there is no monitor.webhook");
         }
@@ -290,6 +297,7 @@ mod tests {
             (broker, &["http=", "hosts=a.example"], &[], "http.hosts: no service listens for HTTP"),
             (ALL, &["metrics-open=true"], &[], "http.metrics-open: no token is asked for on loopback"),
             (ALL, &["monitor.alert-repeat=1s"], &[], "monitor.alert-repeat: there is no monitor.webhook"),
+            (ALL, &["monitor.keep=2d", "monitor.keep-minutes=1d"], &[], "monitor.keep, monitor.keep-minutes: minutes"),
             (ALL, &["memory=32MiB", "queue=33MiB"], &[], "queue = 33MiB: no more than memory = 32MiB counts"),
             (ALL, &["outbox=1KiB"], &[], "no more than outbox = 1KiB counts"),
             (ALL, &["handshakes=5", "handshakes-per-address=6"], &[], "handshakes-per-address = 6"),

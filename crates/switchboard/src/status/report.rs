@@ -41,6 +41,8 @@ pub(super) struct Totals {
 pub(super) struct Service {
     pub(super) name: String,
     pub(super) running: bool,
+    /// The missing part of one that runs, yet cannot do its work.
+    pub(super) lacks: Option<String>,
     pub(super) reason: String,
 }
 

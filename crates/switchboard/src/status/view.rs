@@ -1,7 +1,7 @@
 //! The status on a terminal of any size, or uncut for a file.
 
 use super::Sort;
-use super::report::{Channel, Connection, Report, Totals};
+use super::report::{Channel, Connection, Report, Service, Totals};
 use crate::escape::escape;
 use crate::names::encode;
 use crate::table::{self, Size, Table};
@@ -15,9 +15,7 @@ const ROWS: usize = 3;
 pub(super) fn render(report: &Report, sort: Option<Sort>, size: Option<Size>) -> String {
     let mut lines = vec![summary(report)];
     lines.extend(undelivered(report));
-    for service in report.services.iter().filter(|service| !service.running) {
-        lines.push(format!("The {} does not run: {}", escape(&service.name), escape(&service.reason)));
-    }
+    lines.extend(report.services.iter().filter_map(problem));
     let (mut channels, mut connections) = (channels(report, sort), connections(report));
     if let Some(Size { rows: Some(rows), .. }) = size {
         // Two heads, two empty lines, two lines about what was left out, and the prompt.
@@ -31,6 +29,16 @@ pub(super) fn render(report: &Report, sort: Option<Sort>, size: Option<Size>) ->
         table.draw(size.map(|size| size.columns), &mut lines);
     }
     table::text(lines, size)
+}
+
+/// A line about a service that does not run, or cannot do its work.
+fn problem(service: &Service) -> Option<String> {
+    let (name, reason) = (escape(&service.name), escape(&service.reason));
+    match &service.lacks {
+        _ if !service.running => Some(format!("The {name} does not run: {reason}")),
+        Some(lacks) => Some(format!("The service {name} runs without {}: {reason}", escape(lacks))),
+        None => None,
+    }
 }
 
 /// The totals in one line of at most 80 columns.

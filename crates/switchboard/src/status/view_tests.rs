@@ -74,6 +74,15 @@ fn services_that_do_not_run_and_own_connections_are_marked() {
 }
 
 #[test]
+fn a_service_that_runs_and_lacks_something_says_what_and_why() {
+    let mut report = report(1, 1);
+    let rows = json!({ "name": "rows", "running": true, "lacks": "database", "reason": "refused" });
+    report.services = vec![serde_json::from_value(rows).expect("a service")];
+    let text = render(&report, None, size(80, 24));
+    assert_eq!(text.lines().nth(1), Some("The service rows runs without database: refused"), "{text}");
+}
+
+#[test]
 fn the_totals_are_one_line_of_human_units() {
     let text = render(&report(0, 0), None, size(80, 24));
     let first = text.lines().next().expect("a line");

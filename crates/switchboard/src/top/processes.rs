@@ -125,8 +125,9 @@ impl Processes {
 pub(super) fn totals<'a>(all: impl Iterator<Item = &'a Process> + Clone) -> String {
     let count = all.clone().filter(|process| !process.is_gone()).count();
     let ended = all.clone().count() - count;
-    let cpu: f64 = all.clone().filter_map(Process::cpu).sum();
-    let mem: f64 = all.filter_map(Process::mem).sum();
+    // The sum of no floating-point numbers is -0.0.
+    let cpu = all.clone().filter_map(Process::cpu).sum::<f64>() + 0.0;
+    let mem = all.filter_map(Process::mem).sum::<f64>() + 0.0;
     let ended = if ended == 0 { String::new() } else { format!(", {ended} ended") };
     format!("{}{ended}, {cpu:.1} % CPU, {mem:.1} MB", processes(count))
 }
@@ -187,6 +188,7 @@ pub(super) mod tests {
         assert_eq!(figures, [(Some(1.0), Some(30.0)), (Some(50.0), Some(20.0)), (None, None), (None, None)]);
         assert_eq!(totals(known.processes.iter()), "3 processes, 1 ended, 51.0 % CPU, 50.0 MB");
         assert_eq!(totals(known.processes[..1].iter()), "1 process, 1.0 % CPU, 30.0 MB");
+        assert_eq!(totals(known.processes[2..3].iter()), "0 processes, 1 ended, 0.0 % CPU, 0.0 MB");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The terminal, taken and given back: whatever ends or stops the program leaves it as it was.
+//! The terminal, taken and given back: what ends or stops the program leaves it as it was, except for the signals that no
+//! thread can serve, and SIGTTIN and SIGTTOU: who is in the background must not touch the terminal.
 //!
 //! Signals have a thread of their own, so that they are served while a drawing waits for a terminal that does not read.
 
@@ -8,8 +9,8 @@ use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use signal_hook::consts::signal::{
-    SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM,
-    SIGXCPU, SIGXFSZ,
+    SIGABRT, SIGALRM, SIGBUS, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP, SIGTSTP,
+    SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
 };
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -19,8 +20,11 @@ use std::time::Duration;
 
 /// Longest delay of the end by a drawing in progress.
 const DRAWING: Duration = Duration::from_secs(1);
-/// They end a process that has made no provision. Real-time signals do, too.
-const ENDING: [i32; 15] = [
+/// They end a process that has made no provision. Real-time signals do, too. SIGFPE, SIGILL and SIGSEGV cannot be caught safely.
+const ENDING: [i32; 18] = [
+    SIGABRT,
+    SIGBUS,
+    SIGTRAP,
     libc::SIGSTKFLT,
     SIGALRM,
     SIGHUP,

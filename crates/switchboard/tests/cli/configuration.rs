@@ -33,10 +33,28 @@ fn usage_errors_have_one_exit_code_and_the_real_reason() {
     let file = directory.path().join("bad.toml");
     std::fs::write(&file, "[broker]\nmemory = '12parsecs'\n").expect("written");
     let file = file.to_str().expect("text");
+    let together = directory.path().join("together.toml");
+    std::fs::write(&together, "[monitor]\nlisten = '127.0.0.1:8000'\n").expect("written");
+    let together = together.to_str().expect("text");
     for (args, reason) in [
         (&["broker", "--memory", "-5"][..], "it must not be negative"),
         (&["broker", "--memory", "12parsecs"], "it must be a size"),
-        (&["broker", "--memory=0"], "it must be from 1 to "),
+        (
+            &["broker", "--memory=0"],
+            "command line: memory = 0 is not allowed: it must be at least 32772KiB (33MiB will do)",
+        ),
+        (&["broker", "--set", "handshake=0"], "it must be from 10ms to 1d"),
+        (&["broker", "--set", "read-timeout=1ns"], "it must be 0, or from 10ms to "),
+        (&["broker", "--listen", "127.0.0.1:99999"], "the port of 127.0.0.1:99999 must be from 0 to 65535"),
+        (&["up", "--set", "monitor.listen=*:8088"], "0.0.0.0:8088 is every address"),
+        (&["up", "--set", "monitor.listen=127.0.0.1:8000"], "monitor.listen and rows.listen cannot all listen at"),
+        (
+            &["config", "check", together],
+            "together.toml: monitor.listen and rows.listen cannot all listen at 127.0.0.1:8000",
+        ),
+        (&["agent", "--backlog", "-1", "true"], "it must be from 1 to 1000000"),
+        (&["agent", "--color", "notacolor", "true"], "it must be a color of CSS"),
+        (&["bench", "--rate", "1e3"], "it must be a number above 0, up to 100000000"),
         (&["broker", "--set", "monitor.keep=99999999999d"], "it is too long: at most 213503d"),
         (&["broker", "--set", "nope=1"], "there is no setting `nope`; `switchboard config` prints all"),
         (&["broker", "--set", "memmory=1"], "the nearest is `memory`"),

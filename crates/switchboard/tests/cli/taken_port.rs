@@ -9,6 +9,8 @@ fn a_port_that_is_taken_is_named_with_the_option_that_chooses_another() {
     let address = taken.local_addr().expect("an address").to_string();
     let data = tempfile::tempdir().expect("a directory");
     let data = data.path().to_str().expect("text");
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let native = other.local_addr().expect("an address").to_string();
     let endpoint = format!("tcp://{address}");
     for (args, option) in [
         (vec!["broker", "--listen", &address, "--http", "127.0.0.1:0"], "--listen HOST:PORT"),
@@ -30,7 +32,13 @@ fn a_port_that_is_taken_is_named_with_the_option_that_chooses_another() {
         let mut settings = vec!["up".to_owned(), "--data".to_owned(), data.to_owned()];
         // Nothing else could start: the program ends.
         for key in ["listen", "http"].into_iter().chain(services.iter().map(|(_, list)| &**list)) {
-            let value = if key == list || key == "listen" { &*address } else { "" };
+            let value = if key == list {
+                &*address
+            } else if key == "listen" {
+                &*native
+            } else {
+                ""
+            };
             settings.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
         settings.extend(["--set".to_owned(), "monitor.collect=".to_owned()]);

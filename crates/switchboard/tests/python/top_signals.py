@@ -14,7 +14,7 @@ import termios
 import time
 
 PATIENCE = 25
-ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, 34, 64]
+ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGTRAP, signal.SIGBUS, 34, 64]
 LEAVES = "\x1b[?1049l"
 ENTERS = "\x1b[?1049h"
 SHOWS_CURSOR = "\x1b[?25h"

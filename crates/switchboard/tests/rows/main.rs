@@ -101,24 +101,32 @@ fn without_postgresql_rows_say_how_to_install_it_and_up_serves_the_others() {
 }
 
 #[test]
-fn of_two_programs_over_one_data_directory_the_second_says_so_and_takes_over_in_the_end() {
+fn of_two_programs_over_one_data_directory_the_second_ends_alone_and_under_up_takes_over_in_the_end() {
     let mut first = Rows::start(&["rows"], "rows");
     first.until_ready();
     assert_eq!(first.ask("POST", "/patron", r#"{"name":"Ann"}"#).0, 201);
     let same = first.directory.path().join("data");
-    let mut command = switchboard(&["rows", "--set", "rows.listen=127.0.0.1:0", "--data"]);
+    let second = |args: &[&str]| {
+        let mut command = switchboard(args);
+        command.args(["--set", "rows.listen=127.0.0.1:0", "--data"]).arg(&same).env_remove("DATABASE_URL");
+        command
+    };
+    let alone = second(&["rows"]).output().expect("an end");
+    assert_eq!(alone.status.code(), Some(1), "{}", text(&alone));
+    assert!(text(&alone).contains("another program keeps one"), "{}", text(&alone));
     let ready = first.directory.path().join("second.json");
-    command.arg(&same).arg("--ready-file").arg(&ready).env_remove("DATABASE_URL").stderr(Stdio::null());
-    let second = Program::start(&mut command).expect("it starts");
-    let listens: Value = poll("it listens", || serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok());
-    let own = std::mem::replace(&mut first.address, listens["rows"][0].as_str().expect("an address").to_owned());
-    poll("it says so", || first.ask("GET", "/patron/1", "").1.contains("another program keeps one").then_some(()));
-    first.address = own;
+    let mut command = second(&UP);
+    let second = Program::start(command.arg("--ready-file").arg(&ready).stderr(Stdio::null())).expect("it starts");
+    let until = |what: &str, wanted: &dyn Fn(&Value) -> Option<String>| {
+        poll(what, || wanted(&serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok()?))
+    };
+    let reason = until("it says so", &|ready| Some(ready["down"]["rows"].as_str()?.to_owned()));
+    assert!(reason.contains("another program keeps one"), "{reason}");
     assert_eq!(first.ask("GET", "/patron/1", "").0, 200, "the first goes on");
     first.program.signal("-TERM");
     first.program.end();
     first.program = second;
-    first.address = listens["rows"][0].as_str().expect("an address").to_owned();
+    first.address = until("it runs", &|ready| Some(ready["rows"][0].as_str()?.to_owned()));
     first.until_ready();
     assert_eq!(first.ask("GET", "/patron/1", "").0, 200);
 }

@@ -25,6 +25,10 @@ pub enum ForeignProtocol {
     Postgres,
     /// NATS.
     Nats,
+    /// SMTP.
+    Smtp,
+    /// The PROXY protocol, by which a proxy says whom it connects.
+    Proxy,
 }
 
 impl ForeignProtocol {
@@ -55,6 +59,10 @@ impl ForeignProtocol {
                 ForeignProtocol::Redis
             }
             b"SSH-" => ForeignProtocol::Ssh,
+            b"EHLO" | b"HELO" => ForeignProtocol::Smtp,
+            b"PROX" | b"\r\n\r\n" => ForeignProtocol::Proxy,
+            // A person at a terminal.
+            b"get " | b"post" | b"put " | b"head" => ForeignProtocol::Http,
             _ => return None,
         })
     }
@@ -107,13 +115,15 @@ impl fmt::Display for ForeignProtocol {
             ForeignProtocol::Ssh => "SSH",
             ForeignProtocol::Postgres => "PostgreSQL",
             ForeignProtocol::Nats => "NATS",
+            ForeignProtocol::Smtp => "SMTP",
+            ForeignProtocol::Proxy => "the PROXY protocol",
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Nats, Postgres, Redis, Ssh, Stomp, Tls, Zmtp};
+    use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Nats, Postgres, Redis, Smtp, Ssh, Stomp, Tls, Zmtp};
 
     fn of(bytes: &[u8]) -> Option<ForeignProtocol> {
         ForeignProtocol::recognize(*bytes.first_chunk().expect("four bytes"))
@@ -145,6 +155,14 @@ mod tests {
             (b"*10\r\n$4\r\nMSET\r\n", Redis),
             (b"PING\r\n", Redis),
             (b"SSH-2.0-OpenSSH_9.2\r\n", Ssh),
+            (b"EHLO mail.example\r\n", Smtp),
+            (b"HELO mail.example\r\n", Smtp),
+            (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", ForeignProtocol::Proxy),
+            (b"\r\n\r\n\0\r\nQUIT\n", ForeignProtocol::Proxy),
+            (b"get / HTTP/1.0", Http),
+            (b"post /x", Http),
+            (b"put /x", Http),
+            (b"head /x", Http),
         ] {
             assert_eq!(of(bytes), Some(protocol), "{}", bytes.escape_ascii());
         }
@@ -207,7 +225,7 @@ mod tests {
     fn other_bytes_are_no_protocol() {
         for bytes in [
             &b"\xff\xff\xff\xff"[..],
-            b"get ",
+            b"gett",
             b"\x16\x04\x01\x00",
             b"*0\r\n",
             b"*1\n\n",

@@ -168,6 +168,28 @@ fn with_a_receipt_of_each_message_any_that_is_rejected_is_told_and_the_others_ha
 }
 
 #[test]
+fn a_flush_that_waits_behind_a_publish_without_room_tells_what_was_rejected_before_it() {
+    let now = Instant::now();
+    // Room is given back when messages are confirmed.
+    let mut core = publisher("resend=3&buffer=100");
+    core.connected_by_stomp(TOKEN, AGREED, now);
+    let publish = |core: &mut Publisher| core.publish_with(b"/queue/a", &[], &[b'x'; 60], || now);
+    assert!(answer(&mut publish(&mut core)).unwrap().is_ok());
+    let (_, receipts) = server(&drain(&mut core, now));
+    let mut parked = publish(&mut core);
+    assert!(answer(&mut parked).is_none());
+    let mut flush = core.flush("flush", now);
+    let error = String::from_utf8(receipts).unwrap().replace("RECEIPT\n", "ERROR\nmessage:full\n");
+    core.received(error.as_bytes(), now).unwrap();
+    fire(&mut core);
+    assert!(answer(&mut parked).unwrap().is_ok());
+    let (_, receipts) = server(&drain(&mut core, now));
+    core.received(&receipts, now).unwrap();
+    fire(&mut core);
+    assert!(matches!(answer(&mut flush), Some(Err(Error::Server { .. }))));
+}
+
+#[test]
 fn a_message_that_is_sent_again_and_then_rejected_is_told() {
     let now = Instant::now();
     let mut core = publisher("resend=3");
@@ -255,6 +277,26 @@ fn a_server_that_lives_and_confirms_nothing_pauses_the_publisher_and_that_is_tol
         assert_eq!((0..5).map(|_| pass(&mut core, &mut now)).sum::<usize>(), 0);
         core.received(&receipts, now).unwrap();
         fire(&mut core);
+    }
+}
+
+#[test]
+fn a_server_that_confirms_slowly_does_not_pause_the_publisher() {
+    let second = Duration::from_secs(1);
+    let mut now = Instant::now();
+    let mut core = publisher("heartbeat=1s");
+    core.connected_by_stomp(TOKEN, Agreed { expects: Some(second), ..AGREED }, now);
+    let mut write = || {
+        publish_three(&mut core, now);
+        server(&drain(&mut core, now)).1
+    };
+    let receipts: Vec<Vec<u8>> = (0..4).map(|_| write()).collect();
+    fire(&mut core);
+    for receipt in &receipts {
+        now += second * 3 / 4;
+        core.received(receipt, now).unwrap();
+        core.handle_timeout(now);
+        assert!(!fire(&mut core).contains(&Event::Paused));
     }
 }
 

@@ -178,11 +178,11 @@ impl Session {
     }
 
     /// A name of the broker that is no longer than such a name may be.
-    fn limited(&self, name: Bytes) -> Result<Bytes, StompError> {
+    fn limited(&self, what: &str, name: Bytes) -> Result<Bytes, StompError> {
         let (length, limit) = (name.len(), self.channel_name);
         if length > limit {
             return Err(StompError::new(format!(
-                "a destination of {length} bytes is over the limit of {limit} (limit: channel-name)"
+                "a {what} of {length} bytes is over the limit of {limit} (limit: channel-name)"
             )));
         }
         Ok(name)

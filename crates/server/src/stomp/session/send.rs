@@ -85,7 +85,7 @@ impl Session {
                         continue;
                     }
                     if name == b"reply-to" {
-                        let reply_to = self.limited(destination::channel(value, self.connection)?)?;
+                        let reply_to = self.limited("reply-to", destination::channel(value, self.connection)?)?;
                         headers.push(name, &reply_to);
                         continue;
                     }
@@ -106,7 +106,7 @@ impl Session {
         attributes.headers = headers.finish();
         let attributes = attributes.with_expires(expires).with_deliver_at(deliver_at).with_group(group);
         let channel = channel.ok_or_else(|| missing(frame, "destination"))?;
-        let channel = self.limited(destination::channel(&channel, self.connection)?)?;
+        let channel = self.limited("destination", destination::channel(&channel, self.connection)?)?;
         if deliver_at.is_some() && Kind::of(&channel) == Kind::Topic {
             return Err(StompError::new("AMQ_SCHEDULED_DELAY is for queues: a topic's messages are delivered at once"));
         }

@@ -19,7 +19,15 @@ impl Kind for Addresses {
     type Value = Vec<String>;
     const ALLOWED: &'static str = "HOST:PORT, or a list of them, such as [\"127.0.0.1:25000\", \"[::1]:25000\"]";
     fn parse(text: &str) -> Option<Vec<String>> {
-        text.split(',').map(str::trim).filter(|address| !address.is_empty()).map(address).collect()
+        Self::read(text).ok()
+    }
+    fn read(text: &str) -> Result<Vec<String>, String> {
+        let parts = text.split(',').map(str::trim).filter(|address| !address.is_empty());
+        let addresses: Vec<String> = parts.map(address).collect::<Result<_, _>>()?;
+        match twice(addresses.iter()) {
+            Some(address) => Err(format!("{address} is in it twice")),
+            None => Ok(addresses),
+        }
     }
     fn show(addresses: &Vec<String>) -> String {
         let quoted: Vec<String> = addresses.iter().map(|address| quote(address)).collect();
@@ -29,11 +37,11 @@ impl Kind for Addresses {
 
 impl Kind for Names {
     type Value = Hosts;
-    const ALLOWED: &'static str = "a name, or a list of them, such as [\"monitor.example\"]";
+    const ALLOWED: &'static str = "a name, or a list of them, such as [\"monitor.example\"], without wildcards";
     fn parse(text: &str) -> Option<Hosts> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let names: Option<Vec<String>> =
-            names.map(|name| (!name.contains([':', '/', ' '])).then(|| name.to_owned())).collect();
+            names.map(|name| (!name.contains([':', '/', ' ', '*'])).then(|| name.to_owned())).collect();
         names.map(|names| Hosts::new(&names))
     }
     fn show(hosts: &Hosts) -> String {
@@ -138,10 +146,30 @@ impl Kind for Pairs {
 }
 
 /// The form only: whether the host has an address is found out when it is listened on.
-fn address(text: &str) -> Option<String> {
-    let (host, port) = text.rsplit_once(':')?;
-    port.parse::<u16>().ok()?;
+fn address(text: &str) -> Result<String, String> {
+    let form = || format!("it must be {}", Addresses::ALLOWED);
+    let (host, port) = text.rsplit_once(':').ok_or_else(form)?;
     // `::1:25000` could be read in two ways.
     let clear = !host.contains(':') || host.starts_with('[') && host.ends_with(']');
-    (clear && !host.is_empty()).then(|| text.to_owned())
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if !clear || host.is_empty() || !is_number {
+        return Err(form());
+    }
+    if port.parse::<u16>().is_err() {
+        return Err(format!("the port of {text} must be from 0 to {}", u16::MAX));
+    }
+    if host == "*" {
+        return Err(format!("{text} has no host: 0.0.0.0:{port} is every address of this machine, and [::]:{port}"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The first address that is there twice. Port 0 is another one each time.
+pub(in crate::config) fn twice<'a>(addresses: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = Vec::new();
+    addresses.filter(|address| !address.ends_with(":0")).find(|address| {
+        let is_known = seen.iter().any(|other: &&String| other.eq_ignore_ascii_case(address));
+        seen.push(*address);
+        is_known
+    })
 }

@@ -4,7 +4,7 @@ mod addresses;
 mod numbers;
 mod rows;
 
-pub(super) use addresses::{Addresses, BrokerUrl, Cdp, Endpoint, Names, Pairs, Renderer, Webhooks};
+pub(super) use addresses::{Addresses, BrokerUrl, Cdp, Endpoint, Names, Pairs, Renderer, Webhooks, twice};
 pub(super) use numbers::{Bytes, Count, Growth, Positive, Size, Span};
 pub(super) use rows::{DatabaseUrl, Origins, Refreshed, Tables};
 
@@ -48,6 +48,7 @@ pub(super) struct Program;
 pub(super) struct Contact;
 pub(super) struct Format;
 pub(super) struct Topic;
+pub(super) struct Topics;
 pub(super) struct Policy;
 pub(super) struct Overflow;
 pub(super) struct Level;
@@ -108,11 +109,28 @@ impl Kind for OptionalPath {
     }
 }
 
+/// The names of queues begin with a slash: one without it is hardly meant for a topic.
+fn is_topic(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with("/queue") && text != "queue" && !text.starts_with("queue/")
+}
+
 impl Kind for Topic {
     type Value = String;
-    const ALLOWED: &'static str = "a topic's name, such as \"/topic/metrics\"";
+    const ALLOWED: &'static str = "a topic's name, such as \"/topic/metrics\", without wildcards: it is published to";
     fn parse(text: &str) -> Option<String> {
-        (!text.is_empty() && !text.starts_with("/queue")).then(|| text.to_owned())
+        let has_wildcard = text.split('/').any(|level| ["*", ">"].contains(&level));
+        (is_topic(text) && !has_wildcard).then(|| text.to_owned())
+    }
+    fn show(text: &String) -> String {
+        quote(text)
+    }
+}
+
+impl Kind for Topics {
+    type Value = String;
+    const ALLOWED: &'static str = "a topic's name or a pattern, such as \"/topic/metrics\"";
+    fn parse(text: &str) -> Option<String> {
+        is_topic(text).then(|| text.to_owned())
     }
     fn show(text: &String) -> String {
         quote(text)

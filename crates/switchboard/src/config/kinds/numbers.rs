@@ -2,6 +2,7 @@
 
 use super::{Kind, quote};
 use crate::config::bounds::{Bounds, Unit};
+use crate::config::settings::LARGEST;
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl Kind for Size {
         parse_size(text)
     }
     fn bounds() -> Option<Bounds> {
-        Some(Unit::Bytes.from(1..=usize::MAX as u64))
+        Some(Unit::Bytes.from(1..=LARGEST))
     }
     fn amount(&bytes: &usize) -> u64 {
         bytes as u64

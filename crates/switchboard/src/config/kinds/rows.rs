@@ -37,7 +37,9 @@ impl Kind for Tables {
     const ALLOWED: &'static str = "NAME or SCHEMA.NAME, or a list of them, such as [\"patron\", \"sales.item\"]";
     fn parse(text: &str) -> Option<Vec<String>> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let is_name = |name: &str| name.len() <= NAME && !name.starts_with('.') && !name.ends_with('.');
+        let is_name = |name: &str| {
+            name.len() <= NAME && name.split('.').count() <= 2 && name.split('.').all(|part| !part.is_empty())
+        };
         names.map(|name| is_name(name).then(|| name.to_owned())).collect()
     }
     fn show(names: &Vec<String>) -> String {

@@ -1,0 +1,166 @@
+//! Files that are gone, empty or cut at a record's end: nothing in them is wrong, and yet something is missing.
+
+use super::disk::Disk;
+use super::store::listed;
+use super::tests_of_damage::{BEGIN, LONG, SERIES, Trial, now, row, rows};
+use super::writer::Order;
+use crate::point::Point;
+use crate::series::SeriesMeta;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn the(directory: &Path, kind: &str) -> PathBuf {
+    let found = listed(directory).unwrap().into_iter().find(|(_, found, _)| found == kind);
+    found.unwrap_or_else(|| panic!("no file {kind}")).0
+}
+
+fn open(directory: &Path) -> Trial {
+    Trial::open(&Disk::default(), directory, LONG + 200).unwrap()
+}
+
+fn damaged(trial: &Trial) -> u64 {
+    trial.shared.lock().counts.damaged
+}
+
+/// A directory with a file of each kind; the active file has a block of a second checkpoint.
+fn filled() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
+    trial.name("first");
+    trial.annotate(0);
+    trial.take(0..70);
+    assert!(trial.writer.checkpoint(now(LONG)));
+    for part in [70..140, 140..170] {
+        trial.take(part.clone());
+        assert!(trial.writer.checkpoint(now(LONG + part.end)));
+    }
+    trial.take(170..200);
+    assert!(trial.writer.flush());
+    directory
+}
+
+#[test]
+fn a_history_that_nothing_happened_to_has_no_damage() {
+    let directory = filled();
+    for _ in 0..3 {
+        let trial = open(directory.path());
+        assert_eq!((trial.counted(), trial.rows()), (0, rows(0..200)));
+    }
+    let empty = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        assert_eq!(open(empty.path()).counted(), 0);
+    }
+}
+
+#[test]
+fn a_file_that_others_refer_to_is_missed_once() {
+    for kind in ["active", "seconds", "minutes", "journal", "names", "annotations"] {
+        let directory = filled();
+        let path = match kind {
+            "names" | "annotations" => directory.path().join(format!("{kind}.jsonl")),
+            _ => the(directory.path(), kind),
+        };
+        fs::remove_file(&path).unwrap();
+        assert_eq!(damaged(&open(directory.path())), 1, "{kind}");
+        // It is as it is from then on.
+        assert_eq!(open(directory.path()).counted(), 0, "{kind}");
+    }
+}
+
+#[test]
+fn an_active_file_is_missed_to_the_byte() {
+    let length = |directory: &Path| fs::metadata(the(directory, "active")).unwrap().len();
+    let whole = length(filled().path());
+    for (left, expected) in [(0, 1), (4, 1), (8, 1), (30, 1), (whole - 1, 1), (whole, 0)] {
+        let directory = filled();
+        let path = the(directory.path(), "active");
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(left).unwrap();
+        assert_eq!(damaged(&open(directory.path())), expected, "{left} of {whole} bytes");
+        assert_eq!(open(directory.path()).counted(), 0, "{left} of {whole} bytes");
+    }
+}
+
+#[test]
+fn a_journal_without_its_beginning_is_missed() {
+    for left in [0, 4, 8] {
+        let directory = filled();
+        let file = fs::OpenOptions::new().write(true).open(the(directory.path(), "journal")).unwrap();
+        file.set_len(left).unwrap();
+        assert_eq!(damaged(&open(directory.path())), 1, "{left} bytes");
+    }
+}
+
+#[test]
+fn a_file_that_is_sealed_or_deleted_by_age_is_not_missed() {
+    let directory = filled();
+    let mut trial = open(directory.path());
+    // One file of each kind goes at a checkpoint.
+    for day in 500..505 {
+        assert!(trial.writer.checkpoint(now(day * 86_400)));
+    }
+    assert!(listed(directory.path()).unwrap().iter().all(|(_, kind, _)| kind != "seconds"));
+    drop(trial);
+    assert_eq!(open(directory.path()).counted(), 0);
+}
+
+#[test]
+fn a_file_of_names_that_ends_too_early_is_noticed_and_every_process_has_a_name() {
+    let (newer, newest) = (SERIES + 1, SERIES + 2);
+    let directory = filled();
+    let mut trial = open(directory.path());
+    for series in [newer, newest] {
+        let line =
+            serde_json::to_string(&SeriesMeta { name: format!("p{series}"), ..SeriesMeta::unnamed(series, now(200)) });
+        trial.writer.take(Order::Names(vec![(series, line.unwrap())]));
+        trial.writer.take(Order::Points(vec![Point { series, row: row(200) }]));
+        // The name of the first is in the active file, too.
+        assert!(if series == newer { trial.writer.checkpoint(now(LONG + 200)) } else { trial.writer.flush() });
+    }
+    drop(trial);
+    let path = directory.path().join("names.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let head = text.split_inclusive('\n').take(2).collect::<String>();
+    assert!(text.len() > head.len() && head.contains("first"), "{text}");
+    fs::write(&path, head).unwrap();
+    for expected in [1, 0] {
+        let trial = open(directory.path());
+        assert_eq!(damaged(&trial), expected);
+        let names: Vec<SeriesMeta> =
+            trial.restored.names[1..].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let names: Vec<(u32, &str)> = names.iter().map(|meta| (meta.id, &*meta.name)).collect();
+        assert_eq!(names, [(newer, "p8"), (newest, "unnamed 9")]);
+        assert_eq!(trial.restored.spans[&newest], (BEGIN + 200, BEGIN + 200));
+    }
+}
+
+#[test]
+fn a_series_that_was_forgotten_on_purpose_is_not_missed() {
+    let directory = filled();
+    let mut trial = open(directory.path());
+    for series in [SERIES + 1, SERIES + 2] {
+        trial.writer.take(Order::Names(vec![(series, format!(r#"{{"id":{series}}}"#))]));
+        trial.writer.take(Order::Points(vec![Point { series, row: row(200) }]));
+    }
+    trial.writer.take(Order::Names(vec![(SERIES + 1, String::new())]));
+    // As a start or a full file does it.
+    assert!(trial.writer.checkpoint(now(LONG + 200)));
+    drop(trial);
+    let path = directory.path().join("names.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let forgotten = format!(r#""id":{}"#, SERIES + 1);
+    fs::write(&path, text.split_inclusive('\n').filter(|line| !line.contains(&forgotten)).collect::<String>()).unwrap();
+    let trial = open(directory.path());
+    assert_eq!((trial.counted(), trial.restored.names.len()), (0, 2));
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_named() {
+    for name in ["names.jsonl", "annotations.jsonl", "active-00000002.swb", "journal-00000009.swb"] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join(name)).unwrap();
+        let error =
+            Trial::open(&Disk::default(), directory.path(), 0).err().unwrap_or_else(|| panic!("{name} is taken"));
+        assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+    }
+}

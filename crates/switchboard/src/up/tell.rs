@@ -1,0 +1,44 @@
+//! Signs of what runs: the banner, the ready file and the service manager.
+
+use super::Services;
+use crate::data;
+use crate::output::note;
+use anyhow::Result;
+use switchboard_server::Shutdown;
+use switchboard_web::States;
+use tokio::sync::watch;
+
+impl Services {
+    /// Shows what runs.
+    pub(super) fn tell(&self) -> Result<()> {
+        self.addresses.borrow_mut().set_degraded(&self.states());
+        let data = data::directory(self.settings.borrow().data.as_deref());
+        data.into_iter().for_each(|directory| self.addresses.borrow_mut().set_data(directory));
+        let addresses = self.addresses.borrow();
+        self.ready.tell(&addresses)?;
+        self.manager.ready(&addresses.summary());
+        Ok(())
+    }
+
+    /// Shows what services lack, each time that this changes.
+    pub(super) async fn follow(&self, mut states: watch::Receiver<States>) -> Result<()> {
+        while states.changed().await.is_ok() {
+            let change = self.addresses.borrow_mut().set_degraded(&self.states());
+            if let Some(change) = change {
+                let addresses = self.addresses.borrow();
+                self.ready.tell_change(&change, &addresses)?;
+                self.manager.ready(&addresses.summary());
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn tell_losses(shutdown: &Shutdown) {
+    if shutdown.undelivered > 0 {
+        note(format_args!("Messages left in queues, which are lost: {}.", shutdown.undelivered));
+    }
+    if shutdown.aborted > 0 {
+        note(format_args!("Connections that did not read their queued messages in time: {}.", shutdown.aborted));
+    }
+}
