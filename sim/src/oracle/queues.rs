@@ -180,7 +180,7 @@ impl Oracle {
     /// Whether all consumers of a queue have acks and are paused, or were until this step.
     fn is_tied(&self, name: &str) -> bool {
         let books = &self.channels[name];
-        // Who is not bound to a group that waits can free nothing.
+        // A consumer that no waiting group is bound to can free nothing.
         books.has_groups
             || !books.rotation.is_empty()
                 && books.rotation.iter().all(|(id, sub)| {

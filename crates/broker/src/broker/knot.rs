@@ -164,7 +164,7 @@ impl Broker {
         returns: &mut bool,
     ) -> Consumers {
         let (mut next, mut consumers) = (self.channels[queue].everybody.first, 0);
-        // Where only messages of groups wait, nobody takes any but the consumers that they are bound to.
+        // Messages of groups, if no others wait, are taken by the consumers that they are bound to alone.
         let backlog = &self.channels[queue].backlog;
         let is_bound = backlog.has_groups() && !backlog.has_ready();
         // It consumed the queue, and its acks may be what frees memory of it.

@@ -1,13 +1,14 @@
 //! One call costs the same however much waits, and however many others there are: rows that are looked at, beside
 //! few and beside many.
 
+mod groups;
+
 use crate::slots::looks;
 use crate::{
-    AckMode, Attributes, Batch, Broker, ChannelRule, Command, ConnectionId, DeliveryTag, Limits, Page, Pattern,
-    SubscriptionId, Time,
+    AckMode, Batch, Broker, ChannelRule, Command, ConnectionId, DeliveryTag, Limits, Page, Pattern, SubscriptionId,
+    Time,
 };
 use bytes::Bytes;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A broker, and the call that is counted.
@@ -42,12 +43,12 @@ const CASES: [(&str, Prepare, usize, usize); 28] = [
     ("many time limits that are over at once", timeouts, SOME, MANY),
     ("new rules", rules, SOME, MANY),
     ("the end of the service", drain, SOME, MANY),
-    ("a publish behind messages of a group whose consumer has no room", publish_behind_a_group, 1, MANY),
-    ("an ack behind messages of a group whose consumer has no room", ack_behind_a_group, 1, MANY),
-    ("an ack beside groups that wait for the same consumer", ack_beside_groups, 1, MANY),
-    ("an ack before messages of its group", ack_before_its_group, 1, MANY),
-    ("a disconnect of the consumer of groups", disconnect_with_groups, SOME, MANY),
-    ("a purge of groups", purge_groups, SOME, MANY),
+    ("a publish behind messages of a group whose consumer has no room", groups::publish_behind_a_group, 1, MANY),
+    ("an ack behind messages of a group whose consumer has no room", groups::ack_behind_a_group, 1, MANY),
+    ("an ack beside groups that wait for the same consumer", groups::ack_beside_groups, 1, MANY),
+    ("an ack before messages of its group", groups::ack_before_its_group, 1, MANY),
+    ("a disconnect of the consumer of groups", groups::disconnect_with_groups, SOME, MANY),
+    ("a purge of groups", groups::purge_groups, SOME, MANY),
 ];
 
 const MANY: usize = 10_000;
@@ -319,65 +320,6 @@ fn drain(others: usize) -> Case {
     let mut broker = broker();
     (10..10 + others as u64).for_each(|id| connect(&mut broker, id));
     case(broker, STEPS, |broker| broker.drain(NOW))
-}
-
-fn publish_of(broker: &mut Broker, group: impl Into<Bytes>) {
-    let attributes = Attributes::default().with_group(group.into() as Bytes);
-    let batch = Batch::one(b"x").with_attributes(Arc::new(attributes));
-    broker.handle(NOW, ConnectionId(2), Command::Publish { channel: "/queue/a".into(), batch });
-}
-
-/// Connection 1 has a message of group 0, and no room for others of it.
-fn with_group(others: usize) -> Broker {
-    let mut broker = broker();
-    subscribe_to(&mut broker, 1, 0, "/queue/a", MANUAL);
-    (0..=others).for_each(|_| publish_of(&mut broker, "0"));
-    broker
-}
-
-fn publish_behind_a_group(others: usize) -> Case {
-    let mut broker = with_group(others);
-    connect(&mut broker, 3);
-    subscribe_to(&mut broker, 3, 0, "/queue/a", MANUAL);
-    command(broker, 4096, 2, Command::Publish { channel: "/queue/a".into(), batch: Batch::one(b"x") })
-}
-
-fn ack_behind_a_group(others: usize) -> Case {
-    let mut broker = with_group(others);
-    connect(&mut broker, 3);
-    subscribe_to(&mut broker, 3, 0, "/queue/a", MANUAL);
-    (0..2).for_each(|_| publish(&mut broker, 2, "/queue/a"));
-    command(broker, 4096, 3, ack(1))
-}
-
-fn ack_before_its_group(others: usize) -> Case {
-    command(with_group(others), 4096, 1, ack(1))
-}
-
-/// Connection 1 has a message of each group, and no room for others of them.
-fn with_groups(others: usize) -> Broker {
-    let mut broker = broker();
-    subscribe_to(&mut broker, 1, 0, "/queue/a", AckMode::Manual { prefetch: others as u32 + 1 });
-    (0..=others).for_each(|group| publish_of(&mut broker, group.to_string()));
-    (0..=others).for_each(|group| publish_of(&mut broker, group.to_string()));
-    broker
-}
-
-fn ack_beside_groups(others: usize) -> Case {
-    command(with_groups(others), 4096, 1, ack(1))
-}
-
-fn disconnect_with_groups(others: usize) -> Case {
-    let mut broker = with_groups(others);
-    connect(&mut broker, 3);
-    subscribe_to(&mut broker, 3, 0, "/queue/a", AckMode::Manual { prefetch: 1 << 30 });
-    command(broker, STEPS, 1, Command::Disconnect)
-}
-
-fn purge_groups(others: usize) -> Case {
-    let mut broker = broker();
-    (0..others).for_each(|group| publish_of(&mut broker, group.to_string()));
-    case(broker, STEPS, move |broker| assert_eq!(broker.purge(NOW, b"/queue/a"), Some(others)))
 }
 
 /// The rows that the call of a case looks at.

@@ -267,7 +267,11 @@ fn of_repeated_headers_the_first_counts_whatever_it_says() {
     for (first, second, group) in [("x", "y", Some("x")), ("", "y", None), ("x", "", Some("x"))] {
         let (commands, _) = after_first(&format!("JMSXGroupID:{first}"), &format!("JMSXGroupID:{second}"));
         let [Command::Publish { batch, .. }] = &commands[..] else { panic!("{commands:?}") };
-        assert_eq!(batch.attributes().unwrap().group().map(|group| &group[..]), group.map(str::as_bytes), "{first}, {second}");
+        assert_eq!(
+            batch.attributes().unwrap().group().map(|group| &group[..]),
+            group.map(str::as_bytes),
+            "{first}, {second}"
+        );
     }
     let subscribe = |first: &str, second: &str| {
         after(&format!("SUBSCRIBE\nid:1\ndestination:/queue/a\nselector:{first}\nselector:{second}\n\n\0")).1
