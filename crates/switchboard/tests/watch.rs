@@ -151,7 +151,10 @@ fn an_address_where_no_collector_is_says_so() {
     let to = format!("http://{}", broker.http);
     let output = switchboard(&["agent", "--server", &to, "true"]).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains(&format!("1 report was not delivered to {to}: this is no collector")), "{text}");
+    assert!(
+        text.contains(&format!("1 report was not delivered to {to}: this is the broker's HTTP, no collector")),
+        "{text}"
+    );
     let output = switchboard(&["top", "--once", "--server", &to]).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("no monitor") && text.contains("broker"), "{text}");

@@ -98,7 +98,7 @@ impl Broker {
         ];
         values.iter().for_each(|(name, value)| headers.push(name, value));
         push_others(&mut headers, &before.headers);
-        // What a topic fed still says of which topic it is: its queue stands in the headers.
+        // A message that a topic fed still says of which topic it is: its queue stands in the headers.
         let topic = before.origin().filter(|topic| Kind::of(topic) == Kind::Topic).cloned();
         let before = before.with_expires(None).with_deliver_at(None).with_origin(topic.unwrap_or(origin));
         Attributes { headers: headers.finish(), ..before }

@@ -68,8 +68,8 @@ pub(crate) struct Session {
     subscription_bytes: usize,
     /// Takes from a queue without acks.
     is_consumer: bool,
-    /// SEND frames that become one command.
-    run: Option<Run>,
+    /// SEND frames that become one command. In a box, for most connections are idle.
+    run: Option<Box<Run>>,
     /// Bytes of the input from the frame at hand on.
     ahead: usize,
     transactions: Transactions,

@@ -137,7 +137,7 @@ impl Session {
                     self.flush(commands);
                     let mut packer = Packer::default();
                     batch.iter().for_each(|body| packer.push(body));
-                    self.run = Some(Run { send, packer });
+                    self.run = Some(Box::new(Run { send, packer }));
                 }
             }
             return Ok(());
@@ -157,9 +157,9 @@ impl Session {
 
     /// Ends the run of SEND frames.
     pub(super) fn flush(&mut self, commands: &mut Vec<Command>) {
-        if let Some(Run { send, packer }) = self.run.take()
-            && let Some(batch) = packer.finish()
-        {
+        let Some(run) = self.run.take() else { return };
+        let Run { send, packer } = *run;
+        if let Some(batch) = packer.finish() {
             commands.push(Command::Publish { channel: send.channel, batch: batch.with_attributes(send.attributes) });
         }
     }
