@@ -316,11 +316,11 @@ fn each_group_is_charged_as_long_as_a_message_of_it_is_there() {
         let batch = Batch::one(b"x").with_attributes(Arc::new(attributes(group)));
         bench.send(9, Command::Publish { channel: "/queue/a".into(), batch });
     };
-    publish(&mut bench, "0000".into());
+    publish(&mut bench, format!("{:0100}", 0));
     let before = bench.broker.totals().memory;
-    (1..1000).for_each(|number| publish(&mut bench, format!("{number:04}")));
-    let extra = attributes("0000".into()).charge();
-    let each = cost::group(4) + cost::GROUPED + cost::SEGMENT + cost::buffer(5 + extra);
+    (1..1000).for_each(|number| publish(&mut bench, format!("{number:0100}")));
+    let extra = attributes(format!("{:0100}", 0)).charge();
+    let each = cost::group(100) + cost::GROUPED + cost::SEGMENT + cost::buffer(5 + extra);
     assert_eq!(bench.broker.totals().memory - before, 999 * each);
     is_right(&bench);
     bench.subscribe(1, "/queue/a");

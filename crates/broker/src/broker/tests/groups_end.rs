@@ -4,7 +4,7 @@ use super::durable::{QUEUE, durable_as, end};
 use super::groups::{is_right, of};
 use super::retry::{ack, nack};
 use super::{Bench, check, manual};
-use crate::{AckMode, Attributes, Command, Event, Limits, Packer};
+use crate::{AckMode, Attributes, Command, DeliveryTag, Event, Limits, Packer};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,4 +115,20 @@ fn the_groups_of_a_temporary_queue_end_with_its_connection() {
             bench.is_at_rest();
         }
     }
+}
+
+#[test]
+fn what_is_rejected_in_a_temporary_queue_leaves_its_group() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe_with(1, OWN, manual(1));
+    check(&publish(&mut bench, OWN, "g", &["0", "1"]), &["1:0"]);
+    bench.credit(1, 5);
+    let reject = |tag| Command::Nack { first: DeliveryTag(tag), last: DeliveryTag(tag), requeue: false };
+    check(&bench.send(1, reject(1)), &["1:1"]);
+    is_right(&bench);
+    bench.credit(1, 5);
+    check(&bench.send(1, reject(2)), &[]);
+    is_right(&bench);
+    bench.send(1, Command::Disconnect);
+    bench.is_at_rest();
 }
