@@ -161,6 +161,11 @@ impl HighWaterMark {
         messages <= self.messages / 2 && bytes <= self.bytes / 2
     }
 
+    /// Returns true if nothing is limited.
+    pub(crate) fn is_none(&self) -> bool {
+        (self.messages, self.bytes) == (usize::MAX, usize::MAX)
+    }
+
     /// After how many messages a receiver reports that they were taken.
     pub(crate) fn step(&self) -> usize {
         (self.messages / 4).clamp(1, 256)
@@ -177,6 +182,8 @@ mod tests {
         assert!(mark.has_room(9, 99) && !mark.has_room(10, 0) && !mark.has_room(0, 100));
         assert!(mark.is_low(5, 50) && !mark.is_low(6, 0) && !mark.is_low(0, 51));
         assert!(HighWaterMark::new(0, 0).has_room(usize::MAX - 1, usize::MAX - 1));
+        assert!(HighWaterMark::new(0, 0).is_none());
+        assert!(!HighWaterMark::new(1, 0).is_none() && !HighWaterMark::new(0, 1).is_none());
         let one = HighWaterMark::new(1, 1);
         assert!(one.has_room(0, 0) && !one.has_room(1, 0) && one.is_low(0, 0));
         assert_eq!(

@@ -44,6 +44,9 @@ const RUN: u64 = 128;
 /// Every sender does so after so many bytes. A publisher that outruns its I/O on a busy machine fills fresh memory, and page faults
 /// then take most of the time of both.
 const RUN_BYTES: usize = 256 << 10;
+/// Time that a sender in a plain thread then leaves to its I/O where that is far behind, at most: on a machine with a processor for
+/// each of them, letting others run takes no time.
+const CATCH_UP: Duration = Duration::from_micros(300);
 
 impl<'a, M: Payload> Sending<'a, M> {
     pub(crate) fn new(core: &'a Core, message: M) -> Sending<'a, M> {
@@ -86,7 +89,12 @@ impl<'a, M: Payload> Sending<'a, M> {
 
     #[inline]
     fn yield_now_and_then(&self) {
-        if self.waiting.should_yield {
+        if !self.waiting.should_yield {
+            return;
+        }
+        std::thread::yield_now();
+        let begun = Instant::now();
+        while self.core.outbox().is_outrun() && begun.elapsed() < CATCH_UP {
             std::thread::yield_now();
         }
     }

@@ -33,6 +33,8 @@ use tokio::sync::Notify;
 
 /// Maximum size of a take in bytes, or one message.
 const TAKEN: usize = 256 << 10;
+/// Bytes that wait for a peer, above which a sender without a limit is ahead of its I/O.
+const AHEAD: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -221,6 +223,13 @@ impl Outbox {
     /// Returns true if there is room where none was: those who wait for it are to be woken.
     pub(crate) fn is_low(&self, id: PipeId) -> bool {
         self.pipes.get(id).is_some_and(|pipe| self.high_water_mark.is_low(pipe.messages, pipe.bytes))
+    }
+
+    /// Returns true if nothing limits a sender, and much waits for each of the peers that the last message was for: a slow one
+    /// among them holds nobody back.
+    pub(crate) fn is_outrun(&self) -> bool {
+        let waiting = self.chosen.iter().filter_map(|&id| self.pipes.get(id)).map(|pipe| pipe.bytes);
+        self.high_water_mark.is_none() && waiting.min().is_some_and(|least| least > AHEAD)
     }
 
     /// Returns the number of messages that wait for a peer.

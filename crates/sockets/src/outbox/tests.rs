@@ -85,6 +85,32 @@ fn a_publisher_drops_for_the_slow_peer_only_and_counts_it() {
 }
 
 #[test]
+fn a_sender_without_a_limit_is_ahead_once_much_waits_even_for_the_quickest_of_its_peers() {
+    let mut wakes = Wakes::default();
+    let large = vec![b'x'; 64 << 10];
+    for (limit, is_outrun) in [(0, true), (1000, false)] {
+        let mut outbox = outbox(limit, 0);
+        let (slow, quick) = (outbox.add_pipe(Arc::default()), outbox.add_pipe(Arc::default()));
+        for id in [slow, quick] {
+            outbox.subscribe(id, b"", 1000).unwrap();
+        }
+        assert!(!outbox.is_outrun());
+        // Each has a header of nine bytes.
+        (0..15).for_each(|_| outbox.publish(&large, &mut wakes));
+        outbox.publish(&vec![b'x'; (64 << 10) - 16 * 9], &mut wakes);
+        assert!(!outbox.is_outrun(), "exactly as much as may wait");
+        outbox.publish("x", &mut wakes);
+        assert_eq!(outbox.is_outrun(), is_outrun);
+        outbox.take(quick, &mut InFlight::default());
+        assert!(!outbox.is_outrun(), "the quickest one has taken something");
+        // A message for the slow one alone.
+        outbox.unsubscribe(quick, b"");
+        outbox.publish("x", &mut wakes);
+        assert_eq!(outbox.is_outrun(), is_outrun);
+    }
+}
+
+#[test]
 fn a_message_comes_once_also_where_several_subscriptions_match() {
     let mut outbox = outbox(0, 0);
     let pipe = outbox.add_pipe(Arc::default());
