@@ -174,8 +174,8 @@ impl Batch {
         Batch { packed, count, attributes }
     }
 
-    /// Packed size of an empty message.
-    pub(crate) const EMPTY: usize = PREFIX;
+    /// Bytes of the length before each message of a packed buffer; the packed size of an empty message.
+    pub const PREFIX: usize = PREFIX;
 
     /// Packed size of the first `count` messages.
     pub(crate) fn size_of_first(&self, count: usize) -> usize {
@@ -249,14 +249,14 @@ impl Packer {
         Packer { buffer: Vec::with_capacity(bytes), count: 0 }
     }
 
-    /// Makes room for a message of `bytes`, and for `more` packed bytes, the message's included, if they are not too many:
-    /// room grows by half at least, and at most doubles beyond 16 KiB.
-    pub fn make_room(&mut self, bytes: usize, more: usize) {
+    /// Makes room for a message of so many bytes, and for as many such `messages` as are expected with it, if they are not too
+    /// many: room grows by half at least, and at most doubles beyond 16 KiB.
+    pub fn make_room(&mut self, bytes: usize, messages: usize) {
         const SMALL: usize = 16 << 10;
         let needed = PREFIX + bytes;
         if self.buffer.capacity() - self.buffer.len() < needed {
-            let most = self.buffer.len().max(SMALL);
-            self.buffer.reserve_exact(more.min(most).max(self.buffer.len() / 2).max(needed));
+            let (expected, most) = (messages.saturating_mul(needed), self.buffer.len().max(SMALL));
+            self.buffer.reserve_exact(expected.min(most).max(self.buffer.len() / 2).max(needed));
         }
     }
 

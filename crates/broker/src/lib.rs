@@ -59,7 +59,7 @@ pub use delivery::{Delivery, DeliveryRule};
 pub use event::{CloseReason, Event, PauseReason, Refusal};
 pub use headers::{Headers, HeadersBuilder};
 pub use limits::{ChannelRule, LimitError, Limits, OverflowPolicy, QueueOverflow};
-pub use name::{ECHO, Kind, Pattern, durable_queue, is_dead, is_temporary, temporary_queue};
+pub use name::{ECHO, Kind, Pattern, durable_queue, is_dead, is_durable, is_temporary, own_name, temporary_queue};
 pub use queues::{
     Browse, BrowseQuery, Browsed, MoveError, MoveOrder, NoPosition, Position, QueueStatus, Queues, StayReason,
 };

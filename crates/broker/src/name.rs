@@ -49,11 +49,22 @@ pub fn temporary_queue(owner: ConnectionId, name: &[u8]) -> Bytes {
 
 /// The connection that owns a temporary queue, by its name; `None` where the name says no connection.
 pub(crate) fn owner_of(name: &[u8]) -> Option<ConnectionId> {
-    let rest = name.strip_prefix(TEMPORARY)?;
-    let (number, queue) = rest.split_at(rest.iter().position(|&byte| byte == b'/')?);
+    let (number, own) = owned_parts(name)?;
     let owner = ConnectionId(std::str::from_utf8(number).ok()?.parse().ok()?);
     // One number has one name.
-    (queue.len() > 1 && owner.0.to_string().as_bytes() == number).then_some(owner)
+    (!own.is_empty() && owner.0.to_string().as_bytes() == number).then_some(owner)
+}
+
+/// The name that its owner gave a temporary queue; `None` for other channels.
+pub fn own_name(name: &[u8]) -> Option<&[u8]> {
+    owned_parts(name).map(|(_, own)| own)
+}
+
+/// The number and the own name in the name of a temporary queue.
+fn owned_parts(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = name.strip_prefix(TEMPORARY)?;
+    let slash = rest.iter().position(|&byte| byte == b'/')?;
+    Some((&rest[..slash], &rest[slash + 1..]))
 }
 
 /// The queue of a durable subscription: `/queue/subscription/<client>/<name>`. A client with a slash would be another's.
@@ -62,7 +73,7 @@ pub fn durable_queue(client: &[u8], name: &[u8]) -> Bytes {
 }
 
 /// Returns true for the name of a queue that a durable subscription has.
-pub(crate) fn is_durable(name: &[u8]) -> bool {
+pub fn is_durable(name: &[u8]) -> bool {
     name.starts_with(DURABLE)
 }
 
@@ -199,6 +210,7 @@ mod tests {
             let queue = temporary_queue(ConnectionId(id), name.as_bytes());
             assert!(is_temporary(&queue));
             assert_eq!(owner_of(&queue), Some(ConnectionId(id)));
+            assert_eq!(own_name(&queue), Some(name.as_bytes()));
         }
         assert_eq!(temporary_queue(ConnectionId(7), b"x"), "/queue/temp/7/x");
         let wrong = ["", "/", "7", "7/", "/x", "07/x", "+7/x", "-1/x", "*/x", ">", "18446744073709551616/x", "x/7"];

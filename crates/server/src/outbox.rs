@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// Bytes of a length before each message of a packed buffer.
-const PREFIX: usize = 4;
+const PREFIX: usize = switchboard_broker::Batch::PREFIX;
 
 /// Pending output to one peer: packed buffers, of which the first may be written in part.
 /// No output is done here.

@@ -29,7 +29,7 @@ pub(super) struct Grouped {
     heads: BTreeMap<GroupSlot, (Place, Option<MemberSlot>)>,
     /// Of these, those that wait for a certain consumer.
     bound: BTreeSet<(MemberSlot, Place)>,
-    /// Those that may be dispatched: all that wait for any consumer, and the first of each consumer that may have room.
+    /// Heads that may be dispatched: all that wait for any consumer, and the first of each consumer that may have room.
     ready: BTreeSet<Place>,
     /// Messages of all that are not postponed.
     messages: usize,

@@ -198,6 +198,14 @@ pub(super) enum NoChannel {
 }
 
 impl Broker {
+    /// The reason as it is told.
+    pub(super) fn refusal_of(&self, error: NoChannel) -> Refusal {
+        match error {
+            NoChannel::Refused(refusal) => refusal,
+            NoChannel::Memory => Refusal::Memory { budget: self.budget.limit() },
+        }
+    }
+
     /// Makes a channel, with everybody whose pattern matches.
     pub(super) fn make_channel(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
         if self.channels.len() >= self.limits.channels {

@@ -5,7 +5,7 @@
 //! gets everything behind it.
 
 use super::Broker;
-use super::channel::{Channel, NoChannel};
+use super::channel::Channel;
 use super::rules::RuleChange;
 use crate::name::{Kind, Pattern};
 use crate::slots::{ChannelSlot, ConnectionSlot};
@@ -51,7 +51,7 @@ impl Broker {
         (name, source): (Bytes, Bytes),
         ack: AckMode,
     ) {
-        match self.durable_queue(slot, id, &name, source) {
+        match self.find_durable(slot, id, &name, source) {
             Err(refusal) => self.refuse(slot, Some(name), refusal),
             Ok(_) if self.connections[slot].has_left() => {}
             Ok(queue) => {
@@ -63,7 +63,7 @@ impl Broker {
     }
 
     /// The queue of a durable subscription, with its source.
-    fn durable_queue(
+    fn find_durable(
         &mut self,
         slot: ConnectionSlot,
         id: SubscriptionId,
@@ -78,10 +78,7 @@ impl Broker {
         if Kind::of(&source) == Kind::Queue || Kind::of(name) == Kind::Topic {
             return Err(Refusal::NotATopic);
         }
-        let queue = self.find_or_make(name).map_err(|error| match error {
-            NoChannel::Refused(refusal) => refusal,
-            NoChannel::Memory => Refusal::Memory { budget: self.budget.limit() },
-        })?;
+        let queue = self.find_or_make(name).map_err(|error| self.refusal_of(error))?;
         match self.channels[queue].source.as_deref() {
             Some(before) if *before.as_bytes() != source => return Err(Refusal::OtherSource),
             Some(_) => {}
@@ -97,7 +94,7 @@ impl Broker {
         self.end_queue(queue);
     }
 
-    /// A queue is fed from now on, or no more.
+    /// Sets or removes the pattern of topics that feed a queue.
     pub(super) fn set_source(&mut self, queue: ChannelSlot, source: Option<Pattern>) {
         let before = self.channels[queue].source.clone();
         self.recharge(queue, |channel| channel.source = source.clone().map(Box::new));

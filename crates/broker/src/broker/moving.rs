@@ -1,7 +1,6 @@
 //! Messages that an operator moves to another queue, or dead letters to where they came from: some a step.
 
 use super::Broker;
-use super::channel::NoChannel;
 use super::dead::{ORIGIN, push_others};
 use crate::backlog::{Backlog, Segment};
 use crate::name::{Kind, is_durable};
@@ -267,13 +266,6 @@ impl Broker {
             return Refusal::QueueMessages { bound: queue.messages };
         }
         Refusal::QueueFull { bound: queue.bound }
-    }
-
-    fn refusal_of(&self, error: NoChannel) -> Refusal {
-        match error {
-            NoChannel::Refused(refusal) => refusal,
-            NoChannel::Memory => Refusal::Memory { budget: self.budget.limit() },
-        }
     }
 
     /// Messages leave their queue for another one. `restores` says that they are no dead letters any more.

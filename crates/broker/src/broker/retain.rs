@@ -108,7 +108,7 @@ impl Broker {
         let before = attributes.map(|attributes| Attributes::clone(attributes)).unwrap_or_default();
         let mut packer = Packer::with_capacity(message.len());
         packer.push_packed(message);
-        let Some(batch) = packer.finish().filter(|batch| batch.first_size() > Batch::EMPTY) else { return };
+        let Some(batch) = packer.finish().filter(|batch| batch.first_size() > Batch::PREFIX) else { return };
         let mut headers = Headers::builder();
         headers.push(RETAINED, b"true");
         let others = before.headers.iter().filter(|(name, _)| *name != RETAINED);

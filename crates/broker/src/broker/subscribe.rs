@@ -1,7 +1,6 @@
 //! Subscriptions as they come and end.
 
 use super::Broker;
-use super::channel::NoChannel;
 use super::connection::{Phase, Sweep};
 use super::member::Subscription;
 use crate::list::List;
@@ -36,11 +35,8 @@ impl Broker {
         if pattern.is_literal() {
             match self.find_or_make(pattern.as_bytes()) {
                 Ok(channel) => exact = Some(channel),
-                Err(NoChannel::Refused(refusal)) => {
-                    return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
-                }
-                Err(NoChannel::Memory) => {
-                    let refusal = Refusal::Memory { budget: self.budget.limit() };
+                Err(error) => {
+                    let refusal = self.refusal_of(error);
                     return self.refuse(slot, Some(pattern.as_bytes().clone()), refusal);
                 }
             }

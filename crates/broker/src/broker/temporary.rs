@@ -26,7 +26,7 @@ impl Broker {
         !is_temporary(pattern) || owner_of(pattern) == Some(self.connections[slot].id)
     }
 
-    /// A temporary queue is one of its owner's.
+    /// Adds a temporary queue to those of its owner.
     pub(super) fn add_to_owner(&mut self, slot: ChannelSlot) {
         let Some(owner) = self.channels[slot].owner else { return };
         let mut list = self.connections[owner].temporary;
@@ -34,7 +34,7 @@ impl Broker {
         self.connections.quietly().row(owner).temporary = list;
     }
 
-    /// It is none any more.
+    /// Takes a temporary queue out of those of its owner.
     pub(super) fn remove_from_owner(&mut self, slot: ChannelSlot) {
         let Some(owner) = self.channels[slot].owner else { return };
         let mut list = self.connections[owner].temporary;

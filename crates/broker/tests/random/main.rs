@@ -251,7 +251,7 @@ impl World {
             assert_eq!(self.consumed.get(body), wanted, "deliveries of {}", body.escape_ascii());
         }
         assert_eq!(self.consumed.len() + self.dropped_publisher_gone.len(), self.published_to_queues.len());
-        // Those that have left may have retained something meanwhile.
+        // Connections that have left may have retained something meanwhile.
         self.end_and_clear(last);
         self.send(last, Command::Disconnect);
         self.rest();

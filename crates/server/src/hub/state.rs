@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub(super) struct State {
     pub(super) broker: Broker,
     pub(super) handles: HashMap<ConnectionId, Arc<ConnectionHandle>>,
-    /// Those who wait for the end of an order to move messages, by its number.
+    /// Operators that wait for the end of an order to move messages, by its number.
     pub(super) moves: HashMap<u64, oneshot::Sender<MoveEnd>>,
     /// Lines to log once the lock is released.
     pub(super) lines: Vec<Line>,

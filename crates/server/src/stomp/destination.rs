@@ -3,7 +3,7 @@
 use super::StompError;
 use bytes::Bytes;
 use std::borrow::Cow;
-use switchboard_broker::{Attributes, ConnectionId, temporary_queue};
+use switchboard_broker::{Attributes, ConnectionId, is_durable, own_name, temporary_queue};
 
 /// Prefixes of other brokers' destinations, and the answer to them.
 const REFUSED: [(&[u8], &str); 5] = [
@@ -16,10 +16,6 @@ const REFUSED: [(&[u8], &str); 5] = [
 
 /// Destinations of a connection's own temporary queues.
 const TEMPORARY: &[u8] = b"/temp-queue/";
-
-/// The beginnings of the broker's names for those, and for the queues of durable subscriptions.
-const TEMPORARY_QUEUE: &[u8] = b"/queue/temp/";
-const DURABLE_QUEUE: &[u8] = b"/queue/subscription/";
 
 /// The broker's name of a destination of a SEND or a `reply-to`. Every byte of it is taken literally.
 pub(super) fn channel(name: &[u8], connection: ConnectionId) -> Result<Bytes, StompError> {
@@ -59,13 +55,12 @@ pub(super) fn pattern(name: &[u8], connection: ConnectionId) -> Result<Bytes, St
 /// The destination that a message of a channel names: that of its publisher for one that a topic has fed to a durable
 /// subscription, and a connection's own temporary queue as the connection names it.
 pub(super) fn shown<'a>(channel: &'a [u8], attributes: Option<&'a Attributes>) -> Cow<'a, [u8]> {
-    if channel.starts_with(DURABLE_QUEUE) {
+    if is_durable(channel) {
         let origin = attributes.and_then(|attributes| attributes.origin());
         return Cow::Borrowed(origin.map_or(channel, |origin| &origin[..]));
     }
     // Nobody but its owner is given what is in it.
-    let rest = channel.strip_prefix(TEMPORARY_QUEUE);
-    match rest.and_then(|rest| Some(&rest[rest.iter().position(|&byte| byte == b'/')? + 1..])) {
+    match own_name(channel) {
         Some(own) => Cow::Owned([TEMPORARY, own].concat()),
         None => Cow::Borrowed(channel),
     }

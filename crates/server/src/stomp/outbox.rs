@@ -14,7 +14,7 @@ use switchboard_broker::{Batch, Kind, SubscriptionId};
 use switchboard_wire::stomp::{FrameWriter, Version};
 
 /// Bytes of a length before each message of a packed buffer.
-const PREFIX: usize = 4;
+const PREFIX: usize = Batch::PREFIX;
 
 /// Frames are made until so many bytes wait: what is made belongs to this connection alone, and is not charged.
 const AHEAD: usize = 16 << 10;

@@ -53,7 +53,7 @@ impl Session {
             Some(run) if run.send.lines == frame.lines() => {
                 // The frames behind it are taken for more of the same.
                 let (length, body) = (frame.body_range.end + 1, frame.body.len());
-                run.packer.make_room(body, self.ahead / length * (PREFIX + body));
+                run.packer.make_room(body, self.ahead / length);
                 run.packer.push(frame.body);
                 self.persistent += u64::from(run.send.is_persistent());
                 true
@@ -167,9 +167,6 @@ impl Session {
 
 /// A message of more packed bytes is a command of its own.
 const RUN: usize = 4096;
-
-/// Bytes of a length before each message of a packed buffer.
-const PREFIX: usize = 4;
 
 impl Send {
     fn is_persistent(&self) -> bool {
