@@ -74,19 +74,22 @@ pub(crate) struct Agent {
 }
 
 /// Reports that are kept at most: 11 days of them, some 300 MB.
-const BACKLOG: u64 = 1_000_000;
+const BACKLOG: u32 = 1_000_000;
 
 fn backlog(text: &str) -> Result<usize, String> {
-    let bounds = || format!("it must be from 1 to {BACKLOG}");
-    let number = parse_count(text).map_err(|reason| format!("{reason}: {}", bounds()))?;
-    usize::try_from(number).ok().filter(|_| (1..=BACKLOG).contains(&number)).ok_or_else(bounds)
+    from_1_to(BACKLOG, text).map(|number| number as usize)
 }
 
 /// The system's numbers of processes are positive, and signed.
 fn pid(text: &str) -> Result<u32, String> {
-    let bounds = || format!("it must be from 1 to {}", i32::MAX);
+    from_1_to(i32::MAX.cast_unsigned(), text)
+}
+
+/// A count from 1 to `most`; another one is refused with these bounds.
+fn from_1_to(most: u32, text: &str) -> Result<u32, String> {
+    let bounds = || format!("it must be from 1 to {most}");
     let number = parse_count(text).map_err(|reason| format!("{reason}: {}", bounds()))?;
-    u32::try_from(number).ok().filter(|number| *number > 0 && number.cast_signed() > 0).ok_or_else(bounds)
+    u32::try_from(number).ok().filter(|number| (1..=most).contains(number)).ok_or_else(bounds)
 }
 
 /// A collector's address, as reports take it.

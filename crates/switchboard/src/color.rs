@@ -1,18 +1,6 @@
 //! Colors, as CSS has them.
 
-/// The named colors.
-const NAMES: &str = "aliceblue antiquewhite aqua aquamarine azure beige bisque black blanchedalmond blue blueviolet brown burlywood \
-    cadetblue chartreuse chocolate coral cornflowerblue cornsilk crimson cyan darkblue darkcyan darkgoldenrod darkgray darkgreen \
-    darkgrey darkkhaki darkmagenta darkolivegreen darkorange darkorchid darkred darksalmon darkseagreen darkslateblue darkslategray \
-    darkslategrey darkturquoise darkviolet deeppink deepskyblue dimgray dimgrey dodgerblue firebrick floralwhite forestgreen fuchsia \
-    gainsboro ghostwhite gold goldenrod gray green greenyellow grey honeydew hotpink indianred indigo ivory khaki lavender \
-    lavenderblush lawngreen lemonchiffon lightblue lightcoral lightcyan lightgoldenrodyellow lightgray lightgreen lightgrey \
-    lightpink lightsalmon lightseagreen lightskyblue lightslategray lightslategrey lightsteelblue lightyellow lime limegreen linen \
-    magenta maroon mediumaquamarine mediumblue mediumorchid mediumpurple mediumseagreen mediumslateblue mediumspringgreen \
-    mediumturquoise mediumvioletred midnightblue mintcream mistyrose moccasin navajowhite navy oldlace olive olivedrab orange \
-    orangered orchid palegoldenrod palegreen paleturquoise palevioletred papayawhip peachpuff peru pink plum powderblue purple \
-    rebeccapurple red rosybrown royalblue saddlebrown salmon sandybrown seagreen seashell sienna silver skyblue slateblue slategray \
-    slategrey snow springgreen steelblue tan teal thistle tomato turquoise violet wheat white whitesmoke yellow yellowgreen";
+use cssparser::color::{parse_hash_color, parse_named_color};
 
 /// Functions of colors; what is between their parentheses, the page judges.
 const FUNCTIONS: [&str; 10] = ["rgb", "rgba", "hsl", "hsla", "hwb", "lab", "lch", "oklab", "oklch", "color"];
@@ -23,11 +11,9 @@ const FUNCTIONS: [&str; 10] = ["rgb", "rgba", "hsl", "hsla", "hwb", "lab", "lch"
 /// The reason, as a sentence without its end.
 pub(crate) fn color(text: &str) -> Result<String, String> {
     let lower = text.trim().to_ascii_lowercase();
-    let is_hex =
-        |digits: &str| [3, 4, 6, 8].contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let is_function = |(name, rest): (&str, &str)| FUNCTIONS.contains(&name) && rest.ends_with(')');
-    let is_color = lower.strip_prefix('#').is_some_and(is_hex)
-        || NAMES.split_ascii_whitespace().any(|name| name == lower)
+    let is_color = lower.strip_prefix('#').is_some_and(|digits| parse_hash_color(digits.as_bytes()).is_ok())
+        || parse_named_color(&lower).is_ok()
         || lower.split_once('(').is_some_and(is_function);
     if is_color {
         Ok(text.trim().to_owned())
