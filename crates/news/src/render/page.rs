@@ -184,10 +184,12 @@ impl Page<'_> {
         }
         match answer["errorText"].as_str() {
             None | Some("") => {}
-            Some("net::ERR_HTTP_RESPONSE_CODE_FAILURE") => return Ok(false),
+            Some("net::ERR_HTTP_RESPONSE_CODE_FAILURE") => {
+                self.catch_up().await;
+                return Ok(false);
+            }
             Some(failure @ "net::ERR_TUNNEL_CONNECTION_FAILED") => {
-                // The browser has told where it was going before; by the next answer that is read.
-                let _ = self.call("Page.getNavigationHistory", json!({})).await;
+                self.catch_up().await;
                 let last = self.state.lock().document.clone();
                 let known = [last.as_ref(), Some(url)]
                     .into_iter()
@@ -201,6 +203,11 @@ impl Page<'_> {
             Some(reason) => return Err(words(reason)),
         }
         self.evaluate(LOADED).await.map(|_| true)
+    }
+
+    /// The browser has told the status, and where it was going, before: by its next answer that is read.
+    async fn catch_up(&self) {
+        let _ = self.call("Page.getNavigationHistory", json!({})).await;
     }
 
     /// In a world of its own, made anew each time: a navigation ends it, and then the next page is asked.
