@@ -98,34 +98,44 @@ pub(crate) async fn web_rtc_and_quic_send_nothing_beside_the_proxy(browser: &Bro
 pub(crate) async fn every_page_is_rendered_in_the_sandbox(browser: &Browser, site: &Site) {
     // A page's process ends with its page: it is looked at while it is open.
     let open = Request { wait: Duration::from_secs(3), ..Request::new(site.url("/plain")) };
-    let has_a_renderer = async || {
-        let mut processes = family(id(browser)).into_iter();
-        processes.any(|process| {
-            std::fs::read_to_string(format!("/proc/{}/cmdline", process.id))
-                .is_ok_and(|line| line.contains("--type=renderer"))
-        })
+    // A process that has just begun has no page yet, and enters the sandbox before it gets one.
+    let has_begun = async || {
+        let ids = family(id(browser)).into_iter().map(|process| process.id);
+        let renderers: Vec<_> = ids.filter(|&id| is_renderer(&about(id, "cmdline"))).collect();
+        !renderers.is_empty() && renderers.iter().all(|&id| field(&about(id, "status"), "Seccomp:") == "2")
     };
     let looks = async {
-        eventually("a page has a process", true, has_a_renderer).await;
+        eventually("a page has a process, in the sandbox", true, has_begun).await;
         look_at_sandboxes(browser);
     };
     tokio::join!(html(browser, open), looks);
+}
+
+/// A file about a process; empty once it has ended.
+fn about(process: u32, file: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default()
+}
+
+fn is_renderer(line: &str) -> bool {
+    line.contains("--type=renderer")
+}
+
+fn field(status: &str, name: &str) -> String {
+    status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
 }
 
 fn look_at_sandboxes(browser: &Browser) {
     let own = |file: &str| std::fs::read_link(format!("/proc/self/ns/{file}")).expect("a namespace");
     let mut renderers = 0;
     for process in family(id(browser)) {
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.id)).unwrap_or_default();
-        let line = read("cmdline");
+        let line = about(process.id, "cmdline");
         assert!(!line.contains("no-sandbox"), "{line}");
-        let status = read("status");
-        let field =
-            |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        let status = about(process.id, "status");
+        let field = |name: &str| field(&status, name);
         if !field("Uid:").is_empty() {
             assert!(!field("Uid:").starts_with("0\t"), "root: {line}");
         }
-        if !line.contains("--type=renderer") {
+        if !is_renderer(&line) {
             continue;
         }
         renderers += 1;
@@ -146,8 +156,7 @@ pub(crate) async fn the_crash_of_a_tab_is_an_error_at_once_and_others_go_on(brow
     let crash = async {
         eventually("the page is asked for", true, async || site.paths().len() > before).await;
         for process in family(id(browser)) {
-            let line = std::fs::read(format!("/proc/{}/cmdline", process.id)).unwrap_or_default();
-            if String::from_utf8_lossy(&line).contains("--type=renderer") {
+            if is_renderer(&about(process.id, "cmdline")) {
                 let _ = std::process::Command::new("kill").args(["-9", &process.id.to_string()]).status();
             }
         }
