@@ -1,10 +1,13 @@
 //! The open connections of one service, and which of them goes when there are too many.
 
+use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
@@ -47,7 +50,41 @@ struct Entry {
     /// The slot's generation, and what it was when the order was given.
     generation: Arc<AtomicU64>,
     seen: u64,
-    end: Arc<Notify>,
+    signal: Arc<Signal>,
+}
+
+/// What a connection is asked for from outside, and the task that is to hear it. Each of its wake-ups looks here, so that
+/// looking takes no lock.
+#[derive(Debug, Default)]
+struct Signal {
+    wish: AtomicU8,
+    waker: AtomicWaker,
+}
+
+/// The wish that others have of a connection; a later one replaces an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wish {
+    /// To go on.
+    GoOn,
+    /// To end behind the request at hand.
+    Finish,
+    /// To end at once.
+    End,
+}
+
+impl Signal {
+    fn tell(&self, wish: Wish) {
+        self.wish.fetch_max(wish as u8, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn heard(&self) -> Wish {
+        match self.wish.load(Ordering::Acquire) {
+            0 => Wish::GoOn,
+            1 => Wish::Finish,
+            _ => Wish::End,
+        }
+    }
 }
 
 /// The activity of a connection.
@@ -66,7 +103,7 @@ enum Phase {
 pub(crate) struct Slot {
     connections: Arc<Connections>,
     id: u64,
-    end: Arc<Notify>,
+    signal: Arc<Signal>,
     /// Odd from the end of a request's head to the end of its answer.
     generation: Arc<AtomicU64>,
     /// Whether the request at hand is complete, and not answered.
@@ -91,15 +128,15 @@ impl Connections {
             return None;
         }
         let id = state.next();
-        let end = Arc::new(Notify::new());
+        let signal = Arc::new(Signal::default());
         let generation = Arc::new(AtomicU64::new(0));
         let entry =
-            Entry { phase: Phase::Waiting, order: id, generation: generation.clone(), seen: 0, end: end.clone() };
+            Entry { phase: Phase::Waiting, order: id, generation: generation.clone(), seen: 0, signal: signal.clone() };
         state.open.insert(id, entry);
         state.waiting.insert(id, id);
         state.alive += 1;
         let is_busy = AtomicBool::new(false);
-        Some(Arc::new(Slot { connections: self.clone(), id, end, generation, is_busy, permit: Mutex::default() }))
+        Some(Arc::new(Slot { connections: self.clone(), id, signal, generation, is_busy, permit: Mutex::default() }))
     }
 
     /// Ends one connection as [`Connections::admit`] does, so that its file becomes free.
@@ -113,7 +150,14 @@ impl Connections {
         state.waiting.clear();
         state.stalled.clear();
         for (_, entry) in state.open.drain() {
-            entry.end.notify_one();
+            entry.signal.tell(Wish::End);
+        }
+    }
+
+    /// Asks all of them to end behind the request at hand.
+    pub(crate) fn finish_all(&self) {
+        for entry in self.state.lock().open.values() {
+            entry.signal.tell(Wish::Finish);
         }
     }
 
@@ -140,7 +184,7 @@ impl State {
         let stalled = self.stalled.values().next().filter(|(since, _)| is_long(*since)).map(|(_, id)| *id);
         let Some(id) = self.longest_idle().or(stalled) else { return false };
         if let Some(entry) = self.remove(id) {
-            entry.end.notify_one();
+            entry.signal.tell(Wish::End);
         }
         true
     }
@@ -225,9 +269,15 @@ impl Slot {
         self.connections.state.lock().set(self.id, phase);
     }
 
-    /// Returns when the connection is to end.
+    /// The wish that others have of the connection; the task is woken when there is a new one. One task asks.
+    pub(crate) fn poll_wish(&self, cx: &Context<'_>) -> Wish {
+        self.signal.waker.register(cx.waker());
+        self.signal.heard()
+    }
+
+    /// Returns when the connection is to end at once.
     pub(crate) async fn ended(&self) {
-        self.end.notified().await;
+        poll_fn(|cx| if self.poll_wish(cx) == Wish::End { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 }
 
@@ -244,16 +294,10 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
+    use std::task::Waker;
 
     fn is_ended(slot: &Slot) -> bool {
-        let ended = pin!(slot.ended()).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(());
-        if ended {
-            slot.end.notify_one();
-        }
-        ended
+        slot.poll_wish(&Context::from_waker(Waker::noop())) == Wish::End
     }
 
     fn busy(connections: &Arc<Connections>) -> Arc<Slot> {
@@ -331,6 +375,19 @@ mod tests {
         fourth.complete(None);
         second.resume();
         assert!(connections.admit_at(later).is_none());
+    }
+
+    #[test]
+    fn a_wish_is_heard_and_a_stronger_one_stays() {
+        let connections = Arc::new(Connections::new(2));
+        let (first, second) = (connections.admit().unwrap(), connections.admit().unwrap());
+        let cx = Context::from_waker(Waker::noop());
+        assert_eq!(first.poll_wish(&cx), Wish::GoOn);
+        connections.finish_all();
+        assert_eq!((first.poll_wish(&cx), second.poll_wish(&cx)), (Wish::Finish, Wish::Finish));
+        assert!(connections.evict());
+        connections.finish_all();
+        assert_eq!((first.poll_wish(&cx), second.poll_wish(&cx)), (Wish::End, Wish::Finish));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::access::{self, Access};
 use crate::answers::{self, Answers};
 use crate::body::{self, Bodies};
-use crate::connections::{Connections, Slot, Via};
+use crate::connections::{Connections, Slot, Via, Wish};
 use crate::errors::{self, raw};
 use crate::hosts::is_upgrade;
 use crate::stream::Stream;
@@ -12,8 +12,7 @@ use crate::{BindError, Options, Token, bind_all, navigation};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
@@ -34,7 +33,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
@@ -60,7 +59,7 @@ pub struct HttpServer {
 #[derive(Clone)]
 struct Immediate(Arc<Answerer>);
 
-type Answerer = dyn Fn(&Parts) -> Option<Response> + Send + Sync;
+type Answerer = dyn Fn(&Uri, &HeaderMap) -> Option<Response<Bytes>> + Send + Sync;
 
 impl fmt::Debug for Immediate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +103,10 @@ impl HttpServer {
     /// Asks `answer` first about each GET without a body that is admitted by its host and token: what it answers, it answers
     /// at once, and the router never sees it. Its answers are small, for they do not count as being answered.
     #[must_use]
-    pub fn immediate(mut self, answer: impl Fn(&Parts) -> Option<Response> + Send + Sync + 'static) -> HttpServer {
+    pub fn immediate(
+        mut self,
+        answer: impl Fn(&Uri, &HeaderMap) -> Option<Response<Bytes>> + Send + Sync + 'static,
+    ) -> HttpServer {
         self.immediate = Some(Immediate(Arc::new(answer)));
         self
     }
@@ -124,7 +126,6 @@ impl HttpServer {
             immediate,
             connections: Arc::new(Connections::new(connections)),
             http,
-            ending: watch::Sender::new(false),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             options,
         });
@@ -135,7 +136,7 @@ impl HttpServer {
         }
         shutdown.await;
         accepting.shutdown().await;
-        context.ending.send_replace(true);
+        context.connections.finish_all();
         let _ = timeout(GRACE, context.connections.empty()).await;
     }
 }
@@ -170,7 +171,6 @@ struct Shared {
     immediate: Option<Immediate>,
     connections: Arc<Connections>,
     http: http1::Builder,
-    ending: watch::Sender<bool>,
     refusals: Arc<Semaphore>,
     options: Options,
 }
@@ -251,28 +251,26 @@ async fn converse(shared: Arc<Shared>, socket: TcpStream, via: Via) {
     let takeover = Takeover::new(via.peer);
     let service = service_fn(|request| answer(&shared, &via, &takeover, request));
     let mut connection = shared.http.serve_connection(TokioIo::new(stream), service);
-    let mut ending = shared.ending.subscribe();
-    let mut told = false;
-    let ended = slot.ended();
-    tokio::pin!(ended);
-    let is_orderly = loop {
-        tokio::select! {
-            biased;
-            () = &mut ended => return,
-            result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break result.is_ok(),
-            _ = ending.wait_for(|ending| *ending), if !told => {
-                told = true;
+    let mut finishing = false;
+    let ended = poll_fn(|cx| {
+        match slot.poll_wish(cx) {
+            Wish::End => return Poll::Ready(None),
+            Wish::Finish if !finishing => {
+                finishing = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
+            Wish::Finish | Wish::GoOn => {}
         }
-    };
+        connection.poll_without_shutdown(cx).map(|result| Some(result.is_ok()))
+    });
+    let Some(is_orderly) = ended.await else { return };
     let parts = connection.into_parts();
     let stream = parts.io.into_inner();
     if is_orderly && stream.is_flushed() && takeover.is_taken() {
         return takeover.hand_over(stream.into_socket(), parts.read_buf);
     }
     tokio::select! {
-        () = ended => {}
+        () = slot.ended() => {}
         () = stream.close() => {}
     }
 }
@@ -284,19 +282,17 @@ fn prepare(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
 }
 
 /// One request, which is answered before the next one of its connection is read.
-fn answer(shared: &Shared, via: &Via, takeover: &Takeover, mut request: hyper::Request<Incoming>) -> Answering {
+fn answer(shared: &Shared, via: &Via, takeover: &Takeover, request: hyper::Request<Incoming>) -> Answering {
     let slot = via.slot.clone();
     slot.begin();
     if let Some(immediate) = &shared.immediate
         && *request.method() == Method::GET
         && request.body().is_end_stream()
         && shared.access.admits(via, &request)
+        && let Some(response) = (immediate.0)(request.uri(), request.headers())
     {
-        let (parts, body) = request.into_parts();
-        if let Some(response) = (immediate.0)(&parts) {
-            return Answering::Done(Some(response.map(|body| Answer { body, _finish: Finish(slot) })));
-        }
-        request = hyper::Request::from_parts(parts, body);
+        let whole = |body| Answer { content: Content::Whole(body), _finish: Finish(slot) };
+        return Answering::Done(Some(response.map(whole)));
     }
     let mut request: Request = request.map(Body::new);
     request.extensions_mut().insert(via.clone());
@@ -308,7 +304,8 @@ fn answer(shared: &Shared, via: &Via, takeover: &Takeover, mut request: hyper::R
     let finish = Finish(slot);
     let future = shared.router.clone().call(request);
     Answering::Routed(Box::pin(async move {
-        Ok(errors::fill(&path, future.await?).map(|body| Answer { body, _finish: finish }))
+        let made = |body| Answer { content: Content::Made(body), _finish: finish };
+        Ok(errors::fill(&path, future.await?).map(made))
     }))
 }
 
@@ -331,8 +328,14 @@ impl Future for Answering {
 
 /// The body of an answer; the request is done when it is dropped.
 struct Answer {
-    body: Body,
+    content: Content,
     _finish: Finish,
+}
+
+enum Content {
+    /// All of it; empty once it is taken.
+    Whole(Bytes),
+    Made(Body),
 }
 
 struct Finish(Arc<Slot>);
@@ -351,14 +354,24 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut self.content {
+            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Made(body) => Pin::new(body).poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Made(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Made(body) => body.size_hint(),
+        }
     }
 }

@@ -56,13 +56,20 @@ enum Outcome {
 struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
-    /// Ready when it is this late; else the task is woken then.
+    /// Ready when it is this late; else the task is woken then, or before.
+    ///
+    /// A deadline moves on with each request. The timer stays, and moves when it is due: a request costs none of its locks.
     fn poll(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if sleep.deadline() != at {
+        if sleep.deadline() > at {
             sleep.as_mut().reset(at);
         }
-        sleep.as_mut().poll(cx)
+        ready!(sleep.as_mut().poll(cx));
+        if sleep.deadline() < at {
+            sleep.as_mut().reset(at);
+            return sleep.as_mut().poll(cx);
+        }
+        Poll::Ready(())
     }
 }
 
@@ -257,6 +264,20 @@ mod tests {
     use crate::connections::Connections;
     use std::task::Waker;
     use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_timer_is_due_at_its_last_deadline_whether_that_moved_on_or_back() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(3600));
+        let mut timer = Timer::default();
+        assert!(timer.poll(later, cx).is_pending());
+        assert!(timer.poll(now, cx).is_ready());
+        // It was due before, and nobody has moved it since.
+        assert!(timer.poll(later, cx).is_pending());
+        assert!(timer.poll(later + Duration::from_secs(1), cx).is_pending());
+        assert!(timer.0.as_ref().is_some_and(|sleep| sleep.deadline() == later), "a later deadline moves no timer");
+        assert!(timer.poll(now, cx).is_ready());
+    }
 
     #[tokio::test]
     async fn a_client_that_makes_the_server_wait_has_to_read_a_part_that_is_worth_it() {

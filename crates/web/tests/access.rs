@@ -59,9 +59,8 @@ async fn an_immediate_answer_passes_the_same_checks_and_takes_no_other_request_s
     let token = Some(Token::new(SECRET).expect("a token"));
     let options = Options { token, ..Options::default() };
     let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
-    let server = server.immediate(|request| {
-        (request.uri.path() != "/healthz").then(|| axum::response::Response::new("at once\n".into()))
-    });
+    let server = server
+        .immediate(|uri, _| (uri.path() != "/healthz").then(|| axum::response::Response::new("at once\n".into())));
     let server = Running::of(server, router());
     let bearer = format!("{LOCAL}Authorization: Bearer {SECRET}\r\n");
     for (line, headers, expected) in [

@@ -48,7 +48,7 @@ pub(super) fn uncached(response: &mut Response) {
 }
 
 /// Says where a row came from, and how old it is at most.
-pub(super) fn cached(response: &mut Response, source: Source, max_age: Duration) {
+pub(super) fn cached<B>(response: &mut Response<B>, source: Source, max_age: Duration) {
     let headers = response.headers_mut();
     // Kept only by somebody who asks again each time.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -1,28 +1,29 @@
 //! One row, by its key.
 
-use super::answer::{cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
+use super::answer::{JSON, cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
 use super::errors::{Answered, Refusal};
 use super::headers::{asks_for_consistency, consistency, if_match, is_json, is_known, preferences};
 use super::metrics::Operation;
 use super::path::Path;
 use super::state::{Backend, Shared, State, name_of};
 use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
-use crate::{Key, RowCache, Source, WrittenRows, row_tag};
+use crate::table::quoted_tag;
+use crate::{Key, RowCache, Source, WrittenRows};
+use axum::body::Body;
 use axum::extract::RawQuery;
-use axum::http::header::{CONTENT_LOCATION, ETAG};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// Answers a GET of a cached row, without a question but its key; `None` for anything else. It says what [`get`] would.
-pub(super) fn immediate(state: &State, request: &Parts) -> Option<Response> {
+pub(super) fn immediate(state: &State, uri: &Uri, headers: &HeaderMap) -> Option<Response<Bytes>> {
     let begun = Instant::now();
-    let (table, key) = request.uri.path().strip_prefix('/')?.split_once('/')?;
-    let is_plain = !key.is_empty() && !key.contains('/') && !request.uri.path().contains('%');
+    let (table, key) = uri.path().strip_prefix('/')?.split_once('/')?;
+    let is_plain = !key.is_empty() && !key.contains('/') && !uri.path().contains('%');
     // Another site's page needs headers of its own.
-    let is_special = request.uri.query().is_some() || asks_for_consistency(&request.headers);
+    let is_special = uri.query().is_some() || asks_for_consistency(headers);
     if !is_plain || is_special || !state.settings.origins.is_empty() || state.serves(table).is_err() {
         return None;
     }
@@ -31,7 +32,7 @@ pub(super) fn immediate(state: &State, request: &Parts) -> Option<Response> {
         Backend::Down(_) => return None,
     };
     tracing::debug!("id={key} Cache {}", source_name(Source::Hit));
-    let response = found(&request.headers, row, Source::Hit, max_age);
+    let response = found(headers, row, Source::Hit, max_age);
     state.record("get", Operation::Hit, begun);
     Some(response)
 }
@@ -72,20 +73,29 @@ async fn read(
         cached(&mut response, read.source, read.max_age);
         return Ok((operation, response));
     };
-    Ok((operation, found(headers, row, read.source, read.max_age)))
+    Ok((operation, found(headers, row, read.source, read.max_age).map(Body::from)))
 }
 
 /// The reply with a row that is there.
-fn found(headers: &HeaderMap, row: Bytes, source: Source, max_age: Duration) -> Response {
-    let tag = format!("\"{}\"", row_tag(&row));
+fn found(headers: &HeaderMap, row: Bytes, source: Source, max_age: Duration) -> Response<Bytes> {
+    let tag = quoted_tag(&row);
     let mut response = if is_known(headers, &tag) {
-        super::answer::empty(StatusCode::NOT_MODIFIED)
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
     } else {
-        json(StatusCode::OK, row)
+        let mut response = Response::new(row);
+        response.headers_mut().insert(CONTENT_TYPE, JSON);
+        response
     };
-    set(&mut response, ETAG, &tag);
+    set_tag(&mut response, &tag);
     cached(&mut response, source, max_age);
     response
+}
+
+fn set_tag<B>(response: &mut Response<B>, tag: &[u8]) {
+    let tag = HeaderValue::from_bytes(tag).expect("a quoted tag is ASCII");
+    response.headers_mut().insert(ETAG, tag);
 }
 
 /// The query of a row has nothing but its consistency.
@@ -194,7 +204,7 @@ fn reply(
                 None => json(StatusCode::OK, &br#"{"msg":"ok"}"#[..]),
             };
             if method != Method::DELETE {
-                set(&mut response, ETAG, &format!("\"{}\"", row_tag(&row)));
+                set_tag(&mut response, &quoted_tag(&row));
                 set(&mut response, CONTENT_LOCATION, &path_of(&relation.name, &key));
             }
             response

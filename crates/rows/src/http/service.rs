@@ -76,7 +76,7 @@ impl RowsService {
             ending.send_replace(true);
         };
         let cached = state.clone();
-        self.http.immediate(move |request| one::immediate(&cached, request)).serve(router(&state), end).await;
+        self.http.immediate(move |uri, headers| one::immediate(&cached, uri, headers)).serve(router(&state), end).await;
         ending.send_replace(true);
         // It stops a private PostgreSQL.
         let _ = keeping.await;

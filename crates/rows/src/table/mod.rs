@@ -10,6 +10,7 @@ pub(crate) use crate::quote::{identifier, literal};
 pub(crate) use catalogue::{Table, load};
 pub(crate) use fingerprint::FINGERPRINTS;
 pub use key::Key;
+pub(crate) use sql::quoted_tag;
 pub use sql::row_tag;
 
 /// A table that is asked for by name.

@@ -115,8 +115,16 @@ const TAG: usize = 32;
 /// A row's tag: 32 hexadecimal digits that differ for rows that differ. Made of the row's JSON.
 #[must_use]
 pub fn row_tag(row: &[u8]) -> String {
+    let tag = quoted_tag(row);
+    String::from_utf8_lossy(&tag[1..=TAG]).into_owned()
+}
+
+/// The tag in quotes, as the header `ETag` has it. ASCII.
+pub(crate) fn quoted_tag(row: &[u8]) -> [u8; TAG + 2] {
     use sha2::{Digest, Sha256};
-    const_hex::encode(&Sha256::digest(row)[..TAG / 2])
+    let mut tag = [b'"'; TAG + 2];
+    const_hex::encode_to_slice(&Sha256::digest(row)[..TAG / 2], &mut tag[1..=TAG]).expect("two digits a byte");
+    tag
 }
 
 /// Prefix and name, within the 63 bytes that an identifier has.
