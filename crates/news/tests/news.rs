@@ -1,5 +1,7 @@
 //! The page of headlines over real HTTP, of sites that the tests serve.
 
+#[path = "news/at_once.rs"]
+mod at_once;
 mod common;
 mod harness;
 #[path = "news/late.rs"]

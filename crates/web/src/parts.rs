@@ -28,7 +28,7 @@ pub fn parts_body(parts: mpsc::Receiver<io::Result<Bytes>>) -> Body {
 
 /// Adds the headers that restrict what a browser does with an answer: a policy for its contents, its type as it is named, and
 /// no address of it for other sites.
-pub fn secured(mut response: Response, policy: &'static str) -> Response {
+pub fn secured<B>(mut response: Response<B>, policy: &'static str) -> Response<B> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -101,7 +101,7 @@ impl HttpServer {
     }
 
     /// Asks `answer` first about each GET without a body that is admitted by its host and token: what it answers, it answers
-    /// at once, and the router never sees it. Its answers are small, for they do not count as being answered.
+    /// at once, and the router never sees it. Its answers are small or shared, for they do not count as being answered.
     #[must_use]
     pub fn immediate(
         mut self,

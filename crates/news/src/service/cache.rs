@@ -19,13 +19,17 @@ impl<K: Eq + Hash> Cache<K> {
         Cache(Mutex::default())
     }
 
-    /// The text of this version that was made less than a second ago, or a new one.
+    /// The text of this version that was made less than a second ago.
+    pub(super) fn known(&self, key: &K, version: u64) -> Option<Bytes> {
+        let cache = self.0.lock();
+        let (known, made, text) = cache.get(key)?;
+        (*known == version && made.elapsed() < FRESH).then(|| text.clone())
+    }
+
+    /// That, or a new one.
     pub(super) fn get(&self, key: K, version: u64, make: impl FnOnce() -> String) -> Bytes {
-        if let Some((known, made, text)) = self.0.lock().get(&key)
-            && *known == version
-            && made.elapsed() < FRESH
-        {
-            return text.clone();
+        if let Some(text) = self.known(&key, version) {
+            return text;
         }
         // Without the lock: two may make the same text, and nobody waits for another one's.
         let text = Bytes::from(make());
@@ -46,7 +50,9 @@ mod tests {
     fn a_text_is_made_once_a_version_and_the_cache_is_bounded() {
         let cache = Cache::new();
         let get = |key: usize, version, text: &str| cache.get(key, version, || text.to_owned());
+        assert_eq!(cache.known(&1, 1), None);
         assert_eq!(get(1, 1, "a"), "a");
+        assert_eq!((cache.known(&1, 1), cache.known(&1, 2)), (Some("a".into()), None));
         assert_eq!(get(1, 2, "b"), "b");
         for key in 0..10 * MAX {
             get(key, 2, "c");

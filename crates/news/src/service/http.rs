@@ -3,14 +3,15 @@
 use super::cache::Cache;
 use super::files::file;
 use super::query::Query;
-use super::{events, page, secure};
+use super::{POLICY, events, page, secure};
 use crate::board::{Board, View};
 use crate::site::Listed;
 use crate::site::opml;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State as Shared};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use switchboard_web::{Services, tagged};
+use switchboard_web::{Services, secured, tagged};
 use tokio::sync::{Mutex, watch};
 
 /// A place of the page, and what is asked of it.
@@ -91,8 +92,17 @@ async fn asked(state: &State, uri: &Uri) -> Result<(Query, Arc<View>), Refused> 
     Ok((query, state.board.view()))
 }
 
+const HTML: &str = "text/html; charset=utf-8";
+
 fn answer(kind: &'static str, body: Bytes) -> Response {
-    ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], body).into_response()
+    typed(kind, body).map(Body::from)
+}
+
+fn typed(kind: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }
 
 async fn whole(Shared(state): Shared<Arc<State>>, uri: Uri) -> Result<Response, Refused> {
@@ -100,13 +110,22 @@ async fn whole(Shared(state): Shared<Arc<State>>, uri: Uri) -> Result<Response, 
     let body = state
         .cache
         .get(Key::Page(query.clone()), view.version, || page::page(&view, &query, "/news", Timestamp::now()));
-    Ok(answer("text/html; charset=utf-8", body))
+    Ok(answer(HTML, body))
+}
+
+/// Answers a GET of the page without a query, if its text is there; `None` for anything else. It says what [`whole`] would.
+pub(super) fn immediate(state: &State, uri: &Uri) -> Option<Response<Bytes>> {
+    if uri.query().is_some() || !matches!(uri.path(), "/" | "/news") {
+        return None;
+    }
+    let text = state.cache.known(&Key::Page(Query::default()), state.board.view().version)?;
+    Some(secured(typed(HTML, text), POLICY))
 }
 
 async fn list(Shared(state): Shared<Arc<State>>, uri: Uri) -> Result<Response, Refused> {
     let (query, view) = asked(&state, &uri).await?;
     let body = state.cache.get(Key::List(query.clone()), view.version, || page::list(&view, &query, Timestamp::now()));
-    Ok(answer("text/html; charset=utf-8", body))
+    Ok(answer(HTML, body))
 }
 
 async fn json(Shared(state): Shared<Arc<State>>, uri: Uri) -> Result<Response, Refused> {

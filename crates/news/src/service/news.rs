@@ -1,6 +1,6 @@
 //! The service `news`: the page of headlines.
 
-use super::http::{State, router};
+use super::http::{State, immediate, router};
 use super::settings::{NewsSettings, Rendering};
 use crate::board::{Board, read, words};
 use crate::fetch::{Fetcher, Options};
@@ -138,7 +138,8 @@ impl News {
             shutdown.await;
             ending.send_replace(true);
         };
-        http.serve(router(state), end).await;
+        let known = state.clone();
+        http.immediate(move |uri, _| immediate(&known, uri)).serve(router(state), end).await;
     }
 }
 
