@@ -51,9 +51,14 @@ impl Broker {
         (name, source): (Bytes, Bytes),
         ack: AckMode,
     ) {
-        match self.find_durable(slot, id, &name, source) {
+        if let Err((refused, refusal)) = self.check_durable(slot, id, (&name, &source)) {
+            return self.refuse(slot, Some(refused), refusal);
+        }
+        if self.connections[slot].has_left() {
+            return;
+        }
+        match self.find_durable(&name, source) {
             Err(refusal) => self.refuse(slot, Some(name), refusal),
-            Ok(_) if self.connections[slot].has_left() => {}
             Ok(queue) => {
                 let pattern = Pattern::new(self.channels[queue].name.clone());
                 let subscription = self.add_subscription(slot, id, (pattern, false), ack);
@@ -62,22 +67,28 @@ impl Broker {
         }
     }
 
-    /// The queue of a durable subscription, with its source.
-    fn find_durable(
-        &mut self,
+    /// Whether a connection may subscribe so: otherwise the name that cannot be, and why.
+    fn check_durable(
+        &self,
         slot: ConnectionSlot,
         id: SubscriptionId,
-        name: &Bytes,
-        source: Bytes,
-    ) -> Result<ChannelSlot, Refusal> {
-        self.check_subscription(slot, id, name)?;
+        (name, source): (&Bytes, &Bytes),
+    ) -> Result<(), (Bytes, Refusal)> {
+        self.check_subscription(slot, id, name).map_err(|refusal| (name.clone(), refusal))?;
         let limit = self.limits.channel_name;
-        if source.len() > limit {
-            return Err(Refusal::NameTooLong { length: source.len(), limit });
+        if Kind::of(name) != Kind::Queue {
+            Err((name.clone(), Refusal::NotAQueue))
+        } else if source.len() > limit {
+            Err((source.clone(), Refusal::NameTooLong { length: source.len(), limit }))
+        } else if Kind::of(source) != Kind::Topic {
+            Err((source.clone(), Refusal::NotATopic))
+        } else {
+            Ok(())
         }
-        if Kind::of(&source) == Kind::Queue || Kind::of(name) == Kind::Topic {
-            return Err(Refusal::NotATopic);
-        }
+    }
+
+    /// The queue of a durable subscription, with its source.
+    fn find_durable(&mut self, name: &Bytes, source: Bytes) -> Result<ChannelSlot, Refusal> {
         let queue = self.find_or_make(name).map_err(|error| self.refusal_of(error))?;
         match self.channels[queue].source.as_deref() {
             Some(before) if *before.as_bytes() != source => return Err(Refusal::OtherSource),
