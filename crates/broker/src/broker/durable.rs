@@ -6,7 +6,6 @@
 
 use super::Broker;
 use super::channel::Channel;
-use super::rules::RuleChange;
 use crate::name::{Kind, Pattern};
 use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{AckMode, Attributes, Batch, Refusal, SubscriptionId, cost};
@@ -118,7 +117,7 @@ impl Broker {
         self.sources.insert(source.as_bytes(), queue);
         // Retained values are not to wait for that, nor publishers of topics that had no subscriber.
         if !source.is_literal() {
-            self.rule_change = Some(RuleChange::Channels(0));
+            self.rule_change.begin_channels();
         } else if let Some(&topic) = self.names.get(source.as_bytes()) {
             self.follow_rules(topic);
         }

@@ -61,6 +61,7 @@ mod report;
 mod retain;
 mod retry;
 mod room;
+mod round;
 mod rules;
 mod subscribe;
 mod table;
@@ -221,8 +222,8 @@ pub struct Broker {
     tied: BTreeSet<ConnectionSlot>,
     /// Number of times the rules were replaced, or a durable subscription came or ended.
     rules_version: u64,
-    /// Progress of applying changed rules.
-    rule_change: Option<rules::RuleChange>,
+    /// Progress of applying changed rules, and durable subscriptions that have come.
+    rule_change: rules::RuleChange,
     totals: Totals,
 }
 

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::moving::Orders;
+use super::rules::RuleChange;
 use super::table::Table;
 use crate::budget::MemoryBudget;
 use crate::limits::{ChannelRule, Limits};
@@ -68,7 +69,7 @@ impl Broker {
             over_bound: None,
             tied: BTreeSet::new(),
             rules_version: 0,
-            rule_change: None,
+            rule_change: RuleChange::default(),
             totals: Totals::default(),
         }
     }

@@ -3,6 +3,7 @@
 use super::Broker;
 use super::connection::{Phase, Sweep};
 use super::member::Subscription;
+use super::rules::first_rule;
 use crate::list::List;
 use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
@@ -118,7 +119,7 @@ impl Broker {
 
     /// The prefetch of a subscription that names none.
     fn prefetch_of(&self, pattern: &Pattern) -> u32 {
-        let rule = self.rules.iter().find(|rule| rule.pattern.matches(pattern.as_bytes()));
+        let rule = first_rule(&self.rules, pattern.as_bytes());
         match rule.and_then(|rule| rule.prefetch).unwrap_or(self.limits.prefetch) {
             0 => u32::MAX,
             prefetch => prefetch,
