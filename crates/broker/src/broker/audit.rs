@@ -22,12 +22,13 @@ impl Broker {
     #[doc(hidden)]
     pub fn audit(&self) -> usize {
         let mut sum = self.budget.buffers() + self.members.len() * cost::MEMBER;
-        let (mut waiting, mut unused, mut retained, mut temporary) = (0, 0, 0, 0);
+        let (mut waiting, mut unused, mut retained, mut temporary, mut lists) = (0, 0, 0, 0, 0);
         let in_flight = self.groups_in_flight();
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
             sum += channel.charge() + channel.backlog.charge() + self.audit_groups(slot, &in_flight);
             waiting += channel.backlog.depth;
+            lists += channel.list_charge();
             retained += usize::from(channel.retained.is_some());
             temporary += usize::from(channel.owner.is_some() && !channel.is_forgotten);
             let (mut all, mut ready) = (0, 0);
@@ -45,6 +46,7 @@ impl Broker {
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
         assert_eq!(retained, self.retained, "topics with a retained value");
+        assert_eq!(lists, self.list_charge, "lists of what topics feed");
         sum += retained * cost::RETAINED;
         self.audit_temporary(temporary);
         let aside = self.channels.iter().flat_map(|(slot, _)| self.set_aside(slot));

@@ -158,6 +158,8 @@ pub struct Broker {
     queues: Trie<SubscriptionSlot>,
     /// Patterns of the topics that feed durable subscriptions.
     sources: Trie<ChannelSlot>,
+    /// The charge for the lists of the queues that topics feed.
+    list_charge: usize,
     /// Counts channels and subscriptions as they are made.
     born: u64,
     /// Channels that only patterns keep in being, the longest unused first.

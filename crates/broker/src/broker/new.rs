@@ -34,6 +34,7 @@ impl Broker {
             topics: Trie::new(),
             queues: Trie::new(),
             sources: Trie::new(),
+            list_charge: 0,
             born: 0,
             unused: List::new(),
             unused_count: 0,

@@ -119,8 +119,9 @@ impl Broker {
 
     #[cold]
     fn apply_to(&mut self, slot: ChannelSlot) {
-        self.channels.quietly().row(slot).rules_version = self.rules_version;
-        self.follow_sources(slot);
+        let row = self.channels.quietly().row(slot);
+        let before = std::mem::replace(&mut row.rules_version, self.rules_version);
+        self.follow_sources(slot, before);
         let channel = self.channels.quietly().row(slot);
         let rule = InForce::new(&channel.name, &self.rules, &self.limits);
         if rule == InForce::of(channel) {

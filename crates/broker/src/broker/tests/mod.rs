@@ -3,6 +3,7 @@ mod attributes;
 mod budget;
 mod dead;
 mod durable;
+mod durable_lists;
 mod exclusive;
 mod expire;
 mod finish;
