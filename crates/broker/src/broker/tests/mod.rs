@@ -21,6 +21,7 @@ mod queue_pause;
 mod receipts;
 mod report;
 mod retain;
+mod retain_room;
 mod retry;
 mod rules;
 mod slow;
