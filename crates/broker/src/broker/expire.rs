@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::dead::Reason;
+use super::retry::Due;
 use super::timers::Timer;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
@@ -39,7 +40,9 @@ impl Broker {
         }
         let allocation = self.allocate(slot, batch.footprint());
         // It was there, for no time.
-        self.channels.edit(slot).next_seq += batch.len() as u64;
+        let (first, messages) = (self.channels[slot].next_seq, batch.len() as u64);
+        self.channels.edit(slot).next_seq += messages;
+        self.note_due(slot, Due::Expired { first, step: 1, messages });
         self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1, group: None });
         None
     }

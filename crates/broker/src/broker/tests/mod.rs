@@ -14,6 +14,7 @@ mod knot;
 mod knot_memory;
 mod listing;
 mod moving;
+mod moving_counts;
 mod overflow;
 mod prefetch;
 mod priority;
