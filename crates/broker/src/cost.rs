@@ -97,3 +97,12 @@ pub(crate) const fn block(bytes: usize) -> usize {
 pub(crate) const fn text(bytes: usize) -> usize {
     block(bytes) + 48
 }
+
+/// Headers of more packed bytes are large: what a protocol makes of them is kept for all subscribers.
+const LARGE_HEADERS: usize = 4 << 10;
+
+/// The lines that a protocol makes of headers of so many packed bytes: of large ones up to twice as many bytes, for what is to be
+/// escaped, and for versions that escape other bytes.
+pub(crate) const fn lines(headers: usize) -> usize {
+    if headers > LARGE_HEADERS { 2 * text(headers) } else { text(headers) }
+}

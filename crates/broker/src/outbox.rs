@@ -114,6 +114,15 @@ impl Outbox {
         auto.filter_map(|(origin, count, attributes)| Some((origin.member()?, count, attributes)))
     }
 
+    /// A reference to a buffer for each entry that has one, and the bytes of it that are used, for the audit.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = (AllocationSlot, usize)> {
+        let entries = self.entries().filter_map(OutboxEntry::buffer);
+        entries.chain(self.open.iter().filter_map(|open| {
+            let extra = open.attributes.as_ref().map_or(0, |attributes| attributes.charge_given());
+            Some((open.allocation?, open.packed.len() + extra))
+        }))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -31,6 +31,13 @@ pub(super) struct Retained {
     buffered: Option<u64>,
 }
 
+impl Retained {
+    /// Its reference to a buffer, and the bytes of that which are used, for the audit.
+    pub(super) fn buffer(&self) -> (AllocationSlot, usize) {
+        (self.allocation, self.batch.footprint_given())
+    }
+}
+
 impl Channel {
     /// The retained value, unless its time is over.
     pub(super) fn retained_value(&self, now: Time) -> Option<Batch> {

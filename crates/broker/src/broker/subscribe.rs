@@ -203,6 +203,9 @@ impl Broker {
                 self.expire(channel, segment);
                 continue;
             }
+            // What a protocol makes of the headers comes to it.
+            let more = segment.batch.extra_given() - segment.batch.extra();
+            self.enlarge(channel, segment.allocation, more);
             let origin = Origin::Topic { member: oldest };
             let entry = OutboxEntry {
                 batch: segment.batch,
