@@ -193,6 +193,10 @@ impl Broker {
             let Some(member) = first.filter(|_| able) else {
                 // The rest finds no room, and is told by what it waits for.
                 if let Some(member) = first {
+                    if !self.spend(1) {
+                        self.connections.edit(slot);
+                        return;
+                    }
                     self.skip_again(member, Skipped::Outbox);
                     continue;
                 }

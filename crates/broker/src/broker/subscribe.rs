@@ -162,7 +162,7 @@ impl Broker {
                 // Each credit marks the connection, and this goes on. No step is taken of those that make room.
                 return;
             }
-            if !self.spend(1) {
+            if !self.spend(if matching.is_some() { 4 } else { 1 }) {
                 self.connections.edit(slot);
                 return;
             }
