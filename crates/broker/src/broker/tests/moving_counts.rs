@@ -73,6 +73,26 @@ fn what_expires_while_messages_are_moved_is_neither_moved_nor_stays() {
 }
 
 #[test]
+fn what_has_expired_is_not_moved_though_its_timer_is_late() {
+    for steps in [1, 4096] {
+        for (to, moved) in [(Some(&b"/queue/b"[..]), 2), (None, 0)] {
+            let mut bench = Bench::new(Limits::default());
+            for (body, expires) in [("0", Some(SOON)), ("1", None), ("2", Some(SOON)), ("3", None)] {
+                publish(&mut bench, body, expires);
+            }
+            bench.now = SOON;
+            bench.broker.set_steps_per_call(steps);
+            bench.broker.move_messages(bench.now, b"/queue/a", to, ALL).unwrap();
+            bench.rest();
+            assert_eq!(end(&mut bench), Some((moved, 2 - moved)));
+            assert_eq!((depth(&bench, "/queue/a"), depth(&bench, "/queue/b")), (2 - moved, moved));
+            assert_eq!(bench.broker.totals().expired, 2);
+            assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+        }
+    }
+}
+
+#[test]
 fn what_comes_and_expires_while_others_are_moved_is_in_no_count() {
     let mut bench = Bench::new(Limits { queue_messages: 8, ..Limits::default() });
     for body in ["0", "1", "2", "3"] {
