@@ -131,7 +131,7 @@ impl Attributes {
     #[cold]
     #[inline(never)]
     pub(crate) fn charge_given(&self) -> usize {
-        self.charge() + cost::text(self.headers.bytes())
+        self.charge() + cost::lines(self.headers.bytes())
     }
 }
 

@@ -164,8 +164,14 @@ impl MemoryBudget {
         (before, now)
     }
 
-    /// Sum of all buffers.
-    pub(crate) fn buffers(&self) -> usize {
-        self.allocations.iter().map(|(_, allocation)| allocation.charged).sum()
+    /// So many bytes more are charged for a buffer.
+    pub(crate) fn enlarge(&mut self, slot: AllocationSlot, bytes: usize) {
+        self.allocations.row(slot).charged += bytes;
+        self.used += bytes;
+    }
+
+    /// All buffers, their references, and what is charged for each, for the audit.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = (AllocationSlot, u32, usize)> {
+        self.allocations.iter().map(|(slot, allocation)| (slot, allocation.refs, allocation.charged))
     }
 }

@@ -9,6 +9,7 @@ use crate::backlog::Segment;
 use crate::budget::Allocation;
 use crate::lease::{Lease, Marks};
 use crate::outbox::OutboxEntry;
+use crate::slots::ChannelSlot;
 use bytes::Bytes;
 use std::mem::size_of;
 
@@ -38,11 +39,11 @@ pub(crate) const fn channel(name: usize) -> usize {
 /// A retained value, without its message.
 pub(crate) const RETAINED: usize = 96;
 
-/// The list of a topic's queues, without their rows, and the attributes that name the topic.
-pub(crate) const FEEDS: usize = 64 + ATTRIBUTES + RARE;
+/// The list of the queues that a topic feeds, without their slots, and the attributes that name the topic.
+pub(crate) const LIST: usize = 64 + ATTRIBUTES + RARE;
 
-/// A queue that a topic feeds.
-pub(crate) const FEED: usize = 16;
+/// A queue in such a list.
+pub(crate) const LISTED: usize = size_of::<ChannelSlot>();
 
 /// Messages that wait in a channel.
 pub(crate) const SEGMENT: usize = 2 * (size_of::<Segment>() + 8);
@@ -95,4 +96,13 @@ pub(crate) const fn block(bytes: usize) -> usize {
 /// A name or pattern: the allocator's header and rounding, and the header that shares it.
 pub(crate) const fn text(bytes: usize) -> usize {
     block(bytes) + 48
+}
+
+/// Headers of more packed bytes are large: what a protocol makes of them is kept for all subscribers.
+const LARGE_HEADERS: usize = 4 << 10;
+
+/// The lines that a protocol makes of headers of so many packed bytes: of large ones up to twice as many bytes, for what is to be
+/// escaped, and for versions that escape other bytes.
+pub(crate) const fn lines(headers: usize) -> usize {
+    if headers > LARGE_HEADERS { 2 * text(headers) } else { text(headers) }
 }

@@ -267,8 +267,11 @@ pub enum Refusal {
     #[error("the durable subscription of this name is to another topic: end it first, or choose another name")]
     OtherSource,
     /// The source of a durable subscription is a queue.
-    #[error("a durable subscription is to topics: a queue keeps its messages anyway")]
+    #[error("a durable subscription is to a topic, and this is a queue, which keeps its messages anyway")]
     NotATopic,
+    /// The name of a durable subscription's queue is a topic's.
+    #[error("the messages of a durable subscription wait in a queue, whose name begins with /queue")]
+    NotAQueue,
     /// There is no durable subscription of this name.
     #[error("there is no durable subscription of this name")]
     NoDurable,

@@ -121,6 +121,11 @@ impl Lease {
         Source { member: self.member, allocation: self.allocation, tries: self.tries }
     }
 
+    /// Its reference to a buffer, and the bytes of that which are used, for the audit: its messages may be written.
+    pub(crate) fn buffer(&self) -> (AllocationSlot, usize) {
+        (self.allocation, self.batch.footprint())
+    }
+
     /// Attributes of all its messages.
     pub(crate) fn attributes(&self) -> Option<&Arc<Attributes>> {
         self.batch.attributes()

@@ -34,6 +34,8 @@ pub(crate) enum Coalesced {
 const ENTRIES: usize = 64;
 /// Entries in flight at most: a recall looks at each.
 const IN_FLIGHT: usize = 1024;
+/// Entries whose time is over that are passed over together.
+pub(crate) const PASSED: usize = 64;
 /// A search for the oldest entry of a topic goes so far.
 const SEARCHED: usize = 64;
 
@@ -65,6 +67,8 @@ pub(crate) struct Outbox {
     pub(crate) has_times: bool,
     /// Entries whose time was over when they were to be handed out.
     pub(crate) expired: Vec<OutboxEntry>,
+    /// Perhaps there are more of these.
+    pub(crate) passes_on: bool,
     /// Of entries that are done when they are written or acknowledged, whole.
     auto_bytes: usize,
     queue_entries: usize,
@@ -112,6 +116,15 @@ impl Outbox {
         let all = self.entries().map(|entry| (entry.origin, entry.batch.len(), entry.batch.attributes())).chain(open);
         let auto = all.filter(|(origin, ..)| origin.is_auto());
         auto.filter_map(|(origin, count, attributes)| Some((origin.member()?, count, attributes)))
+    }
+
+    /// A reference to a buffer for each entry that has one, and the bytes of it that are used, for the audit.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = (AllocationSlot, usize)> {
+        let entries = self.entries().filter_map(OutboxEntry::buffer);
+        entries.chain(self.open.iter().filter_map(|open| {
+            let extra = open.attributes.as_ref().map_or(0, |attributes| attributes.charge_given());
+            Some((open.allocation?, open.packed.len() + extra))
+        }))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -241,14 +254,14 @@ impl Outbox {
     }
 
     /// The next entry to hand out, unless a window's worth is in flight already. Those whose time is over are
-    /// passed over, and taken out.
+    /// passed over, and taken out, some in each call.
     #[inline]
     pub(crate) fn hand_out(&mut self, window: usize, now: Time) -> Option<&OutboxEntry> {
         if self.in_flight_bytes >= window || self.in_flight >= IN_FLIGHT {
             return None;
         }
-        if self.extra > 0 {
-            self.pass_expired(now);
+        if self.extra > 0 && !self.pass_expired(now) {
+            return None;
         }
         if self.in_flight == self.entries.len() {
             self.open.as_ref()?;
@@ -260,9 +273,9 @@ impl Outbox {
         Some(entry)
     }
 
-    /// Takes out the entries that are next to be handed out and whose time is over.
+    /// Takes out the entries that are next to be handed out and whose time is over: false if there may be more.
     #[cold]
-    fn pass_expired(&mut self, now: Time) {
+    fn pass_expired(&mut self, now: Time) -> bool {
         loop {
             if self.in_flight == self.entries.len() {
                 self.close();
@@ -273,10 +286,14 @@ impl Outbox {
                     self.handed_expires = Some(self.handed_expires.map_or(expires, |earlier| earlier.min(expires)));
                     self.has_times = true;
                 }
-                return;
+                return true;
             }
             self.has_times = true;
-            let Some(entry) = self.entries.remove(self.in_flight) else { return };
+            if self.expired.len() == PASSED {
+                self.passes_on = true;
+                return false;
+            }
+            let Some(entry) = self.entries.remove(self.in_flight) else { return true };
             self.bytes -= entry.batch.bytes();
             self.uncount(&entry);
             self.expired.push(entry);

@@ -201,4 +201,10 @@ pub enum MoveError {
     /// The other queue cannot be made.
     #[error("{0}")]
     Refused(Refusal),
+    /// As many orders wait as may.
+    #[error("{limit} orders to move messages wait to be carried out already")]
+    Orders {
+        /// The limit.
+        limit: usize,
+    },
 }

@@ -2,7 +2,7 @@
 //! bound to. So what cannot be dispatched is never looked at again before something changes for it.
 
 use super::{Backlog, Place, Segment};
-use crate::slots::{GroupSlot, MemberSlot};
+use crate::slots::{AllocationSlot, GroupSlot, MemberSlot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -200,6 +200,17 @@ impl Backlog {
         let grouped = self.grouped.iter().flat_map(|grouped| grouped.segments.values());
         let all = self.requeued.values().chain(self.postponed.values()).chain(&self.fresh).chain(grouped);
         all.map(Segment::charge).sum::<usize>() + usize::from(self.open.is_some()) * crate::cost::SEGMENT
+    }
+
+    /// A reference to a buffer for each segment, and the bytes of it that are used, for the audit.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = (AllocationSlot, usize)> {
+        let grouped = self.grouped.iter().flat_map(|grouped| grouped.segments.values());
+        let all = self.requeued.values().chain(self.postponed.values()).chain(&self.fresh).chain(grouped);
+        let open = self.open.iter().map(|open| {
+            let extra = open.attributes.as_ref().map_or(0, |attributes| attributes.charge());
+            (open.allocation, open.packed.len() + extra)
+        });
+        all.map(|segment| (segment.allocation, segment.batch.footprint())).chain(open)
     }
 
     /// Groups of segments and the number of their messages, for the audit.

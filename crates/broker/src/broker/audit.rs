@@ -9,7 +9,7 @@ use crate::cost;
 use crate::lease::Lease;
 use crate::name::Kind;
 use crate::outbox::Origin;
-use crate::slots::{ChannelSlot, Key, MemberSlot};
+use crate::slots::{AllocationSlot, ChannelSlot, Key, MemberSlot};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -21,13 +21,14 @@ impl Broker {
     /// If the sums of channels or messages are wrong.
     #[doc(hidden)]
     pub fn audit(&self) -> usize {
-        let mut sum = self.budget.buffers() + self.members.len() * cost::MEMBER;
-        let (mut waiting, mut unused, mut retained, mut temporary) = (0, 0, 0, 0);
+        let mut sum = self.audit_buffers() + self.members.len() * cost::MEMBER;
+        let (mut waiting, mut unused, mut retained, mut temporary, mut lists) = (0, 0, 0, 0, 0);
         let in_flight = self.groups_in_flight();
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
             sum += channel.charge() + channel.backlog.charge() + self.audit_groups(slot, &in_flight);
             waiting += channel.backlog.depth;
+            lists += channel.list_charge();
             retained += usize::from(channel.retained.is_some());
             temporary += usize::from(channel.owner.is_some() && !channel.is_forgotten);
             let (mut all, mut ready) = (0, 0);
@@ -45,6 +46,7 @@ impl Broker {
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
         assert_eq!(retained, self.retained, "topics with a retained value");
+        assert_eq!(lists, self.list_charge, "lists of what topics feed");
         sum += retained * cost::RETAINED;
         self.audit_temporary(temporary);
         let aside = self.channels.iter().flat_map(|(slot, _)| self.set_aside(slot));
@@ -79,6 +81,36 @@ impl Broker {
         assert_eq!(paused, self.paused, "paused connections");
         assert_eq!(needs, self.needs.len(), "connections by what they need of memory");
         assert_eq!(arriving, self.arriving, "connections that have a part of a message and are read");
+        sum
+    }
+
+    /// The sum that is charged for buffers. Each is charged for as long as something refers to it, and for no less than what
+    /// that uses of it.
+    fn audit_buffers(&self) -> usize {
+        let end = self.budget.buffers().map(|(slot, ..)| slot.index() + 1).max().unwrap_or(0);
+        let mut found = vec![(0, 0); end];
+        let mut note = |(slot, bytes): (AllocationSlot, usize)| {
+            let (refs, used) = &mut found[slot.index()];
+            (*refs, *used) = (*refs + 1, bytes.max(*used));
+        };
+        for (slot, channel) in self.channels.iter() {
+            channel.backlog.buffers().for_each(&mut note);
+            channel.retained.iter().for_each(|retained| note(retained.buffer()));
+            self.set_aside(slot).flat_map(Backlog::buffers).for_each(&mut note);
+        }
+        self.garbage.iter().flat_map(|(_, backlog)| backlog.buffers()).for_each(&mut note);
+        for (_, connection) in self.connections.iter() {
+            connection.outbox.buffers().for_each(&mut note);
+            connection.retained.iter().filter_map(|retained| retained.entry.buffer()).for_each(&mut note);
+            connection.leases.iter().for_each(|lease| note(lease.buffer()));
+        }
+        let mut sum = 0;
+        for (slot, refs, charged) in self.budget.buffers() {
+            let (expected, used) = found[slot.index()];
+            assert_eq!(refs, expected, "references to {slot:?}");
+            assert!(charged >= cost::buffer(used), "{charged} bytes are charged for {used} of {slot:?}");
+            sum += charged;
+        }
         sum
     }
 

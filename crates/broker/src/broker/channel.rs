@@ -1,7 +1,7 @@
 //! Channels: how they are found and made, and what is counted for them.
 
 use super::Broker;
-use super::durable::{Feeds, source_charge};
+use super::durable::{Feeds, Source};
 use super::groups::Groups;
 use super::knot::Knot;
 use super::retain::Retained;
@@ -15,7 +15,7 @@ use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
 use crate::name::{Kind, is_dead};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
-use crate::{Batch, Delivery, Pattern, Refusal, Time};
+use crate::{Batch, Delivery, Refusal, Time};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -112,9 +112,9 @@ pub(super) struct Channel {
     /// The value of a topic that each new subscriber gets first.
     pub(super) retained: Option<Box<Retained>>,
     /// The topics that feed it: it is a durable subscription.
-    pub(super) source: Option<Box<Pattern>>,
+    pub(super) source: Option<Box<Source>>,
     /// The durable subscriptions that a topic feeds.
-    pub(super) feeds: Option<Box<Feeds>>,
+    pub(super) feeds: Option<Feeds>,
     pub(super) unused: Link<ChannelSlot>,
     pub(super) by_load: Link<ChannelSlot>,
     /// The list of [`Broker::by_load`] that it is in.
@@ -175,9 +175,13 @@ impl Channel {
     }
 
     pub(super) fn charge(&self) -> usize {
-        let source = self.source.as_deref().map_or(0, source_charge);
-        let feeds = self.feeds.as_deref().map_or(0, Feeds::charge);
-        cost::channel(self.name.len()) + self.ages.bytes() + source + feeds
+        let source = self.source.as_deref().map_or(0, Source::charge);
+        cost::channel(self.name.len()) + self.ages.bytes() + source + self.list_charge()
+    }
+
+    /// The charge for the list of the queues that it feeds.
+    pub(super) fn list_charge(&self) -> usize {
+        self.feeds.as_ref().map_or(0, Feeds::charge)
     }
 
     /// The cost of the channel with its members, and without messages.
@@ -286,7 +290,8 @@ impl Broker {
         self.by_load[Kind::of(&name) as usize][0].push_back(self.channels.quietly(), slot, by_load);
         self.names.insert(name.clone(), slot);
         self.add_to_owner(slot);
-        self.follow_sources(slot);
+        // It has no value that a queue might get.
+        self.follow_sources(slot, self.rules_version);
         let mut matching = self.trie(Kind::of(&name)).matching(&name);
         // The newest subscriber is the next.
         matching.sort_unstable_by_key(|&subscription| self.subscriptions[subscription].born);

@@ -77,8 +77,10 @@ pub(super) struct Connection {
     /// Subscriptions that ask to be the only consumers of their queues, and the next member of each.
     pub(super) claiming: VecDeque<(SubscriptionSlot, Option<MemberSlot>)>,
     pub(super) outbox: Outbox,
-    /// Bytes and messages of an assembly that will be in the outbox before this command is over.
+    /// Bytes of an assembly that will be in the outbox before this command is over, and of the value that waits for room.
     pub(super) assembled: usize,
+    /// Bytes kept for a retained value, with whose topic a subscription is to be joined next.
+    pub(super) kept_for_value: usize,
     pub(super) retained: VecDeque<Retained>,
     pub(super) retained_bytes: usize,
     /// Bytes that the peer's machine acknowledged, of all ever written.
@@ -242,9 +244,15 @@ impl Connection {
         self.resume_ahead = Some((self.window / 2).min(self.window.saturating_sub(bytes)));
     }
 
+    /// Keeps room for a retained value: nothing else gets it meanwhile.
+    pub(super) fn keep_for_value(&mut self, bytes: usize) {
+        self.assembled = self.assembled - self.kept_for_value + bytes;
+        self.kept_for_value = bytes;
+    }
+
     /// Gives queues room again, once enough of the window is free.
     pub(super) fn check_ahead(&mut self, now: Time, limits: &Limits) {
-        if self.resume_ahead.is_none_or(|most| self.ahead() > most) {
+        if self.kept_for_value > 0 || self.resume_ahead.is_none_or(|most| self.ahead() > most) {
             return;
         }
         self.resume_ahead = None;
@@ -264,7 +272,8 @@ impl Connection {
     /// Whether there is room again for what there was none for.
     pub(super) fn has_room_again(&self) -> bool {
         self.full.is_some_and(|full| {
-            self.outbox.load() <= full.bytes
+            self.kept_for_value == 0
+                && self.outbox.load() <= full.bytes
                 && self.outbox.messages() <= full.messages
                 && self.outbox.len() <= full.entries
         })

@@ -115,8 +115,7 @@ impl Broker {
             self.arm_acks(slot);
         }
         if has_times {
-            self.watch_expiry(slot);
-            self.expire_entries(slot);
+            self.pass_times(slot);
         }
     }
 

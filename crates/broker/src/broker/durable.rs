@@ -2,30 +2,46 @@
 //!
 //! A topic keeps the list of the queues that it feeds. The list is made anew once durable subscriptions have come or ended,
 //! before anything else is published ([`Broker::follow_rules`]), so that a queue begins with the topic's retained value and
-//! gets everything behind it.
+//! gets everything behind it. Nobody could free the memory of the lists: all together have a small part of it. A topic
+//! whose list finds no room there looks its queues up for each publish.
 
 use super::Broker;
 use super::channel::Channel;
-use super::rules::RuleChange;
 use crate::name::{Kind, Pattern};
 use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{AckMode, Attributes, Batch, Refusal, SubscriptionId, cost};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// A queue that a topic feeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Feed {
-    queue: ChannelSlot,
-    /// Tells it from another one that has its slot once it has ended.
-    born: u64,
+/// The part of the memory budget that the lists of all topics may take.
+const LISTS_SHARE: usize = 16;
+
+/// The topics that feed a durable subscription.
+#[derive(Debug)]
+pub(super) struct Source {
+    pattern: Pattern,
+    /// The [`Broker::rules_version`] with which it came: it is new to topics that follow an older one.
+    version: u64,
+}
+
+impl Source {
+    pub(super) fn charge(&self) -> usize {
+        cost::text(self.pattern.as_bytes().len()) + self.pattern.levels() * cost::LEVEL
+    }
 }
 
 /// The queues that a topic feeds.
 #[derive(Debug)]
-pub(super) struct Feeds {
-    /// By their slots.
-    queues: Box<[Feed]>,
+pub(super) enum Feeds {
+    Listed(Box<QueueList>),
+    /// There was no room for the list.
+    LookedUp,
+}
+
+#[derive(Debug)]
+pub(super) struct QueueList {
+    /// In the order of their slots.
+    queues: Box<[ChannelSlot]>,
     /// Attributes of what is fed and has none from its publisher: the topic's name. All share them, so that small messages
     /// are kept together.
     plain: Arc<Attributes>,
@@ -33,13 +49,15 @@ pub(super) struct Feeds {
 
 impl Feeds {
     pub(super) fn charge(&self) -> usize {
-        cost::FEEDS + self.queues.len() * cost::FEED
+        match self {
+            Feeds::Listed(list) => list_charge(list.queues.len()),
+            Feeds::LookedUp => 0,
+        }
     }
 }
 
-/// Charge for the pattern of a durable subscription.
-pub(super) fn source_charge(source: &Pattern) -> usize {
-    cost::text(source.as_bytes().len()) + source.levels() * cost::LEVEL
+const fn list_charge(queues: usize) -> usize {
+    cost::LIST + queues * cost::LISTED
 }
 
 impl Broker {
@@ -51,9 +69,14 @@ impl Broker {
         (name, source): (Bytes, Bytes),
         ack: AckMode,
     ) {
-        match self.find_durable(slot, id, &name, source) {
+        if let Err((refused, refusal)) = self.check_durable(slot, id, (&name, &source)) {
+            return self.refuse(slot, Some(refused), refusal);
+        }
+        if self.connections[slot].has_left() {
+            return;
+        }
+        match self.find_durable(&name, source) {
             Err(refusal) => self.refuse(slot, Some(name), refusal),
-            Ok(_) if self.connections[slot].has_left() => {}
             Ok(queue) => {
                 let pattern = Pattern::new(self.channels[queue].name.clone());
                 let subscription = self.add_subscription(slot, id, (pattern, false), ack);
@@ -62,25 +85,31 @@ impl Broker {
         }
     }
 
-    /// The queue of a durable subscription, with its source.
-    fn find_durable(
-        &mut self,
+    /// Whether a connection may subscribe so: otherwise the name that cannot be, and why.
+    fn check_durable(
+        &self,
         slot: ConnectionSlot,
         id: SubscriptionId,
-        name: &Bytes,
-        source: Bytes,
-    ) -> Result<ChannelSlot, Refusal> {
-        self.check_subscription(slot, id, name)?;
+        (name, source): (&Bytes, &Bytes),
+    ) -> Result<(), (Bytes, Refusal)> {
+        self.check_subscription(slot, id, name).map_err(|refusal| (name.clone(), refusal))?;
         let limit = self.limits.channel_name;
-        if source.len() > limit {
-            return Err(Refusal::NameTooLong { length: source.len(), limit });
+        if Kind::of(name) != Kind::Queue {
+            Err((name.clone(), Refusal::NotAQueue))
+        } else if source.len() > limit {
+            Err((source.clone(), Refusal::NameTooLong { length: source.len(), limit }))
+        } else if Kind::of(source) != Kind::Topic {
+            Err((source.clone(), Refusal::NotATopic))
+        } else {
+            Ok(())
         }
-        if Kind::of(&source) == Kind::Queue || Kind::of(name) == Kind::Topic {
-            return Err(Refusal::NotATopic);
-        }
+    }
+
+    /// The queue of a durable subscription, with its source.
+    fn find_durable(&mut self, name: &Bytes, source: Bytes) -> Result<ChannelSlot, Refusal> {
         let queue = self.find_or_make(name).map_err(|error| self.refusal_of(error))?;
         match self.channels[queue].source.as_deref() {
-            Some(before) if *before.as_bytes() != source => return Err(Refusal::OtherSource),
+            Some(before) if *before.pattern.as_bytes() != source => return Err(Refusal::OtherSource),
             Some(_) => {}
             None => self.set_source(queue, Some(Pattern::new(Bytes::copy_from_slice(&source)))),
         }
@@ -96,18 +125,22 @@ impl Broker {
 
     /// Sets or removes the pattern of topics that feed a queue.
     pub(super) fn set_source(&mut self, queue: ChannelSlot, source: Option<Pattern>) {
-        let before = self.channels[queue].source.clone();
-        self.recharge(queue, |channel| channel.source = source.clone().map(Box::new));
-        if let Some(before) = before {
-            self.sources.remove(before.as_bytes(), queue);
-        }
         // Topics find their queues anew, each before it is published to.
         self.rules_version += 1;
+        let version = self.rules_version;
+        let mut before = None;
+        self.recharge(queue, |channel| {
+            let source = source.clone().map(|pattern| Box::new(Source { pattern, version }));
+            before = std::mem::replace(&mut channel.source, source);
+        });
+        if let Some(before) = before {
+            self.sources.remove(before.pattern.as_bytes(), queue);
+        }
         let Some(source) = source else { return };
         self.sources.insert(source.as_bytes(), queue);
         // Retained values are not to wait for that, nor publishers of topics that had no subscriber.
         if !source.is_literal() {
-            self.rule_change = Some(RuleChange::Channels(0));
+            self.rule_change.begin_channels();
         } else if let Some(&topic) = self.names.get(source.as_bytes()) {
             self.follow_rules(topic);
         }
@@ -116,45 +149,74 @@ impl Broker {
     /// Changes what a channel is charged for.
     fn recharge(&mut self, slot: ChannelSlot, change: impl FnOnce(&mut Channel)) {
         let channel = self.channels.edit(slot);
-        let before = channel.charge();
+        let (before, lists_before) = (channel.charge(), channel.list_charge());
         change(channel);
-        let after = channel.charge();
+        let (after, lists_after) = (channel.charge(), channel.list_charge());
         if channel.is_unused {
             self.unused_charge = self.unused_charge - before + after;
         }
+        self.list_charge = self.list_charge - lists_before + lists_after;
         self.budget.charge(after);
         self.budget.release(before);
     }
 
-    /// A topic finds the queues that it feeds. Those that are new get its retained value.
-    pub(super) fn follow_sources(&mut self, topic: ChannelSlot) {
+    /// A topic finds the queues that it feeds. Those that came after this version of the rules get its retained value.
+    pub(super) fn follow_sources(&mut self, topic: ChannelSlot, version: u64) {
         let row = &self.channels[topic];
         if row.kind == Kind::Queue || self.sources.is_empty() && row.feeds.is_none() {
             return;
         }
-        let mut matching = self.sources.matching(&row.name);
-        matching.sort_unstable();
-        self.spend(matching.len());
-        let row = &self.channels[topic];
-        let feed = |queue: ChannelSlot| Feed { queue, born: self.channels[queue].born };
-        let queues: Box<[Feed]> = matching.into_iter().map(feed).collect();
-        let before = row.feeds.as_deref().map_or(&[][..], |feeds| &feeds.queues);
-        if *before == *queues {
+        let queues = self.queues_of(topic);
+        let is_new = |queue: &&ChannelSlot| {
+            self.channels[**queue].source.as_deref().is_some_and(|source| source.version > version)
+        };
+        let new: Vec<ChannelSlot> = queues.iter().filter(is_new).copied().collect();
+        self.keep_list(topic, queues);
+        if new.is_empty() {
             return;
         }
-        let others: Vec<Feed> = queues.iter().copied().filter(|feed| before.binary_search(feed).is_err()).collect();
-        let plain = Arc::new(Attributes::default().with_origin(row.name.clone()));
-        let feeds = (!queues.is_empty()).then(|| Box::new(Feeds { queues, plain }));
-        self.recharge(topic, |channel| {
-            channel.feeds = feeds;
-            // Publishers that waited for a subscriber need not any more.
-            channel.untangles = channel.waiters.first;
-            channel.has_new_rule = true;
-        });
+        // Publishers that waited for a subscriber need not any more.
+        let channel = self.channels.edit(topic);
+        channel.untangles = channel.waiters.first;
+        channel.has_new_rule = true;
         if let Some(value) = self.channels[topic].retained_value(self.now) {
             let value = self.originated(topic, &value);
-            others.into_iter().for_each(|feed| self.feed_queue(feed.queue, value.clone()));
+            new.into_iter().for_each(|queue| self.feed_queue(queue, value.clone()));
         }
+    }
+
+    /// The queues that a topic feeds, looked up.
+    fn queues_of(&mut self, topic: ChannelSlot) -> Vec<ChannelSlot> {
+        let mut queues = self.sources.matching(&self.channels[topic].name);
+        queues.sort_unstable();
+        // Follow-up work of many topics takes several calls.
+        self.spend(queues.len());
+        queues
+    }
+
+    /// A topic keeps the list of its queues, if there is room for it.
+    fn keep_list(&mut self, topic: ChannelSlot, queues: Vec<ChannelSlot>) {
+        let row = &self.channels[topic];
+        let (before, need) = (row.list_charge(), list_charge(queues.len()));
+        let others = self.list_charge - before;
+        let has_room = others + need <= self.budget.limit() / LISTS_SHARE && need <= self.budget.free() + before;
+        let (plain, is_same) = match &row.feeds {
+            Some(Feeds::Listed(list)) => (Some(list.plain.clone()), *list.queues == *queues),
+            Some(Feeds::LookedUp) => (None, !has_room && !queues.is_empty()),
+            None => (None, queues.is_empty()),
+        };
+        if is_same {
+            return;
+        }
+        let feeds = if queues.is_empty() {
+            None
+        } else if has_room {
+            let plain = plain.unwrap_or_else(|| Arc::new(Attributes::default().with_origin(row.name.clone())));
+            Some(Feeds::Listed(Box::new(QueueList { queues: queues.into(), plain })))
+        } else {
+            Some(Feeds::LookedUp)
+        };
+        self.recharge(topic, |channel| channel.feeds = feeds);
     }
 
     /// Gives messages of a topic to the queues that it feeds.
@@ -162,12 +224,19 @@ impl Broker {
     #[inline(never)]
     pub(super) fn feed(&mut self, topic: ChannelSlot, batch: &Batch) {
         let fed = self.originated(topic, batch);
-        let count = self.channels[topic].feeds.as_ref().map_or(0, |feeds| feeds.queues.len());
+        let Some(Feeds::Listed(list)) = &self.channels[topic].feeds else {
+            let queues = self.queues_of(topic);
+            queues.iter().for_each(|&queue| self.feed_queue(queue, fed.clone()));
+            // There may be room for a list again.
+            return self.keep_list(topic, queues);
+        };
+        let count = list.queues.len();
         // Follow-up work that tries many publishers of such a topic takes several calls.
         self.spend(count);
         for at in 0..count {
-            let queue = self.channels[topic].feeds.as_ref().map(|feeds| feeds.queues[at].queue);
-            queue.into_iter().for_each(|queue| self.feed_queue(queue, fed.clone()));
+            let Some(Feeds::Listed(list)) = &self.channels[topic].feeds else { return };
+            let queue = list.queues[at];
+            self.feed_queue(queue, fed.clone());
         }
     }
 
@@ -175,8 +244,8 @@ impl Broker {
     fn originated(&self, topic: ChannelSlot, batch: &Batch) -> Batch {
         let row = &self.channels[topic];
         let attributes = match (batch.attributes(), &row.feeds) {
-            (None, Some(feeds)) => feeds.plain.clone(),
-            (None, None) => Arc::new(Attributes::default().with_origin(row.name.clone())),
+            (None, Some(Feeds::Listed(list))) => list.plain.clone(),
+            (None, _) => Arc::new(Attributes::default().with_origin(row.name.clone())),
             (Some(own), _) => Arc::new(Attributes::clone(own).with_origin(row.name.clone())),
         };
         batch.clone().with_attributes(attributes)

@@ -2,11 +2,12 @@
 
 use super::Broker;
 use super::dead::Reason;
+use super::retry::Due;
 use super::timers::Timer;
 use crate::backlog::Segment;
 use crate::delivery::Tries;
 use crate::name::Kind;
-use crate::outbox::Origin;
+use crate::outbox::{Origin, PASSED};
 use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Attributes, Batch, ConnectionId, Time};
 use std::sync::Arc;
@@ -39,7 +40,9 @@ impl Broker {
         }
         let allocation = self.allocate(slot, batch.footprint());
         // It was there, for no time.
-        self.channels.edit(slot).next_seq += batch.len() as u64;
+        let (first, messages) = (self.channels[slot].next_seq, batch.len() as u64);
+        self.channels.edit(slot).next_seq += messages;
+        self.note_due(slot, Due::Expired { first, step: 1, messages });
         self.expire(slot, Segment { batch, allocation, tries: Tries::NONE, first: 0, step: 1, group: None });
         None
     }
@@ -70,9 +73,23 @@ impl Broker {
         self.release(segment.allocation);
     }
 
-    /// The time of entries is over that an outbox was about to hand out.
+    /// Some entries expire that are handed out, or have expired before.
     #[cold]
-    pub(super) fn expire_entries(&mut self, slot: ConnectionSlot) {
+    pub(super) fn pass_times(&mut self, slot: ConnectionSlot) {
+        self.watch_expiry(slot);
+        self.expire_entries(slot);
+        if !std::mem::take(&mut self.connections.quietly().row(slot).outbox.passes_on) {
+            return;
+        }
+        if self.spend(4 * PASSED) {
+            return self.hand_out(slot);
+        }
+        // The next call goes on.
+        self.timers.insert((self.now, Timer::Passing(self.connections[slot].id)));
+    }
+
+    /// The time of entries is over that an outbox was about to hand out.
+    fn expire_entries(&mut self, slot: ConnectionSlot) {
         for entry in std::mem::take(&mut self.connections.edit(slot).outbox.expired) {
             match entry.origin {
                 Origin::Leased { first_tag, .. } => {
@@ -96,8 +113,7 @@ impl Broker {
     }
 
     /// Arms a timer for the first messages to expire of those that the driver has.
-    #[cold]
-    pub(super) fn watch_expiry(&mut self, slot: ConnectionSlot) {
+    fn watch_expiry(&mut self, slot: ConnectionSlot) {
         let connection = self.connections.edit(slot);
         if let Some(expires) = connection.outbox.take_handed_expires() {
             self.arm_expiry(slot, expires);

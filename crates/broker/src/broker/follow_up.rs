@@ -45,8 +45,8 @@ impl Broker {
             }
         } else if !self.moving.is_empty() {
             self.go_on_moving();
-        } else if let Some(change) = self.rule_change.take() {
-            self.apply_rules(change);
+        } else if !self.rule_change.is_over() {
+            self.apply_rules();
         } else if let Some(from) = self.drained_to.take() {
             self.close_all(from);
         }
@@ -61,7 +61,7 @@ impl Broker {
             || !self.garbage.is_empty()
             || !self.abandoned.is_empty()
             || !self.moving.is_empty()
-            || self.rule_change.is_some()
+            || !self.rule_change.is_over()
             || self.drained_to.is_some()
     }
 
@@ -193,6 +193,10 @@ impl Broker {
             let Some(member) = first.filter(|_| able) else {
                 // The rest finds no room, and is told by what it waits for.
                 if let Some(member) = first {
+                    if !self.spend(1) {
+                        self.connections.edit(slot);
+                        return;
+                    }
                     self.skip_again(member, Skipped::Outbox);
                     continue;
                 }

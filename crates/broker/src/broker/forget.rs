@@ -130,6 +130,7 @@ impl Broker {
             return;
         }
         let channel = self.channels.remove(slot);
+        self.list_charge -= channel.list_charge();
         self.budget.release(channel.charge());
     }
 

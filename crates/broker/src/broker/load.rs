@@ -64,6 +64,12 @@ impl Broker {
         }
     }
 
+    /// Counts bytes more for a buffer of a channel.
+    pub(super) fn enlarge(&mut self, channel: ChannelSlot, allocation: AllocationSlot, bytes: usize) {
+        self.budget.enlarge(allocation, bytes);
+        self.change_load(channel, |load| load + bytes);
+    }
+
     pub(super) fn resize(&mut self, channel: ChannelSlot, allocation: AllocationSlot, bytes: usize) {
         let (before, now) = self.budget.resize(allocation, bytes);
         self.change_load(channel, |load| load - before + now);

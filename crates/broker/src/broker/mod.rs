@@ -61,6 +61,7 @@ mod report;
 mod retain;
 mod retry;
 mod room;
+mod round;
 mod rules;
 mod subscribe;
 mod table;
@@ -157,6 +158,8 @@ pub struct Broker {
     queues: Trie<SubscriptionSlot>,
     /// Patterns of the topics that feed durable subscriptions.
     sources: Trie<ChannelSlot>,
+    /// The charge for the lists of the queues that topics feed.
+    list_charge: usize,
     /// Counts channels and subscriptions as they are made.
     born: u64,
     /// Channels that only patterns keep in being, the longest unused first.
@@ -221,8 +224,8 @@ pub struct Broker {
     tied: BTreeSet<ConnectionSlot>,
     /// Number of times the rules were replaced, or a durable subscription came or ended.
     rules_version: u64,
-    /// Progress of applying changed rules.
-    rule_change: Option<rules::RuleChange>,
+    /// Progress of applying changed rules, and durable subscriptions that have come.
+    rule_change: rules::RuleChange,
     totals: Totals,
 }
 

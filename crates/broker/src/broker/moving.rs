@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::dead::{ORIGIN, push_others};
+use super::retry::Due;
 use crate::backlog::{Backlog, Segment};
 use crate::name::{Kind, is_durable};
 use crate::queues::{MoveError, MoveOrder, StayReason};
@@ -10,6 +11,9 @@ use crate::{Attributes, Event, Headers, Refusal, Time};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Orders that may wait.
+pub(super) const ORDERS: usize = 1000;
 
 /// Orders, which are carried out one after the other.
 #[derive(Debug, Default)]
@@ -36,6 +40,8 @@ struct Moving {
     left: usize,
     /// Messages from this one on came later, and stay.
     end: u64,
+    /// Of these, messages whose time was over.
+    later_expired: u64,
     /// Progress over the postponed ones.
     passed: (Time, u64),
     /// Messages without room, until the end.
@@ -44,6 +50,16 @@ struct Moving {
     stayed: usize,
     /// The first reason for which messages stay, with the queue that they do not go to.
     reason: Option<Box<(Bytes, StayReason)>>,
+}
+
+impl Moving {
+    /// Notes messages that came later, and whose time is over.
+    fn note_due(&mut self, due: Due) {
+        if let Due::Expired { first, step, messages } = due {
+            let earlier = self.end.saturating_sub(first).div_ceil(step).min(messages);
+            self.later_expired += messages - earlier;
+        }
+    }
 }
 
 impl Broker {
@@ -55,7 +71,7 @@ impl Broker {
     /// other queue. No try is counted of them. What finds no room there, or has no origin, stays in its place.
     ///
     /// # Errors
-    /// If there is no such queue, or the other one cannot be made, is a topic, or the same.
+    /// If there is no such queue, or the other one cannot be made, is a topic, or the same; or if too many orders wait.
     pub fn move_messages(
         &mut self,
         now: Time,
@@ -70,6 +86,9 @@ impl Broker {
         if let Some(to) = &to {
             self.check_target(from, to, left > 0)?;
         }
+        if self.moving.waiting.len() >= ORDERS {
+            return Err(MoveError::Orders { limit: ORDERS });
+        }
         self.moving.last += 1;
         let order = self.moving.last;
         let channel = self.channels.edit(slot);
@@ -80,6 +99,7 @@ impl Broker {
             to,
             left,
             end: channel.next_seq,
+            later_expired: 0,
             passed: (Time::ZERO, 0),
             aside: Backlog::default(),
             moved: 0,
@@ -133,6 +153,11 @@ impl Broker {
             if !self.spend(8) {
                 return false;
             }
+            // What has expired meanwhile is neither moved nor stays.
+            if let Some(due) = self.go_on_with_due(moving.from) {
+                moving.note_due(due);
+                continue;
+            }
             match self.take_next(moving) {
                 Some(Some((segment, due))) => self.move_one(moving, segment, due),
                 Some(None) => {}
@@ -140,20 +165,30 @@ impl Broker {
             }
         }
         while let Some((segment, due)) = moving.aside.take_whole() {
-            let channel = self.channels.edit(moving.from);
-            channel.moving -= segment.batch.len();
-            self.waiting += segment.batch.len();
-            let group = segment.group;
-            match due {
-                Some(due) => channel.backlog.postpone(segment, due),
-                None => channel.backlog.requeue(segment),
-            }
-            group.into_iter().for_each(|group| self.file_group(moving.from, group));
+            self.put_back(moving, segment, due);
             if !self.spend(8) {
                 return moving.aside.is_empty();
             }
         }
         true
+    }
+
+    /// Messages that found no room go back to their places, unless their time is over by now.
+    fn put_back(&mut self, moving: &mut Moving, segment: Segment, due: Option<Time>) {
+        let from = moving.from;
+        self.channels.edit(from).moving -= segment.batch.len();
+        if segment.batch.has_expired(self.now) {
+            self.uncharge(from, segment.charge());
+            return self.expire(from, segment);
+        }
+        moving.stayed += segment.batch.len();
+        self.waiting += segment.batch.len();
+        let (channel, group) = (self.channels.edit(from), segment.group);
+        match due {
+            Some(due) => channel.backlog.postpone(segment, due),
+            None => channel.backlog.requeue(segment),
+        }
+        group.into_iter().for_each(|group| self.file_group(from, group));
     }
 
     /// The next messages to move, at most as many as are left, and until when they are postponed. `None` if there are none,
@@ -221,15 +256,16 @@ impl Broker {
             _ => Some(segment),
         };
         let Some(rest) = rest else { return };
-        moving.stayed += rest.batch.len();
         if moving.reason.is_none() {
             let reason = to.map_or_else(|reason| reason, |to| StayReason::Refused(self.bound_of(to)));
             moving.reason = Some(Box::new((name.unwrap_or_default(), reason)));
         }
         if moving.to.is_some() {
             // Nothing behind it finds room either.
-            moving.stayed += std::mem::take(&mut moving.left);
-            return self.return_rest(from, rest, due);
+            let left = std::mem::take(&mut moving.left) + rest.batch.len();
+            self.return_rest(from, rest, due);
+            moving.stayed += left.min(self.still_there(moving));
+            return;
         }
         self.charge(from, rest.charge());
         self.channels.edit(from).moving += rest.batch.len();
@@ -237,6 +273,19 @@ impl Broker {
             Some(due) => moving.aside.postpone(rest, due),
             None => moving.aside.requeue(rest),
         }
+    }
+
+    /// Messages that wait in a queue and were there when an order to move them came.
+    fn still_there(&self, moving: &Moving) -> usize {
+        let channel = &self.channels[moving.from];
+        let later = channel.next_seq - moving.end - moving.later_expired;
+        channel.backlog.depth.saturating_sub(usize::try_from(later).unwrap_or(usize::MAX))
+    }
+
+    /// Tells the orders to move messages of a queue what was due in it.
+    pub(super) fn note_due(&mut self, slot: ChannelSlot, due: Due) {
+        self.spend(self.moving.waiting.len());
+        self.moving.waiting.iter_mut().filter(|moving| moving.from == slot).for_each(|moving| moving.note_due(due));
     }
 
     /// The queue that a message came from. A topic that fed it to a durable subscription is no place to wait: a dead letter
@@ -293,9 +342,9 @@ impl Broker {
     pub(super) fn take_aside(&mut self, from: ChannelSlot) -> Vec<Backlog> {
         let of_queue = self.moving.waiting.iter_mut().filter(|moving| moving.from == from);
         let take = |moving: &mut Moving| {
-            let aside = std::mem::take(&mut moving.aside);
-            moving.stayed -= aside.depth;
-            aside
+            // What has been put back is purged, too.
+            moving.stayed = 0;
+            std::mem::take(&mut moving.aside)
         };
         let aside: Vec<Backlog> = of_queue.map(take).collect();
         self.channels.edit(from).moving -= aside.iter().map(|backlog| backlog.depth).sum::<usize>();

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::moving::Orders;
+use super::rules::RuleChange;
 use super::table::Table;
 use crate::budget::MemoryBudget;
 use crate::limits::{ChannelRule, Limits};
@@ -33,6 +34,7 @@ impl Broker {
             topics: Trie::new(),
             queues: Trie::new(),
             sources: Trie::new(),
+            list_charge: 0,
             born: 0,
             unused: List::new(),
             unused_count: 0,
@@ -68,7 +70,7 @@ impl Broker {
             over_bound: None,
             tied: BTreeSet::new(),
             rules_version: 0,
-            rule_change: None,
+            rule_change: RuleChange::default(),
             totals: Totals::default(),
         }
     }

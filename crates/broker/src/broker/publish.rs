@@ -5,6 +5,7 @@ use super::channel::{Channel, NoChannel};
 use super::knot::Knot;
 use super::pause::{Blocked, Stop};
 use super::pending::Pending;
+use super::rules::first_rule;
 use crate::delivery::Tries;
 use crate::limits::QueueOverflow;
 use crate::name::Kind;
@@ -152,7 +153,7 @@ impl Broker {
 
     /// Whether nobody would get or buffer a topic's message.
     fn is_unheard(&self, name: &Bytes) -> bool {
-        let rule = self.rules.iter().find(|rule| rule.pattern.matches(name));
+        let rule = first_rule(&self.rules, name);
         let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
         buffers == 0 && !self.topics.matches(name) && !self.sources.matches(name)
     }

@@ -9,6 +9,7 @@ use super::pause::Stop;
 use super::pending::Pending;
 use super::publish::Taken;
 use crate::delivery::Tries;
+use crate::limits::OverflowPolicy;
 use crate::name::Kind;
 use crate::outbox::{Origin, OutboxEntry};
 use crate::slots::{AllocationSlot, ChannelSlot, ConnectionSlot, MemberSlot};
@@ -30,10 +31,23 @@ pub(super) struct Retained {
     buffered: Option<u64>,
 }
 
+impl Retained {
+    /// Its reference to a buffer, and the bytes of that which are used, for the audit.
+    pub(super) fn buffer(&self) -> (AllocationSlot, usize) {
+        (self.allocation, self.batch.footprint_given())
+    }
+}
+
 impl Channel {
     /// The retained value, unless its time is over.
     pub(super) fn retained_value(&self, now: Time) -> Option<Batch> {
         self.retained.as_ref().map(|retained| &retained.batch).filter(|batch| !batch.has_expired(now)).cloned()
+    }
+
+    /// Whether the value waits in the topic's buffer for the first subscriber.
+    pub(super) fn has_buffered_value(&self) -> bool {
+        let buffered = self.retained.as_ref().and_then(|retained| retained.buffered);
+        buffered.is_some_and(|seq| self.backlog.first_ready().is_some_and(|first| first <= seq))
     }
 
     /// When the time of the retained value is over.
@@ -48,7 +62,8 @@ impl Broker {
     #[cold]
     #[inline(never)]
     pub(super) fn publish_retained(&mut self, slot: ConnectionSlot, name: Bytes, batch: Batch) -> Result<Taken, Stop> {
-        if Kind::of(&name) == Kind::Queue {
+        // What only clears a value makes no channel.
+        if Kind::of(&name) == Kind::Queue || self.only_clears(&batch) && !self.names.contains_key(&name) {
             return self.publish_now(slot, name, batch);
         }
         let channel = match self.find_or_make(&name) {
@@ -75,9 +90,14 @@ impl Broker {
         result
     }
 
+    /// Whether none of these messages becomes a value.
+    fn only_clears(&self, batch: &Batch) -> bool {
+        batch.has_expired(self.now) || batch.iter().all(<[u8]>::is_empty)
+    }
+
     /// Whether a topic may have a value.
     fn may_retain(&self, channel: ChannelSlot, batch: &Batch) -> Result<(), Refusal> {
-        if batch.iter().all(<[u8]>::is_empty) {
+        if self.only_clears(batch) {
             return Ok(());
         }
         let limit = self.limits.retained;
@@ -119,6 +139,7 @@ impl Broker {
         let expires = before.expires().into_iter().chain(latest).min();
         let attributes = Attributes { headers: headers.finish(), retain: false, ..before }.with_expires(expires);
         let batch = batch.with_attributes(Arc::new(attributes));
+        // It took the place of the value before it, and its time is over: the topic has none, as in MQTT 5 (3.3.1.3).
         if batch.has_expired(self.now) {
             return;
         }
@@ -154,23 +175,47 @@ impl Broker {
         let (channel, slot) = (self.members[member].channel, self.members[member].connection);
         let row = &self.channels[channel];
         let Some(retained) = row.retained.as_deref() else { return };
-        let (batch, allocation) = (retained.batch.clone(), retained.allocation);
-        let waits = |seq: u64| row.backlog.first_ready().is_some_and(|first| first <= seq);
-        // The topic's buffer goes to its first subscriber, the value with it.
-        let is_buffered = retained.buffered.is_some_and(waits) && self.oldest_subscriber(channel) == Some(member);
-        if is_buffered || batch.has_expired(self.now) || self.connections[slot].has_left() {
+        let (batch, allocation, blocks) =
+            (retained.batch.clone(), retained.allocation, row.policy == OverflowPolicy::Block);
+        // The topic's buffer goes to its first subscriber, the value with it, and then to those that came meanwhile.
+        if row.has_buffered_value() || batch.has_expired(self.now) || self.connections[slot].has_left() {
             return;
         }
-        if !self.make_room(channel, slot, &batch) {
+        let must_get = blocks && !self.connections[slot].is_closing();
+        if !self.make_room(channel, slot, &batch) && !must_get {
             return self.count_dropped(channel, slot, 1);
         }
         let allocation = Some(self.budget.retain(allocation));
         self.push_entry(slot, OutboxEntry { batch, allocation, tries: Tries::NONE, origin: Origin::Topic { member } });
     }
 
-    /// Whether a subscription to a pattern is to join a topic later: there is no room for the topic's value.
-    pub(super) fn must_join_later(&self, slot: ConnectionSlot, channel: ChannelSlot) -> bool {
-        let value = self.channels[channel].retained.as_ref().map(|retained| &retained.batch);
-        value.is_some_and(|batch| !self.connections[slot].fits(batch.footprint(), 1, &self.limits))
+    /// A topic's value has left its buffer: all members get it but the one that got the buffer. It comes behind what is
+    /// older, whoever of those that came meanwhile got that.
+    pub(super) fn give_buffered_value(&mut self, channel: ChannelSlot, first: Option<MemberSlot>) {
+        let row = self.channels.edit(channel);
+        let Some(retained) = &mut row.retained else { return };
+        retained.buffered = None;
+        let (members, mut next) = (row.members as usize, row.everybody.first);
+        self.spend(members);
+        while let Some(member) = next {
+            next = self.members[member].in_channel.next;
+            if first != Some(member) {
+                self.give_retained(member);
+            }
+        }
+    }
+
+    /// Whether a subscription is to join a topic later: there is no room for the topic's value. Until then what drains is
+    /// kept for the value: others find the outbox full, or a busy one would never join.
+    pub(super) fn must_join_later(&mut self, slot: ConnectionSlot, channel: ChannelSlot) -> bool {
+        let row = &self.channels[channel];
+        let Some(value) = row.retained_value(self.now).filter(|_| !row.has_buffered_value()) else { return false };
+        let size = value.footprint();
+        if self.connections[slot].fits(size, 1, &self.limits) {
+            return false;
+        }
+        // Nothing follows from that: each credit marks the connection.
+        self.connections.quietly().row(slot).keep_for_value(size);
+        true
     }
 }

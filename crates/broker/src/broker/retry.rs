@@ -8,6 +8,18 @@ use crate::backlog::Segment;
 use crate::delivery::Return;
 use crate::slots::ChannelSlot;
 
+/// What became of messages whose time had come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    Ready,
+    /// Message `i` had the sequence number `first + i * step`.
+    Expired {
+        first: u64,
+        step: u64,
+        messages: u64,
+    },
+}
+
 impl Broker {
     /// A consumer has let go of messages of a queue.
     pub(super) fn take_back(&mut self, slot: ChannelSlot, mut segment: Segment, how: Return) {
@@ -82,22 +94,29 @@ impl Broker {
             self.begin_urgent(slot);
         }
         // One at least, however little this call may still do.
-        loop {
-            let backlog = &mut self.channels.edit(slot).backlog;
-            if let Some((rank, group)) = backlog.make_ready(self.now) {
-                group.into_iter().for_each(|group| self.file_group(slot, group));
-                self.note_rank(slot, rank);
-            } else {
-                let Some(segment) = backlog.pop_expired(self.now) else { break };
-                self.uncharge(slot, segment.charge());
-                self.waiting -= segment.batch.len();
-                self.expire(slot, segment);
-            }
+        while let Some(due) = self.go_on_with_due(slot) {
+            self.note_due(slot, due);
             if !self.spend(4) {
                 break;
             }
         }
         self.expire_retained(slot);
         self.arm_due(slot);
+    }
+
+    /// Makes messages of a channel ready that need not wait any longer, or takes out those whose time is over: the next ones.
+    pub(super) fn go_on_with_due(&mut self, slot: ChannelSlot) -> Option<Due> {
+        let backlog = &mut self.channels.edit(slot).backlog;
+        if let Some((rank, group)) = backlog.make_ready(self.now) {
+            group.into_iter().for_each(|group| self.file_group(slot, group));
+            self.note_rank(slot, rank);
+            return Some(Due::Ready);
+        }
+        let segment = backlog.pop_expired(self.now)?;
+        let due = Due::Expired { first: segment.first, step: segment.step, messages: segment.batch.len() as u64 };
+        self.uncharge(slot, segment.charge());
+        self.waiting -= segment.batch.len();
+        self.expire(slot, segment);
+        Some(due)
     }
 }

@@ -68,6 +68,8 @@ impl Broker {
         }
         match self.channels[channel].policy {
             OverflowPolicy::DropNew | OverflowPolicy::Block => false,
+            // Room is kept for a retained value: nothing that is dropped would make any.
+            OverflowPolicy::DropOld if row.kept_for_value > 0 => false,
             OverflowPolicy::Disconnect => {
                 self.close(slot, CloseReason::Slow);
                 false

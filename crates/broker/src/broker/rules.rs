@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::channel::Channel;
+use super::round::Round;
 use crate::limits::{ChannelRule, Limits, OverflowPolicy, QueueOverflow};
 use crate::name::is_durable;
 use crate::slots::ChannelSlot;
@@ -21,7 +22,7 @@ pub(super) struct InForce {
 impl InForce {
     /// The first rule that matches, and the limits where it says nothing.
     pub(super) fn new(name: &[u8], rules: &[ChannelRule], limits: &Limits) -> InForce {
-        let rule = rules.iter().find(|rule| rule.pattern.matches(name));
+        let rule = first_rule(rules, name);
         InForce {
             policy: rule.and_then(|rule| rule.policy).unwrap_or(limits.policy),
             buffer_unsubscribed: rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(limits.buffer_unsubscribed),
@@ -42,11 +43,35 @@ impl InForce {
     }
 }
 
-/// Progress of applying changed rules: channels first, then connections.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum RuleChange {
-    Channels(usize),
-    Connections(usize),
+/// The first rule that matches a name.
+pub(super) fn first_rule<'rules>(rules: &'rules [ChannelRule], name: &[u8]) -> Option<&'rules ChannelRule> {
+    rules.iter().find(|rule| {
+        #[cfg(test)]
+        crate::slots::looks::count();
+        rule.pattern.matches(name)
+    })
+}
+
+/// Rules that are looked at for a channel in one step.
+const RULES_A_STEP: usize = 16;
+
+/// Progress of applying what has changed.
+#[derive(Debug, Default)]
+pub(super) struct RuleChange {
+    channels: Option<Round>,
+    /// Connections for which publishers wait.
+    connections: Option<Round>,
+}
+
+impl RuleChange {
+    pub(super) fn is_over(&self) -> bool {
+        self.channels.is_none() && self.connections.is_none()
+    }
+
+    /// All channels are to follow what has changed, some a step.
+    pub(super) fn begin_channels(&mut self) {
+        Round::begin(&mut self.channels);
+    }
 }
 
 impl Broker {
@@ -58,36 +83,28 @@ impl Broker {
         self.begin(now);
         self.rules = rules;
         self.rules_version += 1;
-        self.rule_change = Some(RuleChange::Channels(0));
+        self.rule_change.begin_channels();
+        Round::begin(&mut self.rule_change.connections);
         self.run_effects();
     }
 
-    /// Goes on with applying the rules, some rows a step.
-    pub(super) fn apply_rules(&mut self, change: RuleChange) {
-        let mut next = change;
-        loop {
-            if !self.spend(1) {
-                self.rule_change = Some(next);
+    /// Goes on with applying what has changed, to a channel and to a connection a step.
+    pub(super) fn apply_rules(&mut self) {
+        let steps = 1 + self.rules.len() / RULES_A_STEP;
+        while !self.rule_change.is_over() {
+            if !self.spend(steps) {
                 return;
             }
-            next = match next {
-                RuleChange::Channels(index) if index < self.channels.end() => {
-                    if let Some(slot) = self.channels.at(index).map(|(slot, _)| slot) {
-                        self.follow_rules(slot);
-                    }
-                    RuleChange::Channels(index + 1)
-                }
-                RuleChange::Channels(_) => RuleChange::Connections(0),
-                RuleChange::Connections(index) if index < self.connections.end() => {
-                    // A policy may no longer let publishers wait for a subscriber.
-                    let waited_for = self.connections.at(index).filter(|(_, row)| !row.waiters.is_empty());
-                    if let Some(slot) = waited_for.map(|(slot, _)| slot) {
-                        self.connections.edit(slot).wakes_all = true;
-                    }
-                    RuleChange::Connections(index + 1)
-                }
-                RuleChange::Connections(_) => return,
-            };
+            let channel = Round::step(&mut self.rule_change.channels, self.channels.end());
+            if let Some((slot, _)) = channel.and_then(|index| self.channels.at(index)) {
+                self.follow_rules(slot);
+            }
+            let connection = Round::step(&mut self.rule_change.connections, self.connections.end());
+            let found = connection.and_then(|index| self.connections.at(index));
+            // A policy may no longer let publishers wait for a subscriber.
+            if let Some((slot, _)) = found.filter(|(_, row)| !row.waiters.is_empty()) {
+                self.connections.edit(slot).wakes_all = true;
+            }
         }
     }
 
@@ -102,8 +119,9 @@ impl Broker {
 
     #[cold]
     fn apply_to(&mut self, slot: ChannelSlot) {
-        self.channels.quietly().row(slot).rules_version = self.rules_version;
-        self.follow_sources(slot);
+        let row = self.channels.quietly().row(slot);
+        let before = std::mem::replace(&mut row.rules_version, self.rules_version);
+        self.follow_sources(slot, before);
         let channel = self.channels.quietly().row(slot);
         let rule = InForce::new(&channel.name, &self.rules, &self.limits);
         if rule == InForce::of(channel) {

@@ -3,10 +3,12 @@
 use super::Broker;
 use super::connection::{Phase, Sweep};
 use super::member::Subscription;
+use super::rules::first_rule;
+use crate::limits::OverflowPolicy;
 use crate::list::List;
 use crate::name::{Kind, Pattern};
 use crate::outbox::{Origin, OutboxEntry};
-use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
+use crate::slots::{ChannelSlot, ConnectionSlot, Key, MemberSlot, SubscriptionSlot};
 use crate::trie::Trie;
 use crate::{AckMode, Event, Refusal, SubscriptionId, cost};
 use bytes::Bytes;
@@ -20,6 +22,8 @@ pub(super) struct Joining {
     pub(super) pattern: Pattern,
     /// The next channel to look at.
     next: usize,
+    /// Behind the last one.
+    end: usize,
 }
 
 impl Broker {
@@ -41,19 +45,29 @@ impl Broker {
                 }
             }
         }
-        let subscription = self.add_subscription(slot, id, (pattern.clone(), exact.is_none()), ack);
+        // Where publishers wait for as long as it takes, a value is not missed either: it waits for room as that of a pattern.
+        let joins_later = exact.is_some_and(|channel| self.blocks(channel) && self.must_join_later(slot, channel));
+        let by_pattern = exact.is_none() || joins_later;
+        let subscription = self.add_subscription(slot, id, (pattern.clone(), by_pattern), ack);
         match exact {
-            Some(channel) => {
+            Some(channel) if !joins_later => {
                 self.join(subscription, channel);
             }
-            None => {
+            _ => {
                 let born = self.subscriptions[subscription].born;
                 self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), subscription);
-                let joining = Joining { subscription, born, pattern, next: 0 };
+                let (next, end) = exact.map_or((0, usize::MAX), |channel| (channel.index(), channel.index() + 1));
+                let joining = Joining { subscription, born, pattern, next, end };
                 self.connections.edit(slot).joining.push_back(joining);
                 self.go_on_joining(slot);
             }
         }
+    }
+
+    /// Whether a channel's publishers wait for its subscribers for as long as it takes.
+    fn blocks(&mut self, channel: ChannelSlot) -> bool {
+        self.follow_rules(channel);
+        self.channels[channel].policy == OverflowPolicy::Block
     }
 
     /// Whether a connection may have another subscription, of this id and to this name or pattern.
@@ -118,7 +132,7 @@ impl Broker {
 
     /// The prefetch of a subscription that names none.
     fn prefetch_of(&self, pattern: &Pattern) -> u32 {
-        let rule = self.rules.iter().find(|rule| rule.pattern.matches(pattern.as_bytes()));
+        let rule = first_rule(&self.rules, pattern.as_bytes());
         match rule.and_then(|rule| rule.prefetch).unwrap_or(self.limits.prefetch) {
             0 => u32::MAX,
             prefetch => prefetch,
@@ -135,10 +149,11 @@ impl Broker {
 
     /// Joins the channels that the patterns match, some a step. A topic whose retained value finds no room is joined later.
     pub(super) fn go_on_joining(&mut self, slot: ConnectionSlot) {
-        while let Some(&Joining { subscription, born, next, .. }) = self.connections[slot].joining.front() {
+        while let Some(&Joining { subscription, born, next, end, .. }) = self.connections[slot].joining.front() {
+            self.connections.quietly().row(slot).keep_for_value(0);
             // One that has ended stays in the list until its turn comes.
             let is_there = self.subscriptions.get(subscription).is_some_and(|row| row.born == born && !row.is_ended);
-            let is_over = next >= self.channels.end() || !is_there || self.connections[slot].has_left();
+            let is_over = next >= end.min(self.channels.end()) || !is_there || self.connections[slot].has_left();
             // One that was made later has found the pattern itself.
             let older = self.channels.at(next).filter(|(_, channel)| !is_over && channel.born < born);
             let matches = |name: &[u8]| self.subscriptions[subscription].pattern.matches(name);
@@ -147,7 +162,7 @@ impl Broker {
                 // Each credit marks the connection, and this goes on. No step is taken of those that make room.
                 return;
             }
-            if !self.spend(1) {
+            if !self.spend(if matching.is_some() { 4 } else { 1 }) {
                 self.connections.edit(slot);
                 return;
             }
@@ -182,11 +197,15 @@ impl Broker {
                 self.channels.edit(channel);
                 return;
             }
+            let has_value = self.channels[channel].has_buffered_value();
             let Some(segment) = self.pop_backlog(channel) else { return };
             if segment.batch.has_expired(self.now) {
                 self.expire(channel, segment);
                 continue;
             }
+            // What a protocol makes of the headers comes to it.
+            let more = segment.batch.extra_given() - segment.batch.extra();
+            self.enlarge(channel, segment.allocation, more);
             let origin = Origin::Topic { member: oldest };
             let entry = OutboxEntry {
                 batch: segment.batch,
@@ -195,6 +214,9 @@ impl Broker {
                 origin,
             };
             self.push_entry(self.members[oldest].connection, entry);
+            if has_value && !self.channels[channel].has_buffered_value() {
+                self.give_buffered_value(channel, Some(oldest));
+            }
         }
     }
 

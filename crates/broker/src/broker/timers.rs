@@ -20,6 +20,8 @@ pub(super) enum Timer {
     Due(ChannelSlot),
     /// Messages that the driver has may have expired.
     Expiry(ConnectionId),
+    /// An outbox is to go on passing over what has expired.
+    Passing(ConnectionId),
 }
 
 /// Publishers that wait for one subscriber, and other subscribers of their topics, are looked at so
@@ -43,7 +45,7 @@ impl Broker {
             if due > self.now || !self.spend(16) {
                 break;
             }
-            // One that is armed again is due later than now, so that each is due once.
+            // One that is armed again is due later than now, or this call has nothing left for it: each is due once.
             match self.timers.pop_first() {
                 Some((_, Timer::Grace(id))) => self.grace_ended(id),
                 Some((_, Timer::Write(id))) => self.check_write_timeout(id),
@@ -51,6 +53,10 @@ impl Broker {
                 Some((_, Timer::Ack(id))) => self.acks_are_due(id),
                 Some((_, Timer::Due(slot))) => self.queue_is_due(slot),
                 Some((_, Timer::Expiry(id))) => self.recall_expired(id),
+                Some((_, Timer::Passing(id))) => {
+                    let slot = self.ids.get(&id).copied();
+                    slot.into_iter().for_each(|slot| self.hand_out(slot));
+                }
                 None => {}
             }
         }

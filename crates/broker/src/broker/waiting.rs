@@ -143,7 +143,11 @@ impl Broker {
     pub fn purge(&mut self, now: Time, name: &[u8]) -> Option<usize> {
         self.begin(now);
         let slot = *self.names.get(name)?;
+        let has_value = self.channels[slot].has_buffered_value();
         let dropped = self.discard(slot);
+        if has_value {
+            self.give_buffered_value(slot, None);
+        }
         self.run_effects();
         Some(dropped)
     }

@@ -88,6 +88,11 @@ pub(crate) struct OutboxEntry {
 }
 
 impl OutboxEntry {
+    /// Its reference to a buffer, if it has one, and the bytes of that which are used, for the audit.
+    pub(crate) fn buffer(&self) -> Option<(AllocationSlot, usize)> {
+        Some((self.allocation?, self.batch.footprint_given()))
+    }
+
     /// When its messages expire, but for what a connection gets back of its own.
     pub(crate) fn expires(&self) -> Option<Time> {
         self.batch.expires().filter(|_| self.origin != Origin::Barrier)

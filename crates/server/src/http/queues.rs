@@ -170,7 +170,7 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
             })
         }
         Some(Err(MoveError::NoQueue)) | None => Err(no_queue(&name)),
-        Some(Err(error @ MoveError::Refused(_))) => {
+        Some(Err(error @ (MoveError::Refused(_) | MoveError::Orders { .. }))) => {
             let text = format!("{}: {error}\n", shown(&to.unwrap_or_default()));
             Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
         }

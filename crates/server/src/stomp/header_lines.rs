@@ -11,29 +11,51 @@ const SHARED: usize = 4 << 10;
 /// Headers that are looked through for those of a delivery. A subscriber that lags behind by more makes its own lines.
 const KNOWN: usize = 64;
 
-/// The lines of some headers, for each version once they are asked for: each escapes other bytes.
+/// The core charges large headers so often more once they are handed out.
+const CHARGED: usize = 2;
+
+/// The lines of some headers, for each version once they are asked for: each escapes other bytes. `None` where they would take
+/// more than the core charges, beside those of other versions.
 #[derive(Debug, Default)]
-pub(crate) struct HeaderLines([OnceLock<Bytes>; 3]);
+pub(crate) struct HeaderLines([OnceLock<Option<Bytes>>; 3]);
 
 impl HeaderLines {
-    /// The lines of these headers, which are the same in each call.
-    pub(super) fn of(&self, headers: &Headers, version: Version) -> Bytes {
+    /// The lines of these headers, which are the same in each call; `None` if a connection is to make its own.
+    pub(super) fn of(&self, headers: &Headers, version: Version) -> Option<Bytes> {
         let made = match version {
             Version::V1_0 => &self.0[0],
             Version::V1_1 => &self.0[1],
             Version::V1_2 => &self.0[2],
         };
-        let make = || {
-            let mut lines = Vec::with_capacity(headers.bytes());
-            let mut frame = FrameWriter::resume(version, &mut lines);
-            for (name, value) in headers.iter() {
-                frame = frame.header(name, value);
-            }
-            let _ = frame;
-            lines.into_boxed_slice().into()
-        };
-        made.get_or_init(make).clone()
+        made.get_or_init(|| self.share(headers, lines_of(headers, version))).clone()
     }
+
+    /// Lines that are kept for all subscribers of their version, if there is room for them.
+    fn share(&self, headers: &Headers, lines: Bytes) -> Option<Bytes> {
+        let mut bytes = lines.len();
+        let mut last = None;
+        for other in self.0.iter().filter_map(|other| other.get()?.as_ref()) {
+            // Most headers have nothing to escape.
+            if *other == lines {
+                return Some(other.clone());
+            }
+            if last != Some(other.as_ptr()) {
+                bytes += other.len();
+            }
+            last = Some(other.as_ptr());
+        }
+        (bytes <= CHARGED * headers.bytes()).then_some(lines)
+    }
+}
+
+fn lines_of(headers: &Headers, version: Version) -> Bytes {
+    let mut lines = Vec::with_capacity(headers.bytes());
+    let mut frame = FrameWriter::resume(version, &mut lines);
+    for (name, value) in headers.iter() {
+        frame = frame.header(name, value);
+    }
+    let _ = frame;
+    lines.into_boxed_slice().into()
 }
 
 /// Gives deliveries of the same messages the same lines. The core charges them with the messages.
@@ -73,12 +95,16 @@ mod tests {
     use super::*;
 
     fn batch(bytes: usize) -> Batch {
-        let mut headers = Headers::builder();
         // A name of one byte, and three of lengths.
-        headers.push(b"n", &vec![b'x'; bytes - 4]);
+        batch_of(&vec![b'x'; bytes - 4])
+    }
+
+    fn batch_of(value: &[u8]) -> Batch {
+        let mut headers = Headers::builder();
+        headers.push(b"n", value);
         let mut attributes = Attributes::default();
         attributes.headers = headers.finish();
-        assert_eq!(attributes.headers.bytes(), bytes);
+        assert_eq!(attributes.headers.bytes(), value.len() + 4);
         Batch::one(b"x").with_attributes(Arc::new(attributes))
     }
 
@@ -93,10 +119,37 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &other));
         let headers = &large.attributes().unwrap().headers;
         for version in [Version::V1_0, Version::V1_1, Version::V1_2] {
-            let (lines, again) = (one.of(headers, version), other.of(headers, version));
+            let (lines, again) = (one.of(headers, version).unwrap(), other.of(headers, version).unwrap());
             assert_eq!(lines.as_ptr(), again.as_ptr());
             assert_eq!(lines, [b"n:", &vec![b'x'; SHARED - 3][..], b"\n"].concat());
         }
+    }
+
+    #[test]
+    fn versions_share_lines_without_anything_to_escape_and_others_as_far_as_they_are_charged() {
+        const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
+        let shared = |value: &[u8], versions: [Version; 3]| {
+            let (batch, lines) = (batch_of(value), HeaderLines::default());
+            let headers = &batch.attributes().unwrap().headers;
+            let all = versions.map(|version| lines.of(headers, version));
+            // Whatever a version gets stays so.
+            assert_eq!(versions.map(|version| lines.of(headers, version)), all);
+            let mut buffers: Vec<_> = all.iter().flatten().map(|lines| (lines.as_ptr(), lines.len())).collect();
+            buffers.sort_unstable();
+            buffers.dedup();
+            assert!(buffers.iter().map(|(_, bytes)| bytes).sum::<usize>() <= CHARGED * headers.bytes());
+            (all.map(|lines| lines.is_some()), buffers.len())
+        };
+        let length = SHARED;
+        assert_eq!(shared(&vec![b'x'; length], ALL), ([true; 3], 1));
+        // A colon is escaped from 1.1 on.
+        let few = [&vec![b'x'; length - 4], &b"::"[..]].concat();
+        assert_eq!(shared(&few, ALL), ([true, true, true], 2));
+        assert_eq!(shared(&vec![b':'; length], ALL), ([true, false, false], 1));
+        assert_eq!(
+            shared(&vec![b':'; length], [Version::V1_2, Version::V1_1, Version::V1_0]),
+            ([true, true, false], 1)
+        );
     }
 
     #[test]

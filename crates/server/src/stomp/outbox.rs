@@ -202,7 +202,7 @@ impl Outbox {
         };
         let attributes = batch.attributes();
         let shared = headers.as_ref().zip(attributes);
-        let shared = shared.map(|(lines, attributes)| lines.of(&attributes.headers, self.version));
+        let shared = shared.and_then(|(lines, attributes)| lines.of(&attributes.headers, self.version));
         let topic_of = (Kind::of(channel) == Kind::Topic).then_some(*id);
         let (at, index) = self.made;
         if index == 0 {

@@ -32,6 +32,7 @@ impl Broker {
             claiming: VecDeque::new(),
             outbox: Outbox::default(),
             assembled: 0,
+            kept_for_value: 0,
             retained: VecDeque::new(),
             retained_bytes: 0,
             acknowledged: 0,

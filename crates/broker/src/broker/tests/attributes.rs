@@ -157,3 +157,26 @@ fn bounds_count_attributes_as_well_as_bodies() {
     bench.credit(1, 5 * (sent - 1));
     assert_eq!(bench.broker.totals().paused, 0);
 }
+
+#[test]
+fn what_a_topic_buffers_is_charged_for_what_a_protocol_makes_of_its_headers_once_it_is_given() {
+    let large = |length: usize| {
+        Arc::new(Attributes { headers: headers(&[("x", &"y".repeat(length))]), ..Attributes::default() })
+    };
+    let mut bench = Bench::new(Limits { buffer_unsubscribed: 100, ..Limits::default() });
+    for (body, length) in [("0", 10), ("1", 10_000), ("2", 10)] {
+        publish(&mut bench, "/topic/a", batch(&[body], Some(&large(length))));
+    }
+    publish(&mut bench, "/topic/a", batch(&["3"], None));
+    let memory = |bench: &Bench| {
+        assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+        bench.broker.totals().memory
+    };
+    let before = memory(&bench);
+    assert_eq!(bench.subscribe(1, "/topic/a").len(), 4);
+    assert!(memory(&bench) > before + 19_000, "large headers are there in two forms");
+    bench.credit(1, 20);
+    bench.send(1, Command::Disconnect);
+    bench.is_at_rest();
+    assert_eq!(bench.broker.totals().channels, 0);
+}

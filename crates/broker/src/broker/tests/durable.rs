@@ -182,7 +182,6 @@ fn another_source_under_the_same_name_is_refused_and_so_is_the_end_of_none() {
     check(&durable(&mut bench, 2, "/topic/b"), &[&refused(Refusal::OtherSource)]);
     check(&durable(&mut bench, 2, "/topic/*"), &[&refused(Refusal::OtherSource)]);
     check(&durable(&mut bench, 1, "/topic/a"), &[&refused(Refusal::SubscriptionExists)]);
-    check(&durable(&mut bench, 2, "/queue/a"), &[&refused(Refusal::NotATopic)]);
     let long = |length: usize| "/topic/".to_owned() + &"x".repeat(length - 7);
     let too_long = refused(Refusal::NameTooLong { length: 31, limit: 30 });
     check(&durable_as(&mut bench, 2, "/queue/subscription/me/y", long(31).leak(), AckMode::Auto), &[&too_long]);
@@ -191,6 +190,40 @@ fn another_source_under_the_same_name_is_refused_and_so_is_the_end_of_none() {
     bench.publish(3, "/queue/a", &["x"]);
     check(&bench.send(1, Command::EndDurable { queue: "/queue/a".into() }), &[&refused(Refusal::NoDurable)]);
     assert_eq!(bench.broker.queue(bench.now, b"/queue/a").map(|row| row.depth), Some(1));
+}
+
+#[test]
+fn a_refusal_names_what_cannot_be_and_says_why() {
+    let refused = |bench: &mut Bench, queue, source| {
+        let events = durable_as(bench, 2, queue, source, AckMode::Auto);
+        let [Event::Refused { channel: Some(channel), refusal, .. }] = &events[..] else { panic!("{events:?}") };
+        (String::from_utf8_lossy(channel).into_owned(), refusal.to_string())
+    };
+    let mut bench = Bench::new(Limits { channel_name: 30, ..Limits::default() });
+    let source = "a durable subscription is to a topic, and this is a queue, which keeps its messages anyway";
+    assert_eq!(refused(&mut bench, QUEUE, "/queue/a"), ("/queue/a".into(), source.into()));
+    let queue = "the messages of a durable subscription wait in a queue, whose name begins with /queue";
+    for (name, source) in [("/topic/x", "/topic/a"), ("/topic/x", "/queue/a"), ("/Queue/x", "/topic/a")] {
+        assert_eq!(refused(&mut bench, name, source), (name.into(), queue.into()));
+    }
+    let long: &'static str = ("/topic/".to_owned() + &"x".repeat(24)).leak();
+    let too_long = Refusal::NameTooLong { length: 31, limit: 30 };
+    assert_eq!(refused(&mut bench, QUEUE, long), (long.into(), too_long.to_string()));
+    assert_eq!(bench.broker.totals().channels, 0, "nothing was made");
+}
+
+#[test]
+fn one_that_has_finished_makes_no_durable_subscription() {
+    let mut bench = Bench::new(Limits::default());
+    bench.subscribe(1, "/topic/b");
+    bench.publish(3, "/topic/b", &["x"]);
+    check(&bench.send(1, Command::Finish), &[]);
+    check(&durable(&mut bench, 1, "/topic/a"), &[]);
+    assert_eq!(depth(&bench), None);
+    check(&bench.credit(1, 5), &["close 1: finished"]);
+    bench.send(1, Command::Disconnect);
+    assert_eq!(bench.broker.totals().channels, 0);
+    bench.is_at_rest();
 }
 
 #[test]

@@ -317,3 +317,29 @@ fn what_expires_on_the_way_to_a_topics_subscriber_is_recalled_and_dropped() {
     bench.is_at_rest();
     check(&bench.pass(100_000), &[]);
 }
+
+#[test]
+fn many_expired_messages_of_an_outbox_are_passed_over_in_steps_and_what_is_behind_them_comes() {
+    for steps in [1, 4096] {
+        let mut bench = Bench::new(Limits { window: 5, ..Limits::default() });
+        bench.subscribe(1, "/topic/a");
+        check(&bench.publish(3, "/topic/a", &["0"]), &["1:0"]);
+        for _ in 0..200 {
+            let attributes = living(&bench, 10);
+            check(&publish(&mut bench, "/topic/a", "x", attributes), &[]);
+        }
+        check(&bench.publish(3, "/topic/a", &["last"]), &[]);
+        bench.now = bench.now + Duration::from_millis(10);
+        bench.broker.set_steps_per_call(steps);
+        let mut events = bench.credit(1, 5);
+        let calls = bench.rest();
+        assert!(steps > 1 || calls > 1, "{calls} calls");
+        events.extend(bench.events());
+        check(&events, &["1:last"]);
+        assert_eq!(bench.broker.totals().expired, 200);
+        bench.credit(1, 8);
+        bench.send(1, Command::Disconnect);
+        bench.rest();
+        bench.is_at_rest();
+    }
+}

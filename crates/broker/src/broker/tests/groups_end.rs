@@ -4,7 +4,7 @@ use super::durable::{QUEUE, durable_as, end};
 use super::groups::{is_right, of};
 use super::retry::{ack, nack};
 use super::{Bench, check, manual};
-use crate::{AckMode, Attributes, Command, DeliveryTag, Event, Limits, Packer};
+use crate::{AckMode, Attributes, Command, DeliveryTag, Event, Limits, Packer, SubscriptionId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,4 +131,26 @@ fn what_is_rejected_in_a_temporary_queue_leaves_its_group() {
     is_right(&bench);
     bench.send(1, Command::Disconnect);
     bench.is_at_rest();
+}
+
+#[test]
+fn a_group_whose_consumer_was_excluded_waits_for_what_that_has_also_if_it_may_consume_again() {
+    for comes_back in [false, true] {
+        let mut bench = Bench::new(Limits::default());
+        bench.subscribe_with(1, "/queue/a", manual(9));
+        check(&publish(&mut bench, "/queue/a", "g", &["0"]), &["1:0"]);
+        bench.credit(1, 5);
+        bench.subscribe_with(2, "/queue/a", manual(9));
+        bench.send(2, Command::Claim { subscription: SubscriptionId(0) });
+        check(&publish(&mut bench, "/queue/a", "g", &["1"]), &[]);
+        check(&publish(&mut bench, "/queue/a", "h", &["2"]), &["2:2"]);
+        if comes_back {
+            bench.credit(2, 5);
+            bench.send(2, ack(1, 1));
+            check(&bench.send(2, Command::Disconnect), &[]);
+        }
+        is_right(&bench);
+        check(&bench.send(1, ack(1, 1)), if comes_back { &["1:1"] } else { &["2:1"] });
+        is_right(&bench);
+    }
 }

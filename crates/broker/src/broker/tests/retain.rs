@@ -23,7 +23,7 @@ pub(super) fn retain(bench: &mut Bench, channel: &str, bodies: &[&str]) -> Vec<E
 }
 
 /// "1:a retained": whether each message says so.
-fn marked(events: &[Event]) -> Vec<String> {
+pub(super) fn marked(events: &[Event]) -> Vec<String> {
     let mut lines = Vec::new();
     for event in events {
         let Event::Deliver { connection, batch, .. } = event else { panic!("{event:?}") };

@@ -118,3 +118,57 @@ fn what_is_published_while_the_first_subscriber_is_given_what_was_buffered_comes
         assert_eq!(bench.broker.totals().dropped_no_subscribers, 0);
     }
 }
+
+/// Durable subscriptions to other patterns come, one a call, until there is such an event: how many have come.
+fn come_until(bench: &mut Bench, line: &str) -> u32 {
+    for number in 0..1000 {
+        let (subscription, queue) = (SubscriptionId(number), format!("/queue/subscription/me/{number}").into());
+        let source = format!("/other/{number}/*").into();
+        let events = bench.send(5, Command::SubscribeDurable { subscription, queue, source, ack: AckMode::Auto });
+        if brief(&events).contains(&line.to_owned()) {
+            return number;
+        }
+    }
+    panic!("{line} never comes while others do");
+}
+
+#[test]
+fn new_rules_are_applied_while_durable_subscriptions_to_patterns_come() {
+    const STEPS: usize = 20;
+    let limits = || Limits { queue: 10, subscriptions: 10_000, ..small() };
+    // Publisher 1 waits for room in the last of many queues.
+    let mut bench = Bench::new(limits());
+    for number in 0..300 {
+        bench.send(2, Command::Publish { channel: format!("/queue/{number}").into(), batch: Batch::one(b"x") });
+    }
+    check(&bench.publish(1, "/queue/last", &["0", "1", "2"]), &["pause 1"]);
+    bench.broker.set_steps_per_call(STEPS);
+    bench.broker.set_rules(bench.now, vec![ChannelRule { queue: Some(20), ..rule("/queue/last") }]);
+    assert!(come_until(&mut bench, "resume 1") > 0, "one call does not look at all queues");
+    // Publisher 2 waits for a subscriber.
+    let blocks = Limits { policy: OverflowPolicy::Block, grace_period: Duration::ZERO, ..limits() };
+    let mut bench = Bench::new(blocks);
+    bench.subscribe(1, "/topic/a");
+    assert!((0..100).any(|_| brief(&bench.publish(2, "/topic/a", &["x"])).contains(&"pause 2".to_owned())));
+    bench.broker.set_steps_per_call(STEPS);
+    bench.broker.set_rules(bench.now, vec![ChannelRule { policy: Some(OverflowPolicy::DropNew), ..rule("/topic/*") }]);
+    come_until(&mut bench, "resume 2");
+}
+
+#[test]
+fn the_more_rules_there_are_the_fewer_channels_follow_them_in_one_call() {
+    for rules in [10, 1000, 10_000] {
+        let mut bench = Bench::new(Limits { subscriptions: 10_000, ..small() });
+        for number in 0..500 {
+            let pattern = format!("/queue/{number}").into();
+            bench.send(1, Command::Subscribe { subscription: SubscriptionId(number), pattern, ack: AckMode::Auto });
+        }
+        bench.rest();
+        bench.broker.set_steps_per_call(64);
+        let before = crate::slots::looks::so_far();
+        bench.broker.set_rules(bench.now, vec![rule("/queue/none"); rules]);
+        let looks = crate::slots::looks::so_far() - before;
+        assert!(looks < 5000 + 2 * rules as u64, "{looks} for {rules} rules");
+        assert!(bench.rest() > 0, "more than one call is needed");
+    }
+}

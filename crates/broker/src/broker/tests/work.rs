@@ -2,6 +2,8 @@
 //! few and beside many.
 
 mod groups;
+mod outbox;
+mod patterns;
 
 use crate::slots::looks;
 use crate::{
@@ -20,7 +22,7 @@ struct Case {
 type Prepare = fn(usize) -> Case;
 
 /// Each case, and of how many others its cost must not depend: few and many.
-const CASES: [(&str, Prepare, usize, usize); 28] = [
+const CASES: [(&str, Prepare, usize, usize); 33] = [
     ("a publish beside patterns that do not match", publish_beside_patterns, 1, MANY),
     ("the first publish to a name beside patterns that do not match", publish_to_a_new_name, 1, MANY),
     ("an ack under a pattern over queues", ack_under_a_pattern, 1, MANY),
@@ -49,6 +51,11 @@ const CASES: [(&str, Prepare, usize, usize); 28] = [
     ("an ack before messages of its group", groups::ack_before_its_group, 1, MANY),
     ("a disconnect of the consumer of groups", groups::disconnect_with_groups, SOME, MANY),
     ("a purge of groups", groups::purge_groups, SOME, MANY),
+    ("an ack beside queues that wait for a full consumer", outbox::ack_of_a_full_consumer, SOME, MANY),
+    ("a credit before messages that have expired", outbox::credit_before_expired, SOME, MANY),
+    ("a subscription to a pattern of channels", patterns::subscribe, SOME, MANY),
+    ("a durable subscription to a pattern of topics", patterns::subscribe_durable, SOME, MANY),
+    ("the end of a durable subscription", patterns::end_durable, SOME, MANY),
 ];
 
 const MANY: usize = 10_000;
