@@ -1,3 +1,4 @@
+use crate::batch::size_at;
 use crate::delivery::Tries;
 use crate::slots::{AllocationSlot, MemberSlot};
 use crate::{Attributes, Batch, Time};
@@ -20,15 +21,16 @@ impl Bits {
         self.0[index / WORD] >> (index % WORD) & 1 == 1
     }
 
+    /// Sets a bit: whether it was not set.
+    fn set(&mut self, index: usize) -> bool {
+        let (word, bit) = (&mut self.0[index / WORD], 1 << (index % WORD));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
     /// Sets the bits of a range: gives how many were not set.
     fn set_all(&mut self, range: Range<usize>) -> u32 {
-        if range.len() == 1 {
-            // Acks one by one.
-            let (word, bit) = (&mut self.0[range.start / WORD], 1 << (range.start % WORD));
-            let is_new = *word & bit == 0;
-            *word |= bit;
-            return u32::from(is_new);
-        }
         let mut count = 0;
         for (word, mask) in masks(range) {
             count += (mask & !self.0[word]).count_ones();
@@ -131,6 +133,12 @@ impl Lease {
         self.batch.attributes()
     }
 
+    /// The group that its messages are of.
+    #[inline]
+    pub(crate) fn group(&self) -> Option<&Bytes> {
+        self.batch.group()
+    }
+
     /// One more than the last tag.
     #[inline]
     pub(crate) fn end_tag(&self) -> u64 {
@@ -166,15 +174,11 @@ impl Lease {
     }
 
     /// The first tag of a range that is settled already.
-    #[inline]
-    pub(crate) fn first_settled(&self, tags: &Range<u64>) -> Option<u64> {
+    fn first_settled(&self, tags: &Range<u64>) -> Option<u64> {
         if self.left == 0 {
             return Some(tags.start).filter(|_| !tags.is_empty());
         }
         let (settled, wanted) = (&self.marks.as_ref()?.settled, self.within(tags));
-        if wanted.len() == 1 {
-            return settled.get(wanted.start).then_some(tags.start);
-        }
         Some(self.first_tag + settled.first(wanted, true)? as u64)
     }
 
@@ -188,9 +192,10 @@ impl Lease {
         first.map_or(self.end_tag(), |first| self.first_tag + first as u64)
     }
 
-    /// Settles what is not in a range of this lease's tags: gives the number of messages.
-    pub(crate) fn settle(&mut self, tags: Range<u64>) -> u32 {
-        let wanted = self.within(&tags);
+    /// Settles what is not in a range of this lease's tags: gives the number of messages, and the first tag that was settled
+    /// before.
+    pub(crate) fn settle(&mut self, tags: Range<u64>) -> (u32, Option<u64>) {
+        let (wanted, known) = (self.within(&tags), self.first_settled(&tags));
         let settled = match self.left {
             0 => 0,
             // All at once, as most are.
@@ -198,7 +203,18 @@ impl Lease {
             _ => self.marks.get_or_insert_default().settled.set_all(wanted),
         };
         self.left -= settled as u16;
-        settled
+        (settled, known)
+    }
+
+    /// Settles one of several, and says whether it did: not if it is settled already, is the first, or leaves the lease
+    /// to be compacted. These cost more, and are for [`Lease::settle`].
+    #[inline]
+    pub(crate) fn settle_one(&mut self, tag: u64) -> bool {
+        let stays = usize::from(self.left) * 2 >= self.batch.len() + 2;
+        let Some(marks) = self.marks.as_mut().filter(|_| stays) else { return false };
+        let is_new = marks.settled.set((tag - self.first_tag) as usize);
+        self.left -= u16::from(is_new);
+        is_new
     }
 
     /// The unsettled messages of a range of this lease's tags, as few pieces of the batch.
@@ -244,35 +260,46 @@ impl Lease {
         Batch::from_parts(packed, count, self.batch.attributes().cloned())
     }
 
-    /// Drops the settled messages from the batch if they are more than half of it: gives the bytes
-    /// that the new buffer is charged for.
+    /// Whether more than half of the messages in the batch are settled.
     #[inline]
-    pub(crate) fn compact(&mut self) -> Option<usize> {
-        let left = usize::from(self.left);
-        if left == 0 || left * 2 >= self.batch.len() {
-            return None;
-        }
-        self.compact_to(left)
+    pub(crate) fn is_sparse(&self) -> bool {
+        usize::from(self.left) * 2 < self.batch.len()
     }
 
-    /// As [`Lease::compact`], where so many messages are left. Looks at those that the batch has alone.
-    fn compact_to(&mut self, left: usize) -> Option<usize> {
+    /// Drops the settled messages from the batch if they are more than half of it, and not all: gives the bytes
+    /// that the new buffer is charged for. Looks at none behind the last settled one.
+    pub(crate) fn compact(&mut self) -> Option<usize> {
+        let left = usize::from(self.left);
+        if left == 0 || !self.is_sparse() {
+            return None;
+        }
         let marks = self.marks.as_mut()?;
-        let (batch, mut packed) = (self.batch.clone(), Vec::new());
-        let mut messages = batch.iter_packed();
-        for (word, all) in masks(0..usize::from(self.count)) {
+        let (whole, mut packed) = (&self.batch.packed()[..], Vec::new());
+        // Neighbors that stay are copied together: those between `begin` and `offset` so far.
+        let (mut begin, mut offset) = (0, 0);
+        let mut dropped = self.batch.len() - left;
+        'messages: for (word, all) in masks(0..usize::from(self.count)) {
+            let settled = marks.settled.0[word];
             let mut present = all & !marks.absent.0[word];
+            marks.absent.0[word] |= settled;
             while present != 0 {
                 let bit = present & present.wrapping_neg();
                 present ^= bit;
-                let Some(message) = messages.next() else { break };
-                if marks.settled.0[word] & bit != 0 {
-                    marks.absent.0[word] |= bit;
-                } else {
-                    packed.extend_from_slice(message);
+                let Some(size) = size_at(whole, offset) else { break 'messages };
+                if settled & bit != 0 {
+                    if begin < offset {
+                        packed.extend_from_slice(&whole[begin..offset]);
+                    }
+                    begin = offset + size;
+                    dropped -= 1;
+                }
+                offset += size;
+                if dropped == 0 {
+                    break 'messages;
                 }
             }
         }
+        packed.extend_from_slice(&whole[begin..]);
         packed.shrink_to_fit();
         let bytes = packed.len() + self.batch.extra();
         self.batch = self.part(packed.into(), left);
@@ -312,8 +339,9 @@ mod tests {
             for (first, length, compacts) in settled {
                 let tags = (100 + first.min(count))..(100 + (first + length).min(count));
                 let before = left.len();
+                let known = tags.clone().find(|tag| !left.contains(tag));
                 left.retain(|tag| !tags.contains(tag));
-                prop_assert_eq!(lease.settle(tags) as usize, before - left.len());
+                prop_assert_eq!(lease.settle(tags), ((before - left.len()) as u32, known));
                 if compacts {
                     lease.compact();
                 }
@@ -338,9 +366,9 @@ mod tests {
     #[test]
     fn a_lease_is_compacted_when_more_than_half_of_it_is_settled() {
         let mut lease = lease(4);
-        assert_eq!(lease.settle(100..102), 2);
+        assert_eq!(lease.settle(100..102), (2, None));
         assert_eq!(lease.compact(), None);
-        assert_eq!(lease.settle(100..103), 1);
+        assert_eq!(lease.settle(100..103), (1, Some(100)));
         assert_eq!(lease.first_settled(&(103..104)), None);
         assert_eq!(lease.first_settled(&(102..104)), Some(102));
         assert_eq!(lease.compact(), Some(4 + 4));
@@ -348,14 +376,28 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_is_settled_alone_unless_it_is_the_first_or_more_than_half_would_be() {
+        let mut lease = lease(8);
+        assert!(!lease.settle_one(103), "the first");
+        assert_eq!(lease.settle(103..104), (1, None));
+        assert!(!lease.settle_one(103), "settled already");
+        assert_eq!([100, 101, 102, 104].map(|tag| lease.settle_one(tag)), [true, true, true, false]);
+        assert_eq!((lease.left(), lease.first_unsettled(), lease.is_sparse()), (4, 104, false));
+        assert_eq!((lease.settle(104..105), lease.is_sparse()), ((1, None), true));
+        assert!(!lease.settle_one(105), "before it is compacted");
+        assert_eq!(lease.compact(), Some(lease.batch.bytes()));
+        assert_eq!([105, 104].map(|tag| lease.settle_one(tag)), [true, false]);
+    }
+
+    #[test]
     fn a_lease_that_is_settled_at_once_keeps_no_marks() {
         let mut lease = lease(4);
         lease.set_due(Some(Time(9)));
         assert_eq!((lease.due(), lease.left(), lease.first_unsettled()), (Some(Time(9)), 4, 100));
-        assert_eq!((lease.first_settled(&(100..104)), lease.settle(100..104)), (None, 4));
+        assert_eq!((lease.first_settled(&(100..104)), lease.settle(100..104)), (None, (4, None)));
         assert!(lease.marks.is_none());
         assert_eq!((lease.first_settled(&(101..104)), lease.first_settled(&(101..101))), (Some(101), None));
-        assert_eq!((lease.settle(101..103), lease.left(), lease.first_unsettled()), (0, 0, 104));
+        assert_eq!((lease.settle(101..103), lease.left(), lease.first_unsettled()), ((0, Some(101)), 0, 104));
         assert_eq!(lease.pieces(100..104), []);
     }
 }

@@ -68,6 +68,7 @@ impl Leases {
     }
 
     /// The lease with a tag.
+    #[inline]
     pub(crate) fn get_mut(&mut self, tag: u64) -> Option<&mut Lease> {
         let chunk = if self.is_newest(tag) { &mut self.newest } else { self.older.range_mut(..=tag).next_back()?.1 };
         let index = position_of(chunk, tag)?;

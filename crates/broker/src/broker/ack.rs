@@ -4,6 +4,7 @@ use super::Broker;
 use super::connection::Sweep;
 use super::timers::Timer;
 use crate::delivery::Return;
+use crate::lease::{Piece, Source};
 use crate::slots::{ConnectionSlot, MemberSlot};
 use crate::{ConnectionId, DeliveryTag, Event, Refusal};
 
@@ -19,9 +20,36 @@ pub(super) struct Settling {
     returns: Option<Return>,
 }
 
+impl Settling {
+    fn note_unknown(&mut self, tag: u64) {
+        self.unknown = Some(self.unknown.map_or(tag, |known| known.min(tag)));
+    }
+}
+
 impl Broker {
+    #[inline]
     pub(super) fn ack(&mut self, slot: ConnectionSlot, first: u64, last: u64) {
+        if first == last && self.ack_one(slot, first) {
+            return;
+        }
         self.settle(slot, Settling { next: first, last, unknown: None, returns: None });
+    }
+
+    /// Most acks of one message: what its lease has left stays there. False for any other.
+    #[inline]
+    fn ack_one(&mut self, slot: ConnectionSlot, tag: u64) -> bool {
+        let connection = self.connections.quietly().row(slot);
+        if tag >= connection.handed_tag || !connection.settling.is_empty() {
+            return false;
+        }
+        let Some(lease) = connection.leases.get_mut(tag) else { return false };
+        let member = lease.member;
+        if lease.group().is_some() || !lease.settle_one(tag) {
+            return false;
+        }
+        self.count_delivered(slot, self.members[member].channel, 1);
+        self.count_settled(slot, member, 1);
+        true
     }
 
     pub(super) fn nack(&mut self, slot: ConnectionSlot, first: u64, last: u64, requeue: bool) {
@@ -72,45 +100,76 @@ impl Broker {
         true
     }
 
-    /// Settles what one lease has of a range.
+    /// Settles what one lease has of a range. An ack marks the connection only where something may follow for that: nothing
+    /// does from most of them.
+    #[inline]
     fn settle_next(&mut self, slot: ConnectionSlot, settling: &mut Settling) {
-        let leases = &mut self.connections.edit(slot).leases;
-        let mut unknown = |tag: u64| settling.unknown = Some(settling.unknown.map_or(tag, |known| known.min(tag)));
-        let Some(lease) = leases.get_mut(settling.next) else {
-            unknown(settling.next);
-            let next = leases.next_from(settling.next).map(|lease| lease.first_tag);
-            settling.next = next.map_or(settling.last + 1, |tag| tag.min(settling.last + 1));
-            return;
+        let Some(lease) = self.connections.quietly().row(slot).leases.get_mut(settling.next) else {
+            return self.pass_over_unknown(slot, settling);
         };
         let tags = settling.next..lease.end_tag().min(settling.last + 1);
-        if let Some(tag) = lease.first_settled(&tags) {
-            unknown(tag);
-        }
         settling.next = tags.end;
         let returned = settling.returns.map(|how| (how, lease.pieces(tags.clone())));
-        let count = lease.settle(tags);
-        let (first_tag, source, is_over) = (lease.first_tag, lease.source(), lease.left() == 0);
-        let of_group = lease.attributes().filter(|attributes| attributes.group().is_some()).cloned();
-        let compacted = lease.compact();
-        let channel = self.members[source.member].channel;
+        let (count, known) = lease.settle(tags);
+        let (first_tag, member, is_sparse) = (lease.first_tag, lease.member, lease.is_sparse());
+        let of_group = lease.attributes().filter(|_| lease.group().is_some()).cloned();
+        if let Some(tag) = known {
+            settling.note_unknown(tag);
+        }
         if let Some((how, pieces)) = returned {
-            self.spend(pieces.len());
-            self.return_pieces(source, pieces, how);
-            if how == Return::Failed && of_group.is_some() {
-                self.hold_back(slot);
-            }
+            let source = lease.source();
+            self.return_settled(slot, source, pieces, how, of_group.is_some());
         } else {
+            let channel = self.members[member].channel;
             self.count_delivered(slot, channel, count as usize);
             self.settle_group(channel, of_group.as_ref(), count as usize);
         }
-        self.count_settled(slot, source.member, count);
-        if is_over {
-            let lease = self.connections.edit(slot).leases.remove(first_tag);
+        self.count_settled(slot, member, count);
+        if is_sparse {
+            self.end_or_compact(slot, first_tag);
+        }
+    }
+
+    /// Nothing waits for an ack under the next tags of a range.
+    #[cold]
+    fn pass_over_unknown(&self, slot: ConnectionSlot, settling: &mut Settling) {
+        settling.note_unknown(settling.next);
+        let next = self.connections[slot].leases.next_from(settling.next).map(|lease| lease.first_tag);
+        settling.next = next.map_or(settling.last + 1, |tag| tag.min(settling.last + 1));
+    }
+
+    /// Messages that are settled go back to their queue, or to the dead letters.
+    #[cold]
+    fn return_settled(
+        &mut self,
+        slot: ConnectionSlot,
+        source: Source,
+        pieces: Vec<Piece>,
+        how: Return,
+        are_of_group: bool,
+    ) {
+        self.connections.edit(slot);
+        self.spend(pieces.len());
+        self.return_pieces(source, pieces, how);
+        if how == Return::Failed && are_of_group {
+            self.hold_back(slot);
+        }
+    }
+
+    /// Takes out a lease of which nothing is left, or drops what is settled of it.
+    #[inline(never)]
+    fn end_or_compact(&mut self, slot: ConnectionSlot, first_tag: u64) {
+        let leases = &mut self.connections.quietly().row(slot).leases;
+        let Some(lease) = leases.get_mut(first_tag) else { return };
+        if lease.left() == 0 {
+            let lease = leases.remove(first_tag);
             lease.into_iter().for_each(|lease| self.end_lease(lease));
-        } else if let Some(bytes) = compacted {
+        } else if let Some(bytes) = lease.compact() {
+            let before = lease.allocation;
+            let channel = self.members[lease.member].channel;
             let allocation = self.allocate(channel, bytes);
-            let lease = self.connections.edit(slot).leases.get_mut(first_tag).expect("it was found");
-            let before = std::mem::replace(&mut lease.allocation, allocation);
+            let lease = self.connections.quietly().row(slot).leases.get_mut(first_tag).expect("it was found");
+            lease.allocation = allocation;
             self.release(before);
         }
     }
@@ -177,9 +236,14 @@ impl Broker {
     }
 
     /// Messages no longer wait for an ack: their subscription may get others.
+    #[inline(always)]
     pub(super) fn count_settled(&mut self, slot: ConnectionSlot, member: MemberSlot, messages: u32) {
-        let connection = self.connections.edit(slot);
+        let connection = self.connections.quietly().row(slot);
         connection.unacked -= messages as usize;
+        // One that owes no acks any more may be done, or is no longer read on for them.
+        if connection.unacked == 0 {
+            self.connections.edit(slot);
+        }
         let row = &self.members[member];
         if row.has_left {
             return;
@@ -187,8 +251,11 @@ impl Broker {
         let subscription = row.subscription;
         let row = self.subscriptions.row(subscription);
         row.unacked -= messages;
-        if !row.skipped.is_empty() && connection.freed.back() != Some(&subscription) {
-            connection.freed.push_back(subscription);
+        if !row.skipped.is_empty() {
+            let connection = self.connections.edit(slot);
+            if connection.freed.back() != Some(&subscription) {
+                connection.freed.push_back(subscription);
+            }
         }
     }
 

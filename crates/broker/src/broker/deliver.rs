@@ -167,6 +167,7 @@ impl Broker {
         entry.allocation.into_iter().for_each(|allocation| self.release(allocation));
     }
 
+    #[inline(always)]
     pub(super) fn count_delivered(&mut self, slot: ConnectionSlot, channel: ChannelSlot, messages: usize) {
         self.channels.quietly().row(channel).delivered.add(self.now, messages as u64);
         self.connections.quietly().row(slot).delivered += messages as u64;

@@ -10,9 +10,24 @@ use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
 impl Broker {
     /// Does the follow-up work that the marks name, until there is none or the call has done
     /// enough.
+    #[inline]
     pub(super) fn run_effects(&mut self) {
+        self.note_freed();
+        // After most acks there is none.
+        if self.has_work() || self.draining {
+            self.run_marked_effects();
+        }
+    }
+
+    /// Whoever waits for memory may go on if some was freed.
+    #[inline]
+    fn note_freed(&mut self) {
+        self.wakes_memory |= self.budget.take_freed() && self.paused > 0;
+    }
+
+    fn run_marked_effects(&mut self) {
         loop {
-            self.wakes_memory |= self.budget.take_freed() && self.paused > 0;
+            self.note_freed();
             if self.draining {
                 self.check_drain();
             }
@@ -53,6 +68,7 @@ impl Broker {
     }
 
     /// Whether a call has left work over.
+    #[inline]
     pub(super) fn has_work(&self) -> bool {
         !self.connections.is_clean()
             || !self.channels.is_clean()

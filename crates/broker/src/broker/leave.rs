@@ -228,7 +228,7 @@ impl Broker {
             let pieces = if tags.is_empty() { Vec::new() } else { lease.pieces(tags) };
             self.return_pieces(lease.source(), pieces, how);
         }
-        let settled = lease.settle(first..end);
+        let (settled, _) = lease.settle(first..end);
         self.count_settled(slot, lease.member, settled);
         self.end_lease(lease);
     }

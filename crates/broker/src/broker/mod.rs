@@ -14,7 +14,7 @@
 //! | `EndDurable` | channel | drop what waits and what comes back, members leave, forget |
 //! | `Claim` | members, channels | tell the consumers who may consume, some a step; dispatch |
 //! | `Unsubscribe` | members, channel, connection | leave channels, take back, dispatch, wake publishers, forget, close if finished |
-//! | `Ack`, `Nack` | lease, subscription, channel, dead letters, connection | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
+//! | `Ack`, `Nack` | lease, subscription, channel, dead letters; connection, where it owes no more acks or a queue waits for them | dispatch to the freed prefetch; arm the back-off; trim the dead letters; close if finished; free memory |
 //! | `Credit`, `TransportAck` | outbox, channel, connection | hand out; dispatch to the freed room; wake publishers; close if finished; free memory |
 //! | `Recalled` | outbox, channel | take back, dispatch, hand out, close if finished |
 //! | `Reserve` | memory | free memory |
@@ -245,8 +245,13 @@ impl Broker {
             return self.run_effects();
         }
         let Some(&slot) = self.ids.get(&connection) else { return };
+        if let Command::Ack { first, last } = command {
+            // The most frequent of those that own nothing.
+            self.ack(slot, first.0, last.0);
+            return self.run_effects();
+        }
         match command {
-            Command::Connect { .. } => {}
+            Command::Connect { .. } | Command::Ack { .. } => {}
             Command::Publish { channel, batch } => self.accept(slot, pending::Pending::Publish { channel, batch }),
             Command::PublishWithReceipt { channel, batch, receipt } => {
                 self.accept(slot, pending::Pending::Publish { channel, batch });
@@ -265,7 +270,6 @@ impl Broker {
             Command::EndDurable { queue } => self.end_durable(slot, queue),
             Command::Claim { subscription } => self.claim(slot, subscription),
             Command::Unsubscribe { subscription } => self.unsubscribe(slot, subscription),
-            Command::Ack { first, last } => self.ack(slot, first.0, last.0),
             Command::Nack { first, last, requeue } => self.nack(slot, first.0, last.0, requeue),
             Command::Credit { bytes } => self.credit(slot, bytes),
             Command::TransportAck { bytes } => self.transport_ack(slot, bytes),

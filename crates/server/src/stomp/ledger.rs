@@ -132,19 +132,18 @@ impl Ledger {
         (1..self.end).contains(&tag)
     }
 
-    /// Takes the tags that an ack of `tag` covers, in order.
-    pub(super) fn settle(&mut self, id: SubscriptionId, tag: u64) -> Vec<RangeInclusive<u64>> {
+    /// Takes the tags that an ack of `tag` covers, and gives them in order.
+    pub(super) fn settle(&mut self, id: SubscriptionId, tag: u64, mut covered: impl FnMut(RangeInclusive<u64>)) {
         let Some(Subscription { unacked: Some(unacked), is_ended, .. }) =
             self.subscriptions.get_mut(&id).map(Box::as_mut)
         else {
-            return vec![tag..=tag];
+            return covered(tag..=tag);
         };
-        let mut covered = Vec::new();
         while let Some(first) = unacked.front_mut()
             && first.start <= tag
         {
             let end = first.end.min(tag + 1);
-            covered.push(first.start..=end - 1);
+            covered(first.start..=end - 1);
             if end < first.end {
                 first.start = end;
                 break;
@@ -157,7 +156,6 @@ impl Ledger {
                 self.remove(id);
             }
         }
-        covered
     }
 
     fn remove(&mut self, id: SubscriptionId) {
@@ -169,6 +167,14 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Ledger {
+        fn covered(&mut self, id: SubscriptionId, tag: u64) -> Vec<RangeInclusive<u64>> {
+            let mut covered = Vec::new();
+            self.settle(id, tag, |tags| covered.push(tags));
+            covered
+        }
+    }
 
     const ONE: SubscriptionId = SubscriptionId(1);
     const TWO: SubscriptionId = SubscriptionId(2);
@@ -190,10 +196,10 @@ mod tests {
     #[test]
     fn a_cumulative_ack_covers_earlier_messages_of_its_subscription_only() {
         let mut ledger = ledger();
-        assert_eq!(ledger.settle(ONE, 7), [1..=4, 7..=7]);
-        assert_eq!(ledger.settle(ONE, 7), []);
-        assert_eq!(ledger.settle(ONE, 8), [8..=8]);
-        assert_eq!(ledger.settle(TWO, 6), [6..=6]);
+        assert_eq!(ledger.covered(ONE, 7), [1..=4, 7..=7]);
+        assert_eq!(ledger.covered(ONE, 7), []);
+        assert_eq!(ledger.covered(ONE, 8), [8..=8]);
+        assert_eq!(ledger.covered(TWO, 6), [6..=6]);
     }
 
     #[test]
@@ -202,7 +208,7 @@ mod tests {
         assert!(ledger.is_given(8) && !ledger.is_given(9) && !ledger.is_given(0));
         ledger.recalled(3);
         assert!(ledger.is_given(2) && !ledger.is_given(3));
-        assert_eq!(ledger.settle(ONE, 8), [1..=2]);
+        assert_eq!(ledger.covered(ONE, 8), [1..=2]);
     }
 
     #[test]
@@ -219,9 +225,9 @@ mod tests {
         ledger.forget(ONE);
         let entry = ledger.deliver(ONE, "/topic/a".into(), (Batch::one(b"x"), None), None, false);
         assert!(matches!(entry, Entry::Skipped(5)));
-        assert_eq!(ledger.settle(ONE, 4), [1..=4]);
+        assert_eq!(ledger.covered(ONE, 4), [1..=4]);
         ledger.recalled(8);
-        assert_eq!(ledger.settle(ONE, 7), [7..=7]);
+        assert_eq!(ledger.covered(ONE, 7), [7..=7]);
         assert_eq!(ledger.subscriptions.len(), 1, "nothing of it is left");
         assert!(ledger.ended.is_empty());
     }
@@ -241,7 +247,7 @@ mod tests {
             let mut ledger = ledger();
             ledger.lapsed(ONE, lapsed.clone());
             ledger.lapsed(TWO, lapsed.clone());
-            assert_eq!(ledger.settle(ONE, 8), covered, "{lapsed:?}");
+            assert_eq!(ledger.covered(ONE, 8), covered, "{lapsed:?}");
         }
     }
 
@@ -285,10 +291,10 @@ mod tests {
         // The newest are known.
         let newest = ENDED as u32 + 1;
         assert_eq!(
-            ledger.settle(SubscriptionId(newest), u64::MAX - 1),
+            ledger.covered(SubscriptionId(newest), u64::MAX - 1),
             [u64::from(newest) + 1..=u64::from(newest) + 1]
         );
         assert_eq!((ledger.subscriptions.len(), ledger.ended.len()), (ENDED - 1, ENDED - 1));
-        assert_eq!(ledger.settle(SubscriptionId(0), 1), [1..=1]);
+        assert_eq!(ledger.covered(SubscriptionId(0), 1), [1..=1]);
     }
 }

@@ -150,6 +150,21 @@ impl Decoder {
         Ok(Found::Frame { frame, length: end + 1 })
     }
 
+    /// An ACK of version 1.2 with an id of letters, digits and hyphens and no other header, at the very beginning of `input`:
+    /// gives the id, and the frame's length. [`Decoder::next`] finds the same there and costs more; consumers that ack each
+    /// message send little else. Between two frames only. `None` says nothing about what is there.
+    #[must_use]
+    pub fn bare_ack<'a>(&self, input: &'a [u8]) -> Option<(&'a [u8], usize)> {
+        const LINE: &[u8] = b"id:";
+        let rest = input.strip_prefix(b"ACK\n")?.strip_prefix(LINE)?;
+        let length = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')?;
+        let (id, behind) = rest.split_at(length);
+        let is_due = self.phase == Phase::Between && self.version == Version::V1_2;
+        let is_within = self.limits.headers > 0 && LINE.len() + length <= self.limits.line;
+        let end = behind.strip_prefix(b"\n\n\0")?;
+        (is_due && is_within).then_some((id, input.len() - end.len()))
+    }
+
     /// Takes a whole head at once if it is that of an earlier frame, byte by byte.
     fn take_repeated(&mut self, input: &[u8]) {
         let Some(known) = self.repeat.found_at(&input[self.begin..]) else { return };

@@ -36,7 +36,11 @@ impl<'a> Frame<'a> {
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &[u8]) -> Option<Cow<'a, [u8]>> {
-        self.headers().find(|header| *header.name == *name).map(|header| header.value)
+        // Most lines are passed over by their first byte, which is that of the name but for an escape, and for blanks in 1.0.
+        let has_blanks = self.version == Version::V1_0;
+        let may_be = |line: &&[u8]| has_blanks || line.first() == name.first() || line.first() == Some(&b'\\');
+        let mut headers = lines(self.lines).filter(may_be).filter_map(|line| Header::of_line(line, self.version).ok());
+        headers.find(|header| *header.name == *name).map(|header| header.value)
     }
 
     /// The header lines as they came. Frames of one connection whose lines are equal have equal headers.

@@ -147,6 +147,75 @@ fn the_first_of_repeated_headers_is_found() {
 }
 
 #[test]
+fn a_header_is_found_by_its_name_however_that_is_written() {
+    let found = |version, line: &str, name: &str| {
+        let mut decoder = Decoder::new(LIMITS);
+        decoder.set_version(version);
+        let bytes = format!("SEND\nother:0\n{line}\n\n\0");
+        let Ok(Found::Frame { frame, .. }) = decoder.next(bytes.as_bytes()) else { panic!("{bytes:?} is no frame") };
+        frame.header(name.as_bytes()).is_some_and(|value| *value == *b"1")
+    };
+    for (version, line, name, expected) in [
+        (V1_2, "name:1", "name", true),
+        (V1_2, "names:1", "name", false),
+        (V1_2, " name:1", "name", false),
+        (V1_2, "Name:1", "name", false),
+        (V1_2, "\\cname:1", ":name", true),
+        (V1_2, "\\cname:1", "\\cname", false),
+        (V1_1, "\\\\name:1", "\\name", true),
+        (V1_1, "\\nname:1", "\nname", true),
+        (V1_0, " name : 1", "name", true),
+        (V1_0, "\\cname:1", "\\cname", true),
+        (V1_2, "name:1", "", false),
+    ] {
+        assert_eq!(found(version, line, name), expected, "{version}: {line} as {name:?}");
+    }
+}
+
+#[test]
+fn a_bare_ack_is_what_would_be_decoded_there() {
+    for version in Version::ALL {
+        let mut decoder = Decoder::new(LIMITS);
+        decoder.set_version(version);
+        let longest = "x".repeat(LIMITS.line - 3);
+        for (bytes, expected) in [
+            ("ACK\nid:5-0-1\n\n\0", Some("5-0-1")),
+            ("ACK\nid:5-0-t1\n\n\0ACK\nid:5-0-2\n\n\0", Some("5-0-t1")),
+            ("ACK\nid:\n\n\0", Some("")),
+            (&*format!("ACK\nid:{longest}\n\n\0"), Some(&*longest)),
+            (&*format!("ACK\nid:{longest}x\n\n\0"), None),
+            ("ACK\nid:5\n\nbody\0", None),
+            ("ACK\nid:5\nreceipt:1\n\n\0", None),
+            ("ACK\nid:5\\c1\n\n\0", None),
+            ("ACK\r\nid:5\r\n\r\n\0", None),
+            ("\nACK\nid:5\n\n\0", None),
+            ("NACK\nid:5\n\n\0", None),
+            ("ACK\nid:5\n\n", None),
+        ] {
+            let found = decoder.bare_ack(bytes.as_bytes()).map(|(id, length)| (id.to_vec(), length));
+            let expected = expected.filter(|_| version == V1_2).map(str::as_bytes);
+            assert_eq!(found.as_ref().map(|(id, _)| &id[..]), expected, "{version}: {bytes:?}");
+            let Some((id, bare_length)) = found else { continue };
+            let Ok(Found::Frame { frame, length }) = decoder.next(bytes.as_bytes()) else { panic!("{bytes:?}") };
+            assert_eq!(
+                (frame.command, frame.header(b"id").as_deref(), length),
+                (&b"ACK"[..], Some(&id[..]), bare_length)
+            );
+            assert_eq!((frame.headers().count(), frame.body.len()), (1, 0));
+        }
+    }
+    // In the middle of a frame it is part of that.
+    let mut decoder = Decoder::new(LIMITS);
+    decoder.set_version(V1_2);
+    let ack = b"ACK\nid:5\n\n\0";
+    assert!(matches!(decoder.next(&ack[..6]), Ok(Found::Need { .. })));
+    assert_eq!(decoder.bare_ack(ack), None);
+    let mut without = Decoder::new(Limits { headers: 0, ..LIMITS });
+    without.set_version(V1_2);
+    assert_eq!(without.bare_ack(ack), None);
+}
+
+#[test]
 fn what_a_version_cannot_express_never_becomes_a_header() {
     let written = |version| {
         let mut out = Vec::new();

@@ -1,11 +1,12 @@
 //! ACK and NACK.
 
 use super::frames::missing;
-use super::{Session, StompError};
+use super::{Ledger, Session, StompError};
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use switchboard_broker::{Command, DeliveryTag, SubscriptionId};
-use switchboard_wire::stomp::{Frame, Version};
+use switchboard_wire::stomp::{Frame, Header, Version};
 
 /// Which message a frame is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,34 @@ enum Act {
     },
 }
 
+/// The headers that have a meaning in an ACK or NACK, found in one pass over its lines. Of repeated ones the first counts.
+#[derive(Default)]
+struct Headers<'a> {
+    id: Option<Cow<'a, [u8]>>,
+    message: Option<Cow<'a, [u8]>>,
+    subscription: Option<Cow<'a, [u8]>>,
+    transaction: Option<Cow<'a, [u8]>>,
+    requeue: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Headers<'a> {
+    fn of(frame: &Frame<'a>) -> Headers<'a> {
+        let mut headers = Headers::default();
+        for Header { name, value } in frame.headers() {
+            let header = match &*name {
+                b"id" => &mut headers.id,
+                b"message-id" => &mut headers.message,
+                b"subscription" => &mut headers.subscription,
+                b"transaction" => &mut headers.transaction,
+                b"requeue" => &mut headers.requeue,
+                _ => continue,
+            };
+            header.get_or_insert(value);
+        }
+        headers
+    }
+}
+
 impl Session {
     pub(super) fn ack(
         &mut self,
@@ -40,72 +69,102 @@ impl Session {
         nacks: bool,
         commands: &mut Vec<Command>,
     ) -> Result<(), StompError> {
-        let named = if self.version >= Version::V1_2 { "id" } else { "message-id" };
-        let id = frame.header(named.as_bytes()).ok_or_else(|| missing(frame, named))?;
-        let unknown = || StompError::new(format!("no message was delivered here as {}", id.escape_ascii()));
-        let name = self.name(&id).ok_or_else(unknown)?;
+        let headers = Headers::of(frame);
+        let (named, id) =
+            if self.version >= Version::V1_2 { ("id", headers.id) } else { ("message-id", headers.message) };
+        let id = id.ok_or_else(|| missing(frame, named))?;
+        let name = self.name(&id).ok_or_else(|| unknown(&id))?;
         if self.version == Version::V1_1 {
-            let subscription = frame.header(b"subscription").ok_or_else(|| missing(frame, "subscription"))?;
+            let subscription = headers.subscription.ok_or_else(|| missing(frame, "subscription"))?;
             let of = self.subscriptions.get(&*subscription).map(|subscription| subscription.id);
             // Of a subscription that has ended, it comes late.
-            if let (Name::Tagged(id, _), Some(of)) = (name, of)
-                && id != of
+            if let (Name::Tagged(named, _), Some(of)) = (name, of)
+                && named != of
             {
-                return Err(unknown());
+                return Err(unknown(&id));
             }
         }
-        let transaction = frame.header(b"transaction").map(Cow::into_owned);
-        if let Some(transaction) = &transaction {
+        if let Some(transaction) = &headers.transaction {
             self.transactions.check(transaction)?;
         }
         let Name::Tagged(subscription, tag) = name else { return Ok(()) };
-        if !self.ledger.lock().is_given(tag) {
-            return Err(unknown());
-        }
-        let act = match (nacks, frame.header(b"requeue").as_deref()) {
+        let act = match (nacks, headers.requeue.as_deref()) {
             (false, _) => Act::Ack,
             (true, None | Some(b"true")) => Act::Nack { requeue: true },
             (true, Some(b"false")) => Act::Nack { requeue: false },
             (true, Some(_)) => return Err(StompError::new("requeue is true or false")),
         };
         let settlement = Settlement { subscription, tag, act };
-        match transaction {
-            Some(transaction) => self.transactions.settle(&transaction, settlement)?,
-            None => self.settle(settlement, commands),
+        match headers.transaction {
+            None => self.settle_given(settlement, &id, commands),
+            Some(_) if !self.ledger.lock().is_given(tag) => Err(unknown(&id)),
+            Some(transaction) => self.transactions.settle(&transaction, settlement),
         }
+    }
+
+    /// As [`Session::ack`] for an ACK that has an id and no other header.
+    pub(super) fn bare_ack(&mut self, id: &[u8], commands: &mut Vec<Command>) -> Result<(), StompError> {
+        self.flush(commands);
+        match self.name(id).ok_or_else(|| unknown(id))? {
+            Name::Tagged(subscription, tag) => {
+                self.settle_given(Settlement { subscription, tag, act: Act::Ack }, id, commands)
+            }
+            Name::Untagged => Ok(()),
+        }
+    }
+
+    /// Acks or nacks what was delivered.
+    fn settle_given(&self, settlement: Settlement, id: &[u8], commands: &mut Vec<Command>) -> Result<(), StompError> {
+        let mut ledger = self.ledger.lock();
+        if !ledger.is_given(settlement.tag) {
+            return Err(unknown(id));
+        }
+        settle(&mut ledger, settlement, commands);
         Ok(())
     }
 
-    /// Joins consecutive tags to one command.
-    pub(super) fn settle(&mut self, settlement: Settlement, commands: &mut Vec<Command>) {
-        let Settlement { subscription, tag, act } = settlement;
-        for tags in self.ledger.lock().settle(subscription, tag) {
-            let before = match (commands.last_mut(), act) {
-                (Some(Command::Ack { last, .. }), Act::Ack) => Some(last),
-                (Some(Command::Nack { last, requeue: before, .. }), Act::Nack { requeue }) if *before == requeue => {
-                    Some(last)
-                }
-                _ => None,
-            };
-            match before {
-                Some(last) if last.0 + 1 == *tags.start() => last.0 = *tags.end(),
-                _ => commands.push(command(tags, act)),
-            }
-        }
+    /// Acks or nacks of a transaction.
+    pub(super) fn settle(&self, settlement: Settlement, commands: &mut Vec<Command>) {
+        settle(&mut self.ledger.lock(), settlement, commands);
     }
 
     /// The message of a `message-id` or `ack` header of this connection.
     fn name(&self, id: &[u8]) -> Option<Name> {
-        let mut parts = std::str::from_utf8(id).ok()?.split('-');
+        let mut parts = id.split(|&byte| byte == b'-');
         let (connection, subscription, tag) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || connection.parse() != Ok(self.connection.0) {
+        if parts.next().is_some() || number(connection) != Some(self.connection.0) {
             return None;
         }
-        if tag.starts_with('t') {
+        if tag.first() == Some(&b't') {
             return Some(Name::Untagged);
         }
-        Some(Name::Tagged(SubscriptionId(subscription.parse().ok()?), tag.parse().ok()?))
+        Some(Name::Tagged(SubscriptionId(number(subscription)?), number(tag)?))
     }
+}
+
+fn unknown(id: &[u8]) -> StompError {
+    StompError::new(format!("no message was delivered here as {}", id.escape_ascii()))
+}
+
+fn number<T: FromStr>(digits: &[u8]) -> Option<T> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Joins consecutive tags to one command.
+fn settle(ledger: &mut Ledger, Settlement { subscription, tag, act }: Settlement, commands: &mut Vec<Command>) {
+    ledger.settle(subscription, tag, |tags| {
+        let before = match (commands.last_mut(), act) {
+            (Some(Command::Ack { last, .. }), Act::Ack) => Some(last),
+            (Some(Command::Nack { last, requeue: before, .. }), Act::Nack { requeue }) if *before == requeue => {
+                Some(last)
+            }
+            _ => None,
+        };
+        match before {
+            Some(last) if last.0 + 1 == *tags.start() => last.0 = *tags.end(),
+            _ => commands.push(command(tags, act)),
+        }
+    });
 }
 
 fn command(tags: RangeInclusive<u64>, act: Act) -> Command {

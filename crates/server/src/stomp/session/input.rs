@@ -159,6 +159,11 @@ impl Session {
             if self.state == State::Connecting {
                 recognize(input)?;
             }
+            if let Some((id, length)) = self.decoder.bare_ack(input) {
+                self.bare_ack(id, commands)?;
+                input = &input[length..];
+                continue;
+            }
             match decode(&mut self.decoder, input)? {
                 Found::Frame { frame, length } => {
                     self.ahead = input.len();
