@@ -153,7 +153,7 @@ impl Broker {
             if !self.spend(8) {
                 return false;
             }
-            // What has expired meanwhile is neither moved nor stays.
+            // Messages that have expired meanwhile are neither moved nor stay.
             if let Some(due) = self.go_on_with_due(moving.from) {
                 moving.note_due(due);
                 continue;
@@ -342,7 +342,7 @@ impl Broker {
     pub(super) fn take_aside(&mut self, from: ChannelSlot) -> Vec<Backlog> {
         let of_queue = self.moving.waiting.iter_mut().filter(|moving| moving.from == from);
         let take = |moving: &mut Moving| {
-            // What has been put back is purged, too.
+            // Messages that have been put back are purged, too.
             moving.stayed = 0;
             std::mem::take(&mut moving.aside)
         };

@@ -62,7 +62,7 @@ impl Broker {
     #[cold]
     #[inline(never)]
     pub(super) fn publish_retained(&mut self, slot: ConnectionSlot, name: Bytes, batch: Batch) -> Result<Taken, Stop> {
-        // What only clears a value makes no channel.
+        // A message that only clears a value makes no channel.
         if Kind::of(&name) == Kind::Queue || self.only_clears(&batch) && !self.names.contains_key(&name) {
             return self.publish_now(slot, name, batch);
         }

@@ -8,7 +8,7 @@ use crate::backlog::Segment;
 use crate::delivery::Return;
 use crate::slots::ChannelSlot;
 
-/// What became of messages whose time had come.
+/// The outcome for messages whose time had come.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
     Ready,

@@ -45,7 +45,7 @@ impl Broker {
                 }
             }
         }
-        // Where publishers wait for as long as it takes, a value is not missed either: it waits for room as that of a pattern.
+        // A value is not missed if publishers wait for as long as it takes: it waits for room, as that of a pattern.
         let joins_later = exact.is_some_and(|channel| self.blocks(channel) && self.must_join_later(slot, channel));
         let by_pattern = exact.is_none() || joins_later;
         let subscription = self.add_subscription(slot, id, (pattern.clone(), by_pattern), ack);
@@ -203,7 +203,7 @@ impl Broker {
                 self.expire(channel, segment);
                 continue;
             }
-            // What a protocol makes of the headers comes to it.
+            // The lines that a protocol makes of the headers come to it.
             let more = segment.batch.extra_given() - segment.batch.extra();
             self.enlarge(channel, segment.allocation, more);
             let origin = Origin::Topic { member: oldest };

@@ -1,4 +1,4 @@
-//! What the end of a move counts, and how many moves may wait.
+//! The counts at the end of a move, and the bound of moves that wait.
 
 use super::attributes::headers;
 use super::{Bench, check};
