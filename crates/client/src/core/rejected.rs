@@ -91,7 +91,7 @@ impl Publisher {
         self.rejected.retain(|id| !is_over(id));
     }
 
-    /// What is in doubt of messages whose bytes are gone: without those that were rejected, which was told.
+    /// The doubt about messages whose bytes are gone, without those that were rejected, which was told.
     pub(super) fn doubt_beside_rejected(&self, doubt: Doubt, token: Token, barrier: Option<u64>) -> Doubt {
         let of = |number| self.rejected.iter().filter(|id| id.token == token && id.number == number).count() as u64;
         Doubt { messages: doubt.messages.saturating_sub(barrier.map_or(0, of)), ..doubt }
