@@ -18,7 +18,7 @@ pub(super) struct Queue {
     name: String,
     /// The name's bytes, if they are no UTF-8.
     name_hex: Option<String>,
-    /// What feeds it: it is a durable subscription's.
+    /// Topics that feed it: it is a durable subscription's.
     topics: Option<String>,
     topics_hex: Option<String>,
     depth: f64,
