@@ -57,7 +57,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "switchboard-wire",
         ],
     ),
-    ("bench", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
+    (
+        "bench",
+        &["switchboard-broker", "switchboard-child", "switchboard-load", "switchboard-server", "switchboard-wire"],
+    ),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];
 
