@@ -52,6 +52,12 @@ def output_of(command):
     return done.stdout
 
 
+def number(pattern, text):
+    """The number that a tool has printed."""
+    found = re.search(pattern, text)
+    return float(found[1]) if found else sys.exit(f"there is no {pattern} in: {text}")
+
+
 def fields(line):
     """Reads `name=value` pairs."""
     return dict(part.split("=", 1) for part in line.split())
@@ -139,16 +145,14 @@ end
         )
         if "Non-2xx" in text or "Socket errors" in text:
             sys.exit(text)
-        return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+        return number(r"Requests/sec:\s+([\d.]+)", text)
 
     def pgbench(self, sql, *options):
         """Transactions a second, and the mean time of one in milliseconds."""
         text = output_of(["pgbench", "-n", "-M", "prepared", "-f", self.file("statement.sql", sql), "-j", "1", *options])
-        found = re.search(r"number of failed transactions: (\d+)", text)
-        if found and found[1] != "0":
+        if number(r"number of failed transactions: (\d+)", text):
             sys.exit(text)
-        rate = float(re.search(r"tps = ([\d.]+) \(without", text)[1])
-        return rate, float(re.search(r"latency average = ([\d.]+) ms", text)[1])
+        return number(r"tps = ([\d.]+) \(without", text), number(r"latency average = ([\d.]+) ms", text)
 
     def bound(self, name, value, least=None, most=None):
         """Notes whether a ratio is within its bound."""
