@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/child", &[]),
     ("crates/browser-test", &[]),
     ("crates/rows", &["switchboard-child", "switchboard-driver", "switchboard-web"]),
-    ("crates/rows/compare", &[]),
+    ("crates/rows/compare", &["switchboard-load"]),
     ("crates/news", &["switchboard-child", "switchboard-driver", "switchboard-http-client", "switchboard-web"]),
     ("crates/http-client", &["switchboard-driver"]),
     ("crates/server", &["switchboard-broker", "switchboard-driver", "switchboard-web", "switchboard-wire"]),
