@@ -1,12 +1,12 @@
 //! The open connections of one service, and which of them goes when there are too many.
 
-use atomic_waker::AtomicWaker;
+use crate::wish::{Signal, Wish};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -51,40 +51,6 @@ struct Entry {
     generation: Arc<AtomicU64>,
     seen: u64,
     signal: Arc<Signal>,
-}
-
-/// What a connection is asked for from outside, and the task that is to hear it. Each of its wake-ups looks here, so that
-/// looking takes no lock.
-#[derive(Debug, Default)]
-struct Signal {
-    wish: AtomicU8,
-    waker: AtomicWaker,
-}
-
-/// The wish that others have of a connection; a later one replaces an earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wish {
-    /// To go on.
-    GoOn,
-    /// To end behind the request at hand.
-    Finish,
-    /// To end at once.
-    End,
-}
-
-impl Signal {
-    fn tell(&self, wish: Wish) {
-        self.wish.fetch_max(wish as u8, Ordering::Release);
-        self.waker.wake();
-    }
-
-    fn heard(&self) -> Wish {
-        match self.wish.load(Ordering::Acquire) {
-            0 => Wish::GoOn,
-            1 => Wish::Finish,
-            _ => Wish::End,
-        }
-    }
 }
 
 /// The activity of a connection.
@@ -271,8 +237,7 @@ impl Slot {
 
     /// The wish that others have of the connection; the task is woken when there is a new one. One task asks.
     pub(crate) fn poll_wish(&self, cx: &Context<'_>) -> Wish {
-        self.signal.waker.register(cx.waker());
-        self.signal.heard()
+        self.signal.poll(cx)
     }
 
     /// Returns when the connection is to end at once.

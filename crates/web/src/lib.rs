@@ -17,6 +17,7 @@ mod bind;
 
 mod session;
 mod token;
+mod wish;
 
 mod access;
 mod hosts;

@@ -3,11 +3,12 @@
 use crate::access::{self, Access};
 use crate::answers::{self, Answers};
 use crate::body::{self, Bodies};
-use crate::connections::{Connections, Slot, Via, Wish};
+use crate::connections::{Connections, Slot, Via};
 use crate::errors::{self, raw};
 use crate::hosts::is_upgrade;
 use crate::stream::Stream;
 use crate::takeover::Takeover;
+use crate::wish::Wish;
 use crate::{BindError, Options, Token, bind_all, navigation};
 use axum::Router;
 use axum::body::{Body, HttpBody};
