@@ -1,15 +1,15 @@
 //! A connection of a protocol with acks, of which only the commands are of interest. They take
 //! their time on the way, keep their order, and may be lost: then the connection ends soon.
 
-use crate::native::length;
+mod sending;
+
 use crate::oracle::Oracle;
 use crate::rng::Rng;
-use crate::settings::{QUEUE_PATTERNS, QUEUES, Settings, TOPIC_PATTERNS, TOPICS};
+use crate::settings::{DURABLE, QUEUES, Settings};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{AckMode, Attributes, Batch, Command, DeliveryTag, Packer, SubscriptionId, Time};
+use switchboard_broker::{Batch, Command, DeliveryTag, SubscriptionId, Time};
 
 #[derive(Debug, Default)]
 pub(crate) struct Acker {
@@ -19,6 +19,11 @@ pub(crate) struct Acker {
     lane: VecDeque<(Time, Command)>,
     /// Messages on their way to it: when they come, their size and tag.
     inbox: VecDeque<(Time, usize, Option<u64>)>,
+    /// Receipts on their way to it: when they come, their number and bytes.
+    unread: VecDeque<(Time, usize, usize)>,
+    next_receipt: u64,
+    /// Publishes since the last receipt.
+    publishes: usize,
     unacked: Vec<u64>,
     /// The last tag that has come.
     highest_tag: u64,
@@ -52,6 +57,12 @@ impl Acker {
         for (place, body) in batch.iter().enumerate() {
             self.inbox.push_back((at, body.len() + 4, tag.map(|tag| tag.0 + place as u64)));
         }
+    }
+
+    /// Receipts have come, which count with so many bytes until they are read.
+    pub(crate) fn get_receipt(&mut self, now: Time, receipts: usize, bytes: usize, delay: usize, rng: &mut Rng) {
+        let at = late(now, delay, self.unread.back().map(|entry| entry.0), rng);
+        self.unread.push_back((at, receipts, bytes));
     }
 
     /// Returns messages that it has not taken; others it has reported.
@@ -91,14 +102,18 @@ impl Acker {
         self.take(now, settings, rng);
         self.acknowledge(now, settings, rng);
         match rng.below(12) {
-            0 => self.subscribe(now, settings, rng),
+            0 => self.subscribe(id, now, settings, rng),
             1 if rng.one_in(4) && !self.subscriptions.is_empty() => {
                 let place = rng.below(self.subscriptions.len());
                 let subscription = SubscriptionId(self.subscriptions.swap_remove(place));
                 self.send(now, settings.delay, Command::Unsubscribe { subscription }, rng);
             }
+            5 if settings.durable && rng.one_in(8) => {
+                let queue = Bytes::from_static(rng.pick(&DURABLE).0.as_bytes());
+                self.send(now, settings.delay, Command::EndDurable { queue }, rng);
+            }
             2..4 => self.publish(id, now, settings, oracle, rng),
-            4 if rng.one_in(3) => {
+            4 if !settings.queues_only && rng.one_in(3) => {
                 let batch = Batch::one(&vec![b'c'; rng.below(9)]);
                 self.send(now, settings.delay, Command::Barrier { batch }, rng);
             }
@@ -112,6 +127,9 @@ impl Acker {
         }
         if std::mem::take(&mut self.emptied) {
             self.tell(now, settings.delay, Command::Credit { bytes: 0 }, rng);
+        }
+        while let Some((_, receipts, bytes)) = self.unread.pop_front_if(|entry| entry.0 <= now) {
+            self.tell(now, settings.delay, Command::ReceiptsWritten { receipts, bytes }, rng);
         }
         for _ in 0..rng.within(1, 5) {
             let Some(&(at, size, tag)) = self.inbox.front() else { break };
@@ -151,65 +169,6 @@ impl Acker {
         }
     }
 
-    pub(crate) fn subscribe(&mut self, now: Time, settings: &Settings, rng: &mut Rng) {
-        if self.subscriptions.len() > settings.limits.subscriptions {
-            return;
-        }
-        let long = "/topic/".to_owned() + &"x".repeat(settings.limits.channel_name);
-        let pattern = match rng.below(30) {
-            _ if self.ring.is_some() => self.ring.map_or("", |ring| ring.0),
-            0 => long.as_str(),
-            1..18 => rng.pick(&QUEUE_PATTERNS),
-            _ => rng.pick(&TOPIC_PATTERNS),
-        };
-        let ack = self.prefetch.map_or(AckMode::Auto, |prefetch| AckMode::Manual { prefetch });
-        let again = rng.one_in(30);
-        let subscription = self.next_subscription;
-        self.next_subscription += 1;
-        self.subscriptions.push(subscription);
-        for _ in 0..=usize::from(again) {
-            let (subscription, pattern) = (SubscriptionId(subscription), Bytes::copy_from_slice(pattern.as_bytes()));
-            self.send(now, settings.delay, Command::Subscribe { subscription, pattern, ack }, rng);
-        }
-    }
-
-    fn publish(&mut self, id: u64, now: Time, settings: &Settings, oracle: &mut Oracle, rng: &mut Rng) {
-        let channel = match self.ring {
-            Some((_, to)) => to,
-            None if rng.one_in(2) => rng.pick(&QUEUES),
-            None => rng.pick(&TOPICS),
-        };
-        let mut packer = Packer::default();
-        for _ in 0..rng.within(1, 6) {
-            let over = usize::from(rng.one_in(300)) * (settings.limits.message + 1);
-            if let Some(body) = oracle.mint(id, channel, over.max(length(settings, rng))) {
-                packer.push(&body);
-            }
-        }
-        let Some(batch) = packer.finish() else { return };
-        let may_wait = settings.retries && self.ring.is_none() && channel.starts_with("/queue");
-        let mut attributes = Attributes::default();
-        if may_wait && rng.one_in(4) {
-            attributes = times(attributes, now, rng);
-        }
-        if settings.groups && channel.starts_with("/queue") && rng.one_in(2) {
-            attributes = attributes.with_group(Bytes::from_static(rng.pick(&[b"g1", b"g2", b"g3"])));
-        }
-        if settings.priorities && channel.starts_with("/queue") && rng.one_in(2) {
-            attributes.priority = rng.pick(&[0, 4, 7, 9]);
-        }
-        let has_some = attributes != Attributes::default();
-        let batch = if has_some { batch.with_attributes(Arc::new(attributes)) } else { batch };
-        let reserves = rng.one_in(3);
-        if reserves {
-            self.send(now, settings.delay, Command::Reserve { bytes: batch.bytes(), whole: batch.bytes() }, rng);
-        }
-        self.send(now, settings.delay, Command::Publish { channel: channel.into(), batch }, rng);
-        if reserves {
-            self.send(now, settings.delay, Command::Reserve { bytes: 0, whole: 0 }, rng);
-        }
-    }
-
     /// The next command that has come to the driver by now, for the broker. A service that ends reads on,
     /// for acks, and throws away what is published.
     pub(crate) fn next(&mut self, now: Time, draining: bool) -> Option<Command> {
@@ -218,8 +177,14 @@ impl Acker {
         }
         while !self.closing && (draining || !self.paused) {
             let (_, command) = self.lane.pop_front_if(|entry| entry.0 <= now)?;
-            let publishes =
-                matches!(command, Command::Publish { .. } | Command::Barrier { .. } | Command::Reserve { .. });
+            let publishes = matches!(
+                command,
+                Command::Publish { .. }
+                    | Command::PublishWithReceipt { .. }
+                    | Command::Receipt { .. }
+                    | Command::Barrier { .. }
+                    | Command::Reserve { .. }
+            );
             if !draining || !publishes {
                 return Some(command);
             }
@@ -239,16 +204,9 @@ impl Acker {
     pub(crate) fn next_at(&self, draining: bool) -> Option<Time> {
         let lane = if self.paused && !draining { None } else { self.lane.front().map(|entry| entry.0) };
         let driver = self.driver.front().map(|entry| entry.0);
-        [driver, lane, self.inbox.front().map(|entry| entry.0)].into_iter().flatten().min()
+        let comes = [self.inbox.front().map(|entry| entry.0), self.unread.front().map(|entry| entry.0)];
+        comes.into_iter().chain([driver, lane]).flatten().min()
     }
-}
-
-/// Messages that expire, are delayed, or both.
-fn times(attributes: Attributes, now: Time, rng: &mut Rng) -> Attributes {
-    let time = |rng: &mut Rng| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000, 1 << 40]));
-    let expires = (!rng.one_in(3)).then(|| time(rng));
-    let deliver_at = rng.one_in(3).then(|| now + Duration::from_micros(rng.pick(&[0, 300, 5_000, 200_000])));
-    attributes.with_expires(expires).with_deliver_at(deliver_at)
 }
 
 fn late(now: Time, delay: usize, last: Option<Time>, rng: &mut Rng) -> Time {

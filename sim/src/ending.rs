@@ -1,11 +1,14 @@
 //! The end of a run: everybody is given the time that he needs, and then the books must balance.
 
+use crate::acker::Acker;
 use crate::native::Native;
 use crate::oracle::{Act, Checked, promise};
-use crate::settings::{DEAD, QUEUES, TOPICS};
+use crate::settings::{DEAD, DURABLE, QUEUES, TOPICS};
 use crate::world::{Link, World};
+use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{StatusQuery, Time};
+use switchboard_broker::{Attributes, Batch, Command, StatusQuery, Time};
 
 impl World {
     pub(crate) fn end(&mut self) -> Checked {
@@ -20,7 +23,8 @@ impl World {
         // Whose acks were lost leaves: what waits for them goes to others.
         let ids: Vec<u64> = self.links.keys().copied().collect();
         for id in ids {
-            if matches!(self.links.get(&id), Some(Link::Acker(_))) {
+            // Nobody consumes the temporary queues of others.
+            if self.settings.temporary || matches!(self.links.get(&id), Some(Link::Acker(_))) {
                 self.gone(id)?;
             }
         }
@@ -28,6 +32,8 @@ impl World {
             return self.end_of_service();
         }
         self.sweep()?;
+        self.consume_durables()?;
+        self.clear_values()?;
         self.oracle.at_rest(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         self.oracle.all_done(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         DEAD.iter().try_for_each(|name| self.act(Act::Purge(name, None)))?;
@@ -46,6 +52,8 @@ impl World {
         let left = self.links.keys();
         promise!(self.links.is_empty(), "connections are left when the service has ended: {left:?}");
         // Nobody comes any more. What is left is lost, and known.
+        self.end_durables()?;
+        self.clear_values()?;
         while self.broker.waiting() > 0 {
             self.purge_all()?;
         }
@@ -55,6 +63,7 @@ impl World {
 
     /// A worker for all queues and a listener to all topics come and read everything.
     fn sweep(&mut self) -> Checked {
+        let is_apart = |name: &[u8]| name.starts_with(b"/queue/dead/") || name.starts_with(b"/queue/subscription/");
         // Some are disconnected for being slow, and come again.
         for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(30).enumerate() {
             let waits = self
@@ -62,7 +71,7 @@ impl World {
                 .status(self.now, &StatusQuery::top(usize::MAX))
                 .channels
                 .iter()
-                .any(|channel| channel.depth > 0 && !channel.name.starts_with(b"/queue/dead/"));
+                .any(|channel| channel.depth > 0 && !is_apart(&channel.name));
             if round > 1 && self.broker.totals().paused == 0 && !waits {
                 break;
             }
@@ -80,6 +89,67 @@ impl World {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// A consumer takes everything of the durable subscriptions, one after the other, and then they end.
+    fn consume_durables(&mut self) -> Checked {
+        if !self.settings.durable {
+            return Ok(());
+        }
+        for durable in DURABLE {
+            let id = self.join_acker()?;
+            let (now, settings, rng) = (self.now, &self.settings, &mut self.rng);
+            if let Some(Link::Acker(acker)) = self.links.get_mut(&id) {
+                acker.subscribe_durable(now, settings, durable, rng);
+            }
+            self.settle()?;
+            self.gone(id)?;
+            self.settle()?;
+        }
+        self.end_durables()
+    }
+
+    fn end_durables(&mut self) -> Checked {
+        if !self.settings.durable {
+            return Ok(());
+        }
+        let id = self.join_acker()?;
+        for (queue, _) in DURABLE {
+            let queue = Bytes::from_static(queue.as_bytes());
+            self.act(Act::Command(id, Command::EndDurable { queue }))?;
+        }
+        self.gone(id)?;
+        // Topics find out that they feed nothing any more.
+        self.act(Act::SetRules(self.settings.rules.clone()))?;
+        self.settle()
+    }
+
+    /// Somebody clears the retained values, for topics with one are not forgotten.
+    fn clear_values(&mut self) -> Checked {
+        if !self.settings.retains {
+            return Ok(());
+        }
+        let id = self.join_acker()?;
+        for name in TOPICS {
+            if self.oracle.mint_clearing(id, name) {
+                let mut attributes = Attributes::default();
+                attributes.retain = true;
+                let batch = Batch::one(b"").with_attributes(Arc::new(attributes));
+                self.act(Act::Command(id, Command::Publish { channel: name.into(), batch }))?;
+            }
+        }
+        self.gone(id)?;
+        self.settle()
+    }
+
+    fn join_acker(&mut self) -> Checked<u64> {
+        while self.broker.totals().connections >= self.settings.limits.connections {
+            let Some(&id) = self.links.keys().next() else { break };
+            self.gone(id)?;
+            self.settle()?;
+        }
+        let acker = Acker::new(&mut self.rng, &self.settings);
+        self.join(Link::Acker(Box::new(acker)))
     }
 
     fn purge_all(&mut self) -> Checked {

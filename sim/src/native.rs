@@ -137,7 +137,7 @@ impl Native {
     }
 
     fn talk(&mut self, id: u64, settings: &Settings, oracle: &mut Oracle, rng: &mut Rng) {
-        if rng.one_in(12) {
+        if !settings.queues_only && rng.one_in(12) {
             let body = vec![b'e'; rng.below(12)];
             self.say(&[ECHO, &body], Said::Barrier(body.clone()));
         }
@@ -151,7 +151,7 @@ impl Native {
             let frames: [&[u8]; 2] = if rng.one_in(2) { [&channel, b"x"] } else { [b"/topic/a", &body] };
             return self.say(&frames, Said::TooLong);
         }
-        let channel = if rng.one_in(2) { rng.pick(&QUEUES) } else { rng.pick(&TOPICS) };
+        let channel = if settings.queues_only || rng.one_in(2) { rng.pick(&QUEUES) } else { rng.pick(&TOPICS) };
         for _ in 0..rng.pick(&[0, 1, 1, 2, 5]) {
             let length = length(settings, rng);
             let Some(body) = oracle.mint(id, channel, length) else { continue };

@@ -1,6 +1,9 @@
 use crate::rng::Rng;
+use std::sync::LazyLock;
 use std::time::Duration;
-use switchboard_broker::{ChannelRule, Delivery, Limits, OverflowPolicy, Pattern};
+use switchboard_broker::{
+    ChannelRule, ConnectionId, Delivery, Limits, OverflowPolicy, Pattern, QueueOverflow, temporary_queue,
+};
 
 pub(crate) const TOPICS: [&str; 8] =
     ["/topic/a", "/topic/b", "/topic/c/x", "/topic/c/y", "/topic/kept/1", "/topic/kept/2", "free", "/topic/>"];
@@ -10,9 +13,32 @@ pub(crate) const TOPIC_PATTERNS: [&str; 9] =
 pub(crate) const QUEUE_PATTERNS: [&str; 6] =
     ["/queue/a", "/queue/a", "/queue/b/1", "/queue/b/*", "/queue/>", "/queue/small"];
 
-/// The queues of the dead letters of [`QUEUES`].
-pub(crate) const DEAD: [&str; 4] =
-    ["/queue/dead/queue/a", "/queue/dead/queue/b/1", "/queue/dead/queue/b/2", "/queue/dead/queue/small"];
+/// The queues of the dead letters of [`QUEUES`] and [`DURABLE`].
+pub(crate) const DEAD: [&str; 7] = [
+    "/queue/dead/queue/a",
+    "/queue/dead/queue/b/1",
+    "/queue/dead/queue/b/2",
+    "/queue/dead/queue/small",
+    "/queue/dead/queue/subscription/i/a",
+    "/queue/dead/queue/subscription/i/c",
+    "/queue/dead/queue/subscription/u/all",
+];
+
+/// The queues of durable subscriptions, and the topics that mostly feed them.
+pub(crate) const DURABLE: [(&str, &str); 3] = [
+    ("/queue/subscription/i/a", "/topic/a"),
+    ("/queue/subscription/i/c", "/topic/c/*"),
+    ("/queue/subscription/u/all", "/topic/>"),
+];
+
+/// The temporary queue of each of the first connections; of later ones there is none.
+pub(crate) fn temporary_of(id: u64) -> Option<&'static str> {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let name = |id| String::from_utf8_lossy(&temporary_queue(ConnectionId(id), b"x")).into_owned();
+        (0..200).map(name).collect()
+    });
+    NAMES.get(usize::try_from(id).ok()?).map(String::as_str)
+}
 
 /// Settings of a run, drawn from its seed.
 #[derive(Clone, Debug)]
@@ -50,6 +76,20 @@ pub(crate) struct Settings {
     pub(crate) groups: bool,
     /// Some messages of queues have a priority.
     pub(crate) priorities: bool,
+    /// Nobody publishes to topics or waits for anything, so that each publish is carried out at once.
+    pub(crate) queues_only: bool,
+    /// Some ask to be the only consumers of their queues.
+    pub(crate) claims: bool,
+    /// There are durable subscriptions.
+    pub(crate) durable: bool,
+    /// Topics retain values.
+    pub(crate) retains: bool,
+    /// An operator moves dead letters back now and then.
+    pub(crate) moves: bool,
+    /// Some have temporary queues.
+    pub(crate) temporary: bool,
+    /// Some ask for receipts.
+    pub(crate) receipts: bool,
     /// All consume a queue with acks, and publish to the one that others consume who publish to theirs.
     pub(crate) ring: bool,
 }
@@ -57,6 +97,8 @@ pub(crate) struct Settings {
 /// The patterns of rules that come at run time, of which the first that matches is in force.
 const RULE_PATTERNS: [&str; 8] =
     ["/topic/kept/1", "/topic/kept/*", "/topic/a", "/topic/c/>", "/queue/small", "/queue/a", "/queue/>", ">"];
+
+const DEAD_PATTERN: &str = "/queue/dead/>";
 
 const POLICIES: [OverflowPolicy; 4] =
     [OverflowPolicy::DropNew, OverflowPolicy::DropOld, OverflowPolicy::Disconnect, OverflowPolicy::Block];
@@ -83,7 +125,7 @@ impl Settings {
             first_window: if wide || window.is_multiple_of(2) { window } else { window / 4 + 1 },
             queue: body * rng.pick(&[1, 3, 12]),
             queue_messages: 0,
-            overflow: switchboard_broker::QueueOverflow::Throttle,
+            overflow: QueueOverflow::Throttle,
             // Of those that name none, as the oracle counts it.
             prefetch: 1,
             retained: 0,
@@ -129,6 +171,13 @@ impl Settings {
             pauses: false,
             groups: false,
             priorities: false,
+            queues_only: false,
+            claims: false,
+            durable: false,
+            retains: false,
+            moves: false,
+            temporary: false,
+            receipts: false,
         }
     }
 
@@ -156,12 +205,66 @@ impl Settings {
             self.limits.memory = 1 << 30;
         }
         self.priorities = rng.one_in(3);
+        self.receipts = rng.one_in(2);
+        self.claims = rng.one_in(4);
+        self.draw_overflow(rng);
+        // Messages in an outbox that are not handed out could not be told from those that wait when their queue ends.
+        self.durable = rng.one_in(2) && self.wide;
+        if self.durable {
+            self.limits.memory = 1 << 30;
+        }
+        let buffers = self.limits.buffer_unsubscribed > 0 || self.changes_rules;
+        self.retains = rng.one_in(4) && !buffers && self.limits.overflow != QueueOverflow::Reject;
+        if self.retains {
+            // Nobody could say when a subscription joins a topic whose value finds no room, or what it misses.
+            (self.limits.memory, self.limits.outbox, self.limits.retained) = (1 << 30, 1 << 26, 100);
+        }
+        self.moves = rng.one_in(2) && self.has_dead_letters_rule();
+        self.temporary = rng.one_in(4);
+        // A connection whose acks are not read while it waits would have its messages come back for ever.
+        if self.limits.delivery.max_deliveries > 0 && rng.one_in(2) {
+            self.limits.delivery.ack_timeout = Duration::from_millis(rng.pick(&[5, 50, 1000]));
+        }
+    }
+
+    /// Draws the bounds of queues in messages, and what becomes of those over a bound.
+    fn draw_overflow(&mut self, rng: &mut Rng) {
+        let (kind, messages) = (rng.below(8), rng.pick(&[1, 3, 8, 20]));
+        if kind < 4 {
+            self.limits.queue_messages = messages;
+        }
+        match kind {
+            1 => self.limits.overflow = QueueOverflow::Reject,
+            2 => self.limits.overflow = QueueOverflow::DropOld,
+            _ => return,
+        }
+        // Short memory may keep a message from being taken, or from becoming a dead letter.
+        self.limits.memory = 1 << 30;
+        if self.limits.overflow == QueueOverflow::Reject {
+            // Of several publishes in one step nobody could say which was not taken.
+            (self.queues_only, self.ring) = (true, false);
+            self.limits.outbox = 1 << 20;
+        }
+        if !self.has_dead_letters_rule() {
+            self.rules.push(self.rule_of_dead_letters());
+        }
+    }
+
+    /// Whether a rule bounds the queues of dead letters, so that they drop some.
+    fn has_dead_letters_rule(&self) -> bool {
+        self.rules.iter().any(|rule| rule.pattern.as_bytes() == DEAD_PATTERN)
     }
 
     /// Dead letters have little room.
     fn rule_of_dead_letters(&self) -> ChannelRule {
         let queue = Some(3 * self.body);
-        ChannelRule { queue, ..ChannelRule::new(Pattern::new("/queue/dead/>")) }
+        ChannelRule { queue, ..ChannelRule::new(Pattern::new(DEAD_PATTERN)) }
+    }
+
+    /// Whether a topic's messages may have attributes, which count for what it buffers.
+    pub(crate) fn groups_in(&self, topic: &str) -> bool {
+        let buffers = self.limits.buffer_unsubscribed > 0 || self.changes_rules || topic.contains("kept");
+        self.durable && !buffers
     }
 
     /// Other rules: each pattern may be there or not, and say anything of what a rule may say.
@@ -177,7 +280,7 @@ impl Settings {
             let rule = ChannelRule::new(Pattern::new(pattern));
             rules.push(ChannelRule { policy, buffer_unsubscribed, queue, ..rule });
         }
-        if self.retries {
+        if self.has_dead_letters_rule() {
             rules.push(self.rule_of_dead_letters());
         }
         rules

@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::native::{Ending, Native};
 use crate::oracle::{Act, Checked, LATENESS, Oracle};
 use crate::rng::Rng;
-use crate::settings::{QUEUES, Settings, TOPICS};
+use crate::settings::{DEAD, QUEUES, Settings, TOPICS};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use switchboard_broker::{Broker, Command, Event, Time};
@@ -74,17 +74,7 @@ impl World {
     }
 
     pub(crate) fn report(mut self) -> Report {
-        self.counts.insert("turns skipped".into(), self.oracle.skipped_turns);
-        self.counts.insert("drops told apart".into(), self.oracle.certain_drops);
-        self.counts.insert("messages returned".into(), self.oracle.returned);
-        self.counts.insert("dead letters".into(), self.oracle.dead);
-        self.counts.insert("expired".into(), self.oracle.expired);
-        self.counts.insert("delayed".into(), self.oracle.delayed);
-        self.counts.insert("back-offs".into(), self.oracle.postponed);
-        self.counts.insert("redeliveries of what was tried".into(), self.oracle.tried_again);
-        self.counts.insert("messages of groups".into(), self.oracle.handed_of_groups);
-        self.counts.insert("recalls for a higher priority".into(), self.oracle.urgent);
-        self.counts.insert("groups that lose their consumer".into(), self.oracle.freed_groups);
+        self.oracle.counts.add_to(&mut self.counts);
         Report { hash: self.digest.0, counts: self.counts }
     }
 
@@ -139,16 +129,17 @@ impl World {
         } else {
             Link::Native(Box::new(Native::new(&self.settings, &mut self.rng)))
         };
-        self.join(link)
+        self.join(link).map(|_| ())
     }
 
-    pub(crate) fn join(&mut self, link: Link) -> Checked {
+    pub(crate) fn join(&mut self, link: Link) -> Checked<u64> {
         let id = self.next_id;
         self.next_id += 1;
         self.oracle_expects(id, &link);
         self.links.insert(id, link);
         let transport_acks = matches!(self.links.get(&id), Some(Link::Native(native)) if native.transport_acks);
-        self.act(Act::Command(id, Command::Connect { transport_acks }))
+        self.act(Act::Command(id, Command::Connect { transport_acks }))?;
+        Ok(id)
     }
 
     fn oracle_expects(&mut self, id: u64, link: &Link) {
@@ -178,6 +169,11 @@ impl World {
         if self.settings.pauses && self.more.one_in(30) {
             let (name, pauses) = (self.more.pick(&QUEUES), self.more.one_in(2));
             self.act(Act::Pause(name, pauses, false))?;
+        }
+        if self.settings.moves && self.more.one_in(25) {
+            // A durable subscription may have ended.
+            let (from, most) = (self.more.pick(&DEAD[..QUEUES.len()]), self.more.pick(&[1, 3, usize::MAX]));
+            self.act(Act::Move(from, most, None))?;
         }
         let late = self.now.0 > 200_000;
         if self.settings.drains && late && !self.draining && self.rng.one_in(200) {
@@ -267,9 +263,9 @@ impl World {
         }
         self.credit(id)?;
         self.links.remove(&id);
-        let before = self.oracle.returned;
+        let before = self.oracle.counts.returned;
         self.act(Act::Command(id, Command::Disconnect))?;
-        if self.oracle.returned > before {
+        if self.oracle.counts.returned > before {
             self.count("redelivery after a cut");
         }
         Ok(())

@@ -1,6 +1,5 @@
 //! A service that is kept: what cannot start says why, and is tried again while the others run.
 
-use crate::output;
 use anyhow::Result;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -28,35 +27,32 @@ impl Stop {
     }
 }
 
-/// Starts a service that could not start, again and again. `None` if the services are to stop first. `changed` is called with each
-/// reason that is another one than the last.
+/// Starts a service that could not start, again and again. `None` if the services are to stop first.
 pub(crate) async fn retry<T>(
     name: &str,
     failure: &anyhow::Error,
     start: impl AsyncFn() -> Result<T>,
-    changed: impl Fn(&anyhow::Error) -> Result<()>,
     stop: &Stop,
-) -> Result<Option<T>> {
-    let mut known = output::reasons(failure);
+) -> Option<T> {
+    let mut logged = failure.to_string();
     let mut wait = FIRST_RETRY;
     loop {
         tokio::select! {
             () = sleep(wait) => {}
-            () = stop.clone().requested() => return Ok(None),
+            () = stop.clone().requested() => return None,
         }
         wait = (wait * 2).min(LAST_RETRY);
         match start().await {
             Ok(service) => {
                 tracing::info!("{name} runs now");
-                return Ok(Some(service));
+                return Some(service);
             }
             Err(error) => {
-                let reason = output::reasons(&error);
+                let reason = error.to_string();
                 // Once for each reason, however often it is tried.
-                if reason != known {
+                if reason != logged {
                     tracing::error!("{name} does not run: {reason}");
-                    changed(&error)?;
-                    known = reason;
+                    logged = reason;
                 }
             }
         }

@@ -82,7 +82,12 @@ impl Oracle {
             self.delivered,
             totals.delivered
         );
-        promise!(totals.requeued >= self.returned, "{} messages went back, not {}", self.returned, totals.requeued);
+        promise!(
+            totals.requeued >= self.counts.returned,
+            "{} messages went back, not {}",
+            self.counts.returned,
+            totals.requeued
+        );
         self.check_memory(status)
     }
 
@@ -102,6 +107,7 @@ impl Oracle {
         let slack = (read + read_ahead) * self.feeders.len()
             + 12 * confirms
             + 24 * self.settings.limits.outbox
+            + self.of_receipts()
             + self.longest
             + self.of_knots()
             + 60_000;
@@ -118,16 +124,20 @@ impl Oracle {
         let living = || self.links.values().filter(|link| !link.gone);
         let nothing = of_queues == 0
             && self.links.values().all(|link| link.taken == link.sent.len())
-            && self
-                .channels
-                .values()
-                .all(|channel| channel.purged == 0 && !channel.has_times && channel.kept.is_empty())
+            && self.channels.values().all(|channel| {
+                channel.purged == 0 && !channel.has_times && channel.kept.is_empty() && channel.value.is_none()
+            })
             && living().all(|link| link.reserve == 0 && link.confirms.is_empty())
             && status.connections.iter().all(|connection| connection.outbox == 0 && connection.unacknowledged == 0);
         let others = status.channels.iter().filter(|channel| !channel.name.starts_with(b"/queue/dead/"));
         let of_channels: usize = others.map(|channel| channel.bytes).sum();
         promise!(!nothing || of_channels == 0, "nothing is buffered, and {of_channels} bytes are counted");
         Ok(())
+    }
+
+    /// Bytes beyond the budget for receipts: nobody waits for memory to get them.
+    fn of_receipts(&self) -> usize {
+        if self.settings.receipts { 12 * self.settings.limits.outbox } else { 0 }
     }
 
     /// Bytes beyond the budget for connections with acks while they wait for their own acks: a sixteenth, and the

@@ -2,8 +2,8 @@
 
 use super::link::{Due, Handed, Link, Lost, Sub, What};
 use super::{Checked, Fate, Oracle, matches, promise};
+use crate::settings::temporary_of;
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use switchboard_broker::{AckMode, Batch, Command};
 
 impl Oracle {
@@ -24,6 +24,12 @@ impl Oracle {
         }
         match command {
             Command::Publish { channel, batch } => self.publish(id, channel, batch)?,
+            Command::PublishWithReceipt { channel, batch, receipt } => {
+                self.publish(id, channel, batch)?;
+                self.ask_receipt(id, receipt, 1);
+            }
+            Command::Receipt { batch, publishes, .. } => self.ask_receipt(id, batch, *publishes),
+            Command::ReceiptsWritten { receipts, bytes } => self.read_receipts(id, *receipts, *bytes),
             Command::Barrier { batch } => {
                 let step = self.step;
                 let link = self.link(id);
@@ -36,8 +42,13 @@ impl Oracle {
             }
             // Whether memory suffices for it, the events say.
             Command::Subscribe { subscription, pattern, ack } => {
-                self.subscribing = Some((id, subscription.0, pattern.clone(), *ack));
+                self.subscribing = Some((id, subscription.0, pattern.clone(), *ack, None));
             }
+            Command::SubscribeDurable { subscription, queue, source, ack } => {
+                self.subscribing = Some((id, subscription.0, queue.clone(), *ack, Some(source.clone())));
+            }
+            Command::EndDurable { queue } => self.end_durable(queue),
+            Command::Claim { subscription } => self.claim(id, subscription.0),
             Command::Unsubscribe { subscription } => self.unsubscribe(id, subscription.0),
             Command::Ack { first, last } => {
                 for message in self.settle(id, first.0, last.0) {
@@ -63,13 +74,7 @@ impl Oracle {
             Command::Disconnect => self.disconnect(id),
             Command::TransportAck { bytes } => self.acknowledged(id, *bytes),
             // Nobody says these here.
-            Command::PublishWithReceipt { .. }
-            | Command::Claim { .. }
-            | Command::SubscribeDurable { .. }
-            | Command::EndDurable { .. }
-            | Command::Receipt { .. }
-            | Command::ReceiptsWritten { .. }
-            | Command::Connect { .. } => {}
+            Command::Connect { .. } => {}
         }
         Ok(())
     }
@@ -78,8 +83,7 @@ impl Oracle {
     fn settle(&mut self, id: u64, first: u64, last: u64) -> Vec<usize> {
         let tags = &mut self.link(id).tags;
         let known: Vec<u64> = tags.keys().copied().filter(|tag| (first..=last).contains(tag)).collect();
-        let messages: Vec<usize> =
-            known.iter().filter_map(|tag| tags.remove(tag)).map(|(message, _)| message).collect();
+        let messages: Vec<usize> = known.iter().filter_map(|tag| tags.remove(tag)).map(|owed| owed.message).collect();
         self.unknown_tag = (first..=last).find(|tag| known.binary_search(tag).is_err());
         self.refusals = usize::from(self.unknown_tag.is_some());
         messages
@@ -93,8 +97,10 @@ impl Oracle {
         let limits = &self.settings.limits;
         if channel.len() > limits.channel_name || batch.iter().any(|body| body.len() > limits.message) {
             self.refusals = 1;
+            self.link(id).receipts.publish(channel, true);
             return Ok(());
         }
+        let publish = self.link(id).receipts.publish(channel, false);
         self.overshoot = self.overshoot.max(batch.bytes());
         self.feeders.insert(id);
         for body in batch.iter() {
@@ -102,35 +108,61 @@ impl Oracle {
             promise!(self.messages[message].fate == Fate::Said, "the translator gave message {message} twice");
             promise!(self.messages[message].publisher == id, "message {message} is of another publisher");
             self.messages[message].fate = Fate::Sent;
+            self.messages[message].publish = publish;
             self.note_times(message, batch.attributes());
             self.longest = self.longest.max(self.messages[message].size);
             self.link(id).sent.push(message);
         }
+        if batch.attributes().is_some_and(|attributes| attributes.retain) {
+            let last = self.link(id).sent.last().copied();
+            last.into_iter().for_each(|last| self.messages[last].retains = true);
+        }
         Ok(())
     }
 
-    pub(super) fn subscribe(&mut self, id: u64, subscription: u32, pattern: &Bytes, ack: AckMode) {
+    pub(super) fn subscribe(
+        &mut self,
+        id: u64,
+        subscription: u32,
+        pattern: &Bytes,
+        (ack, source): (AckMode, Option<Bytes>),
+    ) {
         let limits = self.settings.limits.clone();
         let step = self.step;
+        // The books know a temporary queue from its first subscription or message on.
+        let temporary = Oracle::owner_of(pattern).and_then(temporary_of);
+        temporary.into_iter().for_each(|name| _ = self.channels.entry(name).or_default());
         let link = self.links.get_mut(&id).expect("the link is known");
         let active = link.subs.values().filter(|sub| sub.active).count();
         let exists = link.subs.get(&subscription).is_some_and(|sub| sub.active);
-        if pattern.len() > limits.channel_name || active >= limits.subscriptions || exists {
+        let is_foreign = Oracle::is_foreign(id, pattern);
+        if pattern.len() > limits.channel_name || active >= limits.subscriptions || exists || is_foreign {
             self.refusals = 1;
             return;
         }
+        if source.as_ref().is_some_and(|source| self.has_other_source(pattern, source)) {
+            self.refusals = 1;
+            return;
+        }
+        source.into_iter().for_each(|source| self.set_source(pattern, source));
+        let link = self.links.get_mut(&id).expect("the link is known");
         let prefetch = match ack {
             AckMode::Auto => None,
             AckMode::Manual { prefetch } => Some(prefetch.max(1) as usize),
         };
-        let sub = Sub { pattern: pattern.clone(), prefetch, active: true, since: step, last_fresh: Default::default() };
+        let (pattern, last_fresh) = (pattern.clone(), Default::default());
+        let sub = Sub { pattern: pattern.clone(), prefetch, active: true, claim: None, since: step, last_fresh };
         link.subs.insert(subscription, sub);
         for (name, channel) in &mut self.channels {
-            if !matches(pattern, name.as_bytes()) {
+            if !matches(&pattern, name.as_bytes()) {
                 continue;
             }
             channel.rotation.push((id, subscription));
             link.overlaps |= link.listening(name).len() > 1;
+            if let Some(message) = channel.value {
+                link.due.push(Due { message, subscription, since: step, lost: Lost::No });
+                self.counts.values += 1;
+            }
             for message in std::mem::take(&mut channel.kept) {
                 link.got_kept = true;
                 link.due.push(Due { message, subscription, since: step, lost: Lost::No });
@@ -142,12 +174,16 @@ impl Oracle {
         self.may_requeue(id);
         self.leave_one(id, subscription);
         // The driver's messages are asked back; written ones wait for their acks.
-        let link = self.link(id);
         let is_own = |handed: &Handed| match handed.what {
-            What::Queue { subscription: of, tag: Some(_), .. } => of == subscription,
+            // A queue that has ended takes nothing back.
+            What::Queue { subscription: of, message, tag: Some(_), .. } => {
+                of == subscription && !self.messages[message].is_ended
+            }
             _ => false,
         };
-        link.asked_back = !link.recalling && link.handed.iter().any(is_own);
+        let asks = self.links[&id].handed.iter().any(is_own);
+        let link = self.link(id);
+        link.asked_back = asks && !link.recalling;
     }
 
     fn leave_one(&mut self, id: u64, subscription: u32) {
@@ -160,7 +196,7 @@ impl Oracle {
         }
     }
 
-    fn leave_channels(&mut self, id: u64) {
+    pub(super) fn leave_channels(&mut self, id: u64) {
         let subs: Vec<u32> = self.link(id).subs.keys().copied().collect();
         for subscription in subs {
             self.leave_one(id, subscription);
@@ -248,126 +284,5 @@ impl Oracle {
         self.arrived(id);
         let channel = self.channels.get_mut(self.messages[message].channel).expect("it was published");
         channel.seen.entry((id, subscription)).or_default().push(message);
-    }
-
-    /// Its pipe is broken: of what was begun, nothing more will be written.
-    pub(crate) fn broke(&mut self, id: u64) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.broken = true;
-        }
-    }
-
-    fn recalled(&mut self, id: u64, kept: usize) -> Checked {
-        let link = self.link(id);
-        let asked = link.recalling;
-        let (now, half) = (self.now, self.settings.limits.outbox / 2);
-        self.may_requeue(id);
-        let link = self.link(id);
-        promise!(asked, "{id} answered a recall that was not asked for");
-        link.recalling = false;
-        if link.broken {
-            link.written = 0;
-        }
-        let mut kept_bytes = link.written + kept;
-        let mut stay = 0;
-        while kept_bytes > 0 && stay < link.handed.len() {
-            promise!(link.handed[stay].size <= kept_bytes, "what {id} keeps at a recall is not a whole message's rest");
-            kept_bytes -= link.handed[stay].size;
-            stay += 1;
-        }
-        promise!(kept_bytes == 0 && stay <= 1, "{id} keeps more at a recall than what was begun");
-        let back: Vec<_> = link.handed.split_off(stay).into();
-        if link.native {
-            let begun = usize::from(link.on_wire > 0);
-            link.wire.truncate(begun);
-        }
-        link.barrier = 0;
-        if link.handed_bytes() <= half {
-            link.last_half = now;
-        }
-        for handed in back.into_iter().rev() {
-            let link = self.link(id);
-            match handed.what {
-                What::Topic { message, subscription, since } => {
-                    link.due.insert(0, Due { message, subscription, since, lost: Lost::No });
-                }
-                What::Barrier => {
-                    let confirm = link.confirmed.pop_back().expect("it was handed");
-                    link.confirms.push_front(confirm);
-                }
-                What::Queue { message, tag: None, .. } => self.requeue(message),
-                What::Queue { tag: Some(tag), .. } => {
-                    if let Some((message, _)) = link.tags.remove(&tag) {
-                        self.requeue(message);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn disconnect(&mut self, id: u64) {
-        self.may_requeue(id);
-        self.leave_channels(id);
-        let link = self.link(id);
-        link.gone = true;
-        (link.paused, link.reserve) = (false, 0);
-        let unacknowledged = std::mem::take(&mut link.unacknowledged);
-        let handed = std::mem::take(&mut link.handed);
-        let tags = std::mem::take(&mut link.tags);
-        self.dropped_by_gone += self.links[&id].dropped;
-        // Only these may be written a second time.
-        for (message, _) in unacknowledged {
-            self.messages[message].on_the_wire = false;
-            self.requeue_seen(message);
-        }
-        let mut unwritten = BTreeSet::new();
-        for handed in handed {
-            match handed.what {
-                What::Queue { message, tag: None, .. } => self.requeue(message),
-                What::Queue { tag: Some(tag), .. } => _ = unwritten.insert(tag),
-                What::Topic { .. } | What::Barrier => {}
-            }
-        }
-        // In the order of their tags: the first of each subscription is what the consumer was at.
-        let mut begun = BTreeSet::new();
-        for (tag, (message, subscription)) in tags {
-            if unwritten.contains(&tag) {
-                self.requeue(message);
-            } else if begun.insert(subscription) {
-                self.lost(message);
-            } else {
-                self.requeue_seen(message);
-            }
-        }
-    }
-
-    /// Messages dealt to a connection and not handed out yet may go back unseen.
-    fn may_requeue(&mut self, id: u64) {
-        let link = &self.links[&id];
-        if self.settings.wide && !link.recalling {
-            return;
-        }
-        for (name, channel) in self.channels.iter().filter(|(name, _)| name.starts_with("/queue")) {
-            if !link.subs.values().any(|sub| matches(&sub.pattern, name.as_bytes())) {
-                continue;
-            }
-            for &message in &channel.open {
-                let message = &mut self.messages[message];
-                message.returned |= message.fate == Fate::Taken;
-            }
-        }
-    }
-
-    pub(super) fn done(&mut self, message: usize) {
-        self.messages[message].fate = Fate::Done;
-        let channel = self.channels.get_mut(self.messages[message].channel).expect("it was published");
-        channel.open.remove(&message);
-    }
-
-    pub(super) fn requeue(&mut self, message: usize) {
-        self.messages[message].fate = Fate::Taken;
-        self.messages[message].returned = true;
-        self.returned += 1;
     }
 }

@@ -10,24 +10,21 @@ impl Oracle {
         self.check_knots(status)?;
         for reported in &status.connections {
             let slow = matches!(reported.paused, Some(PauseReason::SlowSubscriber { .. }));
-            promise!(!slow, "{} is paused at rest: {:?}", reported.id.0, reported.paused);
+            let reads = !matches!(reported.paused, Some(PauseReason::Receipts { .. }));
+            promise!(!slow && reads, "{} is paused at rest: {:?}", reported.id.0, reported.paused);
             promise!(reported.outbox == 0, "{} bytes wait for {} at rest", reported.outbox, reported.id.0);
-            if let Some(PauseReason::QueueFull { channel, .. }) = &reported.paused {
+            if let Some(PauseReason::QueueFull { channel, .. } | PauseReason::QueueMessages { channel, .. }) =
+                &reported.paused
+            {
                 let name = String::from_utf8_lossy(channel).into_owned();
-                let works = self.links.values().filter(|link| !link.gone).any(|link| {
-                    let mut subs = link.listening(&name).into_iter();
-                    subs.any(|sub| link.subs[&sub].prefetch.is_none_or(|prefetch| link.waiting_acks(sub) < prefetch))
-                });
+                let works = self.consumers(&name).iter().any(|consumer| self.has_prefetch(*consumer));
                 let is_shared = self.channels.get(&*name).is_some_and(|books| books.has_groups);
                 promise!(!works || is_shared, "{} is paused at rest though {name} has a worker", reported.id.0);
             }
         }
         for (name, channel) in &self.channels {
             // An ack that was lost may have been the last that a worker may wait for.
-            let able = channel.rotation.iter().any(|(id, sub)| {
-                let link = &self.links[id];
-                link.subs[sub].prefetch.is_none_or(|prefetch| link.waiting_acks(*sub) < prefetch)
-            });
+            let able = self.consumers(name).iter().any(|consumer| self.has_prefetch(*consumer));
             if !name.starts_with("/queue") || !able {
                 continue;
             }
@@ -35,30 +32,39 @@ impl Oracle {
                 let message = &self.messages[id];
                 message.fate == Fate::Taken && !message.purged && !self.waits_for_its_group(id)
             });
-            promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers");
+            let row = waits.map(|&id| &self.messages[id]);
+            promise!(waits.is_none(), "message {waits:?} waits in {name} at rest, which has workers: {row:?}");
         }
         for (id, link) in self.links.iter().filter(|(_, link)| !link.gone && link.paused_for.is_none()) {
             promise!(link.confirms.is_empty(), "{id} waits for a confirmation at rest");
+            promise!(!link.receipts.is_waiting(), "{id} waits for a receipt at rest");
             promise!(link.taken == link.sent.len(), "{id} is not held, and not all that it sent was taken in");
         }
         Ok(())
     }
 
+    /// Whether a consumer may have one more message that waits for its ack.
+    pub(super) fn has_prefetch(&self, (id, subscription): (u64, u32)) -> bool {
+        let link = &self.links[&id];
+        link.subs[&subscription].prefetch.is_none_or(|prefetch| link.waiting_acks(subscription) < prefetch)
+    }
+
     /// Every queue had a worker at last who read all, and every topic a listener.
     pub(crate) fn all_done(&self, status: &Status) -> Checked {
         promise!(status.totals.paused == 0, "{} are paused though somebody takes everything", status.totals.paused);
-        let (mut gone, mut purged) = (0, 0);
+        let (mut gone, mut purged, mut back) = (0, 0, 0);
         for (name, channel) in self.channels.iter().filter(|(name, _)| name.starts_with("/queue")) {
             let lost: Vec<usize> = channel.open.iter().copied().collect();
             let other = lost.iter().find(|&&id| !self.messages[id].purged);
             promise!(other.is_none(), "message {other:?} of {name} is lost: {:?}", other.map(|&id| &self.messages[id]));
             gone += lost.len();
             purged += channel.purged;
+            back += channel.back;
         }
         promise!(
-            gone == purged + self.expired as usize,
-            "{gone} messages of queues are missing, purges dropped {purged}, and {} expired",
-            self.expired
+            gone + back == purged + self.counts.expired as usize,
+            "{gone} messages of queues are missing, and {back} that were moved back, purges dropped {purged}, and {} expired",
+            self.counts.expired
         );
         for (id, message) in self.messages.iter().enumerate() {
             promise!(message.fate != Fate::Sent, "message {id} of {} was never taken in", message.channel);

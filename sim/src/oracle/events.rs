@@ -1,6 +1,6 @@
 //! Checks of the broker's events against the books.
 
-use super::link::{Handed, Lost, What};
+use super::link::{Handed, Lost, Owed, What};
 use super::{Checked, Fate, Message, Oracle, promise};
 use bytes::Bytes;
 use switchboard_broker::{Batch, CloseReason, Event, Limits, OverflowPolicy, PauseReason, Refusal};
@@ -32,8 +32,13 @@ impl Oracle {
                     let tag = tag.map(|tag| tag.0 + place as u64);
                     let what = if self.is_topic(message) {
                         promise!(tag.is_none(), "a topic's message asks for an ack");
+                        self.check_value(message, (connection.0, subscription.0), batch)?;
                         self.hand_of_topic(connection.0, message, subscription.0)?
                     } else {
+                        let mut headers = batch.attributes().into_iter().flat_map(|all| all.headers.iter());
+                        let is_marked = headers.any(|(name, _)| name.starts_with(b"dead-letter-"));
+                        promise!(!is_marked, "message {message} says that it is a dead letter, and is none any more");
+                        self.revive(message, *attempts)?;
                         self.check_tries(message, *redelivered, *attempts)?;
                         self.hand_of_queue(connection.0, message, subscription.0, tag)?
                     };
@@ -64,14 +69,15 @@ impl Oracle {
                 promise!(link.paused, "{} is resumed and was not paused", connection.0);
                 (link.paused, link.paused_in) = (false, step);
             }
-            Event::Receipt { connection, .. } => {
-                return Err(format!("{} gets a receipt that it did not ask for", connection.0));
+            Event::Receipt { connection, batch } => self.check_receipt(connection.0, batch, None, batch.bytes())?,
+            Event::Unconfirmed { connection, receipt, rejected, bytes } => {
+                self.check_receipt(connection.0, receipt, Some(rejected), *bytes)?;
             }
-            Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => {
-                return Err(format!("{} is told of a rejection, and no queue rejects anything", connection.0));
+            // The books knew of it before anything was taken in.
+            Event::Rejected { .. } | Event::Moved { .. } => {}
+            Event::Lapsed { connection, subscription, first, last } => {
+                self.lapsed(connection.0, subscription.0, first.0..=last.0)?;
             }
-            Event::Lapsed { .. } => {}
-            Event::Moved { .. } => return Err("messages were moved, and nobody has asked for it".to_owned()),
             Event::Slow { connection } => self.link(connection.0).told_slow = true,
             Event::Recall { connection } => self.recall(connection.0)?,
             Event::Close { connection, reason } => self.close(connection.0, *reason)?,
@@ -146,9 +152,12 @@ impl Oracle {
         promise!(super::matches(&sub.pattern, channel.as_bytes()), "{id} works for other queues than {channel}");
         promise!(sub.prefetch.is_some() == tag.is_some(), "message {message} has a tag, or none, wrongly");
         self.hand_of_group(message, (id, subscription))?;
+        self.check_claims(message, (id, subscription))?;
         let link = &self.links[&id];
         let Some(sub) = link.subs.get(&subscription) else { return Err(format!("{id} has no such subscription")) };
-        if !returned && !purged && self.messages[message].group.is_none() {
+        // A message in an outbox of a narrow window goes back for a higher priority, and nobody is told.
+        let goes_back = self.settings.priorities && !self.settings.wide;
+        if !returned && !purged && !goes_back && self.messages[message].group.is_none() {
             if let Some(&last) = sub.last_fresh.get(&(channel, priority)) {
                 promise!(!self.is_before(message, last), "{id} got message {message} of {channel} after {last}");
             }
@@ -164,7 +173,7 @@ impl Oracle {
             let link = self.link(id);
             promise!(link.next_tag <= tag, "tag {tag} came to {id} twice");
             link.next_tag = tag + 1;
-            link.tags.insert(tag, (message, subscription));
+            link.tags.insert(tag, Owed { message, subscription, at });
             let (waiting, prefetch) = (link.waiting_acks(subscription), link.subs[&subscription].prefetch);
             promise!(Some(waiting) <= prefetch, "{waiting} messages wait for an ack of {id}, more than it asked for");
         }
@@ -243,7 +252,7 @@ impl Oracle {
 
     fn recall(&mut self, id: u64) -> Checked {
         let (now, stall) = (self.now, self.settings.limits.write_timeout);
-        self.urgent += u64::from(self.has_lower_priority(id));
+        self.counts.urgent += u64::from(self.has_lower_priority(id));
         // The urgent message may be given to another meanwhile.
         let is_urgent = self.has_queue_messages(id);
         let (has_expired, is_stalled) = (self.has_expired(id), self.stalled.contains(&id));
@@ -288,6 +297,8 @@ impl Oracle {
             return Ok(());
         }
         promise!(link.confirms.is_empty(), "{id} was closed before it had its confirmation");
+        let owes = link.receipts.is_waiting() || link.receipts.unread > 0;
+        promise!(!owes, "{id} was closed before it had read its receipts");
         promise!(link.taken == link.sent.len(), "{id} was closed before what it had sent was taken in");
         let waits = link.due.iter().find(|due| due.lost == Lost::No && due.since < step);
         promise!(waits.is_none(), "{id} was closed before it had message {:?}", waits.map(|due| due.message));

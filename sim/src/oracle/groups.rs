@@ -14,7 +14,7 @@ impl Oracle {
     /// A message of a group is handed out to a subscription of a connection.
     pub(super) fn hand_of_group(&mut self, message: usize, to: (u64, u32)) -> Checked {
         let Some(group) = self.group_of(message) else { return Ok(()) };
-        self.handed_of_groups += 1;
+        self.counts.handed_of_groups += 1;
         for &other in &self.channels[group.0].open {
             let row = &self.messages[other];
             if other == message || row.group != Some(group.1) {
@@ -32,7 +32,9 @@ impl Oracle {
             );
         }
         let holder = self.holders.insert(group, to);
-        let stays = holder.filter(|holder| self.is_there(*holder));
+        // One whose last message has ended in this step begins anew with what is published in it.
+        let is_new = self.messages[message].taken == self.step;
+        let stays = holder.filter(|holder| !is_new && self.is_there(group, *holder));
         promise!(
             stays.is_none_or(|holder| holder == to),
             "{} got message {message} of group {group:?}, which {:?} has not left",
@@ -56,9 +58,10 @@ impl Oracle {
     }
 
     /// Whether a subscription is still to have its groups.
-    fn is_there(&self, (id, subscription): (u64, u32)) -> bool {
+    fn is_there(&self, group: Group, (id, subscription): (u64, u32)) -> bool {
         let link = &self.links[&id];
-        let is_active = link.subs.get(&subscription).is_some_and(|sub| sub.active);
+        let is_active =
+            self.may_consume(group.0, (id, subscription)) && link.subs.get(&subscription).is_some_and(|sub| sub.active);
         is_active && !link.gone && !link.finishing && !link.stalled && !self.stalled.contains(&id)
     }
 
@@ -71,12 +74,12 @@ impl Oracle {
         let mut freed = 0;
         holders.retain(|group, holder| {
             let mut own = self.channels[group.0].open.iter().filter(|&&id| self.messages[id].group == Some(group.1));
-            let (has_messages, is_there) = (own.any(|&id| self.is_counted(id)), self.is_there(*holder));
+            let (has_messages, is_there) = (own.any(|&id| self.is_counted(id)), self.is_there(*group, *holder));
             freed += u64::from(has_messages && !is_there);
             has_messages && is_there
         });
         self.holders = holders;
-        self.freed_groups += freed;
+        self.counts.freed_groups += freed;
     }
 
     fn is_counted(&self, id: usize) -> bool {
@@ -93,6 +96,9 @@ impl Oracle {
             let link = &self.links[id];
             link.subs.get(sub).and_then(|sub| sub.prefetch).is_some_and(|most| link.waiting_acks(*sub) >= most)
         });
-        is_full || others.any(|&other| matches!(self.messages[other].fate, Fate::With(_)))
+        let books = &self.channels[group.0];
+        let may_be_full =
+            books.has_purged_groups && !books.rotation.iter().all(|consumer| self.has_prefetch(*consumer));
+        is_full || may_be_full || others.any(|&other| matches!(self.messages[other].fate, Fate::With(_)))
     }
 }

@@ -1,3 +1,4 @@
+use super::receipts::Receipts;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use switchboard_broker::{Batch, PauseReason, Time};
@@ -43,10 +44,21 @@ pub(super) struct Sub {
     /// Messages that may wait for an ack; `None` if writing is the ack.
     pub(super) prefetch: Option<usize>,
     pub(super) active: bool,
+    /// If it asked to be the only consumer of its queues: its number among all that did, and the step.
+    pub(super) claim: Option<(u64, u64)>,
     /// The step in which it came.
     pub(super) since: u64,
     /// Of each queue and priority, the last message that came for the first time.
     pub(super) last_fresh: BTreeMap<(&'static str, u8), usize>,
+}
+
+/// A message that waits for an ack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owed {
+    pub(super) message: usize,
+    pub(super) subscription: u32,
+    /// When it was handed out.
+    pub(super) at: Time,
 }
 
 /// The oracle's state of a connection.
@@ -65,13 +77,15 @@ pub(super) struct Link {
     /// Bytes of the first that are written.
     pub(super) written: usize,
     pub(super) delivered: u64,
-    pub(super) tags: BTreeMap<u64, (usize, u32)>,
+    /// Messages that wait for an ack, by tag.
+    pub(super) tags: BTreeMap<u64, Owed>,
     pub(super) next_tag: u64,
     /// Barriers that it sent, the number of messages sent before each, and the step.
     pub(super) confirms: VecDeque<(Batch, usize, u64)>,
     /// Those that are handed, in order, so that a recall can undo it.
     pub(super) confirmed: VecDeque<(Batch, usize, u64)>,
     pub(super) barrier: u64,
+    pub(super) receipts: Receipts,
     /// The bytes that must be written next: message by message, and how much of the first is.
     pub(super) wire: VecDeque<(Option<usize>, Bytes)>,
     pub(super) on_wire: usize,
@@ -145,6 +159,7 @@ impl Link {
             confirms: VecDeque::new(),
             confirmed: VecDeque::new(),
             barrier: 0,
+            receipts: Receipts::default(),
             wire: VecDeque::new(),
             on_wire: 0,
             native,
@@ -189,7 +204,7 @@ impl Link {
     }
 
     pub(super) fn waiting_acks(&self, subscription: u32) -> usize {
-        self.tags.values().filter(|(_, of)| *of == subscription).count()
+        self.tags.values().filter(|owed| owed.subscription == subscription).count()
     }
 
     /// The active subscriptions that match.

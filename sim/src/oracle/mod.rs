@@ -2,22 +2,33 @@
 //! by its pattern. The oracle sees the broker's input and output, and nothing in between except for
 //! the figures that an operator sees too.
 
+mod books;
 mod bounds;
+mod claims;
 mod commands;
+mod counts;
+mod durable;
 mod ending;
 mod events;
 mod groups;
 mod link;
+mod moves;
+mod overflow;
 mod paused;
 mod queues;
+mod receipts;
 mod retries;
+mod returns;
+mod temporary;
 mod topics;
 
-use crate::settings::{QUEUES, Settings, TOPICS};
+use crate::settings::{DURABLE, QUEUES, Settings, TOPICS};
+use books::{Channel, Fate, Message, body_of, new_message};
+use counts::Counts;
 use groups::Holders;
 use link::Link;
 use std::collections::{BTreeMap, BTreeSet};
-use switchboard_broker::{AckMode, Attributes, ChannelRule, Command, Event, Refusal, Status, Time};
+use switchboard_broker::{AckMode, ChannelRule, Command, Event, MoveOrder, Refusal, Status, Time};
 
 /// The sentence that was broken, if one was.
 pub(crate) type Checked<T = ()> = Result<T, String>;
@@ -42,78 +53,10 @@ pub(crate) enum Act {
     Drain,
     SetRules(Vec<ChannelRule>),
     Purge(&'static str, Option<usize>),
+    /// At most so many dead letters go back to where they came from; the order, if there is such a queue.
+    Move(&'static str, usize, Option<MoveOrder>),
     /// A queue is paused, or goes on; whether there is such a queue.
     Pause(&'static str, bool, bool),
-}
-
-/// State of a message. A topic's has no further fate than `Taken`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Its publisher means to send it.
-    Said,
-    /// The broker knows it, and may not have had room for it yet.
-    Sent,
-    /// It is in its channel, and if that is a queue, nobody has it.
-    Taken,
-    With(u64),
-    Done,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub(super) channel: &'static str,
-    pub(super) publisher: u64,
-    /// With its length.
-    pub(super) size: usize,
-    pub(super) fate: Fate,
-    /// In which step it was taken in.
-    pub(super) taken: u64,
-    pub(super) returned: bool,
-    /// Tries without success.
-    pub(super) tried: u32,
-    /// A consumer may have seen it.
-    pub(super) seen: bool,
-    /// The end of its back-off, or of its delay.
-    pub(super) not_before: Time,
-    /// From when on it must not be delivered.
-    pub(super) expires: Option<Time>,
-    /// Wholly in the pipe to its worker.
-    pub(super) on_the_wire: bool,
-    /// It waited in a queue that was purged.
-    pub(super) purged: bool,
-    /// Its publisher said that it is to come later.
-    pub(super) delayed: bool,
-    pub(super) group: Option<u8>,
-    pub(super) priority: u8,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Channel {
-    /// The one message without a body, which cannot carry its number.
-    pub(super) empty: Option<usize>,
-    /// Of a topic, for its first subscriber.
-    pub(super) kept: Vec<usize>,
-    /// Of a queue: what is taken in and not done, in no order.
-    pub(super) open: BTreeSet<usize>,
-    /// Drops that the broker counts.
-    pub(super) dropped: u64,
-    /// Of a queue: how many messages were dropped by purges.
-    pub(super) purged: usize,
-    /// An operator has paused it.
-    pub(super) is_paused: bool,
-    /// Some of what was published expires, or was delayed: what lies in the queue is not known to the message.
-    pub(super) has_times: bool,
-    /// Some of what was published is of a group.
-    pub(super) has_groups: bool,
-    /// Some of what was published has another priority than most.
-    pub(super) has_priorities: bool,
-    /// Messages by subscription, in order of delivery.
-    pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
-    /// Of a queue: who works for it, the next one last.
-    pub(super) rotation: Vec<(u64, u32)>,
-    /// Those whose turn the oracle cannot tell until they get a message: they had no room when it came, and are the
-    /// last in turn once they have some again. With how many messages others got while they surely had room.
-    pub(super) adrift: BTreeMap<(u64, u32), usize>,
 }
 
 pub(crate) struct Oracle {
@@ -134,16 +77,9 @@ pub(crate) struct Oracle {
     published: u64,
     delivered: u64,
     dropped_by_gone: u64,
-    pub(crate) returned: u64,
-    /// Messages that became dead letters.
-    pub(crate) dead: u64,
     purged_dead: u64,
     /// Tries without success.
     failed: u64,
-    pub(crate) postponed: u64,
-    pub(crate) tried_again: u64,
-    pub(crate) expired: u64,
-    pub(crate) delayed: u64,
     /// The longest batch, in bytes.
     overshoot: usize,
     /// Senders since memory was last within its budget.
@@ -154,8 +90,8 @@ pub(crate) struct Oracle {
     /// The first tag of the command at hand that nothing waits for.
     unknown_tag: Option<u64>,
     connections: usize,
-    /// A subscription that was asked for in this step.
-    subscribing: Option<(u64, u32, bytes::Bytes, AckMode)>,
+    /// A subscription that was asked for in this step, with its source if it is a durable one.
+    subscribing: Option<(u64, u32, bytes::Bytes, AckMode, Option<bytes::Bytes>)>,
     /// When the rules in force came.
     rules_since: Time,
     /// The step in which somebody told credit while the call had work left over.
@@ -163,11 +99,13 @@ pub(crate) struct Oracle {
     /// Connections that take nothing, as the status says.
     stalled: BTreeSet<u64>,
     holders: Holders,
-    pub(crate) handed_of_groups: u64,
-    pub(crate) freed_groups: u64,
-    pub(crate) urgent: u64,
-    pub(crate) skipped_turns: u64,
-    pub(crate) certain_drops: u64,
+    /// Queues that end in this step.
+    ending: Vec<&'static str>,
+    /// Queues that have rejected a message in this step, its size and the reason.
+    full: Vec<(&'static str, usize, Refusal)>,
+    /// Subscriptions that asked to be the only consumers.
+    claims: u64,
+    pub(crate) counts: Counts,
 }
 
 impl Oracle {
@@ -177,7 +115,7 @@ impl Oracle {
             now: Time::ZERO,
             step: 0,
             messages: Vec::new(),
-            channels: TOPICS.iter().chain(&QUEUES).map(|&name| (name, Channel::default())).collect(),
+            channels: names().map(|name| (name, Channel::default())).collect(),
             links: BTreeMap::new(),
             longest: 0,
             nobody: 0,
@@ -187,14 +125,8 @@ impl Oracle {
             published: 0,
             delivered: 0,
             dropped_by_gone: 0,
-            returned: 0,
-            dead: 0,
             purged_dead: 0,
             failed: 0,
-            postponed: 0,
-            tried_again: 0,
-            expired: 0,
-            delayed: 0,
             overshoot: 0,
             feeders: BTreeSet::new(),
             draining: false,
@@ -206,11 +138,10 @@ impl Oracle {
             credited_between: 0,
             stalled: BTreeSet::new(),
             holders: Holders::new(),
-            handed_of_groups: 0,
-            freed_groups: 0,
-            urgent: 0,
-            skipped_turns: 0,
-            certain_drops: 0,
+            ending: Vec::new(),
+            full: Vec::new(),
+            claims: 0,
+            counts: Counts::default(),
         }
     }
 
@@ -219,31 +150,26 @@ impl Oracle {
         let id = self.messages.len();
         let books = self.channels.entry(channel).or_default();
         if length == 0 {
-            if books.empty.is_some() {
+            // A durable subscription could not say of which topic it is.
+            if books.empty.is_some() || self.settings.durable {
                 return None;
             }
             books.empty = Some(id);
         }
         let length = if length == 0 { 0 } else { length.max(2) };
-        let message = Message {
-            channel,
-            publisher,
-            size: length + 4,
-            fate: Fate::Said,
-            taken: 0,
-            returned: false,
-            tried: 0,
-            seen: false,
-            not_before: Time::ZERO,
-            expires: None,
-            on_the_wire: false,
-            purged: false,
-            delayed: false,
-            group: None,
-            priority: Attributes::PRIORITY,
-        };
-        self.messages.push(message);
+        self.messages.push(new_message(publisher, channel, length));
         Some(body_of(id, length))
+    }
+
+    /// A message that clears a topic's retained value, if it has one, when no other empty one is on its way.
+    pub(crate) fn mint_clearing(&mut self, publisher: u64, channel: &'static str) -> bool {
+        let books = self.channels.entry(channel).or_default();
+        let has_value = books.value.is_some();
+        if has_value {
+            books.empty = Some(self.messages.len());
+            self.messages.push(new_message(publisher, channel, 0));
+        }
+        has_value
     }
 
     /// Whose message this is; its body must be as it was minted.
@@ -254,11 +180,17 @@ impl Oracle {
             [high, low, ..] => Some(usize::from(u16::from_be_bytes([*high, *low]))),
             _ => None,
         };
+        let fed = self.channels.iter().find(|(key, books)| key.as_bytes() == channel && !books.fed.is_empty());
+        let original = id;
+        let id = id.and_then(|id| fed.map_or(Some(id), |(_, books)| books.fed.get(&id).copied()));
         let message = id.and_then(|id| self.messages.get(id));
         let (Some(id), Some(message)) = (id, message) else {
             return Err(format!("nobody sent what came from {name}"));
         };
-        promise!(body == body_of(id, message.size - 4), "message {id} was changed on its way through {name}");
+        promise!(
+            body == body_of(original.unwrap_or(id), message.size - 4),
+            "message {id} was changed on its way through {name}"
+        );
         promise!(message.channel.as_bytes() == channel, "message {id} came from {name}, not its channel");
         Ok(id)
     }
@@ -275,7 +207,7 @@ impl Oracle {
                 self.settings.rules.clone_from(rules);
                 self.rules_since = self.now;
             }
-            Act::Timeout | Act::Purge(..) | Act::Pause(..) => {}
+            Act::Timeout | Act::Purge(..) | Act::Move(..) | Act::Pause(..) => {}
         }
         self.end_groups();
         Ok(())
@@ -285,10 +217,10 @@ impl Oracle {
     pub(crate) fn after(&mut self, act: &Act, events: &[Event], status: &Status, audit: usize) -> Checked {
         self.audit = audit;
         let no_memory = |event: &Event| matches!(event, Event::Refused { refusal: Refusal::Memory { .. }, .. });
-        if let Some((id, subscription, pattern, ack)) = self.subscribing.take()
+        if let Some((id, subscription, pattern, ack, source)) = self.subscribing.take()
             && !events.iter().any(no_memory)
         {
-            self.subscribe(id, subscription, &pattern, ack);
+            self.subscribe(id, subscription, &pattern, (ack, source));
         }
         if let Act::Purge(name, Some(count)) = act {
             self.purge(name, *count)?;
@@ -299,7 +231,9 @@ impl Oracle {
         let stalled = status.connections.iter().filter(|connection| connection.stalled);
         self.stalled = stalled.map(|connection| connection.id.0).collect();
         self.end_groups();
+        self.check_moved(act, events, status)?;
         self.leave_behind(act, status)?;
+        self.reject(events, status)?;
         self.take_in(status)?;
         for event in events {
             self.event(event)?;
@@ -311,8 +245,10 @@ impl Oracle {
             "what {:?} has of a subscription that ended is not asked back",
             kept.map(|link| link.0)
         );
+        self.check_ended(status)?;
         self.check_retries(act, status)?;
         self.end_groups();
+        self.check_full()?;
         self.check_queues(act, events, status)?;
         self.check_drops(status)?;
         self.check_blocking(matches!(act, Act::Purge(..)), status)?;
@@ -338,14 +274,9 @@ impl Oracle {
     }
 }
 
-/// Every byte says whose it is.
-fn body_of(id: usize, length: usize) -> Vec<u8> {
-    let number = u16::try_from(id).expect("a run has fewer messages").to_be_bytes();
-    let mut body: Vec<u8> = (0..length).map(|place| (place as u8) ^ number[1]).collect();
-    for (byte, place) in number.into_iter().zip(0..length) {
-        body[place] = byte;
-    }
-    body
+/// All channels that are published to, or fed.
+fn names() -> impl Iterator<Item = &'static str> {
+    TOPICS.into_iter().chain(QUEUES).chain(DURABLE.map(|(queue, _)| queue))
 }
 
 /// The rule in force for a channel: the first that matches.
@@ -367,6 +298,9 @@ pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     }
     let split = |bytes: &'_ [u8]| bytes.split(|&byte| byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
     let (pattern_levels, name_levels) = (split(pattern), split(name));
+    let is_apart = |prefix: &[u8]| name.starts_with(prefix) && !pattern.starts_with(prefix);
+    let apart: [&[u8]; 3] = [b"/queue/dead/", b"/queue/subscription/", b"/queue/temp/"];
     pattern.starts_with(b"/queue") == name.starts_with(b"/queue")
+        && !apart.into_iter().any(is_apart)
         && level(pattern_levels.iter().map(Vec::as_slice).collect(), name_levels.iter().map(Vec::as_slice).collect())
 }

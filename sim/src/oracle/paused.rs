@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::{Checked, LATENESS, Oracle, promise};
 use std::time::Duration;
-use switchboard_broker::{ConnectionStatus, ECHO, Limits, OverflowPolicy, PauseReason, Status};
+use switchboard_broker::{ConnectionStatus, ECHO, Limits, OverflowPolicy, PauseReason, QueueOverflow, Status};
 
 /// Charge for a new channel at most, in bytes.
 const NEW_CHANNEL: usize = 2048;
@@ -12,7 +12,12 @@ impl Oracle {
     /// Low-water mark of an outbox: nobody need wait for it below.
     pub(super) fn low_water(&self) -> usize {
         let bound = self.settings.limits.outbox;
-        (bound / 2).min(bound.saturating_sub(self.longest))
+        (bound / 2).min(bound.saturating_sub(self.longest + self.attributes()))
+    }
+
+    /// Most bytes that a batch to a topic has beside its messages.
+    fn attributes(&self) -> usize {
+        if self.settings.durable && self.settings.groups || self.settings.retains { 512 } else { 0 }
     }
 
     /// Most bytes put into an outbox at once.
@@ -93,7 +98,11 @@ impl Oracle {
     fn check_reason(&mut self, held: &ConnectionStatus, reason: &PauseReason, status: &Status) -> Checked {
         let id = held.id.0;
         let depth = |name: &[u8]| status.channels.iter().find(|c| c.name == name).map_or(0, |channel| channel.depth);
+        let throttles = self.settings.limits.overflow == QueueOverflow::Throttle;
         match reason {
+            PauseReason::QueueFull { .. } | PauseReason::QueueMessages { .. } if !throttles => {
+                return Err("no queue lets anybody wait".into());
+            }
             PauseReason::QueueFull { channel, bound } => {
                 let name = String::from_utf8_lossy(channel).into_owned();
                 promise!(*bound == self.bound_of(&name), "the bound is another");
@@ -102,7 +111,10 @@ impl Oracle {
             PauseReason::Subscribing { .. } => {
                 return Err("its subscriptions have joined all channels".into());
             }
-            PauseReason::Receipts { .. } => return Err("nobody asks for receipts".into()),
+            PauseReason::Receipts { limit } => {
+                promise!(*limit == self.settings.limits.outbox, "the limit is another");
+                promise!(self.links[&id].receipts.unread > 0, "it has read all its receipts");
+            }
             PauseReason::FirstSubscriber { .. } => return Err("what the topic buffered is given".into()),
             PauseReason::QueueMessages { channel, bound } => {
                 promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
@@ -111,7 +123,7 @@ impl Oracle {
             PauseReason::NoSubscribers { channel, buffered } => {
                 let name = String::from_utf8_lossy(channel).into_owned();
                 let somebody = self.links.values().any(|link| !link.gone && !link.listening(&name).is_empty());
-                promise!(!somebody, "somebody listens");
+                promise!(!somebody && !self.is_source(&name), "somebody listens");
                 let full = self.kept_bytes(&name) + self.longest > self.bound_of(&name);
                 // The figure is of when it was tried last: others come first since then.
                 let is_new = self.links[&id].paused_for.as_ref().is_some_and(|(_, since)| *since == self.now);
@@ -155,7 +167,8 @@ impl Oracle {
         };
         let waiting =
             status.connections.iter().find(|c| c.id.0 == subscriber).map_or(0, |c| c.outbox + c.outbox_attributes);
-        let room = waiting <= self.low_water() && waiting + self.piece() <= self.settings.limits.outbox;
+        let room =
+            waiting <= self.low_water() && waiting + self.piece() + self.attributes() <= self.settings.limits.outbox;
         promise!(
             waiting > 0 && !room,
             "the outbox of {subscriber} has room: {waiting} bytes, at most {} wait for nobody",

@@ -17,6 +17,7 @@ impl Oracle {
             promise!(kept == count, "a purge dropped {count} of the {kept} messages that {name} kept");
             return Ok(());
         }
+        channel.has_purged_groups |= channel.has_groups;
         let waits = |id: &usize| self.messages[*id].fate == Fate::Taken;
         let waiting: Vec<usize> = channel.open.iter().copied().filter(waits).collect();
         if exact {
@@ -43,7 +44,7 @@ impl Oracle {
     }
 
     /// Whether nothing of a queue can lie in an outbox without having been handed out.
-    fn is_exact(&self, name: &str) -> bool {
+    pub(super) fn is_exact(&self, name: &str) -> bool {
         let Some(books) = self.channels.get(name) else { return false };
         let recalling = self.links.values().any(|link| link.recalling && !link.gone);
         let finishing = self.links.values().any(|link| link.finishing && !link.gone);
@@ -79,11 +80,11 @@ impl Oracle {
         let waiting: Vec<usize> =
             books.open.iter().copied().filter(|&id| self.messages[id].fate == Fate::Taken).collect();
         let known = waiting.len() - books.purged.min(waiting.len());
+        let most = waiting.len() + books.back;
         promise!(
-            depth.unwrap_or(0) <= waiting.len(),
-            "{name} has {} messages in it, and only {} can be",
-            depth.unwrap_or(0),
-            waiting.len()
+            depth.unwrap_or(0) <= most,
+            "{name} has {} messages in it, and only {most} can be",
+            depth.unwrap_or(0)
         );
         let exact = self.is_exact(name);
         if exact {
@@ -95,7 +96,11 @@ impl Oracle {
         let ambiguous = dealt.windows(2).any(|pair| !self.is_before(pair[0].0, pair[1].0));
         // Only what is dealt as it comes: what follows from an ack or credit is dealt in several
         // goes, of which each has its own full workers.
-        let is_plain = !self.channels[name].has_groups && !self.channels[name].has_priorities;
+        let is_claimed = self.has_claim(name);
+        let is_plain = !is_claimed
+            && self.channels[name].source.is_none()
+            && !self.channels[name].has_groups
+            && !self.channels[name].has_priorities;
         let at_once = is_plain
             && dealt.iter().all(|&(id, ..)| self.messages[id].taken == self.step && !self.messages[id].returned);
         // Workers by pattern alone keep no queue in being: its turns begin anew with every message.
@@ -103,7 +108,7 @@ impl Oracle {
         let stays = books.rotation.iter().any(|(id, sub)| self.links[id].subs[sub].pattern == name);
         if exact && stays && !ambiguous && at_once {
             self.check_rotation(name, &dealt)?;
-        } else if !dealt.is_empty() || !exact {
+        } else if !dealt.is_empty() || !exact || is_claimed {
             self.set_adrift(name);
         }
         if exact && depth.is_some_and(|depth| depth > 0) {
@@ -170,6 +175,12 @@ impl Oracle {
         let bound = self.bound_of(name);
         let new = waiting.iter().any(|&id| self.messages[id].taken == self.step && !self.messages[id].returned);
         let bytes: usize = waiting.iter().map(|&id| self.messages[id].size).sum();
+        let most = self.settings.limits.queue_messages;
+        promise!(
+            !new || most == 0 || waiting.len() <= most || self.is_tied(name),
+            "{name} took a message in and has {}, more than its bound of {most}",
+            waiting.len()
+        );
         promise!(
             !new || waiting.len() == 1 || bytes <= bound || self.is_tied(name),
             "{name} took a message in and has {bytes} bytes, more than its bound of {bound}"
@@ -179,11 +190,11 @@ impl Oracle {
 
     /// Whether all consumers of a queue have acks and are paused, or were until this step.
     fn is_tied(&self, name: &str) -> bool {
-        let books = &self.channels[name];
+        let consumers = self.consumers(name);
         // A consumer that no waiting group is bound to can free nothing.
-        books.has_groups
-            || !books.rotation.is_empty()
-                && books.rotation.iter().all(|(id, sub)| {
+        self.channels[name].has_groups
+            || !consumers.is_empty()
+                && consumers.iter().all(|(id, sub)| {
                     let link = &self.links[id];
                     let paused = link.paused || link.paused_in == self.step;
                     link.closing || paused && link.subs[sub].prefetch.is_some()
@@ -199,7 +210,7 @@ impl Oracle {
             let id = reported.id.0;
             let Some(link) = self.links.get(&id).filter(|link| link.paused && !link.gone) else { continue };
             match &reported.paused {
-                Some(PauseReason::QueueFull { channel, .. }) => {
+                Some(PauseReason::QueueFull { channel, .. } | PauseReason::QueueMessages { channel, .. }) => {
                     let name = self.channels.keys().find(|name| name.as_bytes() == channel);
                     tied.insert(id, name.copied().into_iter().collect());
                 }
@@ -211,8 +222,8 @@ impl Oracle {
         }
         loop {
             let is_free = |name: &&str| {
-                let rotation = &self.channels[name].rotation;
-                rotation.is_empty() || rotation.iter().any(|(id, _)| !tied.contains_key(id))
+                let consumers = self.consumers(name);
+                consumers.is_empty() || consumers.iter().any(|(id, _)| !tied.contains_key(id))
             };
             let free = tied.iter().find(|(_, names)| names.iter().any(is_free));
             let Some((&id, _)) = free else { break };
@@ -253,7 +264,7 @@ impl Oracle {
             books.rotation.insert(0, worker);
             for worker in before {
                 // They may have had their turns since then.
-                self.skipped_turns += u64::from(!was_adrift);
+                self.counts.skipped_turns += u64::from(!was_adrift);
                 let is_busy = self.is_busy(worker);
                 promise!(
                     is_busy || was_adrift,

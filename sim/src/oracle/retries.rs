@@ -1,8 +1,11 @@
 //! Tries without success, back-offs, dead letters, and the time of messages.
 
-use super::{Act, Checked, Fate, Oracle, promise};
+use super::link::Owed;
+use super::{Act, Checked, Fate, LATENESS, Oracle, promise};
 use crate::settings::DEAD;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 use switchboard_broker::{Attributes, Status};
 
 impl Oracle {
@@ -15,9 +18,46 @@ impl Oracle {
         let doublings = self.messages[message].tried - 1;
         let wait = delivery.redelivery_backoff.saturating_mul(1 << doublings.min(31));
         let wait = wait.min(delivery.redelivery_backoff_max);
-        self.postponed += u64::from(!wait.is_zero());
+        self.counts.postponed += u64::from(!wait.is_zero());
         self.messages[message].not_before = self.now + wait;
         self.requeue(message);
+    }
+
+    /// A consumer had messages for too long: they go back as after a nack.
+    pub(super) fn lapsed(&mut self, id: u64, subscription: u32, range: RangeInclusive<u64>) -> Checked {
+        let (now, timeout, wide) = (self.now, self.settings.limits.delivery.ack_timeout, self.settings.wide);
+        promise!(!timeout.is_zero(), "messages {range:?} of {id} came back at an ack time-out, and there is none");
+        let tags = &mut self.link(id).tags;
+        let known: Vec<u64> = tags.range(range.clone()).map(|(&tag, _)| tag).collect();
+        let owed: Vec<Owed> = known.iter().filter_map(|tag| tags.remove(tag)).collect();
+        promise!(
+            !owed.is_empty(),
+            "messages {range:?} of {id} came back at their ack time-out, and none waited for an ack"
+        );
+        for Owed { message, subscription: of, at } in owed {
+            promise!(of == subscription, "message {message} of {id} came back for another subscription than its own");
+            // Messages handed out together have one time-out. In a narrow window the rest of them follows later.
+            let is_late = now.since(at) >= timeout;
+            promise!(
+                is_late || !wide,
+                "message {message} came back from {id} {:?} after it was handed out",
+                now.since(at)
+            );
+            self.counts.lapsed += 1;
+            self.nacked(message, true);
+        }
+        Ok(())
+    }
+
+    /// No message waits for an ack beyond its time-out.
+    pub(super) fn check_lapses(&self) -> Checked {
+        let timeout = self.settings.limits.delivery.ack_timeout;
+        let late = timeout + Duration::from_micros(LATENESS);
+        for (id, link) in self.links.iter().filter(|(_, link)| !timeout.is_zero() && !link.gone) {
+            let waits = link.tags.values().find(|owed| self.now.since(owed.at) > late);
+            promise!(waits.is_none(), "{id} has not acked {waits:?}, and its ack time-out of {timeout:?} is over");
+        }
+        Ok(())
     }
 
     /// Requeues the message that a lost consumer was at, or makes it a dead letter.
@@ -40,9 +80,20 @@ impl Oracle {
         most > 0 && message.tried >= most
     }
 
-    fn die(&mut self, message: usize) {
-        self.dead += 1;
+    pub(super) fn die(&mut self, message: usize) {
+        if self.messages[message].is_ended {
+            self.counts.ended += 1;
+            return self.done(message);
+        }
+        let name = self.messages[message].channel;
+        self.channels.entry(name).or_default().died += 1;
         self.done(message);
+        if Oracle::owner_of(name.as_bytes()).is_some() {
+            self.counts.dropped_temporary += 1;
+            return;
+        }
+        self.counts.dead += 1;
+        self.messages[message].fate = Fate::Dead;
     }
 
     /// A delivery says what became of its message before, and does not come before its time.
@@ -55,7 +106,7 @@ impl Oracle {
         let is_over = message.expires.is_some_and(|expires| expires <= now);
         promise!(!is_over, "message {id} came though its time was over: {message:?}");
         promise!(message.not_before <= now, "message {id} came before its back-off was over: {message:?}");
-        self.tried_again += u64::from(message.tried > 0);
+        self.counts.tried_again += u64::from(message.tried > 0);
         Ok(())
     }
 
@@ -66,7 +117,7 @@ impl Oracle {
         message.expires = attributes.expires();
         message.group = attributes.group().and_then(|group| group.last().copied());
         if let Some(time) = attributes.deliver_at().filter(|time| *time > self.now) {
-            self.delayed += 1;
+            self.counts.delayed += 1;
             message.not_before = time;
             // It has no order among those that are not delayed.
             (message.returned, message.delayed) = (true, true);
@@ -75,6 +126,7 @@ impl Oracle {
         let (has_times, has_group) = (attributes.expires().is_some() || message.delayed, message.group.is_some());
         let has_priority = message.priority != Attributes::PRIORITY;
         let books = self.channels.entry(message.channel).or_default();
+        books.has_attributes = true;
         books.has_times |= has_times;
         books.has_groups |= has_group;
         books.has_priorities |= has_priority;
@@ -82,7 +134,7 @@ impl Oracle {
 
     /// Expired messages may be gone from their queue, as after a purge.
     fn note_expired(&mut self, status: &Status) {
-        self.expired = status.totals.expired;
+        self.counts.expired = status.totals.expired;
         let now = self.now;
         for message in &mut self.messages {
             let is_over = message.expires.is_some_and(|expires| expires <= now);
@@ -97,13 +149,17 @@ impl Oracle {
         {
             self.purged_dead += *count as u64;
         }
+        self.check_lapses()?;
         self.note_expired(status);
+        self.drop_over_bounds(status)?;
         let totals = &status.totals;
+        let (missed, counted) = (self.counts.missed, totals.dropped_overflow);
+        promise!(missed == counted, "durable subscriptions missed {missed} messages, and {counted} are counted");
         promise!(
-            (totals.failed, totals.dead_lettered) == (self.failed, self.dead),
+            (totals.failed, totals.dead_lettered) == (self.failed, self.counts.dead),
             "{} tries failed and {} messages are dead; counted are {} and {}",
             self.failed,
-            self.dead,
+            self.counts.dead,
             totals.failed,
             totals.dead_lettered
         );
@@ -125,10 +181,13 @@ impl Oracle {
             promise!(channel.depth > 0 || channel.bytes == 0, "{:?} is empty, and not all is freed", channel.name);
         }
         promise!(
-            waiting + totals.dropped_dead + self.purged_dead == self.dead,
-            "{} messages are dead, of which {waiting} wait, {} were dropped and {} purged",
-            self.dead,
+            waiting + totals.dropped_dead + self.purged_dead + self.counts.moved
+                == self.counts.dead + self.counts.dropped_temporary,
+            "{} messages are dead, of which {waiting} wait, {} are moved, {} were dropped ({} of temporary queues) and {} purged",
+            self.counts.dead,
+            self.counts.moved,
             totals.dropped_dead,
+            self.counts.dropped_temporary,
             self.purged_dead
         );
         Ok(())

@@ -92,17 +92,24 @@ impl Oracle {
             for subscription in link.listening(name) {
                 heard = true;
                 let sub = &link.subs[&subscription];
-                let joins = credited_between && sub.since == step && sub.pattern != name;
+                // The name of a topic may be a pattern, too.
+                let is_one = sub.pattern == name && !name.ends_with('>');
+                let joins = credited_between && sub.since == step && !is_one;
                 let lost = if joins { Lost::Unjoined } else { Lost::No };
                 link.due.push(Due { message: id, subscription, since: step, lost });
             }
         }
-        if heard {
+        let retains = self.messages[id].retains;
+        if retains {
+            self.retain(id);
+        }
+        if self.feed(id) || heard {
             return Ok(());
         }
         let hold = self.buffer_of(name);
         if hold == 0 {
-            self.nobody += 1;
+            // One that its topic retains is not lost.
+            self.nobody += u64::from(!retains);
             return Ok(());
         }
         let channel = self.channels.get_mut(name).expect("it was published");
@@ -185,6 +192,9 @@ impl Oracle {
         let drops_old = self.settings.limits.policy == OverflowPolicy::DropOld
             || self.settings.rules.iter().any(|rule| rule.policy == Some(OverflowPolicy::DropOld));
         for reported in &status.channels {
+            // A durable subscription drops its oldest, and what a temporary queue has ends with it.
+            let drops_old = drops_old || reported.name.starts_with(b"/queue/subscription/");
+            let drops_old = drops_old || reported.name.starts_with(b"/queue/temp/");
             let blocks = self.policy_of(&reported.name) == OverflowPolicy::Block && !drops_old;
             let Some((&name, books)) = self.channels.iter_mut().find(|(name, _)| reported.name == **name) else {
                 continue;
@@ -252,7 +262,7 @@ impl Oracle {
             link.due.iter_mut().filter(|due| due.since == step).for_each(|due| due.lost = mark);
             certain += if count == new { count as u64 } else { 0 };
         }
-        self.certain_drops += certain;
+        self.counts.certain_drops += certain;
         Ok(())
     }
 }

@@ -19,6 +19,9 @@ impl World {
             Act::SetRules(rules) => self.broker.set_rules(self.now, rules.clone()),
             Act::Pause(name, true, known) => *known = self.broker.pause_queue(self.now, name.as_bytes()),
             Act::Pause(name, false, known) => *known = self.broker.resume_queue(self.now, name.as_bytes()),
+            Act::Move(from, most, order) => {
+                *order = self.broker.move_messages(self.now, from.as_bytes(), None, *most).ok();
+            }
             Act::Purge(name, count) => *count = self.broker.purge(self.now, name.as_bytes()),
         }
         // The rest of a call's work is done before any act for which the books would have to know of it.
@@ -29,7 +32,8 @@ impl World {
                 break;
             }
             promise!(call < 1_000_000, "calls go on with work that never ends");
-            if commands && self.rng.one_in(3) {
+            // A message that is published while a subscription joins topics might be their value before or after.
+            if commands && !self.settings.retains && self.rng.one_in(3) {
                 self.credit_between(&new)?;
             }
             self.broker.handle_timeout(self.now);
@@ -96,7 +100,7 @@ impl World {
             Event::Close { connection, .. } | Event::Slow { connection } => connection.0,
             Event::Rejected { connection, .. } | Event::Unconfirmed { connection, .. } => connection.0,
             Event::Lapsed { connection, .. } => connection.0,
-            // Nobody here moves messages.
+            // Nobody waits for it.
             Event::Moved { .. } => return Ok(()),
         };
         let (now, delay, rng) = (self.now, self.settings.delay, &mut self.rng);
@@ -130,9 +134,15 @@ impl World {
                 native.ending.get_or_insert(rest);
             }
             (Event::Close { .. }, Link::Acker(acker)) => acker.closing = true,
-            // It comes again, which says the same.
+            // It hears that its ack is refused.
             (Event::Lapsed { .. }, _) => {}
-            // Nobody here asks for receipts yet.
+            (Event::Receipt { batch, .. }, Link::Acker(acker)) => {
+                acker.get_receipt(now, batch.len(), batch.bytes(), delay, rng);
+            }
+            (Event::Unconfirmed { receipt, bytes, .. }, Link::Acker(acker)) => {
+                acker.get_receipt(now, receipt.len(), bytes, delay, rng);
+            }
+            // The native protocol has no word for a receipt.
             (Event::Slow { .. } | Event::Receipt { .. } | Event::Rejected { .. } | Event::Unconfirmed { .. }, _) => {}
             (Event::Moved { .. }, _) => {}
             (Event::Refused { .. }, Link::Native(native)) => {

@@ -13,8 +13,6 @@ mod writing;
 
 mod answers;
 
-mod rejected;
-
 mod disconnect;
 
 mod subscriber;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 mod give_up;
 mod over_stomp;
-mod rejected;
 
 pub(super) const TOKEN: Token = Token(7);
 

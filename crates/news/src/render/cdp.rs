@@ -43,25 +43,13 @@ impl Waiting {
     }
 }
 
-/// A call that was sent, whose answer is forgotten when this is dropped.
-pub(crate) struct Call<'a> {
+/// A call that waits for its answer, which is forgotten when nobody waits any more.
+struct Pending<'a> {
     waiting: &'a Mutex<Waiting>,
     id: u64,
-    method: &'static str,
-    answer: oneshot::Receiver<Result<Value, String>>,
 }
 
-impl Call<'_> {
-    /// Waits for its result.
-    pub(crate) async fn result(mut self) -> Result<Value, CallError> {
-        match (&mut self.answer).await {
-            Ok(result) => result.map_err(|message| CallError::Refused { method: self.method, message }),
-            Err(_) => Err(CallError::Gone),
-        }
-    }
-}
-
-impl Drop for Call<'_> {
+impl Drop for Pending<'_> {
     fn drop(&mut self) {
         self.waiting.lock().calls.remove(&self.id);
     }
@@ -121,23 +109,21 @@ impl Connection {
         method: &'static str,
         params: Value,
     ) -> Result<Value, CallError> {
-        self.begin(session, method, params).result().await
-    }
-
-    /// Calls a method at once, whether its result is waited for or not. The browser takes the calls of a session in their
-    /// order, so several that do not need each other's results cost the time of one.
-    pub(crate) fn begin(&self, session: Option<&str>, method: &'static str, params: Value) -> Call<'_> {
-        let (sender, answer) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         {
             let mut waiting = self.waiting.lock();
-            // Without its sender the answer is that the browser has ended.
-            if !waiting.is_gone {
-                waiting.calls.insert(id, sender);
+            if waiting.is_gone {
+                return Err(CallError::Gone);
             }
+            waiting.calls.insert(id, sender);
         }
+        let _pending = Pending { waiting: &self.waiting, id };
         self.write(id, session, method, params);
-        Call { waiting: &self.waiting, id, method, answer }
+        match receiver.await {
+            Ok(result) => result.map_err(|message| CallError::Refused { method, message }),
+            Err(_) => Err(CallError::Gone),
+        }
     }
 
     /// Calls a method without waiting.

@@ -92,10 +92,10 @@ impl TableSlot {
         }
     }
 
-    /// Asks the table, if it is cached: without a count of its users, which all threads would change.
-    pub(super) fn cached<T>(&self, ask: impl FnOnce(&Table) -> Option<T>) -> Option<T> {
+    /// The table, if it is cached.
+    pub(super) fn cached(&self) -> Option<Arc<Table>> {
         let state = self.state.read();
-        state.table.as_deref().filter(|_| state.problem.is_none()).and_then(ask)
+        state.table.clone().filter(|_| state.problem.is_none())
     }
 
     /// Why the table is not cached.

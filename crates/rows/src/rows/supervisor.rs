@@ -189,6 +189,7 @@ async fn apply(
 }
 
 fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
+    count(&inner.metrics.events);
     let keys = match Event::read(payload) {
         Event::Flush => None,
         Event::Keys(key, old) => inner.slot(id).table().ok().and_then(|table| {
@@ -206,8 +207,6 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
         }
         None => flush(inner, id),
     }
-    // Once it is applied: whoever sees the count sees no older row.
-    count(&inner.metrics.events);
     if inner.lines.allows(Instant::now().into_std()) {
         tracing::info!("Got DB event: {}", cut(payload));
     } else {
@@ -217,8 +216,8 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
 }
 
 pub(super) fn flush(inner: &Inner, id: TableId) {
-    inner.cache.flush(id);
     count(&inner.metrics.flushes);
+    inner.cache.flush(id);
 }
 
 fn cut(payload: &str) -> &str {

@@ -9,7 +9,6 @@ mod ledger;
 mod outbox;
 mod session;
 
-pub use destination::is_stomp_queue;
 pub(crate) use error::StompError;
 pub(crate) use framing::{Framing, Signal};
 pub(crate) use header_lines::SharedLines;

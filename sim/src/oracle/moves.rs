@@ -1,0 +1,68 @@
+//! Dead letters that an operator moves back to the queues that they came from.
+
+use super::{Act, Checked, Fate, Oracle, promise};
+use crate::settings::DEAD;
+use switchboard_broker::{Event, MoveOrder, Status, Time};
+
+impl Oracle {
+    /// An order is carried out once, and accounts for all its messages.
+    pub(super) fn check_moved(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
+        let told = events.iter().filter_map(|event| match event {
+            Event::Moved { order, moved, stayed, .. } => Some((*order, *moved, *stayed)),
+            _ => None,
+        });
+        let told: Vec<(u64, usize, usize)> = told.collect();
+        let ordered = match act {
+            Act::Move(from, _, Some(order)) => Some((*from, *order)),
+            _ => None,
+        };
+        let Some((from, MoveOrder { number, messages })) = ordered else {
+            promise!(told.is_empty(), "messages are moved, and nobody has asked for it: {told:?}");
+            return Ok(());
+        };
+        let [(order, moved, stayed)] = told[..] else {
+            return Err(format!("an order to move is carried out {} times", told.len()));
+        };
+        promise!(order == number, "order {order} is carried out, and {number} was given");
+        promise!(moved + stayed == messages, "{moved} of {messages} messages are moved, and {stayed} stay");
+        self.counts.moved += moved as u64;
+        let (moved_in_all, counted) = (self.counts.moved, status.totals.moved);
+        promise!(moved_in_all == counted, "{moved_in_all} messages are moved, and {counted} are counted");
+        let origin = DEAD.iter().position(|name| *name == from).and_then(|at| self.origin_of(DEAD[at]));
+        let Some(origin) = origin.filter(|_| moved > 0) else { return Ok(()) };
+        let books = self.channels.entry(origin).or_default();
+        books.back += moved;
+        books.moved_in = self.step;
+        // Nobody knows which of its dead letters they are.
+        books.has_times = true;
+        Ok(())
+    }
+
+    /// The queue of a queue's dead letters.
+    fn origin_of(&self, dead: &str) -> Option<&'static str> {
+        let origin = dead.strip_prefix("/queue/dead")?;
+        self.channels.keys().find(|name| **name == origin).copied()
+    }
+
+    /// A message is about to be handed out which may have been moved back: then it begins anew.
+    pub(super) fn revive(&mut self, id: usize, attempts: u32) -> Checked {
+        let row = &self.messages[id];
+        let Some(books) = self.channels.get_mut(row.channel) else { return Ok(()) };
+        // One that was dropped for room may be this one or another.
+        let may_be_dead = row.fate == Fate::Taken && row.purged && books.back > 0 && attempts == 0;
+        if row.fate != Fate::Dead && !may_be_dead {
+            return Ok(());
+        }
+        promise!(books.back > 0, "message {id} of {} is a dead letter that nobody has moved", row.channel);
+        books.open.insert(id);
+        books.back -= usize::from(row.fate == Fate::Dead);
+        // It has come behind all that was there.
+        let (taken, not_before) =
+            if row.fate == Fate::Dead { (books.moved_in, Time::ZERO) } else { (row.taken, self.now) };
+        let message = &mut self.messages[id];
+        (message.fate, message.taken, message.tried) = (Fate::Taken, taken, 0);
+        (message.returned, message.delayed, message.expires, message.not_before) = (true, false, None, not_before);
+        self.counts.revived += 1;
+        Ok(())
+    }
+}
