@@ -43,15 +43,12 @@ fn links(titles: &[&str]) -> Reply {
 
 fn feed(titles: &[&str]) -> String {
     let item = |title: &&str| {
-        format!(
-            "<item><title>{title}</title><link>http://x.example/{title}</link><pubDate>Fri, 27 Nov 2026 0{}:00:00 GMT</pubDate></item>",
-            title.len() % 10
-        )
+        let (link, hour) = (format!("http://x.example/{title}"), title.len() % 10);
+        let date = format!("Fri, 27 Nov 2026 0{hour}:00:00 GMT");
+        format!("<item><title>{title}</title><link>{link}</link><pubDate>{date}</pubDate></item>")
     };
-    format!(
-        "<rss version='2.0'><channel><title>f</title>{}</channel></rss>",
-        titles.iter().map(item).collect::<String>()
-    )
+    let items: String = titles.iter().map(item).collect();
+    format!("<rss version='2.0'><channel><title>f</title>{items}</channel></rss>")
 }
 
 #[tokio::test(flavor = "multi_thread")]

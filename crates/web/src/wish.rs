@@ -4,7 +4,7 @@ use atomic_waker::AtomicWaker;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Context;
 
-/// What a connection is asked for from outside, and the task that is to hear it. Each of its wake-ups looks here, so that
+/// Others' wish of a connection, and the task that is to hear it. Each of its wake-ups looks here, so that
 /// looking takes no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
