@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -77,16 +79,9 @@ impl Host {
         self.process.stdin.as_mut().expect("a pipe").write_all(format!("{line}\n").as_bytes()).expect("written");
     }
 
-    /// Everything that carries the child's mark.
     fn marked(&self) -> Vec<String> {
-        let mark = self.directory.parent().and_then(Path::file_name).expect("a name").to_string_lossy().into_owned();
-        let entries = fs::read_dir("/proc").expect("/proc").flatten();
-        let processes = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let has_mark = |process: &String| {
-            let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
-            String::from_utf8_lossy(&environment).split('\0').any(|entry| entry == format!("SWITCHBOARD_CHILD={mark}"))
-        };
-        processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(has_mark).collect()
+        let mark = self.directory.parent().and_then(Path::file_name).expect("a name");
+        marked(&mark.to_string_lossy())
     }
 
     fn is_gone(&self) {
@@ -102,6 +97,17 @@ impl Drop for Host {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Every process that carries this mark of a child.
+fn marked(mark: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let has_mark = |process: &String| {
+        let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).split('\0').any(|entry| entry == format!("SWITCHBOARD_CHILD={mark}"))
+    };
+    processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(has_mark).collect()
 }
 
 fn host(base: &Path, user: &str, command: &[&str]) -> Command {
@@ -151,6 +157,23 @@ fn a_family_is_gone_after_we_are_killed() {
     let mut host = family(base.path());
     host.process.kill().expect("a process");
     host.is_gone();
+}
+
+#[test]
+fn a_family_is_gone_after_we_are_killed_while_the_guardian_starts() {
+    let base = base();
+    let workplace = base.path().join("child-of-the-killed");
+    fs::create_dir_all(workplace.join("run")).expect("made");
+    fs::write(workplace.join("lock"), "").expect("written");
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    // Nobody reads what the guardian says, from its first word on.
+    drop(ours);
+    let mut guardian = Command::new(env!("CARGO_BIN_EXE_switchboard-child-host"));
+    guardian.arg("--switchboard-guardian").arg(&workplace).args(["-", "-", "15", "sh", "-c", FAMILY]);
+    let output = guardian.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).status().expect("it starts");
+    assert!(output.success(), "{output}");
+    assert!(!workplace.exists(), "the guardian removes the directory");
+    assert!(marked("child-of-the-killed").is_empty(), "no process of the family is left");
 }
 
 #[test]
