@@ -236,6 +236,10 @@ function draw() {
     if (processes.byId.size === 0) {
         return;
     }
+    // A window never moves back: after a clock was set back it is loaded anew.
+    if (loading === null && view.live && processes.isAhead(columns.to - columns.step)) {
+        load();
+    }
     if (view.live) {
         columns.moveTo(now - 1000);
         const { from } = view.window(now);

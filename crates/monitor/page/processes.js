@@ -1,5 +1,9 @@
 // Processes, and the last state of each.
 
+/// Milliseconds that a sample's time may be ahead of the collector's clock, as the collector has it. What is further
+/// ahead is from before that clock was set back.
+const TOLERANCE = 5000;
+
 export class Processes {
     constructor(colors) {
         this.colors = colors;
@@ -14,6 +18,11 @@ export class Processes {
         return Date.now() + this.ahead;
     }
 
+    /// True of a time that the collector's clock has yet to reach: it was set back.
+    isAhead(time) {
+        return time > this.now() + TOLERANCE;
+    }
+
     /// An answer of /api/processes.
     load({ now, processes, silent_after }) {
         this.ahead = now - Date.now();
@@ -24,7 +33,7 @@ export class Processes {
             const known = before.get(id);
             // The stream may have been faster than this answer. What is older than a silence is not: a collector that was
             // restarted may have lost the last samples.
-            if (known && known.last > process.last && now - known.last < this.silence) {
+            if (known && known.last > process.last && now - known.last < this.silence && !this.isAhead(known.last)) {
                 Object.assign(process, { cpu: known.cpu, mem: known.mem, last: known.last, state: known.state });
             }
         }
@@ -36,7 +45,7 @@ export class Processes {
         if (process === undefined) {
             return false;
         }
-        if (time >= process.last) {
+        if (time >= process.last || this.isAhead(process.last)) {
             process.last = time;
             process.cpu = sample.cpu;
             process.mem = sample.mem;
