@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Lines beyond those in force that a file may have before it is written anew.
+/// Lines beyond those in force that a file may have before it is written anew, or as many as are in force.
 const SLACK: usize = 2000;
 
 /// A file to which lines are appended.
@@ -121,7 +121,9 @@ impl JsonLines {
     }
 
     fn has_slack(&self) -> bool {
-        self.count > self.latest.len().min(self.max) + SLACK
+        // In proportion: a file of many lines would be written anew again and again.
+        let in_force = self.latest.len().min(self.max);
+        self.count > in_force + in_force.max(SLACK)
     }
 
     fn rewrite(&mut self) -> io::Result<()> {

@@ -52,7 +52,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use store::Shared;
-use writer::{Order, Writer};
+use writer::{Order, Pending, Writer};
 
 /// Points that may wait for the writer.
 const WAITING: usize = 1 << 20;
@@ -117,6 +117,7 @@ pub(crate) struct History {
     shared: Arc<Shared>,
     annotations: Mutex<Annotations>,
     orders: Sender<Order>,
+    pending: Arc<Mutex<Pending>>,
     waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<JoinHandle<()>>>,
     dropped: AtomicU64,
@@ -134,11 +135,13 @@ impl History {
         let annotations = Annotations::new(annotations_max, restored.annotations.clone());
         let (orders, receiver) = channel();
         let waiting = Arc::<AtomicUsize>::default();
-        let taken = waiting.clone();
-        let writer =
-            std::thread::Builder::new().name("monitor-history".into()).spawn(move || writer.run(&receiver, &taken))?;
+        let pending = Arc::<Mutex<Pending>>::default();
+        let (taken, queued) = (waiting.clone(), pending.clone());
+        let writer = std::thread::Builder::new()
+            .name("monitor-history".into())
+            .spawn(move || writer.run(&receiver, &taken, &queued))?;
         let (annotations, writer) = (Mutex::new(annotations), Mutex::new(Some(writer)));
-        Ok((History { shared, annotations, orders, waiting, writer, dropped: AtomicU64::new(0) }, restored))
+        Ok((History { shared, annotations, orders, pending, waiting, writer, dropped: AtomicU64::new(0) }, restored))
     }
 
     /// Keeps points; never blocks. What the writer cannot take is dropped, and counted.
@@ -154,13 +157,23 @@ impl History {
 
     /// Keeps what is known of series: a text each, without a line break.
     pub(crate) fn name(&self, names: Vec<(SeriesId, String)>) {
-        let _ = self.orders.send(Order::Names(names));
+        self.queue(|pending| pending.names.extend(names));
     }
 
     /// Keeps annotations.
     pub(crate) fn annotate(&self, new: Vec<Annotation>) {
         let changes = self.annotations.lock().add(new);
-        let _ = self.orders.send(Order::Annotations(changes));
+        self.queue(|pending| pending.annotate(changes));
+    }
+
+    /// Gives the writer something; one order is enough for all that has come by the time it is taken.
+    fn queue(&self, add: impl FnOnce(&mut Pending)) {
+        let mut pending = self.pending.lock();
+        let was_empty = pending.is_empty();
+        add(&mut pending);
+        if was_empty && !pending.is_empty() {
+            let _ = self.orders.send(Order::Pending);
+        }
     }
 
     /// The annotations of some time, in the order in which they were made.

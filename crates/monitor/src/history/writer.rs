@@ -9,7 +9,8 @@ use super::{HistorySettings, Restored};
 use crate::Millis;
 use crate::point::{Point, SeriesId};
 use crate::series::SeriesMeta;
-use std::collections::{HashMap, HashSet};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -49,10 +50,35 @@ fn names_for(spans: &Spans, mut found: Names, names: &HashMap<u64, String>) -> (
     (lines, unnamed)
 }
 
+/// Names and annotations that the writer has not taken yet, of each key the newest: a sender that changes with each of its
+/// samples takes no more memory, on however slow a disk, than one that does not.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) names: BTreeMap<SeriesId, String>,
+    pub(super) annotations: BTreeMap<u64, String>,
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.annotations.is_empty()
+    }
+
+    pub(super) fn annotate(&mut self, changes: Changes) {
+        for (key, text) in changes {
+            // One that has gone before it was written is never written: each has a key of its own.
+            if !text.is_empty() || self.annotations.remove(&key).is_none_or(|before| before.is_empty()) {
+                self.annotations.insert(key, text);
+            }
+        }
+    }
+}
+
 /// An order to the writer.
 #[derive(Debug)]
 pub(super) enum Order {
     Points(Vec<Point>),
+    /// Take what is pending.
+    Pending,
     Names(Vec<(SeriesId, String)>),
     Annotations(Changes),
     /// Write everything, and end.
@@ -130,12 +156,17 @@ impl Writer {
     }
 
     /// Writes until it is stopped, or nobody is left who could stop it.
-    pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize) {
+    pub(super) fn run(mut self, orders: &Receiver<Order>, waiting: &AtomicUsize, pending: &Mutex<Pending>) {
         let (flush, checkpoint) = (self.store.settings.flush.max(SHORTEST), self.store.settings.checkpoint);
         let (mut flushed, mut checked) = (Instant::now(), Instant::now());
         loop {
             match orders.recv_timeout(flush.saturating_sub(flushed.elapsed())) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Order::Pending) => {
+                    let Pending { names, annotations } = std::mem::take(&mut *pending.lock());
+                    self.take(Order::Names(names.into_iter().collect()));
+                    self.take(Order::Annotations(annotations.into_iter().collect()));
+                }
                 Ok(order) => {
                     if let Order::Points(points) = &order {
                         waiting.fetch_sub(points.len(), Ordering::Relaxed);
@@ -165,7 +196,7 @@ impl Writer {
             }
             Order::Names(names) => self.names.append(names.into_iter().map(|(series, text)| (series.into(), text))),
             Order::Annotations(changes) => self.annotations.append(changes),
-            Order::Stop => Ok(()),
+            Order::Pending | Order::Stop => Ok(()),
         };
         self.note("names and annotations", result);
     }
@@ -202,5 +233,28 @@ impl Writer {
             }
         }
         result.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_with_every_sample_takes_no_more_room_while_the_disk_takes_nothing() {
+        let mut pending = Pending::default();
+        for at in 0..10_000u64 {
+            pending.names.extend([(7, at.to_string())]);
+            // As `Annotations` does: the newest hundred are kept, the first of which are written.
+            let gone = at.checked_sub(100).map(|key| (key, String::new()));
+            pending.annotate([Some((at, "x".to_owned())), gone].into_iter().flatten().collect());
+            if at == 49 {
+                pending = Pending::default();
+            }
+        }
+        assert_eq!((pending.names.len(), &*pending.names[&7]), (1, "9999"));
+        // Those that are to be forgotten, and those in force.
+        assert_eq!(pending.annotations.len(), 50 + 100);
+        assert!(pending.annotations.range(..50).all(|(_, text)| text.is_empty()));
     }
 }
