@@ -42,7 +42,12 @@ pub(crate) async fn retry<T>(
             () = stop.clone().requested() => return None,
         }
         wait = (wait * 2).min(LAST_RETRY);
-        match start().await {
+        // A start may take long: a lookup of a name, a large history.
+        let started = tokio::select! {
+            started = start() => started,
+            () = stop.clone().requested() => return None,
+        };
+        match started {
             Ok(service) => {
                 tracing::info!("{name} runs now");
                 return Some(service);
@@ -56,5 +61,23 @@ pub(crate) async fn retry<T>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_a_start_that_takes_long() {
+        let (sender, stop) = Stop::new();
+        let start = async || {
+            sender.send_replace(true);
+            pending::<Result<()>>().await
+        };
+        let kept = retry("a", &anyhow::anyhow!("it is taken"), start, &stop);
+        assert!(timeout(Duration::from_secs(25), kept).await.expect("it stops").is_none());
     }
 }
