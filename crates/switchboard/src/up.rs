@@ -19,10 +19,11 @@ use anyhow::{Context, Result, anyhow};
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 use switchboard_driver::quantity::show_duration;
 use switchboard_monitor::{Monitor, Pipe, StartError};
-use switchboard_server::{ChannelRules, Connector, Probe, Server};
+use switchboard_server::{ChannelRules, Connector, Probe, Server, Shutdown};
 use switchboard_web::{BindError, ServiceState, Services as States};
 use tell::tell_losses;
 use tokio::sync::watch;
@@ -155,11 +156,44 @@ impl Services {
         let start_render = async || bind_render(&self.settings(), &self.renderers, self.chosen).await;
 
         let broker = self.begin("broker", started.broker, &start_broker, Addresses::add_broker).await;
-        let monitor = self.begin("monitor", started.monitor, &start_monitor, Addresses::add_monitor).await;
-        let rows = self.begin("rows", started.rows, &start_rows, Addresses::add_rows).await;
-        let news = self.begin("news", started.news, &start_news, Addresses::add_news).await;
-        let render = self.begin("render", started.render, &start_render, Addresses::add_render).await;
-        let runs = [is_up(&broker), is_up(&monitor), is_up(&rows), is_up(&news), is_up(&render)];
+        let answers = is_up(&broker);
+        let (sender, stop) = Stop::new();
+        let mut serving = pin!(async {
+            let server = self.keep("broker", broker, start_broker, Addresses::add_broker, &stop).await?;
+            let Some(server) = server else { return Ok(None) };
+            let ended = server.run(stop.clone().requested()).await;
+            // A broker that has failed ends the program, and the others in order.
+            sender.send_replace(true);
+            anyhow::Ok(Some(ended?))
+        });
+        let mut asked = pin!(async {
+            let what = match started.broker {
+                true => format!("connections have {} to read their queued messages", show_duration(drain)),
+                false => "open requests have a second for their answers".to_owned(),
+            };
+            let stopping = format!("Stopping: {what}; a signal after a second stops at once.");
+            tokio::select! {
+                () = signals.stop(&stopping, reload) => {}
+                () = stop.clone().requested() => {}
+            }
+            self.manager.stopping(drain.saturating_add(CLOSING + LEAVING));
+            sender.send_replace(true);
+        });
+        let begun = async {
+            tokio::join!(
+                self.begin("monitor", started.monitor, &start_monitor, Addresses::add_monitor),
+                self.begin("rows", started.rows, &start_rows, Addresses::add_rows),
+                self.begin("news", started.news, &start_news, Addresses::add_news),
+                self.begin("render", started.render, &start_render, Addresses::add_render),
+            )
+        };
+        // The broker serves while the others begin: a large history or a slow lookup of a name delays no client.
+        let (monitor, rows, news, render) = tokio::select! {
+            begun = begun => begun,
+            ended = &mut serving, if answers => return ended.map(drop),
+            () = &mut asked => return serving.await.map(stopped),
+        };
+        let runs = [answers, is_up(&monitor), is_up(&rows), is_up(&news), is_up(&render)];
         if !runs.contains(&true) {
             return Err(nothing_runs(self.addresses.borrow().down()));
         }
@@ -171,15 +205,6 @@ impl Services {
         self.tell()?;
         tokio::spawn(memory::watch());
 
-        let (sender, stop) = Stop::new();
-        let serving = async {
-            let server = self.keep("broker", broker, start_broker, Addresses::add_broker, &stop).await?;
-            let Some(server) = server else { return Ok(None) };
-            let ended = server.run(stop.clone().requested()).await;
-            // A broker that has failed ends the program, and the others in order.
-            sender.send_replace(true);
-            anyhow::Ok(Some(ended?))
-        };
         let watching = async {
             let monitor = self.keep("monitor", monitor, start_monitor, Addresses::add_monitor, &stop).await?;
             let Some(monitor) = monitor else { return Ok(()) };
@@ -212,19 +237,6 @@ impl Services {
             }
             anyhow::Ok(())
         };
-        let asked = async {
-            let what = match started.broker {
-                true => format!("connections have {} to read their queued messages", show_duration(drain)),
-                false => "open requests have a second for their answers".to_owned(),
-            };
-            let stopping = format!("Stopping: {what}; a signal after a second stops at once.");
-            tokio::select! {
-                () = signals.stop(&stopping, reload) => {}
-                () = stop.clone().requested() => {}
-            }
-            self.manager.stopping(drain.saturating_add(CLOSING + LEAVING));
-            sender.send_replace(true);
-        };
         let following = async {
             tokio::select! {
                 followed = self.follow(states) => followed,
@@ -233,10 +245,7 @@ impl Services {
         };
         let (shutdown, watched, served_rows, shown, rendered, followed, ()) =
             tokio::join!(serving, watching, serving_rows, showing, rendering, following, asked);
-        if let Some(shutdown) = shutdown? {
-            tell_losses(&shutdown);
-        }
-        note(format_args!("Stopped."));
+        stopped(shutdown?);
         watched.and(served_rows).and(shown).and(rendered).and(followed)
     }
 
@@ -355,6 +364,14 @@ fn pipe(connector: &watch::Sender<Option<Connector>>) -> Pipe {
             }
         }
     })
+}
+
+/// Says that everything has stopped, and first what the broker's clients did not get.
+fn stopped(shutdown: Option<Shutdown>) {
+    if let Some(shutdown) = shutdown {
+        tell_losses(&shutdown);
+    }
+    note(format_args!("Stopped."));
 }
 
 fn is_up<T>(service: &Option<Result<T>>) -> bool {

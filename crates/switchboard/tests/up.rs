@@ -4,9 +4,11 @@ mod common;
 
 use common::{BROKER_AND_MONITOR, Lines, Program, poll, switchboard};
 use serde_json::Value;
+use std::fs::DirBuilder;
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 struct Up {
@@ -123,6 +125,32 @@ fn a_broker_that_cannot_start_stops_no_monitor_and_is_tried_again() {
     drop(other);
     up.until("the broker runs", |ready| ready["native"][0] == address.as_str());
     up.stop();
+}
+
+#[test]
+fn a_broker_answers_and_stops_while_a_monitor_takes_long_to_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    DirBuilder::new().recursive(true).mode(0o700).create(data.join("monitor")).expect("made");
+    // Whoever opens it waits for a writer, of which there is none.
+    let names = data.join("monitor/names.jsonl");
+    assert!(Command::new("mkfifo").arg(&names).status().expect("mkfifo").success());
+    let address = taken().1;
+    let mut command = switchboard(&["up", "--listen", &address, "--http", "", "--set", "monitor.listen=127.0.0.1:0"]);
+    command.args(BROKER_AND_MONITOR).args(["--set", "monitor.collect=tcp://127.0.0.1:0", "--data"]);
+    command.arg(&data).arg("--ready-file").arg(ready_file(directory.path())).stderr(Stdio::piped());
+    let mut program = Program::start(&mut command).expect("it starts");
+    let log = Lines::of(program.child.stderr.take().expect("a pipe"));
+    let sent = poll("the broker listens", || {
+        let mut sender = Command::new("timeout");
+        sender.arg("25").arg(env!("CARGO_BIN_EXE_switchboard")).args(["send", "-s", &address, "/queue/a", "hello"]);
+        let output = sender.output().expect("timeout");
+        // Nobody listens there yet.
+        (!String::from_utf8_lossy(&output.stderr).contains("refused")).then_some(output)
+    });
+    assert!(sent.status.success(), "{sent:?}");
+    assert!(!ready_file(directory.path()).exists(), "the monitor has not begun");
+    Up { program, log, directory }.stop();
 }
 
 #[test]
