@@ -68,7 +68,6 @@ fn the_examples_of_the_readme_work_as_they_stand() {
     let blocks = blocks(&readme);
     assert!(blocks.len() >= 6 && blocks.iter().all(|block| block.len() > 1), "{blocks:?}");
     let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("worker.py"), "import time\ntime.sleep(1.5)\n").expect("written");
     let (mut scratch, database) = database(directory.path());
     // The default ports, of an address that no other run has.
     let id = std::process::id();
@@ -161,8 +160,7 @@ fn the_clients_in_python_work_as_they_stand() {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let stomp = root().join(target).join("stomp-python/bin/python");
     assert!(stomp.exists(), "stomp.py is missing; scripts/test installs it in {}", stomp.display());
-    // The library's thread would keep a script of a few lines alive.
-    let run = |block: &str| run_python(&stomp, &format!("{block}\nconnection.disconnect()\n"), ports);
+    let run = |block: &str| run_python(&stomp, block, ports);
     let readme = document("README.md");
     let [sender] = python(&readme)[..] else { panic!("one block: {:?}", python(&readme)) };
     run(sender);
@@ -173,6 +171,18 @@ fn the_clients_in_python_work_as_they_stand() {
     let page = document("docs/stomp.md");
     assert!(!python(&page).is_empty());
     python(&page).into_iter().for_each(|block| drop(run(block)));
+}
+
+#[test]
+fn no_example_of_the_readme_needs_what_a_fresh_clone_lacks() {
+    let readme = document("README.md");
+    for line in readme.lines().filter(|line| line.starts_with("    ")) {
+        // RFC 2606: names that never resolve.
+        let reserved = [".example", ".invalid", ".test"].iter().find(|name| line.contains(*name));
+        assert_eq!(reserved, None, "{line}");
+        let mut files = line.split([' ', '\'']).filter(|word| word.ends_with(".py"));
+        assert_eq!(files.find(|file| !root().join(file).exists()), None, "{line}");
+    }
 }
 
 #[test]
