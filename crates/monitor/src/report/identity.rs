@@ -4,6 +4,8 @@ use super::{Options, TEXT};
 use crate::Millis;
 use crate::process::Stat;
 use crate::usage::Usage;
+use nix::sys::utsname::uname;
+use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -66,7 +68,8 @@ impl Identity {
             None => first_free(&service, pid),
         };
         let color = options.color.clone().unwrap_or_else(|| color_of(&instance).to_owned());
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|host| host.trim().to_owned());
+        // A service manager may hide these in /proc (`ProcSubset=pid`), so the kernel is asked.
+        let host = uname().ok().and_then(|system| Some(system.nodename().to_str()?.to_owned()));
         Identity {
             color,
             service,
@@ -138,8 +141,7 @@ fn hash(text: &str) -> u32 {
 /// When a process was started, as far as /proc says.
 pub(crate) fn started(pid: u32) -> Option<Millis> {
     let started = Stat::of(pid.cast_signed()).ok()?.started;
-    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
-    let uptime = Duration::try_from_secs_f64(uptime.split_whitespace().next()?.parse().ok()?).ok()?;
+    let uptime = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
     Some(Millis::now().before(uptime.saturating_sub(started)))
 }
 
@@ -170,6 +172,24 @@ mod tests {
                 crate::Sample::parse(report.as_bytes()).unwrap_or_else(|refusal| panic!("{length}: {refusal}"));
             assert!(sample.instance.is_some_and(|instance| instance.ends_with("-1")), "{report}");
         }
+    }
+
+    #[test]
+    fn the_start_and_the_host_need_nothing_of_proc_but_the_process() {
+        // `ProcSubset=pid` of systemd hides these two, so they are only compared with.
+        let (source, _) = include_str!("identity.rs").split_once("#[cfg(test)]").expect("tests");
+        for hidden in ["uptime", "sys"] {
+            assert!(!source.contains(&format!("\"/proc/{hidden}")), "{hidden}");
+        }
+        let uptime = std::fs::read_to_string("/proc/uptime").expect("/proc");
+        let uptime: f64 = uptime.split(' ').next().expect("a number").parse().expect("a number");
+        let own = Stat::of(std::process::id().cast_signed()).expect("it lives").started;
+        let expected = Millis::now().before(Duration::from_secs_f64(uptime).saturating_sub(own));
+        let is = started(std::process::id()).expect("it is known");
+        assert!((is.0 - expected.0).abs() < 60_000, "{is} and not {expected}");
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("/proc");
+        let identity = Identity::of(std::process::id(), "host", &Options::default());
+        assert_eq!(identity.host.as_deref(), Some(host.trim()));
     }
 
     #[test]
