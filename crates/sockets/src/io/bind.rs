@@ -2,7 +2,7 @@ use crate::endpoint::{ANY_PATH, abstract_name};
 use crate::endpoints::Guard;
 use crate::{Endpoint, Error};
 use parking_lot::Mutex;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -183,13 +183,18 @@ pub(super) fn abstract_path(name: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(&[b"\0", name].concat()).into()
 }
 
-/// Replaces a path that a dead process has left behind, but not one that a process listens on.
+/// Replaces a path that a dead process has left behind, but not one that a process listens on. Never waits: a connection that
+/// blocks would do so for as long as the other's backlog is full.
 fn bind_path(path: &Path) -> io::Result<UnixListener> {
     use std::os::unix::fs::FileTypeExt;
-    use std::os::unix::net::UnixStream;
+    let probe = |path: &Path| {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
     let stale = |path: &Path| {
         std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
-            && UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+            && probe(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     };
     match UnixListener::bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse && stale(path) => {
@@ -257,5 +262,39 @@ mod tests {
         assert!(path.exists());
         drop(listener);
         assert!(!path.parent().unwrap().exists());
+    }
+    #[tokio::test]
+    async fn a_path_whose_listener_has_a_full_backlog_is_in_use_and_a_stale_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let connect = || {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.connect(&SockAddr::unix(&path).unwrap()).map(|()| socket)
+        };
+        let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        busy.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        busy.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        let full = loop {
+            match connect() {
+                Ok(socket) => waiting.push(socket),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        // A thread of its own, so that one that hangs fails the test.
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let taken = path.clone();
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::spawn(move || {
+            let _entered = runtime.enter();
+            let _ = sender.send(bind_path(&taken).map(drop).map_err(|error| error.kind()));
+        });
+        let bound = receiver.recv_timeout(Duration::from_secs(25)).expect("it does not wait");
+        assert_eq!(bound, Err(ErrorKind::AddrInUse));
+        assert!(path.exists());
+        drop(busy);
+        bind_path(&path).expect("nobody listens there any more");
     }
 }
