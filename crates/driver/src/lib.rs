@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod quantity;
+pub mod text;
 
 mod deadline;
 mod runtime;

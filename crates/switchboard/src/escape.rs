@@ -1,14 +1,7 @@
 //! Text of strangers on a terminal: names, messages, answers.
 
 use std::fmt::Write;
-
-/// Whether a character steers the terminal, or turns or hides what follows it.
-pub(crate) fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+pub(crate) use switchboard_driver::text::steers;
 
 /// Escapes what would steer the terminal.
 pub(crate) fn escape(text: &str) -> String {
@@ -47,6 +40,8 @@ mod tests {
         assert_eq!(escape("a\u{1b}[2J\u{202e}b\u{9b}\u{200b}"), "a\\u{1b}[2J\\u{202e}b\\u{9b}\\u{200b}");
         assert_eq!(escape("\u{e9}\u{6ce8}\u{1f600}"), "\u{e9}\u{6ce8}\u{1f600}");
         assert_eq!(escape("a\nb"), "a\\nb");
+        // A filler of Hangul is as wide as a letter, and empty; a symbol may be followed by its color form.
+        assert_eq!(escape("a\u{3164}\u{2764}\u{fe0f}\u{e0100}"), "a\\u{3164}\u{2764}\u{fe0f}\\u{e0100}");
     }
 
     #[test]

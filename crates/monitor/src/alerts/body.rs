@@ -5,6 +5,7 @@ use super::group::{Entry, Notice};
 use crate::annotation::Annotation;
 use serde_json::{Value, json};
 use switchboard_driver::quantity::plural;
+use switchboard_driver::text::steers;
 
 /// Processes that the text names; of further ones it says how many they are.
 const NAMED: usize = 20;
@@ -108,7 +109,7 @@ fn line(entry: &Entry) -> String {
 }
 
 fn printable(c: char) -> Vec<char> {
-    if c.is_control() { c.escape_default().collect() } else { vec![c] }
+    if steers(c) { c.escape_default().collect() } else { vec![c] }
 }
 
 #[cfg(test)]
@@ -157,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_name_calls_nobody_in_slack_and_steers_no_terminal() {
-        let body = Format::Slack.body(&notice([named("<!channel> & \u{1b}[2J\n is silent")]));
-        assert_eq!(body, json!({ "text": "&lt;!channel&gt; &amp; \\u{1b}[2J\\n is silent" }));
+        let body = Format::Slack.body(&notice([named("<!channel> & \u{1b}[2J\n\u{202e}\u{3164} is silent")]));
+        assert_eq!(body, json!({ "text": "&lt;!channel&gt; &amp; \\u{1b}[2J\\n\\u{202e}\\u{3164} is silent" }));
     }
 
     #[test]
