@@ -39,6 +39,12 @@ impl Look {
         Look { width, ..self }
     }
 
+    /// The same, dark.
+    #[must_use]
+    pub const fn dark(self) -> Look {
+        Look { scheme: Scheme::Dark, ..self }
+    }
+
     /// The same in another height, in CSS pixels.
     #[must_use]
     pub const fn height(self, height: u32) -> Look {

@@ -168,6 +168,7 @@ export function empty(processes) {
     if (!alone || element("first-post").textContent !== "") {
         return;
     }
+    element("first-command").textContent = `switchboard agent -s ${location.origin} sleep 600`;
     element("first-post").textContent = `curl ${location.origin}/api/samples -d '{"color": "teal", "timestamp": "'$(date -u +%FT%TZ)'", "cpu": 12.5, "mem": 64}'`;
     element("copy").addEventListener("click", async () => {
         const command = element("first-command").textContent;

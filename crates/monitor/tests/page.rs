@@ -23,6 +23,9 @@ async fn the_first_look_says_how_to_send_and_the_first_sample_replaces_that() {
     browser.until("it says how", "return !document.querySelector('#empty').hidden").await;
     let command = browser.run("return document.querySelector('#first-post').textContent").await;
     assert!(command.as_str().is_some_and(|command| command.contains(&collector.page("api/samples"))), "{command}");
+    let command = browser.run("return document.querySelector('#first-command').textContent").await;
+    let wanted = format!("switchboard agent -s {} sleep 600", collector.page("").trim_end_matches('/'));
+    assert_eq!(command, json!(wanted), "it reports to this page's collector");
     let _sender = Sender::start(collector.address, vec![blue()]);
     browser.until("there is a row", &cell("orders-1", CPU)).await;
     browser.until("the charts are there", "return document.querySelector('#empty').hidden").await;
@@ -380,9 +383,16 @@ async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
     // The one in the pictures has received nothing that was an hour old.
     collector.stop().await;
     let collector = Collector::start_with("127.0.0.1:0", data.path(), patient).await;
-    for (look, picture) in
-        [(Look::LIGHT, "monitor/light"), (Look::DARK, "monitor/dark"), (Look::PHONE, "monitor/phone")]
-    {
+    let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    for (look, picture) in [
+        (Look::LIGHT, Some("monitor/light")),
+        (Look::DARK, Some("monitor/dark")),
+        (Look::PHONE, Some("monitor/phone")),
+        // Looked at here alone.
+        (Look::LIGHT.width(900), None),
+        (Look::DARK.width(900), None),
+        (Look::PHONE.dark(), None),
+    ] {
         let now: Vec<Value> =
             names.iter().enumerate().map(|(at, name)| sample(name, 0, figures(at, 0).0, figures(at, 0).1)).collect();
         let browser = Browser::start(look).await;
@@ -393,7 +403,10 @@ async fn pictures_can_be_taken_in_light_in_dark_and_on_a_phone() {
         browser.until("it has figures", &differs(&cell("mailer-1", CPU), &json!("–"))).await;
         browser.until("the line is drawn", &pixels("cpu", BLUE, 0.1, 0.9)).await;
         browser.until("the strip is there", "return document.querySelector('#self').textContent !== ''").await;
-        browser.picture(picture).await;
+        assert_eq!(browser.run(wide).await, json!(0), "{look:?} scrolls sideways");
+        if let Some(picture) = picture {
+            browser.picture(picture).await;
+        }
         browser.close().await;
     }
 }
