@@ -137,15 +137,26 @@ fn check(path: &Path) -> Result<(), DataError> {
         if data.uid() != own && data.uid() != 0 {
             return Err(refused(above, "belongs to another user, who can replace what is in it"));
         }
-        if is_open_to_all(&data) {
-            return Err(refused(above, "can be written to by everybody, who can replace what is in it"));
+        if let Some(reason) = is_open(data.mode(), data.gid(), own) {
+            return Err(refused(above, reason));
         }
     }
     Ok(())
 }
 
-fn is_open_to_all(directory: &Metadata) -> bool {
-    directory.mode() & OTHERS_WRITE != 0 && directory.mode() & STICKY == 0
+/// The reason why others than the user `own` and root can replace what is in a directory of this mode and group.
+fn is_open(mode: u32, group: u32, own: u32) -> Option<&'static str> {
+    // root's group, and a user's own one: with `umask 002` everything in a home directory is such a group's.
+    let is_shared = group != 0 && group != own;
+    if mode & STICKY != 0 {
+        None
+    } else if mode & OTHERS_WRITE != 0 {
+        Some("can be written to by everybody, who can replace what is in it")
+    } else if mode & GROUP_OR_OTHERS_WRITE != 0 && is_shared {
+        Some("can be written to by its group, which can replace what is in it (chmod g-w it)")
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -224,6 +235,24 @@ mod tests {
         assert!(error.contains("can be written to by everybody"), "{error}");
         fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
         folder(&shared.join("data"), "monitor").unwrap();
+    }
+
+    #[test]
+    fn a_directory_below_one_that_a_shared_group_can_write_to_is_refused_unless_that_is_sticky() {
+        let (own, shared) = (1000, 50);
+        for (mode, group, is_refused) in [
+            (0o2775, shared, true),
+            (0o775, shared, true),
+            (0o755, shared, false),
+            (0o3775, shared, false),
+            (0o775, 0, false),
+            (0o775, own, false),
+            (0o777, own, true),
+            (0o777, 0, true),
+            (0o1777, shared, false),
+        ] {
+            assert_eq!(is_open(mode, group, own).is_some(), is_refused, "{mode:o} of {group}");
+        }
     }
 
     #[test]
