@@ -5,7 +5,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};

@@ -77,7 +77,8 @@ mod tests {
             sender.send_replace(true);
             pending::<Result<()>>().await
         };
-        let kept = retry("a", &anyhow::anyhow!("it is taken"), start, &stop);
+        let failure = anyhow::anyhow!("it is taken");
+        let kept = retry("a", &failure, start, &stop);
         assert!(timeout(Duration::from_secs(25), kept).await.expect("it stops").is_none());
     }
 }
