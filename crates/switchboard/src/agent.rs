@@ -20,7 +20,7 @@ use switchboard_wire::native::ForeignProtocol;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   switchboard agent python3 worker.py --verbose
-  switchboard agent --service orders --version 1.4.2 ./orders
+  switchboard agent --service orders --program-version 1.4.2 ./orders
   switchboard agent --pid 1234";
 
 /// Beginning of the monitor's words about an answer that no collector gives.
@@ -59,8 +59,8 @@ pub(crate) struct Agent {
     #[arg(long, value_parser = crate::color::color)]
     color: Option<String>,
     /// Version of the watched program.
-    #[arg(long)]
-    version: Option<String>,
+    #[arg(long, value_name = "VERSION")]
+    program_version: Option<String>,
     /// Number of reports that are kept while the collector is away, one a second; from 1 to 1000000.
     #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = backlog, default_value_t = Options::default().backlog)]
     backlog: usize,
@@ -129,7 +129,7 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
         service: args.service,
         instance: args.instance,
         color: args.color,
-        version: args.version,
+        version: args.program_version,
         backlog: args.backlog,
         linger: args.linger,
     };

@@ -160,7 +160,7 @@ pub(crate) struct Up {
 /// The settings: the command line wins over the file, the file over the defaults.
 #[derive(Args, Debug)]
 pub(crate) struct Chosen {
-    /// Address for clients of the native protocol (repeatable) [default: port 25000 of 127.0.0.1 and ::1].
+    /// Address for clients of the native protocol, not over HTTP (repeatable) [default: port 25000 of 127.0.0.1 and ::1].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     /// Address for clients of STOMP (repeatable; '' for none of its own) [default: port 61613, unless --listen is given].
@@ -169,6 +169,9 @@ pub(crate) struct Chosen {
     /// Address for health, metrics and status over HTTP (repeatable; '' for none) [default: port 25080].
     #[arg(long, value_name = "HOST:PORT")]
     http: Vec<String>,
+    /// Endpoint of the monitor for senders over ZeroMQ ('' for none) [default: tcp://127.0.0.1:5555].
+    #[arg(long, value_name = "ENDPOINT")]
+    collect: Option<String>,
     /// A configuration file, in TOML; `switchboard config` prints one.
     #[arg(long, short = 'c', value_name = "FILE")]
     config: Option<PathBuf>,
@@ -214,6 +217,7 @@ impl Chosen {
         }
         let log_format = self.log_format.map(|format| format.name().to_owned());
         for (key, value) in [
+            ("monitor.collect", &self.collect),
             ("data", &self.data),
             ("memory", &self.memory),
             ("drain", &self.drain),
@@ -245,7 +249,7 @@ pub(crate) struct Peer {
     pub(crate) server: Server,
     /// End when the connection ends, instead of connecting again.
     #[arg(long)]
-    pub(crate) once: bool,
+    pub(crate) no_reconnect: bool,
 }
 
 impl fmt::Display for Peer {

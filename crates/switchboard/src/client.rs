@@ -31,13 +31,13 @@ pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -
         passcode,
         // A broker may hold a publisher for as long as it likes, and be away for as long.
         timeout: Duration::MAX,
-        reconnect: !peer.once,
+        reconnect: !peer.no_reconnect,
         // The broker has limits of its own; what it lets through is not ours to refuse.
         max_frame: u32::MAX as usize,
         max_channel: u32::MAX as usize,
         ..options
     };
-    if peer.once {
+    if peer.no_reconnect {
         return match Client::with(options).await {
             Err(Error::Connect { source, .. }) => {
                 bail!("cannot connect to {peer}: {}{}", plain(&source.to_string()), refused(&source))
@@ -98,7 +98,7 @@ async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Res
 /// Says what happens to the connections, until the client has ended: for a listener to that of the subscription, for a sender to
 /// that of the publisher.
 ///
-/// The result is why the first connection has ended, which is the reason of the end with `--once`.
+/// The result is why the first connection has ended, which is the reason of the end with `--no-reconnect`.
 pub(crate) fn narrate(mut events: Events, peer: &Peer, channel: Option<&str>) -> JoinHandle<Option<Reason>> {
     let (peer, channel) = (peer.clone(), channel.map(str::to_owned));
     tokio::spawn(async move {
@@ -145,7 +145,7 @@ fn say(event: &Event, peer: &Peer, channel: Option<&str>, logged: &mut bool) {
             }
         }
         // The caller reports the end.
-        (Event::Disconnected { .. }, _) if peer.once => {}
+        (Event::Disconnected { .. }, _) if peer.no_reconnect => {}
         (Event::Disconnected { reason: Reason::Closed, .. }, Some(_)) => note(format_args!("Server closed.")),
         (Event::Disconnected { reason: Reason::Closed, .. }, _) => {
             note(format_args!("The broker closed the connection; connecting again."));

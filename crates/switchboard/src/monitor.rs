@@ -21,7 +21,7 @@ pub(crate) struct Monitored {
     /// Endpoint for senders over ZeroMQ ('' for none) [default: tcp://127.0.0.1:5555].
     #[arg(long, value_name = "ENDPOINT")]
     collect: Option<String>,
-    /// Address of the page and the API (repeatable) [default: 127.0.0.1:8088].
+    /// Address of the page and the API, over HTTP (repeatable) [default: 127.0.0.1:8088].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     /// Directory for the data of all services, a folder each [default: switchboard in $XDG_STATE_HOME or ~/.local/state].

@@ -150,7 +150,7 @@ fn publish(client: &Client, args: &Send, message: &[u8]) -> Completion<()> {
 
 /// Sends what only a broker takes that is configured for it, and only once: one that is not ends the connection.
 async fn push_large(args: &Send, message: &[u8]) -> Result<()> {
-    let client = connect(&Peer { once: true, ..args.peer.clone() }, args.timeout, options(args)).await?;
+    let client = connect(&Peer { no_reconnect: true, ..args.peer.clone() }, args.timeout, options(args)).await?;
     publish(&client, args, message).await?;
     match client.close().await {
         Ok(()) => Ok(()),

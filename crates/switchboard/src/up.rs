@@ -331,7 +331,7 @@ impl Services {
         }
         Monitor::bind(settings).await.map_err(|error| match error {
             StartError::Bind(error) => self.chosen.advised(error, "--set monitor.listen="),
-            StartError::Collect { endpoint, source } if self.chosen == Chosen::Monitor => anyhow!(
+            StartError::Collect { endpoint, source } if matches!(self.chosen, Chosen::Monitor | Chosen::All) => anyhow!(
                 "cannot collect at {endpoint}: {source}; choose another one with --collect tcp://HOST:PORT, or none with \
                  --collect ''"
             ),

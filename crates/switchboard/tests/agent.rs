@@ -132,13 +132,13 @@ fn every_signal_reaches_the_command_once_and_ends_what_it_would_without_the_agen
 #[test]
 fn a_name_that_no_collector_takes_is_refused_and_nothing_is_run() {
     let (at_limit, beyond) = ("x".repeat(128), "x".repeat(129));
-    for option in ["--service", "--instance", "--version"] {
+    for option in ["--service", "--instance", "--program-version"] {
         assert!(run(&[option, &at_limit, "true"]).status.success());
         for wrong in ["", beyond.as_str()] {
             let output = run(&[option, wrong, "echo", "run"]);
             assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{option}");
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            let name = option.trim_start_matches('-');
+            let name = option.trim_start_matches("--program-").trim_start_matches('-');
             assert_eq!(text, format!("switchboard: {name} has {} bytes; from 1 to 128 are allowed\n", wrong.len()));
         }
     }

@@ -115,8 +115,8 @@ fn nobody_there_is_one_line_that_says_what_to_do() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let address = free.to_string();
     for args in [
-        &["send", "/topic/a", "x", "--once", "--server", &address][..],
-        &["listen", "/topic/a", "--once", "--server", &address],
+        &["send", "/topic/a", "x", "--no-reconnect", "--server", &address][..],
+        &["listen", "/topic/a", "--no-reconnect", "--server", &address],
         &["bench", "--server", &address],
         &["status", "--server", &address],
     ] {
@@ -168,9 +168,9 @@ fn what_the_broker_refuses_is_not_sent_for_ever() {
     let words = "the broker did not take all messages: a body of 1025 bytes or more is over the limit of 1024 bytes (limit: message)";
     for (channel, once, expected) in [
         ("/queue/a", &[][..], words),
-        ("/queue/a", &["--once"], words),
+        ("/queue/a", &["--no-reconnect"], words),
         ("/topic/a", &[], "not the messages, 5 times (its log says why)"),
-        ("/topic/a", &["--once"], "not everything"),
+        ("/topic/a", &["--no-reconnect"], "not everything"),
     ] {
         let args = [&["send", channel, "--size", "1025", "--count", "1"], once].concat();
         let refused = broker.client(&args).output().expect("an end");
@@ -183,7 +183,7 @@ fn what_the_broker_refuses_is_not_sent_for_ever() {
 #[test]
 fn sigterm_ends_the_broker_in_good_order() {
     let mut broker = Broker::start(&[]);
-    let listener = listens(&broker, &["/topic/a", "--once"]);
+    let listener = listens(&broker, &["/topic/a", "--no-reconnect"]);
     broker.program.signal("-TERM");
     assert_eq!(broker.program.end().code(), Some(0));
     listener.1.find(&["Server closed."]);

@@ -83,7 +83,7 @@ fn an_empty_variable_of_the_address_counts_as_none() {
     // Nobody has to listen at the default address: which one was tried is in the answer.
     for (args, says) in [
         (&["status", "--token", "x"][..], "http://localhost:25080"),
-        (&["send", "/a", "b", "--once"], "localhost:25000"),
+        (&["send", "/a", "b", "--no-reconnect"], "localhost:25000"),
     ] {
         let output = switchboard(args).env("SWITCHBOARD_URL", "").output().expect("an end");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -23,7 +23,7 @@ impl Up {
         let page = format!("monitor.listen={page}");
         let data = format!("data={}", directory.path().join("data").display());
         let mut command = switchboard(&["up", "--listen", listen, "--http", "", "--set", &page, "--set", &data]);
-        command.args(BROKER_AND_MONITOR).args(["--set", "monitor.collect=tcp://127.0.0.1:0", "--ready-file"]);
+        command.args(BROKER_AND_MONITOR).args(["--collect", "tcp://127.0.0.1:0", "--ready-file"]);
         command.arg(ready_file(directory.path())).stderr(Stdio::piped());
         let mut program = Program::start(&mut command).expect("it starts");
         let log = Lines::of(program.child.stderr.take().expect("a pipe"));
@@ -121,6 +121,8 @@ fn a_broker_that_cannot_start_stops_no_monitor_and_is_tried_again() {
     let up = Up::start(&address, "127.0.0.1:0");
     let ready = up.until("the monitor runs", |_| true);
     assert!(ready["monitor"][0].is_string(), "{ready}");
+    let collect = ready["collect"].as_str().expect("an endpoint");
+    assert!(collect.starts_with("tcp://127.0.0.1:") && !collect.ends_with(":5555"), "--collect is obeyed: {ready}");
     assert!(ready["down"]["broker"].is_string(), "{ready}");
     drop(other);
     up.until("the broker runs", |ready| ready["native"][0] == address.as_str());

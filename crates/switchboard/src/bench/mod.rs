@@ -106,7 +106,7 @@ fn check_size(args: &Bench, is_stomp: bool) -> Result<()> {
     if args.size <= LIMIT {
         return Ok(());
     }
-    let peer = Peer { server: args.server.clone(), once: true };
+    let peer = Peer { server: args.server.clone(), no_reconnect: true };
     let protocol = if is_stomp { Protocol::Stomp } else { Protocol::Native };
     block_on(async {
         let client = connect(&peer, Duration::ZERO, Options { protocol, ..Options::default() }).await?;

@@ -104,7 +104,7 @@ struct Serving {
 
 #[derive(Args, Debug)]
 struct PageArgs {
-    /// Address of the page (repeatable) [default: 127.0.0.1:8080].
+    /// Address of the page, over HTTP (repeatable) [default: 127.0.0.1:8080].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     #[command(flatten)]
@@ -118,7 +118,7 @@ struct PageArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct RenderArgs {
-    /// Address of the rendering service (repeatable) [default: 127.0.0.1:8050].
+    /// Address of the rendering service, over HTTP (repeatable) [default: 127.0.0.1:8050].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     #[command(flatten)]

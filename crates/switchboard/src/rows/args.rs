@@ -127,7 +127,7 @@ struct Serving {
     /// A table without its option.
     #[arg(hide = true, value_name = "NAME")]
     stray: Vec<String>,
-    /// Address of the API and the page (repeatable) [default: 127.0.0.1:8000].
+    /// Address of the API and the page, over HTTP (repeatable) [default: 127.0.0.1:8000].
     #[arg(long, value_name = "HOST:PORT")]
     listen: Vec<String>,
     #[command(flatten)]
