@@ -53,15 +53,8 @@ const RUBY: Letters = Letters { inline: "e", values: "IrCEF", rests: "iKTWx", ..
 const PERL: Letters = Letters { inline: "eE", values: "I", rests: "iMmFxdDC", ..NONE };
 const PHP: Letters = Letters { inline: "rRBE", names: "fF", values: "cdStz", ..NONE };
 
-const PLAIN: Interpreter = Interpreter {
-    name: "",
-    with_value: &[],
-    names: &[],
-    inline: &[],
-    letters: NONE,
-    words: &[],
-    only_named: false,
-};
+const PLAIN: Interpreter =
+    Interpreter { name: "", with_value: &[], names: &[], inline: &[], letters: NONE, words: &[], only_named: false };
 
 const INTERPRETERS: [Interpreter; 14] = [
     Interpreter { name: "python", with_value: &["--check-hash-based-pycs"], letters: PYTHON, ..PLAIN },
