@@ -234,25 +234,6 @@ async fn of_too_many_lines_those_that_use_most_are_drawn_and_another_one_with_it
 }
 
 #[tokio::test]
-async fn after_a_clock_was_set_back_an_open_page_shows_what_comes() {
-    let data = data();
-    let collector = Collector::start(data.path()).await;
-    let _sender = Sender::start(collector.address, vec![blue()]);
-    let browser = Browser::start(Look::LIGHT).await;
-    browser.open(&collector.page("?range=5m")).await;
-    assert_eq!(browser.run(include_str!("browser/processes.js")).await, json!([]));
-    browser.until("it has a figure", &cell("orders-1", CPU)).await;
-    // The page has seen an hour of the future, as if its collector's clock had been there.
-    let ahead = "const ahead = Date.now; Date.now = () => ahead() + 3_600_000; return true";
-    browser.run(ahead).await;
-    let none = pixels("cpu", BLUE, 0.8, 1.0).replace("return n", "return n === 0");
-    browser.until("the window has moved away", &none).await;
-    browser.run("Date.now = () => Date.prototype.getTime.call(new Date()); return true").await;
-    browser.until("the line is drawn again", &pixels("cpu", BLUE, 0.8, 1.0)).await;
-    browser.close().await;
-}
-
-#[tokio::test]
 async fn columns_keep_what_they_are_told() {
     let data = data();
     let collector = Collector::start(data.path()).await;
