@@ -174,6 +174,46 @@ async fn behind_the_receipt_of_an_unsubscribe_nothing_of_the_subscription_comes(
     }
 }
 
+/// Small messages: a window holds many of them, of which most are not begun while the client reads nothing.
+#[tokio::test]
+async fn behind_the_receipt_of_an_unsubscribe_from_a_queue_nothing_comes_and_nothing_is_lost() {
+    for mode in ["auto", "client"] {
+        // So that the kernel takes little ahead of the client.
+        let server = Running::start_with(Settings { send_buffer: 4096, ..Settings::default() }).await;
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        let subscribe = format!("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:{mode}\nprefetch-count:100000\n\n\0");
+        client.send(&subscribe).await;
+        client.settle().await;
+        let mut publisher = server.client("/null").await;
+        for number in 0..20_000_u32 {
+            publisher.publish("/queue/a", &[&number.to_be_bytes()[..], &[b'x'; 1000]].concat()).await;
+        }
+        publisher.settle().await;
+        client.send("UNSUBSCRIBE\nid:s\nreceipt:r\n\n\0").await;
+        let number_of = |frame: &Frame| u32::from_be_bytes(frame.body[..4].try_into().unwrap());
+        let mut got = Vec::new();
+        let last = loop {
+            let frame = client.receive().await;
+            if frame.command == "RECEIPT" {
+                break frame;
+            }
+            if mode == "client" {
+                client.send(&format!("ACK\nid:{}\n\n\0", frame.header("ack"))).await;
+            }
+            got.push(number_of(&frame));
+        };
+        assert_eq!(last.header("receipt-id"), "r");
+        assert_eq!(client.settle().await, [], "{mode}");
+        let mut other = StompClient::connect(&server, Version::V1_2).await;
+        other.send("SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0").await;
+        while got.len() < 20_000 {
+            got.push(number_of(&other.receive().await));
+        }
+        got.sort_unstable();
+        assert!(got.into_iter().eq(0..20_000), "{mode}");
+    }
+}
+
 #[tokio::test]
 async fn a_publisher_that_a_full_queue_rejects_is_told_by_its_receipt_and_goes_on() {
     let limits = Limits { queue_messages: 1, overflow: QueueOverflow::Reject, ..Limits::default() };
