@@ -4,6 +4,7 @@ mod common;
 
 use common::Running;
 use common::stomp::{Frame, StompClient};
+use std::time::Duration;
 use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
@@ -11,6 +12,21 @@ use tokio::io::AsyncWriteExt;
 
 fn bodies(frames: &[Frame]) -> Vec<String> {
     frames.iter().map(|frame| String::from_utf8_lossy(&frame.body).into_owned()).collect()
+}
+
+const BEAT: Duration = Duration::from_millis(100);
+
+/// A client with heart-beats that waits with its second message, since the first one fills the queue.
+async fn one_that_waits(then: &str) -> (Running, StompClient) {
+    let limits = Limits { queue_messages: 1, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = StompClient::silent(server.native).await;
+    client.send(&format!("CONNECT\naccept-version:1.2\nheart-beat:{},0\n\n\0", BEAT.as_millis())).await;
+    assert_eq!(client.receive().await.command, "CONNECTED");
+    let [first, second] = ["1", "2"].map(|name| format!("SEND\ndestination:/queue/a\nreceipt:{name}\n\nx\0"));
+    client.send(&[&first, &second, then].concat()).await;
+    assert_eq!(client.receive().await.header("receipt-id"), "1");
+    (server, client)
 }
 
 #[tokio::test]
@@ -21,6 +37,32 @@ async fn a_half_closed_client_gets_its_receipts_and_the_end() {
     client.socket.shutdown().await.unwrap();
     let receipts: Vec<String> = client.end().await.iter().map(|frame| frame.header("receipt-id").to_owned()).collect();
     assert_eq!(receipts, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_session_gets_its_receipts_however_many_heartbeats_later() {
+    for disconnects in [false, true] {
+        let (server, mut client) = one_that_waits(if disconnects { "DISCONNECT\n\n\0" } else { "" }).await;
+        if !disconnects {
+            client.socket.shutdown().await.unwrap();
+        }
+        tokio::time::sleep(5 * BEAT).await;
+        let mut other = StompClient::connect(&server, Version::V1_2).await;
+        other.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+        assert_eq!(client.receive().await.header("receipt-id"), "2");
+    }
+}
+
+#[tokio::test]
+async fn heartbeats_of_a_paused_client_count_though_nobody_reads_them() {
+    let (server, mut client) = one_that_waits("").await;
+    for _ in 0..10 {
+        client.send("\n").await;
+        tokio::time::sleep(BEAT / 2).await;
+    }
+    let mut other = StompClient::connect(&server, Version::V1_2).await;
+    other.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+    assert_eq!(client.receive().await.header("receipt-id"), "2");
 }
 
 #[tokio::test]
