@@ -261,6 +261,24 @@ async fn an_ack_behind_an_unsubscribe_still_settles() {
 }
 
 #[tokio::test]
+async fn an_ack_of_an_ended_subscription_settles_though_another_has_its_name_by_now() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_1).await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\n\n\0";
+    client.send(&format!("{subscribe}SEND\ndestination:/queue/a\n\nx\0")).await;
+    let frame = client.receive().await;
+    client.send(&format!("UNSUBSCRIBE\nid:1\n\n\0{subscribe}")).await;
+    let ack = format!("ACK\nmessage-id:{}\nsubscription:1\nreceipt:r\n\n\0", frame.header("message-id"));
+    client.send(&ack).await;
+    assert_eq!(client.receive().await.header("receipt-id"), "r");
+    client.send("DISCONNECT\n\n\0").await;
+    assert_eq!(client.end().await, []);
+    let mut next = StompClient::connect(&server, Version::V1_2).await;
+    next.send(subscribe).await;
+    assert_eq!(next.settle().await, []);
+}
+
+#[tokio::test]
 async fn one_byte_at_a_time_is_as_good_as_all_at_once() {
     let server = Running::start().await;
     let mut client = StompClient::silent(server.native).await;
