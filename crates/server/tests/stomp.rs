@@ -317,6 +317,20 @@ async fn large_messages_are_whole_and_followed_by_others() {
 }
 
 #[tokio::test]
+async fn persistent_messages_are_counted() {
+    let server = Running::start().await;
+    for _ in 0..2 {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send("SEND\ndestination:/queue/a\npersistent:true\n\nx\0SEND\ndestination:/queue/a\n\nx\0").await;
+        client.settle().await;
+        client.send("SEND\ndestination:/queue/a\npersistent:true\n\nx\0SEND\ndestination:/queue/a\npersistent:false\n\nx\0").await;
+        client.settle().await;
+    }
+    let metrics = server.http("GET /metrics HTTP/1.1\r\nHost: localhost").await;
+    assert!(metrics.contains("\nswitchboard_messages_persistent_total 4\n"), "{metrics}");
+}
+
+#[tokio::test]
 async fn heartbeats_are_sent_and_a_silent_peer_is_found_dead() {
     let server = Running::start().await;
     let mut client = StompClient::silent(server.native).await;
