@@ -9,7 +9,7 @@ use crate::log::Kind;
 use crate::settings::Settings;
 use crate::slice::Slice;
 use crate::socket::{Origin, Socket};
-use crate::transport::ask_within;
+use crate::transport::{ask_within, given};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
@@ -138,8 +138,10 @@ impl Acceptor {
         if let Err(error) = prepare(&socket).and_then(|()| self.limit_buffers(&socket)) {
             tracing::debug!(peer = %address, "socket options: {error}");
         }
-        let handle =
-            ConnectionHandle::web_socket(self.next_id(), Origin::Address(address), Socket::Tcp(socket, open), first);
+        // A kernel that cannot tell this cannot tell what is acknowledged either, and is not asked.
+        let before = given(&socket).unwrap_or(0);
+        let socket = Socket::Tcp(socket, open);
+        let handle = ConnectionHandle::web_socket(self.next_id(), Origin::Address(address), socket, first, before);
         self.begin(address, Arc::new(handle));
     }
 

@@ -120,8 +120,8 @@ struct Connection<'a> {
     was_read: bool,
     /// Whether the kernel is asked for a queue's consumer what was acknowledged.
     is_consumer: bool,
-    /// Whether it was logged that nothing is stored.
-    logged_persistent: bool,
+    /// Persistent messages that are counted. At the first it is logged that nothing is stored.
+    persistent: u64,
     /// When to ask the kernel again what was acknowledged, and how long to wait after that.
     asks: Option<(Instant, Duration)>,
 }
@@ -143,7 +143,7 @@ impl<'a> Connection<'a> {
             progress: None,
             was_read: true,
             is_consumer: false,
-            logged_persistent: false,
+            persistent: 0,
             asks: None,
         }
     }
@@ -352,13 +352,20 @@ impl<'a> Connection<'a> {
         if let Some(reply) = self.session.reply() {
             if let Entry::Connected(version, _) = &reply {
                 log!(self.hub, self.handle, Coming, debug, "connected, speaks STOMP {version}");
+                if self.session.stomp().is_some_and(|session| session.names_login()) {
+                    log!(self.hub, self.handle, Coming, info, "login and passcode are accepted and not checked");
+                }
             }
             self.handle.incoming_stomp(reply);
             self.dirty.push(self.handle);
         }
-        if !self.logged_persistent && self.session.stomp().is_some_and(|session| session.persistent() > 0) {
-            self.logged_persistent = true;
-            log!(self.hub, self.handle, Coming, info, "persistent messages are kept in memory like all others");
+        let persistent = self.session.stomp().map_or(0, |session| session.persistent());
+        if persistent > self.persistent {
+            if self.persistent == 0 {
+                log!(self.hub, self.handle, Coming, info, "persistent messages are kept in memory like all others");
+            }
+            self.hub.count_persistent(persistent - self.persistent);
+            self.persistent = persistent;
         }
         if self.hub.is_draining() && self.session.stomp().is_some() {
             // Nobody is told that these were carried out.

@@ -34,6 +34,8 @@ pub(crate) struct ConnectionHandle {
     socket: Socket,
     /// Of a WebSocket: what its client sent right behind its request.
     web_socket: Option<Box<Mutex<Bytes>>>,
+    /// Bytes that its socket was given in answers to HTTP before it became a WebSocket.
+    before: u64,
     incoming: Mutex<Vec<Incoming>>,
     writer: Mutex<Writer>,
     /// Set before anything is delivered, where STOMP is spoken.
@@ -90,6 +92,7 @@ impl ConnectionHandle {
             origin,
             socket,
             web_socket: None,
+            before: 0,
             incoming: Mutex::new(Vec::new()),
             writer: Mutex::new(Writer::default()),
             stomp: OnceLock::new(),
@@ -112,9 +115,17 @@ impl ConnectionHandle {
         }
     }
 
-    /// A connection that has become a WebSocket, and what its client has sent already.
-    pub(crate) fn web_socket(id: ConnectionId, origin: Origin, socket: Socket, first: Bytes) -> ConnectionHandle {
-        ConnectionHandle { web_socket: Some(Box::new(Mutex::new(first))), ..ConnectionHandle::new(id, origin, socket) }
+    /// A connection that has become a WebSocket, what its client has sent already, and the bytes that its socket was given
+    /// before.
+    pub(crate) fn web_socket(
+        id: ConnectionId,
+        origin: Origin,
+        socket: Socket,
+        first: Bytes,
+        before: u64,
+    ) -> ConnectionHandle {
+        let first = Some(Box::new(Mutex::new(first)));
+        ConnectionHandle { web_socket: first, before, ..ConnectionHandle::new(id, origin, socket) }
     }
 
     pub(crate) fn is_web_socket(&self) -> bool {
@@ -212,9 +223,11 @@ impl ConnectionHandle {
     /// Asks the kernel what was acknowledged.
     pub(crate) fn sample(&self) -> Option<Transport> {
         let transport = self.socket.transport()?;
+        // The kernel counts from the connection's begin, and the marks from that of the WebSocket.
+        let acknowledged = transport.acknowledged.saturating_sub(self.before);
         let acknowledged = match self.stomp.get() {
-            None => transport.acknowledged,
-            Some(stomp) => stomp.marks.lock().acknowledge(transport.acknowledged),
+            None => acknowledged,
+            Some(stomp) => stomp.marks.lock().acknowledge(acknowledged),
         };
         let acknowledged = acknowledged.min(self.written.load(Ordering::Acquire));
         // Its task would sleep on while the next window is acknowledged, too.

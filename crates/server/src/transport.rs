@@ -46,6 +46,28 @@ mod linux {
         })
     }
 
+    /// Bytes given to a socket since its connection began, as [`Transport::acknowledged`] counts them.
+    ///
+    /// # Errors
+    /// As for [`transport`].
+    #[allow(unsafe_code, reason = "nothing that is linked here asks for it; the tests below would catch a mistake")]
+    pub(crate) fn given(socket: &impl AsFd) -> io::Result<u64> {
+        let mut before = tcp_info(socket)?.tcpi_bytes_acked;
+        loop {
+            let mut waiting: libc::c_int = 0;
+            // SAFETY: the kernel writes one `c_int` to the address of `waiting`.
+            let failed = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut waiting) };
+            if failed != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // An acknowledgment in between would count its bytes twice, or not at all.
+            let acknowledged = tcp_info(socket)?.tcpi_bytes_acked;
+            if std::mem::replace(&mut before, acknowledged) == acknowledged {
+                return Ok(acknowledged + u64::try_from(waiting).unwrap_or(0));
+            }
+        }
+    }
+
     /// Asks the kernel what waits to be read.
     ///
     /// # Errors
@@ -208,14 +230,37 @@ mod linux {
         }
 
         #[test]
+        fn what_was_given_before_counts_whether_it_is_acknowledged_or_not() {
+            let (mut server, client) = pair();
+            assert_eq!(given(&server).unwrap(), acknowledged(&server));
+            let begin = given(&server).unwrap();
+            server.write_all(&[7; 5000]).unwrap();
+            assert_eq!(given(&server).unwrap(), begin + 5000);
+            while acknowledged(&server) < begin + 5000 {
+                std::thread::yield_now();
+            }
+            assert_eq!(given(&server).unwrap(), begin + 5000);
+            // The client reads nothing, and its window is full in the end.
+            server.set_nonblocking(true).unwrap();
+            let mut written = 5000;
+            while let Ok(bytes) = server.write(&[7; 64 << 10]) {
+                written += bytes as u64;
+                assert_eq!(given(&server).unwrap(), begin + written);
+            }
+            assert!(transport(&server).unwrap().acknowledged < begin + written);
+            drop(client);
+        }
+
+        #[test]
         fn a_pipe_has_no_such_state() {
             assert!(transport(&UnixStream::pair().unwrap().0).is_err());
+            assert!(given(&UnixStream::pair().unwrap().0).is_err());
         }
     }
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{ask_within, transport, unread};
+pub(crate) use linux::{ask_within, given, transport, unread};
 
 /// Only Linux can be told.
 ///
@@ -232,6 +277,15 @@ pub(crate) fn ask_within<S>(_: &S, _: std::time::Duration) -> std::io::Result<()
 /// Always.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn unread<S>(_: &S) -> std::io::Result<Unread> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+/// Only Linux says what was acknowledged.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn given<S>(_: &S) -> std::io::Result<u64> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 

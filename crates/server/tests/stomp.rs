@@ -5,7 +5,7 @@ mod common;
 use common::stomp::{Frame, StompClient};
 use common::{Client, Running};
 use std::time::Duration;
-use switchboard_broker::Limits;
+use switchboard_broker::{Delivery, Limits};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
 use tokio::io::AsyncWriteExt;
@@ -261,6 +261,54 @@ async fn an_ack_behind_an_unsubscribe_still_settles() {
 }
 
 #[tokio::test]
+async fn an_ack_of_an_ended_subscription_settles_though_another_has_its_name_by_now() {
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_1).await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\n\n\0";
+    client.send(&format!("{subscribe}SEND\ndestination:/queue/a\n\nx\0")).await;
+    let frame = client.receive().await;
+    client.send(&format!("UNSUBSCRIBE\nid:1\n\n\0{subscribe}")).await;
+    let ack = format!("ACK\nmessage-id:{}\nsubscription:1\nreceipt:r\n\n\0", frame.header("message-id"));
+    client.send(&ack).await;
+    assert_eq!(client.receive().await.header("receipt-id"), "r");
+    client.send("DISCONNECT\n\n\0").await;
+    assert_eq!(client.end().await, []);
+    let mut next = StompClient::connect(&server, Version::V1_2).await;
+    next.send(subscribe).await;
+    assert_eq!(next.settle().await, []);
+}
+
+#[tokio::test]
+async fn an_ack_after_its_time_out_is_ignored_and_the_session_goes_on() {
+    let delivery = Delivery {
+        ack_timeout: Duration::from_millis(20),
+        redelivery_backoff: Duration::from_millis(1),
+        redelivery_backoff_max: Duration::from_millis(1),
+        max_deliveries: 0,
+        ..Delivery::default()
+    };
+    let limits = Limits { delivery, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    for version in [Version::V1_0, Version::V1_1, Version::V1_2] {
+        let subscribe = format!("SUBSCRIBE\nid:1\ndestination:/queue/{version}\nack:client-individual\n\n\0");
+        let mut client = StompClient::connect(&server, version).await;
+        client.send(&format!("{subscribe}SEND\ndestination:/queue/{version}\n\nx\0")).await;
+        let first = client.receive().await;
+        let again = client.receive().await;
+        assert_eq!((&again.body, again.header("redelivered")), (&first.body, "true"), "{version}");
+        let ack = if version == Version::V1_2 {
+            format!("ACK\nid:{}\nreceipt:r\n\n\0", first.header("ack"))
+        } else {
+            format!("ACK\nmessage-id:{}\nsubscription:1\nreceipt:r\n\n\0", first.header("message-id"))
+        };
+        client.send(&ack).await;
+        // It comes again all the time, for nothing but its latest delivery can be acked.
+        while client.receive().await.command != "RECEIPT" {}
+        assert_eq!(client.receive().await.body, b"x", "{version}");
+    }
+}
+
+#[tokio::test]
 async fn one_byte_at_a_time_is_as_good_as_all_at_once() {
     let server = Running::start().await;
     let mut client = StompClient::silent(server.native).await;
@@ -296,6 +344,24 @@ async fn large_messages_are_whole_and_followed_by_others() {
         assert_eq!(writer.receive().await.body, b"small");
         client = writer;
     }
+}
+
+#[tokio::test]
+async fn persistent_messages_are_counted() {
+    let server = Running::start().await;
+    for _ in 0..2 {
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        client.send("SEND\ndestination:/queue/a\npersistent:true\n\nx\0SEND\ndestination:/queue/a\n\nx\0").await;
+        client.settle().await;
+        client
+            .send(
+                "SEND\ndestination:/queue/a\npersistent:true\n\nx\0SEND\ndestination:/queue/a\npersistent:false\n\nx\0",
+            )
+            .await;
+        client.settle().await;
+    }
+    let metrics = server.http("GET /metrics HTTP/1.1\r\nHost: localhost").await;
+    assert!(metrics.contains("\nswitchboard_messages_persistent_total 4\n"), "{metrics}");
 }
 
 #[tokio::test]

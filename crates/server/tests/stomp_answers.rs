@@ -4,6 +4,7 @@ mod common;
 
 use common::Running;
 use common::stomp::{Frame, StompClient};
+use std::time::Duration;
 use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
@@ -11,6 +12,21 @@ use tokio::io::AsyncWriteExt;
 
 fn bodies(frames: &[Frame]) -> Vec<String> {
     frames.iter().map(|frame| String::from_utf8_lossy(&frame.body).into_owned()).collect()
+}
+
+const BEAT: Duration = Duration::from_millis(100);
+
+/// A client with heart-beats that waits with its second message, since the first one fills the queue.
+async fn one_that_waits(then: &str) -> (Running, StompClient) {
+    let limits = Limits { queue_messages: 1, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = StompClient::silent(server.native).await;
+    client.send(&format!("CONNECT\naccept-version:1.2\nheart-beat:{},0\n\n\0", BEAT.as_millis())).await;
+    assert_eq!(client.receive().await.command, "CONNECTED");
+    let [first, second] = ["1", "2"].map(|name| format!("SEND\ndestination:/queue/a\nreceipt:{name}\n\nx\0"));
+    client.send(&[&first, &second, then].concat()).await;
+    assert_eq!(client.receive().await.header("receipt-id"), "1");
+    (server, client)
 }
 
 #[tokio::test]
@@ -21,6 +37,32 @@ async fn a_half_closed_client_gets_its_receipts_and_the_end() {
     client.socket.shutdown().await.unwrap();
     let receipts: Vec<String> = client.end().await.iter().map(|frame| frame.header("receipt-id").to_owned()).collect();
     assert_eq!(receipts, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_client_that_ends_its_session_gets_its_receipts_however_many_heartbeats_later() {
+    for disconnects in [false, true] {
+        let (server, mut client) = one_that_waits(if disconnects { "DISCONNECT\n\n\0" } else { "" }).await;
+        if !disconnects {
+            client.socket.shutdown().await.unwrap();
+        }
+        tokio::time::sleep(5 * BEAT).await;
+        let mut other = StompClient::connect(&server, Version::V1_2).await;
+        other.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+        assert_eq!(client.receive().await.header("receipt-id"), "2");
+    }
+}
+
+#[tokio::test]
+async fn heartbeats_of_a_paused_client_count_though_nobody_reads_them() {
+    let (server, mut client) = one_that_waits("").await;
+    for _ in 0..10 {
+        client.send("\n").await;
+        tokio::time::sleep(BEAT / 2).await;
+    }
+    let mut other = StompClient::connect(&server, Version::V1_2).await;
+    other.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0").await;
+    assert_eq!(client.receive().await.header("receipt-id"), "2");
 }
 
 #[tokio::test]
@@ -56,6 +98,10 @@ async fn what_is_not_supported_is_refused_with_a_sentence() {
         ("SUBSCRIBE\nid:1\ndestination:/topic/a.>\n\n\0", "/topic/a/>"),
         ("SEND\ndestination:/queue/a\nAMQ_SCHEDULED_CRON:* * * * *\n\n\0", "calendar"),
         ("SEND\ndestination:/topic/a\nAMQ_SCHEDULED_DELAY:5\n\n\0", "is for queues"),
+        ("SEND\ndestination:/queue/a\nx-delay:5\n\n\0", "AMQ_SCHEDULED_DELAY"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-queue-mode:lazy\n\n\0", "x-queue-mode"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-stream-filter:a\n\n\0", "x-stream-filter"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-stream-match-unfiltered:true\n\n\0", "streams"),
         ("SEND\ndestination:/queue/a\nexpires:soon\n\n\0", "expires is not a number"),
         ("SEND\n\n\0", "destination"),
         ("SUBSCRIBE\ndestination:/queue/a\n\n\0", "id"),
@@ -171,6 +217,46 @@ async fn behind_the_receipt_of_an_unsubscribe_nothing_of_the_subscription_comes(
             behind.push(frame);
         }
         assert!(behind.iter().all(|frame| frame.header("subscription") == "other"), "{destination}");
+    }
+}
+
+/// Small messages: a window holds many of them, of which most are not begun while the client reads nothing.
+#[tokio::test]
+async fn behind_the_receipt_of_an_unsubscribe_from_a_queue_nothing_comes_and_nothing_is_lost() {
+    for mode in ["auto", "client"] {
+        // So that the kernel takes little ahead of the client.
+        let server = Running::start_with(Settings { send_buffer: 4096, ..Settings::default() }).await;
+        let mut client = StompClient::connect(&server, Version::V1_2).await;
+        let subscribe = format!("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:{mode}\nprefetch-count:100000\n\n\0");
+        client.send(&subscribe).await;
+        client.settle().await;
+        let mut publisher = server.client("/null").await;
+        for number in 0..20_000_u32 {
+            publisher.publish("/queue/a", &[&number.to_be_bytes()[..], &[b'x'; 1000]].concat()).await;
+        }
+        publisher.settle().await;
+        client.send("UNSUBSCRIBE\nid:s\nreceipt:r\n\n\0").await;
+        let number_of = |frame: &Frame| u32::from_be_bytes(frame.body[..4].try_into().unwrap());
+        let mut got = Vec::new();
+        let last = loop {
+            let frame = client.receive().await;
+            if frame.command == "RECEIPT" {
+                break frame;
+            }
+            if mode == "client" {
+                client.send(&format!("ACK\nid:{}\n\n\0", frame.header("ack"))).await;
+            }
+            got.push(number_of(&frame));
+        };
+        assert_eq!(last.header("receipt-id"), "r");
+        assert_eq!(client.settle().await, [], "{mode}");
+        let mut other = StompClient::connect(&server, Version::V1_2).await;
+        other.send("SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0").await;
+        while got.len() < 20_000 {
+            got.push(number_of(&other.receive().await));
+        }
+        got.sort_unstable();
+        assert!(got.into_iter().eq(0..20_000), "{mode}");
     }
 }
 

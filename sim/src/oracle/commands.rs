@@ -176,9 +176,7 @@ impl Oracle {
         // The driver's messages are asked back; written ones wait for their acks.
         let is_own = |handed: &Handed| match handed.what {
             // A queue that has ended takes nothing back.
-            What::Queue { subscription: of, message, tag: Some(_), .. } => {
-                of == subscription && !self.messages[message].is_ended
-            }
+            What::Queue { subscription: of, message, .. } => of == subscription && !self.messages[message].is_ended,
             _ => false,
         };
         let asks = self.links[&id].handed.iter().any(is_own);

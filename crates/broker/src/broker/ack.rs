@@ -1,7 +1,7 @@
 //! Messages of queues that wait for an ack.
 
 use super::Broker;
-use super::connection::Sweep;
+use super::connection::{Phase, Sweep};
 use super::timers::Timer;
 use crate::delivery::Return;
 use crate::lease::{Piece, Source};
@@ -94,7 +94,8 @@ impl Broker {
             }
             self.settle_next(slot, settling);
         }
-        if let Some(tag) = settling.unknown {
+        // Nobody is left to be told of one that is gone.
+        if let Some(tag) = settling.unknown.filter(|_| self.connections[slot].phase != Phase::Gone) {
             self.refuse(slot, None, Refusal::UnknownTag { tag: DeliveryTag(tag) });
         }
         true

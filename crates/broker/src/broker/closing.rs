@@ -49,6 +49,7 @@ impl Broker {
         let has_left = row.subscriptions.is_empty() && row.ending.is_empty() && row.returning.is_empty();
         if has_left
             && !row.has_anything()
+            && row.settling.is_empty()
             && row.pending.is_empty()
             && row.joining.is_empty()
             && row.blocked.is_none()

@@ -5,8 +5,8 @@
 //! every consumer of the queue is paused so, and waits for such a queue in turn, and the connection is
 //! among these consumers, they form a knot (as in a deadlock detector) that nobody else unties. Then
 //! the connection's messages go over the queue's bound, or its share of memory, until it may be read
-//! again. One with acks that waits for memory itself is a knot of its own: its acks may be what frees
-//! some. Knots have a sixteenth of the memory budget beyond it.
+//! again. One with acks that waits for memory itself, or for a topic's share of it, is a knot of its own:
+//! its acks may be what frees some. Knots have a sixteenth of the memory budget beyond it.
 
 use super::Broker;
 use super::connection::Phase;
@@ -137,8 +137,12 @@ impl Broker {
         if !row.is_told || row.manual == 0 && row.unacked == 0 {
             return None;
         }
-        if row.blocked == Some(Blocked::Memory) {
-            return Some(Knot::Memory);
+        // Acks do not drain a topic, but may free the memory that its publishers wait for.
+        let is_of_topic = |channel: ChannelSlot| self.channels[channel].kind == Kind::Topic;
+        match row.blocked {
+            Some(Blocked::Memory) => return Some(Knot::Memory),
+            Some(Blocked::Share(channel)) if is_of_topic(channel) => return Some(Knot::Memory),
+            _ => {}
         }
         let first = self.awaits(slot)?;
         self.spend(8);

@@ -32,6 +32,14 @@ impl Broker {
             }
             self.connections.edit(slot).ending.pop_front();
         }
+        // Acks that have arrived count before anything goes back, though no call has had the time for them.
+        let connection = &self.connections[slot];
+        if connection.phase >= Phase::Finishing && !connection.settling.is_empty() {
+            self.go_on_settling(slot);
+            if !self.connections[slot].settling.is_empty() {
+                return;
+            }
+        }
         if self.connections[slot].phase == Phase::Gone {
             return self.go_on_taking_down(slot);
         }
@@ -120,7 +128,6 @@ impl Broker {
         }
         let connection = self.connections.quietly().row(slot);
         (connection.sweep, connection.wanted, connection.lease_sweep) = (Sweep::No, Sweep::No, None);
-        connection.settling.clear();
         self.end_returning(slot);
     }
 

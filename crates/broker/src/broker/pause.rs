@@ -141,6 +141,7 @@ impl Broker {
         if let Some(Blocked::Share(channel)) = connection.blocked
             && !is_over
             && knot != Some(Knot::Queue(channel))
+            && knot != Some(Knot::Memory)
             && self.over_share(channel)
         {
             return;

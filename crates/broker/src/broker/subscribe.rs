@@ -230,21 +230,18 @@ impl Broker {
         connection.wanted = connection.wanted.max(Sweep::Ended);
         let row = self.subscriptions.row(subscription);
         (row.is_ended, row.reclaims) = (true, true);
-        let is_manual = row.ack != AckMode::Auto;
-        connection.manual -= u32::from(is_manual);
+        connection.manual -= u32::from(row.ack != AckMode::Auto);
         self.subscription_count -= 1;
-        if is_manual {
-            self.recall_of(slot, subscription);
-        }
+        self.recall_of(slot, subscription);
         self.check_leaving(slot);
     }
 
-    /// Asks for a subscription's messages that the driver has not begun to write: the peer will not see them, and cannot
-    /// ack them.
+    /// Asks for a subscription's messages of queues that the driver has not begun to write: the peer expects them no more, and
+    /// cannot ack them.
     fn recall_of(&mut self, slot: ConnectionSlot, subscription: SubscriptionSlot) {
         let connection = &self.connections[slot];
         let is_own = |origin: Origin| match origin {
-            Origin::Leased { member, .. } => {
+            Origin::Leased { member, .. } | Origin::Queue { member, .. } => {
                 let row = &self.members[member];
                 !row.has_left && row.subscription == subscription
             }

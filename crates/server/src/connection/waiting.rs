@@ -14,6 +14,8 @@ impl Connection<'_> {
     /// Sends a heart-beat if one is due, and gives when to look again; an error if the peer is dead.
     pub(super) fn beats(&mut self, reads: bool) -> Result<Option<Instant>, ()> {
         let (handle, now) = (self.handle, std::time::Instant::now());
+        // One that has ended its session owes no more signs of life, and still gets its receipts.
+        let is_over = self.session.is_ended();
         let Some(heartbeat) = self.session.stomp().and_then(|session| session.heartbeat()) else { return Ok(None) };
         loop {
             match heartbeat.poll(now, handle.stomp_written()) {
@@ -22,9 +24,11 @@ impl Connection<'_> {
                     handle.incoming_stomp(Entry::Beat);
                     self.dirty.push(handle);
                 }
+                Beat::Dead if is_over => heartbeat.heard(now),
                 // Bytes that wait to be read are a sign of life, however long nobody has had the time for them.
                 Beat::Dead => match handle.socket().unread() {
-                    Some(unread) if unread.bytes > 0 => heartbeat.heard(now),
+                    // One that is paused may have ended its session with a half-close, which nobody has read.
+                    Some(unread) if unread.bytes > 0 || unread.is_all => heartbeat.heard(now),
                     None if !reads => heartbeat.heard(now),
                     _ => return Err(()),
                 },

@@ -76,12 +76,12 @@ async fn ready(State(hub): State<Arc<Hub>>, Extension(services): Extension<Servi
 }
 
 async fn metrics(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
-    let body = exposition(&hub.totals());
+    let body = exposition(&hub.totals(), hub.persistent());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body)
 }
 
 /// Sums only: a label for each channel would let any client grow the monitoring without bound.
-fn exposition(totals: &Totals) -> String {
+fn exposition(totals: &Totals, persistent: u64) -> String {
     let gauges = [
         ("channels", "Current channels.", totals.channels),
         ("connections", "Connections.", totals.connections),
@@ -93,6 +93,7 @@ fn exposition(totals: &Totals) -> String {
     ];
     let counters = [
         ("messages_published_total", "Messages published.", totals.published),
+        ("messages_persistent_total", "Messages published as persistent, which are kept in memory alike.", persistent),
         ("messages_delivered_total", "Messages wholly written to subscribers.", totals.delivered),
         ("messages_dropped_slow_total", "Messages dropped on their way to slow subscribers.", totals.dropped_slow),
         (

@@ -13,7 +13,7 @@ use crate::log::LogQuota;
 use crate::slice::Slice;
 use crate::socket::Origin;
 use crate::stomp::AllTransactions;
-use crate::sync::{AtomicBool, AtomicU8, Mutex, Notify, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Notify, Ordering};
 use crate::watch::Watch;
 use locked::FailOnPanic;
 pub(crate) use operator::MoveEnd;
@@ -48,6 +48,8 @@ pub(crate) struct Hub {
     watch: Watch,
     taps: Taps,
     transactions: Arc<AllTransactions>,
+    /// Messages that clients have sent as persistent.
+    persistent: AtomicU64,
 }
 
 impl Hub {
@@ -64,6 +66,7 @@ impl Hub {
             limits,
             watch: Watch::new(),
             taps: Taps::default(),
+            persistent: AtomicU64::new(0),
         }
     }
 
@@ -78,6 +81,15 @@ impl Hub {
     /// Usage of all sessions' open transactions.
     pub(crate) fn transactions(&self) -> Arc<AllTransactions> {
         self.transactions.clone()
+    }
+
+    pub(crate) fn count_persistent(&self, messages: u64) {
+        self.persistent.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Messages that clients have sent as persistent.
+    pub(crate) fn persistent(&self) -> u64 {
+        self.persistent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn watch(&self) -> &Watch {

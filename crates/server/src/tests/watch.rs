@@ -5,6 +5,7 @@ use crate::handle::{CloseMode, ConnectionHandle};
 use crate::socket::scripted::Scripted;
 use crate::socket::{Origin, Socket};
 use crate::watch::Watched;
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::ConnectionId;
@@ -50,6 +51,22 @@ fn a_machine_that_answers_probes_has_not_vanished_however_long_its_program_takes
     assert!(watched.look(&handle, LIMIT, &mut dirty));
     assert!(watched.look(&handle, LIMIT, &mut dirty));
     assert!(handle.closing().is_none());
+}
+
+#[test]
+fn what_was_acknowledged_before_a_connection_became_a_web_socket_is_not_its_own() {
+    let script = Scripted::default();
+    script.acknowledges(150, false, Duration::ZERO);
+    let socket = Socket::Scripted(script.clone());
+    let handle = ConnectionHandle::web_socket(ConnectionId(1), Origin::Service("test"), socket, Bytes::new(), 200);
+    handle.incoming(vec![0; 100].into());
+    script.takes(&[Ok(100)]);
+    handle.flush();
+    for (acknowledged, left) in [(150, 100), (200, 100), (201, 99), (299, 1), (300, 0)] {
+        script.acknowledges(acknowledged, false, Duration::ZERO);
+        handle.sample();
+        assert_eq!(handle.unacknowledged(), left, "{acknowledged} bytes");
+    }
 }
 
 #[test]

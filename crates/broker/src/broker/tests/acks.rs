@@ -1,7 +1,7 @@
 //! Acks of consumers, and what their machines acknowledged.
 
 use super::{Bench, brief, check, manual, small};
-use crate::{Command, Delivery, DeliveryTag, Event, Limits, StatusQuery};
+use crate::{Command, Delivery, DeliveryTag, Event, Limits, StatusQuery, SubscriptionId};
 use std::time::Duration;
 
 fn ack(first: u64, last: u64) -> Command {
@@ -250,7 +250,29 @@ fn a_paused_connections_acks_nacks_and_unsubscribes_take_effect_at_once() {
     assert_eq!(bench.broker.totals().delivered, 1);
     check(&bench.send(1, nack(2, 2)), &["1:1"]);
     // Without acks to come, there is no reason to read it on.
-    check(&bench.send(1, Command::Unsubscribe { subscription: crate::SubscriptionId(0) }), &["recall 1"]);
+    check(&bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) }), &["recall 1"]);
     check(&bench.send(1, Command::Recalled { kept: 0 }), &["pause 1"]);
     check(&bench.subscribe(4, "/queue/in"), &["4:1"]);
+}
+
+#[test]
+fn acks_that_came_before_the_end_of_their_connection_count_though_no_call_has_carried_them_out_yet() {
+    for end in [Command::Disconnect, Command::Finish] {
+        for steps in [1, 10, 100] {
+            let mut bench = Bench::new(Limits::default());
+            bench.subscribe_with(1, "/queue/a", manual(100));
+            // A lease for each.
+            for _ in 0..40 {
+                bench.publish(3, "/queue/a", &["x"]);
+            }
+            bench.credit(1, 40 * 5);
+            bench.broker.set_steps_per_call(steps);
+            bench.send(1, ack(1, 40));
+            bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) });
+            bench.send(1, end.clone());
+            bench.rest();
+            let totals = bench.broker.totals();
+            assert_eq!((totals.delivered, totals.requeued), (40, 0), "{end:?} in steps of {steps}");
+        }
+    }
 }

@@ -5,6 +5,9 @@ use super::*;
 use crate::AckMode;
 use std::collections::VecDeque;
 
+/// Connection that takes nothing.
+const STALLED: u64 = 9;
+
 /// Connections with acks that each send a result for what they get, and its ack behind it in the same stream.
 struct Workers {
     bench: Bench,
@@ -58,7 +61,9 @@ impl Workers {
                             stream.push_back(Command::Ack { first: DeliveryTag(tag), last: DeliveryTag(tag) });
                         }
                     }
-                    events.extend(self.bench.credit(connection.0, bytes));
+                    if connection.0 != STALLED {
+                        events.extend(self.bench.credit(connection.0, bytes));
+                    }
                 }
                 Event::Refused { refusal, .. } => panic!("{refusal}"),
                 _ => {}
@@ -124,6 +129,21 @@ fn consumers_whose_results_find_no_memory_go_on_when_their_own_acks_free_it() {
                 assert!(workers.used() <= most(&workers.bench), "{} B", workers.used());
             }
         }
+    }
+}
+
+#[test]
+fn consumers_whose_results_go_to_a_topic_over_its_share_go_on_when_their_own_acks_free_memory() {
+    const TOPIC: fn(usize) -> String = |_| "/topic/results".to_owned();
+    for read_ahead in [0, one(), usize::MAX] {
+        let mut workers = Workers::new(short(read_ahead), &["/queue/a"]);
+        workers.bench.subscribe(STALLED, "/topic/results");
+        workers.fill(5, "/queue/a", 1000, TOPIC);
+        // With nobody to take it, this leaves the topic a share that half of the results fill.
+        workers.fill(6, "/queue/b", 1000, TOPIC);
+        let waiting = depth(&workers.bench, "/queue/a");
+        assert!(workers.work(waiting, 1000, TOPIC), "{read_ahead}: {} of {waiting}", workers.acked);
+        assert!(workers.used() <= most(&workers.bench), "{} B", workers.used());
     }
 }
 

@@ -124,7 +124,10 @@ fn nothing_is_recalled_for_the_end_of_a_subscription_that_has_nothing_with_the_d
     bench.publish(3, "/queue/b", &["0"]);
     bench.publish(3, "/queue/c", &["0"]);
     check(&bench.send(1, END), &[]);
-    check(&bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(2) }), &[]);
+    // One without acks, too: what was not begun goes back, and others are handed out anew.
+    check(&bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(2) }), &["recall 1"]);
+    check(&bench.send(1, Command::Recalled { kept: 0 }), &["1:0"]);
+    assert_eq!(bench.broker.queue(bench.now, b"/queue/c").map(|queue| queue.depth), Some(1));
     check(&bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(1) }), &["recall 1"]);
     // While it is recalled, another end asks for nothing.
     bench.subscribe_with(1, "/queue/a", manual(100));

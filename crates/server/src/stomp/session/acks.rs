@@ -77,9 +77,11 @@ impl Session {
         if self.version == Version::V1_1 {
             let subscription = headers.subscription.ok_or_else(|| missing(frame, "subscription"))?;
             let of = self.subscriptions.get(&*subscription).map(|subscription| subscription.id);
-            // Of a subscription that has ended, it comes late.
+            // Of a subscription that has ended, it comes late, also if another has its name by now.
+            let is_live = |id| self.subscriptions.values().any(|subscription| subscription.id == id);
             if let (Name::Tagged(named, _), Some(of)) = (name, of)
                 && named != of
+                && is_live(named)
             {
                 return Err(unknown(&id));
             }

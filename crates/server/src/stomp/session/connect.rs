@@ -42,6 +42,7 @@ impl Session {
             self.subscription_bytes += client.len();
             self.client = Some(client.into_owned().into());
         }
+        self.names_login = [b"login" as &[u8], b"passcode"].iter().any(|name| frame.header(name).is_some());
         self.reply = Some((version, reply));
         self.version = version;
         self.decoder.set_version(version);

@@ -77,6 +77,8 @@ pub(crate) struct Session {
     heartbeat: Option<Heartbeat>,
     /// Persistent messages so far.
     persistent: u64,
+    /// CONNECT has named a login or a passcode.
+    names_login: bool,
 }
 
 impl Session {
@@ -112,6 +114,7 @@ impl Session {
             reply: None,
             heartbeat: None,
             persistent: 0,
+            names_login: false,
         }
     }
 
@@ -156,6 +159,11 @@ impl Session {
     /// Persistent messages that the peer has sent so far: they are kept in memory like all others.
     pub(crate) fn persistent(&self) -> u64 {
         self.persistent
+    }
+
+    /// Whether the peer has named a login or a passcode, which are not checked.
+    pub(crate) fn names_login(&self) -> bool {
+        self.names_login
     }
 
     /// The peer has shut its side down, as if with DISCONNECT: what it sent is carried out, and receipts reach it.

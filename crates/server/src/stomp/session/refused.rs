@@ -9,14 +9,15 @@ type Refused = (&'static [u8], &'static [&'static [u8]], &'static str);
 const OFF: &[&[u8]] = &[b"", b"0", b"false"];
 
 /// In SEND.
-pub(super) const SEND: [Refused; 3] = [
+pub(super) const SEND: [Refused; 4] = [
     (b"AMQ_SCHEDULED_PERIOD", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_REPEAT", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_CRON", &[b""], "delivery by a calendar is not supported"),
+    (b"x-delay", &[b"", b"0"], "a delay in milliseconds is named AMQ_SCHEDULED_DELAY here"),
 ];
 
 /// In SUBSCRIBE.
-pub(super) const SUBSCRIBE: [Refused; 21] = [
+pub(super) const SUBSCRIBE: [Refused; 24] = [
     (b"selector", &[b""], "selectors are not supported: use a destination for each kind of message"),
     (
         b"activemq.retroactive",
@@ -45,7 +46,10 @@ pub(super) const SUBSCRIBE: [Refused; 21] = [
     (b"x-delivery-limit", &[b""], "this is the setting max-deliveries here"),
     (b"x-max-priority", &[b"", b"9", b"10"], "every queue has the priorities 0 to 9 here"),
     (b"x-priority", OFF, "priorities of consumers are not supported"),
+    (b"x-queue-mode", &[b"", b"default"], "there is one mode of queues here, in memory"),
     (b"x-stream-offset", &[b""], "there are no streams here"),
+    (b"x-stream-filter", &[b""], "there are no streams here"),
+    (b"x-stream-match-unfiltered", OFF, "there are no streams here"),
 ];
 
 /// Fails if the first header of a name in the table asks for something that is not supported.
