@@ -5,7 +5,7 @@ mod common;
 
 use common::{Scratch, Server, cached, connect, patient, server, until};
 use serde_json::{Value, json};
-use switchboard_rows::{Options, RowCache, RowChange, Source, TableSpec, triggers};
+use switchboard_rows::{Error, Options, RowCache, RowChange, Source, TableSpec, triggers};
 
 fn value(row: Option<impl AsRef<[u8]>>) -> Value {
     row.map_or(Value::Null, |row| serde_json::from_slice(row.as_ref()).expect("JSON"))
@@ -181,6 +181,40 @@ async fn hidden_columns_are_neither_read_nor_written_nor_sent() {
         assert!(!event.contains("cret") && event.contains("data"), "{event}");
     }
     assert_eq!(cache.describe("t").expect("a table").columns.len(), 2);
+    // PostgreSQL's own words about a row that it refuses have all of its columns.
+    scratch.run("INSERT INTO t VALUES (2, 2, 'hidden value'); ALTER TABLE t ADD CHECK (v < 9)").await;
+    let refused = until("the constraint is met", async || match cache.update("t", 2, &json!({ "v": 10 })).await {
+        Err(Error::Rejected(reply)) => Some(reply),
+        _ => None,
+    });
+    let refused = refused.await;
+    assert!(refused.code == "23514" && refused.detail.is_none(), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_column_is_not_sent_under_another_name_either() {
+    let scratch =
+        scratch("CREATE TABLE t (id int PRIMARY KEY, v int, password text); INSERT INTO t VALUES (1, 1, 'x')").await;
+    let spec = TableSpec { hidden: vec!["password".to_owned()], ..TableSpec::from("t") };
+    let cache = cached(scratch.database(), [spec], patient()).await;
+    let mut changes = cache.subscribe();
+    // In one transaction, so that nobody has seen the new name when its event comes.
+    scratch.run("BEGIN; ALTER TABLE t RENAME password TO pw; UPDATE t SET pw = 'hunter2'; COMMIT").await;
+    scratch.run("INSERT INTO t VALUES (2, 2, 'hunter3'); DELETE FROM t").await;
+    for _ in 0..4 {
+        let Some(RowChange::Event { event, .. }) = changes.next().await else { panic!("an event") };
+        assert_eq!(event.parse::<Value>().expect("JSON"), json!({ "table": "t", "type": "FLUSH" }));
+    }
+    scratch.run("ALTER TABLE t RENAME pw TO password").await;
+    until("it is cached again", async || cache.status().tables[0].problem.is_none().then_some(())).await;
+    scratch.run("INSERT INTO t VALUES (3, 3, 'hunter4')").await;
+    let event = loop {
+        match changes.next().await.expect("a change") {
+            RowChange::Event { event, .. } if event.contains("INSERT") => break event,
+            _ => {}
+        }
+    };
+    assert!(event.contains("data") && !event.contains("hunter"), "{event}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

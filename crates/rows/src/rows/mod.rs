@@ -11,6 +11,7 @@ mod read;
 mod refresh;
 mod sampler;
 mod shape;
+mod shown;
 mod state;
 mod status;
 mod supervisor;

@@ -4,12 +4,15 @@ use super::demo::create_table;
 use super::marker::{Control, run_markers};
 use super::metrics::count;
 use super::outage::Outage;
+use super::shown::has_known_columns;
 use super::state::{Inner, Phase};
 use crate::cache::TableId;
 use crate::database::{Identity, Session, checked, identify, pooled};
 use crate::feed::{Event, Feed};
 use crate::table::{Table, load, triggers};
 use crate::{Database, Error};
+use serde_json::json;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
@@ -207,12 +210,19 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
         }
         None => flush(inner, id),
     }
+    let slot = inner.slot(id);
+    let payload = if slot.spec.hidden.is_empty() || slot.table().is_ok_and(|table| has_known_columns(&table, payload)) {
+        Cow::Borrowed(payload)
+    } else {
+        Cow::Owned(json!({ "table": &*slot.name, "type": "FLUSH" }).to_string())
+    };
+    let payload = &*payload;
     if inner.lines.allows(Instant::now().into_std()) {
         tracing::info!("Got DB event: {}", cut(payload));
     } else {
         tracing::debug!("Got DB event: {}", cut(payload));
     }
-    inner.events.event(&inner.slot(id).name, payload);
+    inner.events.event(&slot.name, payload);
 }
 
 pub(super) fn flush(inner: &Inner, id: TableId) {

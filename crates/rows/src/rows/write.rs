@@ -158,7 +158,7 @@ impl Inner {
             What::Rows { .. } => session.query_once(&sql, &parameters, time).await,
             What::New | What::Row(_) => session.query(&sql, &parameters, time).await,
         };
-        let result = result.map_err(Error::after_write);
+        let result = result.map_err(Error::after_write).map_err(|error| self.without_hidden(id, error));
         let total = result.as_deref().map_or(0, total);
         let result = result.and_then(written);
         // Whatever the database said, or did not say, what is cached may be old.
@@ -181,6 +181,16 @@ impl Inner {
         let position = position.and_then(|rows| rows.first()?.try_get::<_, PgLsn>(0).ok());
         let token = position.map(|lsn| Token { identity, lsn: Lsn(u64::from(lsn)) });
         Ok(WrittenRows { rows, total, token })
+    }
+
+    /// PostgreSQL shows the whole row that it refuses (`Failing row contains (...)`), hidden columns included.
+    fn without_hidden(&self, id: TableId, mut error: Error) -> Error {
+        if let Error::Rejected(reply) = &mut error
+            && !self.slot(id).spec.hidden.is_empty()
+        {
+            reply.detail = None;
+        }
+        error
     }
 
     fn forget(&self, id: TableId, key: &Key) {
