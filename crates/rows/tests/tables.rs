@@ -218,6 +218,30 @@ async fn a_hidden_column_is_not_sent_under_another_name_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_insert_whose_outcome_is_unknown_leaves_no_absence_in_the_cache() {
+    let scratch = scratch(
+        "CREATE TABLE t (id int PRIMARY KEY, v int);
+         CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';
+         CREATE TRIGGER lose BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION lose()",
+    )
+    .await;
+    let cache = cached(scratch.database(), ["t"], patient()).await;
+    until("its absence is cached", async || {
+        (cache.read("t", 7).await.expect("read").source == Source::Hit).then_some(())
+    })
+    .await;
+    let lost = cache.insert("t", &json!({ "id": 7, "v": 1 })).await.expect_err("its connection is lost");
+    assert!(matches!(lost, Error::Unknown { .. }), "{lost:?}");
+    // The pool may still have the lost connection.
+    let read = until("it is read", async || match cache.read("t", 7).await {
+        Err(error) if error.is_unavailable() => None,
+        read => Some(read.expect("read")),
+    });
+    assert_ne!(read.await.source, Source::Hit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_write_fails_because_of_its_event() {
     let scratch = scratch("CREATE TABLE t (id text PRIMARY KEY, v text, j json)").await;
     // Types without equality: a server may be built without libxml.

@@ -164,7 +164,8 @@ impl Inner {
         // Whatever the database said, or did not say, what is cached may be old.
         match (&what, &result) {
             (What::Row(key), _) => self.forget(id, key),
-            (What::Rows { .. }, Err(error)) if !matches!(error, Error::Rejected(_)) => self.forget_all(id),
+            // Which rows it would have written is not known either.
+            (What::New | What::Rows { .. }, Err(error)) if !matches!(error, Error::Rejected(_)) => self.forget_all(id),
             (What::Rows { moves }, Ok(rows)) if *moves || rows.len() > ROWS || total > rows.len() as u64 => {
                 self.forget_all(id);
             }
