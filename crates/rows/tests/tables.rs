@@ -192,6 +192,53 @@ async fn hidden_columns_are_neither_read_nor_written_nor_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn triggers_of_a_partition_that_was_detached_are_removed_too() {
+    let scratch = scratch(
+        "CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE a PARTITION OF t FOR VALUES FROM (0) TO (10)",
+    )
+    .await;
+    let before = catalogue(&scratch).await;
+    triggers::install(scratch.database(), &"t".into()).await.expect("installed");
+    scratch.run("ALTER TABLE t DETACH PARTITION a").await;
+    triggers::remove(scratch.database(), &"t".into()).await.expect("removed");
+    assert_eq!(catalogue(&scratch).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_are_removed_whatever_was_done_to_their_table() {
+    let parent = "CREATE TABLE parent (id int, v int, secret int) PARTITION BY RANGE (id)";
+    let spec = |name: &str| TableSpec { hidden: vec!["secret".to_owned()], ..TableSpec::from(name) };
+    for (change, name) in [
+        ("ALTER TABLE t RENAME TO u", "u"),
+        ("ALTER TABLE t DROP CONSTRAINT t_pkey", "t"),
+        ("ALTER TABLE t DROP COLUMN secret", "t"),
+        ("ALTER TABLE parent ATTACH PARTITION t FOR VALUES FROM (0) TO (9)", "t"),
+    ] {
+        let scratch = scratch(&format!("CREATE TABLE t (id int PRIMARY KEY, v int, secret int); {parent}")).await;
+        triggers::install(scratch.database(), &spec("t")).await.expect("installed");
+        let count = async || catalogue(&scratch).await.iter().filter(|line| line.contains("switchboard")).count();
+        assert_eq!(count().await, 3, "{change}");
+        scratch.run(change).await;
+        triggers::remove(scratch.database(), &spec(name)).await.expect("removed");
+        assert_eq!(count().await, 0, "{change}");
+    }
+    // Another table with the name of before keeps its own.
+    let scratch = scratch("CREATE TABLE t (id int PRIMARY KEY, v int)").await;
+    triggers::install(scratch.database(), &"t".into()).await.expect("installed");
+    scratch.run("ALTER TABLE t RENAME TO u; CREATE TABLE t (id int PRIMARY KEY, v int)").await;
+    let before = catalogue(&scratch).await;
+    triggers::install(scratch.database(), &"t".into()).await.expect("installed");
+    triggers::remove(scratch.database(), &"u".into()).await.expect("removed");
+    let left = catalogue(&scratch).await;
+    let triggers =
+        |lines: &[String], table: &str| lines.iter().filter(|line| line.ends_with(&format!(" {table}"))).count();
+    assert_eq!((triggers(&before, "u"), triggers(&left, "u"), triggers(&left, "t")), (4, 2, 4), "{left:?}");
+    let missing = triggers::remove(scratch.database(), &"none".into()).await.expect_err("no table");
+    assert!(missing.to_string().contains("there is none of this name"), "{missing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hidden_column_is_not_sent_under_another_name_either() {
     let scratch =
         scratch("CREATE TABLE t (id int PRIMARY KEY, v int, password text); INSERT INTO t VALUES (1, 1, 'x')").await;
