@@ -247,6 +247,7 @@ pub(super) async fn load_tables(
 ) -> Result<(), Error> {
     for id in ids {
         let slot = inner.slot(id);
+        let before = slot.table().ok();
         let table = match load(session.client(), &slot.spec).await {
             Ok(table) => Arc::new(table),
             Err(problem @ Error::Unavailable { .. }) => return Err(problem),
@@ -257,7 +258,7 @@ pub(super) async fn load_tables(
                 continue;
             }
         };
-        let problem = triggers_problem(inner, session, &table, install).await?;
+        let problem = triggers_problem(inner, session, &table, before.as_deref(), install).await?;
         if let Some(problem) = &problem {
             say(inner, id, problem);
         }
@@ -282,16 +283,17 @@ async fn triggers_problem(
     inner: &Inner,
     session: &mut Session,
     table: &Table,
+    before: Option<&Table>,
     install: bool,
 ) -> Result<Option<Error>, Error> {
     use triggers::Installed;
     let no_truncate = inner.options.disabled.truncate_trigger;
-    let installed = triggers::check(session.client(), table, no_truncate).await?;
+    let installed = triggers::check(session.client(), table, before, no_truncate).await?;
     let repair = match &installed {
         Installed::Complete => return Ok(None),
         Installed::None => inner.options.install_triggers,
         // Another instance may want them so: whoever starts last decides, and nobody fights.
-        Installed::Partly(_) => inner.options.install_triggers && install,
+        Installed::Partly { by_change, .. } => inner.options.install_triggers && (install || *by_change),
     };
     if repair {
         match triggers::install_on(session.client_mut(), table, no_truncate).await {
@@ -310,7 +312,7 @@ async fn triggers_problem(
         }
     }
     let reason = match installed {
-        Installed::Partly(reason) => reason,
+        Installed::Partly { reason, .. } => reason,
         _ => "its triggers are not installed; see `triggers print`".to_owned(),
     };
     Ok(Some(Error::table(&table.name, reason)))

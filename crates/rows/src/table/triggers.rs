@@ -57,8 +57,12 @@ pub(crate) enum Installed {
     Complete,
     /// No relation has one.
     None,
-    /// Why not all are as they should be.
-    Partly(String),
+    /// Not all are as they should be.
+    Partly {
+        reason: String,
+        /// They were, until the table was changed: a key column has another name, or there is a new partition.
+        by_change: bool,
+    },
 }
 
 /// The statements that install a table's triggers. They may be run again and again.
@@ -154,10 +158,15 @@ async fn relations(client: &Client, table: &Table) -> Result<Vec<String>, Error>
     Ok(relations)
 }
 
-/// Compares what is installed with what should be.
-pub(crate) async fn check(client: &Client, table: &Table, without_truncate: bool) -> Result<Installed, Error> {
-    let source = source(table);
-    let mut problem = None;
+/// Compares what is installed with what should be, and with what should have been by the description `before`.
+pub(crate) async fn check(
+    client: &Client,
+    table: &Table,
+    before: Option<&Table>,
+    without_truncate: bool,
+) -> Result<Installed, Error> {
+    let (source, before) = (source(table), before.map(source));
+    let (mut problem, mut by_change) = (None, true);
     let (mut any, mut wanted, mut right) = (false, 0, 0);
     let mut last = None;
     for row in client.query(INSTALLED, &[&table.quoted()]).await? {
@@ -170,22 +179,24 @@ pub(crate) async fn check(client: &Client, table: &Table, without_truncate: bool
         let Some(trigger) = row.try_get::<_, Option<String>>(2)? else { continue };
         any = true;
         let kind = if trigger == ROW { ROW_TYPE } else { TRUNCATE_TYPE };
+        let found: String = row.try_get(6)?;
         if row.try_get::<_, String>(3)? != "A" {
-            problem = Some(format!("the trigger {trigger} of {relation} is not ENABLE ALWAYS"));
+            (problem, by_change) = (Some(format!("the trigger {trigger} of {relation} is not ENABLE ALWAYS")), false);
         } else if row.try_get::<_, i16>(4)? != kind || !row.try_get::<_, bool>(5)? {
-            problem = Some(format!("the trigger {trigger} of {relation} is not ours"));
-        } else if row.try_get::<_, String>(6)? != source {
+            (problem, by_change) = (Some(format!("the trigger {trigger} of {relation} is not ours")), false);
+        } else if found != source {
             problem =
                 Some(format!("the trigger {trigger} of {relation} is of another version, or hides other columns"));
+            by_change &= before.as_ref() == Some(&found);
         } else {
             right += 1;
         }
     }
+    let missing = || format!("{} of {wanted} triggers are missing", wanted - right);
     Ok(match problem {
-        Some(problem) => Installed::Partly(problem),
         None if right >= wanted => Installed::Complete,
-        None if any => Installed::Partly(format!("{} of {wanted} triggers are missing", wanted - right)),
-        None => Installed::None,
+        None if !any => Installed::None,
+        problem => Installed::Partly { reason: problem.unwrap_or_else(missing), by_change },
     })
 }
 
