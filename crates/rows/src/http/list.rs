@@ -47,7 +47,8 @@ async fn read(state: &Shared, table: &str, text: &str, headers: &HeaderMap) -> A
     let listed = list(&rows, &relation, &query, page).await?;
     let total = if preferences.count { Some(count(&rows, &relation, &query).await?) } else { None };
     let mut response = answer(form, &query, &listed, total)?;
-    if form == Form::Array && listed.has_more {
+    // A page of no rows would lead to itself.
+    if form == Form::Array && listed.has_more && limit > 0 {
         let next = next(&relation, &query, text, &listed);
         set(&mut response, LINK, &format!("<{next}>; rel=\"next\""));
     }

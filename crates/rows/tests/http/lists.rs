@@ -93,6 +93,9 @@ async fn nothing_is_cut_off_silently() {
     // By another order.
     let page = service.get("/patron?order=name.desc&limit=5").await;
     assert_eq!(page.header("link"), Some("</patron?order=name.desc&limit=5&offset=2>; rel=\"next\""));
+    // A page of no rows has no next one, which would be itself.
+    let page = service.get("/patron?limit=0").await;
+    assert_eq!((page.status, page.body.as_str(), page.header("link")), (200, "[]", None));
     service.end().await;
     // By bytes: the first row comes in any case.
     let service = Service::start(&super::address(&scratch), |settings| settings.list_bytes = 1024).await.live().await;
