@@ -8,7 +8,7 @@ use super::metrics::Operation;
 use super::path::Path;
 use super::state::Shared;
 use crate::query::{Page, Query, Relation, Statement, quoted};
-use crate::{Error, RowCache};
+use crate::{Consistency, Error, RowCache};
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, LINK};
 use axum::http::{HeaderMap, StatusCode};
@@ -32,8 +32,10 @@ async fn read(state: &Shared, table: &str, text: &str, headers: &HeaderMap) -> A
     let (preferences, form) = (preferences(headers)?, form(headers)?);
     let (rows, relation) = state.relation(table)?;
     let mut query = Query::parse(&relation, text)?;
-    // A list is always as new as a strong read; a token is read to refuse what is none.
-    consistency(headers, query.consistency.as_deref())?;
+    // A list is always as new as a strong read; a token is read to refuse what is none, or of another database.
+    if let Consistency::After(token) = consistency(headers, query.consistency.as_deref())? {
+        rows.check_token(token)?;
+    }
     if let Some((first, count)) = range(headers)? {
         query.offset = query.offset.saturating_add(first);
         query.limit = match (query.limit, count) {

@@ -166,6 +166,11 @@ impl RowCache {
         self.inner.read_with(table, &key.into(), consistency).await
     }
 
+    /// Refuses a token of another database.
+    pub(crate) fn check_token(&self, token: crate::Token) -> Result<(), Error> {
+        self.inner.database_of(token).map(|_| ())
+    }
+
     /// A row that is in the cache, with the age that it does not exceed, and no wait; `None` for anything else.
     pub(crate) fn read_now(&self, table: &str, key: &str) -> Option<(bytes::Bytes, std::time::Duration)> {
         self.inner.read_now(table, key)

@@ -141,6 +141,7 @@ async fn what_cannot_be_asked_says_why() {
         ("/patron?id=eq.99999999999", 400, "22003"),
         ("/patron?id=like.1", 400, "42883"),
         ("/patron?_consistency=often", 400, "PGRST100"),
+        ("/patron?_consistency=after%3D1-1-1-1", 400, "PGRST100"),
         ("/patron?name=eq.%00", 400, "22021"),
         ("/patron?_after=x", 400, "22P02"),
         ("/none", 404, "PGRST205"),
