@@ -17,6 +17,9 @@ use url::Url;
 /// Pages whose elements are looked at, at a time: each may take all of a core for 5 s.
 const EXTRACTIONS: usize = 8;
 
+/// A rendered page has this part of the deadline, so that pages that never load leave time for others in the queue.
+const PAGE_SHARE: u32 = 3;
+
 /// Knowledge of a site before it is asked again.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -262,6 +265,7 @@ impl Scraper {
         };
         let request = Request {
             timeout: self.deadline,
+            page_timeout: Some(self.deadline / PAGE_SHARE),
             wait_for: site.wait_for.clone(),
             agent: Some(self.fetcher.agent().to_owned()),
             progress: progress.clone(),
