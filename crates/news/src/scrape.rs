@@ -3,7 +3,7 @@
 use crate::extract::{self, Extraction, Headline, Step as RuleStep};
 use crate::fetch::{FetchError, FetchReason, Fetched, Fetcher, Page, Validators};
 use crate::progress::{Progress, Step};
-use crate::render::{Backend, RenderError, Request};
+use crate::render::{Backend, RenderError, Rendered, Request};
 use crate::site::{Mode, Site};
 use crate::state::Source;
 use std::sync::Arc;
@@ -259,7 +259,7 @@ impl Scraper {
         let Some(renderer) = &self.renderer else {
             return Way::Failed(format!("it has to be rendered, and there is no renderer ({})", site.url), None);
         };
-        let turn = match self.fetcher.turn(&site.url, progress).await {
+        let mut turn = match self.fetcher.turn(&site.url, progress).await {
             Ok(turn) => turn,
             Err(error) => return failed(&error),
         };
@@ -272,6 +272,16 @@ impl Scraper {
             ..Request::new(site.url.clone())
         };
         let result = renderer.render(&request).await;
+        let wait = match &result {
+            Ok(Rendered { status: Some(status @ (429 | 503)), retry_after, .. }) => {
+                Some(turn.refuse(*status, retry_after.as_deref()))
+            }
+            Ok(Rendered { status: Some(0..400), .. }) => {
+                turn.accept();
+                None
+            }
+            _ => None,
+        };
         drop(turn);
         let page = match result {
             Ok(page) => page,
@@ -287,7 +297,7 @@ impl Scraper {
             }
         };
         if let Some(status) = page.status.filter(|status| *status >= 400) {
-            return Way::Failed(format!("status {status} ({})", page.url), None);
+            return Way::Failed(format!("status {status} ({})", page.url), wait);
         }
         let (own, base, html) = (site.clone(), page.url.clone(), page.html);
         let extract = move || extract::page(&html, &base, &own.rule).map_err(|error| error.to_string());

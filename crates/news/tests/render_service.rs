@@ -181,6 +181,24 @@ async fn a_rendered_page_that_never_loads_leaves_time_for_the_next_one(base: &st
     news.stop().await;
 }
 
+async fn a_host_that_refuses_a_rendered_page_is_left_alone_for_its_retry_after(base: &std::path::Path) {
+    let site = Site::start(|path| match path {
+        "/robots.txt" => Reply::status(404),
+        _ => Reply::status(429).header("Retry-After", "3600"),
+    });
+    let urls = [("First", site.url("/a")), ("Second", site.url("/b"))];
+    let news = one_page_at_a_time(base, &urls, &[&site]).await;
+    for name in ["First", "Second"] {
+        eventually(name, "failed".to_owned(), async || news.state(name).await.0).await;
+    }
+    let pages = site.paths().iter().filter(|path| ["/a", "/b"].contains(&path.as_str())).count();
+    let reasons = [news.state("First").await.1, news.state("Second").await.1];
+    assert!(pages == 1 && reasons.iter().all(|reason| reason.contains("status 429")), "{pages} {reasons:?}");
+    let wait = reasons.iter().find(|reason| reason.contains("the host is left alone for another 3"));
+    assert!(wait.is_some(), "{reasons:?}");
+    news.stop().await;
+}
+
 async fn a_late_page_names_its_step_through_the_service_and_on_the_page(
     renderer: &Renderer,
     service: &Served,
@@ -293,6 +311,9 @@ async fn all() -> ExitCode {
     let name = "a_rendered_page_that_never_loads_leaves_time_for_the_next_one";
     let own = harness::base();
     run.test(name, a_rendered_page_that_never_loads_leaves_time_for_the_next_one(own.path())).await;
+    let name = "a_host_that_refuses_a_rendered_page_is_left_alone_for_its_retry_after";
+    let own = harness::base();
+    run.test(name, a_host_that_refuses_a_rendered_page_is_left_alone_for_its_retry_after(own.path())).await;
     run.test("what_finds_no_room_gets_429_with_a_time", what_finds_no_room_gets_429_with_a_time(own.path())).await;
     run.end()
 }

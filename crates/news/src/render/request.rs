@@ -123,6 +123,8 @@ pub struct Rendered {
     pub title: String,
     /// The status of its HTTP answer, where that is known.
     pub status: Option<u16>,
+    /// The header `Retry-After` of that answer.
+    pub retry_after: Option<String>,
     /// The screenshot, if one was asked for.
     pub png: Option<Vec<u8>>,
 }
