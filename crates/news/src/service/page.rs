@@ -27,6 +27,8 @@ struct List<'a> {
     sites: Vec<Site<'a>>,
     items: Vec<&'a Item>,
     empty: &'static str,
+    /// Of the style sheet with the sites' colors.
+    colors: String,
     now: Timestamp,
 }
 
@@ -103,8 +105,8 @@ pub(super) fn list(view: &View, query: &Query, now: Timestamp) -> String {
     } else {
         "There are no headlines yet."
     };
-    let list = List { view, query, sites: view.sites.iter().enumerate().map(site).collect(), items, empty, now };
-    list.render().unwrap_or_default()
+    let sites = view.sites.iter().enumerate().map(site).collect();
+    List { view, query, sites, items, empty, colors: hash(&colors(view)), now }.render().unwrap_or_default()
 }
 
 /// The whole page.
