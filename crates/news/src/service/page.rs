@@ -58,8 +58,7 @@ struct Rss<'a> {
 
 impl Rss<'_> {
     fn date(&self, item: &Item) -> String {
-        let time = item.seen.headline.published.unwrap_or(item.seen.seen);
-        time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        item.seen.date().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 }
 
