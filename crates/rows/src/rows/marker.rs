@@ -89,7 +89,7 @@ pub(super) async fn run_markers(
                 count(&inner.metrics.markers_failed);
                 tracing::debug!("rows: a marker was not sent: {error}");
                 if control.session.is_usable() {
-                    // What cannot be looked at now is looked at after the next try.
+                    // A failure is no news: the next try looks again.
                     let _ = look_at_queue(inner, &mut control).await;
                 }
                 sleep(backoff.pause(fastrand::f64())).await;
