@@ -34,6 +34,12 @@ async function fill() {
                 const page = new DOMParser().parseFromString(await answer.text(), "text/html");
                 const focused = document.activeElement?.getAttribute?.("href");
                 content.replaceChildren(...page.body.childNodes);
+                // The sites may be others now, and each one's color goes by its place among them.
+                const colors = `/colors.css?${content.querySelector(".sites")?.dataset.colors ?? ""}`;
+                const sheet = document.querySelector('link[href^="/colors.css"]');
+                if (sheet && sheet.getAttribute("href") !== colors) {
+                    sheet.setAttribute("href", colors);
+                }
                 if (focused) {
                     content.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
                 }

@@ -3,7 +3,7 @@
 use crate::extract::{self, Extraction, Headline, Step as RuleStep};
 use crate::fetch::{FetchError, FetchReason, Fetched, Fetcher, Page, Validators};
 use crate::progress::{Progress, Step};
-use crate::render::{Backend, RenderError, Request};
+use crate::render::{Backend, RenderError, Rendered, Request};
 use crate::site::{Mode, Site};
 use crate::state::Source;
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use url::Url;
 
 /// Pages whose elements are looked at, at a time: each may take all of a core for 5 s.
 const EXTRACTIONS: usize = 8;
+
+/// A rendered page has this part of the deadline, so that pages that never load leave time for others in the queue.
+const PAGE_SHARE: u32 = 3;
 
 /// Knowledge of a site before it is asked again.
 #[derive(Clone, Debug, Default)]
@@ -256,18 +259,29 @@ impl Scraper {
         let Some(renderer) = &self.renderer else {
             return Way::Failed(format!("it has to be rendered, and there is no renderer ({})", site.url), None);
         };
-        let turn = match self.fetcher.turn(&site.url, progress).await {
+        let mut turn = match self.fetcher.turn(&site.url, progress).await {
             Ok(turn) => turn,
             Err(error) => return failed(&error),
         };
         let request = Request {
             timeout: self.deadline,
+            page_timeout: Some(self.deadline / PAGE_SHARE),
             wait_for: site.wait_for.clone(),
             agent: Some(self.fetcher.agent().to_owned()),
             progress: progress.clone(),
             ..Request::new(site.url.clone())
         };
         let result = renderer.render(&request).await;
+        let wait = match &result {
+            Ok(Rendered { status: Some(status @ (429 | 503)), retry_after, .. }) => {
+                Some(turn.refuse(*status, retry_after.as_deref()))
+            }
+            Ok(Rendered { status: Some(0..400), .. }) => {
+                turn.accept();
+                None
+            }
+            _ => None,
+        };
         drop(turn);
         let page = match result {
             Ok(page) => page,
@@ -283,7 +297,7 @@ impl Scraper {
             }
         };
         if let Some(status) = page.status.filter(|status| *status >= 400) {
-            return Way::Failed(format!("status {status} ({})", page.url), None);
+            return Way::Failed(format!("status {status} ({})", page.url), wait);
         }
         let (own, base, html) = (site.clone(), page.url.clone(), page.html);
         let extract = move || extract::page(&html, &base, &own.rule).map_err(|error| error.to_string());

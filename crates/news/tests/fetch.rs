@@ -7,6 +7,7 @@ use std::time::Duration;
 use switchboard_http_client::{Step, Trust};
 use switchboard_news::fetch::{FetchReason, Fetched, Fetcher, Options, Page, Validators};
 use switchboard_news::guard::{Allow, Guard};
+use switchboard_news::progress::Progress;
 use url::Url;
 
 /// Generous; only what must come to its end waits so long.
@@ -162,6 +163,34 @@ async fn one_origin_gets_one_request_at_a_time() {
     tokio::join!(page(&fetcher, &a), page(&fetcher, &b), page(&fetcher, &c));
     assert_eq!(site.most_at_once(), 1);
     assert_eq!(site.paths().len(), 4);
+}
+
+#[tokio::test]
+async fn the_ports_of_one_host_share_its_turn_and_its_pause() {
+    let start = || {
+        Site::start(|path| match path {
+            "/robots.txt" => Reply::status(404),
+            "/busy" => Reply::status(503).header("Retry-After", "3600"),
+            _ => Reply::html("page"),
+        })
+    };
+    let (one, other) = (start(), start());
+    let url =
+        |site: &Site, path: &str| format!("http://localhost:{}{path}", site.port()).parse::<Url>().expect("a URL");
+    let pairs = [&one, &other].map(|site| format!("localhost:{}", site.port()));
+    let guard = Guard::new(Allow::parse(pairs).expect("pairs"), Duration::from_secs(5));
+    let fetcher = Fetcher::new(guard, Options { delay: Duration::ZERO, ..Options::default() }).expect("a fetcher");
+    let turn = fetcher.turn(&url(&one, "/"), &Progress::default()).await.unwrap_or_else(|error| panic!("{error}"));
+    let second = url(&other, "/");
+    assert!(tokio::time::timeout(Duration::from_millis(200), page(&fetcher, &second)).await.is_err());
+    assert!(other.paths().is_empty());
+    drop(turn);
+    page(&fetcher, &second).await;
+    for (site, path) in [(&one, "/busy"), (&other, "/a")] {
+        let reason = reason(&fetcher, &url(site, path)).await;
+        assert!(matches!(reason, FetchReason::Busy { status: 503, .. }), "{reason:?}");
+    }
+    assert_eq!(other.paths(), ["/robots.txt", "/"]);
 }
 
 #[tokio::test]

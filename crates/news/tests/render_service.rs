@@ -137,6 +137,68 @@ async fn headlines_that_only_scripts_show_stand_on_the_page(renderer: &Renderer,
 /// Seconds until a page is late: so many that it gets to the step that is looked for, also on a busy machine.
 const LATER: [u64; 3] = [3, 12, 40];
 
+/// A page of these sites, rendered by a Chromium of its own with one page at a time.
+async fn one_page_at_a_time(base: &std::path::Path, urls: &[(&str, url::Url)], sites: &[&Site]) -> Served {
+    let file = base.join("sites.toml");
+    let site =
+        |(name, url): &(&str, url::Url)| format!("[[site]]\nname = \"{name}\"\nurl = \"{url}\"\nmode = \"render\"\n");
+    std::fs::write(&file, urls.iter().map(site).collect::<String>()).expect("written");
+    let mut renderer = RendererSettings::new(base.into());
+    renderer.pages = 1;
+    renderer.allow = Allow::parse(sites.iter().map(|site| site.pair())).expect("pairs");
+    let news = Served::news(base, &file, sites, |settings| {
+        settings.deadline = Duration::from_secs(45);
+        settings.rendering = Rendering::Own(renderer);
+    });
+    news.await
+}
+
+async fn a_rendered_page_that_never_loads_leaves_time_for_the_next_one(base: &std::path::Path) {
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (sets, looks) = (asked.clone(), asked);
+    let hangs = Site::start(move |path| {
+        if path == "/robots.txt" {
+            return Reply::status(404);
+        }
+        sets.store(true, std::sync::atomic::Ordering::SeqCst);
+        Reply::hang()
+    });
+    let good = Site::start(move |path| {
+        // It comes second, when the only page is taken.
+        while path == "/robots.txt" && !looks.load(std::sync::atomic::Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if path == "/robots.txt" { Reply::status(404) } else { Reply::html("<a href=/1>Good headline</a>") }
+    });
+    let urls = [("Hangs", hangs.url("/")), ("Good", good.url("/"))];
+    let news = one_page_at_a_time(base, &urls, &[&hangs, &good]).await;
+    eventually("the good one", "fresh".to_owned(), async || {
+        let (state, reason) = news.state("Good").await;
+        assert_ne!(state, "failed", "{reason}");
+        state
+    })
+    .await;
+    news.stop().await;
+}
+
+async fn a_host_that_refuses_a_rendered_page_is_left_alone_for_its_retry_after(base: &std::path::Path) {
+    let site = Site::start(|path| match path {
+        "/robots.txt" => Reply::status(404),
+        _ => Reply::status(429).header("Retry-After", "3600"),
+    });
+    let urls = [("First", site.url("/a")), ("Second", site.url("/b"))];
+    let news = one_page_at_a_time(base, &urls, &[&site]).await;
+    for name in ["First", "Second"] {
+        eventually(name, "failed".to_owned(), async || news.state(name).await.0).await;
+    }
+    let pages = site.paths().iter().filter(|path| ["/a", "/b"].contains(&path.as_str())).count();
+    let reasons = [news.state("First").await.1, news.state("Second").await.1];
+    assert!(pages == 1 && reasons.iter().all(|reason| reason.contains("status 429")), "{pages} {reasons:?}");
+    let wait = reasons.iter().find(|reason| reason.contains("the host is left alone for another 3"));
+    assert!(wait.is_some(), "{reasons:?}");
+    news.stop().await;
+}
+
 async fn a_late_page_names_its_step_through_the_service_and_on_the_page(
     renderer: &Renderer,
     service: &Served,
@@ -246,7 +308,12 @@ async fn all() -> ExitCode {
     run.test(name, a_late_page_names_its_step_through_the_service_and_on_the_page(&renderer, &service, &site)).await;
     let name = "the_page_fills_in_live_under_its_policy_in_a_browser";
     run.test(name, the_page_fills_in_live_under_its_policy_in_a_browser()).await;
+    let name = "a_rendered_page_that_never_loads_leaves_time_for_the_next_one";
     let own = harness::base();
+    run.test(name, a_rendered_page_that_never_loads_leaves_time_for_the_next_one(own.path())).await;
+    let name = "a_host_that_refuses_a_rendered_page_is_left_alone_for_its_retry_after";
+    let own = harness::base();
+    run.test(name, a_host_that_refuses_a_rendered_page_is_left_alone_for_its_retry_after(own.path())).await;
     run.test("what_finds_no_room_gets_429_with_a_time", what_finds_no_room_gets_429_with_a_time(own.path())).await;
     run.end()
 }

@@ -60,6 +60,7 @@ function showStatus(status) {
         find(id).textContent = number(status[key] ?? 0);
     }
     find("inconsistent").dataset.bad = String((status.inconsistent ?? 0) > 0);
+    find("longest").textContent = status.longest_inconsistent_ms > 0 ? `${Math.round(status.longest_inconsistent_ms)} ms` : "none";
     find("age").textContent = typeof status.age_ms === "number" ? `${Math.round(status.age_ms)} ms` : "none";
     showTables(status.tables ?? []);
     for (const option of find("method").options) {

@@ -100,10 +100,13 @@ impl ScratchDatabase {
 
 /// Drops what was left behind. Returns how many databases there were.
 async fn sweep(session: &mut Session) -> Result<usize, Error> {
+    // An advisory lock is one of its database: those who keep one may hold theirs in another than this session is in.
     let find = "SELECT datname::text FROM pg_database WHERE starts_with(datname::text, $1) \
-        AND datdba = (SELECT oid FROM pg_roles WHERE rolname = current_user)";
+        AND datdba = (SELECT oid FROM pg_roles WHERE rolname = current_user) \
+        AND NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = $2::int4::oid \
+            AND objid = hashtext(datname::text)::oid AND objsubid = 2)";
     let mut swept = 0;
-    for row in session.query(find, &[&PREFIX], TIME).await? {
+    for row in session.query(find, &[&PREFIX, &LOCKS], TIME).await? {
         let name: String = row.try_get(0)?;
         let lock = "SELECT pg_try_advisory_lock($1, hashtext($2))";
         let rows = session.query(lock, &[&LOCKS, &name], TIME).await?;

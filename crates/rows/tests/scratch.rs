@@ -135,6 +135,18 @@ async fn databases_of_others_are_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_kept_from_another_database_is_left_alone() {
+    let maker = server().database();
+    let name = format!("maker_{:x}", fastrand::u32(..));
+    server().run_sql("postgres", &format!("CREATE DATABASE {name} OWNER app"));
+    let kept = ScratchDatabase::create(&maker).await.expect("created");
+    drop(ScratchDatabase::create(&maker.with_name(&name)).await.expect("created"));
+    assert!(exists(kept.name()).await, "its keeper lives");
+    drop(kept);
+    server().run_sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_may_not_create_databases_is_told() {
     let role = format!("poor_{:x}", fastrand::u32(..));
     server().run_sql("postgres", &format!("CREATE ROLE {role} LOGIN"));

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Scratch, Server, cached, connect, patient, server, until};
 use serde_json::{Value, json};
-use switchboard_rows::{Options, RowCache, RowChange, Source, TableSpec, triggers};
+use switchboard_rows::{Error, Options, RowCache, RowChange, Source, TableSpec, triggers};
 
 fn value(row: Option<impl AsRef<[u8]>>) -> Value {
     row.map_or(Value::Null, |row| serde_json::from_slice(row.as_ref()).expect("JSON"))
@@ -120,10 +120,7 @@ async fn a_partitioned_table_is_followed_through_every_door() {
             let row = value(cache.get_strong("t", key).await.expect("read"));
             assert_eq!(row["v"], *expected, "{sql}: {key}");
         }
-        if sql.contains("ATTACH") {
-            // A new partition has no TRUNCATE trigger; until it has one the table is read past the cache.
-            triggers::install(scratch.database(), &"t".into()).await.expect("installed");
-        }
+        // A new partition has no TRUNCATE trigger; until it is installed the table is read past the cache.
         fine().await;
         for (key, expected) in [1, 11, 21].into_iter().zip(&expected) {
             until("a row is cached", async || {
@@ -181,6 +178,111 @@ async fn hidden_columns_are_neither_read_nor_written_nor_sent() {
         assert!(!event.contains("cret") && event.contains("data"), "{event}");
     }
     assert_eq!(cache.describe("t").expect("a table").columns.len(), 2);
+    // PostgreSQL's own words about a row that it refuses have all of its columns.
+    scratch.run("INSERT INTO t VALUES (2, 2, 'hidden value'); ALTER TABLE t ADD CHECK (v < 9)").await;
+    let refused = until("the constraint is met", async || match cache.update("t", 2, &json!({ "v": 10 })).await {
+        Err(Error::Rejected(reply)) => Some(reply),
+        _ => None,
+    });
+    let refused = refused.await;
+    assert!(refused.code == "23514" && refused.detail.is_none(), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_of_a_partition_that_was_detached_are_removed_too() {
+    let scratch = scratch(
+        "CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE a PARTITION OF t FOR VALUES FROM (0) TO (10)",
+    )
+    .await;
+    let before = catalogue(&scratch).await;
+    triggers::install(scratch.database(), &"t".into()).await.expect("installed");
+    scratch.run("ALTER TABLE t DETACH PARTITION a").await;
+    triggers::remove(scratch.database(), &"t".into()).await.expect("removed");
+    assert_eq!(catalogue(&scratch).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_are_removed_whatever_was_done_to_their_table() {
+    let parent = "CREATE TABLE parent (id int, v int, secret int) PARTITION BY RANGE (id)";
+    let spec = |name: &str| TableSpec { hidden: vec!["secret".to_owned()], ..TableSpec::from(name) };
+    for (change, name) in [
+        ("ALTER TABLE t RENAME TO u", "u"),
+        ("ALTER TABLE t DROP CONSTRAINT t_pkey", "t"),
+        ("ALTER TABLE t DROP COLUMN secret", "t"),
+        ("ALTER TABLE parent ATTACH PARTITION t FOR VALUES FROM (0) TO (9)", "t"),
+    ] {
+        let scratch = scratch(&format!("CREATE TABLE t (id int PRIMARY KEY, v int, secret int); {parent}")).await;
+        triggers::install(scratch.database(), &spec("t")).await.expect("installed");
+        let count = async || catalogue(&scratch).await.iter().filter(|line| line.contains("switchboard")).count();
+        assert_eq!(count().await, 3, "{change}");
+        scratch.run(change).await;
+        triggers::remove(scratch.database(), &spec(name)).await.expect("removed");
+        assert_eq!(count().await, 0, "{change}");
+    }
+    // Another table with the name of before keeps its own.
+    let scratch = scratch("CREATE TABLE t (id int PRIMARY KEY, v int)").await;
+    triggers::install(scratch.database(), &"t".into()).await.expect("installed");
+    scratch.run("ALTER TABLE t RENAME TO u; CREATE TABLE t (id int PRIMARY KEY, v int)").await;
+    let before = catalogue(&scratch).await;
+    triggers::install(scratch.database(), &"t".into()).await.expect("installed");
+    triggers::remove(scratch.database(), &"u".into()).await.expect("removed");
+    let left = catalogue(&scratch).await;
+    let triggers =
+        |lines: &[String], table: &str| lines.iter().filter(|line| line.ends_with(&format!(" {table}"))).count();
+    assert_eq!((triggers(&before, "u"), triggers(&left, "u"), triggers(&left, "t")), (4, 2, 4), "{left:?}");
+    let missing = triggers::remove(scratch.database(), &"none".into()).await.expect_err("no table");
+    assert!(missing.to_string().contains("there is none of this name"), "{missing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_column_is_not_sent_under_another_name_either() {
+    let scratch =
+        scratch("CREATE TABLE t (id int PRIMARY KEY, v int, password text); INSERT INTO t VALUES (1, 1, 'x')").await;
+    let spec = TableSpec { hidden: vec!["password".to_owned()], ..TableSpec::from("t") };
+    let cache = cached(scratch.database(), [spec], patient()).await;
+    let mut changes = cache.subscribe();
+    // In one transaction, so that nobody has seen the new name when its event comes.
+    scratch.run("BEGIN; ALTER TABLE t RENAME password TO pw; UPDATE t SET pw = 'hunter2'; COMMIT").await;
+    scratch.run("INSERT INTO t VALUES (2, 2, 'hunter3'); DELETE FROM t").await;
+    for _ in 0..4 {
+        let Some(RowChange::Event { event, .. }) = changes.next().await else { panic!("an event") };
+        assert_eq!(event.parse::<Value>().expect("JSON"), json!({ "table": "t", "type": "FLUSH" }));
+    }
+    scratch.run("ALTER TABLE t RENAME pw TO password").await;
+    until("it is cached again", async || cache.status().tables[0].problem.is_none().then_some(())).await;
+    scratch.run("INSERT INTO t VALUES (3, 3, 'hunter4')").await;
+    let event = loop {
+        match changes.next().await.expect("a change") {
+            RowChange::Event { event, .. } if event.contains("INSERT") => break event,
+            _ => {}
+        }
+    };
+    assert!(event.contains("data") && !event.contains("hunter"), "{event}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_whose_outcome_is_unknown_leaves_no_absence_in_the_cache() {
+    let scratch = scratch(
+        "CREATE TABLE t (id int PRIMARY KEY, v int);
+         CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';
+         CREATE TRIGGER lose BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION lose()",
+    )
+    .await;
+    let cache = cached(scratch.database(), ["t"], patient()).await;
+    until("its absence is cached", async || {
+        (cache.read("t", 7).await.expect("read").source == Source::Hit).then_some(())
+    })
+    .await;
+    let lost = cache.insert("t", &json!({ "id": 7, "v": 1 })).await.expect_err("its connection is lost");
+    assert!(matches!(lost, Error::Unknown { .. }), "{lost:?}");
+    // The pool may still have the lost connection.
+    let read = until("it is read", async || match cache.read("t", 7).await {
+        Err(error) if error.is_unavailable() => None,
+        read => Some(read.expect("read")),
+    });
+    assert_ne!(read.await.source, Source::Hit);
 }
 
 #[tokio::test(flavor = "multi_thread")]

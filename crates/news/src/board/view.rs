@@ -5,6 +5,7 @@ use crate::extract::merge;
 use crate::site::{Faulty, Problem, Site};
 use crate::state::{Attempt, Record, Seen, Source};
 use jiff::Timestamp;
+use std::collections::HashSet;
 use std::time::Duration;
 use url::Url;
 
@@ -70,6 +71,7 @@ pub struct SiteView {
     /// Keys of its table whose value is wrong and that it can do without.
     pub warnings: Vec<Problem>,
     last: Option<Attempt>,
+    has_own_color: bool,
 }
 
 impl SiteView {
@@ -88,6 +90,7 @@ impl SiteView {
             total: record.total.max(record.headlines.len()),
             warnings: site.warnings.clone(),
             last: record.last.clone(),
+            has_own_color: site.color.is_some(),
         }
     }
 
@@ -108,6 +111,7 @@ impl SiteView {
             total: record.map_or(0, |record| record.total.max(record.headlines.len())),
             warnings: Vec::new(),
             last: Some(Attempt::Broken { reason }),
+            has_own_color: site.color.is_some(),
         }
     }
 
@@ -143,6 +147,20 @@ fn chosen(name: &str) -> String {
     PALETTE[hash as usize % PALETTE.len()].to_owned()
 }
 
+/// Gives sites that have chosen no color one that no other site has, as long as there are enough.
+fn spread(sites: &mut [SiteView]) {
+    let own = sites.iter().filter(|site| site.has_own_color).map(|site| site.color.clone());
+    let mut taken: HashSet<String> = own.collect();
+    for site in sites.iter_mut().filter(|site| !site.has_own_color) {
+        if taken.contains(&site.color)
+            && let Some(free) = PALETTE.iter().find(|color| !taken.contains(**color))
+        {
+            site.color = (*free).to_owned();
+        }
+        taken.insert(site.color.clone());
+    }
+}
+
 /// A headline of the page.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -167,6 +185,7 @@ pub struct View {
 
 impl View {
     pub(super) fn new(version: u64, mut sites: Vec<SiteView>, problem: Option<String>) -> View {
+        spread(&mut sites);
         let all = sites.iter_mut().enumerate().flat_map(|(site, view)| {
             let headlines = view.headlines.iter();
             headlines.map(move |seen| Item { site, seen: seen.clone() }).collect::<Vec<_>>()
@@ -179,6 +198,19 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sites_without_a_color_have_different_ones_as_long_as_there_are_enough() {
+        let site = |number: usize| {
+            let text = format!("[[site]]\nname = \"site {number}\"\nurl = \"http://a.example/{number}\"\n");
+            let site = crate::site::parse(&text).expect("a site").remove(0);
+            SiteView::new(&site, &Record::new(&site), false)
+        };
+        let view = View::new(0, (0..PALETTE.len()).map(site).collect(), None);
+        let colors: HashSet<&str> = view.sites.iter().map(|site| site.color.as_str()).collect();
+        assert_eq!(colors.len(), PALETTE.len());
+        assert_eq!(View::new(0, (0..PALETTE.len() + 5).map(site).collect(), None).sites.len(), PALETTE.len() + 5);
+    }
 
     #[test]
     fn a_site_is_fresh_for_its_ttl_then_stale_and_a_bad_attempt_says_why() {

@@ -16,7 +16,7 @@ pub struct FeedError(String);
 /// Bytes of a title with markup that are read.
 const MARKUP: usize = 4 << 10;
 
-/// Reads a feed. The rule's filters count, its selectors do not.
+/// Reads a feed. The rule's filters count, its selectors do not. Its entries are the site's own, whatever host it is on.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn feed(text: &str, base: &Url, rule: &Rule) -> Result<Extraction, FeedError
         let mut headline = Headline::new(&text, &link, base)?;
         let date = entry.published.or(entry.updated);
         headline.published = date.and_then(|date| Timestamp::from_second(date.timestamp()).ok());
-        (rule.takes_title(&headline.title) && rule.takes_link(headline.url.as_str(), base)).then_some(headline)
+        (rule.takes_title(&headline.title) && rule.takes_link(headline.url.as_str(), &headline.url)).then_some(headline)
     });
     let headlines: Vec<Headline> = found.collect();
     let usable = Step { what: "with a text and a link that the rule takes".to_owned(), left: headlines.len() };

@@ -42,11 +42,13 @@ impl Headline {
     }
 }
 
-/// One line without control characters and without marks that reverse the direction of what follows.
+/// One line without control characters, without marks that reverse the direction of what follows, and without what no XML
+/// may have: one such headline would make the whole feed unreadable.
 pub(crate) fn clean(text: &str) -> String {
     let is_hidden = |letter: char| {
         letter.is_control()
-            || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+            || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}')
+            || matches!(letter, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
     };
     let mut line = String::new();
     let mut count = 0;
@@ -130,6 +132,7 @@ mod tests {
     fn a_title_is_one_bounded_line_of_visible_text() {
         assert_eq!(clean(" a\n\t b\u{0}c\u{202E}d\u{A0}e "), "a bcd e");
         assert_eq!(clean("\u{200B} \u{202E}\n"), "");
+        assert_eq!(clean("a\u{FFFE}b\u{FFFF}c\u{FEFF}d"), "abcd");
         assert_eq!(clean(&"é".repeat(MAX_TITLE)).chars().count(), MAX_TITLE);
         assert_eq!(clean(&"é".repeat(MAX_TITLE + 1)).chars().count(), MAX_TITLE + 1);
         assert!(clean(&"é".repeat(MAX_TITLE + 1)).ends_with('…'));

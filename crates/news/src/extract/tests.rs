@@ -152,6 +152,16 @@ fn every_kind_of_feed_is_read_with_its_dates() {
 }
 
 #[test]
+fn a_feed_on_another_host_than_its_links_counts() {
+    let rss = "<rss version=\"2.0\"><channel><title>t</title>
+        <item><title>Own story</title><link>https://www.news.example/2026/a.html</link></item>
+        <item><title>No html</title><link>https://www.news.example/video</link></item></channel></rss>";
+    let base = "http://rss.news.example/all.rss".parse().expect("a URL");
+    let found = feed(rss, &base, &example(0)).expect("a feed").headlines;
+    assert_eq!(found.iter().map(|headline| headline.title.as_str()).collect::<Vec<_>>(), ["Own story"]);
+}
+
+#[test]
 fn a_feed_counts_its_entries_its_headlines_and_what_the_limit_leaves() {
     let item = |number: usize| format!("<item><title>Title {number}</title><link>/{number}</link></item>");
     let items: String = (0..5).map(item).collect();

@@ -1,6 +1,6 @@
-//! Fetches pages, politely: one request at a time for an origin, within limits.
+//! Fetches pages, politely: one request at a time for a host, within limits.
 
-use super::host::{Origin, Origins};
+use super::host::{Host, Hosts, name_of};
 use super::robots::{self, Robots};
 use super::{AGENT, FetchError, FetchReason, decode, encoding, retry};
 use crate::guard::Guard;
@@ -40,7 +40,7 @@ pub struct Options {
     pub decoded_limit: usize,
     /// Redirects that are followed. Default: 5.
     pub redirects: usize,
-    /// The time between two page requests to an origin; its `Crawl-delay`, up to 10 s, counts if it is longer. Default:
+    /// The time between two page requests to a host; its `Crawl-delay`, up to 10 s, counts if it is longer. Default:
     /// 1 s.
     pub delay: Duration,
     /// Certificates that count.
@@ -103,9 +103,21 @@ pub enum Fetched {
     NotModified,
 }
 
-/// The right to send requests to an origin.
+/// The right to send requests to a host.
 #[derive(Debug)]
-pub struct Turn(tokio::sync::OwnedMutexGuard<Origin>);
+pub struct Turn(tokio::sync::OwnedMutexGuard<Host>);
+
+impl Turn {
+    /// The server refused the page, with this `Retry-After`: its host is left alone for a while. Returns for how long.
+    pub(crate) fn refuse(&mut self, status: u16, retry_after: Option<&str>) -> Duration {
+        self.0.refuse(status, Instant::now(), |refusals| retry::pause(retry_after, Timestamp::now(), refusals))
+    }
+
+    /// The server gave the page.
+    pub(crate) fn accept(&mut self) {
+        self.0.accepted();
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
@@ -118,7 +130,7 @@ impl Drop for Turn {
 pub struct Fetcher {
     client: Client,
     robots_client: Client,
-    origins: Origins,
+    hosts: Hosts,
     agent: String,
     options: Options,
 }
@@ -152,13 +164,13 @@ impl Fetcher {
         Ok(Fetcher {
             client: client(options.body_limit)?,
             robots_client: client(robots::LENGTH)?,
-            origins: Origins::default(),
+            hosts: Hosts::default(),
             agent: format!("{AGENT}/{}{contact}", env!("CARGO_PKG_VERSION")),
             options,
         })
     }
 
-    /// Fetches a page, and follows redirects. Requests to one origin wait for each other, and the time-out of each begins
+    /// Fetches a page, and follows redirects. Requests to one host wait for each other, and the time-out of each begins
     /// with its turn.
     ///
     /// # Errors
@@ -212,28 +224,28 @@ impl Fetcher {
     ///
     /// It does not, or cannot be read.
     pub async fn check_robots(&self, url: &Url) -> Result<(), FetchError> {
-        let origin = self.origins.get(&origin_of(url).map_err(|reason| at(url, reason))?);
-        let mut origin = origin.lock().await;
-        self.ask_robots(url, &mut origin, &Progress::default()).await.map(|_| ()).map_err(|reason| at(url, reason))
+        let host = self.hosts.get(&host_of(url).map_err(|reason| at(url, reason))?);
+        let mut host = host.lock().await;
+        self.ask_robots(url, &mut host, &Progress::default()).await.map(|_| ()).map_err(|reason| at(url, reason))
     }
 
     /// Waits for the turn of whoever fetches this page by other means: robots.txt allows it, the delay has passed, and no
-    /// other request is sent to its origin until the turn is dropped. Keeps `progress` at the step that it is in.
+    /// other request is sent to its host until the turn is dropped. Keeps `progress` at the step that it is in.
     ///
     /// # Errors
     ///
-    /// robots.txt does not allow it or cannot be read, or the origin asked to be left alone.
+    /// robots.txt does not allow it or cannot be read, or the host asked to be left alone.
     pub async fn turn(&self, url: &Url, progress: &Progress) -> Result<Turn, FetchError> {
         let turn = async {
             progress.enter(progress::Step::Turn, url);
-            let mut origin = self.origins.get(&origin_of(url)?).lock_owned().await;
-            if let Some((status, wait)) = origin.refusal(Instant::now()) {
+            let mut host = self.hosts.get(&host_of(url)?).lock_owned().await;
+            if let Some((status, wait)) = host.refusal(Instant::now()) {
                 return Err(FetchReason::Busy { status, wait });
             }
-            let delay = self.ask_robots(url, &mut origin, progress).await?.max(self.options.delay);
+            let delay = self.ask_robots(url, &mut host, progress).await?.max(self.options.delay);
             progress.enter(progress::Step::Turn, url);
-            sleep(origin.wait(delay, Instant::now())).await;
-            Ok(Turn(origin))
+            sleep(host.wait(delay, Instant::now())).await;
+            Ok(Turn(host))
         };
         turn.await.map_err(|reason| at(url, reason))
     }
@@ -251,36 +263,37 @@ impl Fetcher {
         progress: &Progress,
     ) -> Result<Answer, FetchReason> {
         progress.enter(progress::Step::Turn, url);
-        let origin = self.origins.get(&origin_of(url)?);
-        let mut origin = origin.lock().await;
-        if let Some((status, wait)) = origin.refusal(Instant::now()) {
+        let host = self.hosts.get(&host_of(url)?);
+        let mut host = host.lock().await;
+        if let Some((status, wait)) = host.refusal(Instant::now()) {
             return Err(FetchReason::Busy { status, wait });
         }
-        let delay = self.ask_robots(url, &mut origin, progress).await?.max(self.options.delay);
+        let delay = self.ask_robots(url, &mut host, progress).await?.max(self.options.delay);
         progress.enter(progress::Step::Turn, url);
-        sleep(origin.wait(delay, Instant::now())).await;
+        sleep(host.wait(delay, Instant::now())).await;
         let answer = self.ask(&self.client, url, validators, progress).await;
-        origin.page_fetched(Instant::now());
+        host.page_fetched(Instant::now());
         let answer = answer?;
         if matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             let header = text(&answer, RETRY_AFTER);
             let status = answer.status.as_u16();
             let pause = |refusals| retry::pause(header.as_deref(), Timestamp::now(), refusals);
-            return Err(FetchReason::Busy { status, wait: origin.refuse(status, Instant::now(), pause) });
+            return Err(FetchReason::Busy { status, wait: host.refuse(status, Instant::now(), pause) });
         }
-        origin.accepted();
+        host.accepted();
         Ok(answer)
     }
 
     /// The delay that robots.txt asks for.
-    async fn ask_robots(&self, url: &Url, origin: &mut Origin, progress: &Progress) -> Result<Duration, FetchReason> {
+    async fn ask_robots(&self, url: &Url, host: &mut Host, progress: &Progress) -> Result<Duration, FetchReason> {
+        let origin = origin_of(url)?;
         let mut now = Instant::now();
-        if origin.robots(now).is_none() {
+        if host.robots(&origin, now).is_none() {
             let robots = self.fetch_robots(url, progress).await;
             now = Instant::now();
-            origin.set_robots(robots, now);
+            host.set_robots(&origin, robots, now);
         }
-        match origin.robots(now) {
+        match host.robots(&origin, now) {
             // The cause is no rule of the site: whoever reads of robots.txt would look for it there.
             Some(Robots::OutOfReach(reason)) => Err(reason.clone()),
             Some(Robots::Nothing(reason)) => Err(FetchReason::RobotsUnreadable(reason.clone())),
@@ -367,6 +380,10 @@ fn origin_of(url: &Url) -> Result<String, FetchReason> {
     let is_plain = url.username().is_empty() && url.password().is_none();
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
     if is_web && is_plain { Ok(url.origin().ascii_serialization()) } else { Err(FetchReason::Scheme) }
+}
+
+fn host_of(url: &Url) -> Result<String, FetchReason> {
+    origin_of(url).map(|origin| name_of(url, origin))
 }
 
 /// A header as text, if it is visible ASCII.

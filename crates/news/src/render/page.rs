@@ -75,6 +75,7 @@ impl Browser {
 struct State {
     /// Of the newest document of the page itself.
     status: Option<u16>,
+    retry_after: Option<String>,
     /// The page's address, after redirects.
     document: Option<Url>,
     /// Whether the headers of the request are sent.
@@ -160,11 +161,13 @@ impl Page<'_> {
         let value = self.evaluate(&format!("{SERIALIZE}({MAX_HTML})")).await?;
         let html = value["html"].as_str().ok_or_else(|| format!("it has more than {MAX_HTML} characters"))?;
         let url = value["url"].as_str().and_then(|url| url.parse().ok());
+        let state = self.state.lock();
         Ok(Rendered {
             html: html.to_owned(),
             url: url.unwrap_or_else(|| self.request.url.clone()),
             title: value["title"].as_str().unwrap_or_default().to_owned(),
-            status: self.state.lock().status,
+            status: state.status,
+            retry_after: state.retry_after.clone(),
             png,
         })
     }
@@ -172,8 +175,9 @@ impl Page<'_> {
     /// An answer without a body, in whose place the browser would show a page of its own.
     fn empty(&self) -> Rendered {
         let html = "<!DOCTYPE html><html><head></head><body></body></html>".to_owned();
-        let (url, status) = (self.request.url.clone(), self.state.lock().status);
-        Rendered { html, url, title: String::new(), status, png: None }
+        let (url, state) = (self.request.url.clone(), self.state.lock());
+        let (status, retry_after) = (state.status, state.retry_after.clone());
+        Rendered { html, url, title: String::new(), status, retry_after, png: None }
     }
 
     /// Returns whether there is a page.
@@ -268,11 +272,14 @@ impl Page<'_> {
                     self.state.lock().document = url;
                 }
                 "Network.responseReceived" if params["type"] == "Document" && params["frameId"] == self.target => {
-                    if let Some(reason) = header(&params["response"]["headers"]) {
+                    let headers = &params["response"]["headers"];
+                    if let Some(reason) = header(headers, REFUSED) {
                         return reason;
                     }
                     let status = params["response"]["status"].as_u64();
-                    self.state.lock().status = status.and_then(|status| status.try_into().ok());
+                    let mut state = self.state.lock();
+                    state.status = status.and_then(|status| status.try_into().ok());
+                    state.retry_after = header(headers, "Retry-After");
                 }
                 _ => {}
             }
@@ -342,7 +349,7 @@ fn is_navigation(message: &str) -> bool {
 }
 
 /// The guard's reason, if it answered in the place of the server.
-fn header(headers: &Value) -> Option<String> {
+fn header(headers: &Value, wanted: &str) -> Option<String> {
     let headers = headers.as_object()?;
-    headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(REFUSED))?.1.as_str().map(str::to_owned)
+    headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?.1.as_str().map(str::to_owned)
 }

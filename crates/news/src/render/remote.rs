@@ -106,6 +106,7 @@ impl Remote {
             url: page["url"].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| url.clone()),
             title: page["title"].as_str().unwrap_or_default().to_owned(),
             status: page["status"].as_u64().and_then(|status| status.try_into().ok()),
+            retry_after: None,
             png,
         })
     }

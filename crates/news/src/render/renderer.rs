@@ -140,7 +140,8 @@ impl Renderer {
         let lease = tokio::spawn(async move { starting.lease().await }).await;
         let lease = lease.map_err(|error| RenderError::Start(error.to_string()))??;
         let begun = Instant::now();
-        let result = lease.0.browser.render(request).await;
+        let page = Request { timeout: request.page_timeout.unwrap_or(request.timeout), ..request.clone() };
+        let result = lease.0.browser.render(&page).await;
         match result {
             Ok(rendered) => {
                 lease.0.set_rendered();

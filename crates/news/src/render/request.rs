@@ -53,6 +53,8 @@ pub struct Request {
     pub url: Url,
     /// The longest duration of everything, the time in a queue included. Default: 30 s.
     pub timeout: Duration,
+    /// The longest duration from the page's opening on, without the queue and a start of the browser. Default: none.
+    pub page_timeout: Option<Duration>,
     /// The longest time without a byte of one connection, and for the whole answer to one plain HTTP request. Default: the
     /// proxy's limits.
     pub resource_timeout: Option<Duration>,
@@ -83,6 +85,7 @@ impl Request {
         Request {
             url,
             timeout: Duration::from_secs(30),
+            page_timeout: None,
             resource_timeout: None,
             wait: Duration::ZERO,
             wait_for: None,
@@ -120,6 +123,8 @@ pub struct Rendered {
     pub title: String,
     /// The status of its HTTP answer, where that is known.
     pub status: Option<u16>,
+    /// The header `Retry-After` of that answer.
+    pub retry_after: Option<String>,
     /// The screenshot, if one was asked for.
     pub png: Option<Vec<u8>>,
 }

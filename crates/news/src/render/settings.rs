@@ -19,7 +19,7 @@ pub struct RendererSettings {
     pub allow: Allow,
     /// Whether Chromium runs in its sandbox. Default: yes.
     pub sandbox: bool,
-    /// Pages that are rendered at a time, from 1 to 64. Default: 4.
+    /// Pages that are rendered at a time, from 1 to 64. Default: 10.
     pub pages: usize,
     /// Pages that may wait for their turn, from 0 to 10,000. Default: 32.
     pub queue: usize,
@@ -61,7 +61,7 @@ impl RendererSettings {
             directory,
             allow: Allow::default(),
             sandbox: true,
-            pages: 4,
+            pages: 10,
             queue: 32,
             recycle_pages: 500,
             recycle_age: Duration::from_secs(3600),

@@ -27,6 +27,8 @@ struct List<'a> {
     sites: Vec<Site<'a>>,
     items: Vec<&'a Item>,
     empty: &'static str,
+    /// Of the style sheet with the sites' colors.
+    colors: String,
     now: Timestamp,
 }
 
@@ -56,8 +58,7 @@ struct Rss<'a> {
 
 impl Rss<'_> {
     fn date(&self, item: &Item) -> String {
-        let time = item.seen.headline.published.unwrap_or(item.seen.seen);
-        time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        item.seen.date().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 }
 
@@ -103,8 +104,8 @@ pub(super) fn list(view: &View, query: &Query, now: Timestamp) -> String {
     } else {
         "There are no headlines yet."
     };
-    let list = List { view, query, sites: view.sites.iter().enumerate().map(site).collect(), items, empty, now };
-    list.render().unwrap_or_default()
+    let sites = view.sites.iter().enumerate().map(site).collect();
+    List { view, query, sites, items, empty, colors: hash(&colors(view)), now }.render().unwrap_or_default()
 }
 
 /// The whole page.

@@ -70,7 +70,7 @@ impl Query {
             // Stable: by text within a site.
             Order::Site => items.sort_by_key(|item| item.site),
             Order::Newest => {
-                items.sort_by_key(|item| Reverse(item.seen.headline.published.unwrap_or(item.seen.seen)));
+                items.sort_by_key(|item| Reverse(item.seen.date()));
             }
         }
         items

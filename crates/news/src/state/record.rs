@@ -36,6 +36,13 @@ pub struct Seen {
     pub seen: Timestamp,
 }
 
+impl Seen {
+    /// Returns its date for orders and feeds: a feed may say any, and one in the future would be the newest for ever.
+    pub(crate) fn date(&self) -> Timestamp {
+        self.headline.published.map_or(self.seen, |published| published.min(self.seen))
+    }
+}
+
 /// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
@@ -320,6 +327,18 @@ mod tests {
             let other = record.clone().for_site(&site(rule));
             assert_eq!((other.validators, other.source, other.tried), (Validators::default(), None, None), "{rule}");
             assert_eq!(other.headlines, record.headlines);
+        }
+    }
+
+    #[test]
+    fn a_date_in_the_future_counts_as_now() {
+        let url = "http://a.example/".parse().expect("a URL");
+        let mut headline = Headline { title: "a".to_owned(), url, published: None };
+        let time = |second| Timestamp::from_second(second).expect("a time");
+        for (published, expected) in [(None, 100), (Some(99), 99), (Some(100), 100), (Some(101), 100)] {
+            headline.published = published.map(time);
+            let seen = Seen { headline: headline.clone(), seen: time(100) };
+            assert_eq!(seen.date(), time(expected), "{published:?}");
         }
     }
 }

@@ -88,9 +88,10 @@ impl From<Error> for Refusal {
             Error::NotServed { table } => Refusal::no_table(&table),
             Error::Unavailable { .. } => Refusal::unavailable(message, SOON),
             Error::Refused { .. } => Refusal::unavailable(message, LATER),
-            // It does not pass by itself.
-            Error::Table { .. } => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "PGRST001", message)
-                .with_hint("the table, or how it is served, has to be changed"),
+            // Somebody has to act; from then on it is served within seconds.
+            Error::Table { .. } => {
+                Refusal::unavailable(message, LATER).with_hint("the table, or how it is served, has to be changed")
+            }
             // Nobody knows whether to try again.
             Error::Unknown { .. } => Refusal::new(StatusCode::GATEWAY_TIMEOUT, "PGRST003", message),
             Error::Values { .. } => Refusal::new(StatusCode::BAD_REQUEST, "PGRST102", message),
@@ -157,7 +158,7 @@ mod tests {
         let away = Refusal::from(Error::Unavailable { reason: "x".to_owned(), undone: false }).into_response();
         assert_eq!((away.status().as_u16(), &away.headers()[RETRY_AFTER]), (503, &HeaderValue::from(SOON)));
         let table = Refusal::from(Error::table("t", "it has no primary key")).into_response();
-        assert_eq!((table.status().as_u16(), table.headers().get(RETRY_AFTER)), (503, None));
+        assert_eq!((table.status().as_u16(), &table.headers()[RETRY_AFTER]), (503, &HeaderValue::from(LATER)));
         let unknown = Refusal::from(Error::Unknown { reason: "x".to_owned() }).into_response();
         assert_eq!((unknown.status().as_u16(), unknown.headers().get(RETRY_AFTER)), (504, None));
     }

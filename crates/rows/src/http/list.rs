@@ -8,7 +8,7 @@ use super::metrics::Operation;
 use super::path::Path;
 use super::state::Shared;
 use crate::query::{Page, Query, Relation, Statement, quoted};
-use crate::{Error, RowCache};
+use crate::{Consistency, Error, RowCache};
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, LINK};
 use axum::http::{HeaderMap, StatusCode};
@@ -32,8 +32,10 @@ async fn read(state: &Shared, table: &str, text: &str, headers: &HeaderMap) -> A
     let (preferences, form) = (preferences(headers)?, form(headers)?);
     let (rows, relation) = state.relation(table)?;
     let mut query = Query::parse(&relation, text)?;
-    // A list is always as new as a strong read; a token is read to refuse what is none.
-    consistency(headers, query.consistency.as_deref())?;
+    // A list is always as new as a strong read; a token is read to refuse what is none, or of another database.
+    if let Consistency::After(token) = consistency(headers, query.consistency.as_deref())? {
+        rows.check_token(token)?;
+    }
     if let Some((first, count)) = range(headers)? {
         query.offset = query.offset.saturating_add(first);
         query.limit = match (query.limit, count) {
@@ -47,7 +49,8 @@ async fn read(state: &Shared, table: &str, text: &str, headers: &HeaderMap) -> A
     let listed = list(&rows, &relation, &query, page).await?;
     let total = if preferences.count { Some(count(&rows, &relation, &query).await?) } else { None };
     let mut response = answer(form, &query, &listed, total)?;
-    if form == Form::Array && listed.has_more {
+    // A page of no rows would lead to itself.
+    if form == Form::Array && listed.has_more && limit > 0 {
         let next = next(&relation, &query, text, &listed);
         set(&mut response, LINK, &format!("<{next}>; rel=\"next\""));
     }

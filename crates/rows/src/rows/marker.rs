@@ -19,6 +19,8 @@ use tokio_postgres::types::PgLsn;
 const LOCK: Duration = Duration::from_millis(500);
 /// Time between two looks for a table that cannot be served.
 const LOOK: Duration = Duration::from_secs(1);
+/// Time between two lines about a queue that fills.
+const TELL: Duration = Duration::from_secs(60);
 
 /// Ends the feeds that their clients do not read, of instances that log in as we do.
 const END_LAGGING: &str = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -86,6 +88,10 @@ pub(super) async fn run_markers(
             Err(error) => {
                 count(&inner.metrics.markers_failed);
                 tracing::debug!("rows: a marker was not sent: {error}");
+                if control.session.is_usable() {
+                    // A failure is no news: the next try looks again.
+                    let _ = look_at_queue(inner, &mut control).await;
+                }
                 sleep(backoff.pause(fastrand::f64())).await;
                 if !control.session.is_usable() {
                     control = reconnect(inner, echo).await?;
@@ -133,17 +139,37 @@ async fn send(
     let rows = control.session.query(statement, &[&schemas, &names, &channel, &number], time).await?;
     let row = rows.first().ok_or_else(|| Error::unavailable("a marker gave no row"))?;
     let usage: f64 = row.try_get(2)?;
+    end_lagging(inner, control, usage).await?;
+    Ok(Sent { at, position: Lsn(u64::from(row.try_get::<_, PgLsn>(1)?)), fingerprints: row.try_get(3)? })
+}
+
+/// A full queue takes no marker, and then this alone makes room.
+async fn look_at_queue(inner: &Inner, control: &mut Control) -> Result<(), Error> {
+    let usage = "SELECT pg_notification_queue_usage()";
+    let rows = control.session.query(usage, &[], inner.options.marker_timeout).await?;
+    match rows.first() {
+        Some(row) => end_lagging(inner, control, row.try_get(0)?).await,
+        None => Ok(()),
+    }
+}
+
+async fn end_lagging(inner: &Inner, control: &mut Control, usage: f64) -> Result<(), Error> {
     inner.metrics.queue_usage.store(usage.to_bits(), Relaxed);
     if usage > inner.options.queue_limit {
-        let ended = control.session.query(END_LAGGING, &[], time).await?;
+        let ended = control.session.query(END_LAGGING, &[], inner.options.marker_timeout).await?;
         let ended: i64 = ended.first().map_or(Ok(0), |row| row.try_get(0))?;
         inner.metrics.listeners_ended.fetch_add(ended.unsigned_abs(), Relaxed);
-        tracing::warn!(
-            "rows: {:.0} % of PostgreSQL's notification queue are in use; {ended} listeners that do not read were ended",
-            usage * 100.0
-        );
+        let mut told = inner.queue_told.lock();
+        // A listener of another program may keep it so for hours.
+        if ended > 0 || told.is_none_or(|told| told.elapsed() >= TELL) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                "rows: {:.0} % of PostgreSQL's notification queue are in use; {ended} listeners that do not read were ended",
+                usage * 100.0
+            );
+        }
     }
-    Ok(Sent { at, position: Lsn(u64::from(row.try_get::<_, PgLsn>(1)?)), fingerprints: row.try_get(3)? })
+    Ok(())
 }
 
 /// Something was done to a table: nothing cached of it counts, and its description is read again.

@@ -11,6 +11,7 @@ mod read;
 mod refresh;
 mod sampler;
 mod shape;
+mod shown;
 mod state;
 mod status;
 mod supervisor;
@@ -163,6 +164,11 @@ impl RowCache {
     /// As for [`RowCache::get`] and [`RowCache::get_after`].
     pub async fn read_with(&self, table: &str, key: impl Into<Key>, consistency: Consistency) -> Result<Read, Error> {
         self.inner.read_with(table, &key.into(), consistency).await
+    }
+
+    /// Refuses a token of another database.
+    pub(crate) fn check_token(&self, token: crate::Token) -> Result<(), Error> {
+        self.inner.database_of(token).map(|_| ())
     }
 
     /// A row that is in the cache, with the age that it does not exceed, and no wait; `None` for anything else.

@@ -2,7 +2,7 @@ use super::metrics::count;
 use super::state::Inner;
 use crate::cache::{Lease, Lookup, Row, TableId};
 use crate::table::Table;
-use crate::{Error, Key, Token, clock};
+use crate::{Error, Identity, Key, Token, clock};
 use bytes::Bytes;
 use std::fmt;
 use std::str::FromStr;
@@ -181,9 +181,7 @@ impl Inner {
     }
 
     async fn read_after(self: &Arc<Self>, table: &str, key: &Key, token: Token) -> Result<Read, Error> {
-        let current = *self.identity.lock();
-        let current = current.ok_or_else(|| Error::unavailable("it has not answered yet"))?;
-        token.check(current)?;
+        let current = self.database_of(token)?;
         let id = self.id(table)?;
         if self.cache.seen() < token.lsn && self.await_marker().await && self.cache.seen() < token.lsn {
             return Err(Error::Token { reason: "is of no write: this database has not come so far".to_owned() });
@@ -195,6 +193,14 @@ impl Inner {
         }
         let key = self.slot(id).table()?.canonical(key)?;
         self.bypass(id, &key).await
+    }
+
+    /// The database that is read, if the token is one of it.
+    pub(super) fn database_of(&self, token: Token) -> Result<Identity, Error> {
+        let current = *self.identity.lock();
+        let current = current.ok_or_else(|| Error::unavailable("it has not answered yet"))?;
+        token.check(current)?;
+        Ok(current)
     }
 
     /// Waits for a marker that is sent after this call. Returns true if it came back in time.

@@ -29,6 +29,8 @@ pub(super) struct Inner {
     pub(super) identity: Mutex<Option<Identity>>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) times: Mutex<Times>,
+    /// Time of the last line about the notification queue.
+    pub(super) queue_told: Mutex<Option<Instant>>,
     pub(super) markers: Markers,
     pub(super) refresh: Queue,
     pub(super) events: EventLog,
@@ -158,6 +160,7 @@ impl Inner {
             identity: Mutex::default(),
             phase: watch::Sender::new(Phase::Starting),
             times: Mutex::new(Times { since: now, next_try: now }),
+            queue_told: Mutex::default(),
             markers: Markers { begun: AtomicU64::new(0), done: watch::Sender::new(0), demand: Notify::new() },
             refresh: Queue::default(),
             events: EventLog::new(options.changes),

@@ -4,12 +4,15 @@ use super::demo::create_table;
 use super::marker::{Control, run_markers};
 use super::metrics::count;
 use super::outage::Outage;
+use super::shown::has_known_columns;
 use super::state::{Inner, Phase};
 use crate::cache::TableId;
 use crate::database::{Identity, Session, checked, identify, pooled};
 use crate::feed::{Event, Feed};
 use crate::table::{Table, load, triggers};
 use crate::{Database, Error};
+use serde_json::json;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
@@ -207,12 +210,19 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
         }
         None => flush(inner, id),
     }
+    let slot = inner.slot(id);
+    let payload = if slot.spec.hidden.is_empty() || slot.table().is_ok_and(|table| has_known_columns(&table, payload)) {
+        Cow::Borrowed(payload)
+    } else {
+        Cow::Owned(json!({ "table": &*slot.name, "type": "FLUSH" }).to_string())
+    };
+    let payload = &*payload;
     if inner.lines.allows(Instant::now().into_std()) {
         tracing::info!("Got DB event: {}", cut(payload));
     } else {
         tracing::debug!("Got DB event: {}", cut(payload));
     }
-    inner.events.event(&inner.slot(id).name, payload);
+    inner.events.event(&slot.name, payload);
 }
 
 pub(super) fn flush(inner: &Inner, id: TableId) {
@@ -237,6 +247,7 @@ pub(super) async fn load_tables(
 ) -> Result<(), Error> {
     for id in ids {
         let slot = inner.slot(id);
+        let before = slot.table().ok();
         let table = match load(session.client(), &slot.spec).await {
             Ok(table) => Arc::new(table),
             Err(problem @ Error::Unavailable { .. }) => return Err(problem),
@@ -247,7 +258,7 @@ pub(super) async fn load_tables(
                 continue;
             }
         };
-        let problem = triggers_problem(inner, session, &table, install).await?;
+        let problem = triggers_problem(inner, session, &table, before.as_deref(), install).await?;
         if let Some(problem) = &problem {
             say(inner, id, problem);
         }
@@ -272,16 +283,17 @@ async fn triggers_problem(
     inner: &Inner,
     session: &mut Session,
     table: &Table,
+    before: Option<&Table>,
     install: bool,
 ) -> Result<Option<Error>, Error> {
     use triggers::Installed;
     let no_truncate = inner.options.disabled.truncate_trigger;
-    let installed = triggers::check(session.client(), table, no_truncate).await?;
+    let installed = triggers::check(session.client(), table, before, no_truncate).await?;
     let repair = match &installed {
         Installed::Complete => return Ok(None),
         Installed::None => inner.options.install_triggers,
         // Another instance may want them so: whoever starts last decides, and nobody fights.
-        Installed::Partly(_) => inner.options.install_triggers && install,
+        Installed::Partly { by_change, .. } => inner.options.install_triggers && (install || *by_change),
     };
     if repair {
         match triggers::install_on(session.client_mut(), table, no_truncate).await {
@@ -300,7 +312,7 @@ async fn triggers_problem(
         }
     }
     let reason = match installed {
-        Installed::Partly(reason) => reason,
+        Installed::Partly { reason, .. } => reason,
         _ => "its triggers are not installed; see `triggers print`".to_owned(),
     };
     Ok(Some(Error::table(&table.name, reason)))

@@ -158,13 +158,14 @@ impl Inner {
             What::Rows { .. } => session.query_once(&sql, &parameters, time).await,
             What::New | What::Row(_) => session.query(&sql, &parameters, time).await,
         };
-        let result = result.map_err(Error::after_write);
+        let result = result.map_err(Error::after_write).map_err(|error| self.without_hidden(id, error));
         let total = result.as_deref().map_or(0, total);
         let result = result.and_then(written);
         // Whatever the database said, or did not say, what is cached may be old.
         match (&what, &result) {
             (What::Row(key), _) => self.forget(id, key),
-            (What::Rows { .. }, Err(error)) if !matches!(error, Error::Rejected(_)) => self.forget_all(id),
+            // Which rows it would have written is not known either.
+            (What::New | What::Rows { .. }, Err(error)) if !matches!(error, Error::Rejected(_)) => self.forget_all(id),
             (What::Rows { moves }, Ok(rows)) if *moves || rows.len() > ROWS || total > rows.len() as u64 => {
                 self.forget_all(id);
             }
@@ -181,6 +182,16 @@ impl Inner {
         let position = position.and_then(|rows| rows.first()?.try_get::<_, PgLsn>(0).ok());
         let token = position.map(|lsn| Token { identity, lsn: Lsn(u64::from(lsn)) });
         Ok(WrittenRows { rows, total, token })
+    }
+
+    /// PostgreSQL shows the whole row that it refuses (`Failing row contains (...)`), hidden columns included.
+    fn without_hidden(&self, id: TableId, mut error: Error) -> Error {
+        if let Error::Rejected(reply) = &mut error
+            && !self.slot(id).spec.hidden.is_empty()
+        {
+            reply.detail = None;
+        }
+        error
     }
 
     fn forget(&self, id: TableId, key: &Key) {

@@ -13,6 +13,7 @@
 use super::sql::bounded;
 use super::{Table, TableSpec, identifier, literal};
 use crate::{Database, Error};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_postgres::Client;
 
@@ -33,6 +34,17 @@ const INSTALLED: &str = "SELECT n.nspname::text, c.relname::text, g.tgname::text
         ON g.tgrelid = c.oid AND g.tgname IN ('switchboard_rows', 'switchboard_rows_truncate') AND NOT g.tgisinternal \
     ORDER BY c.relispartition, c.oid, g.tgname";
 
+/// A table by its name, whatever it is.
+const RELATION: &str = "SELECT n.nspname::text, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
+
+/// The triggers of a table and its partitions, without copies of their parents', and the functions of ours that they call.
+const TRIGGERS: &str = "SELECT format('%I ON %I.%I', g.tgname, n.nspname, c.relname), m.nspname::text, p.proname::text \
+    FROM (SELECT relid FROM pg_partition_tree($1::oid::regclass) UNION SELECT $1::oid::regclass) s \
+    JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_trigger g ON g.tgrelid = c.oid JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace m ON m.oid = p.pronamespace \
+    WHERE g.tgname IN ($2, $3) AND NOT g.tgisinternal AND g.tgparentid = 0 AND starts_with(p.proname::text, 'switchboard_rows_')";
+
 const ROW: &str = "switchboard_rows";
 const TRUNCATE: &str = "switchboard_rows_truncate";
 /// AFTER, for each row, INSERT or DELETE or UPDATE; and AFTER, for each statement, TRUNCATE.
@@ -45,8 +57,12 @@ pub(crate) enum Installed {
     Complete,
     /// No relation has one.
     None,
-    /// Why not all are as they should be.
-    Partly(String),
+    /// Not all are as they should be.
+    Partly {
+        reason: String,
+        /// They were, until the table was changed: a key column has another name, or there is a new partition.
+        by_change: bool,
+    },
 }
 
 /// The statements that install a table's triggers. They may be run again and again.
@@ -70,24 +86,34 @@ pub async fn install(database: &Database, table: &TableSpec) -> Result<(), Error
     install_on(session.client_mut(), &table, false).await
 }
 
-/// Removes what [`install`] made. A table without triggers is left as it is.
+/// Removes what [`install`] made. A table without triggers is left as it is; its key and its columns do not count.
 ///
 /// # Errors
-/// As for [`install`].
+/// If there is no such table, the role does not own it, or the database does not answer.
 pub async fn remove(database: &Database, table: &TableSpec) -> Result<(), Error> {
     let mut session = session(database).await?;
-    let table = super::load(session.client(), table).await?;
-    let relations = relations(session.client(), &table).await?;
-    let mut sql = String::new();
-    for relation in &relations {
-        // A partition's copy of the row trigger goes with its parent's.
-        if relation == &table.quoted() {
-            sql += &format!("DROP TRIGGER IF EXISTS {ROW} ON {relation};\n");
+    let found = session.client().query_opt(RELATION, &[&table.name, &table.schema]).await?;
+    let found = found.ok_or_else(|| Error::table(&table.name, "there is none of this name"))?;
+    let (schema, oid): (String, u32) = (found.try_get(0)?, found.try_get(1)?);
+    let own = function(&schema, &table.name);
+    let (mut triggers, mut others) = (String::new(), BTreeSet::new());
+    for row in session.client().query(TRIGGERS, &[&oid, &ROW, &TRUNCATE]).await? {
+        let trigger: String = row.try_get(0)?;
+        let function = format!("{}.{}", identifier(row.try_get(1)?), identifier(row.try_get(2)?));
+        triggers += &format!("DROP TRIGGER IF EXISTS {trigger};\n");
+        if function != own {
+            others.insert(function);
         }
-        sql += &format!("DROP TRIGGER IF EXISTS {TRUNCATE} ON {relation};\n");
     }
-    sql += &format!("DROP FUNCTION IF EXISTS {}();\n", function(&table));
-    transact(session.client_mut(), &table, &sql).await
+    // A partition that was detached keeps its TRUNCATE trigger, which its function alone leads to.
+    let mut sql = triggers + &format!("DROP FUNCTION IF EXISTS {own}() CASCADE;\n");
+    for function in others {
+        // The table had another name once, and another table may have that name now.
+        let drop =
+            format!("BEGIN DROP FUNCTION {function}(); EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END");
+        sql += &format!("DO {};\n", literal(&drop));
+    }
+    transact(session.client_mut(), &own, &sql).await
 }
 
 async fn session(database: &Database) -> Result<crate::database::Session, Error> {
@@ -97,7 +123,7 @@ async fn session(database: &Database) -> Result<crate::database::Session, Error>
 pub(crate) async fn install_on(client: &mut Client, table: &Table, without_truncate: bool) -> Result<(), Error> {
     let relations = relations(client, table).await?;
     let sql = install_sql(table, &relations, without_truncate);
-    transact(client, table, &sql).await.map_err(|error| match error {
+    transact(client, &function(&table.schema, &table.name), &sql).await.map_err(|error| match error {
         Error::Rejected(reply) if reply.code == "42501" => Error::table(
             &table.name,
             format!(
@@ -109,11 +135,11 @@ pub(crate) async fn install_on(client: &mut Client, table: &Table, without_trunc
     })
 }
 
-async fn transact(client: &mut Client, table: &Table, sql: &str) -> Result<(), Error> {
+async fn transact(client: &mut Client, function: &str, sql: &str) -> Result<(), Error> {
     let transaction = client.transaction().await?;
     // Several instances start at once; a function that two replace at once is an error.
     let lock = "SELECT pg_advisory_xact_lock(hashtext('switchboard rows'), hashtext($1))";
-    transaction.execute(lock, &[&table.quoted()]).await?;
+    transaction.execute(lock, &[&function]).await?;
     transaction.batch_execute(sql).await?;
     transaction.commit().await?;
     Ok(())
@@ -132,10 +158,15 @@ async fn relations(client: &Client, table: &Table) -> Result<Vec<String>, Error>
     Ok(relations)
 }
 
-/// Compares what is installed with what should be.
-pub(crate) async fn check(client: &Client, table: &Table, without_truncate: bool) -> Result<Installed, Error> {
-    let source = source(table);
-    let mut problem = None;
+/// Compares what is installed with what should be, and with what should have been by the description `before`.
+pub(crate) async fn check(
+    client: &Client,
+    table: &Table,
+    before: Option<&Table>,
+    without_truncate: bool,
+) -> Result<Installed, Error> {
+    let (source, before) = (source(table), before.map(source));
+    let (mut problem, mut by_change) = (None, true);
     let (mut any, mut wanted, mut right) = (false, 0, 0);
     let mut last = None;
     for row in client.query(INSTALLED, &[&table.quoted()]).await? {
@@ -148,31 +179,33 @@ pub(crate) async fn check(client: &Client, table: &Table, without_truncate: bool
         let Some(trigger) = row.try_get::<_, Option<String>>(2)? else { continue };
         any = true;
         let kind = if trigger == ROW { ROW_TYPE } else { TRUNCATE_TYPE };
+        let found: String = row.try_get(6)?;
         if row.try_get::<_, String>(3)? != "A" {
-            problem = Some(format!("the trigger {trigger} of {relation} is not ENABLE ALWAYS"));
+            (problem, by_change) = (Some(format!("the trigger {trigger} of {relation} is not ENABLE ALWAYS")), false);
         } else if row.try_get::<_, i16>(4)? != kind || !row.try_get::<_, bool>(5)? {
-            problem = Some(format!("the trigger {trigger} of {relation} is not ours"));
-        } else if row.try_get::<_, String>(6)? != source {
+            (problem, by_change) = (Some(format!("the trigger {trigger} of {relation} is not ours")), false);
+        } else if found != source {
             problem =
                 Some(format!("the trigger {trigger} of {relation} is of another version, or hides other columns"));
+            by_change &= before.as_ref() == Some(&found);
         } else {
             right += 1;
         }
     }
+    let missing = || format!("{} of {wanted} triggers are missing", wanted - right);
     Ok(match problem {
-        Some(problem) => Installed::Partly(problem),
         None if right >= wanted => Installed::Complete,
-        None if any => Installed::Partly(format!("{} of {wanted} triggers are missing", wanted - right)),
-        None => Installed::None,
+        None if !any => Installed::None,
+        problem => Installed::Partly { reason: problem.unwrap_or_else(missing), by_change },
     })
 }
 
-fn function(table: &Table) -> String {
-    format!("{}.{}", identifier(&table.schema), identifier(&bounded("switchboard_rows_", &table.name)))
+fn function(schema: &str, table: &str) -> String {
+    format!("{}.{}", identifier(schema), identifier(&bounded("switchboard_rows_", table)))
 }
 
 fn install_sql(table: &Table, relations: &[String], without_truncate: bool) -> String {
-    let (source, function) = (source(table), function(table));
+    let (source, function) = (source(table), function(&table.schema, &table.name));
     let mut tag = "$switchboard$".to_owned();
     while source.contains(&tag) {
         tag.insert(1, '_');

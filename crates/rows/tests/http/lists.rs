@@ -93,6 +93,9 @@ async fn nothing_is_cut_off_silently() {
     // By another order.
     let page = service.get("/patron?order=name.desc&limit=5").await;
     assert_eq!(page.header("link"), Some("</patron?order=name.desc&limit=5&offset=2>; rel=\"next\""));
+    // A page of no rows has no next one, which would be itself.
+    let page = service.get("/patron?limit=0").await;
+    assert_eq!((page.status, page.body.as_str(), page.header("link")), (200, "[]", None));
     service.end().await;
     // By bytes: the first row comes in any case.
     let service = Service::start(&super::address(&scratch), |settings| settings.list_bytes = 1024).await.live().await;
@@ -138,6 +141,7 @@ async fn what_cannot_be_asked_says_why() {
         ("/patron?id=eq.99999999999", 400, "22003"),
         ("/patron?id=like.1", 400, "42883"),
         ("/patron?_consistency=often", 400, "PGRST100"),
+        ("/patron?_consistency=after%3D1-1-1-1", 400, "PGRST100"),
         ("/patron?name=eq.%00", 400, "22021"),
         ("/patron?_after=x", 400, "22P02"),
         ("/none", 404, "PGRST205"),

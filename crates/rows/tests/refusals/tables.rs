@@ -64,6 +64,7 @@ async fn changed_columns_are_seen_at_once() {
         ("ALTER TABLE patron DROP COLUMN fav_dish", vec!["born", "id", "name"]),
         ("ALTER TABLE patron RENAME COLUMN born TO birthday", vec!["birthday", "id", "name"]),
         ("ALTER TABLE patron ALTER COLUMN birthday TYPE text", vec!["birthday", "id", "name"]),
+        ("ALTER TABLE patron RENAME COLUMN id TO number", vec!["birthday", "name", "number"]),
     ] {
         scratch.run(change).await;
         // A statement of before fails at most until the next marker.
