@@ -1,4 +1,4 @@
-//! A broker inside another program: `cargo run -p switchboard-server --example embedded`.
+//! A broker inside another program: `cargo run -p switchboard-server --example in_process`.
 
 use std::error::Error;
 use std::process::ExitCode;
