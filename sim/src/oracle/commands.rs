@@ -174,11 +174,8 @@ impl Oracle {
         self.may_requeue(id);
         self.leave_one(id, subscription);
         // The driver's messages are asked back; written ones wait for their acks.
-        let is_own = |handed: &Handed| match handed.what {
-            // A queue that has ended takes nothing back.
-            What::Queue { subscription: of, message, .. } => of == subscription && !self.messages[message].is_ended,
-            _ => false,
-        };
+        let is_own =
+            |handed: &Handed| matches!(handed.what, What::Queue { subscription: of, .. } if of == subscription);
         let asks = self.links[&id].handed.iter().any(is_own);
         let link = self.link(id);
         link.asked_back = asks && !link.recalling;

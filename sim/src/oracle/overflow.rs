@@ -58,8 +58,8 @@ impl Oracle {
     pub(super) fn check_full(&mut self) -> Checked {
         for (name, size, refusal) in std::mem::take(&mut self.full) {
             // Credit that is told while the call has work left over makes room again.
-            // Messages that come back for a higher priority, or come while consumers hear of a claim, are dispatched later.
-            let is_transient = self.credited_between == self.step || self.settings.claims || !self.counts_bytes(name);
+            // Messages that come back for a higher priority are dispatched later.
+            let is_transient = self.credited_between == self.step || !self.counts_bytes(name);
             if !self.is_exact(name) || is_transient {
                 continue;
             }
@@ -152,7 +152,7 @@ impl Oracle {
             let gone: usize = ready[..dropped].iter().map(|&id| self.messages[id].size).sum();
             let last = self.messages[ready[dropped - 1]].size;
             let is_over = most > 0 && depth - dropped + 1 > most || bytes - gone + last > bound;
-            let is_known = self.counts_bytes(name) && self.credited_between != self.step && !self.settings.claims;
+            let is_known = self.counts_bytes(name) && self.credited_between != self.step;
             promise!(is_over || !is_known, "{dropped} messages of {name} are dropped, more than are over its bounds");
             ready[..dropped].iter().for_each(|&id| if is_durable { self.done(id) } else { self.die(id) });
         } else {

@@ -302,6 +302,7 @@ impl Broker {
             }
             self.join(subscription, slot);
         }
+        self.admit_all(slot);
         Ok(slot)
     }
 }

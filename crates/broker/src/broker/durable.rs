@@ -133,12 +133,15 @@ impl Broker {
             let source = source.clone().map(|pattern| Box::new(Source { pattern, version }));
             before = std::mem::replace(&mut channel.source, source);
         });
-        if let Some(before) = before {
+        if let Some(before) = &before {
             self.sources.remove(before.pattern.as_bytes(), queue);
         }
-        let Some(source) = source else { return };
-        self.sources.insert(source.as_bytes(), queue);
-        // Retained values are not to wait for that, nor publishers of topics that had no subscriber.
+        if let Some(source) = &source {
+            self.sources.insert(source.as_bytes(), queue);
+        }
+        // Retained values are not to wait for that, nor publishers of topics that had no subscriber. A topic that feeds
+        // nothing any more is forgotten.
+        let Some(source) = source.or(before.map(|before| before.pattern)) else { return };
         if !source.is_literal() {
             self.rule_change.begin_channels();
         } else if let Some(&topic) = self.names.get(source.as_bytes()) {

@@ -68,15 +68,30 @@ impl Broker {
         let channel = self.channels.edit(slot);
         channel.returning += u32::from(channel.admits.is_none() && !channel.everybody.is_empty());
         channel.admits = channel.everybody.first;
+        // At once, as far as this call may: a publish that comes next would find consumers with room and nothing dispatched.
+        self.go_on_admitting(slot);
     }
 
     /// Goes on with telling consumers, some a step.
     pub(super) fn go_on_admitting(&mut self, slot: ChannelSlot) {
-        while let Some(member) = self.channels[slot].admits {
+        while self.channels[slot].admits.is_some() {
             if !self.spend(4) {
                 self.channels.edit(slot);
                 return;
             }
+            self.admit_next(slot);
+        }
+    }
+
+    /// Tells all consumers of a queue that is just made. They have joined it in this call, however little that may still do.
+    pub(super) fn admit_all(&mut self, slot: ChannelSlot) {
+        while self.channels[slot].admits.is_some() {
+            self.admit_next(slot);
+        }
+    }
+
+    fn admit_next(&mut self, slot: ChannelSlot) {
+        if let Some(member) = self.channels[slot].admits {
             let may = self.may_consume(member);
             if !may {
                 self.open_groups(member);

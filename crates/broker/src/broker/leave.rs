@@ -4,7 +4,7 @@
 
 use super::Broker;
 use super::connection::{Connection, Phase, Retained, Sweep};
-use super::member::Member;
+use super::member::{Member, Subscription};
 use crate::backlog::Segment;
 use crate::cost;
 use crate::delivery::Return;
@@ -84,8 +84,16 @@ impl Broker {
                 return false;
             }
             let (connection, members, channels) = (self.connections.edit(slot), &self.members, &self.channels);
+            let subscriptions = &self.subscriptions;
             let all = connection.sweep == Sweep::Queues;
-            let goes_back = |member: &Member| member.reclaims || channels[member.channel].is_paused;
+            // A queue that has ended let go of its members before their subscriptions ended.
+            let has_ended = |member: &Member| {
+                let row = subscriptions.get(member.subscription);
+                let is_own = |row: &&Subscription| row.connection == slot && row.id == member.id && !row.is_ended;
+                member.has_left && channels[member.channel].is_forgotten && row.filter(is_own).is_none()
+            };
+            let goes_back =
+                |member: &Member| member.reclaims || channels[member.channel].is_paused || has_ended(member);
             let wanted = |origin: &Origin| {
                 origin.is_of_queue() && (all || origin.member().is_some_and(|member| goes_back(&members[member])))
             };

@@ -243,7 +243,8 @@ impl Broker {
         let is_own = |origin: Origin| match origin {
             Origin::Leased { member, .. } | Origin::Queue { member, .. } => {
                 let row = &self.members[member];
-                !row.has_left && row.subscription == subscription
+                let is_there = !row.has_left || self.channels[row.channel].is_forgotten;
+                is_there && row.subscription == subscription
             }
             _ => false,
         };

@@ -66,3 +66,18 @@ fn what_topics_feed_takes_a_part_of_the_memory_and_nothing_is_missed_where_no_li
     assert_eq!(depths(&bench), [6 + TOPICS as usize]);
     assert_eq!(bench.broker.totals().memory, bench.broker.audit());
 }
+
+#[test]
+fn a_topic_that_feeds_nothing_any_more_is_forgotten() {
+    for source in ["/topic/a", "/topic/*"] {
+        let mut bench = Bench::new(Limits::default());
+        durable_as(&mut bench, 1, QUEUE, source, AckMode::Auto);
+        bench.publish(2, "/topic/a", &["0"]);
+        bench.credit(1, 5);
+        assert_eq!(lists(&bench), (1, 0));
+        bench.send(3, Command::EndDurable { queue: QUEUE.into() });
+        bench.rest();
+        assert_eq!((lists(&bench), bench.broker.channels.len()), ((0, 0), 0), "{source}");
+        bench.is_at_rest();
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::retry::ack;
 use super::{Bench, brief, check, manual};
-use crate::{AckMode, Command, Limits, SubscriptionId};
+use crate::{AckMode, Command, Limits, QueueOverflow, SubscriptionId};
 
 const CLAIM: Command = Command::Claim { subscription: SubscriptionId(0) };
 const END: Command = Command::Unsubscribe { subscription: SubscriptionId(0) };
@@ -139,5 +139,24 @@ fn who_comes_and_goes_while_a_queue_changes_its_only_consumer_changes_nothing() 
         events.extend(bench.events());
         check(&events, &["3:0", "3:1"]);
         assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+    }
+}
+
+#[test]
+fn a_publish_that_makes_a_queue_finds_its_only_consumer_told() {
+    for steps in [1, 4096] {
+        for overflow in [QueueOverflow::Reject, QueueOverflow::DropOld] {
+            let mut bench = Bench::new(Limits { overflow, queue_messages: 1, ..Limits::default() });
+            bench.subscribe(1, "/queue/*");
+            bench.subscribe(2, "/queue/*");
+            bench.send(2, CLAIM);
+            bench.rest();
+            bench.broker.set_steps_per_call(steps);
+            let mut events = bench.publish(3, "/queue/a", &["0", "1", "2"]);
+            bench.rest();
+            events.extend(bench.events());
+            check(&events, &["2:0", "2:1", "2:2"]);
+            assert_eq!((bench.broker.totals().rejected, bench.broker.totals().dead_lettered), (0, 0));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Temporary queues: who owns them, and how they end.
 
+use super::durable::{QUEUE, durable_as};
 use super::overflow::with_receipt_to;
 use super::retry::ack;
 use super::{Bench, brief, check, manual, small};
@@ -206,4 +207,23 @@ fn a_connection_that_finishes_has_its_temporary_queues_until_it_is_gone() {
     bench.broker.handle(bench.now, ConnectionId(1), Command::Disconnect);
     bench.rest();
     has_ended(&bench, 1);
+}
+
+#[test]
+fn the_end_of_a_subscription_recalls_also_what_it_has_of_a_queue_that_has_ended() {
+    for window in [10, 1 << 20] {
+        let mut bench = Bench::with_rules(Limits { window, ..Limits::default() }, Vec::new());
+        durable_as(&mut bench, 1, QUEUE, "/topic/a", manual(100));
+        let bodies = ["0", "1", "2", "3"];
+        bench.publish(2, "/topic/a", &bodies);
+        bench.send(3, Command::EndDurable { queue: QUEUE.into() });
+        bench.rest();
+        bench.events();
+        let events = brief(&bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(0) }));
+        assert_eq!(events, ["recall 1"], "in a window of {window}");
+        check(&bench.send(1, Command::Recalled { kept: 0 }), &[]);
+        bench.rest();
+        assert_eq!(bench.broker.totals().dropped_ended, bodies.len() as u64);
+        bench.is_at_rest();
+    }
 }
