@@ -20,6 +20,12 @@ const EXTRACTIONS: usize = 8;
 /// A rendered page has this part of the deadline, so that pages that never load leave time for others in the queue.
 const PAGE_SHARE: u32 = 3;
 
+/// The part in whole milliseconds: an error shows it.
+fn share(deadline: Duration) -> Duration {
+    let millis = deadline.as_millis() / u128::from(PAGE_SHARE);
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
 /// Knowledge of a site before it is asked again.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -265,7 +271,7 @@ impl Scraper {
         };
         let request = Request {
             timeout: self.deadline,
-            page_timeout: Some(self.deadline / PAGE_SHARE),
+            page_timeout: Some(share(self.deadline)),
             wait_for: site.wait_for.clone(),
             agent: Some(self.fetcher.agent().to_owned()),
             progress: progress.clone(),

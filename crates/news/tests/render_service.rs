@@ -241,7 +241,9 @@ async fn a_late_page_names_its_step_through_the_service_and_on_the_page(
             .await;
             eventually("it is late", "failed".to_owned(), async || news.state("Late").await.0).await;
             let (reason, page) = (news.state("Late").await.1, news.get("/news").await.1);
-            let expected = format!("render: {step}: deadline of {seconds}s exceeded ({url})");
+            // A page has a third of its site's deadline.
+            let limit = Duration::from_millis(seconds * 1000 / 3);
+            let expected = format!("render: {step}: timeout of {limit:?} exceeded ({url})");
             if reason == expected && page.contains(expected.as_str()) {
                 break;
             }
