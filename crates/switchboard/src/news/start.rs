@@ -5,7 +5,6 @@ use crate::config::Settings;
 use crate::data;
 use crate::up::Chosen;
 use anyhow::{Result, anyhow};
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::Path;
 use switchboard_child::sweep;
@@ -15,18 +14,20 @@ use switchboard_news::guard::Allow;
 use switchboard_news::render::{Renderer, RendererSettings};
 use switchboard_news::service::{News, NewsSettings, RenderService, RenderServiceSettings, Rendering, StartError};
 use switchboard_web::Token;
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 /// The Chromiums of this program: services that may reach the same share one.
 #[derive(Default)]
-pub(crate) struct Renderers(RefCell<Vec<Renderer>>);
+pub(crate) struct Renderers(Mutex<Vec<Renderer>>);
 
 impl Renderers {
     /// The renderer whose pages may reach these pairs. What an earlier run left is removed first.
     async fn get(&self, data: &Path, settings: &RendererSettings, allow: &Allow) -> Result<Renderer> {
-        let known = self.0.borrow().iter().find(|renderer| renderer.settings().allow == *allow).cloned();
-        if let Some(renderer) = known {
-            return Ok(renderer);
+        // Services begin side by side: who comes second waits, and neither makes another nor sweeps beside the first one.
+        let mut renderers = self.0.lock().await;
+        if let Some(known) = renderers.iter().find(|renderer| renderer.settings().allow == *allow) {
+            return Ok(known.clone());
         }
         let data = data.to_owned();
         let preparing = spawn_blocking(move || {
@@ -39,7 +40,7 @@ impl Renderers {
         });
         let directory = preparing.await??;
         let renderer = Renderer::new(RendererSettings { directory, allow: allow.clone(), ..settings.clone() })?;
-        self.0.borrow_mut().push(renderer.clone());
+        renderers.push(renderer.clone());
         Ok(renderer)
     }
 }
