@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 fn main() -> ExitCode {
+    switchboard_child::init();
     match run(Options::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
 fn run(options: Options) -> Result<bool> {
     // Each connection takes one of ours and one of the broker's, which inherits the limit.
     rlimit::increase_nofile_limit(u64::MAX)?;
+    process::sweep();
     let places = options.places();
     let seconds = Duration::from_secs_f64;
     match &options.command {

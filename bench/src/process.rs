@@ -1,34 +1,53 @@
 //! Processes that the benchmark starts, measures and ends.
 
 use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use switchboard_child::{Child, Launch, User};
 
 const START: Duration = Duration::from_secs(10);
 
-/// A running process. It is killed when this is dropped, whatever the reason.
+/// Time for a killed process, and what it has started, to be gone.
+const END: Duration = Duration::from_secs(10);
+
+/// The directory of the processes' private directories.
+fn base() -> PathBuf {
+    std::env::temp_dir().join("switchboard-bench")
+}
+
+/// Removes what an earlier run has left behind, if it was killed together with its guardians.
+pub(crate) fn sweep() {
+    switchboard_child::sweep(&base());
+}
+
+/// A running process. It is killed with all that it has started when this is dropped, and by its guardian when the benchmark ends
+/// otherwise.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    /// It leads a process group, which ends with it.
-    leads: bool,
 }
 
 impl Process {
-    /// Starts it. What it prints goes nowhere: a terminal would slow some peers, and not others.
-    pub(crate) fn start(command: &mut Command) -> Result<Process> {
+    /// Starts a command of which program, arguments, directory and further environment count. What it prints goes nowhere: a
+    /// terminal would slow some peers, and not others.
+    pub(crate) fn start(command: &Command) -> Result<Process> {
         let name = command.get_program().to_string_lossy().into_owned();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        Ok(Process { child: child.with_context(|| format!("cannot start {name}"))?, leads: false })
-    }
-
-    /// It was started as the leader of a process group.
-    pub(crate) fn of_group(self) -> Process {
-        let mut process = self;
-        process.leads = true;
-        process
+        let start = || {
+            let mut launch = Launch::new(&base(), User::current())?;
+            for (key, value) in command.get_envs().filter_map(|(key, value)| Some((key, value?))) {
+                launch.env(key, value);
+            }
+            launch.stdout(Stdio::null()).stderr(Stdio::null());
+            let directory = command.get_current_dir().unwrap_or(launch.directory()).to_owned();
+            let within = [OsStr::new("-C"), directory.as_os_str(), command.get_program()];
+            launch.spawn("/usr/bin/env", within.into_iter().chain(command.get_args()))
+        };
+        let child = start().with_context(|| format!("cannot start {name}"))?;
+        Ok(Process { child })
     }
 
     /// Returns when `ready` has an answer.
@@ -43,8 +62,8 @@ impl Process {
             if let Some(found) = ready() {
                 return Ok(found);
             }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("it ended by itself: {status}");
+            if let Some(exit) = self.child.exit() {
+                bail!("it ended by itself: {exit:?}");
             }
             if Instant::now() > end {
                 bail!("it did not get ready in {time:?}");
@@ -72,11 +91,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(group) = rustix::process::Pid::from_raw(self.child.id() as i32).filter(|_| self.leads) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.ask_to_end(rustix::process::Signal::KILL.as_raw());
+        let _ = self.child.wait(END);
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn start_with(peer: Peer, places: &Places, further: &[&str]) -> Resul
     let address = free_address()?;
     let mut command = command(peer, places, address, folder.path())?;
     command.args(further).current_dir(folder.path());
-    let mut process = Process::start(&mut command)?;
+    let mut process = Process::start(&command)?;
     process.wait_until_it_listens(address).with_context(|| format!("{} on {address}", peer.name()))?;
     let protocol: Box<dyn Load> = match peer {
         Peer::Switchboard | Peer::Python | Peer::Uvloop => Box::new(Native(address)),

@@ -5,8 +5,8 @@ use super::start::{existing, installed};
 use crate::process::{Process, free_address};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -82,9 +82,8 @@ pub(crate) fn start_stomp(peer: StompPeer, places: &Places, coilmq: &Path) -> Re
             (command, None)
         }
     };
-    // A start script and what it starts end together.
-    command.current_dir(folder.path()).process_group(0);
-    let mut process = Process::start(&mut command)?.of_group();
+    command.current_dir(folder.path());
+    let mut process = Process::start(&command)?;
     let broker = StompBroker {
         peer,
         address,
@@ -119,13 +118,17 @@ fn rabbitmq(address: SocketAddr, folder: &Path) -> Result<(Command, Option<Proce
     // Its port mapper would stay behind as a daemon: one of our own ends with us.
     let mut command = installed("epmd", "erlang-base")?;
     command.args(["-port", &mapper.port().to_string(), "-address", "127.0.0.1"]);
-    let mut epmd = Process::start(&mut command)?;
+    let mut epmd = Process::start(&command)?;
     epmd.wait_until_it_listens(mapper).context("epmd")?;
-    let mut command = Command::new(program);
     let within = |name: &str| folder.join(name);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    command.env_clear().env("PATH", path).env("LANG", "C.UTF-8").env("HOME", folder);
+    // Nothing of a RabbitMQ that this machine is configured for.
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("-i");
+    let path = PathBuf::from(std::env::var_os("PATH").unwrap_or_default());
     for (name, value) in [
+        ("PATH", path),
+        ("LANG", PathBuf::from("C.UTF-8")),
+        ("HOME", folder.to_owned()),
         ("RABBITMQ_NODENAME", PathBuf::from(format!("bench{}@localhost", address.port()))),
         ("RABBITMQ_MNESIA_BASE", within("mnesia")),
         ("RABBITMQ_LOG_BASE", within("log")),
@@ -136,8 +139,11 @@ fn rabbitmq(address: SocketAddr, folder: &Path) -> Result<(Command, Option<Proce
         ("ERL_EPMD_PORT", PathBuf::from(mapper.port().to_string())),
         ("ERL_EPMD_ADDRESS", PathBuf::from("127.0.0.1")),
     ] {
-        command.env(name, value);
+        let mut variable = OsString::from(format!("{name}="));
+        variable.push(value);
+        command.arg(variable);
     }
+    command.arg(program);
     Ok((command, Some(epmd)))
 }
 

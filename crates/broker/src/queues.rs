@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct QueueStatus {
     /// Its name.
     pub name: Bytes,
+    /// The topic, or the pattern of topics, that feeds it: it is a durable subscription's.
+    pub topics: Option<Bytes>,
     /// Messages that wait in it, those that wait for their time included.
     pub depth: usize,
     /// Of these, messages that wait for the end of a back-off or delay.

@@ -99,7 +99,7 @@ pub enum Error {
         /// As in [`Error::InDoubt`].
         in_doubt: Doubt,
     },
-    /// The broker has reported an error, in these words, and ended the connection (STOMP's ERROR).
+    /// The broker has reported an error, in these words (STOMP's ERROR): it did not take a message, or ended the connection.
     #[error("the broker reports an error: {message}{}", doubtful(.in_doubt))]
     Server {
         /// Its words.

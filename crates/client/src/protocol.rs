@@ -12,7 +12,7 @@ pub(crate) const NOTHING: &[u8] = b"/null";
 const BARRIER: usize = 24;
 
 /// A random number that distinguishes a connection's barriers from messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Token(pub(crate) u128);
 
 /// One frame that has come in.

@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 use switchboard_news::guard::Allow;
 use switchboard_news::render::{RenderError, RenderStep, Rendered, Renderer, RendererSettings, Request, family};
 
+/// Time between two looks at what Chromium does by itself.
+const LOOK: Duration = Duration::from_millis(20);
+/// Time in which an idle Chromium takes a tenth of a second of the processor at most.
+const WINDOW: Duration = Duration::from_secs(5);
+
 /// The first argument of this program as one that is killed.
 const VICTIM: &str = "--victim";
 
@@ -173,6 +178,20 @@ async fn one_that_always_ends_is_started_less_and_less_often() {
     assert!((3..=8).contains(&renderer.status().await.starts), "{:?}", renderer.status().await);
 }
 
+/// Waits until a value stays the same for 50 looks, and returns it.
+async fn settled<T: PartialEq + std::fmt::Debug>(mut look: impl FnMut() -> T) -> T {
+    let end = Instant::now() + LIMIT;
+    let (mut value, mut same) = (look(), 0);
+    while same < 50 {
+        tokio::time::sleep(LOOK).await;
+        let now = look();
+        assert!(Instant::now() < end, "it does not settle: {now:?} after {value:?}");
+        same = if now == value { same + 1 } else { 0 };
+        value = now;
+    }
+    value
+}
+
 /// 100, or as many as the environment says.
 async fn many_pages_leave_no_context_file_or_process() {
     let (site, base) = (Site::start(answer), harness::base());
@@ -190,8 +209,8 @@ async fn many_pages_leave_no_context_file_or_process() {
     };
     let quiet = async || renderer.browser().await.expect("it runs").1;
     eventually("no context", 0, quiet).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let (ours, theirs) = (files(), of_browser());
+    // A process of a page that is over ends by itself.
+    let (ours, theirs) = settled(|| (files(), of_browser())).await;
     let begun = Instant::now();
     for number in 0..count {
         if number % 25 == 0 && number > 0 {
@@ -233,18 +252,16 @@ async fn one_that_idles_takes_next_to_no_processor() {
     eventually("no context", 0, async || renderer.browser().await.expect("it runs").1).await;
     // Hundredths of a second that its processes have taken.
     let taken = || -> u64 { family(id).iter().map(|process| processor(process.id)).sum() };
-    let quiet = Instant::now() + LIMIT;
-    let mut last = taken();
-    loop {
-        tokio::time::sleep(Duration::from_secs(5)).await;
+    let end = Instant::now() + LIMIT;
+    let (mut begun, mut before) = (Instant::now(), taken());
+    while begun.elapsed() < WINDOW {
+        tokio::time::sleep(LOOK).await;
         // A process that ends takes its share with it.
-        let used = taken().saturating_sub(last);
-        if used <= 10 {
-            println!("{used} hundredths of a second in 5 s");
-            return;
+        let used = taken().saturating_sub(before);
+        if used > 10 {
+            assert!(Instant::now() < end, "{used} hundredths of a second in {:?}", begun.elapsed());
+            (begun, before) = (Instant::now(), taken());
         }
-        assert!(Instant::now() < quiet, "{used} hundredths of a second in 5 s");
-        last = taken();
     }
 }
 

@@ -51,10 +51,11 @@ export class Detail {
         this.state.setAttribute("role", "status");
         const close = button("close", "\u00d7", () => this.on.close());
         close.setAttribute("aria-label", "Close");
+        this.topics = make("p", "state");
         this.gone = make("p", "state");
         const actions = make("p", "actions", ...(this.queue?.actions() ?? []));
         const waiting = this.queue?.looking() ?? [];
-        this.section.replaceChildren(close, name, figures, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
+        this.section.replaceChildren(close, name, figures, this.topics, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
         this.section.scrollTop = 0;
         close.focus({ preventScroll: true });
     }
@@ -64,6 +65,7 @@ export class Detail {
         this.figures.forEach(([cell, , value]) => text(cell, row === null ? "\u2013" : value(row)));
         this.queue?.fill(row);
         text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.is_paused ? "This queue is paused: its consumers get nothing." : "");
+        text(this.topics, row?.topics ? `A durable subscription to ${row.topics}.` : "");
         this.gone.dataset.warn = String(row?.is_paused === true);
     }
 

@@ -90,11 +90,11 @@ async fn what_is_not_supported_is_refused_with_a_sentence() {
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-message-ttl:5\n\n\0", "message-ttl"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-max-length:5\n\n\0", "queue-messages"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-queue-type:quorum\n\n\0", "type of queue"),
-        ("SUBSCRIBE\nid:1\ndestination:/queue/a\ndurable:true\n\n\0", "to a /topic/"),
         ("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:true\nauto-delete:true\n\n\0", "UNSUBSCRIBE"),
         ("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:yes\n\n\0", "durable is true or false"),
         ("SUBSCRIBE\nid:1\ndestination:/topic/a\nactivemq.subscriptionName:x\n\n\0", "client-id in CONNECT"),
-        ("UNSUBSCRIBE\nid:1\ndurable:true\n\n\0", "no durable subscription"),
+        ("UNSUBSCRIBE\nid:1\ndurable:true\ndestination:/topic/a\n\n\0", "no durable subscription"),
+        ("UNSUBSCRIBE\nid:1\ndurable:true\n\n\0", "without the header destination"),
         ("SUBSCRIBE\nid:1\ndestination:/topic/a.>\n\n\0", "/topic/a/>"),
         ("SEND\ndestination:/queue/a\nAMQ_SCHEDULED_CRON:* * * * *\n\n\0", "calendar"),
         ("SEND\ndestination:/topic/a\nAMQ_SCHEDULED_DELAY:5\n\n\0", "is for queues"),
@@ -160,6 +160,7 @@ async fn an_error_names_the_receipt_where_the_frame_cannot_be_decoded_or_the_bro
         let mut client = StompClient::connect(&server, Version::V1_2).await;
         client.send(&frames).await;
         let error = client.end().await.pop().expect("an ERROR");
+        assert_eq!(error.header("fatal"), "");
         assert_eq!((&error.command[..], error.header("receipt-id")), ("ERROR", receipt), "{frames:?}");
         assert!(error.header("message").contains(says), "{error:?}");
     }
@@ -273,6 +274,8 @@ async fn a_publisher_that_a_full_queue_rejects_is_told_by_its_receipt_and_goes_o
     while told.len() < 4 {
         let frame = client.receive().await;
         assert!(frame.command == "RECEIPT" || frame.header("message").contains("at its bound of 1 message "));
+        // An ERROR would be the end otherwise.
+        assert_eq!(frame.header("fatal"), if frame.command == "ERROR" { "false" } else { "" });
         told.push((frame.command.clone(), frame.header("receipt-id").to_owned()));
     }
     let of = |command: &str, receipt: &str| (command.to_owned(), receipt.to_owned());

@@ -165,8 +165,9 @@ async fn a_durable_subscriber_that_was_away_finds_its_messages_as_activemq_names
         let with = "SEND\ndestination:/topic/orders/2\ncolor:red\n\naway\0SEND\ndestination:/topic/other\n\nno\0";
         send(&mut publisher, with).await;
         let listed = server.http("GET /queues HTTP/1.1\r\nHost: localhost").await;
-        let queue = format!("/queue/subscription/{}/orders", if client.is_empty() { "-" } else { client });
-        assert!(listed.contains(&queue), "{listed}");
+        let queue = if client.is_empty() { "-/orders/topic/orders/%3E\"" } else { "me/orders\"" };
+        assert!(listed.contains(&format!("/queue/subscription/{queue}")), "{listed}");
+        assert!(listed.contains(r#""topics":"/topic/orders/>""#), "{listed}");
 
         let mut second = named(&server, client).await;
         second.send(&subscribe).await;
@@ -200,9 +201,55 @@ async fn a_durable_subscription_is_of_one_source_and_shared_by_those_that_name_i
     // The same name of another client is another subscription.
     let mut other = named(&server, "you").await;
     send(&mut other, &subscribe("/topic/b")).await;
-    let mut slashed = named(&server, "me/too").await;
-    slashed.send(&subscribe("/topic/a")).await;
-    assert!(slashed.error().await.contains("slash"));
+}
+
+#[tokio::test]
+async fn programs_of_rabbitmq_that_use_the_same_id_for_different_topics_have_different_durable_subscriptions() {
+    let server = Running::start().await;
+    let subscribe = |topic: &str| format!("SUBSCRIBE\nid:0\ndurable:true\ndestination:{topic}\nack:client\n\n\0");
+    for topic in ["/topic/a", "/topic/b", "/topic/*"] {
+        send(&mut connect(&server).await, &subscribe(topic)).await;
+    }
+    send(&mut connect(&server).await, "SEND\ndestination:/topic/a\n\nkept\0").await;
+    for (topic, expected) in [("/topic/b", false), ("/topic/a", true), ("/topic/*", true)] {
+        let mut client = connect(&server).await;
+        client.send(&subscribe(topic)).await;
+        let got = client.settle().await;
+        assert_eq!(got.iter().any(|frame| frame.body == b"kept"), expected, "{topic}: {got:?}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_another_durable_subscription_could_have_or_that_stand_for_several_are_refused() {
+    let server = Running::start().await;
+    for (client, headers, says) in [
+        ("me/too", "activemq.subscriptionName:x", "has no slash"),
+        ("-", "activemq.subscriptionName:x", "none of -, * and >"),
+        ("-", "durable:true", "none of -, * and >"),
+        ("*", "activemq.subscriptionName:x", "none of -, * and >"),
+        (">", "durable:true", "none of -, * and >"),
+        ("me", "activemq.subscriptionName:*", "no wildcards"),
+        ("me", "durable-subscription-name:x/>", "no wildcards"),
+    ] {
+        let mut session = named(&server, client).await;
+        session.send(&format!("SUBSCRIBE\nid:1\n{headers}\ndestination:/topic/a\n\n\0")).await;
+        let error = session.error().await;
+        assert!(error.contains(says), "{client}, {headers}: {error}");
+    }
+    // A client of such a name has other subscriptions.
+    let mut session = named(&server, "-").await;
+    send(&mut session, "SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0").await;
+    for (client, headers) in [("me", "activemq.subscriptionName:x*/y>"), ("--", "durable:true"), ("m>", "durable:true")]
+    {
+        let mut session = named(&server, client).await;
+        send(&mut session, &format!("SUBSCRIBE\nid:1\n{headers}\ndestination:/topic/a\n\n\0")).await;
+    }
+    // A queue keeps its messages anyway; only a name for that is refused.
+    let queue = |header: &str| format!("SUBSCRIBE\nid:1\n{header}\ndestination:/queue/a\n\n\0");
+    send(&mut connect(&server).await, &queue("durable:true")).await;
+    let mut session = named(&server, "me").await;
+    session.send(&queue("activemq.subscriptionName:x")).await;
+    assert!(session.error().await.contains("to a /topic/"));
 }
 
 #[tokio::test]

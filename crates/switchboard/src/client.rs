@@ -42,7 +42,7 @@ pub(crate) async fn connect(peer: &Peer, patience: Duration, options: Options) -
             Err(Error::Connect { source, .. }) => {
                 bail!("cannot connect to {peer}: {}{}", plain(&source.to_string()), refused(&source))
             }
-            result => Ok(result?),
+            result => Ok(result.map_err(|error| explain(error, peer))?),
         };
     }
     if patience.is_zero() {
@@ -60,12 +60,6 @@ pub(crate) fn protocol(peer: &Peer, is_of_use: bool) -> Protocol {
     } else {
         Protocol::Native
     }
-}
-
-/// Returns true for the name of a queue that STOMP can express: there it has acks and receipts. Other names are left to the native
-/// protocol.
-pub(crate) fn is_queue_of_stomp(name: &[u8]) -> bool {
-    name.strip_prefix(b"/queue/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&0))
 }
 
 /// Tries for ever, and says so once.
@@ -89,9 +83,22 @@ async fn connect_first(peer: &Peer, patience: Duration, options: Options) -> Res
             if !is_said {
                 say(&format!(" ({}){}", plain(&source.to_string()), refused(&source)));
             }
-            Ok(Client::with(Options { retry_first: true, ..options }).await?)
+            let client = Client::with(Options { retry_first: true, ..options }).await;
+            Ok(client.map_err(|error| explain(error, peer))?)
         }
-        result => Ok(result?),
+        result => Ok(result.map_err(|error| explain(error, peer))?),
+    }
+}
+
+/// An error of the first connection. At the door of another server it names the command's own door: without `stomp://` that is the
+/// native port, whichever protocol is spoken there.
+fn explain(error: Error, peer: &Peer) -> Error {
+    match error {
+        Error::WrongProtocol { address, protocol, .. } if !peer.server.address.is_explicitly(Door::Stomp) => {
+            let (expected, port) = ("the broker's native protocol", Door::Native.default_port());
+            Error::WrongProtocol { address, protocol, expected, port }
+        }
+        error => error,
     }
 }
 

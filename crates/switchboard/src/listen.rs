@@ -3,7 +3,7 @@
 mod print;
 
 use crate::cli::Listen;
-use crate::client::{connect, doubtful, is_queue_of_stomp, narrate, protocol};
+use crate::client::{connect, doubtful, narrate, protocol};
 use crate::output::{self, UsageError, note};
 use crate::stop::{Stop, exit_code};
 use anyhow::{Result, anyhow, bail};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use switchboard_client::options::Protocol;
 use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
 use switchboard_driver::quantity::plural;
+use switchboard_server::is_stomp_queue;
 use tokio::sync::oneshot;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -142,7 +143,7 @@ fn is_acked(args: &Listen) -> bool {
     let name = &args.channel.0;
     // Of another broker all but topics is taken for a queue.
     let is_strange = protocol(&args.peer, false) == Protocol::Stomp && !name.starts_with(b"/topic");
-    is_strange || is_queue_of_stomp(name) && protocol(&args.peer, true) == Protocol::Stomp
+    is_strange || is_stomp_queue(name) && protocol(&args.peer, true) == Protocol::Stomp
 }
 
 fn how(acks: bool, left: u64) -> Subscribe {

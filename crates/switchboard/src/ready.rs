@@ -98,8 +98,13 @@ impl Addresses {
         &self.down
     }
 
-    pub(crate) fn add_down(&mut self, name: &'static str, reason: &anyhow::Error) {
-        self.down.push((name, output::reasons(reason)));
+    /// Takes the reason why a service does not run, in place of an earlier one.
+    pub(crate) fn set_down(&mut self, name: &'static str, reason: &anyhow::Error) {
+        let reason = output::reasons(reason);
+        match self.down.iter_mut().find(|(down, _)| *down == name) {
+            Some((_, before)) => *before = reason,
+            None => self.down.push((name, reason)),
+        }
     }
 
     /// Takes the services that lack something from their states, and returns what is to be shown about the changes; `None` if

@@ -2,7 +2,7 @@
 
 use crate::bench::too_large;
 use crate::cli::{Peer, Send};
-use crate::client::{connect, doubtful, is_queue_of_stomp, narrate, protocol};
+use crate::client::{connect, doubtful, narrate, protocol};
 use crate::lines::Lines;
 use crate::output::{self, UsageError, note};
 use crate::stop::{Stop, exit_code};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use switchboard_client::native::LIMIT;
 use switchboard_client::{Client, Completion, Error, Options, Reason, Receipts};
 use switchboard_driver::quantity::plural;
+use switchboard_server::is_stomp_queue;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -136,7 +137,7 @@ async fn from_stdin(args: &Send, sender: &mut Sender) -> Result<()> {
 
 /// Over STOMP alone there are headers, and an answer for a message that a full queue rejects.
 fn options(args: &Send) -> Options {
-    let is_of_use = !args.headers.is_empty() || is_queue_of_stomp(&args.channel.0);
+    let is_of_use = !args.headers.is_empty() || is_stomp_queue(&args.channel.0);
     Options { protocol: protocol(&args.peer, is_of_use), receipts: Receipts::Message, ..Options::default() }
 }
 

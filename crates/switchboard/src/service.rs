@@ -1,5 +1,6 @@
 //! A service that is kept: what cannot start says why, and is tried again while the others run.
 
+use crate::output;
 use anyhow::Result;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -27,37 +28,40 @@ impl Stop {
     }
 }
 
-/// Starts a service that could not start, again and again. `None` if the services are to stop first.
+/// Starts a service that could not start, again and again. `None` if the services are to stop first. `changed` is called with each
+/// reason that is another one than the last.
 pub(crate) async fn retry<T>(
     name: &str,
     failure: &anyhow::Error,
     start: impl AsyncFn() -> Result<T>,
+    changed: impl Fn(&anyhow::Error) -> Result<()>,
     stop: &Stop,
-) -> Option<T> {
-    let mut logged = failure.to_string();
+) -> Result<Option<T>> {
+    let mut known = output::reasons(failure);
     let mut wait = FIRST_RETRY;
     loop {
         tokio::select! {
             () = sleep(wait) => {}
-            () = stop.clone().requested() => return None,
+            () = stop.clone().requested() => return Ok(None),
         }
         wait = (wait * 2).min(LAST_RETRY);
         // A start may take long: a lookup of a name, a large history.
         let started = tokio::select! {
             started = start() => started,
-            () = stop.clone().requested() => return None,
+            () = stop.clone().requested() => return Ok(None),
         };
         match started {
             Ok(service) => {
                 tracing::info!("{name} runs now");
-                return Some(service);
+                return Ok(Some(service));
             }
             Err(error) => {
-                let reason = error.to_string();
+                let reason = output::reasons(&error);
                 // Once for each reason, however often it is tried.
-                if reason != logged {
+                if reason != known {
                     tracing::error!("{name} does not run: {reason}");
-                    logged = reason;
+                    changed(&error)?;
+                    known = reason;
                 }
             }
         }
@@ -78,7 +82,7 @@ mod tests {
             pending::<Result<()>>().await
         };
         let failure = anyhow::anyhow!("it is taken");
-        let kept = retry("a", &failure, start, &stop);
-        assert!(timeout(Duration::from_secs(25), kept).await.expect("it stops").is_none());
+        let kept = retry("a", &failure, start, |_| Ok(()), &stop);
+        assert!(timeout(Duration::from_secs(25), kept).await.expect("it stops").expect("it is told").is_none());
     }
 }

@@ -278,12 +278,15 @@ impl Services {
         let first = start().await;
         match &first {
             Ok(service) => self.started(name, service, add),
-            Err(error) => {
-                self.addresses.borrow_mut().add_down(name, error);
-                self.states().set(name, ServiceState::Down(output::reasons(error)));
-            }
+            Err(error) => self.is_down(name, error),
         }
         Some(first)
+    }
+
+    /// Notes why a service does not run.
+    fn is_down(&self, name: &'static str, error: &anyhow::Error) {
+        self.addresses.borrow_mut().set_down(name, error);
+        self.states().set(name, ServiceState::Down(output::reasons(error)));
     }
 
     /// Notes a service that runs.
@@ -311,7 +314,11 @@ impl Services {
             None => Ok(None),
             Some(Ok(service)) => Ok(Some(service)),
             Some(Err(error)) => {
-                let Some(service) = retry(name, &error, start, stop).await else { return Ok(None) };
+                let changed = |error: &anyhow::Error| {
+                    self.is_down(name, error);
+                    self.tell_reason()
+                };
+                let Some(service) = retry(name, &error, start, changed, stop).await? else { return Ok(None) };
                 self.started(name, &service, add);
                 self.tell()?;
                 Ok(Some(service))

@@ -259,6 +259,14 @@ fn a_wrong_door_says_which_it_is() {
         assert_eq!(wrong.status.code(), Some(1));
         assert!(text(&wrong.stderr).contains(" speaks HTTP, not the broker's native protocol"), "{wrong:?}");
     }
+    // A queue is spoken to in STOMP, which the native port has too; only a STOMP address has another door.
+    let stomp = format!("stomp://{http}");
+    for (server, says) in
+        [(http, "not the broker's native protocol, whose port is 25000"), (&*stomp, "not STOMP, whose port is 61613")]
+    {
+        let wrong = output(&["send", "/queue/a", "x", "--server", server]);
+        assert!(text(&wrong.stderr).contains(&format!(" speaks HTTP, {says}")), "{wrong:?}");
+    }
 }
 
 #[test]

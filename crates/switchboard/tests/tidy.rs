@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/child", &[]),
     ("crates/browser-test", &[]),
     ("crates/rows", &["switchboard-child", "switchboard-driver", "switchboard-web"]),
-    ("crates/rows/compare", &[]),
+    ("crates/rows/compare", &["switchboard-load"]),
     ("crates/news", &["switchboard-child", "switchboard-driver", "switchboard-http-client", "switchboard-web"]),
     ("crates/http-client", &["switchboard-driver"]),
     ("crates/server", &["switchboard-broker", "switchboard-driver", "switchboard-web", "switchboard-wire"]),
@@ -57,7 +57,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "switchboard-wire",
         ],
     ),
-    ("bench", &["switchboard-broker", "switchboard-load", "switchboard-server", "switchboard-wire"]),
+    (
+        "bench",
+        &["switchboard-broker", "switchboard-child", "switchboard-load", "switchboard-server", "switchboard-wire"],
+    ),
     ("sim", &["switchboard-broker", "switchboard-server", "switchboard-wire"]),
 ];
 

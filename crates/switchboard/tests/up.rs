@@ -19,10 +19,14 @@ struct Up {
 
 impl Up {
     fn start(listen: &str, page: &str) -> Up {
+        Up::start_with(listen, "", page)
+    }
+
+    fn start_with(listen: &str, http: &str, page: &str) -> Up {
         let directory = tempfile::tempdir().expect("a directory");
         let page = format!("monitor.listen={page}");
         let data = format!("data={}", directory.path().join("data").display());
-        let mut command = switchboard(&["up", "--listen", listen, "--http", "", "--set", &page, "--set", &data]);
+        let mut command = switchboard(&["up", "--listen", listen, "--http", http, "--set", &page, "--set", &data]);
         command.args(BROKER_AND_MONITOR).args(["--collect", "tcp://127.0.0.1:0", "--ready-file"]);
         command.arg(ready_file(directory.path())).stderr(Stdio::piped());
         let mut program = Program::start(&mut command).expect("it starts");
@@ -68,6 +72,34 @@ fn a_monitor_that_cannot_start_stops_no_broker_and_is_tried_again() {
     drop(other);
     let ready = up.until("the monitor runs", |ready| ready["monitor"][0].is_string());
     assert!(ready["down"].is_null(), "{ready}");
+    up.stop();
+}
+
+#[test]
+fn another_reason_of_a_service_that_is_down_is_told_everywhere_but_in_a_second_banner() {
+    let (other, address) = taken();
+    let up = Up::start_with("127.0.0.1:0", "127.0.0.1:0", &address);
+    let ready = up.until("the broker runs", |_| true);
+    let http = ready["http"][0].as_str().expect("an address").to_owned();
+    // A file stands where the monitor's folder is to be.
+    let folder = up.directory.path().join("data/monitor");
+    std::fs::remove_dir_all(&folder).expect("the folder of its data");
+    std::fs::write(&folder, "").expect("written");
+    drop(other);
+    let is_new = |text: &str| text.contains("data/monitor") && !text.contains("another program listens there");
+    up.until("there is another reason", |ready| ready["down"]["monitor"].as_str().is_some_and(is_new));
+    let of_status = poll("the status has it", || {
+        let output = switchboard(&["status", "-s", &http]).output().expect("an end");
+        Some(String::from_utf8_lossy(&output.stdout).into_owned()).filter(|text| is_new(text))
+    });
+    assert!(of_status.contains("monitor"), "{of_status}");
+    let line = up.log.find(&["ERROR", "monitor does not run: ", "data/monitor"]);
+    std::fs::remove_file(&folder).expect("removed");
+    up.until("the monitor runs", |ready| ready["monitor"][0].is_string() && ready["down"].is_null());
+    assert_eq!(up.log.all().iter().filter(|other| other.contains("monitor does not run: ")).count(), 1, "{line}");
+    up.program.until_contains("monitor, page");
+    let banners = up.program.lines.all();
+    assert_eq!(banners.iter().filter(|line| line.contains("monitor DOES NOT RUN")).count(), 1, "{banners:?}");
     up.stop();
 }
 

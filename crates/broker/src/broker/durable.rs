@@ -28,6 +28,11 @@ impl Source {
     pub(super) fn charge(&self) -> usize {
         cost::text(self.pattern.as_bytes().len()) + self.pattern.levels() * cost::LEVEL
     }
+
+    /// The topic or the pattern of topics.
+    pub(super) fn topics(&self) -> &Bytes {
+        self.pattern.as_bytes()
+    }
 }
 
 /// The queues that a topic feeds.

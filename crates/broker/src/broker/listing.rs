@@ -44,6 +44,7 @@ impl Broker {
         let depth = |slot: ChannelSlot| self.channels[slot].backlog.depth;
         QueueStatus {
             name: channel.name.clone(),
+            topics: channel.source.as_ref().map(|source| source.topics().clone()),
             depth: channel.backlog.depth,
             postponed: channel.backlog.postponed_depth(),
             in_flight: channel.in_flight(),

@@ -1,14 +1,11 @@
 //! Answers of the broker to a publisher: barriers come back, and in STOMP an ERROR may come.
 
 use super::Publisher;
-use super::requests::Refusal;
-use crate::options::Receipts;
+use crate::Reason;
 use crate::protocol::{self, Incoming};
 use crate::stomp::{self, Refused};
-use crate::{Doubt, Reason};
-use std::sync::Arc;
 use std::time::Instant;
-use switchboard_wire::stomp::{Found, Frame};
+use switchboard_wire::stomp::Found;
 
 impl Publisher {
     pub(crate) fn received(&mut self, bytes: &[u8], now: Instant) -> Result<(), Reason> {
@@ -58,10 +55,8 @@ impl Publisher {
                                 self.confirmed(number);
                             }
                         }
-                        // It names the message that it is about; whether the server closes is up to the server.
-                        b"ERROR" if let Some(of) = self.rejected(token, &frame) => {
-                            self.refused(of, Refused::of(&frame).0.into());
-                        }
+                        // It names the message that it is about.
+                        b"ERROR" if let Some(of) = self.awaited(token, &frame) => self.refused(token, of, &frame),
                         b"ERROR" => break Err(Reason::Error(Refused::of(&frame).0)),
                         // Nothing was subscribed to.
                         b"MESSAGE" => {}
@@ -77,48 +72,8 @@ impl Publisher {
         result
     }
 
-    /// The barrier behind the message that an ERROR is about, if that is awaited, and whether it is that message's own; `None` inside
-    /// for a message that an earlier connection took, too.
-    fn rejected(&self, token: protocol::Token, frame: &Frame<'_>) -> Option<Option<(u64, bool)>> {
-        let of = stomp::rejected(token, frame)?;
-        let is_awaited = |number: u64| self.barriers_back < number && number <= self.barriers;
-        of.is_none_or(|(number, _)| is_awaited(number)).then_some(of)
-    }
-
-    /// Messages were not taken: that which the answer names, and without receipts of each message perhaps others between the barrier
-    /// before this one and it. They are not sent again: the server would refuse them again.
-    fn refused(&mut self, of: Option<(u64, bool)>, message: Arc<str>) {
-        let refusal = Refusal { rejected: None, reason: Some(message) };
-        let one = Doubt { messages: 1, bytes: 0 };
-        let Some((number, is_barrier)) = of else {
-            if !self.tell_parked(one, &refusal) && self.flushes.is_empty() {
-                self.lost.add(one);
-                self.refusal.add(&refusal);
-            }
-            return self.flushes.add(one, &refusal);
-        };
-        let doubt = if self.options.receipts == Receipts::Message { one } else { self.since_barrier_before(number) };
-        let is_told = self.tell_parked(doubt, &refusal);
-        if !self.flushes.refuse(number, doubt, &refusal) && !is_told {
-            self.lost.add(doubt);
-            self.refusal.add(&refusal);
-        }
-        if is_barrier {
-            self.confirmed(number);
-        }
-    }
-
-    fn since_barrier_before(&self, number: u64) -> Doubt {
-        let behind = |bound: u64| {
-            let last = self.unconfirmed.iter().rposition(|sent| sent.barrier.is_some_and(|barrier| barrier < bound));
-            last.map_or(0, |last| last + 1)
-        };
-        let mut doubt = Doubt::default();
-        self.unconfirmed.range(behind(number)..behind(number + 1)).for_each(|sent| doubt.add(sent.doubt));
-        doubt
-    }
-
-    fn confirmed(&mut self, number: u64) {
+    /// The barrier of this number is back.
+    pub(super) fn confirmed(&mut self, number: u64) {
         self.barriers_back = self.barriers_back.max(number);
         self.paused = false;
         (self.attempts, self.stuck) = (0, 0);
@@ -131,6 +86,7 @@ impl Publisher {
             }
         }
         self.flushes.confirm(number, &mut self.due);
+        self.confirmed_beside_rejected(number);
         self.admit();
     }
 }

@@ -1,5 +1,7 @@
 use crate::Doubt;
 use crate::dialect::Dialect;
+use crate::stomp::{self, ReceiptId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Messages on their way to the socket, or back from it. `bytes` may have a barrier behind them.
@@ -29,6 +31,31 @@ impl Batch {
         let middle = self.start + whole;
         let rest = Batch { start: middle, messages: self.messages - messages, bytes: self.bytes.clone(), ..self };
         (Batch { end: middle, messages, ..self }, rest)
+    }
+
+    /// Leaves out the messages with these receipts.
+    pub(crate) fn without(self, receipts: &BTreeSet<ReceiptId>) -> Batch {
+        let Dialect::Stomp(version) = self.dialect else { return self };
+        if receipts.is_empty() {
+            return self;
+        }
+        match stomp::without(version, &self.bytes[self.start..self.end], receipts) {
+            None => self,
+            Some((bytes, dropped)) => {
+                Batch { start: 0, end: bytes.len(), bytes: Arc::new(bytes), messages: self.messages - dropped, ..self }
+            }
+        }
+    }
+
+    /// Returns true if the first message has one of these receipts.
+    pub(crate) fn begins_with(&self, receipts: &BTreeSet<ReceiptId>) -> bool {
+        match self.dialect {
+            Dialect::Stomp(version) if !receipts.is_empty() => {
+                let first = stomp::first_receipt(version, &self.bytes[self.start..self.end]);
+                first.is_some_and(|id| receipts.contains(&id))
+            }
+            _ => false,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Publisher;
 use super::batch::Sent;
 use super::beats::Beats;
+use super::rejected::Continuation;
 use super::requests::Refusal;
 use crate::dialect::Dialect;
 use crate::native::LIMIT;
@@ -16,9 +17,7 @@ const STUCK: u32 = 5;
 impl Publisher {
     /// The connection is gone. What it had taken wholly and the broker has not confirmed is in doubt.
     pub(crate) fn disconnected(&mut self, reason: Reason) {
-        if self.up.take().is_none() {
-            return;
-        }
+        let Some((token, _)) = self.up.take() else { return };
         self.attempts += 1;
         self.input.clear();
         self.decoder = None;
@@ -26,6 +25,7 @@ impl Publisher {
         self.dead = false;
         (self.must_ask, self.paused, self.wants_probe, self.without_barrier_since) = (false, false, false, None);
         self.barriers_back = self.barriers;
+        self.continuation = Continuation::Sure;
         self.flushes.reset();
         let mut partly = None;
         let words = match &reason {
@@ -42,20 +42,25 @@ impl Publisher {
                 self.stuck = 0;
                 is_about_first = false;
             }
-            if written > rest.start && rest.messages > 0 {
+            if written > rest.start && rest.messages > 0 && !rest.begins_with(&self.rejected) {
                 self.stuck += 1;
                 partly = Some(self.dialect.first_lengths(&rest.bytes[rest.start..rest.end]));
             }
+            let size = rest.size();
+            let rest = rest.without(&self.rejected);
+            self.buffered -= size - rest.size();
             if rest.size() > 0 {
                 self.again.push_front(rest);
             }
             if whole.messages > 0 {
-                self.unconfirmed_bytes += whole.size();
                 let keeps = self.options.resend > 0;
-                if !keeps {
+                let sent = if keeps {
+                    Sent { doubt: whole.doubt(), again: Some(whole), barrier: None }
+                } else {
                     self.buffered -= whole.size();
-                }
-                self.unconfirmed.push_back(Sent { doubt: whole.doubt(), again: keeps.then_some(whole), barrier: None });
+                    Sent { doubt: whole.without(&self.rejected).doubt(), again: None, barrier: None }
+                };
+                self.unconfirmed.push_back(sent);
             }
         }
         let mut in_doubt = Doubt::default();
@@ -70,21 +75,23 @@ impl Publisher {
             self.stuck = 0;
         }
         let resend = self.attempts <= self.options.resend;
-        for sent in self.unconfirmed.drain(..).rev() {
-            match sent.again {
+        for sent in std::mem::take(&mut self.unconfirmed).into_iter().rev() {
+            let charged = sent.doubt.bytes as usize;
+            match sent.again.map(|batch| batch.without(&self.rejected)) {
                 Some(batch) if resend => {
+                    self.buffered -= charged - batch.size();
                     if batch.messages > 0 {
                         self.again.push_front(batch);
                     }
                 }
-                again => {
-                    in_doubt.add(sent.doubt);
-                    if again.is_some() {
-                        self.buffered -= sent.doubt.bytes as usize;
-                    }
+                Some(batch) => {
+                    self.buffered -= charged;
+                    in_doubt.add(batch.doubt());
                 }
+                None => in_doubt.add(self.doubt_beside_rejected(sent.doubt, token, sent.barrier)),
             }
         }
+        self.rejected.clear();
         self.unconfirmed_bytes = 0;
         // They are reported where they may be about a message.
         let reason_of_loss = words.filter(|_| in_doubt.messages > 0);

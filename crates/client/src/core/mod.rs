@@ -13,6 +13,8 @@ mod writing;
 
 mod answers;
 
+mod rejected;
+
 mod disconnect;
 
 mod subscriber;

@@ -1,15 +1,16 @@
 use super::batch::{Batch, Sent};
 use super::beats::Beats;
 use super::keepalive::{Keepalive, Liveness};
+use super::rejected::Continuation;
 use super::requests::{Due, Flush, Flushes, Queue, Refusal, Waiting};
 use super::writing::WITHOUT_BARRIER_FOR;
 use crate::completion::{Completer, Completion};
 use crate::dialect::Dialect;
 use crate::protocol::{self, Token};
 use crate::runner::Runner;
-use crate::stomp::{self, Agreed};
+use crate::stomp::{self, Agreed, ReceiptId};
 use crate::{Doubt, Error, Event, Link, Options, WhenFull};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use switchboard_driver::Deadline;
@@ -45,6 +46,9 @@ pub(crate) struct Publisher {
     pub(super) lost: Doubt,
     /// A refusal that no flush has reported.
     pub(super) refusal: Refusal,
+    /// Messages that are not to be sent again.
+    pub(super) rejected: BTreeSet<ReceiptId>,
+    pub(super) continuation: Continuation,
     pub(super) up: Option<(Token, Keepalive)>,
     pub(super) barriers: u64,
     pub(super) barriers_back: u64,
@@ -94,6 +98,8 @@ impl Publisher {
             waiting: Queue::default(),
             lost: Doubt::default(),
             refusal: Refusal::default(),
+            rejected: BTreeSet::new(),
+            continuation: Continuation::default(),
             up: None,
             barriers: 0,
             barriers_back: 0,
@@ -282,6 +288,7 @@ impl Publisher {
         self.barriers_back = self.barriers;
         self.input.clear();
         (self.beats, self.progress) = (Beats::default(), None);
+        self.continuation = Continuation::Sure;
         (self.must_ask, self.paused, self.wants_probe, self.retiring) = (false, false, false, false);
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 mod give_up;
 mod over_stomp;
+mod rejected;
 
 pub(super) const TOKEN: Token = Token(7);
 

@@ -2,8 +2,10 @@
 
 use super::Publisher;
 use super::batch::{Batch, Sent};
+use super::rejected::Continuation;
 use crate::dialect::Dialect;
 use crate::options::Receipts;
+use crate::protocol::Token;
 use crate::stomp;
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,6 +80,9 @@ impl Publisher {
     fn fetch(&mut self, now: Instant) {
         let Some((token, _)) = self.up else { return };
         self.writing_barrier = None;
+        if self.continuation != Continuation::Sure {
+            return self.ask_for_continuation(token);
+        }
         if let Some(batch) = self.again.pop_front() {
             let start = batch.start;
             self.writing = Some((batch, start));
@@ -117,6 +122,21 @@ impl Publisher {
         let messages = std::mem::take(&mut self.messages);
         let batch = Batch { dialect: self.dialect, bytes: Arc::new(bytes), start: 0, end: batch_end, messages };
         self.writing = Some((batch, 0));
+    }
+
+    /// Asks by a barrier alone, once, whether the session goes on.
+    fn ask_for_continuation(&mut self, token: Token) {
+        if self.continuation != Continuation::Unsure {
+            return;
+        }
+        self.barriers += 1;
+        self.continuation = Continuation::Asked(self.barriers);
+        self.writing_barrier = Some(self.barriers);
+        let mut bytes = Vec::new();
+        self.dialect.barrier(token, self.barriers, &mut bytes);
+        // No flush waits for it: messages before them may be held back.
+        self.writing =
+            Some((Batch { dialect: self.dialect, bytes: Arc::new(bytes), start: 0, end: 0, messages: 0 }, 0));
     }
 
     /// Returns true if flushes need no barrier of their own: the last message has one, which is not back.

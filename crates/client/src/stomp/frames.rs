@@ -2,6 +2,7 @@
 
 use crate::protocol::Token;
 use crate::subscribe::{AckMode, Subscribe};
+use std::collections::BTreeSet;
 use switchboard_wire::stomp::{Decoder, Found, Frame, FrameWriter, Limits, Version};
 
 /// The one subscription of a connection.
@@ -58,22 +59,66 @@ fn part(token: Token, number: u64, index: u64) -> String {
     format!("{:x}-{number}-{index}", token.0)
 }
 
-/// The number of the barrier behind the message that an ERROR is about, and whether it is that message's own. `None` for another
-/// connection's message, which was sent again over this one.
-pub(crate) fn rejected(token: Token, frame: &Frame<'_>) -> Option<Option<(u64, bool)>> {
-    let id = frame.header(b"receipt-id")?;
-    let mut parts = std::str::from_utf8(&id).ok()?.split('-');
-    let of = u128::from_str_radix(parts.next()?, 16).ok()?;
-    let number = parts.next()?.parse().ok()?;
-    let is_part = parts.next().map(str::parse::<u64>).transpose().ok()?.is_some();
-    parts.next().is_none().then_some((of == token.0).then_some((number, !is_part)))
+/// The name of a receipt that one of a client's connections has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ReceiptId {
+    pub(crate) token: Token,
+    /// Of the barrier.
+    pub(crate) number: u64,
+    /// Which of the messages before the barrier's own it is of; none for the barrier.
+    pub(crate) part: Option<u64>,
+}
+
+impl ReceiptId {
+    fn parse(id: &[u8]) -> Option<ReceiptId> {
+        let mut parts = std::str::from_utf8(id).ok()?.split('-');
+        let token = Token(u128::from_str_radix(parts.next()?, 16).ok()?);
+        let number = parts.next()?.parse().ok()?;
+        let part = parts.next().map(str::parse).transpose().ok()?;
+        parts.next().is_none().then_some(ReceiptId { token, number, part })
+    }
+
+    /// That of the message that an ERROR or a RECEIPT is about.
+    pub(crate) fn answered(frame: &Frame<'_>) -> Option<ReceiptId> {
+        ReceiptId::parse(&frame.header(b"receipt-id")?)
+    }
+
+    /// That which a message asks for.
+    fn asked(frame: &Frame<'_>) -> Option<ReceiptId> {
+        ReceiptId::parse(&frame.header(b"receipt")?)
+    }
 }
 
 /// The number of the barrier that a RECEIPT answers; none if it answers another connection's.
 pub(crate) fn receipt(token: Token, frame: &Frame<'_>) -> Option<u64> {
-    let id = frame.header(b"receipt-id")?;
-    let (of, number) = std::str::from_utf8(&id).ok()?.split_once('-')?;
-    (u128::from_str_radix(of, 16) == Ok(token.0)).then(|| number.parse().ok())?
+    let id = ReceiptId::answered(frame)?;
+    (id.token == token && id.part.is_none()).then_some(id.number)
+}
+
+/// The receipt that the first message asks for.
+pub(crate) fn first_receipt(version: Version, messages: &[u8]) -> Option<ReceiptId> {
+    let mut decoder = Decoder::new(ANY);
+    decoder.set_version(version);
+    match decoder.next(messages) {
+        Ok(Found::Frame { frame, .. }) => ReceiptId::asked(&frame),
+        _ => None,
+    }
+}
+
+/// The messages whose receipts are not among these, and the count of the others; none if there are no others.
+pub(crate) fn without(version: Version, messages: &[u8], receipts: &BTreeSet<ReceiptId>) -> Option<(Vec<u8>, u64)> {
+    let mut decoder = Decoder::new(ANY);
+    decoder.set_version(version);
+    let (mut rest, mut dropped, mut begin) = (Vec::new(), 0, 0);
+    while let Ok(Found::Frame { frame, length }) = decoder.next(&messages[begin..]) {
+        if ReceiptId::asked(&frame).is_some_and(|id| receipts.contains(&id)) {
+            dropped += 1;
+        } else {
+            rest.extend_from_slice(&messages[begin..begin + length]);
+        }
+        begin += length;
+    }
+    (dropped > 0).then_some((rest, dropped))
 }
 
 /// A subscription as it is asked for on each of its connections.
@@ -199,20 +244,50 @@ mod tests {
 
     #[test]
     fn an_error_names_the_message_that_it_is_about() {
-        for (id, found) in [
-            ("a-3", Some(Some((3, true)))),
-            ("a-3-0", Some(Some((3, false)))),
-            ("b-3-0", Some(None)),
+        let id = |token, number, part| Some(ReceiptId { token: Token(token), number, part });
+        for (text, found) in [
+            ("a-3", id(10, 3, None)),
+            ("a-3-0", id(10, 3, Some(0))),
+            ("b-3-18446744073709551615", id(11, 3, Some(u64::MAX))),
+            ("b-3-18446744073709551616", None),
             ("a-3-0-1", None),
             ("a-3-x", None),
             ("a", None),
             ("x-3", None),
+            ("", None),
         ] {
-            let text = format!("ERROR\nreceipt-id:{id}\n\n\0");
+            let text = format!("ERROR\nreceipt-id:{text}\n\n\0");
             let mut decoder = Decoder::new(Limits::default());
             let Ok(Found::Frame { frame, .. }) = decoder.next(text.as_bytes()) else { panic!("a frame") };
-            assert_eq!(rejected(Token(10), &frame), found, "{id}");
+            assert_eq!(ReceiptId::answered(&frame), found, "{text}");
         }
+    }
+
+    #[test]
+    fn messages_are_left_out_by_their_receipts_and_the_others_stay_as_they_are() {
+        let mut messages = Vec::new();
+        ["one", "", "three"]
+            .iter()
+            .for_each(|body| send(Version::V1_2, b"/queue/a", b"k:v\n", body.as_bytes(), &mut messages));
+        let messages = mark_each(Token(10), 3, Version::V1_2, &messages);
+        let ends: Vec<usize> = (0..=messages.len())
+            .filter(|&end| end == 0 || whole(Version::V1_2, &messages, end) != whole(Version::V1_2, &messages, end - 1))
+            .collect();
+        let of = |part| ReceiptId { token: Token(10), number: 3, part };
+        let ids = [of(Some(0)), of(Some(1)), of(None)];
+        assert_eq!(first_receipt(Version::V1_2, &messages), Some(ids[0]));
+        for left_out in 0..8usize {
+            let is_out = |at: usize| left_out & 1 << at != 0;
+            let receipts = (0..3).filter(|&at| is_out(at)).map(|at| ids[at]).collect();
+            let rest = (0..3).filter(|&at| !is_out(at)).map(|at| &messages[ends[at]..ends[at + 1]]);
+            let expected = rest.collect::<Vec<_>>().concat();
+            match without(Version::V1_2, &messages, &receipts) {
+                None => assert_eq!(left_out, 0),
+                Some(found) => assert_eq!(found, (expected, u64::from(left_out.count_ones()))),
+            }
+        }
+        let others = [ReceiptId { token: Token(11), ..ids[0] }, ReceiptId { number: 2, ..ids[1] }];
+        assert_eq!(without(Version::V1_2, &messages, &others.into_iter().collect()), None);
     }
 
     #[test]

@@ -6,9 +6,10 @@ mod frames;
 
 pub(crate) use acks::{Acks, Settled};
 pub(crate) use connect::{Agreed, Failure, Handshake, Refused, shown};
-pub(crate) use frames::{Subscribing, unsubscribe};
+pub(crate) use frames::{ReceiptId, Subscribing, unsubscribe};
 pub(crate) use frames::{
-    barrier, disconnect, first_lengths, is_expressible, mark, mark_each, receipt, rejected, send, subscribe, whole,
+    barrier, disconnect, first_lengths, first_receipt, is_expressible, mark, mark_each, receipt, send, subscribe,
+    whole, without,
 };
 
 use switchboard_wire::stomp::Limits;

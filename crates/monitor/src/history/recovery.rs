@@ -98,12 +98,14 @@ impl Store {
             }
         }
         journals.sort();
-        let mut noted = None;
+        let (mut noted, mut is_older) = (None, false);
         for (_, path) in &journals {
-            noted = read_journal(&disk, &shared, path)?.or(noted);
+            let journal = read_journal(&disk, &shared, path)?;
+            (noted, is_older) = (journal.noted.or(noted), journal.is_older);
         }
         match noted {
             Some(files) => files.check(&shared, directory, &there),
+            None if is_older => {}
             // Before the first list there is nothing that could be on it.
             None if there.len() > journals.len() || !names.is_empty() => {
                 let path = file(directory, "journal", journals.last().map_or(number, |(number, _)| *number));
@@ -223,11 +225,21 @@ fn repair(disk: &Disk, shared: &Shared, path: &Path, number: u64) -> io::Result<
     sealing.end(path, number).map(drop)
 }
 
-/// Takes the points of a journal, and returns the newest list of files in it.
-fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<Option<Files>> {
+/// The list of files in a journal.
+struct JournalFound {
+    /// The newest one.
+    noted: Option<Files>,
+    /// Points stand where a list is today: an earlier version wrote none.
+    is_older: bool,
+}
+
+/// Takes the points of a journal.
+fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<JournalFound> {
     let bytes = fs::read(path)?;
     let scan = record::scan(&bytes);
     let (mut damaged, mut noted) = (scan.damaged, None);
+    let is_first = |record: &Record<'_>| record.offset == MAGIC.len() && record.kind == Kind::Points;
+    let is_older = Head::of(&bytes) == Head::Ours && scan.records.first().is_some_and(is_first);
     for record in &scan.records {
         if let Some(files) = Files::decode(record.payload).filter(|_| record.kind == Kind::Files) {
             noted = Some(files);
@@ -244,7 +256,7 @@ fn read_journal(disk: &Disk, shared: &Shared, path: &Path) -> io::Result<Option<
     if scan.torn > 0 {
         shared.torn(path, scan.torn);
     }
-    Ok(noted)
+    Ok(JournalFound { noted, is_older })
 }
 
 /// Cuts what was not written wholly, and lists what is there.

@@ -1,6 +1,7 @@
 //! Files that are gone, empty or cut at a record's end: nothing in them is wrong, and yet something is missing.
 
 use super::disk::Disk;
+use super::record::{self, Kind, MAGIC};
 use super::store::listed;
 use super::tests_of_damage::{BEGIN, LONG, SERIES, Trial, now, row, rows};
 use super::writer::Order;
@@ -88,6 +89,38 @@ fn a_journal_without_its_beginning_is_missed() {
         let file = fs::OpenOptions::new().write(true).open(the(directory.path(), "journal")).unwrap();
         file.set_len(left).unwrap();
         assert_eq!(damaged(&open(directory.path())), 1, "{left} bytes");
+    }
+}
+
+#[test]
+fn a_directory_from_before_journals_listed_the_files_is_whole_and_lists_them_from_then_on() {
+    let directory = filled();
+    let path = the(directory.path(), "journal");
+    let bytes = fs::read(&path).unwrap();
+    let mut older = MAGIC.to_vec();
+    for record in record::scan(&bytes).records.iter().filter(|record| record.kind == Kind::Points) {
+        record::put(Kind::Points, record.payload, &mut older);
+    }
+    assert!(older.len() > MAGIC.len() && older.len() < bytes.len());
+    // Its first record is damaged: the list may have been there.
+    for (at, damage) in [(older.len(), 0), (MAGIC.len(), 2)] {
+        let copy = tempfile::tempdir().unwrap();
+        for (from, ..) in listed(directory.path()).unwrap() {
+            fs::copy(&from, copy.path().join(from.file_name().unwrap())).unwrap();
+        }
+        for name in ["names.jsonl", "annotations.jsonl"] {
+            fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let mut written = older.clone();
+        written.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1);
+        fs::write(copy.path().join(path.file_name().unwrap()), written).unwrap();
+        assert_eq!(damaged(&open(copy.path())), damage, "{at}");
+        let again = open(copy.path());
+        assert_eq!(again.counted(), 0);
+        assert!(damage > 0 || again.rows() == rows(0..200));
+        drop(again);
+        fs::remove_file(the(copy.path(), "active")).unwrap();
+        assert_eq!(damaged(&open(copy.path())), 1, "the list is there now");
     }
 }
 

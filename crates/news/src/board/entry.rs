@@ -183,7 +183,39 @@ async fn run(shared: Weak<Shared>, entry: Arc<Entry>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Board, Publish, Row};
     use super::*;
+    use crate::fetch::{Fetcher, Options};
+    use crate::guard::{Allow, Guard};
+    use crate::scrape::Scraper;
+    use crate::site::Listed;
+    use crate::state::Store;
+
+    /// One thread: nothing happens between two lines but where something is awaited.
+    #[tokio::test(flavor = "current_thread")]
+    async fn of_two_refreshes_that_come_together_the_second_one_costs_no_attempt_afterwards() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("a store");
+        let sites =
+            crate::site::parse_each("[[site]]\nname = \"One\"\nurl = \"http://127.0.0.1:1/\"\n").expect("a file");
+        let [Listed::Usable(site)] = &sites[..] else { panic!("one site") };
+        // Its next attempt by itself is minutes away.
+        let tried = Some(Timestamp::now() - LEAST * 2);
+        store.save(&Record { tried, ..Record::new(site) }).expect("saved");
+        // Nothing is allowed, so each attempt fails at once.
+        let fetcher = Fetcher::new(Guard::new(Allow::default(), LEAST), Options::default()).expect("a fetcher");
+        let board = Board::start(Scraper::new(fetcher, None, RETRY), store, Publish::default(), sites);
+        let entry = {
+            let sites = board.0.sites.lock();
+            let [Row::Running(running)] = &sites.rows[..] else { panic!("one site") };
+            running.entry.clone()
+        };
+        // Its task waits from here on: one of two wake-ups ends the wait, the other one is kept.
+        tokio::task::yield_now().await;
+        tokio::join!(board.refresh(), board.refresh());
+        tokio::task::yield_now().await;
+        assert_eq!((entry.begun.load(Ordering::SeqCst), *entry.ended.borrow()), (1, 1));
+    }
 
     #[test]
     fn the_interval_is_the_ttl_and_shorter_after_failures() {

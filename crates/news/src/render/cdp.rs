@@ -43,13 +43,25 @@ impl Waiting {
     }
 }
 
-/// A call that waits for its answer, which is forgotten when nobody waits any more.
-struct Pending<'a> {
+/// A call that was sent, whose answer is forgotten when this is dropped.
+pub(crate) struct Call<'a> {
     waiting: &'a Mutex<Waiting>,
     id: u64,
+    method: &'static str,
+    answer: oneshot::Receiver<Result<Value, String>>,
 }
 
-impl Drop for Pending<'_> {
+impl Call<'_> {
+    /// Waits for its result.
+    pub(crate) async fn result(mut self) -> Result<Value, CallError> {
+        match (&mut self.answer).await {
+            Ok(result) => result.map_err(|message| CallError::Refused { method: self.method, message }),
+            Err(_) => Err(CallError::Gone),
+        }
+    }
+}
+
+impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.waiting.lock().calls.remove(&self.id);
     }
@@ -109,21 +121,23 @@ impl Connection {
         method: &'static str,
         params: Value,
     ) -> Result<Value, CallError> {
-        let (sender, receiver) = oneshot::channel();
+        self.begin(session, method, params).result().await
+    }
+
+    /// Calls a method at once, whether its result is waited for or not. The browser takes the calls of a session in their
+    /// order, so several that do not need each other's results cost the time of one.
+    pub(crate) fn begin(&self, session: Option<&str>, method: &'static str, params: Value) -> Call<'_> {
+        let (sender, answer) = oneshot::channel();
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         {
             let mut waiting = self.waiting.lock();
-            if waiting.is_gone {
-                return Err(CallError::Gone);
+            // Without its sender the answer is that the browser has ended.
+            if !waiting.is_gone {
+                waiting.calls.insert(id, sender);
             }
-            waiting.calls.insert(id, sender);
         }
-        let _pending = Pending { waiting: &self.waiting, id };
         self.write(id, session, method, params);
-        match receiver.await {
-            Ok(result) => result.map_err(|message| CallError::Refused { method, message }),
-            Err(_) => Err(CallError::Gone),
-        }
+        Call { waiting: &self.waiting, id, method, answer }
     }
 
     /// Calls a method without waiting.

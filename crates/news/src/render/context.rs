@@ -41,9 +41,10 @@ async fn open(connection: Connection, proxy: Option<SocketAddr>) -> Result<Conte
     let mut context = Context { connection, id: id.clone(), session, target };
     let connection = &context.connection;
     let deny = json!({ "behavior": "deny", "browserContextId": id });
-    connection.call(None, "Browser.setDownloadBehavior", deny).await?;
+    let denying = connection.begin(None, "Browser.setDownloadBehavior", deny);
     let page = json!({ "url": "about:blank", "browserContextId": id });
     let target = text(&connection.call(None, "Target.createTarget", page).await?, "targetId");
+    denying.result().await?;
     let attach = json!({ "targetId": target, "flatten": true });
     let session = text(&connection.call(None, "Target.attachToTarget", attach).await?, "sessionId");
     (context.target, context.session) = (target, session);

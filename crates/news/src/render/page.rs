@@ -1,7 +1,7 @@
 //! One page: in a context of its own, which is disposed of whatever happens.
 
 use super::browser::Browser;
-use super::cdp::{CallError, Connection};
+use super::cdp::{Call, CallError, Connection};
 use super::context::Context;
 use super::request::{RenderError, Rendered, Request};
 use super::{RenderStep, screenshot};
@@ -102,20 +102,15 @@ impl Page<'_> {
 
     async fn prepare(&self) -> Result<(), String> {
         let viewport = self.request.viewport;
-        for (method, params) in [
-            ("Page.enable", json!({})),
-            ("Inspector.enable", json!({})),
-            (
-                "Emulation.setDeviceMetricsOverride",
-                json!({
-                    "width": viewport.width, "height": viewport.height, "deviceScaleFactor": 1, "mobile": false,
-                }),
-            ),
-        ] {
-            self.call(method, params).await?;
-        }
-        for (method, params) in self.rules(true) {
-            self.call(method, params).await?;
+        let size = json!({
+            "width": viewport.width, "height": viewport.height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        let own =
+            [("Page.enable", json!({})), ("Inspector.enable", json!({})), ("Emulation.setDeviceMetricsOverride", size)];
+        let begin = |(method, params)| self.connection.begin(Some(self.session), method, params);
+        let calls: Vec<Call<'_>> = own.into_iter().chain(self.rules(true)).map(begin).collect();
+        for call in calls {
+            call.result().await.map_err(|error| error.to_string())?;
         }
         Ok(())
     }

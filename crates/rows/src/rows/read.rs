@@ -120,7 +120,7 @@ impl Inner {
     /// way.
     pub(super) fn read_now(&self, table: &str, key: &str) -> Option<(Bytes, Duration)> {
         let id = self.id(table).ok()?;
-        let key = self.slot(id).cached()?.canonical_text(key)?;
+        let key = self.slot(id).cached(|table| table.canonical_text(key))?;
         let (row, max_age) = self.cache.hit(clock::now(), id, key.as_bytes())?;
         let row = row?;
         count(&self.metrics.hits);

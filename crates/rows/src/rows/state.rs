@@ -94,10 +94,10 @@ impl TableSlot {
         }
     }
 
-    /// The table, if it is cached.
-    pub(super) fn cached(&self) -> Option<Arc<Table>> {
+    /// Asks the table, if it is cached: without a count of its users, which all threads would change.
+    pub(super) fn cached<T>(&self, ask: impl FnOnce(&Table) -> Option<T>) -> Option<T> {
         let state = self.state.read();
-        state.table.clone().filter(|_| state.problem.is_none())
+        state.table.as_deref().filter(|_| state.problem.is_none()).and_then(ask)
     }
 
     /// Why the table is not cached.

@@ -192,7 +192,6 @@ async fn apply(
 }
 
 fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
-    count(&inner.metrics.events);
     let keys = match Event::read(payload) {
         Event::Flush => None,
         Event::Keys(key, old) => inner.slot(id).table().ok().and_then(|table| {
@@ -210,6 +209,8 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
         }
         None => flush(inner, id),
     }
+    // Once it is applied: whoever sees the count sees no older row.
+    count(&inner.metrics.events);
     let slot = inner.slot(id);
     let payload = if slot.spec.hidden.is_empty() || slot.table().is_ok_and(|table| has_known_columns(&table, payload)) {
         Cow::Borrowed(payload)
@@ -226,8 +227,8 @@ fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
 }
 
 pub(super) fn flush(inner: &Inner, id: TableId) {
-    count(&inner.metrics.flushes);
     inner.cache.flush(id);
+    count(&inner.metrics.flushes);
 }
 
 fn cut(payload: &str) -> &str {

@@ -12,6 +12,13 @@ use tokio::time::sleep;
 #[derive(Clone)]
 pub(crate) struct Proxy(Arc<Shared>);
 
+/// Replies of sessions of this name, to requests that contain this text.
+#[derive(Clone, Copy)]
+struct Hold {
+    name: &'static str,
+    text: &'static str,
+}
+
 struct Shared {
     port: u16,
     target: Mutex<PathBuf>,
@@ -21,8 +28,8 @@ struct Shared {
     swallow: AtomicBool,
     /// Most milliseconds that what the server sends is kept back, each time another number of them.
     delay: AtomicU64,
-    /// Replies of sessions of this name are kept back.
-    hold: watch::Sender<Option<&'static str>>,
+    /// Replies that are kept back.
+    hold: watch::Sender<Option<Hold>>,
     /// Sessions whose replies are.
     held: AtomicUsize,
     cut: Notify,
@@ -78,7 +85,12 @@ impl Proxy {
 
     /// Keeps back the replies of sessions of this name, until [`Proxy::release`].
     pub(crate) fn hold(&self, name: &'static str) {
-        self.0.hold.send_replace(Some(name));
+        self.hold_replies_to(name, "");
+    }
+
+    /// Keeps back the replies of sessions of this name to requests that contain the text, until [`Proxy::release`].
+    pub(crate) fn hold_replies_to(&self, name: &'static str, text: &'static str) {
+        self.0.hold.send_replace(Some(Hold { name, text }));
     }
 
     pub(crate) fn release(&self) {
@@ -96,8 +108,23 @@ impl Proxy {
     }
 }
 
-/// The name that a session gives itself.
-type Name = OnceLock<String>;
+/// Knowledge of a session from its requests.
+#[derive(Default)]
+struct Session {
+    /// The name that it gives itself.
+    name: OnceLock<String>,
+    /// Its newest request.
+    request: Mutex<Vec<u8>>,
+}
+
+impl Session {
+    fn is_held(&self, hold: Option<Hold>) -> bool {
+        let Some(Hold { name, text }) = hold else { return false };
+        let request = self.request.lock().expect("no panic");
+        let contains = text.is_empty() || request.windows(text.len()).any(|part| part == text.as_bytes());
+        contains && self.name.get().is_some_and(|given| given == name)
+    }
+}
 
 async fn carry(shared: Arc<Shared>, client: TcpStream) {
     let _ = client.set_nodelay(true);
@@ -105,10 +132,10 @@ async fn carry(shared: Arc<Shared>, client: TcpStream) {
     let Ok(server) = UnixStream::connect(target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let name = Name::new();
+    let session = Session::default();
     tokio::select! {
-        () = pump(&shared, from_client, to_server, &name, false) => {}
-        () = pump(&shared, from_server, to_client, &name, true) => {}
+        () = pump(&shared, from_client, to_server, &session, false) => {}
+        () = pump(&shared, from_server, to_client, &session, true) => {}
         () = shared.cut.notified() => {}
     }
 }
@@ -117,7 +144,7 @@ async fn pump(
     shared: &Shared,
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    name: &Name,
+    session: &Session,
     is_reply: bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -130,9 +157,13 @@ async fn pump(
             if most > 0 {
                 sleep(Duration::from_millis(fastrand::u64(0..=most))).await;
             }
-            keep_back(shared, name).await;
-        } else if let Some(given) = name_given(&buffer[..count]) {
-            let _ = name.set(given);
+            keep_back(shared, session).await;
+        } else {
+            if let Some(given) = name_given(&buffer[..count]) {
+                let _ = session.name.set(given);
+            }
+            // Before it is passed on: its reply comes later.
+            *session.request.lock().expect("no panic") = buffer[..count].to_vec();
         }
         is_broken |= shared.swallow.load(SeqCst);
         if !is_broken && to.write_all(&buffer[..count]).await.is_err() {
@@ -141,12 +172,12 @@ async fn pump(
     }
 }
 
-async fn keep_back(shared: &Shared, name: &Name) {
+async fn keep_back(shared: &Shared, session: &Session) {
     let mut hold = shared.hold.subscribe();
-    let is_held = |hold: &Option<&'static str>| hold.is_some() && *hold == name.get().map(String::as_str);
-    if is_held(&hold.borrow_and_update()) {
+    let is_held = session.is_held(*hold.borrow_and_update());
+    if is_held {
         let _held = Held::new(&shared.held);
-        let _ = hold.wait_for(|hold| !is_held(hold)).await;
+        let _ = hold.wait_for(|hold| !session.is_held(*hold)).await;
     }
 }
 

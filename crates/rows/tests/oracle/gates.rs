@@ -24,7 +24,7 @@ async fn is_missed(scene: Scene, switch_off: impl Fn(&mut DisabledParts)) {
     if scene.lasts() {
         for (options, is_missed) in [(whole, false), (without, true)] {
             let options = Options { samples: SAMPLES, ..options };
-            let inconsistent = Stage::new(scene, &options, false).await.sample().await;
+            let inconsistent = Stage::new(scene, &options, false).await.sample(is_missed).await;
             assert_eq!(inconsistent > 0, is_missed, "rows that the sampler found");
         }
     }

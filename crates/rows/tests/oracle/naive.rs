@@ -19,7 +19,7 @@ impl Naive {
     pub(crate) async fn connect(address: &str) -> Arc<Naive> {
         let sql = connect(address).await;
         sql.batch_execute("SET application_name = 'switchboard rows'").await.expect("set");
-        let select = sql.prepare("SELECT version FROM item WHERE id = $1").await.expect("prepared");
+        let select = sql.prepare("SELECT version FROM item WHERE id = $1::text::int8").await.expect("prepared");
         let naive = Arc::new(Naive { rows: parking_lot::Mutex::default(), sql, select });
         // Its triggers are the real ones.
         let spec = switchboard_rows::TableSpec::from("item");
@@ -46,7 +46,7 @@ impl Naive {
         if let Some(row) = self.rows.lock().get(&key) {
             return Ok(*row);
         }
-        let row = self.sql.query_opt(&self.select, &[&key]).await.map_err(Error::from)?;
+        let row = self.sql.query_opt(&self.select, &[&key.to_string()]).await.map_err(Error::from)?;
         let row = row.map(|row| row.get::<_, i64>(0).cast_unsigned());
         self.rows.lock().insert(key, row);
         Ok(row)

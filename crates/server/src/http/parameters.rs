@@ -34,7 +34,7 @@ pub(super) fn shown(name: &[u8]) -> String {
 }
 
 /// Text, with replacements where it is none.
-pub(super) fn text_or(bytes: &[u8]) -> String {
+pub(crate) fn text_or(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

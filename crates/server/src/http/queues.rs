@@ -59,6 +59,7 @@ async fn list(
 fn row(queue: &QueueStatus) -> Value {
     let mut row = json!({
         "name": String::from_utf8_lossy(&queue.name),
+        "topics": queue.topics.as_deref().map(String::from_utf8_lossy),
         "depth": queue.depth,
         "postponed": queue.postponed,
         "in_flight": queue.in_flight,
@@ -81,6 +82,9 @@ fn row(queue: &QueueStatus) -> Value {
     });
     if std::str::from_utf8(&queue.name).is_err() {
         row["name_hex"] = const_hex::encode(&queue.name).into();
+    }
+    if let Some(topics) = queue.topics.as_deref().filter(|topics| std::str::from_utf8(topics).is_err()) {
+        row["topics_hex"] = const_hex::encode(topics).into();
     }
     row
 }

@@ -4,6 +4,7 @@
 use crate::connector::Connector;
 use crate::http::parameters::{bad, parameter};
 use crate::hub::Hub;
+use crate::stomp::is_stomp_queue;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -45,8 +46,7 @@ pub(super) async fn publish(
         return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("{text}\n")).into_response());
     }
     let sending = async {
-        // STOMP has neither a name without anything behind this nor a zero byte.
-        if name.strip_prefix(b"/queue/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&0)) {
+        if is_stomp_queue(&name) {
             return send_to_queue(&connector, &name, &body).await;
         }
         send(&connector, &name, &body).await.map(|()| None)

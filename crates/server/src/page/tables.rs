@@ -6,7 +6,7 @@
 use super::find::Needle;
 use super::order::{First, natural};
 use crate::answers::Answers;
-use crate::http::parameters::{bad, number, parameter};
+use crate::http::parameters::{bad, number, parameter, text_or};
 use crate::http::queues::seconds;
 use crate::http::status::{channel_row, connection_row, sums, waits_for};
 use crate::hub::Hub;
@@ -112,6 +112,7 @@ pub(super) async fn channel(State(hub): State<Arc<Hub>>, RawQuery(query): RawQue
         row["oldest_s"] = queue.oldest.map(seconds).into();
         row["postponed"] = queue.postponed.into();
         row["returned"] = queue.returned.into();
+        row["topics"] = queue.topics.as_deref().map(text_or).into();
     }
     Json(row)
 }

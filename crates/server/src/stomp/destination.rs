@@ -36,6 +36,12 @@ pub(super) fn channel(name: &[u8], connection: ConnectionId) -> Result<Bytes, St
     )))
 }
 
+/// Returns true for the name of a queue that is a destination of STOMP: it has something behind `/queue/`, and no zero byte, which STOMP
+/// cannot express. Only there a publisher hears that its message was rejected; other names are left to the native protocol.
+pub fn is_stomp_queue(name: &[u8]) -> bool {
+    name.strip_prefix(b"/queue/").is_some_and(|rest| !rest.is_empty() && !rest.contains(&0))
+}
+
 /// As [`channel`] for a destination of a SUBSCRIBE, which may be a pattern.
 pub(super) fn pattern(name: &[u8], connection: ConnectionId) -> Result<Bytes, StompError> {
     let channel = channel(name, connection)?;
@@ -83,6 +89,22 @@ mod tests {
         }
         for name in ["/temp-queue/", "/temp-topic/a", "/reply-queue/a", "/dsub/a", "/temp-queue"] {
             assert!(channel(name.as_bytes(), ME).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_queue_of_stomp_has_something_behind_its_prefix_and_no_zero_byte() {
+        for (name, is_queue) in [
+            (&b"/queue/a"[..], true),
+            (b"/queue/a/b\xff\n", true),
+            (b"/queue/", false),
+            (b"/queue", false),
+            (b"/queues/a", false),
+            (b"/queue/a\0", false),
+            (b"/topic/a", false),
+        ] {
+            assert_eq!(is_stomp_queue(name), is_queue, "{}", name.escape_ascii());
+            assert!(!is_queue || channel(name, ME).is_ok());
         }
     }
 

@@ -2,13 +2,18 @@ use std::borrow::Cow;
 use switchboard_wire::native::ForeignProtocol;
 use switchboard_wire::stomp::{Frame, FrameWriter, Version};
 
-/// Why a session ends with an ERROR frame.
+/// Tells an ERROR behind which the session goes on from others: by the specification, each is the last frame.
+const FATAL: &[u8] = b"fatal";
+
+/// An ERROR frame, behind which the session ends unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StompError {
     /// A sentence for the person who reads the client's log.
     pub(crate) message: Cow<'static, str>,
     /// Of the frame that is to blame.
     pub(crate) receipt: Option<Vec<u8>>,
+    /// The session ends behind it.
+    is_fatal: bool,
     /// Whether the versions that are spoken here are named.
     names_versions: bool,
     /// The peer speaks something else, and could not read an ERROR.
@@ -17,7 +22,7 @@ pub(crate) struct StompError {
 
 impl StompError {
     pub(crate) fn new(message: impl Into<Cow<'static, str>>) -> StompError {
-        StompError { message: message.into(), receipt: None, names_versions: false, foreign: None }
+        StompError { message: message.into(), receipt: None, is_fatal: true, names_versions: false, foreign: None }
     }
 
     /// No version in common.
@@ -40,6 +45,11 @@ impl StompError {
         StompError { receipt, ..self }
     }
 
+    /// A message was not taken, and the session goes on.
+    pub(super) fn rejected(reason: String, receipt: &[u8]) -> StompError {
+        StompError { is_fatal: false, ..StompError::new(reason).with_receipt(Some(receipt.to_vec())) }
+    }
+
     /// The ERROR frame.
     pub(super) fn write(&self, version: Version, out: &mut Vec<u8>) {
         // A long message is whole in the body.
@@ -47,6 +57,9 @@ impl StompError {
         let mut frame = FrameWriter::new(b"ERROR", version, out).header(b"message", short.as_bytes());
         if self.names_versions {
             frame = frame.header(b"version", b"1.0,1.1,1.2");
+        }
+        if !self.is_fatal {
+            frame = frame.header(FATAL, b"false");
         }
         if let Some(receipt) = &self.receipt {
             frame = frame.header(b"receipt-id", receipt);

@@ -9,6 +9,7 @@ mod ledger;
 mod outbox;
 mod session;
 
+pub use destination::is_stomp_queue;
 pub(crate) use error::StompError;
 pub(crate) use framing::{Framing, Signal};
 pub(crate) use header_lines::SharedLines;

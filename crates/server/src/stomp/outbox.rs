@@ -133,8 +133,7 @@ impl Outbox {
             Entry::Rejected(batch, reason, bytes) => {
                 for receipt in batch.iter() {
                     let begin = self.control.len();
-                    let error = StompError::new(reason.clone()).with_receipt(Some(receipt.to_vec()));
-                    error.write(self.version, &mut self.control);
+                    StompError::rejected(reason.clone(), receipt).write(self.version, &mut self.control);
                     self.framing.wrap(&mut self.control, begin, &[]);
                 }
                 self.receipts = (self.receipts.0 + batch.len(), self.receipts.1 + bytes);

@@ -18,6 +18,9 @@ pub(super) struct Queue {
     name: String,
     /// The name's bytes, if they are no UTF-8.
     name_hex: Option<String>,
+    /// Topics that feed it: it is a durable subscription's.
+    topics: Option<String>,
+    topics_hex: Option<String>,
     depth: f64,
     in_flight: f64,
     consumers: f64,
@@ -38,11 +41,15 @@ impl Queue {
     }
 
     fn state(&self) -> String {
-        match (self.paused, self.paused_publishers) {
-            (true, _) => "paused".to_owned(),
-            (false, waiting) if waiting > 0.0 => format!("full, {} wait to publish", count(waiting)),
-            _ => String::new(),
-        }
+        let state = match (self.paused, self.paused_publishers) {
+            (true, _) => Some("paused".to_owned()),
+            (false, waiting) if waiting > 0.0 => Some(format!("full, {} wait to publish", count(waiting))),
+            _ => None,
+        };
+        let bytes = self.topics_hex.as_deref().and_then(from_hex);
+        let topics = bytes.or_else(|| self.topics.clone().map(String::into_bytes));
+        let topics = topics.map(|topics| format!("subscription to {}", encode(&topics)));
+        state.into_iter().chain(topics).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -169,6 +176,16 @@ mod tests {
         let first = text.lines().nth(1).unwrap();
         assert!(first.starts_with("/queue/a/rather/long/name/of/a/queue/that/goes/on/0 "), "{first}");
         assert!(text.contains("full, 123k wait to publish") && first.ends_with("paused"), "{text}");
+    }
+
+    #[test]
+    fn a_queue_of_a_durable_subscription_names_the_topics_that_feed_it() {
+        let queue = |topics: &str, paused| Queue { topics: Some(topics.into()), paused, ..Queue::default() };
+        assert_eq!(queue("/topic/orders/>", false).state(), "subscription to /topic/orders/>");
+        assert_eq!(queue("/topic/a", true).state(), "paused, subscription to /topic/a");
+        let bytes = Queue { topics_hex: Some("2f746f7069632fff".into()), ..queue("?", false) };
+        assert_eq!(bytes.state(), "subscription to /topic/%FF");
+        assert_eq!(Queue::default().state(), "");
     }
 
     #[test]

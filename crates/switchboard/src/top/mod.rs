@@ -51,6 +51,7 @@ pub(crate) async fn run(args: &Top) -> Result<()> {
         return output::write(format!("{}\n", monitor.0.get(PROCESSES).await?.trim_end()).as_bytes());
     }
     if !args.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+        terminal::block_faults()?;
         return screen::run(&monitor).await;
     }
     let mut beat = interval(BEAT);

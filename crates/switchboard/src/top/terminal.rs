@@ -1,16 +1,17 @@
-//! The terminal, taken and given back: what ends or stops the program leaves it as it was, except for the signals that no
-//! thread can serve, and SIGTTIN and SIGTTOU: who is in the background must not touch the terminal.
+//! The terminal, taken and given back: what ends or stops the program leaves it as it was, except for SIGKILL and SIGSTOP, which
+//! nobody can catch. In the background the terminal belongs to others, and is not touched.
 //!
 //! Signals have a thread of their own, so that they are served while a drawing waits for a terminal that does not read.
 
 use anyhow::{Context, Result};
+use nix::sys::signal::{SigSet, Signal};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use signal_hook::consts::signal::{
     SIGABRT, SIGALRM, SIGBUS, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP, SIGTSTP,
-    SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+    SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
 };
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 /// Longest delay of the end by a drawing in progress.
 const DRAWING: Duration = Duration::from_secs(1);
-/// They end a process that has made no provision. Real-time signals do, too. SIGFPE, SIGILL and SIGSEGV cannot be caught safely.
+/// They end a process that has made no provision. Real-time signals do, too.
 const ENDING: [i32; 18] = [
     SIGABRT,
     SIGBUS,
@@ -41,6 +42,9 @@ const ENDING: [i32; 18] = [
     SIGXCPU,
     SIGXFSZ,
 ];
+/// They end it as well, and must not be caught: a fault would come again and again. Sent by others they can be waited for, and a fault
+/// of the process's own ends it although they are blocked.
+const FAULTS: [Signal; 3] = [Signal::SIGFPE, Signal::SIGILL, Signal::SIGSEGV];
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
 #[derive(Debug, Default)]
@@ -69,7 +73,29 @@ impl Shared {
         let _ = execute!(stdout(), EnterAlternateScreen);
     }
 
+    fn serve(&self, signal: i32, resumed: &impl Fn()) {
+        match signal {
+            // It stops until it is in the foreground again.
+            SIGCONT if is_in_background() => _ = emulate_default_handler(SIGTTOU),
+            SIGCONT => {
+                self.take();
+                resumed();
+            }
+            signal => {
+                self.give_back();
+                // Ends or stops the program as without us; a real-time signal has no name there.
+                if emulate_default_handler(signal).is_err() {
+                    std::process::exit(128 + signal);
+                }
+            }
+        }
+    }
+
     fn give_back(&self) {
+        // There it is not taken, and a change of the mode would not return.
+        if is_in_background() {
+            return;
+        }
         // First, for it never waits: the mode is what hurts most.
         let _ = disable_raw_mode();
         let state = self.lock();
@@ -82,6 +108,25 @@ impl Shared {
     }
 }
 
+/// Leaves faults to a thread that waits for them; to be called while there is no other thread.
+pub(super) fn block_faults() -> Result<()> {
+    faults().thread_block().context("cannot block signals")
+}
+
+fn faults() -> SigSet {
+    FAULTS.into_iter().collect()
+}
+
+/// Returns true for a signal that the kernel sends to those in the background that touch the terminal.
+fn is_of_background(signal: i32) -> bool {
+    matches!(signal, SIGTTIN | SIGTTOU)
+}
+
+/// Returns true if the terminal is another process group's. Without a terminal of the session nobody is in the background.
+fn is_in_background() -> bool {
+    rustix::termios::tcgetpgrp(std::io::stdin()).is_ok_and(|group| group != rustix::process::getpgrp())
+}
+
 /// The terminal while it is this program's.
 pub(super) struct Screen {
     terminal: DefaultTerminal,
@@ -92,26 +137,28 @@ impl Screen {
     /// Takes it. `resumed` is called when the program goes on after a stop, and everything is to be drawn anew.
     pub(super) fn take(resumed: impl Fn() + Send + 'static) -> Result<Screen> {
         let shared = Arc::new(Shared::default());
-        let signals = Signals::new(ENDING.into_iter().chain(REAL_TIME).chain([SIGTSTP, SIGCONT]));
+        let signals = Signals::new(ENDING.into_iter().chain(REAL_TIME).chain([SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT]));
         let mut signals = signals.context("cannot listen for signals")?;
         let terminal = ratatui::try_init().context("cannot take the terminal")?;
         shared.lock().taken = true;
         let serving = shared.clone();
         std::thread::spawn(move || {
-            for signal in signals.forever() {
-                match signal {
-                    SIGCONT => {
-                        serving.take();
-                        resumed();
-                    }
-                    signal => {
-                        serving.give_back();
-                        // Ends or stops the program as without us; a real-time signal has no name there.
-                        if emulate_default_handler(signal).is_err() {
-                            std::process::exit(128 + signal);
-                        }
-                    }
-                }
+            loop {
+                let batch: Vec<i32> = signals.wait().collect();
+                // What had stopped the program before it went on is over.
+                let goes_on = batch.contains(&SIGCONT);
+                batch.into_iter().filter(|signal| !(goes_on && is_of_background(*signal))).for_each(|signal| {
+                    serving.serve(signal, &resumed);
+                });
+            }
+        });
+        let serving = shared.clone();
+        std::thread::spawn(move || {
+            let faults = faults();
+            if let Ok(signal) = faults.wait() {
+                serving.give_back();
+                let _ = faults.thread_unblock();
+                let _ = emulate_default_handler(signal as i32);
             }
         });
         Ok(Screen { terminal, shared })

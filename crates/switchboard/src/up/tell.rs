@@ -20,6 +20,15 @@ impl Services {
         Ok(())
     }
 
+    /// Tells programs that a service does not run for another reason than before. People were told by the banner that it does not run,
+    /// and find the reason in the log.
+    pub(super) fn tell_reason(&self) -> Result<()> {
+        let addresses = self.addresses.borrow();
+        self.ready.tell_change("", &addresses)?;
+        self.manager.ready(&addresses.summary());
+        Ok(())
+    }
+
     /// Shows what services lack, each time that this changes.
     pub(super) async fn follow(&self, mut states: watch::Receiver<States>) -> Result<()> {
         while states.changed().await.is_ok() {

@@ -14,7 +14,7 @@ import termios
 import time
 
 PATIENCE = 25
-ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGTRAP, signal.SIGBUS, 34, 64]
+ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGXCPU, 34, 64]
 LEAVES = "\x1b[?1049l"
 ENTERS = "\x1b[?1049h"
 SHOWS_CURSOR = "\x1b[?25h"
@@ -97,17 +97,39 @@ def stops_and_goes_on(command, stop):
     shell.write("exit\n")
 
 
+def goes_on_in_the_background(command):
+    shell = Terminal(["bash", "--norc", "--noprofile", "-i"])
+    shell.write("PS1='prom''pt> '; stty -echo\n")
+    shell.until("prompt> ")
+    shell.write(" ".join(command) + "\n")
+    shell.until("watched")
+    shell.write("\x1a")
+    shell.until("Stopped")
+    shell.until("prompt> ")
+    # The terminal is the shell's: who would show something stops again.
+    shell.write("bg\n")
+    shell.until("prompt> ")
+    shell.write("wait\nstty -a | grep -o -e '-\\?icanon'\n")
+    shown = shell.until("icanon")
+    assert "stopped" in shown.lower() and ENTERS not in shown and not shown.endswith("-"), shown
+    shell.until("prompt> ")
+    shell.write("fg\n")
+    shell.until(ENTERS)
+    shell.until("watched")
+    shell.write("q")
+    shell.until("prompt> ")
+    shell.write("exit\n")
+
+
 def main():
     command = sys.argv[1:]
     for number in ENDING:
         ends(command, int(number))
     stops_and_goes_on(command, lambda shell: shell.write("\x1a"))
 
-    def by_signal(shell):
-        top = os.tcgetpgrp(shell.file)
-        os.kill(top, signal.SIGTSTP)
-
-    stops_and_goes_on(command, by_signal)
+    for number in [signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU]:
+        stops_and_goes_on(command, lambda shell: os.kill(os.tcgetpgrp(shell.file), number))
+    goes_on_in_the_background(command)
     print("Done.", flush=True)
 
 

@@ -51,3 +51,26 @@ impl Repeat {
         (known.headers, known.content_length) = (headers, content_length);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_remembered_up_to_its_longest_length_and_a_longer_one_leaves_the_last() {
+        let head = |length: usize| vec![length as u8; length];
+        let is_known = |repeat: &Repeat, length: usize| {
+            let input = [&head(length)[..], b"body"].concat();
+            repeat.found_at(&input).map(Known::length) == Some(length)
+        };
+        let mut repeat = Repeat::default();
+        for length in [1, LONGEST - 1, LONGEST] {
+            repeat.remember(&head(length), [1, 2, 3], 1, Some(4));
+            assert!(is_known(&repeat, length), "{length}");
+        }
+        repeat.remember(&head(LONGEST + 1), [1, 2, 3], 1, None);
+        assert!(!is_known(&repeat, LONGEST + 1) && is_known(&repeat, LONGEST));
+        // The whole head counts.
+        assert!(repeat.found_at(&head(LONGEST)[..LONGEST - 1]).is_none());
+    }
+}

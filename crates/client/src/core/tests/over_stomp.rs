@@ -6,10 +6,10 @@ use crate::options::Receipts;
 use crate::stomp::{Agreed, receipt};
 use switchboard_wire::stomp::{Decoder, Found, Limits, Version};
 
-const AGREED: Agreed = Agreed { version: Version::V1_2, sends: None, expects: None };
+pub(super) const AGREED: Agreed = Agreed { version: Version::V1_2, sends: None, expects: None };
 
 /// Decodes as a server: the bodies of whole messages, and the receipts that it gives.
-fn server(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
+pub(super) fn server(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut decoder = Decoder::new(Limits::default());
     decoder.set_version(Version::V1_2);
     let (mut bodies, mut receipts, mut at) = (Vec::new(), Vec::new(), 0);
@@ -27,7 +27,7 @@ fn server(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
     (bodies, receipts)
 }
 
-fn publish_three(core: &mut Publisher, now: Instant) {
+pub(super) fn publish_three(core: &mut Publisher, now: Instant) {
     for data in [&b"one"[..], b"", b"three"] {
         assert!(answer(&mut core.publish_with(b"/queue/a", b"kind:x\n", data, || now)).unwrap().is_ok());
     }
@@ -114,7 +114,8 @@ fn an_error_that_names_a_message_is_about_it_alone_and_it_is_not_sent_again() {
             let (bodies, receipt) = server(&drain(&mut core, now));
             assert_eq!(bodies.len(), 1);
             let receipt = String::from_utf8(receipt).unwrap();
-            let frame = if refused { receipt.replace("RECEIPT\n", "ERROR\nmessage:full\n") } else { receipt };
+            let frame =
+                if refused { receipt.replace("RECEIPT\n", "ERROR\nfatal:false\nmessage:full\n") } else { receipt };
             core.received(frame.as_bytes(), now).unwrap();
             fire(&mut core);
             answers.push(flush);
@@ -152,7 +153,7 @@ fn with_a_receipt_of_each_message_any_that_is_rejected_is_told_and_the_others_ha
         let frames = String::from_utf8(receipts).unwrap();
         for (index, frame) in frames.split_inclusive('\0').enumerate() {
             assert!(answer(&mut flush).is_none(), "{rejected:?}");
-            let error = frame.replace("RECEIPT\n", "ERROR\nmessage:full\n");
+            let error = frame.replace("RECEIPT\n", "ERROR\nfatal:false\nmessage:full\n");
             core.received(if rejected.contains(&index) { &error } else { frame }.as_bytes(), now).unwrap();
             fire(&mut core);
         }
@@ -179,7 +180,7 @@ fn a_flush_that_waits_behind_a_publish_without_room_tells_what_was_rejected_befo
     let mut parked = publish(&mut core);
     assert!(answer(&mut parked).is_none());
     let mut flush = core.flush("flush", now);
-    let error = String::from_utf8(receipts).unwrap().replace("RECEIPT\n", "ERROR\nmessage:full\n");
+    let error = String::from_utf8(receipts).unwrap().replace("RECEIPT\n", "ERROR\nfatal:false\nmessage:full\n");
     core.received(error.as_bytes(), now).unwrap();
     fire(&mut core);
     assert!(answer(&mut parked).unwrap().is_ok());
@@ -206,7 +207,7 @@ fn a_message_that_is_sent_again_and_then_rejected_is_told() {
     core.connected_by_stomp(Token(8), AGREED, now);
     let (bodies, receipts) = server(&drain(&mut core, now));
     assert_eq!(bodies.len(), 3);
-    let frames = String::from_utf8(receipts).unwrap().replacen("RECEIPT\n", "ERROR\nmessage:full\n", 1);
+    let frames = String::from_utf8(receipts).unwrap().replacen("RECEIPT\n", "ERROR\nfatal:false\nmessage:full\n", 1);
     core.received(frames.as_bytes(), now).unwrap();
     fire(&mut core);
     assert!(matches!(answer(&mut flush), Some(Err(Error::Server { .. }))));

@@ -4,6 +4,7 @@ use super::frames::missing;
 use super::refused::{self, SUBSCRIBE};
 use super::{Session, StompError};
 use crate::stomp::destination;
+use bytes::Bytes;
 use switchboard_broker::{AckMode, Command, Kind, SubscriptionId};
 use switchboard_wire::stomp::{Frame, FrameWriter, Version};
 
@@ -14,8 +15,20 @@ const PREFETCH: u32 = 0;
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) id: SubscriptionId,
-    /// Bytes of its names: as a key, and in each message.
+    pub(super) life: Life,
+    /// Bytes of its names: as a key, in each message, and of its queue.
     bytes: usize,
+}
+
+/// Time for which messages are kept for a subscription.
+#[derive(Debug)]
+pub(super) enum Life {
+    /// A queue keeps them.
+    Queue,
+    /// A topic's subscriber gets those that come while it is there.
+    Topic,
+    /// The subscription's queue keeps them.
+    Durable(Bytes),
 }
 
 impl Session {
@@ -23,7 +36,7 @@ impl Session {
         refused::check_all(&SUBSCRIBE, frame)?;
         let destination = frame.header(b"destination").ok_or_else(|| missing(frame, "destination"))?;
         let pattern = destination::pattern(&destination, self.connection)?;
-        let durable = self.durable(frame)?;
+        let durable = self.durable(frame, &pattern)?;
         let is_topic = Kind::of(&pattern) == Kind::Topic;
         check_life(frame, durable.is_some(), is_topic)?;
         let id = frame.header(b"id");
@@ -60,10 +73,15 @@ impl Session {
             .checked_add(1)
             .ok_or_else(|| StompError::new("the session has had too many subscriptions: connect anew"))?;
         let line = id.map_or_else(Vec::new, |id| FrameWriter::lines_of(b"subscription", &id, self.version));
-        let bytes = key.len() + line.len();
+        let life = match &durable {
+            Some(queue) => Life::Durable(queue.clone()),
+            None if is_topic => Life::Topic,
+            None => Life::Queue,
+        };
+        let bytes = key.len() + line.len() + durable.as_ref().map_or(0, Bytes::len);
         self.subscription_bytes += bytes;
         self.ledger.lock().subscribe(subscription, line, is_cumulative);
-        self.subscriptions.insert(key, Subscription { id: subscription, bytes });
+        self.subscriptions.insert(key, Subscription { id: subscription, life, bytes });
         self.is_consumer |= ack == AckMode::Auto && (durable.is_some() || !is_topic);
         commands.push(match durable {
             Some(queue) => Command::SubscribeDurable { subscription, queue, source: pattern, ack },
@@ -76,7 +94,7 @@ impl Session {
     }
 
     pub(super) fn unsubscribe(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
-        let durable = self.durable(frame)?;
+        let durable = self.durable_to_end(frame)?;
         let key = match (frame.header(b"id"), frame.header(b"destination")) {
             (Some(id), _) => Some(id),
             (None, Some(destination)) if self.version == Version::V1_0 => Some(destination),
@@ -84,7 +102,7 @@ impl Session {
             _ => return Err(missing(frame, "id")),
         };
         match key.as_ref().and_then(|key| self.subscriptions.remove(&**key)) {
-            Some(Subscription { id: subscription, bytes }) => {
+            Some(Subscription { id: subscription, bytes, .. }) => {
                 self.subscription_bytes -= bytes;
                 commands.push(Command::Unsubscribe { subscription });
             }

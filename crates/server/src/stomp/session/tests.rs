@@ -20,7 +20,7 @@ fn session() -> (Session, Arc<Mutex<Ledger>>) {
 }
 
 /// A session that is connected, and what `bytes` ask of the broker.
-fn after(bytes: &str) -> (Vec<Command>, Option<String>) {
+pub(super) fn after(bytes: &str) -> (Vec<Command>, Option<String>) {
     let (mut session, _) = session();
     let mut commands = Vec::new();
     let result = session.received_up_to(format!("{CONNECT}{bytes}").as_bytes(), usize::MAX, &mut commands);
