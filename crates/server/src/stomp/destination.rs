@@ -46,9 +46,14 @@ pub fn is_stomp_queue(name: &[u8]) -> bool {
 pub(super) fn pattern(name: &[u8], connection: ConnectionId) -> Result<Bytes, StompError> {
     let channel = channel(name, connection)?;
     let is_wild = |part: &[u8]| matches!(part, b"*" | b">" | b"#");
-    for level in name.split(|&byte| byte == b'/') {
+    // The name of a temporary queue is no pattern.
+    let is_own = name.starts_with(TEMPORARY);
+    let mut levels = name.split(|&byte| byte == b'/').peekable();
+    while let Some(level) = levels.next() {
         let mut parts = level.split(|&byte| byte == b'.');
-        if level == b"#" || level.contains(&b'.') && parts.any(is_wild) {
+        let is_part = level.len() > 1 && level.iter().any(|byte| matches!(byte, b'*' | b'>'));
+        let is_early = level == b">" && levels.peek().is_some();
+        if level == b"#" || !is_own && (is_part || is_early) || level.contains(&b'.') && parts.any(is_wild) {
             return Err(StompError::new(format!(
                 "wildcards are whole levels between slashes here, * for one and > for the rest, as in /topic/a/>: {}",
                 name.escape_ascii()
@@ -115,6 +120,18 @@ mod tests {
             assert_eq!(channel(name.as_bytes(), ME), Ok(name.into()));
         }
         assert!(pattern(b"/temp-queue/a.>", ME).is_err());
+    }
+
+    #[test]
+    fn a_wildcard_that_is_no_whole_level_or_has_a_level_behind_the_rest_is_refused_in_patterns_only() {
+        for name in ["/topic/>/x", "/topic/a/>/", "/topic/>/>", "/topic/a>", "/topic/>a", "/topic/a*", "/topic/**/b"] {
+            assert!(pattern(name.as_bytes(), ME).unwrap_err().message.contains("/topic/a/>"), "{name}");
+            assert_eq!(channel(name.as_bytes(), ME), Ok(name.into()));
+        }
+        for name in ["/topic/a/>", "/topic/*/x", "/topic/*/*", "/topic/*/>", "/topic/c#"] {
+            assert_eq!(pattern(name.as_bytes(), ME), Ok(name.into()), "{name}");
+        }
+        assert!(pattern(b"/temp-queue/a*>", ME).is_ok());
     }
 
     #[test]

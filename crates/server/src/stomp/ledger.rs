@@ -127,6 +127,11 @@ impl Ledger {
         }
     }
 
+    /// Whether the broker knows the subscription still, as far as it has told.
+    pub(super) fn is_live(&self, id: SubscriptionId) -> bool {
+        self.subscriptions.get(&id).is_some_and(|subscription| !subscription.is_ended)
+    }
+
     /// Whether a message was delivered under this tag.
     pub(super) fn is_given(&self, tag: u64) -> bool {
         (1..self.end).contains(&tag)

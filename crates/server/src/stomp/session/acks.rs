@@ -76,14 +76,17 @@ impl Session {
         let name = self.name(&id).ok_or_else(|| unknown(&id))?;
         if self.version == Version::V1_1 {
             let subscription = headers.subscription.ok_or_else(|| missing(frame, "subscription"))?;
-            let of = self.subscriptions.get(&*subscription).map(|subscription| subscription.id);
             // Of a subscription that has ended, it comes late, also if another has its name by now.
-            let is_live = |id| self.subscriptions.values().any(|subscription| subscription.id == id);
-            if let (Name::Tagged(named, _), Some(of)) = (name, of)
-                && named != of
-                && is_live(named)
+            if let Name::Tagged(of, _) = name
+                && self.subscriptions.get(&*subscription).is_none_or(|named| named.id != of)
+                && let Some((key, _)) = self.subscriptions.iter().find(|(_, one)| one.id == of)
             {
-                return Err(unknown(&id));
+                return Err(StompError::new(format!(
+                    "the message {} is of the subscription {} and not of {}",
+                    id.escape_ascii(),
+                    key.escape_ascii(),
+                    subscription.escape_ascii()
+                )));
             }
         }
         if let Some(transaction) = &headers.transaction {
@@ -174,5 +177,35 @@ fn command(tags: RangeInclusive<u64>, act: Act) -> Command {
     match act {
         Act::Ack => Command::Ack { first, last },
         Act::Nack { requeue } => Command::Nack { first, last, requeue },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::session;
+    use super::*;
+
+    #[test]
+    fn an_ack_or_nack_in_1_1_names_the_subscription_that_the_message_is_of() {
+        let two = |id| format!("SUBSCRIBE\nid:{id}\ndestination:/queue/{id}\nack:client-individual\n\n\0");
+        let connect = "CONNECT\naccept-version:1.1\nhost:h\n\n\0";
+        for command in ["ACK", "NACK"] {
+            for (named, is_right) in [("A", true), ("B", false), ("zz", false), ("", false)] {
+                let (mut session, ledger) = session();
+                let begin = format!("{connect}{}{}", two("A"), two("B"));
+                session.received_up_to(begin.as_bytes(), usize::MAX, &mut Vec::new()).unwrap();
+                let batch = switchboard_broker::Batch::one(b"x");
+                let of = SubscriptionId(0);
+                ledger.lock().deliver(of, "/queue/A".into(), (batch, None), Some(DeliveryTag(1)), false);
+                let frame = format!("{command}\nmessage-id:5-0-1\nsubscription:{named}\n\n\0");
+                let mut commands = Vec::new();
+                let result = session.received_up_to(frame.as_bytes(), usize::MAX, &mut commands);
+                assert_eq!((result.is_ok(), commands.len()), (is_right, usize::from(is_right)), "{command} {named}");
+                if let Err(error) = result {
+                    let expected = format!("the message 5-0-1 is of the subscription A and not of {named}");
+                    assert!(error.message.contains(&expected), "{error:?}");
+                }
+            }
+        }
     }
 }

@@ -46,7 +46,8 @@ impl Session {
             None if self.version == Version::V1_0 => Box::from(&*destination),
             None => return Err(missing(frame, "id")),
         };
-        if self.subscriptions.contains_key(&key) {
+        // One that another session has ended makes room for the next of its name.
+        if self.subscriptions.get(&key).is_some_and(|before| self.ledger.lock().is_live(before.id)) {
             return Err(StompError::new(format!("there is a subscription {} already", key.escape_ascii())));
         }
         let (ack, is_cumulative) = match frame.header(b"ack").as_deref() {
@@ -81,7 +82,9 @@ impl Session {
         let bytes = key.len() + line.len() + durable.as_ref().map_or(0, Bytes::len);
         self.subscription_bytes += bytes;
         self.ledger.lock().subscribe(subscription, line, is_cumulative);
-        self.subscriptions.insert(key, Subscription { id: subscription, life, bytes });
+        if let Some(ended) = self.subscriptions.insert(key, Subscription { id: subscription, life, bytes }) {
+            self.subscription_bytes -= ended.bytes;
+        }
         self.is_consumer |= ack == AckMode::Auto && (durable.is_some() || !is_topic);
         commands.push(match durable {
             Some(queue) => Command::SubscribeDurable { subscription, queue, source: pattern, ack },
@@ -153,4 +156,26 @@ fn prefetch(frame: &Frame<'_>) -> Result<u32, StompError> {
     let number =
         std::str::from_utf8(&asked).ok().and_then(|asked| asked.trim().parse().ok()).filter(|&asked| asked > 0);
     number.ok_or_else(|| StompError::new("the prefetch is a number of messages from 1 to 4294967295"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{CONNECT, session};
+    use super::*;
+
+    #[test]
+    fn a_subscribe_replaces_a_subscription_of_its_id_that_has_ended_and_no_other() {
+        let (mut session, ledger) = session();
+        let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:true\n\n\0";
+        session.received_up_to(format!("{CONNECT}{subscribe}").as_bytes(), usize::MAX, &mut Vec::new()).unwrap();
+        let bytes = session.subscription_bytes;
+        // Its queue was ended by another session.
+        ledger.lock().forget(SubscriptionId(0));
+        let mut commands = Vec::new();
+        session.received_up_to(subscribe.as_bytes(), usize::MAX, &mut commands).unwrap();
+        let [Command::SubscribeDurable { subscription, .. }] = commands[..] else { panic!("{commands:?}") };
+        assert_eq!((subscription, session.subscription_bytes), (SubscriptionId(1), bytes));
+        let error = session.received_up_to(subscribe.as_bytes(), usize::MAX, &mut commands).unwrap_err();
+        assert!(error.message.contains("there is a subscription 1 already"), "{error:?}");
+    }
 }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use switchboard_broker::{AckMode, Batch, ConnectionId, DeliveryTag, Packer, SubscriptionId};
 
-const CONNECT: &str = "CONNECT\naccept-version:1.2\n\n\0";
+pub(super) const CONNECT: &str = "CONNECT\naccept-version:1.2\n\n\0";
 
 fn limits() -> Limits {
     Limits { message: 20_000, channel_name: 40, ..Limits::default() }
@@ -14,7 +14,7 @@ fn all() -> Arc<AllTransactions> {
     Arc::new(AllTransactions::new(limits().memory))
 }
 
-fn session() -> (Session, Arc<Mutex<Ledger>>) {
+pub(super) fn session() -> (Session, Arc<Mutex<Ledger>>) {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     (Session::new(ConnectionId(5), Time::ZERO, &limits(), ledger.clone(), all()), ledger)
 }
