@@ -145,7 +145,7 @@ impl Screen {
         std::thread::spawn(move || {
             loop {
                 let batch: Vec<i32> = signals.wait().collect();
-                // What had stopped the program before it went on is over.
+                // The stop from which the program went on is over.
                 let goes_on = batch.contains(&SIGCONT);
                 batch.into_iter().filter(|signal| !(goes_on && is_of_background(*signal))).for_each(|signal| {
                     serving.serve(signal, &resumed);
