@@ -85,7 +85,7 @@ pub use rules::ChannelRules;
 pub use server::{RunError, Server, Shutdown};
 #[cfg(feature = "serve")]
 pub use settings::Settings;
-
+#[cfg(feature = "serve")]
 pub use stomp::is_stomp_queue;
 #[cfg(feature = "serve")]
 pub use switchboard_web::{BindError, Options as WebOptions, Token};
