@@ -282,7 +282,7 @@ impl Broker {
         channel.backlog.depth.saturating_sub(usize::try_from(later).unwrap_or(usize::MAX))
     }
 
-    /// Tells the orders to move messages of a queue what was due in it.
+    /// Tells the orders that wait to move messages of a queue what was due in it, but the one that is carried out.
     pub(super) fn note_due(&mut self, slot: ChannelSlot, due: Due) {
         self.spend(self.moving.waiting.len());
         self.moving.waiting.iter_mut().filter(|moving| moving.from == slot).for_each(|moving| moving.note_due(due));

@@ -94,8 +94,7 @@ impl Broker {
             self.begin_urgent(slot);
         }
         // One at least, however little this call may still do.
-        while let Some(due) = self.go_on_with_due(slot) {
-            self.note_due(slot, due);
+        while self.go_on_with_due(slot).is_some() {
             if !self.spend(4) {
                 break;
             }
@@ -117,6 +116,7 @@ impl Broker {
         self.uncharge(slot, segment.charge());
         self.waiting -= segment.batch.len();
         self.expire(slot, segment);
+        self.note_due(slot, due);
         Some(due)
     }
 }

@@ -1,6 +1,7 @@
 //! The counts at the end of a move, and the bound of moves that wait.
 
 use super::attributes::headers;
+use super::overflow::depth;
 use super::{Bench, check};
 use crate::{Attributes, Batch, Command, Event, Limits, MoveError, Time};
 use std::sync::Arc;
@@ -17,14 +18,14 @@ fn publish(bench: &mut Bench, body: &'static str, expires: Option<Time>) {
 
 /// The end of the order that is carried out, if it is.
 fn end(bench: &mut Bench) -> Option<(usize, usize)> {
-    bench.events().into_iter().find_map(|event| match event {
+    counts(bench.events())
+}
+
+fn counts(events: Vec<Event>) -> Option<(usize, usize)> {
+    events.into_iter().find_map(|event| match event {
         Event::Moved { moved, stayed, .. } => Some((moved, stayed)),
         _ => None,
     })
-}
-
-fn depth(bench: &Bench, name: &str) -> usize {
-    bench.broker.queue(bench.now, name.as_bytes()).map_or(0, |row| row.depth)
 }
 
 #[test]
@@ -107,6 +108,25 @@ fn what_comes_and_expires_while_others_are_moved_is_in_no_count() {
     bench.rest();
     assert_eq!(end(&mut bench), Some((1, 2)), "of three, for one there is room");
     assert_eq!(depth(&bench, "/queue/a"), 3);
+}
+
+#[test]
+fn what_one_order_finds_expired_is_in_no_count_of_the_next_one() {
+    let mut bench = Bench::new(Limits { queue_messages: 20, ..Limits::default() });
+    for body in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        publish(&mut bench, body, None);
+    }
+    bench.publish(3, "/queue/b", &["x"; 20]);
+    bench.broker.set_steps_per_call(1);
+    for (to, count) in [("/queue/c", 6), ("/queue/b", ALL)] {
+        bench.broker.move_messages(bench.now, b"/queue/a", Some(to.as_bytes()), count).unwrap();
+    }
+    publish(&mut bench, "later", Some(SOON));
+    bench.now = SOON;
+    // The work goes on in any call, and the timer is late.
+    let ends: Vec<_> = (0..25).filter_map(|_| counts(bench.credit(3, 0))).collect();
+    assert_eq!(ends, [(6, 0), (0, 4)]);
+    assert_eq!((depth(&bench, "/queue/a"), bench.broker.totals().expired), (4, 1));
 }
 
 #[test]

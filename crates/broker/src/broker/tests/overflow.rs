@@ -20,7 +20,7 @@ pub(super) fn with_receipt_to(channel: &'static str, bodies: &[&str], receipt: &
     Command::PublishWithReceipt { channel: channel.into(), batch, receipt }
 }
 
-fn depth(bench: &Bench, name: &str) -> usize {
+pub(super) fn depth(bench: &Bench, name: &str) -> usize {
     bench.broker.queue(bench.now, name.as_bytes()).map_or(0, |row| row.depth)
 }
 
