@@ -164,7 +164,7 @@ impl MemoryBudget {
         (before, now)
     }
 
-    /// So many bytes more are charged for a buffer.
+    /// Charges so many bytes more for a buffer.
     pub(crate) fn enlarge(&mut self, slot: AllocationSlot, bytes: usize) {
         self.allocations.row(slot).charged += bytes;
         self.used += bytes;

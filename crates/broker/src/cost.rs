@@ -3,13 +3,13 @@
 //! The figures are those of 64-bit machines and glibc's allocator. A table that grows doubles, so
 //! its rows are charged twice. `tests/memory.rs` compares the sums with what is really allocated.
 
-use crate::Attributes;
 use crate::attributes::Rare;
 use crate::backlog::Segment;
 use crate::budget::Allocation;
 use crate::lease::{Lease, Marks};
 use crate::outbox::OutboxEntry;
 use crate::slots::ChannelSlot;
+use crate::{Attributes, Headers};
 use bytes::Bytes;
 use std::mem::size_of;
 
@@ -98,11 +98,8 @@ pub(crate) const fn text(bytes: usize) -> usize {
     block(bytes) + 48
 }
 
-/// Headers of more packed bytes are large: what a protocol makes of them is kept for all subscribers.
-const LARGE_HEADERS: usize = 4 << 10;
-
 /// The lines that a protocol makes of headers of so many packed bytes: of large ones up to twice as many bytes, for what is to be
 /// escaped, and for versions that escape other bytes.
 pub(crate) const fn lines(headers: usize) -> usize {
-    if headers > LARGE_HEADERS { 2 * text(headers) } else { text(headers) }
+    if headers > Headers::LARGE { 2 * text(headers) } else { text(headers) }
 }

@@ -17,6 +17,9 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// Headers of more packed bytes are large: what a protocol makes of them is kept once for all subscribers, and charged.
+    pub const LARGE: usize = 4 << 10;
+
     /// Headers, in order.
     pub fn builder() -> HeadersBuilder {
         HeadersBuilder::default()

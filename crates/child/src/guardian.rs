@@ -54,7 +54,7 @@ fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
             return Err(error);
         }
     };
-    // Whoever started us may be gone already; the closed socket ends the command then.
+    // The parent may be gone already; the closed socket ends the command then.
     let _ = say(&format!("started {}", command.as_raw_nonzero()));
     let ended = watch(command, end_signal);
     end_descendants(command);

@@ -29,7 +29,7 @@ def measure(bench):
     bench.start("watched", [*bench.command(18006), "--table", "watched"], 18006, "/readyz")
 
     def run(table, statement, options):
-        # What the run before left to clean up would cost this one.
+        # Dead rows of the run before would cost this one their cleaning.
         psql(f"VACUUM {table}")
         return bench.pgbench(statement.format(table=table, rows=ROWS), *options)
 

@@ -50,20 +50,14 @@ mod linux {
     ///
     /// # Errors
     /// As for [`transport`].
-    #[allow(unsafe_code, reason = "nothing that is linked here asks for it; the tests below would catch a mistake")]
     pub(crate) fn given(socket: &impl AsFd) -> io::Result<u64> {
         let mut before = tcp_info(socket)?.tcpi_bytes_acked;
         loop {
-            let mut waiting: libc::c_int = 0;
-            // SAFETY: the kernel writes one `c_int` to the address of `waiting`.
-            let failed = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut waiting) };
-            if failed != 0 {
-                return Err(io::Error::last_os_error());
-            }
+            let waiting = bytes_in(socket, libc::TIOCOUTQ)?;
             // An acknowledgment in between would count its bytes twice, or not at all.
             let acknowledged = tcp_info(socket)?.tcpi_bytes_acked;
             if std::mem::replace(&mut before, acknowledged) == acknowledged {
-                return Ok(acknowledged + u64::try_from(waiting).unwrap_or(0));
+                return Ok(acknowledged + waiting as u64);
             }
         }
     }
@@ -72,16 +66,22 @@ mod linux {
     ///
     /// # Errors
     /// As for [`transport`].
-    #[allow(unsafe_code, reason = "nothing that is linked here asks for it; the tests below would catch a mistake")]
     pub(crate) fn unread(socket: &impl AsFd) -> io::Result<Unread> {
+        let bytes = bytes_in(socket, libc::FIONREAD)?;
+        let is_all = matches!(tcp_info(socket)?.tcpi_state, CLOSE | CLOSE_WAIT);
+        Ok(Unread { bytes, is_all })
+    }
+
+    /// Asks the kernel how many bytes are in a buffer of a socket: `FIONREAD` or `TIOCOUTQ`.
+    #[allow(unsafe_code, reason = "nothing that is linked here asks for it; the tests below would catch a mistake")]
+    fn bytes_in(socket: &impl AsFd, request: libc::Ioctl) -> io::Result<usize> {
         let mut bytes: libc::c_int = 0;
         // SAFETY: the kernel writes one `c_int` to the address of `bytes`.
-        let failed = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+        let failed = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), request, &raw mut bytes) };
         if failed != 0 {
             return Err(io::Error::last_os_error());
         }
-        let is_all = matches!(tcp_info(socket)?.tcpi_state, CLOSE | CLOSE_WAIT);
-        Ok(Unread { bytes: usize::try_from(bytes).unwrap_or(0), is_all })
+        Ok(usize::try_from(bytes).unwrap_or(0))
     }
 
     /// States of a connection whose peer sends nothing more (`TCP_CLOSE`, `TCP_CLOSE_WAIT`).

@@ -166,7 +166,7 @@ fn a_broker_answers_and_stops_while_a_monitor_takes_long_to_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
     DirBuilder::new().recursive(true).mode(0o700).create(data.join("monitor")).expect("made");
-    // Whoever opens it waits for a writer, of which there is none.
+    // A reader of a FIFO waits for a writer, of which there is none.
     let names = data.join("monitor/names.jsonl");
     assert!(Command::new("mkfifo").arg(&names).status().expect("mkfifo").success());
     let address = taken().1;

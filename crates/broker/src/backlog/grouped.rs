@@ -195,22 +195,24 @@ impl Backlog {
         self.grouped.as_ref().is_some_and(|grouped| grouped.first_of(member).is_some())
     }
 
+    /// All segments but one that still grows, for the audit.
+    fn all(&self) -> impl Iterator<Item = &Segment> {
+        let grouped = self.grouped.iter().flat_map(|grouped| grouped.segments.values());
+        self.requeued.values().chain(self.postponed.values()).chain(&self.fresh).chain(grouped)
+    }
+
     /// The charge of all segments, for the audit.
     pub(crate) fn charge(&self) -> usize {
-        let grouped = self.grouped.iter().flat_map(|grouped| grouped.segments.values());
-        let all = self.requeued.values().chain(self.postponed.values()).chain(&self.fresh).chain(grouped);
-        all.map(Segment::charge).sum::<usize>() + usize::from(self.open.is_some()) * crate::cost::SEGMENT
+        self.all().map(Segment::charge).sum::<usize>() + usize::from(self.open.is_some()) * crate::cost::SEGMENT
     }
 
     /// A reference to a buffer for each segment, and the bytes of it that are used, for the audit.
     pub(crate) fn buffers(&self) -> impl Iterator<Item = (AllocationSlot, usize)> {
-        let grouped = self.grouped.iter().flat_map(|grouped| grouped.segments.values());
-        let all = self.requeued.values().chain(self.postponed.values()).chain(&self.fresh).chain(grouped);
         let open = self.open.iter().map(|open| {
             let extra = open.attributes.as_ref().map_or(0, |attributes| attributes.charge());
             (open.allocation, open.packed.len() + extra)
         });
-        all.map(|segment| (segment.allocation, segment.batch.footprint())).chain(open)
+        self.all().map(|segment| (segment.allocation, segment.batch.footprint())).chain(open)
     }
 
     /// Groups of segments and the number of their messages, for the audit.

@@ -133,11 +133,8 @@ impl Broker {
         // Topics find their queues anew, each before it is published to.
         self.rules_version += 1;
         let version = self.rules_version;
-        let mut before = None;
-        self.recharge(queue, |channel| {
-            let source = source.clone().map(|pattern| Box::new(Source { pattern, version }));
-            before = std::mem::replace(&mut channel.source, source);
-        });
+        let row = source.clone().map(|pattern| Box::new(Source { pattern, version }));
+        let before = self.recharge(queue, |channel| std::mem::replace(&mut channel.source, row));
         if let Some(before) = &before {
             self.sources.remove(before.pattern.as_bytes(), queue);
         }
@@ -154,11 +151,11 @@ impl Broker {
         }
     }
 
-    /// Changes what a channel is charged for.
-    fn recharge(&mut self, slot: ChannelSlot, change: impl FnOnce(&mut Channel)) {
+    /// Changes what a channel is charged for: gives what the change gives.
+    fn recharge<T>(&mut self, slot: ChannelSlot, change: impl FnOnce(&mut Channel) -> T) -> T {
         let channel = self.channels.edit(slot);
         let (before, lists_before) = (channel.charge(), channel.list_charge());
-        change(channel);
+        let changed = change(channel);
         let (after, lists_after) = (channel.charge(), channel.list_charge());
         if channel.is_unused {
             self.unused_charge = self.unused_charge - before + after;
@@ -166,6 +163,7 @@ impl Broker {
         self.list_charge = self.list_charge - lists_before + lists_after;
         self.budget.charge(after);
         self.budget.release(before);
+        changed
     }
 
     /// A topic finds the queues that it feeds. Those that came after this version of the rules get its retained value.

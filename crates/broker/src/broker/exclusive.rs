@@ -74,36 +74,35 @@ impl Broker {
 
     /// Goes on with telling consumers, some a step.
     pub(super) fn go_on_admitting(&mut self, slot: ChannelSlot) {
-        while self.channels[slot].admits.is_some() {
+        while let Some(member) = self.channels[slot].admits {
             if !self.spend(4) {
                 self.channels.edit(slot);
                 return;
             }
-            self.admit_next(slot);
+            self.admit(slot, member);
         }
     }
 
     /// Tells all consumers of a queue that is just made. They have joined it in this call, however little that may still do.
     pub(super) fn admit_all(&mut self, slot: ChannelSlot) {
-        while self.channels[slot].admits.is_some() {
-            self.admit_next(slot);
+        while let Some(member) = self.channels[slot].admits {
+            self.admit(slot, member);
         }
     }
 
-    fn admit_next(&mut self, slot: ChannelSlot) {
-        if let Some(member) = self.channels[slot].admits {
-            let may = self.may_consume(member);
-            if !may {
-                self.open_groups(member);
-            }
-            match self.members[member].skipped_in {
-                Skipped::No if !may => self.skip(member, Skipped::Excluded),
-                Skipped::Excluded if may => self.unskip(member),
-                _ => {}
-            }
-            let next = self.members[member].in_channel.next;
-            self.pass_admitted(slot, next);
+    /// Tells the next consumer of a queue whether it may consume.
+    fn admit(&mut self, slot: ChannelSlot, member: MemberSlot) {
+        let may = self.may_consume(member);
+        if !may {
+            self.open_groups(member);
         }
+        match self.members[member].skipped_in {
+            Skipped::No if !may => self.skip(member, Skipped::Excluded),
+            Skipped::Excluded if may => self.unskip(member),
+            _ => {}
+        }
+        let next = self.members[member].in_channel.next;
+        self.pass_admitted(slot, next);
     }
 
     /// The members before this one are told.

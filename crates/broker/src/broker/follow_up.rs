@@ -19,7 +19,7 @@ impl Broker {
         }
     }
 
-    /// Whoever waits for memory may go on if some was freed.
+    /// Lets publishers that wait for memory go on if some was freed.
     #[inline]
     fn note_freed(&mut self) {
         self.wakes_memory |= self.budget.take_freed() && self.paused > 0;

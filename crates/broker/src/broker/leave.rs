@@ -4,7 +4,7 @@
 
 use super::Broker;
 use super::connection::{Connection, Phase, Retained, Sweep};
-use super::member::{Member, Subscription};
+use super::member::Member;
 use crate::backlog::Segment;
 use crate::cost;
 use crate::delivery::Return;
@@ -89,8 +89,8 @@ impl Broker {
             // A queue that has ended let go of its members before their subscriptions ended.
             let has_ended = |member: &Member| {
                 let row = subscriptions.get(member.subscription);
-                let is_own = |row: &&Subscription| row.connection == slot && row.id == member.id && !row.is_ended;
-                member.has_left && channels[member.channel].is_forgotten && row.filter(is_own).is_none()
+                let is_over = row.is_none_or(|row| row.connection != slot || row.id != member.id || row.is_ended);
+                member.has_left && channels[member.channel].is_forgotten && is_over
             };
             let goes_back =
                 |member: &Member| member.reclaims || channels[member.channel].is_paused || has_ended(member);

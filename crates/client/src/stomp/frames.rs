@@ -27,8 +27,7 @@ pub(crate) fn mark(token: Token, number: u64, last: usize, out: &mut Vec<u8>) ->
 /// Asks for a receipt of each message, and gives the bytes of all. That of the last one is the barrier's; the others' are behind a
 /// hyphen.
 pub(crate) fn mark_each(token: Token, number: u64, version: Version, messages: &[u8]) -> Vec<u8> {
-    let mut decoder = Decoder::new(ANY);
-    decoder.set_version(version);
+    let mut decoder = decoder(version);
     let (mut out, mut begin, mut index) = (Vec::with_capacity(messages.len() * 5 / 4), 0, 0_u64);
     while let Ok(Found::Frame { length, .. }) = decoder.next(&messages[begin..]) {
         let end = begin + length;
@@ -97,8 +96,7 @@ pub(crate) fn receipt(token: Token, frame: &Frame<'_>) -> Option<u64> {
 
 /// The receipt that the first message asks for.
 pub(crate) fn first_receipt(version: Version, messages: &[u8]) -> Option<ReceiptId> {
-    let mut decoder = Decoder::new(ANY);
-    decoder.set_version(version);
+    let mut decoder = decoder(version);
     match decoder.next(messages) {
         Ok(Found::Frame { frame, .. }) => ReceiptId::asked(&frame),
         _ => None,
@@ -107,8 +105,7 @@ pub(crate) fn first_receipt(version: Version, messages: &[u8]) -> Option<Receipt
 
 /// The messages whose receipts are not among these, and the count of the others; none if there are no others.
 pub(crate) fn without(version: Version, messages: &[u8], receipts: &BTreeSet<ReceiptId>) -> Option<(Vec<u8>, u64)> {
-    let mut decoder = Decoder::new(ANY);
-    decoder.set_version(version);
+    let mut decoder = decoder(version);
     let (mut rest, mut dropped, mut begin) = (Vec::new(), 0, 0);
     while let Ok(Found::Frame { frame, length }) = decoder.next(&messages[begin..]) {
         if ReceiptId::asked(&frame).is_some_and(|id| receipts.contains(&id)) {
@@ -161,10 +158,16 @@ pub(crate) fn disconnect(token: Token, number: u64, version: Version, out: &mut 
 /// Our own frames are within any limit.
 const ANY: Limits = Limits { headers: usize::MAX, line: usize::MAX, body: usize::MAX };
 
-/// Counts the whole frames in the first `written` bytes of `messages`, and returns where they end.
-pub(crate) fn whole(version: Version, messages: &[u8], written: usize) -> (u64, usize) {
+/// A decoder of our own frames.
+fn decoder(version: Version) -> Decoder {
     let mut decoder = Decoder::new(ANY);
     decoder.set_version(version);
+    decoder
+}
+
+/// Counts the whole frames in the first `written` bytes of `messages`, and returns where they end.
+pub(crate) fn whole(version: Version, messages: &[u8], written: usize) -> (u64, usize) {
+    let mut decoder = decoder(version);
     let (mut count, mut end) = (0, 0);
     while let Ok(Found::Frame { length, .. }) = decoder.next(&messages[end..])
         && end + length <= written
@@ -176,8 +179,7 @@ pub(crate) fn whole(version: Version, messages: &[u8], written: usize) -> (u64, 
 
 /// The lengths of the first message's destination and body, and of its frame.
 pub(crate) fn first_lengths(version: Version, messages: &[u8]) -> (usize, usize, usize) {
-    let mut decoder = Decoder::new(ANY);
-    decoder.set_version(version);
+    let mut decoder = decoder(version);
     match decoder.next(messages) {
         Ok(Found::Frame { frame, length }) => {
             (frame.header(b"destination").map_or(0, |name| name.len()), frame.body.len(), length)
@@ -195,8 +197,7 @@ pub(crate) fn is_expressible(version: Version, text: &[u8], is_name: bool) -> bo
     let mut frame = b"SEND\n".to_vec();
     frame.extend_from_slice(&line);
     frame.extend_from_slice(b"\n\0");
-    let mut decoder = Decoder::new(ANY);
-    decoder.set_version(version);
+    let mut decoder = decoder(version);
     let Ok(Found::Frame { frame, .. }) = decoder.next(&frame) else { return false };
     frame.headers().next().is_some_and(|header| *(if is_name { header.name } else { header.value }) == *text)
 }

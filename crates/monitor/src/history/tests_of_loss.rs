@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::record::{self, Kind, MAGIC};
 use super::store::listed;
-use super::tests_of_damage::{BEGIN, LONG, SERIES, Trial, now, row, rows};
+use super::tests_of_damage::{BEGIN, LONG, SERIES, Trial, copy, now, row, rows};
 use super::writer::Order;
 use crate::point::Point;
 use crate::series::SeriesMeta;
@@ -104,23 +104,18 @@ fn a_directory_from_before_journals_listed_the_files_is_whole_and_lists_them_fro
     assert!(older.len() > MAGIC.len() && older.len() < bytes.len());
     // Its first record is damaged: the list may have been there.
     for (at, damage) in [(older.len(), 0), (MAGIC.len(), 2)] {
-        let copy = tempfile::tempdir().unwrap();
-        for (from, ..) in listed(directory.path()).unwrap() {
-            fs::copy(&from, copy.path().join(from.file_name().unwrap())).unwrap();
-        }
-        for name in ["names.jsonl", "annotations.jsonl"] {
-            fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
-        }
+        let before = tempfile::tempdir().unwrap();
+        copy(directory.path(), before.path());
         let mut written = older.clone();
         written.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1);
-        fs::write(copy.path().join(path.file_name().unwrap()), written).unwrap();
-        assert_eq!(damaged(&open(copy.path())), damage, "{at}");
-        let again = open(copy.path());
+        fs::write(before.path().join(path.file_name().unwrap()), written).unwrap();
+        assert_eq!(damaged(&open(before.path())), damage, "{at}");
+        let again = open(before.path());
         assert_eq!(again.counted(), 0);
         assert!(damage > 0 || again.rows() == rows(0..200));
         drop(again);
-        fs::remove_file(the(copy.path(), "active")).unwrap();
-        assert_eq!(damaged(&open(copy.path())), 1, "the list is there now");
+        fs::remove_file(the(before.path(), "active")).unwrap();
+        assert_eq!(damaged(&open(before.path())), 1, "the list is there now");
     }
 }
 

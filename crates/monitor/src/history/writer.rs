@@ -253,7 +253,7 @@ mod tests {
             }
         }
         assert_eq!((pending.names.len(), &*pending.names[&7]), (1, "9999"));
-        // Those that are to be forgotten, and those in force.
+        // Annotations to be forgotten, and annotations in force.
         assert_eq!(pending.annotations.len(), 50 + 100);
         assert!(pending.annotations.range(..50).all(|(_, text)| text.is_empty()));
     }

@@ -16,6 +16,7 @@ use switchboard_http_client::header::{
 use switchboard_http_client::{
     Answer, Client, Dial, Error, HeaderName, Method, Options as ClientOptions, StatusCode, Step, Trust, TrustError,
 };
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::sleep;
 use url::Url;
 
@@ -105,12 +106,12 @@ pub enum Fetched {
 
 /// The right to send requests to a host.
 #[derive(Debug)]
-pub struct Turn(tokio::sync::OwnedMutexGuard<Host>);
+pub struct Turn(OwnedMutexGuard<Host>);
 
 impl Turn {
     /// The server refused the page, with this `Retry-After`: its host is left alone for a while. Returns for how long.
     pub(crate) fn refuse(&mut self, status: u16, retry_after: Option<&str>) -> Duration {
-        self.0.refuse(status, Instant::now(), |refusals| retry::pause(retry_after, Timestamp::now(), refusals))
+        refuse(&mut self.0, status, retry_after)
     }
 
     /// The server gave the page.
@@ -236,18 +237,7 @@ impl Fetcher {
     ///
     /// robots.txt does not allow it or cannot be read, or the host asked to be left alone.
     pub async fn turn(&self, url: &Url, progress: &Progress) -> Result<Turn, FetchError> {
-        let turn = async {
-            progress.enter(progress::Step::Turn, url);
-            let mut host = self.hosts.get(&host_of(url)?).lock_owned().await;
-            if let Some((status, wait)) = host.refusal(Instant::now()) {
-                return Err(FetchReason::Busy { status, wait });
-            }
-            let delay = self.ask_robots(url, &mut host, progress).await?.max(self.options.delay);
-            progress.enter(progress::Step::Turn, url);
-            sleep(host.wait(delay, Instant::now())).await;
-            Ok(Turn(host))
-        };
-        turn.await.map_err(|reason| at(url, reason))
+        self.free_host(url, progress).await.map(Turn).map_err(|reason| at(url, reason))
     }
 
     /// Returns this program's name in the `User-Agent`.
@@ -256,29 +246,33 @@ impl Fetcher {
         &self.agent
     }
 
-    async fn take_turn(
-        &self,
-        url: &Url,
-        validators: Option<&Validators>,
-        progress: &Progress,
-    ) -> Result<Answer, FetchReason> {
+    /// Waits until the host of a page may be asked for it: robots.txt allows it, and the delay has passed.
+    async fn free_host(&self, url: &Url, progress: &Progress) -> Result<OwnedMutexGuard<Host>, FetchReason> {
         progress.enter(progress::Step::Turn, url);
-        let host = self.hosts.get(&host_of(url)?);
-        let mut host = host.lock().await;
+        let mut host = self.hosts.get(&host_of(url)?).lock_owned().await;
         if let Some((status, wait)) = host.refusal(Instant::now()) {
             return Err(FetchReason::Busy { status, wait });
         }
         let delay = self.ask_robots(url, &mut host, progress).await?.max(self.options.delay);
         progress.enter(progress::Step::Turn, url);
         sleep(host.wait(delay, Instant::now())).await;
+        Ok(host)
+    }
+
+    async fn take_turn(
+        &self,
+        url: &Url,
+        validators: Option<&Validators>,
+        progress: &Progress,
+    ) -> Result<Answer, FetchReason> {
+        let mut host = self.free_host(url, progress).await?;
         let answer = self.ask(&self.client, url, validators, progress).await;
         host.page_fetched(Instant::now());
         let answer = answer?;
         if matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             let header = text(&answer, RETRY_AFTER);
             let status = answer.status.as_u16();
-            let pause = |refusals| retry::pause(header.as_deref(), Timestamp::now(), refusals);
-            return Err(FetchReason::Busy { status, wait: host.refuse(status, Instant::now(), pause) });
+            return Err(FetchReason::Busy { status, wait: refuse(&mut host, status, header.as_deref()) });
         }
         host.accepted();
         Ok(answer)
@@ -384,6 +378,11 @@ fn origin_of(url: &Url) -> Result<String, FetchReason> {
 
 fn host_of(url: &Url) -> Result<String, FetchReason> {
     origin_of(url).map(|origin| name_of(url, origin))
+}
+
+/// Notes that a host refused a page, with this `Retry-After`. Returns for how long it is left alone.
+fn refuse(host: &mut Host, status: u16, retry_after: Option<&str>) -> Duration {
+    host.refuse(status, Instant::now(), |refusals| retry::pause(retry_after, Timestamp::now(), refusals))
 }
 
 /// A header as text, if it is visible ASCII.

@@ -268,6 +268,7 @@ impl Page<'_> {
                 }
                 "Network.responseReceived" if params["type"] == "Document" && params["frameId"] == self.target => {
                     let headers = &params["response"]["headers"];
+                    // The guard answered in the place of the server.
                     if let Some(reason) = header(headers, REFUSED) {
                         return reason;
                     }
@@ -343,7 +344,7 @@ fn is_navigation(message: &str) -> bool {
         .any(|known| message.contains(known))
 }
 
-/// The guard's reason, if it answered in the place of the server.
+/// The text of a header, whatever the case of its name.
 fn header(headers: &Value, wanted: &str) -> Option<String> {
     let headers = headers.as_object()?;
     headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?.1.as_str().map(str::to_owned)

@@ -1,6 +1,6 @@
 //! One row, by its key.
 
-use super::answer::{JSON, cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
+use super::answer::{cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
 use super::errors::{Answered, Refusal};
 use super::headers::{asks_for_consistency, consistency, if_match, is_json, is_known, preferences};
 use super::metrics::Operation;
@@ -11,7 +11,7 @@ use crate::table::quoted_tag;
 use crate::{Key, RowCache, Source, WrittenRows};
 use axum::body::Body;
 use axum::extract::RawQuery;
-use axum::http::header::{CONTENT_LOCATION, CONTENT_TYPE, ETAG};
+use axum::http::header::{CONTENT_LOCATION, ETAG};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -80,13 +80,9 @@ async fn read(
 fn found(headers: &HeaderMap, row: Bytes, source: Source, max_age: Duration) -> Response<Bytes> {
     let tag = quoted_tag(&row);
     let mut response = if is_known(headers, &tag) {
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
+        super::answer::empty(StatusCode::NOT_MODIFIED)
     } else {
-        let mut response = Response::new(row);
-        response.headers_mut().insert(CONTENT_TYPE, JSON);
-        response
+        json(StatusCode::OK, row)
     };
     set_tag(&mut response, &tag);
     cached(&mut response, source, max_age);

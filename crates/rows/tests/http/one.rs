@@ -1,11 +1,20 @@
 //! One row, by its key.
 
-use super::common::service::Service;
+use super::common::service::{Reply, Service};
 use super::common::until;
 use super::{address, patrons};
 use serde_json::json;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+/// The reply with the cached row. The event of its insertion may take the lease of the first read away.
+async fn cached(service: &Service) -> Reply {
+    until("the row is cached", async || {
+        let read = service.get("/patron/1").await;
+        (read.header("x-cache") == Some("hit")).then_some(read)
+    })
+    .await
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_is_made_read_changed_and_deleted_with_the_original_bodies() {
@@ -39,11 +48,7 @@ async fn a_reply_says_where_the_row_came_from_and_how_old_it_is_at_most() {
     scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
     let strong = service.ask("GET", "/patron/1", &[("Consistency", "strong")], "").await;
     assert_eq!(strong.status, 200);
-    let hit = until("the row is cached", async || {
-        let read = service.get("/patron/1").await;
-        (read.header("x-cache") == Some("hit")).then_some(read)
-    })
-    .await;
+    let hit = cached(&service).await;
     let age: u64 = hit.header("x-cache-max-age-ms").expect("an age").parse().expect("a number");
     assert!(age <= 1000, "{age}");
     assert_eq!(hit.header("cache-control"), Some("no-cache"));
@@ -56,12 +61,7 @@ async fn a_reply_says_where_the_row_came_from_and_how_old_it_is_at_most() {
 async fn a_cached_row_is_the_same_whether_it_is_answered_at_once_or_by_the_router() {
     let (scratch, service) = patrons().await;
     scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
-    // The event of its insertion may take the lease of the first read away.
-    let now = until("the row is cached", async || {
-        let read = service.get("/patron/1").await;
-        (read.header("x-cache") == Some("hit")).then_some(read)
-    })
-    .await;
+    let now = cached(&service).await;
     // An empty query is not answered at once.
     let routed = service.get("/patron/1?").await;
     assert_eq!((now.status, &now.body), (routed.status, &routed.body));

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
+use serde_json::Value;
 
 /// Returns the value of a parameter, as bytes: names need not be text.
 pub(crate) fn parameter(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
@@ -36,6 +37,13 @@ pub(super) fn shown(name: &[u8]) -> String {
 /// Text, with replacements where it is none.
 pub(crate) fn text_or(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Adds bytes in hexadecimal if they are no text: replacements would not tell them apart.
+pub(super) fn add_hex(row: &mut Value, key: &str, bytes: &[u8]) {
+    if std::str::from_utf8(bytes).is_err() {
+        row[key] = const_hex::encode(bytes).into();
+    }
 }
 
 /// The beginning of a message as text, if it is that: a cut may have gone through its last character.

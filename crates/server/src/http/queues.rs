@@ -1,6 +1,6 @@
 //! `/queues`: a listing, a look at what waits, and what an operator may do to a queue.
 
-use super::parameters::{bad, name_of, number, parameter, shown, text_of, text_or};
+use super::parameters::{add_hex, bad, name_of, number, parameter, shown, text_of, text_or};
 use super::tenths;
 use crate::answers::Answers;
 use crate::hub::{Hub, MoveEnd};
@@ -80,11 +80,9 @@ fn row(queue: &QueueStatus) -> Value {
         "rejected": queue.rejected,
         "dropped": queue.dropped,
     });
-    if std::str::from_utf8(&queue.name).is_err() {
-        row["name_hex"] = const_hex::encode(&queue.name).into();
-    }
-    if let Some(topics) = queue.topics.as_deref().filter(|topics| std::str::from_utf8(topics).is_err()) {
-        row["topics_hex"] = const_hex::encode(topics).into();
+    add_hex(&mut row, "name_hex", &queue.name);
+    if let Some(topics) = &queue.topics {
+        add_hex(&mut row, "topics_hex", topics);
     }
     row
 }

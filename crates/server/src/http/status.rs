@@ -1,6 +1,6 @@
 //! `/status`: sums, channels and connections.
 
-use super::parameters::{bad, number, parameter};
+use super::parameters::{add_hex, bad, number, parameter};
 use super::tenths;
 use crate::answers::Answers;
 use crate::hub::Hub;
@@ -73,9 +73,7 @@ pub(crate) fn channel_row(channel: &ChannelStatus) -> Value {
         "dropped": channel.dropped,
         "dead_lettered": channel.dead_lettered,
     });
-    if std::str::from_utf8(&channel.name).is_err() {
-        entry["name_hex"] = const_hex::encode(&channel.name).into();
-    }
+    add_hex(&mut entry, "name_hex", &channel.name);
     entry
 }
 

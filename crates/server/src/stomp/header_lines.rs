@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use switchboard_broker::{Attributes, Batch, Headers};
 use switchboard_wire::stomp::{FrameWriter, Version};
 
-/// Headers of more packed bytes are shared. Copies of shorter ones keep to what a connection has made ahead.
-const SHARED: usize = 4 << 10;
+/// Headers of more packed bytes are shared: the core charges for that. Copies of shorter ones keep to what a connection has
+/// made ahead.
+const SHARED: usize = Headers::LARGE;
 
 /// Headers that are looked through for those of a delivery. A subscriber that lags behind by more makes its own lines.
 const KNOWN: usize = 64;

@@ -23,8 +23,13 @@ impl Services {
     /// Tells programs that a service does not run for another reason than before. People were told by the banner that it does not run,
     /// and find the reason in the log.
     pub(super) fn tell_reason(&self) -> Result<()> {
+        self.tell_change("")
+    }
+
+    /// Tells people this change, and programs the state behind it.
+    fn tell_change(&self, change: &str) -> Result<()> {
         let addresses = self.addresses.borrow();
-        self.ready.tell_change("", &addresses)?;
+        self.ready.tell_change(change, &addresses)?;
         self.manager.ready(&addresses.summary());
         Ok(())
     }
@@ -34,9 +39,7 @@ impl Services {
         while states.changed().await.is_ok() {
             let change = self.addresses.borrow_mut().set_degraded(&self.states());
             if let Some(change) = change {
-                let addresses = self.addresses.borrow();
-                self.ready.tell_change(&change, &addresses)?;
-                self.manager.ready(&addresses.summary());
+                self.tell_change(&change)?;
             }
         }
         Ok(())
