@@ -76,14 +76,9 @@ impl World {
                 break;
             }
             let native = Native::with(&self.settings, &mut self.rng, pattern, false);
-            while self.broker.totals().connections >= self.settings.limits.connections {
-                let Some(&id) = self.links.keys().next() else {
-                    // Those that left while their last messages wait have taken every place.
-                    self.purge_all()?;
-                    continue;
-                };
-                self.gone(id)?;
-                self.settle()?;
+            while !self.free_connection()? {
+                // Connections that left while their last messages wait take all that is allowed.
+                self.purge_all()?;
             }
             self.join(Link::Native(Box::new(native)))?;
             self.settle()?;
@@ -142,12 +137,18 @@ impl World {
         self.settle()
     }
 
-    fn join_acker(&mut self) -> Checked<u64> {
+    /// Ends connections until there may be one more: whether there may be.
+    fn free_connection(&mut self) -> Checked<bool> {
         while self.broker.totals().connections >= self.settings.limits.connections {
-            let Some(&id) = self.links.keys().next() else { break };
+            let Some(&id) = self.links.keys().next() else { return Ok(false) };
             self.gone(id)?;
             self.settle()?;
         }
+        Ok(true)
+    }
+
+    fn join_acker(&mut self) -> Checked<u64> {
+        self.free_connection()?;
         let acker = Acker::new(&mut self.rng, &self.settings);
         self.join(Link::Acker(Box::new(acker)))
     }

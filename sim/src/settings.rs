@@ -213,8 +213,7 @@ impl Settings {
         if self.durable {
             self.limits.memory = 1 << 30;
         }
-        let buffers = self.limits.buffer_unsubscribed > 0 || self.changes_rules;
-        self.retains = rng.one_in(4) && !buffers && self.limits.overflow != QueueOverflow::Reject;
+        self.retains = rng.one_in(4) && !self.may_buffer() && self.limits.overflow != QueueOverflow::Reject;
         if self.retains {
             // Nobody could say when a subscription joins a topic whose value finds no room, or what it misses.
             (self.limits.memory, self.limits.outbox, self.limits.retained) = (1 << 30, 1 << 26, 100);
@@ -261,10 +260,14 @@ impl Settings {
         ChannelRule { queue, ..ChannelRule::new(Pattern::new(DEAD_PATTERN)) }
     }
 
+    /// Whether any topic may buffer for its first subscriber, not only those that a rule is made for.
+    fn may_buffer(&self) -> bool {
+        self.limits.buffer_unsubscribed > 0 || self.changes_rules
+    }
+
     /// Whether a topic's messages may have attributes, which count for what it buffers.
     pub(crate) fn groups_in(&self, topic: &str) -> bool {
-        let buffers = self.limits.buffer_unsubscribed > 0 || self.changes_rules || topic.contains("kept");
-        self.durable && !buffers
+        self.durable && !self.may_buffer() && !topic.contains("kept")
     }
 
     /// Other rules: each pattern may be there or not, and say anything of what a rule may say.

@@ -27,19 +27,16 @@ impl Acker {
             1..18 => rng.pick(&QUEUE_PATTERNS),
             _ => rng.pick(&TOPIC_PATTERNS),
         };
-        let ack = self.prefetch.map_or(AckMode::Auto, |prefetch| AckMode::Manual { prefetch });
         let again = rng.one_in(30);
-        let subscription = self.next_subscription;
-        self.next_subscription += 1;
-        self.subscriptions.push(subscription);
+        let (subscription, ack) = self.new_subscription();
         for _ in 0..=usize::from(again) {
-            let (subscription, pattern) = (SubscriptionId(subscription), Bytes::copy_from_slice(pattern.as_bytes()));
+            let pattern = Bytes::copy_from_slice(pattern.as_bytes());
             self.send(now, settings.delay, Command::Subscribe { subscription, pattern, ack }, rng);
         }
         if settings.claims && rng.one_in(3) {
             // At times another one than the last, or once more.
-            let subscription = if rng.one_in(4) { rng.pick(&self.subscriptions) } else { subscription };
-            let subscription = SubscriptionId(subscription);
+            let number = if rng.one_in(4) { rng.pick(&self.subscriptions) } else { subscription.0 };
+            let subscription = SubscriptionId(number);
             self.send(now, settings.delay, Command::Claim { subscription }, rng);
         }
     }
@@ -52,6 +49,15 @@ impl Acker {
         temporary_of(if rng.one_in(6) { rng.within(1, id as usize + 3) as u64 } else { id })
     }
 
+    /// The number of a further subscription, and its kind of acks.
+    fn new_subscription(&mut self) -> (SubscriptionId, AckMode) {
+        let subscription = self.next_subscription;
+        self.next_subscription += 1;
+        self.subscriptions.push(subscription);
+        let ack = self.prefetch.map_or(AckMode::Auto, |prefetch| AckMode::Manual { prefetch });
+        (SubscriptionId(subscription), ack)
+    }
+
     /// Subscribes to a durable subscription's queue.
     pub(crate) fn subscribe_durable(
         &mut self,
@@ -62,10 +68,7 @@ impl Acker {
     ) {
         let source = if rng.one_in(8) { "/topic/b" } else { source };
         let (queue, source) = (Bytes::from_static(queue.as_bytes()), Bytes::from_static(source.as_bytes()));
-        let ack = self.prefetch.map_or(AckMode::Auto, |prefetch| AckMode::Manual { prefetch });
-        let subscription = SubscriptionId(self.next_subscription);
-        self.next_subscription += 1;
-        self.subscriptions.push(subscription.0);
+        let (subscription, ack) = self.new_subscription();
         self.send(now, settings.delay, Command::SubscribeDurable { subscription, queue, source, ack }, rng);
     }
 

@@ -95,8 +95,8 @@ pub(super) struct Channel {
     pub(super) seen: BTreeMap<(u64, u32), Vec<usize>>,
     /// Of a queue: who works for it, the next one last.
     pub(super) rotation: Vec<(u64, u32)>,
-    /// Those whose turn the oracle cannot tell until they get a message: they had no room when it came, and are the
-    /// last in turn once they have some again. With how many messages others got while they surely had room.
+    /// Consumers without a known turn until they get a message: they had no room when it came, and are the last in turn
+    /// once they have some again. With how many messages others got while they surely had room.
     pub(super) adrift: BTreeMap<(u64, u32), usize>,
 }
 

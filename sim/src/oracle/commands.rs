@@ -81,12 +81,10 @@ impl Oracle {
 
     /// The messages whose acks a connection owed in a range of tags.
     fn settle(&mut self, id: u64, first: u64, last: u64) -> Vec<usize> {
-        let tags = &mut self.link(id).tags;
-        let known: Vec<u64> = tags.keys().copied().filter(|tag| (first..=last).contains(tag)).collect();
-        let messages: Vec<usize> = known.iter().filter_map(|tag| tags.remove(tag)).map(|owed| owed.message).collect();
-        self.unknown_tag = (first..=last).find(|tag| known.binary_search(tag).is_err());
+        let owed = self.link(id).take_owed(&(first..=last));
+        self.unknown_tag = (first..=last).find(|tag| !owed.contains_key(tag));
         self.refusals = usize::from(self.unknown_tag.is_some());
-        messages
+        owed.into_values().map(|owed| owed.message).collect()
     }
 
     pub(super) fn link(&mut self, id: u64) -> &mut Link {
@@ -132,15 +130,12 @@ impl Oracle {
         // The books know a temporary queue from its first subscription or message on.
         let temporary = Oracle::owner_of(pattern).and_then(temporary_of);
         temporary.into_iter().for_each(|name| _ = self.channels.entry(name).or_default());
-        let link = self.links.get_mut(&id).expect("the link is known");
+        let link = &self.links[&id];
         let active = link.subs.values().filter(|sub| sub.active).count();
         let exists = link.subs.get(&subscription).is_some_and(|sub| sub.active);
-        let is_foreign = Oracle::is_foreign(id, pattern);
-        if pattern.len() > limits.channel_name || active >= limits.subscriptions || exists || is_foreign {
-            self.refusals = 1;
-            return;
-        }
-        if source.as_ref().is_some_and(|source| self.has_other_source(pattern, source)) {
+        let is_over = pattern.len() > limits.channel_name || active >= limits.subscriptions;
+        let has_other = || source.as_ref().is_some_and(|source| self.has_other_source(pattern, source));
+        if is_over || exists || Oracle::is_foreign(id, pattern) || has_other() {
             self.refusals = 1;
             return;
         }
@@ -150,11 +145,11 @@ impl Oracle {
             AckMode::Auto => None,
             AckMode::Manual { prefetch } => Some(prefetch.max(1) as usize),
         };
-        let (pattern, last_fresh) = (pattern.clone(), Default::default());
+        let last_fresh = Default::default();
         let sub = Sub { pattern: pattern.clone(), prefetch, active: true, claim: None, since: step, last_fresh };
         link.subs.insert(subscription, sub);
         for (name, channel) in &mut self.channels {
-            if !matches(&pattern, name.as_bytes()) {
+            if !matches(pattern, name.as_bytes()) {
                 continue;
             }
             channel.rotation.push((id, subscription));

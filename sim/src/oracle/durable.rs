@@ -19,9 +19,8 @@ impl Oracle {
         let values: Vec<usize> = topics.filter_map(|(_, books)| books.value).collect();
         self.counts.values += values.len() as u64;
         for value in values {
-            self.feed_queue(name, value);
-            // Those of several topics come in no order.
-            let copy = self.messages.len() - 1;
+            let copy = self.feed_queue(name, value);
+            // Values of several topics come in no order.
             self.messages[copy].publisher = u64::MAX - copy as u64;
         }
     }
@@ -69,20 +68,15 @@ impl Oracle {
 
     /// A topic has taken a message: whether it feeds a queue with it.
     pub(super) fn feed(&mut self, id: usize) -> bool {
-        let topic = self.messages[id].channel;
-        let mut is_fed = false;
-        for (queue, _) in DURABLE {
-            let source = self.channels[queue].source.as_ref();
-            if !source.is_some_and(|source| matches(source, topic.as_bytes())) {
-                continue;
-            }
-            is_fed = true;
+        let queues = self.fed_queues(self.messages[id].channel);
+        for &queue in &queues {
             self.feed_queue(queue, id);
         }
-        is_fed
+        !queues.is_empty()
     }
 
-    fn feed_queue(&mut self, queue: &'static str, id: usize) {
+    /// A queue takes a topic's message: the number of its copy.
+    fn feed_queue(&mut self, queue: &'static str, id: usize) -> usize {
         let (copy, fate, taken) = (self.messages.len(), Fate::Taken, self.step);
         let message = Message { channel: queue, fate, taken, ..self.messages[id].clone() };
         let books = self.channels.entry(queue).or_default();
@@ -91,14 +85,16 @@ impl Oracle {
         books.has_groups |= message.group.is_some();
         self.messages.push(message);
         self.counts.fed += 1;
+        copy
     }
 
-    /// Whether a topic feeds a queue.
-    pub(super) fn is_source(&self, topic: &str) -> bool {
-        DURABLE.iter().any(|(queue, _)| {
-            let source = self.channels[queue].source.as_ref();
+    /// The queues that a topic feeds.
+    pub(super) fn fed_queues(&self, topic: &str) -> Vec<&'static str> {
+        let is_fed = |queue: &&'static str| {
+            let source = self.channels[*queue].source.as_ref();
             source.is_some_and(|source| matches(source, topic.as_bytes()))
-        })
+        };
+        DURABLE.into_iter().map(|(queue, _)| queue).filter(is_fed).collect()
     }
 
     /// A durable subscription ends for all its subscribers. What waits in it is dropped, and what comes back later.

@@ -1,6 +1,7 @@
 use super::receipts::Receipts;
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use switchboard_broker::{Batch, PauseReason, Time};
 
 /// Whether a subscriber will miss a message.
@@ -82,7 +83,7 @@ pub(super) struct Link {
     pub(super) next_tag: u64,
     /// Barriers that it sent, the number of messages sent before each, and the step.
     pub(super) confirms: VecDeque<(Batch, usize, u64)>,
-    /// Those that are handed, in order, so that a recall can undo it.
+    /// Barriers that are handed, in order, so that a recall can undo it.
     pub(super) confirmed: VecDeque<(Batch, usize, u64)>,
     pub(super) barrier: u64,
     pub(super) receipts: Receipts,
@@ -201,6 +202,12 @@ impl Link {
 
     pub(super) fn confirm_bytes(&self) -> usize {
         self.confirms.iter().chain(&self.confirmed).map(|(batch, ..)| batch.bytes()).sum()
+    }
+
+    /// Takes the messages whose acks it owed in a range of tags, by tag.
+    pub(super) fn take_owed(&mut self, range: &RangeInclusive<u64>) -> BTreeMap<u64, Owed> {
+        let known: Vec<u64> = self.tags.keys().copied().filter(|tag| range.contains(tag)).collect();
+        known.into_iter().filter_map(|tag| Some((tag, self.tags.remove(&tag)?))).collect()
     }
 
     pub(super) fn waiting_acks(&self, subscription: u32) -> usize {

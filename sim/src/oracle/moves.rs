@@ -1,7 +1,6 @@
 //! Dead letters that an operator moves back to the queues that they came from.
 
 use super::{Act, Checked, Fate, Oracle, promise};
-use crate::settings::DEAD;
 use switchboard_broker::{Event, MoveOrder, Status, Time};
 
 impl Oracle {
@@ -28,8 +27,7 @@ impl Oracle {
         self.counts.moved += moved as u64;
         let (moved_in_all, counted) = (self.counts.moved, status.totals.moved);
         promise!(moved_in_all == counted, "{moved_in_all} messages are moved, and {counted} are counted");
-        let origin = DEAD.iter().position(|name| *name == from).and_then(|at| self.origin_of(DEAD[at]));
-        let Some(origin) = origin.filter(|_| moved > 0) else { return Ok(()) };
+        let Some(origin) = self.origin_of(from).filter(|_| moved > 0) else { return Ok(()) };
         let books = self.channels.entry(origin).or_default();
         books.back += moved;
         books.moved_in = self.step;

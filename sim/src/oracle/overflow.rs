@@ -79,18 +79,21 @@ impl Oracle {
         books.source.is_none() && !books.has_attributes
     }
 
-    /// Messages that wait in a queue, and their bytes.
+    /// Messages that wait in a queue, and that no purge can have dropped.
+    fn waiting(&self, name: &str) -> Vec<usize> {
+        let waits = |id: &usize| self.messages[*id].fate == Fate::Taken && !self.messages[*id].purged;
+        self.channels[name].open.iter().copied().filter(waits).collect()
+    }
+
+    /// Number and bytes of the messages that wait in a queue.
     fn waiting_in(&self, name: &str) -> (usize, usize) {
-        let waiting = self.channels[name].open.iter().map(|&id| &self.messages[id]);
-        let waiting = waiting.filter(|message| message.fate == Fate::Taken && !message.purged);
-        waiting.fold((0, 0), |(depth, bytes), message| (depth + 1, bytes + message.size))
+        let waiting = self.waiting(name);
+        (waiting.len(), waiting.iter().map(|&id| self.messages[id].size).sum())
     }
 
     /// Messages over the bounds of their queues are dead letters: the oldest of the lowest priority.
     pub(super) fn drop_over_bounds(&mut self, status: &Status) -> Checked {
-        let queues: Vec<&'static str> =
-            self.channels.keys().filter(|name| name.starts_with("/queue")).copied().collect();
-        for name in queues {
+        for name in self.queues() {
             let reported = status.channels.iter().find(|row| row.name == name.as_bytes());
             // A durable subscription misses what is over its bound.
             let is_durable = self.channels[name].source.is_some();
@@ -132,8 +135,7 @@ impl Oracle {
             until == Time::ZERO || until.0 + LATENESS <= self.now.0
         };
         let is_either = |id: usize| is_ready(id) || self.messages[id].not_before > self.now;
-        let waits = |id: &usize| self.messages[*id].fate == Fate::Taken && !self.messages[*id].purged;
-        let waiting: Vec<usize> = self.channels[name].open.iter().copied().filter(waits).collect();
+        let waiting = self.waiting(name);
         let are_known = waiting.iter().all(|&id| is_either(id));
         let mut ready: Vec<usize> = waiting.into_iter().filter(|&id| is_ready(id)).collect();
         let order =

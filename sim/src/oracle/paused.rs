@@ -123,7 +123,7 @@ impl Oracle {
             PauseReason::NoSubscribers { channel, buffered } => {
                 let name = String::from_utf8_lossy(channel).into_owned();
                 let somebody = self.links.values().any(|link| !link.gone && !link.listening(&name).is_empty());
-                promise!(!somebody && !self.is_source(&name), "somebody listens");
+                promise!(!somebody && self.fed_queues(&name).is_empty(), "somebody listens");
                 let full = self.kept_bytes(&name) + self.longest > self.bound_of(&name);
                 // The figure is of when it was tried last: others come first since then.
                 let is_new = self.links[&id].paused_for.as_ref().is_some_and(|(_, since)| *since == self.now);

@@ -43,6 +43,11 @@ impl Oracle {
         }
     }
 
+    /// The names of all queues that the books know.
+    pub(super) fn queues(&self) -> Vec<&'static str> {
+        self.channels.keys().filter(|name| name.starts_with("/queue")).copied().collect()
+    }
+
     /// Whether nothing of a queue can lie in an outbox without having been handed out.
     pub(super) fn is_exact(&self, name: &str) -> bool {
         let Some(books) = self.channels.get(name) else { return false };
@@ -66,9 +71,7 @@ impl Oracle {
         if let Act::Command(_, Command::Disconnect | Command::Unsubscribe { .. } | Command::Recalled { .. }) = act {
             dealt.iter().try_for_each(|(name, dealt)| self.check_return(name, dealt))?;
         }
-        let names: Vec<&'static str> =
-            self.channels.keys().filter(|name| name.starts_with("/queue")).copied().collect();
-        for name in names {
+        for name in self.queues() {
             let reported = status.channels.iter().find(|channel| channel.name == name);
             self.check_queue(name, dealt.remove(name).unwrap_or_default(), reported.map(|channel| channel.depth))?;
         }
@@ -112,7 +115,7 @@ impl Oracle {
             self.set_adrift(name);
         }
         if exact && depth.is_some_and(|depth| depth > 0) {
-            // Whoever had a turn meanwhile had no room.
+            // A consumer that had a turn meanwhile had no room.
             self.set_adrift(name);
         }
         if depth.is_none() {

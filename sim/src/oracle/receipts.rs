@@ -19,7 +19,7 @@ struct Asked {
 /// The receipts of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    /// Those that it has not got.
+    /// Receipts that it has not got, in order.
     asked: VecDeque<Asked>,
     /// Number and bytes of those that it got and has not read.
     pub(super) unread: usize,
@@ -39,14 +39,14 @@ impl Receipts {
         self.refused.len() - 1
     }
 
-    /// So many messages of a publish are rejected, behind so many others.
+    /// The last `messages` of a publish are rejected: the connection had sent `first` others before them.
     pub(super) fn reject(&mut self, publish: usize, channel: &Bytes, messages: usize, first: usize) {
         self.refused[publish] = Some(channel.clone());
         let behind = self.asked.iter_mut().filter(|asked| asked.sent > first);
         behind.for_each(|asked| asked.sent -= messages);
     }
 
-    /// Asks for a receipt of so many publishes, behind so many messages.
+    /// Asks for a receipt of the last `publishes`, behind `sent` messages.
     pub(super) fn ask(&mut self, batch: &Batch, publishes: usize, sent: usize) {
         let end = self.refused.len();
         self.asked.push_back(Asked { batch: batch.clone(), sent, publishes: end.saturating_sub(publishes)..end });

@@ -27,14 +27,12 @@ impl Oracle {
     pub(super) fn lapsed(&mut self, id: u64, subscription: u32, range: RangeInclusive<u64>) -> Checked {
         let (now, timeout, wide) = (self.now, self.settings.limits.delivery.ack_timeout, self.settings.wide);
         promise!(!timeout.is_zero(), "messages {range:?} of {id} came back at an ack time-out, and there is none");
-        let tags = &mut self.link(id).tags;
-        let known: Vec<u64> = tags.range(range.clone()).map(|(&tag, _)| tag).collect();
-        let owed: Vec<Owed> = known.iter().filter_map(|tag| tags.remove(tag)).collect();
+        let owed = self.link(id).take_owed(&range);
         promise!(
             !owed.is_empty(),
             "messages {range:?} of {id} came back at their ack time-out, and none waited for an ack"
         );
-        for Owed { message, subscription: of, at } in owed {
+        for Owed { message, subscription: of, at } in owed.into_values() {
             promise!(of == subscription, "message {message} of {id} came back for another subscription than its own");
             // Messages handed out together have one time-out. In a narrow window the rest of them follows later.
             let is_late = now.since(at) >= timeout;
