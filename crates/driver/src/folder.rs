@@ -3,11 +3,18 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const NAME: &str = "lock";
+/// What a lock's holder has to go away: a process that ends, or a child of it that was forked and has not begun its program
+/// yet, which has a copy of every open file until then.
+const LEAVING: Duration = Duration::from_millis(500);
+const AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// Locks a folder for as long as the returned file is open, by the file `lock` in it. The kernel ends the lock with the
-/// process, however that ends. What stands there is neither followed nor truncated.
+/// process, however that ends. What stands there is neither followed nor truncated. Blocks for up to half a second while
+/// somebody else has the lock, so that a restart takes over from a process that is about to be gone.
 ///
 /// # Errors
 ///
@@ -25,13 +32,19 @@ pub fn lock_folder(folder: &Path) -> io::Result<File> {
         options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
     }
     let lock = options.create(true).truncate(false).write(true).open(path)?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => {
-            io::Error::new(ErrorKind::ResourceBusy, format!("another Switchboard uses {}", folder.display()))
+    let last = Instant::now() + LEAVING;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            // The kernel tells nobody when a lock is free, but to one that waits for it without an end.
+            Err(TryLockError::WouldBlock) if Instant::now() < last => thread::sleep(AGAIN_AFTER),
+            Err(TryLockError::WouldBlock) => {
+                let taken = format!("another Switchboard uses {}", folder.display());
+                return Err(io::Error::new(ErrorKind::ResourceBusy, taken));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
         }
-        TryLockError::Error(error) => error,
-    })?;
-    Ok(lock)
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +66,21 @@ mod tests {
         assert_eq!(error.to_string(), format!("another Switchboard uses {}", folder.display()));
         drop(lock);
         drop(lock_folder(&folder).unwrap());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_about_to_be_dropped_is_waited_for() {
+        let folder = folder("leaving");
+        let lock = lock_folder(&folder).unwrap();
+        let next = thread::spawn({
+            let folder = folder.clone();
+            move || lock_folder(&folder)
+        });
+        // The other thread has been refused at least once, most of the time.
+        thread::sleep(AGAIN_AFTER * 5);
+        drop(lock);
+        drop(next.join().unwrap().unwrap());
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use switchboard_child::{Child, Launch, User, sweep};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 /// Time for initdb, and for PostgreSQL to accept: it may have to recover.
@@ -70,7 +71,8 @@ impl PrivatePostgres {
     async fn start_kept(options: &PostgresOptions, kept: &Path, user: User) -> Result<PrivatePostgres, Error> {
         let (data, log) = (kept.join("postgres"), kept.join("postgres.log"));
         make_directory(kept, &user)?;
-        let lock = lock(kept)?;
+        let path = kept.to_owned();
+        let lock = spawn_blocking(move || lock(&path)).await.map_err(|_| failed("the lock was not taken"))??;
         let version = fs::read_to_string(data.join("PG_VERSION")).ok();
         let binaries = binaries(options.binaries.as_deref(), version.as_deref().map(str::trim))?;
         if version.is_none() {
