@@ -146,6 +146,31 @@ async fn a_close_ends_a_session_behind_all_that_was_sent_before_it() {
 }
 
 #[tokio::test]
+async fn a_close_behind_messages_that_wait_for_room_loses_none_of_them() {
+    let limits = Limits { queue_messages: 2, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = WebSocket::connect(&server, TEXT).await;
+    // More than is carried out at a time, in one read.
+    let mut all = Vec::new();
+    for number in 0..400 {
+        all.extend(frame(TEXT, format!("SEND\ndestination:/queue/{}\n\n{number}\0", number % 2).as_bytes()));
+    }
+    all.extend(frame(CLOSE, b""));
+    client.socket.write_all(&all).await.unwrap();
+    let mut consumer = StompClient::connect(&server, Version::V1_2).await;
+    for queue in 0..2 {
+        consumer.send(&format!("SUBSCRIBE\nid:{queue}\ndestination:/queue/{queue}\nack:auto\n\n\0")).await;
+    }
+    let mut bodies = Vec::new();
+    for _ in 0..400 {
+        bodies.push(String::from_utf8(consumer.receive().await.body).unwrap().parse::<u32>().unwrap());
+    }
+    bodies.sort_unstable();
+    assert!(bodies.into_iter().eq(0..400));
+    assert_eq!(client.next().await, Some((CLOSE, 1000_u16.to_be_bytes().to_vec())));
+}
+
+#[tokio::test]
 async fn a_disconnect_and_a_shutdown_end_with_a_close() {
     let server = Running::start().await;
     let mut client = WebSocket::connect(&server, TEXT).await;
