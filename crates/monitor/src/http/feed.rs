@@ -152,3 +152,20 @@ impl Page {
 async fn ended(ending: &mut watch::Receiver<bool>) {
     drop(ending.wait_for(|ending| *ending).await);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_page_that_has_left_is_not_waited_for_though_nothing_happens() {
+        let (parts, reader) = mpsc::channel(1);
+        let (_running, ending) = watch::channel(false);
+        let mut page = Page { parts, ending };
+        drop(reader);
+        let stays = timeout(Duration::from_secs(30), page.stays(pending())).await;
+        assert_eq!(stays, Ok(false));
+    }
+}
