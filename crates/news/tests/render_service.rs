@@ -285,7 +285,7 @@ async fn the_page_fills_in_live_under_its_policy_in_a_browser() {
             page.html
         );
         assert!(page.html.contains("data-state=\"failed\""), "{}", page.html);
-        assert!(page.html.contains("--allow 127.0.0.1:1 permits it"), "{}", page.html);
+        assert!(page.html.contains("it is permitted by --allow 127.0.0.1:1,"), "{}", page.html);
         if let Some(folder) = std::env::var_os("SWITCHBOARD_SCREENSHOTS") {
             let png = page.png.expect("a picture");
             std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), png).expect("written");

@@ -162,12 +162,32 @@ function bodyLine() {
     find("body-line").hidden = ["GET", "DELETE"].includes(find("method").value);
 }
 
+/** The row's path, while the path is its table's. */
+let row = "";
+
+/** A new row has no path yet: it goes to the table. */
+function fitPath() {
+    const path = find("path");
+    const table = /^\/[^/?]+/.exec(path.value)?.[0];
+    if (find("method").value === "POST") {
+        if (table !== undefined && path.value.startsWith(`${table}/`)) {
+            row = path.value;
+            path.value = table;
+        }
+    } else if (row.startsWith(`${path.value}/`)) {
+        path.value = row;
+    }
+}
+
 find("try").addEventListener("submit", (event) => {
     event.preventDefault();
     send();
 });
 find("repeat").addEventListener("click", () => repeat(!repeating));
-find("method").addEventListener("change", bodyLine);
+find("method").addEventListener("change", () => {
+    bodyLine();
+    fitPath();
+});
 find("tables").addEventListener("click", (event) => {
     const link = event.target.closest("a");
     if (link) {

@@ -60,6 +60,16 @@ async fn one_can_try_the_api_and_watch_the_cache() {
     browser.run("document.getElementById('repeat').click()").await;
     browser.until("the row is read again and again", &shows("#answer-body", "text.includes('Bob')")).await;
     browser.run("document.getElementById('repeat').click()").await;
+    let choose = |method: &str| {
+        format!(
+            "const field = document.getElementById('method'); field.value = '{method}'; \
+             field.dispatchEvent(new Event('change', {{ bubbles: true }})); return document.getElementById('path').value"
+        )
+    };
+    let paths = ["POST", "PUT", "POST", "GET"].map(&choose);
+    for (choice, path) in paths.iter().zip(["/patron", "/patron/1", "/patron", "/patron/1"]) {
+        assert_eq!(browser.run(choice).await, json!(path), "a new row goes to the table, another to its own path");
+    }
     send(&browser, "GET", "/none", "").await;
     browser.until("an error says why", &shows("#answer-body", "text.includes('there is no table none here')")).await;
     let asked = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith(location.origin)).length";

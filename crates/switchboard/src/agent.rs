@@ -65,7 +65,7 @@ pub(crate) struct Agent {
     #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = backlog, default_value_t = Options::default().backlog)]
     backlog: usize,
     /// Time limit for the delivery of the last reports at the end.
-    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS", value_parser = crate::cli::duration, default_value = "1")]
+    #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
     /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the
     /// command's.

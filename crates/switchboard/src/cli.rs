@@ -4,6 +4,7 @@ use crate::admin;
 use crate::agent::{self, Agent};
 use crate::bench::{self, Bench};
 use crate::config::Settings;
+use crate::examples;
 use crate::http::HttpArgs;
 use crate::listen;
 use crate::log::LogFormat;
@@ -26,24 +27,12 @@ use std::time::Duration;
 pub(crate) use switchboard_driver::quantity::parse_duration as duration;
 use switchboard_driver::quantity::{parse_count, parse_size};
 
-const EXAMPLES: &str = "\
-Examples:
-  switchboard                                   start everything on the built-in defaults
-  switchboard listen /topic/news                print what is published there
-  switchboard send /topic/news 'hello'          publish one message
-  seq 10 | switchboard send /queue/jobs -l      one job a line
-  switchboard config > switchboard.toml         all settings, explained
-  switchboard up --config switchboard.toml --set outbox=16MiB
-  switchboard status --watch                    who is connected, what waits where
-  switchboard queues                            what waits in queues, and in dead letters
-  switchboard bench --subscribers 8             how fast is the broker here";
-
 /// A message broker, a process monitor, a JSON API over PostgreSQL and a page of headlines, in one program.
 ///
 /// A channel whose name begins with /queue is a queue: each message goes to one consumer. Every other channel is a topic: each
 /// message goes to all subscribers. Without a command, all services are started, as by `switchboard up`.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(version, after_help = examples::PROGRAM, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -54,8 +43,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start all services.
+    #[command(after_help = examples::UP)]
     Up(Up),
     /// Start the broker alone.
+    #[command(after_help = examples::BROKER)]
     Broker(Up),
     /// Start the monitor alone: CPU and memory of processes, collected and shown on a page.
     #[command(after_help = monitor::EXAMPLES)]
@@ -70,6 +61,7 @@ pub(crate) enum Command {
     #[command(after_help = news::RENDER_EXAMPLES)]
     Render(RenderArgs),
     /// Print all settings, each explained, as a configuration file; or check one.
+    #[command(after_help = examples::CONFIG)]
     Config(ConfigArgs),
     /// Print what is published to a channel, one message a line.
     ///
@@ -88,7 +80,7 @@ pub(crate) enum Command {
     /// Show who is connected and what waits where.
     #[command(after_help = status::EXAMPLES)]
     Status(Status),
-    /// Measure a broker that runs already: deliveries per second, or with --rate the latency.
+    /// Measure a running broker: deliveries per second, or with --rate the latency.
     ///
     /// Every message is numbered, so that what is lost, duplicated or out of order is found. What was
     /// measured on a machine that does other things, too, says little.
@@ -112,11 +104,13 @@ pub(crate) enum Command {
     #[command(after_help = admin::HEALTH_EXAMPLES)]
     Health(Health),
     /// Print the completions of a shell.
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// Shell.
         shell: clap_complete::Shell,
     },
     /// Write the manual, one page for each command and switchboard.toml(5), into a directory.
+    #[command(after_help = examples::MAN)]
     Man {
         /// The directory, which is made if it is missing.
         directory: PathBuf,
@@ -166,7 +160,7 @@ pub(crate) struct Chosen {
     /// Address for clients of STOMP (repeatable; '' for none of its own) [default: port 61613, unless --listen is given].
     #[arg(long, value_name = "HOST:PORT")]
     stomp: Vec<String>,
-    /// Address for health, metrics and status over HTTP (repeatable; '' for none) [default: port 25080].
+    /// Address of the page, and of health, metrics and status over HTTP (repeatable; '' for none) [default: port 25080].
     #[arg(long, value_name = "HOST:PORT")]
     http: Vec<String>,
     /// Endpoint of the monitor for senders over ZeroMQ ('' for none) [default: tcp://127.0.0.1:5555].
@@ -275,10 +269,10 @@ pub(crate) struct Listen {
     /// Print each message's headers before it, one a line, and an empty line; with --json as "headers". STOMP only.
     #[arg(long)]
     pub(crate) headers: bool,
-    /// End after so many messages. A queue keeps the others.
+    /// End after N messages. A queue keeps the others.
     #[arg(long, short = 'n', short_alias = 'C', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
-    /// End after so long, with exit code 27 [default: no end].
+    /// End after DURATION, with exit code 27 [default: no end].
     #[arg(long, short_alias = 'W', allow_hyphen_values = true, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
 }
@@ -299,16 +293,16 @@ pub(crate) struct Send {
     /// Send each line of the standard input.
     #[arg(long, short = 'l', conflicts_with = "size")]
     pub(crate) stdin: bool,
-    /// Wait so long between messages [default: 1 for generated ones without --count, else 0].
+    /// Wait DURATION between messages [default: 1 for generated ones without --count, else 0].
     #[arg(long, short = 'i', allow_hyphen_values = true, value_name = "DURATION", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
     /// Send messages of SIZE bytes, filled with X.
     #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub(crate) size: Option<usize>,
-    /// End after so many messages [default: 1 for DATA, else no end].
+    /// End after N messages [default: 1 for DATA, else no end].
     #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_count)]
     pub(crate) count: Option<u64>,
-    /// Fail if there is no broker for so long; 0 waits for ever.
+    /// Fail after DURATION without a broker; 0 waits for ever.
     #[arg(
         long,
         short_alias = 'W',

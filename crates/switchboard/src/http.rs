@@ -3,7 +3,7 @@
 use crate::escape::escape;
 use crate::output::UsageError;
 use crate::server_address::{Door, Server, ServerAddress};
-use crate::spoken::{WITHOUT_TLS, spoken};
+use crate::spoken::{OWN, WITHOUT_TLS, spoken};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
@@ -115,6 +115,10 @@ impl HttpServer {
             StatusCode::NOT_FOUND if self.is_wrong_door(path, &text) => Err(self.wrong_door().await),
             // The broker takes each request of ours by its method.
             StatusCode::METHOD_NOT_ALLOWED => Err(self.wrong_door().await),
+            // That port names the broker's HTTP, which is no monitor either.
+            StatusCode::BAD_REQUEST if self.door == Door::MonitorHttp && text.contains(OWN) => {
+                bail!("{base} speaks Switchboard's native protocol and STOMP, not HTTP: {}", self.right_door())
+            }
             // The server's own sentence says what was wrong.
             StatusCode::NOT_FOUND
             | StatusCode::CONFLICT

@@ -5,6 +5,7 @@ mod color;
 mod config;
 mod data;
 mod escape;
+mod examples;
 #[cfg(test)]
 mod examples_tests;
 mod http;

@@ -28,7 +28,7 @@ pub(crate) fn spoken(address: &ServerAddress, door: Door) -> Option<ForeignProto
 }
 
 /// Words of the broker's answer to HTTP at a port for its own protocols.
-const OWN: &str = "This port speaks Switchboard's native protocol and STOMP";
+pub(crate) const OWN: &str = "This port speaks Switchboard's native protocol and STOMP";
 
 /// Names the protocol of a server that is no collector over ZeroMQ. `None` for one that may be one.
 pub(crate) fn instead_of_zmtp(address: &ServerAddress) -> Option<String> {

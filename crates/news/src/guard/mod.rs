@@ -64,7 +64,9 @@ pub enum DialError {
     #[error(transparent)]
     Target(#[from] TargetError),
     /// Every address of the host is private, loopback or the like.
-    #[error("refused: {address} (of {target}) is not an address of the public internet; --allow {target} permits it")]
+    #[error(
+        "refused: {address} (of {target}) is not an address of the public internet; it is permitted by --allow {target}, or for `switchboard up` by --set news.allow={target} or --set render.allow={target}"
+    )]
     NotGlobal {
         /// The target of the connection.
         target: Target,
@@ -72,7 +74,7 @@ pub enum DialError {
         address: IpAddr,
     },
     /// The port is another protocol's.
-    #[error("refused: port {} of {target} is not a web server's; --allow {target} permits it", target.port)]
+    #[error("refused: port {} of {target} is not a web server's; it is permitted by --allow {target}, or for `switchboard up` by --set news.allow={target} or --set render.allow={target}", target.port)]
     Port {
         /// The target of the connection.
         target: Target,

@@ -20,7 +20,7 @@ pub(crate) async fn nothing_private_is_reached(browser: &Browser, site: &Site) {
     // Of a tunnel the browser learns that it failed; its page says why all the same, behind a redirect too.
     for url in [format!("https://127.0.0.1:{port}/").parse().expect("a URL"), site.url(&format!("/tls/{port}"))] {
         let error = error(browser, Request { timeout: LIMIT, ..Request::new(url) }).await.to_string();
-        assert!(error.contains(&format!("--allow 127.0.0.1:{port} permits it")), "{error}");
+        assert!(error.contains(&format!("it is permitted by --allow 127.0.0.1:{port},")), "{error}");
     }
     html(
         browser,

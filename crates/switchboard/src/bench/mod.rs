@@ -33,7 +33,7 @@ use switchboard_wire::native::ForeignProtocol;
 /// A topic that nobody subscribes to.
 const PROBE: &str = "/topic/switchboard/bench";
 
-/// Loads a broker that runs already, and prints what it did.
+/// Loads a running broker, and prints what it did.
 pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     let server = &args.server.address;
     let is_stomp = server.is_explicitly(Door::Stomp);

@@ -201,6 +201,7 @@ impl Screen {
             };
         }
         match self.mode {
+            Mode::Help if key.code == KeyCode::Char('q') => return Wish::End,
             Mode::Help => self.mode = Mode::Table,
             Mode::Search => self.type_in(key.code),
             Mode::Table => return self.steer(key.code),
@@ -340,11 +341,16 @@ mod tests {
     }
 
     #[test]
-    fn any_key_closes_the_help() {
+    fn every_key_but_q_closes_the_help_and_that_quits() {
+        for key in [KeyCode::Esc, KeyCode::Enter, KeyCode::Char('?'), KeyCode::Char('m')] {
+            let mut screen = screen();
+            screen.press(KeyCode::Char('?').into());
+            assert_eq!(screen.mode, Mode::Help);
+            assert_eq!(screen.press(key.into()), Wish::Nothing);
+            assert_eq!(screen.mode, Mode::Table);
+        }
         let mut screen = screen();
         screen.press(KeyCode::Char('?').into());
-        assert_eq!(screen.mode, Mode::Help);
-        assert_eq!(screen.press(KeyCode::Char('q').into()), Wish::Nothing);
-        assert_eq!(screen.mode, Mode::Table);
+        assert_eq!(screen.press(KeyCode::Char('q').into()), Wish::End);
     }
 }

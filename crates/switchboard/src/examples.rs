@@ -1,0 +1,42 @@
+//! Examples of the commands that start services and of those that print, for their `--help`.
+
+pub(crate) const PROGRAM: &str = "\
+Examples:
+  switchboard                                   start everything on the built-in defaults
+  switchboard listen /topic/news                print what is published there
+  switchboard send /topic/news 'hello'          publish one message
+  seq 10 | switchboard send /queue/jobs -l      one job a line
+  switchboard config > switchboard.toml         all settings, explained
+  switchboard up --config switchboard.toml --set outbox=16MiB
+  switchboard status --watch                    who is connected, what waits where
+  switchboard queues                            what waits in queues, and in dead letters
+  switchboard bench --subscribers 8             how fast is the broker here";
+
+pub(crate) const UP: &str = "\
+Examples:
+  switchboard up
+  switchboard up --config switchboard.toml --data /srv/switchboard
+  switchboard up --set rows.database=postgres://localhost/shop --set news.listen=
+  switchboard up --channel '/queue/jobs,max-deliveries=3,queue=64MiB'";
+
+pub(crate) const BROKER: &str = "\
+Examples:
+  switchboard broker
+  switchboard broker --listen 0.0.0.0:25000 --memory 2GiB
+  switchboard broker --channel '/topic/ticks/>,policy=drop-old' --log warn";
+
+pub(crate) const CONFIG: &str = "\
+Examples:
+  switchboard config > switchboard.toml         every setting, its default and a line about it
+  switchboard config --set memory=1GiB --json   the settings that would be in force
+  switchboard config check switchboard.toml";
+
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard
+  switchboard completions fish > ~/.config/fish/completions/switchboard.fish";
+
+pub(crate) const MAN: &str = "\
+Examples:
+  switchboard man ~/.local/share/man/man1
+  man switchboard-listen";
