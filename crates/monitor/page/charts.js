@@ -58,6 +58,8 @@ export class Charts {
         if (this.charts === null || keys !== this.keys) {
             this.keys = keys;
             this.destroy();
+            // New charts have no line in focus.
+            this.focus = null;
             this.charts = KINDS.map((kind, at) => new uPlot(this.options(kind, lines, theme), data[at], this.boxes[at]));
         } else {
             this.charts.forEach((chart, at) => chart.setData(data[at], false));
@@ -84,6 +86,8 @@ export class Charts {
     /// All others fade; none do for null.
     highlight(key) {
         const at = this.lines?.findIndex((line) => line.key === key) ?? -1;
+        // No hook tells of it, and a cursor that then comes to the same line changes nothing.
+        this.focus = at < 0 ? null : at + 1;
         this.charts?.forEach((chart) => chart.setSeries(at < 0 ? null : at + 1, { focus: true }, false));
     }
 

@@ -5,7 +5,7 @@ export const RANGES = [
 ];
 const USUAL = "1h";
 /// Milliseconds that are shown at least where there is less than the usual range.
-const FIRST = 300_000;
+const FIRST = 60_000;
 /// The part of a range that counts for all of it.
 const WHOLE = 0.95;
 const SHORTEST = 10_000;
