@@ -17,6 +17,8 @@ use switchboard_client::{Message, Options, Reason, Subscribe, Subscription};
 use switchboard_driver::quantity::plural;
 use switchboard_server::is_stomp_queue;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +35,8 @@ const PREFETCH: u32 = 100;
 /// Number of last messages of a count that are taken one by one: acks ask for more, and the queue's others are to stay.
 /// Messages on their way when that begins go back, so it is more than the prefetch by a batch at least.
 const ONE_BY_ONE: u64 = 3 * PREFETCH as u64;
+/// Time that a reader has, once a signal has come, for what is being written.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 /// Time that the broker may take to end the session.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -46,6 +50,8 @@ enum End {
     Subscription,
     /// Or the end of the time; with this exit code.
     Signal(u8),
+    /// The same, and the reader of the output takes nothing.
+    Stuck(u8),
 }
 
 /// Prints messages until the count is reached, or a signal comes.
@@ -95,6 +101,8 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         Ok(end) => end,
         Err(error) => {
             if error.is::<output::Closed>() && acks {
+                // Messages that are not acked go back: the subscription ends once none is held.
+                printer.held.clear();
                 // The acks of what the reader took are still on their way.
                 subscription.drain();
                 stop.unless_again(until_end(&mut subscription)).await;
@@ -110,7 +118,17 @@ pub(crate) async fn run(args: &Listen) -> Result<ExitCode> {
         End::Count => stop.unless_again(count_lost(args, &mut subscription)).await,
         End::Signal(code) => {
             signal = Some(code);
-            stop.unless_again(printer.print_rest(&mut subscription)).await?;
+            if stop.unless_again(printer.print_rest(&mut subscription)).await?.is_none() {
+                leave_stuck(code);
+            }
+        }
+        End::Stuck(code) => {
+            printer.held.clear();
+            if acks {
+                subscription.drain();
+                stop.unless_again(until_end(&mut subscription)).await;
+            }
+            leave_stuck(code);
         }
         End::Subscription | End::Near => {}
     }
@@ -156,7 +174,7 @@ fn how(acks: bool, left: u64) -> Subscribe {
 
 /// Waits until the broker has confirmed the acks.
 async fn until_end(subscription: &mut Subscription) {
-    let _ = tokio::time::timeout(DRAIN, async { while subscription.next().await.is_some() {} }).await;
+    let _ = timeout(DRAIN, async { while subscription.next().await.is_some() {} }).await;
 }
 
 impl Printer<'_> {
@@ -176,8 +194,10 @@ impl Printer<'_> {
             tokio::select! {
                 written = &mut writing => written??,
                 code = stop.next() => {
-                    stop.unless_again(writing).await??;
-                    return Ok(End::Signal(code));
+                    return match stop.unless_again(last(writing)).await? {
+                        Some(()) => Ok(End::Signal(code)),
+                        None => Ok(End::Stuck(code)),
+                    };
                 }
             }
             if self.left == 0 {
@@ -195,23 +215,25 @@ impl Printer<'_> {
         }
     }
 
-    /// Leaves, and prints what was sent by then: of a queue's messages none is lost.
-    async fn print_rest(&mut self, subscription: &mut Subscription) -> Result<()> {
+    /// Leaves, and prints what was sent by then: of a queue's messages none is lost. `None` if the reader takes nothing.
+    async fn print_rest(&mut self, subscription: &mut Subscription) -> Result<Option<()>> {
         // Before the acks, which would ask for more.
         subscription.drain();
         self.settle();
         if self.acks {
             until_end(subscription).await;
-            return Ok(());
+            return Ok(Some(()));
         }
         while self.left > 0
-            && let Ok(Some(message)) = tokio::time::timeout(DRAIN, subscription.next()).await
+            && let Ok(Some(message)) = timeout(DRAIN, subscription.next()).await
         {
             let text = self.gather(message, subscription);
-            tokio::task::spawn_blocking(move || output::write(&text)).await??;
+            if last(tokio::task::spawn_blocking(move || output::write(&text))).await?.is_none() {
+                return Ok(None);
+            }
         }
         count_lost(self.args, subscription).await;
-        Ok(())
+        Ok(Some(()))
     }
 
     /// Acks what is printed.
@@ -241,6 +263,23 @@ impl Printer<'_> {
     }
 }
 
+/// Completes a write after a signal. `None` if the reader takes nothing for so long.
+async fn last(writing: JoinHandle<Result<()>>) -> Result<Option<()>> {
+    match timeout(LAST_WRITE, writing).await {
+        Ok(written) => written?.map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Ends the process, whose runtime would wait for the write.
+fn leave_stuck(code: u8) -> ! {
+    output::note_within(
+        output::LAST_WORD,
+        "The output's reader takes nothing: what was not written is not printed.".to_owned(),
+    );
+    std::process::exit(code.into())
+}
+
 /// Leaves a queue, and says how many of its messages were sent here in vain.
 async fn count_lost(args: &Listen, subscription: &mut Subscription) {
     if !args.channel.0.starts_with(b"/queue") {
@@ -253,7 +292,7 @@ async fn count_lost(args: &Listen, subscription: &mut Subscription) {
             lost += 1;
         }
     };
-    let _ = tokio::time::timeout(DRAIN, counting).await;
+    let _ = timeout(DRAIN, counting).await;
     if lost > 0 {
         note(format_args!("Lost: {} that had been sent to this listener.", plural(lost, "more message")));
     }

@@ -30,20 +30,25 @@ pub(crate) fn percent(value: impl AsRef<[u8]>) -> String {
     percent_encode(value.as_ref(), VALUE).to_string()
 }
 
-/// Shows a name so that [`decode`] gives it back: what steers a terminal, bytes that are no UTF-8, and a `%` before two
-/// hexadecimal digits are written as `%XX`.
+/// Shows a name so that [`decode`] gives it back: what steers a terminal, bytes that are no UTF-8, a `%` before two
+/// hexadecimal digits, and blanks that nobody sees, at either end and behind another one, are written as `%XX`.
 pub(crate) fn encode(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
+    let blanks = name.iter().rev().take_while(|byte| **byte == b' ').count();
+    let end = name.len() - blanks;
+    let mut begin = 0;
     for chunk in name.utf8_chunks() {
         let valid = chunk.valid();
         for (at, c) in valid.char_indices() {
-            if steers(c) || c == '%' && is_encoded(&valid.as_bytes()[at..]) {
+            let is_unseen = c == ' ' && (text.is_empty() || begin + at >= end || name[begin + at - 1] == b' ');
+            if steers(c) || is_unseen || c == '%' && is_encoded(&valid.as_bytes()[at..]) {
                 c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push(&mut text, byte));
             } else {
                 text.push(c);
             }
         }
         chunk.invalid().iter().for_each(|byte| push(&mut text, *byte));
+        begin += valid.len() + chunk.invalid().len();
     }
     text
 }
@@ -93,6 +98,11 @@ mod tests {
     fn what_is_shown_is_read_back() {
         for (name, shown) in [
             (&b"/queue/a b"[..], "/queue/a b"),
+            (b"/queue/a ", "/queue/a%20"),
+            (b" /queue/a", "%20/queue/a"),
+            (b"/queue/a  b\xff c ", "/queue/a %20b%FF c%20"),
+            (b"/queue/a\xff  ", "/queue/a%FF%20%20"),
+            (b"  ", "%20%20"),
             (b"/queue/100%", "/queue/100%"),
             (b"/queue/%41", "/queue/%2541"),
             (b"/queue/%%41", "/queue/%%2541"),

@@ -2,8 +2,8 @@
 
 use crate::names::percent;
 use crate::news::Page;
-use crate::output;
-use anyhow::{Context, Result};
+use crate::output::{self, UsageError};
+use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use std::fmt::Write;
 use std::io::{ErrorKind, IsTerminal};
@@ -259,6 +259,10 @@ impl Ready {
     /// Removes the file of an earlier run, which would say too early that this one listens.
     pub(crate) fn begin(file: Option<&Path>) -> Result<Ready> {
         if let Some(path) = file {
+            if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+                let text = "it is no regular file, and would be replaced by one; give --ready-file another path";
+                return Err(UsageError::of(anyhow!("{}: {text}", path.display())));
+            }
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot remove the old {}", path.display()));

@@ -30,6 +30,23 @@ fn ready(command: &mut Command, path: &Path) -> (Program, Value) {
 }
 
 #[test]
+fn a_ready_file_replaces_nothing_but_a_file() {
+    let base = tempfile::tempdir().expect("a directory");
+    let (fifo, link, target) = (base.path().join("fifo"), base.path().join("link"), base.path().join("target"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    fs::write(&target, "kept").expect("a file");
+    symlink(&target, &link).expect("a link");
+    for path in [&fifo, &link, &base.path().to_owned()] {
+        let before = fs::symlink_metadata(path).expect("it is there").file_type();
+        let refused = up(path).stderr(Stdio::piped()).output().expect("it ends");
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && error.contains("it is no regular file"), "{error}");
+        assert_eq!(fs::symlink_metadata(path).expect("it is there").file_type(), before);
+    }
+    assert_eq!(fs::read_to_string(&target).expect("a file"), "kept");
+}
+
+#[test]
 fn each_way_to_name_it_is_obeyed() {
     let base = tempfile::tempdir().expect("a directory");
     let path = base.path().join("ready.json");

@@ -265,33 +265,34 @@ fn an_idle_listener_ends_with_a_signal_also_before_there_is_a_broker() {
 }
 
 #[test]
-fn a_listener_whose_reader_takes_nothing_still_ends_with_two_signals() {
-    ends_with_signals(Broker::client);
-    ends_with_signals(native);
+fn a_listener_whose_reader_takes_nothing_ends_with_one_signal_or_after_its_time() {
+    for is_acked in [true, false] {
+        ends_though_stuck(is_acked, &[], Some("-INT"), 130);
+        ends_though_stuck(is_acked, &["--timeout", "500ms"], None, 27);
+    }
 }
 
-fn ends_with_signals(listen: fn(&Broker, &[&str]) -> Command) {
+fn ends_though_stuck(is_acked: bool, args: &[&str], signal: Option<&str>, code: i32) {
     let broker = Broker::start(&[]);
     send_lines(&broker, "/queue/a", numbers(5000, 1000).as_bytes());
-    let mut child = listen(&broker, &["listen", "/queue/a"]);
+    let listen = if is_acked { Broker::client } else { native };
+    let mut child = listen(&broker, &[&["listen", "/queue/a"], args].concat());
     let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a listener");
     // Held, and never read.
     let _output = child.stdout.take();
     let mut listener = Program { child, lines: Lines::of(std::io::empty()) };
     // It takes what the pipe holds, and waits.
     broker.status_until("it listens", |status| status["channels"][0]["subscribers"] == 1);
-    let mut signals = 0;
-    common::poll("the end", || {
-        if listener.child.try_wait().expect("a process").is_some() {
-            return Some(());
-        }
-        if signals < 100 {
-            listener.signal("-INT");
-            signals += 1;
-        }
-        None
-    });
-    assert_eq!(listener.end().code(), Some(130));
+    if let Some(signal) = signal {
+        listener.signal(signal);
+    }
+    assert_eq!(listener.end().code(), Some(code));
+    if is_acked {
+        // What it did not write goes back: the pipe holds 64 messages.
+        broker.status_until("it has left", |status| status["channels"][0]["subscribers"] == 0);
+        let left = left_in(&broker, "/queue/a");
+        assert!(left >= 4800, "{left}");
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ impl Unit {
             Unit::Nanoseconds => match (amount % HOUR, amount % MINUTE) {
                 (0, _) if !amount.is_multiple_of(24 * HOUR) => format!("{}h", amount / HOUR),
                 (_, 0) if !amount.is_multiple_of(HOUR) => format!("{}m", amount / MINUTE),
+                // The longest time that can be counted is no whole number of anything.
+                _ if amount == u64::MAX => format!("{}d", amount / (24 * HOUR)),
                 _ => show_duration(Duration::from_nanos(amount)),
             },
             Unit::Count => amount.to_string(),
@@ -74,6 +76,7 @@ mod tests {
         for (amount, text) in [(0, "0s"), (second / 100, "10ms"), (600 * second, "10m"), (3600 * second, "1h")] {
             assert_eq!(Unit::Nanoseconds.show(amount), text);
         }
+        assert_eq!(Unit::Nanoseconds.show(u64::MAX), "213503d");
         assert_eq!([24, 36].map(|hours| Unit::Nanoseconds.show(hours * 3600 * second)), ["1d", "36h"]);
         assert_eq!([1 << 10, tib, 1024 * tib].map(|bytes| Unit::Bytes.show(bytes)), ["1KiB", "1TiB", "1024TiB"]);
     }

@@ -89,7 +89,8 @@ impl Settings {
         for pair in pairs {
             let (key, value) =
                 pair.split_once('=').ok_or_else(|| anyhow!("--set {pair} is not allowed: it must be KEY=VALUE"))?;
-            self.set(key.trim(), value.trim()).context("--set")?;
+            let value = list(value.trim()).unwrap_or_else(|| value.trim().to_owned());
+            self.set(key.trim(), &value).context("--set")?;
         }
         Ok(())
     }
@@ -286,6 +287,12 @@ fn plain(value: &toml::Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// A list as a configuration file has it, `["a", "b"]`, as the text of one: `a,b`. An address in brackets is none.
+fn list(text: &str) -> Option<String> {
+    let parsed: toml::Table = text.starts_with('[').then(|| format!("list = {text}").parse().ok())??;
+    plain(parsed.get("list").filter(|value| value.is_array())?)
 }
 
 fn not_allowed(key: &str, value: &str, allowed: &str) -> anyhow::Error {

@@ -289,3 +289,40 @@ fn an_empty_item_of_a_list_is_refused() {
     }
     Settings::default().read("[rows]\ntables = []", "my.toml").unwrap();
 }
+
+#[test]
+fn a_list_of_the_command_line_is_one_of_a_file_or_its_items_with_commas() {
+    for (pair, shown) in [
+        ("listen=127.0.0.1:1,[::1]:2", r#"listen = ["127.0.0.1:1", "[::1]:2"]"#),
+        (r#"listen=["127.0.0.1:1", "[::1]:2"]"#, r#"listen = ["127.0.0.1:1", "[::1]:2"]"#),
+        ("listen=[::1]:2", r#"listen = ["[::1]:2"]"#),
+        (r#"http.hosts=["a.example"]"#, r#"hosts = ["a.example"]"#),
+        (r#"rows.tables=["patron", "sales.item"]"#, r#"tables = ["patron", "sales.item"]"#),
+        ("monitor.listen=[]", "listen = []"),
+    ] {
+        let mut settings = Settings::default();
+        settings.set_pairs(&[pair.to_owned()]).unwrap();
+        let text = settings.print();
+        assert!(text.lines().any(|line| line == shown), "{pair}: {text}");
+    }
+}
+
+#[test]
+fn what_can_be_no_host_is_refused_when_it_is_read() {
+    for (pair, reason) in [
+        ("listen=a/b:5", "a/b is no name of a host and no IP address"),
+        ("listen=x y:6", "x y is no name of a host"),
+        ("listen=[127.0.0.1:27001", "[127.0.0.1 is no name of a host"),
+        ("listen=[1.2.3.4]:5", "[1.2.3.4] is no name of a host"),
+        ("stomp=[fe80::1%eth0]:5", ""),
+        ("stomp=b\u{fc}cher.example:5", ""),
+        (r#"http.hosts=["a"#, "must be a name, or a list of them"),
+        ("http.hosts=a b", "must be a name, or a list of them"),
+    ] {
+        let result = Settings::default().set_pairs(&[pair.to_owned()]);
+        match result {
+            Ok(()) => assert_eq!(reason, "", "{pair}"),
+            Err(error) => assert!(!reason.is_empty() && format!("{error:#}").contains(reason), "{pair}: {error:#}"),
+        }
+    }
+}

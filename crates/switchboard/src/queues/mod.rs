@@ -207,8 +207,14 @@ impl Target {
         if !error.to_string().starts_with("there is no queue ") {
             return error;
         }
-        let Ok(answer) = list::ask(server, false).await else { return error };
         let wanted = self.queue.to_string();
+        if has_wildcard(&self.queue.0) {
+            return anyhow::anyhow!(
+                "there is no queue {wanted}: it is a pattern, and this is for one queue at a time; `switchboard queues` \
+                 lists them"
+            );
+        }
+        let Ok(answer) = list::ask(server, false).await else { return error };
         let names = answer["queues"].as_array().into_iter().flatten().filter_map(queue_of);
         let names = names.map(|queue| encode(&queue.bytes()));
         // The common prefix makes no names alike.
@@ -228,25 +234,34 @@ fn queue_of(row: &Value) -> Option<Queue> {
 
 /// The reason why a name can be no queue's.
 fn no_queue(name: &[u8]) -> Option<&'static str> {
-    if name.starts_with(b"queue/") {
-        return Some("is no queue: the names of queues begin with a slash, /queue");
-    }
+    name.starts_with(b"queue/").then_some("is no queue: the names of queues begin with a slash, /queue")
+}
+
+/// Whether a subscription would take it for a pattern. What is published to such a name waits in a queue of that name.
+fn has_wildcard(name: &[u8]) -> bool {
     let last = name.rsplit(|byte| *byte == b'/').next();
-    let is_pattern = name.split(|byte| *byte == b'/').any(|level| level == b"*") || last == Some(b">");
-    is_pattern.then_some("is a pattern, and this is for one queue at a time: `switchboard queues` lists them")
+    name.split(|byte| *byte == b'/').any(|level| level == b"*") || last == Some(b">")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::no_queue;
+    use super::{has_wildcard, no_queue};
 
     #[test]
     fn what_can_be_no_queue_is_not_asked_for() {
-        for name in ["queue/a", "/queue/*", "/queue/*/b", "/queue/>", "*"] {
-            assert!(no_queue(name.as_bytes()).is_some(), "{name}");
-        }
-        for name in ["/queue/a", "/queue/a*", "/queue/>/b", "/queue", "/topic/a"] {
+        assert!(no_queue(b"queue/a").is_some());
+        for name in ["/queue/a", "/queue/*", "/queue/>", "/queue", "/topic/a"] {
             assert!(no_queue(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_stands_for_others_makes_a_pattern() {
+        for name in ["/queue/*", "/queue/*/b", "/queue/>", "*"] {
+            assert!(has_wildcard(name.as_bytes()), "{name}");
+        }
+        for name in ["/queue/a", "/queue/a*", "/queue/>/b", "/queue"] {
+            assert!(!has_wildcard(name.as_bytes()), "{name}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Addresses: of listeners, of HTTP hosts, of other servers.
 
 use super::{Kind, quote};
+use std::net::Ipv6Addr;
 use switchboard_monitor::{Secret, Settings as Monitor};
 use switchboard_news::guard::Allow;
 use switchboard_news::render::{Endpoint as DevTools, Remote};
@@ -41,7 +42,7 @@ impl Kind for Names {
     fn parse(text: &str) -> Option<Hosts> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let names: Option<Vec<String>> =
-            names.map(|name| (!name.contains([':', '/', ' ', '*'])).then(|| name.to_owned())).collect();
+            names.map(|name| (!name.contains(':') && is_host(name)).then(|| name.to_owned())).collect();
         names.map(|names| Hosts::new(&names))
     }
     fn show(hosts: &Hosts) -> String {
@@ -161,7 +162,19 @@ fn address(text: &str) -> Result<String, String> {
     if host == "*" {
         return Err(format!("{text} has no host: 0.0.0.0:{port} is every address of this machine, and [::]:{port}"));
     }
+    if !is_host(host) {
+        return Err(format!("{host} is no name of a host and no IP address"));
+    }
     Ok(text.to_owned())
+}
+
+/// Whether a resolver could be asked for it, or it is an IP address; one of version 6 is in brackets.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        // A link's own address names the link.
+        Some(address) => address.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_')),
+    }
 }
 
 /// The first address that is there twice. Port 0 is another one each time.
