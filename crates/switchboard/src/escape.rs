@@ -1,11 +1,31 @@
 //! Text of strangers on a terminal: names, messages, answers.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 pub(crate) use switchboard_driver::text::steers;
 
 /// Escapes what would steer the terminal.
 pub(crate) fn escape(text: &str) -> String {
     text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Escapes what would steer the terminal in a text of JSON, which stays the same JSON: only its strings have such characters.
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| steers(c) && !c.is_ascii_whitespace()) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) && !c.is_ascii_whitespace() {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
 }
 
 /// Escapes what would steer the terminal, and bytes that are not UTF-8, as `\xff`. New lines and tabs of a message stay.
@@ -42,6 +62,17 @@ mod tests {
         assert_eq!(escape("a\nb"), "a\\nb");
         // A filler of Hangul is as wide as a letter, and empty; a symbol may be followed by its color form.
         assert_eq!(escape("a\u{3164}\u{2764}\u{fe0f}\u{e0100}"), "a\\u{3164}\u{2764}\u{fe0f}\\u{e0100}");
+    }
+
+    #[test]
+    fn json_is_the_same_with_what_steers_a_terminal_escaped() {
+        let value = serde_json::json!({ "a\u{202e}": ["\u{9b}2J", "\u{7f}\u{1b}\n", "\u{e0100}", "\u{e9}\u{1f600}"] });
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let escaped = json(&text);
+            assert!(!escaped.chars().any(|c| steers(c) && c != '\n'), "{escaped}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
+        }
+        assert!(matches!(json(r#"{"plain": "\u00e9"}"#), Cow::Borrowed(_)));
     }
 
     #[test]

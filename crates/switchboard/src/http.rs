@@ -89,7 +89,8 @@ impl HttpServer {
         let answer = match self.send(method, &url).await {
             Ok(answer) => answer,
             Err(error) => {
-                let error = error.to_string();
+                // The client hides the host, which may be a secret elsewhere.
+                let error = error.to_string().replace("its host", self.address.host());
                 let is_https = self.address.is_https();
                 match if is_https || not_http(&error) { self.spoken().await } else { None } {
                     Some(ForeignProtocol::Http) if is_https => bail!("{base} {WITHOUT_TLS}"),

@@ -86,6 +86,9 @@ pub(crate) fn run(args: &Bench) -> Result<ExitCode> {
     let text = if args.json { format!("{}\n", as_json(args, &outcome)) } else { as_text(&outcome) };
     output::write(text.as_bytes())?;
     let tally = &outcome.tally;
+    if outcome.sent == 0 {
+        bail!("nothing was published: the time was over before the first message; give --seconds more, or --rate");
+    }
     if tally.delivered == 0 {
         let sent = plural(outcome.sent, "published message");
         bail!(

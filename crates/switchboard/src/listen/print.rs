@@ -1,7 +1,7 @@
 //! A message as it is printed.
 
 use crate::cli::Listen;
-use crate::escape::{escape_header, escape_message};
+use crate::escape::{self, escape_header, escape_message};
 use serde_json::json;
 use std::fmt::Write;
 use switchboard_client::Message;
@@ -17,7 +17,7 @@ pub(super) fn print(args: &Listen, message: &Message, escapes: bool, text: &mut 
             let headers: Vec<_> = message.headers().map(|(name, value)| [lossy(&name), lossy(&value)]).collect();
             line["headers"] = json!(headers);
         }
-        text.extend_from_slice(line.to_string().as_bytes());
+        text.extend_from_slice(escape::json(&line.to_string()).as_bytes());
         text.push(b'\n');
         return;
     }

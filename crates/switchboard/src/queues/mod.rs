@@ -4,6 +4,7 @@ mod act;
 mod list;
 mod peek;
 
+use crate::escape;
 use crate::http::{HttpArgs, HttpServer};
 use crate::names::{Name, encode, percent};
 use crate::server_address::Door;
@@ -181,7 +182,7 @@ async fn show(args: &Queues) -> Result<()> {
     watch::show(&args.watch, args.json, async |is_screen| {
         let answer = list::ask(&server, all).await?;
         if args.json {
-            return Ok(format!("{answer}\n"));
+            return Ok(format!("{}\n", escape::json(&answer.to_string())));
         }
         list::render(&answer, args.sort, all, is_screen, args.watch.is_on() || !args.all)
     })

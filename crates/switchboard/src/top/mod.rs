@@ -9,6 +9,7 @@ mod draw;
 mod screen;
 mod terminal;
 
+use crate::escape;
 use crate::http::{HttpArgs, HttpServer};
 use crate::output;
 use crate::server_address::Door;
@@ -48,7 +49,8 @@ struct Monitor(HttpServer);
 pub(crate) async fn run(args: &Top) -> Result<()> {
     let monitor = Monitor::of(args)?;
     if args.json {
-        return output::write(format!("{}\n", monitor.0.get(PROCESSES).await?.trim_end()).as_bytes());
+        let answer = monitor.0.get(PROCESSES).await?;
+        return output::write(format!("{}\n", escape::json(answer.trim_end())).as_bytes());
     }
     if !args.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         terminal::block_faults()?;
