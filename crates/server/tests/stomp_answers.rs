@@ -1,5 +1,7 @@
 //! STOMP's answers to what a client asks: receipts and errors.
 
+#[path = "stomp_answers/acks.rs"]
+mod acks;
 mod common;
 
 use common::Running;
@@ -108,7 +110,7 @@ async fn what_is_not_supported_is_refused_with_a_sentence() {
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:never\n\n\0", "never"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\nprefetch-count:0\n\n\0", "prefetch"),
         ("UNSUBSCRIBE\nid:1\n\n\0", "no subscription 1"),
-        ("ACK\nid:1-0-1\n\n\0", "no message"),
+        ("BEGIN\ntransaction:t\n\n\0ACK\nid:1-0-1\ntransaction:t\n\n\0", "no message"),
         ("ACK\n\n\0", "id"),
         ("COMMIT\ntransaction:t\n\n\0", "no transaction t"),
         ("SEND\ndestination:/queue/a\ntransaction:t\n\n\0", "no transaction t"),
