@@ -147,7 +147,7 @@ fn the_limit_of_a_queue() {
     second.publish("/queue/full", b"");
     let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     let held = status["connections"].as_array().expect("a list").iter().find(|one| !one["paused"].is_null());
-    assert_eq!(held.expect("one")["paused"], "queue /queue/full is at its bound of 100 bytes");
+    assert_eq!(held.expect("one")["paused"], "queue /queue/full is at its bound of 100 bytes (limit: queue)");
     let mut worker = Client::listening_late(&broker, "/queue/full");
     assert_eq!(worker.until_echo(), [vec![1; 46], vec![2; 46], Vec::new()]);
     second.settle();

@@ -66,6 +66,7 @@ fn row(queue: &QueueStatus) -> Value {
         "moving": queue.moving,
         "consumers": queue.consumers,
         "paused_publishers": queue.paused_publishers,
+        "pause_reason": queue.pause_reason.as_ref().map(ToString::to_string),
         "paused": queue.is_paused,
         "oldest_s": queue.oldest.map(seconds),
         "bytes": queue.bytes,

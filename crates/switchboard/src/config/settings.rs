@@ -202,7 +202,7 @@ settings! {
     "connection-rate" Positive<u32> => server.connection_rate, "Maximum number of new connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Maximum number of connections without a first frame; one more closes the oldest.";
     "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same for one client address; 0 for a quarter of `handshakes`.";
-    "connections" Positive<usize> [SLOTS] => server.limits.connections, "Maximum number of connections; by default fewer if memory or open files do not suffice.";
+    "connections" Positive<usize> [SLOTS] => server.limits.connections, "Maximum number of connections; by default fewer if open files do not suffice, or if they took more than half of memory.";
     "channels" Positive<usize> [SLOTS] => server.limits.channels, "Maximum number of channels.";
     "subscriptions" Positive<usize> [SLOTS] => server.limits.subscriptions, "Maximum number of subscriptions of one connection.";
     "channel-name" Size [FRAME] => server.limits.channel_name, "Maximum length of a channel's name.";

@@ -4,6 +4,7 @@ mod budget;
 mod dead;
 mod durable;
 mod durable_lists;
+mod durable_names;
 mod exclusive;
 mod expire;
 mod finish;
@@ -16,6 +17,7 @@ mod listing;
 mod moving;
 mod moving_counts;
 mod overflow;
+mod paused;
 mod prefetch;
 mod priority;
 mod queue_pause;
@@ -391,7 +393,7 @@ fn a_pause_names_its_reason() {
     let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);
     let [Event::Pause { reason, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*reason, PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 });
-    assert_eq!(reason.to_string(), "queue /queue/a is at its bound of 10 bytes");
+    assert_eq!(reason.to_string(), "queue /queue/a is at its bound of 10 bytes (limit: queue)");
     assert_eq!(CloseReason::Finished.to_string(), "finished");
     assert!(matches!(
         bench.send(1, Command::Ack { first: DeliveryTag(7), last: DeliveryTag(7) })[..],
