@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// The status and the JSON of an answer; an error is text.
@@ -164,6 +166,26 @@ async fn an_answer_to_a_move_says_how_many_were_moved_and_why_the_others_stay() 
         assert_eq!(answer, (200, json!({ "moved": moved, "stayed": stayed, "reason": reason })));
         assert_eq!(row(&server, "/queue/a").await["depth"], stayed);
     }
+}
+
+#[tokio::test]
+async fn a_move_goes_on_when_nobody_waits_for_its_answer_any_more() {
+    const COUNT: usize = 5000;
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    // Each stands alone, and takes a step.
+    let all: String = (0..COUNT).map(|number| format!("SEND\ndestination:/queue/a\nn:{number}\n\n\0")).collect();
+    client.send(&all).await;
+    client.settle().await;
+    let mut socket = TcpStream::connect(server.http).await.unwrap();
+    let request =
+        "POST /queues/move?name=/queue/a&to=/queue/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    // It is begun before its client has gone.
+    until(&server, "/queue/b", Value::is_object).await;
+    drop(socket);
+    until(&server, "/queue/b", |row| row["depth"] == COUNT).await;
+    assert_eq!(ask(&server, "POST", "/queues/purge?name=/queue/a").await.0, 404);
 }
 
 #[tokio::test]
