@@ -2,6 +2,7 @@ mod acks;
 mod attributes;
 mod budget;
 mod dead;
+mod delivery_rules;
 mod durable;
 mod durable_lists;
 mod durable_names;
