@@ -394,21 +394,4 @@ impl Broker {
         self.budget.charge(more);
         Ok(None)
     }
-
-    /// The reason of a pause where memory is short.
-    pub(super) fn short_memory(&self) -> PauseReason {
-        PauseReason::Memory { budget: self.budget.limit(), messages: self.budget.for_messages() }
-    }
-
-    /// The refusal where memory is used up.
-    pub(super) fn no_memory(&self) -> Refusal {
-        Refusal::Memory { budget: self.budget.limit(), messages: self.budget.for_messages() }
-    }
-
-    /// Whether a channel has more than is free: so the fullest are paused first, and each has its
-    /// share however many there are (the dynamic threshold of shared-memory switches).
-    #[inline]
-    pub(super) fn over_share(&self, channel: ChannelSlot) -> bool {
-        self.channels.get(channel).is_some_and(|channel| channel.load > self.budget.free())
-    }
 }

@@ -64,7 +64,7 @@ impl StompError {
         StompError { is_fatal: false, ..self }
     }
 
-    /// Where the session goes on, the receipt in whose place it is given: behind those of earlier frames, and charged as they are.
+    /// The receipt in whose place an error is given behind which the session goes on: in its turn, and charged as receipts are.
     pub(super) fn as_receipt(&self) -> Option<Batch> {
         if self.is_fatal {
             return None;

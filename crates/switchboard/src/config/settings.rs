@@ -193,7 +193,7 @@ settings! {
     "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, beside those of `listen`, which answer STOMP too; by default none if `listen` is set.";
     "stomp-origins" Origins => server.web.socket_origins, "Other sites whose pages may speak STOMP over WebSocket, as https://HOST; * for every site.";
     "http" Addresses => server.http, "Addresses for health, metrics and status over HTTP; an empty list serves none.";
-    "memory" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry; at the limit the publishers of the fullest channels are paused.";
+    "memory" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry and 4 KiB for each of connections; where the rest is short, the publishers of the fullest channels are paused, of one that is alone at half of the rest.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
     "handshake" Span [TIMEOUT] => server.handshake, "Time limit for the first frame of a new connection, from 10ms to 1d.";
     "read-timeout" Span [READ] => server.read_timeout, "Longest pause within a frame that a client has begun to send; 0 for no limit.";

@@ -1,7 +1,7 @@
-//! What is told of publishers that wait: who they are, and which bound they wait at.
+//! Publishers that wait, as they are listed: those that are there, and the bound that they wait at.
 
 use super::{Bench, small, with_memory};
-use crate::{Command, Event, Limits, PauseReason, StatusQuery};
+use crate::{CloseReason, Command, DeliveryTag, Event, Limits, PauseReason, Refusal, StatusQuery};
 use std::time::Duration;
 
 /// Publishers of a queue that wait, by its rows in both listings, and paused connections by the sums.
@@ -86,4 +86,18 @@ fn where_memory_is_short_the_reason_names_the_part_that_is_for_messages_and_what
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
     assert_eq!(row.pause_reason.as_ref(), Some(reason));
     bench.pass(Duration::from_secs(1).as_millis() as u64);
+}
+
+#[test]
+fn a_pause_names_its_reason() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    let [Event::Pause { reason, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*reason, PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 });
+    assert_eq!(reason.to_string(), "queue /queue/a is at its bound of 10 bytes (limit: queue)");
+    assert_eq!(CloseReason::Finished.to_string(), "finished");
+    assert!(matches!(
+        bench.send(1, Command::Ack { first: DeliveryTag(7), last: DeliveryTag(7) })[..],
+        [Event::Refused { refusal: Refusal::UnknownTag { tag: DeliveryTag(7) }, .. }]
+    ));
 }
