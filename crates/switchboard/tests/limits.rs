@@ -154,3 +154,21 @@ fn the_limit_of_a_queue() {
     drop((publisher, second, worker));
     bystanders.are_alone(&broker);
 }
+
+#[test]
+fn a_name_of_no_durable_subscription_is_published_to_in_vain_and_consumed_by_nobody() {
+    let broker = Broker::start(&[]);
+    let mut bystanders = Bystanders::of(&broker);
+    let mut publisher = Client::publisher(&broker);
+    publisher.publish("/queue/subscription/me/x", b"lost");
+    // It lives on.
+    publisher.settle();
+    assert_eq!(broker.status()["totals"]["rejected"], 1);
+    let why = "/queue/subscription/me/x: there is no durable subscription of this name";
+    broker.log.find(&["WARN", why]);
+    let mut listener = Client::silent(&broker);
+    listener.send(b"/queue/subscription/me/x");
+    is_refused(&broker, listener, why);
+    drop(publisher);
+    bystanders.are_alone(&broker);
+}
