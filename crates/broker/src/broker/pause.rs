@@ -209,13 +209,10 @@ impl Broker {
         let (on, reason, channel) =
             now.map_or((None, None, None), |(on, reason, channel)| (Some(on), Some(reason), channel));
         let feeds = std::mem::replace(&mut connection.paused_on, channel);
+        let gone = usize::from(is_gone);
         match (before, &reason) {
-            (None, Some(_)) => {
-                (self.paused, self.paused_gone) = (self.paused + 1, self.paused_gone + usize::from(is_gone))
-            }
-            (Some(_), None) => {
-                (self.paused, self.paused_gone) = (self.paused - 1, self.paused_gone - usize::from(is_gone))
-            }
+            (None, Some(_)) => (self.paused, self.paused_gone) = (self.paused + 1, self.paused_gone + gone),
+            (Some(_), None) => (self.paused, self.paused_gone) = (self.paused - 1, self.paused_gone - gone),
             _ => {}
         }
         connection.reason = reason;

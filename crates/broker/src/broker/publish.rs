@@ -100,7 +100,7 @@ impl Broker {
     ) -> Result<Taken, Stop> {
         match error {
             NoChannel::Refused(refusal @ (Refusal::Ended | Refusal::NoDurable)) => {
-                self.tell_rejected(slot, name, batch.len(), refusal)
+                self.tell_rejected(slot, name, batch.len(), refusal);
             }
             NoChannel::Refused(refusal) => {
                 self.note_rejected(slot, &name, refusal);

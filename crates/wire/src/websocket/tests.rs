@@ -101,7 +101,7 @@ fn text_is_utf_8_across_its_parts_and_what_is_right_of_it_counts() {
         }
     }
     assert_eq!(
-        [WebSocketError::Text, WebSocketError::Reason, WebSocketError::Unmasked].map(|e| e.status()),
+        [WebSocketError::Text, WebSocketError::Reason, WebSocketError::Unmasked].map(WebSocketError::status),
         [1007, 1007, 1002]
     );
 }
