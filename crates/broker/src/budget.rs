@@ -48,6 +48,11 @@ impl MemoryBudget {
         self.limit
     }
 
+    /// The limit without what is set aside for connections.
+    pub(crate) fn for_messages(&self) -> usize {
+        self.room - self.granted
+    }
+
     /// Bytes that may still be buffered.
     #[inline]
     pub(crate) fn free(&self) -> usize {

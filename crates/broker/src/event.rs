@@ -143,7 +143,7 @@ fn s(count: usize) -> &'static str {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PauseReason {
     /// The queue that it publishes to is at its bound.
-    #[error("queue {} is at its bound of {bound} byte{}", channel.escape_ascii(), s(*bound))]
+    #[error("queue {} is at its bound of {bound} byte{} (limit: queue)", channel.escape_ascii(), s(*bound))]
     QueueFull {
         /// The queue's name.
         channel: Bytes,
@@ -151,7 +151,7 @@ pub enum PauseReason {
         bound: usize,
     },
     /// The queue that it publishes to is at its bound in messages.
-    #[error("queue {} is at its bound of {bound} message{}", channel.escape_ascii(), s(*bound))]
+    #[error("queue {} is at its bound of {bound} message{} (limit: queue-messages)", channel.escape_ascii(), s(*bound))]
     QueueMessages {
         /// The queue's name.
         channel: Bytes,
@@ -173,7 +173,10 @@ pub enum PauseReason {
         limit: usize,
     },
     /// The topic has no subscriber and buffers as many messages as it may.
-    #[error("topic {} has no subscriber and buffers {buffered} message{} already", channel.escape_ascii(), s(*buffered))]
+    #[error(
+        "topic {} has no subscriber and buffers {buffered} message{} already (limit: buffer-unsubscribed)",
+        channel.escape_ascii(), s(*buffered)
+    )]
     NoSubscribers {
         /// The topic's name.
         channel: Bytes,
@@ -195,10 +198,15 @@ pub enum PauseReason {
     },
     /// Memory is short, and the channel has more than is free, or a new channel or a large buffer
     /// is needed.
-    #[error("the memory budget of {budget} bytes is used up")]
+    #[error(
+        "memory is short: {messages} bytes of the budget of {budget} are for messages, half of them for a channel that is \
+         alone; the rest is for connections (limits: memory, connections)"
+    )]
     Memory {
         /// In bytes.
         budget: usize,
+        /// Its bytes beside what is set aside for connections.
+        messages: usize,
     },
 }
 
@@ -240,10 +248,15 @@ pub enum Refusal {
         limit: usize,
     },
     /// There is no memory for a connection, a subscription or a subscriber's new channel.
-    #[error("the memory budget of {budget} bytes is used up (limit: memory)")]
+    #[error(
+        "memory is used up: {messages} bytes of the budget of {budget} are for messages, the rest is for connections \
+         (limits: memory, connections)"
+    )]
     Memory {
         /// In bytes.
         budget: usize,
+        /// Its bytes beside what is set aside for connections.
+        messages: usize,
     },
     /// The queue is at its bound, and takes nothing over it.
     #[error("the queue is at its bound of {bound} byte{} (limits: queue, overflow)", s(*bound))]

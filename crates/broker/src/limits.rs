@@ -178,6 +178,11 @@ impl Limits {
         Ok(())
     }
 
+    /// The part of `memory` that is for messages and channels: the rest is set aside for as many connections as there may be.
+    pub fn memory_for_messages(&self) -> usize {
+        self.memory.saturating_sub(self.connections.saturating_mul(cost::CONNECTION))
+    }
+
     /// The grace that so many bytes taken give a subscriber, before the cap on what it saves.
     pub(crate) fn grace_for(&self, bytes: usize) -> Duration {
         let half = (self.outbox as u64 / 2).max(1);

@@ -1,6 +1,6 @@
 //! Queues as their operator sees them: a listing, a look at what waits, and orders.
 
-use crate::{Attributes, Refusal};
+use crate::{Attributes, PauseReason, Refusal};
 use bytes::Bytes;
 use std::fmt;
 use std::str::FromStr;
@@ -27,6 +27,8 @@ pub struct QueueStatus {
     pub consumers: usize,
     /// Publishers that wait for room in it.
     pub paused_publishers: usize,
+    /// Why the one of them that has waited longest does.
+    pub pause_reason: Option<PauseReason>,
     /// Whether it is paused, by [`Broker::pause_queue`](crate::Broker::pause_queue).
     pub is_paused: bool,
     /// Age of the oldest message that waits and is not postponed. It is never too short, and too long by a second, or

@@ -78,6 +78,8 @@ pub struct Totals {
     pub memory: usize,
     /// The memory budget, in bytes.
     pub memory_budget: usize,
+    /// The part of it that is for messages and channels, in bytes: the rest is set aside for as many connections as there may be.
+    pub memory_for_messages: usize,
     /// Messages published.
     pub published: u64,
     /// Messages wholly written to subscribers, and not taken back since.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use switchboard_broker::ConnectionId;
+use switchboard_wire::stomp::Version;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::yield_now;
@@ -134,14 +135,20 @@ impl Acceptor {
     }
 
     /// Takes a connection that has become a WebSocket, and what its client has sent already.
-    pub(crate) fn admit_web_socket(&self, socket: TcpStream, address: SocketAddr, first: Bytes, open: OpenConnection) {
+    pub(crate) fn admit_web_socket(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        begun: (Bytes, Version),
+        open: OpenConnection,
+    ) {
         if let Err(error) = prepare(&socket).and_then(|()| self.limit_buffers(&socket)) {
             tracing::debug!(peer = %address, "socket options: {error}");
         }
         // A kernel that cannot tell this cannot tell what is acknowledged either, and is not asked.
         let before = given(&socket).unwrap_or(0);
         let socket = Socket::Tcp(socket, open);
-        let handle = ConnectionHandle::web_socket(self.next_id(), Origin::Address(address), socket, first, before);
+        let handle = ConnectionHandle::web_socket(self.next_id(), Origin::Address(address), socket, begun, before);
         self.begin(address, Arc::new(handle));
     }
 

@@ -212,9 +212,12 @@ mod tests {
         let mut room = Room { limit: 100, used: 0, last: 0, held: BTreeMap::new() };
         let number = room.hold(text(3 * PART), now).expect("it is alone");
         for part in 0..3 {
-            now += STALE;
             assert_eq!(room.part(number, part * PART, now).as_deref(), Some(&text(3 * PART)[part * PART..][..PART]));
-            assert_eq!(room.hold(text(1), now), None);
+            // Whoever asks meanwhile waits, up to the last moment in which the next part is in time.
+            for later in [Duration::ZERO, STALE / 2, STALE - Duration::from_nanos(1)] {
+                assert!(!room.has_some(now + later) && room.hold(text(1), now + later).is_none());
+            }
+            now += STALE - Duration::from_nanos(1);
         }
         room.remove(number);
         assert!(room.hold(text(100), now).is_some());

@@ -1,6 +1,7 @@
 //! One connection, in whichever protocol: its own task.
 
 mod ending;
+mod missing;
 mod read_size;
 mod speaker;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::hub::Hub;
 use crate::slice::Slice;
 use crate::stomp::Entry;
 use ending::Ending;
+use missing::Missing;
 use read_size::{READ_MAX, READ_MIN};
 use speaker::{Speaker, Wrong};
 use std::cell::RefCell;
@@ -182,7 +184,7 @@ impl<'a> Connection<'a> {
             }
             if self.is_closed_by_peer() && !finished {
                 if !self.end_session() {
-                    return Ending::left(hub, handle, self.session.missing());
+                    return Ending::left(hub, handle, self.session.lacks());
                 }
                 finished = true;
                 continue;
@@ -210,10 +212,10 @@ impl<'a> Connection<'a> {
                 match self.handle.socket().unread() {
                     // The rest of the frame has not come: the peer is late, not us.
                     Some(unread) if unread.is_all && unread.bytes < self.session.missing() => {
-                        return Ending::left(hub, handle, self.session.missing() - unread.bytes);
+                        return Ending::left(hub, handle, self.session.lacks().less(unread.bytes));
                     }
                     Some(unread) if unread.bytes == 0 => {
-                        return Ending::late(context, handle, false, self.session.missing());
+                        return Ending::late(context, handle, false, self.session.lacks());
                     }
                     _ => self.progress = None,
                 }
@@ -229,12 +231,12 @@ impl<'a> Connection<'a> {
                     let error = handle.socket().take_error().ok().flatten();
                     return Ending::failed(hub, handle, &error.unwrap_or_else(|| ErrorKind::ConnectionReset.into()));
                 }
-                Ok(_) if late => return Ending::late(context, handle, begun.is_some(), self.session.missing()),
+                Ok(_) if late => return Ending::late(context, handle, begun.is_some(), self.session.lacks()),
                 Ok(_) => continue,
                 Err(error) => return Ending::failed(hub, handle, &error),
             }
             match self.read() {
-                Read::Nothing if late => return Ending::late(context, handle, begun.is_some(), self.session.missing()),
+                Read::Nothing if late => return Ending::late(context, handle, begun.is_some(), self.session.lacks()),
                 Read::Nothing => {}
                 Read::Some => {
                     self.progress = None;
@@ -244,7 +246,7 @@ impl<'a> Connection<'a> {
                 }
                 Read::End => {
                     if !self.end_session() {
-                        return Ending::left(hub, handle, self.session.missing());
+                        return Ending::left(hub, handle, self.session.lacks());
                     }
                     finished = true;
                 }

@@ -12,6 +12,7 @@ use crate::writer::{Incoming, Marks, Writer};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 use switchboard_broker::{CloseReason, ConnectionId, Refusal};
+use switchboard_wire::stomp::Version;
 
 /// Why the server ends a connection.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ pub(crate) struct ConnectionHandle {
     id: ConnectionId,
     origin: Origin,
     socket: Socket,
-    /// Of a WebSocket: what its client sent right behind its request.
-    web_socket: Option<Box<Mutex<Bytes>>>,
+    /// Of a WebSocket: what its client sent right behind its request, and the newest version of STOMP that was agreed on.
+    web_socket: Option<Box<(Mutex<Bytes>, Version)>>,
     /// Bytes that its socket was given in answers to HTTP before it became a WebSocket.
     before: u64,
     incoming: Mutex<Vec<Incoming>>,
@@ -115,26 +116,31 @@ impl ConnectionHandle {
         }
     }
 
-    /// A connection that has become a WebSocket, what its client has sent already, and the bytes that its socket was given
-    /// before.
+    /// A connection that has become a WebSocket, what its client has sent already with the newest version of STOMP that was
+    /// agreed on, and the bytes that its socket was given before.
     pub(crate) fn web_socket(
         id: ConnectionId,
         origin: Origin,
         socket: Socket,
-        first: Bytes,
+        (first, newest): (Bytes, Version),
         before: u64,
     ) -> ConnectionHandle {
-        let first = Some(Box::new(Mutex::new(first)));
-        ConnectionHandle { web_socket: first, before, ..ConnectionHandle::new(id, origin, socket) }
+        let web_socket = Some(Box::new((Mutex::new(first), newest)));
+        ConnectionHandle { web_socket, before, ..ConnectionHandle::new(id, origin, socket) }
     }
 
     pub(crate) fn is_web_socket(&self) -> bool {
         self.web_socket.is_some()
     }
 
+    /// The newest version of STOMP that may be spoken: a WebSocket's subprotocol bounds it.
+    pub(crate) fn newest_stomp(&self) -> Version {
+        self.web_socket.as_ref().map_or(Version::V1_2, |web_socket| web_socket.1)
+    }
+
     /// Takes the input right behind a WebSocket's request, once.
     pub(crate) fn take_first(&self) -> Bytes {
-        self.web_socket.as_ref().map_or_else(Bytes::new, |first| std::mem::take(&mut *first.lock()))
+        self.web_socket.as_ref().map_or_else(Bytes::new, |web_socket| std::mem::take(&mut *web_socket.0.lock()))
     }
 
     pub(crate) fn id(&self) -> ConnectionId {

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use switchboard_driver::quantity::{plural, show_size};
 use switchboard_web::{BindError, HttpServer, Token, bind_all};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -71,6 +72,15 @@ impl Server {
             tracing::warn!(
                 "at most {sockets} connections, though `connections` allows {allowed}: \
                  this process may open {files} files (raise it with ulimit -n)"
+            );
+        }
+        let (memory, messages) = (settings.limits.memory, settings.limits.memory_for_messages());
+        if messages < memory / 2 {
+            tracing::warn!(
+                "{} of memory = {} are for messages: the rest is set aside for {} (limits: memory, connections)",
+                show_size(messages),
+                show_size(memory),
+                plural(allowed, "connection")
             );
         }
         let native = bind_all(&settings.listen, "--listen ").await?;

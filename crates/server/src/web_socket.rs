@@ -8,12 +8,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Weak;
 use switchboard_web::Takeover;
+use switchboard_wire::stomp::Version as Stomp;
 
 /// Suffix of a hashed key (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The subprotocols that are spoken, the best first.
-const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
+/// The subprotocols that are spoken and the version that each stands for, the best first.
+const SUBPROTOCOLS: [(&str, Stomp); 3] =
+    [("v12.stomp", Stomp::V1_2), ("v11.stomp", Stomp::V1_1), ("v10.stomp", Stomp::V1_0)];
 
 /// Answers a request for `/stomp`.
 pub(crate) async fn upgrade(
@@ -23,8 +25,8 @@ pub(crate) async fn upgrade(
     version: Version,
     headers: HeaderMap,
 ) -> Response {
-    let answer = match handshake(&method, version, &headers) {
-        Ok(answer) => answer,
+    let (answer, newest) = match handshake(&method, version, &headers) {
+        Ok(agreed) => agreed,
         Err(refused) => return refused,
     };
     let (Some(Extension(takeover)), Some(acceptor)) = (takeover, acceptor.upgrade()) else {
@@ -37,14 +39,14 @@ pub(crate) async fn upgrade(
     let (peer, acceptor) = (takeover.peer(), std::sync::Arc::downgrade(&acceptor));
     takeover.go_on(move |socket, first| {
         if let Some(acceptor) = acceptor.upgrade() {
-            acceptor.admit_web_socket(socket, peer, first, open);
+            acceptor.admit_web_socket(socket, peer, (first, newest), open);
         }
     });
     answer
 }
 
-/// The answer 101, or why there is none.
-fn handshake(method: &Method, version: Version, headers: &HeaderMap) -> Result<Response, Response> {
+/// The answer 101 and the newest version of STOMP that it allows, or why there is none.
+fn handshake(method: &Method, version: Version, headers: &HeaderMap) -> Result<(Response, Stomp), Response> {
     if *method != Method::GET || !names(headers, &header::UPGRADE, "websocket") {
         let text = "this is for STOMP over WebSocket: a GET with `Upgrade: websocket`\n";
         return Err((StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], text).into_response());
@@ -65,7 +67,7 @@ fn handshake(method: &Method, version: Version, headers: &HeaderMap) -> Result<R
         return Err(bad("Sec-WebSocket-Key is not 16 bytes in base64\n"));
     }
     let offered: Vec<&str> = values(headers, &header::SEC_WEBSOCKET_PROTOCOL).collect();
-    let chosen = SUBPROTOCOLS.into_iter().find(|known| offered.contains(known));
+    let chosen = SUBPROTOCOLS.into_iter().find(|(known, _)| offered.contains(known));
     if chosen.is_none() && !offered.is_empty() {
         return Err(bad("none of the subprotocols is spoken here: v12.stomp, v11.stomp and v10.stomp are\n"));
     }
@@ -78,10 +80,9 @@ fn handshake(method: &Method, version: Version, headers: &HeaderMap) -> Result<R
         (header::SEC_WEBSOCKET_ACCEPT, accept.as_str()),
     ];
     let mut answer = (StatusCode::SWITCHING_PROTOCOLS, fixed).into_response();
-    if let Some(chosen) = chosen {
-        answer.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
-    }
-    Ok(answer)
+    let Some((name, newest)) = chosen else { return Ok((answer, Stomp::V1_2)) };
+    answer.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
+    Ok((answer, newest))
 }
 
 /// The values of a header that is a list.
@@ -114,7 +115,8 @@ mod tests {
 
     #[test]
     fn the_specification_s_key_has_the_specification_s_answer() {
-        let answer = handshake(&Method::GET, Version::HTTP_11, &request(&[])).unwrap();
+        let (answer, newest) = handshake(&Method::GET, Version::HTTP_11, &request(&[])).unwrap();
+        assert_eq!(newest, Stomp::V1_2);
         assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert!(!answer.headers().contains_key("sec-websocket-protocol"));
@@ -122,15 +124,17 @@ mod tests {
 
     #[test]
     fn the_best_subprotocol_is_named_once() {
-        for (offered, chosen) in [
-            ("v12.stomp", "v12.stomp"),
-            ("v10.stomp, v11.stomp", "v11.stomp"),
-            ("mqtt,v10.stomp,v12.stomp", "v12.stomp"),
+        for (offered, chosen, version) in [
+            ("v12.stomp", "v12.stomp", Stomp::V1_2),
+            ("v10.stomp, v11.stomp", "v11.stomp", Stomp::V1_1),
+            ("v10.stomp", "v10.stomp", Stomp::V1_0),
+            ("mqtt,v10.stomp,v12.stomp", "v12.stomp", Stomp::V1_2),
         ] {
-            let answer =
+            let (answer, newest) =
                 handshake(&Method::GET, Version::HTTP_11, &request(&[("sec-websocket-protocol", offered)])).unwrap();
             let named: Vec<_> = answer.headers().get_all("sec-websocket-protocol").iter().collect();
             assert_eq!(named, [chosen]);
+            assert_eq!(newest, version);
         }
         let refused = handshake(&Method::GET, Version::HTTP_11, &request(&[("sec-websocket-protocol", "mqtt")]));
         assert_eq!(refused.unwrap_err().status(), StatusCode::BAD_REQUEST);

@@ -6,6 +6,8 @@ use common::Running;
 use common::stomp::StompClient;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use switchboard_broker::Limits;
+use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
 
 /// The log.
@@ -26,9 +28,14 @@ impl Write for Log {
 impl Log {
     /// Number of lines at the level info that have these words.
     fn count(&self, words: &str) -> usize {
+        self.count_at("INFO", words)
+    }
+
+    fn count_at(&self, level: &str, words: &str) -> usize {
+        let level = format!(" {level} ");
         let bytes = self.0.lock().expect("no panic");
         let text = String::from_utf8_lossy(&bytes);
-        text.lines().filter(|line| line.contains(" INFO ") && line.contains(words)).count()
+        text.lines().filter(|line| line.contains(&level) && line.contains(words)).count()
     }
 }
 
@@ -36,7 +43,7 @@ const PERSISTENT: &str = "persistent messages are kept in memory like all others
 const LOGIN: &str = "login and passcode are accepted and not checked";
 
 #[tokio::test]
-async fn promises_that_are_not_kept_are_logged_once_a_connection() {
+async fn promises_that_are_not_kept_are_logged_once_a_connection_and_a_memory_for_few_messages_at_the_start() {
     let log = Log::default();
     let kept = log.clone();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false);
@@ -61,4 +68,13 @@ async fn promises_that_are_not_kept_are_logged_once_a_connection() {
         }
     }
     assert_eq!(log.count("secret"), 0);
+
+    // One log of a process, one test: memory of which connections take more than half says so at the start.
+    for (connections, told) in [(100, 0), (101, 1), (150, 2)] {
+        let limits = Limits { memory: 200 * Limits::CONNECTION, connections, message: 1000, ..Limits::default() };
+        drop(Running::start_with(Settings { limits, ..Settings::default() }).await);
+        assert_eq!(log.count_at("WARN", "(limits: memory, connections)"), told, "{connections}");
+    }
+    let says = "200KiB of memory = 800KiB are for messages: the rest is set aside for 150 connections";
+    assert_eq!(log.count_at("WARN", says), 1);
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use switchboard_broker::{Limits, QueueOverflow};
 use switchboard_server::Settings;
 use switchboard_wire::stomp::Version;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// The status and the JSON of an answer; an error is text.
@@ -36,7 +38,9 @@ async fn row(server: &Running, queue: &str) -> Value {
 /// Waits until the row of a queue says so.
 async fn until(server: &Running, queue: &str, says: impl Fn(&Value) -> bool) {
     let asks = async { while !says(&row(server, queue).await) {} };
-    timeout(PATIENCE, asks).await.expect("a row that says so");
+    if timeout(PATIENCE, asks).await.is_err() {
+        panic!("no row that says so: {}", row(server, queue).await);
+    }
 }
 
 #[tokio::test]
@@ -164,6 +168,47 @@ async fn an_answer_to_a_move_says_how_many_were_moved_and_why_the_others_stay() 
         assert_eq!(answer, (200, json!({ "moved": moved, "stayed": stayed, "reason": reason })));
         assert_eq!(row(&server, "/queue/a").await["depth"], stayed);
     }
+}
+
+#[tokio::test]
+async fn a_move_goes_on_when_nobody_waits_for_its_answer_any_more() {
+    const COUNT: usize = 5000;
+    let server = Running::start().await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    // Each stands alone, and takes a step.
+    let all: String = (0..COUNT).map(|number| format!("SEND\ndestination:/queue/a\nn:{number}\n\n\0")).collect();
+    client.send(&all).await;
+    client.settle().await;
+    let mut socket = TcpStream::connect(server.http).await.unwrap();
+    let request =
+        "POST /queues/move?name=/queue/a&to=/queue/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    // It is begun before its client has gone.
+    until(&server, "/queue/b", Value::is_object).await;
+    drop(socket);
+    until(&server, "/queue/b", |row| row["depth"] == COUNT).await;
+    assert_eq!(ask(&server, "POST", "/queues/purge?name=/queue/a").await.0, 404);
+}
+
+#[tokio::test]
+async fn where_a_publisher_waits_for_memory_the_listing_and_the_status_name_the_part_that_is_for_messages() {
+    let memory = 10 * Limits::CONNECTION + 300_000;
+    let limits = Limits { memory, connections: 10, message: 1000, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send(&format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(900)).repeat(300)).await;
+    until(&server, "/queue/a", |row| row["paused_publishers"] == 1).await;
+    let says = format!("memory is short: 300000 bytes of the budget of {memory} are for messages");
+    let reason = row(&server, "/queue/a").await["pause_reason"].clone();
+    assert!(reason.as_str().is_some_and(|reason| reason.starts_with(&says)), "{reason}");
+    let (_, status) = ask(&server, "GET", "/status").await;
+    let totals = &status["totals"];
+    assert_eq!((&totals["memory_budget"], &totals["memory_for_messages"]), (&json!(memory), &json!(300_000)));
+    assert_eq!(status["connections"][0]["paused"], reason);
+    // One that is gone is no publisher that waits, and its messages do. An end in order might be half of one.
+    socket2::SockRef::from(&client.socket).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(client);
+    until(&server, "/queue/a", |row| row["paused_publishers"] == 0).await;
 }
 
 #[tokio::test]

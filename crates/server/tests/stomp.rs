@@ -1,5 +1,7 @@
 //! STOMP over real sockets.
 
+#[path = "stomp/cases.rs"]
+mod cases;
 mod common;
 #[path = "stomp/late.rs"]
 mod late;

@@ -1,5 +1,7 @@
 //! STOMP's answers to what a client asks: receipts and errors.
 
+#[path = "stomp_answers/acks.rs"]
+mod acks;
 mod common;
 
 use common::Running;
@@ -102,13 +104,17 @@ async fn what_is_not_supported_is_refused_with_a_sentence() {
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-queue-mode:lazy\n\n\0", "x-queue-mode"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-stream-filter:a\n\n\0", "x-stream-filter"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-stream-match-unfiltered:true\n\n\0", "streams"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-max-age:1h\n\n\0", "message-ttl"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a\ntransformation:jms-map-json\n\n\0", "not transformed"),
+        ("SEND\ndestination:/queue/a\ntransformation:jms-map-xml\n\n\0", "not transformed"),
+        ("SUBSCRIBE\nid:1\ndestination:/queue/a?consumer.exclusive=true\n\n\0", "options are headers"),
         ("SEND\ndestination:/queue/a\nexpires:soon\n\n\0", "expires is not a number"),
         ("SEND\n\n\0", "destination"),
         ("SUBSCRIBE\ndestination:/queue/a\n\n\0", "id"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:never\n\n\0", "never"),
         ("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\nprefetch-count:0\n\n\0", "prefetch"),
         ("UNSUBSCRIBE\nid:1\n\n\0", "no subscription 1"),
-        ("ACK\nid:1-0-1\n\n\0", "no message"),
+        ("BEGIN\ntransaction:t\n\n\0ACK\nid:1-0-1\ntransaction:t\n\n\0", "no message"),
         ("ACK\n\n\0", "id"),
         ("COMMIT\ntransaction:t\n\n\0", "no transaction t"),
         ("SEND\ndestination:/queue/a\ntransaction:t\n\n\0", "no transaction t"),

@@ -165,7 +165,7 @@ async fn a_durable_subscriber_that_was_away_finds_its_messages_as_activemq_names
         let with = "SEND\ndestination:/topic/orders/2\ncolor:red\n\naway\0SEND\ndestination:/topic/other\n\nno\0";
         send(&mut publisher, with).await;
         let listed = server.http("GET /queues HTTP/1.1\r\nHost: localhost").await;
-        let queue = if client.is_empty() { "-/orders/topic/orders/%3E\"" } else { "me/orders\"" };
+        let queue = if client.is_empty() { "-/orders/topic/orders/~rest\"" } else { "me/orders\"" };
         assert!(listed.contains(&format!("/queue/subscription/{queue}")), "{listed}");
         assert!(listed.contains(r#""topics":"/topic/orders/>""#), "{listed}");
 
@@ -315,4 +315,26 @@ async fn the_prefetch_of_a_subscription_that_names_none_is_the_servers() {
     }
     client.send("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\n\n\0").await;
     assert_eq!(client.settle().await.len(), 3);
+}
+
+#[tokio::test]
+async fn names_of_durable_subscriptions_are_theirs_alone() {
+    let server = Running::start().await;
+    let mut client = connect(&server).await;
+    let to = "SEND\ndestination:/queue/subscription/me/s\n";
+    client.send(&format!("{to}receipt:1\n\nlost\0{to}\nlost\0")).await;
+    let error = client.receive().await;
+    assert_eq!((error.header("fatal"), error.header("receipt-id")), ("false", "1"));
+    let says = "/queue/subscription/me/s: there is no durable subscription of this name";
+    assert_eq!(String::from_utf8_lossy(&error.body), says);
+    assert_eq!(client.settle().await, []);
+    let totals = totals(&server).await;
+    assert_eq!((&totals["rejected"], &totals["channels"]), (&2.into(), &0.into()));
+    let mut subscriber = named(&server, "me").await;
+    subscriber.send("SUBSCRIBE\nid:1\ndestination:/topic/a\nactivemq.subscriptionName:s\n\n\0").await;
+    subscriber.settle().await;
+    send(&mut client, &format!("{to}\nkept\0")).await;
+    assert_eq!(subscriber.receive().await.body, b"kept");
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/subscription/me/other\n\n\0").await;
+    assert!(client.error().await.ends_with("other: there is no durable subscription of this name"));
 }

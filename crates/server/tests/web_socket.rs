@@ -37,6 +37,34 @@ async fn the_subprotocol_is_echoed_once_and_messages_are_of_the_kind_that_the_cl
 }
 
 #[tokio::test]
+async fn the_subprotocol_bounds_the_version_that_is_agreed_on() {
+    let server = Running::start().await;
+    for (subprotocols, accepts, version) in [
+        ("v11.stomp", "1.0,1.1,1.2", Ok("1.1")),
+        ("v10.stomp, v11.stomp", "1.2,1.1", Ok("1.1")),
+        ("v10.stomp", "1.0,1.2", Ok("1.0")),
+        // A client may offer more than it speaks.
+        ("v12.stomp, v11.stomp, v10.stomp", "1.1", Ok("1.1")),
+        ("v11.stomp", "1.2", Err(("1.0,1.1", "the versions 1.2 may be spoken under the subprotocol v11.stomp"))),
+        ("v10.stomp", "1.1,1.2", Err(("1.0", "under the subprotocol v10.stomp"))),
+        ("v12.stomp", "1.3", Err(("1.0,1.1,1.2", "none of the versions 1.3 is spoken here"))),
+    ] {
+        let asked = request("/stomp", &format!("Host: localhost\r\nSec-WebSocket-Protocol: {subprotocols}\r\n"));
+        let (mut client, _) = WebSocket::ask(&server, &asked, b"").await;
+        client.send(&format!("CONNECT\naccept-version:{accepts}\nhost:x\n\n\0")).await;
+        let answer = client.receive().await;
+        let (begin, says) = match version {
+            Ok(version) => (format!("CONNECTED\nversion:{version}\n"), ""),
+            Err((versions, says)) => (
+                "ERROR\n".to_owned(),
+                if answer.contains(&format!("\nversion:{versions}\n")) { says } else { versions },
+            ),
+        };
+        assert!(answer.starts_with(&begin) && answer.contains(says), "{subprotocols} {accepts}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn it_shares_channels_with_the_other_protocols_and_what_is_not_utf_8_comes_as_binary() {
     let server = Running::start().await;
     let mut socket = WebSocket::connect(&server, TEXT).await;
@@ -185,14 +213,17 @@ async fn a_disconnect_and_a_shutdown_end_with_a_close() {
 #[tokio::test]
 async fn what_breaks_the_rules_of_either_protocol_is_told_before_a_close() {
     let server = Running::start().await;
-    for (wrong, says) in [
-        (b"\x81\x02Hi".to_vec(), "WebSocket: a frame that is not masked"),
-        (frame(0x83, b""), "unknown opcode 3"),
-        (frame(0x89, &[b'x'; 126]), "125 bytes"),
-        (frame(CLOSE, &999_u16.to_be_bytes()), "a close with the status 999, which no peer may send"),
-        (frame(CLOSE, &1006_u16.to_be_bytes()), "the status 1006"),
-        (frame(TEXT, b"NONSENSE\n\n\0"), "NONSENSE"),
-        (frame(BINARY, b"SEND\ncontent-length:99999999\n\n"), "(limit: message)"),
+    for (wrong, says, status) in [
+        (frame(TEXT, b"SEND\ndestination:/queue/\xff"), "WebSocket: a message of text that is no UTF-8", 1007),
+        (frame(TEXT, b"SEND\ndestination:/queue/a\n\n\xc3\0"), "no UTF-8", 1007),
+        (frame(CLOSE, b"\x03\xe8\xff"), "a close with a reason that is no UTF-8", 1007),
+        (b"\x81\x02Hi".to_vec(), "WebSocket: a frame that is not masked", 1002),
+        (frame(0x83, b""), "unknown opcode 3", 1002),
+        (frame(0x89, &[b'x'; 126]), "125 bytes", 1002),
+        (frame(CLOSE, &999_u16.to_be_bytes()), "a close with the status 999, which no peer may send", 1002),
+        (frame(CLOSE, &1006_u16.to_be_bytes()), "the status 1006", 1002),
+        (frame(TEXT, b"NONSENSE\n\n\0"), "NONSENSE", 1002),
+        (frame(BINARY, b"SEND\ncontent-length:99999999\n\n"), "(limit: message)", 1002),
     ] {
         let mut client = WebSocket::connect(&server, TEXT).await;
         client.send("SEND\ndestination:/topic/a\nreceipt:before\n\n\0").await;
@@ -200,7 +231,7 @@ async fn what_breaks_the_rules_of_either_protocol_is_told_before_a_close() {
         assert!(client.receive().await.starts_with("RECEIPT\n"), "{says}");
         let error = client.receive().await;
         assert!(error.starts_with("ERROR\n") && error.contains(says), "{error}");
-        assert_eq!(client.next().await, Some((CLOSE, 1002_u16.to_be_bytes().to_vec())));
+        assert_eq!(client.next().await, Some((CLOSE, u16::to_be_bytes(status).to_vec())), "{says}");
         assert_eq!(client.next().await, None);
     }
 }

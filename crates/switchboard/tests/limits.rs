@@ -147,10 +147,28 @@ fn the_limit_of_a_queue() {
     second.publish("/queue/full", b"");
     let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
     let held = status["connections"].as_array().expect("a list").iter().find(|one| !one["paused"].is_null());
-    assert_eq!(held.expect("one")["paused"], "queue /queue/full is at its bound of 100 bytes");
+    assert_eq!(held.expect("one")["paused"], "queue /queue/full is at its bound of 100 bytes (limit: queue)");
     let mut worker = Client::listening_late(&broker, "/queue/full");
     assert_eq!(worker.until_echo(), [vec![1; 46], vec![2; 46], Vec::new()]);
     second.settle();
     drop((publisher, second, worker));
+    bystanders.are_alone(&broker);
+}
+
+#[test]
+fn a_name_of_no_durable_subscription_is_published_to_in_vain_and_consumed_by_nobody() {
+    let broker = Broker::start(&[]);
+    let mut bystanders = Bystanders::of(&broker);
+    let mut publisher = Client::publisher(&broker);
+    publisher.publish("/queue/subscription/me/x", b"lost");
+    // It lives on.
+    publisher.settle();
+    assert_eq!(broker.status()["totals"]["rejected"], 1);
+    let why = "/queue/subscription/me/x: there is no durable subscription of this name";
+    broker.log.find(&["WARN", why]);
+    let mut listener = Client::silent(&broker);
+    listener.send(b"/queue/subscription/me/x");
+    is_refused(&broker, listener, why);
+    drop(publisher);
     bystanders.are_alone(&broker);
 }

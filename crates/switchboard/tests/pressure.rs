@@ -22,7 +22,7 @@ fn a_full_queue_holds_those_who_feed_it_and_only_those() {
     }
     feeding.ask_echo();
     let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
-    let reason = "queue /queue/full is at its bound of 1000 bytes";
+    let reason = "queue /queue/full is at its bound of 1000 bytes (limit: queue)";
     let held = listening(&status, "/topic/feeding");
     assert_eq!(held["paused"], reason);
     assert_eq!(channel(&status, "/queue/full")["depth"], 10);
@@ -61,7 +61,7 @@ fn what_a_paused_publisher_sent_stays_when_it_is_gone_and_the_status_says_so() {
     assert_eq!(held.rest(), Vec::<Vec<u8>>::new());
     let status = broker.status_until("it is gone", |status| status["totals"]["connections"] == 2);
     assert_eq!(status["connections"][0]["gone"], true);
-    assert_eq!(status["connections"][0]["paused"], "queue /queue/full is at its bound of 100 bytes");
+    assert_eq!(status["connections"][0]["paused"], "queue /queue/full is at its bound of 100 bytes (limit: queue)");
 
     let mut worker = Client::silent(&broker);
     worker.send(b"/queue/full");
@@ -131,7 +131,8 @@ fn short_memory_holds_the_publisher_of_the_fullest_channel_first() {
         feeding.ask_echo();
     });
     let status = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
-    let reason = "the memory budget of 4194304 bytes is used up";
+    let reason = "memory is short: 3784704 bytes of the budget of 4194304 are for messages, half of them for a channel that is \
+                  alone; the rest is for connections (limits: memory, connections)";
     assert_eq!(listening(&status, "/topic/greedy")["paused"], reason);
     broker.log.find(&["INFO", &format!("paused: {reason}")]);
     let memory = status["totals"]["memory"].as_u64().expect("a number");

@@ -55,7 +55,7 @@ fn a_topic_that_holds_holds_its_publisher_until_a_late_listener_gets_all() {
     let mut sender = broker.python("sender.py", &["--interval", "0", "--count", "25"]);
     sender.until("Written.");
     let status = broker.status_until("the publisher is paused", |status| status["totals"]["paused"] == 1);
-    let reason = "topic /topic/foo has no subscriber and buffers 10 messages already";
+    let reason = "topic /topic/foo has no subscriber and buffers 10 messages already (limit: buffer-unsubscribed)";
     assert_eq!(listening(&status, "/null")["paused"], reason);
     assert_eq!(status["channels"][0]["depth"], 10);
     broker.log.find(&["INFO", "paused: ", reason]);

@@ -69,7 +69,10 @@ fn changed_bounds_hold_for_queues_that_are_there_and_for_new_ones() {
     }
     publisher.ask_echo();
     let paused = broker.status_until("it is paused", |status| status["totals"]["paused"] == 1);
-    assert_eq!(listening(&paused, "/topic/old")["paused"], "queue /queue/old is at its bound of 100 bytes");
+    assert_eq!(
+        listening(&paused, "/topic/old")["paused"],
+        "queue /queue/old is at its bound of 100 bytes (limit: queue)"
+    );
     assert_eq!(taken(broker, "/topic/1", "/queue/before"), 2);
 
     // Higher: whoever waited goes on.

@@ -9,7 +9,7 @@ impl Oracle {
     pub(super) fn event(&mut self, event: &Event) -> Checked {
         let step = self.step;
         match event {
-            Event::Refused { refusal: Refusal::Memory { budget }, .. } => {
+            Event::Refused { refusal: Refusal::Memory { budget, .. }, .. } => {
                 // The cost of connections that may come is set aside.
                 let set_aside = self.settings.limits.connections.saturating_sub(self.connections) * Limits::CONNECTION;
                 promise!(self.audit + set_aside > *budget / 2, "a subscriber was refused though there was memory");

@@ -90,7 +90,11 @@ impl Oracle {
                     .map_err(|sentence| format!("{} is paused for no reason: {sentence} ({reason})", reported.id.0))?;
             }
         }
-        let held = status.connections.iter().filter(|connection| connection.paused.is_some()).count();
+        // Those that are gone wait no more, though their messages do.
+        let is_held = |connection: &&ConnectionStatus| connection.paused.is_some() && !connection.gone;
+        let held = status.connections.iter().filter(is_held).count();
+        let of_channels: usize = status.channels.iter().map(|channel| channel.paused_publishers).sum();
+        promise!(of_channels <= held, "{held} are paused, and {of_channels} at their channels");
         promise!(held == status.totals.paused, "{held} are paused, and {} counted", status.totals.paused);
         Ok(())
     }

@@ -53,7 +53,7 @@ impl Broker {
         let elsewhere = self.garbage.iter().map(|(_, backlog)| backlog).chain(aside);
         sum += elsewhere.map(Backlog::charge).sum::<usize>();
         sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
-        let (mut pending, mut paused, mut arriving, mut needs) = (0, 0, 0, 0);
+        let (mut pending, mut paused, mut paused_gone, mut arriving, mut needs) = (0, 0, 0, 0, 0);
         for (_, connection) in self.connections.iter() {
             let is_gone = connection.phase == Phase::Gone;
             let is_kept = !connection.pending.is_empty() || !connection.waiters.is_empty();
@@ -68,6 +68,7 @@ impl Broker {
             assert_eq!(messages, connection.pending_messages, "messages that it sent");
             pending += messages;
             paused += usize::from(connection.blocked.is_some());
+            paused_gone += usize::from(is_gone && connection.blocked.is_some());
             arriving += usize::from(connection.is_arriving());
             needs += usize::from(connection.need.is_some());
             let unacked: u32 = connection.leases.iter().map(Lease::left).sum();
@@ -79,6 +80,7 @@ impl Broker {
         let charges = self.connections.iter().flat_map(|(_, connection)| &connection.pending);
         assert_eq!(charges.map(Pending::charge).sum::<usize>() + abandoned, self.pending_charge);
         assert_eq!(paused, self.paused, "paused connections");
+        assert_eq!(paused_gone, self.paused_gone, "paused connections that are gone");
         assert_eq!(needs, self.needs.len(), "connections by what they need of memory");
         assert_eq!(arriving, self.arriving, "connections that have a part of a message and are read");
         sum

@@ -13,7 +13,7 @@ use crate::cost;
 use crate::limits::{OverflowPolicy, QueueOverflow};
 use crate::list::{Link, List, Ring};
 use crate::meter::Meter;
-use crate::name::{Kind, is_dead};
+use crate::name::{Kind, is_dead, is_durable};
 use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
 use crate::{Batch, Delivery, Refusal, Time};
 use bytes::Bytes;
@@ -72,6 +72,8 @@ pub(super) struct Channel {
     /// The key among [`Broker::share_waiting`].
     pub(super) share_key: Option<usize>,
     pub(super) paused_publishers: u32,
+    /// Of these, connections that are gone, and whose messages still wait for room.
+    pub(super) gone_publishers: u32,
     /// When it was made, among channels and subscriptions.
     pub(super) born: u64,
     pub(super) published: Meter,
@@ -157,6 +159,11 @@ impl Channel {
         self.claims.first_key_value().map(|(_, &member)| member)
     }
 
+    /// Connections that wait for room in it.
+    pub(super) fn waiting_publishers(&self) -> usize {
+        (self.paused_publishers - self.gone_publishers) as usize
+    }
+
     /// Part of a batch that fits the bounds: messages, and their bytes. A message of any size may wait alone.
     pub(super) fn room_for(&self, batch: &Batch, messages: usize) -> (usize, usize) {
         let room = self.bound.saturating_sub(self.backlog.bytes()).saturating_sub(batch.extra());
@@ -206,12 +213,21 @@ impl Broker {
     pub(super) fn refusal_of(&self, error: NoChannel) -> Refusal {
         match error {
             NoChannel::Refused(refusal) => refusal,
-            NoChannel::Memory => Refusal::Memory { budget: self.budget.limit() },
+            NoChannel::Memory => self.no_memory(),
         }
     }
 
-    /// Makes a channel, with everybody whose pattern matches.
+    /// Makes a channel, with everybody whose pattern matches. The names of durable subscriptions are theirs alone: under another's
+    /// name nothing would ever be fed or ended.
     pub(super) fn make_channel(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
+        if is_durable(name) {
+            return Err(NoChannel::Refused(Refusal::NoDurable));
+        }
+        self.make_any_channel(name)
+    }
+
+    /// The same, which may be the queue of a durable subscription.
+    pub(super) fn make_any_channel(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
         if self.channels.len() >= self.limits.channels {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
@@ -257,6 +273,7 @@ impl Broker {
             share_untangles: None,
             share_key: None,
             paused_publishers: 0,
+            gone_publishers: 0,
             born: self.born,
             published: Meter::default(),
             delivered: Meter::default(),

@@ -10,6 +10,7 @@ impl Broker {
         // A publisher that comes, fills a queue and leaves, again and again, must not fill all memory.
         let no_room = self.budget.free() == 0 || self.gone >= self.limits.connections;
         self.abandon_outbox(slot);
+        self.note_gone(slot);
         let connection = self.connections.edit(slot);
         connection.phase = Phase::Gone;
         (connection.full, connection.resume_ahead) = (None, None);

@@ -112,7 +112,8 @@ impl Broker {
 
     /// The queue of a durable subscription, with its source.
     fn find_durable(&mut self, name: &Bytes, source: Bytes) -> Result<ChannelSlot, Refusal> {
-        let queue = self.find_or_make(name).map_err(|error| self.refusal_of(error))?;
+        let before = self.names.get(name).copied();
+        let queue = before.map_or_else(|| self.make_any_channel(name), Ok).map_err(|error| self.refusal_of(error))?;
         match self.channels[queue].source.as_deref() {
             Some(before) if *before.pattern.as_bytes() != source => return Err(Refusal::OtherSource),
             Some(_) => {}

@@ -7,7 +7,7 @@ use crate::batch::{PREFIX, size_at};
 use crate::name::{Kind, dead_letters_of};
 use crate::queues::{Browse, BrowseQuery, Browsed, Position, QueueStatus, Queues};
 use crate::slots::ChannelSlot;
-use crate::{Page, Time};
+use crate::{Page, PauseReason, Time};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -50,7 +50,8 @@ impl Broker {
             in_flight: channel.in_flight(),
             moving: channel.moving,
             consumers: channel.members as usize,
-            paused_publishers: channel.paused_publishers as usize,
+            paused_publishers: channel.waiting_publishers(),
+            pause_reason: self.pause_reason(channel),
             is_paused: channel.is_paused,
             oldest: channel.backlog.first_ready().map(|first| now.since(channel.ages.of(first))),
             bytes: channel.load,
@@ -65,6 +66,12 @@ impl Broker {
             rejected: channel.rejected,
             dropped: channel.dropped,
         }
+    }
+
+    /// The reason why the publisher that has waited longest does.
+    fn pause_reason(&self, channel: &Channel) -> Option<PauseReason> {
+        let first = channel.waiters.first.or(channel.share_waiters.first)?;
+        self.connections[first].reason.clone()
     }
 
     /// Looks at messages that wait in a queue, and takes none; `None` if there is no such queue.

@@ -3,11 +3,29 @@
 use super::Broker;
 use super::channel::by_load;
 use crate::slots::{AllocationSlot, ChannelSlot};
+use crate::{PauseReason, Refusal};
 
 /// Channels with fewer bytes are not told apart.
 const LITTLE: usize = 4096;
 
 impl Broker {
+    /// The reason of a pause where memory is short.
+    pub(super) fn short_memory(&self) -> PauseReason {
+        PauseReason::Memory { budget: self.budget.limit(), messages: self.budget.for_messages() }
+    }
+
+    /// The refusal where memory is used up.
+    pub(super) fn no_memory(&self) -> Refusal {
+        Refusal::Memory { budget: self.budget.limit(), messages: self.budget.for_messages() }
+    }
+
+    /// Whether a channel has more than is free: so the fullest are paused first, and each has its
+    /// share however many there are (the dynamic threshold of shared-memory switches).
+    #[inline]
+    pub(super) fn over_share(&self, channel: ChannelSlot) -> bool {
+        self.channels.get(channel).is_some_and(|channel| channel.load > self.budget.free())
+    }
+
     /// Puts a channel into the list of those with about as many bytes.
     pub(super) fn file_by_load(&mut self, slot: ChannelSlot) {
         let channel = &self.channels[slot];

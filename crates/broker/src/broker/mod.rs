@@ -200,6 +200,8 @@ pub struct Broker {
     /// Progress of closing connections, while the broker drains.
     drained_to: Option<usize>,
     paused: usize,
+    /// Of these, connections that are gone, and whose messages still wait.
+    paused_gone: usize,
     /// Paused connections that wait for a channel without consumers.
     stuck: usize,
     /// Connections that have not got, or not acked, all that is theirs.

@@ -57,6 +57,7 @@ impl Broker {
             awaited: false,
             drained_to: None,
             paused: 0,
+            paused_gone: 0,
             stuck: 0,
             owed: 0,
             gone: 0,

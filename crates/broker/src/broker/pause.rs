@@ -89,7 +89,7 @@ impl Broker {
     }
 
     fn pause_for_share(&mut self, slot: ConnectionSlot, channel: ChannelSlot) {
-        let reason = PauseReason::Memory { budget: self.budget.limit() };
+        let reason = self.short_memory();
         self.set_blocked(slot, Some((Blocked::Share(channel), reason, Some(channel))));
         self.untangle(slot);
     }
@@ -157,7 +157,7 @@ impl Broker {
             self.over_bound = None;
             match result {
                 Ok(Some(channel)) if self.over_share(channel) => {
-                    let reason = PauseReason::Memory { budget: self.budget.limit() };
+                    let reason = self.short_memory();
                     now = Some((Blocked::Share(channel), reason, Some(channel)));
                 }
                 Ok(_) => {}
@@ -204,22 +204,28 @@ impl Broker {
     /// Puts a connection among those that wait for something, or lets it go on.
     fn set_blocked(&mut self, slot: ConnectionSlot, now: Option<(Blocked, PauseReason, Option<ChannelSlot>)>) {
         let connection = self.connections.edit(slot);
+        let is_gone = connection.phase == Phase::Gone;
         let before = connection.blocked;
         let (on, reason, channel) =
             now.map_or((None, None, None), |(on, reason, channel)| (Some(on), Some(reason), channel));
         let feeds = std::mem::replace(&mut connection.paused_on, channel);
+        let gone = usize::from(is_gone);
         match (before, &reason) {
-            (None, Some(_)) => self.paused += 1,
-            (Some(_), None) => self.paused -= 1,
+            (None, Some(_)) => (self.paused, self.paused_gone) = (self.paused + 1, self.paused_gone + gone),
+            (Some(_), None) => (self.paused, self.paused_gone) = (self.paused - 1, self.paused_gone - gone),
             _ => {}
         }
         connection.reason = reason;
         if feeds != channel {
             if let Some(channel) = feeds {
-                self.channels.edit(channel).paused_publishers -= 1;
+                let channel = self.channels.edit(channel);
+                channel.paused_publishers -= 1;
+                channel.gone_publishers -= u32::from(is_gone);
             }
             if let Some(channel) = channel {
-                self.channels.edit(channel).paused_publishers += 1;
+                let channel = self.channels.edit(channel);
+                channel.paused_publishers += 1;
+                channel.gone_publishers += u32::from(is_gone);
             }
         }
         // A connection that still waits for the same keeps its place.
@@ -238,6 +244,15 @@ impl Broker {
         }
         self.note_need(slot);
         self.tell_pause(slot);
+    }
+
+    /// A connection is gone: as one of those that are paused it is counted apart, for as long as its messages wait.
+    pub(super) fn note_gone(&mut self, slot: ConnectionSlot) {
+        let row = &self.connections[slot];
+        self.paused_gone += usize::from(row.blocked.is_some());
+        if let Some(channel) = row.paused_on {
+            self.channels.edit(channel).gone_publishers += 1;
+        }
     }
 
     fn waiters(&mut self, on: Blocked) -> Option<&mut List<ConnectionSlot>> {
@@ -368,19 +383,12 @@ impl Broker {
         let needed = self.budget.needed_for_part(more, whole);
         let is_short = more > 0 && needed > self.budget.free() && self.budget.used() > reserved;
         if is_short && self.over_bound != Some(Knot::Memory) && !self.may_finish(slot, more) {
-            let reason = PauseReason::Memory { budget: self.budget.limit() };
+            let reason = self.short_memory();
             let rest = Pending::Reserve { bytes, whole };
             return Err(Stop { rest, on: Blocked::Memory, reason, channel: None });
         }
         self.set_reserved(slot, bytes.max(reserved));
         self.budget.charge(more);
         Ok(None)
-    }
-
-    /// Whether a channel has more than is free: so the fullest are paused first, and each has its
-    /// share however many there are (the dynamic threshold of shared-memory switches).
-    #[inline]
-    pub(super) fn over_share(&self, channel: ChannelSlot) -> bool {
-        self.channels.get(channel).is_some_and(|channel| channel.load > self.budget.free())
     }
 }

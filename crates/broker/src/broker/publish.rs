@@ -87,7 +87,8 @@ impl Broker {
     }
 
     /// Messages whose channel cannot be made. Their publisher waits for memory, as it does at a full queue: a refusal would
-    /// lose them. One that answers to a temporary queue cannot know that its owner has gone: it is told, and goes on.
+    /// lose them. One that answers to a temporary queue cannot know that its owner has gone, nor whether a durable subscription has
+    /// ended: it is told, and goes on.
     #[cold]
     #[inline(never)]
     pub(super) fn without_channel(
@@ -98,13 +99,15 @@ impl Broker {
         error: NoChannel,
     ) -> Result<Taken, Stop> {
         match error {
-            NoChannel::Refused(refusal @ Refusal::Ended) => self.tell_rejected(slot, name, batch.len(), refusal),
+            NoChannel::Refused(refusal @ (Refusal::Ended | Refusal::NoDurable)) => {
+                self.tell_rejected(slot, name, batch.len(), refusal);
+            }
             NoChannel::Refused(refusal) => {
                 self.note_rejected(slot, &name, refusal);
                 self.refuse(slot, Some(name), refusal);
             }
             NoChannel::Memory => {
-                let reason = PauseReason::Memory { budget: self.budget.limit() };
+                let reason = self.short_memory();
                 let rest = Pending::Publish { channel: name, batch };
                 return Err(Stop { rest, on: Blocked::Memory, reason, channel: None });
             }
@@ -236,7 +239,7 @@ impl Broker {
         channel.next_seq -= rest.len() as u64;
 
         if over_bound {
-            let reason = PauseReason::Memory { budget: self.budget.limit() };
+            let reason = self.short_memory();
             return Err((shed(rest, whole), Blocked::Share(slot), reason));
         }
         let (name, bound) = (channel.name.clone(), channel.bound);

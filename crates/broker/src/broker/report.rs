@@ -28,10 +28,11 @@ impl Broker {
             channels: self.channels.len(),
             connections: self.ids.len(),
             subscriptions: self.subscription_count,
-            paused: self.paused,
+            paused: self.paused - self.paused_gone,
             retained: self.retained,
             memory: self.budget.used() + self.ids.len() * cost::CONNECTION,
             memory_budget: self.budget.limit(),
+            memory_for_messages: self.budget.for_messages(),
             ..self.totals
         }
     }
@@ -107,7 +108,7 @@ impl Broker {
             is_paused: channel.is_paused,
             bytes: channel.load,
             subscribers: channel.members as usize,
-            paused_publishers: channel.paused_publishers as usize,
+            paused_publishers: channel.waiting_publishers(),
             published: channel.published.total,
             delivered: channel.delivered.total,
             publish_rate: channel.published.rate(now),

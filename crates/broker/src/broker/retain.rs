@@ -111,7 +111,7 @@ impl Broker {
         let need = cost::buffer(longest + batch.extra_given()) + cost::RETAINED;
         let others = self.retained_charge - before;
         if need > before && others.saturating_add(need) > self.budget.free().saturating_add(before) {
-            return Err(Refusal::Memory { budget: self.budget.limit() });
+            return Err(self.no_memory());
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ impl Broker {
         } else if connection.subscriptions.contains_key(&id) {
             Err(Refusal::SubscriptionExists)
         } else if self.is_exhausted() && self.has_many_subscriptions() {
-            Err(Refusal::Memory { budget: self.budget.limit() })
+            Err(self.no_memory())
         } else {
             Ok(())
         }

@@ -1,18 +1,17 @@
 //! End of a connection.
 
 use super::waiting::LATER;
-use super::{Context, Gone, SCRATCH, log};
+use super::{Context, Gone, Missing, SCRATCH, log};
 use crate::dirty::Dirty;
 use crate::handle::{CloseMode, ConnectionHandle};
 use crate::hub::Hub;
 use crate::native::NativeError;
 use crate::slice::Slice;
-use crate::stomp::{Entry, Signal, StompError};
+use crate::stomp::{Entry, GOING_AWAY, NORMAL, Signal, StompError};
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::{CloseReason, Refusal};
-use switchboard_driver::quantity::plural;
 use switchboard_wire::native::ForeignProtocol;
 use tokio::io::Interest;
 use tokio::task::yield_now;
@@ -20,10 +19,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// Time limit for a closing connection's last bytes, in each direction.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Statuses of a WebSocket's close.
-const NORMAL: u16 = 1000;
-const GOING_AWAY: u16 = 1001;
 
 /// Treatment of a connection that ends.
 pub(super) enum Ending {
@@ -102,24 +97,17 @@ impl Ending {
     }
 
     /// The peer has shut its side down.
-    pub(super) fn left(hub: &Hub, handle: &ConnectionHandle, missing: usize) -> Ending {
-        if missing == 0 {
+    pub(super) fn left(hub: &Hub, handle: &ConnectionHandle, missing: Missing) -> Ending {
+        if missing == Missing::Nothing {
             log!(hub, handle, Coming, debug, "disconnected");
         } else {
-            log!(
-                hub,
-                handle,
-                Protocol,
-                warn,
-                "disconnected in the middle of a frame, which lacks at least {}",
-                plural(missing, "byte")
-            );
+            log!(hub, handle, Protocol, warn, "disconnected in the middle of a frame, {missing}");
         }
         if handle.consumes() { Ending::Taken } else { Ending::Gone }
     }
 
     /// A time limit is over.
-    pub(super) fn late(context: &Context, handle: &ConnectionHandle, is_new: bool, missing: usize) -> Ending {
+    pub(super) fn late(context: &Context, handle: &ConnectionHandle, is_new: bool, missing: Missing) -> Ending {
         let hub = &context.hub;
         let reason;
         if is_new {
@@ -128,10 +116,7 @@ impl Ending {
             log!(hub, handle, Handshake, warn, "closed: {reason}");
         } else {
             let seconds = context.read_timeout.as_secs_f32();
-            reason = format!(
-                "nothing of a frame that lacks {} came for {seconds} s (limit: read-timeout)",
-                plural(missing, "byte")
-            );
+            reason = format!("no byte came for {seconds} s of a frame that was begun, {missing} (limit: read-timeout)");
             log!(hub, handle, Protocol, warn, "closed: {reason}");
         }
         Ending::told(handle, reason, Ending::Gone)
@@ -168,7 +153,11 @@ impl Ending {
             }
             None => {
                 log!(hub, handle, Protocol, warn, "closed: STOMP: {}", error.message);
+                let close = error.close;
                 handle.incoming_stomp(Entry::Error(error));
+                if let Some(status) = close {
+                    handle.incoming_stomp(Entry::WebSocket(Signal::Close(status)));
+                }
             }
         }
         Ending::Rest

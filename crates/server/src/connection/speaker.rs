@@ -1,5 +1,6 @@
 //! The session of whichever protocol the peer speaks.
 
+use super::Missing;
 use crate::handle::ConnectionHandle;
 use crate::hub::Hub;
 use crate::native::{self, NativeError};
@@ -54,7 +55,7 @@ impl Speaker {
         let ledger = Arc::new(Mutex::new(stomp::Ledger::default()));
         handle.speak_stomp(ledger.clone());
         let session = stomp::Session::new(handle.id(), hub.now(), hub.limits(), ledger, hub.transactions());
-        Speaker::Stomp(Box::new(session))
+        Speaker::Stomp(Box::new(session.up_to(handle.newest_stomp())))
     }
 
     pub(super) fn is_begun(&self) -> bool {
@@ -71,6 +72,15 @@ impl Speaker {
 
     pub(super) fn missing(&self) -> usize {
         either!(self, session => session.missing())
+    }
+
+    /// The rest of a frame that was begun.
+    pub(super) fn lacks(&self) -> Missing {
+        match self {
+            _ if self.missing() == 0 => Missing::Nothing,
+            Speaker::Stomp(session) if !session.is_end_known() => Missing::Unknown,
+            _ => Missing::AtLeast(self.missing()),
+        }
     }
 
     pub(super) fn has_backlog(&self) -> bool {

@@ -59,7 +59,9 @@ impl Connection<'_> {
         }
         match decoded.end {
             Some(End::Closed(_)) => socket.is_closed = true,
-            Some(End::Broken(error)) => socket.broken = Some(StompError::new(format!("WebSocket: {error}"))),
+            Some(End::Broken(error)) => {
+                socket.broken = Some(StompError::new(format!("WebSocket: {error}")).closing(error.status()));
+            }
             None => {}
         }
         let parsed = self.session.received_up_to(&input[..decoded.bytes], COMMANDS, commands);

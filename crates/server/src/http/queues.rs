@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::{Browse, BrowseQuery, Browsed, Kind, MoveError, Page, QueueStatus, is_dead};
 use switchboard_driver::quantity::plural;
+use tokio::sync::oneshot::Receiver;
 use tokio::time::timeout;
 
 /// Queues and messages that are listed where nothing else is asked for, and bytes of messages.
@@ -66,6 +67,7 @@ fn row(queue: &QueueStatus) -> Value {
         "moving": queue.moving,
         "consumers": queue.consumers,
         "paused_publishers": queue.paused_publishers,
+        "pause_reason": queue.pause_reason.as_ref().map(ToString::to_string),
         "paused": queue.is_paused,
         "oldest_s": queue.oldest.map(seconds),
         "bytes": queue.bytes,
@@ -165,11 +167,7 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
             let target = to.as_deref().map_or_else(|| "their origins".to_owned(), shown);
             let moving = plural(order.messages, "message");
             tracing::warn!("moves {moving} of queue {} to {target}, asked for over HTTP", shown(&name));
-            Ok(match timeout(MOVE_FOR, end).await {
-                Ok(Ok(end)) => moved(&name, &end),
-                // The broker goes on with it.
-                _ => (StatusCode::ACCEPTED, Json(json!({ "moving": order.messages }))).into_response(),
-            })
+            Ok(end_of_move(&name, order.messages, end, MOVE_FOR).await)
         }
         Some(Err(MoveError::NoQueue)) | None => Err(no_queue(&name)),
         Some(Err(error @ (MoveError::Refused(_) | MoveError::Orders { .. }))) => {
@@ -177,6 +175,14 @@ async fn move_messages(State(hub): State<Arc<Hub>>, RawQuery(query): RawQuery) -
             Err((StatusCode::SERVICE_UNAVAILABLE, text).into_response())
         }
         Some(Err(error)) => Err(bad(&format!("{}: {error}", shown(&to.unwrap_or_default())))),
+    }
+}
+
+/// The answer to an order of so many messages: its end, or that the broker goes on with it after this time.
+async fn end_of_move(name: &[u8], messages: usize, end: Receiver<MoveEnd>, within: Duration) -> Response {
+    match timeout(within, end).await {
+        Ok(Ok(end)) => moved(name, &end),
+        _ => (StatusCode::ACCEPTED, Json(json!({ "moving": messages }))).into_response(),
     }
 }
 
@@ -245,6 +251,28 @@ mod tests {
             age,
             postponed,
         })
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_a_move_that_takes_longer_says_how_many_messages_are_being_moved() {
+        let answer = async |moved: Option<usize>, within| {
+            let (done, end) = tokio::sync::oneshot::channel();
+            let mut waits = Some(done);
+            if let Some(moved) = moved {
+                let end = MoveEnd { moved, stayed: 1, reason: None };
+                waits.take().map(|done| done.send(end)).expect("one end").expect("it is awaited");
+            }
+            let answer = end_of_move(b"/queue/a", 7, end, within).await;
+            let status = answer.status();
+            let body = axum::body::to_bytes(answer.into_body(), 1000).await.expect("a body");
+            (status, serde_json::from_slice::<Value>(&body).expect("JSON"))
+        };
+        let none = Duration::from_millis(1);
+        assert_eq!(answer(None, none).await, (StatusCode::ACCEPTED, json!({ "moving": 7 })));
+        let ended = (StatusCode::OK, json!({ "moved": 6, "stayed": 1, "reason": null }));
+        assert_eq!(answer(Some(6), MOVE_FOR).await, ended);
+        // One that has ended is told so, however short the time.
+        assert_eq!(answer(Some(6), Duration::ZERO).await, ended);
     }
 
     #[test]

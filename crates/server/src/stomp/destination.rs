@@ -14,6 +14,9 @@ const REFUSED: [(&[u8], &str); 5] = [
     (b"/dsub/", "a durable subscription is a SUBSCRIBE to a /topic/ with activemq.subscriptionName, or durable:true"),
 ];
 
+/// The beginning of an option in a destination.
+const OPTION: &[u8] = b"?consumer.";
+
 /// Destinations of a connection's own temporary queues.
 const TEMPORARY: &[u8] = b"/temp-queue/";
 
@@ -45,6 +48,12 @@ pub fn is_stomp_queue(name: &[u8]) -> bool {
 /// As [`channel`] for a destination of a SUBSCRIBE, which may be a pattern.
 pub(super) fn pattern(name: &[u8], connection: ConnectionId) -> Result<Bytes, StompError> {
     let channel = channel(name, connection)?;
+    // ActiveMQ's way to ask for what is asked for in headers here.
+    if name.windows(OPTION.len()).any(|part| part == OPTION) {
+        return Err(StompError::new(
+            "options are headers of the SUBSCRIBE here, such as activemq.prefetchSize, and no part of a destination",
+        ));
+    }
     let is_wild = |part: &[u8]| matches!(part, b"*" | b">" | b"#");
     // The name of a temporary queue is no pattern.
     let is_own = name.starts_with(TEMPORARY);
@@ -120,6 +129,9 @@ mod tests {
             assert_eq!(channel(name.as_bytes(), ME), Ok(name.into()));
         }
         assert!(pattern(b"/temp-queue/a.>", ME).is_err());
+        let options = b"/queue/a?consumer.prefetchSize=1";
+        assert!(pattern(options, ME).unwrap_err().message.contains("options are headers"));
+        assert!(channel(options, ME).is_ok() && pattern(b"/queue/a?b", ME).is_ok());
     }
 
     #[test]

@@ -34,12 +34,14 @@ pub(crate) enum Signal {
     Close(u16),
 }
 
-/// The status of a close behind an ERROR: the protocol was broken.
+/// Statuses of a close: an end in order, a server that ends, and behind an ERROR that says nothing else a broken protocol.
+pub(crate) const NORMAL: u16 = 1000;
+pub(crate) const GOING_AWAY: u16 = 1001;
 const BROKEN: u16 = 1002;
 
 impl Signal {
     pub(super) fn after_error(self) -> Signal {
-        if let Signal::Close(_) = self { Signal::Close(BROKEN) } else { self }
+        if let Signal::Close(NORMAL | GOING_AWAY) = self { Signal::Close(BROKEN) } else { self }
     }
 }
 

@@ -11,7 +11,7 @@ mod session;
 
 pub use destination::is_stomp_queue;
 pub(crate) use error::StompError;
-pub(crate) use framing::{Framing, Signal};
+pub(crate) use framing::{Framing, GOING_AWAY, NORMAL, Signal};
 pub(crate) use header_lines::SharedLines;
 pub(crate) use heartbeat::{Beat, Heartbeat};
 pub(crate) use ledger::Ledger;

@@ -123,10 +123,16 @@ impl Outbox {
                 }
             }
             Entry::Receipts(batch) => {
-                for receipt in batch.iter() {
-                    let begin = self.control.len();
-                    FrameWriter::new(b"RECEIPT", self.version, &mut self.control).header(b"receipt-id", receipt).end();
+                if let Some(error) = StompError::of_receipt(&batch) {
+                    error.write(self.version, &mut self.control);
                     self.framing.wrap(&mut self.control, begin, &[]);
+                } else {
+                    for receipt in batch.iter() {
+                        let begin = self.control.len();
+                        let frame = FrameWriter::new(b"RECEIPT", self.version, &mut self.control);
+                        frame.header(b"receipt-id", receipt).end();
+                        self.framing.wrap(&mut self.control, begin, &[]);
+                    }
                 }
                 self.receipts = (self.receipts.0 + batch.len(), self.receipts.1 + batch.bytes());
             }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard_broker::ConnectionId;
+use switchboard_wire::stomp::Version;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -58,7 +59,13 @@ fn what_was_acknowledged_before_a_connection_became_a_web_socket_is_not_its_own(
     let script = Scripted::default();
     script.acknowledges(150, false, Duration::ZERO);
     let socket = Socket::Scripted(script.clone());
-    let handle = ConnectionHandle::web_socket(ConnectionId(1), Origin::Service("test"), socket, Bytes::new(), 200);
+    let handle = ConnectionHandle::web_socket(
+        ConnectionId(1),
+        Origin::Service("test"),
+        socket,
+        (Bytes::new(), Version::V1_2),
+        200,
+    );
     handle.incoming(vec![0; 100].into());
     script.takes(&[Ok(100)]);
     handle.flush();

@@ -9,11 +9,12 @@ use switchboard_broker::{LimitError, Limits};
 use switchboard_driver::quantity::{plural, show_duration, show_size};
 
 impl Settings {
-    /// Judges what no setting can judge by itself. The default of `connections` is nobody's wish, and yields to `memory`.
+    /// Judges what no setting can judge by itself. The default of `connections` is nobody's wish, and yields to `memory`: half of
+    /// what that has beside two messages stays for messages.
     pub(crate) fn check(&mut self) -> Result<()> {
         let limits = &mut self.server.limits;
         if limits.connections == Limits::default().connections {
-            let room = limits.memory.saturating_sub(limits.message.saturating_mul(2)) / Limits::CONNECTION;
+            let room = limits.memory.saturating_sub(limits.message.saturating_mul(2)) / 2 / Limits::CONNECTION;
             limits.connections = limits.connections.min(room.max(1));
             self.derived.push("connections");
         }

@@ -193,7 +193,7 @@ settings! {
     "stomp" Addresses => server.stomp, "Addresses for clients of STOMP, beside those of `listen`, which answer STOMP too; by default none if `listen` is set.";
     "stomp-origins" Origins => server.web.socket_origins, "Other sites whose pages may speak STOMP over WebSocket, as https://HOST; * for every site.";
     "http" Addresses => server.http, "Addresses for health, metrics and status over HTTP; an empty list serves none.";
-    "memory" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry; at the limit the publishers of the fullest channels are paused.";
+    "memory" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.memory, "Memory limit for all buffered messages, with the overhead of every entry and 4 KiB for each of connections; where the rest is short, the publishers of the fullest channels are paused, of one that is alone at half of the rest.";
     "drain" Span => server.drain, "Time to deliver queued messages at shutdown.";
     "handshake" Span [TIMEOUT] => server.handshake, "Time limit for the first frame of a new connection, from 10ms to 1d.";
     "read-timeout" Span [READ] => server.read_timeout, "Longest pause within a frame that a client has begun to send; 0 for no limit.";
@@ -202,7 +202,7 @@ settings! {
     "connection-rate" Positive<u32> => server.connection_rate, "Maximum number of new connections a second.";
     "handshakes" Positive<usize> => server.handshakes, "Maximum number of connections without a first frame; one more closes the oldest.";
     "handshakes-per-address" Count<usize> => server.handshakes_per_address, "The same for one client address; 0 for a quarter of `handshakes`.";
-    "connections" Positive<usize> [SLOTS] => server.limits.connections, "Maximum number of connections; by default fewer if memory or open files do not suffice.";
+    "connections" Positive<usize> [SLOTS] => server.limits.connections, "Maximum number of connections; by default fewer if open files do not suffice, or if they took more than half of memory.";
     "channels" Positive<usize> [SLOTS] => server.limits.channels, "Maximum number of channels.";
     "subscriptions" Positive<usize> [SLOTS] => server.limits.subscriptions, "Maximum number of subscriptions of one connection.";
     "channel-name" Size [FRAME] => server.limits.channel_name, "Maximum length of a channel's name.";

@@ -163,7 +163,7 @@ fn memory_holds_the_connections_and_two_messages() {
 }
 
 #[test]
-fn the_default_of_connections_fits_into_a_small_memory() {
+fn the_default_of_connections_takes_half_of_a_small_memory_at_most() {
     let limits = |text: &str| {
         let mut settings = Settings::default();
         settings.read(text, "my.toml")?;
@@ -174,10 +174,11 @@ fn the_default_of_connections_fits_into_a_small_memory() {
     let two = 2 * Limits::default().message;
     for (memory, connections) in [
         (two + connection, 1),
-        (two + 2 * connection - 1, 1),
-        (64 << 20, ((64 << 20) - two) / connection),
-        (two + default * connection - 1, default - 1),
-        (two + default * connection, default),
+        (two + 4 * connection - 1, 1),
+        (two + 4 * connection, 2),
+        (64 << 20, 4096),
+        (two + 2 * default * connection - 1, default - 1),
+        (two + 2 * default * connection, default),
         (512 << 20, default),
     ] {
         assert_eq!(limits(&format!("[broker]\nmemory = {memory}")).unwrap().connections, connections, "{memory}");

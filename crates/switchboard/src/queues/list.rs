@@ -1,6 +1,7 @@
 //! The listing of queues.
 
 use super::Sort;
+use crate::escape::escape;
 use crate::http::HttpServer;
 use crate::listing::{Listing, ROWS};
 use crate::names::encode;
@@ -25,6 +26,7 @@ pub(super) struct Queue {
     in_flight: f64,
     consumers: f64,
     paused_publishers: f64,
+    pause_reason: Option<String>,
     paused: bool,
     oldest_s: Option<f64>,
     published_per_s: f64,
@@ -43,7 +45,14 @@ impl Queue {
     fn state(&self) -> String {
         let state = match (self.paused, self.paused_publishers) {
             (true, _) => Some("paused".to_owned()),
-            (false, waiting) if waiting > 0.0 => Some(format!("full, {} wait to publish", count(waiting))),
+            (false, waiting) if waiting > 0.0 => {
+                let waiting = format!("{} wait to publish", count(waiting));
+                Some(
+                    self.pause_reason
+                        .as_ref()
+                        .map_or(waiting.clone(), |reason| format!("{waiting}: {}", escape(reason))),
+                )
+            }
             _ => None,
         };
         let bytes = self.topics_hex.as_deref().and_then(from_hex);
@@ -138,6 +147,7 @@ mod tests {
                 oldest_s: (at % 2 == 0).then_some(1e9),
                 paused: at % 3 == 0,
                 paused_publishers: 123_456.0,
+                pause_reason: Some("queue /queue/a is at its bound of 100 bytes (limit: queue)".to_owned()),
                 dead: (number - at) as f64,
                 ..Queue::default()
             })
@@ -175,7 +185,11 @@ mod tests {
         assert_eq!(text.lines().count(), 51);
         let first = text.lines().nth(1).unwrap();
         assert!(first.starts_with("/queue/a/rather/long/name/of/a/queue/that/goes/on/0 "), "{first}");
-        assert!(text.contains("full, 123k wait to publish") && first.ends_with("paused"), "{text}");
+        assert!(
+            text.contains("123k wait to publish: queue /queue/a is at its bound of 100 bytes (limit: queue)")
+                && first.ends_with("paused"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -9,4 +9,5 @@ mod files;
 mod links;
 mod metrics;
 mod settings;
+mod stomp;
 mod text;

@@ -1,3 +1,4 @@
+use super::utf8::Utf8;
 use super::{Opcode, WebSocketError};
 
 /// Bytes of a head that say how long it is.
@@ -43,6 +44,8 @@ pub struct Decoder {
     state: State,
     /// A message was begun whose last frame has not begun.
     in_message: bool,
+    /// Of a message of text: what is checked so far.
+    text: Option<Utf8>,
     /// The payload of a control frame, as far as it has come.
     control: Vec<u8>,
     has_ended: bool,
@@ -133,8 +136,8 @@ impl Decoder {
             }
             self.in_message = !is_final;
             match opcode {
-                Opcode::Text => decoded.kind = Some(Kind::Text),
-                Opcode::Binary => decoded.kind = Some(Kind::Binary),
+                Opcode::Text => (decoded.kind, self.text) = (Some(Kind::Text), Some(Utf8::default())),
+                Opcode::Binary => (decoded.kind, self.text) = (Some(Kind::Binary), None),
                 _ => {}
             }
         }
@@ -160,8 +163,13 @@ impl Decoder {
         if opcode.is_control() {
             self.control.extend_from_slice(part);
         } else {
-            input.copy_within(*at..*at + taken, decoded.bytes);
-            decoded.bytes += taken;
+            let valid = self.text.as_mut().map_or(taken, |text| text.check(part));
+            input.copy_within(*at..*at + valid, decoded.bytes);
+            decoded.bytes += valid;
+            let ends = is_over && !self.in_message;
+            if valid < taken || ends && self.text.is_some_and(|text| !text.is_whole()) {
+                return Err(WebSocketError::Text);
+            }
         }
         *at += taken;
         if !is_over {

@@ -39,7 +39,21 @@ pub enum WebSocketError {
         /// The status.
         status: u16,
     },
+    /// A message of text that is no UTF-8.
+    #[error("a message of text that is no UTF-8: other bytes are for binary messages")]
+    Text,
     /// A close whose reason is no UTF-8.
     #[error("a close with a reason that is no UTF-8")]
     Reason,
+}
+
+impl WebSocketError {
+    /// The status of the close that answers it (RFC 6455, section 7.4.1).
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            WebSocketError::Text | WebSocketError::Reason => 1007,
+            _ => 1002,
+        }
+    }
 }

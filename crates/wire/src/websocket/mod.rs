@@ -1,7 +1,8 @@
 //! WebSocket (RFC 6455) as a server speaks it, without extensions: the [`Decoder`] for what comes, [`head`] for what goes.
 //!
 //! Messages are a stream here: their bytes are handed on as they come, and where one ends is of no interest to what is
-//! spoken inside. So no message is too long, and none is kept. Text is not checked: it is bytes.
+//! spoken inside. So no message is too long, and none is kept. A message of text that is no UTF-8 is an error, as soon as the
+//! byte has come that cannot be right.
 //!
 //! ```
 //! use switchboard_wire::websocket::{Decoder, Opcode, head};
@@ -19,6 +20,7 @@ mod error;
 mod head;
 #[cfg(test)]
 mod tests;
+mod utf8;
 
 pub use decoder::{Decoded, Decoder, End, Kind};
 pub use error::WebSocketError;

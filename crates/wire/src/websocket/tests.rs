@@ -65,11 +65,45 @@ fn what_breaks_the_rules_ends_the_connection_and_what_came_before_it_counts() {
         (b"\x82\xff\x80\0\0\0\0\0\0\0\0\0\0\0".to_vec(), WebSocketError::TooLong { length: 1 << 63 }),
         (frame(0x88, b"x", mask), WebSocketError::HalfStatus),
         (frame(0x88, b"\x03\xe8\xff", mask), WebSocketError::Reason),
+        (frame(0x81, b"\xff", mask), WebSocketError::Text),
     ] {
         let (bytes, decoded) = decode(&[frame(0x82, b"before", mask), wrong, frame(0x82, b"behind", mask)].concat());
         assert_eq!((&bytes[..], decoded.end), (&b"before"[..], Some(End::Broken(error))), "{error}");
     }
     assert_eq!(decode(&frame(0x89, &long[..125], mask)).1.end, None);
+}
+
+#[test]
+fn text_is_utf_8_across_its_parts_and_what_is_right_of_it_counts() {
+    let mask = [5; 4];
+    for (parts, bytes, is_right) in [
+        (vec![(0x81, &b"h\xc3\xa4"[..])], &b"h\xc3\xa4"[..], true),
+        (vec![(0x01, b"h\xc3"), (0x89, b"\xff"), (0x00, b""), (0x80, b"\xa4")], b"h\xc3\xa4", true),
+        (vec![(0x01, b"h\xc3"), (0x80, b"x")], b"h\xc3", false),
+        (vec![(0x01, b"h\xc3"), (0x80, b"")], b"h\xc3", false),
+        (vec![(0x81, b"h\xe2\x82")], b"h\xe2\x82", false),
+        (vec![(0x81, b"h\xe2\x82\xe2\x82")], b"h\xe2\x82", false),
+        (vec![(0x81, b"whole\0wro\xffng\0")], b"whole\0wro", false),
+        // A binary message may have any, also behind one of text.
+        (vec![(0x81, b"a"), (0x02, b"\xff"), (0x80, b"\xc3"), (0x81, b"b")], b"a\xff\xc3b", true),
+    ] {
+        let wire: Vec<u8> = parts.iter().flat_map(|(first, part)| frame(*first, part, mask)).collect();
+        for step in 1..=wire.len() {
+            let (mut decoder, mut stream, mut end) = (Decoder::new(), Vec::new(), None);
+            for piece in wire.chunks(step) {
+                let mut piece = piece.to_vec();
+                let decoded = decoder.decode(&mut piece);
+                stream.extend_from_slice(&piece[..decoded.bytes]);
+                end = end.or(decoded.end);
+            }
+            let expected = (!is_right).then_some(End::Broken(WebSocketError::Text));
+            assert_eq!((&stream[..], end), (bytes, expected), "{parts:?} {step}");
+        }
+    }
+    assert_eq!(
+        [WebSocketError::Text, WebSocketError::Reason, WebSocketError::Unmasked].map(WebSocketError::status),
+        [1007, 1007, 1002]
+    );
 }
 
 #[test]
@@ -108,7 +142,8 @@ proptest! {
         let mut pings = 0;
         for (payload, mask, kind) in &payloads {
             let is_ping = *kind == 2 && payload.len() <= 125;
-            wire.extend(frame(if is_ping { 0x89 } else { 0x81 + kind % 2 }, payload, *mask));
+            let is_text = std::str::from_utf8(payload).is_ok() && kind % 2 == 0;
+            wire.extend(frame(if is_ping { 0x89 } else if is_text { 0x81 } else { 0x82 }, payload, *mask));
             if is_ping { pings += 1 } else { expected.extend_from_slice(payload) }
         }
         let (mut decoder, mut stream, mut rest) = (Decoder::new(), Vec::new(), &wire[..]);

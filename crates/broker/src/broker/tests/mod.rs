@@ -2,8 +2,10 @@ mod acks;
 mod attributes;
 mod budget;
 mod dead;
+mod delivery_rules;
 mod durable;
 mod durable_lists;
+mod durable_names;
 mod exclusive;
 mod expire;
 mod finish;
@@ -16,6 +18,7 @@ mod listing;
 mod moving;
 mod moving_counts;
 mod overflow;
+mod paused;
 mod prefetch;
 mod priority;
 mod queue_pause;
@@ -36,7 +39,7 @@ use super::Broker;
 use crate::cost;
 use crate::{
     AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, Delivery, DeliveryTag, Event, Limits, Packer,
-    Pattern, PauseReason, Refusal, StatusQuery, SubscriptionId, Time,
+    Pattern, PauseReason, StatusQuery, SubscriptionId, Time,
 };
 use std::time::Duration;
 
@@ -383,18 +386,4 @@ fn patterns_reach_channels_that_are_and_channels_to_come() {
     bench.subscribe(3, "/topic/b");
     check(&bench.publish(2, "/topic/b", &["y"]), &["1:y", "3:y"]);
     check(&bench.publish(2, "/topic/>", &["literal"]), &["1:literal"]);
-}
-
-#[test]
-fn a_pause_names_its_reason() {
-    let mut bench = Bench::new(Limits { queue: 10, ..small() });
-    let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);
-    let [Event::Pause { reason, .. }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(*reason, PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 });
-    assert_eq!(reason.to_string(), "queue /queue/a is at its bound of 10 bytes");
-    assert_eq!(CloseReason::Finished.to_string(), "finished");
-    assert!(matches!(
-        bench.send(1, Command::Ack { first: DeliveryTag(7), last: DeliveryTag(7) })[..],
-        [Event::Refused { refusal: Refusal::UnknownTag { tag: DeliveryTag(7) }, .. }]
-    ));
 }

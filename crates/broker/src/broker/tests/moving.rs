@@ -7,10 +7,10 @@ use crate::{Attributes, Batch, ChannelRule, Command, DeliveryTag, Event, Limits,
 use std::sync::Arc;
 use std::time::Duration;
 
-const ALL: usize = usize::MAX;
+pub(super) const ALL: usize = usize::MAX;
 
 impl Bench {
-    fn order(&mut self, from: &str, to: Option<&str>, most: usize) -> Result<usize, MoveError> {
+    pub(super) fn order(&mut self, from: &str, to: Option<&str>, most: usize) -> Result<usize, MoveError> {
         let result = self.broker.move_messages(self.now, from.as_bytes(), to.map(str::as_bytes), most);
         self.rest();
         result.map(|order| order.messages)
@@ -85,7 +85,7 @@ fn what_finds_no_room_in_the_other_queue_stays_where_it_is() {
 }
 
 /// Of each order that is carried out: messages that were moved, those that stay, and why.
-fn ends(bench: &mut Bench) -> Vec<(usize, usize, String)> {
+pub(super) fn ends(bench: &mut Bench) -> Vec<(usize, usize, String)> {
     let ends = bench.events().into_iter().filter_map(|event| match event {
         Event::Moved { moved, stayed, reason, .. } => {
             let reason = reason.map(|reason| format!("{}: {}", reason.0.escape_ascii(), reason.1));

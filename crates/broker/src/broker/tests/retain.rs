@@ -112,7 +112,12 @@ fn values_have_no_more_of_the_memory_than_is_free() {
         events = retain(&mut bench, &format!("/topic/{topics}"), &[&body]);
         topics += 1;
     }
-    assert_eq!(brief(&events), [format!("refused: the memory budget of {memory} bytes is used up (limit: memory)")]);
+    assert_eq!(
+        brief(&events),
+        [format!(
+            "refused: memory is used up: 100000 bytes of the budget of {memory} are for messages, the rest is for connections (limits: memory, connections)"
+        )]
+    );
     assert!((20..60).contains(&topics), "{topics} topics");
     assert_eq!(count(&bench), topics - 1);
     // One in place of another takes nothing more, and one that is longer does.

@@ -24,7 +24,7 @@ pub(crate) enum Entry {
         tag: Option<u64>,
         redelivered: bool,
     },
-    /// A RECEIPT frame for each of the bodies, before what was not begun.
+    /// A RECEIPT frame for each of the bodies, before what was not begun; or an [error](StompError::of_receipt) in their place.
     Receipts(Batch),
     /// An ERROR for each of the bodies, which name receipts, why, and the bytes to report. The session goes on.
     Rejected(Batch, String, usize),

@@ -1,6 +1,6 @@
 //! ACK and NACK.
 
-use super::frames::missing;
+use super::frames::{missing, pass};
 use super::{Ledger, Session, StompError};
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -73,7 +73,10 @@ impl Session {
         let (named, id) =
             if self.version >= Version::V1_2 { ("id", headers.id) } else { ("message-id", headers.message) };
         let id = id.ok_or_else(|| missing(frame, named))?;
-        let name = self.name(&id).ok_or_else(|| unknown(&id))?;
+        // A transaction is not to be committed without one of its acks: the end of the session aborts it.
+        let is_alone = headers.transaction.is_none();
+        let no_such = |error: StompError| if is_alone { error.passing() } else { error };
+        let name = self.name(&id).ok_or_else(|| no_such(unknown(&id)))?;
         if self.version == Version::V1_1 {
             let subscription = headers.subscription.ok_or_else(|| missing(frame, "subscription"))?;
             // Of a subscription that has ended, it comes late, also if another has its name by now.
@@ -81,12 +84,12 @@ impl Session {
                 && self.subscriptions.get(&*subscription).is_none_or(|named| named.id != of)
                 && let Some((key, _)) = self.subscriptions.iter().find(|(_, one)| one.id == of)
             {
-                return Err(StompError::new(format!(
+                return Err(no_such(StompError::new(format!(
                     "the message {} is of the subscription {} and not of {}",
                     id.escape_ascii(),
                     key.escape_ascii(),
                     subscription.escape_ascii()
-                )));
+                ))));
             }
         }
         if let Some(transaction) = &headers.transaction {
@@ -110,11 +113,13 @@ impl Session {
     /// As [`Session::ack`] for an ACK that has an id and no other header.
     pub(super) fn bare_ack(&mut self, id: &[u8], commands: &mut Vec<Command>) -> Result<(), StompError> {
         self.flush(commands);
-        match self.name(id).ok_or_else(|| unknown(id))? {
-            Name::Tagged(subscription, tag) => {
-                self.settle_given(Settlement { subscription, tag, act: Act::Ack }, id, commands)
+        match self.name(id) {
+            Some(Name::Tagged(subscription, tag)) => {
+                let settled = self.settle_given(Settlement { subscription, tag, act: Act::Ack }, id, commands);
+                settled.or_else(|error| pass(error, commands))
             }
-            Name::Untagged => Ok(()),
+            Some(Name::Untagged) => Ok(()),
+            None => pass(unknown(id).passing(), commands),
         }
     }
 
@@ -122,7 +127,7 @@ impl Session {
     fn settle_given(&self, settlement: Settlement, id: &[u8], commands: &mut Vec<Command>) -> Result<(), StompError> {
         let mut ledger = self.ledger.lock();
         if !ledger.is_given(settlement.tag) {
-            return Err(unknown(id));
+            return Err(unknown(id).passing());
         }
         settle(&mut ledger, settlement, commands);
         Ok(())
@@ -199,11 +204,15 @@ mod tests {
                 ledger.lock().deliver(of, "/queue/A".into(), (batch, None), Some(DeliveryTag(1)), false);
                 let frame = format!("{command}\nmessage-id:5-0-1\nsubscription:{named}\n\n\0");
                 let mut commands = Vec::new();
-                let result = session.received_up_to(frame.as_bytes(), usize::MAX, &mut commands);
-                assert_eq!((result.is_ok(), commands.len()), (is_right, usize::from(is_right)), "{command} {named}");
-                if let Err(error) = result {
-                    let expected = format!("the message 5-0-1 is of the subscription A and not of {named}");
-                    assert!(error.message.contains(&expected), "{error:?}");
+                session.received_up_to(frame.as_bytes(), usize::MAX, &mut commands).unwrap();
+                match &commands[..] {
+                    [Command::Ack { .. } | Command::Nack { .. }] => assert!(is_right, "{command} {named}"),
+                    [Command::Receipt { batch, .. }] => {
+                        let error = StompError::of_receipt(batch).unwrap();
+                        let expected = format!("the message 5-0-1 is of the subscription A and not of {named}");
+                        assert!(!is_right && error.message.contains(&expected), "{error:?}");
+                    }
+                    other => panic!("{command} {named}: {other:?}"),
                 }
             }
         }

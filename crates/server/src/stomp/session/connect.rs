@@ -17,7 +17,8 @@ impl Session {
                 let known = asked.split(|&byte| byte == b',').filter_map(|name| {
                     std::str::from_utf8(name.trim_ascii()).ok().and_then(|name| name.parse::<Version>().ok())
                 });
-                known.max().ok_or_else(|| StompError::versions(&asked[..asked.len().min(100)]))?
+                let known = known.filter(|version| *version <= self.newest);
+                known.max().ok_or_else(|| StompError::versions(&asked[..asked.len().min(100)], self.newest))?
             }
         };
         let mut reply = Vec::new();

@@ -111,14 +111,17 @@ fn is_wild(level: &[u8]) -> bool {
     matches!(level, b"*" | b">")
 }
 
-/// Appends bytes as one level of a name, from which they can be told: percent-encoded where they would be more, or a wildcard.
+/// Appends bytes as one level of a name, from which they can be told. A tilde stands before what would be more than a level, or a
+/// wildcard: a percent sign would be escaped once more wherever the name is shown.
 fn escape_level(level: &[u8], name: &mut Vec<u8>) {
-    for &byte in level {
-        if matches!(byte, b'/' | b'%') || is_wild(level) {
-            name.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        } else {
-            name.push(byte);
-        }
+    match level {
+        b"*" => name.extend_from_slice(b"~one"),
+        b">" => name.extend_from_slice(b"~rest"),
+        _ => level.iter().for_each(|byte| match byte {
+            b'~' => name.extend_from_slice(b"~~"),
+            b'/' => name.extend_from_slice(b"~slash~"),
+            &byte => name.push(byte),
+        }),
     }
 }
 
@@ -142,12 +145,15 @@ mod tests {
         for (id, destination, name) in [
             ("s0", "/topic/a", "s0/topic/a"),
             ("s0", "/topic/b", "s0/topic/b"),
-            ("s", "/topic/*", "s/topic/%2A"),
-            ("s", "/topic/>", "s/topic/%3E"),
-            ("s", "/topic/%3E", "s/topic/%253E"),
-            ("a/b", "/topic/c", "a%2Fb/topic/c"),
-            ("*", "/topic/c", "%2A/topic/c"),
-            (">", "/topic/c", "%3E/topic/c"),
+            ("s", "/topic/*", "s/topic/~one"),
+            ("s", "/topic/*/>", "s/topic/~one/~rest"),
+            ("s", "/topic/~rest", "s/topic/~~rest"),
+            ("s", "/topic/%3E", "s/topic/%3E"),
+            ("a/b", "/topic/c", "a~slash~b/topic/c"),
+            ("a~slash~", "/topic/c", "a~~slash~~/topic/c"),
+            ("*", "/topic/c", "~one/topic/c"),
+            (">", "/topic/c", "~rest/topic/c"),
+            ("~one", "/topic/c", "~~one/topic/c"),
         ] {
             let headers = format!("id:{id}\ndestination:{destination}\ndurable:true\nauto-delete:false");
             assert_eq!(queue(&headers), format!("/queue/subscription/-/{name}"));

@@ -11,7 +11,7 @@ impl Session {
         if self.state == State::Open && frame.command == b"SEND" && self.run_on(frame) {
             return Ok(());
         }
-        self.dispatch(frame, commands).map_err(|error| error.about(frame))
+        self.dispatch(frame, commands).or_else(|error| pass(error.about(frame), commands))
     }
 
     fn dispatch(&mut self, frame: &Frame<'_>, commands: &mut Vec<Command>) -> Result<(), StompError> {
@@ -56,6 +56,13 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Tells an error behind which the session goes on in its turn; gives any other one.
+pub(super) fn pass(error: StompError, commands: &mut Vec<Command>) -> Result<(), StompError> {
+    let batch = error.as_receipt().ok_or(error)?;
+    commands.push(Command::Receipt { batch, covers: 0, publishes: 0 });
+    Ok(())
 }
 
 /// The header that BEGIN, COMMIT and ABORT must have.

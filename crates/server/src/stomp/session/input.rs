@@ -4,7 +4,7 @@ use super::{Session, State, StompError};
 use bytes::Bytes;
 use switchboard_broker::{Batch, Command};
 use switchboard_wire::native::ForeignProtocol;
-use switchboard_wire::stomp::{DecodeError, Decoder, Found};
+use switchboard_wire::stomp::{DecodeError, Decoder, Found, Limits};
 
 /// A buffer up to this size, in bytes, belongs to the fixed charge of a connection and is not reserved.
 const UNCHARGED: usize = 512;
@@ -79,6 +79,11 @@ impl Session {
     /// Minimum number of bytes missing to what was begun; zero between frames.
     pub(crate) fn missing(&self) -> usize {
         self.tail.need.saturating_sub(self.tail.filled)
+    }
+
+    /// Whether it is known how many bytes of what was begun are missing.
+    pub(crate) fn is_end_known(&self) -> bool {
+        self.tail.is_length_known()
     }
 
     /// Whether [`Session::resume`] has something to do.
@@ -251,8 +256,28 @@ fn recognize(input: &[u8]) -> Result<(), StompError> {
         // Another protocol's name may still come.
         None => Ok(()),
         Some(Some(protocol)) if protocol != ForeignProtocol::Stomp => Err(StompError::foreign(protocol)),
-        Some(_) => Err(StompError::new("a session begins with CONNECT or STOMP")),
+        Some(_) => {
+            let head = &first[..first.len().min(HEAD)];
+            // The error names the receipt, which may still come.
+            if LATER.iter().any(|command| is(command)) && head.len() < HEAD && !is_whole(head) {
+                return Ok(());
+            }
+            let receipt = Decoder::new(Limits::default()).header_of_broken(head, b"receipt");
+            Err(StompError::new("a session begins with CONNECT or STOMP").with_receipt(receipt))
+        }
     }
+}
+
+/// Frames that may only follow CONNECT.
+const LATER: [&[u8]; 9] =
+    [b"SEND", b"SUBSCRIBE", b"UNSUBSCRIBE", b"ACK", b"NACK", b"BEGIN", b"COMMIT", b"ABORT", b"DISCONNECT"];
+
+/// The bytes of a frame before CONNECT that are looked at for its receipt.
+const HEAD: usize = 8 << 10;
+
+/// Whether the empty line behind a frame's headers has come.
+fn is_whole(head: &[u8]) -> bool {
+    head.windows(2).any(|two| two == b"\n\n") || head.windows(3).any(|three| three == b"\n\r\n")
 }
 
 /// As [`Decoder::next`]; an error names the frame's receipt, as far as that has come.

@@ -48,6 +48,8 @@ enum State {
 pub(crate) struct Session {
     connection: ConnectionId,
     state: State,
+    /// The newest version that may be agreed on.
+    newest: Version,
     version: Version,
     decoder: Decoder,
     /// The longest destination, in bytes.
@@ -94,6 +96,7 @@ impl Session {
         Session {
             connection,
             state: State::Connecting,
+            newest: Version::V1_2,
             version: Version::V1_0,
             decoder: Decoder::new(frames),
             channel_name: limits.channel_name,
@@ -116,6 +119,11 @@ impl Session {
             persistent: 0,
             names_login: false,
         }
+    }
+
+    /// The same, which agrees on no newer version than this.
+    pub(crate) fn up_to(self, newest: Version) -> Session {
+        Session { newest, ..self }
     }
 
     /// Whether bytes of a client begin a STOMP session: neither a native client nor one of another protocol that is recognized

@@ -9,15 +9,16 @@ type Refused = (&'static [u8], &'static [&'static [u8]], &'static str);
 const OFF: &[&[u8]] = &[b"", b"0", b"false"];
 
 /// In SEND.
-pub(super) const SEND: [Refused; 4] = [
+pub(super) const SEND: [Refused; 5] = [
     (b"AMQ_SCHEDULED_PERIOD", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_REPEAT", OFF, "repeated delivery is not supported"),
     (b"AMQ_SCHEDULED_CRON", &[b""], "delivery by a calendar is not supported"),
     (b"x-delay", &[b"", b"0"], "a delay in milliseconds is named AMQ_SCHEDULED_DELAY here"),
+    (b"transformation", &[b""], "bodies are bytes here, and are not transformed"),
 ];
 
 /// In SUBSCRIBE.
-pub(super) const SUBSCRIBE: [Refused; 24] = [
+pub(super) const SUBSCRIBE: [Refused; 28] = [
     (b"selector", &[b""], "selectors are not supported: use a destination for each kind of message"),
     (
         b"activemq.retroactive",
@@ -30,6 +31,7 @@ pub(super) const SUBSCRIBE: [Refused; 24] = [
     (b"activemq.dispatchAsync", &[b"", b"true", b"false"], "dispatchAsync is true or false"),
     (b"activemq.maximumPendingMessageLimit", OFF, "the limits of subscribers are settings of the server"),
     (b"browser", OFF, "browsing over STOMP is not supported"),
+    (b"transformation", &[b""], "bodies are bytes here, and are not transformed"),
     (b"x-queue-name", &[b""], "a queue is named by its destination here"),
     (b"x-queue-type", &[b"", b"classic"], "there is one type of queue here, in memory"),
     (b"x-dead-letter-exchange", &[b""], "there are no exchanges here: dead letters go to /queue/dead/"),
@@ -50,6 +52,9 @@ pub(super) const SUBSCRIBE: [Refused; 24] = [
     (b"x-stream-offset", &[b""], "there are no streams here"),
     (b"x-stream-filter", &[b""], "there are no streams here"),
     (b"x-stream-match-unfiltered", OFF, "there are no streams here"),
+    (b"x-stream-max-segment-size-bytes", &[b""], "there are no streams here"),
+    (b"x-stream-filter-size-bytes", &[b""], "there are no streams here"),
+    (b"x-max-age", &[b""], "there are no streams here: the time to live of messages is the setting message-ttl"),
 ];
 
 /// Fails if the first header of a name in the table asks for something that is not supported.

@@ -1,0 +1,103 @@
+//! Publishers that wait, as they are listed: those that are there, and the bound that they wait at.
+
+use super::{Bench, small, with_memory};
+use crate::{CloseReason, Command, DeliveryTag, Event, Limits, PauseReason, Refusal, StatusQuery};
+use std::time::Duration;
+
+/// Publishers of a queue that wait, by its rows in both listings, and paused connections by the sums.
+fn paused(bench: &Bench, queue: &str) -> (usize, usize, usize) {
+    let row = bench.broker.queue(bench.now, queue.as_bytes()).expect("a queue");
+    let status = bench.broker.status(bench.now, &StatusQuery::top(100));
+    let channel = status.channels.iter().find(|channel| channel.name == queue).expect("a channel");
+    (row.paused_publishers, channel.paused_publishers, status.totals.paused)
+}
+
+#[test]
+fn publishers_that_are_gone_do_not_count_as_paused_though_their_messages_wait() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    bench.publish(2, "/queue/a", &["3", "4"]);
+    assert_eq!(paused(&bench, "/queue/a"), (2, 2, 2));
+    bench.send(1, Command::Disconnect);
+    assert_eq!(paused(&bench, "/queue/a"), (1, 1, 1));
+    // The figures are the living ones' while the messages of the one that is gone move on, too.
+    bench.subscribe(3, "/queue/a");
+    assert_eq!(paused(&bench, "/queue/a"), (0, 0, 0));
+    bench.credit(3, 25);
+    bench.send(3, Command::Disconnect);
+    bench.publish(2, "/queue/a", &["5", "6", "7"]);
+    bench.send(2, Command::Disconnect);
+    assert_eq!(paused(&bench, "/queue/a"), (0, 0, 0));
+    bench.subscribe(4, "/queue/a");
+    bench.credit(4, 15);
+    bench.is_at_rest();
+}
+
+#[test]
+fn a_publisher_that_goes_while_another_bound_stops_it_is_counted_nowhere() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    // Behind the messages of a full queue those of another one wait, which is full, too.
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    bench.publish(2, "/queue/b", &["0", "1"]);
+    bench.publish(1, "/queue/b", &["3", "4"]);
+    assert_eq!((paused(&bench, "/queue/a").0, paused(&bench, "/queue/b").0), (1, 0));
+    bench.send(1, Command::Disconnect);
+    bench.subscribe(3, "/queue/a");
+    assert_eq!((paused(&bench, "/queue/a").0, paused(&bench, "/queue/b")), (0, (0, 0, 0)));
+    bench.subscribe(4, "/queue/b");
+    bench.credit(3, 15);
+    bench.credit(4, 20);
+    bench.is_at_rest();
+}
+
+#[test]
+fn a_queue_names_the_bound_at_which_its_publishers_wait() {
+    let reason = |bench: &Bench, name: &str| {
+        let row = bench.broker.queue(bench.now, name.as_bytes()).expect("a queue");
+        row.pause_reason.map(|reason| reason.to_string())
+    };
+    let mut bench = Bench::new(Limits { queue: 10, queue_messages: 4, ..small() });
+    bench.publish(1, "/queue/a", &["0"]);
+    assert_eq!(reason(&bench, "/queue/a"), None);
+    bench.publish(1, "/queue/a", &["1", "2"]);
+    assert_eq!(reason(&bench, "/queue/a").unwrap(), "queue /queue/a is at its bound of 10 bytes (limit: queue)");
+    let mut bench = Bench::new(Limits { queue_messages: 1, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1"]);
+    let messages = "queue /queue/a is at its bound of 1 message (limit: queue-messages)";
+    assert_eq!(reason(&bench, "/queue/a").unwrap(), messages);
+}
+
+#[test]
+fn where_memory_is_short_the_reason_names_the_part_that_is_for_messages_and_what_raises_it() {
+    let mut bench = Bench::new(Limits { queue: 1 << 20, message: 1 << 20, ..with_memory(100_000) });
+    let limits = &bench.broker.limits;
+    let (memory, set_aside) = (limits.memory, limits.connections * Limits::CONNECTION);
+    assert_eq!((limits.memory_for_messages(), bench.broker.totals().memory_for_messages), (100_000, 100_000));
+    assert_eq!((memory, bench.broker.totals().memory_budget), (set_aside + 100_000, memory));
+    let body = "x".repeat(60_000);
+    let events = bench.publish(1, "/queue/a", &[&body]);
+    let [Event::Pause { reason, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*reason, PauseReason::Memory { budget: memory, messages: 100_000 });
+    let says = format!(
+        "memory is short: 100000 bytes of the budget of {memory} are for messages, half of them for a channel that is alone; \
+         the rest is for connections (limits: memory, connections)"
+    );
+    assert_eq!(reason.to_string(), says);
+    let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
+    assert_eq!(row.pause_reason.as_ref(), Some(reason));
+    bench.pass(Duration::from_secs(1).as_millis() as u64);
+}
+
+#[test]
+fn a_pause_names_its_reason() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    let events = bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    let [Event::Pause { reason, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(*reason, PauseReason::QueueFull { channel: "/queue/a".into(), bound: 10 });
+    assert_eq!(reason.to_string(), "queue /queue/a is at its bound of 10 bytes (limit: queue)");
+    assert_eq!(CloseReason::Finished.to_string(), "finished");
+    assert!(matches!(
+        bench.send(1, Command::Ack { first: DeliveryTag(7), last: DeliveryTag(7) })[..],
+        [Event::Refused { refusal: Refusal::UnknownTag { tag: DeliveryTag(7) }, .. }]
+    ));
+}
