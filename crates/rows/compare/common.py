@@ -17,6 +17,7 @@ SECONDS = int(os.environ.get("SECONDS_EACH", "2"))
 ROWS = 100
 CONNECTIONS = 16
 SWITCHBOARD = os.environ["PROGRAM"]
+LIBRARY = os.environ["LIBRARY"]
 PYTHON = os.path.join(ROOT, "target/rows-compare/bin/python")
 
 
@@ -127,25 +128,49 @@ class Bench:
             file.write(text)
         return path
 
-    def wrk(self, port, connections=CONNECTIONS, table="patron", consistency=None):
-        """Requests a second of a closed loop."""
+    def wrk(self, port, connections=CONNECTIONS, table="patron", consistency=None, threads=1, depth=1, core=None):
+        """Requests a second of a closed loop. Each connection has `depth` requests in flight (pipelining)."""
         header = f'{{["Consistency"] = "{consistency}"}}' if consistency else "nil"
         script = self.file(
             "get.lua",
             f"""
 local n = 0
-request = function()
+local function get()
     n = n % {ROWS} + 1
     return wrk.format("GET", "/{table}/" .. n, {header})
 end
+request = function()
+    local requests = get()
+    for _ = 2, {depth} do
+        requests = requests .. get()
+    end
+    return requests
+end
 """,
         )
-        text = output_of(
-            ["wrk", "-t1", "-c", str(connections), "-d", f"{SECONDS}s", "-s", script, f"http://127.0.0.1:{port}"]
-        )
+        tool = ["wrk", f"-t{threads}", "-c", str(connections), "-d", f"{SECONDS}s", "-s", script, f"http://127.0.0.1:{port}"]
+        text = output_of(tool if core is None else ["taskset", "-c", str(core), *tool])
         if "Non-2xx" in text or "Socket errors" in text:
             sys.exit(text)
         return number(r"Requests/sec:\s+([\d.]+)", text)
+
+    def processor_time(self, name):
+        """Seconds of processor time that a process and its children have had."""
+        pid = self.processes[name].pid
+        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+        total = 0
+        for process in (pid, *children):
+            with open(f"/proc/{process}/stat") as file:
+                total += sum(int(field) for field in file.read().rsplit(")", 1)[1].split()[11:13])
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def pin(self, name, core):
+        """Lets a process and its children run on one core, or on all."""
+        pid = self.processes[name].pid
+        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
+        cores = f"0-{os.cpu_count() - 1}" if core is None else str(core)
+        for process in (pid, *children):
+            output_of(["taskset", "-a", "-p", "-c", cores, str(process)])
 
     def pgbench(self, sql, *options):
         """Transactions a second, and the mean time of one in milliseconds."""

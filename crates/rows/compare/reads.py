@@ -31,4 +31,3 @@ def measure(bench):
         print(f"{name:28}{statistics.median(rates):12,.0f}{ratios[name]:13.2f}x")
     bench.bound("cached, of the constant server", ratios["constant hyper server"], least=0.9)
     bench.bound("cached, of the cache off", ratios["cache off"], least=5)
-    bench.bound("cached, of the design in Python", ratios["sanic, asyncpg, LRU"], least=20)

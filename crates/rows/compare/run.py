@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the rows service with what else there is. Started by `crates/rows/compare/run`, with a database in DATABASE_URL.
 
-usage: run.py [reads|tail|strong|events|triggers]...     (all unless named)
+usage: run.py [reads|limit|tail|strong|events|triggers]...     (all unless named)
 
 Figures are medians of PAIRS runs of each, in turn. Exit code 1: a bound was missed.
 """
@@ -10,13 +10,14 @@ import sys
 import time
 
 import events
+import limit
 import reads
 import strong
 import tail
 import triggers
 from common import Bench
 
-PARTS = {part.NAME: part for part in (reads, tail, strong, events, triggers)}
+PARTS = {part.NAME: part for part in (reads, limit, tail, strong, events, triggers)}
 
 
 def main():

@@ -1,4 +1,7 @@
-"""The price of the triggers: writes with and without them. One instance listens to the table that has them."""
+"""The price of the triggers: writes without them, with events of rows, and with events of keys alone.
+
+One instance listens to each table that has some.
+"""
 
 import os
 import statistics
@@ -20,25 +23,30 @@ WRITES = {
 
 
 def measure(bench):
-    for table in ("plain", "watched"):
+    tables = ("plain", "watched", "watched_keys")
+    for table in tables:
         psql(
             f"CREATE TABLE {table} (id int PRIMARY KEY, n int, pad text) WITH (autovacuum_enabled = off);"
             f"INSERT INTO {table} SELECT n, 0, repeat('x', 60) FROM generate_series(1, {ROWS}) n"
         )
     output_of([SWITCHBOARD, "rows", "triggers", "install", "--database", os.environ["DATABASE_URL"], "--table", "watched"])
     bench.start("watched", [*bench.command(18006), "--table", "watched"], 18006, "/readyz")
+    # Installs its triggers itself.
+    config = bench.file("keys.toml", '[[rows.table]]\nname = "watched_keys"\nevents = "keys"\n')
+    bench.start("watched_keys", [*bench.command(18007), "--config", config], 18007, "/readyz")
 
     def run(table, statement, options):
         # Dead rows of the run before would cost this one their cleaning.
         psql(f"VACUUM {table}")
         return bench.pgbench(statement.format(table=table, rows=ROWS), *options)
 
-    print(f"{'UPDATE of':28}{'without':>14}{'with':>14}{'with is':>10}")
+    print(f"{'UPDATE of':28}{'without':>14}{'rows':>14}{'of it':>8}{'keys':>14}{'of it':>8}")
     for name, (statement, options) in WRITES.items():
-        results = alternate({table: lambda table=table: run(table, statement, options) for table in ("plain", "watched")})
-        without, with_ = ([rate for rate, _ in runs] for runs in results.values())
+        results = alternate({table: lambda table=table: run(table, statement, options) for table in tables})
+        rates = {table: [rate for rate, _ in runs] for table, runs in results.items()}
         if name == "1 row":
-            texts = [f"{statistics.median(rates):,.0f} a s" for rates in (without, with_)]
+            texts = [f"{statistics.median(rates[table]):,.0f} a s" for table in tables]
         else:
             texts = [f"{statistics.median(time for _, time in runs):,.2f} ms" for runs in results.values()]
-        print(f"{name:28}{texts[0]:>14}{texts[1]:>14}{paired(with_, without):9.2f}x")
+        ratios = [paired(rates[table], rates["plain"]) for table in tables]
+        print(f"{name:28}{texts[0]:>14}" + "".join(f"{text:>14}{ratio:7.2f}x" for text, ratio in zip(texts[1:], ratios[1:])))

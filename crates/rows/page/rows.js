@@ -144,7 +144,8 @@ function listen() {
         let title = "change";
         try {
             const event = JSON.parse(message.data);
-            title = `${event.type} ${event.table}${event.id === undefined ? "" : ` ${JSON.stringify(event.id)}`}`;
+            const id = event.id ?? event.ids;
+            title = `${event.type} ${event.table}${id === undefined ? "" : ` ${JSON.stringify(id)}`}`;
         } catch {
             // It is shown as it came.
         }

@@ -42,4 +42,4 @@ pub use rows::{
 #[cfg(all(feature = "service", not(loom)))]
 pub use scratch::ScratchDatabase;
 #[cfg(all(feature = "service", not(loom)))]
-pub use table::{Key, TableSpec, row_tag, triggers};
+pub use table::{Events, Key, TableSpec, row_tag, triggers};

@@ -5,8 +5,8 @@ mod common;
 
 use common::patron::{patrons, value};
 use common::{cached, patient, server, until};
-use serde_json::json;
-use switchboard_rows::{Error, Key, Source, Token};
+use serde_json::{Value, json};
+use switchboard_rows::{Error, Events, Key, Source, TableSpec, Token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_is_inserted_read_updated_and_deleted() {
@@ -182,4 +182,25 @@ async fn many_strong_reads_share_markers() {
     let after = cache.metrics();
     assert!(after.markers - before.markers < 256, "{} markers", after.markers - before.markers);
     assert_eq!(after.bypasses, before.bypasses);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_may_have_the_names_that_statements_use_themselves() {
+    let names = ["r", "t", "w", "n", "k0", "s", "new", "old", "id", "ids", "part", "count", "event", "data", "whole"];
+    for events in [Events::Rows, Events::Keys] {
+        let columns: Vec<String> = names.iter().map(|name| format!("\"{name}\" int")).collect();
+        let scratch = server().scratch().await;
+        scratch.run(&format!("CREATE TABLE odd ({}, PRIMARY KEY (r, t))", columns.join(", "))).await;
+        let spec = TableSpec { events, ..TableSpec::from("odd") };
+        let cache = cached(scratch.database(), [spec], patient()).await;
+        let flushes = cache.metrics().flushes;
+        let row: serde_json::Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), json!(1))).collect();
+        let written = cache.insert("odd", &row.clone().into()).await.expect("inserted");
+        assert_eq!(value(written.row), Value::from(row.clone()));
+        assert_eq!(value(cache.get_strong("odd", &["1", "1"][..]).await.expect("read")), Value::from(row));
+        scratch.run("UPDATE odd SET w = 2, r = 5").await;
+        assert_eq!(value(cache.get_strong("odd", &["5", "1"][..]).await.expect("read"))["w"], 2);
+        assert_eq!(cache.get_strong("odd", &["1", "1"][..]).await.expect("read"), None);
+        assert_eq!(cache.metrics().flushes, flushes, "no event had to be a flush: {events:?}");
+    }
 }

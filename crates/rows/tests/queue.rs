@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Server, connect, is_cached, until};
-use switchboard_rows::{Options, RowCache};
+use switchboard_rows::{Options, RowCache, Source};
 
 /// A session under a feed's name that nobody reads, as a stopped process has one.
 async fn stopped_feed(server: &Server, user: &str) -> (tokio_postgres::Client, tokio::net::UnixStream) {
@@ -57,5 +57,78 @@ async fn listeners_of_the_service_that_are_not_read_are_ended_and_no_others() {
     assert_eq!(feeds("other").await, 1, "another role's is not ours");
     // Its own feed may have been late as well, and comes back.
     is_cached(&cache).await;
+    tokio::task::block_in_place(|| server.end());
+}
+
+/// The smallest queue that PostgreSQL takes, half a megabyte. Before version 17 it is 8 GB.
+const SMALL: &str = "max_notify_queue_pages=64";
+/// A sixteenth of it.
+const NOTIFY: &str = "SELECT pg_notify('chan_t', n || repeat('x', 7900)) FROM generate_series(1, 4) n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_commit_fails_where_a_listener_of_the_service_is_not_read() {
+    let server = tokio::task::block_in_place(|| Server::start_newest(&[SMALL]));
+    server.run_sql("postgres", "GRANT CREATE ON SCHEMA public TO app");
+    let (sql, _socket) = stopped_feed(&server, "app").await;
+    sql.batch_execute("CREATE TABLE t (id int PRIMARY KEY, v text)").await.expect("created");
+    let cache = RowCache::connect(&server.database(), ["t"]).await.expect("it connects");
+    for number in 0.. {
+        assert!(number < 1000, "nobody was ended");
+        sql.batch_execute(NOTIFY).await.expect("the queue has room");
+        // A marker, which looks at the queue.
+        cache.get_strong("t", 1).await.expect("read");
+        if cache.metrics().listeners_ended > 0 {
+            break;
+        }
+    }
+    for _ in 0..100 {
+        sql.batch_execute(NOTIFY).await.expect("the queue has room again");
+        cache.get_strong("t", 1).await.expect("read");
+    }
+    tokio::task::block_in_place(|| server.end());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_another_programs_listener_has_filled_fails_writers_and_makes_no_read_stale() {
+    let server = tokio::task::block_in_place(|| Server::start_newest(&[SMALL]));
+    server.run_sql("postgres", "GRANT CREATE ON SCHEMA public TO app; CREATE ROLE other LOGIN");
+    let (_other, _socket) = stopped_feed(&server, "other").await;
+    let sql = connect(&server.address("app", "postgres")).await;
+    sql.batch_execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')")
+        .await
+        .expect("created");
+    let cache = RowCache::connect(&server.database(), ["t"]).await.expect("it connects");
+    assert!(cache.get_strong("t", 1).await.expect("read").is_some());
+    let mut sent = 0;
+    let error = loop {
+        match sql.batch_execute(NOTIFY).await {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 1000, "the queue does not fill");
+    };
+    let code = |error: &tokio_postgres::Error| error.code().map(|code| code.code().to_owned());
+    assert_eq!(code(&error).as_deref(), Some("54000"), "{error:?}");
+    let write = sql.batch_execute("UPDATE t SET v = 'b'").await.expect_err("its event has no room");
+    assert_eq!(code(&write).as_deref(), Some("54000"), "{write:?}");
+    // A write without an event: no marker passes either, so nothing is served that it would make stale.
+    let unseen = "ALTER TABLE t DISABLE TRIGGER USER; UPDATE t SET v = 'c'";
+    sql.batch_execute(unseen).await.expect("it notifies nobody");
+    let read = cache.read_strong("t", 1).await.expect("the database answers");
+    assert_eq!((read.source, read.row.as_deref()), (Source::Bypass, Some(&br#"{"id":1,"v":"c"}"#[..])));
+    until("rows are not served from the cache any more", async || {
+        let read = cache.read("t", 1).await.expect("the database answers");
+        (read.source == Source::Bypass).then_some(())
+    })
+    .await;
+    let metrics = cache.metrics();
+    assert!(metrics.markers_failed > 0 && metrics.queue_usage > 0.5, "{metrics:?}");
+    assert_eq!(metrics.listeners_ended, 0, "it is not ours");
+    server.run_sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'other'");
+    let enable = "ALTER TABLE t ENABLE ALWAYS TRIGGER switchboard_rows; ALTER TABLE t ENABLE ALWAYS TRIGGER switchboard_rows_truncate";
+    sql.batch_execute(enable).await.expect("altered");
+    until("writes pass again", async || sql.batch_execute("UPDATE t SET v = 'd'").await.ok()).await;
+    is_cached(&cache).await;
+    assert_eq!(cache.get_strong("t", 1).await.expect("read").as_deref(), Some(&br#"{"id":1,"v":"d"}"#[..]));
     tokio::task::block_in_place(|| server.end());
 }

@@ -23,6 +23,7 @@ mod access;
 mod hosts;
 mod login;
 
+mod answering;
 mod answers;
 mod body;
 mod connections;
@@ -41,6 +42,7 @@ mod server;
 mod services;
 
 pub use addresses::{reachable, url};
+pub use answering::{Immediate, Later};
 pub use bind::{BindError, bind_all};
 pub use hosts::Hosts;
 pub use limits::{LimitError, Limits};

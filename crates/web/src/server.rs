@@ -1,43 +1,36 @@
 //! Listeners, and the connections that they accept.
 
 use crate::access::{self, Access};
+use crate::answering::{Answerer, Immediate, answer};
 use crate::answers::{self, Answers};
 use crate::body::{self, Bodies};
-use crate::connections::{Connections, Slot, Via};
-use crate::errors::{self, raw};
-use crate::hosts::is_upgrade;
+use crate::connections::{Connections, Via};
+use crate::errors::raw;
 use crate::stream::Stream;
 use crate::takeover::Takeover;
 use crate::wish::Wish;
 use crate::{BindError, Options, Token, bind_all, navigation};
 use axum::Router;
-use axum::body::{Body, HttpBody};
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
 use axum::routing::get;
-use bytes::Bytes;
-use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
-use std::convert::Infallible;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tower_service::Service;
 
 /// Pause until files become free.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -53,19 +46,7 @@ const BUFFER: usize = 128 << 10;
 pub struct HttpServer {
     listeners: Vec<TcpListener>,
     options: Options,
-    immediate: Option<Immediate>,
-}
-
-/// Answers that need no waiting.
-#[derive(Clone)]
-struct Immediate(Arc<Answerer>);
-
-type Answerer = dyn Fn(&Uri, &HeaderMap) -> Option<Response<Bytes>> + Send + Sync;
-
-impl fmt::Debug for Immediate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Immediate")
-    }
+    immediate: Option<Answerer>,
 }
 
 impl HttpServer {
@@ -102,13 +83,13 @@ impl HttpServer {
     }
 
     /// Asks `answer` first about each GET without a body that is admitted by its host and token: what it answers, it answers
-    /// at once, and the router never sees it. Its answers are small or shared, for they do not count as being answered.
+    /// without the router. Its answers are small or shared, for they do not count as being answered.
     #[must_use]
-    pub fn immediate(
+    pub fn immediate<A: Into<Immediate>>(
         mut self,
-        answer: impl Fn(&Uri, &HeaderMap) -> Option<Response<Bytes>> + Send + Sync + 'static,
+        answer: impl Fn(&Uri, &HeaderMap) -> A + Send + Sync + 'static,
     ) -> HttpServer {
-        self.immediate = Some(Immediate(Arc::new(answer)));
+        self.immediate = Some(Answerer::new(answer));
         self
     }
 
@@ -166,10 +147,10 @@ fn layered(router: Router, options: &Options, access: Arc<Access>, connections: 
 }
 
 /// State that all connections share.
-struct Shared {
-    router: Router,
-    access: Arc<Access>,
-    immediate: Option<Immediate>,
+pub(crate) struct Shared {
+    pub(crate) router: Router,
+    pub(crate) access: Arc<Access>,
+    pub(crate) immediate: Option<Answerer>,
     connections: Arc<Connections>,
     http: http1::Builder,
     refusals: Arc<Semaphore>,
@@ -280,99 +261,4 @@ fn prepare(socket: &TcpStream, write_timeout: Duration) -> io::Result<()> {
     socket.set_nodelay(true)?;
     // Finds a client whose machine is gone without a FIN, though its kernel buffer is not full.
     SockRef::from(socket).set_tcp_user_timeout(Some(write_timeout))
-}
-
-/// One request, which is answered before the next one of its connection is read.
-fn answer(shared: &Shared, via: &Via, takeover: &Takeover, request: hyper::Request<Incoming>) -> Answering {
-    let slot = via.slot.clone();
-    slot.begin();
-    if let Some(immediate) = &shared.immediate
-        && *request.method() == Method::GET
-        && request.body().is_end_stream()
-        && shared.access.admits(via, &request)
-        && let Some(response) = (immediate.0)(request.uri(), request.headers())
-    {
-        let whole = |body| Answer { content: Content::Whole(body), _finish: Finish(slot) };
-        return Answering::Done(Some(response.map(whole)));
-    }
-    let mut request: Request = request.map(Body::new);
-    request.extensions_mut().insert(via.clone());
-    if is_upgrade(request.headers()) {
-        request.extensions_mut().insert(takeover.clone());
-    }
-    let path = request.uri().path().to_owned();
-    // Also if the future is dropped or panics, the connection has no request any more.
-    let finish = Finish(slot);
-    let future = shared.router.clone().call(request);
-    Answering::Routed(Box::pin(async move {
-        let made = |body| Answer { content: Content::Made(body), _finish: finish };
-        Ok(errors::fill(&path, future.await?).map(made))
-    }))
-}
-
-/// An answer that is there, or that the router makes.
-enum Answering {
-    Done(Option<hyper::Response<Answer>>),
-    Routed(Pin<Box<dyn Future<Output = Result<hyper::Response<Answer>, Infallible>> + Send>>),
-}
-
-impl Future for Answering {
-    type Output = Result<hyper::Response<Answer>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Answering::Done(response) => Poll::Ready(Ok(response.take().expect("it is polled once"))),
-            Answering::Routed(future) => future.as_mut().poll(cx),
-        }
-    }
-}
-
-/// The body of an answer; the request is done when it is dropped.
-struct Answer {
-    content: Content,
-    _finish: Finish,
-}
-
-enum Content {
-    /// All of it; empty once it is taken.
-    Whole(Bytes),
-    Made(Body),
-}
-
-struct Finish(Arc<Slot>);
-
-impl Drop for Finish {
-    fn drop(&mut self) {
-        self.0.finish();
-    }
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        match &mut self.content {
-            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Made(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Whole(bytes) => bytes.is_empty(),
-            Content::Made(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Made(body) => body.size_hint(),
-        }
-    }
 }

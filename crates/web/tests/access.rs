@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use common::Running;
 use std::path::Path;
-use switchboard_web::{Hosts, HttpServer, Options, Token};
+use switchboard_web::{Hosts, HttpServer, Immediate, Options, Token};
 
 /// With characters that mean something in an address and in a form.
 const SECRET: &str = "s3cret+&%=?#/token";
@@ -52,6 +52,50 @@ async fn a_chosen_token_is_asked_for_everywhere_but_of_probes() {
     }
     let answer = server.get("/").await;
     assert!(answer.contains("www-authenticate: Bearer") && answer.contains("SWITCHBOARD_TOKEN"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_waited_for_passes_the_same_checks_and_may_leave_the_request_to_the_router() {
+    let token = Some(Token::new(SECRET).expect("a token"));
+    let options = Options { token, ..Options::default() };
+    let server = HttpServer::bind(&["127.0.0.1:0".into()], "--http ", options).await.expect("a free port");
+    let server = server.immediate(|uri, _| {
+        let is_late = uri.path() == "/late";
+        Immediate::Later(Box::pin(async move {
+            tokio::task::yield_now().await;
+            let mut extensions = axum::http::Extensions::new();
+            extensions.insert("waited");
+            if is_late { Ok(axum::response::Response::new("late\n".into())) } else { Err(extensions) }
+        }))
+    });
+    let told = |waited: Option<axum::Extension<&'static str>>| async move {
+        waited.map_or("not asked\n", |axum::Extension(waited)| waited)
+    };
+    let routes = Router::new().route("/routed", get(told).post(told));
+    let server = Running::of(server, routes);
+    let bearer = format!("{LOCAL}Authorization: Bearer {SECRET}\r\n");
+    for (line, headers, expected) in [
+        ("GET /late", &*bearer, Some("late\n")),
+        ("GET /routed", &bearer, Some("waited")),
+        ("GET /routed", &format!("{bearer}Content-Length: 1\r\n\r\nx"), Some("not asked\n")),
+        ("POST /routed", &bearer, Some("not asked\n")),
+        ("GET /late", LOCAL, None),
+        ("GET /late", "Host: rebound.example\r\n", None),
+    ] {
+        let answer = server.ask(&format!("{line} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        assert_eq!(head.starts_with("HTTP/1.1 200"), expected.is_some(), "{line} {headers}: {answer}");
+        assert!(expected.is_none_or(|expected| body == expected), "{line} {headers}: {answer}");
+    }
+    // Nothing is there for the router.
+    let answer = server.ask(&format!("GET /none HTTP/1.1\r\nConnection: close\r\n{bearer}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.ends_with("there is no /none\n"), "{answer}");
+    // Two on one connection.
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        client.write(&format!("GET /late HTTP/1.1\r\n{bearer}\r\n")).await;
+        client.until("late\n").await;
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::errors::Refusal;
 use crate::Consistency;
 use crate::query::Preferences;
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, RANGE};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 const CONSISTENCY: HeaderName = HeaderName::from_static("consistency");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -57,9 +57,14 @@ pub(super) fn consistency(headers: &HeaderMap, query: Option<&str>) -> Result<Co
     Ok(text.parse::<Consistency>()?)
 }
 
-/// Returns true if the header `Consistency` says something.
-pub(super) fn asks_for_consistency(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONSISTENCY)
+/// The header `Consistency`.
+pub(super) fn consistency_header(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(CONSISTENCY).map(HeaderValue::as_bytes)
+}
+
+/// The headers that [`is_known`] reads.
+pub(super) fn known_tags(headers: &HeaderMap) -> HeaderMap {
+    headers.get_all(IF_NONE_MATCH).iter().map(|value| (IF_NONE_MATCH, value.clone())).collect()
 }
 
 /// Refuses a body that is not JSON.
@@ -123,7 +128,6 @@ pub(super) fn range(headers: &HeaderMap) -> Result<Option<(u64, Option<u64>)>, R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn with(name: HeaderName, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_static(value))])

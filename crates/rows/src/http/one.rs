@@ -2,35 +2,81 @@
 
 use super::answer::{cached, json, key_json, key_text, path_of, set, source_name, token, uncached};
 use super::errors::{Answered, Refusal};
-use super::headers::{asks_for_consistency, consistency, if_match, is_json, is_known, preferences};
+use super::headers::{consistency, consistency_header, if_match, is_json, is_known, known_tags, preferences};
 use super::metrics::Operation;
 use super::path::Path;
 use super::state::{Backend, Shared, State, name_of};
 use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
 use crate::table::quoted_tag;
 use crate::{Key, RowCache, Source, WrittenRows};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_LOCATION, ETAG};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use switchboard_web::Immediate;
 
-/// Answers a GET of a cached row, without a question but its key; `None` for anything else. It says what [`get`] would.
-pub(super) fn immediate(state: &State, uri: &Uri, headers: &HeaderMap) -> Option<Response<Bytes>> {
+/// A strong read that has waited for its marker before the router saw it.
+#[derive(Clone)]
+pub(super) struct Waited {
+    /// The cache that the marker was of.
+    rows: RowCache,
+    begun: Instant,
+    is_proven: bool,
+}
+
+/// Answers a GET of a cached row, without a question but its key, and a strong one once its marker has come back. It says
+/// what [`get`] would, which answers anything else.
+pub(super) fn immediate(state: &Arc<State>, uri: &Uri, headers: &HeaderMap) -> Immediate {
     let begun = Instant::now();
+    let Some((table, key)) = plain_path(uri) else { return Immediate::Router };
+    // Another site's page needs headers of its own.
+    if uri.query().is_some() || !state.settings.origins.is_empty() || state.serves(table).is_err() {
+        return Immediate::Router;
+    }
+    match consistency_header(headers) {
+        None => match &*state.backend.read() {
+            Backend::Up(rows) => hit(state, rows, table, key, headers, begun).into(),
+            Backend::Down(_) => Immediate::Router,
+        },
+        Some(b"strong") => {
+            let Ok(rows) = state.rows() else { return Immediate::Router };
+            let (state, uri, tags) = (state.clone(), uri.clone(), known_tags(headers));
+            Immediate::Later(Box::pin(async move {
+                let (table, key) = plain_path(&uri).unwrap_or_default();
+                let is_proven = rows.prove(table).await;
+                let found = if is_proven { hit(&state, &rows, table, key, &tags, begun) } else { None };
+                found.ok_or_else(|| {
+                    let mut extensions = Extensions::new();
+                    extensions.insert(Waited { rows, begun, is_proven });
+                    extensions
+                })
+            }))
+        }
+        Some(_) => Immediate::Router,
+    }
+}
+
+/// Table and key of a path whose text stands for itself.
+fn plain_path(uri: &Uri) -> Option<(&str, &str)> {
     let (table, key) = uri.path().strip_prefix('/')?.split_once('/')?;
     let is_plain = !key.is_empty() && !key.contains('/') && !uri.path().contains('%');
-    // Another site's page needs headers of its own.
-    let is_special = uri.query().is_some() || asks_for_consistency(headers);
-    if !is_plain || is_special || !state.settings.origins.is_empty() || state.serves(table).is_err() {
-        return None;
-    }
-    let (row, max_age) = match &*state.backend.read() {
-        Backend::Up(rows) => rows.read_now(table, key)?,
-        Backend::Down(_) => return None,
-    };
+    is_plain.then_some((table, key))
+}
+
+fn hit(
+    state: &State,
+    rows: &RowCache,
+    table: &str,
+    key: &str,
+    headers: &HeaderMap,
+    begun: Instant,
+) -> Option<Response<Bytes>> {
+    let (row, max_age) = rows.read_now(table, key)?;
     tracing::debug!("id={key} Cache {}", source_name(Source::Hit));
     let response = found(headers, row, Source::Hit, max_age);
     state.record("get", Operation::Hit, begun);
@@ -42,10 +88,12 @@ pub(super) async fn get(
     state: Shared,
     Path((table, key)): Path<(String, String)>,
     RawQuery(query): RawQuery,
+    waited: Option<Extension<Waited>>,
     headers: HeaderMap,
 ) -> Response {
-    let begun = Instant::now();
-    let (operation, response) = match read(&state, &table, &key, query.as_deref(), &headers).await {
+    let waited = waited.map(|Extension(waited)| waited);
+    let begun = waited.as_ref().map_or_else(Instant::now, |waited| waited.begun);
+    let (operation, response) = match read(&state, &table, &key, query.as_deref(), waited, &headers).await {
         Ok(answered) => answered,
         Err(refusal) => (Operation::Failed, refusal.into_response()),
     };
@@ -58,14 +106,21 @@ async fn read(
     table: &str,
     key: &str,
     query: Option<&str>,
+    waited: Option<Waited>,
     headers: &HeaderMap,
 ) -> Result<(Operation, Response), Refusal> {
     state.serves(table)?;
     let asked = query.map(consistency_of).transpose()?.flatten();
     let consistency = consistency(headers, asked.as_deref())?;
-    let rows = state.rows()?;
+    let (rows, is_proven) = match waited {
+        Some(waited) => (waited.rows, Some(waited.is_proven)),
+        None => (state.rows()?, None),
+    };
     let key = key_of(&rows, table, key)?;
-    let read = rows.read_with(table, &key, consistency).await?;
+    let read = match is_proven {
+        Some(is_proven) => rows.read_proven(table, &key, is_proven).await?,
+        None => rows.read_with(table, &key, consistency).await?,
+    };
     let operation = Operation::of(read.source);
     tracing::debug!("id={} Cache {}", key_text(&key), source_name(read.source));
     let Some(row) = read.row else {

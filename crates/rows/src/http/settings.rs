@@ -146,7 +146,7 @@ mod tests {
     fn a_table_cannot_be_called_as_a_path_of_the_service() {
         for name in OWN {
             // Not read from a text, where a dot ends the schema's name.
-            let table = TableSpec { schema: None, name: name.to_owned(), key: None, hidden: Vec::new() };
+            let table = TableSpec { schema: None, name: name.to_owned(), ..TableSpec::from("t") };
             let settings = RowsSettings { tables: vec![table], ..RowsSettings::new("/x") };
             assert!(settings.check().is_err(), "{name}");
         }

@@ -327,7 +327,7 @@ fn json(relation: &Relation, select: &[Selected]) -> String {
         };
         select.iter().map(one).collect()
     };
-    format!("(SELECT pg_catalog.row_to_json(r)::text FROM (SELECT {}) r)", columns.join(", "))
+    format!("(SELECT pg_catalog.row_to_json(r.*)::text FROM (SELECT {}) r)", columns.join(", "))
 }
 
 /// The key's values as an array of text.

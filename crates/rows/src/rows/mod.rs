@@ -4,6 +4,7 @@ mod demo;
 mod describe;
 mod events;
 mod marker;
+mod markers;
 mod metrics;
 mod options;
 mod outage;
@@ -174,6 +175,19 @@ impl RowCache {
     /// A row that is in the cache, with the age that it does not exceed, and no wait; `None` for anything else.
     pub(crate) fn read_now(&self, table: &str, key: &str) -> Option<(bytes::Bytes, std::time::Duration)> {
         self.inner.read_now(table, key)
+    }
+
+    /// Waits until every write that was acknowledged before the call is applied. Returns false if that cannot be known.
+    pub(crate) async fn prove(&self, table: &str) -> bool {
+        match self.inner.id(table) {
+            Ok(id) => self.inner.prove(id).await,
+            Err(_) => false,
+        }
+    }
+
+    /// A strong read after [`RowCache::prove`], with what that returned.
+    pub(crate) async fn read_proven(&self, table: &str, key: &Key, is_proven: bool) -> Result<Read, Error> {
+        self.inner.read_proven(table, key, is_proven).await
     }
 
     /// Inserts a row from an object of its columns' values.

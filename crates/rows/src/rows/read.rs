@@ -7,7 +7,6 @@ use bytes::Bytes;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -170,12 +169,21 @@ impl Inner {
     }
 
     async fn read_strong(self: &Arc<Self>, table: &str, key: &Key) -> Result<Read, Error> {
-        let id = self.id(table)?;
-        let proven = self.options.disabled.strong_marker || (self.slot(id).is_cached() && self.await_marker().await);
-        if proven {
+        let is_proven = self.prove(self.id(table)?).await;
+        self.read_proven(table, key, is_proven).await
+    }
+
+    /// Waits until every write that was acknowledged before the call is applied. Returns false if that cannot be known.
+    pub(super) async fn prove(&self, id: TableId) -> bool {
+        self.options.disabled.strong_marker || (self.slot(id).is_cached() && self.await_marker().await)
+    }
+
+    pub(super) async fn read_proven(self: &Arc<Self>, table: &str, key: &Key, is_proven: bool) -> Result<Read, Error> {
+        if is_proven {
             return self.read(table, key).await;
         }
         // A query that begins after the call sees every write that was acknowledged before it.
+        let id = self.id(table)?;
         let key = self.slot(id).table()?.canonical(key)?;
         self.bypass(id, &key).await
     }
@@ -206,10 +214,7 @@ impl Inner {
     /// Waits for a marker that is sent after this call. Returns true if it came back in time.
     pub(super) async fn await_marker(&self) -> bool {
         let end = Instant::now() + self.options.limits.max_age.min(self.options.query_timeout);
-        let wanted = self.markers.begun.load(SeqCst) + 1;
-        let mut done = self.markers.done.subscribe();
-        self.markers.demand.notify_one();
-        timeout_at(end, done.wait_for(|done| *done >= wanted)).await.is_ok_and(|done| done.is_ok())
+        self.markers.wait(end).await
     }
 
     async fn bypass(self: &Arc<Self>, id: TableId, key: &Key) -> Result<Read, Error> {

@@ -1,6 +1,7 @@
 //! State that tasks and callers share.
 
 use super::events::EventLog;
+use super::markers::Markers;
 use super::metrics::Counters;
 use super::options::Options;
 use super::refresh::Queue;
@@ -11,9 +12,8 @@ use crate::{Database, Error, TableSpec};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use switchboard_web::LineQuota;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 const TABLES: usize = 1000;
@@ -37,17 +37,6 @@ pub(super) struct Inner {
     /// Of events.
     pub(super) lines: LineQuota,
     pub(super) metrics: Counters,
-}
-
-/// Markers, numbered from 1 over all connections.
-#[derive(Debug)]
-pub(super) struct Markers {
-    /// Number of the newest that was begun.
-    pub(super) begun: AtomicU64,
-    /// Number of the newest that came back.
-    pub(super) done: watch::Sender<u64>,
-    /// Somebody waits for one.
-    pub(super) demand: Notify,
 }
 
 #[derive(Clone, Debug)]
@@ -161,7 +150,7 @@ impl Inner {
             phase: watch::Sender::new(Phase::Starting),
             times: Mutex::new(Times { since: now, next_try: now }),
             queue_told: Mutex::default(),
-            markers: Markers { begun: AtomicU64::new(0), done: watch::Sender::new(0), demand: Notify::new() },
+            markers: Markers::default(),
             refresh: Queue::default(),
             events: EventLog::new(options.changes),
             lines: LineQuota::new(Instant::now().into_std()),

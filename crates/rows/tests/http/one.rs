@@ -1,8 +1,10 @@
 //! One row, by its key.
 
 use super::common::service::{Reply, Service};
-use super::common::until;
+use super::common::{server, until};
 use super::{address, patrons};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -54,6 +56,57 @@ async fn a_reply_says_where_the_row_came_from_and_how_old_it_is_at_most() {
     assert_eq!(hit.header("cache-control"), Some("no-cache"));
     let head = service.ask("HEAD", "/patron/1", &[], "").await;
     assert_eq!((head.status, head.body.as_str(), head.header("etag")), (200, "", hit.header("etag")));
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strong_read_answers_as_a_cached_one_does_and_has_every_write_before_it() {
+    let (scratch, service) = patrons().await;
+    let strong = ("Consistency", "strong");
+    scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
+    for number in 0..50 {
+        scratch.run(&format!("UPDATE patron SET name = '{number}'")).await;
+        let read = service.ask("GET", "/patron/1", &[strong], "").await;
+        assert_eq!((read.status, &read.json()["name"]), (200, &json!(number.to_string())));
+    }
+    let hit = cached(&service).await;
+    let read = service.ask("GET", "/patron/1", &[strong], "").await;
+    for name in ["content-type", "content-length", "etag", "cache-control", "x-cache"] {
+        assert_eq!(read.header(name), hit.header(name), "{name}");
+    }
+    assert_eq!(read.body, hit.body);
+    let tag = hit.header("etag").expect("a tag");
+    let known = service.ask("GET", "/patron/1", &[strong, ("If-None-Match", tag)], "").await;
+    assert_eq!((known.status, known.body.as_str()), (304, ""));
+    let absent = service.ask("GET", "/patron/2", &[strong], "").await;
+    assert_eq!((absent.status, absent.body.as_str()), (404, "null"));
+    for (path, status) in [("/patron/x", 400), ("/nothing/1", 404), ("/patron/%31", 200), ("/patron/1?x=1", 400)] {
+        assert_eq!(service.ask("GET", path, &[strong], "").await.status, status, "{path}");
+    }
+    scratch.run("DELETE FROM patron").await;
+    assert_eq!(service.ask("GET", "/patron/1", &[strong], "").await.status, 404);
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strong_read_whose_marker_does_not_come_back_is_answered_by_the_database() {
+    let scratch = server().scratch().await;
+    scratch.run("CREATE TABLE patron (id serial PRIMARY KEY, name text, fav_dish text); INSERT INTO patron (name) VALUES ('Ann')").await;
+    let address = server().address("app", scratch.scratch.name());
+    let service = Service::start(&address, |settings| {
+        settings.options.samples = 0;
+        settings.options.limits.max_age = std::time::Duration::from_millis(300);
+    });
+    let service = service.await.live().await;
+    cached(&service).await;
+    // The marker's session stops: the feed goes on and brings none.
+    let find = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'switchboard rows marker'";
+    let process = Pid::from_raw(scratch.sql.query_one(find, &[]).await.expect("it answers").get(0));
+    kill(process, Signal::SIGSTOP).expect("stopped");
+    scratch.run("UPDATE patron SET name = 'Bob'").await;
+    let read = service.ask("GET", "/patron/1", &[("Consistency", "strong")], "").await;
+    kill(process, Signal::SIGCONT).expect("it goes on");
+    assert_eq!((read.status, read.header("x-cache"), &read.json()["name"]), (200, Some("bypass"), &json!("Bob")));
     service.end().await;
 }
 

@@ -17,6 +17,7 @@ use common::{Server, server};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
+use switchboard_rows::Events;
 use world::{BOUND, Change, World, options};
 
 const MOVE: Change<'_> = Change::Removes("UPDATE item SET id = -1 - id WHERE id >= 0");
@@ -34,7 +35,11 @@ fn operations() -> u64 {
 static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn start(server: &'static Server) -> World {
-    let mut world = World::new(server, 3, &options(), false).await;
+    start_with(server, Events::Rows).await
+}
+
+async fn start_with(server: &'static Server, events: Events) -> World {
+    let mut world = World::with(server, 3, &options(), false, events).await;
     world.start(4, 6).await;
     world
 }
@@ -140,8 +145,17 @@ async fn nothing_is_stale_after_the_server_was_restarted_or_crashed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_stale_after_every_row_was_written_at_once() {
+    write_every_row(Events::Rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_stale_with_events_of_keys_alone() {
+    write_every_row(Events::Keys).await;
+}
+
+async fn write_every_row(events: Events) {
     let _one = ONE.lock().await;
-    let world = start(server()).await;
+    let world = start_with(server(), events).await;
     let rows = if operations() > 10_000 { 100_000 } else { 5_000 };
     world.scratch.run(&format!("INSERT INTO item SELECT -n - 1000000, 0 FROM generate_series(1, {rows}) n")).await;
     let update =

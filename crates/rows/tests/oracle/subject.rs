@@ -6,7 +6,7 @@ use super::world::values;
 use crate::common::until;
 use serde_json::Value;
 use std::sync::Arc;
-use switchboard_rows::{Error, Options, RowCache, Token};
+use switchboard_rows::{Error, Events, Options, RowCache, TableSpec, Token};
 
 #[derive(Clone)]
 pub(crate) enum Subject {
@@ -15,9 +15,10 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) async fn real(address: &str, options: &Options) -> Subject {
+    pub(crate) async fn real(address: &str, options: &Options, events: Events) -> Subject {
         let database = address.parse().expect("an address");
-        Subject::Real(RowCache::connect_with(&database, ["item"], options.clone()).await.expect("it connects"))
+        let item = TableSpec { events, ..TableSpec::from("item") };
+        Subject::Real(RowCache::connect_with(&database, [item], options.clone()).await.expect("it connects"))
     }
 
     pub(crate) async fn naive(address: &str) -> Subject {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use switchboard_rows::{Error, Options, Token};
+use switchboard_rows::{Error, Events, Options, Token};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
@@ -50,13 +50,27 @@ pub(crate) fn options() -> Options {
 impl World {
     /// `naive` instances are the cache that this one is better than.
     pub(crate) async fn new(server: &'static Server, instances: usize, options: &Options, naive: bool) -> World {
+        World::with(server, instances, options, naive, Events::Rows).await
+    }
+
+    pub(crate) async fn with(
+        server: &'static Server,
+        instances: usize,
+        options: &Options,
+        naive: bool,
+        events: Events,
+    ) -> World {
         let scratch = server.scratch().await;
         scratch.run("CREATE TABLE item (id int8 PRIMARY KEY, version int8, pad text)").await;
         let (mut proxies, mut subjects) = (Vec::new(), Vec::new());
         for _ in 0..instances {
             let proxy = Proxy::start(server.socket_directory()).await;
             let address = proxy.address("app", scratch.scratch.name());
-            subjects.push(if naive { Subject::naive(&address).await } else { Subject::real(&address, options).await });
+            subjects.push(if naive {
+                Subject::naive(&address).await
+            } else {
+                Subject::real(&address, options, events).await
+            });
             proxies.push(proxy);
         }
         let history = Arc::<History>::default();

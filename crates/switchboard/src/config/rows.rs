@@ -6,10 +6,10 @@ use super::{not_allowed, plain, unknown};
 use anyhow::{Result, anyhow};
 use std::fmt::Write;
 use std::path::PathBuf;
-use switchboard_rows::TableSpec;
 use switchboard_rows::http::RowsSettings;
+use switchboard_rows::{Events, TableSpec};
 
-const KEYS: [&str; 3] = ["name", "key", "leave-out"];
+const KEYS: [&str; 4] = ["name", "key", "leave-out", "events"];
 
 /// The table `[rows]`.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ pub(super) fn read(value: &toml::Value) -> Result<Vec<TableSpec>> {
 }
 
 fn read_one(table: &toml::Table) -> Result<TableSpec> {
-    let mut spec = TableSpec { schema: None, name: String::new(), key: None, hidden: Vec::new() };
+    let mut spec = TableSpec::from("");
     for (key, value) in table {
         match key.as_str() {
             "name" => {
@@ -57,6 +57,13 @@ fn read_one(table: &toml::Table) -> Result<TableSpec> {
             }
             "key" => spec.key = Some(columns(key, value)?).filter(|columns| !columns.is_empty()),
             "leave-out" => spec.hidden = columns(key, value)?,
+            "events" => {
+                spec.events = match value.as_str() {
+                    Some("rows") => Events::Rows,
+                    Some("keys") => Events::Keys,
+                    _ => return Err(not_allowed(key, &value.to_string(), "\"rows\" or \"keys\"")),
+                }
+            }
             _ => return Err(unknown("key", key, KEYS)),
         }
     }
@@ -80,7 +87,7 @@ fn columns(key: &str, value: &toml::Value) -> Result<Vec<String>> {
 pub(super) fn print(text: &mut String, tables: &[TableSpec]) {
     text.push_str(
         "\n# A table with another key than its primary key, or without some of its columns. Default: none. For example:\n\
-         #\n# [[rows.table]]\n# name = \"account\"\n# key = [\"tenant\", \"number\"]\n# leave-out = [\"password\"]\n",
+         #\n# [[rows.table]]\n# name = \"account\"\n# key = [\"tenant\", \"number\"]\n# leave-out = [\"password\"]\n# events = \"keys\"\n",
     );
     for table in tables {
         let schema = table.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
@@ -91,6 +98,9 @@ pub(super) fn print(text: &mut String, tables: &[TableSpec]) {
         }
         if !table.hidden.is_empty() {
             let _ = writeln!(text, "leave-out = [{}]", list(&table.hidden));
+        }
+        if table.events == Events::Keys {
+            text.push_str("events = \"keys\"\n");
         }
     }
 }

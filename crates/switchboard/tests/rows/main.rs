@@ -281,12 +281,12 @@ fn the_demonstration_shows_that_nothing_stale_is_served() {
 fn tables_of_a_file_have_keys_and_columns_that_are_left_out() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("switchboard.toml");
-    let text_of = "[rows]\ntables = [\"other\"]\n[[rows.table]]\nname = \"account\"\nkey = [\"tenant\", \"number\"]\nleave-out = [\"password\"]\n";
+    let text_of = "[rows]\ntables = [\"other\"]\n[[rows.table]]\nname = \"account\"\nkey = [\"tenant\", \"number\"]\nleave-out = [\"password\"]\nevents = \"keys\"\n";
     std::fs::write(&file, text_of).expect("written");
     let output = switchboard(&["config", "--json", "--config"]).arg(&file).output().expect("it runs");
     let settings: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
     assert_eq!(settings["rows"]["tables"], json!(["other"]));
-    let table = json!({ "name": "account", "key": ["tenant", "number"], "leave-out": ["password"] });
+    let table = json!({ "name": "account", "key": ["tenant", "number"], "leave-out": ["password"], "events": "keys" });
     assert_eq!(settings["rows"]["table"], json!([table]));
     // The printed settings read as the same settings.
     let printed = switchboard(&["config", "--config"]).arg(&file).output().expect("it runs").stdout;
@@ -298,6 +298,7 @@ fn tables_of_a_file_have_keys_and_columns_that_are_left_out() {
         "[[rows.table]]\nname = 'a'\nhide = ['b']\n",
         "[rows]\ntable = 'a'\n",
         "[[rows.table]]\nname = 1\n",
+        "[[rows.table]]\nname = 'a'\nevents = 'none'\n",
     ] {
         std::fs::write(&file, wrong).expect("written");
         let output = Command::new(env!("CARGO_BIN_EXE_switchboard"))
