@@ -25,7 +25,7 @@ const PIPES: &str = "exec 3<&1 4>&1 1>/dev/null; exec \"$@\"";
 const COMPLAINTS: usize = 16 << 10;
 
 /// Features of Chromium that are off. One that it does not know does no harm.
-const FEATURES: [&str; 8] = [
+const FEATURES: &[&str] = &[
     // These two look for devices in the network.
     "MediaRouter",
     "DialMediaRouteProvider",
