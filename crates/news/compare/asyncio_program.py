@@ -1,5 +1,8 @@
 """The page of headlines as a typical asyncio program has it: aiohttp, Beautiful Soup, and for JavaScript a Chromium by playwright.
 
+usage: asyncio_program.py COUNT MODE SITE_PORT PORT [CHROMIUM]
+
+CHROMIUM is a program that runs Chromium in its sandbox; without it, the system's runs without a sandbox, as root's has to.
 GET /news asks all sites side by side and shows their headlines sorted; GET /cached shows the last result.
 """
 import asyncio
@@ -21,7 +24,8 @@ async def browser(is_needed):
         yield None
         return
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        program, is_sandboxed = (sys.argv[5], True) if len(sys.argv) > 5 else ("/usr/bin/chromium", False)
+        chromium = await playwright.chromium.launch(executable_path=program, chromium_sandbox=is_sandboxed)
         yield chromium
         await chromium.close()
 

@@ -11,7 +11,8 @@ mod outside;
 use common::{Reply, Site};
 use harness::{LIMIT, Run, eventually};
 use isolation::{
-    every_page_is_rendered_in_the_sandbox, no_local_page_is_reached_from_a_page, nothing_private_is_reached,
+    a_page_is_the_only_one_that_has_a_process, every_page_is_rendered_in_the_sandbox,
+    no_local_page_is_reached_from_a_page, nothing_private_is_reached,
     only_allowed_domains_are_reached_by_frames_and_workers_too,
     the_crash_of_a_tab_is_an_error_at_once_and_others_go_on, web_rtc_and_quic_send_nothing_beside_the_proxy,
 };
@@ -53,6 +54,11 @@ pub(crate) fn answer(path: &str) -> Reply {
         "/busy" => Reply::html("<script>for (;;);</script>"),
         "/hang" => Reply::hang(),
         "/download" => Reply::text("x").header("Content-Disposition", "attachment; filename=x"),
+        "/frames-of-a-window" => Reply::html(
+            "<p id=p></p><script>requestAnimationFrame(() => new IntersectionObserver((seen, all) => { \
+             if (seen[0].isIntersecting && document.visibilityState === 'visible') { all.disconnect(); \
+             p.innerHTML = '<b>Seen headline</b>'; } }).observe(p))</script>",
+        ),
         "/picture" => Reply::html("<img src=/pixel.png><p>Picture page</p>"),
         "/tamper" => Reply::html(
             "<p>Honest</p><script>Document.prototype.createHTMLDocument = Promise = () => 0; setTimeout = 0</script>",
@@ -107,6 +113,7 @@ async fn headlines_that_only_scripts_show_are_rendered(browser: &Browser, site: 
     for (path, selector, headline) in [
         ("/fetched", "li", "<li>Fetched headline</li>"),
         ("/late", "b", "<b>Late headline</b>"),
+        ("/frames-of-a-window", "b", "<b>Seen headline</b>"),
         ("/shadow", "h2", "<h2>Shadow headline</h2>"),
         ("/shadow", "h2", "<i>Slotted headline</i>"),
         ("/dialog", "p", "After the dialogs"),
@@ -290,6 +297,7 @@ async fn all() -> ExitCode {
         the_crash_of_a_tab_is_an_error_at_once_and_others_go_on
         web_rtc_and_quic_send_nothing_beside_the_proxy
         every_page_is_rendered_in_the_sandbox
+        a_page_is_the_only_one_that_has_a_process
         every_context_is_disposed_of
         a_name_that_is_rebound_reaches_nothing_private
         without_a_sandbox_it_refuses_unless_it_is_told

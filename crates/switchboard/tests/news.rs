@@ -1,6 +1,8 @@
 //! The page of headlines and the rendering service, as the program runs them.
 
 mod common;
+#[path = "news/offline.rs"]
+mod offline;
 
 use common::{Lines, PATIENCE, Program, Site, poll, switchboard};
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! A headline: clean text, a link of the web, and what makes two of them the same.
 
 use jiff::Timestamp;
+use switchboard_driver::text::steers;
 use url::Url;
 
 /// Characters of a title.
@@ -42,14 +43,10 @@ impl Headline {
     }
 }
 
-/// One line without control characters, without marks that reverse the direction of what follows, and without what no XML
-/// may have: one such headline would make the whole feed unreadable.
+/// One line without what steers, turns or hides text, and without what no XML may have: one such headline would make the whole
+/// feed unreadable.
 pub(crate) fn clean(text: &str) -> String {
-    let is_hidden = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}')
-            || matches!(letter, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
-    };
+    let is_hidden = |letter: char| steers(letter) || matches!(letter, '\u{FFFE}' | '\u{FFFF}');
     let mut line = String::new();
     let mut count = 0;
     for word in text.split_whitespace() {
@@ -136,6 +133,15 @@ mod tests {
         assert_eq!(clean(&"é".repeat(MAX_TITLE)).chars().count(), MAX_TITLE);
         assert_eq!(clean(&"é".repeat(MAX_TITLE + 1)).chars().count(), MAX_TITLE + 1);
         assert!(clean(&"é".repeat(MAX_TITLE + 1)).ends_with('…'));
+    }
+
+    #[test]
+    fn two_titles_that_differ_in_hidden_characters_alone_are_the_same() {
+        for hidden in ['\u{AD}', '\u{61C}', '\u{115F}', '\u{180E}', '\u{206A}', '\u{3164}', '\u{FFA0}', '\u{E0041}'] {
+            assert_eq!(clean(&format!("a{hidden}b")), "ab", "{}", hidden.escape_unicode());
+        }
+        // The color form of a symbol is no other title, and stays.
+        assert_eq!(clean("\u{2764}\u{FE0F}"), "\u{2764}\u{FE0F}");
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub struct Turn(OwnedMutexGuard<Host>);
 impl Turn {
     /// The server refused the page, with this `Retry-After`: its host is left alone for a while. Returns for how long.
     pub(crate) fn refuse(&mut self, status: u16, retry_after: Option<&str>) -> Duration {
-        refuse(&mut self.0, status, retry_after)
+        self.0.refuse(status, Instant::now(), |refusals| retry::pause(retry_after, Timestamp::now(), refusals))
     }
 
     /// The server gave the page.
@@ -131,7 +131,7 @@ impl Drop for Turn {
 pub struct Fetcher {
     client: Client,
     robots_client: Client,
-    hosts: Hosts,
+    pub(super) hosts: Hosts,
     agent: String,
     options: Options,
 }
@@ -265,16 +265,15 @@ impl Fetcher {
         validators: Option<&Validators>,
         progress: &Progress,
     ) -> Result<Answer, FetchReason> {
-        let mut host = self.free_host(url, progress).await?;
-        let answer = self.ask(&self.client, url, validators, progress).await;
-        host.page_fetched(Instant::now());
-        let answer = answer?;
+        // Whatever ends it, also a caller that gives up: the server was asked, and the delay counts from now.
+        let mut turn = Turn(self.free_host(url, progress).await?);
+        let answer = self.ask(&self.client, url, validators, progress).await?;
         if matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             let header = text(&answer, RETRY_AFTER);
             let status = answer.status.as_u16();
-            return Err(FetchReason::Busy { status, wait: refuse(&mut host, status, header.as_deref()) });
+            return Err(FetchReason::Busy { status, wait: turn.refuse(status, header.as_deref()) });
         }
-        host.accepted();
+        turn.accept();
         Ok(answer)
     }
 
@@ -376,13 +375,8 @@ fn origin_of(url: &Url) -> Result<String, FetchReason> {
     if is_web && is_plain { Ok(url.origin().ascii_serialization()) } else { Err(FetchReason::Scheme) }
 }
 
-fn host_of(url: &Url) -> Result<String, FetchReason> {
+pub(super) fn host_of(url: &Url) -> Result<String, FetchReason> {
     origin_of(url).map(|origin| name_of(url, origin))
-}
-
-/// Notes that a host refused a page, with this `Retry-After`. Returns for how long it is left alone.
-fn refuse(host: &mut Host, status: u16, retry_after: Option<&str>) -> Duration {
-    host.refuse(status, Instant::now(), |refusals| retry::pause(retry_after, Timestamp::now(), refusals))
 }
 
 /// A header as text, if it is visible ASCII.

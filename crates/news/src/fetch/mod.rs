@@ -12,6 +12,8 @@ mod fetcher;
 mod host;
 #[cfg(feature = "service")]
 mod retry;
+#[cfg(all(test, feature = "service"))]
+mod turn_tests;
 
 pub use charset::decode;
 pub use encoding::EncodingError;

@@ -24,6 +24,22 @@ const PIPES: &str = "exec 3<&1 4>&1 1>/dev/null; exec \"$@\"";
 /// Bytes of Chromium's complaints that are kept, to say why it does not start.
 const COMPLAINTS: usize = 16 << 10;
 
+/// Features of Chromium that are off. One that it does not know does no harm.
+const FEATURES: &[&str] = &[
+    // These two look for devices in the network.
+    "MediaRouter",
+    "DialMediaRouteProvider",
+    "OptimizationHints",
+    "Translate",
+    // Each context has a window, and the list below its address bar would be two more pages, with scripts of their own: two
+    // thirds of the processor time of ten small pages.
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    // A process in reserve: a page uses that of its context's empty page, so two of three processes were started in vain.
+    "SpareRendererForSitePerProcess",
+];
+
 /// Options of Chromium's start.
 #[derive(Clone, Debug)]
 pub struct BrowserOptions {
@@ -251,6 +267,7 @@ fn start(
     launch.stdout(OwnedFd::from(theirs)).stderr(complaints);
     let program = options.program.display().to_string();
     let proxy = format!("--proxy-server=http://{proxy}");
+    let without = format!("--disable-features={}", FEATURES.join(","));
     let mut arguments = vec![
         "-c",
         PIPES,
@@ -277,8 +294,9 @@ fn start(
         "--disable-breakpad",
         "--disable-domain-reliability",
         "--no-pings",
-        // These look for devices in the network.
-        "--disable-features=MediaRouter,DialMediaRouteProvider,OptimizationHints,Translate",
+        &without,
+        // A window of its own at the start would show a page that nobody asked for.
+        "--no-startup-window",
         // No page is in the foreground: without these its timers are slowed down.
         "--disable-background-timer-throttling",
         "--disable-backgrounding-occluded-windows",

@@ -111,6 +111,30 @@ pub(crate) async fn every_page_is_rendered_in_the_sandbox(browser: &Browser, sit
     tokio::join!(html(browser, open), looks);
 }
 
+/// Chromium's own pages, and processes in reserve, would cost more than the page.
+pub(crate) async fn a_page_is_the_only_one_that_has_a_process(browser: &Browser, site: &Site) {
+    let renderers = || {
+        let lines = family(id(browser)).into_iter().map(|process| about(process.id, "cmdline"));
+        lines.filter(|line| is_renderer(line)).collect::<Vec<_>>()
+    };
+    eventually("the pages before have ended", 0, async || renderers().len()).await;
+    // It loads until the looks are over.
+    let before = site.paths().len();
+    let open = Request { timeout: LIMIT * 10, ..Request::new(site.url("/hang")) };
+    let looks = async {
+        eventually("the page is asked for", true, async || site.paths().len() > before).await;
+        eventually("it has a process", false, async || renderers().is_empty()).await;
+        for _ in 0..50 {
+            assert!(renderers().len() <= 1, "{:#?}", renderers());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        page = browser.render(&open) => panic!("{page:?}"),
+        () = looks => {}
+    }
+}
+
 /// A file about a process; empty once it has ended.
 fn about(process: u32, file: &str) -> String {
     std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default()
