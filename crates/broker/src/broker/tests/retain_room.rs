@@ -246,3 +246,23 @@ fn a_knot_of_one_whose_subscription_waits_for_room_is_untied_once_it_is_joined()
     let events = brief(&bench.credit(1, 5));
     assert!(events.contains(&"resume 1".to_owned()), "{events:?}");
 }
+
+#[test]
+fn a_message_that_clears_a_value_is_not_lost_where_nobody_subscribes_whether_there_is_a_value_or_not() {
+    // The last of a run clears; one whose time is over does not. Those before it are lost.
+    for (has_value, bodies, expires, lost) in [
+        (true, &[""][..], None, 0),
+        (false, &[""], None, 0),
+        (true, &["", ""], None, 1),
+        (false, &["", ""], None, 1),
+        (false, &[""], Some(Time::ZERO), 1),
+    ] {
+        let mut bench = Bench::new(Limits::default());
+        if has_value {
+            retain(&mut bench, "/topic/a", &["value"]);
+        }
+        retain_at(&mut bench, "/topic/a", bodies, expires);
+        assert_eq!(bench.broker.totals().dropped_no_subscribers, lost, "{has_value} {bodies:?} {expires:?}");
+        assert_eq!(bench.broker.totals().channels, 0);
+    }
+}
