@@ -148,6 +148,14 @@ impl Broker {
         self.channels.edit(slot).backlog.file(group, filing);
     }
 
+    /// As [`Broker::file_group`], of messages that wait from now on. The first of all groups may be bound, and nothing else wait.
+    pub(super) fn file_waiting(&mut self, slot: ChannelSlot, group: GroupSlot, had_groups: bool) {
+        self.file_group(slot, group);
+        if !had_groups {
+            self.note_bound(slot);
+        }
+    }
+
     fn filing(&self, slot: ChannelSlot, group: GroupSlot) -> Filing {
         let groups = self.channels[slot].groups.as_ref();
         match groups.map(|groups| &groups.rows[group]) {
@@ -179,14 +187,21 @@ impl Broker {
         if !self.channels[slot].backlog.has_groups() {
             return;
         }
+        self.channels.edit(slot).backlog.shut(member);
+        self.note_bound(slot);
+    }
+
+    /// If all that waits in a queue is bound to consumers without room, publishers wait for these alone now, and connections
+    /// have been kept for others.
+    pub(super) fn note_bound(&mut self, slot: ChannelSlot) {
+        let backlog = &self.channels[slot].backlog;
+        if !backlog.has_groups() || backlog.has_ready() {
+            return;
+        }
         let channel = self.channels.edit(slot);
-        channel.backlog.shut(member);
-        if !channel.backlog.has_ready() {
-            // Publishers may wait for this consumer alone now, and connections have been kept for others.
-            (channel.untangles, channel.share_untangles) = (channel.waiters.first, channel.share_waiters.first);
-            if self.draining {
-                self.drained_to = Some(0);
-            }
+        (channel.untangles, channel.share_untangles) = (channel.waiters.first, channel.share_waiters.first);
+        if self.draining {
+            self.drained_to = Some(0);
         }
     }
 
