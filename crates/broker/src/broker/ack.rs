@@ -188,7 +188,7 @@ impl Broker {
     pub(super) fn arm_acks(&mut self, slot: ConnectionSlot) {
         let row = self.connections.edit(slot);
         let (id, before) = (row.id, row.ack_timer);
-        let due = row.ack_due.first().map(|&(due, _)| due);
+        let due = row.ack_due.first().map(|&(due, _)| row.ack_clock.when(due));
         if due.is_some_and(|due| before.is_none_or(|before| due < before)) {
             row.ack_timer = due;
             before.into_iter().for_each(|time| _ = self.timers.remove(&(time, Timer::Ack(id))));
@@ -214,20 +214,26 @@ impl Broker {
         }
         loop {
             let connection = self.connections.edit(slot);
-            let Some(&next) = connection.ack_due.first().filter(|(due, _)| *due <= self.now) else { break };
+            let time = connection.ack_clock.at(self.now);
+            let Some(&next) = connection.ack_due.first().filter(|(due, _)| *due <= time) else { break };
             connection.ack_due.remove(&next);
             let (_, tag) = next;
             let handed_tag = connection.handed_tag;
             let Some(lease) = connection.leases.get_mut(tag) else { continue };
             lease.set_due(None);
+            let member = lease.member;
             // Messages that were recalled and not handed out again are not the consumer's.
             let (next, end) = (lease.first_unsettled(), lease.end_tag().min(handed_tag));
             let mut settling = Settling { next, last: end - 1, unknown: None, returns: Some(Return::Failed) };
             if next < end {
                 let (first, last) = (DeliveryTag(next), DeliveryTag(end - 1));
-                let subscription = self.members[lease.member].id;
+                let subscription = self.members[member].id;
+                connection.has_lapsed |= connection.ack_clock.is_over(self.now);
                 self.events.push_back(Event::Lapsed { connection: id, subscription, first, last });
                 self.settle_next(slot, &mut settling);
+                if self.connections[slot].has_lapsed {
+                    self.open_groups(member);
+                }
             }
             if !self.spend(4) {
                 break;
