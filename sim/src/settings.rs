@@ -220,8 +220,7 @@ impl Settings {
         }
         self.moves = rng.one_in(2) && self.has_dead_letters_rule();
         self.temporary = rng.one_in(4);
-        // A connection whose acks are not read while it waits would have its messages come back for ever.
-        if self.limits.delivery.max_deliveries > 0 && rng.one_in(2) {
+        if rng.one_in(2) {
             self.limits.delivery.ack_timeout = Duration::from_millis(rng.pick(&[5, 50, 1000]));
         }
     }

@@ -200,6 +200,7 @@ impl Broker {
     pub(super) fn acks_are_due(&mut self, id: ConnectionId) {
         let Some(&slot) = self.ids.get(&id) else { return };
         self.connections.edit(slot).ack_timer = None;
+        let had_lapsed = self.connections[slot].has_lapsed;
         // Acks that have arrived count, though no call has had the time for them: one lease at least, however little this
         // call may still do.
         if let Some(mut settling) = self.connections.edit(slot).settling.pop_front() {
@@ -230,14 +231,18 @@ impl Broker {
                 let subscription = self.members[member].id;
                 connection.has_lapsed |= connection.ack_clock.is_over(self.now);
                 self.events.push_back(Event::Lapsed { connection: id, subscription, first, last });
-                self.settle_next(slot, &mut settling);
                 if self.connections[slot].has_lapsed {
                     self.open_groups(member);
                 }
+                self.settle_next(slot, &mut settling);
             }
             if !self.spend(4) {
                 break;
             }
+        }
+        if self.connections[slot].has_lapsed && !had_lapsed {
+            // What it was not handed goes to others, too.
+            self.sweep_queues(slot);
         }
         self.arm_acks(slot);
     }

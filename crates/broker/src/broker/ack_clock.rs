@@ -11,7 +11,7 @@ pub(super) const MOST: Duration = Duration::from_secs(60);
 /// the pause was.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// A connection's clock, which is never ahead of the present time.
+/// A connection's clock. It shows [`MOST`] more than the present time at first, for it may stand still at once.
 #[derive(Debug)]
 pub(super) struct AckClock {
     /// Time for which it has stood still.
@@ -31,13 +31,14 @@ impl AckClock {
     /// Its time.
     pub(super) fn at(&self, now: Time) -> Time {
         let more = if self.is_stopped { now.since(self.since).min(self.left) } else { Duration::ZERO };
-        Time::ZERO + now.since(Time::ZERO + self.stopped + more)
+        Time::ZERO + (now + MOST).since(Time::ZERO + self.stopped + more)
     }
 
     /// When it will show a time at the earliest that is known now.
     pub(super) fn when(&self, time: Time) -> Time {
         let later = self.is_stopped && time > self.at(self.since);
-        time + self.stopped + if later { self.left } else { Duration::ZERO }
+        let at = time + self.stopped + if later { self.left } else { Duration::ZERO };
+        Time::ZERO + at.since(Time::ZERO + MOST)
     }
 
     /// Whether it stands still no longer though the connection is not read.
@@ -70,14 +71,14 @@ mod tests {
     proptest! {
         #[test]
         fn it_stands_still_no_longer_than_it_may_and_shows_a_time_when_it_says(
-            steps in prop::collection::vec((any::<bool>(), prop_oneof![0..2_000_000u64, 0..200_000_000u64]), 0..100),
+            steps in prop::collection::vec((any::<bool>(), prop_oneof![0..20u64, 0..2_000_000u64, 0..200_000_000u64]), 0..100),
         ) {
-            let (mut clock, mut now, mut last, mut ran) = (AckClock::new(Time::ZERO), Time::ZERO, Time::ZERO, 0);
+            let (mut clock, mut now, mut last, mut ran) = (AckClock::new(Time::ZERO), Time::ZERO, Time::ZERO + MOST, 0);
             for (stops, micros) in steps {
                 if stops { clock.stop(now) } else { clock.start(now) }
                 let begin = clock.at(now);
                 // One that is read again shows an earlier time for a while.
-                prop_assert!(begin <= last || begin <= now);
+                prop_assert!(begin <= last);
                 for later in [1, 1_000, 70_000_000] {
                     let due = begin + Duration::from_micros(later);
                     let when = clock.when(due);
@@ -87,7 +88,7 @@ mod tests {
                 ran += if stops { 0 } else { micros };
                 now = now + Duration::from_micros(micros);
                 last = clock.at(now);
-                let behind = now.since(last);
+                let behind = (now + MOST).since(last);
                 prop_assert!(behind <= MOST + Duration::from_micros(ran), "{behind:?} after {ran}");
             }
         }

@@ -70,7 +70,7 @@ fn a_group_of_one_whose_messages_came_back_while_it_is_not_read_goes_to_another(
     let mut bench = paused();
     bench.send(1, ack(1, 1));
     bench.send(2, Command::Disconnect);
-    let batch = |body: &[u8]| Batch::one(body).with_attributes(std::sync::Arc::new(super::groups::of("g")));
+    let batch = |body: &[u8]| Batch::one(body).with_attributes(std::sync::Arc::new(groups::of("g")));
     let publish = |body| Command::Publish { channel: "/queue/in".into(), batch: batch(body) };
     check(&bench.send(9, publish(b"0")), &["1:0"]);
     bench.credit(1, 5);
