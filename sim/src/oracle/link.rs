@@ -206,6 +206,11 @@ impl Link {
         self.handed.iter().map(|handed| handed.size).sum::<usize>() - self.written
     }
 
+    /// Whether the driver may have as many entries as it gets at once: what comes behind them waits in the outbox.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.handed.len() >= 1024
+    }
+
     pub(super) fn confirm_bytes(&self) -> usize {
         self.confirms.iter().chain(&self.confirmed).map(|(batch, ..)| batch.bytes()).sum()
     }

@@ -53,7 +53,8 @@ impl Oracle {
         let Some(books) = self.channels.get(name) else { return false };
         let recalling = self.links.values().any(|link| link.recalling && !link.gone);
         let finishing = self.links.values().any(|link| link.finishing && !link.gone);
-        self.settings.wide && !recalling && !finishing && books.purged == 0 && !books.has_times
+        let crowded = self.links.values().any(|link| link.is_crowded() && !link.gone);
+        self.settings.wide && !recalling && !finishing && !crowded && books.purged == 0 && !books.has_times
     }
 
     pub(super) fn check_queues(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
