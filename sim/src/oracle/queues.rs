@@ -178,6 +178,9 @@ impl Oracle {
     fn check_bound(&self, name: &str, waiting: &[usize]) -> Checked {
         let bound = self.bound_of(name);
         let new = waiting.iter().any(|&id| self.messages[id].taken == self.step && !self.messages[id].returned);
+        // It may have come back behind what was taken in: a publisher that leaves sends first what it has left.
+        let is_older = |id: &usize| self.messages[*id].returned_in < self.step;
+        let waiting: Vec<usize> = waiting.iter().copied().filter(is_older).collect();
         let bytes: usize = waiting.iter().map(|&id| self.messages[id].size).sum();
         let most = self.settings.limits.queue_messages;
         promise!(

@@ -36,7 +36,7 @@ impl Oracle {
         link.has_lapsed |= link.paused;
         for Owed { message, subscription: of, at } in owed.into_values() {
             promise!(of == subscription, "message {message} of {id} came back for another subscription than its own");
-            let (least, _) = unread(&self.links[&id].pauses, at, now);
+            let (least, _) = unread(&self.links[&id].pauses, timeout, at, now);
             promise!(
                 now.since(at) >= timeout + least,
                 "message {message} came back from {id} {:?} after it was handed out, for {least:?} of which it was not read",
@@ -55,7 +55,7 @@ impl Oracle {
         for (id, link) in self.links.iter().filter(|(_, link)| !timeout.is_zero() && !link.gone) {
             let is_over = |owed: &&Owed| {
                 self.now.since(owed.at) > late
-                    && self.now.since(owed.at) > late + unread(&link.pauses, owed.at, self.now).1
+                    && self.now.since(owed.at) > late + unread(&link.pauses, timeout, owed.at, self.now).1
             };
             let waits = link.tags.values().find(is_over);
             promise!(waits.is_none(), "{id} has not acked {waits:?}, and its ack time-out of {timeout:?} is over");
@@ -198,8 +198,8 @@ impl Oracle {
 }
 
 /// Time since `at` for which ack time-outs stand still at least, and at most: while a connection is not read, for a minute
-/// together unless it is read for long in between, and up to a second, but no longer than the pause, behind each pause.
-fn unread(pauses: &[(Time, Option<Time>)], at: Time, now: Time) -> (Duration, Duration) {
+/// together and for as long as it has run since then, and up to a second, but no longer than the pause, behind each pause.
+fn unread(pauses: &[(Time, Option<Time>)], timeout: Duration, at: Time, now: Time) -> (Duration, Duration) {
     let most = Duration::from_secs(60);
     let (mut all, mut since, mut behind) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for &(begin, end) in pauses {
@@ -213,5 +213,5 @@ fn unread(pauses: &[(Time, Option<Time>)], at: Time, now: Time) -> (Duration, Du
     }
     // What it has stood still before lessens it.
     let left = most.saturating_sub(all.saturating_sub(since));
-    (since.min(left), since.min(most) + behind)
+    (since.min(left), since.min(most + timeout) + behind)
 }
