@@ -113,8 +113,8 @@ fn a_knot_that_a_leaving_consumer_leaves_behind_is_untied() {
 #[test]
 fn a_knot_is_untied_that_is_tied_once_all_that_waits_is_bound_to_a_consumer_without_room() {
     // The other message that waits is taken, or expires; the first of the group came before it, or comes then.
-    for (expires, queue) in [(false, 10), (true, 10), (false, 150), (true, 150)] {
-        let mut bench = Bench::new(Limits { queue, ..limits(0) });
+    for (expires, queue, queue_messages) in [(false, 10, 0), (true, 10, 0), (false, 1 << 20, 2), (true, 1 << 20, 2)] {
+        let mut bench = Bench::new(Limits { queue, queue_messages, ..limits(0) });
         let publish = |bench: &mut Bench, id: u64, attributes: Attributes, bodies: &[&str]| {
             let mut packer = Packer::default();
             bodies.iter().for_each(|body| packer.push(body.as_bytes()));
