@@ -118,7 +118,7 @@ impl Oracle {
         self.ending.push(name);
     }
 
-    /// What a queue has is dropped when it comes back. Publishers that waited may have gone on in the step of its end, before it.
+    /// Messages of a queue that ends are dropped when they come back. Publishers that waited may have gone on in the step of its end, before it.
     fn note_ended(&mut self, name: &str) {
         for &id in &self.channels[name].open {
             let message = &mut self.messages[id];

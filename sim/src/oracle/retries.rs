@@ -211,7 +211,7 @@ fn unread(pauses: &[(Time, Option<Time>)], timeout: Duration, at: Time, now: Tim
             behind += moment;
         }
     }
-    // What it has stood still before lessens it.
+    // Earlier pauses lessen it.
     let left = most.saturating_sub(all.saturating_sub(since));
     (since.min(left), since.min(most + timeout) + behind)
 }

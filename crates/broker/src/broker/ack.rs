@@ -241,7 +241,7 @@ impl Broker {
             }
         }
         if self.connections[slot].has_lapsed && !had_lapsed {
-            // What it was not handed goes to others, too.
+            // Messages that it was not handed go to others, too.
             self.sweep_queues(slot);
         }
         self.arm_acks(slot);

@@ -194,8 +194,10 @@ impl Broker {
     /// If all that waits in a queue is bound to consumers without room, publishers wait for these alone now, and connections
     /// have been kept for others.
     pub(super) fn note_bound(&mut self, slot: ChannelSlot) {
-        let backlog = &self.channels[slot].backlog;
-        if !backlog.has_groups() || backlog.has_ready() {
+        let channel = &self.channels[slot];
+        let is_bound = channel.backlog.has_groups() && !channel.backlog.has_ready();
+        let is_awaited = self.draining || !channel.waiters.is_empty() || !channel.share_waiters.is_empty();
+        if !is_bound || !is_awaited {
             return;
         }
         let channel = self.channels.edit(slot);

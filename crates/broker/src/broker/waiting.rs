@@ -41,7 +41,7 @@ impl Broker {
         let allocation = self.allocate(slot, batch.footprint());
         let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1, group };
         self.charge(slot, segment.charge());
-        let had_groups = self.channels[slot].backlog.has_groups();
+        let had_groups = group.is_none() || self.channels[slot].backlog.has_groups();
         self.channels.edit(slot).backlog.push(segment);
         if let Some(group) = group {
             self.file_waiting(slot, group, had_groups);
@@ -62,7 +62,7 @@ impl Broker {
     pub(super) fn requeue(&mut self, slot: ChannelSlot, segment: Segment) {
         let segment = self.count_requeued(slot, segment);
         let group = segment.group;
-        let had_groups = self.channels[slot].backlog.has_groups();
+        let had_groups = group.is_none() || self.channels[slot].backlog.has_groups();
         self.channels.edit(slot).backlog.requeue(segment);
         if let Some(group) = group {
             self.file_waiting(slot, group, had_groups);

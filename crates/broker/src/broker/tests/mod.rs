@@ -34,10 +34,9 @@ mod unsubscribe;
 mod work;
 
 use super::Broker;
-use crate::cost;
 use crate::{
     AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, Delivery, DeliveryTag, Event, Limits, Packer,
-    Pattern, PauseReason, Refusal, StatusQuery, SubscriptionId, Time,
+    Pattern, PauseReason, Refusal, StatusQuery, SubscriptionId, Time, cost,
 };
 use std::time::Duration;
 
