@@ -57,7 +57,7 @@ impl World {
         while self.broker.waiting() > 0 {
             self.purge_all()?;
         }
-        // Those of publishers that have left came only now: their other messages waited for room.
+        // Values of publishers that have left came only now: their other messages waited for room.
         self.clear_values()?;
         self.oracle.all_done(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         self.all_leave()
