@@ -57,6 +57,8 @@ impl World {
         while self.broker.waiting() > 0 {
             self.purge_all()?;
         }
+        // Values of publishers that have left came only now: their other messages waited for room.
+        self.clear_values()?;
         self.oracle.all_done(&self.broker.status(self.now, &StatusQuery::top(usize::MAX)))?;
         self.all_leave()
     }

@@ -220,9 +220,12 @@ impl Settings {
         }
         self.moves = rng.one_in(2) && self.has_dead_letters_rule();
         self.temporary = rng.one_in(4);
-        // A connection whose acks are not read while it waits would have its messages come back for ever.
-        if self.limits.delivery.max_deliveries > 0 && rng.one_in(2) {
-            self.limits.delivery.ack_timeout = Duration::from_millis(rng.pick(&[5, 50, 1000]));
+        if rng.one_in(2) {
+            let timeout = Duration::from_millis(rng.pick(&[5, 50, 1000]));
+            // Messages that come back for ever, each time in the driver's hands once more, would be all that a run does.
+            let is_endless = self.limits.delivery.max_deliveries == 0;
+            self.limits.delivery.ack_timeout =
+                if is_endless { timeout.max(Duration::from_millis(50)) } else { timeout };
         }
     }
 

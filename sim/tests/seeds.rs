@@ -29,6 +29,14 @@ fn no_seed_breaks_a_promise() {
 }
 
 #[test]
+fn runs_beyond_these_that_broke_a_promise_once_keep_it() {
+    for seed in [635, 1395, 1474, 1880] {
+        let report = sim::run(seed, false);
+        assert!(report.is_ok(), "{:?}", report.err().map(|failure| failure.to_string()));
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_events() {
     for seed in (0..SEEDS).step_by(17) {
         let again = thread::spawn(move || sim::run(seed, false)).join().expect("no panic");

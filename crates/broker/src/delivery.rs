@@ -15,7 +15,8 @@ pub struct Delivery {
     /// The longest such wait.
     pub redelivery_backoff_max: Duration,
     /// Time that a consumer may have a message without acking it, from when it is handed out, before it goes back
-    /// as after a nack. The connection lives, and a later ack is refused; 0 for ever.
+    /// as after a nack. The connection lives, and a later ack is refused; 0 for ever. The time stands still while the
+    /// connection is paused and not read, for 60 s at most.
     pub ack_timeout: Duration,
     /// Time to live of a message, from its publishing on, unless it expires earlier by itself; 0 for ever.
     /// Topics follow it too.

@@ -92,6 +92,13 @@ impl Writer {
         }
     }
 
+    /// The socket has no room.
+    pub(crate) fn stall(&mut self) {
+        if let Encoder::Stomp(outbox) = &mut self.encoder {
+            outbox.stall();
+        }
+    }
+
     /// The receipts that were written since the last call: how many, and their packed bytes.
     pub(crate) fn take_receipts(&mut self) -> (usize, usize) {
         match &mut self.encoder {

@@ -28,6 +28,8 @@ pub(super) struct Message {
     /// In which step it was taken in.
     pub(super) taken: u64,
     pub(super) returned: bool,
+    /// In which step it came back last.
+    pub(super) returned_in: u64,
     /// Tries without success.
     pub(super) tried: u32,
     /// A consumer may have seen it.
@@ -109,6 +111,7 @@ pub(super) fn new_message(publisher: u64, channel: &'static str, length: usize) 
         fate: Fate::Said,
         taken: 0,
         returned: false,
+        returned_in: 0,
         tried: 0,
         seen: false,
         not_before: Time::ZERO,

@@ -114,16 +114,22 @@ impl Oracle {
         books.rotation.clear();
         books.adrift.clear();
         self.holders.retain(|(channel, _), _| *channel != name);
+        self.note_ended(name);
+        self.ending.push(name);
+    }
+
+    /// Messages of a queue that ends are dropped when they come back. Publishers that waited may have gone on in the step of its end, before it.
+    fn note_ended(&mut self, name: &str) {
         for &id in &self.channels[name].open {
             let message = &mut self.messages[id];
             (message.group, message.is_ended) = (None, true);
         }
-        self.ending.push(name);
     }
 
     /// Messages that are dropped with a queue are counted.
     pub(super) fn check_ended(&mut self, status: &Status) -> Checked {
         for name in std::mem::take(&mut self.ending) {
+            self.note_ended(name);
             let waits = |id: &usize| self.messages[*id].is_ended && self.messages[*id].fate == Fate::Taken;
             let waiting: Vec<usize> = self.channels[name].open.iter().copied().filter(waits).collect();
             // Some may have been dropped for room before, and it is not known which.

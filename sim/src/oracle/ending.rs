@@ -46,7 +46,8 @@ impl Oracle {
     /// Whether a consumer may have one more message that waits for its ack.
     pub(super) fn has_prefetch(&self, (id, subscription): (u64, u32)) -> bool {
         let link = &self.links[&id];
-        link.subs[&subscription].prefetch.is_none_or(|prefetch| link.waiting_acks(subscription) < prefetch)
+        let has_room = |prefetch| link.waiting_acks(subscription) < prefetch && !link.has_lapsed;
+        link.subs[&subscription].prefetch.is_none_or(has_room)
     }
 
     /// Every queue had a worker at last who read all, and every topic a listener.

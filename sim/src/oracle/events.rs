@@ -59,14 +59,19 @@ impl Oracle {
                         connection.0
                     );
                 }
+                let now = self.now;
                 let link = self.link(connection.0);
                 promise!(!link.paused, "{} is paused twice", connection.0);
                 link.paused = true;
+                link.pauses.push((now, None));
                 link.paused_in = step;
             }
             Event::Resume { connection } => {
+                let now = self.now;
                 let link = self.link(connection.0);
                 promise!(link.paused, "{} is resumed and was not paused", connection.0);
+                link.pauses.last_mut().into_iter().for_each(|pause| pause.1 = Some(now));
+                link.has_lapsed = false;
                 (link.paused, link.paused_in) = (false, step);
             }
             Event::Receipt { connection, batch } => self.check_receipt(connection.0, batch, None, batch.bytes())?,
@@ -145,6 +150,10 @@ impl Oracle {
         let is_paused = self.channels.get(channel).is_some_and(|books| books.is_paused);
         promise!(!is_paused || link.finishing, "message {message} was given to {id} while {channel} is paused");
         promise!(!link.stalled, "{id} takes no byte, and got message {message} of {channel} nevertheless");
+        promise!(
+            !link.has_lapsed,
+            "{id} is not read, messages came back from it, and it got message {message} of {channel}"
+        );
         let Some(sub) = link.subs.get(&subscription) else {
             return Err(format!("{id} got message {message} for a subscription that it never had"));
         };

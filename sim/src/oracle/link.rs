@@ -99,6 +99,10 @@ pub(super) struct Link {
     /// Queues' messages that its machine did not acknowledge, and where they end.
     pub(super) unacknowledged: VecDeque<(usize, u64)>,
     pub(super) paused: bool,
+    /// When it was paused, and resumed.
+    pub(super) pauses: Vec<(Time, Option<Time>)>,
+    /// Messages came back at their ack time-out since it was paused.
+    pub(super) has_lapsed: bool,
     /// In which step it was paused or resumed.
     pub(super) paused_in: u64,
     /// Why, and since when for this reason.
@@ -169,6 +173,8 @@ impl Link {
             acknowledged: 0,
             unacknowledged: VecDeque::new(),
             paused: false,
+            pauses: Vec::new(),
+            has_lapsed: false,
             paused_in: 0,
             paused_for: None,
             recalling: false,
@@ -198,6 +204,11 @@ impl Link {
     /// Unwritten bytes in the driver's hands.
     pub(super) fn handed_bytes(&self) -> usize {
         self.handed.iter().map(|handed| handed.size).sum::<usize>() - self.written
+    }
+
+    /// Whether the driver may have as many entries as it gets at once: what comes behind them waits in the outbox.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.handed.len() >= 1024
     }
 
     pub(super) fn confirm_bytes(&self) -> usize {

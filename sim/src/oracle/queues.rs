@@ -53,7 +53,8 @@ impl Oracle {
         let Some(books) = self.channels.get(name) else { return false };
         let recalling = self.links.values().any(|link| link.recalling && !link.gone);
         let finishing = self.links.values().any(|link| link.finishing && !link.gone);
-        self.settings.wide && !recalling && !finishing && books.purged == 0 && !books.has_times
+        let crowded = self.links.values().any(|link| link.is_crowded() && !link.gone);
+        self.settings.wide && !recalling && !finishing && !crowded && books.purged == 0 && !books.has_times
     }
 
     pub(super) fn check_queues(&mut self, act: &Act, events: &[Event], status: &Status) -> Checked {
@@ -177,6 +178,9 @@ impl Oracle {
     fn check_bound(&self, name: &str, waiting: &[usize]) -> Checked {
         let bound = self.bound_of(name);
         let new = waiting.iter().any(|&id| self.messages[id].taken == self.step && !self.messages[id].returned);
+        // It may have come back behind what was taken in: a publisher that leaves sends first what it has left.
+        let is_older = |id: &usize| self.messages[*id].returned_in < self.step;
+        let waiting: Vec<usize> = waiting.iter().copied().filter(is_older).collect();
         let bytes: usize = waiting.iter().map(|&id| self.messages[id].size).sum();
         let most = self.settings.limits.queue_messages;
         promise!(
@@ -290,7 +294,7 @@ impl Oracle {
         let prefetch = link.subs[&subscription].prefetch;
         let acks = prefetch.is_some_and(|prefetch| link.waiting_acks(subscription) >= prefetch);
         let outbox = link.outbox > 0 || !link.unacknowledged.is_empty() || link.maybe_full;
-        link.closing || outbox || link.stalled || acks
+        link.closing || outbox || link.stalled || link.has_lapsed || acks
     }
 
     /// One that has room again gets a turn before anybody else gets two.

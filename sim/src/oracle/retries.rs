@@ -6,7 +6,7 @@ use crate::settings::DEAD;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_broker::{Attributes, Status};
+use switchboard_broker::{Attributes, Status, Time};
 
 impl Oracle {
     /// A consumer nacked a message: it waits for its back-off, or becomes a dead letter.
@@ -25,20 +25,21 @@ impl Oracle {
 
     /// A consumer had messages for too long: they go back as after a nack.
     pub(super) fn lapsed(&mut self, id: u64, subscription: u32, range: RangeInclusive<u64>) -> Checked {
-        let (now, timeout, wide) = (self.now, self.settings.limits.delivery.ack_timeout, self.settings.wide);
+        let (now, timeout) = (self.now, self.settings.limits.delivery.ack_timeout);
         promise!(!timeout.is_zero(), "messages {range:?} of {id} came back at an ack time-out, and there is none");
-        let owed = self.link(id).take_owed(&range);
+        let link = self.link(id);
+        let owed = link.take_owed(&range);
         promise!(
             !owed.is_empty(),
             "messages {range:?} of {id} came back at their ack time-out, and none waited for an ack"
         );
+        link.has_lapsed |= link.paused;
         for Owed { message, subscription: of, at } in owed.into_values() {
             promise!(of == subscription, "message {message} of {id} came back for another subscription than its own");
-            // Messages handed out together have one time-out. In a narrow window the rest of them follows later.
-            let is_late = now.since(at) >= timeout;
+            let (least, _) = unread(&self.links[&id].pauses, timeout, at, now);
             promise!(
-                is_late || !wide,
-                "message {message} came back from {id} {:?} after it was handed out",
+                now.since(at) >= timeout + least,
+                "message {message} came back from {id} {:?} after it was handed out, for {least:?} of which it was not read",
                 now.since(at)
             );
             self.counts.lapsed += 1;
@@ -52,7 +53,11 @@ impl Oracle {
         let timeout = self.settings.limits.delivery.ack_timeout;
         let late = timeout + Duration::from_micros(LATENESS);
         for (id, link) in self.links.iter().filter(|(_, link)| !timeout.is_zero() && !link.gone) {
-            let waits = link.tags.values().find(|owed| self.now.since(owed.at) > late);
+            let is_over = |owed: &&Owed| {
+                self.now.since(owed.at) > late
+                    && self.now.since(owed.at) > late + unread(&link.pauses, timeout, owed.at, self.now).1
+            };
+            let waits = link.tags.values().find(is_over);
             promise!(waits.is_none(), "{id} has not acked {waits:?}, and its ack time-out of {timeout:?} is over");
         }
         Ok(())
@@ -190,4 +195,23 @@ impl Oracle {
         );
         Ok(())
     }
+}
+
+/// Time since `at` for which ack time-outs stand still at least, and at most: while a connection is not read, for a minute
+/// together and for as long as it has run since then, and up to a second, but no longer than the pause, behind each pause.
+fn unread(pauses: &[(Time, Option<Time>)], timeout: Duration, at: Time, now: Time) -> (Duration, Duration) {
+    let most = Duration::from_secs(60);
+    let (mut all, mut since, mut behind) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    for &(begin, end) in pauses {
+        let (until, length) = (end.unwrap_or(now), end.unwrap_or(now).since(begin));
+        let moment = if end.is_some() { length.min(Duration::from_secs(1)) } else { Duration::ZERO };
+        all += length + moment;
+        if until >= at {
+            since += until.since(begin.max(at));
+            behind += moment;
+        }
+    }
+    // Earlier pauses lessen it.
+    let left = most.saturating_sub(all.saturating_sub(since));
+    (since.min(left), since.min(most + timeout) + behind)
 }

@@ -129,6 +129,7 @@ impl Oracle {
         }
         self.messages[message].fate = Fate::Taken;
         self.messages[message].returned = true;
+        self.messages[message].returned_in = self.step;
         self.counts.returned += 1;
     }
 }

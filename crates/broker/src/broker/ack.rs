@@ -188,7 +188,7 @@ impl Broker {
     pub(super) fn arm_acks(&mut self, slot: ConnectionSlot) {
         let row = self.connections.edit(slot);
         let (id, before) = (row.id, row.ack_timer);
-        let due = row.ack_due.first().map(|&(due, _)| due);
+        let due = row.ack_due.first().map(|&(due, _)| row.ack_clock.when(due));
         if due.is_some_and(|due| before.is_none_or(|before| due < before)) {
             row.ack_timer = due;
             before.into_iter().for_each(|time| _ = self.timers.remove(&(time, Timer::Ack(id))));
@@ -200,6 +200,7 @@ impl Broker {
     pub(super) fn acks_are_due(&mut self, id: ConnectionId) {
         let Some(&slot) = self.ids.get(&id) else { return };
         self.connections.edit(slot).ack_timer = None;
+        let had_lapsed = self.connections[slot].has_lapsed;
         // Acks that have arrived count, though no call has had the time for them: one lease at least, however little this
         // call may still do.
         if let Some(mut settling) = self.connections.edit(slot).settling.pop_front() {
@@ -214,24 +215,34 @@ impl Broker {
         }
         loop {
             let connection = self.connections.edit(slot);
-            let Some(&next) = connection.ack_due.first().filter(|(due, _)| *due <= self.now) else { break };
+            let time = connection.ack_clock.at(self.now);
+            let Some(&next) = connection.ack_due.first().filter(|(due, _)| *due <= time) else { break };
             connection.ack_due.remove(&next);
             let (_, tag) = next;
             let handed_tag = connection.handed_tag;
             let Some(lease) = connection.leases.get_mut(tag) else { continue };
             lease.set_due(None);
+            let member = lease.member;
             // Messages that were recalled and not handed out again are not the consumer's.
             let (next, end) = (lease.first_unsettled(), lease.end_tag().min(handed_tag));
             let mut settling = Settling { next, last: end - 1, unknown: None, returns: Some(Return::Failed) };
             if next < end {
                 let (first, last) = (DeliveryTag(next), DeliveryTag(end - 1));
-                let subscription = self.members[lease.member].id;
+                let subscription = self.members[member].id;
+                connection.has_lapsed |= connection.ack_clock.is_over(self.now);
                 self.events.push_back(Event::Lapsed { connection: id, subscription, first, last });
+                if self.connections[slot].has_lapsed {
+                    self.open_groups(member);
+                }
                 self.settle_next(slot, &mut settling);
             }
             if !self.spend(4) {
                 break;
             }
+        }
+        if self.connections[slot].has_lapsed && !had_lapsed {
+            // Messages that it was not handed go to others, too.
+            self.sweep_queues(slot);
         }
         self.arm_acks(slot);
     }

@@ -15,7 +15,7 @@ impl Broker {
         connection.phase = Phase::Gone;
         (connection.full, connection.resume_ahead) = (None, None);
         connection.wakes_all = true;
-        (connection.stalled, connection.recalling) = (false, false);
+        (connection.stalled, connection.recalling, connection.has_lapsed) = (false, false, false);
         let (reserved, id) = (connection.reserved, connection.id);
         let receipts = std::mem::take(&mut connection.receipts);
         if let Some(time) = connection.expiry_timer.take() {

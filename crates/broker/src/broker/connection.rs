@@ -3,6 +3,7 @@
 mod connect;
 
 use super::ack::Settling;
+use super::ack_clock::AckClock;
 use super::pause::Blocked;
 use super::pending::Pending;
 use super::subscribe::Joining;
@@ -86,8 +87,12 @@ pub(super) struct Connection {
     /// Bytes that the peer's machine acknowledged, of all ever written.
     pub(super) acknowledged: u64,
     pub(super) leases: Leases,
-    /// Leases with an ack time-out, by when that ends.
+    /// The time that its ack time-outs go by.
+    pub(super) ack_clock: AckClock,
+    /// Leases with an ack time-out, by when that ends on its clock.
     pub(super) ack_due: BTreeSet<(Time, u64)>,
+    /// Messages came back at their ack time-out while it was not read: it gets no others of queues until it is.
+    pub(super) has_lapsed: bool,
     /// When its [`Timer::Ack`](super::Timer) is armed for.
     pub(super) ack_timer: Option<Time>,
     /// Once it is gone: subscriptions whose oldest unacked message was counted as tried.
@@ -207,10 +212,15 @@ impl Connection {
     /// Whether a queue may give it messages, as far as there is room.
     pub(super) fn is_able(&self) -> bool {
         self.phase == Phase::Open
-            && !self.stalled
+            && !self.takes_nothing()
             && !self.recalling
             && self.sweep == Sweep::No
             && self.wanted == Sweep::No
+    }
+
+    /// Whether it loses its groups, and gets nothing of queues, until it takes bytes or is read again.
+    pub(super) fn takes_nothing(&self) -> bool {
+        self.stalled || self.has_lapsed
     }
 
     /// Bytes of queues that are ahead of a consumer without acks.

@@ -87,8 +87,9 @@ impl Broker {
                     if !timeout.is_zero() {
                         let lease = connection.leases.get_mut(first_tag);
                         if let Some(lease) = lease.filter(|lease| lease.due().is_none()) {
-                            lease.set_due(Some(self.now + timeout));
-                            connection.ack_due.insert((self.now + timeout, lease.first_tag));
+                            let due = connection.ack_clock.at(self.now) + timeout;
+                            lease.set_due(Some(due));
+                            connection.ack_due.insert((due, lease.first_tag));
                             is_timed = true;
                         }
                     }

@@ -298,10 +298,17 @@ impl Broker {
 
     /// Dispatches what waits in a queue, as much as this call may.
     pub(super) fn dispatch_backlog(&mut self, slot: ChannelSlot) {
+        let mut had_ready = false;
         loop {
             let channel = &self.channels[slot];
-            let nothing = !channel.backlog.has_ready() || channel.turns.is_empty();
-            if nothing || channel.returning > 0 || self.is_reclaiming(slot) {
+            if !channel.backlog.has_ready() {
+                if had_ready {
+                    self.note_bound(slot);
+                }
+                return;
+            }
+            had_ready = true;
+            if channel.turns.is_empty() || channel.returning > 0 || self.is_reclaiming(slot) {
                 return;
             }
             if !self.spend(1) {

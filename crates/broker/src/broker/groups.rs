@@ -148,6 +148,14 @@ impl Broker {
         self.channels.edit(slot).backlog.file(group, filing);
     }
 
+    /// As [`Broker::file_group`], of messages that wait from now on. The first of all groups may be bound, and nothing else wait.
+    pub(super) fn file_waiting(&mut self, slot: ChannelSlot, group: GroupSlot, had_groups: bool) {
+        self.file_group(slot, group);
+        if !had_groups {
+            self.note_bound(slot);
+        }
+    }
+
     fn filing(&self, slot: ChannelSlot, group: GroupSlot) -> Filing {
         let groups = self.channels[slot].groups.as_ref();
         match groups.map(|groups| &groups.rows[group]) {
@@ -155,7 +163,7 @@ impl Broker {
                 let row = &self.members[member];
                 let has_left = row.has_left || !self.may_consume(member);
                 match in_flight {
-                    0 if has_left || self.connections[row.connection].stalled => Filing::Free,
+                    0 if has_left || self.connections[row.connection].takes_nothing() => Filing::Free,
                     1.. if has_left => Filing::Nowhere,
                     _ => Filing::Member(member, row.skipped_in == Skipped::No),
                 }
@@ -179,14 +187,23 @@ impl Broker {
         if !self.channels[slot].backlog.has_groups() {
             return;
         }
+        self.channels.edit(slot).backlog.shut(member);
+        self.note_bound(slot);
+    }
+
+    /// If all that waits in a queue is bound to consumers without room, publishers wait for these alone now, and connections
+    /// have been kept for others.
+    pub(super) fn note_bound(&mut self, slot: ChannelSlot) {
+        let channel = &self.channels[slot];
+        let is_bound = channel.backlog.has_groups() && !channel.backlog.has_ready();
+        let is_awaited = self.draining || !channel.waiters.is_empty() || !channel.share_waiters.is_empty();
+        if !is_bound || !is_awaited {
+            return;
+        }
         let channel = self.channels.edit(slot);
-        channel.backlog.shut(member);
-        if !channel.backlog.has_ready() {
-            // Publishers may wait for this consumer alone now, and connections have been kept for others.
-            (channel.untangles, channel.share_untangles) = (channel.waiters.first, channel.share_waiters.first);
-            if self.draining {
-                self.drained_to = Some(0);
-            }
+        (channel.untangles, channel.share_untangles) = (channel.waiters.first, channel.share_waiters.first);
+        if self.draining {
+            self.drained_to = Some(0);
         }
     }
 
@@ -290,7 +307,7 @@ impl Broker {
             assert_eq!(row.messages, all, "messages of group {:?}", row.name);
             let is_stalled = |member: MemberSlot| {
                 let member = &self.members[member];
-                !member.has_left && self.connections[member.connection].stalled
+                !member.has_left && self.connections[member.connection].takes_nothing()
             };
             let filing = self.filing(slot, group);
             let is_filed = channel.backlog.is_filed(group, filing) || row.member.is_some_and(is_stalled);

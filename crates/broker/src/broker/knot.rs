@@ -72,7 +72,10 @@ impl Broker {
                 if row.phase != Phase::Gone {
                     self.events.push_back(Event::Pause { connection: row.id, reason: reason.clone() });
                 }
-                self.connections.quietly().row(slot).is_told = true;
+                let now = self.now;
+                let row = self.connections.quietly().row(slot);
+                row.is_told = true;
+                row.ack_clock.stop(now);
             }
             (true, true) => self.resume(slot),
             _ => {}
@@ -80,8 +83,16 @@ impl Broker {
     }
 
     fn resume(&mut self, slot: ConnectionSlot) {
+        let now = self.now;
         let row = self.connections.quietly().row(slot);
         row.is_told = false;
+        row.ack_clock.start(now);
+        let has_lapsed = std::mem::take(&mut row.has_lapsed);
+        if !row.ack_due.is_empty() || has_lapsed {
+            // It may get messages of queues again.
+            self.arm_acks(slot);
+        }
+        let row = &self.connections[slot];
         if row.phase != Phase::Gone {
             self.events.push_back(Event::Resume { connection: row.id });
         }

@@ -30,6 +30,7 @@
 //! All of it is done in steps ([`Broker::spend`]); what one call leaves over, the next goes on with.
 
 mod ack;
+mod ack_clock;
 mod audit;
 mod channel;
 mod closing;

@@ -128,14 +128,6 @@ impl Broker {
     /// As [`Broker::advance`]. What `knot` waits for is given over its bound, until the connection may be read again.
     pub(super) fn go_on(&mut self, slot: ConnectionSlot, knot: Option<Knot>) {
         let connection = self.connections.edit(slot);
-        if let Some(joining) = connection.joining.front() {
-            let pattern = joining.pattern.as_bytes().clone();
-            let reason = PauseReason::Subscribing { pattern };
-            if connection.blocked.is_none() {
-                self.set_blocked(slot, Some((Blocked::Joining, reason, None)));
-            }
-            return;
-        }
         // One that is gone and has nothing left to send is not kept for its channel's share.
         let is_over = connection.phase == Phase::Gone && connection.pending.is_empty();
         if let Some(Blocked::Share(channel)) = connection.blocked
@@ -145,6 +137,11 @@ impl Broker {
             && self.over_share(channel)
         {
             return;
+        }
+        if let Some(joining) = self.connections[slot].joining.front() {
+            // Others that wait for the same go on meanwhile: it leaves their list.
+            let reason = PauseReason::Subscribing { pattern: joining.pattern.as_bytes().clone() };
+            return self.set_blocked(slot, Some((Blocked::Joining, reason, None)));
         }
         let (mut now, mut is_first) = (None, true);
         let before = self.budget.used();

@@ -44,7 +44,7 @@ impl Broker {
             Some(channel) => channel,
             None if kind == Kind::Topic && self.is_unheard(&name) => {
                 self.totals.published += count;
-                self.totals.dropped_no_subscribers += count;
+                self.totals.dropped_no_subscribers += self.unheard_of(&batch);
                 let connection = self.connections.quietly().row(slot);
                 connection.published += count;
                 connection.publishes_since += 1;
@@ -161,6 +161,12 @@ impl Broker {
         buffers == 0 && !self.topics.matches(name) && !self.sources.matches(name)
     }
 
+    /// Messages that are lost where nobody gets them: all but one that its topic retains, or that clears its value.
+    fn unheard_of(&self, batch: &Batch) -> u64 {
+        let retains = batch.attributes().is_some_and(|attributes| attributes.retain) && !batch.has_expired(self.now);
+        batch.len() as u64 - u64::from(retains)
+    }
+
     pub(super) fn publish_to_queue(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let whole = batch.bytes();
         // Delayed ones go before none: they do once they are ready.
@@ -265,15 +271,14 @@ impl Broker {
 
     /// A topic without subscribers buffers its first messages, as far as a queue would, unless a durable one gets them.
     fn buffer(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
-        let (whole, messages) = (batch.bytes(), batch.len() as u64);
+        let whole = batch.bytes();
         let channel = &self.channels[slot];
         if channel.feeds.is_some() {
             self.feed(slot, &batch);
             return Ok(());
         }
         if channel.buffer_unsubscribed == 0 {
-            // One that the topic retains is not lost.
-            let lost = messages - u64::from(batch.attributes().is_some_and(|attributes| attributes.retain));
+            let lost = self.unheard_of(&batch);
             self.totals.dropped_no_subscribers += lost;
             self.channels.edit(slot).dropped += lost;
             return Ok(());

@@ -99,6 +99,7 @@ impl Broker {
                 break;
             }
         }
+        self.note_bound(slot);
         self.expire_retained(slot);
         self.arm_due(slot);
     }

@@ -41,8 +41,11 @@ impl Broker {
         let allocation = self.allocate(slot, batch.footprint());
         let segment = Segment { batch, allocation, tries: Tries::NONE, first, step: 1, group };
         self.charge(slot, segment.charge());
+        let had_groups = group.is_none() || self.channels[slot].backlog.has_groups();
         self.channels.edit(slot).backlog.push(segment);
-        group.into_iter().for_each(|group| self.file_group(slot, group));
+        if let Some(group) = group {
+            self.file_waiting(slot, group, had_groups);
+        }
     }
 
     /// Messages wait for their time, and then in their places.
@@ -59,8 +62,11 @@ impl Broker {
     pub(super) fn requeue(&mut self, slot: ChannelSlot, segment: Segment) {
         let segment = self.count_requeued(slot, segment);
         let group = segment.group;
+        let had_groups = group.is_none() || self.channels[slot].backlog.has_groups();
         self.channels.edit(slot).backlog.requeue(segment);
-        group.into_iter().for_each(|group| self.file_group(slot, group));
+        if let Some(group) = group {
+            self.file_waiting(slot, group, had_groups);
+        }
     }
 
     /// As [`Broker::requeue`], from a time on.

@@ -8,7 +8,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 /// A look at the channels whose publishers wait for their share of memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ShareWake {
-    /// The last one that could not go on yet: its load has changed, or its publisher's subscription is not joined.
+    /// The last one that could not go on yet: its load has changed.
     passed: Option<(usize, ChannelSlot)>,
 }
 

@@ -53,7 +53,7 @@ impl Speaker {
     /// A session of STOMP from its first byte on.
     fn stomp_of(handle: &ConnectionHandle, hub: &Hub) -> Speaker {
         let ledger = Arc::new(Mutex::new(stomp::Ledger::default()));
-        handle.speak_stomp(ledger.clone());
+        handle.speak_stomp(ledger.clone(), hub.frames_ahead());
         let session = stomp::Session::new(handle.id(), hub.now(), hub.limits(), ledger, hub.transactions());
         Speaker::Stomp(Box::new(session.up_to(handle.newest_stomp())))
     }

@@ -39,7 +39,7 @@ impl ConnectionHandle {
     }
 
     /// STOMP is spoken from now on. Nothing was delivered yet.
-    pub(crate) fn speak_stomp(&self, ledger: Arc<Mutex<stomp::Ledger>>) {
+    pub(crate) fn speak_stomp(&self, ledger: Arc<Mutex<stomp::Ledger>>, all: Arc<stomp::AllAhead>) {
         let _ = self.stomp.set(Stomp {
             ledger,
             marks: Mutex::new(Marks::default()),
@@ -48,7 +48,7 @@ impl ConnectionHandle {
             owes_receipts: AtomicBool::new(false),
         });
         let framing = if self.is_web_socket() { stomp::Framing::web_socket() } else { stomp::Framing::Plain };
-        self.writer.lock().speak(stomp::Outbox::new(self.id.0, framing));
+        self.writer.lock().speak(stomp::Outbox::new(self.id.0, framing, all));
     }
 
     /// Ledger of its subscriptions, if STOMP is spoken.
@@ -110,6 +110,7 @@ impl ConnectionHandle {
                     *most = most.saturating_sub(bytes);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    writer.stall();
                     // The own task waits for room, and takes what comes meanwhile along.
                     if !self.blocked.swap(true, Ordering::AcqRel) {
                         self.wake();

@@ -12,7 +12,7 @@ use crate::handle::{CloseMode, ConnectionHandle};
 use crate::log::LogQuota;
 use crate::slice::Slice;
 use crate::socket::Origin;
-use crate::stomp::AllTransactions;
+use crate::stomp::{AllAhead, AllTransactions};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Notify, Ordering};
 use crate::watch::Watch;
 use locked::FailOnPanic;
@@ -48,6 +48,7 @@ pub(crate) struct Hub {
     watch: Watch,
     taps: Taps,
     transactions: Arc<AllTransactions>,
+    frames_ahead: Arc<AllAhead>,
     /// Messages that clients have sent as persistent.
     persistent: AtomicU64,
 }
@@ -63,6 +64,7 @@ impl Hub {
             phase: AtomicU8::new(0),
             log_quota: LogQuota::new(),
             transactions: Arc::new(AllTransactions::new(limits.memory)),
+            frames_ahead: Arc::new(AllAhead::new(limits.memory)),
             limits,
             watch: Watch::new(),
             taps: Taps::default(),
@@ -81,6 +83,11 @@ impl Hub {
     /// Usage of all sessions' open transactions.
     pub(crate) fn transactions(&self) -> Arc<AllTransactions> {
         self.transactions.clone()
+    }
+
+    /// Frames that all sessions have made and not written.
+    pub(crate) fn frames_ahead(&self) -> Arc<AllAhead> {
+        self.frames_ahead.clone()
     }
 
     pub(crate) fn count_persistent(&self, messages: u64) {

@@ -26,6 +26,8 @@ impl Hub {
     /// Number of messages dropped; `None` if there is no such queue.
     pub(crate) fn purge(&self, name: &[u8]) -> Option<usize> {
         self.change(|state, now, dirty| {
+            #[cfg(debug_assertions)]
+            panic_if_asked(name);
             let purged = state.broker.purge(now, name);
             state.dispatch(now, dirty);
             purged
@@ -69,4 +71,12 @@ impl Hub {
         });
         is_there.unwrap_or(false)
     }
+}
+
+/// Simulates a bug in the broker for the tests of the program: to purge the queue that the variable names panics. A release
+/// has no such queue.
+#[cfg(debug_assertions)]
+fn panic_if_asked(name: &[u8]) {
+    let asked = std::env::var_os("SWITCHBOARD_TEST_PANIC");
+    assert!(asked.is_none_or(|asked| asked.as_encoded_bytes() != name), "a bug that a test asks for");
 }

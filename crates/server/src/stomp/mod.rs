@@ -15,5 +15,5 @@ pub(crate) use framing::{Framing, GOING_AWAY, NORMAL, Signal};
 pub(crate) use header_lines::SharedLines;
 pub(crate) use heartbeat::{Beat, Heartbeat};
 pub(crate) use ledger::Ledger;
-pub(crate) use outbox::{Entry, Outbox};
+pub(crate) use outbox::{AllAhead, Entry, Outbox};
 pub(crate) use session::{AllTransactions, Session};

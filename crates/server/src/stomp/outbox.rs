@@ -1,22 +1,27 @@
 //! Frames that are to be written to one peer.
 
+mod ahead;
 mod cut;
 mod entry;
 
 use super::StompError;
 use super::destination;
 use super::framing::Framing;
+use ahead::Ahead;
+pub(crate) use ahead::AllAhead;
 use bytes::Bytes;
 pub(crate) use entry::Entry;
 use std::collections::VecDeque;
 use std::io::{IoSlice, Write};
+use std::sync::Arc;
 use switchboard_broker::{Batch, Kind, SubscriptionId};
 use switchboard_wire::stomp::{FrameWriter, Version};
 
 /// Bytes of a length before each message of a packed buffer.
 const PREFIX: usize = Batch::PREFIX;
 
-/// Frames are made until so many bytes wait: what is made belongs to this connection alone, and is not charged.
+/// Frames are made until so many bytes wait: what is made belongs to this connection alone, and is not charged. Where many
+/// connections have stalled, only the next frame is made.
 const AHEAD: usize = 16 << 10;
 
 /// A body above this size, in bytes, is written from where it is.
@@ -58,6 +63,10 @@ pub(crate) struct Outbox {
     /// Frames, in pieces. The first bytes of the first are written.
     pieces: VecDeque<Bytes>,
     written: usize,
+    /// Bytes of frames at the last write that found no room.
+    stalled: Ahead,
+    /// Frames are made until so many bytes wait.
+    ahead: usize,
     marks: VecDeque<Mark>,
     /// Of the first mark: bytes that are written, and packed bytes that are credited.
     begun: usize,
@@ -68,7 +77,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(connection: u64, framing: Framing) -> Outbox {
+    pub(crate) fn new(connection: u64, framing: Framing, all: Arc<AllAhead>) -> Outbox {
         Outbox {
             connection,
             version: Version::V1_0,
@@ -83,6 +92,8 @@ impl Outbox {
             names: Vec::new(),
             pieces: VecDeque::new(),
             written: 0,
+            stalled: Ahead::new(all),
+            ahead: AHEAD,
             marks: VecDeque::new(),
             begun: 0,
             credited: 0,
@@ -167,10 +178,11 @@ impl Outbox {
         self.framing.prepare(&mut self.control, is_over);
         let mut wire: usize = self.pieces.iter().map(Bytes::len).sum();
         let mut open = Vec::new();
-        while wire < AHEAD
+        self.ahead = if self.stalled.is_over() { 1 } else { AHEAD };
+        while wire < self.ahead
             && let Some(entry) = self.entries.pop_front()
         {
-            wire += self.make(&entry, AHEAD - wire, &mut open);
+            wire += self.make(&entry, self.ahead - wire, &mut open);
             if self.made.0 < entry.packed() {
                 self.entries.push_front(entry);
             } else {
@@ -237,7 +249,11 @@ impl Outbox {
         let is_apart = shared.is_some() || length > COPIED;
         if open.capacity() - begin < self.lines.len() + AROUND + if is_apart { 0 } else { length } {
             let head = self.lines.len() + AROUND;
-            open.reserve(if is_apart { head } else { room_for(batch, self.made, self.lines.len()) });
+            open.reserve(match is_apart {
+                true => head,
+                false if self.ahead < AHEAD => head + length,
+                false => room_for(batch, self.made, self.lines.len()),
+            });
         }
         let frame = FrameWriter::resume(self.version, open).lines(&self.lines);
         let mut frame = frame.numbered(b"message-id", &self.names, number);
@@ -348,7 +364,16 @@ impl Outbox {
         credit
     }
 
+    /// The socket has no room: what was made waits.
+    pub(crate) fn stall(&mut self) {
+        let wire: usize = self.pieces.iter().map(Bytes::len).sum();
+        self.stalled.set(wire.min(AHEAD));
+    }
+
     fn advance_pieces(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.stalled.set(0);
+        }
         self.written += bytes;
         while let Some(first) = self.pieces.front()
             && self.written >= first.len()

@@ -1,6 +1,7 @@
 //! A connection that comes.
 
 use super::super::Broker;
+use super::super::ack_clock::AckClock;
 use super::{Connection, Phase, Sweep};
 use crate::leases::Leases;
 use crate::list::{Link, List};
@@ -37,7 +38,9 @@ impl Broker {
             retained_bytes: 0,
             acknowledged: 0,
             leases: Leases::default(),
+            ack_clock: AckClock::new(self.now),
             ack_due: BTreeSet::new(),
+            has_lapsed: false,
             ack_timer: None,
             tried: BTreeSet::new(),
             unacked: 0,

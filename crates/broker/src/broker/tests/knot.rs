@@ -1,7 +1,10 @@
 //! Connections with acks whose messages wait for room: acks and sends stand in one stream.
 
+use super::groups::of;
+use super::retry::ack;
 use super::*;
-use crate::AckMode;
+use crate::{AckMode, Attributes};
+use std::sync::Arc;
 
 pub(super) const MANUAL: AckMode = AckMode::Manual { prefetch: 1 };
 
@@ -105,6 +108,36 @@ fn a_knot_that_a_leaving_consumer_leaves_behind_is_untied() {
     let mut lines = brief(&bench.send(3, Command::Disconnect));
     lines.extend(brief(&bench.send(4, Command::Disconnect)));
     assert!(resumes(lines) >= 1);
+}
+
+#[test]
+fn a_knot_is_untied_that_is_tied_once_all_that_waits_is_bound_to_a_consumer_without_room() {
+    // The other message that waits is taken, or expires; the first of the group came before it, or comes then.
+    for (expires, queue, queue_messages) in [(false, 10, 0), (true, 10, 0), (false, 1 << 20, 2), (true, 1 << 20, 2)] {
+        let mut bench = Bench::new(Limits { queue, queue_messages, ..limits(0) });
+        let publish = |bench: &mut Bench, id: u64, attributes: Attributes, bodies: &[&str]| {
+            let mut packer = Packer::default();
+            bodies.iter().for_each(|body| packer.push(body.as_bytes()));
+            let batch = packer.finish().expect("a message").with_attributes(Arc::new(attributes));
+            brief(&bench.send(id, Command::Publish { channel: "/queue/a".into(), batch }))
+        };
+        bench.subscribe_with(1, "/queue/a", MANUAL);
+        bench.subscribe_with(2, "/queue/b", MANUAL);
+        assert_eq!(publish(&mut bench, 9, of("g"), &["g"]), ["1:g"]);
+        bench.subscribe_with(3, "/queue/a", MANUAL);
+        bench.publish(9, "/queue/a", &["x"]);
+        let end = bench.now + Duration::from_millis(5);
+        let other = Attributes::default().with_expires(expires.then_some(end));
+        assert!(publish(&mut bench, 9, other, &["x"]).is_empty());
+        // Another waits in front of the one whose acks the queue waits for.
+        assert_eq!(publish(&mut bench, 8, of("g"), &["g"; 9]), ["pause 8"]);
+        assert_eq!(publish(&mut bench, 2, of("g"), &["g"]), ["pause 2"]);
+        let mut lines = brief(&bench.publish(1, "/queue/b", &["y"; 50]));
+        assert_eq!(lines.pop().as_deref(), Some("pause 1"), "the third one may yet take what waits");
+        bench.credit(3, 5);
+        let lines = brief(&if expires { bench.pass(5) } else { bench.send(3, ack(1, 1)) });
+        assert!(lines.iter().any(|line| line == "resume 1" || line == "resume 2"), "{expires} {queue}: {lines:?}");
+    }
 }
 
 #[test]

@@ -1,3 +1,4 @@
+mod ack_timeout;
 mod acks;
 mod attributes;
 mod budget;
@@ -36,10 +37,9 @@ mod unsubscribe;
 mod work;
 
 use super::Broker;
-use crate::cost;
 use crate::{
     AckMode, Batch, ChannelRule, CloseReason, Command, ConnectionId, Delivery, DeliveryTag, Event, Limits, Packer,
-    Pattern, PauseReason, StatusQuery, SubscriptionId, Time,
+    Pattern, PauseReason, StatusQuery, SubscriptionId, Time, cost,
 };
 use std::time::Duration;
 

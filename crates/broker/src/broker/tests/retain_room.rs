@@ -209,3 +209,60 @@ fn a_purge_of_the_buffer_leaves_the_value_to_those_that_came_meanwhile() {
     assert_eq!(marked(&bench.events()), ["1:value retained", "2:value retained"]);
     assert_eq!(bench.broker.totals().memory, bench.broker.audit());
 }
+
+#[test]
+fn a_publisher_whose_subscription_waits_for_room_lets_others_go_on_that_wait_for_the_same() {
+    // Both wait for a full queue, or for the subscriber of a topic.
+    for (channel, fill) in [("/queue/a", 2), ("/live", 12)] {
+        let mut bench = Bench::new(Limits { queue: 10, outbox: 60, policy: OverflowPolicy::Block, ..small() });
+        retain(&mut bench, "/topic/value", &["v".repeat(300).as_str()]);
+        bench.subscribe(3, "/queue/in");
+        bench.publish(9, "/queue/in", &["unread"]);
+        if channel == "/live" {
+            bench.subscribe(5, channel);
+        }
+        check(&bench.publish(9, channel, &vec!["0"; fill][..]), &vec!["5:0"; if fill == 12 { 12 } else { 0 }]);
+        check(&bench.publish(3, channel, &["1"]), &["pause 3"]);
+        check(&bench.publish(4, channel, &["2"]), &["pause 4"]);
+        check(&subscribe(&mut bench, 3, 1, "/topic/*"), &[]);
+        let events = if fill == 12 { bench.credit(5, 60) } else { bench.subscribe(5, channel) };
+        let others: Vec<String> = brief(&events).into_iter().filter(|line| line != "5:0").collect();
+        assert_eq!(others, ["5:2", "resume 4"], "{channel}");
+        check(&bench.credit(3, 10), &[&format!("3:{}", "v".repeat(300)), "5:1", "resume 3"]);
+    }
+}
+
+#[test]
+fn a_knot_of_one_whose_subscription_waits_for_room_is_untied_once_it_is_joined() {
+    let mut bench = Bench::new(Limits { queue: 10, read_ahead: 0, window: 5, ..small() });
+    retain(&mut bench, "/topic/value", &["v".repeat(300).as_str()]);
+    bench.subscribe_with(1, "/queue/a", AckMode::Manual { prefetch: 1 });
+    bench.subscribe(2, "/queue/a");
+    check(&bench.publish(1, "/queue/a", &["0", "1", "2", "3", "4"]), &["2:0", "1:1", "pause 1"]);
+    check(&subscribe(&mut bench, 1, 1, "/topic/*"), &[]);
+    // The only other consumer leaves: nobody but the publisher itself drains the queue.
+    check(&bench.send(2, Command::Disconnect), &[]);
+    assert!(!bench.broker.has_work(), "there is nothing to do until there is room");
+    let events = brief(&bench.credit(1, 5));
+    assert!(events.contains(&"resume 1".to_owned()), "{events:?}");
+}
+
+#[test]
+fn a_message_that_clears_a_value_is_not_lost_where_nobody_subscribes_whether_there_is_a_value_or_not() {
+    // The last of a run clears; one whose time is over does not. Those before it are lost.
+    for (has_value, bodies, expires, lost) in [
+        (true, &[""][..], None, 0),
+        (false, &[""], None, 0),
+        (true, &["", ""], None, 1),
+        (false, &["", ""], None, 1),
+        (false, &[""], Some(Time::ZERO), 1),
+    ] {
+        let mut bench = Bench::new(Limits::default());
+        if has_value {
+            retain(&mut bench, "/topic/a", &["value"]);
+        }
+        retain_at(&mut bench, "/topic/a", bodies, expires);
+        assert_eq!(bench.broker.totals().dropped_no_subscribers, lost, "{has_value} {bodies:?} {expires:?}");
+        assert_eq!(bench.broker.totals().channels, 0);
+    }
+}

@@ -15,6 +15,7 @@ impl Outbox {
             *first = first.slice(self.written..);
         }
         self.written = 0;
+        self.stalled.set(0);
         while left > 0
             && let Some(mut piece) = pieces.pop_front()
         {

@@ -18,8 +18,12 @@ fn messages(bodies: &[Vec<u8>], tag: Option<u64>) -> Entry {
     }
 }
 
+fn all(memory: usize) -> Arc<AllAhead> {
+    Arc::new(AllAhead::new(memory))
+}
+
 fn outbox() -> Outbox {
-    let mut outbox = Outbox::new(9, Framing::Plain);
+    let mut outbox = Outbox::new(9, Framing::Plain, all(1 << 30));
     outbox.push(Entry::Connected(Version::V1_2, b"CONNECTED\n\n\0".to_vec()));
     outbox
 }
@@ -99,7 +103,7 @@ fn web_socket_frames(bytes: &[u8]) -> Vec<(u8, &[u8])> {
 #[test]
 fn a_message_has_the_headers_of_its_version() {
     for (version, ack) in [(Version::V1_1, ""), (Version::V1_2, "ack:9-3-7\n")] {
-        let mut outbox = Outbox::new(9, Framing::Plain);
+        let mut outbox = Outbox::new(9, Framing::Plain, all(1 << 30));
         outbox.push(Entry::Connected(version, Vec::new()));
         outbox.push(messages(&[b"hi".to_vec()], Some(7)));
         let text = String::from_utf8(write_all(&mut outbox, 1000).0).unwrap();
@@ -248,7 +252,7 @@ proptest! {
         has_error in any::<bool>(),
         written in prop_oneof![Just(usize::MAX), 0..9000usize],
     ) {
-        let mut outbox = Outbox::new(9, Framing::web_socket());
+        let mut outbox = Outbox::new(9, Framing::web_socket(), all(1 << 30));
         if is_text {
             outbox.push(Entry::WebSocket(Signal::Text));
         }
@@ -356,7 +360,7 @@ fn large_headers_stand_in_every_frame_and_are_made_once_for_all_subscribers() {
         let mut made = Vec::new();
         for framing in [Framing::Plain, Framing::Plain, Framing::web_socket()] {
             let is_plain = matches!(framing, Framing::Plain);
-            let mut outbox = Outbox::new(9, framing);
+            let mut outbox = Outbox::new(9, framing, all(1 << 30));
             outbox.push(Entry::Connected(Version::V1_2, Vec::new()));
             let mut entry = messages(&bodies, Some(1));
             if let Entry::Messages { batch, headers, .. } = &mut entry {

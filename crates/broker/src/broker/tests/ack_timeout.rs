@@ -1,0 +1,81 @@
+//! Ack time-outs of connections that are paused: their acks may lie unread in their sockets.
+
+use super::retry::ack;
+use super::*;
+use crate::broker::ack_clock::{GRACE, MOST};
+
+const TIMEOUT: u64 = 100;
+const PAUSED: u64 = MOST.as_millis() as u64;
+const LATER: u64 = GRACE.as_millis() as u64;
+
+/// Connection 1 has had a message of a queue for 40 ms, and then is paused: the queue that it publishes to is full.
+fn paused() -> Bench {
+    let delivery = Delivery {
+        ack_timeout: Duration::from_millis(TIMEOUT),
+        redelivery_backoff: Duration::ZERO,
+        ..Delivery::default()
+    };
+    let mut bench = Bench::new(Limits { queue: 10, read_ahead: 0, delivery, ..Limits::default() });
+    bench.subscribe_with(1, "/queue/in", manual(1));
+    check(&bench.publish(9, "/queue/in", &["x"]), &["1:x"]);
+    bench.credit(1, 5);
+    check(&bench.pass(40), &[]);
+    check(&bench.publish(1, "/queue/out", &["0", "1", "2"]), &["pause 1"]);
+    bench.subscribe_with(2, "/queue/in", manual(1));
+    bench
+}
+
+#[test]
+fn a_message_does_not_come_back_while_its_consumer_is_not_read_and_its_ack_counts_once_it_is() {
+    let mut bench = paused();
+    check(&bench.pass(PAUSED - 1), &[]);
+    check(&bench.subscribe(3, "/queue/out"), &["3:0", "3:1", "3:2", "resume 1"]);
+    check(&bench.send(1, ack(1, 1)), &[]);
+    check(&bench.pass(10 * PAUSED), &["recall 3"]);
+}
+
+#[test]
+fn a_consumer_that_is_read_again_has_the_rest_of_its_time_and_a_moment_for_what_is_unread() {
+    // The moment is no longer than the pause was.
+    for (pause, moment) in [(10, 10), (LATER - 1, LATER - 1), (LATER, LATER), (LATER + 1, LATER), (5 * LATER, LATER)] {
+        let mut bench = paused();
+        check(&bench.pass(pause), &[]);
+        bench.subscribe(3, "/queue/out");
+        bench.credit(3, 15);
+        check(&bench.pass(TIMEOUT - 40 + moment - 1), &[]);
+        check(&bench.pass(1), &["2:x"]);
+    }
+}
+
+#[test]
+fn nobody_holds_messages_for_ever_by_staying_paused_and_one_that_does_gets_no_others_until_it_is_read() {
+    let mut bench = paused();
+    check(&bench.pass(PAUSED + TIMEOUT - 40 - 1), &[]);
+    check(&bench.pass(1), &["2:x"]);
+    bench.credit(2, 5);
+    check(&bench.publish(9, "/queue/in", &["y"]), &[]);
+    check(&bench.pass(TIMEOUT - 1), &[]);
+    bench.send(2, ack(1, 1));
+    check(&bench.events(), &[]);
+    bench.credit(2, 5);
+    check(&bench.send(2, ack(2, 2)), &[]);
+    bench.send(2, Command::Disconnect);
+    check(&bench.publish(9, "/queue/in", &["z"]), &[]);
+    let events = bench.subscribe(3, "/queue/out");
+    assert_eq!(brief(&events), ["3:0", "3:1", "3:2", "resume 1", "1:z"]);
+}
+
+#[test]
+fn a_group_of_one_whose_messages_came_back_while_it_is_not_read_goes_to_another() {
+    let mut bench = paused();
+    bench.send(1, ack(1, 1));
+    bench.send(2, Command::Disconnect);
+    let batch = |body: &[u8]| Batch::one(body).with_attributes(std::sync::Arc::new(groups::of("g")));
+    let publish = |body| Command::Publish { channel: "/queue/in".into(), batch: batch(body) };
+    check(&bench.send(9, publish(b"0")), &["1:0"]);
+    bench.credit(1, 5);
+    check(&bench.send(9, publish(b"1")), &[]);
+    bench.subscribe_with(4, "/queue/in", manual(2));
+    check(&bench.pass(PAUSED + TIMEOUT - 1), &[]);
+    check(&bench.pass(1), &["4:0", "4:1"]);
+}
