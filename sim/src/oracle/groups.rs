@@ -1,6 +1,6 @@
 //! Message groups: one consumer at a time, in order, and nobody else waits for them.
 
-use super::{Checked, Fate, LATENESS, Oracle, promise};
+use super::{Checked, Fate, LATENESS, Message, Oracle, promise};
 use std::collections::BTreeMap;
 use switchboard_broker::Time;
 
@@ -49,10 +49,13 @@ impl Oracle {
         row.group.map(|group| (row.channel, group))
     }
 
-    /// Whether a message holds back none of its group: it may be gone, or its publisher delays it.
+    /// Whether a message holds back none of its group: it may be gone, also by the bound of its queue in this step, or its
+    /// publisher delays it.
     fn may_be_passed(&self, id: usize) -> bool {
         let message = &self.messages[id];
-        let is_over = message.purged || message.expires.is_some_and(|expires| expires <= self.now);
+        let is_over = message.purged
+            || self.channels[message.channel].drops
+            || message.expires.is_some_and(|expires| expires <= self.now);
         let may_wait = message.delayed && message.tried == 0;
         is_over || may_wait && Time(message.not_before.0 + LATENESS) > self.now
     }
@@ -74,9 +77,13 @@ impl Oracle {
         let mut freed = 0;
         holders.retain(|group, holder| {
             let mut own = self.channels[group.0].open.iter().filter(|&&id| self.messages[id].group == Some(group.1));
-            let (has_messages, is_there) = (own.any(|&id| self.is_counted(id)), self.is_there(*group, *holder));
+            let has_messages = own.clone().any(|&id| self.is_counted(id));
+            // Where all that was there before this step has ended in it, the group may have, too, before the rest came.
+            let is_kept = |row: &Message| row.taken < self.step || row.fate == Fate::With(holder.0);
+            let goes_on = own.any(|&id| self.is_counted(id) && is_kept(&self.messages[id]));
+            let is_there = self.is_there(*group, *holder);
             freed += u64::from(has_messages && !is_there);
-            has_messages && is_there
+            goes_on && is_there
         });
         self.holders = holders;
         self.counts.freed_groups += freed;

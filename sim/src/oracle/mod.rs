@@ -235,6 +235,7 @@ impl Oracle {
         self.leave_behind(act, status)?;
         self.reject(events, status)?;
         self.take_in(status)?;
+        self.note_drops(status);
         for event in events {
             self.event(event)?;
         }
@@ -260,7 +261,13 @@ impl Oracle {
     /// Whether a step is known to lie before another; unknown for two publishers in one step.
     pub(super) fn is_before(&self, first: usize, second: usize) -> bool {
         let (a, b) = (&self.messages[first], &self.messages[second]);
-        a.taken < b.taken || (a.publisher == b.publisher && a.taken == b.taken && first < second)
+        let is_earlier = a.taken < b.moved.map_or(b.taken, |moved| moved.since);
+        is_earlier
+            || match (a.moved, b.moved) {
+                (None, None) => a.publisher == b.publisher && a.taken == b.taken && first < second,
+                (Some(a), Some(b)) => a.died.zip(b.died).is_some_and(|(a, b)| a < b),
+                _ => false,
+            }
     }
 
     /// Whether a message that has waited since an earlier step is to be handed out before another one of its queue.
