@@ -60,7 +60,8 @@ impl Oracle {
         let not_before = if died.is_some() { Time::ZERO } else { self.now };
         let first = books.moves.iter().find(|&&step| died.is_some_and(|died| step >= died)).copied();
         let taken = books.moves.last().copied().unwrap_or(row.taken);
-        let moved = Some(Moved { since: first.unwrap_or(row.taken), died });
+        let before = row.moved.map_or(row.taken, |moved| moved.since);
+        let moved = Some(Moved { since: first.unwrap_or(before), died });
         let message = &mut self.messages[id];
         message.moved = moved;
         (message.fate, message.taken, message.tried) = (Fate::Taken, taken, 0);

@@ -71,6 +71,8 @@ pub(super) struct Connection {
     pub(super) subscriptions: BTreeMap<SubscriptionId, SubscriptionSlot>,
     /// All subscriptions are being ended.
     pub(super) leaves: bool,
+    /// Some subscriptions have ended and may still have members, or all are being ended.
+    pub(super) parts: bool,
     /// Ended subscriptions that still have members.
     pub(super) ending: VecDeque<SubscriptionSlot>,
     pub(super) joining: VecDeque<Joining>,

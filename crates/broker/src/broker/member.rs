@@ -190,6 +190,18 @@ impl Broker {
         self.unref(member, 0);
     }
 
+    /// Whether a member is on its way out of its channel: its subscription has ended, or all of its connection.
+    #[inline(always)]
+    pub(super) fn is_parting(&self, member: MemberSlot) -> bool {
+        let row = &self.members[member];
+        self.connections[row.connection].parts && self.has_ended(row)
+    }
+
+    #[cold]
+    fn has_ended(&self, member: &Member) -> bool {
+        self.connections[member.connection].has_left() || self.subscriptions[member.subscription].is_ended
+    }
+
     /// So many references less; the last one of a member that has left removes it.
     #[inline]
     pub(super) fn unref(&mut self, member: MemberSlot, refs: u32) {

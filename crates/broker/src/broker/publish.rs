@@ -329,8 +329,8 @@ impl Broker {
         while let Some(member) = next {
             next = self.members[member].in_channel.next;
             let connection = self.members[member].connection;
-            if self.connections[connection].has_left() {
-                // It is on its way out of the channel.
+            if self.is_parting(member) {
+                // It gets nothing more.
             } else if self.make_room(slot, connection, batch) {
                 let allocation = Some(self.budget.retain(allocation));
                 let entry = OutboxEntry {

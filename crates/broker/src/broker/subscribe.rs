@@ -184,7 +184,7 @@ impl Broker {
     /// The subscriber of a topic that joined first, of those that are not on their way out.
     pub(super) fn oldest_subscriber(&self, channel: ChannelSlot) -> Option<MemberSlot> {
         let mut member = self.channels[channel].everybody.first?;
-        while self.connections[self.members[member].connection].has_left() {
+        while self.is_parting(member) {
             member = self.members[member].in_channel.next?;
         }
         Some(member)
@@ -227,6 +227,7 @@ impl Broker {
         }
         let Some(subscription) = connection.subscriptions.remove(&id) else { return };
         connection.ending.push_back(subscription);
+        connection.parts = true;
         connection.wanted = connection.wanted.max(Sweep::Ended);
         let row = self.subscriptions.row(subscription);
         (row.is_ended, row.reclaims) = (true, true);
@@ -298,6 +299,7 @@ impl Broker {
     /// The connection leaves all its channels; its outbox stays as it is.
     pub(super) fn leave_all(&mut self, slot: ConnectionSlot) {
         let connection = self.connections.edit(slot);
+        connection.parts = true;
         if !std::mem::replace(&mut connection.leaves, true) {
             self.subscription_count -= connection.subscriptions.len();
             connection.manual = 0;

@@ -27,6 +27,7 @@ impl Broker {
             phase: Phase::Open,
             subscriptions: BTreeMap::new(),
             leaves: false,
+            parts: false,
             ending: VecDeque::new(),
             joining: VecDeque::new(),
             claiming: VecDeque::new(),
