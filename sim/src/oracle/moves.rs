@@ -2,7 +2,8 @@
 
 use super::books::Moved;
 use super::{Act, Checked, Fate, Oracle, promise};
-use switchboard_broker::{Event, MoveOrder, Status, Time};
+use std::sync::Arc;
+use switchboard_broker::{Attributes, Event, MoveOrder, Status, Time};
 
 impl Oracle {
     /// An order is carried out once, and accounts for all its messages.
@@ -44,7 +45,7 @@ impl Oracle {
     }
 
     /// A message is about to be handed out which may have been moved back: then it begins anew.
-    pub(super) fn revive(&mut self, id: usize, attempts: u32) -> Checked {
+    pub(super) fn revive(&mut self, id: usize, attempts: u32, attributes: Option<&Arc<Attributes>>) -> Checked {
         let row = &self.messages[id];
         let Some(books) = self.channels.get_mut(row.channel) else { return Ok(()) };
         // One that was dropped for room may be this one or another.
@@ -62,10 +63,11 @@ impl Oracle {
         let taken = books.moves.last().copied().unwrap_or(row.taken);
         let before = row.moved.map_or(row.taken, |moved| moved.since);
         let moved = Some(Moved { since: first.unwrap_or(before), died });
+        let expires = attributes.filter(|_| died.is_none()).and_then(|attributes| attributes.expires());
         let message = &mut self.messages[id];
         message.moved = moved;
         (message.fate, message.taken, message.tried) = (Fate::Taken, taken, 0);
-        (message.returned, message.delayed, message.expires, message.not_before) = (true, false, None, not_before);
+        (message.returned, message.delayed, message.expires, message.not_before) = (true, false, expires, not_before);
         self.counts.revived += 1;
         Ok(())
     }
