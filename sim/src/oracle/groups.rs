@@ -32,6 +32,7 @@ impl Oracle {
             );
         }
         let holder = self.holders.insert(group, to);
+        self.lost_holders.remove(&group);
         // One whose last message has ended in this step begins anew with what is published in it.
         let is_new = self.messages[message].taken == self.step;
         let stays = holder.filter(|holder| !is_new && self.is_there(group, *holder));
@@ -74,7 +75,7 @@ impl Oracle {
             return;
         }
         let mut holders = std::mem::take(&mut self.holders);
-        let mut freed = 0;
+        let (mut freed, mut ended) = (0, Vec::new());
         holders.retain(|group, holder| {
             let mut own = self.channels[group.0].open.iter().filter(|&&id| self.messages[id].group == Some(group.1));
             let has_messages = own.clone().any(|&id| self.is_counted(id));
@@ -83,9 +84,13 @@ impl Oracle {
             let goes_on = own.any(|&id| self.is_counted(id) && is_kept(&self.messages[id]));
             let is_there = self.is_there(*group, *holder);
             freed += u64::from(has_messages && !is_there);
+            if goes_on && !is_there {
+                ended.push((*group, *holder));
+            }
             goes_on && is_there
         });
         self.holders = holders;
+        self.lost_holders.extend(ended);
         self.counts.freed_groups += freed;
     }
 
@@ -99,9 +104,12 @@ impl Oracle {
         let Some(group) = self.group_of(id) else { return false };
         let mut others =
             self.channels[group.0].open.iter().filter(|&&other| self.messages[other].group == Some(group.1));
-        let is_full = self.holders.get(&group).is_some_and(|(id, sub)| {
+        // One that takes bytes again before the last message that it has is back keeps the group.
+        let holder = self.holders.get(&group).or_else(|| self.lost_holders.get(&group));
+        let is_full = holder.is_some_and(|(id, sub)| {
             let link = &self.links[id];
-            link.subs.get(sub).and_then(|sub| sub.prefetch).is_some_and(|most| link.waiting_acks(*sub) >= most)
+            let sub_row = link.subs.get(sub).filter(|sub| sub.active);
+            sub_row.and_then(|sub| sub.prefetch).is_some_and(|most| link.waiting_acks(*sub) >= most)
         });
         let books = &self.channels[group.0];
         let may_be_full =

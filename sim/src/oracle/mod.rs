@@ -99,6 +99,8 @@ pub(crate) struct Oracle {
     /// Connections that take nothing, as the status says.
     stalled: BTreeSet<u64>,
     holders: Holders,
+    /// The last consumers of groups that lost them.
+    lost_holders: Holders,
     /// Queues that end in this step.
     ending: Vec<&'static str>,
     /// Queues that have rejected a message in this step, its size and the reason.
@@ -138,6 +140,7 @@ impl Oracle {
             credited_between: 0,
             stalled: BTreeSet::new(),
             holders: Holders::new(),
+            lost_holders: Holders::new(),
             ending: Vec::new(),
             full: Vec::new(),
             claims: 0,
