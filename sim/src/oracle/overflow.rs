@@ -58,15 +58,14 @@ impl Oracle {
     pub(super) fn check_full(&mut self) -> Checked {
         for (name, size, refusal) in std::mem::take(&mut self.full) {
             // Credit that is told while the call has work left over makes room again.
-            // Messages that come back for a higher priority are dispatched later.
-            let is_transient = self.credited_between == self.step || !self.counts_bytes(name);
-            if !self.is_exact(name) || is_transient {
+            if !self.is_exact(name) || self.credited_between == self.step {
                 continue;
             }
             let (depth, bytes) = self.waiting_in(name);
             let is_full = match refusal {
                 Refusal::QueueMessages { bound } => depth >= bound,
-                _ => depth > 0 && bytes + size > self.bound_of(name),
+                // What attributes take is not known here.
+                _ => depth > 0 && (bytes + size > self.bound_of(name) || !self.counts_bytes(name)),
             };
             promise!(is_full, "{name} has {depth} messages and {bytes} bytes, and rejected one of {size}: {refusal}");
         }

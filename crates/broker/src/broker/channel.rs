@@ -151,6 +151,11 @@ impl Channel {
             || !self.waiters.is_empty()
     }
 
+    /// Whether nothing is on its way back to it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.returning <= u32::from(self.is_paused)
+    }
+
     /// The one that may consume it, if it is the only one.
     #[inline]
     pub(super) fn only_consumer(&self) -> Option<MemberSlot> {

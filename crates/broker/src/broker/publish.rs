@@ -75,7 +75,9 @@ impl Broker {
         self.count_published(slot, channel, count - left as u64, result.is_ok());
         match result {
             Ok(()) => Ok(Some(channel)),
-            Err((batch, Blocked::Channel(_), reason)) if self.rejects(channel) => {
+            Err((batch, Blocked::Channel(_), reason))
+                if self.rejects(channel) && !self.is_about_to_dispatch(channel) =>
+            {
                 self.reject(slot, channel, batch.len(), &reason);
                 Ok(Some(channel))
             }
@@ -192,9 +194,19 @@ impl Broker {
         }
     }
 
-    fn rejects(&self, channel: ChannelSlot) -> bool {
+    /// Whether a queue's publishers do not wait for room in it.
+    pub(super) fn rejects(&self, channel: ChannelSlot) -> bool {
         let row = &self.channels[channel];
         row.overflow == QueueOverflow::Reject && row.kind == Kind::Queue && !row.is_dead
+    }
+
+    /// Whether a queue will dispatch without anybody's doing: messages are on their way back to it, or this call has not come
+    /// to all that wait. Until then a publisher waits, for the consumers may have room for its messages.
+    #[cold]
+    fn is_about_to_dispatch(&self, slot: ChannelSlot) -> bool {
+        let channel = &self.channels[slot];
+        let is_left_over = channel.backlog.has_ready() && !channel.turns.is_empty();
+        !channel.is_paused && (!channel.is_whole() || self.is_reclaiming(slot) || is_left_over)
     }
 
     /// Messages find no room in a queue, and their publisher is not to wait for it.
