@@ -83,13 +83,6 @@ impl Broker {
         }
     }
 
-    /// Tells all consumers of a queue that is just made. They have joined it in this call, however little that may still do.
-    pub(super) fn admit_all(&mut self, slot: ChannelSlot) {
-        while let Some(member) = self.channels[slot].admits {
-            self.admit(slot, member);
-        }
-    }
-
     /// Tells the next consumer of a queue whether it may consume.
     fn admit(&mut self, slot: ChannelSlot, member: MemberSlot) {
         let may = self.may_consume(member);

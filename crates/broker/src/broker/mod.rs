@@ -48,6 +48,7 @@ mod knot;
 mod leave;
 mod listing;
 mod load;
+mod making;
 mod member;
 mod moving;
 mod new;
@@ -83,6 +84,7 @@ use crate::{Command, ConnectionId, Event, Refusal, Time, Totals};
 use bytes::Bytes;
 use channel::Channel;
 use connection::Connection;
+use making::BornSubscription;
 use member::{Member, Subscription};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -154,8 +156,8 @@ pub struct Broker {
     subscriptions: Slots<SubscriptionSlot, Subscription>,
     members: Slots<MemberSlot, Member>,
     /// Patterns of topics, and of queues.
-    topics: Trie<SubscriptionSlot>,
-    queues: Trie<SubscriptionSlot>,
+    topics: Trie<BornSubscription>,
+    queues: Trie<BornSubscription>,
     /// Patterns of the topics that feed durable subscriptions.
     sources: Trie<ChannelSlot>,
     /// The charge for the lists of the queues that topics feed.

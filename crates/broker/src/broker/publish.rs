@@ -65,8 +65,8 @@ impl Broker {
             Kind::Queue => self.publish_to_queue(channel, batch),
             Kind::Topic if self.oldest_subscriber(channel).is_none() => self.buffer(channel, batch),
             // All subscribers are to get it, behind what only the first gets.
-            Kind::Topic if !row.backlog.is_empty() => {
-                let reason = PauseReason::FirstSubscriber { channel: row.name.clone() };
+            Kind::Topic if !row.backlog.is_empty() || row.joins.is_some() => {
+                let reason = self.not_all_get(channel);
                 Err((batch, Blocked::Channel(channel), reason))
             }
             Kind::Topic => self.publish_to_topic(channel, batch),
@@ -125,6 +125,18 @@ impl Broker {
         let channel = self.names.get(name).copied()?;
         self.connections.quietly().row(slot).last_channel = Some(channel);
         Some(channel)
+    }
+
+    /// Why a topic's publishers wait while it has subscribers: what is published now would miss some, or overtake what only
+    /// the first gets.
+    #[cold]
+    fn not_all_get(&self, topic: ChannelSlot) -> PauseReason {
+        let row = &self.channels[topic];
+        let channel = row.name.clone();
+        match row.joins {
+            Some(_) => PauseReason::Patterns { channel },
+            None => PauseReason::FirstSubscriber { channel },
+        }
     }
 
     /// Counts messages, and with the last of them their publish.
@@ -276,6 +288,10 @@ impl Broker {
     fn buffer(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let (whole, messages) = (batch.bytes(), batch.len() as u64);
         let channel = &self.channels[slot];
+        if channel.joins.is_some() {
+            let reason = self.not_all_get(slot);
+            return Err((batch, Blocked::Channel(slot), reason));
+        }
         if channel.feeds.is_some() {
             self.feed(slot, &batch);
             return Ok(());

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::connection::{Phase, Sweep};
+use super::making::BornSubscription;
 use super::member::Subscription;
 use super::rules::first_rule;
 use crate::limits::OverflowPolicy;
@@ -55,7 +56,7 @@ impl Broker {
             }
             _ => {
                 let born = self.subscriptions[subscription].born;
-                self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), subscription);
+                self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), (born, subscription));
                 let (next, end) = exact.map_or((0, usize::MAX), |channel| (channel.index(), channel.index() + 1));
                 let joining = Joining { subscription, born, pattern, next, end };
                 self.connections.edit(slot).joining.push_back(joining);
@@ -278,7 +279,7 @@ impl Broker {
         }
         let row = self.subscriptions.remove(subscription);
         if row.by_pattern {
-            self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), subscription);
+            self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), (row.born, subscription));
         }
         self.budget.release(row.charge());
         true
@@ -307,7 +308,7 @@ impl Broker {
         self.check_leaving(slot);
     }
 
-    pub(super) fn trie(&mut self, kind: Kind) -> &mut Trie<SubscriptionSlot> {
+    pub(super) fn trie(&mut self, kind: Kind) -> &mut Trie<BornSubscription> {
         match kind {
             Kind::Topic => &mut self.topics,
             Kind::Queue => &mut self.queues,

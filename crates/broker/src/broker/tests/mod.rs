@@ -13,6 +13,7 @@ mod groups_end;
 mod knot;
 mod knot_memory;
 mod listing;
+mod making;
 mod moving;
 mod moving_counts;
 mod overflow;
