@@ -1,7 +1,7 @@
 //! A new channel, which the subscriptions whose patterns match join in steps.
 
 use super::{Bench, brief, check, manual};
-use crate::broker::making::need_of_channel;
+use crate::cost;
 use crate::{AckMode, Command, Event, Limits, PauseReason, StatusQuery, SubscriptionId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -151,7 +151,7 @@ fn a_temporary_queue_that_ends_while_it_is_joined_leaves_nothing_behind() {
 
 #[test]
 fn a_new_channel_waits_for_the_memory_of_all_that_are_to_join_it() {
-    let need = need_of_channel(b"/topic/new", 100);
+    let need = cost::channel("/topic/new".len()) + 100 * cost::MEMBER;
     for (free, waits) in [(need - 1, true), (need, false), (need + 1, false)] {
         let mut bench = with_patterns(100, "/topic/>", Limits::default());
         let used = bench.broker.budget.free() - free;
