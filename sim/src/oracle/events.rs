@@ -104,7 +104,8 @@ impl Oracle {
             link.last_credit = now;
         }
         link.handed.push_back(Handed { what, size: packed.len(), expires });
-        link.maybe_full |= link.handed_bytes() + piece > bound;
+        // Attributes fill it beside the bytes.
+        link.maybe_full |= link.had_attributes || link.handed_bytes() + piece > bound;
         if link.native {
             link.wire.push_back((message, packed));
         }

@@ -191,10 +191,10 @@ impl Broker {
         }
         if let Some(claim) = self.subscriptions[subscription].claim {
             self.give_up_claim(channel, member, claim);
-            let behind = self.members[member].of_subscription.next;
-            let claiming = &mut self.connections.quietly().row(connection).claiming;
-            claiming.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
         }
+        let behind = self.members[member].of_subscription.next;
+        let visits = &mut self.connections.quietly().row(connection).visits;
+        visits.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
         let list = &mut self.subscriptions.row(subscription).members;
         list.remove(&mut self.members, member, of_subscription);
         let row = self.members.row(member);

@@ -159,6 +159,8 @@ impl Broker {
             return;
         }
         connection.stalled = true;
+        self.lose_groups(slot);
+        let connection = self.connections.edit(slot);
         if connection.outbox.has_in_flight() {
             self.recall(slot);
         } else {
