@@ -79,7 +79,7 @@ impl Oracle {
         holders.retain(|group, holder| {
             let mut own = self.channels[group.0].open.iter().filter(|&&id| self.messages[id].group == Some(group.1));
             let has_messages = own.clone().any(|&id| self.is_counted(id));
-            // Where all that was there before this step has ended in it, the group may have, too, before the rest came.
+            // A group of which all that was there before has ended in this step may have ended, too, before the rest came.
             let is_kept = |row: &Message| row.taken < self.step || row.fate == Fate::With(holder.0);
             let goes_on = own.any(|&id| self.is_counted(id) && is_kept(&self.messages[id]));
             let is_there = self.is_there(*group, *holder);

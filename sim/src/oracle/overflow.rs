@@ -64,7 +64,7 @@ impl Oracle {
             let (depth, bytes) = self.waiting_in(name);
             let is_full = match refusal {
                 Refusal::QueueMessages { bound } => depth >= bound,
-                // What attributes take is not known here.
+                // Bytes of attributes are not known here.
                 _ => depth > 0 && (bytes + size > self.bound_of(name) || !self.counts_bytes(name)),
             };
             promise!(is_full, "{name} has {depth} messages and {bytes} bytes, and rejected one of {size}: {refusal}");

@@ -128,7 +128,7 @@ impl Broker {
             Blocked::Share(queue) => (queue, true),
             Blocked::Subscriber(_) | Blocked::Memory | Blocked::Joining | Blocked::Receipts => return None,
         };
-        // Where publishers are told that a queue is full, they wait for the call at hand alone.
+        // Publishers of a queue that rejects wait for the call at hand alone.
         let is_brief = !is_share && self.rejects(queue);
         (self.channels[queue].kind == Kind::Queue && !is_brief).then_some(Awaited { queue, is_share })
     }

@@ -21,7 +21,7 @@ const FOUND: usize = 32;
 /// Progress of the subscriptions to patterns that are to join a new channel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joins {
-    /// Those that were made before this one are still to join.
+    /// Subscriptions that were made before this one are still to join.
     before: BornSubscription,
     /// Memberships that are charged and not made.
     left: usize,
@@ -86,7 +86,7 @@ impl Broker {
             if is_last {
                 self.release_joins(slot, None);
                 self.budget.note_freed();
-                // What waits is dispatched, and publishers go on.
+                // The queue dispatches, and publishers go on.
                 self.channels.edit(slot).returning -= 1;
             }
         }

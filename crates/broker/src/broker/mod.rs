@@ -7,7 +7,7 @@
 //! | command or call | changes | follow-up work that the marks lead to |
 //! |---|---|---|
 //! | `Connect` | connection | close it while the broker drains |
-//! | `Publish`, `PublishWithReceipt`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `Publish`, `PublishWithReceipt`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | let patterns join a new channel, some a step; forget the channel if it is unused |
 //! | `ReceiptsWritten` | memory, connection | go on with what waits behind receipts; close if finished; free memory |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
 //! | `SubscribeDurable` | channel, members, topics that feed it | as `Subscribe`; the topics give retained values, and their publishers go on, some topics a step |

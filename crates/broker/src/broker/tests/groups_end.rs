@@ -162,7 +162,7 @@ fn a_consumer_that_takes_nothing_loses_a_group_of_which_it_has_nothing_whatever_
     check(&publish(&mut bench, "/queue/a", "g", &["0"]), &["1:0"]);
     bench.credit(1, 5);
     check(&bench.publish(3, "/queue/b", &["x"]), &[]);
-    // What comes back is still its own, and waits for the ack of the other.
+    // The message that comes back is still its own, and waits for the ack of the other.
     check(&bench.send(1, nack(1, 1)), &["1:x"]);
     check(&bench.subscribe_with(2, "/queue/a", manual(10)), &[]);
     check(&bench.pass(10), &["recall 1", "2:0"]);
