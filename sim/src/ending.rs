@@ -67,7 +67,7 @@ impl World {
     fn sweep(&mut self) -> Checked {
         let is_apart = |name: &[u8]| name.starts_with(b"/queue/dead/") || name.starts_with(b"/queue/subscription/");
         // Some are disconnected for being slow, and come again.
-        for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(30).enumerate() {
+        for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(100).enumerate() {
             let waits = self
                 .broker
                 .status(self.now, &StatusQuery::top(usize::MAX))

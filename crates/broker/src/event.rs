@@ -190,6 +190,13 @@ pub enum PauseReason {
         /// The topic's name.
         channel: Bytes,
     },
+    /// The topic is new, and not all subscriptions to patterns that match it have joined it: they would miss what is
+    /// published now.
+    #[error("topic {} is new, and subscriptions to patterns are joining it", channel.escape_ascii())]
+    Patterns {
+        /// The topic's name.
+        channel: Bytes,
+    },
     /// Its subscription to a pattern is still being joined to the channels that are there.
     #[error("the subscription to {} is joining its channels", pattern.escape_ascii())]
     Subscribing {

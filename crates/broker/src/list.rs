@@ -41,6 +41,15 @@ impl<K: Key> List<K> {
         self.last = Some(key);
     }
 
+    pub(crate) fn push_front<T>(&mut self, rows: &mut Slots<K, T>, key: K, link: fn(&mut T) -> &mut Link<K>) {
+        *link(rows.row(key)) = Link { previous: None, next: self.first };
+        match self.first {
+            Some(first) => link(rows.row(first)).previous = Some(key),
+            None => self.last = Some(key),
+        }
+        self.first = Some(key);
+    }
+
     /// Takes out a row that is in this list.
     pub(crate) fn remove<T>(&mut self, rows: &mut Slots<K, T>, key: K, link: fn(&mut T) -> &mut Link<K>) {
         let Link { previous, next } = std::mem::replace(link(rows.row(key)), Link::new());

@@ -140,6 +140,28 @@ impl<K: Copy + Ord> Trie<K> {
         all
     }
 
+    /// The last keys before a bound whose patterns match: so many at most, in falling order.
+    pub(crate) fn last_before(&self, name: &[u8], bound: K, most: usize) -> Vec<K> {
+        let mut found = Vec::new();
+        self.search(name, |some| {
+            found.extend(some.range(..bound).rev().take(most).copied());
+            true
+        });
+        found.sort_unstable_by(|first, second| second.cmp(first));
+        found.truncate(most);
+        found
+    }
+
+    /// Number of keys whose patterns match.
+    pub(crate) fn count(&self, name: &[u8]) -> usize {
+        let mut count = 0;
+        self.search(name, |some| {
+            count += some.len();
+            true
+        });
+        count
+    }
+
     /// Whether there is no pattern.
     pub(crate) fn is_empty(&self) -> bool {
         self.nodes.len() == 1 && self.nodes[self.root].is_unused()
@@ -185,7 +207,19 @@ mod tests {
                 let expected = patterns.iter().enumerate().filter(|(_, pattern)| Pattern::new((*pattern).clone()).matches(name.as_bytes()));
                 let expected: Vec<SubscriptionSlot> = expected.map(|(index, _)| SubscriptionSlot::new(index)).collect();
                 prop_assert_eq!(trie.matches(name.as_bytes()), !expected.is_empty());
-                prop_assert_eq!(found, expected, "{} in {:?}", name, patterns);
+                prop_assert_eq!(&found, &expected, "{} in {:?}", name, patterns);
+                prop_assert_eq!(trie.count(name.as_bytes()), expected.len());
+                // Taken two at a time from behind, it is all of them.
+                let (mut bound, mut falling) = (SubscriptionSlot::new(patterns.len()), Vec::new());
+                loop {
+                    let some = trie.last_before(name.as_bytes(), bound, 2);
+                    prop_assert!(some.len() <= 2);
+                    let Some(&last) = some.last() else { break };
+                    falling.extend(some);
+                    bound = last;
+                }
+                falling.reverse();
+                prop_assert_eq!(falling, expected);
             }
             for (index, pattern) in patterns.iter().enumerate() {
                 trie.remove(pattern, SubscriptionSlot::new(index));

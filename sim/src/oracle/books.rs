@@ -18,6 +18,15 @@ pub(super) enum Fate {
     Dead,
 }
 
+/// A move of a message back to its queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moved {
+    /// The first step in which it may have come back.
+    pub(super) since: u64,
+    /// The step of its death, where the books know it: the oldest dead letters are moved first.
+    pub(super) died: Option<u64>,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) channel: &'static str,
@@ -27,6 +36,10 @@ pub(super) struct Message {
     pub(super) fate: Fate,
     /// In which step it was taken in.
     pub(super) taken: u64,
+    /// An operator has moved it back from the dead letters: it may have come earlier than `taken` says.
+    pub(super) moved: Option<Moved>,
+    /// The step in which it became a dead letter.
+    pub(super) died: u64,
     pub(super) returned: bool,
     /// In which step it came back last.
     pub(super) returned_in: u64,
@@ -76,9 +89,11 @@ pub(super) struct Channel {
     pub(super) dead: u64,
     /// Of these, those of this step that the books know of.
     pub(super) died: u64,
-    /// Dead letters that were moved back to it and were not handed out as such, and the step of the last move.
+    /// Its oldest are dropped in this step, before or after others of it are handed out.
+    pub(super) drops: bool,
+    /// Dead letters that were moved back to it and were not handed out as such, and the steps of all moves.
     pub(super) back: usize,
-    pub(super) moved_in: u64,
+    pub(super) moves: Vec<u64>,
     /// An operator has paused it.
     pub(super) is_paused: bool,
     /// Some of what was published expires, or was delayed: what lies in the queue is not known to the message.
@@ -110,6 +125,8 @@ pub(super) fn new_message(publisher: u64, channel: &'static str, length: usize) 
         size: length + 4,
         fate: Fate::Said,
         taken: 0,
+        moved: None,
+        died: 0,
         returned: false,
         returned_in: 0,
         tried: 0,

@@ -58,7 +58,7 @@ impl Oracle {
             }
             Command::Nack { first, last, requeue } => {
                 for message in self.settle(id, first.0, last.0) {
-                    self.nacked(message, *requeue);
+                    self.nacked(id, message, *requeue);
                 }
             }
             Command::Credit { bytes } => self.credit(id, *bytes)?,

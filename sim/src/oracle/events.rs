@@ -3,7 +3,7 @@
 use super::link::{Handed, Lost, Owed, What};
 use super::{Checked, Fate, Message, Oracle, promise};
 use bytes::Bytes;
-use switchboard_broker::{Batch, CloseReason, Event, Limits, OverflowPolicy, PauseReason, Refusal};
+use switchboard_broker::{Batch, CloseReason, Event, Limits, OverflowPolicy, PauseReason, Refusal, Time};
 
 impl Oracle {
     pub(super) fn event(&mut self, event: &Event) -> Checked {
@@ -38,12 +38,13 @@ impl Oracle {
                         let mut headers = batch.attributes().into_iter().flat_map(|all| all.headers.iter());
                         let is_marked = headers.any(|(name, _)| name.starts_with(b"dead-letter-"));
                         promise!(!is_marked, "message {message} says that it is a dead letter, and is none any more");
-                        self.revive(message, *attempts)?;
+                        self.revive(message, *attempts, batch.attributes())?;
                         self.check_tries(message, *redelivered, *attempts)?;
                         self.hand_of_queue(connection.0, message, subscription.0, tag)?
                     };
                     let size = body.len() + 4;
-                    self.hand(connection.0, what, Some(message), batch.packed().slice(at..at + size));
+                    let expires = batch.attributes().and_then(|attributes| attributes.expires());
+                    self.hand(connection.0, what, (Some(message), expires), batch.packed().slice(at..at + size));
                     at += size;
                 }
             }
@@ -99,7 +100,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn hand(&mut self, id: u64, what: What, message: Option<usize>, packed: Bytes) {
+    fn hand(&mut self, id: u64, what: What, (message, expires): (Option<usize>, Option<Time>), packed: Bytes) {
         let now = self.now;
         let bound = self.settings.limits.outbox;
         let piece = self.piece();
@@ -107,8 +108,9 @@ impl Oracle {
         if link.handed.is_empty() && link.outbox == 0 {
             link.last_credit = now;
         }
-        link.handed.push_back(Handed { what, size: packed.len() });
-        link.maybe_full |= link.handed_bytes() + piece > bound;
+        link.handed.push_back(Handed { what, size: packed.len(), expires });
+        // Attributes fill it beside the bytes.
+        link.maybe_full |= link.had_attributes || link.handed_bytes() + piece > bound;
         if link.native {
             link.wire.push_back((message, packed));
         }
@@ -207,7 +209,7 @@ impl Oracle {
         if let Some(due) = waits {
             return Err(format!("a confirmation overtook message {} to {id}", due.message));
         }
-        self.hand(id, What::Barrier, None, batch.packed().clone());
+        self.hand(id, What::Barrier, (None, None), batch.packed().clone());
         Ok(())
     }
 
@@ -226,7 +228,7 @@ impl Oracle {
     fn has_expired(&self, id: u64) -> bool {
         let Some(link) = self.links.get(&id) else { return false };
         link.handed.iter().skip(usize::from(link.written > 0)).any(|handed| match handed.what {
-            What::Queue { message, .. } => self.messages[message].expires.is_some_and(|expires| expires <= self.now),
+            What::Queue { .. } => handed.expires.is_some_and(|expires| expires <= self.now),
             What::Topic { .. } | What::Barrier => false,
         })
     }

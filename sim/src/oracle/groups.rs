@@ -1,6 +1,6 @@
 //! Message groups: one consumer at a time, in order, and nobody else waits for them.
 
-use super::{Checked, Fate, LATENESS, Oracle, promise};
+use super::{Checked, Fate, LATENESS, Message, Oracle, promise};
 use std::collections::BTreeMap;
 use switchboard_broker::Time;
 
@@ -32,6 +32,7 @@ impl Oracle {
             );
         }
         let holder = self.holders.insert(group, to);
+        self.lost_holders.remove(&group);
         // One whose last message has ended in this step begins anew with what is published in it.
         let is_new = self.messages[message].taken == self.step;
         let stays = holder.filter(|holder| !is_new && self.is_there(group, *holder));
@@ -49,10 +50,13 @@ impl Oracle {
         row.group.map(|group| (row.channel, group))
     }
 
-    /// Whether a message holds back none of its group: it may be gone, or its publisher delays it.
+    /// Whether a message holds back none of its group: it may be gone, also by the bound of its queue in this step, or its
+    /// publisher delays it.
     fn may_be_passed(&self, id: usize) -> bool {
         let message = &self.messages[id];
-        let is_over = message.purged || message.expires.is_some_and(|expires| expires <= self.now);
+        let is_over = message.purged
+            || self.channels[message.channel].drops
+            || message.expires.is_some_and(|expires| expires <= self.now);
         let may_wait = message.delayed && message.tried == 0;
         is_over || may_wait && Time(message.not_before.0 + LATENESS) > self.now
     }
@@ -71,14 +75,22 @@ impl Oracle {
             return;
         }
         let mut holders = std::mem::take(&mut self.holders);
-        let mut freed = 0;
+        let (mut freed, mut ended) = (0, Vec::new());
         holders.retain(|group, holder| {
             let mut own = self.channels[group.0].open.iter().filter(|&&id| self.messages[id].group == Some(group.1));
-            let (has_messages, is_there) = (own.any(|&id| self.is_counted(id)), self.is_there(*group, *holder));
+            let has_messages = own.clone().any(|&id| self.is_counted(id));
+            // A group of which all that was there before has ended in this step may have ended, too, before the rest came.
+            let is_kept = |row: &Message| row.taken < self.step || row.fate == Fate::With(holder.0);
+            let goes_on = own.any(|&id| self.is_counted(id) && is_kept(&self.messages[id]));
+            let is_there = self.is_there(*group, *holder);
             freed += u64::from(has_messages && !is_there);
-            has_messages && is_there
+            if goes_on && !is_there {
+                ended.push((*group, *holder));
+            }
+            goes_on && is_there
         });
         self.holders = holders;
+        self.lost_holders.extend(ended);
         self.counts.freed_groups += freed;
     }
 
@@ -92,9 +104,12 @@ impl Oracle {
         let Some(group) = self.group_of(id) else { return false };
         let mut others =
             self.channels[group.0].open.iter().filter(|&&other| self.messages[other].group == Some(group.1));
-        let is_full = self.holders.get(&group).is_some_and(|(id, sub)| {
+        // One that takes bytes again before the last message that it has is back keeps the group.
+        let holder = self.holders.get(&group).or_else(|| self.lost_holders.get(&group));
+        let is_full = holder.is_some_and(|(id, sub)| {
             let link = &self.links[id];
-            link.subs.get(sub).and_then(|sub| sub.prefetch).is_some_and(|most| link.waiting_acks(*sub) >= most)
+            let sub_row = link.subs.get(sub).filter(|sub| sub.active);
+            sub_row.and_then(|sub| sub.prefetch).is_some_and(|most| link.waiting_acks(*sub) >= most)
         });
         let books = &self.channels[group.0];
         let may_be_full =

@@ -37,6 +37,8 @@ pub(super) enum What {
 pub(super) struct Handed {
     pub(super) what: What,
     pub(super) size: usize,
+    /// When it expires, as it was handed out: it may have come back since, and not expire any more.
+    pub(super) expires: Option<Time>,
 }
 
 #[derive(Debug)]

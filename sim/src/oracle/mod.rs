@@ -99,6 +99,8 @@ pub(crate) struct Oracle {
     /// Connections that take nothing, as the status says.
     stalled: BTreeSet<u64>,
     holders: Holders,
+    /// The last consumers of groups that lost them.
+    lost_holders: Holders,
     /// Queues that end in this step.
     ending: Vec<&'static str>,
     /// Queues that have rejected a message in this step, its size and the reason.
@@ -138,6 +140,7 @@ impl Oracle {
             credited_between: 0,
             stalled: BTreeSet::new(),
             holders: Holders::new(),
+            lost_holders: Holders::new(),
             ending: Vec::new(),
             full: Vec::new(),
             claims: 0,
@@ -235,6 +238,7 @@ impl Oracle {
         self.leave_behind(act, status)?;
         self.reject(events, status)?;
         self.take_in(status)?;
+        self.note_drops(status);
         for event in events {
             self.event(event)?;
         }
@@ -260,7 +264,13 @@ impl Oracle {
     /// Whether a step is known to lie before another; unknown for two publishers in one step.
     pub(super) fn is_before(&self, first: usize, second: usize) -> bool {
         let (a, b) = (&self.messages[first], &self.messages[second]);
-        a.taken < b.taken || (a.publisher == b.publisher && a.taken == b.taken && first < second)
+        let is_earlier = a.taken < b.moved.map_or(b.taken, |moved| moved.since);
+        is_earlier
+            || match (a.moved, b.moved) {
+                (None, None) => a.publisher == b.publisher && a.taken == b.taken && first < second,
+                (Some(a), Some(b)) => a.died.zip(b.died).is_some_and(|(a, b)| a < b),
+                _ => false,
+            }
     }
 
     /// Whether a message that has waited since an earlier step is to be handed out before another one of its queue.

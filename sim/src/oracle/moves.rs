@@ -1,7 +1,9 @@
 //! Dead letters that an operator moves back to the queues that they came from.
 
+use super::books::Moved;
 use super::{Act, Checked, Fate, Oracle, promise};
-use switchboard_broker::{Event, MoveOrder, Status, Time};
+use std::sync::Arc;
+use switchboard_broker::{Attributes, Event, MoveOrder, Status, Time};
 
 impl Oracle {
     /// An order is carried out once, and accounts for all its messages.
@@ -30,7 +32,7 @@ impl Oracle {
         let Some(origin) = self.origin_of(from).filter(|_| moved > 0) else { return Ok(()) };
         let books = self.channels.entry(origin).or_default();
         books.back += moved;
-        books.moved_in = self.step;
+        books.moves.push(self.step);
         // Nobody knows which of its dead letters they are.
         books.has_times = true;
         Ok(())
@@ -43,7 +45,7 @@ impl Oracle {
     }
 
     /// A message is about to be handed out which may have been moved back: then it begins anew.
-    pub(super) fn revive(&mut self, id: usize, attempts: u32) -> Checked {
+    pub(super) fn revive(&mut self, id: usize, attempts: u32, attributes: Option<&Arc<Attributes>>) -> Checked {
         let row = &self.messages[id];
         let Some(books) = self.channels.get_mut(row.channel) else { return Ok(()) };
         // One that was dropped for room may be this one or another.
@@ -54,12 +56,18 @@ impl Oracle {
         promise!(books.back > 0, "message {id} of {} is a dead letter that nobody has moved", row.channel);
         books.open.insert(id);
         books.back -= usize::from(row.fate == Fate::Dead);
-        // It has come behind all that was there.
-        let (taken, not_before) =
-            if row.fate == Fate::Dead { (books.moved_in, Time::ZERO) } else { (row.taken, self.now) };
+        // It has come behind all that was there, in one of the moves since it died.
+        let died = (row.fate == Fate::Dead).then_some(row.died);
+        let not_before = if died.is_some() { Time::ZERO } else { self.now };
+        let first = books.moves.iter().find(|&&step| died.is_some_and(|died| step >= died)).copied();
+        let taken = books.moves.last().copied().unwrap_or(row.taken);
+        let before = row.moved.map_or(row.taken, |moved| moved.since);
+        let moved = Some(Moved { since: first.unwrap_or(before), died });
+        let expires = attributes.filter(|_| died.is_none()).and_then(|attributes| attributes.expires());
         let message = &mut self.messages[id];
+        message.moved = moved;
         (message.fate, message.taken, message.tried) = (Fate::Taken, taken, 0);
-        (message.returned, message.delayed, message.expires, message.not_before) = (true, false, None, not_before);
+        (message.returned, message.delayed, message.expires, message.not_before) = (true, false, expires, not_before);
         self.counts.revived += 1;
         Ok(())
     }

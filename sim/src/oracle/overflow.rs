@@ -64,15 +64,14 @@ impl Oracle {
     pub(super) fn check_full(&mut self) -> Checked {
         for (name, size, refusal) in std::mem::take(&mut self.full) {
             // Credit that is told while the call has work left over makes room again.
-            // Messages that come back for a higher priority are dispatched later.
-            let is_transient = self.credited_between == self.step || !self.counts_bytes(name);
-            if !self.is_exact(name) || is_transient {
+            if !self.is_exact(name) || self.credited_between == self.step {
                 continue;
             }
             let (depth, bytes) = self.waiting_in(name);
             let is_full = match refusal {
                 Refusal::QueueMessages { bound } => depth >= bound,
-                _ => depth > 0 && bytes + size > self.bound_of(name),
+                // Bytes of attributes are not known here.
+                _ => depth > 0 && (bytes + size > self.bound_of(name) || !self.counts_bytes(name)),
             };
             promise!(is_full, "{name} has {depth} messages and {bytes} bytes, and rejected one of {size}: {refusal}");
         }
@@ -97,14 +96,29 @@ impl Oracle {
         (waiting.len(), waiting.iter().map(|&id| self.messages[id].size).sum())
     }
 
+    /// Messages of a queue that became dead letters, or were dropped where it has none.
+    fn counted_dead(&self, name: &str, status: &Status) -> u64 {
+        let reported = status.channels.iter().find(|row| row.name == name.as_bytes());
+        // A durable subscription misses what is over its bound.
+        let has_dead = self.channels[name].source.is_none() && Oracle::owner_of(name.as_bytes()).is_none();
+        reported.map_or(0, |row| if has_dead { row.dead_lettered } else { row.dropped })
+    }
+
+    /// Notes the queues that drop their oldest in this step.
+    pub(super) fn note_drops(&mut self, status: &Status) {
+        for name in self.queues() {
+            let counted = self.counted_dead(name, status);
+            let drops_old = self.settings.limits.overflow == QueueOverflow::DropOld;
+            let books = self.channels.entry(name).or_default();
+            books.drops = counted > books.dead + books.died && (drops_old || books.source.is_some());
+        }
+    }
+
     /// Messages over the bounds of their queues are dead letters: the oldest of the lowest priority.
     pub(super) fn drop_over_bounds(&mut self, status: &Status) -> Checked {
         for name in self.queues() {
-            let reported = status.channels.iter().find(|row| row.name == name.as_bytes());
-            // A durable subscription misses what is over its bound.
             let is_durable = self.channels[name].source.is_some();
-            let has_dead = !is_durable && Oracle::owner_of(name.as_bytes()).is_none();
-            let counted = reported.map_or(0, |row| if has_dead { row.dead_lettered } else { row.dropped });
+            let counted = self.counted_dead(name, status);
             let books = self.channels.entry(name).or_default();
             let before = std::mem::replace(&mut books.dead, counted);
             // It begins to count anew when it was forgotten.

@@ -120,6 +120,7 @@ impl Oracle {
                 promise!(self.links[&id].receipts.unread > 0, "it has read all its receipts");
             }
             PauseReason::FirstSubscriber { .. } => return Err("what the topic buffered is given".into()),
+            PauseReason::Patterns { .. } => return Err("all subscriptions have joined the topic".into()),
             PauseReason::QueueMessages { channel, bound } => {
                 promise!(*bound == self.settings.limits.queue_messages, "the bound is another");
                 promise!(depth(channel) > 0, "the queue is empty");

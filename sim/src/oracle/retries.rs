@@ -9,8 +9,12 @@ use std::time::Duration;
 use switchboard_broker::{Attributes, Status, Time};
 
 impl Oracle {
-    /// A consumer nacked a message: it waits for its back-off, or becomes a dead letter.
-    pub(super) fn nacked(&mut self, message: usize, requeue: bool) {
+    /// A consumer nacked a message: it waits for its back-off, or becomes a dead letter. Of a group, it takes back with it
+    /// what the consumer was not handed, for later ones of the group are not to go before it.
+    pub(super) fn nacked(&mut self, id: u64, message: usize, requeue: bool) {
+        if requeue && self.messages[message].group.is_some() {
+            self.may_requeue(id);
+        }
         let delivery = self.settings.limits.delivery;
         if self.tried(message) || !requeue {
             return self.die(message);
@@ -43,7 +47,7 @@ impl Oracle {
                 now.since(at)
             );
             self.counts.lapsed += 1;
-            self.nacked(message, true);
+            self.nacked(id, message, true);
         }
         Ok(())
     }
@@ -96,7 +100,7 @@ impl Oracle {
             return;
         }
         self.counts.dead += 1;
-        self.messages[message].fate = Fate::Dead;
+        (self.messages[message].fate, self.messages[message].died) = (Fate::Dead, self.step);
     }
 
     /// A delivery says what became of its message before, and does not come before its time.

@@ -4,6 +4,7 @@ use super::Broker;
 use super::durable::{Feeds, Source};
 use super::groups::Groups;
 use super::knot::Knot;
+use super::making::{Joins, need_of_channel};
 use super::retain::Retained;
 use super::rules::InForce;
 use super::table::{Marked, Table};
@@ -46,8 +47,8 @@ pub(super) struct Channel {
     /// among them until it has some again.
     pub(super) turns: Ring<MemberSlot>,
     pub(super) exact_members: u32,
-    /// Connections whose messages are on their way back, and orders of an operator: nothing is dispatched until there
-    /// are none.
+    /// Connections whose messages are on their way back, orders of an operator, and consumers that have not joined it yet:
+    /// nothing is dispatched until there are none.
     pub(super) returning: u32,
     pub(super) backlog: Backlog,
     /// Groups of its messages, if there are any.
@@ -91,6 +92,8 @@ pub(super) struct Channel {
     pub(super) moving: usize,
     /// When the messages of a queue came.
     pub(super) ages: Ages,
+    /// Progress of the subscriptions whose patterns match, until all have joined it. It is one of the reasons in `returning`.
+    pub(super) joins: Option<Joins>,
     /// An operator has paused it, which is one of the reasons in `returning`.
     pub(super) is_paused: bool,
     /// The members from this one on are still to give back what was not written: it is paused, or a message goes before.
@@ -151,6 +154,11 @@ impl Channel {
             || self.admits.is_some()
             || self.share_untangles.is_some()
             || !self.waiters.is_empty()
+    }
+
+    /// Whether nothing is on its way back to it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.returning <= u32::from(self.is_paused)
     }
 
     /// The one that may consume it, if it is the only one.
@@ -217,8 +225,8 @@ impl Broker {
         }
     }
 
-    /// Makes a channel, with everybody whose pattern matches. The names of durable subscriptions are theirs alone: under another's
-    /// name nothing would ever be fed or ended.
+    /// Makes a channel. The subscriptions whose patterns match join it, as many as this call may. The names of durable
+    /// subscriptions are theirs alone: under another's name nothing would ever be fed or ended.
     pub(super) fn make_channel(&mut self, name: &Bytes) -> Result<ChannelSlot, NoChannel> {
         if is_durable(name) {
             return Err(NoChannel::Refused(Refusal::NoDurable));
@@ -233,7 +241,9 @@ impl Broker {
         }
         let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
         // Messages of paused connections are charged already, and wait for channels themselves.
-        if !self.has_room_for_channel(cost::channel(name.len())) && self.over_bound != Some(Knot::Memory) {
+        let patterns = self.count_patterns(name);
+        let need = need_of_channel(name, patterns);
+        if !self.has_room_for_channel(need) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
         }
         let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =
@@ -285,6 +295,7 @@ impl Broker {
             left: 0,
             moving: 0,
             ages: Ages::new(self.now),
+            joins: None,
             is_paused: false,
             pauses: None,
             worst_rank: 0,
@@ -309,17 +320,7 @@ impl Broker {
         self.add_to_owner(slot);
         // It has no value that a queue might get.
         self.follow_sources(slot, self.rules_version);
-        let mut matching = self.trie(Kind::of(&name)).matching(&name);
-        // The newest subscriber is the next.
-        matching.sort_unstable_by_key(|&subscription| self.subscriptions[subscription].born);
-        for subscription in matching {
-            let row = &self.subscriptions[subscription];
-            if row.is_ended || !row.pattern.may_see(&name) || self.connections[row.connection].has_left() {
-                continue;
-            }
-            self.join(subscription, slot);
-        }
-        self.admit_all(slot);
+        self.begin_joins(slot, patterns);
         Ok(slot)
     }
 }

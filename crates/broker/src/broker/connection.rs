@@ -72,11 +72,15 @@ pub(super) struct Connection {
     pub(super) subscriptions: BTreeMap<SubscriptionId, SubscriptionSlot>,
     /// All subscriptions are being ended.
     pub(super) leaves: bool,
+    /// Some subscriptions have ended and may still have members, or all are being ended.
+    pub(super) parts: bool,
     /// Ended subscriptions that still have members.
     pub(super) ending: VecDeque<SubscriptionSlot>,
     pub(super) joining: VecDeque<Joining>,
-    /// Subscriptions that ask to be the only consumers of their queues, and the next member of each.
-    pub(super) claiming: VecDeque<(SubscriptionSlot, Option<MemberSlot>)>,
+    /// Subscriptions that ask to be the only consumers of their queues, or lose their groups, and the next member of each.
+    pub(super) visits: VecDeque<(SubscriptionSlot, Option<MemberSlot>)>,
+    /// The next subscription that is to lose its groups, behind those that are visited.
+    pub(super) loses: Option<SubscriptionId>,
     pub(super) outbox: Outbox,
     /// Bytes of an assembly that will be in the outbox before this command is over, and of the value that waits for room.
     pub(super) assembled: usize,
@@ -303,7 +307,7 @@ impl Connection {
             || !self.skipped.is_empty()
             || !self.freed.is_empty()
             || !self.joining.is_empty()
-            || !self.claiming.is_empty()
+            || !self.visits.is_empty()
             || !self.pending.is_empty()
             || !self.ending.is_empty()
             || !self.settling.is_empty()

@@ -148,8 +148,7 @@ impl Broker {
             let bytes = backlog.bytes().saturating_sub(channel.bound);
             let messages = if most == 0 { 0 } else { backlog.depth.saturating_sub(most) };
             let others = backlog.depth.saturating_sub(1);
-            let is_whole = channel.returning <= u32::from(channel.is_paused);
-            if (bytes, messages) == (0, 0) || others == 0 || !is_whole {
+            if (bytes, messages) == (0, 0) || others == 0 || !channel.is_whole() {
                 return;
             }
             if !self.spend(4) {

@@ -16,16 +16,21 @@ impl Broker {
         }
         self.born += 1;
         self.subscriptions.row(subscription).claim = Some(self.born);
-        self.connections.edit(slot).claiming.push_back((subscription, self.subscriptions[subscription].members.first));
-        self.go_on_claiming(slot);
+        self.connections.edit(slot).visits.push_back((subscription, self.subscriptions[subscription].members.first));
+        self.go_on_visiting(slot);
     }
 
-    /// Goes on with the queues that a subscription has joined before it asked, some a step.
-    pub(super) fn go_on_claiming(&mut self, slot: ConnectionSlot) {
-        while let Some(&(subscription, next)) = self.connections[slot].claiming.front() {
+    /// Goes on with the queues that a subscription has joined before it asked, or before it took nothing, some a step.
+    pub(super) fn go_on_visiting(&mut self, slot: ConnectionSlot) {
+        while let Some(&(subscription, next)) = self.connections[slot].visits.front() {
             let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot && !row.is_ended);
             let Some(member) = next.filter(|_| known.is_some()) else {
-                self.connections.edit(slot).claiming.pop_front();
+                self.connections.edit(slot).visits.pop_front();
+                self.visit_next(slot);
+                if !self.spend(1) {
+                    self.connections.edit(slot);
+                    return;
+                }
                 continue;
             };
             if !self.spend(4) {
@@ -33,10 +38,13 @@ impl Broker {
                 return;
             }
             let behind = self.members[member].of_subscription.next;
-            if let Some(front) = self.connections.edit(slot).claiming.front_mut() {
+            if let Some(front) = self.connections.edit(slot).visits.front_mut() {
                 front.1 = behind;
             }
             self.claim_queue(member);
+            if self.connections[slot].stalled {
+                self.open_groups(member);
+            }
         }
     }
 
@@ -79,13 +87,6 @@ impl Broker {
                 self.channels.edit(slot);
                 return;
             }
-            self.admit(slot, member);
-        }
-    }
-
-    /// Tells all consumers of a queue that is just made. They have joined it in this call, however little that may still do.
-    pub(super) fn admit_all(&mut self, slot: ChannelSlot) {
-        while let Some(member) = self.channels[slot].admits {
             self.admit(slot, member);
         }
     }

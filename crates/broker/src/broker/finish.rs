@@ -6,6 +6,7 @@
 //! wait. Meanwhile small messages go on: parts of large ones leave some memory free for them.
 
 use super::connection::Phase;
+use super::making::need_of_channel;
 use super::pause::Blocked;
 use super::pending::Pending;
 use super::{Broker, Timer};
@@ -61,7 +62,7 @@ impl Broker {
             Some(&Pending::Reserve { bytes, whole }) => {
                 self.budget.needed_for_part(bytes.saturating_sub(row.reserved), whole)
             }
-            Some(Pending::Publish { channel, .. }) => cost::channel(channel.len()),
+            Some(Pending::Publish { channel, .. }) => need_of_channel(channel, self.count_patterns(channel)),
             Some(Pending::Barrier { .. } | Pending::Receipt { .. } | Pending::Refused { .. }) | None => 0,
         });
         let before = row.need;

@@ -92,8 +92,8 @@ impl Broker {
         if !row.joining.is_empty() {
             self.go_on_joining(slot);
         }
-        if !self.connections[slot].claiming.is_empty() {
-            self.go_on_claiming(slot);
+        if !self.connections[slot].visits.is_empty() {
+            self.go_on_visiting(slot);
         }
         if !self.connections[slot].settling.is_empty() {
             self.go_on_settling(slot);

@@ -10,8 +10,8 @@ use super::member::Skipped;
 use crate::backlog::Filing;
 use crate::delivery::Tries;
 use crate::lease::LEASE_MESSAGES;
-use crate::slots::{ChannelSlot, GroupSlot, Key, MemberSlot, Slots};
-use crate::{Attributes, Batch, cost};
+use crate::slots::{ChannelSlot, ConnectionSlot, GroupSlot, Key, MemberSlot, Slots};
+use crate::{Attributes, Batch, SubscriptionId, cost};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -170,6 +170,23 @@ impl Broker {
             }
             Some(&Group { in_flight: 1.., .. }) => Filing::Nowhere,
             _ => Filing::Free,
+        }
+    }
+
+    /// A connection takes nothing: its consumers lose the groups of which they have nothing, some a step.
+    pub(super) fn lose_groups(&mut self, slot: ConnectionSlot) {
+        self.connections.edit(slot).loses = Some(SubscriptionId(0));
+        self.visit_next(slot);
+    }
+
+    /// Goes on with the next subscription of a connection that takes nothing, behind all that are visited.
+    pub(super) fn visit_next(&mut self, slot: ConnectionSlot) {
+        let connection = self.connections.quietly().row(slot);
+        let Some(from) = connection.loses.filter(|_| connection.visits.is_empty()) else { return };
+        let next = connection.subscriptions.range(from..).next().map(|(&id, &subscription)| (id, subscription));
+        connection.loses = next.and_then(|(id, _)| id.0.checked_add(1)).map(SubscriptionId);
+        if let Some((_, subscription)) = next {
+            connection.visits.push_back((subscription, self.subscriptions[subscription].members.first));
         }
     }
 

@@ -139,7 +139,9 @@ impl Broker {
             Blocked::Share(queue) => (queue, true),
             Blocked::Subscriber(_) | Blocked::Memory | Blocked::Joining | Blocked::Receipts => return None,
         };
-        (self.channels[queue].kind == Kind::Queue).then_some(Awaited { queue, is_share })
+        // Publishers of a queue that rejects wait for the call at hand alone.
+        let is_brief = !is_share && self.rejects(queue);
+        (self.channels[queue].kind == Kind::Queue && !is_brief).then_some(Awaited { queue, is_share })
     }
 
     /// The knot that a connection is part of.

@@ -32,6 +32,8 @@ impl Broker {
             }
             self.connections.edit(slot).ending.pop_front();
         }
+        let row = self.connections.quietly().row(slot);
+        row.parts = row.leaves;
         // Acks that have arrived count before anything goes back, though no call has had the time for them.
         let connection = &self.connections[slot];
         if connection.phase >= Phase::Finishing && !connection.settling.is_empty() {

@@ -57,6 +57,13 @@ pub(super) enum Skipped {
     Excluded,
 }
 
+/// The place of a new member among those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    Newest,
+    Oldest,
+}
+
 /// A subscription as one of its channels sees it.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -101,6 +108,11 @@ fn skipped(member: &mut Member) -> &mut Link<MemberSlot> {
 impl Broker {
     /// A subscription becomes a member of a channel: the next whose turn it is.
     pub(super) fn join(&mut self, subscription: SubscriptionSlot, channel: ChannelSlot) -> MemberSlot {
+        self.join_as(subscription, channel, Age::Newest)
+    }
+
+    /// As [`Broker::join`], for one that is newer or older than all members.
+    pub(super) fn join_as(&mut self, subscription: SubscriptionSlot, channel: ChannelSlot, age: Age) -> MemberSlot {
         let Subscription { id, connection, by_pattern, .. } = self.subscriptions[subscription];
         let member = self.members.insert(Member {
             channel,
@@ -119,12 +131,18 @@ impl Broker {
         });
         self.budget.charge(cost::MEMBER);
         let row = self.channels.edit(channel);
-        row.everybody.push_back(&mut self.members, member, in_channel);
+        match age {
+            Age::Newest => row.everybody.push_back(&mut self.members, member, in_channel),
+            Age::Oldest => row.everybody.push_front(&mut self.members, member, in_channel),
+        }
         row.members += 1;
         row.exact_members += u32::from(!by_pattern);
         self.unused_charge += if row.is_unused { cost::MEMBER } else { 0 };
         if row.kind == Kind::Queue && row.claims.is_empty() {
-            row.turns.push_front(&mut self.members, member, turn);
+            match age {
+                Age::Newest => row.turns.push_front(&mut self.members, member, turn),
+                Age::Oldest => row.turns.push_back(&mut self.members, member, turn),
+            }
         } else if row.kind == Kind::Queue {
             self.members.row(member).skipped_in = Skipped::Excluded;
         }
@@ -173,10 +191,10 @@ impl Broker {
         }
         if let Some(claim) = self.subscriptions[subscription].claim {
             self.give_up_claim(channel, member, claim);
-            let behind = self.members[member].of_subscription.next;
-            let claiming = &mut self.connections.quietly().row(connection).claiming;
-            claiming.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
         }
+        let behind = self.members[member].of_subscription.next;
+        let visits = &mut self.connections.quietly().row(connection).visits;
+        visits.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
         let list = &mut self.subscriptions.row(subscription).members;
         list.remove(&mut self.members, member, of_subscription);
         let row = self.members.row(member);
@@ -188,6 +206,18 @@ impl Broker {
         // Publishers of this channel need not wait for its outbox any more.
         self.connections.edit(connection).wakes_all = true;
         self.unref(member, 0);
+    }
+
+    /// Whether a member is on its way out of its channel: its subscription has ended, or all of its connection.
+    #[inline(always)]
+    pub(super) fn is_parting(&self, member: MemberSlot) -> bool {
+        let row = &self.members[member];
+        self.connections[row.connection].parts && self.has_ended(row)
+    }
+
+    #[cold]
+    fn has_ended(&self, member: &Member) -> bool {
+        self.connections[member.connection].has_left() || self.subscriptions[member.subscription].is_ended
     }
 
     /// So many references less; the last one of a member that has left removes it.

@@ -7,7 +7,7 @@
 //! | command or call | changes | follow-up work that the marks lead to |
 //! |---|---|---|
 //! | `Connect` | connection | close it while the broker drains |
-//! | `Publish`, `PublishWithReceipt`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | forget the channel if it is unused |
+//! | `Publish`, `PublishWithReceipt`, `Barrier`, `Receipt` | channel, outboxes, connection (paused) | let patterns join a new channel, some a step; forget the channel if it is unused |
 //! | `ReceiptsWritten` | memory, connection | go on with what waits behind receipts; close if finished; free memory |
 //! | `Subscribe` | members, channel | join what the pattern matches, some channels a step; dispatch; what a topic buffered; wake its publishers |
 //! | `SubscribeDurable` | channel, members, topics that feed it | as `Subscribe`; the topics give retained values, and their publishers go on, some topics a step |
@@ -49,6 +49,7 @@ mod knot;
 mod leave;
 mod listing;
 mod load;
+mod making;
 mod member;
 mod moving;
 mod new;
@@ -84,6 +85,7 @@ use crate::{Command, ConnectionId, Event, Refusal, Time, Totals};
 use bytes::Bytes;
 use channel::Channel;
 use connection::Connection;
+use making::BornSubscription;
 use member::{Member, Subscription};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -155,8 +157,8 @@ pub struct Broker {
     subscriptions: Slots<SubscriptionSlot, Subscription>,
     members: Slots<MemberSlot, Member>,
     /// Patterns of topics, and of queues.
-    topics: Trie<SubscriptionSlot>,
-    queues: Trie<SubscriptionSlot>,
+    topics: Trie<BornSubscription>,
+    queues: Trie<BornSubscription>,
     /// Patterns of the topics that feed durable subscriptions.
     sources: Trie<ChannelSlot>,
     /// The charge for the lists of the queues that topics feed.

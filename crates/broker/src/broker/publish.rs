@@ -65,8 +65,8 @@ impl Broker {
             Kind::Queue => self.publish_to_queue(channel, batch),
             Kind::Topic if self.oldest_subscriber(channel).is_none() => self.buffer(channel, batch),
             // All subscribers are to get it, behind what only the first gets.
-            Kind::Topic if !row.backlog.is_empty() => {
-                let reason = PauseReason::FirstSubscriber { channel: row.name.clone() };
+            Kind::Topic if !row.backlog.is_empty() || row.joins.is_some() => {
+                let reason = self.not_all_get(channel);
                 Err((batch, Blocked::Channel(channel), reason))
             }
             Kind::Topic => self.publish_to_topic(channel, batch),
@@ -75,7 +75,9 @@ impl Broker {
         self.count_published(slot, channel, count - left as u64, result.is_ok());
         match result {
             Ok(()) => Ok(Some(channel)),
-            Err((batch, Blocked::Channel(_), reason)) if self.rejects(channel) => {
+            Err((batch, Blocked::Channel(_), reason))
+                if self.rejects(channel) && !self.is_about_to_dispatch(channel) =>
+            {
                 self.reject(slot, channel, batch.len(), &reason);
                 Ok(Some(channel))
             }
@@ -126,6 +128,18 @@ impl Broker {
         let channel = self.names.get(name).copied()?;
         self.connections.quietly().row(slot).last_channel = Some(channel);
         Some(channel)
+    }
+
+    /// Why a topic's publishers wait while it has subscribers: what is published now would miss some, or overtake what only
+    /// the first gets.
+    #[cold]
+    fn not_all_get(&self, topic: ChannelSlot) -> PauseReason {
+        let row = &self.channels[topic];
+        let channel = row.name.clone();
+        match row.joins {
+            Some(_) => PauseReason::Patterns { channel },
+            None => PauseReason::FirstSubscriber { channel },
+        }
     }
 
     /// Counts messages, and with the last of them their publish.
@@ -201,9 +215,19 @@ impl Broker {
         }
     }
 
-    fn rejects(&self, channel: ChannelSlot) -> bool {
+    /// Whether a queue's publishers do not wait for room in it.
+    pub(super) fn rejects(&self, channel: ChannelSlot) -> bool {
         let row = &self.channels[channel];
         row.overflow == QueueOverflow::Reject && row.kind == Kind::Queue && !row.is_dead
+    }
+
+    /// Whether a queue will dispatch without anybody's doing: messages are on their way back to it, or this call has not come
+    /// to all that wait. Until then a publisher waits, for the consumers may have room for its messages.
+    #[cold]
+    fn is_about_to_dispatch(&self, slot: ChannelSlot) -> bool {
+        let channel = &self.channels[slot];
+        let is_left_over = channel.backlog.has_ready() && !channel.turns.is_empty();
+        !channel.is_paused && (!channel.is_whole() || self.is_reclaiming(slot) || is_left_over)
     }
 
     /// Messages find no room in a queue, and their publisher is not to wait for it.
@@ -273,6 +297,10 @@ impl Broker {
     fn buffer(&mut self, slot: ChannelSlot, batch: Batch) -> Result<(), Rest> {
         let whole = batch.bytes();
         let channel = &self.channels[slot];
+        if channel.joins.is_some() {
+            let reason = self.not_all_get(slot);
+            return Err((batch, Blocked::Channel(slot), reason));
+        }
         if channel.feeds.is_some() {
             self.feed(slot, &batch);
             return Ok(());
@@ -337,8 +365,8 @@ impl Broker {
         while let Some(member) = next {
             next = self.members[member].in_channel.next;
             let connection = self.members[member].connection;
-            if self.connections[connection].has_left() {
-                // It is on its way out of the channel.
+            if self.is_parting(member) {
+                // It gets nothing more.
             } else if self.make_room(slot, connection, batch) {
                 let allocation = Some(self.budget.retain(allocation));
                 let entry = OutboxEntry {

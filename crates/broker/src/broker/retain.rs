@@ -178,7 +178,7 @@ impl Broker {
         let (batch, allocation, blocks) =
             (retained.batch.clone(), retained.allocation, row.policy == OverflowPolicy::Block);
         // The topic's buffer goes to its first subscriber, the value with it, and then to those that came meanwhile.
-        if row.has_buffered_value() || batch.has_expired(self.now) || self.connections[slot].has_left() {
+        if row.has_buffered_value() || batch.has_expired(self.now) || self.is_parting(member) {
             return;
         }
         let must_get = blocks && !self.connections[slot].is_closing();

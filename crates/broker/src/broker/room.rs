@@ -22,7 +22,7 @@ impl Broker {
             next = self.members[member].in_channel.next;
             let subscriber = self.members[member].connection;
             let row = &self.connections[subscriber];
-            if !row.fits(bytes, messages, &self.limits) && !row.is_closing() && !row.has_left() {
+            if !row.fits(bytes, messages, &self.limits) && !row.is_closing() && !self.is_parting(member) {
                 let must = self.must_wait_for(slot, subscriber, bytes);
                 wait = wait.or(must);
             }

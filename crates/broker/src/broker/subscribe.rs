@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::connection::{Phase, Sweep};
+use super::making::BornSubscription;
 use super::member::Subscription;
 use super::rules::first_rule;
 use crate::limits::OverflowPolicy;
@@ -55,7 +56,7 @@ impl Broker {
             }
             _ => {
                 let born = self.subscriptions[subscription].born;
-                self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), subscription);
+                self.trie(Kind::of(pattern.as_bytes())).insert(pattern.as_bytes(), (born, subscription));
                 let (next, end) = exact.map_or((0, usize::MAX), |channel| (channel.index(), channel.index() + 1));
                 let joining = Joining { subscription, born, pattern, next, end };
                 self.connections.edit(slot).joining.push_back(joining);
@@ -184,7 +185,7 @@ impl Broker {
     /// The subscriber of a topic that joined first, of those that are not on their way out.
     pub(super) fn oldest_subscriber(&self, channel: ChannelSlot) -> Option<MemberSlot> {
         let mut member = self.channels[channel].everybody.first?;
-        while self.connections[self.members[member].connection].has_left() {
+        while self.is_parting(member) {
             member = self.members[member].in_channel.next?;
         }
         Some(member)
@@ -227,6 +228,7 @@ impl Broker {
         }
         let Some(subscription) = connection.subscriptions.remove(&id) else { return };
         connection.ending.push_back(subscription);
+        connection.parts = true;
         connection.wanted = connection.wanted.max(Sweep::Ended);
         let row = self.subscriptions.row(subscription);
         (row.is_ended, row.reclaims) = (true, true);
@@ -277,7 +279,7 @@ impl Broker {
         }
         let row = self.subscriptions.remove(subscription);
         if row.by_pattern {
-            self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), subscription);
+            self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), (row.born, subscription));
         }
         self.budget.release(row.charge());
         true
@@ -298,6 +300,7 @@ impl Broker {
     /// The connection leaves all its channels; its outbox stays as it is.
     pub(super) fn leave_all(&mut self, slot: ConnectionSlot) {
         let connection = self.connections.edit(slot);
+        connection.parts = true;
         if !std::mem::replace(&mut connection.leaves, true) {
             self.subscription_count -= connection.subscriptions.len();
             connection.manual = 0;
@@ -305,7 +308,7 @@ impl Broker {
         self.check_leaving(slot);
     }
 
-    pub(super) fn trie(&mut self, kind: Kind) -> &mut Trie<SubscriptionSlot> {
+    pub(super) fn trie(&mut self, kind: Kind) -> &mut Trie<BornSubscription> {
         match kind {
             Kind::Topic => &mut self.topics,
             Kind::Queue => &mut self.queues,

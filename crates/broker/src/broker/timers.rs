@@ -22,6 +22,8 @@ pub(super) enum Timer {
     Expiry(ConnectionId),
     /// An outbox is to go on passing over what has expired.
     Passing(ConnectionId),
+    /// Subscriptions are to go on joining a new channel.
+    Joins(ChannelSlot),
 }
 
 /// Publishers that wait for one subscriber, and other subscribers of their topics, are looked at so
@@ -57,6 +59,7 @@ impl Broker {
                     let slot = self.ids.get(&id).copied();
                     slot.into_iter().for_each(|slot| self.hand_out(slot));
                 }
+                Some((_, Timer::Joins(slot))) => self.go_on_with_joins(slot),
                 None => {}
             }
         }
@@ -156,6 +159,8 @@ impl Broker {
             return;
         }
         connection.stalled = true;
+        self.lose_groups(slot);
+        let connection = self.connections.edit(slot);
         if connection.outbox.has_in_flight() {
             self.recall(slot);
         } else {

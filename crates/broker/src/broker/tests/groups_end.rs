@@ -154,3 +154,42 @@ fn a_group_whose_consumer_was_excluded_waits_for_what_that_has_also_if_it_may_co
         is_right(&bench);
     }
 }
+
+#[test]
+fn a_consumer_that_takes_nothing_loses_a_group_of_which_it_has_nothing_whatever_it_waits_for() {
+    let mut bench = Bench::new(Limits { write_timeout: Duration::from_millis(10), ..Limits::default() });
+    bench.subscribe_with(1, "/queue/*", manual(1));
+    check(&publish(&mut bench, "/queue/a", "g", &["0"]), &["1:0"]);
+    bench.credit(1, 5);
+    check(&bench.publish(3, "/queue/b", &["x"]), &[]);
+    // The message that comes back is still its own, and waits for the ack of the other.
+    check(&bench.send(1, nack(1, 1)), &["1:x"]);
+    check(&bench.subscribe_with(2, "/queue/a", manual(10)), &[]);
+    check(&bench.pass(10), &["recall 1", "2:0"]);
+}
+
+#[test]
+fn many_subscriptions_lose_their_groups_in_steps() {
+    let mut bench = Bench::new(Limits { write_timeout: Duration::from_millis(10), ..Limits::default() });
+    for number in 0..50 {
+        let (subscription, pattern) = (SubscriptionId(number), format!("/queue/{number}").into());
+        bench.send(1, Command::Subscribe { subscription, pattern, ack: manual(1) });
+    }
+    let (subscription, pattern) = (SubscriptionId(50), "/queue/*".into());
+    bench.send(1, Command::Subscribe { subscription, pattern, ack: manual(1) });
+    check(&publish(&mut bench, "/queue/a", "g", &["0"]), &["1:0"]);
+    bench.credit(1, 5);
+    bench.publish(3, "/queue/b", &["x"]);
+    check(&bench.send(1, nack(1, 1)), &["1:x"]);
+    check(&bench.subscribe_with(2, "/queue/a", manual(10)), &[]);
+    bench.broker.set_steps_per_call(3);
+    let mut events = bench.pass(10);
+    // None of these subscriptions is passed over, and one that ends meanwhile is no stumbling block.
+    bench.send(1, Command::Unsubscribe { subscription: SubscriptionId(20) });
+    bench.broker.handle_timeout(bench.now);
+    events.extend(bench.pass(0));
+    check(&events, &["recall 1", "2:0"]);
+    bench.send(1, Command::Disconnect);
+    bench.pass(0);
+    assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}

@@ -16,6 +16,7 @@ mod groups_end;
 mod knot;
 mod knot_memory;
 mod listing;
+mod making;
 mod moving;
 mod moving_counts;
 mod overflow;
@@ -204,8 +205,7 @@ fn a_consumer_without_room_is_skipped_and_its_turn_is_not_saved() {
     let mut bench = Bench::new(small());
     bench.subscribe(1, "/queue/a");
     bench.subscribe(2, "/queue/a");
-    let long = "x".repeat(96);
-    let long: &'static str = long.leak();
+    let long: &'static str = "x".repeat(96).leak();
     bench.publish(3, "/queue/a", &[long]);
     check(&bench.publish(3, "/queue/a", &["12345678", "a", "b"]), &["1:12345678", "1:a", "1:b"]);
     bench.credit(2, 100);

@@ -1,6 +1,6 @@
 //! Queues that are full: who waits, who is told, and what is dropped.
 
-use super::{Bench, brief, check, small};
+use super::{Bench, brief, check, manual, small};
 use crate::{Attributes, Batch, ChannelRule, Command, Event, Limits, Packer, Pattern, QueueOverflow, Refusal, cost};
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,4 +231,74 @@ fn a_purge_drops_what_waits_and_resumes_who_was_paused() {
     assert_eq!(bench.broker.purge(bench.now, b"/queue/a"), Some(2));
     check(&bench.events(), &["resume 1"]);
     assert_eq!(bench.broker.purge(bench.now, b"/queue/none"), None);
+}
+
+/// Messages of a priority to `/queue/a`.
+fn publish_with(bench: &mut Bench, bodies: &[&str], attributes: Attributes) -> Vec<Event> {
+    let mut packer = Packer::default();
+    bodies.iter().for_each(|body| packer.push(body.as_bytes()));
+    let batch = packer.finish().unwrap().with_attributes(Arc::new(attributes));
+    bench.send(3, Command::Publish { channel: "/queue/a".into(), batch })
+}
+
+#[test]
+fn a_queue_rejects_nothing_of_a_higher_priority_that_its_consumers_have_room_for() {
+    for (room, rejected) in [(2, 1), (3, 0), (4, 0)] {
+        for steps in [1, 4096] {
+            let mut bench = full(QueueOverflow::Reject, 1);
+            bench.broker.set_steps_per_call(steps);
+            bench.subscribe_with(1, "/queue/a", manual(1 + room));
+            bench.publish(3, "/queue/a", &["0"]);
+            bench.credit(1, 5);
+            let urgent = Attributes { priority: 9, ..Attributes::default() };
+            let mut events = publish_with(&mut bench, &["1", "2", "3", "4"], urgent);
+            bench.rest();
+            events.extend(bench.events());
+            let given = brief(&events).iter().filter(|line| line.starts_with("1:")).count();
+            assert_eq!((given, bench.broker.totals().rejected), (room as usize, rejected), "{room}: {events:?}");
+            assert_eq!(depth(&bench, "/queue/a"), 4 - room as usize - rejected as usize);
+            assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+        }
+    }
+}
+
+#[test]
+fn a_queue_rejects_nothing_while_what_comes_back_to_it_is_on_its_way_to_a_consumer_with_room() {
+    let mut bench = full(QueueOverflow::Reject, 1);
+    bench.subscribe_with(1, "/queue/a", manual(100));
+    (0..20).for_each(|number| drop(bench.publish(3, "/queue/a", &[&number.to_string()])));
+    bench.broker.set_steps_per_call(1);
+    bench.send(1, Command::Disconnect);
+    bench.subscribe_with(2, "/queue/a", manual(100));
+    while depth(&bench, "/queue/a") == 0 {
+        bench.broker.handle_timeout(bench.now);
+    }
+    bench.publish(3, "/queue/a", &["new"]);
+    bench.rest();
+    let given: Vec<String> = brief(&bench.events()).into_iter().filter(|line| line.starts_with("2:")).collect();
+    assert_eq!((given.len(), given[20].as_str()), (21, "2:new"));
+    assert_eq!(bench.broker.totals().rejected, 0);
+}
+
+#[test]
+fn a_paused_queue_that_is_full_rejects_at_once() {
+    let mut bench = full(QueueOverflow::Reject, 1);
+    bench.subscribe(1, "/queue/a");
+    assert!(bench.broker.pause_queue(bench.now, b"/queue/a"));
+    check(&bench.publish(3, "/queue/a", &["0"]), &[]);
+    let told = "rejected 1 of 3 to /queue/a: the queue is at its bound of 1 message (limits: queue-messages, overflow)";
+    check(&bench.publish(3, "/queue/a", &["1"]), &[told]);
+}
+
+#[test]
+fn a_queue_that_rejects_takes_nothing_over_its_bound_from_its_own_consumer() {
+    let limits = Limits { queue: 1 << 20, queue_messages: 1, outbox: 10_000, read_ahead: 0, ..small() };
+    let mut bench = Bench::new(Limits { overflow: QueueOverflow::Reject, ..limits });
+    bench.subscribe_with(3, "/queue/a", manual(1));
+    bench.publish(3, "/queue/a", &["0"]);
+    bench.credit(3, 5);
+    let urgent = Attributes { priority: 9, ..Attributes::default() };
+    publish_with(&mut bench, &["1", "2", "3"], urgent);
+    assert_eq!((depth(&bench, "/queue/a"), bench.broker.totals().rejected), (1, 2));
+    assert_eq!(bench.broker.totals().paused, 0);
 }

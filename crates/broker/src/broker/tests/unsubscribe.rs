@@ -2,7 +2,7 @@
 
 use super::retry::{ack, nack, tries};
 use super::{Bench, check, manual};
-use crate::{AckMode, Batch, Command, Delivery, Limits, SubscriptionId};
+use crate::{AckMode, Batch, Command, Delivery, Limits, OverflowPolicy, SubscriptionId};
 use std::time::Duration;
 
 const END: Command = Command::Unsubscribe { subscription: SubscriptionId(0) };
@@ -170,4 +170,50 @@ fn acks_for_an_ended_subscription_are_read_though_its_connection_waits_for_the_m
     let row = bench.broker.queue(bench.now, b"/queue/a").unwrap();
     assert!(is_paused && row.bytes > 90_000, "{row:?}");
     assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}
+
+/// Connection 2 has ended a subscription to a pattern that has joined ten topics, and most of them are not left yet.
+fn ended_pattern(limits: Limits) -> Bench {
+    let mut bench = Bench::new(limits);
+    for number in 0..10 {
+        let (subscription, pattern) = (SubscriptionId(number), format!("/topic/{number}").into());
+        bench.send(1, Command::Subscribe { subscription, pattern, ack: AckMode::Auto });
+    }
+    bench.subscribe(2, "/topic/*");
+    bench.publish(3, "/topic/9", &["before"]);
+    bench.send(1, Command::Disconnect);
+    bench.broker.set_steps_per_call(1);
+    check(&bench.send(2, END), &[]);
+    assert!(bench.broker.poll_timeout() == Some(bench.now), "work is left over");
+    bench
+}
+
+#[test]
+fn no_topic_gives_a_subscription_that_has_ended_what_is_published_later() {
+    let mut bench = ended_pattern(Limits::default());
+    check(&bench.publish(3, "/topic/9", &["after"]), &[]);
+    bench.rest();
+    check(&bench.events(), &[]);
+    assert_eq!(bench.broker.totals().dropped_no_subscribers, 1);
+    bench.credit(2, 10);
+    bench.is_at_rest();
+}
+
+#[test]
+fn a_topic_buffers_for_its_next_subscriber_what_comes_after_the_last_subscription_has_ended() {
+    let mut bench = ended_pattern(Limits { buffer_unsubscribed: 1, ..Limits::default() });
+    check(&bench.publish(3, "/topic/9", &["after"]), &[]);
+    check(&bench.subscribe(4, "/topic/9"), &[]);
+    bench.rest();
+    check(&bench.events(), &["4:after"]);
+}
+
+#[test]
+fn no_publisher_waits_for_a_subscriber_whose_subscription_has_ended() {
+    let limits = Limits { outbox: 10, policy: OverflowPolicy::Block, ..Limits::default() };
+    let mut bench = ended_pattern(limits);
+    check(&bench.publish(3, "/topic/9", &["after"]), &[]);
+    assert_eq!(bench.broker.totals().dropped_slow, 0);
+    bench.rest();
+    check(&bench.events(), &[]);
 }

@@ -22,7 +22,7 @@ struct Case {
 type Prepare = fn(usize) -> Case;
 
 /// Each case, and of how many others its cost must not depend: few and many.
-const CASES: [(&str, Prepare, usize, usize); 33] = [
+const CASES: [(&str, Prepare, usize, usize); 35] = [
     ("a publish beside patterns that do not match", publish_beside_patterns, 1, MANY),
     ("the first publish to a name beside patterns that do not match", publish_to_a_new_name, 1, MANY),
     ("an ack under a pattern over queues", ack_under_a_pattern, 1, MANY),
@@ -55,6 +55,8 @@ const CASES: [(&str, Prepare, usize, usize); 33] = [
     ("a credit before messages that have expired", outbox::credit_before_expired, SOME, MANY),
     ("a subscription to a pattern of channels", patterns::subscribe, SOME, MANY),
     ("a durable subscription to a pattern of topics", patterns::subscribe_durable, SOME, MANY),
+    ("the first publish to a topic that patterns match", patterns::publish_to_a_new_topic, SOME, MANY),
+    ("a subscription to a new queue that patterns match", patterns::subscribe_to_a_new_queue, SOME, MANY),
     ("the end of a durable subscription", patterns::end_durable, SOME, MANY),
 ];
 
