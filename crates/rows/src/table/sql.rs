@@ -31,10 +31,10 @@ impl Statements {
         };
         let key_is = compared(&|at| format!("${}::text", at + 1));
         let many = compared(&|at| format!("w.k{at}"));
-        let arrays: Vec<String> = (0..key.len()).map(|at| format!("${}::text[]", at + 1)).collect();
+        let arrays: Vec<String> = (0..key.len()).map(|at| format!("pg_catalog.unnest(${}::text[])", at + 1)).collect();
         let names: Vec<String> = (0..key.len()).map(|at| format!("k{at}")).collect();
         let keys: Vec<String> = key.iter().map(|name| format!("t.{}::text", identifier(name))).collect();
-        // A column may be called r, too: `r.*` is the row.
+        // `r` alone would be the column of this name, where there is one.
         let row = "pg_catalog.row_to_json(r.*)::text";
         let json = format!("(SELECT {row} FROM (SELECT {all}) r)");
         let returning = format!("ARRAY[{}], {json}", keys.join(", "));
@@ -43,7 +43,7 @@ impl Statements {
             select: format!("SELECT {row} FROM (SELECT {all} FROM {table} t WHERE {key_is}) r"),
             select_many: format!(
                 "SELECT (SELECT {row} FROM (SELECT {all} FROM {table} t WHERE {many}) r) \
-                 FROM ROWS FROM (unnest({})) WITH ORDINALITY w({}, n) ORDER BY w.n",
+                 FROM ROWS FROM ({}) WITH ORDINALITY w({}, n) ORDER BY w.n",
                 arrays.join(", "),
                 names.join(", ")
             ),
@@ -92,7 +92,10 @@ impl Table {
 
     /// The channel of the table's events: `chan_` and its name, or a hash of it where that is too long.
     pub(crate) fn channel(&self) -> String {
-        let name = if self.schema == "public" { self.name.clone() } else { format!("{}.{}", self.schema, self.name) };
+        // A name with a dot is quoted, or it would be that of another schema's table.
+        let part = |name: &str| if name.contains(['.', '"']) { identifier(name) } else { name.to_owned() };
+        let name = part(&self.name);
+        let name = if self.schema == "public" { name } else { format!("{}.{name}", part(&self.schema)) };
         bounded("chan_", &name)
     }
 
