@@ -92,17 +92,20 @@ impl Table {
 
     /// The channel of the table's events: `chan_` and its name, or a hash of it where that is too long.
     pub(crate) fn channel(&self) -> String {
-        // A name with a dot is quoted, or it would be that of another schema's table.
-        let part = |name: &str| if name.contains(['.', '"']) { identifier(name) } else { name.to_owned() };
-        let name = part(&self.name);
-        let name = if self.schema == "public" { name } else { format!("{}.{name}", part(&self.schema)) };
-        bounded("chan_", &name)
+        channel(&self.schema, &self.name)
     }
 
     /// The comparison of the table's name as SQL text.
     pub(crate) fn name_literal(&self) -> String {
         literal(&self.name)
     }
+}
+
+fn channel(schema: &str, name: &str) -> String {
+    // A name with a dot is quoted, or it would be that of another schema's table.
+    let part = |name: &str| if name.contains(['.', '"']) { identifier(name) } else { name.to_owned() };
+    let schema = if schema == "public" { String::new() } else { part(schema) + "." };
+    bounded("chan_", &(schema + &part(name)))
 }
 
 fn names(columns: &[&str]) -> String {
@@ -148,7 +151,25 @@ pub(super) fn bounded(prefix: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bounded;
+    use super::{bounded, channel};
+
+    #[test]
+    fn no_two_tables_have_one_channel() {
+        let tables = [
+            ("public", "a"),
+            ("a", "b"),
+            ("public", "a.b"),
+            ("a.b", "c"),
+            ("a", "b.c"),
+            ("public", "a.b.c"),
+            ("public", "\"a.b\""),
+            ("\"a", "b\""),
+        ];
+        let channels: std::collections::HashSet<String> =
+            tables.iter().map(|(schema, name)| channel(schema, name)).collect();
+        assert_eq!(channels.len(), tables.len(), "{channels:?}");
+        assert!(channels.contains("chan_a") && channels.contains("chan_a.b"), "{channels:?}");
+    }
 
     #[test]
     fn long_names_stay_within_the_limit_and_apart() {

@@ -3,7 +3,7 @@
 use super::common::{cached, is_cached, patient, until};
 use super::{scratch, value};
 use serde_json::Value;
-use switchboard_rows::{Options, Source};
+use switchboard_rows::{Events, Options, RowChange, Source, TableSpec};
 
 /// No sampler, which would find them by chance.
 fn options() -> Options {
@@ -86,21 +86,26 @@ async fn a_key_that_is_dropped_while_its_table_is_served_is_a_problem_at_once() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_was_renamed_and_replaced_reports_nothing_as_the_new_one() {
-    let scratch = scratch("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
-    let cache = cached(scratch.database(), ["t"], options()).await;
-    cache.get_strong("t", 1).await.expect("read");
-    let flushes = cache.metrics().flushes;
-    scratch.run("BEGIN; ALTER TABLE t RENAME TO archive; CREATE TABLE t (LIKE archive INCLUDING ALL); COMMIT").await;
-    assert_eq!(cache.get_strong("t", 1).await.expect("read"), None);
-    until("the new table is noticed", async || (cache.metrics().flushes > flushes).then_some(())).await;
-    is_cached(&cache).await;
-    let mut changes = cache.subscribe();
-    scratch
-        .run("INSERT INTO archive VALUES (2, 2); UPDATE archive SET v = 3; DELETE FROM archive; TRUNCATE archive")
-        .await;
-    scratch.run("INSERT INTO t VALUES (7, 7)").await;
-    let first = changes.next().await.expect("a change");
-    let switchboard_rows::RowChange::Event { event, .. } = first else { panic!("{first:?}") };
-    assert!(event.contains(r#""id":7,"type":"INSERT""#), "{event}");
-    assert_eq!(value(cache.get_strong("t", 7).await.expect("read"))["v"], 7);
+    for events in [Events::Rows, Events::Keys] {
+        let spec = TableSpec { events, ..TableSpec::from("t") };
+        let scratch = scratch("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
+        let cache = cached(scratch.database(), [spec], options()).await;
+        cache.get_strong("t", 1).await.expect("read");
+        let flushes = cache.metrics().flushes;
+        scratch
+            .run("BEGIN; ALTER TABLE t RENAME TO archive; CREATE TABLE t (LIKE archive INCLUDING ALL); COMMIT")
+            .await;
+        assert_eq!(cache.get_strong("t", 1).await.expect("read"), None);
+        until("the new table is noticed", async || (cache.metrics().flushes > flushes).then_some(())).await;
+        is_cached(&cache).await;
+        let mut changes = cache.subscribe();
+        scratch
+            .run("INSERT INTO archive VALUES (2, 2); UPDATE archive SET v = 3; DELETE FROM archive; TRUNCATE archive")
+            .await;
+        scratch.run("INSERT INTO t VALUES (7, 7)").await;
+        let first = changes.next().await.expect("a change");
+        let RowChange::Event { event, .. } = first else { panic!("{first:?}") };
+        assert!(event.contains(r#""type":"INSERT""#) && event.contains('7'), "{event}");
+        assert_eq!(value(cache.get_strong("t", 7).await.expect("read"))["v"], 7);
+    }
 }

@@ -3,7 +3,7 @@
 use super::common::{cached, patient};
 use super::scratch;
 use serde_json::{Value, json};
-use switchboard_rows::RowChange;
+use switchboard_rows::{Events, RowChange, TableSpec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_event_is_lost_because_it_equals_an_earlier_one_of_its_transaction() {
@@ -50,5 +50,20 @@ async fn no_event_is_lost_because_it_equals_an_earlier_one_of_its_transaction() 
         let mut changes = cache.subscribe();
         scratch.run("DELETE FROM t WHERE id = 99").await;
         changes.next().await.expect("an event");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_event_of_keys_is_lost_because_it_equals_an_earlier_one_of_its_transaction() {
+    let scratch = scratch("CREATE TABLE t (id int PRIMARY KEY, v text)").await;
+    let spec = TableSpec { events: Events::Keys, ..TableSpec::from("t") };
+    let cache = cached(scratch.database(), [spec], patient()).await;
+    let mut changes = cache.subscribe();
+    let insert = "INSERT INTO t VALUES (1, 'x')";
+    scratch.run(&format!("BEGIN; {insert}; DELETE FROM t; {insert}; TRUNCATE t; {insert}; TRUNCATE t; COMMIT")).await;
+    for (kind, seq) in [("INSERT", 1), ("DELETE", 2), ("INSERT", 3), ("FLUSH", 3), ("INSERT", 4), ("FLUSH", 4)] {
+        let Some(RowChange::Event { event, .. }) = changes.next().await else { panic!("an event") };
+        let event: Value = event.parse().expect("JSON");
+        assert_eq!((&event["type"], &event["seq"]), (&json!(kind), &json!(seq)), "{event}");
     }
 }
