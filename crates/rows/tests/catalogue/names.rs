@@ -76,7 +76,7 @@ async fn tables_and_columns_may_have_every_name_that_our_sql_has() {
     let scratch = scratch(&sql).await;
     let address = server().address("app", scratch.scratch.name());
     let service = Service::start(&address, |settings| {
-        settings.tables = TABLES.iter().map(|name| TableSpec::from(&format!("public.{name}"))).collect()
+        settings.tables = TABLES.iter().map(|name| TableSpec::from(&format!("public.{name}"))).collect();
     });
     let service = service.await.live().await;
     let row = |id: u32, suffix: &str| {
