@@ -149,3 +149,26 @@ fn keys_of_any_length_are_told_apart() {
     }
     assert!(fill(&cache, TABLE, "", bytes(1)) && is_hit(&cache, START, TABLE, ""));
 }
+
+#[test]
+fn a_row_is_known_to_be_right_since_its_last_comparison_or_the_marker_before_its_fill() {
+    let cache = live(Limits::default());
+    let seconds = Duration::from_secs;
+    assert_eq!(cache.checked(TABLE, b"1"), None);
+    let (row, same_bytes) = (bytes(10), bytes(10));
+    let Some(lease) = cache.lease(TABLE, b"1") else { panic!("the key is free") };
+    // A marker that comes while the row is read may be of after it.
+    cache.marker(seconds(7), Lsn(10));
+    assert!(lease.fill(row.clone()));
+    assert_eq!(cache.checked(TABLE, b"1"), Some(START));
+    cache.confirm(seconds(20), TABLE, b"1", &same_bytes);
+    assert_eq!(cache.checked(TABLE, b"1"), Some(START), "another row, though its bytes be the same");
+    cache.confirm(seconds(20) + Duration::from_millis(199), TABLE, b"1", &row);
+    assert_eq!(cache.checked(TABLE, b"1"), Some(seconds(20) + Duration::from_millis(100)));
+    cache.confirm(seconds(19), TABLE, b"1", &row);
+    assert_eq!(cache.checked(TABLE, b"1"), Some(seconds(20) + Duration::from_millis(100)), "an older comparison");
+    // A connection forgets what was proven, and rows that are filled then are of after the newest marker still.
+    cache.connected();
+    assert!(fill(&cache, TABLE, "1", row));
+    assert_eq!(cache.checked(TABLE, b"1"), Some(seconds(7)));
+}

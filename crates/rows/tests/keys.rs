@@ -84,8 +84,8 @@ async fn an_event_names_the_keys_of_a_statement_and_no_more() {
     scratch.run("INSERT INTO t VALUES (2, 'y', 'secret'), (3, 'z\"', 'secret')").await;
     scratch.run("UPDATE t SET b = 'w', v = 'secret' WHERE a = 1").await;
     for expected in [
-        serde_json::json!({ "table": "t", "type": "INSERT", "ids": [[2, "y"], [3, "z\""]] }),
-        serde_json::json!({ "table": "t", "type": "UPDATE", "ids": [[1, "w"], [1, "x"]] }),
+        serde_json::json!({ "table": "t", "type": "INSERT", "seq": 2, "ids": [[2, "y"], [3, "z\""]] }),
+        serde_json::json!({ "table": "t", "type": "UPDATE", "seq": 1, "ids": [[1, "w"], [1, "x"]] }),
     ] {
         let Some(RowChange::Event { event, .. }) = changes.next().await else { panic!("no event") };
         let mut event: Value = serde_json::from_str(&event).expect("JSON");

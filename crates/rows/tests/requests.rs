@@ -125,7 +125,7 @@ async fn a_subscriber_goes_on_after_the_last_event_that_it_saw() {
     let RowChange::Event { table, event: text, .. } = &first else { panic!("{first:?}") };
     assert_eq!(&**table, "patron");
     let data = json!({ "id": 1, "name": "Ann", "fav_dish": null });
-    let whole = json!({ "table": "patron", "id": 1, "type": "INSERT", "data": data });
+    let whole = json!({ "table": "patron", "id": 1, "type": "INSERT", "seq": 1, "data": data });
     assert_eq!(serde_json::from_str::<Value>(text).expect("JSON"), whole);
     let second = event(&mut changes).await;
     // By its text, as a page has it.

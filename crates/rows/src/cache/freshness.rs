@@ -2,7 +2,23 @@
 
 use super::Lsn;
 use super::sync::{AtomicU64, SeqCst};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+/// A time in tenths of a second since the caller's origin, rounded down: four bytes a row, for 13 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tenths(u32);
+
+impl Tenths {
+    pub(super) fn of(time: Duration) -> Tenths {
+        Tenths(u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn time(self) -> Duration {
+        Duration::from_millis(u64::from(self.0) * 100)
+    }
+}
 
 /// The proof of the newest processed marker.
 ///
@@ -14,17 +30,25 @@ pub(super) struct Freshness {
     proven: AtomicU64,
     /// Position in the write-ahead log up to which every write was applied; 0: unknown.
     seen: AtomicU64,
+    /// Time of the newest marker of all connections, in tenths of a second. It proves nothing.
+    newest: AtomicU32,
     bound: u64,
 }
 
 impl Freshness {
     pub(super) fn new(bound: Duration) -> Freshness {
-        Freshness { proven: AtomicU64::new(0), seen: AtomicU64::new(0), bound: nanos(bound) }
+        Freshness { proven: AtomicU64::new(0), seen: AtomicU64::new(0), newest: AtomicU32::new(0), bound: nanos(bound) }
     }
 
     pub(super) fn prove(&self, sent: Duration, seen: Lsn) {
         self.proven.fetch_max(nanos(sent).saturating_add(1), SeqCst);
         self.seen.fetch_max(seen.0, SeqCst);
+        self.newest.fetch_max(Tenths::of(sent).0, Relaxed);
+    }
+
+    /// Sending time of the newest marker, before every read that begins now.
+    pub(super) fn newest(&self) -> Tenths {
+        Tenths(self.newest.load(Relaxed))
     }
 
     /// Forgets what was proven, for it concerned another database or an earlier connection.

@@ -1,5 +1,6 @@
 //! The right to fill one key, and the wait for somebody else's fill.
 
+use super::freshness::Tenths;
 use super::key::Key;
 use super::sync::Mutex;
 use super::{Cache, Row, TableId};
@@ -43,6 +44,8 @@ pub struct Lease {
     pub(super) hash: u64,
     pub(super) key: Key,
     pub(super) epoch: u64,
+    /// Its row is read after this.
+    pub(super) checked: Tenths,
     pub(super) flight: Arc<Flight>,
     pub(super) done: bool,
 }

@@ -18,10 +18,12 @@
 mod freshness;
 mod key;
 mod lease;
+mod look;
 mod shard;
 mod sync;
 
 pub use lease::{Lease, Waiter};
+pub use look::is_same;
 
 use bytes::Bytes;
 use freshness::Freshness;
@@ -120,8 +122,6 @@ pub struct Cache {
 /// Rows from which on a cache is split. Small ones are not, so that their bound is used to the last row.
 const SPLIT: usize = 1024;
 const SHARDS: usize = 16;
-/// Slots that a sample looks at, under the shard's lock.
-const SAMPLED: usize = 64;
 
 impl Cache {
     /// Makes an empty cache for `tables` tables. It answers nothing before the first marker.
@@ -267,48 +267,6 @@ impl Cache {
         Usage { rows: self.rows.load(SeqCst), bytes: self.bytes.load(SeqCst), leases: self.leases.load(SeqCst) }
     }
 
-    /// Every row that would be served: at rest, each equals its row in the database.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<(TableId, Box<[u8]>, Row)> {
-        let mut rows = Vec::new();
-        for shard in &self.shards {
-            for slot in shard.lock().slots() {
-                if let Content::Ready { row, epoch } = &slot.content
-                    && self.is_current(slot.table, *epoch)
-                {
-                    rows.push((slot.table, Box::from(&*slot.key), row.clone()));
-                }
-            }
-        }
-        rows
-    }
-
-    /// A row that would be served, if its age is proven; one by `random`, or `None` if that finds none.
-    #[must_use]
-    pub fn sample(&self, random: u64) -> Option<(TableId, Box<[u8]>, Row)> {
-        let shard = self.shard(random).lock();
-        let slots = shard.slots();
-        let begin = usize::try_from(random >> 16).unwrap_or(0).checked_rem(slots.len())?;
-        let (before, after) = slots.split_at(begin);
-        after.iter().chain(before).take(SAMPLED).find_map(|slot| match &slot.content {
-            Content::Ready { row, epoch } if self.is_current(slot.table, *epoch) => {
-                Some((slot.table, Box::from(&*slot.key), row.clone()))
-            }
-            _ => None,
-        })
-    }
-
-    /// A key's row if it would be served, without a mark of use.
-    #[must_use]
-    pub fn peek(&self, table: TableId, key: &[u8]) -> Option<Row> {
-        let hash = self.hash(table, key);
-        let mut shard = self.shard(hash).lock();
-        match &shard.find(table, hash, key)?.content {
-            Content::Ready { row, epoch } if self.is_current(table, *epoch) => Some(row.clone()),
-            _ => None,
-        }
-    }
-
     fn lease_in(self: &Arc<Self>, shard: &mut Shard, table: TableId, hash: u64, key: &[u8]) -> Option<Lease> {
         if self.leases.fetch_add(1, SeqCst) >= self.limits.leases {
             self.leases.fetch_sub(1, SeqCst);
@@ -320,9 +278,10 @@ impl Cache {
         let (key, flight) = (Key::from(key), Arc::new(Flight::new()));
         self.bytes.fetch_add(key.len(), SeqCst);
         let epoch = self.epoch(table);
+        let checked = self.freshness.newest();
         let content = Content::Loading { flight: flight.clone(), epoch };
-        shard.insert(Slot { table, used: false, hash, key: key.clone(), content });
-        Some(Lease { cache: self.clone(), table, hash, key, epoch, flight, done: false })
+        shard.insert(Slot { table, used: false, checked, hash, key: key.clone(), content });
+        Some(Lease { cache: self.clone(), table, hash, key, epoch, checked, flight, done: false })
     }
 
     /// Installs a filled lease's row; without the lease, its epoch, or room for it, only gives the lease back.
@@ -337,7 +296,8 @@ impl Cache {
             return false;
         }
         let content = Content::Ready { row, epoch };
-        shard.insert(Slot { table: lease.table, used: false, hash: lease.hash, key: lease.key.clone(), content });
+        let Lease { table, hash, checked, .. } = *lease;
+        shard.insert(Slot { table, used: false, checked, hash, key: lease.key.clone(), content });
         true
     }
 

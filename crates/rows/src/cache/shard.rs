@@ -1,5 +1,6 @@
 //! A part of the cache: slots in an array, an index, and a clock hand that evicts.
 
+use super::freshness::Tenths;
 use super::key::Key;
 use super::lease::Flight;
 use super::{Row, TableId};
@@ -17,6 +18,8 @@ pub(super) struct Slot {
     pub(super) table: TableId,
     /// Read since the clock hand passed.
     pub(super) used: bool,
+    /// The row was right then.
+    pub(super) checked: Tenths,
     pub(super) hash: u64,
     pub(super) key: Key,
     pub(super) content: Content,

@@ -19,7 +19,14 @@ const STATEMENTS: usize = 128;
 
 /// Row JSON must not depend on a role's or a database's settings.
 const FORMATS: &str = "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'iso_8601'; \
-    SET bytea_output = 'hex'; SET extra_float_digits = 1; SET client_min_messages = warning;";
+    SET bytea_output = 'hex'; SET extra_float_digits = 1; SET client_min_messages = warning; \
+    SET quote_all_identifiers = off;";
+
+/// A role's search path may name `pg_catalog` behind schemas in which others create types and functions. Unnamed, it is
+/// the first.
+const PATH: &str = "SELECT pg_catalog.set_config('search_path', coalesce(pg_catalog.string_agg(pg_catalog.quote_ident(s::pg_catalog.text), ', '), ''), false) \
+    FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s WHERE s OPERATOR(pg_catalog.<>) 'pg_catalog' \
+    HAVING 'pg_catalog' OPERATOR(pg_catalog.=) ANY (pg_catalog.current_schemas(false));";
 
 const IDENTITY: &str = "SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()), \
     CASE WHEN pg_is_in_recovery() THEN NULL ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END, \
@@ -33,7 +40,7 @@ pub(crate) fn settings(name: &str, statement: Duration, lock: Duration) -> Strin
     // Zero would mean no limit.
     let [statement, lock] = [statement, lock].map(|time| time.as_millis().clamp(1, 1 << 30));
     format!(
-        "{FORMATS} SET application_name = '{name}'; SET statement_timeout = {statement}; SET lock_timeout = {lock};"
+        "{PATH} {FORMATS} SET application_name = '{name}'; SET statement_timeout = {statement}; SET lock_timeout = {lock};"
     )
 }
 

@@ -45,21 +45,31 @@ pub(super) fn preferences(headers: &HeaderMap) -> Result<Preferences, Refusal> {
     Ok(Preferences::parse(values)?)
 }
 
-/// Reads the header `Consistency`, or the query's `_consistency`, which comes first.
+/// Reads the header `Consistency` and the query's `_consistency`, which may not contradict each other.
 pub(super) fn consistency(headers: &HeaderMap, query: Option<&str>) -> Result<Consistency, Refusal> {
-    let text = match query {
-        Some(text) => text,
-        None => match headers.get(CONSISTENCY) {
-            None => return Ok(Consistency::Cached),
-            Some(value) => value.to_str().unwrap_or_default().trim(),
-        },
-    };
-    Ok(text.parse::<Consistency>()?)
+    let given = headers.get_all(CONSISTENCY).iter().map(|value| value.to_str().unwrap_or_default().trim());
+    let mut asked = None;
+    for text in given.chain(query) {
+        let consistency: Consistency = text.parse()?;
+        match asked {
+            Some(before) if before != consistency => {
+                return Err(Refusal::bad(format!(
+                    "the request asks for two consistencies: {before} and {consistency}"
+                )));
+            }
+            _ => asked = Some(consistency),
+        }
+    }
+    Ok(asked.unwrap_or_default())
 }
 
-/// The header `Consistency`.
+/// The header `Consistency`; empty if there are several, which [`consistency`] compares.
 pub(super) fn consistency_header(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(CONSISTENCY).map(HeaderValue::as_bytes)
+    let mut given = headers.get_all(CONSISTENCY).iter().map(HeaderValue::as_bytes);
+    match (given.next(), given.next()) {
+        (first, None) => first,
+        _ => Some(b""),
+    }
 }
 
 /// The headers that [`is_known`] reads.

@@ -136,6 +136,11 @@ fn counters(metrics: &crate::Metrics, text: &mut Text) {
         ("rows_markers_failed_total", "Freshness markers that could not be sent.", metrics.markers_failed),
         ("rows_connects_total", "Connections that the change feed has made.", metrics.connects),
         ("rows_sampled_total", "Cached rows compared with the database.", metrics.rows_sampled),
+        (
+            "rows_samples_failed_total",
+            "Comparisons that the database did not answer, or refused.",
+            metrics.samples_failed,
+        ),
         ("rows_inconsistent_total", "Cached rows that were stale when compared.", metrics.rows_inconsistent),
         (
             "rows_listeners_ended_total",
@@ -146,7 +151,12 @@ fn counters(metrics: &crate::Metrics, text: &mut Text) {
         text.single(name, "counter", help, value);
     }
     let longest = metrics.longest_inconsistent.as_secs_f64();
-    text.single("rows_longest_inconsistent_seconds", "gauge", "Longest time for which a stale row was seen.", longest);
+    text.single(
+        "rows_longest_inconsistent_seconds",
+        "gauge",
+        "Longest time for which a stale row may have been served: since it was last seen to be right.",
+        longest,
+    );
     let usage = metrics.queue_usage;
     text.single(
         "rows_notification_queue_usage",

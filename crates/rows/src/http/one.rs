@@ -156,6 +156,9 @@ fn consistency_of(query: &str) -> Result<Option<String>, Refusal> {
         if name != "_consistency" {
             return Err(Refusal::bad(format!("a row's path takes _consistency alone, not {name}")));
         }
+        if found.is_some() {
+            return Err(Refusal::bad("_consistency is given twice"));
+        }
         found = Some(value.into_owned());
     }
     Ok(found)

@@ -8,7 +8,8 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Metrics {
             $($(#[$doc])* pub $name: u64,)*
-            /// Longest time that a row was seen to be inconsistent.
+            /// Longest time for which an inconsistent row may have been served: from the last time that it was seen to be
+            /// right, to its flush.
             pub longest_inconsistent: Duration,
             /// Part of PostgreSQL's notification queue that is in use, from 0 to 1.
             pub queue_usage: f64,
@@ -56,6 +57,8 @@ counters! {
     connects,
     /// Cached rows that were compared with the database.
     rows_sampled,
+    /// Comparisons that the database did not answer, or refused.
+    samples_failed,
     /// Cached rows that differed from the database after a marker.
     rows_inconsistent,
     /// Listeners that did not read, and were ended.

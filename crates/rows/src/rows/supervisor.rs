@@ -259,7 +259,11 @@ pub(super) async fn load_tables(
                 continue;
             }
         };
-        let problem = triggers_problem(inner, session, &table, before.as_deref(), install).await?;
+        let problem = match &table.forbidden {
+            // Each request gets the database's own refusal.
+            Some(reason) => Some(Error::table(&table.name, reason)),
+            None => triggers_problem(inner, session, &table, before.as_deref(), install).await?,
+        };
         if let Some(problem) = &problem {
             say(inner, id, problem);
         }

@@ -9,14 +9,17 @@ use tokio_postgres::Client;
 
 const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersistence::text, row_security_active(c.oid), \
     EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AND c.relkind <> 'p', c.relispartition, \
-    EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid) \
+    has_schema_privilege(n.oid, 'USAGE'), EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), \
+    EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid) \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
 
 const COLUMNS: &str = "SELECT a.attname::text, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text END, \
-    format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1), a.attnotnull, coalesce(l.collisdeterministic, true), \
-    a.attgenerated <> '' OR a.attidentity = 'a', a.attnum, a.atthasdef OR a.attidentity <> '' \
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation \
+    format_type(a.atttypid, a.atttypmod), format('%I.%I', y.nspname, t.typname), a.attnotnull, coalesce(l.collisdeterministic, true), \
+    a.attgenerated <> '' OR a.attidentity = 'a', a.attnum, a.atthasdef OR a.attidentity <> '', \
+    has_column_privilege($1::oid, a.attnum, 'SELECT') \
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace y ON y.oid = t.typnamespace \
+    LEFT JOIN pg_collation l ON l.oid = a.attcollation \
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 /// Unique indexes that hold for every row at every moment, the primary key first.
@@ -32,13 +35,14 @@ pub(crate) struct Column {
     key_type: Option<KeyType>,
     /// The type, in words.
     pub(crate) shown_type: String,
-    /// The type as SQL, without a length: a cast to it cuts nothing off.
+    /// The type as SQL, with its schema, and without a length: a cast to it cuts nothing off.
     pub(crate) cast: String,
     pub(crate) not_null: bool,
     deterministic: bool,
     /// Computed by the database alone.
     pub(crate) computed: bool,
     pub(crate) has_default: bool,
+    is_readable: bool,
     number: i16,
 }
 
@@ -52,6 +56,8 @@ pub(crate) struct Table {
     pub(crate) events: Events,
     pub(crate) key: Vec<String>,
     types: Vec<KeyType>,
+    /// Why our role may not read its rows.
+    pub(crate) forbidden: Option<String>,
     pub(crate) statements: Statements,
 }
 
@@ -80,12 +86,12 @@ pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Err
     }
     if spec.events == Events::Keys {
         // A trigger of each statement sees those that name its table.
-        if kind == "p" || row.try_get(7)? {
+        if kind == "p" || row.try_get(8)? {
             return Err(wrong(
                 "it is partitioned or inherits, so events of keys alone would miss writes; give it events of rows",
             ));
         }
-        if row.try_get(8)? {
+        if row.try_get(9)? {
             return Err(wrong(
                 "a subscription fills it, whose writes have no events of keys alone; give it events of rows",
             ));
@@ -115,17 +121,15 @@ pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Err
         key.push(column.name.clone());
     }
     let columns: Vec<Column> = columns.into_iter().filter(|column| !is_hidden(column)).collect();
+    let forbidden = if row.try_get(7)? {
+        let column = columns.iter().find(|column| !column.is_readable);
+        column.map(|column| format!("our role may not read its column {}; GRANT SELECT to it", column.name))
+    } else {
+        Some(format!("our role may not use the schema {schema}; GRANT USAGE to it"))
+    };
     let statements = Statements::new(&schema, &spec.name, &columns, &key, &types);
-    Ok(Table {
-        schema,
-        name: spec.name.clone(),
-        columns,
-        hidden: spec.hidden.clone(),
-        events: spec.events,
-        key,
-        types,
-        statements,
-    })
+    let (name, hidden, events) = (spec.name.clone(), spec.hidden.clone(), spec.events);
+    Ok(Table { schema, name, columns, hidden, events, key, types, forbidden, statements })
 }
 
 async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
@@ -142,6 +146,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
             computed: row.try_get(6)?,
             number: row.try_get(7)?,
             has_default: row.try_get(8)?,
+            is_readable: row.try_get(9)?,
         })
     };
     rows.iter().map(column).collect()

@@ -26,25 +26,30 @@ pub(super) fn install_sql(quoted: &str, function: &str) -> String {
 
 /// The function's body. As of the other one, nothing in it can end the writer's transaction.
 pub(super) fn source(table: &Table) -> String {
-    let (channel, name, counter) = (literal(&table.channel()), table.name_literal(), counter(table));
+    let (channel, name, schema) = (literal(&table.channel()), table.name_literal(), literal(&table.schema));
+    let counter = counter(table);
     let id = id_of(table, "r");
     format!(
         "
 DECLARE
     flush constant text := json_build_object('table', {name}, 'type', 'FLUSH')::text;
-    head constant text := left(json_build_object('table', {name}, 'type', TG_OP)::text, -1) || ',\"ids\":[';
+    head text;
     events text[];
     ids text[];
     id text;
     part text;
     count integer;
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        PERFORM pg_notify({channel}, flush);
+    -- A table that was renamed keeps its triggers, and is not the one that has the name now.
+    IF NOT (TG_TABLE_NAME = {name} AND TG_TABLE_SCHEMA = {schema}) THEN
         RETURN NULL;
     END IF;
     BEGIN
-        IF TG_OP = 'DELETE' THEN
+        IF TG_OP = 'TRUNCATE' THEN
+            count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer;
+            PERFORM pg_notify({channel}, json_build_object('table', {name}, 'type', 'FLUSH', 'seq', count)::text);
+            RETURN NULL;
+        ELSIF TG_OP = 'DELETE' THEN
             count := (SELECT count(*) FROM (SELECT FROM switchboard_old LIMIT {ROWS} + 1) r);
         ELSE
             count := (SELECT count(*) FROM (SELECT FROM switchboard_new LIMIT {ROWS} + 1) r);
@@ -56,6 +61,8 @@ BEGIN
         count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer + count;
         PERFORM set_config({counter}, least(count, {ROWS} + 1)::text, true);
         IF count <= {ROWS} THEN
+            -- Without `seq` PostgreSQL would drop the second of two equal events of a transaction.
+            head := left(json_build_object('table', {name}, 'type', TG_OP, 'seq', count)::text, -1) || ',\"ids\":[';
             IF TG_OP = 'INSERT' THEN
                 ids := ARRAY(SELECT {id}::text FROM switchboard_new r);
             ELSIF TG_OP = 'DELETE' THEN

@@ -31,10 +31,10 @@ impl Statements {
         };
         let key_is = compared(&|at| format!("${}::text", at + 1));
         let many = compared(&|at| format!("w.k{at}"));
-        let arrays: Vec<String> = (0..key.len()).map(|at| format!("${}::text[]", at + 1)).collect();
+        let arrays: Vec<String> = (0..key.len()).map(|at| format!("pg_catalog.unnest(${}::text[])", at + 1)).collect();
         let names: Vec<String> = (0..key.len()).map(|at| format!("k{at}")).collect();
         let keys: Vec<String> = key.iter().map(|name| format!("t.{}::text", identifier(name))).collect();
-        // A column may be called r, too: `r.*` is the row.
+        // `r` alone would be the column of this name, where there is one.
         let row = "pg_catalog.row_to_json(r.*)::text";
         let json = format!("(SELECT {row} FROM (SELECT {all}) r)");
         let returning = format!("ARRAY[{}], {json}", keys.join(", "));
@@ -43,7 +43,7 @@ impl Statements {
             select: format!("SELECT {row} FROM (SELECT {all} FROM {table} t WHERE {key_is}) r"),
             select_many: format!(
                 "SELECT (SELECT {row} FROM (SELECT {all} FROM {table} t WHERE {many}) r) \
-                 FROM ROWS FROM (unnest({})) WITH ORDINALITY w({}, n) ORDER BY w.n",
+                 FROM ROWS FROM ({}) WITH ORDINALITY w({}, n) ORDER BY w.n",
                 arrays.join(", "),
                 names.join(", ")
             ),
@@ -92,14 +92,20 @@ impl Table {
 
     /// The channel of the table's events: `chan_` and its name, or a hash of it where that is too long.
     pub(crate) fn channel(&self) -> String {
-        let name = if self.schema == "public" { self.name.clone() } else { format!("{}.{}", self.schema, self.name) };
-        bounded("chan_", &name)
+        channel(&self.schema, &self.name)
     }
 
     /// The comparison of the table's name as SQL text.
     pub(crate) fn name_literal(&self) -> String {
         literal(&self.name)
     }
+}
+
+fn channel(schema: &str, name: &str) -> String {
+    // A name with a dot is quoted, or it would be that of another schema's table.
+    let part = |name: &str| if name.contains(['.', '"']) { identifier(name) } else { name.to_owned() };
+    let schema = if schema == "public" { String::new() } else { part(schema) + "." };
+    bounded("chan_", &(schema + &part(name)))
 }
 
 fn names(columns: &[&str]) -> String {
@@ -145,7 +151,25 @@ pub(super) fn bounded(prefix: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bounded;
+    use super::{bounded, channel};
+
+    #[test]
+    fn no_two_tables_have_one_channel() {
+        let tables = [
+            ("public", "a"),
+            ("a", "b"),
+            ("public", "a.b"),
+            ("a.b", "c"),
+            ("a", "b.c"),
+            ("public", "a.b.c"),
+            ("public", "\"a.b\""),
+            ("\"a", "b\""),
+        ];
+        let channels: std::collections::HashSet<String> =
+            tables.iter().map(|(schema, name)| channel(schema, name)).collect();
+        assert_eq!(channels.len(), tables.len(), "{channels:?}");
+        assert!(channels.contains("chan_a") && channels.contains("chan_a.b"), "{channels:?}");
+    }
 
     #[test]
     fn long_names_stay_within_the_limit_and_apart() {

@@ -2,11 +2,14 @@
 //!
 //! | change | event |
 //! |---|---|
-//! | a row | `{"table","id","type","data"}`; `data` is the row, the old row, or `{"old","new","diff"}` |
+//! | a row | `{"table","id","type","seq","data"}`; `data` is the row, the old row, or `{"old","new","diff"}` |
 //! | a row whose event is over 7,500 bytes | the same without `data` |
 //! | a row's key | the same with `old_id` |
-//! | rows of a table with events of keys alone | `{"table","ids","type"}`, of one statement, in parts of 7,500 bytes |
+//! | rows of a table with events of keys alone | `{"table","type","seq","ids"}`, of one statement, in parts of 7,500 bytes |
 //! | more than 1,000 rows in one transaction, TRUNCATE, a row whose event cannot be made | `{"table","type":"FLUSH"}` |
+//!
+//! `seq` counts a table's rows within a transaction: PostgreSQL drops a notification that equals an earlier one of the
+//! same transaction. A FLUSH of TRUNCATE has the count so far, every other one none.
 //!
 //! The writer's transaction does not fail because of an event. `PREPARE TRANSACTION` does: PostgreSQL refuses it
 //! after a NOTIFY.
@@ -233,7 +236,7 @@ fn install_sql(table: &Table, relations: &[String], without_truncate: bool) -> S
     let mut sql = format!(
         "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql\n\
          SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET intervalstyle = 'iso_8601'\n\
-         SET bytea_output = 'hex' SET extra_float_digits = 1 AS {tag}{source}{tag};\n"
+         SET bytea_output = 'hex' SET extra_float_digits = 1 SET quote_all_identifiers = off AS {tag}{source}{tag};\n"
     );
     let quoted = table.quoted();
     for (name, _) in OURS.iter().filter(|(name, _)| *name != TRUNCATE) {
@@ -287,7 +290,7 @@ pub(super) fn counter(table: &Table) -> String {
 fn rows_source(table: &Table) -> String {
     let hidden: Vec<String> = table.hidden.iter().map(|name| format!(" - {}::text", literal(name))).collect();
     let hidden = hidden.concat();
-    let (channel, name) = (literal(&table.channel()), table.name_literal());
+    let (channel, name, schema) = (literal(&table.channel()), table.name_literal(), literal(&table.schema));
     let (counter, new, old) = (counter(table), id_of(table, "NEW"), id_of(table, "OLD"));
     format!(
         "
@@ -302,15 +305,18 @@ DECLARE
     data jsonb;
     whole text;
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        PERFORM pg_notify({channel}, flush);
+    -- A table that was renamed keeps its triggers, and is not the one that has the name now.
+    IF NOT (TG_TABLE_NAME = {name} AND TG_TABLE_SCHEMA = {schema})
+        AND pg_partition_root(TG_RELID)::text IS DISTINCT FROM quote_ident({schema}) || '.' || quote_ident({name}) THEN
         RETURN NULL;
     END IF;
     BEGIN
         -- A flush that is queued already is not queued again; a wrong count costs flushes, never an event.
-        count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer + 1;
+        count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer + (TG_OP <> 'TRUNCATE')::integer;
         PERFORM set_config({counter}, least(count, {ROWS} + 1)::text, true);
-        IF count <= {ROWS} THEN
+        IF TG_OP = 'TRUNCATE' THEN
+            event := json_build_object('table', {name}, 'type', 'FLUSH', 'seq', count)::text;
+        ELSIF count <= {ROWS} THEN
             IF TG_OP = 'DELETE' THEN
                 id := {old};
             ELSE
@@ -323,8 +329,9 @@ BEGIN
                 END IF;
             END IF;
             IF id IS NOT NULL THEN
-                event := json_strip_nulls(json_build_object('table', {name}, 'id', id, 'old_id', old_id, 'type', TG_OP))::text;
+                event := json_strip_nulls(json_build_object('table', {name}, 'id', id, 'old_id', old_id, 'type', TG_OP, 'seq', count))::text;
             END IF;
+            -- Without `seq` PostgreSQL would drop the second of two equal events of a transaction.
             IF octet_length(event) <= {BYTES} THEN
                 -- The event's keys stand if its data cannot be made.
                 IF TG_OP <> 'DELETE' AND pg_column_size(NEW) <= {BYTES} THEN

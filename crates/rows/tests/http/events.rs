@@ -15,7 +15,7 @@ async fn every_change_is_streamed_whole_and_from_where_a_client_stopped() {
     assert_eq!(kind, "message");
     assert_eq!(
         inserted,
-        json!({ "table": "patron", "id": 1, "type": "INSERT", "data": { "id": 1, "name": "Ann", "fav_dish": null } })
+        json!({ "table": "patron", "id": 1, "type": "INSERT", "seq": 1, "data": { "id": 1, "name": "Ann", "fav_dish": null } })
     );
     scratch.run("UPDATE patron SET name = E'two\\nlines'").await;
     let (_, second, updated) = events.next().await;

@@ -265,3 +265,24 @@ async fn a_write_of_one_row_returns_what_is_preferred() {
     assert_eq!(gone.json()["name"], "Cy");
     service.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_asks_for_two_consistencies_is_refused() {
+    let (scratch, service) = patrons().await;
+    scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
+    let (cached, strong) = (("Consistency", "cached"), ("Consistency", "strong"));
+    for (path, headers, status) in [
+        ("/patron/1", &[cached, strong][..], 400),
+        ("/patron/1", &[strong, cached], 400),
+        ("/patron/1?_consistency=cached", &[strong], 400),
+        ("/patron/1?_consistency=strong", &[cached], 400),
+        ("/patron/1?_consistency=strong&_consistency=cached", &[], 400),
+        ("/patron?_consistency=cached", &[strong], 400),
+        ("/patron/1", &[strong, strong], 200),
+        ("/patron/1?_consistency=strong", &[strong], 200),
+    ] {
+        let reply = service.ask("GET", path, headers, "").await;
+        assert_eq!(reply.status, status, "{path} {headers:?}: {}", reply.body);
+    }
+    service.end().await;
+}
