@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 /// The window that a page is shown in, and the user's color scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
@@ -32,6 +34,26 @@ impl Look {
     pub const DARK: Look = Look { scheme: Scheme::Dark, ..Look::LIGHT };
     /// A phone of 360 x 1280 pixels, with a touch screen.
     pub const PHONE: Look = Look { width: 360, height: 1280, phone: true, ..Look::LIGHT };
+
+    /// The looks of the documentation's pictures, with their names: `scripts/screenshots` takes each page in all of them.
+    pub const PICTURES: [(&str, Look); 6] = [
+        ("light", Look::LIGHT.width(1400)),
+        ("dark", Look::DARK.width(1400)),
+        ("tablet", Look::LIGHT.width(900)),
+        ("tablet-dark", Look::DARK.width(900)),
+        ("phone", Look::PHONE.width(390)),
+        ("phone-dark", Look::PHONE.width(390).dark()),
+    ];
+
+    /// The services of `switchboard up` that have a page, and their ports: a page that knows them has the links that users see.
+    pub const PAGES: [(&str, u16); 4] = [("broker", 25080), ("monitor", 8088), ("news", 8080), ("rows", 8000)];
+
+    /// Addresses of the pages of [`Look::PAGES`], of which the one of this name listens elsewhere.
+    pub fn pages(name: &str, address: SocketAddr) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let at = move |(page, port): (&'static str, u16)| (page, SocketAddr::from(([127, 0, 0, 1], port)));
+        let name = name.to_owned();
+        Look::PAGES.into_iter().map(at).map(move |(page, usual)| (page, if page == name { address } else { usual }))
+    }
 
     /// The same in another width, in CSS pixels. A desktop's window has at least 500.
     #[must_use]

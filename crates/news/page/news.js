@@ -5,6 +5,9 @@ const link = document.querySelector("#link");
 const RETRY = 2000;
 let busy = false;
 let again = false;
+/// On a phone the sites would hide the headlines: they are folded until somebody opens them.
+const phone = matchMedia("(max-width: 640px)");
+let isOpen = !phone.matches;
 
 function say(state, text) {
     link.dataset.state = state;
@@ -34,6 +37,7 @@ async function fill() {
                 const page = new DOMParser().parseFromString(await answer.text(), "text/html");
                 const focused = document.activeElement?.getAttribute?.("href");
                 content.replaceChildren(...page.body.childNodes);
+                fold();
                 // The sites may be others now, and each one's color goes by its place among them.
                 const colors = `/colors.css?${content.querySelector(".sites")?.dataset.colors ?? ""}`;
                 const sheet = document.querySelector('link[href^="/colors.css"]');
@@ -50,6 +54,16 @@ async function fill() {
     } finally {
         busy = false;
     }
+}
+
+/// The sites, as they were left. In a wide window there is no way to fold them.
+function fold() {
+    const sites = content.querySelector(".fold");
+    if (sites === null) {
+        return;
+    }
+    sites.open = isOpen || !phone.matches;
+    sites.addEventListener("toggle", () => { isOpen = sites.open; });
 }
 
 function listen() {
@@ -81,5 +95,7 @@ function age() {
     }
 }
 
+fold();
+phone.addEventListener("change", fold);
 listen();
 setInterval(age, 5000);

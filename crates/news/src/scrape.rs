@@ -366,7 +366,8 @@ fn judge(site: &Site, url: &Url, found: Result<Extraction, String>, validators: 
         Err(reason) => return Way::Broken(format!("{reason} ({url})")),
     };
     let count = headlines.len();
-    let empty = steps.iter().find(|step| step.left == 0).map(|step| format!(", since \"{}\" left none", step.what));
+    let empty =
+        steps.iter().find(|step| step.left == 0).map(|step| format!(", since the step {} left none", step.what));
     (tried.steps, tried.hints, tried.headlines) = (steps, hints, headlines.clone());
     if count < site.min_items {
         let (least, empty) = (site.min_items, empty.unwrap_or_default());

@@ -87,20 +87,84 @@ async fn a_headline_that_comes_is_shown_without_a_reload() {
 
 /// Pictures for the documentation, by `scripts/screenshots`.
 #[tokio::test(flavor = "multi_thread")]
-async fn pictures_are_taken_in_light_in_dark_and_on_a_phone() {
+async fn pictures_are_taken_at_every_width_in_light_and_in_dark() {
     let sites = Sites::start();
-    let news = sites.serve().await;
-    for (look, picture) in [(Look::LIGHT, "news/light"), (Look::DARK, "news/dark"), (Look::PHONE, "news/phone")] {
+    let web = switchboard_web::Options::default();
+    let services = web.services.clone();
+    let news =
+        Served::news(sites.base.path(), &sites.file(), &[&sites.one, &sites.two], |settings| settings.web = web).await;
+    Look::pages("news", news.address).for_each(|(name, address)| services.set_page(name, &[address]));
+    for (picture, look) in Look::PICTURES {
         let browser = Browser::start(look).await;
         browser.open(&format!("http://{}/news", news.address)).await;
         browser.until("all headlines", &format!("{COUNT} === 5")).await;
         browser.until("the reason", "return document.querySelector('.reason') !== null").await;
+        browser.until("the links", "return !document.querySelector('#services').hidden").await;
+        assert_eq!(browser.run("return document.title").await, json!("Switchboard news"), "as on the other pages");
         let fits = "return document.documentElement.scrollWidth <= innerWidth";
         assert_eq!(browser.run(fits).await, json!(true), "{look:?}");
-        if look == Look::PHONE {
+        if picture.starts_with("phone") {
             assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
         }
-        browser.picture(picture).await;
+        browser.picture(&format!("news/{picture}")).await;
         browser.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_sites_are_folded_on_a_phone_until_somebody_opens_them() {
+    let sites = Sites::start();
+    let file = sites.file();
+    let mut text = std::fs::read_to_string(&file).expect("sites");
+    let shown = "const sites = [...document.querySelectorAll('.site')];
+        return `${sites.length} ${sites.filter((site) => site.checkVisibility()).length}`";
+    let is = |wanted: &str| format!("return (() => {{ {shown} }})() === '{wanted}'");
+    for number in [4, 5] {
+        // The guard refuses their address, so each of them says why.
+        if number == 5 {
+            text += "[[site]]\nname = \"Five\"\nurl = \"http://127.0.0.1:1/\"\nmode = \"fetch\"\n";
+        } else {
+            text += "[[site]]\nname = \"Four\"\nurl = \"http://127.0.0.1:1/\"\nmode = \"fetch\"\n";
+        }
+        std::fs::write(&file, &text).expect("written");
+        let news = Served::news(sites.base.path(), &file, &[&sites.one, &sites.two], |_| {}).await;
+        let address = format!("http://{}/news", news.address);
+        let browser = Browser::start(Look::LIGHT).await;
+        browser.open(&address).await;
+        browser.until("all where there is room", &is(&format!("{number} {number}"))).await;
+        browser.close().await;
+        let browser = Browser::start(Look::PHONE).await;
+        browser.open(&address).await;
+        browser.until("few are shown", &is(&format!("{number} {}", if number > 4 { 0 } else { number }))).await;
+        browser.until("all headlines", &format!("{COUNT} === 5")).await;
+        if number > 4 {
+            let summary = "return document.querySelector('.fold summary').textContent";
+            browser.until("the states", &format!("{summary} === '5 sites: 3 failed, 2 fresh'")).await;
+            browser.click(".fold summary").await;
+            browser.until("all are shown", &is("5 5")).await;
+            sites.step.store(4, Ordering::SeqCst);
+            browser.until("a new headline", &format!("{COUNT} === 6")).await;
+            assert_eq!(browser.run(shown).await, json!("5 5"), "they stay open");
+        }
+        browser.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_finds_nothing_names_the_step_as_it_stands_in_the_file() {
+    let plain = Site::start(|_| Reply::html("<p>nothing"));
+    let base = TempDir::new().expect("a directory");
+    let file = base.path().join("sites.toml");
+    let text = format!(
+        "[[site]]\nname = \"Plain\"\nurl = \"{}\"\nmode = \"fetch\"\nitem = \"article.none\"\n",
+        plain.url("/")
+    );
+    std::fs::write(&file, text).expect("written");
+    let news = Served::news(base.path(), &file, &[&plain], |_| {}).await;
+    let browser = Browser::start(Look::LIGHT).await;
+    browser.open(&format!("http://{}/news", news.address)).await;
+    let reason = "return document.querySelector('.reason')?.textContent ?? ''";
+    let wanted = json!(", since the step item = \"article.none\" left none (");
+    browser.until("why", &format!("return (() => {{ {reason} }})().includes({wanted})")).await;
+    browser.close().await;
 }

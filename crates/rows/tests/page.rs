@@ -7,6 +7,7 @@ use common::server;
 use common::service::Service;
 use serde_json::json;
 use switchboard_browser_test::{Browser, LINKS_TOP, Look, TOP_OF_LINKS};
+use switchboard_web::Options as WebOptions;
 
 async fn patrons() -> (common::Scratch, Service) {
     let scratch = server().scratch().await;
@@ -74,7 +75,6 @@ async fn one_can_try_the_api_and_watch_the_cache() {
     browser.until("an error says why", &shows("#answer-body", "text.includes('there is no table none here')")).await;
     let asked = "return performance.getEntriesByType('resource').filter((each) => !each.name.startsWith(location.origin)).length";
     assert_eq!(browser.run(asked).await, json!(0), "it needs no server but its own");
-    browser.picture("rows/light").await;
     let errors = browser.console().await;
     assert!(errors.iter().all(|error| error.contains("404")), "{errors:?}");
     browser.close().await;
@@ -82,21 +82,39 @@ async fn one_can_try_the_api_and_watch_the_cache() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_can_be_read_in_the_dark_and_on_a_phone() {
-    let (scratch, service) = patrons().await;
-    scratch.run("INSERT INTO patron (name, fav_dish) VALUES ('Ann', repeat('very long ', 300))").await;
-    for (name, look) in [("rows/dark", Look::DARK), ("rows/phone", Look::PHONE)] {
+async fn pictures_at_every_width_can_be_read_in_light_and_in_dark() {
+    let scratch = server().scratch().await;
+    let web = WebOptions::default();
+    let services = web.services.clone();
+    let database = server().address("app", scratch.scratch.name());
+    let service = Service::start(&database, |settings| settings.web = web).await.live().await;
+    Look::pages("rows", service.address).for_each(|(name, address)| services.set_page(name, &[address]));
+    scratch
+        .run("INSERT INTO patron (name, fav_dish) VALUES ('Ann', 'Chili'), ('Bob', repeat('very long ', 300))")
+        .await;
+    for (name, look) in Look::PICTURES {
         let browser = open(&service, look).await;
-        send(&browser, "GET", "/patron/1", "").await;
-        scratch.run("UPDATE patron SET name = name").await;
-        browser.until("the event is there", &shows("#events", "text.includes('UPDATE')")).await;
+        send(&browser, "GET", "/patron/2", "").await;
+        scratch.run("UPDATE patron SET name = name WHERE id = 2").await;
+        browser.until("the event is there", &shows("#events", "text.includes('UPDATE patron 2')")).await;
         let wide =
             browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
         assert_eq!(wide, json!(0), "{name} scrolls sideways");
-        if look == Look::PHONE {
+        assert_eq!(browser.run("return document.title").await, json!("Switchboard rows"), "as on the other pages");
+        browser.until("the links", "return !document.querySelector('#services').hidden").await;
+        let words =
+            "return [...document.querySelectorAll('#figures .why')].filter((why) => why.offsetHeight > 0).length";
+        assert_eq!(browser.run(words).await, json!(8), "{name}: each figure is explained");
+        if name.starts_with("phone") {
             assert_eq!(browser.run(TOP_OF_LINKS).await, json!(LINKS_TOP));
         }
-        browser.picture(name).await;
+        browser.reload().await;
+        browser.until("the page is live", &shows("#link", "text === 'live'")).await;
+        send(&browser, "GET", "/patron/1", "").await;
+        scratch.run("UPDATE patron SET name = name WHERE id = 1").await;
+        browser.until("the event is there", &shows("#events", "text.includes('UPDATE patron 1')")).await;
+        browser.until("the links", "return !document.querySelector('#services').hidden").await;
+        browser.picture(&format!("rows/{name}")).await;
         browser.close().await;
     }
     service.end().await;

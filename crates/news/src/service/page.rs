@@ -5,6 +5,7 @@ use crate::board::{Item, SiteView, View};
 use askama::Template;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ struct List<'a> {
     view: &'a View,
     query: &'a Query,
     sites: Vec<Site<'a>>,
+    /// The number of sites, and of those in each state.
+    summary: String,
     items: Vec<&'a Item>,
     empty: &'static str,
     /// Of the style sheet with the sites' colors.
@@ -84,6 +87,23 @@ fn ago(age: Duration) -> String {
     format!("{count} {unit} ago")
 }
 
+/// Number of sites that are shown whatever the width. On a phone, more would fill the screen before the first headline.
+const MANY: usize = 4;
+
+/// The number of sites, and of those in each state, the most frequent state first.
+fn summary(sites: &[Site]) -> String {
+    let mut states: Vec<(usize, &str)> = Vec::new();
+    for site in sites {
+        match states.iter_mut().find(|(_, word)| *word == site.word) {
+            Some((count, _)) => *count += 1,
+            None => states.push((1, site.word)),
+        }
+    }
+    states.sort_by_key(|(count, _)| Reverse(*count));
+    let states: Vec<String> = states.into_iter().map(|(count, word)| format!("{count} {word}")).collect();
+    format!("{} sites: {}", sites.len(), states.join(", "))
+}
+
 /// The sites and headlines, as HTML.
 pub(super) fn list(view: &View, query: &Query, now: Timestamp) -> String {
     let site = |(index, site): (usize, _)| {
@@ -104,8 +124,9 @@ pub(super) fn list(view: &View, query: &Query, now: Timestamp) -> String {
     } else {
         "There are no headlines yet."
     };
-    let sites = view.sites.iter().enumerate().map(site).collect();
-    List { view, query, sites, items, empty, colors: hash(&colors(view)), now }.render().unwrap_or_default()
+    let sites: Vec<Site> = view.sites.iter().enumerate().map(site).collect();
+    let summary = summary(&sites);
+    List { view, query, sites, summary, items, empty, colors: hash(&colors(view)), now }.render().unwrap_or_default()
 }
 
 /// The whole page.
