@@ -7,12 +7,12 @@ const NEAR = 4;
 const TICK = 6;
 const BAD = new Set(["silent", "leak"]);
 
-/// A plugin for uPlot. `get` gives { annotations, lines, colors, now } when it is drawn.
+/// A plugin for uPlot. `get` gives { annotations, lines, often (those of which only a tick is drawn), theme, now } when it is drawn.
 export function plugin(kind, get) {
     return { hooks: { draw: [(chart) => draw(chart, kind, get())] } };
 }
 
-function draw(chart, kind, { annotations, lines, theme, now }) {
+function draw(chart, kind, { annotations, lines, often, theme, now }) {
     const { ctx, bbox } = chart;
     const ratio = devicePixelRatio;
     const [left, right] = [bbox.left, bbox.left + bbox.width];
@@ -43,7 +43,7 @@ function draw(chart, kind, { annotations, lines, theme, now }) {
         ctx.setLineDash([3 * ratio, 3 * ratio]);
         ctx.beginPath();
         ctx.moveTo(at, bbox.top);
-        ctx.lineTo(at, bbox.top + (many && annotation.kind === "gap" ? TICK * ratio : bbox.height));
+        ctx.lineTo(at, bbox.top + (often.has(annotation) || (many && annotation.kind === "gap") ? TICK * ratio : bbox.height));
         ctx.stroke();
         if (at - taken >= 12 * ratio) {
             ctx.fillText(GLYPHS[annotation.kind] ?? "\u2022", at, bbox.top - 3 * ratio);

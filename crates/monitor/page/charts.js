@@ -7,6 +7,12 @@ import { Legend } from "./legend.js";
 import { plugin } from "./annotations.js";
 
 const KINDS = ["cpu", "mem"];
+const [MINUTE, HOUR, DAY_LONG] = [60, 3600, 86_400];
+/// Steps of the time axis, in seconds. uPlot's own have none between a minute and five: on a phone five minutes had one label.
+const STEPS = [
+    ...[1, 2, 5, 10, 15, 30], ...[1, 2, 5, 10, 15, 30].map((part) => part * MINUTE), ...[1, 2, 3, 4, 6, 8, 12].map((part) => part * HOUR),
+    ...[1, 2, 3, 4, 5, 7, 10, 15, 30, 60, 120, 365].map((part) => part * DAY_LONG),
+];
 /// Pixels of a point, and how many points there are at least.
 const PIXELS = 1.5;
 const MIN_POINTS = 200;
@@ -122,7 +128,7 @@ export class Charts {
                 y: { range: () => [0, scale(this.highest(at)).most] },
             },
             axes: [
-                { ...axis, space: 70, size: 34, values: LABELS },
+                { ...axis, space: 70, size: 34, incrs: STEPS, values: LABELS },
                 { ...axis, size: 52, splits: () => scale(this.highest(at)).ticks, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) },
             ],
             series: [{}, ...lines.map((line) => ({

@@ -7,6 +7,17 @@ const LONGEST = 64;
 const CONTRAST = 3;
 const DASHES = [[], [7, 4], [2, 3], [10, 4, 2, 4]];
 
+/// The pattern of a number: no two are the same. Beyond the plain ones they are one or two dashes and some dots.
+export function dashOf(number) {
+    const rest = number - DASHES.length;
+    if (rest < 0) {
+        return DASHES[number];
+    }
+    const dashes = Array.from({ length: 1 + (rest % 2) }, () => [10, 4]);
+    const dots = Array.from({ length: 2 + (rest >> 1) }, () => [2, 4]);
+    return [...dashes, ...dots].flat();
+}
+
 const canvas = document.createElement("canvas");
 canvas.width = canvas.height = 1;
 const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -55,61 +66,78 @@ function visible(rgb, background) {
 
 export class Colors {
     constructor() {
-        this.known = new Map();
+        /// Style of each line, by its key: { sent, rgb, dash, end, style }.
+        this.lines = new Map();
+        /// Keys of the lines of a color, by their dashes' numbers.
         this.users = new Map();
-        /// Keys of lines that have ended: what they have is free.
-        this.gone = new Set();
+        this.palette = PALETTE.map(parse);
         this.retheme();
     }
 
     /// The background may have changed.
     retheme() {
         this.background = parse(getComputedStyle(document.documentElement).getPropertyValue("--card").trim()) ?? [255, 255, 255];
-        this.known.clear();
+        for (const line of this.lines.values()) {
+            line.style = this.style(line);
+        }
     }
 
-    /// Other users of a color, by the number of their dashes.
-    others(key, rgb) {
-        const users = [...(this.users.get(String(rgb)) ?? new Map())];
-        return users.filter(([user]) => user !== key && !this.gone.has(user)).map(([, dash]) => dash);
+    style({ rgb, dash }) {
+        return { stroke: visible(rgb, this.background), dash: dashOf(dash) };
     }
 
-    /// A color of the palette that nobody else has, if there is one left; from `first` on.
-    unused(key, first) {
-        const inOrder = PALETTE.map((_, at) => PALETTE[(first + at) % PALETTE.length]);
-        return inOrder.find((color) => this.others(key, parse(color)).length === 0) ?? inOrder[0];
+    /// Lines of a color, by their dashes, without those that had ended before `since`: what these have is free.
+    usersOf(rgb, since) {
+        const users = this.users.get(String(rgb)) ?? new Map();
+        for (const [dash, key] of users) {
+            if (this.lines.get(key).end < since) {
+                users.delete(dash);
+            }
+        }
+        return this.users.set(String(rgb), users).get(String(rgb));
     }
 
-    /// The color that was sent. Agents take theirs from the palette, by chance: then another one is as good.
-    choose(key, sent) {
+    /// The color that was sent. Agents take theirs from the palette, by chance: then another one that is free is as good.
+    choose(key, sent, since) {
         const rgb = parse(sent);
         const at = rgb === null ? hash(key) % PALETTE.length : PALETTE.indexOf(sent.toLowerCase());
-        return at < 0 ? rgb : parse(this.unused(key, at));
+        if (at < 0) {
+            return rgb;
+        }
+        const inOrder = this.palette.map((_, next) => this.palette[(at + next) % this.palette.length]);
+        return inOrder.find((color) => this.usersOf(color, since).size === 0) ?? inOrder[0];
     }
 
-    /// The stroke of a line. Lines of one color are told apart by their dashes.
-    line(key, sent, alive) {
-        let line = this.known.get(key);
-        if (alive) {
-            this.gone.delete(key);
-        } else {
-            this.gone.add(key);
+    /// The stroke of a line that began at `since`, and ended at `end`, which is infinite for one that lives. Lines of one color are told
+    /// apart by their dashes. A line keeps what it has, and lines that are told in the order of their begins have the same on each load.
+    line(key, sent, since, end) {
+        const before = this.lines.get(key);
+        const isSame = before !== undefined && before.sent === sent;
+        const keeps = isSame && (end !== Infinity || this.usersOf(before.rgb, since).get(before.dash) === key);
+        if (keeps) {
+            before.end = end;
+            return before.style;
         }
-        if (line === undefined || line.sent !== sent) {
-            const rgb = this.choose(key, sent);
-            const taken = this.others(key, rgb);
-            const users = this.users.get(String(rgb)) ?? new Map();
-            const free = DASHES.findIndex((_, dash) => !taken.includes(dash));
-            const dash = users.get(key) ?? (free < 0 ? taken.length % DASHES.length : free);
-            this.users.set(String(rgb), users.set(key, dash));
-            line = { sent, stroke: visible(rgb, this.background), dash: DASHES[dash] };
-            this.known.set(key, line);
+        if (before !== undefined) {
+            const users = this.users.get(String(before.rgb));
+            if (users.get(before.dash) === key) {
+                users.delete(before.dash);
+            }
         }
-        return line;
+        const line = { sent, rgb: this.choose(key, sent, since), end };
+        const users = this.usersOf(line.rgb, since);
+        line.dash = 0;
+        while (users.has(line.dash)) {
+            line.dash++;
+        }
+        users.set(line.dash, key);
+        line.style = this.style(line);
+        this.lines.set(key, line);
+        return line.style;
     }
 }
 
-/// The same for the same key, as far as others leave it that.
+/// The same for the same key.
 function hash(key) {
     let value = 0x811c9dc5;
     for (const unit of String(key)) {

@@ -5,6 +5,7 @@ import { Charts } from "./charts.js";
 import { Colors } from "./color.js";
 import { Columns } from "./columns.js";
 import { controls } from "./controls.js";
+import { events, FEW, folded } from "./events.js";
 import { Feed } from "./feed.js";
 import { moment, span } from "./format.js";
 import * as notices from "./notices.js";
@@ -73,7 +74,10 @@ const charts = new Charts({
         table.cursor(under?.values ?? null);
         element("at").textContent = under === null ? "" : `at ${moment(under.time, processes.now())}`;
     },
-}, () => ({ annotations, lines: charts.lines, theme: shownTheme, now: processes.now() }));
+}, () => ({ annotations, lines: charts.lines, often: often(), theme: shownTheme, now: processes.now() }));
+
+/// Events that are told in one line: over a chart all of them would hide the lines.
+const often = () => new Set(folded(annotations, processes.byId).flatMap(([, , events]) => (events.length > FEW ? events : [])));
 
 /// Shows what the view says, and keeps it in the address; `step` makes the back button return to what was before.
 function look(step) {
@@ -260,7 +264,7 @@ function draw() {
     }
     const ids = new Set(all.flatMap((line) => line.ids));
     const told = view.filter === "" ? annotations : annotations.filter(({ id }) => ids.has(id));
-    notices.events(told, processes.byId, now);
+    events(told, processes.byId, now);
     const shown = all.filter((line) => line.shown).length;
     const few = shown > some.length ? `${some.length} of ${shown} lines are drawn: those that use most. Filter or group to see others.` : "";
     element("few").textContent = all.length === 0 && view.filter !== "" ? "No process matches the filter." : few;

@@ -1,8 +1,8 @@
-// Notices: alarms, events, the collector's health, and what to do when nothing is there.
+// Notices: alarms, the collector's health, and what to do when nothing is there.
 
+import { bold, item } from "./events.js";
 import { bytes, count, moment, number, span } from "./format.js";
 
-const SHOWN = 60;
 /// More alarms than this are one line.
 const ALARMS = 1;
 /// Alarms that are named in that line, at most.
@@ -16,18 +16,6 @@ const LINKS = { connecting: "connecting", live: "live", paused: "paused", past: 
 const OWN = "switchboard";
 
 const element = (id) => document.getElementById(id);
-
-function item(...parts) {
-    const made = document.createElement("li");
-    made.append(...parts);
-    return made;
-}
-
-function bold(words) {
-    const made = document.createElement("b");
-    made.append(words);
-    return made;
-}
 
 export function link(state) {
     const shown = element("link");
@@ -89,27 +77,6 @@ export function alarms(processes, now) {
     items[0]?.append(dismiss);
     element("alarms").replaceChildren(...items.slice(0, ALARMS_OPEN));
     document.title = all.length > 0 ? `(${all.length}) Switchboard monitor` : "Switchboard monitor";
-}
-
-let eventsShown = "";
-
-export function events(annotations, processes, now) {
-    const latest = annotations.slice(-SHOWN).reverse();
-    const text = latest.map((annotation) => `${annotation.time} ${annotation.id} ${annotation.kind}`).join() + processes.size;
-    if (text === eventsShown) {
-        return;
-    }
-    eventsShown = text;
-    const items = latest.map((annotation) => {
-        const time = document.createElement("time");
-        time.dateTime = new Date(annotation.time).toISOString();
-        time.append(moment(annotation.time, now));
-        const words = document.createElement("span");
-        const name = processes.get(annotation.id)?.name ?? `process ${annotation.id}`;
-        words.append(...(annotation.text.includes(name) ? [annotation.text] : [bold(name), ` ${annotation.text}`]));
-        return item(time, words);
-    });
-    element("events").replaceChildren(...(items.length > 0 ? items : [item("None.")]));
 }
 
 let said = 0;

@@ -65,8 +65,28 @@ export class Processes {
     }
 }
 
+/// Begin and end of a process, in milliseconds. One that has not ended has an infinite end.
+const began = (process) => process.first ?? Infinity;
+const ended = (process) => (process.state === "gone" ? process.last : Infinity);
+
+const keyOf = (process, view) => (view.group === "service" ? `s:${process.service ?? process.name}` : String(process.id));
+
+/// The styles of all lines by their keys, whatever the range and the filter leave: so a line has the same color at each look.
+function styles(processes, colors, view) {
+    const groups = new Map();
+    for (const process of processes) {
+        const key = keyOf(process, view);
+        const { since, end } = groups.get(key) ?? { since: Infinity, end: 0 };
+        const sent = view.group === "service" ? null : process.color;
+        groups.set(key, { sent, since: Math.min(since, began(process)), end: Math.max(end, ended(process)) });
+    }
+    const inOrder = [...groups].sort(([one, a], [other, b]) => a.since - b.since || (one < other ? -1 : 1));
+    return new Map(inOrder.map(([key, { sent, since, end }]) => [key, colors.line(key, sent, since, end)]));
+}
+
 /// Lines to draw: each a process, or all of a service.
 export function lines(processes, colors, view, from) {
+    const styled = styles(processes, colors, view);
     const groups = new Map();
     const wanted = view.filter.trim().toLowerCase();
     for (const process of processes) {
@@ -78,7 +98,7 @@ export function lines(processes, colors, view, from) {
         if (wanted && !`${process.name} ${service} ${process.host ?? ""} ${process.version ?? ""}`.toLowerCase().includes(wanted)) {
             continue;
         }
-        const key = view.group === "service" ? `s:${service}` : String(process.id);
+        const key = keyOf(process, view);
         const members = groups.get(key);
         if (members) {
             members.push(process);
@@ -86,10 +106,10 @@ export function lines(processes, colors, view, from) {
             groups.set(key, [process]);
         }
     }
-    return [...groups].map(([key, members]) => line(key, members, colors, view));
+    return [...groups].map(([key, members]) => line(key, members, styled.get(key), view));
 }
 
-function line(key, members, colors, view) {
+function line(key, members, style, view) {
     const grouped = view.group === "service";
     const first = members[0];
     const present = members.filter((process) => process.state === "live");
@@ -102,7 +122,7 @@ function line(key, members, colors, view) {
         name,
         members,
         ids: members.map((process) => process.id),
-        style: colors.line(key, grouped ? null : first.color, worst(members) !== "gone"),
+        style,
         cpu: sum("cpu"),
         mem: sum("mem"),
         state: worst(members),

@@ -7,9 +7,9 @@ const PEAK_CPU = "Peak %";
 const PEAK_MEM = "Peak MB";
 /// The title, the classes, and the name in the address by which it is sorted.
 const COLUMNS = [
-    ["", "line"], ["Name", "", "name"], ["Service", "wide text", "service"], ["CPU %", "number", "cpu"], [PEAK_CPU, "number wide", "peak-cpu"],
-    ["Memory MB", "number", "mem"], [PEAK_MEM, "number wide", "peak-mem"], ["State", "state", "state"], ["Up", "number wide", "up"],
-    ["Version", "wide text", "version"],
+    ["", "line"], ["Name", "", "name"], ["State", "state", "state"], ["Service", "wide text", "service"], ["CPU %", "number", "cpu"],
+    [PEAK_CPU, "number wide", "peak-cpu"], ["Memory MB", "number", "mem"], [PEAK_MEM, "number wide", "peak-mem"], ["Up", "number wide", "up"],
+    ["Version", "wide extra text", "version"],
 ];
 /// Columns of texts begin with the least, those of figures with the greatest.
 const TEXTS = new Set(["name", "service", "state", "version"]);
@@ -128,7 +128,7 @@ export class Table {
         set(stroke, "stroke-dasharray", line.style.dash.join(" "));
         set(row, "data-drawn", String(line.drawn));
         set(row, "data-state", line.state);
-        set(head, "title", [name, process.host && `on ${process.host}`, process.pid && `process ${process.pid}`].filter(Boolean).join(", "));
+        set(head, "title", [name, process.host && `on ${process.host}`, process.pid && `process ${process.pid}`, process.version && `version ${process.version}`].filter(Boolean).join(", "));
         const started = process.started ?? null;
         const values = {
             Name: name,

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 // Columns of the table.
-pub(crate) const CPU: usize = 3;
-pub(crate) const MEMORY: usize = 5;
-pub(crate) const STATE: usize = 7;
+pub(crate) const STATE: usize = 2;
+pub(crate) const CPU: usize = 4;
+pub(crate) const MEMORY: usize = 6;
+pub(crate) const UP: usize = 8;
 pub(crate) const LIVE: &str = "return document.querySelector('#link').textContent === 'live'";
 
 pub(crate) const BLUE: [u8; 3] = [31, 119, 180];
