@@ -1,6 +1,6 @@
 // The two tables' columns.
 
-import { bytes, rate, whole } from "./format.js";
+import { bytes, count, rate, whole } from "./format.js";
 import { shown } from "./names.js";
 import { spark } from "./spark.js";
 import { button, make, set, text } from "./table.js";
@@ -24,12 +24,25 @@ const figure = (title, key, value, format = whole, kind = "", bad = "") => ({
     },
 });
 
+/// Marks beside a name, [words, classes]: a user has to know these at any width, whichever columns have room.
+function marksOf(row) {
+    return [
+        ...(row.is_paused ? [["paused", "paused small-only"]] : []),
+        ...(row.paused_publishers > 0 ? [[`${count(row.paused_publishers, "publisher")} paused`, "paused narrow-only"]] : []),
+        ...(row.dead_lettered > 0 ? [[`${whole(row.dead_lettered)} dead`, "dead narrow-only"]] : []),
+    ];
+}
+
 /// `on` has open(row); `rates` gives the points of a channel's sparkline.
 export const channelColumns = (on, rates) => [
     {
         title: "Name", key: "name", kind: "",
-        make: (cell, row) => cell.append(button("name", "", () => on.open(row()))),
+        make: (cell, row) => cell.append(button("name", "", () => on.open(row())), make("span", "marks", "")),
         fill: (cell, row) => {
+            const marks = marksOf(row);
+            if (cell.lastChild.textContent !== marks.map(([words]) => words).join("")) {
+                cell.lastChild.replaceChildren(...marks.map(([words, kind]) => make("span", `kind ${kind}`, words)));
+            }
             text(cell.firstChild, shown(row));
             set(cell.firstChild, "title", shown(row));
         },
@@ -64,6 +77,9 @@ export const channelColumns = (on, rates) => [
     figure("Dead", "dead", (row) => row.dead_lettered, whole, "wide", "bad"),
 ];
 
+/// The name of a connection: whose it is, if it is one of this program.
+export const nameOf = (row) => (row.service !== null ? `${row.service} (own)` : row.address ?? `connection ${row.id}`);
+
 /// The state of a connection, and whether somebody should care.
 export function stateOf(row) {
     if (row.paused !== null) {
@@ -80,17 +96,16 @@ export const connectionColumns = (on, rates) => [
     {
         title: "Address", key: "address", kind: "address",
         fill: (cell, row) => {
-            text(cell, row.address ?? `connection ${row.id}`);
+            text(cell, nameOf(row));
             set(cell, "title", `connection ${row.id}`);
         },
     },
     {
-        title: "State", key: "state", kind: "text",
+        title: "State", key: "state", kind: "reason",
         fill: (cell, row) => {
             const [words, kind] = stateOf(row);
             text(cell, words);
-            set(cell, "title", words);
-            cell.className = `text ${kind}`;
+            cell.className = `reason ${kind}`;
         },
     },
     {
@@ -111,6 +126,7 @@ export const connectionColumns = (on, rates) => [
     {
         title: "", key: null, kind: "number",
         make: (cell, row) => cell.append(button("small danger", "Kick", () => on.kick(row()))),
-        fill: () => {},
+        // Without its own connections the program would not do its work, and each of them comes back at once.
+        fill: (cell, row) => { cell.firstChild.hidden = row.service !== null; },
     },
 ];

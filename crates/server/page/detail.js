@@ -1,7 +1,7 @@
 // One channel: its figures, what is published to it, and what can be done with it.
 
 import * as api from "./api.js";
-import { bytes, rate, span, whole } from "./format.js";
+import { bytes, clock, rate, span, whole } from "./format.js";
 import { encoded, isQueue, shown } from "./names.js";
 import { Queue } from "./queue.js";
 import { button, make, text } from "./table.js";
@@ -37,6 +37,8 @@ export class Detail {
         this.tail = null;
         this.channel = channel;
         this.section.hidden = channel === null;
+        /// The last number of published messages, and since when it counts if the channel was made anew meanwhile.
+        [this.published, this.counted, this.isForgotten] = [null, null, false];
         if (channel === null) {
             this.section.replaceChildren();
             return;
@@ -53,20 +55,32 @@ export class Detail {
         close.setAttribute("aria-label", "Close");
         this.topics = make("p", "state");
         this.gone = make("p", "state");
+        this.since = make("p", "state");
         const actions = make("p", "actions", ...(this.queue?.actions() ?? []));
         const waiting = this.queue?.looking() ?? [];
-        this.section.replaceChildren(close, name, figures, this.topics, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
+        this.section.replaceChildren(close, name, figures, this.since, this.topics, this.gone, actions, this.state, ...waiting, ...this.looking(), ...this.sending());
         this.section.scrollTop = 0;
         close.focus({ preventScroll: true });
     }
 
     /// The figures of the channel now; null if there is none of this name.
     fill(row) {
+        this.count(row);
         this.figures.forEach(([cell, , value]) => text(cell, row === null ? "\u2013" : value(row)));
         this.queue?.fill(row);
         text(this.gone, row === null ? "Nobody listens, and nothing waits: the broker keeps no channel of this name." : row.is_paused ? "This queue is paused: its consumers get nothing." : "");
+        text(this.since, this.counted === null ? "" : `The broker had forgotten this channel, since nobody used it: its figures count anew since ${clock(this.counted)}.`);
         text(this.topics, row?.topics ? `A durable subscription to ${row.topics}.` : "");
         this.gone.dataset.warn = String(row?.is_paused === true);
+    }
+
+    /// Notices that the broker has made the channel anew, with figures from 0.
+    count(row) {
+        if (row !== null && this.published !== null && (this.isForgotten || row.published < this.published)) {
+            this.counted = new Date();
+        }
+        this.isForgotten = row === null;
+        this.published = row?.published ?? this.published;
     }
 
     say(words, isBad) {

@@ -1,13 +1,13 @@
 // Puts the page together: asks the broker again and again, and draws what it answers.
 
 import * as api from "./api.js";
-import { channelColumns, connectionColumns, TEXTS } from "./columns.js";
+import { channelColumns, connectionColumns, nameOf, TEXTS } from "./columns.js";
 import { composed, confirmed, notify } from "./confirm.js";
 import { Detail } from "./detail.js";
 import { count, whole } from "./format.js";
 import { encoded, parsed } from "./names.js";
 import { Past } from "./spark.js";
-import { next, Table, text } from "./table.js";
+import { next, set, Table, text } from "./table.js";
 import { Totals } from "./totals.js";
 import { View } from "./view.js";
 
@@ -148,6 +148,7 @@ function draw(name, answer) {
     remember(name, answer);
     rows[name] = answer[name];
     totals.draw(answer.totals, performance.now());
+    set(element("table"), "data-shows", name);
     table.draw(columns[name], rows[name], keys[name], view.sort || (name === "channels" ? "name" : "id"), detail.key);
     const [number, noun] = [answer.matched, name.slice(0, -1)];
     const some = rows[name].length < number;
@@ -155,14 +156,15 @@ function draw(name, answer) {
     text(element("few"), some ? `${whole(rows[name].length)} of ${count(number, noun)}${matching}` : view.filter === "" ? "" : `${count(number, noun)}${number === 1 ? " matches" : " match"}`);
     text(element("caption"), `${count(number, noun)}, with figures that change`);
     element("more").hidden = !view.canShowMore(number);
-    element("empty").hidden = number > 0;
+    // Channels of the program itself are none of its user's: how to begin is said as if there were none.
+    element("empty").hidden = number > 0 && !answer.are_own;
     element("table").hidden = number === 0;
-    text(element("empty-title"), view.filter === "" ? `There is no ${noun} yet. Two terminals make the first one:` : `No ${noun} matches the filter.`);
+    text(element("empty-title"), view.filter === "" ? `There is no ${noun} of yours yet. Two terminals make the first one:` : `No ${noun} matches the filter.`);
     element("empty-how").hidden = view.filter !== "";
 }
 
 async function kicks(row) {
-    const name = row.address ?? String(row.id);
+    const name = row.address ?? nameOf(row);
     const words = "The connection is closed at once. What waits for it goes to other consumers, or is lost if it is a topic's.";
     if (await confirmed("Kick the connection", words, name, "Kick")) {
         try {

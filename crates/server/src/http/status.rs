@@ -4,6 +4,7 @@ use super::parameters::{add_hex, bad, number, parameter};
 use super::tenths;
 use crate::answers::Answers;
 use crate::hub::Hub;
+use crate::native::NULL;
 use crate::socket::Origin;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
@@ -190,7 +191,8 @@ pub(crate) fn waits_for(connection: &ConnectionStatus) -> String {
     if connection.paused.is_some() {
         return "room for what it publishes".into();
     }
-    match (connection.outbox, connection.unacked, connection.subscriptions.is_empty()) {
+    let only_sends = connection.subscriptions.iter().all(|name| name == NULL);
+    match (connection.outbox, connection.unacked, only_sends) {
         (0, 0, true) => "something to publish".into(),
         (0, 0, false) => "messages".into(),
         (0, unacked, _) => format!("acks of {}", plural(unacked, "message")),

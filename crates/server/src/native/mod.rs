@@ -7,3 +7,6 @@ mod translate;
 
 pub use error::NativeError;
 pub use translate::Session;
+
+/// Name that a connection subscribes to by convention if it only sends.
+pub(crate) const NULL: &[u8] = b"/null";

@@ -3,6 +3,7 @@
 mod files;
 mod find;
 mod order;
+mod own;
 mod publish;
 mod tables;
 mod tail;

@@ -4,6 +4,7 @@
 use crate::connector::Connector;
 use crate::http::parameters::{bad, parameter};
 use crate::hub::Hub;
+use crate::native::NULL;
 use crate::stomp::is_stomp_queue;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -22,9 +23,6 @@ use tokio::time::timeout;
 
 /// Time limit for the broker: a channel at its limit pauses its publishers.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The channel that a connection names which only sends.
-const NULL: &[u8] = b"/null";
 
 pub(super) async fn publish(
     State(hub): State<Arc<Hub>>,

@@ -5,6 +5,7 @@
 
 use super::find::Needle;
 use super::order::{First, natural};
+use super::own::{are_own, is_placeholder, without_null, without_placeholder};
 use crate::answers::Answers;
 use crate::http::parameters::{bad, number, parameter, text_or};
 use crate::http::queues::seconds;
@@ -91,15 +92,18 @@ pub(super) async fn channels(
     while let Some(at) = cursor {
         let page = Page::After { cursor: at, limit: Page::MAX };
         let (status, _) = hub.status(&StatusQuery { channels: page, connections: Page::Top(0) });
-        for channel in status.channels.into_iter().filter(|channel| wanted.needle.is_in(&channel.name)) {
+        let is_wanted = |channel: &ChannelStatus| !is_placeholder(channel) && wanted.needle.is_in(&channel.name);
+        for channel in status.channels.into_iter().filter(is_wanted) {
             matched += 1;
             rows.push(channel);
         }
         (cursor, totals) = (status.next_channel, status.totals);
         tokio::task::yield_now().await;
     }
-    let rows: Vec<Value> = rows.finish().iter().map(channel_row).collect();
-    let answer = json!({ "totals": sums(&totals), "matched": matched, "channels": rows });
+    let (rows, totals) = (rows.finish(), without_placeholder(&hub, totals));
+    let are_own = matched == totals.channels && matched == rows.len() && are_own(&hub, &rows);
+    let rows: Vec<Value> = rows.iter().map(channel_row).collect();
+    let answer = json!({ "totals": sums(&totals), "matched": matched, "are_own": are_own, "channels": rows });
     Ok(answers.json(answer.to_string().into_bytes()))
 }
 
@@ -173,7 +177,8 @@ pub(super) async fn connections(
     while let Some(at) = cursor {
         let page = Page::After { cursor: at, limit: Page::MAX };
         let (status, origins) = hub.status(&StatusQuery { channels: Page::Top(0), connections: page });
-        for row in status.connections.into_iter().zip(origins).filter(|row| is_wanted(row)) {
+        let connections = status.connections.into_iter().map(without_null);
+        for row in connections.zip(origins).filter(|row| is_wanted(row)) {
             matched += 1;
             rows.push(row);
         }
@@ -181,6 +186,7 @@ pub(super) async fn connections(
         tokio::task::yield_now().await;
     }
     let rows: Vec<Value> = rows.finish().iter().map(|(row, origin)| connection_row(row, *origin)).collect();
+    let totals = without_placeholder(&hub, totals);
     let answer = json!({ "totals": sums(&totals), "matched": matched, "connections": rows });
     Ok(answers.json(answer.to_string().into_bytes()))
 }

@@ -65,7 +65,10 @@ async fn it_leads_to_the_pages_of_the_services_that_run_and_nowhere_where_it_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_of_the_page() {
-    let server = Running::start().await;
+    let web = WebOptions::default();
+    let services = web.services.clone();
+    let server = Running::start_with(Settings { web, ..Settings::default() }).await;
+    Look::pages("broker", server.http).for_each(|(name, address)| services.set_page(name, &[address]));
     let mut readers = Vec::new();
     for pattern in ["/topic/prices/eur", "/topic/prices/*", "/topic/orders/>", "/queue/mail"] {
         readers.push(server.client(pattern).await);
@@ -73,10 +76,12 @@ async fn pictures_of_the_page() {
     let mut client = server.client("/null").await;
     fill(&mut client, b"/queue/reports", 1234).await;
     fill(&mut client, b"/queue/invoices", 12).await;
-    for (name, look) in [("broker/light", Look::LIGHT), ("broker/dark", Look::DARK), ("broker/phone", Look::PHONE)] {
-        let query = if look == Look::PHONE { "" } else { "?channel=/topic/prices/eur" };
+    for (name, look) in Look::PICTURES {
+        // In a narrow window the detail would hide the table.
+        let is_wide = matches!(name, "light" | "dark");
+        let (query, look) = if is_wide { ("?channel=/topic/prices/eur", look) } else { ("", look.height(900)) };
         let browser = open(&server, look, query).await;
-        if look != Look::PHONE {
+        if is_wide {
             browser.click("#watch").await;
             browser.until("it looks on", &shows("#detail", "text.includes('Copies of what is published')")).await;
         }
@@ -92,7 +97,7 @@ async fn pictures_of_the_page() {
             }
             tokio::time::sleep_until((begun + std::time::Duration::from_millis(250) * number).into()).await;
         }
-        browser.picture(name).await;
+        browser.picture(&format!("broker/{name}")).await;
         browser.close().await;
     }
 }

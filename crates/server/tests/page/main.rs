@@ -1,6 +1,7 @@
 //! The page at the broker's HTTP address, in a real Chromium.
 
 mod asks;
+mod attention;
 #[path = "../common/mod.rs"]
 mod common;
 mod look;
@@ -61,7 +62,7 @@ async fn of_many_channels_the_server_finds_those_that_are_asked_for() {
     }
     fill(&mut client, b"/queue/2999", 3).await;
     let browser = open(&server, Look::LIGHT, "?sort=-depth").await;
-    browser.until("a part", &shows("#few", "text === '100 of 3,001 channels'")).await;
+    browser.until("a part", &shows("#few", "text === '100 of 3,000 channels'")).await;
     browser.until("the deepest first", &shows("#rows .name", "text === '/queue/2999'")).await;
     browser.click("#more").await;
     browser.until("more", "return document.querySelectorAll('#rows tr').length === 200").await;

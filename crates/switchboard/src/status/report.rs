@@ -55,6 +55,7 @@ pub(super) struct Channel {
     pub(super) kind: String,
     pub(super) depth: f64,
     pub(super) subscribers: f64,
+    pub(super) published: f64,
     pub(super) published_per_s: f64,
     pub(super) delivered_per_s: f64,
     pub(super) dropped: f64,

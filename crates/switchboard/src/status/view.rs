@@ -74,8 +74,13 @@ fn undelivered(report: &Report) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
+/// Name that a connection subscribes to by convention if it only sends.
+const NULL: &str = "/null";
+
 fn channels(report: &Report, sort: Option<Sort>) -> Table {
-    let mut sorted: Vec<&Channel> = report.channels.iter().collect();
+    let is_placeholder = |channel: &Channel| channel.name == NULL && channel.published == 0.0;
+    let mut sorted: Vec<&Channel> = report.channels.iter().filter(|channel| !is_placeholder(channel)).collect();
+    let hidden = report.channels.len() - sorted.len();
     let figure = |channel: &Channel| match sort {
         None | Some(Sort::Name) => 0.0,
         Some(Sort::Depth) => channel.depth,
@@ -102,7 +107,7 @@ fn channels(report: &Report, sort: Option<Sort>) -> Table {
         head: vec!["NAME", "KIND", "DEPTH", "IN/s", "OUT/s", "SUBS", "DROPPED"],
         figures: 2..7,
         rows: rows.collect(),
-        total: report.totals.channels,
+        total: report.totals.channels.saturating_sub(hidden),
         may_be_more: false,
         what: "channel",
     }
@@ -120,12 +125,9 @@ fn connections(report: &Report) -> Table {
             (Some(service), _) => format!("{service} (own)"),
             (None, address) => address.clone().unwrap_or_else(|| "-".to_owned()),
         };
-        let subscriptions = if connection.subscriptions.is_empty() {
-            "-".to_owned()
-        } else {
-            let names: Vec<String> = connection.subscriptions.iter().map(|name| encode(name.as_bytes())).collect();
-            names.join(" ")
-        };
+        let names = connection.subscriptions.iter().filter(|name| *name != NULL);
+        let names: Vec<String> = names.map(|name| encode(name.as_bytes())).collect();
+        let subscriptions = if names.is_empty() { "-".to_owned() } else { names.join(" ") };
         vec![
             subscriptions,
             connection.id.to_string(),

@@ -119,3 +119,15 @@ fn rows_are_sorted_as_asked_the_greatest_first_and_names_from_a_on() {
     assert_eq!(names(Some(Sort::Depth)), ["/a", "/b", "/c"]);
     assert_eq!(names(Some(Sort::In)), ["/a", "/c", "/b"]);
 }
+
+#[test]
+fn the_name_of_those_that_only_send_is_no_channel_until_somebody_publishes_there() {
+    let mut report = report(2, 1);
+    report.channels[0].name = "/null".to_owned();
+    report.connections[0].subscriptions = vec!["/null".to_owned()];
+    let text = render(&report, None, None);
+    assert!(!text.contains("/null") && !text.contains("more channel"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("-  ")), "{text}");
+    report.channels[0].published = 1.0;
+    assert!(render(&report, None, None).contains("/null"));
+}
