@@ -10,7 +10,7 @@ use crate::Millis;
 use crate::point::{Point, SeriesId};
 use crate::series::SeriesMeta;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
