@@ -258,12 +258,23 @@ fn names_that_had_to_go_for_the_maximum_are_not_missed() {
 }
 
 #[test]
-fn a_folder_in_place_of_a_file_is_named() {
-    for name in ["names.jsonl", "annotations.jsonl", "active-00000002.swb", "journal-00000009.swb"] {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join(name)).unwrap();
-        let error =
-            Trial::open(&Disk::default(), directory.path(), 0).err().unwrap_or_else(|| panic!("{name} is taken"));
-        assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+fn what_is_no_file_in_place_of_one_is_named_and_neither_opened_nor_followed() {
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    let names = ["names", "annotations"].map(|name| format!("{name}.jsonl"));
+    let numbered = ["active-00000002", "journal-00000009", "seconds-00000001", "minutes-00000001"];
+    for name in names.into_iter().chain(numbered.map(|name| format!("{name}.swb"))) {
+        for kind in ["directory", "link", "pipe"] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(&name);
+            match kind {
+                "directory" => fs::create_dir(path).unwrap(),
+                "link" => std::os::unix::fs::symlink(elsewhere.path(), path).unwrap(),
+                _ => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+            }
+            let opened = Trial::open(&Disk::default(), directory.path(), 0);
+            let error = opened.err().unwrap_or_else(|| panic!("{name} is taken")).to_string();
+            assert!(error.starts_with(&format!("{name}: ")) && error.contains(kind), "{error}");
+        }
     }
+    assert_eq!(fs::read(elsewhere.path()).unwrap(), b"");
 }

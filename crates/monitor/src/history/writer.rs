@@ -3,7 +3,7 @@
 use super::annotations::{Changes, Kept};
 use super::disk::Disk;
 use super::jsonl::JsonLines;
-use super::recovery::{Found, Spans, check_versions};
+use super::recovery::{ANNOTATIONS, Found, NAMES, Spans, check_kinds, check_versions};
 use super::store::{Names, Shared, Store, listed};
 use super::{HistorySettings, Restored};
 use crate::Millis;
@@ -104,10 +104,11 @@ impl Writer {
         // The names of processes are private.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = lock_folder(directory)?;
+        check_kinds(directory)?;
         check_versions(directory)?;
         // Both files are there before the first of these.
         let has_past = !listed(directory)?.is_empty();
-        let [names_path, annotations_path] = ["names.jsonl", "annotations.jsonl"].map(|name| directory.join(name));
+        let [names_path, annotations_path] = [NAMES, ANNOTATIONS].map(|name| directory.join(name));
         let no_names = has_past && JsonLines::is_missing(&names_path);
         if has_past && JsonLines::is_missing(&annotations_path) {
             shared.lost(&annotations_path, "it is missing or empty, and the annotations are lost");
