@@ -136,8 +136,9 @@ impl Writer {
         if no_names || !lost.is_empty() {
             let (all, missing) = (lost.len(), if no_names { "it is missing or empty: " } else { "" });
             let what = format!(
-                "{missing}the names of {} are lost; those of {} are taken from other files, and {unnamed} are shown as \"unnamed N\"",
-                plural(all, "series"),
+                "{missing}{} of processes {} lost; {} taken from other files, and {unnamed} shown as \"unnamed N\"",
+                plural(all, "name"),
+                if all == 1 { "is" } else { "are" },
                 all - unnamed
             );
             shared.lost(&names_path, &what);
