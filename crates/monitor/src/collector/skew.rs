@@ -38,7 +38,7 @@ impl Skew {
         // Local time without a zone is off by a zone exactly: that is said at once.
         let is_zone = !has_zone && zone != 0 && (lag - zone).abs() <= TRANSIT;
         let is_steady = self.since.is_some_and(|since| now.since(since) >= SURE);
-        // What is old may have waited; what lies ahead cannot.
+        // An old sample may have waited; one that lies ahead cannot.
         if is_zone || is_steady || lag < 0 {
             self.offset = Some(-(if is_zone { zone } else { lag }));
         }
