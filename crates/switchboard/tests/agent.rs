@@ -66,7 +66,7 @@ fn a_process_that_is_not_there_is_named() {
 fn input_output_and_arguments_are_the_commands() {
     let mut echo = agent(&["--", "sh", "-c", r#"cat; echo "$@""#, "x", "-v", "--pid", "a b"]);
     let mut echo = echo.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
-    std::io::Write::write_all(&mut echo.stdin.take().expect("a pipe"), b"in\n").expect("written");
+    echo.stdin.take().expect("a pipe").write_all(b"in\n").expect("written");
     let output = echo.wait_with_output().expect("an end");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "in\n-v --pid a b\n");
 }
