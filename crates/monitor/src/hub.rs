@@ -34,6 +34,8 @@ pub(crate) struct Hub {
     /// Alerts that were delivered, and those that could not be.
     pub(crate) delivered: AtomicU64,
     pub(crate) undelivered: AtomicU64,
+    /// Peers of the collector's socket that spoke another protocol, had no right token, or went over a limit.
+    pub(crate) faulty_peers: AtomicU64,
     /// Changes to true when everything is to end.
     pub(crate) ending: watch::Sender<bool>,
     collector: Mutex<Collector>,
@@ -92,6 +94,7 @@ impl Hub {
             started: Instant::now(),
             delivered: 0.into(),
             undelivered: 0.into(),
+            faulty_peers: 0.into(),
             ending: watch::Sender::new(false),
             collector: Mutex::new(collector),
             alerts,

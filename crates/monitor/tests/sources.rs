@@ -147,3 +147,38 @@ async fn alerts_are_posted_until_they_are_taken() {
     assert_eq!((&alert["kind"], &alert["name"]), (&json!("silent"), &json!("\"><script>")));
     monitor.until("/api/self", |own| own["alerts_delivered"] == 1 && own["alerts_undelivered"] == 0).await;
 }
+
+#[tokio::test]
+async fn peers_of_another_protocol_and_messages_over_the_limit_are_counted() {
+    let monitor = Running::start().await;
+    let endpoint = monitor.collect.clone().expect("it collects");
+    let address = endpoint.strip_prefix("tcp://").expect("TCP").to_owned();
+    for first in
+        [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00"]
+    {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.expect("a connection");
+        stream.write_all(first).await.expect("written");
+        let mut rest = Vec::new();
+        // It may be reset.
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is disconnected");
+    }
+    // A PUB of ZMTP 3.0 with a message of 70,000 bytes.
+    let mut greeting = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL".to_vec();
+    greeting.resize(64, 0);
+    let mut stream = tokio::net::TcpStream::connect(&address).await.expect("a connection");
+    stream.write_all(&greeting).await.expect("written");
+    stream.write_all(b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03PUB").await.expect("written");
+    stream.write_all(&[&[2][..], &70_000_u64.to_be_bytes()].concat()).await.expect("written");
+    let mut rest = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is disconnected");
+    let counted = async {
+        loop {
+            let (_, metrics) = monitor.ask("GET", "/metrics", "").await;
+            if metrics.contains("\nswitchboard_monitor_faulty_peers_total 3\n") {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("all are counted");
+}

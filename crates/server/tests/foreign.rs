@@ -32,9 +32,19 @@ async fn tls_mqtt_and_ssh_are_closed_without_a_byte() {
 #[tokio::test]
 async fn what_is_nearly_stomp_is_told_so_and_closed() {
     let server = Running::start().await;
-    for bytes in [&b"CONNECT example.com:443 HTTP/1.1\r\n\r\n"[..], b"STOMPED\n\n\0", b"\nSEND\n\n\0", b"Cx\0\0"] {
+    for bytes in [&b"STOMPED\n\n\0"[..], b"\nSEND\n\n\0", b"Cx\0\0"] {
         let text = answer(&server, bytes).await;
         assert!(text.starts_with("ERROR\n") && text.contains("begins with CONNECT or STOMP"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_begins_as_stomp_and_is_another_protocol_is_told_from_stomp() {
+    let server = Running::start().await;
+    let tunnel = &b"CONNECT example.com:443 HTTP/1.1\r\n\r\n"[..];
+    for bytes in [tunnel, b"CONNECT {\"verbose\":false}\r\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11"] {
+        // An ERROR would be STOMP's.
+        assert_eq!(answer(&server, bytes).await, "", "{}", bytes.escape_ascii());
     }
 }
 

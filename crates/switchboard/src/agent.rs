@@ -1,6 +1,7 @@
 //! `switchboard agent`.
 
 use crate::block_on;
+use crate::escape::escape;
 use crate::http::{HttpArgs, HttpServer, IMPOSSIBLE_TOKEN, is_impossible, not_http};
 use crate::output::{UsageError, note, plain};
 use crate::server_address::{AddressError, Door, ServerAddress, or_default};
@@ -11,6 +12,7 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::mpsc;
 use std::time::Duration;
 use switchboard_driver::quantity::{parse_count, plural};
 use switchboard_monitor::agent::{self, Failed};
@@ -23,6 +25,8 @@ Examples:
   switchboard agent --service orders --program-version 1.4.2 ./orders
   switchboard agent --pid 1234";
 
+/// Longest time for the question who is there.
+const QUESTION: Duration = Duration::from_secs(5);
 /// Beginning of the monitor's words about an answer that no collector gives.
 const NO_COLLECTOR: &str = "this is no collector";
 const DEFAULT: &str = "127.0.0.1";
@@ -64,7 +68,8 @@ pub(crate) struct Agent {
     /// Number of reports that are kept while the collector is away, one a second; from 1 to 1000000.
     #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = backlog, default_value_t = Options::default().backlog)]
     backlog: usize,
-    /// Time limit for the delivery of the last reports at the end.
+    /// Time limit for the delivery of the last reports at the end, and once more for the question who is there if no collector
+    /// takes them.
     #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
     /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the
@@ -146,11 +151,11 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
             Err(error) => return Err(anyhow!("{error}")),
         },
     };
+    let reports = reports.map(|reports| if reports.lost > 0 { named(reports, &options) } else { reports });
     if args.json {
         note(format_args!("{}", summary(code, &options.collector, reports.as_ref())));
         return Ok(code.into());
     }
-    let reports = reports.map(|reports| named(reports, &options));
     // The standard error is the command's: a word is said there only when something is missing.
     match reports {
         Some(Outcome { lost: 0, .. }) => {}
@@ -180,8 +185,16 @@ fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::
     })
 }
 
-/// The same, with the service or the protocol that is there where a collector was expected.
+/// The same, with the service or the protocol that is there where a collector was expected. Takes `linger` at most, for a server
+/// may answer byte by byte for ever.
 fn named(reports: Outcome, options: &Options) -> Outcome {
+    let (asked, own, (tell, told)) = (reports.clone(), options.clone(), mpsc::channel());
+    // It ends with this program.
+    std::thread::spawn(move || tell.send(asked_who(asked, &own)));
+    told.recv_timeout(options.linger.min(QUESTION)).unwrap_or(reports)
+}
+
+fn asked_who(reports: Outcome, options: &Options) -> Outcome {
     let Some(problem) = reports.problem.as_deref() else { return reports };
     let address = options.collector.parse::<ServerAddress>().ok();
     if let Some(found) = address.as_ref().and_then(|address| found(address, problem, options)) {
@@ -215,7 +228,7 @@ fn found(address: &ServerAddress, problem: &str, options: &Options) -> Option<St
 
 fn undelivered(lost: u64, collector: &str, problem: Option<&str>) -> String {
     let reports = format!("{} {}", plural(lost, "report"), if lost == 1 { "was" } else { "were" });
-    let problem = problem.map_or_else(String::new, |problem| format!(": {}", plain(problem)));
+    let problem = problem.map_or_else(String::new, |problem| format!(": {}", escape(&plain(problem))));
     format!("{reports} not delivered to {collector}{problem}")
 }
 
@@ -280,5 +293,8 @@ mod tests {
         assert_eq!(undelivered(1, "tcp://a:1", refused), "1 report was not delivered to tcp://a:1: connection refused");
         assert_eq!(undelivered(2, "http://a:1", Some("EOF")), "2 reports were not delivered to http://a:1: EOF");
         assert_eq!(undelivered(2, "http://a:1", None), "2 reports were not delivered to http://a:1");
+        let hostile = Some("it answers 500: \x1b[2J\u{202e}a\nb");
+        let text = undelivered(2, "http://a:1", hostile);
+        assert!(text.ends_with(r": it answers 500: \u{1b}[2J\u{202e}a\nb"), "{text}");
     }
 }

@@ -3,22 +3,21 @@
 //! Chosen by `--data`, `SWITCHBOARD_DATA` or the setting `data`; else systemd's `STATE_DIRECTORY`; else
 //! `switchboard` in `XDG_STATE_HOME` or in `~/.local/state`. Never a directory that others can prepare.
 
+mod renderer;
+
+pub(crate) use renderer::renderer_folder;
+
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Bits of a mode that let others write, and that keep them from removing what is not theirs.
 const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
-const ALL_ENTER: u32 = 0o011;
-const OTHERS_ENTER: u32 = 0o001;
-
-/// The renderer's folder of root, where its data directory cannot be entered by others.
-const RUNTIME: &str = "/run/switchboard-render";
 
 /// Rows of root.
 const OF_ROOT: &str = "/var/lib/switchboard/rows";
@@ -39,6 +38,8 @@ pub(crate) enum DataError {
     File { path: PathBuf, file: PathBuf },
     #[error("cannot use the data directory {}: {} {reason}; {REMEDY}", path.display(), culprit.display())]
     Unsafe { path: PathBuf, culprit: PathBuf, reason: &'static str },
+    #[error("cannot use {} for Chromium: its path has {} bytes, and {limit} are allowed, for Chromium makes a socket in it; {REMEDY}", path.display(), path.as_os_str().len())]
+    Long { path: PathBuf, limit: usize },
 }
 
 /// The data directory: the chosen one, or the one that the environment gives. It need not exist yet.
@@ -86,32 +87,6 @@ pub(crate) fn folder(directory: &Path, service: &str) -> Result<PathBuf, DataErr
         check(path)?;
     }
     Ok(folder)
-}
-
-/// Makes the folder of Chromium's private directories, which another user can enter where this user is root: Chromium's
-/// sandbox refuses root, so it runs as another user. Where the data directory lies below one that nobody else can enter,
-/// as `/root`, the folder is in `/run`: nothing in it outlives the program.
-pub(crate) fn renderer_folder(directory: &Path) -> Result<PathBuf, DataError> {
-    let folder = folder(directory, "render")?;
-    let unusable = |path: &Path, source| DataError::Unusable { path: path.to_owned(), source };
-    let own = fs::metadata("/proc/self").map(|process| process.uid()).map_err(|error| unusable(&folder, error))?;
-    if own != 0 {
-        return Ok(folder);
-    }
-    // Their contents have modes of their own.
-    for path in [directory, &folder] {
-        let mode = fs::metadata(path).map_err(|error| unusable(path, error))?.mode() | ALL_ENTER;
-        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| unusable(path, error))?;
-    }
-    let real = fs::canonicalize(&folder).map_err(|error| unusable(&folder, error))?;
-    let is_closed = |path: &Path| fs::metadata(path).is_ok_and(|data| data.mode() & OTHERS_ENTER == 0);
-    if !real.ancestors().any(is_closed) {
-        return Ok(folder);
-    }
-    let runtime = PathBuf::from(RUNTIME);
-    DirBuilder::new().recursive(true).mode(0o711).create(&runtime).map_err(|error| unusable(&runtime, error))?;
-    check(&runtime)?;
-    Ok(runtime)
 }
 
 /// Whether nobody but this user and root can have put something there.
@@ -162,7 +137,8 @@ fn is_open(mode: u32, group: u32, own: u32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn found(chosen: Option<&str>, variables: &[(&str, &str)]) -> Option<String> {
         let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
@@ -189,24 +165,6 @@ mod tests {
             assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o700, "{}", path.display());
         }
         assert_eq!(folder(&base.path().join("a/b"), "monitor").unwrap(), made);
-    }
-
-    #[test]
-    fn the_renderers_folder_can_be_entered_by_another_user_where_this_one_is_root() {
-        let base = tempfile::tempdir().unwrap();
-        let data = base.path().join("data");
-        fs::set_permissions(base.path(), Permissions::from_mode(0o711)).unwrap();
-        let made = renderer_folder(&data).unwrap();
-        assert_eq!(made, data.join("render"));
-        if fs::metadata("/proc/self").unwrap().uid() != 0 {
-            assert_eq!(fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
-            return;
-        }
-        for path in [&data, &made] {
-            assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o711, "{}", path.display());
-        }
-        fs::set_permissions(base.path(), Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(renderer_folder(&data).unwrap(), Path::new(RUNTIME));
     }
 
     #[test]

@@ -158,7 +158,9 @@ impl Addresses {
             line("monitor, page", &format!("http://{address}/{}", self.login(&address)));
         }
         if let Some(endpoint) = &self.collect {
-            line("monitor, collects at", endpoint);
+            for endpoint in endpoints(endpoint) {
+                line("monitor, collects at", &endpoint);
+            }
         }
         for address in shown(&self.rows) {
             line("rows, page and API", &format!("http://{address}/{}", self.login(&address)));
@@ -229,7 +231,8 @@ impl Addresses {
         }
         if !self.monitor.is_empty() {
             addresses["monitor"] = strings(&self.monitor).into();
-            addresses["collect"] = self.collect.clone().into();
+            addresses["collect"] =
+                self.collect.as_deref().and_then(|endpoint| endpoints(endpoint).into_iter().next()).into();
         }
         for (name, addresses_of) in [("rows", &self.rows), ("news", &self.news), ("render", &self.render)] {
             if !addresses_of.is_empty() {
@@ -308,10 +311,33 @@ fn shown(listeners: &[SocketAddr]) -> Vec<SocketAddr> {
     all.iter().filter(|address| address.ip() != Ipv6Addr::LOCALHOST || !all.contains(&twin(address))).copied().collect()
 }
 
+/// The addresses of a collector that can be connected to.
+fn endpoints(endpoint: &str) -> Vec<String> {
+    match endpoint.strip_prefix("tcp://").and_then(|address| address.parse().ok()) {
+        Some(address) => shown(&[address]).iter().map(|address| format!("tcp://{address}")).collect(),
+        None => vec![endpoint.to_owned()],
+    }
+}
+
 fn is_open(address: &SocketAddr) -> bool {
     !address.ip().to_canonical().is_loopback()
 }
 
 fn strings(addresses: &[SocketAddr]) -> Vec<String> {
     addresses.iter().map(SocketAddr::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_is_shown_under_addresses_that_can_be_connected_to() {
+        let all = endpoints("tcp://0.0.0.0:5555");
+        assert_eq!(all[0], "tcp://127.0.0.1:5555");
+        assert!(all.iter().all(|endpoint| !endpoint.contains("0.0.0.0")), "{all:?}");
+        for own in ["tcp://127.0.0.1:5555", "tcp://[::1]:5555", "ipc:///run/x", "tcp://collector.example:5555"] {
+            assert_eq!(endpoints(own), [own]);
+        }
+    }
 }

@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Broker, Program, switchboard};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// Nobody listens there, and nobody has to.
 const NOWHERE: &str = "tcp://127.0.0.1:1";
@@ -63,7 +66,7 @@ fn a_process_that_is_not_there_is_named() {
 fn input_output_and_arguments_are_the_commands() {
     let mut echo = agent(&["--", "sh", "-c", r#"cat; echo "$@""#, "x", "-v", "--pid", "a b"]);
     let mut echo = echo.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
-    std::io::Write::write_all(&mut echo.stdin.take().expect("a pipe"), b"in\n").expect("written");
+    echo.stdin.take().expect("a pipe").write_all(b"in\n").expect("written");
     let output = echo.wait_with_output().expect("an end");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "in\n-v --pid a b\n");
 }
@@ -183,6 +186,50 @@ fn a_server_that_is_no_collector_is_named() {
         let output = switchboard(&["agent", "-s", &server, "--linger", "2", "--", "true"]).output().expect("an end");
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(0) && error.contains(says), "{server}: {error}");
+    }
+}
+
+/// A server of one answer: its head at once, and then its body, or a byte a moment for ever.
+fn answering(body: Option<&'static str>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 4096]);
+                let length = body.map_or(1 << 20, str::len);
+                let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+                let _ = stream.write_all(format!("{head}{}", body.unwrap_or_default()).as_bytes());
+                while body.is_none() && stream.write_all(b"x").is_ok() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn any_server_that_answers_200_is_no_collector() {
+    for body in ["ok", "{}", "[]"] {
+        let server = format!("http://{}", answering(Some(body)));
+        let output = switchboard(&["agent", "-j", "-s", &server, "--linger", "2", "true"]).output().expect("an end");
+        let said: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON alone");
+        assert_eq!((&said["delivered"], &said["lost"]), (&0.into(), &1.into()), "{body}: {said}");
+        assert!(said["problem"].as_str().is_some_and(|problem| problem.contains("no collector")), "{body}: {said}");
+    }
+}
+
+#[test]
+fn a_server_that_answers_for_ever_holds_up_no_end() {
+    let address = answering(None);
+    for server in [format!("tcp://{address}"), format!("http://{address}")] {
+        let command = switchboard(&["agent", "-s", &server, "--linger", "0.3", "true"]);
+        // The answer has a million bytes, one every 20 ms: without a limit this is killed.
+        let limited = Command::new("timeout").arg("15").arg(command.get_program()).args(command.get_args()).output();
+        let output = limited.expect("an end");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(0) && error.contains("not delivered to"), "{server}: {error}");
     }
 }
 

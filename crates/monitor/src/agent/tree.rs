@@ -42,6 +42,7 @@ pub(crate) struct Tree {
     known: HashSet<i32>,
     meter: Option<Meter>,
     look_again: Instant,
+    is_sampled: bool,
 }
 
 impl Tree {
@@ -50,7 +51,14 @@ impl Tree {
         let own = Process::open(std::process::id().cast_signed())?;
         let now = Instant::now();
         let meter = Some(Meter::new(now, ended_children()));
-        Ok(Tree { root: Root::Own(own), members: Vec::new(), known: HashSet::new(), meter, look_again: now })
+        Ok(Tree {
+            root: Root::Own(own),
+            members: Vec::new(),
+            known: HashSet::new(),
+            meter,
+            look_again: now,
+            is_sampled: false,
+        })
     }
 
     /// A running process. Its usage so far is not counted.
@@ -58,7 +66,8 @@ impl Tree {
         let process = Process::open(pid)?;
         let known = HashSet::from([pid]);
         let now = Instant::now();
-        let mut tree = Tree { root: Root::Other, members: vec![process], known, meter: None, look_again: now };
+        let mut tree =
+            Tree { root: Root::Other, members: vec![process], known, meter: None, look_again: now, is_sampled: false };
         let total = tree.read().used;
         tree.meter = Some(Meter::new(now, total));
         Ok(tree)
@@ -70,6 +79,10 @@ impl Tree {
         let now = Instant::now();
         let cpu = self.meter.as_mut().map_or(0.0, |meter| meter.cpu(now, used));
         let over = living == 0 && matches!(self.root, Root::Other);
+        let is_first = !std::mem::replace(&mut self.is_sampled, true);
+        // Those that ended before the first sample have left their peak, and no other figure.
+        let is_late = is_first && living == 0 && matches!(self.root, Root::Own(_));
+        let resident = if is_late { peak_of_ended() } else { resident };
         (!over).then_some(Usage { cpu, mem: resident as f64 / MB })
     }
 
@@ -122,6 +135,13 @@ fn find(parent: &Process, stat: &Stat, known: &mut HashSet<i32>, found: &mut Vec
             }
         }
     });
+}
+
+/// Bytes of memory that the largest process had which has ended and was waited for. The kernel counts the memory of this
+/// program before `exec` as well, some megabytes.
+fn peak_of_ended() -> u64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN);
+    usage.map_or(0, |usage| u64::try_from(usage.max_rss()).unwrap_or(0) * 1024)
 }
 
 /// CPU time of this thread.
@@ -205,5 +225,17 @@ input()
             assert!(began.elapsed() < Duration::from_secs(25), "somebody is left");
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_child_that_ended_before_the_first_sample_has_its_peak_of_memory() {
+        let mut tree = Tree::of_own_children().expect("this process");
+        let script = "kept = bytearray(60 << 20)";
+        let ended = Command::new("python3").args(["-c", script]).status().expect("python3 is missing");
+        assert!(ended.success());
+        // Other tests of this process have children as well: these make the peak higher only.
+        let usage =
+            if tree.read().living == 0 { tree.sample().expect("usage").mem } else { peak_of_ended() as f64 / MB };
+        assert!(usage > 60.0, "{usage} MB");
     }
 }

@@ -9,6 +9,9 @@ use crate::time::millis;
 use crate::{Millis, history};
 use std::collections::{HashMap, HashSet};
 
+/// Seconds for which a series must have been there to be found again after its name had to make room.
+const BRIEF: u32 = 60;
+
 /// The state that an earlier run has left.
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
@@ -130,6 +133,6 @@ fn said(annotations: &[Annotation]) -> HashMap<SeriesId, Said> {
 /// Series that have a past and no name. The history has named those whose names are lost; these are the others.
 fn unnamed(metas: &[SeriesMeta], spans: &history::Spans) -> Vec<SeriesMeta> {
     let named: HashSet<SeriesId> = metas.iter().map(|meta| meta.id).collect();
-    let lost = spans.iter().filter(|(id, (first, last))| !named.contains(id) && last - first >= history::BRIEF);
+    let lost = spans.iter().filter(|(id, (first, last))| !named.contains(id) && last - first >= BRIEF);
     lost.map(|(&id, &(first, _))| SeriesMeta::unnamed(id, Millis::of_second(first))).collect()
 }

@@ -38,7 +38,8 @@ impl Skew {
         // Local time without a zone is off by a zone exactly: that is said at once.
         let is_zone = !has_zone && zone != 0 && (lag - zone).abs() <= TRANSIT;
         let is_steady = self.since.is_some_and(|since| now.since(since) >= SURE);
-        if is_zone || is_steady {
+        // An old sample may have waited; one that lies ahead cannot.
+        if is_zone || is_steady || lag < 0 {
             self.offset = Some(-(if is_zone { zone } else { lag }));
         }
         let is_news = is_steady && !self.is_named;
@@ -79,6 +80,20 @@ mod tests {
         // A time with a zone is old, and so is one that is off by no zone.
         assert_eq!(after(&[(0, 5 * HOUR)], true).0, None);
         assert_eq!(after(&[(0, 5 * HOUR + 400_000)], false).0, None);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_is_named_at_once() {
+        for (lag, text) in
+            [(MIN - 1, None), (MIN, Some("its clock is 1 min ahead")), (3 * HOUR, Some("its clock is 3 h ahead"))]
+        {
+            assert_eq!(after(&[(0, -lag)], true).0.as_deref(), text, "{lag}");
+        }
+        // The time in the samples stands still.
+        let lags: Vec<(i64, i64)> = (0..60).map(|at| (at * 5000, at * 5000 - 3 * HOUR)).collect();
+        assert_eq!(after(&lags, true), (Some("its clock is 2 h 55 min ahead".into()), 0));
+        // A sender that was asleep sends what is old.
+        assert_eq!(after(&[(0, 3 * HOUR)], true), (None, 0));
     }
 
     #[test]

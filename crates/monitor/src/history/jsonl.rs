@@ -4,6 +4,7 @@
 //! hexadecimal digits, a blank, and the JSON.
 
 use super::disk::Disk;
+use super::forgotten::Forgotten;
 use super::record::{Head, MAGIC};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -22,6 +23,8 @@ pub(super) struct JsonLines {
     /// In the file.
     count: usize,
     pub(super) latest: HashMap<u64, String>,
+    /// Keys that were taken out of force on purpose; `None` if the file does not say so.
+    pub(super) forgotten: Option<Forgotten>,
     /// Maximum number of keys in force, the highest; more are forgotten when the file is written anew.
     max: usize,
     state: State,
@@ -47,11 +50,12 @@ pub(super) struct Unread {
 
 impl JsonLines {
     /// Opens or creates a file, with what is in it; `key` is `None` for JSON that makes no sense. A file that
-    /// cannot be read wholly is written anew after `report` has kept it as it is.
+    /// cannot be read wholly is written anew after `report` has kept it as it is. With `tells_forgotten`, a key that is
+    /// taken out of force leaves a line that says so: a key without any line has lost its own.
     pub(super) fn open(
         disk: &Disk,
         path: &Path,
-        max: usize,
+        (max, tells_forgotten): (usize, bool),
         key: impl Fn(&str) -> Option<u64>,
         report: impl FnOnce(Unread) -> io::Result<()>,
     ) -> io::Result<JsonLines> {
@@ -59,14 +63,16 @@ impl JsonLines {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             result => result.map_err(|error| named(path, &error))?,
         };
-        let (latest, count, unread) = read(&bytes, key);
+        let Read { latest, forgotten, count, unread } = read(&bytes, key);
         if unread != Unread::default() {
             report(unread)?;
         }
         let file = disk.append_to(path).map_err(|error| named(path, &error))?;
         let is_whole = unread == Unread::default() && !bytes.is_empty();
         let state = if is_whole { State::Synced } else { State::Failed };
-        let mut lines = JsonLines { disk: disk.clone(), path: path.to_owned(), file, count, latest, max, state };
+        let mut lines =
+            JsonLines { disk: disk.clone(), path: path.to_owned(), file, count, latest, forgotten: None, max, state };
+        lines.forgotten = Some(forgotten).filter(|_| tells_forgotten);
         lines.flush()?;
         Ok(lines)
     }
@@ -83,18 +89,31 @@ impl JsonLines {
         latest.into_iter().map(|(_, line)| line.as_str()).collect()
     }
 
-    /// An empty line takes its key out of force; that is in the file when it is written anew. What is not written
+    /// Returns true if a key has no line, and neither was taken out of force nor had to go for the maximum.
+    pub(super) fn is_lost(&self, key: u64) -> bool {
+        let is_forgotten = self.forgotten.as_ref().is_some_and(|forgotten| forgotten.contains(key));
+        let is_full = self.latest.len() >= self.max;
+        let is_too_old = || is_full && self.latest.keys().all(|other| key < *other);
+        !self.latest.contains_key(&key) && !is_forgotten && !is_too_old()
+    }
+
+    /// An empty line takes its key out of force. What is not written
     /// because of an error is written by the next call, or by [`JsonLines::flush`].
     pub(super) fn append(&mut self, lines: impl IntoIterator<Item = (u64, String)>) -> io::Result<()> {
         let mut text = String::new();
         for (key, line) in lines {
-            if line.is_empty() {
-                self.latest.remove(&key);
+            if !line.is_empty() {
+                put(&line, &mut text);
+                self.count += 1;
+                self.latest.insert(key, line);
                 continue;
             }
-            put(&line, &mut text);
-            self.count += 1;
-            self.latest.insert(key, line);
+            self.latest.remove(&key);
+            if let Some(forgotten) = &mut self.forgotten {
+                forgotten.add(key, key);
+                put(&Forgotten::line(key, key), &mut text);
+                self.count += 1;
+            }
         }
         if self.state == State::Failed || self.has_slack() {
             return self.rewrite();
@@ -122,7 +141,7 @@ impl JsonLines {
 
     fn has_slack(&self) -> bool {
         // In proportion: a file of many lines would be written anew again and again.
-        let in_force = self.latest.len().min(self.max);
+        let in_force = self.latest.len().min(self.max) + self.forgotten.as_ref().map_or(0, Forgotten::len);
         self.count > in_force + in_force.max(SLACK)
     }
 
@@ -135,6 +154,11 @@ impl JsonLines {
             keys.iter().for_each(|key| drop(self.latest.remove(key)));
         }
         let mut text = first_line();
+        if let Some(forgotten) = &mut self.forgotten {
+            forgotten.join(&self.latest);
+            // Before the names: a later line is in force.
+            forgotten.lines().for_each(|line| put(&line, &mut text));
+        }
         self.latest().iter().for_each(|line| put(line, &mut text));
         let temporary = self.path.with_extension("tmp");
         self.disk.remove(&temporary)?;
@@ -145,7 +169,7 @@ impl JsonLines {
             let _ = self.disk.remove(&temporary);
             return Err(error);
         }
-        (self.file, self.count) = (file, self.latest.len());
+        (self.file, self.count) = (file, self.latest.len() + self.forgotten.as_ref().map_or(0, Forgotten::len));
         self.state = State::Synced;
         Ok(())
     }
@@ -168,32 +192,45 @@ fn put(line: &str, text: &mut String) {
 /// The version of the format that the file is of, if it is another one. The head alone is no evidence: it may be damaged.
 pub(super) fn other_version(bytes: &[u8]) -> Option<u8> {
     match Head::of(bytes) {
-        Head::Version(version) if read(bytes, |_| Some(0)).1 == 0 => Some(version),
+        Head::Version(version) if read(bytes, |_| Some(0)).count == 0 => Some(version),
         _ => None,
     }
 }
 
-fn read(bytes: &[u8], key: impl Fn(&str) -> Option<u64>) -> (HashMap<u64, String>, usize, Unread) {
-    let (mut latest, mut count, mut unread) = (HashMap::new(), 0, Unread::default());
+/// The content of a file.
+#[derive(Default)]
+struct Read {
+    latest: HashMap<u64, String>,
+    forgotten: Forgotten,
+    count: usize,
+    unread: Unread,
+}
+
+fn read(bytes: &[u8], key: impl Fn(&str) -> Option<u64>) -> Read {
+    let mut found = Read::default();
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
     if !first_line().as_bytes().starts_with(first) {
-        unread.damaged += 1;
+        found.unread.damaged += 1;
     } else if !first.ends_with(b"\n") {
-        unread.torn += first.len();
+        found.unread.torn += first.len();
     }
     for line in lines {
         let json = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok()).and_then(checked);
-        if let Some((key, json)) = json.and_then(|json| Some((key(json)?, json))) {
-            count += 1;
-            latest.insert(key, json.to_owned());
+        if let Some((first, last)) = json.and_then(Forgotten::range) {
+            found.count += 1;
+            found.forgotten.add(first, last);
+            found.latest.retain(|key, _| !(first..=last).contains(key));
+        } else if let Some((key, json)) = json.and_then(|json| Some((key(json)?, json))) {
+            found.count += 1;
+            found.latest.insert(key, json.to_owned());
         } else if line.ends_with(b"\n") {
-            unread.damaged += 1;
+            found.unread.damaged += 1;
         } else {
-            unread.torn += line.len();
+            found.unread.torn += line.len();
         }
     }
-    (latest, count, unread)
+    found
 }
 
 fn checked(line: &str) -> Option<&str> {
@@ -211,7 +248,7 @@ mod tests {
 
     fn open(path: &Path, max: usize) -> (JsonLines, Unread) {
         let mut found = Unread::default();
-        let lines = JsonLines::open(&Disk::default(), path, max, key, |unread| {
+        let lines = JsonLines::open(&Disk::default(), path, (max, false), key, |unread| {
             found = unread;
             Ok(())
         });
@@ -248,7 +285,7 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = whole.clone();
                 bytes[at] ^= 1 << bit;
-                let (latest, _, unread) = read(&bytes, key);
+                let Read { latest, unread, .. } = read(&bytes, key);
                 assert!(unread != Unread::default(), "bit {bit} of byte {at}");
                 assert!(latest.iter().all(|(_, line)| ["1 a", "2 b"].contains(&&**line)), "{latest:?}");
                 assert_eq!(other_version(&bytes), None, "bit {bit} of byte {at}");

@@ -8,6 +8,7 @@ mod block;
 mod disk;
 mod record;
 
+mod forgotten;
 mod journal;
 mod jsonl;
 mod minutes;
@@ -35,7 +36,6 @@ mod writer;
 pub(crate) use damage::Counts;
 pub(crate) use query::{Columns, Range};
 pub(crate) use recovery::Spans;
-pub(crate) use writer::BRIEF;
 
 use crate::annotation::Annotation;
 use crate::point::{Point, Row, SeriesId};

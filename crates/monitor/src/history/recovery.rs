@@ -20,6 +20,32 @@ use switchboard_driver::quantity::plural;
 /// The first and the last second of each series that is kept.
 pub(crate) type Spans = HashMap<SeriesId, (u32, u32)>;
 
+/// Names of the files beside those with numbers.
+pub(super) const NAMES: &str = "names.jsonl";
+pub(super) const ANNOTATIONS: &str = "annotations.jsonl";
+
+/// An error if something else than a file has the name of one: a pipe would hold up whoever opens it, and a link leads to a
+/// file that is not the history's.
+pub(super) fn check_kinds(directory: &Path) -> io::Result<()> {
+    let numbered = listed(directory)?.into_iter().map(|(path, ..)| path);
+    for path in numbered.chain([NAMES, ANNOTATIONS].map(|name| directory.join(name))) {
+        let kind = match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            data => data.map_err(|error| jsonl::named(&path, &error))?.file_type(),
+        };
+        if !kind.is_file() {
+            let what = match (kind.is_symlink(), kind.is_dir()) {
+                (true, _) => "it is a link, which is not followed",
+                (_, true) => "it is a directory",
+                _ => "it is no file, but a pipe, a socket or a device",
+            };
+            let text = format!("{what}: move it away");
+            return Err(jsonl::named(&path, &io::Error::new(io::ErrorKind::InvalidInput, text)));
+        }
+    }
+    Ok(())
+}
+
 /// An error if a file is of another version; nothing is changed by then.
 pub(super) fn check_versions(directory: &Path) -> io::Result<()> {
     for (path, ..) in listed(directory)? {
@@ -34,7 +60,7 @@ pub(super) fn check_versions(directory: &Path) -> io::Result<()> {
             return Err(other_version(&path, version));
         }
     }
-    for name in ["names.jsonl", "annotations.jsonl"] {
+    for name in [NAMES, ANNOTATIONS] {
         let path = directory.join(name);
         if let Some(version) = fs::read(&path).ok().and_then(|bytes| jsonl::other_version(&bytes)) {
             return Err(other_version(&path, version));

@@ -1,14 +1,16 @@
 //! Files that are gone, empty or cut at a record's end: nothing in them is wrong, and yet something is missing.
 
+use super::HistorySettings;
 use super::disk::Disk;
 use super::record::{self, Kind, MAGIC};
-use super::store::listed;
+use super::store::{Shared, listed};
 use super::tests_of_damage::{BEGIN, LONG, SERIES, Trial, copy, now, row, rows};
-use super::writer::Order;
+use super::writer::{Order, Writer};
 use crate::point::Point;
 use crate::series::SeriesMeta;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn the(directory: &Path, kind: &str) -> PathBuf {
     let found = listed(directory).unwrap().into_iter().find(|(_, found, _)| found == kind);
@@ -163,6 +165,46 @@ fn a_file_of_names_that_ends_too_early_is_noticed_and_every_process_has_a_name()
 }
 
 #[test]
+fn a_line_that_is_damaged_or_gone_takes_no_process_with_it() {
+    const FIRST: u32 = SERIES + 1;
+    let directory = tempfile::tempdir().unwrap();
+    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
+    // Each is there for a moment only; the last one has no block.
+    for series in FIRST..=FIRST + 4 {
+        let meta = SeriesMeta { name: format!("p{series}"), ..SeriesMeta::unnamed(series, now(200)) };
+        trial.writer.take(Order::Names(vec![(series, serde_json::to_string(&meta).unwrap())]));
+        trial.writer.take(Order::Points(vec![Point { series, row: row(200) }]));
+        assert!(if series < FIRST + 4 { trial.writer.checkpoint(now(LONG)) } else { trial.writer.flush() });
+    }
+    drop(trial);
+    let path = directory.path().join("names.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), 6);
+    for lost in [1..2, 2..3, 3..4, 4..5, 5..6, 1..5, 1..6] {
+        for is_changed in [true, false] {
+            let case = format!("lines {lost:?}, {}", if is_changed { "changed" } else { "deleted" });
+            let copied = tempfile::tempdir().unwrap();
+            copy(directory.path(), copied.path());
+            let damaged_line = |line: &str| if is_changed { line.replacen('p', "q", 1) } else { String::new() };
+            let lines = lines.iter().enumerate();
+            let text: String =
+                lines.map(|(at, line)| if lost.contains(&at) { damaged_line(line) } else { (*line).into() }).collect();
+            fs::write(copied.path().join("names.jsonl"), text).unwrap();
+            // The file that is set aside, and the names that it lacks.
+            for expected in [1 + u64::from(is_changed), 0] {
+                let trial = open(copied.path());
+                assert_eq!(damaged(&trial), expected, "{case}");
+                let metas = trial.restored.names.iter().map(|line| serde_json::from_str(line).unwrap());
+                let names: Vec<String> = metas.map(|meta: SeriesMeta| meta.name).collect();
+                let last = if lost.contains(&5) { "unnamed 12" } else { "p12" };
+                assert_eq!(names, ["p8", "p9", "p10", "p11", last], "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_series_that_was_forgotten_on_purpose_is_not_missed() {
     let directory = filled();
     let mut trial = open(directory.path());
@@ -171,24 +213,68 @@ fn a_series_that_was_forgotten_on_purpose_is_not_missed() {
         trial.writer.take(Order::Points(vec![Point { series, row: row(200) }]));
     }
     trial.writer.take(Order::Names(vec![(SERIES + 1, String::new())]));
-    // As a start or a full file does it.
     assert!(trial.writer.checkpoint(now(LONG + 200)));
     drop(trial);
     let path = directory.path().join("names.jsonl");
-    let text = fs::read_to_string(&path).unwrap();
-    let forgotten = format!(r#""id":{}"#, SERIES + 1);
-    fs::write(&path, text.split_inclusive('\n').filter(|line| !line.contains(&forgotten)).collect::<String>()).unwrap();
-    let trial = open(directory.path());
-    assert_eq!((trial.counted(), trial.restored.names.len()), (0, 2));
+    for is_rewritten in [false, true] {
+        if is_rewritten {
+            // A line that cannot be read: the file is written anew.
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}x\n")).unwrap();
+            assert_eq!(damaged(&open(directory.path())), 1);
+        }
+        let trial = open(directory.path());
+        assert_eq!((trial.counted(), trial.restored.names.len()), (0, 2));
+    }
 }
 
 #[test]
-fn a_folder_in_place_of_a_file_is_named() {
-    for name in ["names.jsonl", "annotations.jsonl", "active-00000002.swb", "journal-00000009.swb"] {
+fn names_that_had_to_go_for_the_maximum_are_not_missed() {
+    const MAX: usize = 3;
+    for count in [MAX as u32 - 1, MAX as u32, MAX as u32 + 1] {
         let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join(name)).unwrap();
-        let error =
-            Trial::open(&Disk::default(), directory.path(), 0).err().unwrap_or_else(|| panic!("{name} is taken"));
-        assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+        let open = || {
+            let settings = HistorySettings { names: MAX, ..HistorySettings::default() };
+            let shared = Arc::<Shared>::default();
+            let opened = Writer::open(Disk::default(), directory.path(), settings, shared.clone(), now(LONG));
+            let (writer, restored) = opened.unwrap();
+            let damaged = shared.lock().counts.damaged;
+            (writer, restored, damaged)
+        };
+        let mut writer = open().0;
+        for series in 1..=count {
+            writer.take(Order::Names(vec![(series, format!(r#"{{"id":{series}}}"#))]));
+            writer.take(Order::Points(vec![Point { series, row: row(200) }]));
+        }
+        assert!(writer.checkpoint(now(LONG)));
+        drop(writer);
+        // The file of a start that follows damage is written anew, and has the maximum of names.
+        let path = directory.path().join("names.jsonl");
+        fs::write(&path, format!("{}x\n", fs::read_to_string(&path).unwrap())).unwrap();
+        assert_eq!(open().2, 1, "{count}");
+        let (_, restored, damaged) = open();
+        assert_eq!((restored.names.len(), damaged), (MAX.min(count as usize), 0), "{count}");
     }
+}
+
+#[test]
+fn what_is_no_file_in_place_of_one_is_named_and_neither_opened_nor_followed() {
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    let names = ["names", "annotations"].map(|name| format!("{name}.jsonl"));
+    let numbered = ["active-00000002", "journal-00000009", "seconds-00000001", "minutes-00000001"];
+    for name in names.into_iter().chain(numbered.map(|name| format!("{name}.swb"))) {
+        for kind in ["directory", "link", "pipe"] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(&name);
+            match kind {
+                "directory" => fs::create_dir(path).unwrap(),
+                "link" => std::os::unix::fs::symlink(elsewhere.path(), path).unwrap(),
+                _ => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+            }
+            let opened = Trial::open(&Disk::default(), directory.path(), 0);
+            let error = opened.err().unwrap_or_else(|| panic!("{name} is taken")).to_string();
+            assert!(error.starts_with(&format!("{name}: ")) && error.contains(kind), "{error}");
+        }
+    }
+    assert_eq!(fs::read(elsewhere.path()).unwrap(), b"");
 }

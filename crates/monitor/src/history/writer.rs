@@ -3,14 +3,14 @@
 use super::annotations::{Changes, Kept};
 use super::disk::Disk;
 use super::jsonl::JsonLines;
-use super::recovery::{Found, Spans, check_versions};
+use super::recovery::{ANNOTATIONS, Found, NAMES, Spans, check_kinds, check_versions};
 use super::store::{Names, Shared, Store, listed};
 use super::{HistorySettings, Restored};
 use crate::Millis;
 use crate::point::{Point, SeriesId};
 use crate::series::SeriesMeta;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -22,22 +22,17 @@ use std::time::{Duration, Instant};
 use switchboard_driver::lock_folder;
 use switchboard_driver::quantity::plural;
 
-/// Seconds for which a series must have been there to be found again without its name.
-pub(crate) const BRIEF: u32 = 60;
 /// More often the journal is not written, whatever the settings say.
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Returns lines for the series of the files that should have a name and have none, and how many of these are made up.
 ///
-/// Series are numbered in the order in which they come, and the newest keeps its name: so a series with a higher number than all
-/// names has lost its own. One with a lower number was forgotten on purpose if it was there for a short time only.
-fn names_for(spans: &Spans, mut found: Names, names: &HashMap<u64, String>) -> (Vec<(u64, String)>, usize) {
-    let newest = names.keys().copied().max().unwrap_or(0);
-    let is_lost = |id: SeriesId, (first, last): (u32, u32)| u64::from(id) > newest || last - first >= BRIEF;
-    let nameless = spans.iter().filter(|(id, _)| !names.contains_key(&u64::from(**id)));
+/// The names say which series were forgotten on purpose: any other has lost its own.
+fn names_for(spans: &Spans, mut found: Names, names: &JsonLines) -> (Vec<(u64, String)>, usize) {
     let mut unnamed = 0;
-    let mut lines: Vec<(u64, String)> = nameless
-        .filter(|(id, span)| is_lost(**id, **span))
+    let mut lines: Vec<(u64, String)> = spans
+        .iter()
+        .filter(|(id, _)| names.is_lost(u64::from(**id)))
         .filter_map(|(&id, &(first, _))| {
             let name = found.remove(&id).or_else(|| {
                 unnamed += 1;
@@ -109,16 +104,17 @@ impl Writer {
         // The names of processes are private.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = lock_folder(directory)?;
+        check_kinds(directory)?;
         check_versions(directory)?;
         // Both files are there before the first of these.
         let has_past = !listed(directory)?.is_empty();
-        let [names_path, annotations_path] = ["names.jsonl", "annotations.jsonl"].map(|name| directory.join(name));
+        let [names_path, annotations_path] = [NAMES, ANNOTATIONS].map(|name| directory.join(name));
         let no_names = has_past && JsonLines::is_missing(&names_path);
         if has_past && JsonLines::is_missing(&annotations_path) {
             shared.lost(&annotations_path, "it is missing or empty, and the annotations are lost");
         }
-        let open = |path: &Path, max, key: fn(&str) -> Option<u64>| {
-            JsonLines::open(&disk, path, max, key, |unread| {
+        let open = |path: &Path, kept: (usize, bool), key: fn(&str) -> Option<u64>| {
+            JsonLines::open(&disk, path, kept, key, |unread| {
                 if unread.torn > 0 {
                     shared.torn(path, unread.torn);
                 }
@@ -128,19 +124,21 @@ impl Writer {
                 shared.set_aside(&disk, path, &format!("{} of it cannot be read", plural(unread.damaged, "line")))
             })
         };
-        let mut names = open(&names_path, settings.names, |line| {
+        let mut names = open(&names_path, (settings.names, true), |line| {
             serde_json::from_str::<serde_json::Value>(line).ok()?.get("id")?.as_u64()
         })?;
-        let annotations =
-            open(&annotations_path, usize::MAX, |line| serde_json::from_str::<Kept>(line).ok().map(|kept| kept.key))?;
+        let annotations = open(&annotations_path, (usize::MAX, false), |line| {
+            serde_json::from_str::<Kept>(line).ok().map(|kept| kept.key)
+        })?;
         let (store, found) = Store::open(disk.clone(), directory, settings, shared.clone(), &names.latest, now)?;
         let Found { spans, lost } = found;
-        let (lost, unnamed) = names_for(&spans, lost, &names.latest);
+        let (lost, unnamed) = names_for(&spans, lost, &names);
         if no_names || !lost.is_empty() {
             let (all, missing) = (lost.len(), if no_names { "it is missing or empty: " } else { "" });
             let what = format!(
-                "{missing}the names of {} processes are lost; those of {} are taken from other files, and {unnamed} are shown as \"unnamed N\"",
-                all,
+                "{missing}{} of processes {} lost; {} taken from other files, and {unnamed} shown as \"unnamed N\"",
+                plural(all, "name"),
+                if all == 1 { "is" } else { "are" },
                 all - unnamed
             );
             shared.lost(&names_path, &what);

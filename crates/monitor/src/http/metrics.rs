@@ -104,6 +104,7 @@ fn own(hub: &Hub, text: &mut Text) {
     let counters = [
         ("accepted_total", "Samples accepted.", counts.accepted),
         ("dropped_total", "Samples dropped because the disk was too slow.", history.dropped),
+        ("faulty_peers_total", "Peers that the collector's socket has disconnected.", load(&hub.faulty_peers)),
         ("events_missed_total", "Events that slow clients of the feed missed.", load(&hub.feed.missed)),
         ("alerts_delivered_total", "Alerts delivered to the topic or to a webhook.", load(&hub.delivered)),
         ("alerts_undelivered_total", "Alerts given up undelivered.", load(&hub.undelivered)),

@@ -118,11 +118,10 @@ impl Backlog {
 
     pub(crate) fn outcome(&self) -> Outcome {
         let inside = self.lock();
-        Outcome {
-            delivered: inside.delivered,
-            lost: inside.lost + inside.waiting.len() as u64,
-            problem: inside.problem.clone(),
-        }
+        let lost = inside.lost + inside.waiting.len() as u64;
+        // One that was overcome is no problem any more.
+        let problem = inside.problem.clone().filter(|_| lost > 0);
+        Outcome { delivered: inside.delivered, lost, problem }
     }
 }
 
@@ -161,6 +160,17 @@ mod tests {
         backlog.close();
         assert_eq!(backlog.next(100).await, None);
         assert_eq!(backlog.outcome(), Outcome { delivered: 2, lost: 1, problem: Some("refused".into()) });
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_none_once_everything_is_delivered() {
+        let backlog = filled(10, 1);
+        next(&backlog, 100).await;
+        backlog.failed(1, "away".into());
+        assert_eq!(backlog.outcome(), Outcome { delivered: 0, lost: 1, problem: Some("away".into()) });
+        next(&backlog, 100).await;
+        backlog.done(1, None);
+        assert_eq!(backlog.outcome(), Outcome { delivered: 1, lost: 0, problem: None });
     }
 
     #[tokio::test]

@@ -66,7 +66,11 @@ impl Sink {
         let answer = answer.map_err(|error| Failure::Away(error.to_string()))?;
         let status = answer.status;
         if status.is_success() {
-            return Ok(());
+            return if is_collectors(&answer.body) {
+                Ok(())
+            } else {
+                Err(Failure::Refused(format!("this is no collector (its answer to reports, {status}, is another one)")))
+            };
         }
         let body = String::from_utf8_lossy(&answer.body);
         let text = match (status, body.trim()) {
@@ -81,5 +85,24 @@ impl Sink {
             return Err(Failure::Away(text));
         }
         Err(Failure::Refused(text))
+    }
+}
+
+/// Returns true for the answer of a collector: how many samples it has accepted. Any server may answer 200.
+fn is_collectors(body: &[u8]) -> bool {
+    let answer: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    answer.is_some_and(|answer| answer["accepted"].is_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_counts_no_samples_is_no_collectors() {
+        assert!(is_collectors(br#"{"accepted":1,"refused":0,"error":null}"#));
+        for body in [&b""[..], b"ok", b"<html>", b"{}", b"[1]", br#"{"accepted":"1"}"#, br#"{"accepted":-1}"#] {
+            assert!(!is_collectors(body), "{}", body.escape_ascii());
+        }
     }
 }

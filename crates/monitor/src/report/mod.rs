@@ -148,7 +148,7 @@ pub struct Outcome {
     pub delivered: u64,
     /// Number of reports that it has not taken: dropped for want of room, refused, or still waiting at the end.
     pub lost: u64,
-    /// Why the last attempt has failed, if any has.
+    /// Why the last failed attempt has failed, if reports are lost.
     pub problem: Option<String>,
 }
 
@@ -228,9 +228,10 @@ async fn beat(identity: &Identity, mut measure: Measure, backlog: &Backlog, mut 
         tokio::select! {
             code = &mut told => {
                 if let Ok(code) = code {
-                    // The usage since the last report; its memory is gone, and the last figure is reported.
-                    let cpu = measure().map_or(0.0, |usage| usage.cpu);
-                    backlog.push(identity.report(Usage { cpu, ..last }, Some(code)));
+                    // The usage since the last report; its memory is gone, and the last figure is reported, if there is one.
+                    let usage = measure().unwrap_or_default();
+                    let mem = if last == Usage::default() { usage.mem } else { last.mem };
+                    backlog.push(identity.report(Usage { mem, ..usage }, Some(code)));
                 }
                 return;
             }

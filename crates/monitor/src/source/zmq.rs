@@ -7,8 +7,9 @@ use crate::collector::Source;
 use crate::hub::Hub;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use switchboard_sockets::{Endpoint, Error, Heartbeat, Message, Options, Security, Sub};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use switchboard_sockets::{Endpoint, Error, Event, Heartbeat, Message, Options, Security, Sub};
 use switchboard_web::Token;
 
 /// Messages that are taken together, at most.
@@ -17,6 +18,8 @@ const TOGETHER: usize = 4096;
 const WAITING: usize = 1 << 20;
 /// A longer message is not only refused: its sender is disconnected, for it could go on without an end.
 const LONGEST: usize = 64 << 10;
+/// Interval of the log's lines about peers that were disconnected.
+const LOGGED: Duration = Duration::from_secs(60);
 /// Peers at a time.
 const PEERS: usize = 10_000;
 
@@ -53,8 +56,17 @@ pub(crate) fn is_open(endpoint: &str) -> bool {
 
 /// Takes samples for ever.
 pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
+    let (mut events, mut faults) = (socket.events(), Faults::default());
     let mut messages: Vec<Message> = Vec::new();
-    while let Ok(message) = socket.recv().await {
+    loop {
+        let message = tokio::select! {
+            message = socket.recv() => message,
+            Some(event) = events.next() => {
+                faults.take(&event, Instant::now(), &hub.faulty_peers);
+                continue;
+            }
+        };
+        let Ok(message) = message else { return };
         messages.push(message);
         while let Some(message) = (messages.len() < TOGETHER).then(|| socket.try_recv()).flatten() {
             messages.push(message);
@@ -67,9 +79,60 @@ pub(crate) async fn run(hub: Arc<Hub>, mut socket: Sub) {
     }
 }
 
+/// Peers that were disconnected by a fault of theirs: each is counted, and the log has the newest once in an interval.
+#[derive(Debug, Default)]
+struct Faults {
+    logged: Option<Instant>,
+    unlogged: u64,
+}
+
+impl Faults {
+    /// Returns true if it is logged.
+    fn take(&mut self, event: &Event, now: Instant, count: &AtomicU64) -> bool {
+        let is_fault = match event {
+            Event::HandshakeFailed { .. } => true,
+            // Others have just ended.
+            Event::Disconnected { reason, .. } => reason.contains("over the limit"),
+            _ => false,
+        };
+        if !is_fault {
+            return false;
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        if self.logged.is_some_and(|logged| now.saturating_duration_since(logged) < LOGGED) {
+            self.unlogged += 1;
+            return false;
+        }
+        let others = std::mem::take(&mut self.unlogged);
+        let others = if others > 0 { format!("; others since the last such line: {others}") } else { String::new() };
+        self.logged = Some(now);
+        tracing::warn!("the collector takes ZeroMQ only, and has disconnected a peer: {event}{others}");
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use switchboard_sockets::PeerId;
+
+    #[test]
+    fn faults_are_counted_each_and_logged_once_in_an_interval() {
+        let event = Event::Missed(1);
+        let (mut faults, count, begin) = (Faults::default(), AtomicU64::new(0), Instant::now());
+        assert!(!faults.take(&event, begin, &count));
+        let endpoint: Endpoint = "tcp://127.0.0.1:5555".parse().expect("an endpoint");
+        let fault = Event::HandshakeFailed {
+            endpoint,
+            peer: PeerId { number: 1, address: None },
+            reason: "no greeting".to_owned(),
+        };
+        let just_before = LOGGED.checked_sub(Duration::from_millis(1)).expect("longer");
+        for (after, is_logged) in [(Duration::ZERO, true), (just_before, false), (LOGGED, true)] {
+            assert_eq!(faults.take(&fault, begin + after, &count), is_logged, "{after:?}");
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 3);
+    }
 
     #[test]
     fn what_other_machines_may_reach_is_open() {

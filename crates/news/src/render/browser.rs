@@ -7,6 +7,7 @@ use crate::guard::{Domains, Guard, Proxy, ProxyLimits};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -205,15 +206,25 @@ impl Browser {
 }
 
 pub(super) fn missing(program: &Path) -> RenderError {
-    RenderError::Start(format!("there is no {} on this machine", program.display()))
+    let text = if program.components().count() > 1 && program.exists() {
+        format!("{} is no program that can be started", program.display())
+    } else {
+        format!("there is no {} on this machine", program.display())
+    };
+    RenderError::Start(text)
 }
 
 /// The program's file, as a shell finds it.
 pub(super) fn find(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
-        return program.exists().then(|| program.to_owned());
+        return is_program(program).then(|| program.to_owned());
     }
-    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|file| is_program(file))
+}
+
+/// Returns true for a file that somebody may execute. Chromium may run as another user than this program.
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|data| data.is_file() && data.mode() & 0o111 != 0)
 }
 
 /// The written bytes, and true at their end.
@@ -311,4 +322,20 @@ fn start(
     }
     let child = launch.spawn("/bin/sh", arguments).map_err(|error| failed(&error))?;
     Ok((child, ours))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_and_a_file_that_nobody_may_execute_are_no_program() {
+        for path in ["/tmp", "/etc/passwd"] {
+            assert_eq!(find(Path::new(path)), None, "{path}");
+            assert!(missing(Path::new(path)).to_string().contains("is no program"), "{path}");
+        }
+        assert_eq!(find(Path::new("/bin/sh")), Some("/bin/sh".into()));
+        assert!(find(Path::new("sh")).is_some_and(|file| file.ends_with("sh")));
+        assert!(missing(Path::new("/does/not/exist")).to_string().contains("there is no"));
+    }
 }

@@ -83,8 +83,9 @@ impl Shared {
             }
             signal => {
                 self.give_back();
-                // Ends or stops the program as without us; a real-time signal has no name there.
-                if emulate_default_handler(signal).is_err() {
+                // Ends or stops the program as without us; a real-time signal has no name there, and SIGIO no effect.
+                let _ = emulate_default_handler(signal);
+                if !matches!(signal, SIGTSTP | SIGTTIN | SIGTTOU) {
                     std::process::exit(128 + signal);
                 }
             }

@@ -27,6 +27,8 @@ pub enum ForeignProtocol {
     Nats,
     /// SMTP.
     Smtp,
+    /// The text protocol of memcached.
+    Memcached,
     /// The PROXY protocol, by which a proxy says whom it connects.
     Proxy,
 }
@@ -38,12 +40,14 @@ impl ForeignProtocol {
     /// The protocol of a client that sends these 4 bytes first.
     ///
     /// Read as a native frame's length, each of them announces 256 MiB or more, so no native client sends
-    /// them where a channel's name is due. Four bytes do not tell STOMP's `CONNECT` from HTTP's: it counts as
-    /// STOMP's, for nobody asks a broker for a tunnel.
+    /// them where a channel's name is due. Four bytes do not tell STOMP's `CONNECT` from those of HTTP and NATS:
+    /// [`recognize_beside_stomp`](ForeignProtocol::recognize_beside_stomp) does.
     #[must_use]
     pub fn recognize(first: [u8; 4]) -> Option<ForeignProtocol> {
         Some(match &first {
-            b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"OPTI" | b"PATC" | b"TRAC" | b"PRI " => {
+            b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"OPTI" | b"PATC" | b"TRAC" | b"PRI "
+            // Those of WebDAV.
+            | b"PROP" | b"MKCO" | b"COPY" | b"MOVE" | b"LOCK" | b"UNLO" | b"REPO" | b"SEAR" => {
                 ForeignProtocol::Http
             }
             b"CONN" | b"STOM" => ForeignProtocol::Stomp,
@@ -61,10 +65,24 @@ impl ForeignProtocol {
             b"SSH-" => ForeignProtocol::Ssh,
             b"EHLO" | b"HELO" => ForeignProtocol::Smtp,
             b"PROX" | b"\r\n\r\n" => ForeignProtocol::Proxy,
+            b"gets" | b"set " | b"add " | b"stat" | b"vers" | b"dele" | b"incr" | b"decr" | b"repl" => ForeignProtocol::Memcached,
             // A person at a terminal.
             b"get " | b"post" | b"put " | b"head" => ForeignProtocol::Http,
             _ => return None,
         })
+    }
+
+    /// The protocol of a client whose first bytes are those of STOMP to [`recognize`](ForeignProtocol::recognize), and are another one's
+    /// nevertheless: `CONNECT` of NATS and of HTTP, and the second version of the PROXY protocol, which begins with ends of
+    /// lines. `None` for STOMP, and while too few bytes are here.
+    #[must_use]
+    pub fn recognize_beside_stomp(first: &[u8]) -> Option<ForeignProtocol> {
+        match first {
+            [b'C', b'O', b'N', b'N', b'E', b'C', b'T', b' ', b'{', ..] => Some(ForeignProtocol::Nats),
+            [b'C', b'O', b'N', b'N', b'E', b'C', b'T', b' ', _, ..] => Some(ForeignProtocol::Http),
+            [b'\r', b'\n', b'\r', b'\n', 0, ..] => Some(ForeignProtocol::Proxy),
+            _ => None,
+        }
     }
 
     /// The protocol of a server that sends these 4 bytes first, to a native client: its greeting, or its refusal.
@@ -116,6 +134,7 @@ impl fmt::Display for ForeignProtocol {
             ForeignProtocol::Postgres => "PostgreSQL",
             ForeignProtocol::Nats => "NATS",
             ForeignProtocol::Smtp => "SMTP",
+            ForeignProtocol::Memcached => "memcached",
             ForeignProtocol::Proxy => "the PROXY protocol",
         })
     }
@@ -123,7 +142,9 @@ impl fmt::Display for ForeignProtocol {
 
 #[cfg(test)]
 mod tests {
-    use super::ForeignProtocol::{self, Amqp, Http, Mqtt, Nats, Postgres, Redis, Smtp, Ssh, Stomp, Tls, Zmtp};
+    use super::ForeignProtocol::{
+        self, Amqp, Http, Memcached, Mqtt, Nats, Postgres, Redis, Smtp, Ssh, Stomp, Tls, Zmtp,
+    };
 
     fn of(bytes: &[u8]) -> Option<ForeignProtocol> {
         ForeignProtocol::recognize(*bytes.first_chunk().expect("four bytes"))
@@ -159,12 +180,48 @@ mod tests {
             (b"HELO mail.example\r\n", Smtp),
             (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", ForeignProtocol::Proxy),
             (b"\r\n\r\n\0\r\nQUIT\n", ForeignProtocol::Proxy),
+            (b"PROPFIND / HTTP/1.1", Http),
+            (b"PROPPATCH / HTTP/1.1", Http),
+            (b"MKCOL /x HTTP/1.1", Http),
+            (b"COPY /x HTTP/1.1", Http),
+            (b"MOVE /x HTTP/1.1", Http),
+            (b"LOCK /x HTTP/1.1", Http),
+            (b"UNLOCK /x HTTP/1.1", Http),
+            (b"REPORT /x HTTP/1.1", Http),
+            (b"SEARCH /x HTTP/1.1", Http),
+            (b"gets key", Memcached),
+            (b"set key 0 0 1", Memcached),
+            (b"add key 0 0 1", Memcached),
+            (b"replace key 0 0 1", Memcached),
+            (b"stats", Memcached),
+            (b"version", Memcached),
+            (b"delete key", Memcached),
+            (b"incr key 1", Memcached),
+            (b"decr key 1", Memcached),
             (b"get / HTTP/1.0", Http),
             (b"post /x", Http),
             (b"put /x", Http),
             (b"head /x", Http),
         ] {
             assert_eq!(of(bytes), Some(protocol), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_begins_as_stomp_and_is_none_is_recognized_as_soon_as_it_differs() {
+        for (bytes, protocol) in
+            [(&b"CONNECT {\"verbose\":false}\r\n"[..], Nats), (b"CONNECT example.com:443 HTTP/1.1\r\n", Http)]
+        {
+            for length in 0..bytes.len() {
+                let expected = Some(protocol).filter(|_| length > "CONNECT ".len());
+                assert_eq!(ForeignProtocol::recognize_beside_stomp(&bytes[..length]), expected, "{length}");
+            }
+        }
+        let proxy = b"\r\n\r\n\0\r\nQUIT\n";
+        assert_eq!(ForeignProtocol::recognize_beside_stomp(&proxy[..4]), None);
+        assert_eq!(ForeignProtocol::recognize_beside_stomp(&proxy[..5]), Some(ForeignProtocol::Proxy));
+        for stomp in [&b"CONNECT\naccept-version:1.2"[..], b"CONNECT\r\n", b"\r\n\r\nCONNECT\n", b"STOMP\n", b""] {
+            assert_eq!(ForeignProtocol::recognize_beside_stomp(stomp), None, "{}", stomp.escape_ascii());
         }
     }
 

@@ -249,7 +249,12 @@ fn recognize(input: &[u8]) -> Result<(), StompError> {
     let eols = input.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     let first = &input[eols..];
     let is = |command: &[u8]| first.iter().zip(command).all(|(one, other)| one == other);
-    if is(b"CONNECT\n") || is(b"CONNECT\r") || is(b"STOMP\n") || is(b"STOMP\r") {
+    let other =
+        ForeignProtocol::recognize_beside_stomp(input).or_else(|| ForeignProtocol::recognize_beside_stomp(first));
+    if let Some(protocol) = other.or_else(|| ForeignProtocol::recognize_name(first)) {
+        return Err(StompError::foreign(protocol));
+    }
+    if is(b"CONNECT ") || is(b"CONNECT\n") || is(b"CONNECT\r") || is(b"STOMP\n") || is(b"STOMP\r") {
         return Ok(());
     }
     match first.first_chunk().map(|first| ForeignProtocol::recognize(*first)) {
