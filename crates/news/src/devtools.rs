@@ -1,5 +1,6 @@
 //! Messages of the Chrome DevTools Protocol, as a browser sends them. Pure.
 
+use crate::json::mended;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -73,35 +74,6 @@ fn known(message: Message) -> Option<Incoming> {
     }
     let (method, session) = (message.method?, message.session_id?);
     Some(Incoming::Event(Event { session, method, params: message.params }))
-}
-
-/// The message without lone surrogates and without bytes that are no UTF-8.
-fn mended(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut made = String::with_capacity(text.len());
-    let mut rest = text.as_ref();
-    while let Some(at) = rest.find('\\') {
-        made.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let unit = unit(rest);
-        let length = match unit {
-            // A pair is one letter.
-            Some(0xD800..=0xDBFF) if matches!(rest.get(6..).and_then(self::unit), Some(0xDC00..=0xDFFF)) => 12,
-            Some(_) => 6,
-            None => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-        };
-        let is_lone = length == 6 && matches!(unit, Some(0xD800..=0xDFFF));
-        made.push_str(if is_lone { "\\ufffd" } else { &rest[..length] });
-        rest = &rest[length..];
-    }
-    made.push_str(rest);
-    made
-}
-
-/// The UTF-16 unit of an escape `\uXXXX` at the beginning of a text.
-fn unit(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("\\u")?.get(..4)?;
-    u16::from_str_radix(digits, 16).ok()
 }
 
 /// The number of the call that a message answers, if the message begins with it, as Chromium's do, or is JSON.

@@ -343,11 +343,19 @@ async fn a_list_of_feeds_is_added_to_the_file_and_given_out() {
     let base = TempDir::new().expect("a directory");
     let path = file(&base, "# my sites\n");
     let news = Served::news(base.path(), &path, &[&one], |_| {}).await;
-    let list =
-        format!("<opml version='2.0'><body><outline text='A &lt;b&gt;' xmlUrl='{}'/></body></opml>", one.url("/f"));
+    let list = format!(
+        "<opml version='2.0'><body><outline text='A &lt;b&gt;' xmlUrl='{}'/><outline text='B' xmlUrl='javascript:1'/>\
+         <outline text='again' xmlUrl='{0}'/></body></opml>",
+        one.url("/f")
+    );
     let kind = [(CONTENT_TYPE, "text/x-opml")];
     let answer = news.ask(Method::POST, "/news.opml", &kind, &list).await;
-    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"{\"added\":1}"[..]));
+    let told: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let dropped = serde_json::json!([
+        { "name": "B", "feed": "javascript:1", "reason": "it is not an http:// or https:// address" }
+    ]);
+    let expected = serde_json::json!({ "added": 1, "present": 1, "dropped": 1, "dropped_feeds": dropped });
+    assert_eq!((answer.status.as_u16(), told), (200, expected));
     eventually("its headline", vec!["Berry".to_owned()], async || news.titles("/news.json").await).await;
     assert!(std::fs::read_to_string(&path).expect("a file").starts_with("# my sites\n"));
     assert_eq!(commands::check(&path), Ok(1));
