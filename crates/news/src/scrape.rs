@@ -66,7 +66,7 @@ pub enum Outcome {
 }
 
 /// One way that was tried, for `news test`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Try {
     /// Which.
     pub source: Source,

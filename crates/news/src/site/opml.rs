@@ -57,7 +57,7 @@ impl fmt::Display for Sentence<'_> {
 pub(crate) struct Import {
     /// `[[site]]` tables to be added to the file of the sites.
     pub(crate) tables: String,
-    /// How many.
+    /// Number of these tables.
     pub(crate) added: usize,
     /// Feeds that are among the sites, or in the list twice.
     pub(crate) present: usize,
