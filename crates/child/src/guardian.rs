@@ -5,6 +5,7 @@ use crate::workplace::Workplace;
 use crate::{GRACE, MARK, STAGE};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setsid, wait};
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -54,6 +55,7 @@ fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
             return Err(error);
         }
     };
+    release_output();
     // The parent may be gone already; the closed socket ends the command then.
     let _ = say(&format!("started {}", command.as_raw_nonzero()));
     let ended = watch(command, end_signal);
@@ -66,6 +68,13 @@ fn guard(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         });
     }
     Ok(())
+}
+
+/// Closes our copy of the command's standard output: its reader must see the end when the command ends, not after the
+/// cleaning.
+fn release_output() {
+    // An error means that the reader sees the end later.
+    let _ = File::options().write(true).open("/dev/null").map(rustix::stdio::dup2_stdout);
 }
 
 /// The command by way of the stage, in a process group of its own.

@@ -214,6 +214,16 @@ fn a_family_is_gone_after_the_child_is_dropped() {
 }
 
 #[test]
+fn the_output_of_a_command_has_no_writer_besides_the_command() {
+    let base = base();
+    let host = family(base.path());
+    // Its reader would see the end only once the guardian has cleaned up.
+    let output = fs::read_link(format!("/proc/{}/fd/1", host.guardian)).expect("a descriptor");
+    assert_eq!(output, Path::new("/dev/null"));
+    assert_ne!(fs::read_link(format!("/proc/{}/fd/1", host.child)).expect("a descriptor"), output);
+}
+
+#[test]
 fn a_command_that_ignores_every_signal_is_killed() {
     let base = base();
     let mut host =

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "lock";
-/// What a lock's holder has to go away: a process that ends, or a child of it that was forked and has not begun its program
+/// Time that a lock's holder has to go away: a process that ends, or a child of it that was forked and has not begun its program
 /// yet, which has a copy of every open file until then.
 const LEAVING: Duration = Duration::from_millis(500);
 const AGAIN_AFTER: Duration = Duration::from_millis(10);

@@ -6,6 +6,7 @@ use crate::fetch::{Fetched, Validators};
 use crate::scrape::{Known, Outcome, Try};
 use crate::service::{NewsSettings, StartError, scraper, sites};
 use crate::site::{Listed, Problem, parse};
+use serde_json::{Value, json};
 use std::fmt::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +75,26 @@ impl Report {
     #[must_use]
     pub fn is_good(&self) -> bool {
         matches!(self.outcome, Outcome::Found { .. })
+    }
+
+    /// The whole of it, for programs: `site`, `right`, `outcome` (`found`, `unchanged`, `broken` or `failed`), its `reason`,
+    /// the `headlines`, their number before the rule's limit (`total`), and the `tries`.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let (outcome, reason) = match &self.outcome {
+            Outcome::Found { .. } => ("found", None),
+            Outcome::Unchanged => ("unchanged", None),
+            Outcome::Broken { reason } => ("broken", Some(reason)),
+            Outcome::Failed { reason, .. } => ("failed", Some(reason)),
+        };
+        let (headlines, total) = match &self.outcome {
+            Outcome::Found { headlines, total, .. } => (headlines.as_slice(), *total),
+            _ => (&[][..], 0),
+        };
+        json!({
+            "site": self.site, "right": self.is_good(), "outcome": outcome, "reason": reason, "headlines": headlines,
+            "total": total, "tries": self.tries,
+        })
     }
 }
 

@@ -112,8 +112,8 @@ pub fn browser(bytes: &[u8]) {
 /// # Panics
 /// If what is added to the sites file is not valid there.
 pub fn opml(bytes: &[u8]) {
-    if let Ok((tables, count)) = import(&String::from_utf8_lossy(bytes), &[]) {
-        let sites = site::parse(&tables).unwrap_or_else(|problems| panic!("{problems:?}\n{tables}"));
-        assert_eq!(sites.len(), count);
+    if let Ok(made) = import(&String::from_utf8_lossy(bytes), &[]) {
+        let sites = site::parse(&made.tables).unwrap_or_else(|problems| panic!("{problems:?}\n{}", made.tables));
+        assert_eq!(sites.len(), made.added);
     }
 }

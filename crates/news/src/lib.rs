@@ -6,6 +6,7 @@ pub mod extract;
 pub mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+mod json;
 pub mod site;
 
 #[cfg(feature = "service")]

@@ -3,7 +3,7 @@
 use crate::extract::{self, Extraction, Headline, Step as RuleStep};
 use crate::fetch::{FetchError, FetchReason, Fetched, Fetcher, Page, Validators};
 use crate::progress::{Progress, Step};
-use crate::render::{Backend, RenderError, Rendered, Request};
+use crate::render::{Backend, Rendered, Request};
 use crate::site::{Mode, Site};
 use crate::state::Source;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub enum Outcome {
 }
 
 /// One way that was tried, for `news test`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Try {
     /// Which.
     pub source: Source,
@@ -292,11 +292,7 @@ impl Scraper {
         let page = match result {
             Ok(page) => page,
             Err(error) => {
-                let wait = match &error {
-                    RenderError::Busy { retry_after, .. } => Some(*retry_after),
-                    RenderError::Restarting { wait, .. } => Some(*wait),
-                    _ => None,
-                };
+                let wait = error.retry_after();
                 let text = error.to_string();
                 let is_named = text.contains(site.url.as_str());
                 return Way::Failed(if is_named { text } else { format!("{text} ({})", site.url) }, wait);

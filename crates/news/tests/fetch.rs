@@ -255,3 +255,24 @@ async fn a_server_that_hangs_or_drips_ends_at_the_time_out_and_others_are_not_de
     assert_eq!(hanging.await, late(Step::Headers));
     assert_eq!(reason(&fetcher, &slow.url("/drip")).await, late(Step::Body));
 }
+
+#[tokio::test]
+async fn the_advice_of_a_refusal_is_what_the_guard_takes() {
+    let to = |location: &'static str| {
+        Site::start(move |path| if path == "/" { Reply::redirect(location) } else { Reply::status(404) })
+    };
+    for (location, advice) in [
+        ("http://[::ffff:127.0.0.1]:28101/", "[::ffff:7f00:1]:28101"),
+        ("http://[::1]:28101/", "[::1]:28101"),
+        ("http://[fd00::1]/", "[fd00::1]:80"),
+        ("http://127.0.0.1:28101/", "127.0.0.1:28101"),
+        ("http://localhost:28101/", "localhost:28101"),
+    ] {
+        let site = to(location);
+        let reason = reason(&fetcher(&[&site], |_| {}), &site.url("/")).await.to_string();
+        let named = reason.split_once("--allow ").unwrap_or_else(|| panic!("{reason}")).1;
+        let named = named.split([' ', ',']).next().expect("a word");
+        assert_eq!(named, advice, "{reason}");
+        Allow::parse([named]).unwrap_or_else(|error| panic!("{reason}: {error}"));
+    }
+}

@@ -6,6 +6,8 @@ mod common;
 mod harness;
 #[path = "news/late.rs"]
 mod late;
+#[path = "news/lists.rs"]
+mod lists;
 #[path = "news/refresh.rs"]
 mod refresh;
 mod service;
@@ -19,9 +21,7 @@ use service::Served;
 use std::path::PathBuf;
 use std::time::Duration;
 use switchboard_http_client::Method;
-use switchboard_http_client::header::{CONTENT_TYPE, ORIGIN};
 use switchboard_news::board::Topic;
-use switchboard_news::commands;
 use switchboard_news::render::RendererSettings;
 use switchboard_news::service::Rendering;
 use tempfile::TempDir;
@@ -335,30 +335,6 @@ async fn a_site_that_its_limit_cuts_says_how_many_headlines_it_has() {
         .collect();
     assert_eq!(shown, ["1 of 2", "2", "2 of 3"]);
     news.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_feeds_is_added_to_the_file_and_given_out() {
-    let one = Site::start(|path| if path == "/f" { Reply::text(&feed(&["Berry"])) } else { Reply::status(404) });
-    let base = TempDir::new().expect("a directory");
-    let path = file(&base, "# my sites\n");
-    let news = Served::news(base.path(), &path, &[&one], |_| {}).await;
-    let list =
-        format!("<opml version='2.0'><body><outline text='A &lt;b&gt;' xmlUrl='{}'/></body></opml>", one.url("/f"));
-    let kind = [(CONTENT_TYPE, "text/x-opml")];
-    let answer = news.ask(Method::POST, "/news.opml", &kind, &list).await;
-    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"{\"added\":1}"[..]));
-    eventually("its headline", vec!["Berry".to_owned()], async || news.titles("/news.json").await).await;
-    assert!(std::fs::read_to_string(&path).expect("a file").starts_with("# my sites\n"));
-    assert_eq!(commands::check(&path), Ok(1));
-    assert_eq!(news.ask(Method::POST, "/news.opml", &kind, &list).await.status.as_u16(), 422);
-    assert_eq!(news.ask(Method::POST, "/news.opml", &kind, "nonsense").await.status.as_u16(), 422);
-    let foreign = [(ORIGIN, "http://evil.example")];
-    assert_eq!(news.ask(Method::POST, "/news.opml", &foreign, &list).await.status.as_u16(), 403);
-    let out = news.get("/news.opml").await.1;
-    assert!(out.contains("text=\"A &#60;b&#62;\"") && out.contains(one.url("/f").as_str()), "{out}");
-    let leftovers = std::fs::read_dir(base.path()).expect("files").flatten();
-    assert_eq!(leftovers.filter(|entry| entry.file_name().to_string_lossy().starts_with(".sites")).count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,8 @@
 mod common;
 
 mod harness;
+#[path = "render/hostile.rs"]
+mod hostile;
 #[path = "render/isolation.rs"]
 mod isolation;
 #[path = "render/outside.rs"]
@@ -10,6 +12,11 @@ mod outside;
 
 use common::{Reply, Site};
 use harness::{LIMIT, Run, eventually};
+use hostile::{
+    a_lone_surrogate_of_a_page_is_the_replacement_character, a_page_that_asks_for_a_password_says_so,
+    a_page_that_navigates_again_and_again_is_rendered_or_late, a_page_without_its_element_is_empty,
+    a_wrong_selector_is_named_before_the_page_is_asked_for,
+};
 use isolation::{
     a_page_is_the_only_one_that_has_a_process, every_page_is_rendered_in_the_sandbox,
     no_local_page_is_reached_from_a_page, nothing_private_is_reached,
@@ -90,7 +97,7 @@ pub(crate) fn answer(path: &str) -> Reply {
         ),
         "/to-file" => Reply::redirect("file:///etc/passwd"),
         "/to-data" => Reply::redirect("data:text/html,secret"),
-        _ => Reply::status(404),
+        _ => hostile::answer(path).unwrap_or_else(|| Reply::status(404)),
     }
 }
 
@@ -152,8 +159,6 @@ async fn a_hostile_page_ends_with_an_error_that_names_it(browser: &Browser, site
             assert!(seconds < 40, "{error}, not {expected}");
         }
     }
-    let wrong = Request { wait_for: Some("a[".into()), timeout: LIMIT, ..Request::new(site.url("/plain")) };
-    assert!(matches!(error(browser, wrong).await, RenderError::Failed { .. }));
     error(browser, Request { timeout: LIMIT, ..Request::new(site.url("/download")) }).await;
     assert!(contents(browser, site.url("/plain"), "p").await.contains("Plain headline"), "the browser lives on");
 }
@@ -177,7 +182,7 @@ async fn the_death_of_the_browser_is_an_error_at_once(browser: &Browser, site: &
     };
     let ((), error) =
         tokio::time::timeout(LIMIT, async { tokio::join!(kill, error(browser, request)) }).await.expect("an end");
-    assert!(matches!(error, RenderError::Failed { .. }) && browser.is_gone(), "{error}");
+    assert!(matches!(error, RenderError::Gone { .. }) && browser.is_gone(), "{error}");
 }
 
 async fn a_page_that_is_never_idle_is_rendered(browser: &Browser, site: &Site) {
@@ -259,10 +264,11 @@ async fn a_slow_resource_is_given_up_after_its_own_time(browser: &Browser, site:
 
 async fn a_missing_chromium_is_named_with_its_remedy(base: &std::path::Path) {
     let guard = Guard::new(Allow::default(), LIMIT);
-    for program in ["/nonexistent/chromium", "no-such-chromium", "true"] {
+    for (program, is_missing) in [("/nonexistent/chromium", true), ("no-such-chromium", true), ("true", false)] {
         let options = BrowserOptions { program: program.into(), ..BrowserOptions::new(guard.clone(), base.into()) };
         let error = Browser::launch(&options).await.err().expect("no such program");
-        assert!(matches!(&error, RenderError::Start(_)) && error.to_string().contains("apt-get install"), "{error}");
+        assert_eq!(matches!(&error, RenderError::Missing(_)), is_missing, "{error}");
+        assert_eq!(error.to_string().contains("apt-get install"), is_missing, "{error}");
         assert!(error.to_string().contains(program), "{error}");
     }
     assert_eq!(std::fs::read_dir(base).expect("a directory").count(), 0);
@@ -283,6 +289,11 @@ async fn all() -> ExitCode {
         headlines_that_only_scripts_show_are_rendered
         pictures_are_loaded_only_when_asked_for
         a_hostile_page_ends_with_an_error_that_names_it
+        a_lone_surrogate_of_a_page_is_the_replacement_character
+        a_page_without_its_element_is_empty
+        a_page_that_navigates_again_and_again_is_rendered_or_late
+        a_wrong_selector_is_named_before_the_page_is_asked_for
+        a_page_that_asks_for_a_password_says_so
         nothing_private_is_reached
         no_local_page_is_reached_from_a_page
         a_page_that_is_never_idle_is_rendered

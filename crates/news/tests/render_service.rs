@@ -65,7 +65,7 @@ async fn errors_are_splashs(service: &Served, site: &Site) {
     for (path, status, kind) in [
         ("/render.html".to_owned(), 400, "BadOption"),
         (format!("/render.html?url={}&timeout=91", url("/")), 400, "BadOption"),
-        (format!("/render.html?url={}&wait_for=a%5B", url("/")), 400, "BadOption"),
+        (format!("/render.html?url={}&wait_for=%5B", url("/")), 400, "BadOption"),
         ("/render.html?url=file:///etc/passwd".to_owned(), 400, "BadOption"),
         (format!("/render.html?url={}&timeout=0.5", url("/hang")), 504, "GlobalTimeoutError"),
         (format!("/render.html?url={}", refused.url("/")), 502, "RenderError"),
@@ -100,6 +100,26 @@ async fn ping_tells_and_gc_replaces_chromium(service: &Served, site: &Site) {
     assert!(String::from_utf8_lossy(&answer.body).contains("\"recycled\":true"));
     assert_eq!(service.get(&format!("/render.html?url={}&timeout=60", site.url("/"))).await.0, 200);
     assert_eq!(service.json("/_ping").await["renderer"]["starts"], 2);
+}
+
+async fn the_death_of_chromium_is_503_with_a_time_and_the_next_page_is_rendered(
+    renderer: &Renderer,
+    service: &Served,
+    site: &Site,
+) {
+    let before = site.paths().len();
+    let kill = async {
+        eventually("it hangs", true, async || site.paths().len() > before).await;
+        let (id, _) = renderer.browser().await.expect("it runs");
+        let kill = std::process::Command::new("kill").args(["-9", &id.to_string()]).status();
+        assert!(kill.expect("kill").success());
+    };
+    let path = format!("/render.html?url={}&timeout=60", site.url("/hang"));
+    let ((), answer) = tokio::join!(kill, service.ask(Method::GET, &path, &[], ""));
+    assert_eq!(answer.status.as_u16(), 503, "{}", String::from_utf8_lossy(&answer.body));
+    assert!(answer.headers["retry-after"].to_str().expect("text").parse::<u64>().expect("seconds") > 0);
+    let (status, text) = service.get(&format!("/render.html?url={}&timeout=60", site.url("/"))).await;
+    assert_eq!(status, 200, "{text}");
 }
 
 async fn what_finds_no_room_gets_429_with_a_time(base: &std::path::Path) {
@@ -304,6 +324,9 @@ async fn all() -> ExitCode {
     run.test("pages_are_rendered_by_get_and_post", pages_are_rendered_by_get_and_post(&service, &site)).await;
     run.test("errors_are_splashs", errors_are_splashs(&service, &site)).await;
     run.test("ping_tells_and_gc_replaces_chromium", ping_tells_and_gc_replaces_chromium(&service, &site)).await;
+    let name = "the_death_of_chromium_is_503_with_a_time_and_the_next_page_is_rendered";
+    run.test(name, the_death_of_chromium_is_503_with_a_time_and_the_next_page_is_rendered(&renderer, &service, &site))
+        .await;
     let name = "headlines_that_only_scripts_show_stand_on_the_page";
     run.test(name, headlines_that_only_scripts_show_stand_on_the_page(&renderer, &service, &site)).await;
     let name = "a_late_page_names_its_step_through_the_service_and_on_the_page";

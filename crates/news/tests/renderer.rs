@@ -134,7 +134,7 @@ async fn its_death_fails_the_page_and_the_next_one_gets_a_new_one() {
         let hangs = request(&site, "/hang");
         let (error, ()) = tokio::join!(renderer.render(&hangs), kill);
         let error = error.expect_err("it is dead");
-        assert!(matches!(error, RenderError::Failed { .. }) && error.to_string().contains("ended"), "{error}");
+        assert!(matches!(error, RenderError::Gone { .. }) && error.retry_after().is_some(), "{error}");
         plain(&renderer, &site).await;
         // The page after the death is rendered by the next one.
         assert_eq!(renderer.status().await.starts as usize, starts + 1);
@@ -161,6 +161,21 @@ async fn callers_in_a_hurry_do_not_keep_it_from_starting() {
     })
     .await;
     assert_eq!(renderer.status().await.starts, 1);
+}
+
+async fn one_that_is_killed_while_it_starts_may_be_asked_again() {
+    let (site, base, programs) = (Site::start(answer), harness::base(), harness::base());
+    for (signal, is_killed) in [(9, true), (15, true), (6, false)] {
+        let program = programs.path().join(format!("killed-by-{signal}"));
+        std::fs::write(&program, format!("#!/bin/sh\nkill -{signal} $$\n")).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("a mode");
+        let renderer = renderer(&site, base.path(), |settings| settings.program.clone_from(&program));
+        let error = renderer.render(&request(&site, "/")).await.expect_err("it is dead");
+        assert_eq!(matches!(error, RenderError::Killed { signal: by } if by == signal), is_killed, "{error}");
+        assert_eq!(error.retry_after().is_some(), is_killed, "{error}");
+        assert!(!error.to_string().contains("apt-get"), "{error}");
+    }
 }
 
 async fn one_that_always_ends_is_started_less_and_less_often() {
@@ -331,6 +346,7 @@ async fn all() -> ExitCode {
         its_death_fails_the_page_and_the_next_one_gets_a_new_one
         a_page_that_takes_too_much_memory_is_ended
         callers_in_a_hurry_do_not_keep_it_from_starting
+        one_that_is_killed_while_it_starts_may_be_asked_again
         one_that_always_ends_is_started_less_and_less_often
         many_pages_leave_no_context_file_or_process
         one_that_idles_takes_next_to_no_processor

@@ -1,5 +1,7 @@
 //! The page of headlines and the rendering service, as the program runs them.
 
+#[path = "news/commands.rs"]
+mod commands;
 mod common;
 #[path = "news/offline.rs"]
 mod offline;
@@ -270,12 +272,19 @@ fn a_bad_sites_file_is_explained_by_check_and_refused_by_news() {
     std::fs::write(&file, &examples.stdout).expect("written");
     let good = output(&["news", "check", path]);
     assert_eq!((good.status.code(), text(&good.stdout)), (Some(0), format!("{path} is right: 2 sites.\n")));
+    let verdict = output(&["news", "check", "--json", path]);
+    let right = serde_json::json!({ "file": path, "right": true, "sites": 2 });
+    assert_eq!(serde_json::from_slice::<Value>(&verdict.stdout).expect("JSON"), right);
     std::fs::write(&file, "[[site]]\nname = \"a\"\nurl = \"x\"\nttl = \"1s\"\n").expect("written");
     let bad = output(&["news", "check", path]);
     let error = text(&bad.stderr);
     assert_eq!(bad.status.code(), Some(1), "{error}");
     assert_eq!(error.lines().filter(|line| line.starts_with(&format!("{path}: line "))).count(), 2, "{error}");
     assert!(error.contains("line 3") && error.contains("line 4"), "{error}");
+    let verdict = output(&["news", "check", path, "--json"]);
+    let faults = serde_json::from_slice::<Value>(&verdict.stdout).expect("JSON");
+    assert_eq!((verdict.status.code(), &faults["right"], &faults["file"]), (Some(1), &false.into(), &path.into()));
+    assert_eq!((&faults["faults"][0]["line"], &faults["faults"][1]["site"]), (&3.into(), &"a".into()), "{faults}");
     // A wrong color does not stop the site, and is a fault of the file.
     std::fs::write(&file, "[[site]]\nname = \"a\"\nurl = \"http://a.example\"\ncolor = \"blu\"\n").expect("written");
     assert_eq!(output(&["news", "check", path]).status.code(), Some(1));
@@ -297,41 +306,6 @@ fn a_bad_sites_file_is_explained_by_check_and_refused_by_news() {
     ] {
         assert_eq!(output(usage).status.code(), Some(2), "{usage:?}");
     }
-}
-
-#[test]
-fn test_shows_what_each_step_of_a_rule_leaves_and_suggest_proposes_a_rule() {
-    let site = Site::start(
-        "<a class=head href=/news/1>One headline of four words</a><a class=head href=/news/2>Another headline of many words</a>",
-    );
-    let base = tempfile::tempdir().expect("a directory");
-    let (file, data) = (base.path().join("sites.toml"), base.path().join("data"));
-    let sites = format!(
-        "{}{}",
-        site.table("Good", "mode = \"fetch\"\nitem = \"a.head\""),
-        site.table("Bad", "mode = \"fetch\"\nitem = \"a.gone\"")
-    );
-    std::fs::write(&file, sites).expect("written");
-    let run = |args: &[&str]| {
-        let common =
-            ["--sites", file.to_str().expect("text"), "--data", data.to_str().expect("text"), "--allow", &site.pair];
-        output(&[args, &common].concat())
-    };
-    let good = run(&["news", "test", "Good"]);
-    let report = text(&good.stdout);
-    assert!(good.status.success() && report.contains("Good: 2 headlines"), "{report}{}", text(&good.stderr));
-    let bad = run(&["news", "test", "Bad"]);
-    let report = text(&bad.stdout);
-    assert_eq!(bad.status.code(), Some(1), "{report}");
-    assert!(report.contains("hint: ") && report.contains("a.gone"), "{report}");
-    let none = run(&["news", "test", "None"]);
-    assert!(text(&none.stderr).contains("\"Good\", \"Bad\""), "{}", text(&none.stderr));
-    let proposed = run(&["news", "suggest", &format!("http://{}/", site.pair)]);
-    let rule = text(&proposed.stdout);
-    assert!(rule.contains("item = \"a.head\"") && rule.contains("link_prefix = \"/news/\""), "{rule}");
-    // The proposal is a sites file.
-    std::fs::write(&file, rule).expect("written");
-    assert!(output(&["news", "check", file.to_str().expect("text")]).status.success());
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod explain;
 mod feed;
 mod filter;
 mod headline;
+mod json_feed;
 mod merge;
 mod page;
 mod parse;

@@ -340,8 +340,12 @@ impl Fetcher {
         let sending = client.send_in_steps(Method::GET, &address, &headers, Bytes::new(), &steps);
         sending.await.map_err(|error| match error {
             Error::Timeout { step, limit } => FetchReason::Timeout { step, limit },
-            // The client hides the host, which may be a secret of others; here it is what `--allow` takes.
-            error => FetchReason::Failed(error.to_string().replace("its host", url.host_str().unwrap_or_default())),
+            // The client hides the host, which may be a secret of others; here it is what `--allow` takes. The brackets of
+            // an IPv6 address are no part of what it hides.
+            error => {
+                let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+                FetchReason::Failed(error.to_string().replace("its host", host))
+            }
         })
     }
 

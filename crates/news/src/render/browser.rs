@@ -4,6 +4,7 @@ use super::cdp::{CallError, Connection};
 use super::endpoint::Endpoint;
 use super::{RenderError, Request};
 use crate::guard::{Domains, Guard, Proxy, ProxyLimits};
+use serde_json::Value;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -11,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use switchboard_child::{Child, Launch, User};
+use switchboard_child::{Child, Exit, Launch, User};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -22,6 +23,12 @@ use tokio::time::timeout;
 const UNPRIVILEGED: &str = "nobody";
 /// Gives the command the socket, which is its standard output, as the two descriptors that Chromium expects.
 const PIPES: &str = "exec 3<&1 4>&1 1>/dev/null; exec \"$@\"";
+/// Time for a Chromium that has closed its pipe to be gone, with all its processes and its directory.
+const END: Duration = Duration::from_secs(5);
+/// Signals that end it from outside; its own failures end it by others, after a complaint.
+const SIGINT: i32 = nix::sys::signal::Signal::SIGINT as i32;
+const SIGKILL: i32 = nix::sys::signal::Signal::SIGKILL as i32;
+const SIGTERM: i32 = nix::sys::signal::Signal::SIGTERM as i32;
 /// Bytes of Chromium's complaints that are kept, to say why it does not start.
 const COMPLAINTS: usize = 16 << 10;
 
@@ -107,9 +114,9 @@ impl Browser {
         let (child, stream) = starting.await.map_err(|error| RenderError::Start(error.to_string()))??;
         let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
         let connection = Connection::new(stream.map_err(failed)?);
-        match timeout(limit, Browser::named(connection, Some(child), options, proxy)).await {
-            Ok(Ok(browser)) => Ok(browser),
-            Ok(Err(_)) => Err(why(&options.program, complaints).await),
+        match timeout(limit, version(&connection)).await {
+            Ok(Ok(version)) => Ok(Browser::new(connection, Some(child), options, proxy, &version)),
+            Ok(Err(_)) => Err(why(&options.program, child, complaints).await),
             Err(_) => Err(RenderError::Start(format!("{program} did not answer within {limit:?}"))),
         }
     }
@@ -126,24 +133,25 @@ impl Browser {
         let proxy = Proxy::start(options.guard.clone(), options.proxy.clone()).await;
         let proxy = proxy.map_err(|error| failed(error.to_string()))?;
         let connection = Connection::new(endpoint.connect(limit).await?);
-        match timeout(limit, Browser::named(connection, None, options, proxy)).await {
-            Ok(result) => result.map_err(|error| failed(error.to_string())),
+        match timeout(limit, version(&connection)).await {
+            Ok(Ok(version)) => Ok(Browser::new(connection, None, options, proxy, &version)),
+            Ok(Err(error)) => Err(failed(error.to_string())),
             Err(_) => Err(failed(format!("no answer within {limit:?}"))),
         }
     }
 
-    /// The browser behind a connection, once it has said its name.
-    async fn named(
+    /// The browser behind a connection, which has answered with its version.
+    fn new(
         connection: Connection,
         child: Option<Child>,
         options: &BrowserOptions,
         proxy: Proxy,
-    ) -> Result<Browser, CallError> {
-        let answer = connection.call(None, "Browser.getVersion", serde_json::json!({})).await?;
+        answer: &Value,
+    ) -> Browser {
         let text = |key: &str| answer[key].as_str().unwrap_or("unknown").to_owned();
         let (version, agent) = (text("product"), text("userAgent"));
         let (guard, limits) = (options.guard.clone(), options.proxy.clone());
-        Ok(Browser { connection, child, guard, limits, proxy, version, agent })
+        Browser { connection, child, guard, limits, proxy, version, agent }
     }
 
     /// Its name and version.
@@ -205,13 +213,15 @@ impl Browser {
     }
 }
 
+async fn version(connection: &Connection) -> Result<Value, CallError> {
+    connection.call(None, "Browser.getVersion", serde_json::json!({})).await
+}
+
 pub(super) fn missing(program: &Path) -> RenderError {
-    let text = if program.components().count() > 1 && program.exists() {
-        format!("{} is no program that can be started", program.display())
-    } else {
-        format!("there is no {} on this machine", program.display())
-    };
-    RenderError::Start(text)
+    if program.components().count() > 1 && program.exists() {
+        return RenderError::Start(format!("{} is no program that can be started", program.display()));
+    }
+    RenderError::Missing(program.display().to_string())
 }
 
 /// The program's file, as a shell finds it.
@@ -245,8 +255,12 @@ fn pipe_of(limit: usize) -> io::Result<(Complaints, io::PipeWriter)> {
     Ok((receiver, writer))
 }
 
-/// Why it ended at once, in its own words.
-async fn why(program: &Path, mut complaints: Complaints) -> RenderError {
+/// Why it ended at once: by whose hand, or in its own words.
+async fn why(program: &Path, child: Child, mut complaints: Complaints) -> RenderError {
+    let ending = tokio::task::spawn_blocking(move || child.wait(END)).await;
+    if let Ok(Some(Exit::Signal(signal @ (SIGINT | SIGKILL | SIGTERM)))) = ending {
+        return RenderError::Killed { signal };
+    }
     // Its descendants may keep the pipe open.
     let _ = timeout(Duration::from_secs(5), complaints.wait_for(|(_, is_whole)| *is_whole)).await;
     let text = String::from_utf8_lossy(&complaints.borrow().0).into_owned();

@@ -3,7 +3,7 @@
 //! A pipe needs no port, which any process of this machine, and any page, could connect to. Messages that this module
 //! does not know are ignored, so a newer browser's do no harm.
 
-use crate::devtools::{Event, Incoming, decode};
+use crate::devtools::{Event, Failure, Incoming, decode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -26,12 +26,14 @@ pub(crate) enum CallError {
     Gone,
     #[error("the browser refuses {method}: {message}")]
     Refused { method: &'static str, message: String },
+    #[error("the browser's answer to {method} cannot be read: {reason}")]
+    Unreadable { method: &'static str, reason: String },
 }
 
 #[derive(Default)]
 struct Waiting {
     is_gone: bool,
-    calls: HashMap<u64, oneshot::Sender<Result<Value, String>>>,
+    calls: HashMap<u64, oneshot::Sender<Result<Value, Failure>>>,
     sessions: HashMap<String, mpsc::Sender<Event>>,
 }
 
@@ -48,14 +50,17 @@ pub(crate) struct Call<'a> {
     waiting: &'a Mutex<Waiting>,
     id: u64,
     method: &'static str,
-    answer: oneshot::Receiver<Result<Value, String>>,
+    answer: oneshot::Receiver<Result<Value, Failure>>,
 }
 
 impl Call<'_> {
     /// Waits for its result.
     pub(crate) async fn result(mut self) -> Result<Value, CallError> {
+        let method = self.method;
         match (&mut self.answer).await {
-            Ok(result) => result.map_err(|message| CallError::Refused { method: self.method, message }),
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(Failure::Refused(message))) => Err(CallError::Refused { method, message }),
+            Ok(Err(Failure::Unreadable(reason))) => Err(CallError::Unreadable { method, reason }),
             Err(_) => Err(CallError::Gone),
         }
     }

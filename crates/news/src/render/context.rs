@@ -1,6 +1,7 @@
 //! A browser context with one page.
 
 use super::cdp::{CallError, Connection};
+use super::failure::Failure;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -23,10 +24,10 @@ impl Drop for Context {
 
 impl Context {
     /// Opens an empty page, which uses this proxy instead of the browser's.
-    pub(super) async fn open(connection: &Connection, proxy: Option<SocketAddr>) -> Result<Context, String> {
+    pub(super) async fn open(connection: &Connection, proxy: Option<SocketAddr>) -> Result<Context, Failure> {
         // A task, so that what a caller no longer waits for is disposed of as soon as it is there.
         let opening = tokio::spawn(open(connection.clone(), proxy));
-        opening.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        Ok(opening.await.map_err(|error| error.to_string())??)
     }
 }
 

@@ -7,6 +7,7 @@ mod browser;
 pub(crate) mod cdp;
 mod context;
 mod endpoint;
+mod failure;
 mod page;
 mod screenshot;
 

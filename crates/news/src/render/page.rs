@@ -3,6 +3,7 @@
 use super::browser::Browser;
 use super::cdp::{Call, CallError, Connection};
 use super::context::Context;
+use super::failure::{Failure, words};
 use super::request::{RenderError, Rendered, Request};
 use super::{RenderStep, screenshot};
 use crate::devtools::Event;
@@ -21,12 +22,14 @@ const MAX_SESSIONS: usize = 200;
 const PICTURES: [&str; 3] = ["Image", "Font", "Media"];
 const SERIALIZE: &str = include_str!("serialize.js");
 /// Timers see what an observer of the document does not: open shadow trees.
-const WAIT_FOR: &str = "(selector => new Promise((done, fail) => {
+const WAIT_FOR: &str = "(selector => new Promise(done => {
     const find = root => root.querySelector(selector)
         || [...root.querySelectorAll('*')].some(e => e.shadowRoot && find(e.shadowRoot));
-    const look = () => { try { find(document) ? done(1) : setTimeout(look, 50); } catch (e) { fail(e); } };
+    const look = () => { find(document) ? done(1) : setTimeout(look, 50); };
     look();
 }))";
+const IS_SELECTOR: &str = "(selector => { try { document.createDocumentFragment().querySelector(selector); return true; } \
+                           catch { return false; } })";
 const LOADED: &str = "new Promise(done => document.readyState === 'complete' ? done(1) \
                       : addEventListener('load', () => done(1)))";
 
@@ -42,12 +45,12 @@ impl Browser {
             return Err(RenderError::Scheme(url.clone()));
         }
         match timeout(request.timeout, self.render_untimed(request)).await {
-            Ok(result) => result.map_err(|reason| RenderError::Failed { url: url.clone(), reason }),
+            Ok(result) => result.map_err(|failure| failure.of(url.clone())),
             Err(_) => Err(request.late()),
         }
     }
 
-    async fn render_untimed(&self, request: &Request) -> Result<Rendered, String> {
+    async fn render_untimed(&self, request: &Request) -> Result<Rendered, Failure> {
         request.enter(RenderStep::Open);
         // A proxy of its own holds what concerns this page alone: it sees every connection, also those of workers.
         let proxy = self.proxy_for(request).await.map_err(|error| error.to_string())?;
@@ -66,7 +69,7 @@ impl Browser {
         // The page's events are answered all the while: a dialog would stop its scripts.
         tokio::select! {
             rendered = page.render() => rendered,
-            reason = page.follow(&mut events) => Err(reason),
+            failure = page.follow(&mut events) => Err(failure),
         }
     }
 }
@@ -96,11 +99,11 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    pub(super) async fn call(&self, method: &'static str, params: Value) -> Result<Value, String> {
-        self.connection.call(Some(self.session), method, params).await.map_err(|error| error.to_string())
+    pub(super) async fn call(&self, method: &'static str, params: Value) -> Result<Value, Failure> {
+        Ok(self.connection.call(Some(self.session), method, params).await?)
     }
 
-    async fn prepare(&self) -> Result<(), String> {
+    async fn prepare(&self) -> Result<(), Failure> {
         let viewport = self.request.viewport;
         let size = json!({
             "width": viewport.width, "height": viewport.height, "deviceScaleFactor": 1, "mobile": false,
@@ -110,7 +113,7 @@ impl Page<'_> {
         let begin = |(method, params)| self.connection.begin(Some(self.session), method, params);
         let calls: Vec<Call<'_>> = own.into_iter().chain(self.rules(true)).map(begin).collect();
         for call in calls {
-            call.result().await.map_err(|error| error.to_string())?;
+            call.result().await?;
         }
         Ok(())
     }
@@ -134,7 +137,14 @@ impl Page<'_> {
         rules
     }
 
-    async fn render(&self) -> Result<Rendered, String> {
+    async fn render(&self) -> Result<Rendered, Failure> {
+        if let Some(selector) = &self.request.wait_for {
+            // In the empty page: a wrong selector needs no look at the other.
+            let is_valid = self.evaluate(&format!("{IS_SELECTOR}({})", Value::from(selector.as_str()))).await?;
+            if is_valid != true {
+                return Err(Failure::Selector(selector.clone()));
+            }
+        }
         self.request.enter(RenderStep::Navigation);
         if !self.load(&self.request.url).await? {
             return Ok(self.empty());
@@ -176,10 +186,10 @@ impl Page<'_> {
     }
 
     /// Returns whether there is a page.
-    async fn load(&self, url: &Url) -> Result<bool, String> {
+    async fn load(&self, url: &Url) -> Result<bool, Failure> {
         let answer = self.call("Page.navigate", json!({ "url": url.as_str() })).await?;
         if answer["isDownload"].as_bool() == Some(true) {
-            return Err("it is a download, not a page".to_owned());
+            return Err("it is a download, not a page".to_owned().into());
         }
         match answer["errorText"].as_str() {
             None | Some("") => {}
@@ -194,12 +204,12 @@ impl Page<'_> {
                     .into_iter()
                     .flatten()
                     .find_map(|url| self.proxy.reason(url.host_str()?, url.port_or_known_default()?));
-                return Err(known.unwrap_or_else(|| format!("the connection cannot be made ({failure})")));
+                return Err(known.unwrap_or_else(|| format!("the connection cannot be made ({failure})")).into());
             }
             Some("net::ERR_ABORTED") => {
-                return Err("it is no page: a download, or nothing (net::ERR_ABORTED)".to_owned());
+                return Err("it is no page: a download, or nothing (net::ERR_ABORTED)".to_owned().into());
             }
-            Some(reason) => return Err(words(reason)),
+            Some(reason) => return Err(words(reason).into()),
         }
         self.evaluate(LOADED).await.map(|_| true)
     }
@@ -210,21 +220,23 @@ impl Page<'_> {
     }
 
     /// In a world of its own, made anew each time: a navigation ends it, and then the next page is asked.
-    pub(super) async fn evaluate(&self, script: &str) -> Result<Value, String> {
+    pub(super) async fn evaluate(&self, script: &str) -> Result<Value, Failure> {
         loop {
             match self.evaluate_once(script).await {
                 Err(CallError::Refused { message, .. }) if is_navigation(&message) => {
                     // The new document's frame may not be there yet.
                     sleep(std::time::Duration::from_millis(20)).await;
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.into()),
                 Ok(answer) => {
                     return match &answer["exceptionDetails"] {
                         Value::Null => Ok(answer["result"]["value"].clone()),
-                        details => Err(format!(
-                            "script error: {}",
-                            details["exception"]["description"].as_str().unwrap_or("unknown")
-                        )),
+                        details => {
+                            let text = details["exception"]["description"].as_str().unwrap_or("unknown");
+                            // The lines below are the stack, which is our script's.
+                            let first = text.lines().next().unwrap_or_default();
+                            Err(format!("its document cannot be read: {first}").into())
+                        }
                     };
                 }
             }
@@ -242,7 +254,7 @@ impl Page<'_> {
     }
 
     /// Answers events until one of them ends the page.
-    async fn follow(&self, events: &mut Receiver<Event>) -> String {
+    async fn follow(&self, events: &mut Receiver<Event>) -> Failure {
         while let Some(Event { session, method, params }) = events.recv().await {
             let is_page = session == self.session;
             let send = |method, params| self.connection.send(Some(&session), method, params);
@@ -257,11 +269,11 @@ impl Page<'_> {
                 }
                 "Target.attachedToTarget" => {
                     if let Err(reason) = self.attach(&session, &params) {
-                        return reason;
+                        return reason.into();
                     }
                 }
-                "Inspector.targetCrashed" if is_page => return "its tab crashed".to_owned(),
-                "Inspector.detached" if is_page => return "its tab was closed".to_owned(),
+                "Inspector.targetCrashed" if is_page => return "its tab crashed".to_owned().into(),
+                "Inspector.detached" if is_page => return "its tab was closed".to_owned().into(),
                 "Network.requestWillBeSent" if params["type"] == "Document" && params["frameId"] == self.target => {
                     let url = params["request"]["url"].as_str().and_then(|url| url.parse().ok());
                     self.state.lock().document = url;
@@ -270,7 +282,7 @@ impl Page<'_> {
                     let headers = &params["response"]["headers"];
                     // The guard answered in the place of the server.
                     if let Some(reason) = header(headers, REFUSED) {
-                        return reason;
+                        return reason.into();
                     }
                     let status = params["response"]["status"].as_u64();
                     let mut state = self.state.lock();
@@ -280,7 +292,7 @@ impl Page<'_> {
                 _ => {}
             }
         }
-        "the browser has ended, or the page sent too many events".to_owned()
+        if self.connection.is_gone() { Failure::Gone } else { "the page sent too many events".to_owned().into() }
     }
 
     /// Decides about a waiting request: the first one of the page gets the headers, pictures are refused.
@@ -318,23 +330,6 @@ impl Page<'_> {
         self.connection.send(Some(child), "Runtime.runIfWaitingForDebugger", json!({}));
         Ok(())
     }
-}
-
-/// A network error of the browser, in words.
-fn words(error: &str) -> String {
-    let cause = match error.strip_prefix("net::").unwrap_or(error) {
-        "ERR_TOO_MANY_REDIRECTS" => "it redirects on and on",
-        "ERR_EMPTY_RESPONSE" | "ERR_CONNECTION_CLOSED" | "ERR_CONNECTION_RESET" => {
-            "the server closed the connection without an answer"
-        }
-        "ERR_TIMED_OUT" | "ERR_CONNECTION_TIMED_OUT" => "the server does not answer",
-        "ERR_PROXY_CONNECTION_FAILED" => "the guard's proxy cannot be reached",
-        "ERR_UNSAFE_PORT" => "the browser refuses this port",
-        name if name.starts_with("ERR_CERT") => "the server's certificate is not trusted",
-        name if name.starts_with("ERR_SSL") => "there is no TLS session with the server",
-        _ => return error.to_owned(),
-    };
-    format!("{cause} ({error})")
 }
 
 /// Whether a script was cut off because the page went elsewhere.

@@ -133,9 +133,24 @@ pub struct Rendered {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RenderError {
+    /// Chromium's program is missing.
+    #[error("cannot start Chromium: there is no {0} on this machine; on Debian: apt-get install chromium")]
+    Missing(String),
     /// Chromium cannot be started.
-    #[error("cannot start Chromium: {0}; on Debian: apt-get install chromium")]
+    #[error("cannot start Chromium: {0}")]
     Start(String),
+    /// Chromium was killed before it was ready.
+    #[error("Chromium was killed by signal {signal} while it started")]
+    Killed {
+        /// The signal.
+        signal: i32,
+    },
+    /// Chromium ended while it had the page.
+    #[error("the browser has ended ({url})")]
+    Gone {
+        /// The page.
+        url: Url,
+    },
     /// Chromium does not run in its sandbox on this machine.
     #[error(
         "Chromium cannot run in its sandbox here ({0}); allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), \
@@ -173,6 +188,14 @@ pub enum RenderError {
     /// Not an `http` or `https` address.
     #[error("only http:// and https:// addresses can be rendered ({0})")]
     Scheme(Url),
+    /// [`Request::wait_for`] is no selector.
+    #[error("{selector:?} is not a valid CSS selector ({url})")]
+    Selector {
+        /// The page.
+        url: Url,
+        /// The text.
+        selector: String,
+    },
     /// Not rendered in time.
     #[error("{step}: timeout of {limit:?} exceeded ({url})")]
     Timeout {
@@ -191,6 +214,21 @@ pub enum RenderError {
         /// Why not.
         reason: String,
     },
+}
+
+/// The pause after an end of Chromium that may have been the only one.
+const SOON: Duration = Duration::from_secs(1);
+
+impl RenderError {
+    /// When the page may be asked for again, if nothing is wrong with it.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            RenderError::Busy { retry_after: wait, .. } | RenderError::Restarting { wait, .. } => Some(*wait),
+            RenderError::Gone { .. } | RenderError::Killed { .. } => Some(SOON),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! PNG of a page.
 
+use super::failure::Failure;
 use super::page::Page;
 use super::request::{MAX_AREA, MAX_SIDE, Screenshot};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-pub(super) async fn take(page: &Page<'_>, wanted: Screenshot) -> Result<Vec<u8>, String> {
+pub(super) async fn take(page: &Page<'_>, wanted: Screenshot) -> Result<Vec<u8>, Failure> {
     let viewport = page.request.viewport;
     let (mut width, mut height) = (f64::from(viewport.width), f64::from(viewport.height));
     if wanted.full {
@@ -20,13 +21,13 @@ pub(super) async fn take(page: &Page<'_>, wanted: Screenshot) -> Result<Vec<u8>,
         height = f64::from(wanted) / scale;
     }
     if width * height * scale * scale > MAX_AREA as f64 {
-        return Err(format!("the screenshot has more than {MAX_AREA} pixels"));
+        return Err(format!("the screenshot has more than {MAX_AREA} pixels").into());
     }
     let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": scale });
     let params = json!({ "format": "png", "clip": clip, "captureBeyondViewport": true });
     let answer = page.call("Page.captureScreenshot", params).await?;
     let data = answer["data"].as_str().unwrap_or_default();
-    STANDARD.decode(data).map_err(|error| format!("the screenshot cannot be read: {error}"))
+    STANDARD.decode(data).map_err(|error| format!("the screenshot cannot be read: {error}").into())
 }
 
 /// The size of a whole page, cut to the limits.

@@ -1,6 +1,6 @@
 // Copies the tree that is shown, with open shadow trees, into a document without scripts. Runs in a world of its own, so that
 // the page cannot change what the functions do.
-(limit => {
+(async limit => {
     const inert = document.implementation.createHTMLDocument('');
     let left = 300000;
     const copy = (node, depth) => {
@@ -19,7 +19,11 @@
         }
         return made;
     };
-    const root = copy(document.documentElement, 0);
+    // A page that has just navigated has no element yet.
+    while (!document.documentElement && document.readyState === 'loading') {
+        await new Promise(done => setTimeout(done, 10));
+    }
+    const root = document.documentElement && copy(document.documentElement, 0);
     const html = '<!DOCTYPE html>' + (root ? root.outerHTML : '');
     if (html.length > limit) { return null; }
     return { html, url: location.href, title: document.title.slice(0, 1000) };

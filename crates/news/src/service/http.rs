@@ -152,6 +152,9 @@ async fn colors(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Respon
     tagged("text/css; charset=utf-8", &page::hash(&text), &headers, text)
 }
 
+/// Dropped feeds of a list that its answer names; the others are counted.
+const MAX_NAMED: usize = 100;
+
 /// Adds the feeds of a list to the sites file.
 async fn opml_in(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Refused> {
     let refused = |status, text: String| (status, format!("{text}\n"));
@@ -166,22 +169,25 @@ async fn opml_in(Shared(state): Shared<Arc<State>>, request: Request) -> Result<
     };
     let adding = tokio::task::spawn_blocking(move || add(&path, &list));
     let result = adding.await.map_err(|error| refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    let (sites, count) = result.map_err(|(status, text)| refused(status, text))?;
+    let (sites, made) = result.map_err(|(status, text)| refused(status, text))?;
     state.board.replace(sites);
     drop(file);
-    Ok((StatusCode::OK, axum::Json(serde_json::json!({ "added": count }))).into_response())
+    let named = &made.dropped[..made.dropped.len().min(MAX_NAMED)];
+    let answer = serde_json::json!({
+        "added": made.added, "present": made.present, "dropped": made.dropped.len(), "dropped_feeds": named,
+    });
+    Ok((StatusCode::OK, axum::Json(answer)).into_response())
 }
 
-fn add(path: &std::path::Path, list: &str) -> Result<(Vec<Listed>, usize), Refused> {
+fn add(path: &std::path::Path, list: &str) -> Result<(Vec<Listed>, opml::Import), Refused> {
     let own = |text| (StatusCode::CONFLICT, text);
     let text = crate::board::read(path).map_err(own)?;
     let problems = |problems: Vec<_>| own(format!("{}: {}", path.display(), crate::board::words(&problems)));
     let sites = crate::site::parse_each(&text).map_err(problems)?;
-    let (tables, count) =
-        opml::import(list, &sites).map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    let (text, sites) = opml::added(&text, &tables).map_err(problems)?;
+    let made = opml::import(list, &sites).map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    let (text, sites) = opml::added(&text, &made.tables).map_err(problems)?;
     write(path, &text).map_err(|error| own(format!("cannot write the sites file {}: {error}", path.display())))?;
-    Ok((sites, count))
+    Ok((sites, made))
 }
 
 /// Written aside and renamed, with the mode of the file before.

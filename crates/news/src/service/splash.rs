@@ -48,29 +48,25 @@ impl From<RenderError> for SplashError {
     fn from(error: RenderError) -> SplashError {
         let text = error.to_string();
         let page = |url: &url::Url| json!({ "type": "Network", "code": 0, "text": text, "url": url });
-        match &error {
+        let made = match &error {
             RenderError::Scheme(_) => SplashError::option("bad_argument", "url", &text),
             RenderError::Timeout { limit, step, .. } => {
                 let info = json!({ "timeout": limit.as_secs_f64(), "step": step.name(), "text": text });
                 SplashError::new(504, "GlobalTimeoutError", "Timeout exceeded rendering page", info)
             }
-            RenderError::Failed { reason, .. } if reason.contains("is not a valid selector") => {
-                SplashError::option("bad_argument", "wait_for", &text)
-            }
+            RenderError::Selector { .. } => SplashError::option("bad_argument", "wait_for", &text),
             RenderError::Failed { url, .. } => SplashError::new(502, "RenderError", "Error rendering page", page(url)),
-            RenderError::Busy { retry_after, .. } => {
+            RenderError::Busy { .. } => {
                 let info = json!({ "text": text });
-                let busy =
-                    SplashError::new(429, "TooManyRequests", "All pages are in use, and the queue is full", info);
-                SplashError { retry_after: Some(*retry_after), ..busy }
+                SplashError::new(429, "TooManyRequests", "All pages are in use, and the queue is full", info)
             }
-            RenderError::Restarting { wait, .. } => {
+            RenderError::Gone { .. } | RenderError::Killed { .. } | RenderError::Restarting { .. } => {
                 let info = json!({ "text": text });
-                let down = SplashError::new(503, "InternalError", "The browser is being restarted", info);
-                SplashError { retry_after: Some(*wait), ..down }
+                SplashError::new(503, "InternalError", "The browser is being restarted", info)
             }
             _ => SplashError::new(500, "InternalError", "Unhandled internal error", json!({ "text": text })),
-        }
+        };
+        SplashError { retry_after: error.retry_after(), ..made }
     }
 }
 

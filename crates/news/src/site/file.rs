@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -18,6 +18,8 @@ pub const MAX_SITES: usize = 500;
 const MAX_NAME: usize = 100;
 /// Headlines of one site.
 const MAX_LIMIT: usize = 1000;
+/// Characters of a wrong number that are shown.
+const MAX_SHOWN: usize = 40;
 const DEFAULT_LIMIT: usize = 100;
 const DEFAULT_TTL: Duration = Duration::from_secs(600);
 const MIN_TTL: Duration = Duration::from_secs(10);
@@ -140,6 +142,23 @@ impl Table<'_> {
         parse(value.into_inner()).map_err(|text| self.add(span, text)).ok()
     }
 
+    /// A key's number within its bounds, which `last` explains. Another value is a problem that shows it as it was written.
+    fn number(&mut self, key: &str, bounds: RangeInclusive<usize>, last: &str) -> Option<usize> {
+        let (_, value) = self.table.remove_entry(key)?;
+        let span = value.span();
+        let number = match value.get_ref() {
+            DeValue::Integer(digits) => usize::from_str_radix(digits.as_str(), digits.radix()).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let shown: String = self.text.get(span.clone()).unwrap_or_default().chars().take(MAX_SHOWN).collect();
+            let (least, most) = bounds.into_inner();
+            self.add(span, format!("{key} is {shown}, not a whole number from {least} to {most}{last}"));
+        }
+        number
+    }
+
     /// `number` is that of the table in the file, which names a site without a usable name.
     fn read(mut self, number: usize, names: &mut HashSet<String>) -> Listed {
         let name: Option<Spanned<String>> = self.take("name");
@@ -209,9 +228,9 @@ impl Table<'_> {
         let title = self.parsed("title", |text: String| Pattern::new(&text));
         let link = self.parsed("link", |text: String| link(&text));
         let wait_for = self.parsed("wait_for", |text: String| Pattern::new(&text).map(|pattern| pattern.text));
-        let limit = self.parsed("limit", limit).unwrap_or(DEFAULT_LIMIT);
-        let ttl = self.parsed("ttl", |text: String| ttl(&text)).unwrap_or(DEFAULT_TTL);
-        let min_items = self.parsed("min_items", |number| min_items(number, limit)).unwrap_or(1);
+        let limit = self.number("limit", 1..=MAX_LIMIT, "").unwrap_or(DEFAULT_LIMIT);
+        let ttl = self.parsed("ttl", |value| ttl(&value)).unwrap_or(DEFAULT_TTL);
+        let min_items = self.number("min_items", 0..=limit, ", the limit of headlines").unwrap_or(1);
         let mut texts = |key| Texts::list(self.take(key).map(Spanned::into_inner));
         let (text, text_not) = (texts("text"), texts("text_not"));
         let (link_prefix, link_suffix) = (texts("link_prefix"), texts("link_suffix"));
@@ -252,11 +271,6 @@ fn mode(text: &str) -> Result<Mode, String> {
     }
 }
 
-fn min_items(number: usize, limit: usize) -> Result<usize, String> {
-    let text = || format!("min_items is {number}, more than the limit of {limit} headlines");
-    if number > limit { Err(text()) } else { Ok(number) }
-}
-
 /// `#rgb`, `#rrggbb` or a name of CSS, as `#rrggbb`.
 fn color(text: String) -> Result<String, String> {
     let (red, green, blue) = match text.strip_prefix('#') {
@@ -285,18 +299,11 @@ fn link(text: &str) -> Result<(Option<Pattern>, String), String> {
     Ok((pattern, attribute.to_ascii_lowercase()))
 }
 
-fn limit(number: usize) -> Result<usize, String> {
-    if (1..=MAX_LIMIT).contains(&number) {
-        Ok(number)
-    } else {
-        Err(format!("limit is {number}, not from 1 to {MAX_LIMIT}"))
-    }
-}
-
-fn ttl(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-    let ttl = parsed.ok_or_else(|| format!("{text:?} is not a duration such as 10m or 1h"))?;
-    if (MIN_TTL..=MAX_TTL).contains(&ttl) { Ok(ttl) } else { Err(format!("ttl is {text:?}, not from 10s to 7 days")) }
+fn ttl(value: &toml::Value) -> Result<Duration, String> {
+    let parsed = value.as_str().and_then(|text| text.parse::<SignedDuration>().ok());
+    let ttl = parsed.and_then(|time| Duration::try_from(time).ok());
+    let ttl = ttl.ok_or_else(|| format!("ttl is {value}, not a duration such as \"10m\" or \"1h\""))?;
+    if (MIN_TTL..=MAX_TTL).contains(&ttl) { Ok(ttl) } else { Err(format!("ttl is {value}, not from 10s to 7 days")) }
 }
 
 #[cfg(test)]

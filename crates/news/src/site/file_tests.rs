@@ -73,6 +73,29 @@ fn the_limits_of_numbers_and_durations_are_exact() {
 }
 
 #[test]
+fn a_wrong_number_is_shown_with_its_bounds() {
+    let wrong = |line: &str| {
+        let found = problems(&format!("[[site]]\nname = \"a\"\nurl = \"http://a/\"\n{line}\n"));
+        found[0].split_once("site \"a\": ").expect("a site").1.to_owned()
+    };
+    for value in ["-1", "0", "1001", "1.5", "nan", "\"5\"", "true", "0x3e9", "99999999999999999999999", "[1]"] {
+        assert_eq!(wrong(&format!("limit = {value}")), format!("limit is {value}, not a whole number from 1 to 1000"));
+    }
+    for value in ["-1", "4", "1.0", "\"\""] {
+        let expected = format!("min_items is {value}, not a whole number from 0 to 3, the limit of headlines");
+        assert_eq!(wrong(&format!("limit = 3\nmin_items = {value}")), expected);
+    }
+    for value in ["600", "\"soon\"", "\"-1h\"", "1.5", "true"] {
+        let expected = format!("ttl is {value}, not a duration such as \"10m\" or \"1h\"");
+        assert_eq!(wrong(&format!("ttl = {value}")), expected);
+    }
+    assert!(wrong(&format!("limit = \"{}\"", "9".repeat(1000))).len() < 100);
+    for (right, expected) in [("0x3e8", 1000), ("1_0", 10), ("+1", 1), ("0b11", 3)] {
+        assert_eq!(one(&format!("limit = {right}")).expect("a site").rule.limit, expected, "{right}");
+    }
+}
+
+#[test]
 fn a_color_is_hexadecimal_or_a_name_of_css_and_a_wrong_one_is_a_warning() {
     for (text, color) in [
         ("#cc0000", "#cc0000"),

@@ -4,42 +4,87 @@ use super::{Listed, MAX_SITES, Problem, parse_each};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::collections::HashSet;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// Elements of a list.
 const MAX_ELEMENTS: usize = 20_000;
 /// Bytes of a name.
 const MAX_NAME: usize = 100;
+/// Bytes of an address that is dropped.
+const MAX_SHOWN: usize = 200;
 
 /// A list cannot be taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OpmlError {
     #[error("this is not an OPML list: {0}")]
     Syntax(String),
-    #[error("the list has no feeds that are not there already")]
-    Nothing,
+    #[error("the list has no feeds that can be added{}", Sentence(*present, dropped))]
+    Nothing { present: usize, dropped: Vec<Dropped> },
     #[error("with this list there would be more than {MAX_SITES} sites")]
     TooMany,
 }
 
-/// The feeds of a list that are not among the sites: `[[site]]` tables to be added to their file, and how many.
-pub(crate) fn import(opml: &str, sites: &[Listed]) -> Result<(String, usize), OpmlError> {
+/// A feed that no site can have.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Dropped {
+    name: String,
+    feed: String,
+    reason: &'static str,
+}
+
+/// The numbers of an error, in words.
+struct Sentence<'a>(usize, &'a [Dropped]);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sentence(present, dropped) = self;
+        match present {
+            0 => {}
+            present => write!(f, "; there already: {present}")?,
+        }
+        match dropped.first() {
+            None => Ok(()),
+            Some(first) => {
+                let Dropped { name, feed, reason } = first;
+                write!(f, "; cannot be used: {}, the first of them {feed:?} of {name:?}: {reason}", dropped.len())
+            }
+        }
+    }
+}
+
+/// The feeds of a list.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Import {
+    /// `[[site]]` tables to be added to the file of the sites.
+    pub(crate) tables: String,
+    /// Number of these tables.
+    pub(crate) added: usize,
+    /// Feeds that are among the sites, or in the list twice.
+    pub(crate) present: usize,
+    /// Feeds that no site can have.
+    pub(crate) dropped: Vec<Dropped>,
+}
+
+/// Reads a list for these sites.
+pub(crate) fn import(opml: &str, sites: &[Listed]) -> Result<Import, OpmlError> {
     let mut names: HashSet<String> = sites.iter().map(|site| site.name().to_owned()).collect();
     let feed = |site: &Listed| match site {
         Listed::Usable(site) => Some(site.feed.as_ref()?.as_str().to_owned()),
         Listed::Faulty(_) => None,
     };
     let mut feeds: HashSet<String> = sites.iter().filter_map(feed).collect();
-    let (mut tables, mut count) = (String::new(), 0);
+    let mut made = Import::default();
     let mut reader = Reader::from_str(opml.trim_start_matches('\u{FEFF}'));
-    let syntax = |error: &dyn std::fmt::Display| OpmlError::Syntax(error.to_string());
+    let syntax = |error: &dyn fmt::Display| OpmlError::Syntax(error.to_string());
     let mut is_opml = false;
     for _ in 0..MAX_ELEMENTS {
         let element = match reader.read_event().map_err(|error| syntax(&error))? {
             Event::Start(element) | Event::Empty(element) => element,
             Event::Eof if !is_opml => return Err(syntax(&"there is no opml element")),
-            Event::Eof if count == 0 => return Err(OpmlError::Nothing),
-            Event::Eof => return Ok((tables, count)),
+            Event::Eof if made.added == 0 => {
+                return Err(OpmlError::Nothing { present: made.present, dropped: made.dropped });
+            }
+            Event::Eof => return Ok(made),
             _ => continue,
         };
         is_opml |= element.name().as_ref().eq_ignore_ascii_case(b"opml");
@@ -47,25 +92,34 @@ pub(crate) fn import(opml: &str, sites: &[Listed]) -> Result<(String, usize), Op
             continue;
         }
         let feed = attribute(&element, b"xmlUrl").map_err(|error| syntax(&error))?;
-        let Some(feed) = feed.as_deref().and_then(web) else { continue };
-        if !feeds.insert(feed.clone()) {
-            continue;
-        }
-        let page = attribute(&element, b"htmlUrl").ok().flatten().as_deref().and_then(web);
+        let Some(text) = feed.filter(|feed| !feed.trim().is_empty()) else { continue };
         let title = [b"title".as_slice(), b"text"]
             .iter()
             .find_map(|key| attribute(&element, key).ok().flatten().filter(|text| !text.trim().is_empty()));
+        let feed = match web(&text) {
+            Ok(feed) => feed,
+            Err(reason) => {
+                let (name, feed) = (cut(&title.unwrap_or_default(), MAX_NAME), cut(&text, MAX_SHOWN));
+                made.dropped.push(Dropped { name, feed, reason });
+                continue;
+            }
+        };
+        if !feeds.insert(feed.clone()) {
+            made.present += 1;
+            continue;
+        }
+        let page = attribute(&element, b"htmlUrl").ok().flatten().and_then(|text| web(&text).ok());
         let name = unused(&title.unwrap_or_else(|| feed.clone()), &mut names);
         let (page, quote) = (page.unwrap_or_else(|| feed.clone()), |text: &str| toml::Value::from(text).to_string());
         let _ = write!(
-            tables,
+            made.tables,
             "\n[[site]]\nname = {}\nurl = {}\nfeed = {}\nmode = \"feed\"\n",
             quote(&name),
             quote(&page),
             quote(&feed)
         );
-        count += 1;
-        if sites.len() + count > MAX_SITES {
+        made.added += 1;
+        if sites.len() + made.added > MAX_SITES {
             return Err(OpmlError::TooMany);
         }
     }
@@ -85,10 +139,21 @@ fn attribute(element: &BytesStart, key: &[u8]) -> Result<Option<String>, String>
 }
 
 /// An address as a sites file takes it.
-fn web(text: &str) -> Option<String> {
-    let url: url::Url = text.trim().parse().ok()?;
-    let is_plain = url.username().is_empty() && url.password().is_none();
-    (matches!(url.scheme(), "http" | "https") && is_plain).then(|| url.to_string())
+fn web(text: &str) -> Result<String, &'static str> {
+    let url: url::Url = text.trim().parse().map_err(|_| "it is not a whole address, with http:// or https://")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        Err("it is not an http:// or https:// address")
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err("its address holds a name or a password")
+    } else {
+        Ok(url.to_string())
+    }
+}
+
+/// The beginning of a text, in one line.
+fn cut(text: &str, limit: usize) -> String {
+    let clean: String = text.trim().chars().filter(|letter| !letter.is_control()).collect();
+    clean[..clean.floor_char_boundary(limit)].to_owned()
 }
 
 /// A name that no other site has.
@@ -124,8 +189,8 @@ mod tests {
 
     #[test]
     fn the_feeds_of_a_list_become_sites_once() {
-        let (tables, count) = import(LIST, &[]).expect("feeds");
-        let (text, sites) = added("# mine\n", &tables).expect("sites");
+        let made = import(LIST, &[]).expect("feeds");
+        let (text, sites) = added("# mine\n", &made.tables).expect("sites");
         assert!(text.starts_with("# mine\n"));
         let found: Vec<_> = sites
             .iter()
@@ -143,8 +208,38 @@ mod tests {
                 ("A & \"B\" (2)", "http://b.example/f", Some("http://b.example/f")),
             ]
         );
-        assert_eq!(count, 2);
-        assert_eq!(import(LIST, &sites), Err(OpmlError::Nothing));
+        assert_eq!((made.added, made.present), (2, 1));
+        assert_eq!(import(LIST, &sites), Err(OpmlError::Nothing { present: 3, dropped: made.dropped }));
+    }
+
+    #[test]
+    fn each_feed_that_no_site_can_have_is_named_with_its_reason() {
+        let long = format!("data:{}", "é".repeat(MAX_SHOWN));
+        let cases = [
+            ("javascript:alert(1)", "it is not an http:// or https:// address"),
+            ("file:///etc/passwd", "it is not an http:// or https:// address"),
+            ("/feed.xml", "it is not a whole address, with http:// or https://"),
+            ("feeds.example/f", "it is not a whole address, with http:// or https://"),
+            ("http://me:secret@a.example/f", "its address holds a name or a password"),
+            (&long, "it is not an http:// or https:// address"),
+        ];
+        let outline = |(feed, _): &(&str, &str)| format!("<outline title='N\u{7}ame' xmlUrl='{feed}'/>");
+        let list = |more: &str| format!("<opml>{}{more}</opml>", cases.iter().map(outline).collect::<String>());
+        let made = import(&list("<outline xmlUrl=''/><outline xmlUrl='http://a/'/>"), &[]).expect("a feed");
+        assert_eq!((made.added, made.present, made.dropped.len()), (1, 0, cases.len()));
+        for (dropped, (feed, reason)) in made.dropped.iter().zip(cases) {
+            assert_eq!((dropped.name.as_str(), dropped.reason), ("Name", reason), "{feed}");
+            assert!(feed.starts_with(&dropped.feed) && dropped.feed.len() <= MAX_SHOWN, "{dropped:?}");
+        }
+        let nothing = import(&list(""), &[]).expect_err("nothing").to_string();
+        assert!(
+            nothing.contains("cannot be used: 6, the first of them \"javascript:alert(1)\" of \"Name\": it"),
+            "{nothing}"
+        );
+        assert_eq!(
+            OpmlError::Nothing { present: 0, dropped: vec![] }.to_string(),
+            "the list has no feeds that can be added"
+        );
     }
 
     #[test]
@@ -156,7 +251,7 @@ mod tests {
             let outlines: String = (0..count).map(|n| format!("<outline xmlUrl='http://a.example/{n}'/>")).collect();
             format!("<opml><body>{outlines}</body></opml>")
         };
-        assert_eq!(import(&list(MAX_SITES), &[]).expect("feeds").1, MAX_SITES);
+        assert_eq!(import(&list(MAX_SITES), &[]).expect("feeds").added, MAX_SITES);
         assert_eq!(import(&list(MAX_SITES + 1), &[]), Err(OpmlError::TooMany));
         let deep = "<outline>".repeat(MAX_ELEMENTS + 1);
         assert!(matches!(import(&format!("<opml>{deep}"), &[]), Err(OpmlError::Syntax(_))));

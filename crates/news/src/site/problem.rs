@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// A fault of a sites file, with its line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// The line, from 1.
     pub line: usize,

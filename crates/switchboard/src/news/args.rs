@@ -27,6 +27,9 @@ pub(super) enum Action {
     Test {
         /// The site's name.
         site: String,
+        /// JSON instead of words.
+        #[arg(long, short = 'j')]
+        json: bool,
         #[command(flatten)]
         fetching: Fetching,
     },
@@ -40,6 +43,9 @@ pub(super) enum Action {
         /// A configuration file with `news.sites`.
         #[arg(long, short = 'c', value_name = "FILE")]
         config: Option<PathBuf>,
+        /// The verdict as JSON, on a wrong file, too.
+        #[arg(long, short = 'j')]
+        json: bool,
     },
     /// Propose rules for a page: the feeds that it announces, and the links that repeat.
     ///
@@ -48,6 +54,9 @@ pub(super) enum Action {
         /// The page's address; https is assumed without a scheme.
         #[arg(value_parser = page)]
         url: PageUrl,
+        /// JSON instead of a sites file.
+        #[arg(long, short = 'j')]
+        json: bool,
         #[command(flatten)]
         fetching: Fetching,
     },

@@ -7,6 +7,7 @@ use crate::escape::escape_message;
 use crate::output::{self, UsageError};
 use crate::up::{self, Chosen};
 use anyhow::{Result, anyhow};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 use switchboard_driver::quantity::plural;
@@ -17,22 +18,30 @@ use switchboard_news::service::{self, NewsSettings};
 pub(crate) fn run(args: &NewsArgs) -> Result<ExitCode> {
     match &args.action {
         None => up::run(Chosen::News, args.ready_file(), || args.settings()).map(|()| ExitCode::SUCCESS),
-        Some(Action::Test { site, fetching }) => crate::block_on(async {
+        Some(Action::Test { site, json, fetching }) => crate::block_on(async {
             let tested = test(&prepared(fetching).await?, site).await;
             let report = tested.map_err(|error| match error {
                 TestError::NoSuchSite { .. } => UsageError::of(error.into()),
                 error => error.into(),
             })?;
-            print(&report.to_string())?;
+            if *json { write_json(&report.json()) } else { print(&report.to_string()) }?;
             Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
-        Some(Action::Check { file, config }) => check_file(file.as_deref(), config.as_deref()),
-        Some(Action::Suggest { url, fetching }) => crate::block_on(async {
+        Some(Action::Check { file, config, json }) => check_file(file.as_deref(), config.as_deref(), *json),
+        Some(Action::Suggest { url, json, fetching }) => crate::block_on(async {
             if url.is_assumed {
                 output::note(format_args!("No scheme was given: {} is asked.", url.url));
             }
-            let (_, text) = suggest(&prepared(fetching).await?, &url.url).await.map_err(|reason| anyhow!(reason))?;
-            print(text.trim_end()).map(|()| ExitCode::SUCCESS)
+            let (found, text) =
+                suggest(&prepared(fetching).await?, &url.url).await.map_err(|reason| anyhow!(reason))?;
+            if *json {
+                let feeds: Vec<Value> =
+                    found.feeds.iter().map(|(title, feed)| json!({ "title": title, "url": feed })).collect();
+                write_json(&json!({ "url": url.url, "feeds": feeds, "links": found.links }))?;
+            } else {
+                print(text.trim_end())?;
+            }
+            Ok(ExitCode::SUCCESS)
         }),
         Some(Action::Examples) => output::write(service::EXAMPLES.as_bytes()).map(|()| ExitCode::SUCCESS),
     }
@@ -44,7 +53,7 @@ async fn prepared(fetching: &Fetching) -> Result<NewsSettings> {
     page_settings(&settings, &Renderers::default()).await
 }
 
-fn check_file(file: Option<&Path>, config: Option<&Path>) -> Result<ExitCode> {
+fn check_file(file: Option<&Path>, config: Option<&Path>, json: bool) -> Result<ExitCode> {
     let mut settings = Settings::default();
     if let Some(config) = config {
         settings.read_file(config).map_err(UsageError::of)?;
@@ -53,11 +62,19 @@ fn check_file(file: Option<&Path>, config: Option<&Path>) -> Result<ExitCode> {
         || UsageError::of(anyhow!("there is no sites file; `switchboard news examples` prints one to begin with"));
     let file = file.or(settings.news.service.sites.as_deref()).ok_or_else(none)?;
     match check(file) {
+        Ok(count) if json => {
+            write_json(&json!({ "file": file.display().to_string(), "right": true, "sites": count }))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Ok(count) => {
             print(&format!("{} is right: {}.", file.display(), plural(count, "site")))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(CheckError::Unreadable(reason)) => Err(UsageError::of(anyhow!(reason))),
+        Err(CheckError::Faults(faults)) if json => {
+            write_json(&json!({ "file": file.display().to_string(), "right": false, "faults": faults }))?;
+            Ok(ExitCode::FAILURE)
+        }
         Err(CheckError::Faults(faults)) => {
             for fault in faults {
                 output::note(format_args!("{}", escape_message(format!("{}: {fault}", file.display()).as_bytes())));
@@ -65,6 +82,10 @@ fn check_file(file: Option<&Path>, config: Option<&Path>) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn write_json(answer: &Value) -> Result<()> {
+    output::write(format!("{answer}\n").as_bytes())
 }
 
 /// Text of strangers, on a terminal maybe.

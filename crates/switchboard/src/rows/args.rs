@@ -37,9 +37,9 @@ pub(super) enum Triggers {
     /// Print the SQL that installs them.
     Print(Triggered),
     /// Install them, in place of older ones.
-    Install(Triggered),
+    Install(Changed),
     /// Remove them, with everything that was installed for them.
-    Remove(Triggered),
+    Remove(Changed),
 }
 
 /// A database that has to be there.
@@ -65,6 +65,16 @@ pub(super) struct Triggered {
     at: Given,
     #[command(flatten)]
     tables: Tables,
+}
+
+/// Tables whose triggers are changed.
+#[derive(Args, Debug)]
+pub(super) struct Changed {
+    #[command(flatten)]
+    pub(super) tables: Triggered,
+    /// Their names as JSON.
+    #[arg(long, short = 'j')]
+    pub(super) json: bool,
 }
 
 /// Tables of the command line or of a configuration file.
@@ -98,6 +108,9 @@ pub(super) enum Named {
         name: String,
         #[command(flatten)]
         at: Given,
+        /// JSON: the name, the address, and how to drop it.
+        #[arg(long, short = 'j')]
+        json: bool,
     },
     /// Drop a database that `create` made.
     Drop {
@@ -105,6 +118,9 @@ pub(super) enum Named {
         name: String,
         #[command(flatten)]
         at: Given,
+        /// The name as JSON.
+        #[arg(long, short = 'j')]
+        json: bool,
     },
 }
 

@@ -5,6 +5,7 @@ use super::server::{Server, given};
 use crate::output::{self, UsageError, note};
 use anyhow::{Context, Result, anyhow};
 use rustix::process::Signal;
+use serde_json::json;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -13,21 +14,31 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) async fn run(args: &ScratchArgs) -> Result<ExitCode> {
     match &args.action {
-        Some(Named::Create { name, at }) => {
+        Some(Named::Create { name, at, json }) => {
             check(name)?;
             let maker = given(at.database.as_deref())?;
             let database = ScratchDatabase::keep(&maker, name).await?;
             let drop = dropping(name, &maker, at.database.as_deref());
+            let url = database.url_without_password();
+            if *json {
+                let answer = json!({ "database": name, "url": url, "drop": drop });
+                output::write(format!("{answer}\n").as_bytes())?;
+                return Ok(ExitCode::SUCCESS);
+            }
             note(format_args!(
                 "The database {name} is there, at the address below; the server may ask for a password."
             ));
             note(format_args!("To drop it: {drop}"));
-            output::write(format!("{}\n", database.url_without_password()).as_bytes())?;
+            output::write(format!("{url}\n").as_bytes())?;
         }
-        Some(Named::Drop { name, at }) => {
+        Some(Named::Drop { name, at, json }) => {
             check(name)?;
             ScratchDatabase::remove(&given(at.database.as_deref())?, name).await?;
-            note(format_args!("The database {name} is dropped."));
+            if *json {
+                output::write(format!("{}\n", json!({ "dropped": name })).as_bytes())?;
+            } else {
+                note(format_args!("The database {name} is dropped."));
+            }
         }
         None => return with_command(args).await,
     }

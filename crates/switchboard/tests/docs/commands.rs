@@ -60,6 +60,34 @@ fn help(command: &str) -> (String, Vec<String>) {
     (help, names)
 }
 
+/// Commands without `--json`: services, which log, and those that docs/cli.md excepts.
+const WITHOUT_JSON: &[&str] =
+    &["broker", "completions", "man", "monitor", "news examples", "render", "rows demo", "rows triggers print", "up"];
+
+/// Each command of a help, with those below it, as words.
+fn all_commands(above: &[&str], found: &mut Vec<(String, String)>) {
+    let help = printed(&[above, &["--help"]].concat());
+    let below: Vec<String> = listed(&help).into_iter().filter(|name| *name != "help").map(str::to_owned).collect();
+    for name in &below {
+        all_commands(&[above, &[name]].concat(), found);
+    }
+    // A group alone serves, or does nothing.
+    if !above.is_empty() && !help.contains("<COMMAND>") {
+        found.push((above.join(" "), help));
+    }
+}
+
+#[test]
+fn each_command_that_prints_data_prints_json_or_is_excepted() {
+    let mut found = Vec::new();
+    all_commands(&[], &mut found);
+    let without = found.iter().filter(|(_, help)| !help.contains("--json")).map(|(name, _)| name.as_str());
+    let mut without: Vec<&str> = without.collect();
+    without.sort_unstable();
+    assert_eq!(without, WITHOUT_JSON);
+    assert!(found.iter().any(|(name, _)| name == "rows scratch create"), "{found:?}");
+}
+
 #[test]
 fn commands_and_options_that_documents_use_exist() {
     let overview = printed(&["--help"]);

@@ -228,13 +228,16 @@ fn triggers_are_printed_installed_and_removed_without_a_trace() {
          {program} rows triggers install --table patron
          {program} rows triggers install
          psql -qtAX -c \"{find}\"
+         {program} rows triggers install --json
          {program} rows triggers remove
-         {program} rows triggers remove
+         {program} rows triggers remove -j
          psql -qtAX -c \"{find}\"
          ! {program} rows triggers install --table none
          url=$({program} rows scratch create kept)
          psql -qtAX -c 'SELECT current_database()' \"$url\"
          {program} rows scratch drop kept
+         {program} rows scratch create -j named | grep -c '\"database\":\"named\".*\"drop\":\"switchboard rows scratch drop.*\"url\":\"postgres'
+         {program} rows scratch drop --json named
          url=$(env -u DATABASE_URL {program} rows scratch create --database \"$DATABASE_URL\" \"it's kept\" 2> told)
          psql -qtAX -c 'SELECT current_database()' \"$url\"
          unset DATABASE_URL
@@ -255,7 +258,24 @@ fn triggers_are_printed_installed_and_removed_without_a_trace() {
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<&str> =
         lines.lines().filter(|line| !line.contains("psql") && !line.contains("does not exist")).collect();
-    assert_eq!(lines, ["2", "2", "1", "0", "0", "kept", "it's kept"], "{}", text(&output));
+    assert_eq!(
+        lines,
+        [
+            "2",
+            "2",
+            "1",
+            "{\"installed\":[\"patron\"]}",
+            "{\"removed\":[\"patron\"]}",
+            "0",
+            "0",
+            "kept",
+            "1",
+            "{\"dropped\":\"named\"}",
+            "it's kept"
+        ],
+        "{}",
+        text(&output)
+    );
     let none = switchboard(&["rows", "triggers", "print"]).env_remove("DATABASE_URL").output().expect("it runs");
     assert!(text(&none).contains("which database?") && none.status.code() == Some(2), "{}", text(&none));
 }
