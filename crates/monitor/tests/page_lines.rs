@@ -11,7 +11,7 @@ fn data() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-/// What has reported once counts as live for the whole test.
+/// A process that has reported once counts as live for the whole test.
 fn patient(settings: &mut Settings) {
     settings.rules.silent = Duration::from_secs(600);
 }

@@ -179,11 +179,9 @@ async fn a_close_behind_messages_that_wait_for_room_loses_none_of_them() {
     let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
     let mut client = WebSocket::connect(&server, TEXT).await;
     // More than is carried out at a time, in one read.
-    let mut all = Vec::new();
-    for number in 0..400 {
-        all.extend(frame(TEXT, format!("SEND\ndestination:/queue/{}\n\n{number}\0", number % 2).as_bytes()));
-    }
-    all.extend(frame(CLOSE, b""));
+    let send = |number| format!("SEND\ndestination:/queue/{}\n\n{number}\0", number % 2);
+    let all = (0..400).flat_map(|number| frame(TEXT, send(number).as_bytes())).chain(frame(CLOSE, b""));
+    let all: Vec<u8> = all.collect();
     client.socket.write_all(&all).await.unwrap();
     let mut consumer = StompClient::connect(&server, Version::V1_2).await;
     for queue in 0..2 {
