@@ -288,7 +288,7 @@ fn ends_though_stuck(is_acked: bool, args: &[&str], signal: Option<&str>, code: 
     }
     assert_eq!(listener.end().code(), Some(code));
     if is_acked {
-        // What it did not write goes back: the pipe holds 64 messages.
+        // Messages that it did not write go back: the pipe holds 64.
         broker.status_until("it has left", |status| status["channels"][0]["subscribers"] == 0);
         let left = left_in(&broker, "/queue/a");
         assert!(left >= 4800, "{left}");

@@ -27,7 +27,7 @@ async fn no_event_is_lost_because_it_equals_an_earlier_one_of_its_transaction() 
                 json!(["INSERT", 2, null]),
             ],
         ),
-        // What is undone is not sent, and counts again.
+        // An undone change is not sent, and counts again.
         (
             "SAVEPOINT s; UPDATE t SET v = 'b'; ROLLBACK TO s; UPDATE t SET v = 'b'; UPDATE t SET v = 'a'",
             vec![json!(["UPDATE", 1, "b"]), json!(["UPDATE", 2, "a"])],
