@@ -6,6 +6,7 @@ use super::headers::{Form, OBJECT, form, if_match, is_json, preferences};
 use super::metrics::Operation;
 use super::one::inserted;
 use super::path::Path;
+use super::profile;
 use super::state::{Shared, name_of};
 use crate::cache::Row;
 use crate::query::{Payload, Preferences, Query, Relation, Resolution, Return, Returned, Statement, Target};
@@ -53,6 +54,7 @@ async fn change(
         is_json(headers)?;
     }
     let (rows, relation) = state.relation(table)?;
+    profile::check(headers, &relation)?;
     let query = Query::parse(&relation, query)?;
     let returned = match preferences.returned {
         Some(Return::Representation) if form == Form::Object => Returned::Rows { most: 1 },

@@ -5,6 +5,7 @@ use super::errors::{Answered, Refusal};
 use super::headers::{consistency, consistency_header, if_match, is_json, is_known, known_tags, preferences};
 use super::metrics::Operation;
 use super::path::Path;
+use super::profile;
 use super::state::{Backend, Shared, State, name_of};
 use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
 use crate::table::quoted_tag;
@@ -36,6 +37,9 @@ pub(super) fn immediate(state: &Arc<State>, uri: &Uri, headers: &HeaderMap) -> I
     let Some((table, key)) = plain_path(uri) else { return Immediate::Router };
     // Another site's page needs headers of its own.
     if uri.query().is_some() || !state.settings.origins.is_empty() || state.serves(table).is_err() {
+        return Immediate::Router;
+    }
+    if profile::is_named(headers) {
         return Immediate::Router;
     }
     match consistency_header(headers) {
@@ -116,6 +120,9 @@ async fn read(
         Some(waited) => (waited.rows, Some(waited.is_proven)),
         None => (state.rows()?, None),
     };
+    if profile::is_named(headers) {
+        profile::check(headers, &rows.relation(table)?)?;
+    }
     let key = key_of(&rows, table, key)?;
     let read = match is_proven {
         Some(is_proven) => rows.read_proven(table, &key, is_proven).await?,
@@ -203,6 +210,7 @@ async fn change(
         is_json(headers)?;
     }
     let (rows, relation) = state.relation(table)?;
+    profile::check(headers, &relation)?;
     let key = rows.canonical(table, &key_of(&rows, table, key)?)?;
     let target = Target::Key { key: key.parts().to_vec(), tag: tags };
     let (query, returned) = (Query::default(), Returned::Rows { most: 1 });
