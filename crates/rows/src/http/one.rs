@@ -7,7 +7,7 @@ use super::metrics::Operation;
 use super::path::Path;
 use super::profile;
 use super::state::{Backend, Shared, State, name_of};
-use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
+use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of, pairs};
 use crate::table::quoted_tag;
 use crate::{Key, RowCache, Source, WrittenRows};
 use axum::Extension;
@@ -159,14 +159,14 @@ fn set_tag<B>(response: &mut Response<B>, tag: &[u8]) {
 /// The query of a row has nothing but its consistency.
 fn consistency_of(query: &str) -> Result<Option<String>, Refusal> {
     let mut found = None;
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in pairs(query)? {
         if name != "_consistency" {
             return Err(Refusal::bad(format!("a row's path takes _consistency alone, not {name}")));
         }
         if found.is_some() {
             return Err(Refusal::bad("_consistency is given twice"));
         }
-        found = Some(value.into_owned());
+        found = Some(value);
     }
     Ok(found)
 }

@@ -15,6 +15,7 @@ mod body;
 mod error;
 mod filter;
 mod logic;
+mod pairs;
 mod parse;
 mod prefer;
 mod relation;
@@ -25,6 +26,8 @@ pub use body::Payload;
 pub use error::QueryError;
 pub use filter::{Filter, Operator, Truth};
 pub use logic::{Condition, Group, Join, MAX_CONDITIONS, MAX_DEPTH};
+#[cfg(feature = "service")]
+pub(crate) use pairs::pairs;
 pub use parse::{Order, Query, Selected};
 pub use prefer::{Missing, Preferences, Resolution, Return};
 pub use relation::{Column, ColumnId, Relation};

@@ -1,5 +1,6 @@
 //! The query string.
 
+use super::pairs::pairs;
 use super::values::list_of;
 use super::{ColumnId, Condition, Filter, Group, MAX_CONDITIONS, QueryError, Relation};
 
@@ -53,9 +54,9 @@ impl Query {
     /// If a parameter is none of the dialect, or names a column that is not there.
     pub fn parse(relation: &Relation, text: &str) -> Result<Query, QueryError> {
         let (mut query, mut left) = (Query::default(), MAX_CONDITIONS);
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            let value = value.as_ref();
-            match name.as_ref() {
+        for (name, value) in pairs(text)? {
+            let value = value.as_str();
+            match name.as_str() {
                 "select" => query.select = select(relation, value)?,
                 "order" => query.order = order(relation, value)?,
                 "limit" => query.limit = Some(number("limit", value)?),

@@ -48,3 +48,28 @@ async fn another_schema_than_the_tables_is_refused() {
     }
     service.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_no_utf_8_is_refused_as_a_path_is() {
+    let (scratch, service) = patrons().await;
+    // The text that a lossy reader makes of the bytes.
+    scratch.run("INSERT INTO patron (name) VALUES (U&'\\FFFD')").await;
+    for (method, path, body) in [
+        ("GET", "/patron/%ff", ""),
+        ("GET", "/patron?name=eq.%ff", ""),
+        ("GET", "/patron?%ff=eq.1", ""),
+        ("GET", "/patron?or=(name.eq.%ff)", ""),
+        ("GET", "/patron?_after=%ff", ""),
+        ("GET", "/patron/1?_consistency=%ff", ""),
+        ("GET", "/events?table=%ff", ""),
+        ("PATCH", "/patron?name=eq.%ff", r#"{"name":"x"}"#),
+        ("DELETE", "/patron?name=eq.%ff", ""),
+        ("DELETE", "/patron?name=in.(%ff)", ""),
+    ] {
+        let reply = service.ask(method, path, &[JSON], body).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "PGRST100"), "{method} {path}: {}", reply.body);
+        assert!(reply.body.contains("UTF-8"), "{method} {path}: {}", reply.body);
+    }
+    assert_eq!(service.get("/patron?name=eq.%EF%BF%BD").await.json()[0]["id"], 1, "it is still there");
+    service.end().await;
+}
