@@ -1,6 +1,6 @@
 //! The bodies of writes.
 
-use super::{ColumnId, Query, QueryError, Relation};
+use super::{ColumnId, Query, QueryError, Relation, hstore};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ pub struct Payload {
     pub json: String,
     /// Columns that the rows set.
     pub columns: Vec<ColumnId>,
+    /// Columns of the body that the database computes. The row keeps its values, which the body must have.
+    pub computed: Vec<ColumnId>,
     /// Rows.
     pub rows: usize,
     /// The client sent one object, not an array.
@@ -20,7 +22,7 @@ pub struct Payload {
 }
 
 /// The fields of an object. Their values stay text: no number is rounded.
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
+pub(super) type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 impl Payload {
     /// Reads an object, or an array of objects that set the same columns.
@@ -28,6 +30,20 @@ impl Payload {
     /// # Errors
     /// If the body is something else, or names a column that is not there or that the database computes.
     pub fn parse(relation: &Relation, query: &Query, body: &[u8]) -> Result<Payload, QueryError> {
+        let payload = Payload::parse_row(relation, query, body)?;
+        match payload.computed.first() {
+            None => Ok(payload),
+            Some(column) => {
+                Err(QueryError::body(format!("the database computes column {}", relation.get(*column).name)))
+            }
+        }
+    }
+
+    /// As [`Payload::parse`], of a row that may be there already: `computed` has the columns that the database computes.
+    ///
+    /// # Errors
+    /// If the body is something else, or names a column that is not there.
+    pub fn parse_row(relation: &Relation, query: &Query, body: &[u8]) -> Result<Payload, QueryError> {
         let text = std::str::from_utf8(body).map_err(|_| QueryError::body("the body is not UTF-8"))?;
         let is_single = !text.trim_start().starts_with('[');
         let wrong = |error: serde_json::Error| {
@@ -42,16 +58,15 @@ impl Payload {
             Some(columns) => columns.clone(),
             None => columns_of(relation, &rows)?,
         };
-        for column in &columns {
-            let column = relation.get(*column);
-            if column.computed {
-                return Err(QueryError::body(format!("the database computes column {}", column.name)));
-            }
-        }
-        let json = if is_single { format!("[{}]", text.trim()) } else { text.trim().to_owned() };
+        let json = match hstore::as_text(relation, &columns, &rows)? {
+            Some(json) => json,
+            None if is_single => format!("[{}]", text.trim()),
+            None => text.trim().to_owned(),
+        };
         let single = rows.first().filter(|_| is_single).into_iter().flatten();
         let fields = single.map(|(name, value)| (name.clone(), value.get().to_owned())).collect();
-        Ok(Payload { json, columns, rows: rows.len(), is_single, fields })
+        let (computed, columns) = columns.into_iter().partition(|column| relation.get(*column).computed);
+        Ok(Payload { json, columns, computed, rows: rows.len(), is_single, fields })
     }
 
     /// A single object's field as the text that PostgreSQL reads; `None` for null, arrays and objects.

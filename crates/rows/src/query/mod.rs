@@ -14,6 +14,7 @@
 mod body;
 mod error;
 mod filter;
+mod hstore;
 mod logic;
 mod pairs;
 mod parse;
@@ -32,6 +33,6 @@ pub use parse::{Order, Query, Selected};
 pub use prefer::{Missing, Preferences, Resolution, Return};
 pub use relation::{Column, ColumnId, Relation};
 #[cfg(feature = "service")]
-pub(crate) use statement::TOO_MANY;
+pub(crate) use statement::{COMPUTED, TOO_MANY};
 pub use statement::{Page, Returned, Statement, Target};
 pub use values::{list_of, quoted};
