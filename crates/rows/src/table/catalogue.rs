@@ -17,7 +17,9 @@ const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersis
 const COLUMNS: &str = "SELECT a.attname::text, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text END, \
     format_type(a.atttypid, a.atttypmod), format('%I.%I', y.nspname, t.typname), a.attnotnull, coalesce(l.collisdeterministic, true), \
     a.attgenerated <> '' OR a.attidentity = 'a', a.attnum, a.atthasdef OR a.attidentity <> '', \
-    has_column_privilege($1::oid, a.attnum, 'SELECT') \
+    has_column_privilege($1::oid, a.attnum, 'SELECT'), \
+    CASE WHEN a.attgenerated = 'v' THEN (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d \
+        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace y ON y.oid = t.typnamespace \
     LEFT JOIN pg_collation l ON l.oid = a.attcollation \
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
@@ -43,6 +45,8 @@ pub(crate) struct Column {
     pub(crate) computed: bool,
     pub(crate) has_default: bool,
     is_readable: bool,
+    /// The expression of a column that is not stored. PostgreSQL takes functions and types of its own alone there.
+    pub(crate) expression: Option<String>,
     number: i16,
 }
 
@@ -147,6 +151,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
             number: row.try_get(7)?,
             has_default: row.try_get(8)?,
             is_readable: row.try_get(9)?,
+            expression: row.try_get(10)?,
         })
     };
     rows.iter().map(column).collect()

@@ -282,6 +282,21 @@ pub(super) fn id_of(table: &Table, row: &str) -> String {
     }
 }
 
+/// Lets the expressions of columns name columns that have the name of a variable.
+const COLUMNS_FIRST: &str = "\n#variable_conflict use_column";
+
+/// A row as JSON. A trigger's row has null in the columns that are not stored, so they are computed.
+fn json_of(table: &Table, row: &str) -> String {
+    let computed = table.columns.iter().filter_map(|column| {
+        let expression = column.expression.as_ref()?;
+        Some(format!("{}::text, (SELECT {expression} FROM (SELECT {row}.*) r)", literal(&column.name)))
+    });
+    let computed: Vec<String> = computed.collect();
+    // A call takes 100 arguments.
+    let objects = computed.chunks(50).map(|part| format!(" || jsonb_build_object({})", part.join(", ")));
+    format!("(to_jsonb({row}){})", objects.collect::<String>())
+}
+
 /// The setting that counts the rows of a transaction, quoted.
 pub(super) fn counter(table: &Table) -> String {
     literal(&format!("switchboard.rows_{}", &const_hex::encode(short_hash(&table.quoted()))))
@@ -292,8 +307,10 @@ fn rows_source(table: &Table) -> String {
     let hidden = hidden.concat();
     let (channel, name, schema) = (literal(&table.channel()), table.name_literal(), literal(&table.schema));
     let (counter, new, old) = (counter(table), id_of(table, "NEW"), id_of(table, "OLD"));
+    let (new_json, old_json) = (json_of(table, "NEW"), json_of(table, "OLD"));
+    let names = if table.columns.iter().any(|column| column.expression.is_some()) { COLUMNS_FIRST } else { "" };
     format!(
-        "
+        "{names}
 DECLARE
     flush constant text := json_build_object('table', {name}, 'type', 'FLUSH')::text;
     event text;
@@ -335,10 +352,10 @@ BEGIN
             IF octet_length(event) <= {BYTES} THEN
                 -- The event's keys stand if its data cannot be made.
                 IF TG_OP <> 'DELETE' AND pg_column_size(NEW) <= {BYTES} THEN
-                    new_row := to_jsonb(NEW){hidden};
+                    new_row := {new_json}{hidden};
                 END IF;
                 IF TG_OP <> 'INSERT' AND pg_column_size(OLD) <= {BYTES} THEN
-                    old_row := to_jsonb(OLD){hidden};
+                    old_row := {old_json}{hidden};
                 END IF;
                 data := CASE TG_OP WHEN 'INSERT' THEN new_row WHEN 'DELETE' THEN old_row
                     ELSE jsonb_build_object('old', old_row, 'new', new_row, 'diff',

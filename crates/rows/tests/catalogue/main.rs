@@ -8,6 +8,7 @@ mod changes;
 mod names;
 mod rights;
 mod seq;
+mod unstored;
 
 use common::{Scratch, server};
 use serde_json::Value;
