@@ -26,7 +26,12 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
     let accept = accept.to_str().unwrap_or_default();
     let mut form = None;
     for part in accept.split(',') {
-        let kind = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let mut parameters = part.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let kind = parameters.next().unwrap_or_default();
+        // Rows have all of their columns.
+        if parameters.any(|parameter| parameter == "nulls=stripped") {
+            continue;
+        }
         form = form.or(match kind.as_str() {
             OBJECT => Some(Form::Object),
             "" | "*/*" | "application/*" | "application/json" | ARRAY => Some(Form::Array),
@@ -150,7 +155,10 @@ mod tests {
             ("*/*", Some(Form::Array)),
             ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", Some(Form::Array)),
             ("application/vnd.pgrst.object+json", Some(Form::Object)),
-            ("application/vnd.pgrst.object+json;nulls=stripped, */*", Some(Form::Object)),
+            ("application/vnd.pgrst.object+json;charset=utf-8, */*", Some(Form::Object)),
+            ("application/vnd.pgrst.object+json;nulls=stripped, */*", Some(Form::Array)),
+            ("application/vnd.pgrst.object+json; nulls=stripped", None),
+            ("application/vnd.pgrst.array+json;nulls=Stripped", None),
             ("text/csv", None),
         ] {
             assert_eq!(form(&with(ACCEPT, accept)).ok(), form_of, "{accept}");

@@ -19,6 +19,8 @@ pub struct Payload {
     pub is_single: bool,
     /// The fields of a single object, as JSON.
     fields: BTreeMap<String, String>,
+    /// A column that is set and not in every object.
+    missing: Option<ColumnId>,
 }
 
 /// The fields of an object. Their values stay text: no number is rounded.
@@ -65,8 +67,27 @@ impl Payload {
         };
         let single = rows.first().filter(|_| is_single).into_iter().flatten();
         let fields = single.map(|(name, value)| (name.clone(), value.get().to_owned())).collect();
+        let is_missing = |column: &&ColumnId| rows.iter().any(|row| !row.contains_key(&relation.get(**column).name));
+        let missing = columns.iter().find(is_missing).copied();
         let (computed, columns) = columns.into_iter().partition(|column| relation.get(*column).computed);
-        Ok(Payload { json, columns, computed, rows: rows.len(), is_single, fields })
+        Ok(Payload { json, columns, computed, rows: rows.len(), is_single, fields, missing })
+    }
+
+    /// Refuses rows in which a field is missing: `missing=default` would be its column's default, which nothing here knows.
+    ///
+    /// # Errors
+    /// If an object lacks a column that the query's `columns` name.
+    pub fn has_all(&self, relation: &Relation) -> Result<(), QueryError> {
+        match self.missing {
+            None => Ok(()),
+            Some(column) => {
+                let name = &relation.get(column).name;
+                let message =
+                    format!("Prefer: missing=default is not supported where a field is missing, as {name} is");
+                let hint = "insert rows with the same fields together, and leave `columns` out";
+                Err(QueryError { code: "PGRST122", message, hint: Some(hint.to_owned()) })
+            }
+        }
     }
 
     /// A single object's field as the text that PostgreSQL reads; `None` for null, arrays and objects.

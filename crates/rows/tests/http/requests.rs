@@ -134,3 +134,37 @@ async fn a_row_is_written_back_as_it_was_read() {
     assert_eq!(found.json(), serde_json::json!([{ "h": { "k": "v" } }, { "h": { "k": "w" } }]));
     service.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preference_that_changes_what_is_written_is_carried_out_or_refused() {
+    let (_scratch, service) = patrons().await;
+    let ask = async |method: &str, path: &str, name: &str, value: &str, body: &str| {
+        service.ask(method, path, &[JSON, (name, value)], body).await
+    };
+    let made = ask("POST", "/patron", "Prefer", "missing=default", r#"[{"name":"Ann"},{"name":"Bob"}]"#).await;
+    assert_eq!((made.status, made.header("preference-applied")), (201, Some("missing=default")), "{}", made.body);
+    for (method, path, prefer, body) in [
+        ("POST", "/patron?columns=id,name", "missing=default", r#"[{"id":7,"name":"a"},{"name":"b"}]"#),
+        ("POST", "/patron?columns=id,name", "missing=default", r#"{"name":"b"}"#),
+        ("PATCH", "/patron?id=eq.1&columns=name,fav_dish", "missing=default", r#"{"name":"b"}"#),
+        ("POST", "/patron", "tx=rollback", r#"{"name":"b"}"#),
+        ("PATCH", "/patron?id=eq.1", "tx=rollback", r#"{"name":"b"}"#),
+        ("DELETE", "/patron?id=eq.1", "return=representation, tx=rollback", ""),
+        ("PUT", "/patron/1", "tx=rollback", r#"{"name":"b"}"#),
+        ("PATCH", "/patron/1", "TX=rollback", r#"{"name":"b"}"#),
+        ("DELETE", "/patron/1", "tx=rollback", ""),
+    ] {
+        let reply = ask(method, path, "Prefer", prefer, body).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "PGRST122"), "{method} {path}: {}", reply.body);
+        assert_eq!(reply.header("preference-applied"), None);
+    }
+    let rows = service.get("/patron?select=id,name").await;
+    assert_eq!(rows.body, r#"[{"id":1,"name":"Ann"},{"id":2,"name":"Bob"}]"#, "nothing was written");
+    for accept in
+        ["application/vnd.pgrst.array+json;nulls=stripped", "application/vnd.pgrst.object+json;nulls=stripped"]
+    {
+        let reply = ask("GET", "/patron?id=eq.1", "Accept", accept, "").await;
+        assert_eq!((reply.status, reply.code().as_str()), (406, "PGRST107"), "{accept}");
+    }
+    service.end().await;
+}
