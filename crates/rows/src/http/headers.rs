@@ -128,9 +128,15 @@ pub(super) fn range(headers: &HeaderMap) -> Result<Option<(u64, Option<u64>)>, R
     let Some(text) = headers.get(RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
     let text = text.strip_prefix("items=").unwrap_or(text);
     // A range of bytes is somebody else's.
-    let Some((first, last)) = text.split_once('-').filter(|_| !text.contains('=')) else { return Ok(None) };
-    let wrong =
-        || Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", format!("the range {text} is none of rows"));
+    if text.contains('=') {
+        return Ok(None);
+    }
+    let wrong = || {
+        let message = format!("the range {text} is none of rows");
+        Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", message)
+            .with_hint("a range is Range: 0-9, or 10- for the rows from the eleventh on")
+    };
+    let (first, last) = text.split_once('-').ok_or_else(wrong)?;
     let first: u64 = first.parse().map_err(|_| wrong())?;
     if last.is_empty() {
         return Ok(Some((first, None)));
@@ -189,6 +195,10 @@ mod tests {
             ("bytes=0-1", Some(None)),
             ("5-4", None),
             ("a-b", None),
+            ("abc", None),
+            ("", None),
+            ("items=abc", None),
+            ("-5", None),
             ("0-18446744073709551615", None),
         ] {
             assert_eq!(range(&with(RANGE, text)).ok(), expected, "{text}");

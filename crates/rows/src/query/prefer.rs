@@ -57,8 +57,8 @@ impl Preferences {
             // Parameters of a preference are none of ours.
             let part = part.split(';').next().unwrap_or_default().trim();
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let value = value.trim().trim_matches('"');
-            match (name.trim().to_ascii_lowercase().as_str(), value) {
+            let [name, value] = [name.trim(), value.trim().trim_matches('"')].map(str::to_ascii_lowercase);
+            match (name.as_str(), value.as_str()) {
                 ("return", "representation") => all.returned = Some(Return::Representation),
                 ("return", "minimal") => all.returned = Some(Return::Minimal),
                 ("return", "headers-only") => all.returned = Some(Return::HeadersOnly),
@@ -117,6 +117,7 @@ mod tests {
             ("", None),
             ("return=representation", Some("return=representation")),
             ("Return=\"minimal\"; x=1", Some("return=minimal")),
+            ("RETURN=REPRESENTATION, Count=Exact", Some("return=representation, count=exact")),
             ("return=headers-only,count=planned", Some("return=headers-only, count=exact")),
             ("resolution=merge-duplicates, return=minimal", Some("resolution=merge-duplicates, return=minimal")),
             ("resolution=ignore-duplicates,tx=commit", Some("resolution=ignore-duplicates")),
