@@ -168,3 +168,73 @@ async fn a_preference_that_changes_what_is_written_is_carried_out_or_refused() {
     }
     service.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_waits_too_long_is_known_not_to_have_happened() {
+    let (scratch, service) = patrons().await;
+    scratch
+        .run(
+            "INSERT INTO patron (name) VALUES ('Ann'), ('Bob'); \
+             CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(600); RETURN NEW; END$$; \
+             CREATE TRIGGER slow BEFORE UPDATE ON patron FOR EACH ROW WHEN (NEW.id = 2) EXECUTE FUNCTION slow()",
+        )
+        .await;
+    scratch.run("BEGIN; SELECT FROM patron WHERE id = 1 FOR UPDATE").await;
+    let put = async |path: &str| service.ask("PUT", path, &[JSON], r#"{"name":"x"}"#).await;
+    let (locked, slow) = tokio::join!(put("/patron/1"), put("/patron/2"));
+    for (reply, reason) in [(locked, "lock timeout"), (slow, "statement timeout")] {
+        assert_eq!(reply.status, 503, "{reason}: {}", reply.body);
+        assert!(reply.body.contains(reason) && !reply.body.contains("not known"), "{}", reply.body);
+        assert!(reply.header("retry-after").is_some(), "{reason}");
+    }
+    scratch.run("COMMIT").await;
+    assert_eq!(service.get("/patron?select=name&name=neq.x").await.body, r#"[{"name":"Ann"},{"name":"Bob"}]"#);
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_date_that_is_a_key_has_a_path_and_is_cached() {
+    let (scratch, service) = patrons().await;
+    service.end().await;
+    let dates =
+        ["infinity", "-infinity", "4714-11-24 BC", "0044-03-15 BC", "0001-02-29 BC", "12024-01-01", "5874897-12-31"];
+    scratch.run("CREATE TABLE day (id date PRIMARY KEY, v int)").await;
+    let service =
+        Service::start(&address(&scratch), |settings| settings.tables = vec!["day".into()]).await.live().await;
+    for date in dates {
+        let made = service.post("/day", &format!(r#"{{"id":"{date}","v":1}}"#)).await;
+        let path = made.header("location").expect("a path").to_owned();
+        let row = format!(r#"{{"id":"{date}","v":1}}"#);
+        service.get(&path).await;
+        let read = service.get(&path).await;
+        assert_eq!((read.status, read.body.as_str(), read.header("x-cache")), (200, row.as_str(), Some("hit")));
+        // The event's key is the same text, or the cache would keep the old row.
+        scratch.run(&format!("UPDATE day SET v = 2 WHERE id = '{date}'")).await;
+        let read = service.ask("GET", &path, &[("Consistency", "strong")], "").await;
+        assert_eq!(read.json()["v"], 2, "{date}");
+        assert_eq!(service.ask("DELETE", &path, &[], "").await.status, 200, "{date}");
+    }
+    let wrong = service.get("/day/2024-02-30").await;
+    assert!(wrong.status == 400 && wrong.body.contains("the key of table day: it is no date"), "{}", wrong.body);
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_has_the_headers_of_get() {
+    let (scratch, service) = patrons().await;
+    scratch.run("INSERT INTO patron (name) VALUES ('Ann')").await;
+    service.get("/patron/1").await;
+    for path in
+        ["/patron/1", "/patron/2", "/patron", "/patron?id=eq.9", "/patron/x", "/none", "/none/1", "/patron?none=eq.1"]
+    {
+        for headers in [&[][..], &[("Consistency", "strong")], &[("Accept", "text/csv")]] {
+            let get = service.ask("GET", path, headers, "").await;
+            let head = service.ask("HEAD", path, headers, "").await;
+            assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
+            for name in ["content-type", "content-length", "cache-control", "etag", "content-range"] {
+                assert_eq!(head.header(name), get.header(name), "{path} {name}");
+            }
+        }
+    }
+    service.end().await;
+}
