@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersistence::text, row_security_active(c.oid), \
     EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AND c.relkind <> 'p', c.relispartition, \
     has_schema_privilege(n.oid, 'USAGE'), EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), \
-    EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid) \
+    EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid), getdatabaseencoding() = 'SQL_ASCII' \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
 
@@ -58,6 +58,8 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     pub(crate) hidden: Vec<String>,
     pub(crate) events: Events,
+    /// The database takes text of any bytes (SQL_ASCII).
+    pub(crate) is_unchecked: bool,
     pub(crate) key: Vec<String>,
     types: Vec<KeyType>,
     /// Why our role may not read its rows.
@@ -131,9 +133,10 @@ pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Err
     } else {
         Some(format!("our role may not use the schema {schema}; GRANT USAGE to it"))
     };
+    let is_unchecked = row.try_get(10)?;
     let statements = Statements::new(&schema, &spec.name, &columns, &key, &types);
     let (name, hidden, events) = (spec.name.clone(), spec.hidden.clone(), spec.events);
-    Ok(Table { schema, name, columns, hidden, events, key, types, forbidden, statements })
+    Ok(Table { schema, name, columns, hidden, events, is_unchecked, key, types, forbidden, statements })
 }
 
 async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {

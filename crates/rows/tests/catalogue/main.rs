@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bytes;
 mod changes;
 mod names;
 mod rights;
