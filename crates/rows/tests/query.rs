@@ -3,6 +3,8 @@
 
 #[path = "query/logic.rs"]
 mod logic;
+#[path = "query/names.rs"]
+mod names;
 
 use switchboard_rows::query::{
     Column, Page, Payload, Preferences, Query, QueryError, Relation, Resolution, Returned, Statement, Target, quoted,

@@ -16,10 +16,12 @@ pub(crate) fn close(mut response: Response) -> Response {
     response
 }
 
-/// Gives an error without a body its sentence.
+/// Gives an error without a body its sentence. One that has a type has a body, which the reply to HEAD leaves out.
 pub(crate) fn fill(path: &str, mut response: Response) -> Response {
     let status = response.status();
-    if (status.is_client_error() || status.is_server_error()) && response.body().size_hint().exact() == Some(0) {
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_empty = response.body().size_hint().exact() == Some(0) && !response.headers().contains_key(CONTENT_TYPE);
+    if is_error && is_empty {
         let text = sentence(status, path, response.headers());
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);

@@ -6,9 +6,12 @@ use super::headers::{Form, OBJECT, form, if_match, is_json, preferences};
 use super::metrics::Operation;
 use super::one::inserted;
 use super::path::Path;
+use super::profile;
 use super::state::{Shared, name_of};
 use crate::cache::Row;
-use crate::query::{Payload, Preferences, Query, Relation, Resolution, Return, Returned, Statement, Target};
+use crate::query::{
+    Missing, Payload, Preferences, Query, QueryError, Relation, Resolution, Return, Returned, Statement, Target,
+};
 use crate::{Key, WrittenRows};
 use axum::extract::RawQuery;
 use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION};
@@ -53,6 +56,7 @@ async fn change(
         is_json(headers)?;
     }
     let (rows, relation) = state.relation(table)?;
+    profile::check(headers, &relation)?;
     let query = Query::parse(&relation, query)?;
     let returned = match preferences.returned {
         Some(Return::Representation) if form == Form::Object => Returned::Rows { most: 1 },
@@ -61,7 +65,7 @@ async fn change(
     };
     let (statement, moves, is_plain) = match *method {
         Method::POST => {
-            let payload = Payload::parse(&relation, &query, body)?;
+            let payload = set_by(&relation, &query, &preferences, body)?;
             let is_plain = payload.is_single && preferences.returned.is_none() && preferences.resolution.is_none();
             if payload.rows == 0 {
                 return reply(&relation, method, &preferences, form, false, None);
@@ -70,7 +74,7 @@ async fn change(
             (Statement::insert(&relation, &query, &payload, preferences.resolution, returned), moves, is_plain)
         }
         Method::PATCH => {
-            let payload = Payload::parse(&relation, &query, body)?.of_one()?;
+            let payload = set_by(&relation, &query, &preferences, body)?.of_one()?;
             let moves = relation.key_columns().iter().any(|column| payload.columns.contains(column));
             (Statement::update(&relation, &query, &payload, &Target::Filtered, returned)?, moves, false)
         }
@@ -84,6 +88,14 @@ async fn change(
     })?;
     state.wrote(name_of(method), table, written.total);
     reply(&relation, method, &preferences, form, is_plain, Some(written))
+}
+
+fn set_by(relation: &Relation, query: &Query, preferences: &Preferences, body: &[u8]) -> Result<Payload, QueryError> {
+    let payload = Payload::parse(relation, query, body)?;
+    if preferences.missing == Some(Missing::Default) {
+        payload.has_all(relation)?;
+    }
+    Ok(payload)
 }
 
 /// Returns true if a row may change its key: one that is found by other columns than the key's.

@@ -3,6 +3,7 @@
 use super::answer::set;
 use super::errors::Refusal;
 use super::state::{Shared, State};
+use crate::query::pairs;
 use crate::{Changes, EventId, RowChange};
 use axum::extract::RawQuery;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -45,13 +46,13 @@ impl Wanted {
         let mut wanted = Wanted { table: None, after: None };
         // A browser sends the header when it connects again, and the address stays as it was.
         let mut after = None;
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match name.as_ref() {
+        for (name, value) in pairs(query)? {
+            match name.as_str() {
                 "table" => {
                     state.serves(&value)?;
-                    wanted.table = Some(value.into_owned());
+                    wanted.table = Some(value);
                 }
-                "after" => after = Some(value.into_owned()),
+                "after" => after = Some(value),
                 name => return Err(Refusal::bad(format!("/events takes table and after, not {name}"))),
             }
         }

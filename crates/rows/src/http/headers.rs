@@ -26,7 +26,12 @@ pub(super) fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
     let accept = accept.to_str().unwrap_or_default();
     let mut form = None;
     for part in accept.split(',') {
-        let kind = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let mut parameters = part.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let kind = parameters.next().unwrap_or_default();
+        // Rows have all of their columns.
+        if parameters.any(|parameter| parameter == "nulls=stripped") {
+            continue;
+        }
         form = form.or(match kind.as_str() {
             OBJECT => Some(Form::Object),
             "" | "*/*" | "application/*" | "application/json" | ARRAY => Some(Form::Array),
@@ -123,9 +128,15 @@ pub(super) fn range(headers: &HeaderMap) -> Result<Option<(u64, Option<u64>)>, R
     let Some(text) = headers.get(RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
     let text = text.strip_prefix("items=").unwrap_or(text);
     // A range of bytes is somebody else's.
-    let Some((first, last)) = text.split_once('-').filter(|_| !text.contains('=')) else { return Ok(None) };
-    let wrong =
-        || Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", format!("the range {text} is none of rows"));
+    if text.contains('=') {
+        return Ok(None);
+    }
+    let wrong = || {
+        let message = format!("the range {text} is none of rows");
+        Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103", message)
+            .with_hint("a range is Range: 0-9, or 10- for the rows from the eleventh on")
+    };
+    let (first, last) = text.split_once('-').ok_or_else(wrong)?;
     let first: u64 = first.parse().map_err(|_| wrong())?;
     if last.is_empty() {
         return Ok(Some((first, None)));
@@ -150,7 +161,10 @@ mod tests {
             ("*/*", Some(Form::Array)),
             ("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", Some(Form::Array)),
             ("application/vnd.pgrst.object+json", Some(Form::Object)),
-            ("application/vnd.pgrst.object+json;nulls=stripped, */*", Some(Form::Object)),
+            ("application/vnd.pgrst.object+json;charset=utf-8, */*", Some(Form::Object)),
+            ("application/vnd.pgrst.object+json;nulls=stripped, */*", Some(Form::Array)),
+            ("application/vnd.pgrst.object+json; nulls=stripped", None),
+            ("application/vnd.pgrst.array+json;nulls=Stripped", None),
             ("text/csv", None),
         ] {
             assert_eq!(form(&with(ACCEPT, accept)).ok(), form_of, "{accept}");
@@ -181,6 +195,10 @@ mod tests {
             ("bytes=0-1", Some(None)),
             ("5-4", None),
             ("a-b", None),
+            ("abc", None),
+            ("", None),
+            ("items=abc", None),
+            ("-5", None),
             ("0-18446744073709551615", None),
         ] {
             assert_eq!(range(&with(RANGE, text)).ok(), expected, "{text}");

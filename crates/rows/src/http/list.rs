@@ -6,6 +6,7 @@ use super::errors::{Answered, Refusal};
 use super::headers::{Form, consistency, form, preferences, range};
 use super::metrics::Operation;
 use super::path::Path;
+use super::profile;
 use super::state::Shared;
 use crate::query::{Page, Query, Relation, Statement, quoted};
 use crate::{Consistency, Error, RowCache};
@@ -31,6 +32,7 @@ async fn read(state: &Shared, table: &str, text: &str, headers: &HeaderMap) -> A
     state.serves(table)?;
     let (preferences, form) = (preferences(headers)?, form(headers)?);
     let (rows, relation) = state.relation(table)?;
+    profile::check(headers, &relation)?;
     let mut query = Query::parse(&relation, text)?;
     // A list is always as new as a strong read; a token is read to refuse what is none, or of another database.
     if let Consistency::After(token) = consistency(headers, query.consistency.as_deref())? {

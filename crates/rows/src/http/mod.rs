@@ -13,6 +13,7 @@ mod answer;
 mod errors;
 mod headers;
 mod path;
+mod profile;
 mod state;
 
 mod backend;

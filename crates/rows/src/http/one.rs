@@ -5,10 +5,13 @@ use super::errors::{Answered, Refusal};
 use super::headers::{consistency, consistency_header, if_match, is_json, is_known, known_tags, preferences};
 use super::metrics::Operation;
 use super::path::Path;
+use super::profile;
 use super::state::{Backend, Shared, State, name_of};
-use crate::query::{Payload, Preferences, Query, Relation, Return, Returned, Statement, Target, list_of};
+use crate::query::{
+    COMPUTED, Payload, Preferences, Query, QueryError, Relation, Return, Returned, Statement, Target, list_of, pairs,
+};
 use crate::table::quoted_tag;
-use crate::{Key, RowCache, Source, WrittenRows};
+use crate::{Error, Key, RowCache, Source, WrittenRows};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::RawQuery;
@@ -36,6 +39,9 @@ pub(super) fn immediate(state: &Arc<State>, uri: &Uri, headers: &HeaderMap) -> I
     let Some((table, key)) = plain_path(uri) else { return Immediate::Router };
     // Another site's page needs headers of its own.
     if uri.query().is_some() || !state.settings.origins.is_empty() || state.serves(table).is_err() {
+        return Immediate::Router;
+    }
+    if profile::is_named(headers) {
         return Immediate::Router;
     }
     match consistency_header(headers) {
@@ -116,6 +122,9 @@ async fn read(
         Some(waited) => (waited.rows, Some(waited.is_proven)),
         None => (state.rows()?, None),
     };
+    if profile::is_named(headers) {
+        profile::check(headers, &rows.relation(table)?)?;
+    }
     let key = key_of(&rows, table, key)?;
     let read = match is_proven {
         Some(is_proven) => rows.read_proven(table, &key, is_proven).await?,
@@ -152,14 +161,14 @@ fn set_tag<B>(response: &mut Response<B>, tag: &[u8]) {
 /// The query of a row has nothing but its consistency.
 fn consistency_of(query: &str) -> Result<Option<String>, Refusal> {
     let mut found = None;
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in pairs(query)? {
         if name != "_consistency" {
             return Err(Refusal::bad(format!("a row's path takes _consistency alone, not {name}")));
         }
         if found.is_some() {
             return Err(Refusal::bad("_consistency is given twice"));
         }
-        found = Some(value.into_owned());
+        found = Some(value);
     }
     Ok(found)
 }
@@ -203,18 +212,29 @@ async fn change(
         is_json(headers)?;
     }
     let (rows, relation) = state.relation(table)?;
+    profile::check(headers, &relation)?;
     let key = rows.canonical(table, &key_of(&rows, table, key)?)?;
     let target = Target::Key { key: key.parts().to_vec(), tag: tags };
     let (query, returned) = (Query::default(), Returned::Rows { most: 1 });
+    let mut computed = Vec::new();
     let (statement, moves) = if method == Method::DELETE {
         (Statement::delete(&relation, &query, &target, returned)?, false)
     } else {
-        let mut payload = Payload::parse(&relation, &query, body)?;
+        let mut payload = Payload::parse_row(&relation, &query, body)?;
         let moves = !settle_key(&relation, &key, method, &mut payload)?;
         let payload = payload.of_one()?;
+        computed.clone_from(&payload.computed);
         (Statement::update(&relation, &query, &payload, &target, returned)?, moves)
     };
-    let written = rows.write_rows(table, &statement.sql, statement.values(), moves).await?;
+    let written = rows.write_rows(table, &statement.sql, statement.values(), moves).await;
+    let written = written.map_err(|error| match error {
+        Error::Rejected(reply) if reply.code == "22P02" && reply.message.contains(COMPUTED) => {
+            let names = computed.iter().map(|column| relation.get(*column).name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Refusal::from(QueryError::body(format!("the database computes {names}, and the row has another value")))
+        }
+        other => other.into(),
+    })?;
     Ok(reply(&relation, method, &preferences, has_condition, written))
 }
 
@@ -222,14 +242,17 @@ async fn change(
 /// which PUT does not take.
 fn settle_key(relation: &Relation, key: &Key, method: &Method, payload: &mut Payload) -> Result<bool, Refusal> {
     let columns = relation.key_columns();
-    if !columns.iter().any(|column| payload.columns.contains(column)) {
+    let is_given = |column| payload.columns.contains(column) || payload.computed.contains(column);
+    if !columns.iter().any(is_given) {
         return Ok(true);
     }
-    let is_same = columns.iter().zip(key.parts()).all(|(column, text)| {
-        !payload.columns.contains(column) || payload.field(&relation.get(*column).name).as_deref() == Some(text)
-    });
+    let is_same = columns
+        .iter()
+        .zip(key.parts())
+        .all(|(column, text)| !is_given(column) || payload.field(&relation.get(*column).name).as_deref() == Some(text));
     if is_same {
         payload.columns.retain(|column| !columns.contains(column));
+        payload.computed.retain(|column| !columns.contains(column));
     } else if method == Method::PUT {
         let refusal = Refusal::new(StatusCode::BAD_REQUEST, "PGRST115", "the body has another key than the path");
         return Err(refusal.with_hint("PATCH changes a key"));

@@ -1,4 +1,5 @@
 use crate::{Options, TableSpec};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use switchboard_web::Options as WebOptions;
 
@@ -87,9 +88,14 @@ impl RowsSettings {
         if self.tables.is_empty() {
             return wrong("rows.tables", "", "at least one table is needed".to_owned());
         }
+        let mut names = HashSet::new();
         for table in &self.tables {
             if OWN.contains(&table.name.as_str()) {
                 return wrong("rows.tables", &table.name, "it is a path of the service".to_owned());
+            }
+            if !names.insert(table.name.as_str()) {
+                let reason = "it is given twice; a path has a table's name without its schema";
+                return wrong("rows.tables", &table.name, reason.to_owned());
             }
         }
         for (setting, value, least, most) in [
@@ -151,6 +157,24 @@ mod tests {
             assert!(settings.check().is_err(), "{name}");
         }
         assert!(RowsSettings { tables: Vec::new(), ..RowsSettings::new("/x") }.check().is_err());
+    }
+
+    #[test]
+    fn a_table_is_given_once() {
+        for (tables, is_allowed) in [
+            (&["patron", "patron"][..], false),
+            (&["sales.patron", "sales.patron"], false),
+            (&["patron", "a", "sales.patron"], false),
+            (&["a.b", "c.b"], false),
+            (&["a.b", "a.c", "b"], false),
+            (&["patron", "Patron", "sales.item", "b"], true),
+        ] {
+            let settings =
+                RowsSettings { tables: tables.iter().map(|&name| name.into()).collect(), ..RowsSettings::new("/x") };
+            let checked = settings.check();
+            assert_eq!(checked.is_ok(), is_allowed, "{tables:?}");
+            assert!(checked.err().is_none_or(|error| error.to_string().contains("given twice")), "{tables:?}");
+        }
     }
 
     #[test]

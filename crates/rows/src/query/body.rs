@@ -1,6 +1,6 @@
 //! The bodies of writes.
 
-use super::{ColumnId, Query, QueryError, Relation};
+use super::{ColumnId, Query, QueryError, Relation, hstore};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -11,16 +11,20 @@ pub struct Payload {
     pub json: String,
     /// Columns that the rows set.
     pub columns: Vec<ColumnId>,
+    /// Columns of the body that the database computes. The row keeps its values, which the body must have.
+    pub computed: Vec<ColumnId>,
     /// Rows.
     pub rows: usize,
     /// The client sent one object, not an array.
     pub is_single: bool,
     /// The fields of a single object, as JSON.
     fields: BTreeMap<String, String>,
+    /// A column that is set and not in every object.
+    missing: Option<ColumnId>,
 }
 
 /// The fields of an object. Their values stay text: no number is rounded.
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
+pub(super) type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 impl Payload {
     /// Reads an object, or an array of objects that set the same columns.
@@ -28,6 +32,20 @@ impl Payload {
     /// # Errors
     /// If the body is something else, or names a column that is not there or that the database computes.
     pub fn parse(relation: &Relation, query: &Query, body: &[u8]) -> Result<Payload, QueryError> {
+        let payload = Payload::parse_row(relation, query, body)?;
+        match payload.computed.first() {
+            None => Ok(payload),
+            Some(column) => {
+                Err(QueryError::body(format!("the database computes column {}", relation.get(*column).name)))
+            }
+        }
+    }
+
+    /// As [`Payload::parse`], of a row that may be there already: `computed` has the columns that the database computes.
+    ///
+    /// # Errors
+    /// If the body is something else, or names a column that is not there.
+    pub fn parse_row(relation: &Relation, query: &Query, body: &[u8]) -> Result<Payload, QueryError> {
         let text = std::str::from_utf8(body).map_err(|_| QueryError::body("the body is not UTF-8"))?;
         let is_single = !text.trim_start().starts_with('[');
         let wrong = |error: serde_json::Error| {
@@ -42,16 +60,34 @@ impl Payload {
             Some(columns) => columns.clone(),
             None => columns_of(relation, &rows)?,
         };
-        for column in &columns {
-            let column = relation.get(*column);
-            if column.computed {
-                return Err(QueryError::body(format!("the database computes column {}", column.name)));
-            }
-        }
-        let json = if is_single { format!("[{}]", text.trim()) } else { text.trim().to_owned() };
+        let json = match hstore::as_text(relation, &columns, &rows)? {
+            Some(json) => json,
+            None if is_single => format!("[{}]", text.trim()),
+            None => text.trim().to_owned(),
+        };
         let single = rows.first().filter(|_| is_single).into_iter().flatten();
         let fields = single.map(|(name, value)| (name.clone(), value.get().to_owned())).collect();
-        Ok(Payload { json, columns, rows: rows.len(), is_single, fields })
+        let is_missing = |column: &&ColumnId| rows.iter().any(|row| !row.contains_key(&relation.get(**column).name));
+        let missing = columns.iter().find(is_missing).copied();
+        let (computed, columns) = columns.into_iter().partition(|column| relation.get(*column).computed);
+        Ok(Payload { json, columns, computed, rows: rows.len(), is_single, fields, missing })
+    }
+
+    /// Refuses rows in which a field is missing: `missing=default` would be its column's default, which nothing here knows.
+    ///
+    /// # Errors
+    /// If an object lacks a column that the query's `columns` name.
+    pub fn has_all(&self, relation: &Relation) -> Result<(), QueryError> {
+        match self.missing {
+            None => Ok(()),
+            Some(column) => {
+                let name = &relation.get(column).name;
+                let message =
+                    format!("Prefer: missing=default is not supported where a field is missing, as {name} is");
+                let hint = "insert rows with the same fields together, and leave `columns` out";
+                Err(QueryError { code: "PGRST122", message, hint: Some(hint.to_owned()) })
+            }
+        }
     }
 
     /// A single object's field as the text that PostgreSQL reads; `None` for null, arrays and objects.

@@ -1,6 +1,6 @@
 //! Filters: `column=not.op.value`.
 
-use super::values::list_of;
+use super::values::{list_of, unquoted};
 use super::{ColumnId, QueryError, Relation};
 
 /// A condition on one column.
@@ -47,11 +47,18 @@ const KNOWN: &str = "eq, neq, gt, gte, lt, lte, like, ilike, in, is, each also a
 impl Filter {
     /// Reads `op.value` or `not.op.value`.
     pub(super) fn parse(relation: &Relation, name: &str, text: &str) -> Result<Filter, QueryError> {
-        let column = match (relation.column(name), name.split_once('.')) {
-            (Some(column), _) => column,
+        let column = match (relation.column(name), name.strip_prefix('"'), name.split_once('.')) {
+            // A name that has the quotes itself comes first.
+            (Some(column), ..) => column,
+            (None, Some(quoted), _) => match unquoted(quoted)? {
+                (name, "") => relation.find(&name)?,
+                (name, rest) => {
+                    return Err(QueryError::syntax(format!("after the column {name} in quotes follows {rest}")));
+                }
+            },
             // A filter on an embedded table, such as `other.id=eq.1` and `other.or=(...)`.
-            (None, Some((other, _))) => return Err(QueryError::no_embedding(other)),
-            (None, None) => return Err(QueryError::no_column(&relation.name, name)),
+            (None, None, Some((other, _))) => return Err(QueryError::no_embedding(other)),
+            (None, None, None) => return Err(QueryError::no_column(&relation.name, name)),
         };
         let (negated, rest) = match text.strip_prefix("not.") {
             Some(rest) => (true, rest),

@@ -14,7 +14,9 @@
 mod body;
 mod error;
 mod filter;
+mod hstore;
 mod logic;
+mod pairs;
 mod parse;
 mod prefer;
 mod relation;
@@ -25,10 +27,12 @@ pub use body::Payload;
 pub use error::QueryError;
 pub use filter::{Filter, Operator, Truth};
 pub use logic::{Condition, Group, Join, MAX_CONDITIONS, MAX_DEPTH};
+#[cfg(feature = "service")]
+pub(crate) use pairs::pairs;
 pub use parse::{Order, Query, Selected};
 pub use prefer::{Missing, Preferences, Resolution, Return};
 pub use relation::{Column, ColumnId, Relation};
 #[cfg(feature = "service")]
-pub(crate) use statement::TOO_MANY;
+pub(crate) use statement::{COMPUTED, TOO_MANY};
 pub use statement::{Page, Returned, Statement, Target};
 pub use values::{list_of, quoted};

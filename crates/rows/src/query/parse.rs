@@ -1,6 +1,7 @@
 //! The query string.
 
-use super::values::list_of;
+use super::pairs::pairs;
+use super::values::{Named, list_of, names_of};
 use super::{ColumnId, Condition, Filter, Group, MAX_CONDITIONS, QueryError, Relation};
 
 /// A query of a table's rows.
@@ -53,9 +54,9 @@ impl Query {
     /// If a parameter is none of the dialect, or names a column that is not there.
     pub fn parse(relation: &Relation, text: &str) -> Result<Query, QueryError> {
         let (mut query, mut left) = (Query::default(), MAX_CONDITIONS);
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            let value = value.as_ref();
-            match name.as_ref() {
+        for (name, value) in pairs(text)? {
+            let value = value.as_str();
+            match name.as_str() {
                 "select" => query.select = select(relation, value)?,
                 "order" => query.order = order(relation, value)?,
                 "limit" => query.limit = Some(number("limit", value)?),
@@ -128,18 +129,20 @@ fn select(relation: &Relation, text: &str) -> Result<Vec<Selected>, QueryError> 
     if text.is_empty() {
         return Ok(selected);
     }
-    for part in list_of(text)? {
-        let part = part.trim();
-        if part == "*" {
+    for Named { name: part, suffix } in names_of(text)? {
+        if part == "*" && suffix.is_none() {
             for at in 0..relation.columns.len() {
                 add(ColumnId(at), false)?;
             }
             continue;
         }
+        let part = part.as_str();
         // A column's own name comes first: it may look like a cast.
-        let (name, as_text) = match part.strip_suffix("::text") {
-            Some(name) if relation.column(part).is_none() => (name, true),
-            _ => (part, false),
+        let (name, as_text) = match (part.strip_suffix("::text"), suffix) {
+            (_, Some("::text")) => (part, true),
+            (Some(name), None) if relation.column(part).is_none() => (name, true),
+            (_, None | Some("")) => (part, false),
+            (_, Some(suffix)) => return Err(follows("select", part, suffix)),
         };
         let Some(column) = relation.column(name) else {
             if let Some((before, _)) = name.split_once('(') {
@@ -161,29 +164,24 @@ fn order(relation: &Relation, text: &str) -> Result<Vec<Order>, QueryError> {
     if text.is_empty() {
         return Ok(all);
     }
-    for part in list_of(text)? {
-        let mut rest = part.trim();
-        let mut nulls_first = None;
-        for (word, first) in [(".nullsfirst", true), (".nullslast", false)] {
-            if let Some(before) = rest.strip_suffix(word) {
-                (rest, nulls_first) = (before, Some(first));
-                break;
-            }
-        }
-        let (name, descending) = match (rest.strip_suffix(".desc"), rest.strip_suffix(".asc")) {
-            (Some(name), _) => (name, true),
-            (None, Some(name)) => (name, false),
-            (None, None) => (rest, false),
-        };
-        // A column's own name may end like a direction.
-        let exact = relation.column(part.trim()).map(|column| Order { column, descending: false, nulls_first: None });
-        let order = match exact {
-            Some(order) => order,
-            None => {
+    for Named { name, suffix } in names_of(text)? {
+        let order = match (relation.column(&name), suffix) {
+            // A column's own name may end like a direction.
+            (Some(column), None | Some("")) => Order { column, descending: false, nulls_first: None },
+            (_, None) => {
+                let (name, descending, nulls_first) = direction(&name);
                 let column = relation.column(name).ok_or_else(|| match name.split_once('(') {
                     Some((before, _)) => QueryError::no_embedding(before),
                     None => QueryError::no_column(&relation.name, name),
                 })?;
+                Order { column, descending, nulls_first }
+            }
+            (_, Some(suffix)) => {
+                let column = relation.find(&name)?;
+                let (rest, descending, nulls_first) = direction(suffix);
+                if !rest.is_empty() {
+                    return Err(follows("order", &name, suffix));
+                }
                 Order { column, descending, nulls_first }
             }
         };
@@ -192,4 +190,25 @@ fn order(relation: &Relation, text: &str) -> Result<Vec<Order>, QueryError> {
         }
     }
     Ok(all)
+}
+
+/// Splits a direction and a place of the nulls off the end.
+fn direction(text: &str) -> (&str, bool, Option<bool>) {
+    let mut rest = text;
+    let mut nulls_first = None;
+    for (word, first) in [(".nullsfirst", true), (".nullslast", false)] {
+        if let Some(before) = rest.strip_suffix(word) {
+            (rest, nulls_first) = (before, Some(first));
+            break;
+        }
+    }
+    match (rest.strip_suffix(".desc"), rest.strip_suffix(".asc")) {
+        (Some(name), _) => (name, true, nulls_first),
+        (None, Some(name)) => (name, false, nulls_first),
+        (None, None) => (rest, false, nulls_first),
+    }
+}
+
+fn follows(parameter: &str, name: &str, suffix: &str) -> QueryError {
+    QueryError::syntax(format!("{parameter}: after the column {name} in quotes follows {suffix}"))
 }

@@ -40,13 +40,15 @@ pub enum Resolution {
 pub enum Missing {
     /// Null.
     Null,
+    /// The column's default. Only a body in which no field is missing can have it.
+    Default,
 }
 
 impl Preferences {
     /// Reads the values of every `Prefer` header.
     ///
     /// # Errors
-    /// With `handling=strict`, if a preference is not known.
+    /// If a write is to be undone (`tx=rollback`); with `handling=strict`, if a preference is not known.
     pub fn parse<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Preferences, QueryError> {
         let mut all = Preferences::default();
         let (mut strict, mut unknown) = (false, Vec::new());
@@ -55,8 +57,8 @@ impl Preferences {
             // Parameters of a preference are none of ours.
             let part = part.split(';').next().unwrap_or_default().trim();
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let value = value.trim().trim_matches('"');
-            match (name.trim().to_ascii_lowercase().as_str(), value) {
+            let [name, value] = [name.trim(), value.trim().trim_matches('"')].map(str::to_ascii_lowercase);
+            match (name.as_str(), value.as_str()) {
                 ("return", "representation") => all.returned = Some(Return::Representation),
                 ("return", "minimal") => all.returned = Some(Return::Minimal),
                 ("return", "headers-only") => all.returned = Some(Return::HeadersOnly),
@@ -65,6 +67,12 @@ impl Preferences {
                 // An exact count is a good estimate.
                 ("count", "exact" | "planned" | "estimated") => all.count = true,
                 ("missing", "null") => all.missing = Some(Missing::Null),
+                ("missing", "default") => all.missing = Some(Missing::Default),
+                // Ignored, it would write what the client only tries.
+                ("tx", "rollback") => {
+                    let message = "Prefer: tx=rollback is not supported: every write is committed".to_owned();
+                    return Err(QueryError { code: "PGRST122", message, hint: None });
+                }
                 ("handling", "strict") => strict = true,
                 ("handling", "lenient") => strict = false,
                 _ => unknown.push(part.to_owned()),
@@ -90,7 +98,10 @@ impl Preferences {
             Resolution::Ignore => "resolution=ignore-duplicates",
         });
         let count = self.count.then_some("count=exact");
-        let missing = self.missing.map(|Missing::Null| "missing=null");
+        let missing = self.missing.map(|missing| match missing {
+            Missing::Null => "missing=null",
+            Missing::Default => "missing=default",
+        });
         let applied: Vec<&str> = [resolution, missing, returned, count].into_iter().flatten().collect();
         (!applied.is_empty()).then(|| applied.join(", "))
     }
@@ -106,11 +117,13 @@ mod tests {
             ("", None),
             ("return=representation", Some("return=representation")),
             ("Return=\"minimal\"; x=1", Some("return=minimal")),
+            ("RETURN=REPRESENTATION, Count=Exact", Some("return=representation, count=exact")),
             ("return=headers-only,count=planned", Some("return=headers-only, count=exact")),
             ("resolution=merge-duplicates, return=minimal", Some("resolution=merge-duplicates, return=minimal")),
-            ("resolution=ignore-duplicates,tx=rollback", Some("resolution=ignore-duplicates")),
+            ("resolution=ignore-duplicates,tx=commit", Some("resolution=ignore-duplicates")),
             ("missing=null", Some("missing=null")),
-            ("missing=default, return=what, return", None),
+            ("missing=default", Some("missing=default")),
+            ("return=what, return", None),
         ] {
             let preferences = Preferences::parse([header]).expect("lenient");
             assert_eq!(preferences.applied().as_deref(), applied, "{header}");
@@ -122,7 +135,15 @@ mod tests {
     #[test]
     fn strict_handling_refuses_what_is_not_known() {
         assert!(Preferences::parse(["handling=strict, return=minimal"]).is_ok());
-        let error = Preferences::parse(["tx=rollback, handling=strict"]).expect_err("refused");
-        assert_eq!((error.code, error.message.contains("tx=rollback")), ("PGRST122", true));
+        let error = Preferences::parse(["max-affected=1, handling=strict"]).expect_err("refused");
+        assert_eq!((error.code, error.message.contains("max-affected=1")), ("PGRST122", true));
+    }
+
+    #[test]
+    fn a_write_that_is_to_be_undone_is_refused() {
+        for header in ["tx=rollback", "return=minimal, TX=\"rollback\"", "handling=lenient, tx=rollback"] {
+            let error = Preferences::parse([header]).expect_err(header);
+            assert_eq!((error.code, error.message.contains("tx=rollback")), ("PGRST122", true), "{header}");
+        }
     }
 }

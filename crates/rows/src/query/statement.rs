@@ -29,6 +29,8 @@ pub struct Page {
 
 /// Marks the error of a write that would return more rows than allowed.
 pub(crate) const TOO_MANY: &str = "rows; switchboard returns fewer";
+/// Marks the error of a write that gives another value than the row's to a column that the database computes.
+pub(crate) const COMPUTED: &str = "computed; switchboard keeps it";
 
 impl Statement {
     /// Reads rows. Gives, for each, the JSON, the sum of the bytes up to here, and each value of the key.
@@ -123,11 +125,12 @@ impl Statement {
         let (table, names) = (relation.quoted(), names(relation, &payload.columns));
         let body = statement.text(payload.json.clone());
         // The body is an array of one.
-        statement.sql = format!(
-            "UPDATE {table} t SET ({names}) = (SELECT {names} \
-             FROM pg_catalog.json_populate_record(NULL::{table}, ({body}::text::json) -> 0))"
-        );
-        statement.target(relation, query, target, "PATCH")?;
+        let record = format!("pg_catalog.json_populate_record(NULL::{table}, ({body}::text::json) -> 0)");
+        statement.sql = format!("UPDATE {table} t SET ({names}) = (SELECT {names} FROM {record})");
+        let found = statement.target(relation, query, target, "PATCH")?;
+        if !payload.computed.is_empty() {
+            statement.and(&keeps(relation, &payload.computed, &found, &record));
+        }
         let sql = std::mem::take(&mut statement.sql);
         Ok(statement.returning(relation, &sql, &query.select, returned))
     }
@@ -234,8 +237,15 @@ impl Statement {
         let _ = write!(self.sql, " ORDER BY {}", parts.collect::<Vec<_>>().join(", "));
     }
 
-    /// Adds which rows are written.
-    fn target(&mut self, relation: &Relation, query: &Query, target: &Target, verb: &str) -> Result<(), QueryError> {
+    /// Adds which rows are written. Returns the conditions of a key.
+    fn target(
+        &mut self,
+        relation: &Relation,
+        query: &Query,
+        target: &Target,
+        verb: &str,
+    ) -> Result<Vec<String>, QueryError> {
+        let mut found = Vec::new();
         if query.limit.is_some() || query.offset > 0 || !query.order.is_empty() || query.after.is_some() {
             let message = format!("{verb} takes filters alone: no order, limit, offset or _after");
             return Err(QueryError::syntax(message));
@@ -247,20 +257,21 @@ impl Statement {
                 for (column, value) in relation.key_columns().into_iter().zip(key) {
                     let (name, cast) = (relation.of_row(column), &relation.get(column).cast);
                     let value = self.text(value.as_str());
-                    self.and(&format!("{name} = {value}::text::{cast}"));
+                    found.push(format!("{name} = {value}::text::{cast}"));
                 }
                 if let Some(tags) = tag {
                     // The same bytes as the cache has, hashed as the service hashes them.
                     let tags = self.list_of(tags);
-                    self.and(&format!(
+                    found.push(format!(
                         "pg_catalog.substr(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to({}, 'UTF8')), 'hex'), 1, 32) = ANY ({tags})",
                         json(relation, &[])
                     ));
                 }
             }
         }
+        found.iter().for_each(|condition| self.and(condition));
         self.condition(relation, query);
-        Ok(())
+        Ok(found)
     }
 
     /// Lets a write return keys, rows as JSON, and how many there are.
@@ -328,6 +339,28 @@ fn json(relation: &Relation, select: &[Selected]) -> String {
         select.iter().map(one).collect()
     };
     format!("(SELECT pg_catalog.row_to_json(r.*)::text FROM (SELECT {}) r)", columns.join(", "))
+}
+
+/// A condition that fails the write where the row found has another value than the record in a computed column.
+///
+/// No other row's values may fail it, in whatever order PostgreSQL looks at conditions; so the others stand in it again.
+fn keeps(relation: &Relation, computed: &[ColumnId], found: &[String], record: &str) -> String {
+    // As JSON, for a type need not have `=`; `json` itself has none, and white space.
+    let json = |row: &str, column: &ColumnId| {
+        format!("pg_catalog.to_jsonb({row}.{})", identifier(&relation.get(*column).name))
+    };
+    let same =
+        computed.iter().map(|column| format!("{} IS NOT DISTINCT FROM {}", json("t", column), json("p", column)));
+    let same = same.collect::<Vec<_>>().join(" AND ");
+    // An expression without a column would be computed, and fail, while the statement is planned.
+    let failing = format!(
+        "pg_catalog.concat(pg_catalog.left({}::text, 0), '{COMPUTED}')::pg_catalog.int4 = 0",
+        json("t", &computed[0])
+    );
+    format!(
+        "CASE WHEN {} THEN (SELECT CASE WHEN {same} THEN true ELSE {failing} END FROM {record} p) ELSE false END",
+        found.join(" AND ")
+    )
 }
 
 /// The key's values as an array of text.

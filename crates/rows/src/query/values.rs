@@ -26,6 +26,39 @@ pub fn list_of(text: &str) -> Result<Vec<String>, QueryError> {
     }
 }
 
+/// A name in a list: in double quotes, or up to the next comma.
+pub(super) struct Named<'a> {
+    pub(super) name: String,
+    /// The text between a closing quote and the next comma; none if the name has no quotes.
+    pub(super) suffix: Option<&'a str>,
+}
+
+/// Reads names between commas. A name in double quotes may be followed by a suffix, such as `"a.b".desc`.
+///
+/// # Errors
+/// If a quote is not closed.
+pub(super) fn names_of(text: &str) -> Result<Vec<Named<'_>>, QueryError> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    loop {
+        let begin = rest.trim_start();
+        let (quoted, tail) = match begin.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted).map(|(name, tail)| (Some(name), tail))?,
+            None => (None, begin),
+        };
+        let end = tail.find(',').unwrap_or(tail.len());
+        let part = tail[..end].trim_end();
+        names.push(match quoted {
+            Some(name) => Named { name, suffix: Some(part) },
+            None => Named { name: part.to_owned(), suffix: None },
+        });
+        match tail[end..].strip_prefix(',') {
+            Some(tail) => rest = tail,
+            None => return Ok(names),
+        }
+    }
+}
+
 /// Reads up to the closing quote, and returns what follows it.
 pub(super) fn unquoted(text: &str) -> Result<(String, &str), QueryError> {
     let mut value = String::new();

@@ -99,7 +99,8 @@ impl RowCache {
     ) -> Result<RowCache, Error> {
         let specs: Vec<TableSpec> = tables.into_iter().map(Into::into).collect();
         let options = options.checked();
-        let settings = settings("switchboard rows", options.query_timeout, options.query_timeout);
+        let (statement, lock) = options.server_limits();
+        let settings = settings("switchboard rows", statement, lock);
         let pool = Pool::new(database.clone(), options.connections, settings);
         let inner = Inner::new(database.clone(), pool, specs, options)?;
         let tasks = vec![

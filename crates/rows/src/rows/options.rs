@@ -20,7 +20,8 @@ pub struct Options {
     pub limits: Limits,
     /// Connections for reads and writes, at least one; two more listen and prove freshness.
     pub connections: usize,
-    /// Time for one statement, and for one lock; from 10 ms to an hour.
+    /// Time for one statement, from 10 ms to an hour. The server ends it after 90 % of that, and its wait for a lock
+    /// after 80 %, so that it is known whether a write happened.
     pub query_timeout: Duration,
     /// Time between two markers when nobody asks for one; at most a quarter of `limits.max_age`.
     pub marker_interval: Duration,
@@ -83,6 +84,12 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Times after which the server ends a statement, and its wait for a lock. They are below ours, so that it says what
+    /// it did before we stop waiting.
+    pub(super) fn server_limits(&self) -> (Duration, Duration) {
+        (self.query_timeout * 9 / 10, self.query_timeout * 8 / 10)
+    }
+
     /// Brings every value within its bounds.
     pub(super) fn checked(mut self) -> Options {
         const HOUR: Duration = Duration::from_secs(3600);
@@ -99,6 +106,17 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_server_ends_a_statement_before_we_stop_waiting_for_it() {
+        for millis in [10, 11, 5000, 3_600_000] {
+            let options = Options { query_timeout: Duration::from_millis(millis), ..Options::default() }.checked();
+            let (statement, lock) = options.server_limits();
+            // In the server's unit.
+            let [statement, lock] = [statement, lock].map(|time| time.as_millis());
+            assert!(0 < lock && lock < statement && statement < u128::from(millis), "{lock} {statement} {millis}");
+        }
+    }
 
     #[test]
     fn every_value_is_brought_within_its_bounds() {

@@ -10,14 +10,16 @@ use tokio_postgres::Client;
 const TABLE: &str = "SELECT c.oid, n.nspname::text, c.relkind::text, c.relpersistence::text, row_security_active(c.oid), \
     EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AND c.relkind <> 'p', c.relispartition, \
     has_schema_privilege(n.oid, 'USAGE'), EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), \
-    EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid) \
+    EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid), getdatabaseencoding() = 'SQL_ASCII' \
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END";
 
 const COLUMNS: &str = "SELECT a.attname::text, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text END, \
     format_type(a.atttypid, a.atttypmod), format('%I.%I', y.nspname, t.typname), a.attnotnull, coalesce(l.collisdeterministic, true), \
     a.attgenerated <> '' OR a.attidentity = 'a', a.attnum, a.atthasdef OR a.attidentity <> '', \
-    has_column_privilege($1::oid, a.attnum, 'SELECT') \
+    has_column_privilege($1::oid, a.attnum, 'SELECT'), \
+    CASE WHEN a.attgenerated = 'v' THEN (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d \
+        WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END \
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace y ON y.oid = t.typnamespace \
     LEFT JOIN pg_collation l ON l.oid = a.attcollation \
     WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
@@ -43,6 +45,8 @@ pub(crate) struct Column {
     pub(crate) computed: bool,
     pub(crate) has_default: bool,
     is_readable: bool,
+    /// The expression of a column that is not stored. PostgreSQL takes functions and types of its own alone there.
+    pub(crate) expression: Option<String>,
     number: i16,
 }
 
@@ -54,6 +58,8 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     pub(crate) hidden: Vec<String>,
     pub(crate) events: Events,
+    /// The database takes text of any bytes (SQL_ASCII).
+    pub(crate) is_unchecked: bool,
     pub(crate) key: Vec<String>,
     types: Vec<KeyType>,
     /// Why our role may not read its rows.
@@ -127,9 +133,10 @@ pub(crate) async fn load(client: &Client, spec: &TableSpec) -> Result<Table, Err
     } else {
         Some(format!("our role may not use the schema {schema}; GRANT USAGE to it"))
     };
+    let is_unchecked = row.try_get(10)?;
     let statements = Statements::new(&schema, &spec.name, &columns, &key, &types);
     let (name, hidden, events) = (spec.name.clone(), spec.hidden.clone(), spec.events);
-    Ok(Table { schema, name, columns, hidden, events, key, types, forbidden, statements })
+    Ok(Table { schema, name, columns, hidden, events, is_unchecked, key, types, forbidden, statements })
 }
 
 async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
@@ -147,6 +154,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<Column>, Error> {
             number: row.try_get(7)?,
             has_default: row.try_get(8)?,
             is_readable: row.try_get(9)?,
+            expression: row.try_get(10)?,
         })
     };
     rows.iter().map(column).collect()

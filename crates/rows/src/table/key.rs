@@ -50,23 +50,23 @@ impl KeyType {
     fn canonical(self, text: &str) -> Result<String, String> {
         let integer = |min: i64, max: i64| match text.parse::<i64>() {
             Ok(number) if (min..=max).contains(&number) => Ok(number.to_string()),
-            _ => Err(format!("is no integer from {min} to {max}")),
+            _ => Err(format!("it is no integer from {min} to {max}")),
         };
         match self {
             KeyType::Int2 => integer(i16::MIN.into(), i16::MAX.into()),
             KeyType::Int4 => integer(i32::MIN.into(), i32::MAX.into()),
             KeyType::Int8 => integer(i64::MIN, i64::MAX),
-            KeyType::Text if text.contains('\0') => Err("has a zero byte".to_owned()),
+            KeyType::Text if text.contains('\0') => Err("it has a zero byte".to_owned()),
             KeyType::Text => Ok(text.to_owned()),
-            KeyType::Uuid => uuid(text).ok_or_else(|| "is no UUID".to_owned()),
+            KeyType::Uuid => uuid(text).ok_or_else(|| "it is no UUID".to_owned()),
             KeyType::Bool => match text {
                 "true" | "t" => Ok("true".to_owned()),
                 "false" | "f" => Ok("false".to_owned()),
-                _ => Err("is neither true nor false".to_owned()),
+                _ => Err("it is neither true nor false".to_owned()),
             },
-            KeyType::Date => {
-                is_date(text).then(|| text.to_owned()).ok_or_else(|| "is no date like 2026-12-31".to_owned())
-            }
+            KeyType::Date => is_date(text)
+                .then(|| text.to_owned())
+                .ok_or_else(|| "it is no date like 2026-12-31, 0044-03-15 BC, 12024-01-01 or infinity".to_owned()),
         }
     }
 }
@@ -85,19 +85,31 @@ fn uuid(text: &str) -> Option<String> {
     Some([&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
 }
 
-/// Returns true for the dates of the years 1 to 9999 as ISO 8601 has them.
+/// The last year of PostgreSQL's dates.
+const LAST_YEAR: i64 = 5_874_897;
+/// The first of PostgreSQL's dates, in 4714 BC. The year before 1 is 0 here, as astronomers count.
+const FIRST_DAY: (i64, u32, u32) = (-4713, 11, 24);
+
+/// Returns true for PostgreSQL's dates, as it prints them: ISO 8601, with ` BC` for the years before 1.
 fn is_date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let is_shaped = bytes.len() == 10
-        && bytes
-            .iter()
-            .enumerate()
-            .all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() });
-    if !is_shaped {
+    if matches!(text, "infinity" | "-infinity") {
+        return true;
+    }
+    let (date, is_bc) = text.strip_suffix(" BC").map_or((text, false), |date| (date, true));
+    let parts: Vec<&str> = date.split('-').collect();
+    let &[year, month, day] = &*parts else { return false };
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    // Only a year of four digits begins with zeros.
+    let is_year = year.len() == 4 || (5..=7).contains(&year.len()) && !year.starts_with('0');
+    if !(parts.iter().all(|part| is_number(part)) && is_year && month.len() == 2 && day.len() == 2) {
         return false;
     }
-    let number = |range: std::ops::Range<usize>| text[range].parse::<u32>().unwrap_or(0);
-    let (year, month, day) = (number(0..4), number(5..7), number(8..10));
+    let [month, day] = [month, day].map(|part| part.parse::<u32>().unwrap_or(0));
+    let year = match year.parse::<i64>() {
+        Ok(year @ 1..=LAST_YEAR) if is_bc => 1 - year,
+        Ok(year @ 1..=LAST_YEAR) => year,
+        _ => return false,
+    };
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
         2 => 28 + u32::from(leap),
@@ -105,7 +117,7 @@ fn is_date(text: &str) -> bool {
         1..=12 => 31,
         _ => return false,
     };
-    year > 0 && (1..=days).contains(&day)
+    (1..=days).contains(&day) && (year, month, day) >= FIRST_DAY
 }
 
 /// A row's key: one value for each column of the table's key, as text.
@@ -268,6 +280,24 @@ mod tests {
             (KeyType::Date, "2023-02-29", None),
             (KeyType::Date, "2024-13-01", None),
             (KeyType::Date, "0000-01-01", None),
+            (KeyType::Date, "0000-01-01 BC", None),
+            (KeyType::Date, "infinity", Some("infinity")),
+            (KeyType::Date, "-infinity", Some("-infinity")),
+            (KeyType::Date, "Infinity", None),
+            (KeyType::Date, "0044-03-15 BC", Some("0044-03-15 BC")),
+            (KeyType::Date, "44-03-15 BC", None),
+            (KeyType::Date, "0044-03-15BC", None),
+            (KeyType::Date, "0001-02-29 BC", Some("0001-02-29 BC")),
+            (KeyType::Date, "0004-02-29 BC", None),
+            (KeyType::Date, "4714-11-24 BC", Some("4714-11-24 BC")),
+            (KeyType::Date, "4714-11-23 BC", None),
+            (KeyType::Date, "12024-01-01", Some("12024-01-01")),
+            (KeyType::Date, "012024-01-01", None),
+            (KeyType::Date, "9999-12-31", Some("9999-12-31")),
+            (KeyType::Date, "5874897-12-31", Some("5874897-12-31")),
+            (KeyType::Date, "5874898-01-01", None),
+            (KeyType::Date, "2024-1-1", None),
+            (KeyType::Date, "2024-01-01-01", None),
             (KeyType::Date, "24-01-01", None),
             (KeyType::Uuid, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", Some("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
             (KeyType::Uuid, "a0eebc999c0b4ef8bb6d6bb9bd380a11", Some("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),

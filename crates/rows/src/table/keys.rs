@@ -1,6 +1,7 @@
 //! Events of keys alone (`events = "keys"`): one trigger a statement, whose transition tables have every row of it.
 
-use super::triggers::{BYTES, ROWS, counter, id_of};
+use super::parts::{counter, id_of, utf_8_check};
+use super::triggers::{BYTES, ROWS};
 use super::{Table, literal};
 use std::fmt::Write as _;
 
@@ -29,6 +30,7 @@ pub(super) fn source(table: &Table) -> String {
     let (channel, name, schema) = (literal(&table.channel()), table.name_literal(), literal(&table.schema));
     let counter = counter(table);
     let id = id_of(table, "r");
+    let check = utf_8_check(table, "id");
     format!(
         "
 DECLARE
@@ -70,7 +72,7 @@ BEGIN
             ELSE
                 ids := ARRAY(SELECT {id}::text FROM switchboard_old r UNION SELECT {id}::text FROM switchboard_new r);
             END IF;
-            FOREACH id IN ARRAY ids LOOP
+            FOREACH id IN ARRAY ids LOOP{check}
                 IF octet_length(head || part || id) + 3 > {BYTES} THEN
                     events := events || (head || part || ']}}');
                     part := NULL;

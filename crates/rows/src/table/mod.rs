@@ -4,6 +4,7 @@ mod catalogue;
 mod fingerprint;
 mod key;
 mod keys;
+mod parts;
 mod sql;
 pub mod triggers;
 

@@ -14,6 +14,7 @@
 //! The writer's transaction does not fail because of an event. `PREPARE TRANSACTION` does: PostgreSQL refuses it
 //! after a NOTIFY.
 
+use super::parts::{COLUMNS_FIRST, counter, id_of, json_of, utf_8_check};
 use super::sql::bounded;
 use super::{Events, Table, TableSpec, identifier, keys, literal};
 use crate::{Database, Error};
@@ -271,29 +272,21 @@ fn source(table: &Table) -> String {
     }
 }
 
-/// The key of a row as JSON.
-pub(super) fn id_of(table: &Table, row: &str) -> String {
-    match &*table.key {
-        [one] => format!("to_json({row}.{})", identifier(one)),
-        several => {
-            let parts: Vec<String> = several.iter().map(|name| format!("{row}.{}", identifier(name))).collect();
-            format!("json_build_array({})", parts.join(", "))
-        }
-    }
-}
-
-/// The setting that counts the rows of a transaction, quoted.
-pub(super) fn counter(table: &Table) -> String {
-    literal(&format!("switchboard.rows_{}", &const_hex::encode(short_hash(&table.quoted()))))
-}
-
 fn rows_source(table: &Table) -> String {
     let hidden: Vec<String> = table.hidden.iter().map(|name| format!(" - {}::text", literal(name))).collect();
     let hidden = hidden.concat();
     let (channel, name, schema) = (literal(&table.channel()), table.name_literal(), literal(&table.schema));
     let (counter, new, old) = (counter(table), id_of(table, "NEW"), id_of(table, "OLD"));
+    let (new_json, old_json) = (json_of(table, "NEW"), json_of(table, "OLD"));
+    let check = utf_8_check(table, "whole");
+    // In a block of its own: the event's keys stand, and so does the count.
+    let check_data = match &*check {
+        "" => String::new(),
+        check => format!(" BEGIN{check} EXCEPTION WHEN OTHERS THEN whole := NULL; END;"),
+    };
+    let names = if table.columns.iter().any(|column| column.expression.is_some()) { COLUMNS_FIRST } else { "" };
     format!(
-        "
+        "{names}
 DECLARE
     flush constant text := json_build_object('table', {name}, 'type', 'FLUSH')::text;
     event text;
@@ -329,16 +322,17 @@ BEGIN
                 END IF;
             END IF;
             IF id IS NOT NULL THEN
-                event := json_strip_nulls(json_build_object('table', {name}, 'id', id, 'old_id', old_id, 'type', TG_OP, 'seq', count))::text;
+                whole := json_strip_nulls(json_build_object('table', {name}, 'id', id, 'old_id', old_id, 'type', TG_OP, 'seq', count))::text;{check}
+                event := whole;
             END IF;
             -- Without `seq` PostgreSQL would drop the second of two equal events of a transaction.
             IF octet_length(event) <= {BYTES} THEN
                 -- The event's keys stand if its data cannot be made.
                 IF TG_OP <> 'DELETE' AND pg_column_size(NEW) <= {BYTES} THEN
-                    new_row := to_jsonb(NEW){hidden};
+                    new_row := {new_json}{hidden};
                 END IF;
                 IF TG_OP <> 'INSERT' AND pg_column_size(OLD) <= {BYTES} THEN
-                    old_row := to_jsonb(OLD){hidden};
+                    old_row := {old_json}{hidden};
                 END IF;
                 data := CASE TG_OP WHEN 'INSERT' THEN new_row WHEN 'DELETE' THEN old_row
                     ELSE jsonb_build_object('old', old_row, 'new', new_row, 'diff',
@@ -347,7 +341,7 @@ BEGIN
                 IF TG_OP = 'UPDATE' AND (new_row IS NULL OR old_row IS NULL) THEN
                     data := NULL;
                 END IF;
-                whole := left(event, -1) || ',\"data\":' || data::text || '}}';
+                whole := left(event, -1) || ',\"data\":' || data::text || '}}';{check_data}
                 IF octet_length(whole) <= {BYTES} THEN
                     event := whole;
                 END IF;
@@ -364,11 +358,4 @@ BEGIN
 END
 "
     )
-}
-
-fn short_hash(text: &str) -> [u8; 8] {
-    use sha2::{Digest, Sha256};
-    let mut hash = [0; 8];
-    hash.copy_from_slice(&Sha256::digest(text.as_bytes())[..8]);
-    hash
 }

@@ -4,10 +4,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bytes;
 mod changes;
 mod names;
 mod rights;
 mod seq;
+mod unstored;
 
 use common::{Scratch, server};
 use serde_json::Value;

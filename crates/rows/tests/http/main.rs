@@ -10,6 +10,7 @@ mod events;
 mod lists;
 mod one;
 mod policy;
+mod requests;
 
 use common::service::Service;
 use common::{Scratch, server};

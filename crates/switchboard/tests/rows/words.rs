@@ -28,6 +28,8 @@ fn an_error_of_usage_begins_with_its_cause() {
         (&["rows", "demo", "--instances", "17"], "from 2 to 16"),
         (&["rows", "demo", "--instances", "two"], "from 2 to 16"),
         (&["rows", "patron"], "--table patron"),
+        (&["rows", "--listen", "127.0.0.1:0", "--table", "patron", "--table", "patron"], "given twice"),
+        (&["rows", "--listen", "127.0.0.1:0", "--table", "sales.patron", "--table", "sales.patron"], "given twice"),
     ] {
         let output = switchboard(args).env_remove("DATABASE_URL").output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output));
