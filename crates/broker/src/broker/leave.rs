@@ -150,7 +150,7 @@ impl Broker {
             }
             let connection = self.connections.edit(slot);
             connection.returning.pop_front();
-            let takes_nothing = connection.phase == Phase::Gone || connection.stalled;
+            let takes_nothing = connection.phase == Phase::Gone || connection.takes_nothing();
             let row = self.members.row(member);
             row.is_returning = false;
             let (channel, goes) = (row.channel, takes_nothing || row.reclaims);
@@ -172,7 +172,7 @@ impl Broker {
             let channel = row.channel;
             self.channels.edit(channel).returning += 1;
             self.connections.edit(slot).returning.push_back(member);
-            if self.connections[slot].stalled {
+            if self.connections[slot].takes_nothing() {
                 self.open_groups(member);
             }
         }
