@@ -46,7 +46,7 @@ impl Oracle {
     /// Whether a consumer may have one more message that waits for its ack.
     pub(super) fn has_prefetch(&self, (id, subscription): (u64, u32)) -> bool {
         let link = &self.links[&id];
-        let has_room = |prefetch| link.waiting_acks(subscription) < prefetch && !link.has_lapsed;
+        let has_room = |prefetch| link.waiting_acks(subscription) < prefetch && !link.bars(subscription);
         link.subs[&subscription].prefetch.is_none_or(has_room)
     }
 

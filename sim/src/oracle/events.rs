@@ -153,7 +153,7 @@ impl Oracle {
         promise!(!is_paused || link.finishing, "message {message} was given to {id} while {channel} is paused");
         promise!(!link.stalled, "{id} takes no byte, and got message {message} of {channel} nevertheless");
         promise!(
-            !link.has_lapsed,
+            !link.bars(subscription),
             "{id} is not read, messages came back from it, and it got message {message} of {channel}"
         );
         let Some(sub) = link.subs.get(&subscription) else {

@@ -66,7 +66,12 @@ impl Oracle {
         let link = &self.links[&id];
         let is_active =
             self.may_consume(group.0, (id, subscription)) && link.subs.get(&subscription).is_some_and(|sub| sub.active);
-        is_active && !link.gone && !link.finishing && !link.stalled && !link.has_lapsed && !self.stalled.contains(&id)
+        is_active
+            && !link.gone
+            && !link.finishing
+            && !link.stalled
+            && !link.bars(subscription)
+            && !self.stalled.contains(&id)
     }
 
     /// Groups end with their last message, and one that takes no byte loses its own.

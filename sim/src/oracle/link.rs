@@ -223,6 +223,11 @@ impl Link {
         known.into_iter().filter_map(|tag| Some((tag, self.tags.remove(&tag)?))).collect()
     }
 
+    /// Whether a subscription gets nothing until the connection is read again.
+    pub(super) fn bars(&self, subscription: u32) -> bool {
+        self.has_lapsed && self.subs.get(&subscription).is_some_and(|sub| sub.prefetch.is_some())
+    }
+
     pub(super) fn waiting_acks(&self, subscription: u32) -> usize {
         self.tags.values().filter(|owed| owed.subscription == subscription).count()
     }

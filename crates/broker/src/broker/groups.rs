@@ -163,7 +163,7 @@ impl Broker {
                 let row = &self.members[member];
                 let has_left = row.has_left || !self.may_consume(member);
                 match in_flight {
-                    0 if has_left || self.connections[row.connection].takes_nothing() => Filing::Free,
+                    0 if has_left || self.takes_nothing(member) => Filing::Free,
                     1.. if has_left => Filing::Nowhere,
                     _ => Filing::Member(member, row.skipped_in == Skipped::No),
                 }
@@ -322,10 +322,7 @@ impl Broker {
             assert_eq!(row.in_flight, with_consumers, "messages of {:?} with consumers", row.name);
             let all = waiting[group.index()] + with_consumers;
             assert_eq!(row.messages, all, "messages of group {:?}", row.name);
-            let is_stalled = |member: MemberSlot| {
-                let member = &self.members[member];
-                !member.has_left && self.connections[member.connection].takes_nothing()
-            };
+            let is_stalled = |member: MemberSlot| !self.members[member].has_left && self.takes_nothing(member);
             let filing = self.filing(slot, group);
             let is_filed = channel.backlog.is_filed(group, filing) || row.member.is_some_and(is_stalled);
             assert!(is_filed || self.has_work(), "group {:?} waits where it should: {filing:?}", row.name);

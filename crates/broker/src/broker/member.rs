@@ -53,6 +53,8 @@ pub(super) enum Skipped {
     Outbox,
     /// Of its subscription.
     Prefetch,
+    /// Of its connection: it is not read, and messages with acks came back from it.
+    Lapsed,
     /// None: another one is the only consumer of the queue.
     Excluded,
 }
@@ -231,6 +233,14 @@ impl Broker {
         }
     }
 
+    /// Whether a member loses its groups, and gets no messages, until its connection takes bytes or is read again.
+    pub(super) fn takes_nothing(&self, member: MemberSlot) -> bool {
+        let row = &self.members[member];
+        let connection = &self.connections[row.connection];
+        connection.stalled
+            || connection.has_lapsed && !row.has_left && self.subscriptions[row.subscription].ack != AckMode::Auto
+    }
+
     /// A queue passes a member over, which has no turn until it has room again.
     pub(super) fn skip(&mut self, member: MemberSlot, list: Skipped) {
         let channel = self.members[member].channel;
@@ -281,6 +291,7 @@ impl Broker {
         match skipped_in {
             Skipped::No | Skipped::Excluded => None,
             Skipped::Outbox => Some(&mut self.connections.quietly().row(connection).skipped),
+            Skipped::Lapsed => Some(&mut self.connections.quietly().row(connection).lapsed),
             Skipped::Prefetch => Some(&mut self.subscriptions.row(subscription).skipped),
         }
     }

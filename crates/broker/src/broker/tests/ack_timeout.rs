@@ -122,3 +122,23 @@ fn what_one_that_is_not_read_was_not_handed_goes_before_others_of_a_lower_priori
     check(&bench.pass(1), &["recall 2"]);
     check(&bench.send(2, Command::Recalled { kept: 0 }), &["2:urgent"]);
 }
+
+#[test]
+fn one_whose_messages_came_back_while_it_is_not_read_goes_on_to_drain_by_its_subscriptions_without_acks() {
+    let mut bench = Bench::new(Limits { write_timeout: Duration::ZERO, window: 10, ..limits() });
+    bench.subscribe(1, "/queue/own");
+    let (subscription, pattern) = (SubscriptionId(1), "/queue/in".into());
+    bench.send(1, Command::Subscribe { subscription, pattern, ack: manual(1) });
+    check(&bench.publish(9, "/queue/in", &["x"]), &["1:x"]);
+    bench.credit(1, 5);
+    // It waits for room in a queue that it alone consumes.
+    let events = brief(&bench.publish(1, "/queue/own", &["0", "1", "2", "3", "4", "5", "6"]));
+    assert_eq!(events, ["1:0", "1:1", "pause 1"]);
+    check(&bench.pass(PAUSED + TIMEOUT), &[]);
+    let mut events = Vec::new();
+    for _ in 0..7 {
+        events.extend(brief(&bench.credit(1, 5)));
+    }
+    // Once it is read, it gets what it may ack, too.
+    assert_eq!(events, ["1:2", "1:3", "1:4", "1:5", "resume 1", "1:6", "1:x"]);
+}
