@@ -1,8 +1,8 @@
 //! Message groups: the messages of one go to one consumer, in order, and others flow past them.
 //!
 //! A group is bound to the consumer that gets its first message, and stays with it as long as one of its messages waits or
-//! is not done. A consumer that leaves, is excluded by another, or takes no byte for the write time-out, loses its groups:
-//! each is free once nothing of it is with that consumer any more, so that two never have messages of one at once.
+//! is not done. A consumer that leaves, is excluded by another, or takes nothing, loses the groups of which messages wait: each
+//! is free once nothing of it is with that consumer any more, so that two never have messages of one at once.
 
 use super::Broker;
 use super::dispatch::Lane;
@@ -161,10 +161,10 @@ impl Broker {
         match groups.map(|groups| &groups.rows[group]) {
             Some(&Group { member: Some(member), in_flight, .. }) => {
                 let row = &self.members[member];
-                let has_left = row.has_left || !self.may_consume(member);
+                let loses = row.has_left || !self.may_consume(member) || self.takes_nothing(member);
                 match in_flight {
-                    0 if has_left || self.takes_nothing(member) => Filing::Free,
-                    1.. if has_left => Filing::Nowhere,
+                    0 if loses => Filing::Free,
+                    1.. if loses => Filing::Nowhere,
                     _ => Filing::Member(member, row.skipped_in == Skipped::No),
                 }
             }
@@ -322,9 +322,8 @@ impl Broker {
             assert_eq!(row.in_flight, with_consumers, "messages of {:?} with consumers", row.name);
             let all = waiting[group.index()] + with_consumers;
             assert_eq!(row.messages, all, "messages of group {:?}", row.name);
-            let is_stalled = |member: MemberSlot| !self.members[member].has_left && self.takes_nothing(member);
             let filing = self.filing(slot, group);
-            let is_filed = channel.backlog.is_filed(group, filing) || row.member.is_some_and(is_stalled);
+            let is_filed = channel.backlog.is_filed(group, filing);
             assert!(is_filed || self.has_work(), "group {:?} waits where it should: {filing:?}", row.name);
         }
         groups.rows.iter().map(|(_, row)| cost::group(row.name.len())).sum()

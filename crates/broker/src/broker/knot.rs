@@ -200,7 +200,8 @@ impl Broker {
                 continue;
             }
             if !row.is_told || self.subscriptions[member.subscription].ack == AckMode::Auto {
-                if is_bound && !self.channels[queue].backlog.has_bound(at) {
+                // A group of one that takes nothing may wait for the acks of what that has.
+                if is_bound && !self.channels[queue].backlog.has_bound(at) && !self.takes_nothing(at) {
                     continue;
                 }
                 return Consumers::Free;

@@ -246,7 +246,8 @@ impl Broker {
         let channel = self.members[member].channel;
         self.channels.quietly().row(channel).turns.remove(&mut self.members, member, turn);
         self.list_skipped(member, list);
-        if self.channels[channel].groups.is_some() && list != Skipped::Excluded {
+        // One that takes nothing has none to wait for: those that are still filed under it are to be looked at.
+        if self.channels[channel].groups.is_some() && list != Skipped::Excluded && !self.takes_nothing(member) {
             self.shut_groups(member);
         }
     }
