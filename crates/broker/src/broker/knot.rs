@@ -72,10 +72,12 @@ impl Broker {
                 if row.phase != Phase::Gone {
                     self.events.push_back(Event::Pause { connection: row.id, reason: reason.clone() });
                 }
-                let now = self.now;
+                let (now, is_draining) = (self.now, self.draining);
                 let row = self.connections.quietly().row(slot);
                 row.is_told = true;
-                row.ack_clock.stop(now);
+                if !is_draining {
+                    row.ack_clock.stop(now);
+                }
             }
             (true, true) => self.resume(slot),
             _ => {}
@@ -83,18 +85,35 @@ impl Broker {
     }
 
     fn resume(&mut self, slot: ConnectionSlot) {
-        let now = self.now;
         let row = self.connections.quietly().row(slot);
         row.is_told = false;
+        self.start_acks(slot);
+        let row = &self.connections[slot];
+        if row.phase != Phase::Gone {
+            self.events.push_back(Event::Resume { connection: row.id });
+        }
+    }
+
+    /// A connection's acks are read from now on.
+    fn start_acks(&mut self, slot: ConnectionSlot) {
+        let now = self.now;
+        let row = self.connections.quietly().row(slot);
         row.ack_clock.start(now);
         let has_lapsed = std::mem::take(&mut row.has_lapsed);
         if !row.ack_due.is_empty() || has_lapsed {
             // It may get messages of queues again.
             self.arm_acks(slot);
         }
-        let row = &self.connections[slot];
-        if row.phase != Phase::Gone {
-            self.events.push_back(Event::Resume { connection: row.id });
+    }
+
+    /// The acks of all connections are read from now on, for the broker drains.
+    pub(super) fn read_all(&mut self) {
+        for index in 0..self.connections.end() {
+            if let Some((slot, row)) = self.connections.at(index)
+                && row.is_told
+            {
+                self.start_acks(slot);
+            }
         }
     }
 

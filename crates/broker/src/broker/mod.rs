@@ -296,11 +296,12 @@ impl Broker {
     }
 
     /// Ends the service: what waits for connections is still delivered, then they are closed.
-    /// The driver reads no more publishers from now on.
+    /// The driver reads no more publishers from now on; acks it reads to the end, also those of paused connections.
     pub fn drain(&mut self, now: Time) {
         self.begin(now);
         self.draining = true;
         self.drained_to = Some(0);
+        self.read_all();
         self.run_effects();
     }
 

@@ -142,3 +142,23 @@ fn one_whose_messages_came_back_while_it_is_not_read_goes_on_to_drain_by_its_sub
     // Once it is read, it gets what it may ack, too.
     assert_eq!(events, ["1:2", "1:3", "1:4", "1:5", "resume 1", "1:6", "1:x"]);
 }
+
+#[test]
+fn while_the_broker_drains_acks_are_read_and_their_time_outs_end_and_one_that_lapsed_gets_messages_again() {
+    // Those of one that is paused only then, too.
+    for drains_first in [false, true] {
+        let mut bench = paused();
+        if !drains_first {
+            check(&bench.pass(PAUSED + TIMEOUT - 40), &["2:x"]);
+        }
+        bench.send(2, Command::Disconnect);
+        bench.broker.drain(bench.now);
+        // Those that are owed nothing are asked to close.
+        let delivered = |events: Vec<Event>| brief(&events).contains(&"1:x".to_owned());
+        assert_eq!(delivered(bench.events()), !drains_first);
+        if drains_first {
+            assert!(!delivered(bench.pass(TIMEOUT - 41)));
+            assert!(delivered(bench.pass(1)));
+        }
+    }
+}
