@@ -92,6 +92,9 @@ impl Broker {
 
     /// Closes all that are done, some a step, while the broker drains.
     pub(super) fn close_all(&mut self, from: usize) {
+        if !self.start_all_acks() {
+            return self.drain_from(from);
+        }
         if self.awaits_room() {
             return;
         }

@@ -157,11 +157,13 @@ impl Broker {
     }
 
     fn filing(&self, slot: ChannelSlot, group: GroupSlot) -> Filing {
-        let groups = self.channels[slot].groups.as_ref();
+        let channel = &self.channels[slot];
+        let groups = channel.groups.as_ref();
         match groups.map(|groups| &groups.rows[group]) {
             Some(&Group { member: Some(member), in_flight, .. }) => {
                 let row = &self.members[member];
-                let loses = row.has_left || !self.may_consume(member) || self.takes_nothing(member);
+                let may_consume = channel.only_consumer().is_none_or(|only| only == member);
+                let loses = row.has_left || !may_consume || self.row_takes_nothing(row);
                 match in_flight {
                     0 if loses => Filing::Free,
                     1.. if loses => Filing::Nowhere,

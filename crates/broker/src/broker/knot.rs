@@ -106,15 +106,20 @@ impl Broker {
         }
     }
 
-    /// The acks of all connections are read from now on, for the broker drains.
-    pub(super) fn read_all(&mut self) {
-        for index in 0..self.connections.end() {
-            if let Some((slot, row)) = self.connections.at(index)
-                && row.is_told
-            {
+    /// The acks of all connections are read while the broker drains: starts their time-outs, some a step. Returns whether
+    /// all are started. A connection that is paused meanwhile does not stop them.
+    pub(super) fn start_all_acks(&mut self) -> bool {
+        while self.reads_from < self.connections.end() {
+            if !self.spend(1) {
+                return false;
+            }
+            let told = self.connections.at(self.reads_from).filter(|(_, row)| row.is_told);
+            if let Some((slot, _)) = told {
                 self.start_acks(slot);
             }
+            self.reads_from += 1;
         }
+        true
     }
 
     /// Unties the knot of which a connection is a part, if it is.
@@ -158,7 +163,8 @@ impl Broker {
             Blocked::Share(queue) => (queue, true),
             Blocked::Subscriber(_) | Blocked::Memory | Blocked::Joining | Blocked::Receipts => return None,
         };
-        // Publishers of a queue that rejects wait for the call at hand alone.
+        // Publishers of a queue that rejects wait for no consumer: only until what comes back, what joins or what is moved
+        // is there, some a call.
         let is_brief = !is_share && self.rejects(queue);
         (self.channels[queue].kind == Kind::Queue && !is_brief).then_some(Awaited { queue, is_share })
     }

@@ -196,7 +196,9 @@ impl Broker {
         }
         let behind = self.members[member].of_subscription.next;
         let visits = &mut self.connections.quietly().row(connection).visits;
+        let looked_at = visits.len() / 8;
         visits.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
+        self.spend(looked_at);
         let list = &mut self.subscriptions.row(subscription).members;
         list.remove(&mut self.members, member, of_subscription);
         let row = self.members.row(member);
@@ -235,7 +237,10 @@ impl Broker {
 
     /// Whether a member loses its groups, and gets no messages, until its connection takes bytes or is read again.
     pub(super) fn takes_nothing(&self, member: MemberSlot) -> bool {
-        let row = &self.members[member];
+        self.row_takes_nothing(&self.members[member])
+    }
+
+    pub(super) fn row_takes_nothing(&self, row: &Member) -> bool {
         let connection = &self.connections[row.connection];
         connection.stalled
             || connection.has_lapsed && !row.has_left && self.subscriptions[row.subscription].ack != AckMode::Auto

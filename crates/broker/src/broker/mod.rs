@@ -202,6 +202,8 @@ pub struct Broker {
     awaited: bool,
     /// Progress of closing connections, while the broker drains.
     drained_to: Option<usize>,
+    /// While the broker drains: the acks of all connections before this one are read.
+    reads_from: usize,
     paused: usize,
     /// Of these, connections that are gone, and whose messages still wait.
     paused_gone: usize,
@@ -301,7 +303,6 @@ impl Broker {
         self.begin(now);
         self.draining = true;
         self.drained_to = Some(0);
-        self.read_all();
         self.run_effects();
     }
 
