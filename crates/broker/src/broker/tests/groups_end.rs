@@ -210,7 +210,7 @@ fn a_consumer_that_takes_nothing_loses_every_group_of_which_it_has_nothing_whate
         let taken = brief(&bench.pass(10));
         assert!(taken.contains(&"2:b2".to_owned()), "{taken:?}");
         is_right(&bench);
-        // What it was not written comes back, and the rest of its group waits for the ack of the first.
+        // Messages that it was not written come back, and the rest of their group waits for the ack of the first.
         let mut lines = brief(&bench.send(1, Command::Recalled { kept: 0 }));
         bench.credit(2, 6);
         lines.extend(brief(&bench.send(2, ack(1, 1))));
