@@ -28,6 +28,7 @@
 //! | freed memory | | wake who waits for memory, and who waits for a channel's share |
 //!
 //! All of it is done in steps ([`Broker::spend`]); what one call leaves over, the next goes on with.
+//! Subscriptions that are to join a new channel are the exception: a timer that is due at once goes on with them.
 
 mod ack;
 mod ack_clock;
