@@ -68,13 +68,11 @@ impl World {
         let is_apart = |name: &[u8]| name.starts_with(b"/queue/dead/") || name.starts_with(b"/queue/subscription/");
         // Some are disconnected for being slow, and come again.
         for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(100).enumerate() {
-            let waits = self
-                .broker
-                .status(self.now, &StatusQuery::top(usize::MAX))
-                .channels
-                .iter()
-                .any(|channel| channel.depth > 0 && !is_apart(&channel.name));
-            if round > 1 && self.broker.totals().paused == 0 && !waits {
+            let status = self.broker.status(self.now, &StatusQuery::top(usize::MAX));
+            let waits = status.channels.iter().any(|channel| channel.depth > 0 && !is_apart(&channel.name));
+            // One that is gone may still wait with its last messages.
+            let is_paused = status.connections.iter().any(|row| row.paused.is_some());
+            if round > 1 && !is_paused && !waits {
                 break;
             }
             let native = Native::with(&self.settings, &mut self.rng, pattern, false);

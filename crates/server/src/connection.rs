@@ -189,8 +189,7 @@ impl<'a> Connection<'a> {
                 finished = true;
                 continue;
             }
-            // Acks are read to the end.
-            let reads = !finished && !handle.is_paused() && (!hub.is_draining() || self.session.stomp().is_some());
+            let reads = !finished && self.reads();
             let ends = if begun.is_some() {
                 Some(handshake_ends)
             } else {
@@ -286,7 +285,7 @@ impl<'a> Connection<'a> {
             if !self.commands.is_empty() {
                 let id = self.handle.id();
                 self.hub.apply(id, &mut self.commands, &mut self.dirty, slice);
-            } else if self.session.has_backlog() && self.wrong.is_none() && !self.handle.is_paused() {
+            } else if self.session.has_backlog() && self.wrong.is_none() && self.reads() {
                 SCRATCH.with_borrow_mut(|Scratch { commands, .. }| {
                     let parsed = self.session.resume(COMMANDS, commands);
                     self.take(parsed, commands, slice);
@@ -373,7 +372,7 @@ impl<'a> Connection<'a> {
             // Nobody is told that these were carried out.
             commands.retain(|command| {
                 let is_told = matches!(command, Command::PublishWithReceipt { .. } | Command::Receipt { .. });
-                !is_told && !matches!(command, Command::Publish { .. })
+                !is_told && !matches!(command, Command::Publish { .. } | Command::Reserve { .. })
             });
         }
         if !commands.is_empty() {

@@ -2,10 +2,12 @@
 
 mod common;
 
+use common::stomp::StompClient;
 use common::{Client, Running};
 use std::time::Duration;
 use switchboard_broker::Limits;
-use switchboard_server::Settings;
+use switchboard_server::{Settings, Shutdown};
+use switchboard_wire::stomp::Version;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -37,4 +39,19 @@ async fn a_paused_publisher_that_resets_is_noticed() {
     worker.send(b"/queue/full").await;
     assert_eq!(worker.receive().await, [b'a'; 90]);
     assert_eq!(worker.receive().await, [b'b'; 90]);
+}
+
+#[tokio::test]
+async fn acks_of_a_paused_connection_are_read_while_the_server_drains() {
+    let limits = Limits { queue_messages: 1, read_ahead: 0, ..Limits::default() };
+    let server = Running::start_with(Settings { limits, ..Settings::default() }).await;
+    let mut client = StompClient::connect(&server, Version::V1_2).await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/in\nack:client-individual\n\n\0").await;
+    client.send("SEND\ndestination:/queue/in\n\nx\0").await;
+    let id = client.receive().await.header("ack").to_owned();
+    client.send(&"SEND\ndestination:/queue/full\n\nx\0".repeat(2)).await;
+    until_status(&server, |status| status.contains("is at its bound of 1 message")).await;
+    // The ack is not read before the server drains.
+    client.send(&format!("ACK\nid:{id}\n\n\0")).await;
+    assert_eq!(server.stop().await, Shutdown { undelivered: 2, aborted: 0 });
 }

@@ -54,7 +54,9 @@ impl Acker {
         let subscription = self.next_subscription;
         self.next_subscription += 1;
         self.subscriptions.push(subscription);
-        let ack = self.prefetch.map_or(AckMode::Auto, |prefetch| AckMode::Manual { prefetch });
+        // Each fourth takes its messages without acks, beside others of the connection.
+        let prefetch = self.prefetch.filter(|_| subscription % 4 != 3);
+        let ack = prefetch.map_or(AckMode::Auto, |prefetch| AckMode::Manual { prefetch });
         (SubscriptionId(subscription), ack)
     }
 

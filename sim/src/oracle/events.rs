@@ -26,7 +26,9 @@ impl Oracle {
             Event::Deliver { connection, subscription, channel, batch, redelivered, attempts, tag } => {
                 self.about_to_hand(connection.0)?;
                 let mut at = 0;
-                self.link(connection.0).had_attributes |= batch.attributes().is_some();
+                let link = self.link(connection.0);
+                link.has_attributes |= batch.attributes().is_some();
+                link.had_attributes |= link.has_attributes;
                 for (place, body) in batch.iter().enumerate() {
                     let message = self.identify(channel, body)?;
                     let tag = tag.map(|tag| tag.0 + place as u64);
@@ -60,19 +62,20 @@ impl Oracle {
                         connection.0
                     );
                 }
-                let now = self.now;
+                let (now, reads_less) = (self.now, !self.draining);
                 let link = self.link(connection.0);
                 promise!(!link.paused, "{} is paused twice", connection.0);
                 link.paused = true;
-                link.pauses.push((now, None));
+                if reads_less {
+                    link.pauses.push((now, None));
+                }
                 link.paused_in = step;
             }
             Event::Resume { connection } => {
                 let now = self.now;
                 let link = self.link(connection.0);
                 promise!(link.paused, "{} is resumed and was not paused", connection.0);
-                link.pauses.last_mut().into_iter().for_each(|pause| pause.1 = Some(now));
-                link.has_lapsed = false;
+                link.is_read_again(now);
                 (link.paused, link.paused_in) = (false, step);
             }
             Event::Receipt { connection, batch } => self.check_receipt(connection.0, batch, None, batch.bytes())?,
@@ -110,7 +113,7 @@ impl Oracle {
         }
         link.handed.push_back(Handed { what, size: packed.len(), expires });
         // Attributes fill it beside the bytes.
-        link.maybe_full |= link.had_attributes || link.handed_bytes() + piece > bound;
+        link.maybe_full |= link.has_attributes || link.handed_bytes() + piece > bound;
         if link.native {
             link.wire.push_back((message, packed));
         }
@@ -153,7 +156,7 @@ impl Oracle {
         promise!(!is_paused || link.finishing, "message {message} was given to {id} while {channel} is paused");
         promise!(!link.stalled, "{id} takes no byte, and got message {message} of {channel} nevertheless");
         promise!(
-            !link.has_lapsed,
+            !link.bars(subscription),
             "{id} is not read, messages came back from it, and it got message {message} of {channel}"
         );
         let Some(sub) = link.subs.get(&subscription) else {

@@ -66,7 +66,13 @@ impl Oracle {
         let link = &self.links[&id];
         let is_active =
             self.may_consume(group.0, (id, subscription)) && link.subs.get(&subscription).is_some_and(|sub| sub.active);
-        is_active && !link.gone && !link.finishing && !link.stalled && !link.has_lapsed && !self.stalled.contains(&id)
+        is_active && !link.gone && !link.finishing && !self.takes_nothing((id, subscription))
+    }
+
+    /// Whether a subscription gets nothing until its connection takes bytes or is read again.
+    fn takes_nothing(&self, (id, subscription): (u64, u32)) -> bool {
+        let link = &self.links[&id];
+        link.stalled || link.bars(subscription) || self.stalled.contains(&id)
     }
 
     /// Groups end with their last message, and one that takes no byte loses its own.
@@ -104,8 +110,10 @@ impl Oracle {
         let Some(group) = self.group_of(id) else { return false };
         let mut others =
             self.channels[group.0].open.iter().filter(|&&other| self.messages[other].group == Some(group.1));
-        // One that takes bytes again before the last message that it has is back keeps the group.
-        let holder = self.holders.get(&group).or_else(|| self.lost_holders.get(&group));
+        // One that takes bytes again before the last message that it has is back keeps the group. One that still takes
+        // nothing holds back none.
+        let lost = self.lost_holders.get(&group).filter(|&&holder| !self.takes_nothing(holder));
+        let holder = self.holders.get(&group).or(lost);
         let is_full = holder.is_some_and(|(id, sub)| {
             let link = &self.links[id];
             let sub_row = link.subs.get(sub).filter(|sub| sub.active);

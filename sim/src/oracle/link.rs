@@ -134,7 +134,9 @@ pub(super) struct Link {
     pub(super) credited_since_slow: bool,
     /// It may have been without room, and has not been empty since.
     pub(super) maybe_full: bool,
-    /// Some of what it got has attributes, which fill its outbox beside the bytes.
+    /// Some of what is in its outbox, or came out of it in this step, has attributes.
+    pub(super) has_attributes: bool,
+    /// Some of what it ever got has attributes, which fill its outbox beside the bytes.
     pub(super) had_attributes: bool,
     /// It missed something in this step, which may be among what is new.
     pub(super) dropping: bool,
@@ -196,6 +198,7 @@ impl Link {
             told_slow: false,
             credited_since_slow: true,
             maybe_full: false,
+            has_attributes: false,
             had_attributes: false,
             dropping: false,
             overlaps: false,
@@ -221,6 +224,17 @@ impl Link {
     pub(super) fn take_owed(&mut self, range: &RangeInclusive<u64>) -> BTreeMap<u64, Owed> {
         let known: Vec<u64> = self.tags.keys().copied().filter(|tag| range.contains(tag)).collect();
         known.into_iter().filter_map(|tag| Some((tag, self.tags.remove(&tag)?))).collect()
+    }
+
+    /// Its acks are read from now on.
+    pub(super) fn is_read_again(&mut self, now: Time) {
+        self.pauses.last_mut().into_iter().for_each(|pause| _ = pause.1.get_or_insert(now));
+        self.has_lapsed = false;
+    }
+
+    /// Whether a subscription gets nothing until the connection is read again.
+    pub(super) fn bars(&self, subscription: u32) -> bool {
+        self.has_lapsed && self.subs.get(&subscription).is_some_and(|sub| sub.prefetch.is_some())
     }
 
     pub(super) fn waiting_acks(&self, subscription: u32) -> usize {

@@ -205,7 +205,10 @@ impl Oracle {
         self.refusals = 0;
         match act {
             Act::Command(id, command) => self.command(*id, command)?,
-            Act::Drain => self.draining = true,
+            Act::Drain => {
+                self.draining = true;
+                self.links.values_mut().for_each(|link| link.is_read_again(now));
+            }
             Act::SetRules(rules) => {
                 self.settings.rules.clone_from(rules);
                 self.rules_since = self.now;

@@ -35,7 +35,8 @@ impl Oracle {
             let id = reported.id.0;
             let Some(link) = self.links.get_mut(&id).filter(|link| !link.gone) else { continue };
             link.outbox = reported.outbox;
-            link.had_attributes |= reported.outbox_attributes > 0;
+            link.has_attributes = reported.outbox_attributes > 0;
+            link.had_attributes |= link.has_attributes;
             if reported.slow && link.slow.is_none() {
                 let never_drained = !link.credited_since_slow;
                 promise!(

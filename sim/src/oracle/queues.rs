@@ -294,7 +294,7 @@ impl Oracle {
         let prefetch = link.subs[&subscription].prefetch;
         let acks = prefetch.is_some_and(|prefetch| link.waiting_acks(subscription) >= prefetch);
         let outbox = link.outbox > 0 || !link.unacknowledged.is_empty() || link.maybe_full;
-        link.closing || outbox || link.stalled || link.has_lapsed || acks
+        link.closing || outbox || link.stalled || link.bars(subscription) || acks
     }
 
     /// One that has room again gets a turn before anybody else gets two.

@@ -31,13 +31,15 @@ impl Oracle {
     pub(super) fn lapsed(&mut self, id: u64, subscription: u32, range: RangeInclusive<u64>) -> Checked {
         let (now, timeout) = (self.now, self.settings.limits.delivery.ack_timeout);
         promise!(!timeout.is_zero(), "messages {range:?} of {id} came back at an ack time-out, and there is none");
+        // Acks of all are read while the broker drains.
+        let reads_less = !self.draining;
         let link = self.link(id);
         let owed = link.take_owed(&range);
         promise!(
             !owed.is_empty(),
             "messages {range:?} of {id} came back at their ack time-out, and none waited for an ack"
         );
-        link.has_lapsed |= link.paused;
+        link.has_lapsed |= link.paused && reads_less;
         for Owed { message, subscription: of, at } in owed.into_values() {
             promise!(of == subscription, "message {message} of {id} came back for another subscription than its own");
             let (least, _) = unread(&self.links[&id].pauses, timeout, at, now);

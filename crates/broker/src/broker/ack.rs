@@ -231,9 +231,6 @@ impl Broker {
                 let subscription = self.members[member].id;
                 connection.has_lapsed |= connection.ack_clock.is_over(self.now);
                 self.events.push_back(Event::Lapsed { connection: id, subscription, first, last });
-                if self.connections[slot].has_lapsed {
-                    self.open_groups(member);
-                }
                 self.settle_next(slot, &mut settling);
             }
             if !self.spend(4) {
@@ -241,7 +238,8 @@ impl Broker {
             }
         }
         if self.connections[slot].has_lapsed && !had_lapsed {
-            // Messages that it was not handed go to others, too.
+            // Messages that it was not handed go to others, too, and so do its groups.
+            self.lose_groups(slot);
             self.sweep_queues(slot);
         }
         self.arm_acks(slot);

@@ -57,7 +57,7 @@ impl Broker {
             && row.waiters.is_empty()
             && row.temporary.is_empty()
         {
-            debug_assert!(!row.is_owed && row.skipped.is_empty());
+            debug_assert!(!row.is_owed && row.skipped.is_empty() && row.lapsed.is_empty());
             self.connections.remove(slot);
             self.troubled.remove(&slot);
             self.tied.remove(&slot);
@@ -92,6 +92,9 @@ impl Broker {
 
     /// Closes all that are done, some a step, while the broker drains.
     pub(super) fn close_all(&mut self, from: usize) {
+        if !self.start_all_acks() {
+            return self.drain_from(from);
+        }
         if self.awaits_room() {
             return;
         }
@@ -131,7 +134,9 @@ impl Broker {
             self.drain_from(0);
             return true;
         }
-        while let Some(member) = self.connections[slot].skipped.first {
+        loop {
+            let row = &self.connections[slot];
+            let Some(member) = row.skipped.first.or(row.lapsed.first) else { return false };
             let channel = &self.channels[self.members[member].channel];
             let has_some = channel.backlog.has_ready() || channel.backlog.has_bound(member);
             if has_some && !channel.is_paused {
@@ -143,6 +148,5 @@ impl Broker {
                 return true;
             }
         }
-        false
     }
 }

@@ -95,7 +95,8 @@ pub(super) struct Connection {
     pub(super) ack_clock: AckClock,
     /// Leases with an ack time-out, by when that ends on its clock.
     pub(super) ack_due: BTreeSet<(Time, u64)>,
-    /// Messages came back at their ack time-out while it was not read: it gets no others of queues until it is.
+    /// Messages came back at their ack time-out while it was not read: its subscriptions with acks get no others until it
+    /// is. Those without acks may be all that drains the queue that it waits for.
     pub(super) has_lapsed: bool,
     /// When its [`Timer::Ack`](super::Timer) is armed for.
     pub(super) ack_timer: Option<Time>,
@@ -148,6 +149,8 @@ pub(super) struct Connection {
     pub(super) wakes_all: bool,
     /// Members whose queues found no room here, the longest waiting first.
     pub(super) skipped: List<MemberSlot>,
+    /// Members with acks whose queues found that it has lapsed.
+    pub(super) lapsed: List<MemberSlot>,
     /// Subscriptions whose prefetch has room again.
     pub(super) freed: VecDeque<SubscriptionSlot>,
     pub(super) full: Option<Full>,
@@ -216,15 +219,10 @@ impl Connection {
     /// Whether a queue may give it messages, as far as there is room.
     pub(super) fn is_able(&self) -> bool {
         self.phase == Phase::Open
-            && !self.takes_nothing()
+            && !self.stalled
             && !self.recalling
             && self.sweep == Sweep::No
             && self.wanted == Sweep::No
-    }
-
-    /// Whether it loses its groups, and gets nothing of queues, until it takes bytes or is read again.
-    pub(super) fn takes_nothing(&self) -> bool {
-        self.stalled || self.has_lapsed
     }
 
     /// Bytes of queues that are ahead of a consumer without acks.
@@ -305,6 +303,7 @@ impl Connection {
             || self.pass.is_some()
             || !self.waiters.is_empty()
             || !self.skipped.is_empty()
+            || !self.lapsed.is_empty()
             || !self.freed.is_empty()
             || !self.joining.is_empty()
             || !self.visits.is_empty()

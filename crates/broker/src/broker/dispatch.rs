@@ -184,6 +184,8 @@ impl Broker {
         let mut skipped = Skipped::No;
         if subscription.is_ended || !connection.is_able() || connection.is_full_for_queues() {
             skipped = Skipped::Outbox;
+        } else if connection.has_lapsed && subscription.ack != AckMode::Auto {
+            skipped = Skipped::Lapsed;
         } else if prefetch == 0 {
             skipped = Skipped::Prefetch;
         }

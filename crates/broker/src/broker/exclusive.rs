@@ -42,7 +42,7 @@ impl Broker {
                 front.1 = behind;
             }
             self.claim_queue(member);
-            if self.connections[slot].stalled {
+            if self.takes_nothing(member) {
                 self.open_groups(member);
             }
         }

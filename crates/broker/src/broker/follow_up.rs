@@ -205,7 +205,10 @@ impl Broker {
         while let Some(&subscription) = self.connections[slot].freed.front() {
             let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot);
             let first = known.filter(|row| row.prefetch_left() > 0).and_then(|row| row.skipped.first);
-            let able = self.connections[slot].is_able() && !self.connections[slot].is_full_for_queues();
+            // Of all subscriptions, those with acks alone have a prefetch.
+            let row = &self.connections[slot];
+            let has_lapsed = row.has_lapsed;
+            let able = row.is_able() && !row.is_full_for_queues() && !has_lapsed;
             let Some(member) = first.filter(|_| able) else {
                 // The rest finds no room, and is told by what it waits for.
                 if let Some(member) = first {
@@ -213,7 +216,8 @@ impl Broker {
                         self.connections.edit(slot);
                         return;
                     }
-                    self.skip_again(member, Skipped::Outbox);
+                    let waits_for = if has_lapsed { Skipped::Lapsed } else { Skipped::Outbox };
+                    self.skip_again(member, waits_for);
                     continue;
                 }
                 self.connections.quietly().row(slot).freed.pop_front();
@@ -224,7 +228,9 @@ impl Broker {
             }
         }
         while self.connections[slot].is_able() && !self.connections[slot].is_full_for_queues() {
-            let Some(member) = self.connections[slot].skipped.first else { return };
+            let row = &self.connections[slot];
+            let lapsed = row.lapsed.first.filter(|_| !row.has_lapsed);
+            let Some(member) = row.skipped.first.or(lapsed) else { return };
             if !self.wake_member(slot, member) {
                 return;
             }

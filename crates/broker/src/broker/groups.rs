@@ -1,8 +1,8 @@
 //! Message groups: the messages of one go to one consumer, in order, and others flow past them.
 //!
 //! A group is bound to the consumer that gets its first message, and stays with it as long as one of its messages waits or
-//! is not done. A consumer that leaves, is excluded by another, or takes no byte for the write time-out, loses its groups:
-//! each is free once nothing of it is with that consumer any more, so that two never have messages of one at once.
+//! is not done. A consumer that leaves, is excluded by another, or takes nothing, loses the groups of which messages wait: each
+//! is free once nothing of it is with that consumer any more, so that two never have messages of one at once.
 
 use super::Broker;
 use super::dispatch::Lane;
@@ -157,14 +157,16 @@ impl Broker {
     }
 
     fn filing(&self, slot: ChannelSlot, group: GroupSlot) -> Filing {
-        let groups = self.channels[slot].groups.as_ref();
+        let channel = &self.channels[slot];
+        let groups = channel.groups.as_ref();
         match groups.map(|groups| &groups.rows[group]) {
             Some(&Group { member: Some(member), in_flight, .. }) => {
                 let row = &self.members[member];
-                let has_left = row.has_left || !self.may_consume(member);
+                let may_consume = channel.only_consumer().is_none_or(|only| only == member);
+                let loses = row.has_left || !may_consume || self.row_takes_nothing(row);
                 match in_flight {
-                    0 if has_left || self.connections[row.connection].takes_nothing() => Filing::Free,
-                    1.. if has_left => Filing::Nowhere,
+                    0 if loses => Filing::Free,
+                    1.. if loses => Filing::Nowhere,
                     _ => Filing::Member(member, row.skipped_in == Skipped::No),
                 }
             }
@@ -322,12 +324,8 @@ impl Broker {
             assert_eq!(row.in_flight, with_consumers, "messages of {:?} with consumers", row.name);
             let all = waiting[group.index()] + with_consumers;
             assert_eq!(row.messages, all, "messages of group {:?}", row.name);
-            let is_stalled = |member: MemberSlot| {
-                let member = &self.members[member];
-                !member.has_left && self.connections[member.connection].takes_nothing()
-            };
             let filing = self.filing(slot, group);
-            let is_filed = channel.backlog.is_filed(group, filing) || row.member.is_some_and(is_stalled);
+            let is_filed = channel.backlog.is_filed(group, filing);
             assert!(is_filed || self.has_work(), "group {:?} waits where it should: {filing:?}", row.name);
         }
         groups.rows.iter().map(|(_, row)| cost::group(row.name.len())).sum()

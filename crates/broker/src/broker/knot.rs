@@ -72,10 +72,12 @@ impl Broker {
                 if row.phase != Phase::Gone {
                     self.events.push_back(Event::Pause { connection: row.id, reason: reason.clone() });
                 }
-                let now = self.now;
+                let (now, is_draining) = (self.now, self.draining);
                 let row = self.connections.quietly().row(slot);
                 row.is_told = true;
-                row.ack_clock.stop(now);
+                if !is_draining {
+                    row.ack_clock.stop(now);
+                }
             }
             (true, true) => self.resume(slot),
             _ => {}
@@ -83,19 +85,41 @@ impl Broker {
     }
 
     fn resume(&mut self, slot: ConnectionSlot) {
-        let now = self.now;
         let row = self.connections.quietly().row(slot);
         row.is_told = false;
+        self.start_acks(slot);
+        let row = &self.connections[slot];
+        if row.phase != Phase::Gone {
+            self.events.push_back(Event::Resume { connection: row.id });
+        }
+    }
+
+    /// A connection's acks are read from now on.
+    fn start_acks(&mut self, slot: ConnectionSlot) {
+        let now = self.now;
+        let row = self.connections.quietly().row(slot);
         row.ack_clock.start(now);
         let has_lapsed = std::mem::take(&mut row.has_lapsed);
         if !row.ack_due.is_empty() || has_lapsed {
             // It may get messages of queues again.
             self.arm_acks(slot);
         }
-        let row = &self.connections[slot];
-        if row.phase != Phase::Gone {
-            self.events.push_back(Event::Resume { connection: row.id });
+    }
+
+    /// The acks of all connections are read while the broker drains: starts their time-outs, some a step. Returns whether
+    /// all are started. A connection that is paused meanwhile does not stop them.
+    pub(super) fn start_all_acks(&mut self) -> bool {
+        while self.reads_from < self.connections.end() {
+            if !self.spend(1) {
+                return false;
+            }
+            let told = self.connections.at(self.reads_from).filter(|(_, row)| row.is_told);
+            if let Some((slot, _)) = told {
+                self.start_acks(slot);
+            }
+            self.reads_from += 1;
         }
+        true
     }
 
     /// Unties the knot of which a connection is a part, if it is.
@@ -139,7 +163,8 @@ impl Broker {
             Blocked::Share(queue) => (queue, true),
             Blocked::Subscriber(_) | Blocked::Memory | Blocked::Joining | Blocked::Receipts => return None,
         };
-        // Publishers of a queue that rejects wait for the call at hand alone.
+        // Publishers of a queue that rejects wait for no consumer: only until what comes back, what joins or what is moved
+        // is there, some a call.
         let is_brief = !is_share && self.rejects(queue);
         (self.channels[queue].kind == Kind::Queue && !is_brief).then_some(Awaited { queue, is_share })
     }
@@ -200,7 +225,8 @@ impl Broker {
                 continue;
             }
             if !row.is_told || self.subscriptions[member.subscription].ack == AckMode::Auto {
-                if is_bound && !self.channels[queue].backlog.has_bound(at) {
+                // A group of one that takes nothing may wait for the acks of what that has.
+                if is_bound && !self.channels[queue].backlog.has_bound(at) && !self.takes_nothing(at) {
                     continue;
                 }
                 return Consumers::Free;

@@ -148,12 +148,13 @@ impl Broker {
                 self.connections.edit(slot);
                 return false;
             }
+            let takes_nothing = self.takes_nothing(member);
             let connection = self.connections.edit(slot);
             connection.returning.pop_front();
-            let takes_nothing = connection.phase == Phase::Gone || connection.stalled;
+            let is_gone = connection.phase == Phase::Gone;
             let row = self.members.row(member);
             row.is_returning = false;
-            let (channel, goes) = (row.channel, takes_nothing || row.reclaims);
+            let (channel, goes) = (row.channel, is_gone || row.reclaims || takes_nothing);
             self.channels.edit(channel).returning -= 1;
             let first_rank = self.channels[channel].backlog.first_rank();
             if let Some(rank) = first_rank.filter(|_| goes) {
@@ -172,7 +173,7 @@ impl Broker {
             let channel = row.channel;
             self.channels.edit(channel).returning += 1;
             self.connections.edit(slot).returning.push_back(member);
-            if self.connections[slot].stalled {
+            if self.takes_nothing(member) {
                 self.open_groups(member);
             }
         }

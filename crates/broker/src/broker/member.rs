@@ -53,6 +53,8 @@ pub(super) enum Skipped {
     Outbox,
     /// Of its subscription.
     Prefetch,
+    /// Of its connection: it is not read, and messages with acks came back from it.
+    Lapsed,
     /// None: another one is the only consumer of the queue.
     Excluded,
 }
@@ -194,7 +196,9 @@ impl Broker {
         }
         let behind = self.members[member].of_subscription.next;
         let visits = &mut self.connections.quietly().row(connection).visits;
+        let looked_at = visits.len() / 8;
         visits.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
+        self.spend(looked_at);
         let list = &mut self.subscriptions.row(subscription).members;
         list.remove(&mut self.members, member, of_subscription);
         let row = self.members.row(member);
@@ -231,12 +235,24 @@ impl Broker {
         }
     }
 
+    /// Whether a member loses its groups, and gets no messages, until its connection takes bytes or is read again.
+    pub(super) fn takes_nothing(&self, member: MemberSlot) -> bool {
+        self.row_takes_nothing(&self.members[member])
+    }
+
+    pub(super) fn row_takes_nothing(&self, row: &Member) -> bool {
+        let connection = &self.connections[row.connection];
+        connection.stalled
+            || connection.has_lapsed && !row.has_left && self.subscriptions[row.subscription].ack != AckMode::Auto
+    }
+
     /// A queue passes a member over, which has no turn until it has room again.
     pub(super) fn skip(&mut self, member: MemberSlot, list: Skipped) {
         let channel = self.members[member].channel;
         self.channels.quietly().row(channel).turns.remove(&mut self.members, member, turn);
         self.list_skipped(member, list);
-        if self.channels[channel].groups.is_some() && list != Skipped::Excluded {
+        // One that takes nothing has none to wait for: those that are still filed under it are to be looked at.
+        if self.channels[channel].groups.is_some() && list != Skipped::Excluded && !self.takes_nothing(member) {
             self.shut_groups(member);
         }
     }
@@ -281,6 +297,7 @@ impl Broker {
         match skipped_in {
             Skipped::No | Skipped::Excluded => None,
             Skipped::Outbox => Some(&mut self.connections.quietly().row(connection).skipped),
+            Skipped::Lapsed => Some(&mut self.connections.quietly().row(connection).lapsed),
             Skipped::Prefetch => Some(&mut self.subscriptions.row(subscription).skipped),
         }
     }

@@ -28,6 +28,7 @@
 //! | freed memory | | wake who waits for memory, and who waits for a channel's share |
 //!
 //! All of it is done in steps ([`Broker::spend`]); what one call leaves over, the next goes on with.
+//! Subscriptions that are to join a new channel are the exception: a timer that is due at once goes on with them.
 
 mod ack;
 mod ack_clock;
@@ -202,6 +203,8 @@ pub struct Broker {
     awaited: bool,
     /// Progress of closing connections, while the broker drains.
     drained_to: Option<usize>,
+    /// While the broker drains: the acks of all connections before this one are read.
+    reads_from: usize,
     paused: usize,
     /// Of these, connections that are gone, and whose messages still wait.
     paused_gone: usize,
@@ -296,7 +299,7 @@ impl Broker {
     }
 
     /// Ends the service: what waits for connections is still delivered, then they are closed.
-    /// The driver reads no more publishers from now on.
+    /// The driver reads no more publishers from now on; acks it reads to the end, also those of paused connections.
     pub fn drain(&mut self, now: Time) {
         self.begin(now);
         self.draining = true;

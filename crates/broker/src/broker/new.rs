@@ -56,6 +56,7 @@ impl Broker {
             draining: false,
             awaited: false,
             drained_to: None,
+            reads_from: 0,
             paused: 0,
             paused_gone: 0,
             stuck: 0,

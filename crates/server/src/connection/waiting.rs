@@ -36,6 +36,12 @@ impl Connection<'_> {
         }
     }
 
+    /// Whether more is read of the peer. While the server drains, acks are read to the end, also those of a paused connection:
+    /// they may be all that others wait for.
+    pub(super) fn reads(&mut self) -> bool {
+        if self.hub.is_draining() { self.session.stomp().is_some() } else { !self.handle.is_paused() }
+    }
+
     pub(super) fn interest(&self, reads: bool) -> Interest {
         // A reset is to be noticed also where nothing is to be read or written.
         let mut interest = Interest::ERROR;

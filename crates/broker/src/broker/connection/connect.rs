@@ -73,6 +73,7 @@ impl Broker {
             pass: None,
             wakes_all: false,
             skipped: List::new(),
+            lapsed: List::new(),
             freed: VecDeque::new(),
             full: None,
             window: self.limits.initial_window(),

@@ -224,7 +224,7 @@ fn a_group_of_a_consumer_that_takes_no_byte_for_the_write_timeout_goes_to_anothe
     bench.send(1, Command::Recalled { kept: 0 });
     check(&bench.subscribe_with(2, "/queue/a", manual(9)), &["2:0", "2:1", "2:2"]);
     is_right(&bench);
-    // The first one keeps what has reached it, and so its group.
+    // The first one keeps what has reached it, and nobody gets others of the group before it has acked that.
     let mut bench = Bench::new(Limits { write_timeout: Duration::from_secs(10), ..Limits::default() });
     bench.subscribe_with(1, "/queue/a", manual(9));
     publish(&mut bench, "g", &["0", "1"]);
@@ -233,7 +233,9 @@ fn a_group_of_a_consumer_that_takes_no_byte_for_the_write_timeout_goes_to_anothe
     check(&bench.pass(10_000), &["recall 1"]);
     bench.send(1, Command::Recalled { kept: 0 });
     check(&publish(&mut bench, "g", &["2"]), &[]);
-    check(&bench.credit(1, 0), &["1:1", "1:2"]);
+    check(&bench.credit(1, 0), &[]);
+    is_right(&bench);
+    check(&bench.send(1, ack(1, 1)), &["2:1", "2:2"]);
     is_right(&bench);
 }
 

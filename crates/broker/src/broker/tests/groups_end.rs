@@ -3,7 +3,7 @@
 use super::durable::{QUEUE, durable_as, end};
 use super::groups::{is_right, of};
 use super::retry::{ack, nack};
-use super::{Bench, check, manual};
+use super::{Bench, brief, check, manual};
 use crate::{AckMode, Attributes, Command, DeliveryTag, Event, Limits, Packer, SubscriptionId};
 use std::sync::Arc;
 use std::time::Duration;
@@ -192,4 +192,54 @@ fn many_subscriptions_lose_their_groups_in_steps() {
     bench.send(1, Command::Disconnect);
     bench.pass(0);
     assert_eq!(bench.broker.totals().memory, bench.broker.audit());
+}
+
+#[test]
+fn a_consumer_that_takes_nothing_loses_every_group_of_which_it_has_nothing_whatever_waits_before_it() {
+    for steps in [1, 4096] {
+        let mut bench = Bench::new(Limits { write_timeout: Duration::from_millis(10), ..Limits::default() });
+        bench.subscribe_with(1, "/queue/a", manual(2));
+        check(&publish(&mut bench, "/queue/a", "g", &["a1"]), &["1:a1"]);
+        check(&publish(&mut bench, "/queue/a", "h", &["b1"]), &["1:b1"]);
+        check(&publish(&mut bench, "/queue/a", "g", &["a2", "a3"]), &[]);
+        check(&publish(&mut bench, "/queue/a", "h", &["b2"]), &[]);
+        bench.credit(1, 12);
+        check(&bench.send(1, ack(2, 2)), &["1:a2"]);
+        bench.subscribe_with(2, "/queue/a", manual(1));
+        bench.broker.set_steps_per_call(steps);
+        let taken = brief(&bench.pass(10));
+        assert!(taken.contains(&"2:b2".to_owned()), "{taken:?}");
+        is_right(&bench);
+        // Messages that it was not written come back, and the rest of their group waits for the ack of the first.
+        let mut lines = brief(&bench.send(1, Command::Recalled { kept: 0 }));
+        bench.credit(2, 6);
+        lines.extend(brief(&bench.send(2, ack(1, 1))));
+        bench.rest();
+        lines.extend(brief(&bench.events()));
+        assert!(!lines.iter().any(|line| line.contains(":a")), "{lines:?}");
+        is_right(&bench);
+        bench.send(1, ack(1, 1));
+        bench.rest();
+        is_right(&bench);
+    }
+}
+
+#[test]
+fn a_message_of_no_group_shuts_no_group_of_a_consumer_that_takes_nothing() {
+    let mut bench = Bench::new(Limits { write_timeout: Duration::from_millis(10), ..Limits::default() });
+    bench.subscribe_with(2, "/queue/a", manual(9));
+    bench.subscribe_with(1, "/queue/*", manual(9));
+    check(&publish(&mut bench, "/queue/a", "h", &["0"]), &["1:0"]);
+    bench.credit(1, 5);
+    assert!(bench.broker.pause_queue(bench.now, b"/queue/a"));
+    check(&bench.publish(3, "/queue/a", &["x", "y"]), &[]);
+    check(&publish(&mut bench, "/queue/a", "h", &["1"]), &[]);
+    check(&bench.send(1, ack(1, 1)), &[]);
+    check(&bench.publish(3, "/queue/b", &["z"]), &["1:z"]);
+    check(&bench.pass(10), &["recall 1"]);
+    // The consumer still has its turn, and is passed over now.
+    assert!(bench.broker.resume_queue(bench.now, b"/queue/a"));
+    bench.rest();
+    check(&bench.events(), &["2:x", "2:y", "2:1"]);
+    is_right(&bench);
 }
