@@ -89,8 +89,10 @@ pub(super) struct Channel {
     pub(super) dead: u64,
     /// Of these, those of this step that the books know of.
     pub(super) died: u64,
-    /// Its oldest are dropped in this step, before or after others of it are handed out.
-    pub(super) drops: bool,
+    /// So many of its oldest are dropped in this step, before or after others of it are handed out.
+    pub(super) drops: usize,
+    /// Messages that may be those: later ones of their group were handed out in this step.
+    pub(super) passed: BTreeSet<usize>,
     /// Dead letters that were moved back to it and were not handed out as such, and the steps of all moves.
     pub(super) back: usize,
     pub(super) moves: Vec<u64>,

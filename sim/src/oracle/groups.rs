@@ -15,6 +15,7 @@ impl Oracle {
     pub(super) fn hand_of_group(&mut self, message: usize, to: (u64, u32)) -> Checked {
         let Some(group) = self.group_of(message) else { return Ok(()) };
         self.counts.handed_of_groups += 1;
+        let mut passed = Vec::new();
         for &other in &self.channels[group.0].open {
             let row = &self.messages[other];
             if other == message || row.group != Some(group.1) {
@@ -24,11 +25,19 @@ impl Oracle {
                 promise!(id == to.0, "{} got message {message} of group {group:?}, and {id} has message {other}", to.0);
             }
             let is_alike = row.priority == self.messages[message].priority && self.is_before(other, message);
-            let earlier = is_alike && row.fate == Fate::Taken && !self.may_be_passed(other);
+            if is_alike && row.fate == Fate::Taken && !self.may_be_passed(other) {
+                passed.push(other);
+            }
+        }
+        if !passed.is_empty() {
+            let books = self.channels.get_mut(group.0).expect("it is there");
+            books.passed.extend(passed);
             promise!(
-                !earlier,
-                "{} got message {message} of group {group:?}, and {other} of it is to come before",
-                to.0
+                books.passed.len() <= books.drops,
+                "{} got message {message} of group {group:?}, {:?} are to come before, and {} were dropped",
+                to.0,
+                books.passed,
+                books.drops
             );
         }
         let holder = self.holders.insert(group, to);
@@ -50,13 +59,11 @@ impl Oracle {
         row.group.map(|group| (row.channel, group))
     }
 
-    /// Whether a message holds back none of its group: it may be gone, also by the bound of its queue in this step, or its
-    /// publisher delays it.
+    /// Whether a message holds back none of its group: it may be gone, but for the bound of its queue, or its publisher
+    /// delays it.
     fn may_be_passed(&self, id: usize) -> bool {
         let message = &self.messages[id];
-        let is_over = message.purged
-            || self.channels[message.channel].drops
-            || message.expires.is_some_and(|expires| expires <= self.now);
+        let is_over = message.purged || message.expires.is_some_and(|expires| expires <= self.now);
         let may_wait = message.delayed && message.tried == 0;
         is_over || may_wait && Time(message.not_before.0 + LATENESS) > self.now
     }

@@ -110,7 +110,9 @@ impl Oracle {
             let counted = self.counted_dead(name, status);
             let drops_old = self.settings.limits.overflow == QueueOverflow::DropOld;
             let books = self.channels.entry(name).or_default();
-            books.drops = counted > books.dead + books.died && (drops_old || books.source.is_some());
+            let new = counted.saturating_sub(books.dead + books.died) as usize;
+            books.drops = if drops_old || books.source.is_some() { new } else { 0 };
+            books.passed.clear();
         }
     }
 
