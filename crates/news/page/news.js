@@ -7,7 +7,7 @@ let busy = false;
 let again = false;
 /// On a phone the sites would hide the headlines: they are folded until somebody opens them.
 const phone = matchMedia("(max-width: 640px)");
-let isOpen = !phone.matches;
+let isOpen = false;
 
 function say(state, text) {
     link.dataset.state = state;
@@ -56,6 +56,9 @@ async function fill() {
     }
 }
 
+/// Elements of the sites that tell when they are folded.
+const watched = new WeakSet();
+
 /// The sites, as they were left. In a wide window there is no way to fold them.
 function fold() {
     const sites = content.querySelector(".fold");
@@ -63,7 +66,11 @@ function fold() {
         return;
     }
     sites.open = isOpen || !phone.matches;
-    sites.addEventListener("toggle", () => { isOpen = sites.open; });
+    if (!watched.has(sites)) {
+        watched.add(sites);
+        // A wide window opens them by itself.
+        sites.addEventListener("toggle", () => { isOpen = phone.matches ? sites.open : isOpen; });
+    }
 }
 
 function listen() {

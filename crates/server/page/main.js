@@ -157,7 +157,7 @@ function draw(name, answer) {
     text(element("caption"), `${count(number, noun)}, with figures that change`);
     element("more").hidden = !view.canShowMore(number);
     // Channels of the program itself are none of its user's: how to begin is said as if there were none.
-    element("empty").hidden = number > 0 && !answer.are_own;
+    element("empty").hidden = number > 0 && !(answer.are_own && view.filter === "");
     element("table").hidden = number === 0;
     text(element("empty-title"), view.filter === "" ? `There is no ${noun} of yours yet. Two terminals make the first one:` : `No ${noun} matches the filter.`);
     element("empty-how").hidden = view.filter !== "";

@@ -285,7 +285,7 @@ impl<'a> Connection<'a> {
             if !self.commands.is_empty() {
                 let id = self.handle.id();
                 self.hub.apply(id, &mut self.commands, &mut self.dirty, slice);
-            } else if self.session.has_backlog() && self.wrong.is_none() && self.reads() {
+            } else if self.session.has_backlog() && self.wrong.is_none() && self.resumes() {
                 SCRATCH.with_borrow_mut(|Scratch { commands, .. }| {
                     let parsed = self.session.resume(COMMANDS, commands);
                     self.take(parsed, commands, slice);
@@ -370,9 +370,13 @@ impl<'a> Connection<'a> {
         }
         if self.hub.is_draining() && self.session.stomp().is_some() {
             // Nobody is told that these were carried out.
-            commands.retain(|command| {
+            commands.retain_mut(|command| {
+                if let Command::Reserve { bytes, whole } = command {
+                    // What is thrown away needs no memory, and waits for none.
+                    (*bytes, *whole) = (0, 0);
+                }
                 let is_told = matches!(command, Command::PublishWithReceipt { .. } | Command::Receipt { .. });
-                !is_told && !matches!(command, Command::Publish { .. } | Command::Reserve { .. })
+                !is_told && !matches!(command, Command::Publish { .. })
             });
         }
         if !commands.is_empty() {

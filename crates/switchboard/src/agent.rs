@@ -1,7 +1,7 @@
 //! `switchboard agent`.
 
 use crate::block_on;
-use crate::escape::escape;
+use crate::escape::{self, escape};
 use crate::http::{HttpArgs, HttpServer, IMPOSSIBLE_TOKEN, is_impossible, not_http};
 use crate::output::{UsageError, note, plain};
 use crate::server_address::{AddressError, Door, ServerAddress, or_default};
@@ -68,8 +68,8 @@ pub(crate) struct Agent {
     /// Number of reports that are kept while the collector is away, one a second; from 1 to 1000000.
     #[arg(long, allow_hyphen_values = true, value_name = "N", value_parser = backlog, default_value_t = Options::default().backlog)]
     backlog: usize,
-    /// Time limit for the delivery of the last reports at the end, and once more for the question who is there if no collector
-    /// takes them.
+    /// Time limit for the delivery of the last reports at the end. If no collector takes them, the agent asks for as long again
+    /// what answers there.
     #[arg(long, allow_hyphen_values = true, value_name = "DURATION", value_parser = crate::cli::duration, default_value = "1")]
     linger: Duration,
     /// Print {"code", "collector", "delivered", "lost", "problem"} to the standard error at the end: the standard output is the
@@ -153,7 +153,8 @@ pub(crate) fn run(args: Agent) -> Result<ExitCode> {
     };
     let reports = reports.map(|reports| if reports.lost > 0 { named(reports, &options) } else { reports });
     if args.json {
-        note(format_args!("{}", summary(code, &options.collector, reports.as_ref())));
+        let summary = summary(code, &options.collector, reports.as_ref()).to_string();
+        note(format_args!("{}", escape::json(&summary)));
         return Ok(code.into());
     }
     // The standard error is the command's: a word is said there only when something is missing.
@@ -185,13 +186,13 @@ fn summary(code: u8, collector: &str, reports: Option<&Outcome>) -> serde_json::
     })
 }
 
-/// The same, with the service or the protocol that is there where a collector was expected. Takes `linger` at most, for a server
-/// may answer byte by byte for ever.
+/// The same, with the service or the protocol at an address where a collector was expected. Takes `linger` at most, because a
+/// server may answer byte by byte for ever.
 fn named(reports: Outcome, options: &Options) -> Outcome {
-    let (asked, own, (tell, told)) = (reports.clone(), options.clone(), mpsc::channel());
+    let (asked, own, (sender, receiver)) = (reports.clone(), options.clone(), mpsc::channel());
     // It ends with this program.
-    std::thread::spawn(move || tell.send(asked_who(asked, &own)));
-    told.recv_timeout(options.linger.min(QUESTION)).unwrap_or(reports)
+    std::thread::spawn(move || sender.send(asked_who(asked, &own)));
+    receiver.recv_timeout(options.linger.min(QUESTION)).unwrap_or(reports)
 }
 
 fn asked_who(reports: Outcome, options: &Options) -> Outcome {

@@ -1,5 +1,6 @@
 //! The standard output, whose reader may leave.
 
+use crate::escape;
 use crate::log;
 use anyhow::{Context, Result};
 use std::fmt;
@@ -58,6 +59,11 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
         result => result.context("cannot write the output"),
     }
+}
+
+/// Writes JSON, and a line's end. What would steer a terminal is escaped in its texts.
+pub(crate) fn write_json(json: impl fmt::Display) -> Result<()> {
+    write(format!("{}\n", escape::json(&json.to_string())).as_bytes())
 }
 
 /// Writes one line about how it goes, for people. Nothing depends on whether somebody reads it: a service's

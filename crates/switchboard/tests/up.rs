@@ -4,9 +4,7 @@ mod common;
 
 use common::{BROKER_AND_MONITOR, Lines, Program, poll, switchboard};
 use serde_json::Value;
-use std::fs::DirBuilder;
 use std::net::TcpListener;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -162,16 +160,16 @@ fn a_broker_that_cannot_start_stops_no_monitor_and_is_tried_again() {
 }
 
 #[test]
-fn a_broker_answers_and_stops_while_a_monitor_takes_long_to_start() {
+fn a_broker_answers_and_stops_while_another_service_takes_long_to_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().join("data");
-    DirBuilder::new().recursive(true).mode(0o700).create(data.join("monitor")).expect("made");
     // A reader of a FIFO waits for a writer, of which there is none.
-    let names = data.join("monitor/names.jsonl");
-    assert!(Command::new("mkfifo").arg(&names).status().expect("mkfifo").success());
+    let sites = directory.path().join("sites");
+    assert!(Command::new("mkfifo").arg(&sites).status().expect("mkfifo").success());
     let address = taken().1;
     let mut command = switchboard(&["up", "--listen", &address, "--http", "", "--set", "monitor.listen=127.0.0.1:0"]);
-    command.args(BROKER_AND_MONITOR).args(["--set", "monitor.collect=tcp://127.0.0.1:0", "--data"]);
+    command.args(BROKER_AND_MONITOR).args(["--set", "monitor.collect=tcp://127.0.0.1:0"]);
+    command.args(["--set", "news.listen=127.0.0.1:0", "--set", &format!("news.sites={}", sites.display()), "--data"]);
     command.arg(&data).arg("--ready-file").arg(ready_file(directory.path())).stderr(Stdio::piped());
     let mut program = Program::start(&mut command).expect("it starts");
     let log = Lines::of(program.child.stderr.take().expect("a pipe"));
@@ -183,7 +181,7 @@ fn a_broker_answers_and_stops_while_a_monitor_takes_long_to_start() {
         (!String::from_utf8_lossy(&output.stderr).contains("refused")).then_some(output)
     });
     assert!(sent.status.success(), "{sent:?}");
-    assert!(!ready_file(directory.path()).exists(), "the monitor has not begun");
+    assert!(!ready_file(directory.path()).exists(), "news has not begun");
     Up { program, log, directory }.stop();
 }
 

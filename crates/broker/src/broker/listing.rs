@@ -68,8 +68,11 @@ impl Broker {
         }
     }
 
-    /// The reason why the publisher that has waited longest does.
+    /// The reason why the publisher that has waited longest does; none if those that wait are gone.
     fn pause_reason(&self, channel: &Channel) -> Option<PauseReason> {
+        if channel.waiting_publishers() == 0 {
+            return None;
+        }
         let first = channel.waiters.first.or(channel.share_waiters.first)?;
         self.connections[first].reason.clone()
     }

@@ -73,7 +73,10 @@ impl JsonLines {
         let mut lines =
             JsonLines { disk: disk.clone(), path: path.to_owned(), file, count, latest, forgotten: None, max, state };
         lines.forgotten = Some(forgotten).filter(|_| tells_forgotten);
-        lines.flush()?;
+        if lines.state == State::Failed {
+            // A key between two forgotten ones may have lost its line: it is looked for before they are joined over it.
+            lines.rewrite(false)?;
+        }
         Ok(lines)
     }
 
@@ -116,7 +119,7 @@ impl JsonLines {
             }
         }
         if self.state == State::Failed || self.has_slack() {
-            return self.rewrite();
+            return self.rewrite(true);
         }
         if text.is_empty() {
             return Ok(());
@@ -130,7 +133,7 @@ impl JsonLines {
     /// Everything that was appended outlives the machine when this returns.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.state == State::Failed || self.has_slack() {
-            return self.rewrite();
+            return self.rewrite(true);
         }
         if self.state == State::Written {
             self.disk.sync(&self.file)?;
@@ -145,7 +148,8 @@ impl JsonLines {
         self.count > in_force + in_force.max(SLACK)
     }
 
-    fn rewrite(&mut self) -> io::Result<()> {
+    /// Writes the whole file anew; `joins` forgotten keys that have no name between them.
+    fn rewrite(&mut self, joins: bool) -> io::Result<()> {
         self.state = State::Failed;
         if self.latest.len() > self.max {
             let mut keys: Vec<u64> = self.latest.keys().copied().collect();
@@ -155,7 +159,9 @@ impl JsonLines {
         }
         let mut text = first_line();
         if let Some(forgotten) = &mut self.forgotten {
-            forgotten.join(&self.latest);
+            if joins {
+                forgotten.join(&self.latest);
+            }
             // Before the names: a later line is in force.
             forgotten.lines().for_each(|line| put(&line, &mut text));
         }

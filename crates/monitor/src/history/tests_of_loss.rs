@@ -205,6 +205,33 @@ fn a_line_that_is_damaged_or_gone_takes_no_process_with_it() {
 }
 
 #[test]
+fn a_damaged_line_between_two_that_were_forgotten_takes_no_process_with_it() {
+    const FIRST: u32 = SERIES + 1;
+    let directory = tempfile::tempdir().unwrap();
+    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
+    for series in FIRST..=FIRST + 4 {
+        let meta = SeriesMeta { name: format!("p{series}"), ..SeriesMeta::unnamed(series, now(200)) };
+        trial.writer.take(Order::Names(vec![(series, serde_json::to_string(&meta).unwrap())]));
+        trial.writer.take(Order::Points(vec![Point { series, row: row(200) }]));
+        assert!(trial.writer.checkpoint(now(LONG)));
+    }
+    let forgotten = [FIRST + 1, FIRST + 3].map(|series| (series, format!(r#"{{"id":{series}}}"#)));
+    trial.writer.take(Order::Names(forgotten.to_vec()));
+    assert!(trial.writer.flush());
+    drop(trial);
+    let path = directory.path().join("names.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(r#""p10""#), "{text}");
+    fs::write(&path, text.replacen(r#""p10""#, r#""q10""#, 1)).unwrap();
+    for _ in 0..2 {
+        let trial = open(directory.path());
+        let metas = trial.restored.names.iter().map(|line| serde_json::from_str(line).unwrap());
+        let names: Vec<String> = metas.map(|meta: SeriesMeta| meta.name).collect();
+        assert_eq!(names, ["p8", "p10", "p12"]);
+    }
+}
+
+#[test]
 fn a_series_that_was_forgotten_on_purpose_is_not_missed() {
     let directory = filled();
     let mut trial = open(directory.path());

@@ -106,7 +106,7 @@ impl Faults {
         let others = std::mem::take(&mut self.unlogged);
         let others = if others > 0 { format!("; others since the last such line: {others}") } else { String::new() };
         self.logged = Some(now);
-        tracing::warn!("the collector takes ZeroMQ only, and has disconnected a peer: {event}{others}");
+        tracing::warn!("the collector has disconnected a peer: {event}{others}");
         true
     }
 }

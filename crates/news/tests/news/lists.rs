@@ -9,6 +9,7 @@ use switchboard_http_client::Method;
 use switchboard_http_client::header::{CONTENT_TYPE, ORIGIN};
 use switchboard_news::commands;
 use tempfile::TempDir;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_feeds_is_added_to_the_file_and_given_out() {
     let one = Site::start(|path| if path == "/f" { Reply::text(&feed(&["Berry"])) } else { Reply::status(404) });

@@ -22,7 +22,7 @@ pub(super) struct Markers {
 struct State {
     /// Number of the newest that was begun.
     begun: u64,
-    /// Reads that a marker proves which has not begun yet.
+    /// Reads that the next marker proves.
     next: Arc<Notify>,
     /// Reads that the newest marker proves, and those of markers before it that were lost.
     begun_for: Vec<Arc<Notify>>,

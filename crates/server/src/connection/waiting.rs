@@ -36,10 +36,15 @@ impl Connection<'_> {
         }
     }
 
-    /// Whether more is read of the peer. While the server drains, acks are read to the end, also those of a paused connection:
+    /// Returns true if more is read of the peer. While the server drains, acks are read to the end, also those of a paused connection:
     /// they may be all that others wait for.
     pub(super) fn reads(&mut self) -> bool {
         if self.hub.is_draining() { self.session.stomp().is_some() } else { !self.handle.is_paused() }
+    }
+
+    /// Returns true if what has been read is carried out. While the server drains, that of a peer with acks is, as it is read.
+    pub(super) fn resumes(&mut self) -> bool {
+        !self.handle.is_paused() || self.hub.is_draining() && self.session.stomp().is_some()
     }
 
     pub(super) fn interest(&self, reads: bool) -> Interest {

@@ -307,7 +307,7 @@ settings! {
     "bytes" Size => rows.service.options.limits.bytes, "Maximum size of the cached rows; one of more than an eighth of it is not cached.";
     "max-age" Span [Unit::Nanoseconds.from(SECOND / 100..=3600 * SECOND)] => rows.service.options.limits.max_age, "How stale a cached row may be, from 10ms to 1h.";
     "connections" Positive<usize> [Unit::Count.from(1..=1000)] => rows.service.options.connections, "Connections to the database for reads and writes; two more keep the cache coherent.";
-    "query-timeout" Span [Unit::Nanoseconds.from(SECOND / 100..=3600 * SECOND)] => rows.service.options.query_timeout, "Time limit for a statement, and for a lock, from 10ms to 1h.";
+    "query-timeout" Span [Unit::Nanoseconds.from(SECOND / 100..=3600 * SECOND)] => rows.service.options.query_timeout, "Time limit for an answer of the database, from 10ms to 1h; the server ends a statement after 90 % of it, a wait for a lock after 80 %.";
     "refresh" Refreshed => rows.service.options.refresh, "Which rows are read again after a change, before somebody asks: off, cached, or written (cached or not).";
     "samples" Count<u32> [Unit::Count.from(0..=1000)] => rows.service.options.samples, "Cached rows a second that are compared with the database; 0 for none.";
     "install-triggers" Flag => rows.service.options.install_triggers, "Whether missing triggers are installed; without them a table is not cached.";

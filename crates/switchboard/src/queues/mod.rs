@@ -238,7 +238,7 @@ fn no_queue(name: &[u8]) -> Option<&'static str> {
     name.starts_with(b"queue/").then_some("is no queue: the names of queues begin with a slash, /queue")
 }
 
-/// Whether a subscription would take it for a pattern. What is published to such a name waits in a queue of that name.
+/// Returns true for a name that a subscription takes for a pattern. Messages that are published to it wait in a queue of that name.
 fn has_wildcard(name: &[u8]) -> bool {
     let last = name.rsplit(|byte| *byte == b'/').next();
     name.split(|byte| *byte == b'/').any(|level| level == b"*") || last == Some(b">")

@@ -1,7 +1,7 @@
 //! A look at messages.
 
 use super::Peek;
-use crate::escape::{self, escape, escape_message};
+use crate::escape::{escape, escape_message};
 use crate::output;
 use crate::table::{self, Size};
 use crate::units::{age, bytes};
@@ -38,7 +38,7 @@ pub(super) async fn run(peek: &Peek) -> Result<()> {
         Err(error) => return Err(target.explain(&server, error).await),
     };
     if target.json {
-        return output::write(format!("{}\n", escape::json(answer.trim_end())).as_bytes());
+        return output::write_json(answer.trim_end());
     }
     let mut value: Value = serde_json::from_str(&answer).unwrap_or_default();
     let messages: Vec<Message> =

@@ -9,7 +9,6 @@ mod draw;
 mod screen;
 mod terminal;
 
-use crate::escape;
 use crate::http::{HttpArgs, HttpServer};
 use crate::output;
 use crate::server_address::Door;
@@ -50,7 +49,7 @@ pub(crate) async fn run(args: &Top) -> Result<()> {
     let monitor = Monitor::of(args)?;
     if args.json {
         let answer = monitor.0.get(PROCESSES).await?;
-        return output::write(format!("{}\n", escape::json(answer.trim_end())).as_bytes());
+        return output::write_json(answer.trim_end());
     }
     if !args.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         terminal::block_faults()?;

@@ -168,7 +168,7 @@ fn address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Whether a resolver could be asked for it, or it is an IP address; one of version 6 is in brackets.
+/// Returns true for an IP address (one of version 6 in brackets), and for a name that a resolver could be asked for.
 fn is_host(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         // A link's own address names the link.
