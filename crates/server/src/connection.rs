@@ -27,6 +27,7 @@ use tokio::io::Ready;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
+use waiting::throw_away;
 use web_socket::WebSocket;
 
 /// Commands that are made of a read at a time. The rest of its bytes waits.
@@ -369,15 +370,7 @@ impl<'a> Connection<'a> {
             self.persistent = persistent;
         }
         if self.hub.is_draining() && self.session.stomp().is_some() {
-            // Nobody is told that these were carried out.
-            commands.retain_mut(|command| {
-                if let Command::Reserve { bytes, whole } = command {
-                    // What is thrown away needs no memory, and waits for none.
-                    (*bytes, *whole) = (0, 0);
-                }
-                let is_told = matches!(command, Command::PublishWithReceipt { .. } | Command::Receipt { .. });
-                !is_told && !matches!(command, Command::Publish { .. })
-            });
+            throw_away(commands);
         }
         if !commands.is_empty() {
             self.hub.apply(self.handle.id(), commands, &mut self.dirty, slice);

@@ -3,6 +3,7 @@
 use super::Connection;
 use crate::stomp::{Beat, Entry};
 use std::time::Duration;
+use switchboard_broker::Command;
 use tokio::io::Interest;
 use tokio::time::Instant;
 
@@ -104,4 +105,17 @@ impl Connection<'_> {
         }
         Some(*at)
     }
+}
+
+/// Removes what a peer publishes while the server drains: nobody is told that it was carried out.
+pub(super) fn throw_away(commands: &mut Vec<Command>) {
+    commands.retain_mut(|command| match command {
+        Command::Publish { .. } | Command::PublishWithReceipt { .. } | Command::Receipt { .. } => false,
+        Command::Reserve { bytes, whole } => {
+            // A message that is thrown away needs no memory, and waits for none.
+            (*bytes, *whole) = (0, 0);
+            true
+        }
+        _ => true,
+    });
 }
