@@ -153,13 +153,13 @@ fn config(args: &ConfigArgs) -> Result<()> {
     let read = read.map_err(output::UsageError::of);
     if let (Err(problem), true) = (&read, *json) {
         let answer = json!({ "file": file.display().to_string(), "right": false, "problem": problem.to_string() });
-        output::write_json(&answer)?;
+        output::write_json(answer)?;
     }
     read?;
     let without_effect = settings.without_effect(Started::ALL);
     if *json {
         let answer = json!({ "file": file.display().to_string(), "right": true, "without_effect": without_effect });
-        return output::write_json(&answer);
+        return output::write_json(answer);
     }
     for text in without_effect {
         output::note(format_args!("{text}"));

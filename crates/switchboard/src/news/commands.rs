@@ -24,7 +24,7 @@ pub(crate) fn run(args: &NewsArgs) -> Result<ExitCode> {
                 TestError::NoSuchSite { .. } => UsageError::of(error.into()),
                 error => error.into(),
             })?;
-            if *json { output::write_json(&report.json()) } else { print(&report.to_string()) }?;
+            if *json { output::write_json(report.json()) } else { print(&report.to_string()) }?;
             Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
         Some(Action::Check { file, config, json }) => check_file(file.as_deref(), config.as_deref(), *json),
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &NewsArgs) -> Result<ExitCode> {
             if *json {
                 let feeds: Vec<Value> =
                     found.feeds.iter().map(|(title, feed)| json!({ "title": title, "url": feed })).collect();
-                output::write_json(&json!({ "url": url.url, "feeds": feeds, "links": found.links }))?;
+                output::write_json(json!({ "url": url.url, "feeds": feeds, "links": found.links }))?;
             } else {
                 print(text.trim_end())?;
             }
@@ -63,7 +63,7 @@ fn check_file(file: Option<&Path>, config: Option<&Path>, json: bool) -> Result<
     let file = file.or(settings.news.service.sites.as_deref()).ok_or_else(none)?;
     match check(file) {
         Ok(count) if json => {
-            output::write_json(&json!({ "file": file.display().to_string(), "right": true, "sites": count }))?;
+            output::write_json(json!({ "file": file.display().to_string(), "right": true, "sites": count }))?;
             Ok(ExitCode::SUCCESS)
         }
         Ok(count) => {
@@ -72,7 +72,7 @@ fn check_file(file: Option<&Path>, config: Option<&Path>, json: bool) -> Result<
         }
         Err(CheckError::Unreadable(reason)) => Err(UsageError::of(anyhow!(reason))),
         Err(CheckError::Faults(faults)) if json => {
-            output::write_json(&json!({ "file": file.display().to_string(), "right": false, "faults": faults }))?;
+            output::write_json(json!({ "file": file.display().to_string(), "right": false, "faults": faults }))?;
             Ok(ExitCode::FAILURE)
         }
         Err(CheckError::Faults(faults)) => {
