@@ -9,4 +9,5 @@ pub use error::NativeError;
 pub use translate::Session;
 
 /// Name that a connection subscribes to by convention if it only sends.
+#[cfg(feature = "serve")]
 pub(crate) const NULL: &[u8] = b"/null";
