@@ -1,3 +1,4 @@
+use crate::Limits;
 use crate::cost;
 use crate::slots::{AllocationSlot, ChannelSlot, Slots};
 
@@ -34,8 +35,8 @@ pub(crate) struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(limit: usize, connections: usize) -> MemoryBudget {
-        let room = limit.saturating_sub(connections.saturating_mul(cost::CONNECTION));
+    pub(crate) fn new(limits: &Limits) -> MemoryBudget {
+        let (limit, room) = (limits.memory, limits.memory_for_messages());
         MemoryBudget { used: 0, limit, room, granted: 0, allocations: Slots::new(), freed: false }
     }
 

@@ -3,19 +3,10 @@
 
 mod common;
 
+use common::patron::{scratch, value};
 use common::{Scratch, Server, cached, connect, patient, server, until};
 use serde_json::{Value, json};
 use switchboard_rows::{Error, Options, RowCache, RowChange, Source, TableSpec, triggers};
-
-fn value(row: Option<impl AsRef<[u8]>>) -> Value {
-    row.map_or(Value::Null, |row| serde_json::from_slice(row.as_ref()).expect("JSON"))
-}
-
-async fn scratch(sql: &str) -> Scratch {
-    let scratch = server().scratch().await;
-    scratch.run(sql).await;
-    scratch
-}
 
 async fn read(cache: &RowCache, table: &str, key: i32) -> Value {
     let row = value(cache.get_strong(table, key).await.expect("read"));

@@ -213,7 +213,7 @@ mod tests {
         let number = room.hold(text(3 * PART), now).expect("it is alone");
         for part in 0..3 {
             assert_eq!(room.part(number, part * PART, now).as_deref(), Some(&text(3 * PART)[part * PART..][..PART]));
-            // Whoever asks meanwhile waits, up to the last moment in which the next part is in time.
+            // Others that ask meanwhile wait, up to the last moment in which the next part is in time.
             for later in [Duration::ZERO, STALE / 2, STALE - Duration::from_nanos(1)] {
                 assert!(!room.has_some(now + later) && room.hold(text(1), now + later).is_none());
             }

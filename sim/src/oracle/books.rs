@@ -89,7 +89,7 @@ pub(super) struct Channel {
     pub(super) dead: u64,
     /// Of these, those of this step that the books know of.
     pub(super) died: u64,
-    /// So many of its oldest are dropped in this step, before or after others of it are handed out.
+    /// Number of its oldest messages that are dropped in this step, before or after others of it are handed out.
     pub(super) drops: usize,
     /// Messages that may be those: later ones of their group were handed out in this step.
     pub(super) passed: BTreeSet<usize>,

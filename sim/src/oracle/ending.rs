@@ -52,7 +52,7 @@ impl Oracle {
 
     /// Every queue had a worker at last who read all, and every topic a listener.
     pub(crate) fn all_done(&self, status: &Status) -> Checked {
-        // Those that are gone count as well: their last messages may wait.
+        // Publishers that are gone count as well: their last messages may wait.
         let paused = status.connections.iter().filter(|row| row.paused.is_some()).count();
         promise!(paused == 0, "{paused} are paused though somebody takes everything");
         let (mut gone, mut purged, mut back) = (0, 0, 0);

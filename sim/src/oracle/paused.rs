@@ -91,7 +91,7 @@ impl Oracle {
                     .map_err(|sentence| format!("{} is paused for no reason: {sentence} ({reason})", reported.id.0))?;
             }
         }
-        // Those that are gone wait no more, though their messages do.
+        // Publishers that are gone wait no more, though their messages do.
         let is_held = |connection: &&ConnectionStatus| connection.paused.is_some() && !connection.gone;
         let held = status.connections.iter().filter(is_held).count();
         let of_channels: usize = status.channels.iter().map(|channel| channel.paused_publishers).sum();

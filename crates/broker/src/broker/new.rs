@@ -18,7 +18,7 @@ impl Broker {
     /// allowed; a broker with others keeps its promises only as far as they can be kept.
     pub fn new(limits: Limits, rules: Vec<ChannelRule>) -> Broker {
         Broker {
-            budget: MemoryBudget::new(limits.memory, limits.connections),
+            budget: MemoryBudget::new(&limits),
             limits,
             rules,
             now: Time::ZERO,

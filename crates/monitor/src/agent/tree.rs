@@ -80,7 +80,7 @@ impl Tree {
         let cpu = self.meter.as_mut().map_or(0.0, |meter| meter.cpu(now, used));
         let over = living == 0 && matches!(self.root, Root::Other);
         let is_first = !std::mem::replace(&mut self.is_sampled, true);
-        // Those that ended before the first sample have left their peak, and no other figure.
+        // Processes that ended before the first sample have left their peak, and no other figure.
         let is_late = is_first && living == 0 && matches!(self.root, Root::Own(_));
         let resident = if is_late { peak_of_ended() } else { resident };
         (!over).then_some(Usage { cpu, mem: resident as f64 / MB })

@@ -27,6 +27,9 @@ use names::{Found, Names, away, call, compose};
 use std::fmt::Write;
 use std::time::Duration;
 
+/// Seconds for which a series must have been there: one of less makes room first, and is not found again after that.
+const BRIEF: u32 = 60;
+
 /// The bounds of what a collector takes, and when it raises an alarm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {

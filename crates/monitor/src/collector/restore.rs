@@ -1,16 +1,13 @@
 //! Knowledge of a collector from an earlier run.
 
 use super::names::Names;
-use super::{Collector, Counts, Effects, Rules};
+use super::{BRIEF, Collector, Counts, Effects, Rules};
 use crate::annotation::{Annotation, AnnotationKind};
 use crate::point::SeriesId;
 use crate::series::{Series, SeriesMeta, State};
 use crate::time::millis;
 use crate::{Millis, history};
 use std::collections::{HashMap, HashSet};
-
-/// Seconds for which a series must have been there to be found again after its name had to make room.
-const BRIEF: u32 = 60;
 
 /// The state that an earlier run has left.
 #[derive(Debug, Default)]

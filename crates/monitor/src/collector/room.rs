@@ -1,16 +1,13 @@
 //! Which series makes room for a new one.
 
-use super::Collector;
+use super::{BRIEF, Collector};
 use crate::Refusal;
 use crate::series::{Series, SeriesMeta, State};
-
-/// A series that was seen for less than this is not kept by name, in milliseconds.
-const BRIEF: i64 = 60_000;
 
 impl Collector {
     /// The place of the series that is gone for longest; if none is gone, of one that is silent and hardly was there.
     pub(super) fn make_room(&mut self) -> Result<usize, Refusal> {
-        let is_brief = |series: &Series| series.last.since(series.meta.first) < BRIEF;
+        let is_brief = |series: &Series| series.last.since(series.meta.first) < i64::from(BRIEF) * 1000;
         let rank = |series: &Series| match series.state {
             State::Gone => Some(0),
             State::Silent if is_brief(series) => Some(1),

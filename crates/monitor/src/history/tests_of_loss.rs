@@ -164,19 +164,29 @@ fn a_file_of_names_that_ends_too_early_is_noticed_and_every_process_has_a_name()
     }
 }
 
-#[test]
-fn a_line_that_is_damaged_or_gone_takes_no_process_with_it() {
-    const FIRST: u32 = SERIES + 1;
-    let directory = tempfile::tempdir().unwrap();
-    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
-    // Each is there for a moment only; the last one has no block.
+const FIRST: u32 = SERIES + 1;
+
+/// Five processes, each there for a moment only; the last one has no block.
+fn brief(directory: &Path) -> Trial {
+    let mut trial = Trial::open(&Disk::default(), directory, 0).unwrap();
     for series in FIRST..=FIRST + 4 {
         let meta = SeriesMeta { name: format!("p{series}"), ..SeriesMeta::unnamed(series, now(200)) };
         trial.writer.take(Order::Names(vec![(series, serde_json::to_string(&meta).unwrap())]));
         trial.writer.take(Order::Points(vec![Point { series, row: row(200) }]));
         assert!(if series < FIRST + 4 { trial.writer.checkpoint(now(LONG)) } else { trial.writer.flush() });
     }
-    drop(trial);
+    trial
+}
+
+fn names(trial: &Trial) -> Vec<String> {
+    let metas = trial.restored.names.iter().map(|line| serde_json::from_str(line).unwrap());
+    metas.map(|meta: SeriesMeta| meta.name).collect()
+}
+
+#[test]
+fn a_line_that_is_damaged_or_gone_takes_no_process_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(brief(directory.path()));
     let path = directory.path().join("names.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -195,10 +205,8 @@ fn a_line_that_is_damaged_or_gone_takes_no_process_with_it() {
             for expected in [1 + u64::from(is_changed), 0] {
                 let trial = open(copied.path());
                 assert_eq!(damaged(&trial), expected, "{case}");
-                let metas = trial.restored.names.iter().map(|line| serde_json::from_str(line).unwrap());
-                let names: Vec<String> = metas.map(|meta: SeriesMeta| meta.name).collect();
                 let last = if lost.contains(&5) { "unnamed 12" } else { "p12" };
-                assert_eq!(names, ["p8", "p9", "p10", "p11", last], "{case}");
+                assert_eq!(names(&trial), ["p8", "p9", "p10", "p11", last], "{case}");
             }
         }
     }
@@ -206,15 +214,8 @@ fn a_line_that_is_damaged_or_gone_takes_no_process_with_it() {
 
 #[test]
 fn a_damaged_line_between_two_that_were_forgotten_takes_no_process_with_it() {
-    const FIRST: u32 = SERIES + 1;
     let directory = tempfile::tempdir().unwrap();
-    let mut trial = Trial::open(&Disk::default(), directory.path(), 0).unwrap();
-    for series in FIRST..=FIRST + 4 {
-        let meta = SeriesMeta { name: format!("p{series}"), ..SeriesMeta::unnamed(series, now(200)) };
-        trial.writer.take(Order::Names(vec![(series, serde_json::to_string(&meta).unwrap())]));
-        trial.writer.take(Order::Points(vec![Point { series, row: row(200) }]));
-        assert!(trial.writer.checkpoint(now(LONG)));
-    }
+    let mut trial = brief(directory.path());
     let forgotten = [FIRST + 1, FIRST + 3].map(|series| (series, String::new()));
     trial.writer.take(Order::Names(forgotten.to_vec()));
     assert!(trial.writer.flush());
@@ -224,10 +225,7 @@ fn a_damaged_line_between_two_that_were_forgotten_takes_no_process_with_it() {
     assert!(text.contains(r#""p10""#), "{text}");
     fs::write(&path, text.replacen(r#""p10""#, r#""q10""#, 1)).unwrap();
     for _ in 0..2 {
-        let trial = open(directory.path());
-        let metas = trial.restored.names.iter().map(|line| serde_json::from_str(line).unwrap());
-        let names: Vec<String> = metas.map(|meta: SeriesMeta| meta.name).collect();
-        assert_eq!(names, ["p8", "p10", "p12"]);
+        assert_eq!(names(&open(directory.path())), ["p8", "p10", "p12"]);
     }
 }
 

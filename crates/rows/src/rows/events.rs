@@ -50,7 +50,7 @@ pub enum RowChange {
         /// The table's name.
         table: Arc<str>,
         /// JSON: `{"table","id","type","seq","data"}`, without `data` where it is too long for one; of a table with events
-        /// of keys `{"table","type","seq","ids"}`; `{"table","type":"FLUSH","seq"}` where rows are not told one by one.
+        /// of keys `{"table","type","seq","ids"}`; `{"table","type":"FLUSH"}` where rows are not told one by one.
         event: Arc<str>,
     },
     /// Changes were missed: the feed was lost, the subscriber was slow, or it asked for changes that are not kept.

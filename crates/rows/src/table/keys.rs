@@ -1,15 +1,15 @@
 //! Events of keys alone (`events = "keys"`): one trigger a statement, whose transition tables have every row of it.
 
-use super::parts::{counter, id_of, utf_8_check};
-use super::triggers::{BYTES, ROWS};
+use super::parts::{counted, counter, id_of, utf_8_check};
+use super::triggers::{BYTES, DELETE, INSERT, ROWS, UPDATE};
 use super::{Table, literal};
 use std::fmt::Write as _;
 
 /// Triggers, and what each sees. A trigger with transition tables is of one kind of statement.
 const TRIGGERS: [(&str, &str, &str); 3] = [
-    ("switchboard_rows_insert", "INSERT", "NEW TABLE AS switchboard_new"),
-    ("switchboard_rows_update", "UPDATE", "OLD TABLE AS switchboard_old NEW TABLE AS switchboard_new"),
-    ("switchboard_rows_delete", "DELETE", "OLD TABLE AS switchboard_old"),
+    (INSERT, "INSERT", "NEW TABLE AS switchboard_new"),
+    (UPDATE, "UPDATE", "OLD TABLE AS switchboard_old NEW TABLE AS switchboard_new"),
+    (DELETE, "DELETE", "OLD TABLE AS switchboard_old"),
 ];
 
 /// The statements that make the triggers of `function`.
@@ -29,6 +29,7 @@ pub(super) fn install_sql(quoted: &str, function: &str) -> String {
 pub(super) fn source(table: &Table) -> String {
     let (channel, name, schema) = (literal(&table.channel()), table.name_literal(), literal(&table.schema));
     let counter = counter(table);
+    let counted = counted(&counter);
     let id = id_of(table, "r");
     let check = utf_8_check(table, "id");
     format!(
@@ -48,7 +49,7 @@ BEGIN
     END IF;
     BEGIN
         IF TG_OP = 'TRUNCATE' THEN
-            count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer;
+            count := {counted};
             PERFORM pg_notify({channel}, json_build_object('table', {name}, 'type', 'FLUSH', 'seq', count)::text);
             RETURN NULL;
         ELSIF TG_OP = 'DELETE' THEN
@@ -60,7 +61,7 @@ BEGIN
             RETURN NULL;
         END IF;
         -- A flush that is queued already is not queued again; a wrong count costs flushes, never an event.
-        count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer + count;
+        count := {counted} + count;
         PERFORM set_config({counter}, least(count, {ROWS} + 1)::text, true);
         IF count <= {ROWS} THEN
             -- Without `seq` PostgreSQL would drop the second of two equal events of a transaction.

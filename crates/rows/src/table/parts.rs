@@ -38,6 +38,11 @@ pub(super) fn counter(table: &Table) -> String {
     literal(&format!("switchboard.rows_{}", &const_hex::encode(short_hash(&table.quoted()))))
 }
 
+/// The rows of a transaction so far, as that setting has them.
+pub(super) fn counted(counter: &str) -> String {
+    format!("coalesce(nullif(current_setting({counter}, true), ''), '0')::integer")
+}
+
 fn short_hash(text: &str) -> [u8; 8] {
     use sha2::{Digest, Sha256};
     let mut hash = [0; 8];

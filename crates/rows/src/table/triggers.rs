@@ -14,7 +14,7 @@
 //! The writer's transaction does not fail because of an event. `PREPARE TRANSACTION` does: PostgreSQL refuses it
 //! after a NOTIFY.
 
-use super::parts::{COLUMNS_FIRST, counter, id_of, json_of, utf_8_check};
+use super::parts::{COLUMNS_FIRST, counted, counter, id_of, json_of, utf_8_check};
 use super::sql::bounded;
 use super::{Events, Table, TableSpec, identifier, keys, literal};
 use crate::{Database, Error};
@@ -52,15 +52,12 @@ const TRIGGERS: &str = "SELECT format('%I ON %I.%I', g.tgname, n.nspname, c.reln
 
 const ROW: &str = "switchboard_rows";
 const TRUNCATE: &str = "switchboard_rows_truncate";
+pub(super) const INSERT: &str = "switchboard_rows_insert";
+pub(super) const UPDATE: &str = "switchboard_rows_update";
+pub(super) const DELETE: &str = "switchboard_rows_delete";
 /// Every trigger of ours, and its type: AFTER and for each statement, unless 1 (for each row) is in it; INSERT 4,
 /// DELETE 8, UPDATE 16, TRUNCATE 32.
-const OURS: [(&str, i16); 5] = [
-    (ROW, 1 | 4 | 8 | 16),
-    (TRUNCATE, 32),
-    ("switchboard_rows_insert", 4),
-    ("switchboard_rows_update", 16),
-    ("switchboard_rows_delete", 8),
-];
+const OURS: [(&str, i16); 5] = [(ROW, 1 | 4 | 8 | 16), (TRUNCATE, 32), (INSERT, 4), (UPDATE, 16), (DELETE, 8)];
 const NAMES: [&str; 5] = [OURS[0].0, OURS[1].0, OURS[2].0, OURS[3].0, OURS[4].0];
 
 /// The type of a table's trigger of this name, if it is to have one.
@@ -277,6 +274,7 @@ fn rows_source(table: &Table) -> String {
     let hidden = hidden.concat();
     let (channel, name, schema) = (literal(&table.channel()), table.name_literal(), literal(&table.schema));
     let (counter, new, old) = (counter(table), id_of(table, "NEW"), id_of(table, "OLD"));
+    let counted = counted(&counter);
     let (new_json, old_json) = (json_of(table, "NEW"), json_of(table, "OLD"));
     let check = utf_8_check(table, "whole");
     // In a block of its own: the event's keys stand, and so does the count.
@@ -305,7 +303,7 @@ BEGIN
     END IF;
     BEGIN
         -- A flush that is queued already is not queued again; a wrong count costs flushes, never an event.
-        count := coalesce(nullif(current_setting({counter}, true), ''), '0')::integer + (TG_OP <> 'TRUNCATE')::integer;
+        count := {counted} + (TG_OP <> 'TRUNCATE')::integer;
         PERFORM set_config({counter}, least(count, {ROWS} + 1)::text, true);
         IF TG_OP = 'TRUNCATE' THEN
             event := json_build_object('table', {name}, 'type', 'FLUSH', 'seq', count)::text;

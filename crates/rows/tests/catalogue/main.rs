@@ -11,15 +11,4 @@ mod rights;
 mod seq;
 mod unstored;
 
-use common::{Scratch, server};
-use serde_json::Value;
-
-fn value(row: Option<impl AsRef<[u8]>>) -> Value {
-    row.map_or(Value::Null, |row| serde_json::from_slice(row.as_ref()).expect("JSON"))
-}
-
-async fn scratch(sql: &str) -> Scratch {
-    let scratch = server().scratch().await;
-    scratch.run(sql).await;
-    scratch
-}
+use common::patron::{scratch, value};

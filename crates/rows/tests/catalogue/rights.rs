@@ -12,7 +12,7 @@ fn spec() -> TableSpec {
     TableSpec { hidden: vec!["secret".to_owned()], ..TableSpec::from("s.t") }
 }
 
-async fn table() -> super::Scratch {
+async fn table() -> super::common::Scratch {
     let scratch = scratch(
         "CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY, v int, secret int); INSERT INTO s.t VALUES (1, 1, 1)",
     )

@@ -7,10 +7,16 @@ use switchboard_rows::RowCache;
 pub(crate) const PATRON: &str = "CREATE TABLE patron (id serial PRIMARY KEY, name text, fav_dish text)";
 
 pub(crate) async fn patrons() -> (Scratch, RowCache) {
-    let scratch = server().scratch().await;
-    scratch.run(PATRON).await;
+    let scratch = scratch(PATRON).await;
     let cache = cached(scratch.database(), ["patron"], patient()).await;
     (scratch, cache)
+}
+
+/// A database that these statements have filled.
+pub(crate) async fn scratch(sql: &str) -> Scratch {
+    let scratch = server().scratch().await;
+    scratch.run(sql).await;
+    scratch
 }
 
 pub(crate) fn value(row: Option<impl AsRef<[u8]>>) -> Value {

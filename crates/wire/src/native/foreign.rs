@@ -46,7 +46,7 @@ impl ForeignProtocol {
     pub fn recognize(first: [u8; 4]) -> Option<ForeignProtocol> {
         Some(match &first {
             b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"OPTI" | b"PATC" | b"TRAC" | b"PRI "
-            // Those of WebDAV.
+            // Methods of WebDAV.
             | b"PROP" | b"MKCO" | b"COPY" | b"MOVE" | b"LOCK" | b"UNLO" | b"REPO" | b"SEAR" => {
                 ForeignProtocol::Http
             }

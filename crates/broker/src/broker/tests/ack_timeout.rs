@@ -145,7 +145,7 @@ fn one_whose_messages_came_back_while_it_is_not_read_goes_on_to_drain_by_its_sub
 
 #[test]
 fn while_the_broker_drains_acks_are_read_and_their_time_outs_end_and_one_that_lapsed_gets_messages_again() {
-    // Those of one that is paused only then, too.
+    // The time-outs of a connection that is paused only then, too.
     for drains_first in [false, true] {
         let mut bench = paused();
         if !drains_first {
@@ -153,7 +153,7 @@ fn while_the_broker_drains_acks_are_read_and_their_time_outs_end_and_one_that_la
         }
         bench.send(2, Command::Disconnect);
         bench.broker.drain(bench.now);
-        // Those that are owed nothing are asked to close.
+        // Connections that are owed nothing are asked to close.
         let delivered = |events: Vec<Event>| brief(&events).contains(&"1:x".to_owned());
         assert_eq!(delivered(bench.events()), !drains_first);
         if drains_first {
