@@ -1,9 +1,9 @@
 //! The examples of README and of the protocols' pages, run as they stand: the blocks below `<!-- run -->`, line by line, and the blocks of
 //! Python.
 //!
-//! A line that ends with `# prints X` is a terminal of its own: it must print X, and may go on. Every other line must
-//! end with exit code 0, and with `# answers X` have printed X. Not run here: what compiles (`cargo`), the rendering example, which
-//! needs a public site, and `pip install`.
+//! A line that ends with `# prints X` is a terminal of its own: it must print X, and may go on. One with `# runs X` must go on until its
+//! block ends. Every other line must end with exit code 0, and with `# answers X` have printed X. Not run here: what compiles (`cargo`),
+//! the rendering example, which needs a public site, and `pip install`.
 
 mod common;
 
@@ -38,10 +38,10 @@ fn python(text: &str) -> Vec<&str> {
     text.split("```python\n").skip(1).map(|rest| rest.split("```").next().expect("a block")).collect()
 }
 
-/// A line's command, the comment's verb (`prints`, `answers`), and what it names.
+/// A line's command, the comment's verb (`prints`, `runs`, `answers`), and what it names.
 fn parts(line: &str) -> (&str, Option<(&str, &str)>) {
     let Some((command, comment)) = line.split_once(" # ") else { return (line, None) };
-    let expected = comment.split_once(' ').filter(|(verb, _)| ["prints", "answers"].contains(verb));
+    let expected = comment.split_once(' ').filter(|(verb, _)| ["prints", "runs", "answers"].contains(verb));
     (command.trim(), expected)
 }
 
@@ -105,7 +105,7 @@ fn the_examples_of_the_readme_work_as_they_stand() {
         for line in block {
             println!("{line}");
             let (command, expected) = parts(line);
-            let Some(("prints", printed)) = expected else {
+            let Some((verb @ ("prints" | "runs"), printed)) = expected else {
                 let output = shell(command).output().expect("sh");
                 assert!(output.status.success(), "{line}: {output:?}");
                 if let Some((_, answer)) = expected {
@@ -119,10 +119,13 @@ fn the_examples_of_the_readme_work_as_they_stand() {
             if command.contains(" listen ") {
                 Lines::of(terminal.child.stderr.take().expect("a pipe")).find(&["Listening on "]);
             }
-            terminals.push((terminal, printed));
+            terminals.push((terminal, line, (verb == "prints").then_some(printed)));
         }
-        for (terminal, printed) in &mut terminals {
-            terminal.until_contains(printed);
+        for (terminal, line, printed) in terminals.iter_mut().rev() {
+            match printed {
+                Some(printed) => terminal.until_contains(printed),
+                None => assert_eq!(terminal.child.try_wait().expect("a child"), None, "{line}: it has ended"),
+            }
             terminal.signal("-TERM");
             terminal.end();
         }
@@ -192,6 +195,7 @@ fn marked_blocks_are_found() {
     assert_eq!(python("a\n```python\nb\n```\n```sh\nc\n```\n"), ["b\n"]);
     assert_eq!(parts("a   # prints b c"), ("a", Some(("prints", "b c"))));
     assert_eq!(parts("a # answers {\"b\": 1}"), ("a", Some(("answers", "{\"b\": 1}"))));
+    assert_eq!(parts("a # runs for b"), ("a", Some(("runs", "for b"))));
     assert_eq!(parts("a   # says b"), ("a", None));
     assert_eq!(parts("a '#b'"), ("a '#b'", None));
 }
