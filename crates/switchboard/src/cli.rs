@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Up(Up),
     /// Start the broker alone.
     #[command(after_help = examples::BROKER)]
+    #[command(mut_arg("collect", |collect| collect.hide(true)))]
     Broker(Up),
     /// Start the monitor alone: CPU and memory of processes, collected and shown on a page.
     #[command(after_help = monitor::EXAMPLES)]
@@ -109,10 +110,10 @@ pub(crate) enum Command {
         /// Shell.
         shell: clap_complete::Shell,
     },
-    /// Write the manual, one page for each command and switchboard.toml(5), into a directory.
+    /// Write the manual, one page for each command and switchboard.toml(5), into folders of a directory.
     #[command(after_help = examples::MAN)]
     Man {
-        /// The directory, which is made if it is missing.
+        /// The directory. Its folders `man1` and `man5` are made if they are missing.
         directory: PathBuf,
     },
 }
@@ -187,7 +188,7 @@ pub(crate) struct Chosen {
     /// Any setting that `switchboard config` prints (repeatable).
     #[arg(long, allow_hyphen_values = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A rule for some channels: `MATCH[,policy=P][,buffer-unsubscribed=N][,queue=SIZE]`, and the settings of redelivery (repeatable).
+    /// Settings of the channels that MATCH: `MATCH,KEY=VALUE,...` with `policy`, `queue`, `max-deliveries` and others (repeatable).
     #[arg(long, value_name = "RULE")]
     channel: Vec<String>,
 }

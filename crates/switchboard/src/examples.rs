@@ -33,10 +33,12 @@ Examples:
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
-  switchboard completions bash > ~/.local/share/bash-completion/completions/switchboard
-  switchboard completions fish > ~/.config/fish/completions/switchboard.fish";
+  source <(switchboard completions bash)        for this shell; a line of ~/.bashrc for every one
+  switchboard completions fish | source
+  switchboard completions zsh > ~/.zfunc/_switchboard";
 
 pub(crate) const MAN: &str = "\
 Examples:
-  switchboard man ~/.local/share/man/man1
-  man switchboard-listen";
+  switchboard man ~/.local/share/man
+  man switchboard-listen
+  man switchboard.toml";

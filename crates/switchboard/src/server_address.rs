@@ -257,8 +257,8 @@ fn parse_or_default(text: &str) -> Result<ServerAddress, AddressError> {
 /// The option of the server's address.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Server {
-    /// Address of the server: a URL as the banner prints it, a host, or HOST:PORT. Of a URL with another command's scheme
-    /// only the host counts.
+    /// Address of the server: a URL as the banner prints it, a host, or HOST:PORT. If the URL has another command's
+    /// scheme, only its host is used.
     #[arg(
         long = "server",
         short = 's',

@@ -66,21 +66,23 @@ fn every_command_has_a_page_with_exactly_its_flags() {
     commands(&[], &mut helps);
     assert!(helps.len() >= 20 && helps.contains_key("switchboard-news-check.1"), "{:?}", helps.keys());
     for (name, help) in &helps {
-        let page = read(&pages.join(name));
+        let page = read(&pages.join("man1").join(name));
         assert!(flags(help).contains("--help"), "{name}: {help}");
         assert_eq!(flags_of_page(&page), flags(help), "{name}");
     }
-    let files = std::fs::read_dir(&pages).expect("a directory").map(|entry| entry.expect("a file").file_name());
-    let files: BTreeSet<String> = files.map(|name| name.into_string().expect("text")).collect();
-    let wanted = helps.keys().cloned().chain(["switchboard.toml.5".to_owned()]).collect();
-    assert_eq!(files, wanted);
+    let files = |folder: &str| -> BTreeSet<String> {
+        let files = std::fs::read_dir(pages.join(folder)).expect("a directory").map(|entry| entry.expect("a file").file_name());
+        files.map(|name| name.into_string().expect("text")).collect()
+    };
+    assert_eq!(files("man1"), helps.keys().cloned().collect());
+    assert_eq!(files("man5"), BTreeSet::from(["switchboard.toml.5".to_owned()]));
 }
 
 #[test]
 fn every_setting_has_its_entry() {
     let directory = tempfile::tempdir().expect("a directory");
     text(&["man", directory.path().to_str().expect("text")]);
-    let page = read(&directory.path().join("switchboard.toml.5"));
+    let page = read(&directory.path().join("man5/switchboard.toml.5"));
     let settings: serde_json::Value = serde_json::from_str(&text(&["config", "--json"])).expect("JSON");
     let mut checked = 0;
     for (key, value) in settings.as_object().expect("an object") {
@@ -108,7 +110,8 @@ fn every_setting_has_its_entry() {
 fn groff_has_no_complaint() {
     let directory = tempfile::tempdir().expect("a directory");
     text(&["man", directory.path().to_str().expect("text")]);
-    for entry in std::fs::read_dir(directory.path()).expect("a directory") {
+    let pages = ["man1", "man5"].map(|folder| std::fs::read_dir(directory.path().join(folder)).expect("a directory"));
+    for entry in pages.into_iter().flatten() {
         let path = entry.expect("a file").path();
         let groff = Command::new("groff").args(["-man", "-Tutf8", "-ww", "-z"]).arg(&path).output();
         let groff = groff.expect("groff is missing; install it: apt-get install groff-base");

@@ -218,7 +218,7 @@ settings! {
     "retained" Count<usize> => server.limits.retained, "Maximum number of topics with a retained value; 0 for none.";
     "read-ahead" Size [Unit::Bytes.from(0..=LARGEST)] => server.limits.read_ahead, "Bytes read from a paused consumer with acks, so that its acks still arrive; 0 pauses it at once.";
     "grace-period" Span [LIMIT] => server.limits.grace_period, "How long a slow subscriber may pause a topic's publishers; 0 for not at all.";
-    "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "How long a subscriber that has missed messages gets no grace period; 0 for not at all.";
+    "slow-consumer" Span [LIMIT] => server.limits.slow_consumer, "Time for which a subscriber that has missed messages gets no grace period; 0 for none.";
     "write-timeout" Span [LIMIT] => server.limits.write_timeout, "How long a consumer may take no byte before its messages go to others; 0 for no limit.";
     "policy" Policy => server.limits.policy, "What happens to messages for a slow subscriber of a topic.";
     "max-deliveries" Count<u32> => server.limits.delivery.max_deliveries, "Tries without an ack after which a queue's message becomes a dead letter, below /queue/dead/; 0 for no limit.";

@@ -15,32 +15,34 @@ use switchboard_driver::quantity::plural;
 /// The heading of every page.
 const MANUAL: &str = "Switchboard Manual";
 
-/// Writes one page for each command, and switchboard.toml(5), into a directory, which is made if it is missing.
+/// Writes one page for each command, and switchboard.toml(5), into the folders `man1` and `man5` of a directory, as `man` looks for them.
+/// What is missing of these folders is made.
 pub(crate) fn run(directory: &Path) -> Result<()> {
-    std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let mut count = 0;
     for (name, page) in pages()? {
         let path = directory.join(name);
+        let folder = path.parent().unwrap_or(directory);
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
         count += 1;
     }
     output::write(format!("Wrote {} to {}.\n", plural(count, "page"), directory.display()).as_bytes())
 }
 
-/// Every page by the name of its file.
+/// Every page by its path within the directory.
 fn pages() -> Result<Vec<(String, Vec<u8>)>> {
     let mut cli = Cli::command().disable_help_subcommand(true);
     cli.build();
     let mut pages = Vec::new();
     of_command(&cli, None, &mut pages)?;
-    pages.push(("switchboard.toml.5".to_owned(), settings::page().into_bytes()));
+    pages.push(("man5/switchboard.toml.5".to_owned(), settings::page().into_bytes()));
     Ok(pages)
 }
 
 fn of_command(command: &Command, above: Option<&str>, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let page = page(command, &name, above).with_context(|| format!("cannot describe {name}"))?;
-    pages.push((format!("{name}.1"), page));
+    pages.push((format!("man1/{name}.1"), page));
     command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| of_command(sub, Some(&name), pages))
 }
 

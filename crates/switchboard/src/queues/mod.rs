@@ -94,13 +94,13 @@ enum Action {
     /// Look at messages that wait in a queue, from its head on. They stay there.
     #[command(after_help = PEEK_EXAMPLES)]
     Peek(Peek),
-    /// Throw away everything that waits in a queue. What consumers have is not touched.
+    /// Delete all waiting messages of a queue. Those that consumers have stay.
     #[command(after_help = PURGE_EXAMPLES)]
     Purge(Act),
     /// Move what waits in a queue to another one, or dead letters back to where they came from.
     #[command(after_help = MOVE_EXAMPLES)]
     Move(Move),
-    /// Pause a queue: nothing of it is handed out, publishing goes on.
+    /// Stop delivering from a queue. Publishing goes on.
     #[command(after_help = PAUSE_EXAMPLES)]
     Pause(Act),
     /// Let a paused queue go on.
@@ -132,7 +132,7 @@ fn parse_some(text: &str) -> Result<u64, String> {
 struct Peek {
     #[command(flatten)]
     target: Target,
-    /// Messages, at most.
+    /// Highest number of messages.
     #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_some, default_value = "10")]
     count: u64,
 }
@@ -159,7 +159,7 @@ struct Move {
     /// The other queue; without it, dead letters go back to the queues that they came from.
     #[arg(value_parser = Name::parser())]
     to: Option<Name>,
-    /// Messages, at most [default: all that wait].
+    /// Highest number of messages [default: all that wait].
     #[arg(long, short = 'n', allow_hyphen_values = true, value_name = "N", value_parser = parse_some)]
     count: Option<u64>,
 }
