@@ -139,11 +139,18 @@ fn s(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
+/// A number of bytes as a setting has it: `4 MiB`, and `4194305 bytes` if it is no whole number of a larger unit.
+fn size(bytes: usize) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.into_iter().find(|(bits, _)| bytes >> bits > 0 && bytes.trailing_zeros() >= *bits);
+    unit.map_or_else(|| format!("{bytes} byte{}", s(bytes)), |(bits, unit)| format!("{} {unit}", bytes >> bits))
+}
+
 /// Why a connection is paused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PauseReason {
     /// The queue that it publishes to is at its bound.
-    #[error("queue {} is at its bound of {bound} byte{} (limit: queue)", channel.escape_ascii(), s(*bound))]
+    #[error("queue {} is at its bound of {} (limit: queue)", channel.escape_ascii(), size(*bound))]
     QueueFull {
         /// The queue's name.
         channel: Bytes,
@@ -167,7 +174,7 @@ pub enum PauseReason {
         subscriber: ConnectionId,
     },
     /// It does not read the receipts that it asks for.
-    #[error("its unread receipts take {limit} bytes (limit: outbox)")]
+    #[error("its unread receipts take {} (limit: outbox)", size(*limit))]
     Receipts {
         /// In bytes.
         limit: usize,
@@ -266,7 +273,7 @@ pub enum Refusal {
         messages: usize,
     },
     /// The queue is at its bound, and takes nothing over it.
-    #[error("the queue is at its bound of {bound} byte{} (limits: queue, overflow)", s(*bound))]
+    #[error("the queue is at its bound of {} (limits: queue, overflow)", size(*bound))]
     QueueFull {
         /// In bytes.
         bound: usize,
@@ -327,4 +334,19 @@ pub enum CloseReason {
     /// The broker ends, and what waited for the connection is written.
     #[error("the broker is shutting down")]
     Drained,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn a_size_is_said_as_a_setting_has_it() {
+        let cases = [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1 KiB"), (1025, "1025 bytes")];
+        let larger = [(1536, "1536 bytes"), (4 << 20, "4 MiB"), (5120 << 10, "5 MiB"), (1 << 30, "1 GiB")];
+        for (bytes, text) in cases.into_iter().chain(larger) {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(size(usize::MAX), format!("{} bytes", usize::MAX));
+    }
 }

@@ -71,7 +71,8 @@ fn every_command_has_a_page_with_exactly_its_flags() {
         assert_eq!(flags_of_page(&page), flags(help), "{name}");
     }
     let files = |folder: &str| -> BTreeSet<String> {
-        let files = std::fs::read_dir(pages.join(folder)).expect("a directory").map(|entry| entry.expect("a file").file_name());
+        let files =
+            std::fs::read_dir(pages.join(folder)).expect("a directory").map(|entry| entry.expect("a file").file_name());
         files.map(|name| name.into_string().expect("text")).collect()
     };
     assert_eq!(files("man1"), helps.keys().cloned().collect());

@@ -42,7 +42,7 @@ fn a_rejected_message_is_told_even_if_there_is_room_for_those_behind_it() {
     let lines = format!("small\n{}\nsmall\nsmall\n", "x".repeat(2000));
     let sent = send(&broker, &["/queue/a", "--stdin"], &lines);
     let said = String::from_utf8(sent.stderr).expect("text");
-    assert!(sent.status.code() == Some(1) && said.contains("at its bound of 1024 bytes"), "{said}");
+    assert!(sent.status.code() == Some(1) && said.contains("at its bound of 1 KiB"), "{said}");
 }
 
 #[test]
