@@ -6,8 +6,9 @@
 //! among these consumers, they form a knot (as in a deadlock detector) that nobody else unties. Then
 //! the connection's messages go over the queue's bound, or its share of memory, until it may be read
 //! again. Where no message waits in a queue that has more than its share, consumers that are read do
-//! not count: they can free none of what the others have. One with acks that waits for memory itself, or for a topic's share of it, is a knot of its own:
-//! its acks may be what frees some. Knots have a sixteenth of the memory budget beyond it.
+//! not count: they can free none of what the others have. One with acks that waits for memory itself,
+//! or for a topic's share of it, is a knot of its own: its acks may be what frees some. Knots have a
+//! sixteenth of the memory budget beyond it.
 
 use super::Broker;
 use super::connection::Phase;
