@@ -67,13 +67,21 @@ impl World {
     fn sweep(&mut self) -> Checked {
         let is_apart = |name: &[u8]| name.starts_with(b"/queue/dead/") || name.starts_with(b"/queue/subscription/");
         // Some are disconnected for being slow, and come again.
-        for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().take(100).enumerate() {
+        let mut left = usize::MAX;
+        for (round, pattern) in ["/queue/>", ">"].into_iter().cycle().enumerate() {
             let status = self.broker.status(self.now, &StatusQuery::top(usize::MAX));
             let waits = status.channels.iter().any(|channel| channel.depth > 0 && !is_apart(&channel.name));
             // One that is gone may still wait with its last messages.
             let is_paused = status.connections.iter().any(|row| row.paused.is_some());
             if round > 1 && !is_paused && !waits {
                 break;
+            }
+            if round % 2 == 0 {
+                let before = std::mem::replace(&mut left, self.oracle.left_over());
+                promise!(
+                    left < before,
+                    "a worker and a listener have read what there was, and {left} messages are left"
+                );
             }
             let native = Native::with(&self.settings, &mut self.rng, pattern, false);
             while !self.free_connection()? {

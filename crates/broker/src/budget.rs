@@ -8,6 +8,9 @@ const PART_LEAVES: usize = 8;
 /// the budget divided by this, where that is less.
 const PARTS_LEAVE: usize = 16;
 
+/// What helps to drain memory may exceed the budget by the budget divided by this.
+const BEYOND: usize = 16;
+
 /// A charged buffer.
 #[derive(Debug)]
 pub(crate) struct Allocation {
@@ -78,10 +81,14 @@ impl MemoryBudget {
         self.granted
     }
 
-    /// Bytes that could still be buffered if so many were not.
-    pub(crate) fn free_beside(&self, bytes: usize) -> usize {
-        let used = self.used.saturating_sub(bytes);
-        self.room.saturating_sub(used)
+    /// Bytes that `more` need and that are not free, where the `pending` bytes that paused connections sent are not counted.
+    pub(crate) fn lacks(&self, more: usize, pending: usize) -> usize {
+        self.used.saturating_sub(pending).saturating_add(more).saturating_sub(self.room)
+    }
+
+    /// Bytes beyond the budget that help to drain it.
+    pub(crate) fn most_beyond(&self) -> usize {
+        self.limit / BEYOND
     }
 
     /// By how much the budget would be exceeded with so many bytes more, without the `pending` bytes that paused
@@ -95,7 +102,7 @@ impl MemoryBudget {
     /// a consumer can let them go.
     pub(crate) fn is_exhausted(&self, gone: usize, pending: usize) -> bool {
         let used = self.used.saturating_sub(gone * cost::GONE).saturating_sub(pending);
-        used > self.room.saturating_add(self.limit / 16)
+        used > self.room.saturating_add(self.most_beyond())
     }
 
     #[inline]

@@ -272,6 +272,20 @@ pub enum Refusal {
         /// Its bytes beside what is set aside for connections.
         messages: usize,
     },
+    /// Subscriptions leave less memory than a new channel takes, with those to patterns that match its name.
+    #[error(
+        "a new channel takes {bytes} bytes of memory with the {patterns} subscription{} to patterns that match its name, and \
+         all subscriptions leave {free} (limit: memory)",
+        s(*patterns)
+    )]
+    ChannelMemory {
+        /// Subscriptions to patterns that match the name.
+        patterns: usize,
+        /// Cost of the channel with these.
+        bytes: usize,
+        /// Bytes that subscriptions leave, whatever drains.
+        free: usize,
+    },
     /// The queue is at its bound, and takes nothing over it.
     #[error("the queue is at its bound of {} (limits: queue, overflow)", size(*bound))]
     QueueFull {

@@ -93,6 +93,8 @@ pub(super) struct Channel {
     pub(super) drops: usize,
     /// Messages that may be those: later ones of their group were handed out in this step.
     pub(super) passed: BTreeSet<usize>,
+    /// Number and bytes of its messages that were handed out in this step.
+    pub(super) handed: (usize, usize),
     /// Dead letters that were moved back to it and were not handed out as such, and the steps of all moves.
     pub(super) back: usize,
     pub(super) moves: Vec<u64>,

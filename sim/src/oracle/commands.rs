@@ -212,7 +212,8 @@ impl Oracle {
         link.stalled = false;
         link.credited_since_slow = true;
         link.written += bytes;
-        if link.outbox - bytes <= low {
+        // Of the attributes none need be those of what was written.
+        if link.outbox - bytes + link.outbox_attributes <= low {
             link.last_low = now;
         }
         if link.outbox - bytes <= half {

@@ -1,10 +1,22 @@
 //! Checks of the final state, when everybody has had enough time.
 
-use super::{Checked, Fate, Oracle, promise};
+use super::{Checked, Fate, Message, Oracle, promise};
 use std::collections::{BTreeMap, BTreeSet};
-use switchboard_broker::{PauseReason, Status};
+use switchboard_broker::{Kind, PauseReason, Status, is_durable};
 
 impl Oracle {
+    /// Number of messages that are not taken in, or wait for somebody, without those of durable subscriptions.
+    pub(crate) fn left_over(&self) -> usize {
+        let is_left = |message: &&Message| match message.fate {
+            Fate::Said | Fate::Sent => true,
+            Fate::Taken | Fate::With(_) => Kind::of(message.channel.as_bytes()) == Kind::Queue,
+            Fate::Done | Fate::Dead => false,
+        };
+        let of_others = self.messages.iter().filter(|message| !is_durable(message.channel.as_bytes()));
+        let kept: usize = self.channels.values().map(|books| books.kept.len()).sum();
+        of_others.filter(is_left).count() + kept
+    }
+
     /// Everybody reads again, and nothing moves any more.
     pub(crate) fn at_rest(&self, status: &Status) -> Checked {
         self.check_knots(status)?;

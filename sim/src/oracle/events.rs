@@ -28,7 +28,6 @@ impl Oracle {
                 let mut at = 0;
                 let link = self.link(connection.0);
                 link.has_attributes |= batch.attributes().is_some();
-                link.had_attributes |= link.has_attributes;
                 for (place, body) in batch.iter().enumerate() {
                     let message = self.identify(channel, body)?;
                     let tag = tag.map(|tag| tag.0 + place as u64);
@@ -183,6 +182,9 @@ impl Oracle {
                 .insert((channel, priority), message);
         }
         self.messages[message].fate = Fate::With(id);
+        let size = self.messages[message].size;
+        let handed = &mut self.channels.entry(channel).or_default().handed;
+        *handed = (handed.0 + 1, handed.1 + size);
         if let Some(tag) = tag {
             let link = self.link(id);
             promise!(link.next_tag <= tag, "tag {tag} came to {id} twice");

@@ -128,6 +128,8 @@ pub(super) struct Link {
     /// When it last was down to half.
     pub(super) last_half: Time,
     pub(super) outbox: usize,
+    /// Bytes of the attributes in its outbox, as the status says.
+    pub(super) outbox_attributes: usize,
     /// Whether the broker said so, and since when.
     pub(super) slow: Option<Time>,
     pub(super) told_slow: bool,
@@ -136,8 +138,6 @@ pub(super) struct Link {
     pub(super) maybe_full: bool,
     /// Some of what is in its outbox, or came out of it in this step, has attributes.
     pub(super) has_attributes: bool,
-    /// Some of what it ever got has attributes, which fill its outbox beside the bytes.
-    pub(super) had_attributes: bool,
     /// It missed something in this step, which may be among what is new.
     pub(super) dropping: bool,
     /// It was subscribed to one topic more than once: only one copy has its patience.
@@ -194,12 +194,12 @@ impl Link {
             last_low: now,
             last_half: now,
             outbox: 0,
+            outbox_attributes: 0,
             slow: None,
             told_slow: false,
             credited_since_slow: true,
             maybe_full: false,
             has_attributes: false,
-            had_attributes: false,
             dropping: false,
             overlaps: false,
             got_kept: false,

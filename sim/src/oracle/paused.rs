@@ -34,14 +34,12 @@ impl Oracle {
         for reported in &status.connections {
             let id = reported.id.0;
             let Some(link) = self.links.get_mut(&id).filter(|link| !link.gone) else { continue };
-            link.outbox = reported.outbox;
+            (link.outbox, link.outbox_attributes) = (reported.outbox, reported.outbox_attributes);
             link.has_attributes = reported.outbox_attributes > 0;
-            link.had_attributes |= link.has_attributes;
             if reported.slow && link.slow.is_none() {
                 let never_drained = !link.credited_since_slow;
                 promise!(
-                    // The books do not know how far attributes fill an outbox at a credit.
-                    patience.is_zero() || never_drained || link.had_attributes || now.since(link.last_low) >= patience,
+                    patience.is_zero() || never_drained || now.since(link.last_low) >= patience,
                     "{id} was judged slow though it had room {:?} ago",
                     now.since(link.last_low)
                 );
@@ -53,7 +51,7 @@ impl Oracle {
                 promise!(!early, "{id} was slow, and that was forgotten too soon");
                 link.slow = None;
             }
-            if reported.outbox <= low {
+            if reported.outbox + reported.outbox_attributes <= low {
                 link.last_low = now;
             }
             if reported.outbox <= half {

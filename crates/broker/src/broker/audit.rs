@@ -24,9 +24,12 @@ impl Broker {
     pub fn audit(&self) -> usize {
         let mut sum = self.audit_buffers() + self.members.len() * cost::MEMBER;
         let (mut waiting, mut unused, mut retained, mut temporary, mut lists) = (0, 0, 0, 0, 0);
+        let subscriptions = self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
+        let mut lasting = subscriptions;
         let in_flight = self.groups_in_flight();
         for (slot, channel) in self.channels.iter() {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
+            lasting += channel.lasting_charge();
             sum += channel.charge() + channel.backlog.charge() + self.audit_groups(slot, &in_flight);
             sum += channel.joins.as_ref().map_or(0, Joins::charge);
             waiting += channel.backlog.depth;
@@ -47,6 +50,7 @@ impl Broker {
         self.audit_in_flight();
         assert_eq!(waiting, self.waiting, "messages in backlogs");
         assert_eq!(unused, self.unused_charge, "what is kept unused");
+        assert_eq!(lasting, self.lasting_charge, "subscriptions, and what they keep");
         assert_eq!(retained, self.retained, "topics with a retained value");
         assert_eq!(lists, self.list_charge, "lists of what topics feed");
         sum += retained * cost::RETAINED;
@@ -54,7 +58,7 @@ impl Broker {
         let aside = self.channels.iter().flat_map(|(slot, _)| self.set_aside(slot));
         let elsewhere = self.garbage.iter().map(|(_, backlog)| backlog).chain(aside);
         sum += elsewhere.map(Backlog::charge).sum::<usize>();
-        sum += self.subscriptions.iter().map(|(_, subscription)| subscription.charge()).sum::<usize>();
+        sum += subscriptions;
         let (mut pending, mut paused, mut paused_gone, mut arriving, mut needs) = (0, 0, 0, 0, 0);
         for (_, connection) in self.connections.iter() {
             let is_gone = connection.phase == Phase::Gone;

@@ -3,8 +3,7 @@
 use super::Broker;
 use super::durable::{Feeds, Source};
 use super::groups::Groups;
-use super::knot::Knot;
-use super::making::{Joins, need_of_channel};
+use super::making::Joins;
 use super::retain::Retained;
 use super::rules::InForce;
 use super::table::{Marked, Table};
@@ -203,6 +202,15 @@ impl Channel {
     pub(super) fn charge_when_empty(&self) -> usize {
         self.charge() + self.members as usize * cost::MEMBER
     }
+
+    /// The same, without what changes as it is used, if subscriptions keep the channel in being: those to its name, or the
+    /// durable one whose queue it is.
+    pub(super) fn lasting_charge(&self) -> usize {
+        if self.exact_members == 0 && self.source.is_none() {
+            return 0;
+        }
+        cost::channel(self.name.len()) + self.members as usize * cost::MEMBER
+    }
 }
 
 pub(super) fn by_load(channel: &mut Channel) -> &mut Link<ChannelSlot> {
@@ -240,12 +248,8 @@ impl Broker {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
         let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
-        // Messages of paused connections are charged already, and wait for channels themselves.
         let patterns = self.count_patterns(name);
-        let need = need_of_channel(name, patterns);
-        if !self.has_room_for_channel(need) && self.over_bound != Some(Knot::Memory) {
-            return Err(NoChannel::Memory);
-        }
+        self.find_memory_for_channel(name, patterns)?;
         let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =
             InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.

@@ -306,6 +306,7 @@ impl Broker {
             if !channel.backlog.has_ready() {
                 if had_ready {
                     self.note_bound(slot);
+                    self.note_dry(slot);
                 }
                 return;
             }

@@ -135,7 +135,9 @@ impl Broker {
         self.rules_version += 1;
         let version = self.rules_version;
         let row = source.clone().map(|pattern| Box::new(Source { pattern, version }));
+        let lasting = self.channels[queue].lasting_charge();
         let before = self.recharge(queue, |channel| std::mem::replace(&mut channel.source, row));
+        self.lasting_charge = self.lasting_charge - lasting + self.channels[queue].lasting_charge();
         if let Some(before) = &before {
             self.sources.remove(before.pattern.as_bytes(), queue);
         }

@@ -15,9 +15,13 @@ fn unused(channel: &mut Channel) -> &mut Link<ChannelSlot> {
 }
 
 impl Broker {
-    /// Whether memory is free for another channel, if need be in place of some that are kept unused.
-    pub(super) fn has_room_for_channel(&mut self, need: usize) -> bool {
-        while self.budget.free_beside(self.pending_charge) < need {
+    /// Returns true if memory is free for another channel, or so much of it `beyond` the budget: if need be in place of
+    /// some that are kept unused. None is forgotten where all of them would not suffice.
+    pub(super) fn has_room_for_channel(&mut self, need: usize, beyond: usize) -> bool {
+        if self.budget.lacks(need, self.pending_charge) > beyond.saturating_add(self.unused_charge) {
+            return false;
+        }
+        while self.budget.lacks(need, self.pending_charge) > beyond {
             if !self.forget_oldest_unused() {
                 return false;
             }

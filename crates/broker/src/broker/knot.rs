@@ -5,8 +5,10 @@
 //! every consumer of the queue is paused so, and waits for such a queue in turn, and the connection is
 //! among these consumers, they form a knot (as in a deadlock detector) that nobody else unties. Then
 //! the connection's messages go over the queue's bound, or its share of memory, until it may be read
-//! again. One with acks that waits for memory itself, or for a topic's share of it, is a knot of its own:
-//! its acks may be what frees some. Knots have a sixteenth of the memory budget beyond it.
+//! again. Where no message waits in a queue that has more than its share, consumers that are read do
+//! not count: they can free none of what the others have. One with acks that waits for memory itself,
+//! or for a topic's share of it, is a knot of its own: its acks may be what frees some. Knots have a
+//! sixteenth of the memory budget beyond it.
 
 use super::Broker;
 use super::connection::Phase;
@@ -25,9 +27,9 @@ const LOOKED_AT: usize = 256;
 /// A cause to wait that perhaps only the connection's own acks remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Knot {
-    /// Room in a queue, or a queue's share of memory.
+    /// Room in a queue.
     Queue(ChannelSlot),
-    /// Memory for a buffer or a new channel.
+    /// Memory for a buffer or a new channel, or a channel's share of it.
     Memory,
 }
 
@@ -169,6 +171,15 @@ impl Broker {
         (self.channels[queue].kind == Kind::Queue && !is_brief).then_some(Awaited { queue, is_share })
     }
 
+    /// No message waits in a queue any more: connections that wait for its share may be part of a knot now.
+    pub(super) fn note_dry(&mut self, slot: ChannelSlot) {
+        let channel = &self.channels[slot];
+        if !channel.share_waiters.is_empty() && channel.share_untangles.is_none() {
+            let channel = self.channels.edit(slot);
+            channel.share_untangles = channel.share_waiters.first;
+        }
+    }
+
     /// The knot that a connection is part of.
     fn knot_of(&mut self, slot: ConnectionSlot) -> Option<Knot> {
         let row = &self.connections[slot];
@@ -183,17 +194,19 @@ impl Broker {
             _ => {}
         }
         let first = self.awaits(slot)?;
+        // What has its share exceeded keeps the bounds of its queue.
+        let knot = if first.is_share { Knot::Memory } else { Knot::Queue(first.queue) };
         self.spend(8);
         let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
         while let Some(&awaited) = queues.get(at) {
             at += 1;
             match self.look_at(awaited, slot, &mut queues, &mut looked_at, &mut returns) {
                 Consumers::Free => return None,
-                Consumers::Tied if looked_at > LOOKED_AT => return Some(Knot::Queue(first.queue)),
+                Consumers::Tied if looked_at > LOOKED_AT => return Some(knot),
                 Consumers::Tied => {}
             }
         }
-        returns.then_some(Knot::Queue(first.queue))
+        returns.then_some(knot)
     }
 
     /// Looks at the consumers of a queue, and adds the queues that these wait for.
@@ -209,6 +222,8 @@ impl Broker {
         // Messages of groups, if no others wait, are taken by the consumers that they are bound to alone.
         let backlog = &self.channels[queue].backlog;
         let is_bound = backlog.has_groups() && !backlog.has_ready();
+        // Where none wait, the queue's share is that of messages without acks: only acks free more of it.
+        let is_of_acks = is_share && !backlog.has_ready();
         // It consumed the queue, and its acks may be what frees memory of it.
         let owes = (is_share || is_bound) && self.owes_acks(slot, queue);
         *returns |= owes;
@@ -225,6 +240,10 @@ impl Broker {
                 continue;
             }
             if !row.is_told || self.subscriptions[member.subscription].ack == AckMode::Auto {
+                // Others may free some. That is no reason to leave those unread that free theirs only when they are read.
+                if is_of_acks {
+                    continue;
+                }
                 // A group of one that takes nothing may wait for the acks of what that has.
                 if is_bound && !self.channels[queue].backlog.has_bound(at) && !self.takes_nothing(at) {
                     continue;

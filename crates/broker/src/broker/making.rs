@@ -5,11 +5,13 @@
 //! subscriptions find the channel themselves. The memory for all memberships is charged before the first joins.
 
 use super::Broker;
+use super::channel::NoChannel;
+use super::knot::Knot;
 use super::member::Age;
 use super::timers::Timer;
-use crate::cost;
 use crate::name::Kind;
 use crate::slots::{ChannelSlot, Key, SubscriptionSlot};
+use crate::{Refusal, cost};
 use bytes::Bytes;
 
 /// A subscription, in the order in which they were made.
@@ -46,6 +48,24 @@ impl Broker {
             Kind::Topic => self.topics.count(name),
             Kind::Queue => self.queues.count(name),
         }
+    }
+
+    /// Finds the memory for a new channel that so many patterns match. Where subscriptions leave less than it takes, nothing
+    /// that drains could make room: then it may exceed the budget by as much as what helps to drain it, and is refused beyond.
+    pub(super) fn find_memory_for_channel(&mut self, name: &[u8], patterns: usize) -> Result<(), NoChannel> {
+        let need = need_of_channel(name, patterns);
+        let free = self.budget.for_messages().saturating_sub(self.lasting_charge);
+        let beyond = if need > free { self.budget.most_beyond() } else { 0 };
+        // Messages of paused connections are charged already, and wait for channels themselves.
+        if self.has_room_for_channel(need, beyond) || self.over_bound == Some(Knot::Memory) {
+            return Ok(());
+        }
+        // Those that have ended are counted until all is freed.
+        let is_ending = self.subscriptions.len() > self.subscription_count;
+        if self.lasting_charge + need > self.budget.for_messages().saturating_add(beyond) && !is_ending {
+            return Err(NoChannel::Refused(Refusal::ChannelMemory { patterns, bytes: need, free }));
+        }
+        Err(NoChannel::Memory)
     }
 
     /// Begins with the subscriptions whose patterns match a channel that is just made.

@@ -137,8 +137,10 @@ impl Broker {
             Age::Newest => row.everybody.push_back(&mut self.members, member, in_channel),
             Age::Oldest => row.everybody.push_front(&mut self.members, member, in_channel),
         }
+        let lasting = row.lasting_charge();
         row.members += 1;
         row.exact_members += u32::from(!by_pattern);
+        self.lasting_charge += row.lasting_charge() - lasting;
         self.unused_charge += if row.is_unused { cost::MEMBER } else { 0 };
         if row.kind == Kind::Queue && row.claims.is_empty() {
             match age {
@@ -185,8 +187,10 @@ impl Broker {
         }
         let row = self.channels.edit(channel);
         row.everybody.remove(&mut self.members, member, in_channel);
+        let lasting = row.lasting_charge();
         row.members -= 1;
         row.exact_members -= u32::from(!by_pattern);
+        self.lasting_charge -= lasting - row.lasting_charge();
         self.unused_charge -= if row.is_unused { cost::MEMBER } else { 0 };
         if row.members == 0 {
             self.consumers_left(channel);

@@ -217,6 +217,8 @@ pub struct Broker {
     /// Connections that are paused, slow or stalled.
     troubled: BTreeSet<ConnectionSlot>,
     subscription_count: usize,
+    /// The cost of all subscriptions, and of the channels that they keep in being.
+    lasting_charge: usize,
     /// Topics with a retained value, and the charge for all of these.
     retained: usize,
     retained_charge: usize,

@@ -64,6 +64,7 @@ impl Broker {
             gone: 0,
             troubled: BTreeSet::new(),
             subscription_count: 0,
+            lasting_charge: 0,
             retained: 0,
             retained_charge: 0,
             waiting: 0,

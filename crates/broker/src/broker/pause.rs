@@ -132,7 +132,6 @@ impl Broker {
         let is_over = connection.phase == Phase::Gone && connection.pending.is_empty();
         if let Some(Blocked::Share(channel)) = connection.blocked
             && !is_over
-            && knot != Some(Knot::Queue(channel))
             && knot != Some(Knot::Memory)
             && self.over_share(channel)
         {

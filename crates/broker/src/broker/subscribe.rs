@@ -123,6 +123,7 @@ impl Broker {
             born: self.born,
         };
         self.budget.charge(row.charge());
+        self.lasting_charge += row.charge();
         let subscription = self.subscriptions.insert(row);
         self.subscription_count += 1;
         let connection = self.connections.edit(slot);
@@ -281,6 +282,7 @@ impl Broker {
         if row.by_pattern {
             self.trie(Kind::of(row.pattern.as_bytes())).remove(row.pattern.as_bytes(), (row.born, subscription));
         }
+        self.lasting_charge -= row.charge();
         self.budget.release(row.charge());
         true
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 #[test]
 fn a_subscriber_whose_new_channel_finds_no_memory_is_refused_and_a_publisher_waits() {
     let need = cost::CHANNEL + cost::text("/queue/a".len());
-    for (memory, fits) in [(need - 1, false), (need, true)] {
-        let mut bench = Bench::new(with_memory(memory));
+    for (free, fits) in [(need - 1, false), (need, true), (need + 1, true)] {
+        let mut bench = Bench::new(with_memory(2 * need));
+        bench.send(2, Command::Reserve { bytes: 2 * need - free, whole: 0 });
         let events = brief(&bench.subscribe(1, "/queue/a"));
         assert_eq!(events.is_empty(), fits, "{events:?}");
         if !fits {

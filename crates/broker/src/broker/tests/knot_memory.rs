@@ -206,6 +206,64 @@ fn a_leaving_consumer_leaves_a_knot_behind_that_waits_for_memory() {
     assert!(brief(&events).contains(&"resume 1".to_owned()), "{events:?}");
 }
 
+/// Messages without acks of connection 1 have more than the share of a queue, of which others have written theirs.
+fn with_unread_acks(consumers: &[(u64, u32, AckMode)], prefetch: u32) -> Bench {
+    let mut bench = Bench::new(Limits { window: 1, ..short(0) });
+    bench.subscribe_with(1, "/queue/a", AckMode::Manual { prefetch });
+    for &(id, subscription, ack) in consumers {
+        let subscription = SubscriptionId(subscription);
+        bench.send(id, Command::Subscribe { subscription, pattern: "/queue/a".into(), ack });
+    }
+    let body = "x".repeat(10_000);
+    loop {
+        let events = bench.publish(5, "/queue/a", &[&body]);
+        for event in &events {
+            if let Event::Deliver { connection, batch, tag, .. } = event {
+                bench.credit(connection.0, batch.bytes());
+                let done = tag.filter(|_| connection.0 != 1);
+                done.into_iter().for_each(|tag| _ = bench.send(connection.0, Command::Ack { first: tag, last: tag }));
+            }
+        }
+        if bench.broker.totals().paused > 0 {
+            return bench;
+        }
+    }
+}
+
+#[test]
+fn one_whose_own_unread_acks_have_a_queues_share_goes_on_whoever_else_consumes_the_queue() {
+    let others: [&[(u64, u32, AckMode)]; 4] =
+        [&[], &[(1, 1, AckMode::Auto)], &[(2, 0, AckMode::Auto)], &[(2, 0, AckMode::Manual { prefetch: 1 })]];
+    for consumers in others {
+        let mut bench = with_unread_acks(consumers, 1000);
+        let events = bench.publish(1, "/queue/a", &["x"]);
+        assert!(brief(&events).contains(&"pause 1".to_owned()), "its queue has more than its share: {events:?}");
+        assert!(!is_left_paused(&events, 1), "{consumers:?}: {events:?}");
+    }
+}
+
+#[test]
+fn a_knot_of_memory_is_untied_that_is_tied_once_nothing_waits() {
+    // As many as give the queue more than its share, and two more.
+    let rows = with_unread_acks(&[], 1000).broker.status(Time::ZERO, &StatusQuery::top(9)).connections;
+    let prefetch = rows.iter().map(|row| row.unacked).sum::<usize>() + 2;
+    let mut bench = with_unread_acks(&[], prefetch as u32);
+    let body = "x".repeat(10_000);
+    for id in [6, 7] {
+        check(&bench.publish(id, "/queue/a", &[&body]), &[&format!("1:{body}"), &format!("pause {id}")]);
+        bench.credit(1, 10_004);
+    }
+    check(&bench.subscribe(3, "/queue/a"), &[]);
+    // One takes what its window holds, and the next waits.
+    check(&bench.publish(8, "/queue/a", &[&body]), &[&format!("3:{body}"), "pause 8"]);
+    check(&bench.publish(9, "/queue/a", &[&body]), &["pause 9"]);
+    assert!(is_left_paused(&bench.publish(1, "/queue/a", &["x"]), 1), "another one may yet take what waits");
+    check(&bench.credit(3, 10_004), &[&format!("3:{body}")]);
+    let events = brief(&bench.credit(3, 10_004));
+    assert!(events.contains(&"3:x".to_owned()) && events.contains(&"resume 1".to_owned()), "{events:?}");
+    assert!(bench.broker.budget.free() < prefetch * 10_000, "its queue still has more than its share");
+}
+
 #[test]
 fn where_memory_is_full_one_with_acks_gets_a_buffer_and_its_own_full_queue_a_message() {
     let full = |id: u64| {

@@ -17,6 +17,7 @@ mod knot;
 mod knot_memory;
 mod listing;
 mod making;
+mod making_memory;
 mod moving;
 mod moving_counts;
 mod overflow;
