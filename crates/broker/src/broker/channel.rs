@@ -5,6 +5,7 @@ use super::durable::{Feeds, Source};
 use super::groups::Groups;
 use super::knot::Knot;
 use super::making::{Joins, need_of_channel};
+use super::pass::Pass;
 use super::retain::Retained;
 use super::rules::InForce;
 use super::table::{Marked, Table};
@@ -62,14 +63,16 @@ pub(super) struct Channel {
     pub(super) waiters: List<ConnectionSlot>,
     /// Number of these.
     pub(super) waiting: u32,
-    /// Each of the waiters from this one on is to be looked at: a consumer has left, or the rule has changed.
-    pub(super) untangles: Option<ConnectionSlot>,
+    /// The waiters are to be looked at: a consumer has left, or the rule has changed.
+    pub(super) untangles: Pass,
     /// The waiters are to be tried, too, for another rule applies to them.
     pub(super) has_new_rule: bool,
     /// Publishers that wait until the channel has no more than is free.
     pub(super) share_waiters: List<ConnectionSlot>,
     /// The same of these.
-    pub(super) share_untangles: Option<ConnectionSlot>,
+    pub(super) share_untangles: Pass,
+    /// Whether it is among [`Broker::looks`](super::Broker).
+    pub(super) is_looked_at: bool,
     /// The key among [`Broker::share_waiting`].
     pub(super) share_key: Option<usize>,
     pub(super) paused_publishers: u32,
@@ -152,7 +155,6 @@ impl Channel {
             || self.is_urgent
             || self.pauses.is_some()
             || self.admits.is_some()
-            || self.share_untangles.is_some()
             || !self.waiters.is_empty()
     }
 
@@ -277,10 +279,11 @@ impl Broker {
             load: 0,
             waiters: List::new(),
             waiting: 0,
-            untangles: None,
+            untangles: Pass::default(),
             has_new_rule: false,
             share_waiters: List::new(),
-            share_untangles: None,
+            share_untangles: Pass::default(),
+            is_looked_at: false,
             share_key: None,
             paused_publishers: 0,
             gone_publishers: 0,

@@ -183,9 +183,7 @@ impl Broker {
             return;
         }
         // Publishers that waited for a subscriber need not any more.
-        let channel = self.channels.edit(topic);
-        channel.untangles = channel.waiters.first;
-        channel.has_new_rule = true;
+        self.retry_waiters(topic);
         if let Some(value) = self.channels[topic].retained_value(self.now) {
             let value = self.originated(topic, &value);
             new.into_iter().for_each(|queue| self.feed_queue(queue, value.clone()));

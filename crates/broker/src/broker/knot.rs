@@ -187,7 +187,10 @@ impl Broker {
         let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
         while let Some(&awaited) = queues.get(at) {
             at += 1;
-            match self.look_at(awaited, slot, &mut queues, &mut looked_at, &mut returns) {
+            let before = looked_at;
+            let consumers = self.look_at(awaited, slot, &mut queues, &mut looked_at, &mut returns);
+            self.spend((looked_at - before) / 8);
+            match consumers {
                 Consumers::Free => return None,
                 Consumers::Tied if looked_at > LOOKED_AT => return Some(Knot::Queue(first.queue)),
                 Consumers::Tied => {}
