@@ -96,7 +96,7 @@ pub(super) struct Channel {
     /// When the messages of a queue came.
     pub(super) ages: Ages,
     /// Progress of the subscriptions whose patterns match, until all have joined it. It is one of the reasons in `returning`.
-    pub(super) joins: Option<Joins>,
+    pub(super) joins: Option<Box<Joins>>,
     /// An operator has paused it, which is one of the reasons in `returning`.
     pub(super) is_paused: bool,
     /// The members from this one on are still to give back what was not written: it is paused, or a message goes before.
@@ -243,8 +243,8 @@ impl Broker {
         }
         let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
         // Messages of paused connections are charged already, and wait for channels themselves.
-        let patterns = self.count_patterns(name);
-        let need = need_of_channel(name, patterns);
+        let patterns = self.patterns_of(name);
+        let need = need_of_channel(name, patterns.len());
         if !self.has_room_for_channel(need) && self.over_bound != Some(Knot::Memory) {
             return Err(NoChannel::Memory);
         }

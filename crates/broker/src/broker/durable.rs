@@ -192,10 +192,11 @@ impl Broker {
 
     /// The queues that a topic feeds, looked up.
     fn queues_of(&mut self, topic: ChannelSlot) -> Vec<ChannelSlot> {
-        let mut queues = self.sources.matching(&self.channels[topic].name);
+        let (mut queues, nodes) = self.sources.matching(&self.channels[topic].name);
         queues.sort_unstable();
         // Follow-up work of many topics takes several calls.
         self.spend(queues.len());
+        self.spend_nodes(nodes);
         queues
     }
 
