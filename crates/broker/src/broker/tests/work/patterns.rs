@@ -56,17 +56,17 @@ pub(super) fn end_durable(others: usize) -> Case {
 /// Levels of names and patterns: so many that there are [`MANY`] different patterns that match.
 const LEVELS: usize = 14;
 
-/// A name that each pattern of [`with_distinct_patterns`] matches.
-fn matched(number: usize) -> String {
+/// A name that each pattern of [`with_distinct_patterns`] matches, but for its last level.
+fn name(number: usize) -> String {
     format!("/topic{}/{number}", "/x".repeat(LEVELS))
 }
 
-/// Connection 1 subscribes to so many patterns, no two of which are the same.
-fn with_distinct_patterns(patterns: usize) -> Broker {
+/// Connection 1 subscribes to so many patterns with this last level, no two of which are the same.
+fn with_distinct_patterns(patterns: usize, last: &str) -> Broker {
     let mut broker = broker();
     for number in 0..patterns {
         let levels = (0..LEVELS).map(|level| if number >> level & 1 == 0 { "/*" } else { "/x" });
-        let pattern = format!("/topic{}/*", levels.collect::<String>());
+        let pattern = format!("/topic{}/{last}", levels.collect::<String>());
         subscribe_to(&mut broker, 1, number, pattern, AckMode::Auto);
     }
     rest(&mut broker);
@@ -83,9 +83,9 @@ fn looked_at(work: impl FnOnce()) -> u64 {
 #[test]
 fn the_first_publish_to_a_topic_costs_as_much_for_each_of_many_different_patterns_as_for_each_of_few() {
     let rows = |patterns: usize| {
-        let mut broker = with_distinct_patterns(patterns);
+        let mut broker = with_distinct_patterns(patterns, "*");
         let rows = looked_at(|| {
-            publish(&mut broker, 2, matched(0));
+            publish(&mut broker, 2, name(0));
             rest(&mut broker);
         });
         println!("{patterns}: {rows}");
@@ -98,14 +98,14 @@ fn the_first_publish_to_a_topic_costs_as_much_for_each_of_many_different_pattern
 }
 
 #[test]
-fn what_patterns_are_looked_at_for_many_new_topics_is_part_of_the_work_of_a_call() {
+fn a_search_in_the_patterns_for_each_of_many_topics_is_part_of_the_work_of_a_call() {
     const TOPICS: usize = 2_000;
     // Connection 2 has them behind a message that waits for room.
     let rows = |patterns: usize| {
-        let mut broker = with_distinct_patterns(patterns);
+        let mut broker = with_distinct_patterns(patterns, "other");
         broker.limits.queue = 5;
         (0..2).for_each(|_| publish(&mut broker, 2, "/queue/full"));
-        (0..TOPICS).for_each(|number| publish(&mut broker, 2, matched(number)));
+        (0..TOPICS).for_each(|number| publish(&mut broker, 2, name(number)));
         assert_eq!(broker.waiting(), 2 + TOPICS);
         let Case { mut broker, call } = case(broker, 4096, |broker| _ = broker.purge(NOW, b"/queue/full"));
         let rows = looked_at(|| call(&mut broker));
