@@ -106,20 +106,22 @@ impl<K: Copy + Ord> Trie<K> {
         }
     }
 
-    /// Calls `found` for the patterns that match, until it returns false.
-    fn search(&self, name: &[u8], mut found: impl FnMut(&BTreeSet<K>) -> bool) {
+    /// Calls `found` for the patterns that match, until it returns false. Gives the number of nodes that it looked at.
+    fn search(&self, name: &[u8], mut found: impl FnMut(&BTreeSet<K>) -> bool) -> usize {
+        let mut nodes = 0;
         // A name's levels behind what a node has matched; `None` behind the last.
         let mut open = vec![(self.root, Some(name))];
         while let Some((slot, rest)) = open.pop() {
+            nodes += 1;
             let node = &self.nodes[slot];
             let Some(rest) = rest else {
                 if !node.here.is_empty() && !found(&node.here) {
-                    return;
+                    break;
                 }
                 continue;
             };
             if !node.rest.is_empty() && !found(&node.rest) {
-                return;
+                break;
             }
             let (level, behind) = match rest.iter().position(|&byte| byte == b'/') {
                 Some(at) => (&rest[..at], Some(&rest[at + 1..])),
@@ -128,38 +130,27 @@ impl<K: Copy + Ord> Trie<K> {
             open.extend(node.any.map(|next| (next, behind)));
             open.extend(node.children.get(level).map(|&next| (next, behind)));
         }
+        nodes
     }
 
-    /// The keys whose patterns match, in no order that means anything.
-    pub(crate) fn matching(&self, name: &[u8]) -> Vec<K> {
+    /// The keys whose patterns match, in no order that means anything, and the number of nodes that were looked at.
+    pub(crate) fn matching(&self, name: &[u8]) -> (Vec<K>, usize) {
         let mut all = Vec::new();
-        self.search(name, |some| {
+        let nodes = self.search(name, |some| {
             all.extend(some.iter().copied());
             true
         });
-        all
+        (all, nodes)
     }
 
-    /// The last keys before a bound whose patterns match: so many at most, in falling order.
-    pub(crate) fn last_before(&self, name: &[u8], bound: K, most: usize) -> Vec<K> {
-        let mut found = Vec::new();
-        self.search(name, |some| {
-            found.extend(some.range(..bound).rev().take(most).copied());
-            true
-        });
-        found.sort_unstable_by(|first, second| second.cmp(first));
-        found.truncate(most);
-        found
-    }
-
-    /// Number of keys whose patterns match.
-    pub(crate) fn count(&self, name: &[u8]) -> usize {
+    /// Number of keys whose patterns match, and of nodes that were looked at.
+    pub(crate) fn count(&self, name: &[u8]) -> (usize, usize) {
         let mut count = 0;
-        self.search(name, |some| {
+        let nodes = self.search(name, |some| {
             count += some.len();
             true
         });
-        count
+        (count, nodes)
     }
 
     /// Whether there is no pattern.
@@ -167,14 +158,14 @@ impl<K: Copy + Ord> Trie<K> {
         self.nodes.len() == 1 && self.nodes[self.root].is_unused()
     }
 
-    /// Whether any pattern matches.
-    pub(crate) fn matches(&self, name: &[u8]) -> bool {
+    /// Whether any pattern matches, and the number of nodes that were looked at.
+    pub(crate) fn matches(&self, name: &[u8]) -> (bool, usize) {
         let mut any = false;
-        self.search(name, |_| {
+        let nodes = self.search(name, |_| {
             any = true;
             false
         });
-        any
+        (any, nodes)
     }
 
     #[cfg(test)]
@@ -202,24 +193,16 @@ mod tests {
                 trie.insert(pattern, SubscriptionSlot::new(index));
             }
             for name in &names {
-                let mut found = trie.matching(name.as_bytes());
+                let (mut found, nodes) = trie.matching(name.as_bytes());
                 found.sort_unstable();
                 let expected = patterns.iter().enumerate().filter(|(_, pattern)| Pattern::new((*pattern).clone()).matches(name.as_bytes()));
                 let expected: Vec<SubscriptionSlot> = expected.map(|(index, _)| SubscriptionSlot::new(index)).collect();
-                prop_assert_eq!(trie.matches(name.as_bytes()), !expected.is_empty());
+                prop_assert!((1..=trie.len()).contains(&nodes), "{nodes} nodes");
+                prop_assert_eq!(trie.count(name.as_bytes()), (expected.len(), nodes));
+                let (any, first) = trie.matches(name.as_bytes());
+                prop_assert_eq!(any, !expected.is_empty());
+                prop_assert!(first <= nodes, "it ends with the first, {first} of {nodes}");
                 prop_assert_eq!(&found, &expected, "{} in {:?}", name, patterns);
-                prop_assert_eq!(trie.count(name.as_bytes()), expected.len());
-                // Taken two at a time from behind, it is all of them.
-                let (mut bound, mut falling) = (SubscriptionSlot::new(patterns.len()), Vec::new());
-                loop {
-                    let some = trie.last_before(name.as_bytes(), bound, 2);
-                    prop_assert!(some.len() <= 2);
-                    let Some(&last) = some.last() else { break };
-                    falling.extend(some);
-                    bound = last;
-                }
-                falling.reverse();
-                prop_assert_eq!(falling, expected);
             }
             for (index, pattern) in patterns.iter().enumerate() {
                 trie.remove(pattern, SubscriptionSlot::new(index));

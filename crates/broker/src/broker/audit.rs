@@ -2,7 +2,6 @@
 
 use super::Broker;
 use super::connection::Phase;
-use super::making::Joins;
 use super::member::Skipped;
 use super::pending::Pending;
 use crate::backlog::Backlog;
@@ -31,7 +30,7 @@ impl Broker {
             unused += if channel.is_unused { channel.charge_when_empty() } else { 0 };
             lasting += channel.lasting_charge();
             sum += channel.charge() + channel.backlog.charge() + self.audit_groups(slot, &in_flight);
-            sum += channel.joins.as_ref().map_or(0, Joins::charge);
+            sum += channel.joins.as_ref().map_or(0, |joins| joins.charge());
             waiting += channel.backlog.depth;
             lists += channel.list_charge();
             retained += usize::from(channel.retained.is_some());

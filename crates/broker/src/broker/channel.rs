@@ -4,6 +4,7 @@ use super::Broker;
 use super::durable::{Feeds, Source};
 use super::groups::Groups;
 use super::making::Joins;
+use super::pass::Pass;
 use super::retain::Retained;
 use super::rules::InForce;
 use super::table::{Marked, Table};
@@ -61,14 +62,16 @@ pub(super) struct Channel {
     pub(super) waiters: List<ConnectionSlot>,
     /// Number of these.
     pub(super) waiting: u32,
-    /// Each of the waiters from this one on is to be looked at: a consumer has left, or the rule has changed.
-    pub(super) untangles: Option<ConnectionSlot>,
+    /// The waiters are to be looked at: a consumer has left, or the rule has changed.
+    pub(super) untangles: Pass,
     /// The waiters are to be tried, too, for another rule applies to them.
     pub(super) has_new_rule: bool,
     /// Publishers that wait until the channel has no more than is free.
     pub(super) share_waiters: List<ConnectionSlot>,
     /// The same of these.
-    pub(super) share_untangles: Option<ConnectionSlot>,
+    pub(super) share_untangles: Pass,
+    /// Whether it is among [`Broker::looks`](super::Broker).
+    pub(super) is_looked_at: bool,
     /// The key among [`Broker::share_waiting`].
     pub(super) share_key: Option<usize>,
     pub(super) paused_publishers: u32,
@@ -92,7 +95,7 @@ pub(super) struct Channel {
     /// When the messages of a queue came.
     pub(super) ages: Ages,
     /// Progress of the subscriptions whose patterns match, until all have joined it. It is one of the reasons in `returning`.
-    pub(super) joins: Option<Joins>,
+    pub(super) joins: Option<Box<Joins>>,
     /// An operator has paused it, which is one of the reasons in `returning`.
     pub(super) is_paused: bool,
     /// The members from this one on are still to give back what was not written: it is paused, or a message goes before.
@@ -151,7 +154,6 @@ impl Channel {
             || self.is_urgent
             || self.pauses.is_some()
             || self.admits.is_some()
-            || self.share_untangles.is_some()
             || !self.waiters.is_empty()
     }
 
@@ -248,8 +250,8 @@ impl Broker {
             return Err(NoChannel::Refused(Refusal::Channels { limit: self.limits.channels }));
         }
         let owner = self.owner_of(name).map_err(NoChannel::Refused)?;
-        let patterns = self.count_patterns(name);
-        self.find_memory_for_channel(name, patterns)?;
+        let patterns = self.patterns_of(name);
+        self.find_memory_for_channel(name, patterns.len())?;
         let InForce { policy, buffer_unsubscribed, bound, messages, overflow, delivery } =
             InForce::new(name, &self.rules, &self.limits);
         // A copy, so that the name does not pin the buffer that it came in.
@@ -281,10 +283,11 @@ impl Broker {
             load: 0,
             waiters: List::new(),
             waiting: 0,
-            untangles: None,
+            untangles: Pass::default(),
             has_new_rule: false,
             share_waiters: List::new(),
-            share_untangles: None,
+            share_untangles: Pass::default(),
+            is_looked_at: false,
             share_key: None,
             paused_publishers: 0,
             gone_publishers: 0,

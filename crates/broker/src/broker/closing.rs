@@ -1,8 +1,9 @@
 //! The end of a connection: by itself, because it is done, or while the broker drains.
 
 use super::connection::{Phase, Sweep};
+use super::round::Round;
 use super::{Broker, Timer, shrink};
-use crate::slots::{ConnectionSlot, Key};
+use crate::slots::ConnectionSlot;
 use crate::{CloseReason, Event, cost};
 
 impl Broker {
@@ -91,33 +92,36 @@ impl Broker {
     }
 
     /// Closes all that are done, some a step, while the broker drains.
-    pub(super) fn close_all(&mut self, from: usize) {
+    pub(super) fn close_all(&mut self) {
         if !self.start_all_acks() {
-            return self.drain_from(from);
-        }
-        if self.awaits_room() {
             return;
         }
-        for index in from..self.connections.end() {
+        if self.awaits_room() {
+            // The end of that is looked at.
+            self.drained_to = None;
+        }
+        // What is to be dispatched first may be for one that is looked at.
+        while self.drained_to.is_some() && self.channels.is_clean() {
             if !self.spend(1) {
-                return self.drain_from(index);
+                return;
             }
-            if let Some((slot, _)) = self.connections.at(index) {
+            let next = Round::step(&mut self.drained_to, self.connections.end());
+            if let Some((slot, _)) = next.and_then(|index| self.connections.at(index)) {
                 self.close_if_done(slot);
             }
         }
     }
 
-    /// Connections are looked at from this one on, or from an earlier one if that was to come anyway.
-    fn drain_from(&mut self, index: usize) {
-        self.drained_to = Some(self.drained_to.map_or(index, |before| before.min(index)));
+    /// All connections are looked at from now on, of which some may be done.
+    pub(super) fn drain_anew(&mut self) {
+        Round::begin(&mut self.drained_to);
     }
 
     /// Looks at all connections anew once nobody is waited for any more, while the broker drains.
     pub(super) fn check_drain(&mut self) {
         let awaits = self.awaits_room();
         if std::mem::replace(&mut self.awaited, awaits) && !awaits {
-            self.drained_to = Some(0);
+            self.drain_anew();
         }
     }
 
@@ -131,7 +135,7 @@ impl Broker {
     fn has_waiting_queue(&mut self, slot: ConnectionSlot) -> bool {
         if !self.channels.is_clean() {
             // Something may be dispatched yet; the end of that is looked at anew.
-            self.drain_from(0);
+            self.drain_anew();
             return true;
         }
         loop {
@@ -144,7 +148,7 @@ impl Broker {
             }
             self.unskip(member);
             if !self.spend(1) {
-                self.drain_from(slot.index());
+                self.drain_anew();
                 return true;
             }
         }

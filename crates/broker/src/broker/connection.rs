@@ -4,6 +4,7 @@ mod connect;
 
 use super::ack::Settling;
 use super::ack_clock::AckClock;
+use super::pass::Pass;
 use super::pause::Blocked;
 use super::pending::Pending;
 use super::subscribe::Joining;
@@ -144,8 +145,8 @@ pub(super) struct Connection {
     pub(super) wait: Link<ConnectionSlot>,
     /// Publishers that wait for room in the outbox.
     pub(super) waiters: List<ConnectionSlot>,
-    /// Each of them is to be tried again, from this one on: something else than room changed.
-    pub(super) pass: Option<ConnectionSlot>,
+    /// Each of them is to be tried again: something else than room changed.
+    pub(super) pass: Pass,
     pub(super) wakes_all: bool,
     /// Members whose queues found no room here, the longest waiting first.
     pub(super) skipped: List<MemberSlot>,
@@ -300,7 +301,7 @@ impl Connection {
             || self.leaves
             || self.wanted != Sweep::No
             || self.sweep != Sweep::No
-            || self.pass.is_some()
+            || !self.pass.is_over()
             || !self.waiters.is_empty()
             || !self.skipped.is_empty()
             || !self.lapsed.is_empty()

@@ -185,9 +185,7 @@ impl Broker {
             return;
         }
         // Publishers that waited for a subscriber need not any more.
-        let channel = self.channels.edit(topic);
-        channel.untangles = channel.waiters.first;
-        channel.has_new_rule = true;
+        self.retry_waiters(topic);
         if let Some(value) = self.channels[topic].retained_value(self.now) {
             let value = self.originated(topic, &value);
             new.into_iter().for_each(|queue| self.feed_queue(queue, value.clone()));
@@ -196,10 +194,11 @@ impl Broker {
 
     /// The queues that a topic feeds, looked up.
     fn queues_of(&mut self, topic: ChannelSlot) -> Vec<ChannelSlot> {
-        let mut queues = self.sources.matching(&self.channels[topic].name);
+        let (mut queues, nodes) = self.sources.matching(&self.channels[topic].name);
         queues.sort_unstable();
         // Follow-up work of many topics takes several calls.
         self.spend(queues.len());
+        self.spend_nodes(nodes);
         queues
     }
 

@@ -58,14 +58,17 @@ impl Broker {
     /// Files a connection by what it needs of memory, if it waits for some.
     pub(super) fn note_need(&mut self, slot: ConnectionSlot) {
         let row = &self.connections[slot];
-        let need = (row.blocked == Some(Blocked::Memory)).then(|| match row.pending.front() {
+        let need = match row.pending.front().filter(|_| row.blocked == Some(Blocked::Memory)) {
             Some(&Pending::Reserve { bytes, whole }) => {
-                self.budget.needed_for_part(bytes.saturating_sub(row.reserved), whole)
+                Some(self.budget.needed_for_part(bytes.saturating_sub(row.reserved), whole))
             }
-            Some(Pending::Publish { channel, .. }) => need_of_channel(channel, self.count_patterns(channel)),
-            Some(Pending::Barrier { .. } | Pending::Receipt { .. } | Pending::Refused { .. }) | None => 0,
-        });
-        let before = row.need;
+            Some(Pending::Publish { channel, .. }) => {
+                let channel = channel.clone();
+                Some(need_of_channel(&channel, self.count_patterns(&channel)))
+            }
+            _ => (row.blocked == Some(Blocked::Memory)).then_some(0),
+        };
+        let before = self.connections[slot].need;
         if before == need {
             return;
         }

@@ -50,7 +50,10 @@ impl Broker {
     /// Does the next step of what follows from no single row.
     #[cold]
     fn run_rare_effects(&mut self) {
-        if std::mem::take(&mut self.wakes_memory) {
+        // By turns with the rest: each call may lead to another look.
+        if self.looks.is_next() {
+            self.go_on_looking();
+        } else if std::mem::take(&mut self.wakes_memory) {
             self.wake_memory();
         } else if let Some(wake) = self.share_wake.take() {
             self.wake_shares(wake);
@@ -62,8 +65,8 @@ impl Broker {
             self.go_on_moving();
         } else if !self.rule_change.is_over() {
             self.apply_rules();
-        } else if let Some(from) = self.drained_to.take() {
-            self.close_all(from);
+        } else if self.drained_to.is_some() {
+            self.close_all();
         }
     }
 
@@ -74,6 +77,7 @@ impl Broker {
             || !self.channels.is_clean()
             || self.wakes_memory
             || self.share_wake.is_some()
+            || !self.looks.is_empty()
             || !self.garbage.is_empty()
             || !self.abandoned.is_empty()
             || !self.moving.is_empty()
@@ -167,7 +171,6 @@ impl Broker {
             }
             self.arm_due(slot);
         }
-        self.untangle_shares(slot);
         if !self.channels[slot].waiters.is_empty() {
             self.wake_channel(slot);
         }

@@ -219,10 +219,9 @@ impl Broker {
         if !is_bound || !is_awaited {
             return;
         }
-        let channel = self.channels.edit(slot);
-        (channel.untangles, channel.share_untangles) = (channel.waiters.first, channel.share_waiters.first);
+        self.look_at_waiters(slot);
         if self.draining {
-            self.drained_to = Some(0);
+            self.drain_anew();
         }
     }
 

@@ -173,10 +173,8 @@ impl Broker {
 
     /// No message waits in a queue any more: connections that wait for its share may be part of a knot now.
     pub(super) fn note_dry(&mut self, slot: ChannelSlot) {
-        let channel = &self.channels[slot];
-        if !channel.share_waiters.is_empty() && channel.share_untangles.is_none() {
-            let channel = self.channels.edit(slot);
-            channel.share_untangles = channel.share_waiters.first;
+        if !self.channels[slot].share_waiters.is_empty() {
+            self.look_at_waiters(slot);
         }
     }
 
@@ -200,7 +198,10 @@ impl Broker {
         let (mut queues, mut at, mut looked_at, mut returns) = (vec![first], 0, 0, false);
         while let Some(&awaited) = queues.get(at) {
             at += 1;
-            match self.look_at(awaited, slot, &mut queues, &mut looked_at, &mut returns) {
+            let before = looked_at;
+            let consumers = self.look_at(awaited, slot, &mut queues, &mut looked_at, &mut returns);
+            self.spend((looked_at - before) / 8);
+            match consumers {
                 Consumers::Free => return None,
                 Consumers::Tied if looked_at > LOOKED_AT => return Some(knot),
                 Consumers::Tied => {}

@@ -1,38 +1,32 @@
 //! A new channel, and the subscriptions to patterns that match its name.
 //!
-//! They join it some a step, the newest first, so that a channel costs the lock no more where many patterns match. Until all
-//! have joined, a queue dispatches nothing and a topic's publishers wait: nobody misses what is published meanwhile. Later
+//! One search finds them, and charges the steps of the call for it. They join some a step, the newest first. Until all have joined, a queue dispatches nothing and a topic's publishers wait: nobody misses what is published meanwhile. Later
 //! subscriptions find the channel themselves. The memory for all memberships is charged before the first joins.
 
 use super::Broker;
 use super::channel::NoChannel;
 use super::knot::Knot;
-use super::member::Age;
+use super::member::{Age, Subscription};
 use super::timers::Timer;
 use crate::name::Kind;
-use crate::slots::{ChannelSlot, Key, SubscriptionSlot};
+use crate::slots::{ChannelSlot, SubscriptionSlot};
 use crate::{Refusal, cost};
-use bytes::Bytes;
 
 /// A subscription, in the order in which they were made.
 pub(super) type BornSubscription = (u64, SubscriptionSlot);
 
-/// Subscriptions that one search in the patterns finds.
-const FOUND: usize = 32;
+/// Nodes of a trie that are looked at in one step.
+const NODES_A_STEP: usize = 4;
 
-/// Progress of the subscriptions to patterns that are to join a new channel.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Joins {
-    /// Subscriptions that were made before this one are still to join.
-    before: BornSubscription,
-    /// Memberships that are charged and not made.
-    left: usize,
-}
+/// Subscriptions to patterns that are to join a new channel, the oldest first. One that has ended stays until its turn comes.
+/// A membership is charged for each.
+#[derive(Debug)]
+pub(super) struct Joins(Vec<BornSubscription>);
 
 impl Joins {
     /// The charge for those that have not joined.
     pub(super) fn charge(&self) -> usize {
-        self.left * cost::MEMBER
+        self.0.len() * cost::MEMBER
     }
 }
 
@@ -42,12 +36,23 @@ pub(super) fn need_of_channel(name: &[u8], patterns: usize) -> usize {
 }
 
 impl Broker {
+    /// The subscriptions to patterns that match a name, those that end included, in no order that means anything.
+    pub(super) fn patterns_of(&mut self, name: &[u8]) -> Vec<BornSubscription> {
+        let (found, nodes) = self.trie(Kind::of(name)).matching(name);
+        self.spend_nodes(nodes);
+        found
+    }
+
     /// Number of subscriptions to patterns that match a name, those that end included.
-    pub(super) fn count_patterns(&self, name: &[u8]) -> usize {
-        match Kind::of(name) {
-            Kind::Topic => self.topics.count(name),
-            Kind::Queue => self.queues.count(name),
-        }
+    pub(super) fn count_patterns(&mut self, name: &[u8]) -> usize {
+        let (count, nodes) = self.trie(Kind::of(name)).count(name);
+        self.spend_nodes(nodes);
+        count
+    }
+
+    /// Nodes of a trie were looked at. What follows from many new names takes several calls.
+    pub(super) fn spend_nodes(&mut self, nodes: usize) {
+        self.spend(nodes / NODES_A_STEP);
     }
 
     /// Finds the memory for a new channel that so many patterns match. Where subscriptions leave less than it takes, nothing
@@ -69,15 +74,16 @@ impl Broker {
     }
 
     /// Begins with the subscriptions whose patterns match a channel that is just made.
-    pub(super) fn begin_joins(&mut self, slot: ChannelSlot, patterns: usize) {
-        if patterns == 0 {
+    pub(super) fn begin_joins(&mut self, slot: ChannelSlot, mut patterns: Vec<BornSubscription>) {
+        if patterns.is_empty() {
             return;
         }
+        patterns.sort_unstable();
         let channel = self.channels.edit(slot);
-        let joins = Joins { before: (channel.born, SubscriptionSlot::new(0)), left: patterns };
-        channel.joins = Some(joins);
-        channel.returning += 1;
+        let joins = Joins(patterns);
         self.budget.charge(joins.charge());
+        channel.joins = Some(Box::new(joins));
+        channel.returning += 1;
         self.go_on_with_joins(slot);
     }
 
@@ -85,44 +91,40 @@ impl Broker {
     pub(super) fn go_on_with_joins(&mut self, slot: ChannelSlot) {
         let mut is_first = true;
         while let Some(channel) = self.channels.get(slot)
-            && let Some(Joins { before, left }) = channel.joins
+            && let Some(joins) = &channel.joins
         {
-            let (name, kind) = (channel.name.clone(), channel.kind);
-            let found =
-                if channel.is_forgotten { Vec::new() } else { self.trie(kind).last_before(&name, before, FOUND) };
-            let is_last = found.len() < FOUND;
-            let mut left = left;
-            for next in found {
-                if !self.spend(4) && !is_first {
-                    // The next call goes on.
-                    self.timers.insert((self.now, Timer::Joins(slot)));
-                    return;
-                }
-                is_first = false;
-                left = left.saturating_sub(1);
-                self.release_joins(slot, Some(Joins { before: next, left }));
-                self.join_older(slot, &name, next.1);
+            if channel.is_forgotten || joins.0.is_empty() {
+                self.end_joins(slot);
+                return;
             }
-            if is_last {
-                self.release_joins(slot, None);
-                self.budget.note_freed();
-                // The queue dispatches, and publishers go on.
-                self.channels.edit(slot).returning -= 1;
+            if !self.spend(4) && !is_first {
+                // The next call goes on.
+                self.timers.insert((self.now, Timer::Joins(slot)));
+                return;
+            }
+            is_first = false;
+            if let Some(newest) = self.channels.edit(slot).joins.as_mut().and_then(|joins| joins.0.pop()) {
+                self.budget.lend(cost::MEMBER);
+                self.join_older(slot, newest);
             }
         }
     }
 
-    /// Sets the progress: what is charged for those that have not joined is that of fewer.
-    fn release_joins(&mut self, slot: ChannelSlot, after: Option<Joins>) {
-        let before = std::mem::replace(&mut self.channels.edit(slot).joins, after);
-        let charge = |joins: Option<Joins>| joins.as_ref().map_or(0, Joins::charge);
-        self.budget.lend(charge(before) - charge(after));
+    /// All have joined, or nobody finds the channel any more: the queue dispatches, and publishers go on.
+    fn end_joins(&mut self, slot: ChannelSlot) {
+        let channel = self.channels.edit(slot);
+        channel.returning -= 1;
+        let joins = channel.joins.take();
+        self.budget.lend(joins.map_or(0, |joins| joins.charge()));
+        self.budget.note_freed();
     }
 
     /// A subscription that is older than those that have joined joins a channel, unless it has ended.
-    fn join_older(&mut self, slot: ChannelSlot, name: &Bytes, subscription: SubscriptionSlot) {
-        let row = &self.subscriptions[subscription];
-        if !row.is_ended && row.pattern.may_see(name) && !self.connections[row.connection].has_left() {
+    fn join_older(&mut self, slot: ChannelSlot, (born, subscription): BornSubscription) {
+        // Another one may have its slot by now.
+        let is_there = |row: &&Subscription| row.born == born && !row.is_ended;
+        let Some(row) = self.subscriptions.get(subscription).filter(is_there) else { return };
+        if row.pattern.may_see(&self.channels[slot].name) && !self.connections[row.connection].has_left() {
             self.join_as(subscription, slot, Age::Oldest);
         }
     }

@@ -175,9 +175,8 @@ impl Broker {
         }
         self.open_groups(member);
         let by_pattern = self.subscriptions[subscription].by_pattern;
+        self.look_at_waiters(channel);
         let row = self.channels.edit(channel);
-        row.untangles = row.waiters.first;
-        row.share_untangles = row.share_waiters.first;
         let next = self.members[member].in_channel.next;
         if row.pauses == Some(member) {
             row.pauses = next;

@@ -54,6 +54,7 @@ mod making;
 mod member;
 mod moving;
 mod new;
+mod pass;
 mod pause;
 mod pending;
 mod priority;
@@ -88,11 +89,12 @@ use channel::Channel;
 use connection::Connection;
 use making::BornSubscription;
 use member::{Member, Subscription};
+use round::Round;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 use table::{Table, shrink};
 use timers::Timer;
-use wake::ShareWake;
+use wake::{Looks, ShareWake};
 
 /// Room for so many events is kept.
 const EVENTS: usize = 1024;
@@ -188,6 +190,8 @@ pub struct Broker {
     wakes_memory: bool,
     /// Progress of waking publishers that wait for their channel's share; `None` when none is to be woken.
     share_wake: Option<ShareWake>,
+    /// Channels whose publishers are to be looked at.
+    looks: Looks,
     /// Purged messages that are not freed yet.
     garbage: VecDeque<(ChannelSlot, Backlog)>,
     /// Messages that are being moved to another queue.
@@ -202,7 +206,7 @@ pub struct Broker {
     /// Whether somebody paused was waited for when that was last looked at.
     awaited: bool,
     /// Progress of closing connections, while the broker drains.
-    drained_to: Option<usize>,
+    drained_to: Option<Round>,
     /// While the broker drains: the acks of all connections before this one are read.
     reads_from: usize,
     paused: usize,
@@ -305,7 +309,7 @@ impl Broker {
     pub fn drain(&mut self, now: Time) {
         self.begin(now);
         self.draining = true;
-        self.drained_to = Some(0);
+        self.drain_anew();
         self.run_effects();
     }
 

@@ -4,6 +4,7 @@ use super::Broker;
 use super::moving::Orders;
 use super::rules::RuleChange;
 use super::table::Table;
+use super::wake::Looks;
 use crate::budget::MemoryBudget;
 use crate::limits::{ChannelRule, Limits};
 use crate::list::List;
@@ -47,6 +48,7 @@ impl Broker {
             needs: BTreeSet::new(),
             wakes_memory: false,
             share_wake: None,
+            looks: Looks::default(),
             garbage: VecDeque::new(),
             moving: Orders::default(),
             abandoned: VecDeque::new(),

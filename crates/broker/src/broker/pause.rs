@@ -285,23 +285,12 @@ impl Broker {
     }
 
     fn unlist(&mut self, slot: ConnectionSlot, on: Blocked) {
-        if let Blocked::Subscriber(subscriber) = on
-            && self.connections[subscriber].pass == Some(slot)
-        {
-            let next = self.connections[slot].wait.next;
-            self.connections.quietly().row(subscriber).pass = next;
-        }
-        if let Blocked::Channel(channel) = on
-            && self.channels[channel].untangles == Some(slot)
-        {
-            let next = self.connections[slot].wait.next;
-            self.channels.quietly().row(channel).untangles = next;
-        }
-        if let Blocked::Share(channel) = on
-            && self.channels[channel].share_untangles == Some(slot)
-        {
-            let next = self.connections[slot].wait.next;
-            self.channels.quietly().row(channel).share_untangles = next;
+        let behind = self.connections[slot].wait.next;
+        match on {
+            Blocked::Subscriber(subscriber) => self.connections.quietly().row(subscriber).pass.leave(slot, behind),
+            Blocked::Channel(channel) => self.channels.quietly().row(channel).untangles.leave(slot, behind),
+            Blocked::Share(channel) => self.channels.quietly().row(channel).share_untangles.leave(slot, behind),
+            Blocked::Memory | Blocked::Joining | Blocked::Receipts => {}
         }
         let Some(mut list) = self.waiters(on).copied() else { return };
         list.remove(self.connections.quietly(), slot, wait);

@@ -136,7 +136,7 @@ impl Broker {
     fn not_all_get(&self, topic: ChannelSlot) -> PauseReason {
         let row = &self.channels[topic];
         let channel = row.name.clone();
-        match row.joins {
+        match &row.joins {
             Some(_) => PauseReason::Patterns { channel },
             None => PauseReason::FirstSubscriber { channel },
         }
@@ -169,10 +169,16 @@ impl Broker {
     }
 
     /// Whether nobody would get or buffer a topic's message.
-    fn is_unheard(&self, name: &Bytes) -> bool {
+    fn is_unheard(&mut self, name: &Bytes) -> bool {
         let rule = first_rule(&self.rules, name);
         let buffers = rule.and_then(|rule| rule.buffer_unsubscribed).unwrap_or(self.limits.buffer_unsubscribed);
-        buffers == 0 && !self.topics.matches(name) && !self.sources.matches(name)
+        if buffers > 0 {
+            return false;
+        }
+        let (is_heard, nodes) = self.topics.matches(name);
+        let (is_fed, others) = if is_heard { (false, 0) } else { self.sources.matches(name) };
+        self.spend_nodes(nodes + others);
+        !is_heard && !is_fed
     }
 
     /// Messages that are lost where nobody gets them: all but one that its topic retains, or that clears its value.

@@ -131,7 +131,6 @@ impl Broker {
         (channel.policy, channel.buffer_unsubscribed, channel.bound) =
             (rule.policy, rule.buffer_unsubscribed, rule.bound);
         (channel.messages, channel.overflow, channel.delivery) = (rule.messages, rule.overflow, rule.delivery);
-        channel.untangles = channel.waiters.first;
-        channel.has_new_rule = true;
+        self.retry_waiters(slot);
     }
 }

@@ -119,7 +119,7 @@ impl Broker {
         self.waiting -= segment.batch.len();
         if self.draining && !self.channels[slot].backlog.has_ready() {
             // Connections that were kept for these messages may close now.
-            self.drained_to = Some(0);
+            self.drain_anew();
         }
         if after < before {
             self.uncharge(slot, segment.charge());

@@ -3,6 +3,7 @@
 use super::Broker;
 use super::connection::Phase;
 use crate::slots::{ChannelSlot, ConnectionSlot};
+use std::collections::VecDeque;
 use std::ops::Bound::{Excluded, Unbounded};
 
 /// A look at the channels whose publishers wait for their share of memory.
@@ -12,36 +13,99 @@ pub(super) struct ShareWake {
     passed: Option<(usize, ChannelSlot)>,
 }
 
+/// Channels whose publishers are to be looked at: they may be part of a knot now, or another rule applies to them.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    channels: VecDeque<ChannelSlot>,
+    /// The rest of the follow-up work is next.
+    had_turn: bool,
+}
+
+impl Looks {
+    pub(super) fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
+    /// Whether it is their turn. Each time that it is asked, if there are any, the turn changes.
+    pub(super) fn is_next(&mut self) -> bool {
+        self.had_turn = !self.had_turn && !self.is_empty();
+        self.had_turn
+    }
+}
+
+/// Publishers that are looked at in one turn.
+const LOOKED_AT: usize = 64;
+
 impl Broker {
-    /// Looks anew at those that wait for a channel's share of memory: they may be part of a knot now.
-    pub(super) fn untangle_shares(&mut self, slot: ChannelSlot) {
-        while let Some(next) = self.channels[slot].share_untangles {
-            if !self.spend(16) {
-                self.channels.edit(slot);
+    /// Each of a channel's publishers that wait is to be looked at: it may be part of a knot now.
+    pub(super) fn look_at_waiters(&mut self, slot: ChannelSlot) {
+        let channel = self.channels.edit(slot);
+        channel.untangles.begin(channel.waiters.first);
+        channel.share_untangles.begin(channel.share_waiters.first);
+        let is_over = channel.untangles.is_over() && channel.share_untangles.is_over();
+        if !is_over && !std::mem::replace(&mut channel.is_looked_at, true) {
+            self.looks.channels.push_back(slot);
+        }
+    }
+
+    /// The same, and those that wait for room are to be tried, for another rule applies to them.
+    pub(super) fn retry_waiters(&mut self, slot: ChannelSlot) {
+        self.look_at_waiters(slot);
+        let channel = self.channels.edit(slot);
+        channel.has_new_rule = !channel.untangles.is_over();
+    }
+
+    /// Goes on with looking at publishers that wait, of each channel by turns.
+    pub(super) fn go_on_looking(&mut self) {
+        let Some(slot) = self.looks.channels.pop_front() else { return };
+        if self.channels.get(slot).is_none_or(|channel| !channel.is_looked_at) {
+            // It was forgotten, and another one has its slot.
+            return;
+        }
+        for _ in 0..LOOKED_AT {
+            if !self.look_at_next(slot) {
+                if self.channels.get(slot).is_some() {
+                    self.channels.quietly().row(slot).is_looked_at = false;
+                }
                 return;
             }
-            let behind = self.connections[next].wait.next;
-            self.channels.quietly().row(slot).share_untangles = behind;
-            self.untangle(next);
+            if self.steps == 0 {
+                break;
+            }
         }
+        self.looks.channels.push_back(slot);
+    }
+
+    /// Looks at the next publisher that waits for room in a channel, and at the next that waits for its share of memory:
+    /// false if all are looked at.
+    fn look_at_next(&mut self, slot: ChannelSlot) -> bool {
+        self.spend(16);
+        let channel = self.channels.quietly().row(slot);
+        let first = channel.untangles.next(channel.waiters.first);
+        channel.has_new_rule &= first.is_some();
+        let is_new = channel.has_new_rule;
+        if let Some(waiter) = first {
+            channel.untangles.leave(waiter, self.connections[waiter].wait.next);
+            if is_new {
+                self.advance(waiter);
+            } else {
+                self.untangle(waiter);
+            }
+        }
+        if self.channels.get(slot).is_none() {
+            return false;
+        }
+        let channel = self.channels.quietly().row(slot);
+        let of_share = channel.share_untangles.next(channel.share_waiters.first);
+        if let Some(waiter) = of_share {
+            channel.share_untangles.leave(waiter, self.connections[waiter].wait.next);
+            self.untangle(waiter);
+        }
+        first.or(of_share).is_some() && self.channels.get(slot).is_some()
     }
 
     /// Lets those go on that wait for room in a channel, as long as there is some.
     pub(super) fn wake_channel(&mut self, slot: ChannelSlot) {
-        while let Some(next) = self.channels[slot].untangles {
-            if !self.spend(16) {
-                self.channels.edit(slot);
-                return;
-            }
-            let behind = self.connections[next].wait.next;
-            self.channels.quietly().row(slot).untangles = behind;
-            if self.channels[slot].has_new_rule {
-                self.advance(next);
-            } else {
-                self.untangle(next);
-            }
-        }
-        self.channels.quietly().row(slot).has_new_rule = false;
         while let Some(first) = self.channels[slot].waiters.first {
             if !self.spend(16) {
                 self.channels.edit(slot);
@@ -59,15 +123,17 @@ impl Broker {
     pub(super) fn wake_subscriber(&mut self, slot: ConnectionSlot) {
         let connection = self.connections.quietly().row(slot);
         if std::mem::take(&mut connection.wakes_all) {
-            connection.pass = connection.waiters.first;
+            connection.pass.begin(connection.waiters.first);
         }
-        while let Some(next) = self.connections[slot].pass {
+        loop {
+            let connection = self.connections.quietly().row(slot);
+            let Some(next) = connection.pass.next(connection.waiters.first) else { break };
             if !self.spend(16) {
                 self.connections.edit(slot);
                 return;
             }
             let behind = self.connections[next].wait.next;
-            self.connections.quietly().row(slot).pass = behind;
+            self.connections.quietly().row(slot).pass.leave(next, behind);
             self.advance(next);
         }
         while let Some(first) = self.connections[slot].waiters.first {

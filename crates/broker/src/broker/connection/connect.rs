@@ -2,6 +2,7 @@
 
 use super::super::Broker;
 use super::super::ack_clock::AckClock;
+use super::super::pass::Pass;
 use super::{Connection, Phase, Sweep};
 use crate::leases::Leases;
 use crate::list::{Link, List};
@@ -70,7 +71,7 @@ impl Broker {
             needs_since: Time::ZERO,
             wait: Link::new(),
             waiters: List::new(),
-            pass: None,
+            pass: Pass::default(),
             wakes_all: false,
             skipped: List::new(),
             lapsed: List::new(),
