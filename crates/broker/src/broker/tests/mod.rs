@@ -20,6 +20,7 @@ mod making;
 mod moving;
 mod moving_counts;
 mod overflow;
+mod parting;
 mod passes;
 mod paused;
 mod prefetch;
