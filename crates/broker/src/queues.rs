@@ -25,7 +25,7 @@ pub struct QueueStatus {
     pub moving: usize,
     /// Subscriptions that consume it.
     pub consumers: usize,
-    /// Publishers that wait for room in it.
+    /// Publishers that wait for room in it, and are there: one that has said that it sends nothing more is until it is closed.
     pub paused_publishers: usize,
     /// Why the one of them that has waited longest does.
     pub pause_reason: Option<PauseReason>,

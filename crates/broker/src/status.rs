@@ -133,7 +133,7 @@ pub struct ChannelStatus {
     pub bytes: usize,
     /// Subscriptions that it matches.
     pub subscribers: usize,
-    /// Publishers that wait for room.
+    /// Publishers that wait for room, and are there: one that has said that it sends nothing more is until it is closed.
     pub paused_publishers: usize,
     /// Messages published to it.
     pub published: u64,

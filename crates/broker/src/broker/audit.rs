@@ -35,15 +35,18 @@ impl Broker {
             lists += channel.list_charge();
             retained += usize::from(channel.retained.is_some());
             temporary += usize::from(channel.owner.is_some() && !channel.is_forgotten);
-            let (mut all, mut ready) = (0, 0);
+            let (mut all, mut ready, mut is_passed) = (0, 0, true);
             let mut member = channel.everybody.first;
             while let Some(at) = member {
                 assert_eq!(self.members[at].channel, slot, "a member is in its channel's list");
+                is_passed &= channel.oldest != Some(at);
+                assert!(!is_passed || self.is_parting(at), "a member that stays is not passed over");
                 all += 1;
                 ready += u32::from(channel.kind == Kind::Queue && self.members[at].skipped_in == Skipped::No);
                 member = self.members[at].in_channel.next;
             }
             assert_eq!(all, channel.members, "the list has all members");
+            assert_eq!(is_passed, all == 0, "the first that may stay is in the list");
             assert_eq!(ready, channel.turns.len, "those that were not passed over have their turns");
         }
         self.audit_in_flight();

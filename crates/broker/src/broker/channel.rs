@@ -42,6 +42,8 @@ pub(super) struct Channel {
     pub(super) rules_version: u64,
     /// All members, the oldest first.
     pub(super) everybody: List<MemberSlot>,
+    /// All members before this one are on their way out, and it may be, too: the first of a topic that stays is here or behind.
+    pub(super) oldest: Option<MemberSlot>,
     pub(super) members: u32,
     /// The consumers of a queue that may have room, by their turns. One that has none when its turn comes is not
     /// among them until it has some again.
@@ -168,6 +170,11 @@ impl Channel {
         self.claims.first_key_value().map(|(_, &member)| member)
     }
 
+    /// Whether no other one is its only consumer.
+    pub(super) fn is_open_to(&self, member: MemberSlot) -> bool {
+        self.only_consumer().is_none_or(|only| only == member)
+    }
+
     /// Connections that wait for room in it.
     pub(super) fn waiting_publishers(&self) -> usize {
         (self.paused_publishers - self.gone_publishers) as usize
@@ -272,6 +279,7 @@ impl Broker {
             rules_version: self.rules_version,
             name: name.clone(),
             everybody: List::new(),
+            oldest: None,
             members: 0,
             turns: Ring::new(),
             exact_members: 0,

@@ -78,8 +78,11 @@ pub(super) struct Connection {
     /// Ended subscriptions that still have members.
     pub(super) ending: VecDeque<SubscriptionSlot>,
     pub(super) joining: VecDeque<Joining>,
-    /// Subscriptions that ask to be the only consumers of their queues, or lose their groups, and the next member of each.
-    pub(super) visits: VecDeque<(SubscriptionSlot, Option<MemberSlot>)>,
+    /// Subscriptions that ask to be the only consumers of their queues, or lose their groups: [`Subscription::visits`] is the
+    /// next member of each. Another one may have the slot of one that has ended.
+    ///
+    /// [`Subscription::visits`]: super::member::Subscription::visits
+    pub(super) visits: VecDeque<SubscriptionSlot>,
     /// The next subscription that is to lose its groups, behind those that are visited.
     pub(super) loses: Option<SubscriptionId>,
     pub(super) outbox: Outbox,

@@ -4,7 +4,7 @@ use super::Broker;
 use super::member::Skipped;
 use crate::SubscriptionId;
 use crate::name::Kind;
-use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot};
+use crate::slots::{ChannelSlot, ConnectionSlot, MemberSlot, SubscriptionSlot};
 
 impl Broker {
     /// A subscription asks to be the only one to consume its queues.
@@ -16,15 +16,23 @@ impl Broker {
         }
         self.born += 1;
         self.subscriptions.row(subscription).claim = Some(self.born);
-        self.connections.edit(slot).visits.push_back((subscription, self.subscriptions[subscription].members.first));
+        self.connections.edit(slot);
+        self.visit(slot, subscription);
         self.go_on_visiting(slot);
+    }
+
+    /// All members of a subscription are to be visited, from the first one on.
+    pub(super) fn visit(&mut self, slot: ConnectionSlot, subscription: SubscriptionSlot) {
+        let row = self.subscriptions.row(subscription);
+        row.visits = row.members.first;
+        self.connections.quietly().row(slot).visits.push_back(subscription);
     }
 
     /// Goes on with the queues that a subscription has joined before it asked, or before it took nothing, some a step.
     pub(super) fn go_on_visiting(&mut self, slot: ConnectionSlot) {
-        while let Some(&(subscription, next)) = self.connections[slot].visits.front() {
+        while let Some(&subscription) = self.connections[slot].visits.front() {
             let known = self.subscriptions.get(subscription).filter(|row| row.connection == slot && !row.is_ended);
-            let Some(member) = next.filter(|_| known.is_some()) else {
+            let Some(member) = known.and_then(|row| row.visits) else {
                 self.connections.edit(slot).visits.pop_front();
                 self.visit_next(slot);
                 if !self.spend(1) {
@@ -38,9 +46,7 @@ impl Broker {
                 return;
             }
             let behind = self.members[member].of_subscription.next;
-            if let Some(front) = self.connections.edit(slot).visits.front_mut() {
-                front.1 = behind;
-            }
+            self.subscriptions.row(subscription).visits = behind;
             self.claim_queue(member);
             if self.takes_nothing(member) {
                 self.open_groups(member);
@@ -115,7 +121,6 @@ impl Broker {
 
     /// Whether no other one is the only consumer of a member's queue.
     pub(super) fn may_consume(&self, member: MemberSlot) -> bool {
-        let only = self.channels[self.members[member].channel].only_consumer();
-        only.is_none_or(|only| only == member)
+        self.channels[self.members[member].channel].is_open_to(member)
     }
 }

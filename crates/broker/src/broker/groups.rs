@@ -162,7 +162,7 @@ impl Broker {
         match groups.map(|groups| &groups.rows[group]) {
             Some(&Group { member: Some(member), in_flight, .. }) => {
                 let row = &self.members[member];
-                let may_consume = channel.only_consumer().is_none_or(|only| only == member);
+                let may_consume = channel.is_open_to(member);
                 let loses = row.has_left || !may_consume || self.row_takes_nothing(row);
                 match in_flight {
                     0 if loses => Filing::Free,
@@ -188,7 +188,7 @@ impl Broker {
         let next = connection.subscriptions.range(from..).next().map(|(&id, &subscription)| (id, subscription));
         connection.loses = next.and_then(|(id, _)| id.0.checked_add(1)).map(SubscriptionId);
         if let Some((_, subscription)) = next {
-            connection.visits.push_back((subscription, self.subscriptions[subscription].members.first));
+            self.visit(slot, subscription);
         }
     }
 

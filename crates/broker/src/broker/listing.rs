@@ -2,14 +2,19 @@
 
 use super::Broker;
 use super::channel::Channel;
+use super::connection::Phase;
 use super::report::page;
 use crate::batch::{PREFIX, size_at};
+use crate::list::List;
 use crate::name::{Kind, dead_letters_of};
 use crate::queues::{Browse, BrowseQuery, Browsed, Position, QueueStatus, Queues};
-use crate::slots::ChannelSlot;
+use crate::slots::{ChannelSlot, ConnectionSlot};
 use crate::{Page, PauseReason, Time};
 use bytes::Bytes;
 use std::sync::Arc;
+
+/// Publishers that are looked at for one that is not gone.
+const LOOKED_AT: usize = 64;
 
 impl Channel {
     /// Messages that consumers have.
@@ -68,13 +73,29 @@ impl Broker {
         }
     }
 
-    /// The reason why the publisher that has waited longest does; none if those that wait are gone.
+    /// The reason why the publisher that has waited longest does, of those that are not gone.
     fn pause_reason(&self, channel: &Channel) -> Option<PauseReason> {
         if channel.waiting_publishers() == 0 {
             return None;
         }
-        let first = channel.waiters.first.or(channel.share_waiters.first)?;
+        let first = self.first_there(channel.waiters).or_else(|| self.first_there(channel.share_waiters));
+        // All that wait for the same have about the same reason.
+        let first = first.or(channel.waiters.first).or(channel.share_waiters.first)?;
         self.connections[first].reason.clone()
+    }
+
+    /// The first waiter that is not gone, of the first few.
+    fn first_there(&self, waiters: List<ConnectionSlot>) -> Option<ConnectionSlot> {
+        let mut next = waiters.first;
+        for _ in 0..LOOKED_AT {
+            let slot = next?;
+            let row = &self.connections[slot];
+            if row.phase != Phase::Gone {
+                return Some(slot);
+            }
+            next = row.wait.next;
+        }
+        None
     }
 
     /// Looks at messages that wait in a queue, and takes none; `None` if there is no such queue.

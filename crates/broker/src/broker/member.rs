@@ -23,6 +23,8 @@ pub(super) struct Subscription {
     /// Its messages go back at the end, those in the outbox too.
     pub(super) reclaims: bool,
     pub(super) members: List<MemberSlot>,
+    /// The next member that is to be visited, if any is.
+    pub(super) visits: Option<MemberSlot>,
     /// Members whose queues found the prefetch used up, the longest waiting first.
     pub(super) skipped: List<MemberSlot>,
     /// When it was made, among channels and subscriptions.
@@ -137,6 +139,9 @@ impl Broker {
             Age::Newest => row.everybody.push_back(&mut self.members, member, in_channel),
             Age::Oldest => row.everybody.push_front(&mut self.members, member, in_channel),
         }
+        if age == Age::Oldest || row.members == 0 {
+            row.oldest = Some(member);
+        }
         let lasting = row.lasting_charge();
         row.members += 1;
         row.exact_members += u32::from(!by_pattern);
@@ -177,7 +182,10 @@ impl Broker {
         let by_pattern = self.subscriptions[subscription].by_pattern;
         self.look_at_waiters(channel);
         let row = self.channels.edit(channel);
-        let next = self.members[member].in_channel.next;
+        let Link { previous, next } = self.members[member].in_channel;
+        if row.oldest == Some(member) {
+            row.oldest = previous.or(next);
+        }
         if row.pauses == Some(member) {
             row.pauses = next;
         }
@@ -198,10 +206,10 @@ impl Broker {
             self.give_up_claim(channel, member, claim);
         }
         let behind = self.members[member].of_subscription.next;
-        let visits = &mut self.connections.quietly().row(connection).visits;
-        let looked_at = visits.len() / 8;
-        visits.iter_mut().filter(|(_, next)| *next == Some(member)).for_each(|(_, next)| *next = behind);
-        self.spend(looked_at);
+        let row = self.subscriptions.row(subscription);
+        if row.visits == Some(member) {
+            row.visits = behind;
+        }
         let list = &mut self.subscriptions.row(subscription).members;
         list.remove(&mut self.members, member, of_subscription);
         let row = self.members.row(member);

@@ -60,12 +60,11 @@ impl Broker {
             self.count_published(slot, channel, count, true);
             return Ok(Some(channel));
         };
-        let row = &self.channels[channel];
         let result = match kind {
             Kind::Queue => self.publish_to_queue(channel, batch),
             Kind::Topic if self.oldest_subscriber(channel).is_none() => self.buffer(channel, batch),
             // All subscribers are to get it, behind what only the first gets.
-            Kind::Topic if !row.backlog.is_empty() || row.joins.is_some() => {
+            Kind::Topic if !self.is_given_to_all(channel) => {
                 let reason = self.not_all_get(channel);
                 Err((batch, Blocked::Channel(channel), reason))
             }
@@ -128,6 +127,13 @@ impl Broker {
         let channel = self.names.get(name).copied()?;
         self.connections.quietly().row(slot).last_channel = Some(channel);
         Some(channel)
+    }
+
+    /// Whether all subscribers of a topic get what is published now, behind nothing that only the first gets.
+    #[inline]
+    fn is_given_to_all(&self, topic: ChannelSlot) -> bool {
+        let row = &self.channels[topic];
+        row.backlog.is_empty() && row.joins.is_none()
     }
 
     /// Why a topic's publishers wait while it has subscribers: what is published now would miss some, or overtake what only

@@ -119,6 +119,7 @@ impl Broker {
             claim: None,
             reclaims: false,
             members: List::new(),
+            visits: None,
             skipped: List::new(),
             born: self.born,
         };
@@ -184,12 +185,23 @@ impl Broker {
     }
 
     /// The subscriber of a topic that joined first, of those that are not on their way out.
-    pub(super) fn oldest_subscriber(&self, channel: ChannelSlot) -> Option<MemberSlot> {
-        let mut member = self.channels[channel].everybody.first?;
-        while self.is_parting(member) {
-            member = self.members[member].in_channel.next?;
+    #[inline]
+    pub(super) fn oldest_subscriber(&mut self, channel: ChannelSlot) -> Option<MemberSlot> {
+        let member = self.channels[channel].oldest?;
+        if self.is_parting(member) { self.pass_parting(channel, member) } else { Some(member) }
+    }
+
+    /// Passes over members that are on their way out: none is passed twice, for none of them ever stays.
+    #[cold]
+    fn pass_parting(&mut self, channel: ChannelSlot, first: MemberSlot) -> Option<MemberSlot> {
+        let mut member = first;
+        while self.is_parting(member)
+            && let Some(next) = self.members[member].in_channel.next
+        {
+            member = next;
         }
-        Some(member)
+        self.channels.quietly().row(channel).oldest = Some(member);
+        (!self.is_parting(member)).then_some(member)
     }
 
     /// Gives a topic's buffer to its first subscriber, some messages a step.

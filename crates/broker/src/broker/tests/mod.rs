@@ -21,6 +21,7 @@ mod making_memory;
 mod moving;
 mod moving_counts;
 mod overflow;
+mod parting;
 mod passes;
 mod paused;
 mod prefetch;

@@ -302,3 +302,38 @@ fn a_queue_that_rejects_takes_nothing_over_its_bound_from_its_own_consumer() {
     assert_eq!((depth(&bench, "/queue/a"), bench.broker.totals().rejected), (1, 2));
     assert_eq!(bench.broker.totals().paused, 0);
 }
+
+#[test]
+fn a_publisher_of_a_queue_that_rejects_is_answered_when_a_long_move_from_it_ends() {
+    // What is moved finds room, or none of it does.
+    for (bound, told) in [(1000, None), (1, Some("rejected 1 of 1"))] {
+        let rule = ChannelRule { queue_messages: Some(bound), ..ChannelRule::new(Pattern::new("/queue/b")) };
+        let limits = Limits { overflow: QueueOverflow::Reject, queue_messages: 300, queue: 1 << 20, ..small() };
+        let mut bench = Bench::with_rules(limits, vec![rule]);
+        bench.publish(2, "/queue/b", &["x"]);
+        // Larger than what is kept together.
+        let body = "x".repeat(900);
+        (0..300).for_each(|_| check(&bench.publish(2, "/queue/a", &[&body]), &[]));
+        bench.broker.set_steps_per_call(1);
+        let order = bench.broker.move_messages(bench.now, b"/queue/a", Some(b"/queue/b"), usize::MAX);
+        assert_eq!(order.map(|order| order.messages), Ok(300));
+        check(&bench.send(1, with_receipt(&["new"], "r")), &["pause 1"]);
+        let mut calls = 0;
+        let mut events = Vec::new();
+        while bench.broker.poll_timeout() == Some(bench.now) {
+            bench.broker.handle_timeout(bench.now);
+            let lines = brief(&bench.events());
+            let is_rejected = lines.iter().any(|line| line.starts_with("rejected"));
+            assert!(!is_rejected || bench.broker.moving.is_empty(), "there may be room until the move ends");
+            events.extend(lines);
+            calls += 1;
+            assert!(calls < 10_000, "it never ends");
+        }
+        assert!(events.contains(&"resume 1".to_owned()), "{bound}: {events:?}");
+        let rejected = events.iter().find(|line| line.starts_with("rejected"));
+        assert_eq!(rejected.is_some(), told.is_some(), "{bound}: {events:?}");
+        assert!(rejected.is_none_or(|line| told.is_some_and(|told| line.starts_with(told))), "{rejected:?}");
+        let receipt = if told.is_some() { "unconfirmed 1: r" } else { "receipt 1" };
+        assert!(events.iter().any(|line| line.starts_with(receipt)), "{bound}: {events:?}");
+    }
+}

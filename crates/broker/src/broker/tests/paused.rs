@@ -1,7 +1,9 @@
 //! Publishers that wait, as they are listed: those that are there, and the bound that they wait at.
 
 use super::{Bench, small, with_memory};
-use crate::{CloseReason, Command, DeliveryTag, Event, Limits, PauseReason, Refusal, StatusQuery};
+use crate::{
+    ChannelRule, CloseReason, Command, DeliveryTag, Event, Limits, Pattern, PauseReason, Refusal, StatusQuery,
+};
 
 /// Publishers of a queue that wait, by its rows in both listings, and paused connections by the sums.
 fn paused(bench: &Bench, queue: &str) -> (usize, usize, usize) {
@@ -47,6 +49,38 @@ fn a_publisher_that_goes_while_another_bound_stops_it_is_counted_nowhere() {
     bench.credit(3, 15);
     bench.credit(4, 20);
     bench.is_at_rest();
+}
+
+#[test]
+fn the_reason_of_a_pause_is_that_of_a_publisher_that_is_not_gone() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    bench.send(1, Command::Disconnect);
+    let row = bench.broker.queue(bench.now, b"/queue/a").expect("a queue");
+    assert_eq!((row.paused_publishers, row.pause_reason), (0, None), "all are gone");
+    // The rules have changed since: the one that is there waits for another bound.
+    let rule = ChannelRule { queue_messages: Some(2), queue: Some(1000), ..ChannelRule::new(Pattern::new("/queue/a")) };
+    bench.broker.set_rules(bench.now, vec![rule]);
+    bench.rest();
+    bench.publish(2, "/queue/a", &["3"]);
+    // The first is tried anew, and its reason follows the rule, too: it is made to differ.
+    let gone = bench.broker.channels[bench.broker.names[&b"/queue/a"[..]]].waiters.first.expect("a waiter");
+    bench.broker.connections.edit(gone).reason = Some(PauseReason::Receipts { limit: 7 });
+    let row = bench.broker.queue(bench.now, b"/queue/a").expect("a queue");
+    let reason = PauseReason::QueueMessages { channel: "/queue/a".into(), bound: 2 };
+    assert_eq!((row.paused_publishers, row.pause_reason), (1, Some(reason)));
+}
+
+#[test]
+fn a_publisher_that_has_said_that_it_sends_nothing_more_counts_as_paused_until_it_is_closed() {
+    let mut bench = Bench::new(Limits { queue: 10, ..small() });
+    bench.publish(1, "/queue/a", &["0", "1", "2"]);
+    bench.send(1, Command::Finish);
+    assert_eq!(paused(&bench, "/queue/a"), (1, 1, 1));
+    let status = bench.broker.status(bench.now, &StatusQuery::top(100));
+    assert!(status.connections.iter().any(|row| row.id.0 == 1 && row.paused.is_some()), "its row says why");
+    bench.subscribe(3, "/queue/a");
+    assert_eq!(paused(&bench, "/queue/a"), (0, 0, 0));
 }
 
 #[test]
